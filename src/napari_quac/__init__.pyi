@@ -1,0 +1,75 @@
+from .data.image_file import read_image, write_image
+from .data.image_folder import ImageFiles, ImageFolder
+from .data.sample import Sample
+from .errors import QuacError
+from .explain.attribution import Attribution, AttributionMethod, SignedMap, attribute
+from .explain.curve import Curve, hybrid_at, make_hybrid, threshold_grid, trace_curve
+from .explain.explanation import Explanation
+from .explain.hybrid import Hybrid, blend
+from .explain.mask import Masking
+from .explain.methods import METHODS
+from .explain.pair import Pair, make_pair
+from .explain.pipeline import (
+    ExplainSettings,
+    explain_attribution,
+    explain_pair,
+)
+from .explain.score import best_point, quac_score
+from .explain.search import SearchSettings, search
+from .explain.verdict import Finding, verdict
+from .networks.classifier import Classifier
+from .networks.generator import (
+    ConversionRequest,
+    FunctionGenerator,
+    Generator,
+    Proposals,
+)
+from .networks.generators import GENERATORS
+from .networks.value_range import ValueRange
+from .stepwise import Progress, Steps, stepwise
+
+__version__: str
+
+__all__ = [
+    "GENERATORS",
+    "METHODS",
+    "Attribution",
+    "AttributionMethod",
+    "Classifier",
+    "ConversionRequest",
+    "Curve",
+    "ExplainSettings",
+    "Explanation",
+    "Finding",
+    "FunctionGenerator",
+    "Generator",
+    "Hybrid",
+    "ImageFiles",
+    "ImageFolder",
+    "Masking",
+    "Pair",
+    "Progress",
+    "Proposals",
+    "QuacError",
+    "Sample",
+    "SearchSettings",
+    "SignedMap",
+    "Steps",
+    "ValueRange",
+    "attribute",
+    "best_point",
+    "blend",
+    "explain_attribution",
+    "explain_pair",
+    "hybrid_at",
+    "make_hybrid",
+    "make_pair",
+    "quac_score",
+    "read_image",
+    "search",
+    "stepwise",
+    "threshold_grid",
+    "trace_curve",
+    "verdict",
+    "write_image",
+]

@@ -1,0 +1,248 @@
+"""Read and write one image file, with an explicit range of values."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_quac.errors import DataError, ShapeError, ValueRangeError
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy"})
+MAX_CHANNELS = 4
+
+
+def read_image(path: str | Path, image_range: tuple[float, float] | None = None) -> Tensor:
+    """Read an image as numbers in [0, 1].
+
+    Parameters
+    ----------
+    path : path
+        A png, jpg, tif or npy file; (H, W), or (C, H, W) in npy and multi-page tif.
+    image_range : (low, high), optional
+        The values that become 0 and 1. By default 8-bit values are divided by 255 and floats are
+        taken as they are; any other kind of number needs this range.
+
+    Returns
+    -------
+    image : (C, H, W) Tensor, float32 in [0, 1]
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, or holds NaN or infinity.
+    ShapeError
+        If it is not one image, or has an alpha channel.
+    ValueRangeError
+        If values lie outside of the range.
+
+    Notes
+    -----
+    The QuAC library stretches every image that is not 8-bit by its own minimum and maximum, so
+    that two images of different brightness become equal. Nothing is stretched here.
+    """
+    path = Path(path)
+    array = _channels_first(read_array(path), path)
+    return torch.from_numpy(to_unit_range(array, image_range, path.name))
+
+
+def read_array(path: Path) -> NDArray[np.generic]:
+    """Read the numbers of an image file as they are.
+
+    Raises
+    ------
+    DataError
+        With the file's name, what was found and what to do.
+    """
+    if path.is_dir():
+        raise DataError(f"'{path}' is a folder, not an image. Choose a png, tif or npy file in it.")
+    if not path.exists():
+        raise DataError(f"There is no file '{path}'. Check the path.")
+    if os.path.getsize(path) == 0:
+        raise DataError(f"'{path.name}' is empty (0 bytes). Copy or export the image again.")
+    suffix = path.suffix.lower()
+    if suffix not in IMAGE_SUFFIXES:
+        raise DataError(
+            f"'{path.name}' has the ending '{suffix}', which is not an image that can be read. "
+            f"Convert it to one of {', '.join(sorted(IMAGE_SUFFIXES))}."
+        )
+    array: NDArray[np.generic]
+    try:
+        if suffix == ".npy":
+            array = np.load(path, allow_pickle=False)
+        elif suffix in {".tif", ".tiff"}:
+            array = _read_tiff(path)
+        else:
+            array = _read_picture(path)
+    except (DataError, MemoryError):
+        raise
+    except Exception as error:
+        raise DataError(
+            f"'{path.name}' cannot be read as {suffix[1:]}: it is damaged or of another kind "
+            f"({_one_line(error)}). Copy or export the image again."
+        ) from error
+    if array.dtype.kind not in "buif":
+        raise DataError(
+            f"'{path.name}' holds values of type {array.dtype}, expected numbers. "
+            "Export the image as 8-bit or float32."
+        )
+    return array
+
+
+def _read_tiff(path: Path) -> NDArray[np.generic]:
+    import tifffile
+
+    with tifffile.TiffFile(path) as file:
+        series = file.series[0]
+        array = np.asarray(series.asarray())
+        if series.axes.endswith("S") and array.ndim == 3:
+            array = np.moveaxis(array, -1, 0)
+        return array
+
+
+def _read_picture(path: Path) -> NDArray[np.generic]:
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        picture.load()
+        mode = picture.mode
+        if mode == "P":
+            mode = "RGBA" if "transparency" in picture.info else "RGB"
+        if mode in {"RGBA", "LA", "PA", "La", "RGBa"}:
+            raise ShapeError(
+                f"'{path.name}' has an alpha (transparency) channel ({mode}). Save the image "
+                "without transparency, in grey or RGB."
+            )
+        if mode == "CMYK":
+            raise ShapeError(f"'{path.name}' is in CMYK. Save the image in grey or RGB.")
+        array = np.asarray(picture.convert("RGB") if picture.mode == "P" else picture)
+    return np.moveaxis(array, -1, 0) if array.ndim == 3 else array
+
+
+def _channels_first(array: NDArray[np.generic], path: Path) -> NDArray[np.generic]:
+    """Return (C, H, W), or say why the array is not one image."""
+    if array.ndim == 2:
+        array = array[None]
+    if array.ndim != 3:
+        raise ShapeError(
+            f"'{path.name}' holds an array of shape {array.shape}, expected one image (H, W) or "
+            "(C, H, W). Open a stack as a napari layer instead."
+        )
+    if array.shape[0] > MAX_CHANNELS:
+        hint = (
+            "The channels seem to be last: save it as (C, H, W)."
+            if array.shape[-1] <= MAX_CHANNELS
+            else "Open a stack as a napari layer instead."
+        )
+        raise ShapeError(
+            f"'{path.name}' has shape {array.shape}, which would be {array.shape[0]} channels; "
+            f"at most {MAX_CHANNELS} are expected. {hint}"
+        )
+    if 0 in array.shape:
+        raise ShapeError(f"'{path.name}' holds no pixels (shape {array.shape}). Export it again.")
+    return array
+
+
+def to_unit_range(
+    array: NDArray[np.generic], image_range: tuple[float, float] | None, name: str
+) -> NDArray[np.float32]:
+    """Map values to [0, 1], refusing what lies outside.
+
+    Parameters
+    ----------
+    array : ndarray of any shape
+        The values.
+    image_range : (low, high) or None
+        Values that become 0 and 1; see :func:`read_image`.
+    name : str
+        What the array is called in messages.
+
+    Returns
+    -------
+    ndarray of the same shape, float32 in [0, 1]
+    """
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        bad = int((~np.isfinite(array)).sum())
+        raise DataError(
+            f"'{name}' holds {bad} values that are NaN or infinite. Repair or replace them; "
+            "nothing can be computed from them."
+        )
+    lowest, highest = float(array.min()), float(array.max())
+    if image_range is None:
+        if array.dtype == np.uint8:
+            return array.astype(np.float32) / np.float32(255)
+        if array.dtype == np.bool_:
+            return array.astype(np.float32)
+        if array.dtype.kind != "f":
+            raise ValueRangeError(
+                f"'{name}' holds {array.dtype} values from {lowest:g} to {highest:g}, and nobody "
+                "said which of them are black and white. Give the range of the images (for "
+                "instance 0 to 65535), or save them as 8-bit."
+            )
+        image_range = (0.0, 1.0)
+    low, high = image_range
+    if not high > low:
+        raise ValueRangeError(
+            f"A range from {low:g} to {high:g} is empty; give the lower end first."
+        )
+    slack = 1e-6 * (high - low)
+    if lowest < low - slack or highest > high + slack:
+        raise ValueRangeError(
+            f"'{name}' holds values from {lowest:g} to {highest:g}, expected {low:g} to {high:g}. "
+            "Give the range of the images, or rescale them."
+        )
+    if (low, high) == (0.0, 1.0):
+        unit = array.astype(np.float32)
+    else:
+        unit = ((array.astype(np.float64) - low) / (high - low)).astype(np.float32)
+    return np.clip(unit, 0, 1)
+
+
+def write_image(path: str | Path, image: Tensor) -> None:
+    """Write an image, in float32 to tif and npy, rounded to 8 bits to png.
+
+    Parameters
+    ----------
+    path : path
+        Its ending decides: .tif, .npy (nothing is lost), .png.
+    image : (C, H, W) Tensor, float32 in [0, 1]
+        The image.
+
+    Raises
+    ------
+    DataError
+        If the ending is another one, or the values leave [0, 1].
+    """
+    path = Path(path)
+    array = image.detach().cpu().numpy().astype(np.float32)
+    suffix = path.suffix.lower()
+    if suffix == ".npy":
+        np.save(path, array)
+    elif suffix in {".tif", ".tiff"}:
+        import tifffile
+
+        photometric = "rgb" if array.shape[0] == 3 else "minisblack"
+        page = array[0] if array.shape[0] == 1 else array
+        tifffile.imwrite(path, page, photometric=photometric)
+    elif suffix == ".png":
+        from PIL import Image
+
+        if array.min() < -1e-6 or array.max() > 1 + 1e-6:
+            raise ValueRangeError(
+                f"'{path.name}': values from {array.min():g} to {array.max():g} do not fit into an "
+                "8-bit picture. Write a tif instead."
+            )
+        eight_bit = np.rint(np.clip(array, 0, 1) * 255).astype(np.uint8)
+        picture = eight_bit[0] if array.shape[0] == 1 else np.moveaxis(eight_bit, 0, -1)
+        Image.fromarray(picture).save(path)
+    else:
+        raise DataError(f"Cannot write '{path.name}': choose the ending .tif, .npy or .png.")
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 120 else text[:117] + "..."

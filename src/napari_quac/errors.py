@@ -1,0 +1,66 @@
+"""What can go wrong on purpose, each with a sentence a biologist can act on.
+
+None of these derives from ``RuntimeError``, which is what PyTorch raises for everything.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class QuacError(Exception):
+    """Something the user can put right; the text says what and how."""
+
+
+class DataError(QuacError):
+    """An image, a folder or a table cannot be used as it is."""
+
+
+class ShapeError(DataError):
+    """Images, or an image and a network, do not fit each other in shape."""
+
+
+class ValueRangeError(DataError):
+    """Values lie outside of the range they are said to have."""
+
+
+class CheckpointError(QuacError):
+    """A file does not hold the network that was asked for."""
+
+
+class NetworkError(QuacError):
+    """A network failed while it was computing."""
+
+
+class OutOfMemoryError(NetworkError):
+    """A device had no memory left, even for a batch of one image."""
+
+
+class NotFiniteError(NetworkError):
+    """A network returned NaN or infinity."""
+
+
+class UnknownNameError(QuacError):
+    """A class, a method or a device was named that does not exist."""
+
+
+class MethodUnavailableError(QuacError):
+    """An attribution method cannot be computed on this network."""
+
+
+class NoCounterfactualError(QuacError):
+    """No proposal of the generator could be made for this query and target.
+
+    Attributes
+    ----------
+    best : Pair or None
+        The best pair found so far, where there is one.
+    """
+
+    def __init__(self, message: str, best: Any = None) -> None:
+        super().__init__(message)
+        self.best = best
+
+
+class CancelledError(QuacError):
+    """The user stopped the work; what was finished is kept."""

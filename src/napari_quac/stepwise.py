@@ -1,0 +1,77 @@
+"""Long work as a generator that yields its progress and returns its result.
+
+This is the only convention for long work: headless code calls ``.result()``, the compute lane
+iterates it, and between two steps it can be stopped or overtaken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Generic, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Progress:
+    """How far a piece of work has come.
+
+    Attributes
+    ----------
+    done : int
+        Steps that are finished.
+    total : int or None
+        Steps in all; None where nobody knows.
+    text : str
+        What is going on, in words for the status line.
+    partial : object
+        Something worth showing already, such as the best pair so far; None if there is nothing.
+    """
+
+    done: int
+    total: int | None
+    text: str = ""
+    partial: Any = None
+
+
+class Steps(Generic[T]):
+    """A piece of work that is done step by step.
+
+    Iterate it for its progress, call :meth:`result` to do all of it at once, or write
+    ``value = yield from steps`` inside of another stepwise function.
+    """
+
+    def __init__(self, generator: Generator[Progress, None, T]) -> None:
+        self._generator = generator
+
+    def __iter__(self) -> Generator[Progress, None, T]:
+        return self._generator
+
+    def __next__(self) -> Progress:
+        return next(self._generator)
+
+    def result(self) -> T:
+        """Do all the steps that are left and return the result."""
+        while True:
+            try:
+                next(self._generator)
+            except StopIteration as end:
+                value: T = end.value
+                return value
+
+    def close(self) -> None:
+        """Give the work up; what it holds is released."""
+        self._generator.close()
+
+
+def stepwise(function: Callable[P, Generator[Progress, None, T]]) -> Callable[P, Steps[T]]:
+    """Turn a generator function into one that returns :class:`Steps`."""
+
+    @wraps(function)
+    def start(*args: P.args, **kwargs: P.kwargs) -> Steps[T]:
+        return Steps(function(*args, **kwargs))
+
+    return start
