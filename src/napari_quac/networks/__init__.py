@@ -1,0 +1,1 @@
+"""What is questioned (classifiers) and what generates (generators)."""

@@ -1,0 +1,70 @@
+"""Find the architecture that a state dict belongs to, by the names and shapes in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from torch import Tensor
+
+from napari_quac.networks.architectures.dapi_resnet import recognise_dapi_resnet
+from napari_quac.networks.architectures.layout import Layout
+from napari_quac.networks.architectures.resnet import recognise_resnet
+from napari_quac.networks.architectures.vgg import recognise_vgg
+from napari_quac.registry import unknown_name
+
+Recogniser = Callable[[Mapping[str, Tensor], "tuple[int, ...] | None"], "Layout | None"]
+
+ARCHITECTURES: Mapping[str, Recogniser] = {
+    "vgg2d": recognise_vgg,
+    "vgg3d": recognise_vgg,
+    "resnet": recognise_resnet,
+    "resnet-dapi": recognise_dapi_resnet,
+    "resnet2d-funlib": recognise_dapi_resnet,
+}
+
+
+def recognise_classifier(
+    tensors: Mapping[str, Tensor],
+    image_size: tuple[int, ...] | None = None,
+    architecture: str | None = None,
+) -> Layout | None:
+    """Return the classifier architecture that fits a state dict, or None.
+
+    Parameters
+    ----------
+    tensors : Mapping[str, Tensor]
+        The state dict.
+    image_size : tuple of int, optional
+        Spatial size of its input, where it is known.
+    architecture : str, optional
+        Only this one is considered.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no architecture of that name.
+    """
+    if architecture is not None and architecture not in ARCHITECTURES:
+        raise unknown_name("architecture", architecture, list(ARCHITECTURES))
+    for recogniser in dict.fromkeys(ARCHITECTURES.values()):
+        layout = recogniser(tensors, image_size)
+        if layout is not None and architecture in (None, layout.name):
+            return layout
+    return None
+
+
+def recognise_generator(names: Mapping[str, object]) -> tuple[str, str] | None:
+    """Return kind and telling keys of a generator with these tensor names, or None."""
+    if "generator.from_rgb.weight" in names or "from_rgb.weight" in names:
+        return "stargan", "generator.*" if "generator.from_rgb.weight" in names else "from_rgb.*"
+    if any(name.startswith(("mapping_network.", "style_encoder.")) for name in names):
+        return "stargan", "mapping_network.*, style_encoder.*"
+    if any(name.startswith("model.model.") for name in names):
+        return "cyclegan", "model.model.*"
+    if any(".conv_block." in name for name in names) and "model.1.weight" in names:
+        return "cyclegan", "model.*"
+    if any(name.startswith("e_cls.") for name in names) and any("trans." in n for n in names):
+        return "simulator", "trans.*"
+    if any("gamma_conditional" in name or "embed_gamma" in name for name in names):
+        return "exaggeration", "gamma_conditional.*"
+    return None

@@ -1,0 +1,175 @@
+"""Residual classifiers with the names of torchvision (and timm): resnet18 to resnet152 and kin."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from torch import Tensor, nn
+
+from napari_quac.networks.architectures.layout import Layout
+
+Block = Literal["basic", "bottleneck"]
+
+
+class ResNet(nn.Sequential):
+    """A stem, stages of residual blocks, average pooling over the image, one linear layer.
+
+    Parameters
+    ----------
+    channels, n_classes : int
+        Channels of the input, and number of outputs.
+    depths : sequence of int
+        Number of blocks in each stage; each stage but the first halves the image.
+    inner, outer : sequence of int
+        Feature maps inside of the blocks of each stage, and at their end.
+    block : {"basic", "bottleneck"}
+        Two 3×3 convolutions, or 1×1, 3×3 and 1×1.
+    stem_width, stem_kernel : int
+        Feature maps and kernel size of the first convolution; a kernel of 7 halves the image and is
+        followed by max pooling, one of 3 is not.
+    groups : int
+        Groups of the 3×3 convolutions in bottleneck blocks.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        n_classes: int,
+        depths: Sequence[int],
+        inner: Sequence[int],
+        outer: Sequence[int],
+        block: Block = "basic",
+        stem_width: int = 64,
+        stem_kernel: int = 7,
+        groups: int = 1,
+    ) -> None:
+        large = stem_kernel > 3
+        layers: dict[str, nn.Module] = {
+            "conv1": nn.Conv2d(
+                channels,
+                stem_width,
+                stem_kernel,
+                stride=2 if large else 1,
+                padding=stem_kernel // 2,
+                bias=False,
+            ),
+            "bn1": nn.BatchNorm2d(stem_width),
+            "relu": nn.ReLU(),
+        }
+        if large:
+            layers["maxpool"] = nn.MaxPool2d(3, stride=2, padding=1)
+        width = stem_width
+        for stage, depth in enumerate(depths):
+            blocks: list[nn.Module] = []
+            for position in range(depth):
+                stride = 2 if position == 0 and stage > 0 else 1
+                if block == "bottleneck":
+                    blocks.append(Bottleneck(width, inner[stage], outer[stage], stride, groups))
+                else:
+                    blocks.append(BasicBlock(width, outer[stage], stride))
+                width = outer[stage]
+            layers[f"layer{stage + 1}"] = nn.Sequential(*blocks)
+        layers["avgpool"] = nn.AdaptiveAvgPool2d(1)
+        layers["flatten"] = nn.Flatten()
+        layers["fc"] = nn.Linear(width, n_classes)
+        super().__init__(OrderedDict(layers))
+
+
+class BasicBlock(nn.Module):
+    """Two 3×3 convolutions beside a short cut; the activations are separate, for DeepLIFT."""
+
+    def __init__(self, inputs: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, width, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.relu1 = nn.ReLU()
+        self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.relu2 = nn.ReLU()
+        self.downsample = _short_cut(inputs, width, stride)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return maps of half the size where the stride is 2."""
+        inner = self.relu1(self.bn1(self.conv1(maps)))
+        return self.relu2(self.bn2(self.conv2(inner)) + self.downsample(maps))  # type: ignore[no-any-return]
+
+
+class Bottleneck(nn.Module):
+    """A 1×1, a 3×3 and a 1×1 convolution beside a short cut."""
+
+    def __init__(self, inputs: int, inner: int, outer: int, stride: int, groups: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, inner, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(inner)
+        self.relu1 = nn.ReLU()
+        self.conv2 = nn.Conv2d(inner, inner, 3, stride, 1, groups=groups, bias=False)
+        self.bn2 = nn.BatchNorm2d(inner)
+        self.relu2 = nn.ReLU()
+        self.conv3 = nn.Conv2d(inner, outer, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(outer)
+        self.relu3 = nn.ReLU()
+        self.downsample = _short_cut(inputs, outer, stride)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return maps of half the size where the stride is 2."""
+        inner = self.relu1(self.bn1(self.conv1(maps)))
+        inner = self.relu2(self.bn2(self.conv2(inner)))
+        return self.relu3(self.bn3(self.conv3(inner)) + self.downsample(maps))  # type: ignore[no-any-return]
+
+
+def _short_cut(inputs: int, outputs: int, stride: int) -> nn.Module:
+    if stride == 1 and inputs == outputs:
+        return nn.Identity()
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+
+def recognise_resnet(
+    tensors: Mapping[str, Tensor], image_size: tuple[int, ...] | None = None
+) -> Layout | None:
+    """Read the structure of a :class:`ResNet` off its state dict; None if it is another one."""
+    del image_size  # any size will do
+    needed = ("conv1.weight", "bn1.weight", "layer1.0.conv1.weight", "fc.weight")
+    if any(name not in tensors for name in needed) or tensors["conv1.weight"].ndim != 4:
+        return None
+    depths = stage_depths(tensors)
+    bottleneck = "layer1.0.conv3.weight" in tensors
+    last = "conv3" if bottleneck else "conv2"
+    stages = range(1, len(depths) + 1)
+    inner = [int(tensors[f"layer{stage}.0.conv1.weight"].shape[0]) for stage in stages]
+    outer = [int(tensors[f"layer{stage}.0.{last}.weight"].shape[0]) for stage in stages]
+    groups = inner[0] // int(tensors["layer1.0.conv2.weight"].shape[1]) if bottleneck else 1
+    stem = tensors["conv1.weight"]
+    block: Block = "bottleneck" if bottleneck else "basic"
+    channels, n_classes = int(stem.shape[1]), int(tensors["fc.weight"].shape[0])
+    stem_width, stem_kernel = int(stem.shape[0]), int(stem.shape[2])
+
+    def build() -> nn.Module:
+        return ResNet(
+            channels, n_classes, depths, inner, outer, block, stem_width, stem_kernel, groups
+        )
+
+    parameters = {
+        "depths": depths,
+        "inner": inner,
+        "outer": outer,
+        "block": block,
+        "stem_width": stem_width,
+        "stem_kernel": stem_kernel,
+        "groups": groups,
+    }
+    notes: tuple[str, ...] = ()
+    if stem_kernel <= 3:
+        notes = ("A small stem was assumed: no stride and no pooling before the first stage.",)
+    return Layout("resnet", build, channels, n_classes, None, parameters, notes)
+
+
+def stage_depths(tensors: Mapping[str, Tensor]) -> list[int]:
+    """Count the blocks of ``layer1``, ``layer2``, ... in a state dict."""
+    blocks: dict[int, set[int]] = {}
+    for name in tensors:
+        if found := re.match(r"layer(\d+)\.(\d+)\.", name):
+            blocks.setdefault(int(found[1]), set()).add(int(found[2]))
+    return [len(blocks[stage]) for stage in sorted(blocks)]

@@ -1,0 +1,204 @@
+"""What the key names and shapes of a StarGAN v2 file say about its network."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any, TypeAlias
+
+from torch import Tensor
+
+from napari_quac.errors import CheckpointError
+from napari_quac.networks.architectures.stargan_v2 import N_BOTTLENECK, StarGANHyperparameters
+
+States: TypeAlias = Mapping[str, Mapping[str, Tensor]]
+
+ARCHITECTURE = "stargan_v2"
+STALE_HEAD = re.compile(r"unshared\.\d+\.")
+
+
+def infer_hyperparameters(states: States, img_size: int | None = None) -> StarGANHyperparameters:
+    """Find out how a StarGAN v2 was built from what its file holds.
+
+    Parameters
+    ----------
+    states : mapping of mappings
+        ``generator`` and, where the file has them, ``mapping_network`` and ``style_encoder``; each
+        from key to tensor.
+    img_size : int, optional
+        Height and width, pixels, where somebody knows; otherwise it follows from the widths.
+
+    Returns
+    -------
+    hyper : StarGANHyperparameters
+        In the plain form without final activation: neither follows from shapes.
+
+    Raises
+    ------
+    CheckpointError
+        If the shapes are not those of a StarGAN v2, or leave the size or the classes open.
+    """
+    generator = _part(states, "generator")
+    if "hpf.filter" in generator:
+        raise CheckpointError(
+            "This StarGAN v2 was trained with a high-pass filter (w_hpf > 0) and needs face masks, "
+            "which microscopy images do not have. Choose one that was trained with w_hpf = 0."
+        )
+    base, channels = _shape(generator, "generator", "from_rgb.weight")[:2]
+    n_down = _count(generator, r"encode\.(\d+)\.") - N_BOTTLENECK
+    if n_down < 1:
+        raise CheckpointError(
+            f"The generator has {n_down + N_BOTTLENECK} encoder blocks, a StarGAN v2 has at least "
+            f"{N_BOTTLENECK + 1}. Choose another file."
+        )
+    deep = _shape(generator, "generator", f"encode.{n_down + 1}.conv1.weight")[0]
+    style_dim = _shape(generator, "generator", "decode.0.norm1.fc.weight")[1]
+    has_mapping, has_encoder = "mapping_network" in states, "style_encoder" in states
+    values: dict[str, int | bool] = {}
+    if has_mapping:
+        mapping = _part(states, "mapping_network")
+        width, latent_dim = _shape(mapping, "mapping_network", "shared.0.weight")
+        values |= {"mapping_channels": width, "latent_dim": latent_dim}
+        values["num_domains"] = _count(mapping, r"unshared\.(\d+)\.")
+    if has_encoder:
+        encoder = _part(states, "style_encoder")
+        single = "output.weight" in encoder
+        head = "output.weight" if single else "unshared.0.weight"
+        n_blocks = _count(encoder, r"shared\.(\d+)\.conv1\.")
+        rows, width = _shape(encoder, "style_encoder", head)
+        values |= {
+            "style_base_channels": _shape(encoder, "style_encoder", "shared.0.weight")[0],
+            "style_max_channels": width,
+            "style_blocks": n_blocks,
+            "single_head": single,
+            "variational_style": rows == 2 * style_dim,
+        }
+        if not single:
+            values.setdefault("num_domains", _count(encoder, r"unshared\.(\d+)\."))
+    if not has_mapping and not has_encoder:
+        raise CheckpointError(
+            "The file holds a generator, but neither 'mapping_network' nor 'style_encoder', so "
+            "there is no way to make a style. Choose a complete *_nets_ema.ckpt."
+        )
+    values.setdefault("num_domains", 1)  # one head for all: the class makes no difference
+    return StarGANHyperparameters(
+        img_size=img_size or infer_image_size(base, n_down),
+        channels=channels,
+        style_dim=style_dim,
+        base_channels=base,
+        max_channels=deep,
+        n_down=n_down,
+        has_mapping=has_mapping,
+        has_style_encoder=has_encoder,
+        variational_generator="mu.weight" in generator,
+        **values,  # type: ignore[arg-type]
+    )
+
+
+def hyperparameters_of(
+    states: Mapping[str, Mapping[str, Tensor]],
+    metadata: Mapping[str, str],
+    image_size: int | None = None,
+) -> StarGANHyperparameters:
+    """Take what shapes cannot say from a file's description where it has one.
+
+    Parameters
+    ----------
+    states : mapping of mappings
+        See :func:`infer_hyperparameters`.
+    metadata : mapping of str to str
+        What the file says about itself.
+    image_size : int, optional
+        Height and width, pixels, where somebody knows.
+
+    Returns
+    -------
+    hyper : StarGANHyperparameters
+        In the plain form without final activation if the file does not say more.
+
+    Raises
+    ------
+    CheckpointError
+        If the description and the tensors contradict each other; see also
+        :func:`infer_hyperparameters`.
+    """
+    said = said_in(metadata, "architecture_parameters")
+    if metadata.get("architecture") != ARCHITECTURE or not isinstance(said, dict):
+        known_size = said_in(metadata, "image_size")
+        if image_size is None and isinstance(known_size, int):
+            image_size = known_size
+        return infer_hyperparameters(states, image_size)
+    known = {field.name for field in fields(StarGANHyperparameters)}
+    if not isinstance(said.get("img_size"), int) or set(said) - known:
+        raise CheckpointError(
+            "its description does not fit its tensors. Save the network again, or take the "
+            "description out of the file."
+        )
+    # shapes have the last word on everything but what they cannot say
+    hyper = infer_hyperparameters(states, said["img_size"])
+    return replace(hyper, residual=bool(said.get("residual", False)))
+
+
+def infer_image_size(base_channels: int, n_down: int) -> int:
+    """Return the image size for which the authors' recipe gives these widths.
+
+    Raises
+    ------
+    CheckpointError
+        If no size or several fit.
+    """
+    low = 2 ** (n_down + 4)
+    sizes = [
+        size
+        for size in range(low, 2 * low)
+        if 2**14 // size == base_channels and size % 2**n_down == 0
+    ]
+    if len(sizes) != 1:
+        found = " and ".join(map(str, sizes)) if sizes else "none"
+        raise CheckpointError(
+            f"The image size does not follow from the file: {base_channels} base channels with "
+            f"{n_down} halvings fit {found}. Give the image size (pixels) that it was trained on."
+        )
+    return sizes[0]
+
+
+def without_stale_heads(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Drop heads that single-head style encoders carry along without ever using them."""
+    if "output.weight" not in state:
+        return dict(state)
+    return {key: value for key, value in state.items() if not STALE_HEAD.match(key)}
+
+
+def said_in(metadata: Mapping[str, str], key: str) -> Any:
+    """Return a value of a file's description, from JSON where it is JSON; None if missing."""
+    text = metadata.get(key)
+    if text is None:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _part(states: States, name: str) -> Mapping[str, Tensor]:
+    if name not in states:
+        raise CheckpointError(
+            f"The file holds {', '.join(map(repr, states)) or 'nothing'}, but a StarGAN v2 has "
+            f"'{name}'. Choose a *_nets_ema.ckpt file."
+        )
+    return states[name]
+
+
+def _shape(state: Mapping[str, Tensor], part: str, key: str) -> tuple[int, ...]:
+    if key not in state or state[key].ndim < 2:
+        raise CheckpointError(
+            f"'{part}.{key}' is missing or has the wrong shape, so this is no StarGAN v2 as its "
+            "authors or the QuAC library write it. Choose a *_nets_ema.ckpt file."
+        )
+    return tuple(state[key].shape)
+
+
+def _count(state: Mapping[str, Tensor], pattern: str) -> int:
+    return len({match.group(1) for key in state if (match := re.match(pattern, key))})

@@ -1,0 +1,202 @@
+"""VGG-like classifiers in 2-D and 3-D, as the authors of QuAC, DAPI and synister use them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from napari_quac.networks.architectures.layout import Layout, numbered
+
+SYNISTER_SIZE = (16, 160, 160)  # voxels; the input of the published 3-D synapse classifiers
+
+
+class Vgg(nn.Module):
+    """Levels of convolutions and max pooling, then fully connected layers.
+
+    Activations are modules of their own and none is used twice, so that DeepLIFT can be computed.
+
+    Parameters
+    ----------
+    channels : int
+        Channels of the input.
+    levels : sequence of sequences of int
+        For each level the number of feature maps of each of its convolutions.
+    head : sequence of int
+        Number of outputs of each fully connected layer; the last is the number of classes.
+    image_size : sequence of int
+        Spatial size of the input; two numbers make a 2-D network, three a 3-D one.
+    pools : sequence of sequences of int, optional
+        Pooling factors of each level, 2 along each axis by default.
+    batch_norm : bool
+        Whether a batch normalisation follows each convolution.
+    dropout : float or None
+        Dropout rate between the fully connected layers in training; None for no such layer.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        levels: Sequence[Sequence[int]],
+        head: Sequence[int],
+        image_size: Sequence[int],
+        pools: Sequence[Sequence[int]] | None = None,
+        batch_norm: bool = True,
+        dropout: float | None = 0.5,
+    ) -> None:
+        super().__init__()
+        flat = len(image_size) == 2
+        convolution = nn.Conv2d if flat else nn.Conv3d
+        normalisation = nn.BatchNorm2d if flat else nn.BatchNorm3d
+        pooling = nn.MaxPool2d if flat else nn.MaxPool3d
+        pools = pools or [(2,) * len(image_size)] * len(levels)
+        features: list[nn.Module] = []
+        size = tuple(image_size)
+        for widths, factors in zip(levels, pools, strict=True):
+            for width in widths:
+                features.append(convolution(channels, width, kernel_size=3, padding=1))
+                if batch_norm:
+                    features.append(normalisation(width))
+                features.append(nn.ReLU())
+                channels = width
+            features.append(pooling(tuple(factors)))
+            size = tuple(length // factor for length, factor in zip(size, factors, strict=True))
+        self.features = nn.Sequential(*features)
+        layers: list[nn.Module] = []
+        inputs = channels * math.prod(size)
+        for width in head[:-1]:
+            layers += [nn.Linear(inputs, width), nn.ReLU()]
+            if dropout is not None:
+                layers.append(nn.Dropout(dropout))
+            inputs = width
+        layers.append(nn.Linear(inputs, head[-1]))
+        self.classifier = nn.Sequential(*layers)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the logits (N, K) of images (N, C, *S)."""
+        return self.classifier(torch.flatten(self.features(images), 1))  # type: ignore[no-any-return]
+
+
+def recognise_vgg(
+    tensors: Mapping[str, Tensor], image_size: tuple[int, ...] | None = None
+) -> Layout | None:
+    """Read the structure of a :class:`Vgg` off its state dict.
+
+    Parameters
+    ----------
+    tensors : Mapping[str, Tensor]
+        The state dict, with names ``features.*`` and ``classifier.*``.
+    image_size : tuple of int, optional
+        Spatial size of the input, where it is known. Pooling factors are not stored in the file;
+        without a size, pooling by 2 and square images are assumed.
+
+    Returns
+    -------
+    layout : Layout or None
+        None if this is another architecture.
+    """
+    weights, head = numbered(tensors, "features"), numbered(tensors, "classifier")
+    convolutions = {index: weight for index, weight in weights.items() if weight.ndim > 2}
+    if not convolutions or not head or any(weight.ndim != 2 for weight in head.values()):
+        return None
+    if any(name.split(".")[0] not in ("features", "classifier") for name in tensors):
+        return None
+    if any(set(weight.shape[2:]) != {3} for weight in convolutions.values()):
+        return None
+    batch_norm = len(weights) > len(convolutions)
+    levels = _levels(list(convolutions.items()), 3 if batch_norm else 2)
+    head_gaps = {later - earlier for earlier, later in pairwise(head)}
+    if levels is None or len(head_gaps) > 1 or not head_gaps <= {2, 3}:
+        return None
+
+    axes = next(iter(convolutions.values())).ndim - 2
+    channels = int(next(iter(convolutions.values())).shape[1])
+    widths = [int(weight.shape[0]) for weight in head.values()]
+    area, rest = divmod(int(next(iter(head.values())).shape[1]), levels[-1][-1])
+    if rest:
+        return None
+    size, pools, note, problem = _size_and_pools(area, len(levels), axes, image_size)
+
+    def build() -> nn.Module:
+        dropout = None if head_gaps == {2} else 0.5
+        return Vgg(channels, levels, widths, size or (1,) * axes, pools, batch_norm, dropout)
+
+    parameters = {
+        "levels": levels,
+        "head": widths,
+        "pools": [list(factors) for factors in pools],
+        "batch_norm": batch_norm,
+    }
+    notes = (note,) if note else ()
+    name = f"vgg{axes}d"
+    return Layout(name, build, channels, widths[-1], size, parameters, notes, problem)
+
+
+def _levels(convolutions: list[tuple[int, Tensor]], step: int) -> list[list[int]] | None:
+    """Group convolutions by the pooling between them, which leaves a gap of one number."""
+    if convolutions[0][0] != 0:
+        return None
+    levels = [[int(convolutions[0][1].shape[0])]]
+    for (earlier, _), (later, weight) in pairwise(convolutions):
+        if later - earlier == step + 1:
+            levels.append([])
+        elif later - earlier != step:
+            return None
+        levels[-1].append(int(weight.shape[0]))
+    return levels
+
+
+def _size_and_pools(
+    area: int, n_levels: int, axes: int, image_size: tuple[int, ...] | None
+) -> tuple[tuple[int, ...] | None, list[tuple[int, ...]], str, str]:
+    """Find a spatial size and pooling factors that leave ``area`` positions for the head."""
+    schemes = list(_pool_schemes(n_levels, axes))
+    if image_size is not None:
+        for pools in schemes:
+            if area == math.prod(_pooled(image_size, pools)):
+                return image_size, pools, "" if pools == schemes[0] else _pool_note(pools), ""
+    elif axes == 3 and (
+        fitting := [pools for pools in schemes if area == math.prod(_pooled(SYNISTER_SIZE, pools))]
+    ):
+        note = "Size and pooling are not stored in the file; those of synister were assumed."
+        return SYNISTER_SIZE, fitting[0], note, ""
+    side = round(area ** (1 / axes))
+    if side**axes == area:
+        size: tuple[int, ...] = (side * 2**n_levels,) * axes
+        if image_size is None:
+            return size, schemes[0], "", ""
+        text = " × ".join(map(str, size))
+        problem = (
+            f"its fully connected layers fit images of {text} pixels, not of "
+            f"{' × '.join(map(str, image_size))}"
+        )
+        return None, schemes[0], "", problem
+    return (
+        None,
+        schemes[0],
+        "",
+        f"its fully connected layers see {area} positions, so the size of "
+        "its images cannot be known",
+    )
+
+
+def _pool_schemes(n_levels: int, axes: int) -> list[list[tuple[int, ...]]]:
+    full, none = (2,) * axes, (1,) * axes
+    schemes = [[full] * n + [none] * (n_levels - n) for n in range(n_levels, -1, -1)]
+    if axes == 3:  # sections are thicker than pixels: pooled less often
+        schemes[1:1] = [[(1, 2, 2)] * n + [full] * (n_levels - n) for n in range(n_levels, 0, -1)]
+    return schemes
+
+
+def _pooled(size: Sequence[int], pools: Sequence[Sequence[int]]) -> tuple[int, ...]:
+    return tuple(
+        length // math.prod(factors[axis] for factors in pools) for axis, length in enumerate(size)
+    )
+
+
+def _pool_note(pools: Sequence[Sequence[int]]) -> str:
+    text = ", ".join("×".join(map(str, factors)) for factors in pools)
+    return f"Pooling factors are not stored in the file; {text} were chosen to fit the image size."

@@ -1,0 +1,231 @@
+"""The classifier under study: logits for attribution, probabilities for everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from napari_quac.errors import NotFiniteError, QuacError, ShapeError
+from napari_quac.networks.fast_inference import fast_version
+from napari_quac.networks.memory import in_batches
+from napari_quac.networks.value_range import ValueRange
+from napari_quac.registry import unknown_name
+
+Kind = Literal["eager", "torchscript", "exported", "callable"]
+Output = Literal[
+    "logits", "probabilities", "log-probabilities", "binary logit", "binary probability"
+]
+
+CPU_BATCH = 8  # measured: batches of 8 are fastest on the CPU, 200 at once is page-fault bound
+GPU_BATCH = 64
+MAX_FAST_SIZES = 4  # each image size has its own fast version, with a copy of the weights
+
+
+@dataclass(eq=False)
+class Classifier:
+    """A trained classifier, ready to be asked.
+
+    Attributes
+    ----------
+    module : torch module or callable
+        Takes (N, C, *S) in ``value_range`` and returns (N, K); in eval mode, without parameter
+        gradients.
+    class_names : tuple of str
+        One name for each of the K outputs.
+    channels : int
+        Number of channels of its input.
+    image_size : tuple of int or None
+        Spatial size ``*S`` that it needs; None if any will do.
+    value_range : ValueRange
+        What it was trained on.
+    output : str
+        What ``module`` returns; everything is brought to logits.
+    kind : str
+        How the network is given, which decides what can be computed with it.
+    device : torch.device
+    name, sha256 : str
+        File name and hash; empty for a network that is not from a file.
+    description : Mapping[str, str]
+        Label to value, for the card.
+    size_was_guessed : bool
+        ``image_size`` worked in a trial, but neither the file nor the user says that it is the
+        right one; the first images decide.
+    """
+
+    module: nn.Module
+    class_names: tuple[str, ...]
+    channels: int = 1
+    image_size: tuple[int, ...] | None = None
+    value_range: ValueRange = field(default_factory=ValueRange)
+    output: Output = "logits"
+    kind: Kind = "eager"
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    name: str = ""
+    sha256: str = ""
+    description: Mapping[str, str] = field(default_factory=dict)
+    size_was_guessed: bool = False
+
+    def __post_init__(self) -> None:
+        self._fast: dict[torch.Size, Callable[[Tensor], Tensor]] = {}
+        self._precise: nn.Module | None = None
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes, K."""
+        return len(self.class_names)
+
+    def class_index(self, name: str | int) -> int:
+        """Return the index of a class that is given by name or index.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such class.
+        """
+        if isinstance(name, str) and name in self.class_names:
+            return self.class_names.index(name)
+        text = str(name).strip()
+        if text.isdigit() and int(text) < self.n_classes:
+            return int(text)
+        raise unknown_name("class", text, list(self.class_names))
+
+    def check_image(self, shape: Sequence[int], what: str = "The image") -> None:
+        """Refuse an image of shape ``(C, *S)`` that does not fit.
+
+        Raises
+        ------
+        ShapeError
+            With both shapes in its text.
+        """
+        wanted = f"{self.channels} channel{'s' if self.channels != 1 else ''}"
+        if self.image_size is not None:
+            wanted += " of " + " × ".join(map(str, self.image_size)) + " pixels"
+        wrong_size = self.image_size is not None and tuple(shape[1:]) != self.image_size
+        if wrong_size and self.size_was_guessed and shape[0] == self.channels:
+            wrong_size = not self._adopts_size(tuple(shape[1:]))
+        if len(shape) < 3 or shape[0] != self.channels or wrong_size:
+            found = (
+                f"{shape[0]} channel{'s' if shape[0] != 1 else ''} of "
+                + " × ".join(map(str, shape[1:]))
+                + " pixels"
+                if len(shape) >= 3
+                else f"shape {tuple(shape)}"
+            )
+            which = f"classifier {self.name}" if self.name else "classifier"
+            raise ShapeError(
+                f"{what} has {found}, but the {which} was trained for {wanted}."
+                " Choose other images, another classifier, or crop the images to that size."
+            )
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Return the logits, differentiably.
+
+        Parameters
+        ----------
+        images : (N, C, *S) Tensor, float32 in [0, 1], on ``device``
+            What to classify.
+
+        Returns
+        -------
+        logits : (N, K) Tensor
+        """
+        return self.network_logits(self.value_range.to_network(images))
+
+    def network_logits(self, inputs: Tensor, precise: bool = False) -> Tensor:
+        """Return the logits of inputs in the network's own range, differentiably.
+
+        Parameters
+        ----------
+        inputs : (N, C, *S) Tensor in ``value_range``, on ``device``
+            What to classify.
+        precise : bool
+            Compute with a copy of the network in float64; ``inputs`` are float64 then.
+        """
+        if not precise:
+            return to_logits(self.module(inputs), self.output)
+        if self._precise is None:
+            self._precise = deepcopy(self.module).double()
+        return to_logits(self._precise(inputs), self.output)
+
+    def predict(self, images: Tensor, batch_size: int | None = None) -> Tensor:
+        """Return the class probabilities.
+
+        Parameters
+        ----------
+        images : (N, C, *S) Tensor, float32 in [0, 1], on any device
+            What to classify.
+        batch_size : int, optional
+            Images at a time; by default what is fastest on the device. It is halved when memory
+            runs out.
+
+        Returns
+        -------
+        probabilities : (N, K) Tensor, float32 in [0, 1], on the CPU
+
+        Raises
+        ------
+        NotFiniteError
+            If the network returns NaN or infinity.
+        """
+        if batch_size is None:
+            batch_size = CPU_BATCH if self.device.type == "cpu" else GPU_BATCH
+        size = images.shape[2:]
+        if size not in self._fast and len(self._fast) < MAX_FAST_SIZES:
+            self._fast[size] = fast_version(self.module, self.kind, self._probe(size))
+        fast = self._fast.get(size, self.module)
+
+        def step(batch: Tensor) -> Tensor:
+            with torch.inference_mode():
+                inputs = self.value_range.to_network(batch.to(self.device))
+                return to_logits(fast(inputs), self.output).softmax(dim=1).float().cpu()
+
+        probabilities = in_batches(step, images, batch_size, f"classifier {self.name}".strip())
+        if not torch.isfinite(probabilities).all():
+            raise NotFiniteError(
+                f"The classifier {self.name} returned NaN or infinity. Check its value range "
+                f"(now {self.value_range}) and its weights."
+            )
+        # leaving inference mode, so that others may use the result in autograd
+        return probabilities.clone()
+
+    def _adopts_size(self, size: tuple[int, ...]) -> bool:
+        """Take ``size`` in place of the guessed one, if the network works with it."""
+        try:
+            with torch.no_grad():
+                outputs = self.logits(torch.zeros((2, self.channels, *size), device=self.device))
+        except (RuntimeError, ValueError, LookupError, QuacError):
+            return False
+        if outputs.shape != (2, self.n_classes):
+            return False
+        self.image_size, self.size_was_guessed = size, False
+        text = " × ".join(map(str, size)) + " px"
+        self.description = {**self.description, "Image size": text}
+        return True
+
+    def _probe(self, size: torch.Size) -> Tensor:
+        """Images on which the fast version has to agree with the original."""
+        generator = torch.Generator().manual_seed(0)
+        noise = torch.rand((3, self.channels, *size), generator=generator)
+        return self.value_range.to_network(noise).to(self.device)
+
+
+def to_logits(outputs: Tensor, output: Output) -> Tensor:
+    """Bring what a network returns to logits (N, K)."""
+    if not isinstance(outputs, Tensor) or outputs.ndim != 2:
+        found = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+        raise QuacError(
+            f"A classifier has to return one row of class values per image, this one returned "
+            f"{found}."
+        )
+    if output == "logits" or output == "log-probabilities":
+        return outputs
+    if output == "probabilities":
+        return outputs.clamp_min(1e-12).log()
+    if output == "binary probability":
+        outputs = outputs.clamp(1e-12, 1 - 1e-7).logit()
+    return torch.cat([torch.zeros_like(outputs), outputs], dim=1)

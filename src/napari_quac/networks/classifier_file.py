@@ -1,0 +1,226 @@
+"""From a file to a module and what is known about it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from napari_quac.errors import CheckpointError
+from napari_quac.networks.architectures.layout import Layout
+from napari_quac.networks.architectures.recognise import (
+    ARCHITECTURES,
+    recognise_classifier,
+    recognise_generator,
+)
+from napari_quac.networks.classifier import Kind
+from napari_quac.networks.file_kind import FileKind, file_kind
+from napari_quac.networks.programs import (
+    load_exported,
+    load_torchscript,
+    program_metadata,
+    ready,
+)
+from napari_quac.networks.tensor_file import flat, read_tensors
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+GENERATOR_NAMES = {
+    "stargan": "a StarGAN generator",
+    "cyclegan": "a CycleGAN generator",
+    "simulator": "a warping simulator",
+    "exaggeration": "a progressive exaggeration generator",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedFile:
+    """A classifier that was loaded from a file but not yet tried.
+
+    Attributes
+    ----------
+    module : torch module
+        On the CPU, in eval mode, without parameter gradients.
+    kind : str
+        As in :class:`~napari_quac.networks.classifier.Classifier`.
+    file_kind : str
+    shapes : Mapping[str, tuple]
+        Name and shape of each tensor.
+    metadata : Mapping[str, str]
+        What the file says about itself.
+    layout : Layout or None
+        The architecture, where it was read off a state dict.
+    channels : int or None
+    image_size : tuple of int or None
+        Where they are known before it is tried.
+    """
+
+    module: nn.Module
+    kind: Kind
+    file_kind: FileKind
+    shapes: Shapes
+    metadata: Mapping[str, str]
+    layout: Layout | None = None
+    channels: int | None = None
+    image_size: tuple[int, ...] | None = None
+
+
+def open_classifier_file(
+    path: Path, architecture: str | None = None, image_size: tuple[int, ...] | None = None
+) -> OpenedFile:
+    """Load the network of a file, whatever its kind.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, damaged, or holds no classifier that is known here.
+    """
+    kind = file_kind(path)
+    if kind == "onnx":
+        raise CheckpointError(onnx_sentence(path))
+    if kind == "torchscript":
+        script = load_torchscript(path)
+        return OpenedFile(script, "torchscript", kind, _shapes_of(script), program_metadata(path))
+    if kind == "exported program":
+        program = load_exported(path)
+        return OpenedFile(
+            program,
+            "exported",
+            kind,
+            _shapes_of(program),
+            program_metadata(path),
+            channels=program.channels,
+            image_size=program.image_size,
+        )
+    state, metadata = read_tensors(path)
+    tensors = flat(state)
+    found = recognise_generator(tensors)
+    if found is not None:
+        raise CheckpointError(generator_sentence(path, *found))
+    size = image_size or size_from_text(metadata.get("image_size"))
+    layout = recognise_classifier(tensors, size, architecture)
+    if layout is None:
+        raise CheckpointError(unknown_layout_sentence(path, tensors, architecture))
+    if layout.problem:
+        raise CheckpointError(
+            f"'{path.name}' was recognised as {layout.name}, but {layout.problem}. Give the image "
+            "size that it was trained with."
+        )
+    module = build_with_weights(layout, tensors, path)
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    return OpenedFile(
+        module, "eager", kind, shapes, metadata, layout, layout.channels, layout.image_size or size
+    )
+
+
+def build_with_weights(layout: Layout, tensors: Mapping[str, Tensor], path: Path) -> nn.Module:
+    """Build an architecture with these weights, all of them and no others.
+
+    Raises
+    ------
+    CheckpointError
+        If weights are missing, too many, of another shape, or not finite.
+    """
+    with torch.device("meta"):  # no time is spent on initial weights
+        module = layout.build()
+    wanted = module.state_dict()
+    missing = [n for n in wanted if n not in tensors and not n.endswith("num_batches_tracked")]
+    unexpected = [name for name in tensors if name not in wanted]
+    wrong = [
+        f"{name} {tuple(tensors[name].shape)} instead of {tuple(tensor.shape)}"
+        for name, tensor in wanted.items()
+        if name in tensors and tensors[name].shape != tensor.shape
+    ]
+    if missing or unexpected or wrong:
+        findings = [
+            f"{label}: {_some(names)}"
+            for label, names in (
+                ("missing", missing),
+                ("unexpected", unexpected),
+                ("of another shape", wrong),
+            )
+            if names
+        ]
+        raise CheckpointError(
+            f"'{path.name}' looks like {layout.name}, but its tensors do not fit: "
+            f"{'; '.join(findings)}. Export the network as TorchScript, which brings its own "
+            "architecture."
+        )
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise CheckpointError(
+                f"'{path.name}' holds NaN or infinity in '{name}'; its training may have failed. "
+                "Choose an earlier checkpoint of it."
+            )
+    counters = {n: torch.tensor(0) for n in wanted if n not in tensors}
+    module.load_state_dict({**tensors, **counters}, strict=True, assign=True)
+    ready(module)
+    return module
+
+
+def size_from_text(text: str | None) -> tuple[int, ...] | None:
+    """Read an image size such as ``128``, ``[128, 128]`` or ``128, 128``; None without one."""
+    numbers = numbers_from_text(text)
+    if not numbers or any(number != int(number) or number < 1 for number in numbers):
+        return None
+    size = tuple(int(number) for number in numbers)
+    return size * 2 if len(size) == 1 else size
+
+
+def numbers_from_text(text: str | None) -> tuple[float, ...]:
+    """Read numbers in JSON or between commas; empty if the text is none or something else."""
+    if not text:
+        return ()
+    try:
+        values = json.loads(text if text.strip()[:1] in "[{" else f"[{text}]")
+        return tuple(float(value) for value in values)
+    except (ValueError, TypeError):
+        return ()
+
+
+def generator_sentence(path: Path, kind: str, keys: str) -> str:
+    """Return what is said when a generator is given as classifier."""
+    way_out = "Use it as generator?" if kind == "stargan" else "Choose a classifier here."
+    return (
+        f"'{path.name}': This file holds {GENERATOR_NAMES[kind]} (keys `{keys}`), not a "
+        f"classifier. {way_out}"
+    )
+
+
+def onnx_sentence(path: Path) -> str:
+    """Return what is said about ONNX files."""
+    return (
+        f"'{path.name}' holds an ONNX network, which has no gradients, so attributions cannot be "
+        "computed with it. Export the network as TorchScript or save its state dict."
+    )
+
+
+def unknown_layout_sentence(
+    path: Path, tensors: Mapping[str, Tensor], architecture: str | None = None
+) -> str:
+    """Return what is said about a state dict of an architecture that is not known here."""
+    which = f"of the architecture '{architecture}'" if architecture else "known here"
+    known = "" if architecture else f" Known: {', '.join(ARCHITECTURES)}."
+    return (
+        f"'{path.name}' holds tensors ({_some(list(tensors))}) that are not those of a classifier "
+        f"{which}.{known} Export the network as TorchScript, which brings its own "
+        "architecture."
+    )
+
+
+def _some(names: list[str], n: int = 4) -> str:
+    return ", ".join(names[:n]) + (f", … ({len(names)} in all)" if len(names) > n else "")
+
+
+def _shapes_of(module: nn.Module) -> dict[str, tuple[int, ...]]:
+    shapes = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    if isinstance(module, torch.jit.ScriptModule):
+        _, constants = module.code_with_constants
+        for name, value in constants.const_mapping.items():
+            if isinstance(value, Tensor) and value.ndim:
+                shapes[name] = tuple(value.shape)
+    return shapes

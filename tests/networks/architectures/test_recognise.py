@@ -1,0 +1,133 @@
+"""Architectures are found by their key names and shapes, and built to fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from napari_quac.networks.architectures.dapi_resnet import DapiResNet
+from napari_quac.networks.architectures.recognise import recognise_classifier
+from napari_quac.networks.architectures.resnet import ResNet
+from napari_quac.networks.architectures.vgg import Vgg
+
+CASES: dict[str, tuple[Any, str, int, tuple[int, ...] | None]] = {
+    "vgg2d of the authors": (
+        lambda: Vgg(1, [(12, 12), (24, 24), (48, 48), (96, 96)], [64, 64, 6], (128, 128)),
+        "vgg2d", 1, (128, 128),
+    ),
+    "vgg2d without dropout": (
+        lambda: Vgg(3, [(4, 4)], [8, 2], (20, 20), dropout=None), "vgg2d", 3, (20, 20)
+    ),
+    "vgg2d without batch norm": (
+        lambda: Vgg(3, [(4,), (8,), (8, 8)], [8, 8, 4], (32, 32), batch_norm=False),
+        "vgg2d", 3, (32, 32),
+    ),
+    "vgg2d with one linear layer": (
+        lambda: Vgg(1, [(4,), (8,)], [5], (16, 16)), "vgg2d", 1, (16, 16)
+    ),
+    "resnet18": (
+        lambda: ResNet(3, 6, [2, 2, 2, 2], [64, 128, 256, 512], [64, 128, 256, 512]),
+        "resnet", 3, None,
+    ),
+    "bottlenecks in groups": (
+        lambda: ResNet(1, 2, [1, 2], [16, 32], [32, 64], "bottleneck", 8, 7, 4), "resnet", 1, None
+    ),
+    "small stem": (
+        lambda: ResNet(1, 4, [3, 3, 3], [8, 16, 32], [8, 16, 32], "basic", 8, 3), "resnet", 1, None
+    ),
+    "dapi": (
+        lambda: DapiResNet(1, [12, 24, 48, 96], [2, 2, 2, 2], [32, 32, 6], 8),
+        "resnet-dapi", 1, (128, 128),
+    ),
+    "funlib": (
+        lambda: DapiResNet(2, [12, 24, 48, 96], [2, 2, 2, 2], [6]), "resnet2d-funlib", 2, None
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", list(CASES))
+def test_architecture_is_rebuilt_from_its_state_dict(case: str) -> None:
+    torch.manual_seed(0)
+    make, name, channels, size = CASES[case]
+    network: nn.Module = make().eval()
+    tensors = network.state_dict()
+    layout = recognise_classifier(tensors)
+    assert layout is not None
+    assert (layout.name, layout.channels, layout.image_size) == (name, channels, size)
+    assert not layout.problem
+    rebuilt = layout.build().eval()
+    rebuilt.load_state_dict(tensors, strict=True)
+    images = torch.rand(2, channels, *(size or (48, 48)))
+    with torch.no_grad():
+        outputs = network(images)
+        torch.testing.assert_close(rebuilt(images), outputs, rtol=0, atol=0)
+    assert layout.n_classes == outputs.shape[1]
+
+
+@pytest.mark.parametrize("case", list(CASES))
+def test_no_activation_is_used_twice(case: str) -> None:
+    network = CASES[case][0]().eval()
+    calls: dict[nn.Module, int] = {}
+    for module in network.modules():
+        if isinstance(module, nn.ReLU):
+            assert not module.inplace
+            calls[module] = 0
+            module.register_forward_hook(lambda m, *_: calls.__setitem__(m, calls[m] + 1))
+    with torch.no_grad():
+        network(torch.rand(1, CASES[case][2], *(CASES[case][3] or (48, 48))))
+    assert set(calls.values()) == {1}
+
+
+def test_pooling_is_chosen_to_fit_a_known_size() -> None:
+    network = Vgg(1, [(4, 4)] * 4, [16, 10], (28, 28), [(2, 2), (2, 2), (1, 1), (1, 1)])
+    layout = recognise_classifier(network.state_dict(), (28, 28))
+    assert layout is not None
+    assert layout.image_size == (28, 28)
+    assert layout.parameters["pools"] == [[2, 2], [2, 2], [1, 1], [1, 1]]
+    assert "2×2, 2×2, 1×1, 1×1" in layout.notes[0]
+
+
+def test_oblong_images_need_their_size() -> None:
+    tensors = Vgg(1, [(4,), (4,)], [8, 2], (16, 24)).state_dict()
+    unknown = recognise_classifier(tensors)
+    assert unknown is not None
+    assert "24 positions" in unknown.problem
+    known = recognise_classifier(tensors, (16, 24))
+    assert known is not None
+    assert known.image_size == (16, 24)
+    assert not known.problem
+
+
+def test_published_3d_classifiers_are_recognised() -> None:
+    pools = [(1, 2, 2), (1, 2, 2), (1, 2, 2), (2, 2, 2)]
+    levels = [(2, 2), (4, 4), (8, 8), (16, 16)]
+    network = Vgg(1, levels, [8, 8, 6], (16, 160, 160), pools).eval()
+    layout = recognise_classifier(network.state_dict())
+    assert layout is not None
+    assert (layout.name, layout.image_size) == ("vgg3d", (16, 160, 160))
+    assert layout.parameters["pools"] == [list(factors) for factors in pools]
+    small = Vgg(1, [(2, 2), (2, 2)], [4, 2], (4, 16, 16), [(1, 2, 2), (2, 2, 2)]).eval()
+    layout = recognise_classifier(small.state_dict(), (4, 16, 16))
+    assert layout is not None
+    rebuilt = layout.build().eval()
+    rebuilt.load_state_dict(small.state_dict())
+    volume = torch.rand(1, 1, 4, 16, 16)
+    torch.testing.assert_close(rebuilt(volume), small(volume))
+
+
+def test_dapi_of_an_odd_size_needs_it() -> None:
+    tensors = DapiResNet(1, [4, 8], [1, 1], [8, 3], 8).state_dict()
+    layout = recognise_classifier(tensors, (30, 30))
+    assert layout is not None
+    assert layout.image_size == (30, 30)
+    wrong = recognise_classifier(tensors, (40, 40))
+    assert wrong is not None
+    assert "32 × 32" in wrong.problem
+
+
+def test_others_are_not_recognised() -> None:
+    assert recognise_classifier(nn.Linear(3, 2).state_dict()) is None
+    assert recognise_classifier(Vgg(1, [(4,)], [2], (8, 8)).state_dict(), None, "resnet") is None
