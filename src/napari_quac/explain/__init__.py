@@ -1,0 +1,1 @@
+"""The method of the papers: pair, attribution, mask, curve, hybrid, explanation."""

@@ -1,0 +1,157 @@
+"""How much each pixel matters for the change, and what a method has to offer."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import ClassVar, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from napari_quac.errors import NotFiniteError, ShapeError
+from napari_quac.explain.pair import Pair
+from napari_quac.networks.classifier import Classifier
+from napari_quac.stepwise import Progress, Steps, stepwise
+
+
+@dataclass(frozen=True, eq=False)
+class SignedMap:
+    """What a method computed, before it is normalised.
+
+    Attributes
+    ----------
+    values : (C, *S) Tensor, float32
+        Signed, on any scale.
+    computed_as : str
+        The true name of the computation, where it is not the method's own; else empty.
+    logit_difference : float or None
+        What the values should sum to (completeness); None for methods that promise no sum.
+    """
+
+    values: Tensor
+    computed_as: str = ""
+    logit_difference: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Attribution:
+    """How much each pixel matters for the change from source to target.
+
+    Attributes
+    ----------
+    values : (C, *S) Tensor, float32 in [0, 1]
+        Absolute values, stretched so that the smallest is 0 and the largest 1.
+    signed : (C, *S) Tensor, float32
+        As the method gave them; positive speaks for the source class.
+    method : str
+        Name of the method that was asked for, such as ``"d-ig"``.
+    label : str
+        What was computed, in words.
+    degenerate : bool
+        All values were equal, so that no pixel is ranked above another; ``values`` are 0.
+    completeness : float or None
+        ``|Σ signed − Δlogit| / max(|Δlogit|, 1e-6)``; None where no sum is promised.
+    """
+
+    values: Tensor
+    signed: Tensor
+    method: str
+    label: str
+    degenerate: bool = False
+    completeness: float | None = None
+
+
+@runtime_checkable
+class AttributionMethod(Protocol):
+    """An attribution method with its parameters: a frozen dataclass.
+
+    Attributes
+    ----------
+    label : str
+        Shown to the user.
+    """
+
+    label: ClassVar[str]
+
+    def attribute(
+        self, pair: Pair, classifier: Classifier
+    ) -> Tensor | SignedMap | Steps[SignedMap]:
+        """Return a signed (C, *S) map on any scale."""
+
+
+def normalised(signed: Tensor) -> tuple[Tensor, bool]:
+    r"""Stretch the absolute values of a map to [0, 1].
+
+    .. math:: a = \frac{|A| - \min|A|}{\max|A| - \min|A|}
+
+    Parameters
+    ----------
+    signed : (C, *S) Tensor
+        The map as a method gave it.
+
+    Returns
+    -------
+    values : (C, *S) Tensor, float32 in [0, 1]
+    degenerate : bool
+        True if all absolute values are equal; ``values`` are 0 then.
+
+    Notes
+    -----
+    The QuAC library divides 0 by 0 for a constant map and scores the NaNs as 0 in silence.
+    """
+    magnitude = signed.abs()
+    low, high = magnitude.min(), magnitude.max()
+    if not high > low:
+        return torch.zeros_like(magnitude), True
+    return (magnitude - low) / (high - low), False
+
+
+@stepwise
+def attribute(
+    pair: Pair, name: str, method: AttributionMethod, classifier: Classifier
+) -> Generator[Progress, None, Attribution]:
+    """Compute and normalise the attribution of a pair.
+
+    Parameters
+    ----------
+    pair : Pair
+        Query and generated image with their predictions.
+    name : str
+        Name of the method in the registry.
+    method : AttributionMethod
+        The method with its parameters.
+    classifier : Classifier
+        The classifier under study.
+
+    Raises
+    ------
+    MethodUnavailableError
+        If the method cannot be computed on this network.
+    NotFiniteError
+        If it returns NaN or infinity.
+    """
+    yield Progress(0, 1, f"attribution {name}")
+    result = method.attribute(pair, classifier)
+    if isinstance(result, Steps):
+        result = yield from result
+    computed = result if isinstance(result, SignedMap) else SignedMap(result)
+    signed = computed.values.detach().to("cpu", torch.float32)
+    if signed.shape != pair.query.image.shape:
+        raise ShapeError(
+            f"The method '{name}' returned a map of shape {tuple(signed.shape)} for an image of "
+            f"{tuple(pair.query.image.shape)}."
+        )
+    if not torch.isfinite(signed).all():
+        raise NotFiniteError(
+            f"The attribution '{name}' of '{pair.query.id}' holds NaN or infinity. The gradients "
+            "of the classifier are not finite there; check its weights and its value range."
+        )
+    values, degenerate = normalised(signed)
+    completeness = None
+    if computed.logit_difference is not None:
+        gap = abs(float(signed.double().sum()) - computed.logit_difference)
+        completeness = gap / max(abs(computed.logit_difference), 1e-6)
+    return Attribution(
+        values, signed, name, computed.computed_as or method.label, degenerate, completeness
+    )

@@ -1,0 +1,278 @@
+"""The QuAC curve: score change against mask size, over all thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_quac.errors import NotFiniteError, ShapeError
+from napari_quac.explain.attribution import Attribution
+from napari_quac.explain.hybrid import Hybrid, blend
+from napari_quac.explain.mask import Masking
+from napari_quac.explain.pair import Pair
+from napari_quac.explain.score import best_point, interpolated, quac_score
+from napari_quac.networks.classifier import CPU_BATCH, GPU_BATCH, Classifier
+from napari_quac.stepwise import Progress, stepwise
+
+Grid = Literal["quac_0_2", "corrected"]
+
+
+def threshold_grid(grid: Grid = "quac_0_2") -> NDArray[np.float64]:
+    """Return the thresholds of a curve, ascending.
+
+    Parameters
+    ----------
+    grid : "quac_0_2" or "corrected"
+        ``quac_0_2`` is the QuAC library's ``arange(-1, 1, 0.01)``: 200 values, of which the first
+        hundred give the full mask and the 101st is 8.9e-16. ``corrected`` is the full mask and
+        then 0, 0.01, …, 1 as exact decimals.
+    """
+    if grid == "quac_0_2":
+        return np.arange(-1, 1, 0.01)
+    return np.concatenate([[-1.0], np.arange(101) / 100])
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """Score change against mask size, with what it takes to show any point of it.
+
+    Attributes
+    ----------
+    method : str
+    thresholds : (T,) ndarray, float64
+        Ascending.
+    mask_sizes : (T,) ndarray, float64 in [0, 1]
+        Falling.
+    predictions : (T, K) ndarray, float32 in [0, 1]
+        Class probabilities of the hybrids.
+    score_changes : (T,) ndarray, float64 in [-1, 1]
+        Probability of the target above that of the query.
+    closed : (C, *S) ndarray, float32
+        The closed attribution, from which each mask follows by one comparison.
+    masking : Masking
+    quac_score : float
+        Area under the curve.
+    best : int
+        Index of the optimum, where score change − mask size is largest.
+    n_evaluated : int
+        Hybrids that the classifier really saw; equal masks are asked about once.
+    degenerate : bool
+        The attribution ranked nothing; the score is 0 by definition.
+    """
+
+    method: str
+    thresholds: NDArray[np.float64]
+    mask_sizes: NDArray[np.float64]
+    predictions: NDArray[np.float32]
+    score_changes: NDArray[np.float64]
+    closed: NDArray[np.float32]
+    masking: Masking
+    quac_score: float
+    best: int
+    n_evaluated: int
+    degenerate: bool = False
+
+    @property
+    def optimal_threshold(self) -> float:
+        """Threshold of the optimum."""
+        return float(self.thresholds[self.best])
+
+    def interpolated(self) -> NDArray[np.float64]:
+        """Return the score changes at mask sizes 0, 0.01, …, 1."""
+        return interpolated(self.mask_sizes, self.score_changes)
+
+    def distinct(self) -> NDArray[np.intp]:
+        """Return the indices of thresholds with different masks, the first of each group.
+
+        These are the positions of the slider, from the largest mask to the smallest; the optimum
+        is one of them.
+        """
+        first_of_group = np.append(True, np.diff(self.mask_sizes) != 0)
+        return np.flatnonzero(first_of_group)
+
+
+@stepwise
+def trace_curve(
+    pair: Pair,
+    attribution: Attribution,
+    classifier: Classifier,
+    masking: Masking | None = None,
+    grid: Grid = "quac_0_2",
+    batch_size: int | None = None,
+) -> Generator[Progress, None, Curve]:
+    """Evaluate the hybrids of all thresholds.
+
+    Parameters
+    ----------
+    pair : Pair
+        Query and generated image with their predictions.
+    attribution : Attribution
+        A map of one channel counts for all channels of the image.
+    classifier : Classifier
+        The classifier under study.
+    masking : Masking, optional
+        How a threshold becomes a mask; by default as in the QuAC library.
+    grid : "quac_0_2" or "corrected"
+        See :func:`threshold_grid`.
+    batch_size : int, optional
+        Hybrids at a time; changes no result.
+
+    Returns
+    -------
+    Steps of Curve
+        One step per batch of hybrids.
+
+    Raises
+    ------
+    ShapeError
+        If the attribution does not cover the pixels of the query.
+    NotFiniteError
+        If the attribution holds NaN or infinity.
+
+    Notes
+    -----
+    Masks are nested, so masks of equal size are equal; each is evaluated once.
+    """
+    masking = masking or Masking()
+    thresholds = threshold_grid(grid)
+    image = pair.query.image
+    values = attribution.values.numpy()
+    if values.shape[1:] != image.shape[1:] or values.shape[0] not in (1, image.shape[0]):
+        raise ShapeError(
+            f"The attribution has shape {values.shape}, the query {tuple(image.shape)}; expected "
+            "the same, or one channel of the same size."
+        )
+    if not np.isfinite(values).all():
+        raise NotFiniteError(
+            f"The attribution '{attribution.method}' of '{pair.query.id}' holds NaN or infinity. "
+            "Repair the map, or compute it again."
+        )
+    values = np.broadcast_to(values, tuple(image.shape))
+    if attribution.degenerate:
+        return _flat_curve(pair, attribution.method, thresholds, masking)
+    closed = masking.close(values)
+    ascending = np.sort(closed, axis=None).astype(np.float64)
+    n_values = closed.size
+    sizes = n_values - np.searchsorted(ascending, thresholds, side="right")
+    _, first_of, group_of = np.unique(-sizes, return_index=True, return_inverse=True)
+    batch_size = batch_size or (CPU_BATCH if classifier.device.type == "cpu" else GPU_BATCH)
+    predictions = []
+    for start in range(0, len(first_of), batch_size):
+        yield Progress(start, len(first_of), f"curve of {attribution.method}")
+        masks = np.stack(
+            [
+                masking.soften(masking.hard(closed, thresholds[index]))
+                for index in first_of[start : start + batch_size]
+            ]
+        )
+        hybrids = blend(image, pair.generated, torch.from_numpy(masks))
+        predictions.append(classifier.predict(hybrids, batch_size).numpy())
+    all_predictions = np.concatenate(predictions)[group_of]
+    changes = (all_predictions[:, pair.target] - pair.query_prediction[pair.target].numpy()).astype(
+        np.float64
+    )
+    mask_sizes = sizes / n_values
+    return Curve(
+        method=attribution.method,
+        thresholds=thresholds,
+        mask_sizes=mask_sizes,
+        predictions=all_predictions,
+        score_changes=changes,
+        closed=closed,
+        masking=masking,
+        quac_score=quac_score(mask_sizes, changes),
+        best=best_point(mask_sizes, changes),
+        n_evaluated=len(first_of),
+    )
+
+
+def _flat_curve(
+    pair: Pair, method: str, thresholds: NDArray[np.float64], masking: Masking
+) -> Curve:
+    """Return the curve of a map that ranked nothing: empty masks, no change, score 0."""
+    n = len(thresholds)
+    return Curve(
+        method=method,
+        thresholds=thresholds,
+        mask_sizes=np.zeros(n),
+        predictions=np.tile(pair.query_prediction.numpy(), (n, 1)),
+        score_changes=np.zeros(n),
+        closed=np.full(tuple(pair.query.image.shape), -np.inf, dtype=np.float32),
+        masking=masking,
+        quac_score=0.0,
+        best=0,
+        n_evaluated=0,
+        degenerate=True,
+    )
+
+
+def hybrid_at(pair: Pair, curve: Curve, index: int) -> Hybrid:
+    """Return the hybrid of one threshold of a curve, without asking the network again.
+
+    Parameters
+    ----------
+    pair : Pair
+        The pair that the curve was traced for.
+    curve : Curve
+        The curve.
+    index : int
+        Position in ``curve.thresholds``.
+    """
+    threshold = float(curve.thresholds[index])
+    hard = curve.masking.hard(curve.closed, threshold)
+    mask = torch.from_numpy(curve.masking.soften(hard))
+    return Hybrid(
+        threshold=threshold,
+        mask=mask,
+        image=blend(pair.query.image, pair.generated, mask).clamp(0, 1),
+        mask_size=float(curve.mask_sizes[index]),
+        n_pixels=int(hard.sum()),
+        prediction=torch.from_numpy(curve.predictions[index]),
+        score_change=float(curve.score_changes[index]),
+    )
+
+
+def make_hybrid(
+    pair: Pair,
+    attribution: Attribution,
+    classifier: Classifier,
+    threshold: float,
+    masking: Masking | None = None,
+) -> Hybrid:
+    """Make the hybrid of any threshold and ask the classifier about it.
+
+    Parameters
+    ----------
+    pair : Pair
+        Query and generated image with their predictions.
+    attribution : Attribution
+        How much each pixel matters.
+    classifier : Classifier
+        The classifier under study.
+    threshold : float
+        In [0, 1]; below 0 the mask is full.
+    masking : Masking, optional
+        How a threshold becomes a mask; by default as in the QuAC library.
+    """
+    masking = masking or Masking()
+    values = np.broadcast_to(attribution.values.numpy(), tuple(pair.query.image.shape))
+    hard = masking.hard(masking.close(values), threshold)
+    if attribution.degenerate:
+        hard = np.zeros_like(hard)
+    mask = torch.from_numpy(masking.soften(hard))
+    image = blend(pair.query.image, pair.generated, mask)
+    prediction = classifier.predict(image[None])[0]
+    return Hybrid(
+        threshold=threshold,
+        mask=mask,
+        image=image.clamp(0, 1),
+        mask_size=float(hard.mean()),
+        n_pixels=int(hard.sum()),
+        prediction=prediction,
+        score_change=float(prediction[pair.target] - pair.query_prediction[pair.target]),
+    )

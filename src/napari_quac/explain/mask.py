@@ -1,0 +1,190 @@
+"""From an attribution and a threshold to a mask: threshold, close, measure, soften."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+# OpenCV's fixed weights for small sizes; from 11 on it uses the formula
+_SMALL_KERNELS = {
+    1: (1.0,),
+    3: (0.25, 0.5, 0.25),
+    5: (0.0625, 0.25, 0.375, 0.25, 0.0625),
+    7: tuple(value / 32 for value in (1, 3.5, 7, 9, 7, 3.5, 1)),
+    9: tuple(value / 256 for value in (4, 13, 30, 51, 60, 51, 30, 13, 4)),
+}
+
+
+@cache
+def ellipse(size: int) -> NDArray[np.bool_]:
+    """Return OpenCV's elliptic structuring element, which is not symmetric for even sizes.
+
+    Parameters
+    ----------
+    size : int
+        Side in pixels.
+    """
+    radius = size // 2
+    element = np.zeros((size, size), dtype=bool)
+    for row in range(size):
+        dy = row - radius
+        if abs(dy) > radius:
+            continue
+        reach = round(radius * np.sqrt((radius**2 - dy**2) / radius**2)) if radius else 0
+        element[row, max(radius - reach, 0) : min(radius + reach, size - 1) + 1] = True
+    return element
+
+
+@cache
+def gaussian_kernel(size: int) -> NDArray[np.float64]:
+    """Return OpenCV's Gaussian weights for a kernel of that (odd) size, sum 1."""
+    if size in _SMALL_KERNELS:
+        return np.array(_SMALL_KERNELS[size])
+    sigma = 0.3 * ((size - 1) / 2 - 1) + 0.8
+    offsets = np.arange(size) - size // 2
+    weights = np.exp(-(offsets**2) / (2 * sigma**2))
+    kernel: NDArray[np.float64] = weights / weights.sum()
+    return kernel
+
+
+@dataclass(frozen=True, slots=True)
+class Masking:
+    """How a threshold becomes a mask.
+
+    Attributes
+    ----------
+    closing : int
+        Side of the closing element in pixels; 1 leaves the mask as it is.
+    blur : int
+        Size of the Gaussian kernel in pixels, odd; 1 leaves the edge hard.
+    channel_wise : bool
+        Each channel has a mask of its own; otherwise a pixel counts in all channels when it does
+        in one.
+    centred : bool
+        Close with a symmetric disk of the next odd size. The QuAC library's even element deletes
+        single pixels and shifts blobs by one pixel, which is kept by default so that scores are
+        equal.
+
+    Raises
+    ------
+    ValueError
+        If ``closing`` is below 1, or ``blur`` is not odd.
+    """
+
+    closing: int = 10
+    blur: int = 11
+    channel_wise: bool = True
+    centred: bool = False
+
+    def __post_init__(self) -> None:
+        if self.closing < 1:
+            raise ValueError(f"The closing element needs at least 1 pixel, got {self.closing}.")
+        if self.blur < 1 or self.blur % 2 == 0:
+            raise ValueError(f"The blur kernel needs an odd size of at least 1, got {self.blur}.")
+
+    @property
+    def name(self) -> str:
+        """Name of the processor in reports."""
+        if self == Masking():
+            return "default"
+        if self == Masking(blur=1):
+            return "no_blur"
+        parts = [f"closing{self.closing}", f"blur{self.blur}"]
+        if not self.channel_wise:
+            parts.append("any_channel")
+        if self.centred:
+            parts.append("centred")
+        return "_".join(parts)
+
+    def close(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Close a float map; thresholding it then equals closing the thresholded map.
+
+        Grey-scale closing commutes with thresholding, so one call serves all thresholds, bit for
+        bit.
+
+        Parameters
+        ----------
+        values : (C, [D,] H, W) ndarray, float32
+            Attribution in [0, 1].
+
+        Returns
+        -------
+        closed : ndarray of the same shape
+        """
+        if not self.channel_wise:
+            values = np.broadcast_to(values.max(axis=0, keepdims=True), values.shape)
+        if self.closing == 1:
+            return np.ascontiguousarray(values)
+        size = self.closing
+        if self.centred and size % 2 == 0:
+            size += 1
+        element = ellipse(size)
+        # OpenCV anchors the element at size // 2 and does not reflect it for the dilation
+        origin = -1 if size % 2 == 0 else 0
+        slices = values.reshape(-1, *values.shape[-2:])
+        closed = np.empty_like(slices)
+        n_done = 1 if not self.channel_wise and values.ndim == 3 else len(slices)
+        for index in range(n_done):
+            dilated = ndimage.grey_dilation(
+                slices[index],
+                footprint=element[::-1, ::-1],
+                origin=origin,
+                mode="constant",
+                cval=-np.inf,
+            )
+            closed[index] = ndimage.grey_erosion(
+                dilated, footprint=element, mode="constant", cval=np.inf
+            )
+        closed[n_done:] = closed[0]
+        return closed.reshape(values.shape)
+
+    def hard(self, closed: NDArray[np.float32], threshold: float) -> NDArray[np.bool_]:
+        """Return where a closed map lies above the threshold, compared in float64."""
+        mask: NDArray[np.bool_] = closed.astype(np.float64) > threshold
+        return mask
+
+    def soften(self, hard: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Blur a mask slice by slice; the image is reflected at its border.
+
+        Parameters
+        ----------
+        hard : (C, [D,] H, W) ndarray of bool
+            The mask before it is softened.
+
+        Returns
+        -------
+        mask : ndarray of the same shape, float32
+            A full mask may come out as 1.0000001, as it does in OpenCV.
+        """
+        soft = hard.astype(np.float32)
+        if self.blur == 1:
+            return soft
+        kernel = gaussian_kernel(self.blur)
+        for axis in (-1, -2):
+            soft = ndimage.correlate1d(soft, kernel, axis=axis, mode="mirror")
+        return soft
+
+    def mask(
+        self, values: NDArray[np.float32], threshold: float
+    ) -> tuple[NDArray[np.float32], float]:
+        """Return the mask at a threshold and its size.
+
+        Parameters
+        ----------
+        values : (C, [D,] H, W) ndarray, float32 in [0, 1]
+            Normalised attribution.
+        threshold : float
+            Where the attribution is cut.
+
+        Returns
+        -------
+        mask : ndarray of the same shape, float32 in [0, 1]
+        mask_size : float
+            Share of the image's values above the threshold, after closing and before blurring.
+        """
+        hard = self.hard(self.close(values), threshold)
+        return self.soften(hard), float(hard.mean())

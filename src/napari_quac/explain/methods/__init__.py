@@ -1,0 +1,17 @@
+"""The built-in attribution methods by name; other packages add theirs by entry point."""
+
+from napari_quac.registry import Registry
+
+METHODS = Registry(
+    "method",
+    "napari_quac.attributions",
+    {
+        "d-ig": "napari_quac.explain.methods.integrated_gradients:DiscriminativeIG",
+        "d-deeplift": "napari_quac.explain.methods.deeplift:DiscriminativeDeepLift",
+        "d-ingrad": "napari_quac.explain.methods.ingrad:DiscriminativeInputGradient",
+        "ig": "napari_quac.explain.methods.integrated_gradients:VanillaIG",
+        "deeplift": "napari_quac.explain.methods.deeplift:VanillaDeepLift",
+        "residual": "napari_quac.explain.methods.baselines:Residual",
+        "random": "napari_quac.explain.methods.baselines:Random",
+    },
+)

@@ -1,0 +1,46 @@
+"""Maps that know nothing of the network; the ones to beat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import numpy as np
+import torch
+from scipy.ndimage import gaussian_filter
+
+from napari_quac.explain.attribution import SignedMap
+from napari_quac.explain.pair import Pair
+from napari_quac.networks.classifier import Classifier
+
+
+@dataclass(frozen=True, slots=True)
+class Residual:
+    """The difference between generated image and query.
+
+    Notes
+    -----
+    Signed: positive where the query is brighter. The QuAC library returns zeros for one channel
+    and fails for three, by a slip that is not repeated here.
+    """
+
+    label: ClassVar[str] = "residual"
+
+    def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:
+        """Return ``x − x_t``, (C, *S)."""
+        return SignedMap(pair.query.image - pair.generated)
+
+
+@dataclass(frozen=True, slots=True)
+class Random:
+    """Smoothed noise, the same for every pair of one shape and seed."""
+
+    label: ClassVar[str] = "random"
+    sigma: Annotated[float, {"min": 0.0, "max": 50.0}] = 4.0
+    seed: Annotated[int, {"min": 0, "max": 2**31 - 1}] = 0
+
+    def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:
+        """Return ``gaussian(|N(0, 1)|, σ)`` with ``sigma`` in pixels, over all axes."""
+        noise = np.random.default_rng(self.seed).standard_normal(tuple(pair.query.image.shape))
+        smooth = gaussian_filter(np.abs(noise), self.sigma)
+        return SignedMap(torch.from_numpy(smooth.astype(np.float32)))

@@ -1,0 +1,149 @@
+"""The steps in a row: from a sample to its explanations."""
+
+from __future__ import annotations
+
+from collections.abc import Generator as Iterating
+from dataclasses import dataclass, field
+
+import torch
+
+from napari_quac.data.sample import Sample
+from napari_quac.explain.attribution import Attribution, AttributionMethod, attribute
+from napari_quac.explain.curve import Curve, Grid, hybrid_at, trace_curve
+from napari_quac.explain.explanation import Explanation
+from napari_quac.explain.hybrid import blend
+from napari_quac.explain.mask import Masking
+from napari_quac.explain.methods import METHODS
+from napari_quac.explain.pair import Pair
+from napari_quac.explain.search import SearchSettings, search
+from napari_quac.networks.classifier import Classifier
+from napari_quac.networks.generator import Generator
+from napari_quac.stepwise import Progress, stepwise
+
+DEFAULT_METHODS = ("d-ig", "d-deeplift", "d-ingrad", "ig", "deeplift", "residual", "random")
+
+
+@dataclass(frozen=True)
+class ExplainSettings:
+    """What is computed for each pair.
+
+    Attributes
+    ----------
+    methods : tuple of str
+        Names in the registry of methods.
+    masking : Masking
+    grid : "quac_0_2" or "corrected"
+        See :func:`~napari_quac.explain.curve.threshold_grid`.
+    search : SearchSettings
+    """
+
+    methods: tuple[str, ...] = DEFAULT_METHODS
+    masking: Masking = field(default_factory=Masking)
+    grid: Grid = "quac_0_2"
+    search: SearchSettings = field(default_factory=SearchSettings)
+
+
+@stepwise
+def explain(
+    sample: Sample,
+    target: int,
+    classifier: Classifier,
+    generator: Generator,
+    settings: ExplainSettings | None = None,
+    seed: int = 0,
+    source: int | None = None,
+) -> Iterating[Progress, None, tuple[Explanation, ...]]:
+    """Search a generated image and explain what made the classifier change its mind.
+
+    Parameters
+    ----------
+    sample : Sample
+        The sample to be explained.
+    target : int
+        Class to reach.
+    classifier : Classifier
+        The classifier under study.
+    generator : Generator
+        What makes the proposals.
+    settings : ExplainSettings, optional
+        What is computed; by default everything.
+    seed : int
+        Of the whole piece of work; the same seed, sample and target give the same arrays in the
+        window, in a notebook and on a cluster.
+    source : int, optional
+        By default the predicted class.
+
+    Returns
+    -------
+    Steps of tuple of Explanation
+        One for each method, in their order.
+    """
+    settings = settings or ExplainSettings()
+    pair = yield from search(sample, target, classifier, generator, settings.search, seed, source)
+    explanations = yield from explain_pair(pair, classifier, settings)
+    return explanations
+
+
+@stepwise
+def explain_pair(
+    pair: Pair, classifier: Classifier, settings: ExplainSettings | None = None
+) -> Iterating[Progress, None, tuple[Explanation, ...]]:
+    """Explain a pair that is there already; one explanation for each method.
+
+    Parameters
+    ----------
+    pair : Pair
+        Query and generated image with their predictions.
+    classifier : Classifier
+        The classifier under study.
+    settings : ExplainSettings, optional
+        What is computed; by default everything.
+    """
+    settings = settings or ExplainSettings()
+    explanations = []
+    for name in settings.methods:
+        method: AttributionMethod = METHODS[name]()
+        attribution = yield from attribute(pair, name, method, classifier)
+        explanation = yield from explain_attribution(
+            pair, attribution, classifier, settings.masking, settings.grid
+        )
+        explanations.append(explanation)
+    return tuple(explanations)
+
+
+@stepwise
+def explain_attribution(
+    pair: Pair,
+    attribution: Attribution,
+    classifier: Classifier,
+    masking: Masking | None = None,
+    grid: Grid = "quac_0_2",
+) -> Iterating[Progress, None, Explanation]:
+    """Trace the curve of an attribution and take its optimum.
+
+    Parameters
+    ----------
+    pair : Pair
+        Query and generated image with their predictions.
+    attribution : Attribution
+        How much each pixel matters.
+    classifier : Classifier
+        The classifier under study.
+    masking : Masking, optional
+        How a threshold becomes a mask; by default as in the QuAC library.
+    grid : "quac_0_2" or "corrected"
+        Which thresholds; see :func:`threshold_grid`.
+    """
+    curve = yield from trace_curve(pair, attribution, classifier, masking, grid)
+    yield Progress(1, 1, f"inverse hybrid of {attribution.method}")
+    return finished(pair, attribution, curve, classifier)
+
+
+def finished(
+    pair: Pair, attribution: Attribution, curve: Curve, classifier: Classifier
+) -> Explanation:
+    """Put together what is known, and ask about the inverse hybrid."""
+    counterfactual = hybrid_at(pair, curve, curve.best)
+    inverse = blend(pair.generated, pair.query.image, counterfactual.mask)
+    inverse_prediction = classifier.predict(torch.stack([inverse]))[0]
+    return Explanation(pair, attribution, curve, counterfactual, inverse_prediction)

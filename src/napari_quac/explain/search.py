@@ -1,0 +1,180 @@
+"""Ask a generator for proposals until the classifier agrees."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Generator as Iterating
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from napari_quac.data.sample import Sample
+from napari_quac.errors import NoCounterfactualError, NotFiniteError
+from napari_quac.explain.pair import Pair, check_classes
+from napari_quac.networks.classifier import Classifier
+from napari_quac.networks.generator import ConversionRequest, Generator, Proposals
+from napari_quac.stepwise import Progress, stepwise
+
+PER_STEP_CPU = 2  # measured: a StarGAN decodes one or two at a time fastest on the CPU
+PER_STEP_GPU = 16
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSettings:
+    """How long to search, and which proposal to keep.
+
+    Attributes
+    ----------
+    max_tries : int
+        Proposals to look at, at most.
+    block : int
+        Proposals that are judged together: the search ends after the first block in which one
+        switches.
+    keep : "most_confident" or "first"
+        Of all proposals seen, keep the one with the highest probability of the target, or the
+        first one that switches.
+    """
+
+    max_tries: int = 100
+    block: int = 10
+    keep: Literal["most_confident", "first"] = "most_confident"
+
+
+def task_seed(seed: int, sample_id: str, target: int) -> int:
+    """Return the seed for one sample and target, whatever the order of the work."""
+    digest = hashlib.sha256(f"{seed}\0{sample_id}\0{target}".encode()).digest()
+    return int.from_bytes(digest[:8], "little") >> 1
+
+
+@stepwise
+def search(
+    sample: Sample,
+    target: int,
+    classifier: Classifier,
+    generator: Generator,
+    settings: SearchSettings | None = None,
+    seed: int = 0,
+    source: int | None = None,
+) -> Iterating[Progress, None, Pair]:
+    """Look for a generated image that the classifier calls the target.
+
+    Parameters
+    ----------
+    sample : Sample
+        The query.
+    target : int
+        Class to reach.
+    classifier : Classifier
+        The classifier under study.
+    generator : Generator
+        What makes the proposals.
+    settings : SearchSettings, optional
+        How long to search, and which proposal to keep.
+    seed : int
+        Seed of the whole piece of work; each sample and target derives its own, see
+        :func:`task_seed`.
+    source : int, optional
+        Class to leave; by default the predicted one.
+
+    Returns
+    -------
+    Steps of Pair
+        ``Progress.partial`` is the best pair so far. When no proposal switches, the pair with the
+        highest probability of the target comes back, and ``Pair.switches`` is False.
+
+    Raises
+    ------
+    NoCounterfactualError
+        If the generator has no proposal at all.
+    NotFiniteError
+        If it returns NaN or infinity.
+    """
+    settings = settings or SearchSettings()
+    classifier.check_image(sample.image.shape, f"The query '{sample.id}'")
+    query_prediction = classifier.predict(sample.image[None])[0]
+    if source is None:
+        source = int(query_prediction.argmax())
+    check_classes(source, target, classifier)
+    request = ConversionRequest(
+        query=sample.image,
+        source=source,
+        target=target,
+        classifier=classifier,
+        seed=task_seed(seed, sample.id, target),
+        query_id=sample.id,
+    )
+    per_step = PER_STEP_CPU if classifier.device.type == "cpu" else PER_STEP_GPU
+    target_name = classifier.class_names[target]
+    best: Pair | None = None
+    first_switching: Pair | None = None
+    n_seen = 0
+    exhausted = False
+    while n_seen < settings.max_tries and not exhausted:
+        block_end = min(n_seen + settings.block, settings.max_tries)
+        while n_seen < block_end and not exhausted:
+            yield Progress(n_seen, settings.max_tries, f"search for {target_name}", best)
+            wanted = min(per_step, block_end - n_seen)
+            proposals = generator.propose(request, n_seen, wanted)
+            exhausted = len(proposals.images) < wanted
+            if not len(proposals.images):
+                break
+            for pair in _judged(sample, request, proposals, query_prediction, classifier, n_seen):
+                if best is None or _confidence(pair) > _confidence(best):
+                    best = pair
+                if first_switching is None and pair.switches:
+                    first_switching = pair
+            n_seen += len(proposals.images)
+        if first_switching is not None:
+            break
+    if best is None:
+        raise NoCounterfactualError(
+            f"The generator has no image of '{target_name}' for '{sample.id}'. Choose another "
+            "target or another generator."
+        )
+    kept = first_switching if settings.keep == "first" and first_switching else best
+    return Pair(
+        kept.query,
+        kept.generated,
+        source,
+        target,
+        query_prediction,
+        kept.generated_prediction,
+        kept.origin,
+        n_tried=n_seen,
+    )
+
+
+def _confidence(pair: Pair) -> float:
+    return float(pair.generated_prediction[pair.target])
+
+
+def _judged(
+    sample: Sample,
+    request: ConversionRequest,
+    proposals: Proposals,
+    query_prediction: torch.Tensor,
+    classifier: Classifier,
+    first: int,
+) -> list[Pair]:
+    if not torch.isfinite(proposals.images).all():
+        raise NotFiniteError(
+            f"The generator returned NaN or infinity for '{sample.id}'. Check its value range and "
+            "its weights."
+        )
+    predictions = classifier.predict(proposals.images)
+    return [
+        Pair(
+            sample,
+            image,
+            request.source,
+            request.target,
+            query_prediction,
+            prediction,
+            dict(origin),
+            n_tried=first + index + 1,
+        )
+        for index, (image, prediction, origin) in enumerate(
+            zip(proposals.images, predictions, proposals.origins, strict=True)
+        )
+    ]

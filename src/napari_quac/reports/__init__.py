@@ -1,0 +1,1 @@
+"""What is made of many explanations, and how they are judged."""

@@ -1,0 +1,94 @@
+"""Values of the worked example with eight by eight pixels (methods H.1), and edge cases."""
+
+import numpy as np
+import pytest
+
+from napari_quac.errors import DataError, ShapeError
+from napari_quac.reports.truth import (
+    area_share,
+    average_precision,
+    default_tolerance,
+    dice,
+    energy_inside,
+    iou,
+    pointing_game,
+)
+
+TRUTH = np.zeros((8, 8), dtype=bool)
+TRUTH[2:4, 2:4] = True
+D_IG = np.zeros((8, 8))
+D_IG[2, 2], D_IG[2, 3], D_IG[3, 2], D_IG[3, 3] = 1, 0.75, 0.5, 0.25
+RESIDUAL = TRUTH.astype(float)
+RESIDUAL[6, 5:8] = 1
+
+
+def test_discriminative_map_of_worked_example():
+    assert pointing_game(D_IG, TRUTH, tolerance=0) == 1
+    assert energy_inside(D_IG, TRUTH) == 1
+    assert average_precision(D_IG, TRUTH) == 1
+    assert iou(D_IG > 0, TRUTH) == 1
+    assert dice(D_IG > 0, TRUTH) == 1
+
+
+def test_residual_of_worked_example():
+    assert average_precision(RESIDUAL, TRUTH) == pytest.approx(4 / 7)
+    assert energy_inside(RESIDUAL, TRUTH) == pytest.approx(4 / 7)
+    assert iou(RESIDUAL > 0, TRUTH) == pytest.approx(4 / 7)
+    assert dice(RESIDUAL > 0, TRUTH) == pytest.approx(8 / 11)
+
+
+def test_tied_maxima_share_the_hit():
+    assert pointing_game(RESIDUAL, TRUTH, tolerance=0) == pytest.approx(4 / 7)
+
+
+def test_tolerance_is_strict():
+    shifted = np.zeros((8, 8))
+    shifted[2, 6] = 1  # 3 pixels from the truth
+    assert pointing_game(shifted, TRUTH, tolerance=3) == 0
+    assert pointing_game(shifted, TRUTH, tolerance=3.1) == 1
+
+
+def test_default_tolerance_scales_with_the_image():
+    assert default_tolerance(224) == 15
+    assert default_tolerance(128) == 9
+
+
+def test_average_precision_equals_scikit_learns_definition():
+    random = np.random.default_rng(0)
+    values = random.integers(0, 5, (20, 20)) / 4
+    truth = random.random((20, 20)) < 0.2
+    expected, recall_before = 0.0, 0.0
+    for value in np.unique(values)[::-1]:
+        chosen = values >= value
+        recall = (chosen & truth).sum() / truth.sum()
+        expected += (recall - recall_before) * (chosen & truth).sum() / chosen.sum()
+        recall_before = recall
+    assert average_precision(values, truth) == pytest.approx(expected)
+
+
+def test_constant_map_is_at_chance():
+    flat = np.ones((8, 8))
+    assert average_precision(flat, TRUTH) == area_share(TRUTH) == energy_inside(flat, TRUTH)
+    assert pointing_game(flat, TRUTH, tolerance=0) == area_share(TRUTH)
+
+
+def test_empty_map_has_no_energy_and_empty_mask_no_overlap():
+    assert energy_inside(np.zeros((8, 8)), TRUTH) == 0
+    assert iou(np.zeros((8, 8)), TRUTH) == 0
+    assert dice(np.zeros((8, 8)), TRUTH) == 0
+
+
+def test_soft_masks_are_cut_at_one_half():
+    assert iou(TRUTH * 0.6 + 0.4 * RESIDUAL, TRUTH) == 1
+
+
+@pytest.mark.parametrize("judge", [pointing_game, energy_inside, iou, dice, average_precision])
+def test_bad_input_is_refused(judge):
+    with pytest.raises(ShapeError, match=r"\(1, 8, 8\)"):
+        judge(D_IG[None], TRUTH)
+    with pytest.raises(DataError, match="No pixel"):
+        judge(D_IG, np.zeros((8, 8), dtype=bool))
+    with pytest.raises(DataError, match="lowest value"):
+        judge(D_IG - 1, TRUTH)
+    with pytest.raises(DataError):
+        judge(np.full((8, 8), np.nan), TRUTH)
