@@ -1,0 +1,79 @@
+"""The command line: the same core as the window, with an exit code.
+
+Nothing heavy is imported to show the help; each command imports what it needs when it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from napari_quac import __version__
+from napari_quac.commands import demo, explain, inspect, methods, predict, score, train
+from napari_quac.errors import QuacError
+
+DONE, OUR_FAULT, WRONG_INPUT = 0, 1, 2
+COMMANDS = (demo, inspect, methods, predict, explain, score, train)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="napari-quac",
+        description="Ask a trained image classifier what it sees.",
+        epilog="Exit code 0: done. 2: the input is wrong, one sentence on standard error says "
+        "how. 1: a fault of ours.",
+    )
+    parser.add_argument("--version", action="version", version=f"napari-quac {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        command.add_parser(commands)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        By default those of the process.
+
+    Returns
+    -------
+    int
+        0 done, 2 wrong input, 1 a fault of ours.
+    """
+    options = build_parser().parse_args(arguments)
+    try:
+        options.run(options)
+        sys.stdout.flush()
+    except QuacError as error:
+        print(f"napari-quac: {_one_line(error)}", file=sys.stderr)
+        return WRONG_INPUT
+    except BrokenPipeError:
+        # the reader of our output left, as `| head` does; nothing can be written any more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except KeyboardInterrupt:
+        print("napari-quac: stopped; what was finished is kept.", file=sys.stderr)
+        return 130
+    except MemoryError:
+        print(
+            "napari-quac: memory ran out. Close other programs, or choose smaller images.",
+            file=sys.stderr,
+        )
+        return WRONG_INPUT
+    except Exception:  # noqa: BLE001 - the last line of defence, which shows everything
+        traceback.print_exc()
+        said = "napari-quac: this is a fault of ours; please report the lines above."
+        print(said, file=sys.stderr)
+        return OUR_FAULT
+    return DONE
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())

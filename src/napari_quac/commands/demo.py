@@ -1,0 +1,104 @@
+"""``napari-quac demo``: napari with the example loaded and one misprediction explained."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from napari_quac.commands.output import tell
+from napari_quac.errors import QuacError
+
+DEFAULT_PICTURE = Path("napari-quac-demo.png")
+SCREEN = "1366x768x24"
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "demo",
+        help="open napari with the example, explained",
+        description="Open napari with the example loaded and one misprediction explained.",
+    )
+    parser.add_argument(
+        "--screenshot",
+        type=Path,
+        metavar="FILE",
+        help="write a picture of the window and end; needs no display",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Open the window, or write its picture where there is no display.
+
+    Raises
+    ------
+    QuacError
+        If there is neither a display nor a virtual one.
+    """
+    picture: Path | None = options.screenshot
+    if picture is not None and not picture.absolute().parent.is_dir():
+        raise QuacError(f"There is no folder '{picture.absolute().parent}' for the picture.")
+    if not _has_display():
+        if picture is None:
+            picture = DEFAULT_PICTURE
+            tell(f"There is no display here, so a picture is written to '{picture}' instead.")
+        _under_virtual_display(picture)
+        return
+    if picture is not None:
+        from napari_quac.gui.demo import screenshot_demo
+
+        screenshot_demo(picture)
+        tell(f"The picture is in '{picture}'.")
+        return
+    import napari
+
+    from napari_quac.gui.demo import open_demo
+
+    open_demo(napari.Viewer(title="napari-quac: example"))
+    napari.run()
+
+
+def _has_display() -> bool:
+    if not sys.platform.startswith("linux"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _under_virtual_display(picture: Path) -> None:
+    """Start a virtual display for a process of its own that writes the picture."""
+    server = shutil.which("Xvfb")
+    if server is None:
+        raise QuacError(
+            "There is no display here, and no virtual one (Xvfb) to draw on. Install it (Debian, "
+            "Ubuntu: apt-get install xvfb libgl1-mesa-dri libegl1), or run this on a desktop."
+        )
+    read, write = os.pipe()
+    display = subprocess.Popen(  # noqa: S603 - the server that was found on the path
+        [server, "-displayfd", str(write), "-screen", "0", SCREEN, "-nolisten", "tcp"],
+        pass_fds=(write,),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(write)
+    try:
+        with os.fdopen(read) as answer:
+            number = answer.readline().strip()
+        if not number:
+            raise QuacError("The virtual display (Xvfb) did not start. Try again.")
+        environment = {**os.environ, "DISPLAY": f":{number}", "QT_QPA_PLATFORM": "xcb"}
+        command = [sys.executable, "-m", "napari_quac", "demo", "--screenshot", str(picture)]
+        done = subprocess.run(command, env=environment, check=False)  # noqa: S603 - ourselves
+        if done.returncode:
+            raise QuacError(
+                f"The window could not be drawn on the virtual display (exit code "
+                f"{done.returncode}); the lines above say why."
+            )
+    finally:
+        display.terminate()
+        display.wait()

@@ -1,0 +1,133 @@
+"""The options that name a classifier, a generator or samples, and what they load."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_quac.errors import CheckpointError, DataError
+
+if TYPE_CHECKING:
+    from napari_quac.data.dataset import Dataset
+    from napari_quac.networks.classifier import Classifier
+    from napari_quac.networks.generator import Generator
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Split ``a,b,c``."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def add_classifier_options(parser: argparse.ArgumentParser, required: bool = True) -> None:
+    """Add ``--classifier`` and what a file may not say about itself."""
+    parser.add_argument(
+        "--classifier",
+        type=Path,
+        required=required,
+        metavar="FILE",
+        help="TorchScript, safetensors, state dict or .pt2",
+    )
+    parser.add_argument(
+        "--classes",
+        type=names,
+        metavar="A,B,C",
+        help="class names in the order of the classifier's outputs, where the file has none",
+    )
+    parser.add_argument(
+        "--value-range",
+        type=float,
+        nargs=2,
+        metavar=("LO", "HI"),
+        help="what black and white are for the classifier (default: what the file says, else -1 1)",
+    )
+    parser.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)"
+    )
+    parser.add_argument(
+        "--image-range",
+        type=float,
+        nargs=2,
+        metavar=("LO", "HI"),
+        help="values of the images that are black and white (default: 0 255 for 8-bit images, "
+        "0 1 for floats)",
+    )
+
+
+def add_samples_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--samples``."""
+    parser.add_argument(
+        "--samples",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="DIR|FILE",
+        help="a folder with one subfolder per class, or image files",
+    )
+
+
+def load_classifier(options: argparse.Namespace, known_classes: tuple[str, ...] = ()) -> Classifier:
+    """Load the classifier that the options name.
+
+    Parameters
+    ----------
+    options : Namespace
+        The parsed arguments.
+    known_classes : tuple of str
+        Class names of the samples: taken in their sorted order, as the QuAC library does, where
+        neither the options nor the file name the classes and their number fits.
+    """
+    from napari_quac.networks.classifier_recipe import ClassifierRecipe
+
+    value_range = tuple(options.value_range) if options.value_range else None
+    recipe = ClassifierRecipe(options.classifier, None, options.classes, value_range)
+    classifier = recipe.load(options.device)
+    nameless = all(name.startswith("class ") for name in classifier.class_names)
+    if not options.classes and nameless and len(known_classes) == classifier.n_classes:
+        classifier.class_names = known_classes
+    return classifier
+
+
+def load_samples(options: argparse.Namespace) -> Dataset:
+    """Open the samples that the options name.
+
+    Raises
+    ------
+    DataError
+        If folders and files are mixed.
+    """
+    from napari_quac.data.image_folder import ImageFiles, ImageFolder
+
+    image_range = tuple(options.image_range) if options.image_range else None
+    paths: list[Path] = options.samples
+    if len(paths) == 1 and not paths[0].is_file():
+        return ImageFolder(paths[0], image_range)
+    for path in paths:
+        if not path.is_file():
+            found = "a folder" if path.is_dir() else "missing"
+            raise DataError(f"'{path}' is {found}. Give one folder, or any number of image files.")
+    return ImageFiles(paths, image_range=image_range)
+
+
+def load_generator(options: argparse.Namespace) -> Generator:
+    """Load the generator that the options name."""
+    from napari_quac.networks.checkpoint import inspect
+    from napari_quac.networks.device import resolve_device
+    from napari_quac.networks.generators.from_folder import PrecomputedRecipe
+    from napari_quac.networks.generators.stargan import StarGANRecipe
+
+    if options.generated is not None:
+        precomputed: Generator = PrecomputedRecipe(options.generated).load()
+        return precomputed
+    inspection = inspect(options.generator, run=False)
+    if inspection.role != "generator":
+        raise CheckpointError(
+            inspection.problem
+            or f"'{options.generator.name}' holds a {inspection.role} ({inspection.kind}), not a "
+            "generator. Give it to --classifier, or choose another file."
+        )
+    if inspection.problem:
+        raise CheckpointError(inspection.problem)
+    recipe = StarGANRecipe(options.generator, options.style, options.references)
+    generator: Generator = recipe.load(resolve_device(options.device))
+    return generator

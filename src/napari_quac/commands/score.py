@@ -1,0 +1,283 @@
+"""``napari-quac score``: the QuAC score of one query and one generated image."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_quac.commands.networks import add_classifier_options, load_classifier, names
+from napari_quac.commands.output import add_json_option, made_folder, print_json, table, tell
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from napari_quac.explain.attribution import Attribution
+    from napari_quac.explain.explanation import Explanation
+    from napari_quac.networks.classifier import Classifier
+
+GIVEN = "given"
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "score",
+        help="score attributions for one query and one generated image",
+        description="Score attributions for one query and one generated image. Numbers equal the "
+        "QuAC library's.",
+    )
+    add_classifier_options(parser)
+    parser.add_argument("--query", type=Path, required=True, metavar="IMAGE")
+    parser.add_argument("--generated", type=Path, required=True, metavar="IMAGE")
+    parser.add_argument("--source", required=True, metavar="CLASS", help="name or index")
+    parser.add_argument("--target", required=True, metavar="CLASS", help="name or index")
+    parser.add_argument(
+        "--methods", type=names, metavar="A,B", help="see 'napari-quac methods' (default: all)"
+    )
+    parser.add_argument(
+        "--attribution", type=Path, metavar="FILE.npy", help="score this map, (H, W) or (C, H, W)"
+    )
+    add_masking_options(parser)
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="write attribution, mask and hybrid as npy"
+    )
+    add_json_option(parser)
+    parser.set_defaults(run=run)
+
+
+def add_masking_options(parser: argparse.ArgumentParser) -> None:
+    """Add how a threshold becomes a mask."""
+    parser.add_argument(
+        "--closing", type=int, default=10, metavar="PIXELS", help="closing element (default: 10)"
+    )
+    parser.add_argument(
+        "--blur", type=int, default=11, metavar="PIXELS", help="blur kernel, odd (default: 11)"
+    )
+    parser.add_argument(
+        "--any-channel",
+        action="store_true",
+        help="a pixel counts in all channels when it does in one",
+    )
+    parser.add_argument(
+        "--grid",
+        choices=("quac_0_2", "corrected"),
+        default="quac_0_2",
+        help="thresholds: the QuAC library's, or 0, 0.01, … 1 (default: quac_0_2)",
+    )
+
+
+def masking_from(options: argparse.Namespace) -> Any:
+    """Return the masking of the options.
+
+    Raises
+    ------
+    DataError
+        If a size is impossible.
+    """
+    from napari_quac.errors import DataError
+    from napari_quac.explain.mask import Masking
+
+    try:
+        return Masking(options.closing, options.blur, not options.any_channel)
+    except ValueError as error:
+        raise DataError(str(error)) from error
+
+
+def run(options: argparse.Namespace) -> None:
+    """Compute and print, for each method, score, optimum, curve and predictions."""
+    from napari_quac.data.sample import Sample
+    from napari_quac.explain.attribution import attribute
+    from napari_quac.explain.methods import METHODS
+    from napari_quac.explain.pair import make_pair
+    from napari_quac.explain.pipeline import DEFAULT_METHODS, explain_attribution
+
+    masking = masking_from(options)
+    methods = options.methods
+    if methods is None:
+        methods = () if options.attribution else DEFAULT_METHODS
+    for name in methods:
+        METHODS[name]
+    classifier = load_classifier(options)
+    source, target = (classifier.class_index(c) for c in (options.source, options.target))
+    query, generated, image_range = read_pair(options, classifier)
+    classifier.check_image(generated.shape, f"The generated image '{options.generated.name}'")
+    pair = make_pair(Sample(options.query.name, query), generated, source, target, classifier)
+    attributions: list[Attribution] = []
+    if options.attribution:
+        attributions.append(read_attribution(options.attribution, query))
+    for name in methods:
+        attributions.append(attribute(pair, name, METHODS[name](), classifier).result())
+    explanations = [
+        explain_attribution(pair, attribution, classifier, masking, options.grid).result()
+        for attribution in attributions
+    ]
+    if options.out is not None:
+        write_arrays(options.out, explanations)
+    if options.json:
+        print_json(
+            {
+                "classes": classifier.class_names,
+                "source": classifier.class_names[source],
+                "target": classifier.class_names[target],
+                "value_range": [classifier.value_range.low, classifier.value_range.high],
+                "image_range": image_range,
+                "masking": masking.name,
+                "grid": options.grid,
+                "predictions": {
+                    "query": pair.query_prediction,
+                    "generated": pair.generated_prediction,
+                },
+                "switches": pair.switches,
+                "methods": {e.method: as_record(e) for e in explanations},
+            }
+        )
+        return
+    reached = float(pair.generated_prediction[target] - pair.query_prediction[target])
+    print(
+        f"{classifier.class_names[source]} → {classifier.class_names[target]}: p "
+        f"{float(pair.query_prediction[target]):.3f} → "
+        f"{float(pair.generated_prediction[target]):.3f}"
+        f" ({'switches' if pair.switches else 'does not switch'}), at most {reached:+.3f}\n"
+    )
+    print(as_table(explanations))
+
+
+def read_pair(
+    options: argparse.Namespace, classifier: Classifier
+) -> tuple[Tensor, Tensor, list[float] | str]:
+    """Read query and generated image as (C, H, W) in [0, 1], and say which range was taken.
+
+    Float images that leave [0, 1] but lie within a ``--value-range`` that was given are taken to
+    be in the network's range, both of them; the range that was taken is part of the output.
+    """
+    import numpy as np
+
+    from napari_quac.data.image_file import read_array, read_image
+
+    image_range = tuple(options.image_range) if options.image_range else None
+    if image_range is None and options.value_range:
+        arrays = [read_array(path) for path in (options.query, options.generated)]
+        if all(a.size and a.dtype.kind == "f" and np.isfinite(a).all() for a in arrays):
+            low, high = min(a.min() for a in arrays), max(a.max() for a in arrays)
+            if low < 0 or high > 1:
+                image_range = (classifier.value_range.low, classifier.value_range.high)
+    query = read_image(options.query, image_range)
+    generated = read_image(options.generated, image_range)
+    return query, generated, list(image_range) if image_range else "by type of file"
+
+
+def read_attribution(path: Path, query: Tensor) -> Attribution:
+    """Read a map; one within [0, 1] is taken as it is, any other is normalised.
+
+    Raises
+    ------
+    ShapeError
+        If it does not cover the query's pixels.
+    """
+    import numpy as np
+    import torch
+
+    from napari_quac.data.image_file import read_array
+    from napari_quac.errors import DataError, ShapeError
+    from napari_quac.explain.attribution import Attribution, normalised
+
+    array = read_array(path)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise DataError(
+            f"'{path.name}' holds NaN or infinity; an attribution needs finite values everywhere."
+        )
+    signed = torch.from_numpy(array.astype(np.float32))
+    if signed.ndim == query.ndim - 1:
+        signed = signed[None]
+    fits = (
+        signed.ndim == query.ndim
+        and signed.shape[1:] == query.shape[1:]
+        and signed.shape[0] in (1, query.shape[0])
+    )
+    if not fits:
+        raise ShapeError(
+            f"The attribution '{path.name}' has shape {array.shape}, the query "
+            f"{tuple(query.shape)}; expected the same, or one channel of the same size."
+        )
+    values, degenerate = normalised(signed)
+    if not degenerate and signed.min() >= 0 and signed.max() <= 1:
+        values = signed
+    return Attribution(values, signed, GIVEN, f"given map '{path.name}'", degenerate)
+
+
+def as_record(explanation: Explanation) -> dict[str, Any]:
+    """Return an explanation as JSON-ready values."""
+    curve, attribution, pair = explanation.curve, explanation.attribution, explanation.pair
+    return {
+        "name": attribution.label,
+        "quac_score": curve.quac_score,
+        "optimal_threshold": curve.optimal_threshold,
+        "optimal_mask_size": float(curve.mask_sizes[curve.best]),
+        "optimal_score_change": float(curve.score_changes[curve.best]),
+        "degenerate": attribution.degenerate,
+        "completeness": attribution.completeness,
+        "predictions": {
+            "query": pair.query_prediction,
+            "generated": pair.generated_prediction,
+            "counterfactual": explanation.counterfactual.prediction,
+            "inverse": explanation.inverse_prediction,
+        },
+        "thresholds": curve.thresholds,
+        "mask_sizes": curve.mask_sizes,
+        "score_changes": curve.score_changes,
+    }
+
+
+def as_table(explanations: list[Explanation]) -> str:
+    """Return the numbers of explanations in lines for people."""
+    lines = [("method", "computed", "QuAC score", "mask", "p(target)", "completeness")]
+    for explanation in explanations:
+        attribution = explanation.attribution
+        residual = attribution.completeness
+        hybrid = explanation.counterfactual
+        lines.append(
+            (
+                attribution.method,
+                attribution.label + (" (constant map)" if attribution.degenerate else ""),
+                f"{explanation.quac_score:.4f}",
+                f"{hybrid.mask_size:.1%}",
+                f"{float(hybrid.prediction[explanation.pair.target]):.3f}",
+                "-" if residual is None else f"{residual:.1e}",
+            )
+        )
+        if residual is not None and residual > 0.05:
+            tell(
+                f"{attribution.method}: the attribution misses {residual:.0%} of the change that "
+                "it should add up to."
+            )
+    return table(lines)
+
+
+def write_arrays(directory: Path, explanations: list[Explanation]) -> None:
+    """Write ``METHOD/{attribution,signed,mask,hybrid}.npy``, float32 (C, H, W).
+
+    Raises
+    ------
+    DataError
+        If they cannot be written.
+    """
+    import numpy as np
+
+    from napari_quac.errors import DataError
+
+    for explanation in explanations:
+        folder = made_folder(directory / explanation.method)
+        arrays = {
+            "attribution": explanation.attribution.values,
+            "signed": explanation.attribution.signed,
+            "mask": explanation.counterfactual.mask,
+            "hybrid": explanation.counterfactual.image,
+        }
+        for name, array in arrays.items():
+            try:
+                np.save(folder / f"{name}.npy", array.numpy())
+            except OSError as error:
+                raise DataError(
+                    f"'{folder / name}.npy' cannot be written: {error.strerror}."
+                ) from error

@@ -1,0 +1,215 @@
+"""``napari-quac train``: make a classifier or a generator from one's own images."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_quac.commands.output import add_json_option, made_folder, print_json, tell
+from napari_quac.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from napari_quac.stepwise import Steps
+
+SECONDS_BETWEEN_LINES = 5.0
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command and its two subjects."""
+    parser = commands.add_parser(
+        "train",
+        help="make a classifier or a generator from your own images",
+        description="Make a classifier or a generator from your own images, in minutes, without "
+        "a GPU. Control-C stops and keeps what was learnt.",
+    )
+    subjects = parser.add_subparsers(dest="subject", required=True, metavar="classifier|stargan")
+    classifier = subjects.add_parser("classifier", help="a small network of the VGG kind")
+    _add_common(classifier, minutes=5.0)
+    classifier.set_defaults(run=run_classifier)
+    stargan = subjects.add_parser("stargan", help="a generator: a compact StarGAN v2")
+    _add_common(stargan, minutes=20.0)
+    stargan.add_argument(
+        "--classifier", type=Path, metavar="FILE", help="the one under study; it guides"
+    )
+    stargan.add_argument("--classes", help="its class names, a,b,c, where the file has none")
+    stargan.add_argument("--value-range", type=float, nargs=2, metavar=("LO", "HI"))
+    stargan.add_argument(
+        "--judge",
+        type=Path,
+        metavar="FILE",
+        help="a second classifier to judge by; else one is trained",
+    )
+    stargan.add_argument(
+        "--masks", type=Path, metavar="DIR", help="where the structures are: images named alike"
+    )
+    stargan.add_argument(
+        "--structures", metavar="A,B", help="classes whose masks mark a structure (default: all)"
+    )
+    stargan.add_argument("--steps", type=int, metavar="N", help="end after so many steps")
+    stargan.add_argument("--width", type=int, metavar="N", help="feature maps at full resolution")
+    stargan.add_argument(
+        "--plain", action="store_true", help="predict the whole image in place of the change"
+    )
+    stargan.add_argument(
+        "--official", action="store_true", help="the authors' sizes, in the plain form; for a GPU"
+    )
+    stargan.add_argument("--resume", action="store_true", help="go on from what is in --out")
+    stargan.set_defaults(run=run_stargan)
+
+
+def _add_common(parser: argparse.ArgumentParser, minutes: float) -> None:
+    parser.add_argument(
+        "--samples", type=Path, required=True, metavar="DIR", help="one subfolder per class"
+    )
+    parser.add_argument("--validation", type=Path, metavar="DIR", help="else a part is kept back")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--minutes", type=float, default=minutes, help=f"default: {minutes:g}")
+    parser.add_argument("--size", type=int, metavar="PIXELS", help="work at this image size")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--image-range", type=float, nargs=2, metavar=("LO", "HI"))
+    add_json_option(parser)
+
+
+def _folder(path: Path | None, options: argparse.Namespace) -> Any:
+    from napari_quac.data.image_folder import ImageFolder
+
+    if path is None:
+        return None
+    return ImageFolder(path, tuple(options.image_range) if options.image_range else None)
+
+
+def run_classifier(options: argparse.Namespace) -> None:
+    """Train a classifier and print how well it does."""
+    from napari_quac.networks.device import resolve_device
+    from napari_quac.train import ClassifierTraining, train_classifier
+
+    settings = ClassifierTraining(
+        minutes=options.minutes, image_size=options.size, seed=options.seed
+    )
+    trained = _with_progress(
+        train_classifier(
+            _folder(options.samples, options),
+            settings,
+            _folder(options.validation, options),
+            made_folder(options.out) / "classifier.safetensors",
+            resolve_device(options.device),
+        )
+    )
+    document = {"file": trained.path, "accuracy": trained.accuracy}
+    if options.json:
+        print_json(document)
+    else:
+        print(f"'{trained.path}': accuracy {trained.accuracy:.3f} on images it has not seen")
+
+
+def run_stargan(options: argparse.Namespace) -> None:
+    """Train a generator and print how often it converts, judged by another classifier."""
+    from napari_quac.commands.networks import names
+    from napari_quac.networks.classifier_recipe import ClassifierRecipe
+    from napari_quac.networks.device import resolve_device
+    from napari_quac.train import StarGANTraining, official_training, train_stargan
+
+    classes = names(options.classes) if options.classes else None
+    value_range = tuple(options.value_range) if options.value_range else None
+    dataset = _folder(options.samples, options)
+
+    def load(path: Path | None) -> Any:
+        if path is None:
+            return None
+        recipe = ClassifierRecipe(path, None, classes, value_range)
+        classifier = recipe.load(options.device)
+        if all(name.startswith("class ") for name in classifier.class_names):
+            if classifier.n_classes != len(dataset.classes):
+                raise CheckpointError(
+                    f"'{path.name}' knows {classifier.n_classes} classes, the folder has "
+                    f"{len(dataset.classes)}: {', '.join(dataset.classes)}. Name them by --classes."
+                )
+            classifier.class_names = dataset.classes
+        return classifier
+
+    values: dict[str, Any] = {"minutes": options.minutes, "seed": options.seed}
+    if options.size is not None:
+        values["image_size"] = options.size
+    if options.steps is not None:
+        values["steps"] = options.steps
+    if options.width is not None:
+        values["base_channels"] = options.width
+    if options.official:
+        settings = official_training(values.pop("image_size", 128), **values)
+    else:
+        settings = StarGANTraining(**values)
+    if options.plain:
+        settings = replace(settings, residual=False)
+    trained = _with_progress(
+        train_stargan(
+            dataset,
+            made_folder(options.out),
+            settings,
+            load(options.classifier),
+            validation=_folder(options.validation, options),
+            judge=load(options.judge),
+            mask_of=_masks(options.masks) if options.masks else None,
+            structures=names(options.structures) if options.structures else None,
+            resume=options.resume,
+            device=resolve_device(options.device),
+        )
+    )
+    evaluation = trained.evaluation
+    pairs = [] if evaluation is None else [_pair(pair) for pair in evaluation.pairs]
+    if options.json:
+        rate = None if evaluation is None else evaluation.conversion_rate
+        print_json({"file": trained.path, "conversion_rate": rate, "pairs": pairs})
+        return
+    print(f"'{trained.path}'")
+    if evaluation is not None:
+        print(f"conversion rate {evaluation.conversion_rate:.3f}, judged by a second classifier")
+        for pair in pairs:
+            print("  " + "  ".join(f"{key} {value}" for key, value in pair.items()))
+
+
+def _pair(pair: Any) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {
+        key: round(value, 4) if isinstance(value, float) else value
+        for key, value in asdict(pair).items()
+    }
+
+
+def _masks(directory: Path) -> Any:
+    """Return a function from a sample's id to its mask, found at that path below a folder."""
+    from napari_quac.data.image_file import read_image
+    from napari_quac.errors import DataError
+
+    if not directory.is_dir():
+        raise DataError(f"There is no folder '{directory}' with masks.")
+
+    def mask_of(sample_id: str) -> Any:
+        path = directory / sample_id
+        return read_image(path)[0] > 0.5 if path.is_file() else None
+
+    return mask_of
+
+
+def _with_progress(steps: Steps[Any]) -> Any:
+    """Run a training, with a line on standard error every few seconds."""
+    generator = iter(steps)
+    last = 0.0
+    while True:
+        try:
+            progress = next(generator)
+        except StopIteration as end:
+            return end.value
+        except KeyboardInterrupt:
+            generator.close()
+            raise
+        now = time.monotonic()
+        if now - last >= SECONDS_BETWEEN_LINES and sys.stderr is not None:
+            share = f" {progress.done / progress.total:.0%}" if progress.total else ""
+            tell(f"{progress.text}{share}")
+            last = now

@@ -1,0 +1,116 @@
+"""``napari-quac explain``, ``predict``, ``methods`` on small folders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_quac.cli import main
+
+
+@pytest.fixture
+def folders(worked_example) -> Path:
+    """Two dark queries, one of which a generated image exists for, and a bright one."""
+    root = worked_example.folder
+    query, generated = np.load(worked_example.query), np.load(worked_example.generated)
+    places = {
+        "samples/dark/a.npy": query,
+        "samples/dark/b.npy": query,
+        "samples/bright/c.npy": generated,
+        "made/latent/dark/bright/a.npy": generated,
+        "made/latent/bright/dark/c.npy": query,
+    }
+    for place, image in places.items():
+        path = root / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, image)
+    return root
+
+
+def arguments(worked_example, folders: Path, *more: str) -> list[str]:
+    return [
+        "explain",
+        "--classifier",
+        str(worked_example.classifier),
+        "--classes",
+        "dark,bright",
+        "--value-range",
+        "0",
+        "1",
+        "--generated",
+        str(folders / "made"),
+        "--methods",
+        "d-ig,residual",
+        "--closing",
+        "1",
+        "--blur",
+        "1",
+        "--out",
+        str(folders / "out"),
+        "--json",
+        *more,
+    ]
+
+
+def test_explain_writes_records_and_arrays(worked_example, folders, capsys):
+    samples = [str(folders / "samples")]
+    assert main(arguments(worked_example, folders, "--samples", *samples)) == 2
+    printed = capsys.readouterr()
+    document = json.loads(printed.out)
+    assert document["n"] == 3
+    assert document["n_failed"] == 1
+    assert "dark/b.npy" in printed.err.splitlines()[-1]
+    record = next(r for r in document["explanations"] if r["id"] == "dark/a.npy")
+    assert record["switches"] is True
+    assert record["methods"]["d-ig"]["quac_score"] == pytest.approx(0.8292919, abs=1e-6)
+    assert any("switches to bright" in text for text in record["methods"]["d-ig"]["verdict"])
+    folder = folders / "out" / record["folder"]
+    assert json.loads((folder / "record.json").read_text())["id"] == "dark/a.npy"
+    assert np.load(folder / "d-ig" / "mask.npy").sum() == 4
+    assert not list((folders / "out").rglob("*.part"))
+
+
+def test_explain_of_good_samples_ends_with_0(worked_example, folders, capsys):
+    (folders / "samples/dark/b.npy").unlink()
+    for target in ("auto", "all"):
+        more = ("--samples", str(folders / "samples"), "--target", target)
+        assert main(arguments(worked_example, folders, *more)) == 0
+        assert json.loads(capsys.readouterr().out)["n_switched"] == 2
+
+
+def test_a_target_that_is_the_source_is_left_out(worked_example, folders, capsys):
+    (folders / "samples/dark/b.npy").unlink()
+    more = ("--samples", str(folders / "samples"), "--target", "bright")
+    assert main(arguments(worked_example, folders, *more)) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [record["source"] for record in document["explanations"]] == ["dark"]
+
+
+def test_predict_gives_accuracy_and_confusion(worked_example, folders, capsys):
+    command = ["predict", "--classifier", str(worked_example.classifier), "--value-range", "0", "1"]
+    command += ["--classes", "dark,bright", "--samples", str(folders / "samples"), "--json"]
+    assert main([*command, "--csv", str(folders / "table.csv")]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["accuracy"] == 1.0
+    assert document["confusion"] == [[2, 0], [0, 1]]
+    assert len((folders / "table.csv").read_text().splitlines()) == 4
+
+
+def test_methods_lists_the_ids_that_score_takes(capsys):
+    assert main(["methods", "--json"]) == 0
+    listed = [m["name"] for m in json.loads(capsys.readouterr().out)["methods"]]
+    expected = ["d-ig", "d-deeplift", "d-ingrad", "ig", "deeplift", "residual", "random"]
+    assert listed[: len(expected)] == expected
+
+
+def test_a_folder_that_is_missing_or_empty_is_refused(worked_example, folders, capsys):
+    (folders / "nothing").mkdir()
+    for name in ("absent", "nothing"):
+        more = ("--samples", str(folders / name))
+        assert main(arguments(worked_example, folders, *more)) == 2
+        printed = capsys.readouterr()
+        assert name in printed.err
+        assert printed.out == ""

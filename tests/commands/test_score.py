@@ -1,0 +1,80 @@
+"""``napari-quac score`` on the worked example of the specification."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from napari_quac.cli import main
+
+
+def scored(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> dict:
+    assert main([*arguments, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_d_ig_of_the_worked_example_is_exact(worked_example, capsys):
+    document = scored(worked_example.arguments(methods="d-ig"), capsys)
+    record = document["methods"]["d-ig"]
+    assert record["quac_score"] == pytest.approx(0.8292919, abs=1e-6)
+    assert record["optimal_threshold"] == 8.881784197001252e-16
+    assert record["mask_sizes"][100] == 4 / 64
+    assert record["score_changes"][175] == pytest.approx(0.30168250, abs=1e-6)
+    assert record["predictions"]["counterfactual"][1] == pytest.approx(0.9241418, abs=1e-6)
+    assert record["completeness"] < 1e-5
+    assert document["predictions"]["query"][0] == pytest.approx(0.92414182, abs=1e-6)
+    assert len(record["thresholds"]) == len(record["mask_sizes"]) == 200
+
+
+def test_deeplift_on_torchscript_is_called_by_its_true_name(worked_example, capsys):
+    document = scored(worked_example.arguments(methods="d-deeplift"), capsys)
+    assert document["methods"]["d-deeplift"]["name"] == "gradient × difference"
+
+
+def test_a_given_map_is_scored_as_it_is(worked_example, capsys):
+    given = np.zeros((8, 8), np.float32)
+    given[2, 2], given[2, 3], given[3, 2], given[3, 3] = 1.0, 0.75, 0.5, 0.25
+    path = worked_example.folder / "map.npy"
+    np.save(path, given)
+    document = scored(worked_example.arguments(attribution=path), capsys)
+    assert list(document["methods"]) == ["given"]
+    assert document["methods"]["given"]["quac_score"] == pytest.approx(0.8292919, abs=1e-6)
+
+
+def test_a_constant_map_scores_zero_and_says_so(worked_example, capsys):
+    path = worked_example.folder / "map.npy"
+    np.save(path, np.full((8, 8), 0.5, np.float32))
+    record = scored(worked_example.arguments(attribution=path), capsys)["methods"]["given"]
+    assert record["degenerate"] is True
+    assert record["quac_score"] == 0.0
+
+
+def test_floats_in_the_range_of_the_network_are_understood_and_told(worked_example, capsys):
+    for path in (worked_example.query, worked_example.generated):
+        np.save(path, np.load(path) * 2 - 1)
+    arguments = worked_example.arguments(methods="residual", value_range=[-1, 1])
+    document = scored(arguments, capsys)
+    assert document["image_range"] == [-1.0, 1.0]
+    # with its own range stretched the classifier sees another image, so only the record counts
+    assert document["methods"]["residual"]["quac_score"] is not None
+
+
+def test_out_writes_attribution_mask_and_hybrid(worked_example, capsys, tmp_path):
+    out = tmp_path / "out"
+    scored(worked_example.arguments(methods="d-ig", out=out), capsys)
+    attribution = np.load(out / "d-ig" / "attribution.npy")
+    mask = np.load(out / "d-ig" / "mask.npy")
+    hybrid = np.load(out / "d-ig" / "hybrid.npy")
+    assert attribution.shape == mask.shape == hybrid.shape == (1, 8, 8)
+    assert attribution[0, 2:4, 2:4] == pytest.approx(np.array([[1, 0.75], [0.5, 0.25]]), abs=1e-6)
+    assert mask.sum() == 4
+    assert np.array_equal(hybrid, mask)
+
+
+def test_without_json_a_table_is_printed(worked_example, capsys):
+    assert main(worked_example.arguments(methods="d-ig,residual")) == 0
+    printed = capsys.readouterr().out
+    assert "dark → bright" in printed
+    assert "0.8293" in printed
