@@ -12,7 +12,7 @@ from torch import Tensor
 from napari_quac.explain.mask import Masking
 
 # the same examples in every run, and no time limit on a busy machine
-quick = settings(max_examples=30, deadline=None, derandomize=True, database=None)
+quick = settings(max_examples=20, deadline=None, derandomize=True, database=None)
 
 UNIT = st.floats(0, 1, width=32)
 FEW_LEVELS = st.sampled_from([np.float32(level) for level in (0, 0.01, 0.25, 0.5, 0.99, 1)])

@@ -6,7 +6,9 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
+from commands.conftest import Corner
 from napari_quac.cli import main
 
 
@@ -78,3 +80,13 @@ def test_without_json_a_table_is_printed(worked_example, capsys):
     printed = capsys.readouterr().out
     assert "dark → bright" in printed
     assert "0.8293" in printed
+
+
+def test_a_network_that_allows_no_deeplift_still_gets_the_other_methods(worked_example, capsys):
+    exported = worked_example.folder / "corner.pt2"
+    torch.export.save(torch.export.export(Corner(), (torch.zeros(2, 1, 8, 8),)), exported)
+    document = scored(worked_example.arguments(classifier=exported), capsys)
+    assert "d-deeplift" in document["unavailable"]
+    assert document["methods"]["d-ig"]["quac_score"] == pytest.approx(0.8292919, abs=1e-6)
+    assert main(worked_example.arguments(classifier=exported, methods="d-deeplift")) == 2
+    assert "D-IG" in capsys.readouterr().err

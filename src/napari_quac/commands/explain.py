@@ -22,6 +22,7 @@ from napari_quac.commands.score import (
     add_masking_options,
     as_record,
     masking_from,
+    told_of_unavailable,
     write_arrays,
 )
 from napari_quac.errors import DataError, QuacError
@@ -192,12 +193,21 @@ def _explain_one(
         "source": classifier.class_names[source],
         "target": classifier.class_names[target],
     }
+    unavailable: dict[str, str] = {}
     try:
         explanations = explain(
-            sample, target, classifier, generator, settings, options.seed, source
+            sample,
+            target,
+            classifier,
+            generator,
+            settings,
+            options.seed,
+            source,
+            told_of_unavailable(options, unavailable),
         ).result()
         folder = options.out / PurePosixPath(sample.id).with_suffix("") / record["target"]
         record |= _record(explanations, classifier)
+        record["unavailable"] = unavailable
         record["folder"] = folder.relative_to(options.out).as_posix()
         _write(folder, explanations, record)
     except QuacError as error:
@@ -271,7 +281,9 @@ def _closing(document: dict[str, Any], out: Path) -> str:
         scores = [
             record["methods"][name]["quac_score"]
             for record in done
-            if record["switches"] and not record["methods"][name]["degenerate"]
+            if record["switches"]
+            and name in record["methods"]
+            and not record["methods"][name]["degenerate"]
         ]
         if scores:
             lines.append(

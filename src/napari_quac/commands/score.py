@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from napari_quac.commands.output import add_json_option, made_folder, print_json
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from napari_quac.errors import QuacError
     from napari_quac.explain.attribution import Attribution
     from napari_quac.explain.explanation import Explanation
     from napari_quac.networks.classifier import Classifier
@@ -87,10 +89,14 @@ def masking_from(options: argparse.Namespace) -> Any:
 def run(options: argparse.Namespace) -> None:
     """Compute and print, for each method, score, optimum, curve and predictions."""
     from napari_quac.data.sample import Sample
-    from napari_quac.explain.attribution import attribute
     from napari_quac.explain.methods import METHODS
     from napari_quac.explain.pair import make_pair
-    from napari_quac.explain.pipeline import DEFAULT_METHODS, explain_attribution
+    from napari_quac.explain.pipeline import (
+        DEFAULT_METHODS,
+        ExplainSettings,
+        explain_attribution,
+        explain_pair,
+    )
 
     masking = masking_from(options)
     methods = options.methods
@@ -103,15 +109,17 @@ def run(options: argparse.Namespace) -> None:
     query, generated, image_range = read_pair(options, classifier)
     classifier.check_image(generated.shape, f"The generated image '{options.generated.name}'")
     pair = make_pair(Sample(options.query.name, query), generated, source, target, classifier)
-    attributions: list[Attribution] = []
+    explanations: list[Explanation] = []
     if options.attribution:
-        attributions.append(read_attribution(options.attribution, query))
-    for name in methods:
-        attributions.append(attribute(pair, name, METHODS[name](), classifier).result())
-    explanations = [
-        explain_attribution(pair, attribution, classifier, masking, options.grid).result()
-        for attribution in attributions
-    ]
+        given = read_attribution(options.attribution, query)
+        explanations.append(
+            explain_attribution(pair, given, classifier, masking, options.grid).result()
+        )
+    unavailable: dict[str, str] = {}
+    settings = ExplainSettings(tuple(methods), masking, options.grid)
+    explanations += explain_pair(
+        pair, classifier, settings, told_of_unavailable(options, unavailable)
+    ).result()
     if options.out is not None:
         write_arrays(options.out, explanations)
     if options.json:
@@ -130,6 +138,7 @@ def run(options: argparse.Namespace) -> None:
                 },
                 "switches": pair.switches,
                 "methods": {e.method: as_record(e) for e in explanations},
+                "unavailable": unavailable,
             }
         )
         return
@@ -141,6 +150,17 @@ def run(options: argparse.Namespace) -> None:
         f" ({'switches' if pair.switches else 'does not switch'}), at most {reached:+.3f}\n"
     )
     print(as_table(explanations))
+    for name, reason in unavailable.items():
+        print(f"{name}: {reason}")
+
+
+def told_of_unavailable(
+    options: argparse.Namespace, unavailable: dict[str, str]
+) -> Callable[[str, QuacError], None] | None:
+    """Return what collects methods that a network does not allow; None if they were asked for."""
+    if options.methods is not None:
+        return None
+    return lambda name, error: unavailable.update({name: str(error)})
 
 
 def read_pair(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -73,7 +74,11 @@ def read_array(path: Path) -> NDArray[np.generic]:
     array: NDArray[np.generic]
     try:
         if suffix == ".npy":
-            array = np.load(path, allow_pickle=False)
+            loaded: Any = np.load(path, allow_pickle=False)
+            if not isinstance(loaded, np.ndarray):
+                loaded.close()
+                raise ValueError("an archive of several arrays, npz")
+            array = loaded
         elif suffix in {".tif", ".tiff"}:
             array = _read_tiff(path)
         else:
@@ -97,11 +102,31 @@ def _read_tiff(path: Path) -> NDArray[np.generic]:
     import tifffile
 
     with tifffile.TiffFile(path) as file:
-        series = file.series[0]
-        array = np.asarray(series.asarray())
+        series, page = file.series[0], file.series[0].keyframe
+        kind = page.photometric.name
+        if page.extrasamples and kind == "RGB":
+            raise ShapeError(_about_alpha(path, "RGBA"))
+        if kind in {"PALETTE", "SEPARATED"}:
+            found = "in CMYK" if kind == "SEPARATED" else "a palette picture"
+            raise ShapeError(f"'{path.name}' is {found}. Save the image in grey or RGB.")
+        try:
+            array = np.asarray(series.asarray())
+        except ValueError as error:
+            if "imagecodecs" in str(error) and len(file.pages) == 1:
+                return _read_picture(path)  # which has the usual compressions
+            raise
+        if kind == "MINISWHITE" and array.dtype.kind == "u":
+            array = np.iinfo(array.dtype).max - array
         if series.axes.endswith("S") and array.ndim == 3:
             array = np.moveaxis(array, -1, 0)
         return array
+
+
+def _about_alpha(path: Path, mode: str) -> str:
+    return (
+        f"'{path.name}' has an alpha (transparency) channel ({mode}). Save the image without "
+        "transparency, in grey or RGB."
+    )
 
 
 def _read_picture(path: Path) -> NDArray[np.generic]:
@@ -113,10 +138,7 @@ def _read_picture(path: Path) -> NDArray[np.generic]:
         if mode == "P":
             mode = "RGBA" if "transparency" in picture.info else "RGB"
         if mode in {"RGBA", "LA", "PA", "La", "RGBa"}:
-            raise ShapeError(
-                f"'{path.name}' has an alpha (transparency) channel ({mode}). Save the image "
-                "without transparency, in grey or RGB."
-            )
+            raise ShapeError(_about_alpha(path, mode))
         if mode == "CMYK":
             raise ShapeError(f"'{path.name}' is in CMYK. Save the image in grey or RGB.")
         array = np.asarray(picture.convert("RGB") if picture.mode == "P" else picture)
@@ -215,7 +237,7 @@ def write_image(path: str | Path, image: Tensor) -> None:
     Raises
     ------
     DataError
-        If the ending is another one, or the values leave [0, 1].
+        If the ending is another one, or values or channels do not fit into a png.
     """
     path = Path(path)
     array = image.detach().cpu().numpy().astype(np.float32)
@@ -231,6 +253,11 @@ def write_image(path: str | Path, image: Tensor) -> None:
     elif suffix == ".png":
         from PIL import Image
 
+        if array.shape[0] not in (1, 3):
+            raise ShapeError(
+                f"'{path.name}': {array.shape[0]} channels do not fit into a png, which takes 1 or "
+                "3. Write a tif instead."
+            )
         if array.min() < -1e-6 or array.max() > 1 + 1e-6:
             raise ValueRangeError(
                 f"'{path.name}': values from {array.min():g} to {array.max():g} do not fit into an "

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Generator as Iterating
 from dataclasses import dataclass, field
 
 import torch
 
 from napari_quac.data.sample import Sample
+from napari_quac.errors import MethodUnavailableError
 from napari_quac.explain.attribution import Attribution, AttributionMethod, attribute
 from napari_quac.explain.curve import Curve, Grid, hybrid_at, trace_curve
 from napari_quac.explain.explanation import Explanation
@@ -52,6 +54,7 @@ def explain(
     settings: ExplainSettings | None = None,
     seed: int = 0,
     source: int | None = None,
+    on_unavailable: Callable[[str, MethodUnavailableError], None] | None = None,
 ) -> Iterating[Progress, None, tuple[Explanation, ...]]:
     """Search a generated image and explain what made the classifier change its mind.
 
@@ -72,6 +75,8 @@ def explain(
         window, in a notebook and on a cluster.
     source : int, optional
         By default the predicted class.
+    on_unavailable : callable, optional
+        See :func:`explain_pair`.
 
     Returns
     -------
@@ -80,13 +85,16 @@ def explain(
     """
     settings = settings or ExplainSettings()
     pair = yield from search(sample, target, classifier, generator, settings.search, seed, source)
-    explanations = yield from explain_pair(pair, classifier, settings)
+    explanations = yield from explain_pair(pair, classifier, settings, on_unavailable)
     return explanations
 
 
 @stepwise
 def explain_pair(
-    pair: Pair, classifier: Classifier, settings: ExplainSettings | None = None
+    pair: Pair,
+    classifier: Classifier,
+    settings: ExplainSettings | None = None,
+    on_unavailable: Callable[[str, MethodUnavailableError], None] | None = None,
 ) -> Iterating[Progress, None, tuple[Explanation, ...]]:
     """Explain a pair that is there already; one explanation for each method.
 
@@ -98,12 +106,25 @@ def explain_pair(
         The classifier under study.
     settings : ExplainSettings, optional
         What is computed; by default everything.
+    on_unavailable : callable, optional
+        Is told of each method that cannot be computed on this network, which is then left out.
+
+    Raises
+    ------
+    MethodUnavailableError
+        If a method cannot be computed on this network and nobody is there to be told.
     """
     settings = settings or ExplainSettings()
     explanations = []
     for name in settings.methods:
         method: AttributionMethod = METHODS[name]()
-        attribution = yield from attribute(pair, name, method, classifier)
+        try:
+            attribution = yield from attribute(pair, name, method, classifier)
+        except MethodUnavailableError as error:
+            if on_unavailable is None:
+                raise
+            on_unavailable(name, error)
+            continue
         explanation = yield from explain_attribution(
             pair, attribution, classifier, settings.masking, settings.grid
         )

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given
+from torch import Tensor
+
+from explain.small_networks import LinearNetwork, classifier_of, random_network, random_pair
+from napari_quac.errors import MethodUnavailableError
+from napari_quac.explain.methods import integrated_gradients as module
+from napari_quac.explain.methods.integrated_gradients import (
+    DiscriminativeIG,
+    VanillaIG,
+    integrated_gradients,
+)
+from napari_quac.networks.classifier import Classifier
+from strategies import images, quick
+
+
+@quick
+@given(images(3))
+def test_linear_network_gives_weight_times_difference(drawn: tuple[Tensor, ...]) -> None:
+    weights, query, generated = drawn
+    classifier = classifier_of(LinearNetwork(weights), shape=tuple(weights.shape))
+    found = integrated_gradients(query, generated, 1, classifier).result()
+    torch.testing.assert_close(found.values, weights * (query - generated), rtol=0, atol=1e-5)
+
+
+def test_cubic_network_is_integrated_exactly_with_two_nodes() -> None:
+    classifier = classifier_of(
+        lambda images: torch.stack([(images**3).sum((1, 2, 3))] * 2, dim=1), kind="callable"
+    )
+    pair = random_pair(classifier)
+    found = DiscriminativeIG(n_steps=2).attribute(pair, classifier).result()
+    expected = pair.query.image**3 - pair.generated**3
+    torch.testing.assert_close(found.values, expected, rtol=0, atol=1e-6)
+
+
+def test_vanilla_method_starts_at_its_baseline() -> None:
+    weights = torch.rand(1, 8, 8)
+    classifier = classifier_of(LinearNetwork(weights), limits=(-1, 1))
+    pair = random_pair(classifier)
+    for level in (0.0, 0.5, 1.0):
+        found = VanillaIG(baseline=level).attribute(pair, classifier).result()
+        expected = 2 * weights * (level - pair.query.image)  # class 0 has the negative weights
+        torch.testing.assert_close(found.values, expected, rtol=0, atol=1e-6)
+
+
+def test_default_baseline_is_zero_in_the_range_of_the_quac_library() -> None:
+    classifier = classifier_of(random_network((1, 8, 8)), 3, limits=(-1, 1))
+    assert float(classifier.value_range.to_network(torch.tensor(VanillaIG().baseline))) == 0
+
+
+@pytest.mark.parametrize("nodes_per_step", [1, 7, 50])
+def test_nodes_per_step_change_nothing(
+    monkeypatch: pytest.MonkeyPatch, nodes_per_step: int
+) -> None:
+    classifier = classifier_of(random_network((1, 8, 8)), 3)
+    pair = random_pair(classifier)
+    usual = DiscriminativeIG().attribute(pair, classifier).result()
+    monkeypatch.setattr(module, "NODES_PER_STEP", nodes_per_step)
+    steps = DiscriminativeIG().attribute(pair, classifier)
+    assert next(steps).total == 50
+    torch.testing.assert_close(steps.result().values, usual.values, rtol=0, atol=1e-6)
+
+
+def test_torchscript_gives_the_same_map() -> None:
+    network = random_network((1, 8, 8)).eval().requires_grad_(False)
+    script = torch.jit.script(network)
+    eager = classifier_of(network, 3)
+    scripted = classifier_of(script, 3, kind="torchscript")
+    one, other = (
+        DiscriminativeIG().attribute(random_pair(c), c).result() for c in (eager, scripted)
+    )
+    torch.testing.assert_close(one.values, other.values, rtol=0, atol=1e-6)
+
+
+def test_probabilities_are_attributed_as_their_logarithm() -> None:
+    network = random_network((1, 8, 8))
+    pair = random_pair(classifier_of(network, 3))
+    probabilities = replace(
+        classifier_of(lambda images: network(images).softmax(1), 3, kind="callable"),
+        output="probabilities",
+    )
+    found = DiscriminativeIG().attribute(pair, probabilities).result()
+    p = probabilities.predict(torch.stack([pair.query.image, pair.generated]))[:, 0].log()
+    assert float(found.values.sum()) == pytest.approx(float(p[0] - p[1]), abs=1e-4)
+
+
+def test_network_without_gradients_is_refused_with_a_way_out() -> None:
+    classifier = classifier_of(
+        lambda images: LinearNetwork(torch.ones(1, 8, 8))(images.detach()), kind="callable"
+    )
+    with pytest.raises(MethodUnavailableError, match=r"gives no gradients .* Choose 'residual'"):
+        DiscriminativeIG().attribute(random_pair(classifier), classifier).result()
+
+
+def test_captum_gives_the_same_map() -> None:
+    captum = pytest.importorskip("captum.attr")
+    shape = (3, 9, 11)
+    network = random_network(shape)
+    classifier: Classifier = classifier_of(network, 3, shape)
+    pair = random_pair(classifier, source=2)
+    found = DiscriminativeIG().attribute(pair, classifier).result()
+    expected = captum.IntegratedGradients(network).attribute(
+        pair.query.image[None], pair.generated[None], target=2, n_steps=50
+    )
+    torch.testing.assert_close(found.values, expected[0].float(), rtol=0, atol=1e-6)

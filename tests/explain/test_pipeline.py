@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import numpy as np
+import pytest
+import torch
+
+from explain.small_networks import (
+    LinearNetwork,
+    classifier_of,
+    distracting_generator,
+    identical,
+    left_sample,
+)
+from napari_quac.data.sample import Sample
+from napari_quac.errors import UnknownNameError
+from napari_quac.explain.attribution import SignedMap
+from napari_quac.explain.hybrid import blend
+from napari_quac.explain.mask import Masking
+from napari_quac.explain.methods import METHODS
+from napari_quac.explain.pair import Pair, make_pair
+from napari_quac.explain.pipeline import (
+    DEFAULT_METHODS,
+    ExplainSettings,
+    explain,
+    explain_attribution,
+    explain_pair,
+)
+from napari_quac.networks.classifier import Classifier
+from napari_quac.stepwise import Progress, stepwise
+from napari_quac.testing import corner_classifier, corner_generator, corner_image
+
+HARD_EDGED = Masking(1, 1)
+WITHOUT_DEEPLIFT = ("d-ig", "d-ingrad", "ig", "residual", "random")
+
+
+@pytest.fixture
+def half() -> tuple[Classifier, Pair]:
+    """A network that looks at the left half; the generated image is white everywhere."""
+    weights = torch.zeros(1, 8, 8)
+    weights[:, :, :4] = 0.25
+    classifier = classifier_of(LinearNetwork(weights, 4.0))
+    pair = make_pair(Sample("black", torch.zeros(1, 8, 8)), torch.ones(1, 8, 8), 0, 1, classifier)
+    return classifier, pair
+
+
+def test_mask_finds_what_the_classifier_looks_at() -> None:
+    settings = ExplainSettings(WITHOUT_DEEPLIFT, HARD_EDGED)
+    explanations = explain(
+        left_sample(), 1, corner_classifier(), distracting_generator(), settings
+    ).result()
+    best = {e.method: e for e in explanations}["d-ig"]
+    assert best.pair.switches
+    mask = best.counterfactual.mask[0]
+    assert mask.sum() == mask[:8, :8].sum() + mask[-8:, -8:].sum() > 0
+    assert int(best.counterfactual.prediction.argmax()) == 1
+    scores = {e.method: e.quac_score for e in explanations}
+    assert scores["d-ig"] > max(scores["residual"], scores["random"])
+
+
+def test_explanations_come_in_the_order_of_the_methods() -> None:
+    sample = Sample("left", corner_image(0))
+    methods = ("random", "d-ig", "residual")
+    explanations = explain(
+        sample, 1, corner_classifier(), corner_generator(), ExplainSettings(methods)
+    ).result()
+    assert tuple(e.method for e in explanations) == methods
+    assert len({id(e.pair) for e in explanations}) == 1
+
+
+def test_default_methods_are_the_built_in_ones() -> None:
+    assert ExplainSettings().methods == DEFAULT_METHODS
+    assert set(DEFAULT_METHODS) <= set(METHODS)
+
+
+def test_same_seed_gives_the_same_arrays() -> None:
+    def run(seed: int) -> list[np.ndarray]:
+        sample = Sample("left", corner_image(0))
+        explanations = explain(
+            sample, 2, corner_classifier(), corner_generator(),
+            ExplainSettings(WITHOUT_DEEPLIFT), seed=seed,
+        ).result()  # fmt: skip
+        arrays = [explanations[0].pair.generated.numpy()]
+        for e in explanations:
+            arrays += [e.attribution.values.numpy(), e.curve.mask_sizes, e.curve.predictions]
+        return arrays
+
+    one, again, other = run(1), run(1), run(2)
+    assert all(np.array_equal(a, b) for a, b in zip(one, again, strict=True))
+    assert not np.array_equal(one[0], other[0])
+
+
+def test_searching_and_explaining_is_the_same_as_explaining_the_pair() -> None:
+    classifier = corner_classifier()
+    settings = ExplainSettings(("d-ig", "residual"))
+    whole = explain(
+        Sample("left", corner_image(0)), 1, classifier, corner_generator(), settings
+    ).result()
+    parts = explain_pair(whole[0].pair, classifier, settings).result()
+    for one, other in zip(whole, parts, strict=True):
+        assert torch.equal(one.attribution.values, other.attribution.values)
+        assert one.quac_score == pytest.approx(other.quac_score, abs=1e-9)
+
+
+def test_counterfactual_is_the_query_with_the_important_part_of_the_generated_image(
+    half: tuple[Classifier, Pair],
+) -> None:
+    classifier, pair = half
+    (explanation,) = explain_pair(pair, classifier, ExplainSettings(("d-ig",), HARD_EDGED)).result()
+    found = explanation.counterfactual
+    assert found.image[0, :, :4].min() == 1  # generated
+    assert found.image[0, :, 4:].max() == 0  # query
+    assert found.mask_size == 0.5
+    assert found.threshold == explanation.curve.optimal_threshold
+    assert int(found.prediction.argmax()) == pair.target
+    assert explanation.quac_score == explanation.curve.quac_score
+
+
+def test_inverse_hybrid_is_the_generated_image_with_the_important_part_of_the_query(
+    half: tuple[Classifier, Pair],
+) -> None:
+    classifier, pair = half
+    (explanation,) = explain_pair(pair, classifier, ExplainSettings(("d-ig",), HARD_EDGED)).result()
+    inverse = blend(pair.generated, pair.query.image, explanation.counterfactual.mask)
+    assert inverse[0, :, :4].max() == 0  # query
+    assert inverse[0, :, 4:].min() == 1  # generated
+    torch.testing.assert_close(explanation.inverse_prediction, classifier.predict(inverse[None])[0])
+    assert int(explanation.inverse_prediction.argmax()) == pair.source
+
+
+def test_given_map_is_explained_without_any_method(half: tuple[Classifier, Pair]) -> None:
+    from napari_quac.explain.attribution import Attribution
+
+    classifier, pair = half
+    values = torch.zeros(1, 8, 8)
+    values[:, :, :4] = 1
+    given = Attribution(values, values, "mine", "given map")
+    explanation = explain_attribution(pair, given, classifier, HARD_EDGED).result()
+    assert explanation.counterfactual.mask_size == 0.5
+    assert explanation.method == "mine"
+
+
+def test_identical_pair_scores_0_and_not_nan(half: tuple[Classifier, Pair]) -> None:
+    classifier, pair = half
+    settings = ExplainSettings(("d-ig", "d-deeplift", "d-ingrad", "residual"))
+    for explanation in explain_pair(identical(pair), classifier, settings).result():
+        assert explanation.attribution.degenerate
+        assert explanation.quac_score == 0
+        assert torch.equal(explanation.counterfactual.image, pair.query.image)
+        assert torch.isfinite(explanation.inverse_prediction).all()
+
+
+def test_grid_and_masking_are_those_of_the_settings(half: tuple[Classifier, Pair]) -> None:
+    classifier, pair = half
+    settings = ExplainSettings(("residual",), Masking(3, 5), "corrected")
+    (explanation,) = explain_pair(pair, classifier, settings).result()
+    assert explanation.curve.masking == Masking(3, 5)
+    assert len(explanation.curve.thresholds) == 102
+
+
+def test_unknown_method_is_named(half: tuple[Classifier, Pair]) -> None:
+    classifier, pair = half
+    with pytest.raises(UnknownNameError, match=r"no method 'd-igg'. Did you mean 'd-ig'"):
+        explain_pair(pair, classifier, ExplainSettings(("d-igg",))).result()
+
+
+def test_own_method_takes_part_like_the_built_in_ones(
+    half: tuple[Classifier, Pair], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Mine:
+        label = "mine"
+
+        @stepwise
+        def attribute(
+            self, pair: Pair, classifier: Classifier
+        ) -> Generator[Progress, None, SignedMap]:
+            yield Progress(0, 1, "mine")
+            return SignedMap((pair.generated - pair.query.image) ** 2 * torch.rand(1, 8, 8))
+
+    monkeypatch.setitem(METHODS._classes, "mine", Mine)
+    classifier, pair = half
+    steps = explain_pair(pair, classifier, ExplainSettings(("mine",)))
+    assert "mine" in [p.text for p in steps]
