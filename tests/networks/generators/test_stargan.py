@@ -103,6 +103,7 @@ def test_ten_proposals_encode_the_query_once_and_equal_encoding_it_each_time(
     network.generator.encode[0].register_forward_hook(lambda *_: encoded.append(torch.empty(0)))
     asked = request()
     proposals = generator.propose(asked, 0, 10)
+    generator.propose(asked, 10, 2)
     assert len(encoded) == 1
     with torch.inference_mode():
         styles, _ = generator._styles(asked, 0, 10)
@@ -183,6 +184,11 @@ def test_file_of_ours_brings_names_size_and_form(tmp_path: Path) -> None:
     asked = request(size=64)
     # untrained, it changes nothing: not even by reducing and enlarging the query
     assert torch.equal(generator.propose(asked, 0, 1).images[0], asked.query)
+
+
+def test_only_changes_are_enlarged(checkpoint: Path) -> None:
+    with pytest.raises(ShapeError, match="blurred"):
+        recipe(checkpoint, query_size=64).load()
 
 
 def test_memory_that_runs_out_is_said_in_words(

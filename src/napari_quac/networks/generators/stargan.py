@@ -49,7 +49,10 @@ class StarGANRecipe:
         The generator's domain for each class of the classifier; None to match them by name where
         both have names, else by index.
     image_size : int or None
-        Height and width, pixels, where they do not follow from the file.
+        Height and width, pixels, at which the network works, where the file does not tell.
+    query_size : int or None
+        Height and width of the queries, pixels, for a network that predicts the change: queries
+        are reduced for it and the change is enlarged. None for what the file says.
     """
 
     checkpoint: Path
@@ -60,6 +63,7 @@ class StarGANRecipe:
     class_names: tuple[str, ...] | None = None
     domains: tuple[int, ...] | None = None
     image_size: int | None = None
+    query_size: int | None = None
 
     def load(self, device: str | torch.device = "cpu") -> StarGANGenerator:
         """Read the file and return the live generator.
@@ -81,6 +85,13 @@ class StarGANRecipe:
         path = Path(self.checkpoint)
         activation = None if self.final_activation == "auto" else self.final_activation
         file = read_stargan(path, self.image_size, activation, self.value_range, self.class_names)
+        hyper = file.network.hyper
+        if self.query_size not in (None, hyper.img_size) and not hyper.residual:
+            raise ShapeError(
+                f"'{path.name}' makes whole images of {hyper.img_size} pixels, which enlarged to "
+                f"{self.query_size} would be blurred. Reduce the queries to {hyper.img_size} "
+                "pixels, or use a generator that predicts the change."
+            )
         parts = {"latent": "mapping_network", "reference": "style_encoder"}
         if self.style not in parts:
             raise QuacError(
@@ -104,7 +115,7 @@ class StarGANRecipe:
         return StarGANGenerator(
             file.network,
             class_names=file.class_names,
-            query_size=file.query_size,
+            query_size=self.query_size or file.query_size,
             value_range=file.value_range,
             references=references,
             domains=self.domains,
@@ -160,6 +171,7 @@ class StarGANGenerator:
         self.value_range = value_range or ValueRange()
         self._references = references
         self._domains = tuple(domains) if domains is not None else None
+        self._last_encoded: tuple[Tensor, Tensor] | None = None
         self.name = name
         style = "reference images" if references else "random vectors"
         self.description: Mapping[str, str] = {
@@ -192,7 +204,7 @@ class StarGANGenerator:
             if not origins:
                 return Proposals(request.query.new_empty((0, *request.query.shape)), ())
             query = request.query[None].to(self.device)
-            features = self.encode(query)
+            features = self._features_of(query)
 
             def decode(batch: Tensor) -> Tensor:
                 return self.decode(query, features, batch).cpu()
@@ -206,6 +218,14 @@ class StarGANGenerator:
             )
         # leaving inference mode, so that others may use the images in autograd
         return Proposals(images.clone(), tuple(origins))
+
+    def _features_of(self, query: Tensor) -> Tensor:
+        """Encode a query, unless it was the last one: a search asks for a few images at a time."""
+        last = self._last_encoded
+        if last is None or not torch.equal(last[0], query):
+            last = (query.clone(), self.encode(query))
+            self._last_encoded = last
+        return last[1]
 
     def encode(self, query: Tensor) -> Tensor:
         """Return what the decoder needs of a query (1, C, S, S) in [0, 1]."""
