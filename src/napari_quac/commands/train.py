@@ -182,18 +182,12 @@ def _pair(pair: Any) -> dict[str, Any]:
 
 
 def _masks(directory: Path) -> Any:
-    """Return a function from a sample's id to its mask, found at that path below a folder."""
-    from napari_quac.data.image_file import read_image
     from napari_quac.errors import DataError
+    from napari_quac.train import MaskFolder
 
     if not directory.is_dir():
         raise DataError(f"There is no folder '{directory}' with masks.")
-
-    def mask_of(sample_id: str) -> Any:
-        path = directory / sample_id
-        return read_image(path)[0] > 0.5 if path.is_file() else None
-
-    return mask_of
+    return MaskFolder(directory)
 
 
 def _with_progress(steps: Steps[Any]) -> Any:

@@ -1,0 +1,102 @@
+"""Write networks so that our loaders read them, and the state that a training resumes from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save
+from torch import Tensor
+
+from napari_quac.errors import CheckpointError, DataError
+
+
+def write_safetensors(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write tensors and text about them, all at once or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        A file that is there is replaced.
+    state : mapping of str to Tensor
+        The tensors.
+    metadata : mapping of str to str
+        What the file says about itself.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be written.
+    """
+    tensors = {key: value.detach().cpu().contiguous() for key, value in state.items()}
+    try:
+        write_bytes(path, save(tensors, dict(metadata)))
+    except SafetensorError as error:
+        raise DataError(f"'{path}' cannot be written: {error}") from error
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file by way of another name, so that a half-written one is never seen.
+
+    Raises
+    ------
+    DataError
+        If it cannot be written.
+    """
+    unfinished = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_bytes(content)
+        os.replace(unfinished, path)
+    except OSError as error:
+        raise DataError(
+            f"'{path}' cannot be written ({error.strerror or error}). Choose another folder, or "
+            "make room on the disk."
+        ) from error
+
+
+def write_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Write tensors, numbers and texts in dictionaries, all at once or not at all.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be written.
+    """
+    unfinished = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(dict(state), unfinished)
+        os.replace(unfinished, path)
+    except (OSError, RuntimeError) as error:
+        raise DataError(
+            f"'{path}' cannot be written ({error}). Choose another folder, or make room on the "
+            "disk."
+        ) from error
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """Read what :func:`write_state` has written, without ever running code from the file.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is damaged or of another kind.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise CheckpointError(
+            f"'{path.name}' cannot be read to resume a training: it is damaged or of another "
+            "kind. Delete it to begin anew."
+        ) from error
+    if not isinstance(state, dict):
+        raise CheckpointError(
+            f"'{path.name}' holds a {type(state).__name__}, expected the state of a training. "
+            "Delete it to begin anew."
+        )
+    return state
