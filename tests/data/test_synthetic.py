@@ -6,6 +6,7 @@ from napari_quac.data.dataset import Dataset
 from napari_quac.data.synthetic import CLASSES, SPLITS, SyntheticSynapses
 from napari_quac.data.synthetic_em.scene import draw_scene
 from napari_quac.data.synthetic_em.synapse import REACH
+from napari_quac.data.synthetic_em.tissue import Cells, bend, cut, scatter_cells
 from napari_quac.data.synthetic_em.volume import draw_volume
 from napari_quac.errors import DataError
 
@@ -149,3 +150,15 @@ def test_neighbouring_sections_show_the_same_cells():
     far = np.corrcoef(image[0].ravel(), image[5].ravel())[0, 1]
     assert near > far
     assert near > 0.2
+
+
+def test_every_pixel_belongs_to_its_nearest_cell():
+    rng = np.random.default_rng(3)
+    centres = scatter_cells(rng, (128, 128), 36.0, np.empty((0, 2)))
+    cells = Cells(centres, rng.uniform(-8, 20, len(centres)).astype(np.float32))
+    tissue = cut(cells, bend(rng, (128, 128)))
+    window = (slice(None), slice(None))
+    distances = np.stack([tissue.distance(cell, window) for cell in range(len(centres))])
+    assert (distances.argmin(axis=0) == tissue.first).all()
+    lowest = np.sort(distances, axis=0)
+    np.testing.assert_allclose(tissue.depth, (lowest[1] - lowest[0]) / 2, atol=1e-4)

@@ -33,7 +33,7 @@ class SyntheticSynapses:
 
     ``"T-bar"`` has a T-shaped density on the presynaptic side, ``"PSD"`` a band along the
     postsynaptic membrane, ``"plain"`` neither. Place, direction, membranes, vesicles, organelles,
-    contrast and noise are drawn without regard to the class. About one density in ten is faint.
+    contrast and noise are drawn without regard to the class. About one density in twelve is faint.
 
     Parameters
     ----------

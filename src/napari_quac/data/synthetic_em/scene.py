@@ -49,8 +49,8 @@ class Microscope:
 
 def draw_microscope(rng: np.random.Generator, shape: tuple[int, int]) -> Microscope:
     """Draw blur, contrast, brightness and grain."""
-    grain = rng.uniform(0.035, 0.06) * fine_field(rng, shape, 0.55)
-    grain = grain + 0.02 * fine_field(rng, shape, 1.3) + 0.025 * smooth_field(rng, shape, (70, 70))
+    grain = rng.uniform(0.03, 0.05) * fine_field(rng, shape, 0.55)
+    grain = grain + 0.015 * fine_field(rng, shape, 1.3) + 0.025 * smooth_field(rng, shape, (70, 70))
     return Microscope(
         blur=float(rng.uniform(0.55, 0.9)),
         gain=float(rng.uniform(0.9, 1.15)),

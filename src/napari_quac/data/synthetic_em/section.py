@@ -157,4 +157,4 @@ def _smudges(rng: np.random.Generator, tissue: Tissue, sites: NDArray[np.intp]) 
     for row, column in sites:
         far = np.hypot(rows - row, columns - column).astype(np.float32)
         where *= soft_step(far - 34, 10)
-    return np.asarray(0.3 * where * np.exp(-0.5 * (tissue.depth / 5.0) ** 2), dtype=np.float32)
+    return np.asarray(0.22 * where * np.exp(-0.5 * (tissue.depth / 5.0) ** 2), dtype=np.float32)

@@ -55,8 +55,8 @@ class Synapse:
 def draw_synapse(
     rng: np.random.Generator, pre: int, post: int, y: float, x: float, angle: float
 ) -> Synapse:
-    """Draw the build of a synapse; about one in ten is faint."""
-    faint = rng.random() < 0.10
+    """Draw the build of a synapse; about one in twelve is faint."""
+    faint = rng.random() < 0.08
     return Synapse(
         pre,
         post,
@@ -64,7 +64,7 @@ def draw_synapse(
         x,
         angle,
         size=float(rng.uniform(0.9, 1.2)),
-        strength=float(rng.uniform(0.12, 0.35) if faint else rng.uniform(0.6, 0.95)),
+        strength=float(rng.uniform(0.12, 0.35) if faint else rng.uniform(0.75, 0.97)),
         bar_tilt=float(rng.uniform(-0.2, 0.2)),
         bar_shift=float(rng.uniform(-4, 4)),
         psd_length=float(rng.uniform(14, 20)),

@@ -119,8 +119,8 @@ def _owners(
     """Return nearest cell, next cell and half the difference of their distances."""
     middle = np.array([rows.mean(), columns.mean()], dtype=np.float32)
     far = np.hypot(*(cells.centres - middle).T) - cells.sizes
-    reach = 2 * np.hypot(np.ptp(rows) / 2, np.ptp(columns) / 2)
-    near = np.flatnonzero(far <= np.partition(far, 1)[1] + reach)
+    radius = np.hypot(np.abs(rows - middle[0]).max(), np.abs(columns - middle[1]).max())
+    near = np.flatnonzero(far <= np.partition(far, 1)[1] + 2 * radius)
     distances = np.stack(
         [
             np.sqrt((rows - cells.centres[cell, 0]) ** 2 + (columns - cells.centres[cell, 1]) ** 2)

@@ -1,0 +1,256 @@
+"""Keeps the results true to the choices, like a spreadsheet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from psygnal import EmissionInfo, Signal
+
+from napari_quac.live.choices import Choices
+from napari_quac.live.failure import Failure, failure
+from napari_quac.live.lane import Lane
+from napari_quac.live.results import Results
+from napari_quac.live.rules import RULES, Rule
+from napari_quac.stepwise import Progress
+
+_CHOICE_NAMES = frozenset(field.name for field in fields(Choices))
+
+
+@dataclass(frozen=True)
+class Running:
+    """A piece of work that waits or runs.
+
+    Attributes
+    ----------
+    slot : str
+    doing : str
+        What is going on.
+    progress : Progress or None
+    since : float
+        Start, by ``time.monotonic()``.
+    """
+
+    slot: str
+    doing: str
+    progress: Progress | None
+    since: float
+
+    def seconds_left(self) -> float | None:
+        """Return how long it will take, judged by what it took so far; None if nobody knows."""
+        if self.progress is None or not self.progress.total or not self.progress.done:
+            return None
+        share = self.progress.done / self.progress.total
+        return (time.monotonic() - self.since) * (1 - share) / share
+
+
+class Controller:
+    """Starts, replaces and clears results when choices change.
+
+    Everything is called in the thread that built it.
+
+    Parameters
+    ----------
+    choices : Choices
+    results : Results
+    lane : Lane
+        Whose ``deliver`` leads to this thread.
+    """
+
+    failed = Signal(Failure)
+    running_changed = Signal()
+
+    def __init__(self, choices: Choices, results: Results, lane: Lane) -> None:
+        self.choices = choices
+        self.results = results
+        self.lane = lane
+        self.running: dict[str, Running] = {}
+        self._worked: dict[str, tuple[Any, ...]] = {}
+        self._quiet = False
+        self._names_from_samples = False
+        choices.events.connect(self._on_change)
+        results.events.connect(self._on_change)
+
+    def ask(self, name: str) -> bool:
+        """Start a result that is made on demand; False if its inputs are missing."""
+        if not self._has_inputs(RULES[name]):
+            return False
+        self._start(name, RULES[name])
+        return True
+
+    def missing_for(self, name: str) -> tuple[str, ...]:
+        """Return the names of the inputs that a result waits for."""
+        return tuple(part for part in RULES[name].made_from if self._value(part) is None)
+
+    def run(
+        self,
+        slot: str,
+        doing: str,
+        start: Callable[[], Any],
+        done: Callable[[Any], None],
+        failed: Callable[[BaseException], None] | None = None,
+    ) -> None:
+        """Run work beside the results in the lane, such as looking into a file."""
+        self._note(slot, Running(slot, doing, None, time.monotonic()))
+
+        def on_done(value: Any) -> None:
+            self._note(slot, None)
+            done(value)
+
+        def on_failed(error: BaseException) -> None:
+            self._note(slot, None)
+            if failed is not None:
+                failed(error)
+            else:
+                self.failed.emit(failure(slot, doing, error))
+
+        self.lane.submit(slot, start, on_done, on_failed, lambda p: self._progress(slot, p))
+
+    def cancel(self) -> tuple[str, ...]:
+        """Give up all that runs; what is finished stays. Returns what was given up."""
+        cancelled = tuple(self.running)
+        for slot in cancelled:
+            self.lane.cancel(slot)
+            if RULES.get(slot) and RULES[slot].reverts:
+                self._revert(slot)
+        self.running.clear()
+        if self.results.best_so_far is not None:
+            self.results.best_so_far = None
+        self.running_changed.emit()
+        return cancelled
+
+    def close(self, timeout: float = 10.0) -> bool:
+        """End the lane and listen to nothing any more; True if its thread has ended."""
+        self.choices.events.disconnect(self._on_change)
+        self.results.events.disconnect(self._on_change)
+        self.failed.disconnect()
+        self.running_changed.disconnect()
+        self.running.clear()
+        return self.lane.close(timeout)
+
+    def _value(self, name: str) -> Any:
+        owner = self.choices if name in _CHOICE_NAMES else self.results
+        return getattr(owner, name)
+
+    def _has_inputs(self, rule: Rule) -> bool:
+        return all(self._value(name) is not None for name in rule.made_from)
+
+    def _on_change(self, info: EmissionInfo) -> None:
+        if self._quiet:
+            return
+        changed = info.signal.name
+        for name, rule in RULES.items():
+            if changed in rule.made_from or changed in rule.also:
+                self._renew(name, rule)
+        if changed in ("loaded_classifier", "loaded_samples"):
+            self._name_classes()
+
+    def _name_classes(self) -> None:
+        """Take the sorted names of the samples' folders, as in QuAC, where a file has no names."""
+        classifier, dataset = self.results.loaded_classifier, self.results.loaded_samples
+        recipe = self.choices.classifier
+        if classifier is None or dataset is None or not hasattr(recipe, "class_names"):
+            return
+        if len(dataset.classes) != classifier.n_classes:
+            return
+        nameless = classifier.class_names == tuple(
+            f"class {i}" for i in range(len(dataset.classes))
+        )
+        ours = self._names_from_samples and recipe.class_names == classifier.class_names
+        if (nameless or ours) and dataset.classes != classifier.class_names:
+            self._names_from_samples = True
+            self.choices.classifier = replace(recipe, class_names=dataset.classes)
+
+    def _renew(self, name: str, rule: Rule) -> None:
+        ready = self._has_inputs(rule)
+        if name in self.running:
+            self.lane.cancel(name)
+            self._note(name, None)
+        if rule.on_demand:
+            self._set(name, None)
+            if rule.partial_to and rule.partial_to != name:
+                self._set(rule.partial_to, None)
+        elif not ready:
+            self._set(name, () if name == "previews" else None)
+        else:
+            self._start(name, rule)
+
+    def _start(self, name: str, rule: Rule) -> None:
+        if name == "explanations":
+            self._drop_foreign_explanations()
+        try:
+            work = rule.prepare(self.choices, self.results)
+            if rule.here:
+                self._set(name, work())
+                return
+        except Exception as error:  # noqa: BLE001 - shown to the user
+            self.failed.emit(failure(name, rule.doing, error))
+            return
+        inputs = tuple(self._value(part) for part in rule.made_from)
+        self._note(name, Running(name, rule.doing, None, time.monotonic()))
+        self.lane.submit(
+            name,
+            work,
+            lambda value: self._on_done(name, rule, inputs, value),
+            lambda error: self._on_failed(name, rule, error),
+            lambda progress: self._on_progress(name, rule, progress),
+            rule.urgent,
+        )
+
+    def _drop_foreign_explanations(self) -> None:
+        """Clear explanations of another pair than the generated image on show."""
+        known = self.results.explanations
+        if known is not None and known.pair is not self.results.pair:
+            self._set("explanations", None)
+
+    def _on_done(self, name: str, rule: Rule, inputs: tuple[Any, ...], value: Any) -> None:
+        self._note(name, None)
+        self._worked[name] = inputs
+        if rule.partial_to and rule.partial_to != name:
+            self._set(rule.partial_to, None)
+        self._set(name, value)
+
+    def _on_failed(self, name: str, rule: Rule, error: BaseException) -> None:
+        self._note(name, None)
+        if rule.partial_to and rule.partial_to != name:
+            self._set(rule.partial_to, None)
+        if rule.reverts:
+            self._revert(name)
+        elif not rule.on_demand and rule.partial_to != name:
+            self._set(name, () if name == "previews" else None)
+        self.failed.emit(failure(name, rule.doing, error))
+
+    def _on_progress(self, name: str, rule: Rule, progress: Progress) -> None:
+        self._progress(name, progress)
+        if rule.partial_to and progress.partial is not None:
+            self._set(rule.partial_to, progress.partial)
+
+    def _progress(self, slot: str, progress: Progress) -> None:
+        known = self.running.get(slot)
+        if known is not None:
+            self._note(slot, Running(slot, known.doing, progress, known.since))
+
+    def _revert(self, name: str) -> None:
+        """Put the choices that did not work back to those that did."""
+        before = self._worked.get(name)
+        self._quiet = True
+        try:
+            for index, part in enumerate(RULES[name].made_from):
+                if part == "device" and before is None:
+                    continue
+                setattr(self.choices, part, before[index] if before else None)
+        finally:
+            self._quiet = False
+
+    def _set(self, name: str, value: Any) -> None:
+        if getattr(self.results, name) is not value:
+            setattr(self.results, name, value)
+
+    def _note(self, slot: str, running: Running | None) -> None:
+        if running is None:
+            self.running.pop(slot, None)
+        else:
+            self.running[slot] = running
+        self.running_changed.emit()

@@ -1,0 +1,152 @@
+"""What was computed from the choices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from psygnal import SignalGroupDescriptor
+
+from napari_quac.explain.mask import Masking
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from napari_quac.data.dataset import Dataset
+    from napari_quac.data.sample import Sample
+    from napari_quac.explain.explanation import Explanation
+    from napari_quac.explain.hybrid import Hybrid
+    from napari_quac.explain.pair import Pair
+    from napari_quac.networks.classifier import Classifier
+    from napari_quac.networks.generator import Generator
+
+T = TypeVar("T")
+
+
+def present(value: T | None) -> T:
+    """Return a value that has to be there.
+
+    Raises
+    ------
+    LookupError
+        If it is None; a rule was started without its inputs.
+    """
+    if value is None:
+        raise LookupError("an input is missing")
+    return value
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a classifier says of a sample.
+
+    Attributes
+    ----------
+    sample : Sample
+    probabilities : (K,) Tensor, float32 in [0, 1]
+    truth : int or None
+        Class of the classifier that the sample's label names; None if it names none.
+    """
+
+    sample: Sample
+    probabilities: Tensor
+    truth: int | None
+
+    @property
+    def predicted(self) -> int:
+        """The most probable class."""
+        return int(self.probabilities.argmax())
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether the label is known, and another one."""
+        return self.truth is not None and self.truth != self.predicted
+
+    def default_target(self) -> int:
+        """Return the true class for a misprediction, else the second-best class."""
+        if self.is_wrong and self.truth is not None:
+            return self.truth
+        order = self.probabilities.argsort(descending=True)
+        return int(order[1]) if len(order) > 1 else 0
+
+
+@dataclass(frozen=True, eq=False)
+class Explanations:
+    """The explanations of one pair, as far as they have come.
+
+    Attributes
+    ----------
+    pair : Pair
+    masking : Masking
+    by_method : Mapping
+        Name of the method to its explanation, in the order they were asked for.
+    failures : Mapping
+        Name of the method to what went wrong.
+    """
+
+    pair: Pair
+    masking: Masking
+    by_method: Mapping[str, Explanation] = field(default_factory=dict)
+    failures: Mapping[str, BaseException] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """The hybrid on show.
+
+    Attributes
+    ----------
+    explanation : Explanation
+        Whose hybrid it is.
+    hybrid : Hybrid
+    index : int
+        Position in the thresholds of the curve.
+    """
+
+    explanation: Explanation
+    hybrid: Hybrid
+    index: int
+
+
+@dataclass(frozen=True, eq=False)
+class Preview:
+    """A sample as a small picture.
+
+    Attributes
+    ----------
+    index : int
+    sample : Sample or None
+        None if it cannot be read.
+    low, high : float
+        Smallest and largest value, in [0, 1].
+    problem : str
+        Why it cannot be read.
+    """
+
+    index: int
+    sample: Sample | None
+    low: float = 0.0
+    high: float = 0.0
+    problem: str = ""
+
+
+@dataclass
+class Results:
+    """What was computed; each field has an event of its name in ``events``."""
+
+    events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
+    loaded_samples: Dataset | None = None
+    loaded_classifier: Classifier | None = None
+    loaded_generator: Generator | None = None
+    previews: tuple[Preview, ...] = ()
+    sample: Sample | None = None
+    prediction: Prediction | None = None
+    best_so_far: Pair | None = None
+    pair: Pair | None = None
+    explanations: Explanations | None = None
+    shown: Shown | None = None
+
+    def get(self, name: str) -> Any:
+        """Return a result by name."""
+        return getattr(self, name)

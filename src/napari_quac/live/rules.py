@@ -1,0 +1,312 @@
+"""What each result is made from, and by which function.
+
+``prepare`` of a rule runs in the thread of the choices and returns a function that holds frozen
+values only; that function runs in the lane. Torch is imported in the lane, so that a window opens
+without waiting for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from napari_quac.errors import DataError, QuacError
+from napari_quac.live.choices import Choices
+from napari_quac.live.results import (
+    Explanations,
+    Prediction,
+    Preview,
+    Results,
+    Shown,
+    present,
+)
+from napari_quac.stepwise import Progress, Steps, stepwise
+
+if TYPE_CHECKING:
+    from napari_quac.data.dataset import Dataset
+    from napari_quac.data.sample import Sample
+    from napari_quac.explain.curve import Curve
+    from napari_quac.explain.mask import Masking
+    from napari_quac.explain.pair import Pair
+    from napari_quac.networks.classifier import Classifier
+
+Work = Callable[[], Any]
+N_PREVIEWS = 6
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a result follows from choices and other results.
+
+    Attributes
+    ----------
+    made_from : tuple of str
+        Names of the choices and results without which it cannot be; when one of them changes it is
+        made anew.
+    prepare : callable
+        Takes choices and results, returns the work for the lane.
+    doing : str
+        What is going on, for the status line and for errors.
+    also : tuple of str
+        Names whose change makes it anew, too, but which may be None.
+    on_demand : bool
+        Made only when asked for; until then None.
+    keep : bool
+        Show the old one until the new one arrives.
+    urgent : bool
+        Goes before all other work.
+    here : bool
+        Made at once in the thread of the choices: cheap and without a network.
+    partial_to : str
+        Result that takes what ``Progress.partial`` holds.
+    reverts : bool
+        When it fails, the choice it is made from goes back to what worked, and the result stays.
+    """
+
+    made_from: tuple[str, ...]
+    prepare: Callable[[Choices, Results], Work]
+    doing: str
+    also: tuple[str, ...] = ()
+    on_demand: bool = False
+    keep: bool = True
+    urgent: bool = False
+    here: bool = False
+    partial_to: str = ""
+    reverts: bool = False
+
+
+def _load_samples(choices: Choices, results: Results) -> Work:
+    return present(choices.samples).load
+
+
+def _load_classifier(choices: Choices, results: Results) -> Work:
+    recipe, device = choices.classifier, choices.device
+    return lambda: recipe.load(device)
+
+
+def _load_generator(choices: Choices, results: Results) -> Work:
+    recipe, device = choices.generator, choices.device
+
+    def load() -> Any:
+        from napari_quac.networks.device import resolve_device
+
+        return recipe.load(resolve_device(device))
+
+    return load
+
+
+def _previews(choices: Choices, results: Results) -> Work:
+    dataset = present(results.loaded_samples)
+    return lambda: make_previews(dataset)
+
+
+@stepwise
+def make_previews(dataset: Dataset) -> Generator[Progress, None, tuple[Preview, ...]]:
+    """Read six samples, evenly spread over the dataset."""
+    n = len(dataset)
+    indices = sorted(
+        {round(i * (n - 1) / (N_PREVIEWS - 1)) for i in range(N_PREVIEWS)} if n else ()
+    )
+    previews = []
+    for done, index in enumerate(indices):
+        yield Progress(done, len(indices), "previews")
+        try:
+            sample = dataset[index]
+        except QuacError as error:
+            previews.append(Preview(index, None, problem=str(error)))
+        else:
+            low, high = float(sample.image.min()), float(sample.image.max())
+            previews.append(Preview(index, sample, low, high))
+    return tuple(previews)
+
+
+def _read_sample(choices: Choices, results: Results) -> Work:
+    dataset, index = present(results.loaded_samples), present(choices.sample_index)
+
+    def read() -> Sample:
+        if not 0 <= index < len(dataset):
+            raise DataError(
+                f"There is no sample {index + 1}; '{dataset.name}' has {len(dataset)} samples."
+            )
+        return dataset[index]
+
+    return read
+
+
+def _predict(choices: Choices, results: Results) -> Work:
+    sample, classifier = present(results.sample), present(results.loaded_classifier)
+    dataset = present(results.loaded_samples)
+    return lambda: predict(sample, classifier, dataset.classes)
+
+
+def predict(sample: Sample, classifier: Classifier, classes: Sequence[str]) -> Prediction:
+    """Ask the classifier about a sample."""
+    classifier.check_image(sample.image.shape, f"The sample '{sample.id}'")
+    probabilities = classifier.predict(sample.image[None])[0]
+    return Prediction(sample, probabilities, true_class(sample.label, classes, classifier))
+
+
+def true_class(label: int | None, classes: Sequence[str], classifier: Classifier) -> int | None:
+    """Return the classifier's class that a label of a dataset names, by name."""
+    if label is None or not 0 <= label < len(classes):
+        return None
+    name = classes[label]
+    return classifier.class_names.index(name) if name in classifier.class_names else None
+
+
+def _search(choices: Choices, results: Results) -> Work:
+    sample, prediction = present(results.sample), present(results.prediction)
+    classifier, generator = present(results.loaded_classifier), present(results.loaded_generator)
+    target = choices.target if choices.target is not None else prediction.default_target()
+    max_tries, seed = choices.max_tries, choices.seed
+
+    def start() -> Steps[Pair]:
+        from napari_quac.explain.search import SearchSettings, search
+
+        settings = SearchSettings(max_tries=max_tries)
+        return search(sample, target, classifier, generator, settings, seed)
+
+    return start
+
+
+def _explain(choices: Choices, results: Results) -> Work:
+    pair, classifier = present(results.pair), present(results.loaded_classifier)
+    known = results.explanations
+    methods, masking = choices.methods, choices.masking
+    return lambda: explain_methods(pair, classifier, methods, masking, known)
+
+
+@stepwise
+def explain_methods(
+    pair: Pair,
+    classifier: Classifier,
+    methods: tuple[str, ...],
+    masking: Masking,
+    known: Explanations | None = None,
+) -> Generator[Progress, None, Explanations]:
+    """Explain a pair by several methods; one that fails does not keep the others from going on.
+
+    Parameters
+    ----------
+    pair : Pair
+        What is explained.
+    classifier : Classifier
+        The one that judged the pair.
+    methods : tuple of str
+        Names in the registry of methods.
+    masking : Masking
+        How thresholds become masks.
+    known : Explanations, optional
+        What is there already; it is not computed again where it belongs to the same pair and
+        masking.
+
+    Returns
+    -------
+    Steps of Explanations
+        ``Progress.partial`` is what has come so far, after each method.
+    """
+    from napari_quac.explain.attribution import attribute
+    from napari_quac.explain.methods import METHODS
+    from napari_quac.explain.pipeline import explain_attribution
+
+    done = Explanations(pair, masking)
+    if known is not None and known.pair is pair and known.masking == masking:
+        kept = {name: known.by_method[name] for name in methods if name in known.by_method}
+        done = replace(done, by_method=kept)
+    for number, name in enumerate(methods):
+        if name in done.by_method:
+            continue
+        yield Progress(number, len(methods), f"explain by {name}", done)
+        try:
+            attribution = yield from _renumbered(
+                attribute(pair, name, METHODS[name](), classifier), number, len(methods), name
+            )
+            explanation = yield from _renumbered(
+                explain_attribution(pair, attribution, classifier, masking),
+                number,
+                len(methods),
+                name,
+            )
+        except Exception as error:  # noqa: BLE001 - kept beside the methods that worked
+            done = replace(done, failures={**done.failures, name: error})
+            continue
+        found = {**done.by_method, name: explanation}
+        done = replace(done, by_method={key: found[key] for key in methods if key in found})
+    return done
+
+
+def _renumbered(
+    steps: Steps[T], number: int, total: int, name: str
+) -> Generator[Progress, None, T]:
+    """Pass steps on, counted in hundredths of a method."""
+    generator = iter(steps)
+    while True:
+        try:
+            step = next(generator)
+        except StopIteration as end:
+            value: T = end.value
+            return value
+        share = step.done / step.total if step.total else 0.0
+        yield Progress(round(100 * (number + share)), 100 * total, f"explain by {name}")
+
+
+def _show(choices: Choices, results: Results) -> Work:
+    explanations = present(results.explanations)
+    method, threshold = choices.shown_method, choices.threshold
+
+    def show() -> Shown | None:
+        from napari_quac.explain.curve import hybrid_at
+
+        explanation = explanations.by_method.get(method)
+        if explanation is None:
+            return None
+        curve = explanation.curve
+        index = curve.best if threshold is None else nearest_position(curve, threshold)
+        return Shown(explanation, hybrid_at(explanation.pair, curve, index), index)
+
+    return show
+
+
+def nearest_position(curve: Curve, threshold: float) -> int:
+    """Return the index of the distinct mask that a threshold of a curve belongs to."""
+    import numpy as np
+
+    positions = curve.distinct()
+    n_below = int(np.searchsorted(curve.thresholds[positions], threshold + 1e-9, side="right"))
+    return int(positions[max(0, n_below - 1)])
+
+
+RULES: dict[str, Rule] = {
+    "loaded_samples": Rule(("samples",), _load_samples, "reading the samples", reverts=True),
+    "loaded_classifier": Rule(
+        ("classifier", "device"), _load_classifier, "loading the classifier", reverts=True
+    ),
+    "loaded_generator": Rule(
+        ("generator", "device"), _load_generator, "loading the generator", reverts=True
+    ),
+    "sample": Rule(
+        ("loaded_samples", "sample_index"), _read_sample, "reading the sample", urgent=True
+    ),
+    "previews": Rule(("loaded_samples",), _previews, "reading previews"),
+    "prediction": Rule(
+        ("sample", "loaded_classifier"), _predict, "predicting the sample", urgent=True
+    ),
+    "pair": Rule(
+        ("sample", "prediction", "loaded_classifier", "loaded_generator"),
+        _search,
+        "searching a generated image",
+        on_demand=True,
+        partial_to="best_so_far",
+    ),
+    "explanations": Rule(
+        ("pair", "loaded_classifier", "methods", "masking"),
+        _explain,
+        "explaining the pair",
+        partial_to="explanations",
+    ),
+    "shown": Rule(
+        ("explanations", "shown_method"), _show, "making the hybrid", also=("threshold",), here=True
+    ),
+}

@@ -1,0 +1,290 @@
+from __future__ import annotations
+
+import queue
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_quac.errors import CheckpointError, NetworkError
+from napari_quac.live.choices import Choices, ReadySamples
+from napari_quac.live.controller import Controller
+from napari_quac.live.failure import Failure
+from napari_quac.live.lane import Lane
+from napari_quac.live.mispredictions import next_misprediction
+from napari_quac.live.results import Results
+from napari_quac.testing import (
+    CornerSamples,
+    ReadyNetwork,
+    corner_classifier,
+    corner_generator,
+)
+
+
+class Session:
+    """The whole interaction without a window."""
+
+    def __init__(self) -> None:
+        self.calls: queue.Queue[Callable[[], None]] = queue.Queue()
+        self.lane = Lane(self.calls.put)
+        self.choices, self.results = (
+            Choices(methods=("residual", "random"), shown_method="residual", max_tries=2),
+            Results(),
+        )
+        self.controller = Controller(self.choices, self.results, self.lane)
+        self.failures: list[Failure] = []
+        self.controller.failed.connect(self.failures.append)
+
+    def wait(self, condition: Callable[[], Any] | None = None, seconds: float = 30) -> None:
+        """Take answers until a condition holds, or until nothing is left to do."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            while not self.calls.empty():
+                self.calls.get()()
+            if condition() if condition else not self.controller.running:
+                return
+            time.sleep(0.001)
+        raise TimeoutError
+
+    def load(self) -> None:
+        self.choices.classifier = ReadyNetwork(corner_classifier())
+        self.choices.generator = ReadyNetwork(corner_generator())
+        self.choices.samples = ReadySamples(CornerSamples())
+        self.wait()
+        self.choices.sample_index = 0
+        self.wait()
+
+    def explain(self) -> None:
+        assert self.controller.ask("pair")
+        self.wait()
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    made = Session()
+    yield made
+    assert made.controller.close()
+
+
+def test_choices_lead_to_results(session: Session) -> None:
+    session.load()
+    assert session.results.prediction is not None
+    assert session.results.prediction.predicted == 0
+    assert len(session.results.previews) == 6
+    assert session.results.pair is None, "a search is made on demand only"
+    session.explain()
+    results = session.results
+    assert results.pair is not None and results.pair.switches
+    assert results.explanations is not None
+    assert list(results.explanations.by_method) == ["residual", "random"]
+    assert results.shown is not None
+    assert results.shown.index == results.shown.explanation.curve.best
+    assert not session.failures
+
+
+def test_asking_without_inputs_is_refused(session: Session) -> None:
+    assert not session.controller.ask("pair")
+    assert "loaded_classifier" in session.controller.missing_for("pair")
+
+
+def test_threshold_gives_the_hybrid_of_the_curve_at_once_and_without_the_network(
+    session: Session,
+) -> None:
+    session.load()
+    session.explain()
+    classifier = session.results.loaded_classifier
+    assert classifier is not None
+
+    def never(*_: Any, **__: Any) -> Any:
+        raise AssertionError("the network was asked")
+
+    classifier.predict = never  # type: ignore[method-assign]
+    assert session.results.shown is not None
+    curve = session.results.shown.explanation.curve
+    for index in curve.distinct():
+        session.choices.threshold = float(curve.thresholds[index])
+        shown = session.results.shown
+        assert shown is not None and shown.index == index
+        assert shown.hybrid.mask_size == curve.mask_sizes[index]
+        assert np.array_equal(shown.hybrid.prediction.numpy(), curve.predictions[index])
+    assert not session.failures
+
+
+def test_new_classifier_clears_what_was_made_with_the_old_one(session: Session) -> None:
+    session.load()
+    session.explain()
+    session.choices.classifier = ReadyNetwork(corner_classifier())
+    assert session.results.pair is not None, "kept until the new one is there"
+    session.wait()
+    assert session.results.pair is None
+    assert session.results.explanations is None
+    assert session.results.shown is None
+    assert session.results.prediction is not None
+
+
+def test_classifier_that_cannot_be_loaded_leaves_the_old_one(session: Session) -> None:
+    session.load()
+    session.explain()
+    before = session.choices.classifier
+    session.choices.classifier = ReadyNetwork(None, CheckpointError("'x.pt' is empty"))
+    session.wait()
+    assert [failure.sentence for failure in session.failures] == ["'x.pt' is empty"]
+    assert session.choices.classifier is before
+    assert session.results.loaded_classifier is before.network
+    assert session.results.pair is not None
+    session.choices.classifier = ReadyNetwork(corner_classifier())
+    session.wait()
+    assert session.results.loaded_classifier is session.choices.classifier.network
+
+
+def test_first_network_that_cannot_be_loaded_leaves_none(session: Session) -> None:
+    session.choices.generator = ReadyNetwork(None, MemoryError())
+    session.wait()
+    assert session.choices.generator is None
+    assert "Memory ran out" in session.failures[0].sentence
+
+
+def test_new_sample_clears_the_pair_and_keeps_the_old_sample_until_the_new_one(
+    session: Session,
+) -> None:
+    session.load()
+    session.explain()
+    old = session.results.sample
+    session.choices.sample_index = 1
+    assert session.results.sample is old
+    session.wait()
+    assert session.results.sample is not old
+    assert session.results.pair is None and session.results.shown is None
+
+
+def test_only_the_newest_of_many_samples_is_shown(session: Session) -> None:
+    session.load()
+    for index in (1, 2, 3, 4, 5, 6, 7, 8, 3):
+        session.choices.sample_index = index
+    session.wait()
+    assert session.results.sample is not None and session.results.sample.id == "corner/3"
+
+
+def test_added_method_is_computed_and_the_others_are_kept(session: Session) -> None:
+    session.load()
+    session.choices.methods = ("residual",)
+    session.explain()
+    assert session.results.explanations is not None
+    first = session.results.explanations.by_method["residual"]
+    session.choices.methods = ("residual", "random")
+    session.wait()
+    assert session.results.explanations.by_method["residual"] is first
+    assert "random" in session.results.explanations.by_method
+
+
+def test_method_that_fails_is_named_and_the_others_go_on(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_quac.explain.methods.baselines import Residual
+
+    def fail(*_: Any) -> Any:
+        raise RuntimeError("out of order")
+
+    monkeypatch.setattr(Residual, "attribute", fail)
+    session.load()
+    session.explain()
+    explanations = session.results.explanations
+    assert explanations is not None
+    assert list(explanations.by_method) == ["random"]
+    assert isinstance(explanations.failures["residual"], RuntimeError)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("boom"), MemoryError(), NetworkError("nan")])
+def test_search_that_fails_says_so_and_can_be_repeated(session: Session, error: Exception) -> None:
+    session.load()
+    generator = session.results.loaded_generator
+    assert generator is not None
+    works = generator.propose
+
+    def fail(*_: Any) -> Any:
+        raise error
+
+    generator.propose = fail  # type: ignore[method-assign]
+    session.explain()
+    assert session.failures[0].error is error
+    assert len(session.failures[0].sentence) > 2
+    assert not session.controller.running
+    generator.propose = works  # type: ignore[method-assign]
+    session.explain()
+    assert session.results.pair is not None
+
+
+def test_cancel_keeps_what_was_finished(session: Session) -> None:
+    session.load()
+    assert session.controller.ask("pair")
+    explained = lambda: session.results.explanations and session.results.explanations.by_method  # noqa: E731
+    session.wait(explained)
+    session.controller.cancel()
+    session.wait()
+    assert not session.controller.running
+    assert session.results.explanations is not None
+    assert session.results.explanations.by_method
+    session.explain()
+    assert len(session.results.explanations.by_method) == 2
+
+
+def test_cancelled_loading_goes_back(session: Session) -> None:
+    session.load()
+    before = session.choices.classifier
+    session.choices.classifier = ReadyNetwork(corner_classifier())
+    session.controller.cancel()
+    session.wait()
+    assert session.choices.classifier is before
+
+
+def test_misprediction_is_found_and_its_default_target_is_the_true_class(
+    session: Session,
+) -> None:
+    session.load()
+    classifier = session.results.loaded_classifier
+    assert classifier is not None
+    dataset = CornerSamples()
+    assert next_misprediction(dataset, classifier, 0).result() == 4
+    assert next_misprediction(dataset, classifier, 4).result() == 4
+    assert next_misprediction(CornerSamples(wrong=()), classifier, 0).result() is None
+    session.choices.sample_index = 4
+    session.wait()
+    prediction = session.results.prediction
+    assert prediction is not None and prediction.is_wrong
+    assert prediction.default_target() == dataset.label(4)
+
+
+@dataclass(frozen=True)
+class NamedRecipe:
+    class_names: tuple[str, ...] | None = None
+
+    def load(self, device: object) -> Any:
+        classifier = corner_classifier()
+        names = self.class_names or ("class 0", "class 1", "class 2")
+        return replace(classifier, class_names=names)
+
+
+def test_nameless_classes_are_named_after_the_folders_of_the_samples(session: Session) -> None:
+    session.choices.classifier = NamedRecipe()
+    session.choices.samples = ReadySamples(CornerSamples())
+    session.wait()
+    assert session.results.loaded_classifier is not None
+    assert session.results.loaded_classifier.class_names == ("left", "right", "both")
+
+
+def test_names_that_were_given_are_left_alone(session: Session) -> None:
+    session.choices.classifier = NamedRecipe(("a", "b", "c"))
+    session.choices.samples = ReadySamples(CornerSamples())
+    session.wait()
+    assert session.results.loaded_classifier is not None
+    assert session.results.loaded_classifier.class_names == ("a", "b", "c")
+
+
+def test_live_state_loads_without_torch() -> None:
+    code = "import sys, napari_quac.live.controller; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
