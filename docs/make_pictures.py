@@ -1,0 +1,89 @@
+"""Make the pictures of the documentation from the real window.
+
+Run with a display, or under Xvfb::
+
+    python docs/make_pictures.py [FOLDER]
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+os.environ.setdefault("NAPARI_CONFIG", "")
+
+import napari
+from qtpy.QtWidgets import QApplication
+
+from napari_quac.gui.demo import open_demo
+from napari_quac.gui.dock import QuacDock
+
+FOLDER = Path(__file__).parent / "images"
+
+
+def pump(seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        QApplication.processEvents()
+        time.sleep(0.002)
+
+
+def wait(condition, seconds: float = 300.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        pump(0.02)
+        if time.monotonic() > end:
+            raise TimeoutError("the window did not get ready")
+    pump(1.5)
+
+
+def picture(viewer: napari.Viewer, folder: Path, name: str) -> None:
+    pump(0.8)
+    viewer.window.screenshot(str(folder / f"{name}.png"), canvas_only=False, flash=False)
+    print(folder / f"{name}.png")
+
+
+def make_pictures(folder: Path, theme: str, suffix: str = "") -> None:
+    """Go through the first walk and take a picture at each step."""
+    viewer = napari.Viewer()
+    viewer.theme = theme
+    viewer.window.resize(1366, 768)
+    start = QuacDock(viewer)
+    viewer.window.add_dock_widget(start, name="QuAC", area="right", add_vertical_stretch=False)
+    wait(lambda: not start.controller.running)
+    picture(viewer, folder, f"start{suffix}")
+    viewer.window.remove_dock_widget(start)
+    start.deleteLater()
+    pump(0.5)
+    dock = open_demo(viewer, side_by_side=False)
+    finished: list[bool] = []
+    dock.explained.connect(lambda: finished.append(True))
+    wait(lambda: finished or dock.status.failure)
+    if dock.status.failure:
+        raise SystemExit(dock.status.failure.sentence)
+    viewer.reset_view()
+    bar = dock.scroll.verticalScrollBar()
+    bar.setValue(0)
+    picture(viewer, folder, f"explained{suffix}")
+    dock.samples.set_open(False)
+    dock.search.set_open(False)
+    pump(0.5)
+    bar.setValue(0)
+    dock.comparison.set_side_by_side(True)
+    picture(viewer, folder, f"side_by_side{suffix}")
+    slider = dock.threshold.slider
+    slider.setValue(max(0, slider.value() // 2))
+    picture(viewer, folder, f"larger_mask{suffix}")
+    bar.setValue(bar.maximum())
+    picture(viewer, folder, f"verdict{suffix}")
+    viewer.close()
+    pump(0.3)
+
+
+if __name__ == "__main__":
+    target = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
+    target.mkdir(parents=True, exist_ok=True)
+    make_pictures(target, "dark")
+    make_pictures(target, "light", "_light")

@@ -1,0 +1,78 @@
+"""Names, scores and colours of the curves; a click shows that method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
+from qtpy.QtWidgets import QToolButton, QVBoxLayout, QWidget
+
+from napari_quac.gui.palette import Palette, line_style
+
+SWATCH = QSize(22, 12)
+
+
+class CurveLegend(QWidget):
+    """One button for each curve, called ``legend_<method>``."""
+
+    method_picked = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._colors: Palette | None = None
+        self.buttons: dict[str, QToolButton] = {}
+        self._layout = QVBoxLayout(self)
+        self._layout.setContentsMargins(4, 10, 4, 4)
+        self._layout.setSpacing(2)
+        self._layout.addStretch(1)
+        self.setFixedWidth(132)
+        self.hide()
+
+    def set_palette_of(self, colors: Palette) -> None:
+        """Follow napari's theme."""
+        self._colors = colors
+        self._paint()
+
+    def set_scores(self, scores: Mapping[str, float], shown: str) -> None:
+        """Show these methods with their QuAC scores."""
+        if list(scores) != list(self.buttons):
+            self._rebuild(list(scores))
+        for name, button in self.buttons.items():
+            button.setText(f"{name}  {scores[name]:.2f}")
+            button.setChecked(name == shown)
+        self.setVisible(bool(scores))
+
+    def _rebuild(self, names: list[str]) -> None:
+        for button in self.buttons.values():
+            self._layout.removeWidget(button)
+            button.setParent(None)
+            button.deleteLater()
+        self.buttons.clear()
+        for position, name in enumerate(names):
+            button = QToolButton()
+            button.setObjectName(f"legend_{name}")
+            button.setProperty("role", "legend")
+            button.setCheckable(True)
+            button.setAutoExclusive(True)
+            button.setIconSize(SWATCH)
+            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+            button.setToolTip(f"Show {name}: its QuAC score is the area under this curve")
+            button.clicked.connect(lambda _=False, name=name: self.method_picked.emit(name))
+            self._layout.insertWidget(position, button)
+            self.buttons[name] = button
+        self._paint()
+
+    def _paint(self) -> None:
+        if self._colors is None:
+            return
+        for name, button in self.buttons.items():
+            picture = QPixmap(SWATCH)
+            picture.fill(Qt.GlobalColor.transparent)
+            painter = QPainter(picture)
+            pen = QPen(QColor(self._colors.method(name)), 2)
+            pen.setStyle(line_style(name))
+            painter.setPen(pen)
+            painter.drawLine(1, SWATCH.height() // 2, SWATCH.width() - 2, SWATCH.height() // 2)
+            painter.end()
+            button.setIcon(QIcon(picture))

@@ -1,0 +1,221 @@
+"""The QuAC curves of all methods, with a marker that can be dragged along the shown one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyqtgraph as pg
+from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtGui import QColor, QMouseEvent
+from qtpy.QtWidgets import QWidget
+
+from napari_quac.gui.palette import BASELINES, Palette, line_style
+
+if TYPE_CHECKING:
+    from napari_quac.explain.curve import Curve
+
+
+class CurvePlot(pg.PlotWidget):
+    """Score change against mask size; pressing or dragging moves along the shown curve.
+
+    Its Qt properties ``markerMaskSize``, ``markerScoreChange``, ``optimumMaskSize``,
+    ``optimumScoreChange`` (floats, None without a curve) and ``curveNames`` tell what is drawn.
+    """
+
+    position_picked = Signal(int)
+    """Index in the thresholds of the shown curve."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("curve_plot")
+        self.setAccessibleName("QuAC curves: score change against mask size")
+        self._curves: dict[str, Curve] = {}
+        self._items: dict[str, pg.PlotDataItem] = {}
+        self._shown = ""
+        self._positions = np.empty(0, dtype=int)
+        self._colors: Palette | None = None
+        plot = self.getPlotItem()
+        plot.setMenuEnabled(False)
+        plot.hideButtons()
+        plot.setLabel("bottom", "mask size", units="")
+        plot.setLabel("left", "score change")
+        plot.getAxis("bottom").enableAutoSIPrefix(False)
+        plot.getAxis("left").enableAutoSIPrefix(False)
+        plot.showGrid(x=True, y=True, alpha=0.12)
+        plot.setMouseEnabled(x=False, y=False)
+        plot.setXRange(0, 1, padding=0.03)
+        plot.setYRange(-0.05, 1, padding=0.03)
+        self._zero = pg.InfiniteLine(0.0, angle=0)
+        self._zero.setZValue(-10)
+        self._optimum = pg.ScatterPlotItem(symbol="star", size=15)
+        self._optimum.setZValue(20)
+        self._line = pg.InfiniteLine(0.0, angle=90)
+        self._line.setZValue(15)
+        self._dot = pg.ScatterPlotItem(symbol="o", size=11)
+        self._dot.setZValue(25)
+        for item in (self._zero, self._optimum, self._line, self._dot):
+            plot.addItem(item, ignoreBounds=True)
+        plot.layout.setContentsMargins(2, 8, 6, 2)
+        self._hint = pg.TextItem(
+            "The curves appear here once a sample is explained.", anchor=(0.5, 0.5)
+        )
+        self._hint.setPos(0.5, 0.5)
+        plot.addItem(self._hint, ignoreBounds=True)
+        self._dragging = False
+        self.setMouseTracking(True)
+        self._show_marker(None)
+
+    def sizeHint(self) -> QSize:
+        """Return a low and wide size, as fits below napari's canvas."""
+        return QSize(480, 200)
+
+    def minimumSizeHint(self) -> QSize:
+        """Return the smallest size that can be read."""
+        return QSize(240, 130)
+
+    @property
+    def marker(self) -> tuple[float, float] | None:
+        """Mask size and score change at the marker."""
+        x, y = self.property("markerMaskSize"), self.property("markerScoreChange")
+        return None if x is None else (float(x), float(y))
+
+    def set_palette_of(self, colors: Palette) -> None:
+        """Follow napari's theme."""
+        self._colors = colors
+        self.setBackground(colors.background)
+        plot = self.getPlotItem()
+        for side in ("bottom", "left"):
+            axis = plot.getAxis(side)
+            axis.setPen(pg.mkPen(colors.line))
+            axis.setTextPen(pg.mkPen(colors.text))
+        self._zero.setPen(pg.mkPen(colors.line))
+        self._line.setPen(pg.mkPen(colors.text, width=1.5))
+        self._optimum.setPen(pg.mkPen(colors.background, width=1))
+        self._dot.setPen(pg.mkPen(colors.background, width=1.5))
+        self._hint.setColor(QColor(colors.muted))
+        self._style()
+
+    def set_curves(self, curves: Mapping[str, Curve], shown: str) -> None:
+        """Draw these curves, and put the marker's line on the one that is shown."""
+        plot = self.getPlotItem()
+        for name in [name for name in self._items if name not in curves]:
+            plot.removeItem(self._items.pop(name))
+        for name, curve in curves.items():
+            if self._curves.get(name) is curve and name in self._items:
+                continue
+            order = np.argsort(curve.mask_sizes, kind="stable")
+            x = np.concatenate([[0.0], curve.mask_sizes[order]])
+            y = np.concatenate([[0.0], curve.score_changes[order]])
+            if name not in self._items:
+                self._items[name] = pg.PlotDataItem(antialias=True, skipFiniteCheck=True)
+                plot.addItem(self._items[name])
+            self._items[name].setData(x, y)
+        self._curves = dict(curves)
+        self._shown = shown
+        self.setProperty("curveNames", list(curves))
+        self._hint.setVisible(not curves)
+        on_show = curves.get(shown)
+        if on_show is None or on_show.degenerate:
+            self._positions = np.empty(0, dtype=int)
+            self._optimum.setData([], [])
+            self._tell("optimum", None)
+            self._show_marker(None)
+        else:
+            self._positions = on_show.distinct()
+            at = on_show.best
+            best = (float(on_show.mask_sizes[at]), float(on_show.score_changes[at]))
+            self._optimum.setData([best[0]], [best[1]])
+            self._tell("optimum", best)
+        self._fit(curves)
+        self._style()
+
+    def set_marker(self, mask_size: float, score_change: float) -> None:
+        """Move the marker, without telling anybody."""
+        self._show_marker((mask_size, score_change))
+
+    def clear_marker(self) -> None:
+        """Take the marker away."""
+        self._show_marker(None)
+
+    def _show_marker(self, place: tuple[float, float] | None) -> None:
+        self._line.setVisible(place is not None)
+        self._dot.setVisible(place is not None)
+        if place is not None:
+            self._line.setPos(place[0])
+            self._dot.setData([place[0]], [place[1]])
+        self._tell("marker", place)
+
+    def _tell(self, what: str, place: tuple[float, float] | None) -> None:
+        self.setProperty(f"{what}MaskSize", None if place is None else place[0])
+        self.setProperty(f"{what}ScoreChange", None if place is None else place[1])
+
+    def _fit(self, curves: Mapping[str, Curve]) -> None:
+        lowest = min((float(c.score_changes.min()) for c in curves.values()), default=0.0)
+        highest = max((float(c.score_changes.max()) for c in curves.values()), default=1.0)
+        low, high = min(0.0, lowest), max(highest, 0.2)
+        self.getPlotItem().setYRange(low, high, padding=0.06)
+
+    def _style(self) -> None:
+        colors = self._colors
+        if colors is None:
+            return
+        for name, item in self._items.items():
+            color = QColor(colors.method(name))
+            shown = name == self._shown
+            if not shown:
+                color.setAlphaF(0.75)
+            item.setPen(pg.mkPen(color, width=2.6 if shown else 1.3, style=line_style(name)))
+            item.setZValue(10 if shown else (1 if name in BASELINES else 2))
+        shown_color = colors.method(self._shown)
+        self._dot.setBrush(pg.mkBrush(colors.text))
+        self._optimum.setBrush(pg.mkBrush(shown_color))
+
+    def _nearest(self, mask_size: float) -> int | None:
+        curve = self._curves.get(self._shown)
+        if curve is None or not len(self._positions):
+            return None
+        distances = np.abs(curve.mask_sizes[self._positions] - mask_size)
+        return int(self._positions[int(np.argmin(distances))])
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Jump to where the curve is pressed, and drag on from there."""
+        if event.button() != Qt.MouseButton.LeftButton or not len(self._positions):
+            super().mousePressEvent(event)
+            return
+        box = self.getPlotItem().getViewBox()
+        if box.sceneBoundingRect().contains(self.mapToScene(event.position().toPoint())):
+            self._dragging = True
+            self._pick(event)
+        event.accept()
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Drag the marker along the curve."""
+        if self._dragging:
+            self._pick(event)
+            event.accept()
+            return
+        box = self.getPlotItem().getViewBox()
+        inside = box.sceneBoundingRect().contains(self.mapToScene(event.position().toPoint()))
+        over = bool(len(self._positions)) and inside
+        self.viewport().setCursor(
+            Qt.CursorShape.SizeHorCursor if over else Qt.CursorShape.ArrowCursor
+        )
+        super().mouseMoveEvent(event)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """Let go of the marker."""
+        if self._dragging and event.button() == Qt.MouseButton.LeftButton:
+            self._dragging = False
+            self._pick(event)
+            event.accept()
+            return
+        super().mouseReleaseEvent(event)
+
+    def _pick(self, event: QMouseEvent) -> None:
+        box = self.getPlotItem().getViewBox()
+        place = box.mapSceneToView(self.mapToScene(event.position().toPoint()))
+        index = self._nearest(float(place.x()))
+        if index is not None:
+            self.position_picked.emit(index)

@@ -1,0 +1,150 @@
+"""The example, opened and explained by itself: for ``napari-quac demo`` and for pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import QEventLoop, QObject, QTimer
+
+from napari_quac.errors import QuacError
+from napari_quac.gui.dock import QuacDock
+from napari_quac.live.failure import Failure
+
+TIMEOUT_SECONDS = 300
+DOCK_NAME = "QuAC"
+
+
+class _Demo(QObject):
+    """Does one thing after the other, each when the one before has told that it is done."""
+
+    def __init__(self, dock: QuacDock, side_by_side: bool) -> None:
+        super().__init__(dock)
+        self._dock = dock
+        self._side_by_side = side_by_side
+        self._stage = "load"
+        self._wanted = ""
+        dock.results.events.prediction.connect(self._on_prediction)
+        dock.results.events.loaded_generator.connect(self._on_prediction)
+        dock.explained.connect(self._on_explained)
+        dock.try_example()
+
+    def _on_prediction(self) -> None:
+        results = self._dock.results
+        prediction = results.prediction
+        if prediction is None or results.loaded_generator is None:
+            return
+        if self._stage == "load":
+            self._stage = "choose"
+            self._choose()
+        elif self._stage == "select" and prediction.sample.id == self._wanted:
+            self._stage = "explain"
+            QTimer.singleShot(0, self._explain)
+
+    def _choose(self) -> None:
+        classifier = self._dock.results.loaded_classifier
+
+        def look() -> int:
+            from napari_quac.example import load_example
+
+            mistakes = load_example().mispredicted(classifier)  # type: ignore[arg-type]
+            return mistakes[0] if mistakes else 0
+
+        self._dock.controller.run("demo", "looking for a misprediction", look, self._select)
+
+    def _select(self, index: int) -> None:
+        results, choices = self._dock.results, self._dock.choices
+        if results.loaded_samples is None:
+            return
+        self._stage = "select"
+        self._wanted = results.loaded_samples.sample_id(index)
+        if choices.sample_index == index:
+            self._on_prediction()
+        else:
+            choices.sample_index = index
+
+    def _explain(self) -> None:
+        if not self._dock.is_closed:
+            self._dock.explain()
+
+    def _on_explained(self) -> None:
+        if self._stage == "explain":
+            self._stage = "done"
+            if self._side_by_side:
+                self._dock.comparison.set_side_by_side(True)
+
+
+def open_demo(viewer: Any, side_by_side: bool = True) -> QuacDock:
+    """Open the dock, load the example and explain one misprediction; returns at once.
+
+    Parameters
+    ----------
+    viewer : napari viewer
+        Where to open it.
+    side_by_side : bool
+        Show every image in a panel of its own in the end.
+
+    Returns
+    -------
+    dock : QuacDock
+        Its signal ``explained`` tells when all is there.
+    """
+    dock = QuacDock(viewer)
+    viewer.window.add_dock_widget(dock, name=DOCK_NAME, area="right", add_vertical_stretch=False)
+    dock.setProperty("demo", _Demo(dock, side_by_side))
+    return dock
+
+
+def screenshot_demo(path: str | Path, theme: str = "dark", side_by_side: bool = True) -> Path:
+    """Open the demo, write a picture of the whole window when it is explained, and close it.
+
+    Parameters
+    ----------
+    path : path
+        A png file.
+    theme : str
+        Theme of napari.
+    side_by_side : bool
+        See :func:`open_demo`.
+
+    Raises
+    ------
+    QuacError
+        If something failed or took too long; the text says what.
+    """
+    import napari
+
+    viewer = napari.Viewer()
+    viewer.theme = theme
+    viewer.window.resize(1366, 768)
+    loop = QEventLoop()
+    failures: list[Failure] = []
+    dock = open_demo(viewer, side_by_side)
+    dock.explained.connect(lambda: QTimer.singleShot(1500, loop.quit))
+
+    def on_failed(fault: Failure) -> None:
+        failures.append(fault)
+        loop.quit()
+
+    dock.controller.failed.connect(on_failed)
+    timeout = QTimer()
+    timeout.setSingleShot(True)
+    timeout.timeout.connect(loop.quit)
+    timeout.start(1000 * TIMEOUT_SECONDS)
+    loop.exec()
+    in_time = timeout.isActive()
+    timeout.stop()
+    try:
+        if failures:
+            raise QuacError(failures[0].sentence) from failures[0].error
+        if not in_time:
+            raise QuacError(
+                f"The demo was not explained within {TIMEOUT_SECONDS} s. It said: "
+                f"{dock.status.line.text()}"
+            )
+        path = Path(path)
+        viewer.reset_view()
+        viewer.window.screenshot(str(path), canvas_only=False, flash=False)
+    finally:
+        viewer.close()
+    return path

@@ -1,0 +1,491 @@
+"""The dock: builds state, lane, layers and panels for one viewer, and ends them together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import QEvent, QObject, QSettings, QSize, Qt, QTimer, Signal
+from qtpy.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
+from qtpy.QtWidgets import (
+    QDockWidget,
+    QHBoxLayout,
+    QMainWindow,
+    QMenu,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_quac.gui.compare import Comparison
+from napari_quac.gui.curve_legend import CurveLegend
+from napari_quac.gui.curve_plot import CurvePlot
+from napari_quac.gui.keys import bind_keys, unbind_keys
+from napari_quac.gui.layers import LayerSync
+from napari_quac.gui.main_thread import MainThread
+from napari_quac.gui.palette import palette_of, style_sheet
+from napari_quac.gui.panels.methods_panel import MethodsPanel
+from napari_quac.gui.panels.networks_panel import NetworksPanel
+from napari_quac.gui.panels.prediction_panel import PredictionPanel
+from napari_quac.gui.panels.samples_panel import SamplesPanel
+from napari_quac.gui.panels.search_panel import SearchPanel
+from napari_quac.gui.panels.start_panel import StartPanel
+from napari_quac.gui.panels.status_panel import StatusPanel
+from napari_quac.gui.panels.threshold_panel import ThresholdPanel
+from napari_quac.gui.panels.verdict_panel import VerdictPanel
+from napari_quac.live.choices import Choices, ReadySamples
+from napari_quac.live.controller import Controller
+from napari_quac.live.lane import Lane
+from napari_quac.live.mispredictions import next_misprediction
+from napari_quac.live.results import Results, present
+
+DOCK_WIDTH = 356
+CURVE_DOCK_NAME = "QuAC curve"
+CORNERS = (
+    (Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea),
+    (Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea),
+)
+
+
+def prepare_lane() -> None:
+    """Import torch and leave one core to the window; runs in the lane's thread."""
+    import torch
+
+    # OpenMP counts threads for each thread that calls it
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))
+
+
+class QuacDock(QWidget):
+    """The widget that the plugin contributes.
+
+    Parameters
+    ----------
+    napari_viewer : napari viewer
+    """
+
+    explained = Signal()
+    """All chosen methods have explained a pair."""
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__()
+        self.setObjectName("quac_dock")
+        self._viewer = napari_viewer
+        self._is_closed = False
+        self._was_docked = False
+        self._window: QWidget | None = None
+        self._corners: dict[Any, Any] = {}
+        self._main_thread = MainThread(self)
+        self.choices = Choices()
+        self.results = Results()
+        self.lane = Lane(self._main_thread.call, prepare_lane)
+        self.controller = Controller(self.choices, self.results, self.lane)
+        self.layers = LayerSync(napari_viewer, self.choices, self.results, self)
+        self.comparison = Comparison(napari_viewer, self.layers, self)
+        self.settings = QSettings("napari-quac", "napari-quac")
+        self._build_panels()
+        self._connect()
+        self._on_theme()
+        self.setAcceptDrops(True)
+        self.curve = CurvePlot()
+        self.curve_dock = QWidget()
+        self.curve_dock.setObjectName("quac_curve_dock")
+        self.curve_dock.installEventFilter(self)
+        self.legend = CurveLegend()
+        curve_layout = QHBoxLayout(self.curve_dock)
+        curve_layout.setContentsMargins(4, 4, 4, 4)
+        curve_layout.setSpacing(2)
+        curve_layout.addWidget(self.curve, 1)
+        curve_layout.addWidget(self.legend)
+        self.curve.position_picked.connect(self.threshold.pick)
+        self.legend.method_picked.connect(self._on_method_picked)
+        self.show_curve_dock()
+        self._on_theme()
+        bind_keys(napari_viewer, self)
+        # the last resort, without a reference to this object, should nobody close it in order
+        self.destroyed.connect(partial(_end, (self._main_thread.close, self.lane.close)))
+        self._say_what_is_next()
+
+    def sizeHint(self) -> QSize:
+        """Return the width that is enough for everything."""
+        return QSize(DOCK_WIDTH, 640)
+
+    def minimumSizeHint(self) -> QSize:
+        """Return a size that leaves room for the canvas."""
+        return QSize(320, 240)
+
+    # what keys and others can call
+
+    def explain(self) -> None:
+        """Search a generated image for the selected sample and explain it."""
+        self.status.forget_failure()
+        self.choices.threshold = None
+        self.controller.ask("pair")
+
+    def try_example(self) -> None:
+        """Open the example with its networks."""
+        self.status.forget_failure()
+
+        def load() -> tuple[Any, Any, Any]:
+            from napari_quac.example import load_example
+            from napari_quac.networks.classifier_recipe import ClassifierRecipe
+            from napari_quac.networks.generators.stargan import StarGANRecipe
+
+            example = load_example()
+            return (
+                example.dataset,
+                ClassifierRecipe(example.classifier_path),
+                StarGANRecipe(example.generator_path),
+            )
+
+        def loaded(parts: tuple[Any, Any, Any]) -> None:
+            dataset, classifier, generator = parts
+            self.networks.use_recipes(classifier, generator)
+            self.choices.samples = ReadySamples(dataset)
+            self.networks.set_open(False)
+
+        self.controller.run("example", "opening the example", load, loaded)
+
+    def open_path(self, path: Path) -> None:
+        """Open a network, or a folder of samples or of generated images."""
+        self.status.forget_failure()
+        if path.is_dir() and not _holds_generated_images(path):
+            self.samples.open_folder(path)
+        else:
+            self.networks.open_path(path)
+
+    def next_misprediction(self) -> None:
+        """Go to the next sample that is predicted wrongly."""
+        dataset, classifier = self.results.loaded_samples, self.results.loaded_classifier
+        if dataset is None or classifier is None:
+            self.status.show_note("Mispredictions need a classifier and samples with labels.")
+            return
+        after = -1 if self.choices.sample_index is None else self.choices.sample_index
+
+        def found(index: int | None) -> None:
+            if index is None:
+                self.status.show_note("No sample is predicted wrongly.")
+            else:
+                self.choices.sample_index = index
+                self.status.show_note(f"Sample {index + 1} is predicted wrongly.")
+
+        self.status.forget_failure()
+        self.controller.run(
+            "scan",
+            "looking for mispredictions",
+            lambda: next_misprediction(dataset, classifier, after),
+            found,
+        )
+
+    def previous_sample(self) -> None:
+        """Go to the previous sample."""
+        self.samples.step(-1)
+
+    def next_sample(self) -> None:
+        """Go to the next sample."""
+        self.samples.step(1)
+
+    def go_to_optimum(self) -> None:
+        """Set the threshold to the optimum."""
+        self.threshold.go_to_optimum()
+
+    def larger_mask(self) -> None:
+        """Take the next larger mask."""
+        self.threshold.step(-1)
+
+    def smaller_mask(self) -> None:
+        """Take the next smaller mask."""
+        self.threshold.step(1)
+
+    def blink(self, held: bool) -> None:
+        """Show the other image while a key or button is held."""
+        if held:
+            self.comparison.hold()
+        else:
+            self.comparison.release()
+
+    def toggle_side_by_side(self) -> None:
+        """Show all images side by side, or one above the other."""
+        self.comparison.set_side_by_side(not self.comparison.is_side_by_side)
+
+    def show_layers(self) -> None:
+        """Bring back layers and curve that were closed."""
+        self.layers.show_layers()
+        self.show_curve_dock()
+        self._show_missing()
+
+    def show_curve_dock(self) -> None:
+        """Put the curve below the canvas, if it is not there."""
+        if self.curve_dock.parent() is None:
+            self._viewer.window.add_dock_widget(
+                self.curve_dock, name=CURVE_DOCK_NAME, area="bottom", add_vertical_stretch=False
+            )
+            self.curve_dock.show()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the dock was closed and its thread has ended."""
+        return self._is_closed
+
+    def shut_down(self, window_closes: bool = False) -> None:
+        """End the thread and let go of the viewer; the layers stay."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._main_thread.close()
+        self.controller.close()
+        viewer_events = self._viewer.events.theme
+        viewer_events.disconnect(self._on_theme)
+        self.samples.close_panel()
+        if not window_closes:
+            self.comparison.close()
+            unbind_keys(self._viewer)
+        self.layers.close()
+        if self._window is not None:
+            self._window.removeEventFilter(self)
+            if not window_closes:
+                self._give_corners_back(self._window)
+            self._window = None
+        if not window_closes:
+            self.curve_dock.removeEventFilter(self)
+            if self.curve_dock.parent() is not None:
+                self._viewer.window.remove_dock_widget(self.curve_dock)
+            self.curve_dock.deleteLater()
+
+    # Qt
+
+    def event(self, event: QEvent) -> bool:
+        """Notice that the dock was taken out of the window, which is how napari closes it."""
+        if event.type() == QEvent.Type.ParentChange:
+            if self.parent() is not None:
+                QTimer.singleShot(0, self._watch_window)
+            elif self._was_docked:
+                self.shut_down()
+            self._was_docked = self._was_docked or self.parent() is not None
+        return bool(super().event(event))
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Notice the window, to see it close."""
+        super().showEvent(event)
+        self._watch_window()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Close with the window, and see when the curve is closed."""
+        if watched is self._window and event.type() == QEvent.Type.Close:
+            self.layers.pause(True)
+            QTimer.singleShot(0, self._close_with_window)
+        if watched is self.curve_dock and event.type() == QEvent.Type.ParentChange:
+            QTimer.singleShot(0, self._show_missing)
+        return False
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Take files and folders."""
+        if event.mimeData().hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Open what was dropped, as what it is."""
+        event.acceptProposedAction()
+        for url in event.mimeData().urls():
+            if url.isLocalFile():
+                self.open_path(Path(url.toLocalFile()))
+
+    def _watch_window(self) -> None:
+        window = self.window()
+        if window is not self and window is not self._window and not self._is_closed:
+            self._window = window
+            window.installEventFilter(self)
+            self._take_corners(window)
+
+    def _take_corners(self, window: QWidget) -> None:
+        """Let the side docks reach down to the bottom, so that this one has room."""
+        if isinstance(window, QMainWindow):
+            self._corners = {corner: window.corner(corner) for corner, _ in CORNERS}
+            for corner, area in CORNERS:
+                window.setCorner(corner, area)
+            window.resizeDocks([_dock_of(self)], [DOCK_WIDTH], Qt.Orientation.Horizontal)
+
+    def _give_corners_back(self, window: QWidget) -> None:
+        if isinstance(window, QMainWindow):
+            for corner, area in self._corners.items():
+                window.setCorner(corner, area)
+
+    def _close_with_window(self) -> None:
+        if self._window is not None and not self._window.isVisible():
+            self.shut_down(window_closes=True)
+        elif not self._is_closed:
+            self.layers.pause(False)  # somebody thought better of it
+
+    def _build_panels(self) -> None:
+        choices, results, controller = self.choices, self.results, self.controller
+        self.start = StartPanel()
+        self.networks = NetworksPanel(choices, results, controller, self.settings)
+        self.samples = SamplesPanel(self._viewer, self.layers.layers, choices, results, controller)
+        self.search = SearchPanel(choices, results, controller)
+        self.threshold = ThresholdPanel(choices, results)
+        self.predictions = PredictionPanel(results)
+        self.methods = MethodsPanel(choices, results)
+        self.verdict = VerdictPanel(choices, results)
+        self.status = StatusPanel(controller)
+        body = QWidget()
+        body.setObjectName("quac_scroll_body")
+        column = QVBoxLayout(body)
+        column.setContentsMargins(10, 8, 10, 8)
+        column.setSpacing(2)
+        for panel in (self.start, self.networks, self.samples, self.search, self.threshold,
+                      self.predictions, self.methods, self.verdict):  # fmt: skip
+            column.addWidget(panel)
+        column.addStretch(1)
+        self.scroll = QScrollArea()
+        self.scroll.setObjectName("quac_scroll")
+        self.scroll.setWidgetResizable(True)
+        self.scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.scroll.setWidget(body)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.scroll, 1)
+        layout.addWidget(self.status)
+        self.setMaximumWidth(380)
+
+    def _connect(self) -> None:
+        results, choices = self.results, self.choices
+        self.start.example_wanted.connect(self.try_example)
+        self.start.open_wanted.connect(self._show_open_menu)
+        self.search.explain_wanted.connect(self.explain)
+        self.samples.next_misprediction_wanted.connect(self.next_misprediction)
+        self.threshold.blink_held.connect(self.blink)
+        self.threshold.side_by_side_wanted.connect(self.comparison.set_side_by_side)
+        self.comparison.side_by_side_changed.connect(self.threshold.show_side_by_side)
+        self.threshold.show_layers_wanted.connect(self.show_layers)
+        self.threshold.attribution_mode_picked.connect(self.layers.set_attribution_mode)
+        self.threshold.mask_style_picked.connect(self.layers.set_mask_style)
+        self.layers.layers_changed.connect(self._show_missing)
+        self._viewer.events.theme.connect(self._on_theme)
+        results.events.explanations.connect(self._on_explanations)
+        results.events.shown.connect(self._on_shown)
+        choices.events.shown_method.connect(self._show_curves)
+        for name in ("loaded_classifier", "loaded_generator", "loaded_samples", "pair"):
+            getattr(results.events, name).connect(self._say_what_is_next)
+
+    def _on_theme(self) -> None:
+        colors = palette_of(self._viewer.theme)
+        sheet = style_sheet(colors)
+        self.setStyleSheet(sheet)
+        self.methods.set_palette_of(colors)
+        self.predictions.set_palette_of(colors)
+        if hasattr(self, "curve"):
+            self.curve_dock.setStyleSheet(sheet)
+            self.curve.set_palette_of(colors)
+            self.legend.set_palette_of(colors)
+
+    def _on_explanations(self) -> None:
+        self._show_curves()
+        explanations = self.results.explanations
+        wanted = self.choices.methods
+        if explanations is None:
+            return
+        finished = {**explanations.by_method, **explanations.failures}
+        if all(name in finished for name in wanted):
+            self._on_all_explained()
+
+    def _on_all_explained(self) -> None:
+        explanations = present(self.results.explanations)
+        if explanations.failures:
+            name, error = next(iter(explanations.failures.items()))
+            self.controller.failed.emit(_method_failure(name, error))
+        if self.choices.shown_method not in explanations.by_method and explanations.by_method:
+            self.choices.shown_method = next(iter(explanations.by_method))
+        self.start.hide()
+        self.explained.emit()
+
+    def _show_curves(self) -> None:
+        explanations = self.results.explanations
+        curves = {
+            name: explanation.curve
+            for name, explanation in (explanations.by_method if explanations else {}).items()
+        }
+        self.curve.set_curves(curves, self.choices.shown_method)
+        scores = {name: curve.quac_score for name, curve in curves.items()}
+        self.legend.set_scores(scores, self.choices.shown_method)
+        self._on_shown()
+
+    def _on_shown(self) -> None:
+        shown = self.results.shown
+        if shown is None or shown.explanation.curve.degenerate:
+            self.curve.clear_marker()
+        else:
+            self.curve.set_marker(shown.hybrid.mask_size, shown.hybrid.score_change)
+
+    def _on_method_picked(self, name: str) -> None:
+        if name in self.choices.methods and name != self.choices.shown_method:
+            self.choices.threshold = None
+            self.choices.shown_method = name
+
+    def _say_what_is_next(self) -> None:
+        results = self.results
+        self.start.set_done(
+            "networks",
+            results.loaded_classifier is not None and results.loaded_generator is not None,
+        )
+        self.start.set_done("samples", results.loaded_samples is not None)
+        self.start.set_done("explain", results.pair is not None)
+        if results.loaded_classifier is None:
+            text = "Choose a classifier, or try the example."
+        elif results.loaded_generator is None:
+            text = "Choose a generator: a checkpoint, or a folder of generated images."
+        elif results.loaded_samples is None:
+            text = "Choose samples: a folder or a layer."
+        else:
+            text = f"Ready, on {results.loaded_classifier.device}"
+        self.status.set_idle(text)
+
+    def _show_missing(self) -> None:
+        gone = self.curve_dock.parent() is None
+        self.threshold.show_missing(bool(self.layers.missing) or gone)
+
+    def _show_open_menu(self, button: QWidget) -> None:
+        menu = QMenu(self)
+        menu.setObjectName("open_menu")
+        networks, samples = self.networks.fields, self.samples.field
+        for text, action in (
+            ("Classifier…", networks["classifier"].choose_file),
+            ("Generator…", networks["generator"].choose_file),
+            ("Folder of generated images…", networks["generator"].choose_folder),
+            ("Folder of samples…", samples.choose_folder),
+        ):
+            menu.addAction(text, action)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.popup(button.mapToGlobal(button.rect().bottomLeft()))
+
+
+def _dock_of(widget: QWidget) -> QDockWidget | None:
+    parent = widget.parent()
+    while parent is not None and not isinstance(parent, QDockWidget):
+        parent = parent.parent()
+    return parent
+
+
+def _method_failure(name: str, error: BaseException) -> Any:
+    from napari_quac.live.failure import failure
+
+    return failure("explanations", f"explaining by {name}", error)
+
+
+def _holds_generated_images(path: Path) -> bool:
+    """Tell a folder of generated images (SOURCE/TARGET) from one of samples (CLASS)."""
+    if any((path / style).is_dir() for style in ("latent", "reference", "generated_images")):
+        return True
+    classes = {entry.name for entry in path.iterdir() if entry.is_dir()}
+    return any(
+        entry.name in classes and entry.is_dir()
+        for name in classes
+        for entry in (path / name).iterdir()
+    )
+
+
+def _end(closers: tuple[Callable[[], Any], ...], *_: object) -> None:
+    for close in closers:
+        close()

@@ -1,0 +1,353 @@
+"""Results as napari layers: always the same five, updated in place and never added again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from napari.utils.colormaps import Colormap
+from numpy.typing import NDArray
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_quac.gui.palette import MASK_COLOR, SIGNED_COLORS
+from napari_quac.live.choices import Choices
+from napari_quac.live.results import Results, present
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from napari_quac.data.sample import Sample
+
+NAMES = ("query", "generated", "hybrid", "attribution", "mask")
+VISIBLE_AT_FIRST = {"query": True, "generated": False, "hybrid": True, "mask": True}
+AttributionMode = Literal["signed", "absolute"]
+MaskStyle = Literal["outline", "filled"]
+
+REST_MS = 150
+"""After that long without a change, listeners to ``layer.events.data`` are told."""
+
+
+def signed_colormap() -> Colormap:
+    """Blue over transparent to orange: zero lets the image below show."""
+    low, high = (_rgb(color) for color in SIGNED_COLORS)
+    colors = [(*low, 1.0), (*low, 0.0), (*high, 0.0), (*high, 1.0)]
+    return Colormap(colors, name="quac signed", controls=[0.0, 0.5, 0.5, 1.0])
+
+
+def mask_colormap(style: MaskStyle) -> Colormap:
+    """Return the line where the soft mask is one half, or the mask as a veil."""
+    color = _rgb(MASK_COLOR)
+    if style == "filled":
+        return Colormap([(*color, 0.0), (*color, 0.55)], name="quac mask, filled")
+    alphas = (0.0, 0.0, 0.22, 1.0, 1.0, 0.1, 0.1)
+    controls = (0.0, 0.02, 0.3, 0.42, 0.58, 0.74, 1.0)
+    return Colormap([(*color, a) for a in alphas], name="quac mask, outline", controls=controls)
+
+
+def _rgb(color: str) -> tuple[float, float, float]:
+    red, green, blue = (int(color[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    return red, green, blue
+
+
+class LayerSync(QObject):
+    """Keeps the five layers true to the results.
+
+    What the user set on a layer (contrast, colours, visibility, opacity) stays. A layer that the
+    user removed stays away until the next explanation or :meth:`show_layers`.
+
+    Parameters
+    ----------
+    viewer : napari viewer
+    choices : Choices
+    results : Results
+    parent : QObject, optional
+    """
+
+    layers_changed = Signal()
+
+    def __init__(
+        self, viewer: Any, choices: Choices, results: Results, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._choices = choices
+        self._results = results
+        self.layers: dict[str, Any] = {}
+        self.attribution_mode: AttributionMode = "signed"
+        self.mask_style: MaskStyle = "outline"
+        self._removed: set[str] = set()
+        self._set: dict[str, Any] = {}
+        self._removing = False
+        self._just_added = False
+        self._paused = False
+        self._fitted: tuple[Any, ...] | None = None
+        self._unheard: set[str] = set()
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.setInterval(0)
+        self._later.timeout.connect(self._sync_all)
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(REST_MS)
+        self._rest.timeout.connect(self._tell_listeners)
+        for name in ("sample", "pair", "best_so_far"):
+            getattr(results.events, name).connect(self._on_result)
+        results.events.explanations.connect(self._on_explanations)
+        results.events.shown.connect(self._on_shown)
+        viewer.layers.events.removed.connect(self._on_removed)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Names of the layers that the user removed."""
+        return tuple(name for name in NAMES if name in self._removed)
+
+    def show_layers(self) -> None:
+        """Bring back what was removed."""
+        self._removed.clear()
+        self._later.start()
+
+    def set_attribution_mode(self, mode: AttributionMode) -> None:
+        """Show the signed attribution, or its normalised absolute values."""
+        if mode == self.attribution_mode:
+            return
+        self.attribution_mode = mode
+        layer = self.layers.get("attribution")
+        if layer is not None:
+            limits, colormap = self._attribution_look()
+            self._sync("attribution")
+            layer.contrast_limits_range = (limits[0] * 2, limits[1] * 2)
+            layer.contrast_limits = limits
+            layer.colormap = colormap
+
+    def set_mask_style(self, style: MaskStyle) -> None:
+        """Show the mask as an outline or as a veil."""
+        if style == self.mask_style:
+            return
+        self.mask_style = style
+        layer = self.layers.get("mask")
+        if layer is not None:
+            layer.colormap = mask_colormap(style)
+
+    def pause(self, paused: bool) -> None:
+        """Add no layers while the window is about to close."""
+        self._paused = paused
+        if not paused:
+            self._later.start()
+
+    def close(self) -> None:
+        """Listen to nothing any more; the layers stay as they are."""
+        self._later.stop()
+        self._rest.stop()
+        for name in ("sample", "pair", "best_so_far"):
+            getattr(self._results.events, name).disconnect(self._on_result)
+        self._results.events.explanations.disconnect(self._on_explanations)
+        self._results.events.shown.disconnect(self._on_shown)
+        self._viewer.layers.events.removed.disconnect(self._on_removed)
+        self.layers.clear()
+
+    def _on_result(self) -> None:
+        self._later.start()
+
+    def _on_explanations(self) -> None:
+        explanations = self._results.explanations
+        if explanations is not None and len(explanations.by_method) == 1:
+            self._removed.clear()
+        self._later.start()
+
+    def _on_shown(self) -> None:
+        """Follow the slider at once; only mask and hybrid change."""
+        if self._results.shown is None or "query" not in self.layers:
+            self._later.start()
+            return
+        for name in ("hybrid", "mask", "attribution"):
+            if name in self.layers:
+                self._sync(name)
+
+    def _on_removed(self, event: Any) -> None:
+        for name, layer in list(self.layers.items()):
+            if layer == event.value:
+                del self.layers[name]
+                self._set.pop(name, None)
+                self._unheard.discard(name)
+                if not self._removing:
+                    self._removed.add(name)
+                self.layers_changed.emit()
+
+    def _sync_all(self) -> None:
+        """Update what is there, and add one layer that is missing; the rest in later turns."""
+        if self._results.sample is None or self._paused:
+            return
+        for name in NAMES:
+            if name in self.layers:
+                self._sync(name)
+        for name in NAMES:
+            if name not in self.layers and name not in self._removed:
+                self._add(name)
+                self._later.start()
+                self._just_added = True
+                return
+        if self._just_added:
+            self._just_added = False
+            if "hybrid" in self.layers:
+                self._viewer.layers.selection.active = self.layers["hybrid"]
+        self._fit_view()
+
+    def _source(self, name: str) -> Tensor:
+        """Return the tensor that a layer shows."""
+        results, sample = self._results, present(self._results.sample)
+        shown = results.shown
+        if name == "query":
+            return sample.image
+        if name == "generated":
+            pair = results.pair or results.best_so_far
+            return (
+                pair.generated if pair is not None else sample.image.new_zeros(sample.image.shape)
+            )
+        if name == "hybrid":
+            return shown.hybrid.image if shown is not None else sample.image
+        if shown is None:
+            return sample.image.new_zeros(sample.image.shape)
+        if name == "mask":
+            return shown.hybrid.mask
+        attribution = shown.explanation.attribution
+        return attribution.signed if self.attribution_mode == "signed" else attribution.values
+
+    def _key(self, name: str, source: Tensor) -> Any:
+        """Return what tells whether a layer shows the right thing already."""
+        if name in ("generated", "mask", "attribution") and self._results.sample is not None:
+            blank = (
+                self._results.shown is None
+                if name != "generated"
+                else not (self._results.pair or self._results.best_so_far)
+            )
+            if blank:
+                return ("blank", tuple(self._results.sample.image.shape))
+        return source
+
+    def _data(self, name: str, source: Tensor) -> NDArray[Any]:
+        values = source.numpy()
+        rgb = values.shape[0] == 3
+        if name in ("attribution", "mask") and values.shape[0] > 1 and rgb:
+            values = values.max(axis=0) if name == "mask" else values.sum(axis=0)
+        elif values.shape[0] == 1:
+            values = values[0]
+        elif rgb:
+            values = np.moveaxis(values, 0, -1)
+        if name == "attribution" and self.attribution_mode == "signed":
+            largest = float(np.abs(values).max())
+            values = values / largest if largest > 0 else values
+        return np.ascontiguousarray(values)
+
+    def _sync(self, name: str) -> None:
+        sample = self._results.sample
+        if sample is None:
+            return
+        source = self._source(name)
+        key = self._key(name, source)
+        known = self._set.get(name)
+        if known is key or (isinstance(key, tuple) and known == key):
+            return
+        layer = self.layers[name]
+        data = self._data(name, source)
+        if getattr(layer, "rgb", False) != (data.ndim == sample.image.ndim and data.shape[-1] == 3):
+            self._replace(name)
+            return
+        self._set[name] = key
+        if tuple(layer.data.shape) == data.shape:
+            # the viewer need not look at all layers again when no extent changes
+            with layer.events.data.blocker():
+                layer.data = data
+            self._unheard.add(name)
+            self._rest.start()
+        else:
+            layer.data = data
+        self._place(layer, sample)
+
+    def _replace(self, name: str) -> None:
+        """Add a layer anew, as a grey one cannot become a coloured one."""
+        self._removing = True
+        try:
+            self._viewer.layers.remove(self.layers[name])
+        finally:
+            self._removing = False
+        self._add(name)
+
+    def _add(self, name: str) -> None:
+        sample = present(self._results.sample)
+        source = self._source(name)
+        data = self._data(name, source)
+        look: dict[str, Any] = {"contrast_limits": (0.0, 1.0), "colormap": "gray"}
+        if name == "attribution":
+            limits, colormap = self._attribution_look()
+            look = {"contrast_limits": limits, "colormap": colormap, "blending": "translucent"}
+        elif name == "mask":
+            look |= {"colormap": mask_colormap(self.mask_style), "blending": "translucent"}
+            look["interpolation2d"] = "linear"
+        elif data.ndim == sample.image.ndim and data.shape[-1] == 3:
+            look = {"rgb": True}
+        axes = data.ndim - (1 if look.get("rgb") else 0)
+        scale, translate = _placement(sample, axes)
+        units = (sample.unit,) * axes if sample.unit else None
+        layer = self._viewer.add_image(
+            data,
+            name=name,
+            visible=VISIBLE_AT_FIRST.get(name, False),
+            scale=scale,
+            translate=translate,
+            units=units,
+            **look,
+        )
+        self.layers[name] = layer
+        self._set[name] = self._key(name, source)
+        self._order(name)
+        self.layers_changed.emit()
+
+    def _order(self, name: str) -> None:
+        """Put a layer that came back where it belongs among the others."""
+        stack = self._viewer.layers
+        above = [self.layers[n] for n in NAMES[NAMES.index(name) + 1 :] if n in self.layers]
+        if above:
+            own, lowest = stack.index(self.layers[name]), min(stack.index(x) for x in above)
+            if own > lowest:
+                stack.move(own, lowest)
+
+    def _attribution_look(self) -> tuple[tuple[float, float], Any]:
+        if self.attribution_mode == "signed":
+            return (-0.6, 0.6), signed_colormap()
+        return (0.0, 1.0), "inferno"
+
+    def _place(self, layer: Any, sample: Sample) -> None:
+        scale, translate = _placement(sample, layer.ndim)
+        if not np.array_equal(layer.scale, scale):
+            layer.scale = scale
+        if not np.array_equal(layer.translate, translate):
+            layer.translate = translate
+        unit = sample.unit or "pixel"
+        if any(str(known) != unit for known in layer.units) and any(
+            f"{known:~}" != unit for known in layer.units
+        ):
+            layer.units = (unit,) * layer.ndim
+
+    def _fit_view(self) -> None:
+        """Fit the view to the first sample of its kind, if there is nothing else to see."""
+        sample = present(self._results.sample)
+        place = (tuple(sample.image.shape), sample.scale)
+        if place != self._fitted and len(self._viewer.layers) == len(self.layers):
+            self._viewer.reset_view()
+        self._fitted = place
+
+    def _tell_listeners(self) -> None:
+        for name in tuple(self._unheard):
+            layer = self.layers.get(name)
+            if layer is not None:
+                layer.events.data(value=layer.data)
+        self._unheard.clear()
+
+
+def _placement(sample: Sample, n_axes: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return scale and translate for the axes of a layer; a leading channel axis counts as 1."""
+    n_spatial = sample.image.ndim - 1
+    scale = tuple(sample.scale or (1.0,) * n_spatial)
+    translate = tuple(sample.translate or (0.0,) * n_spatial)
+    more = n_axes - n_spatial
+    return (1.0,) * more + scale, (0.0,) * more + translate

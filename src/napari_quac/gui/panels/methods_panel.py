@@ -1,0 +1,159 @@
+"""Which methods explain, what each scored, and which one is shown."""
+
+from __future__ import annotations
+
+import inspect
+
+from qtpy.QtCore import QSignalBlocker
+from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel
+
+from napari_quac.errors import UnknownNameError
+from napari_quac.explain.methods import METHODS
+from napari_quac.gui.palette import Palette
+from napari_quac.gui.section import Section, labelled_row
+from napari_quac.gui.text import ElidedLabel, set_tone
+from napari_quac.live.choices import Choices
+from napari_quac.live.failure import failure
+from napari_quac.live.results import Results
+
+SHORT = {
+    "d-ig": "Discriminative integrated gradients: from the generated image to the query",
+    "d-deeplift": "Discriminative DeepLIFT: from the generated image to the query",
+    "d-ingrad": "Discriminative input × gradient: gradient × difference of the two images",
+    "ig": "Integrated gradients of the query alone, from black",
+    "deeplift": "DeepLIFT of the query alone, from black",
+    "residual": "Baseline: the difference of the two images, without any network",
+    "random": "Baseline: random numbers",
+}
+
+
+class MethodsPanel(Section):
+    """A list of methods with their QuAC scores."""
+
+    def __init__(self, choices: Choices, results: Results) -> None:
+        super().__init__("Methods", "methods")
+        self._choices, self._results = choices, results
+        self.shown_menu = QComboBox()
+        self.shown_menu.setObjectName("shown_method")
+        self.shown_menu.setToolTip("The method whose attribution, mask and hybrid are shown")
+        self.body_layout.addLayout(labelled_row("Show", self.shown_menu))
+        grid = QGridLayout()
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setHorizontalSpacing(8)
+        grid.setVerticalSpacing(3)
+        grid.setColumnStretch(2, 1)
+        self.checks: dict[str, QCheckBox] = {}
+        self.scores: dict[str, ElidedLabel] = {}
+        self._swatches: dict[str, QLabel] = {}
+        self._broken: set[str] = set()
+        header = QLabel("QuAC score")
+        header.setProperty("role", "muted")
+        grid.addWidget(header, 0, 2)
+        for row, name in enumerate(METHODS, 1):
+            check = QCheckBox(name)
+            check.setObjectName(f"method_check_{name}")
+            check.setToolTip(_tip(name))
+            check.setChecked(name in choices.methods)
+            check.toggled.connect(self._on_checked)
+            broken = _broken(name)
+            check.setEnabled(not broken)
+            swatch = QLabel()
+            swatch.setFixedSize(12, 3)
+            score = ElidedLabel()
+            score.setObjectName(f"method_score_{name}")
+            score.setText("cannot be imported" if broken else "")
+            score.setToolTip(broken)
+            self._broken |= {name} if broken else set()
+            grid.addWidget(swatch, row, 0)
+            grid.addWidget(check, row, 1)
+            grid.addWidget(score, row, 2)
+            self.checks[name], self.scores[name], self._swatches[name] = check, score, swatch
+        self.body_layout.addLayout(grid)
+        self.shown_menu.currentIndexChanged.connect(self._on_shown_picked)
+        choices.events.methods.connect(self._show_choices)
+        choices.events.shown_method.connect(self._show_choices)
+        results.events.explanations.connect(self._show_scores)
+        self._show_choices()
+        self._show_scores()
+
+    def set_palette_of(self, colors: Palette) -> None:
+        """Show the colours of the curves beside the names."""
+        for name, swatch in self._swatches.items():
+            swatch.setStyleSheet(f"background: {colors.method(name)};")
+
+    def _on_checked(self) -> None:
+        methods = tuple(name for name, check in self.checks.items() if check.isChecked())
+        if not methods:
+            blocker = QSignalBlocker(self.checks[self._choices.shown_method])
+            self.checks[self._choices.shown_method].setChecked(True)
+            blocker.unblock()
+            return
+        if self._choices.shown_method not in methods:
+            self._choices.shown_method = methods[0]
+        self._choices.methods = methods
+
+    def _on_shown_picked(self, row: int) -> None:
+        name = self.shown_menu.itemData(row)
+        if name and name != self._choices.shown_method:
+            self._choices.threshold = None
+            self._choices.shown_method = name
+
+    def _show_choices(self) -> None:
+        blocker = QSignalBlocker(self.shown_menu)
+        self.shown_menu.clear()
+        for name in self._choices.methods:
+            self.shown_menu.addItem(name, name)
+        self.shown_menu.setCurrentIndex(self.shown_menu.findData(self._choices.shown_method))
+        blocker.unblock()
+        for name, check in self.checks.items():
+            blocker = QSignalBlocker(check)
+            check.setChecked(name in self._choices.methods)
+            blocker.unblock()
+
+    def _show_scores(self) -> None:
+        explanations = self._results.explanations
+        found = explanations.by_method if explanations is not None else {}
+        failures = explanations.failures if explanations is not None else {}
+        best = max((e.quac_score for e in found.values()), default=None)
+        for name, label in self.scores.items():
+            if name in self._broken:
+                continue
+            tone, text, tip = "", "", ""
+            if name in found:
+                explanation = found[name]
+                text = f"{explanation.quac_score:.2f}"
+                tip = f"Computed as {explanation.attribution.label}"
+                if explanation.attribution.degenerate:
+                    text, tone = "constant, ranks nothing", "bad"
+                elif explanation.attribution.label != METHODS[name].label:
+                    text, tone = f"{text} as {explanation.attribution.label}", "note"
+                elif explanation.quac_score == best and len(found) > 1:
+                    text, tone = text + "  ★ best", "good"
+            elif name in failures:
+                text, tone = "not available", "bad"
+                tip = failure(name, f"explaining by {name}", failures[name]).sentence
+            label.setText(text)
+            label.setToolTip(tip or text)
+            set_tone(label, tone)
+        if best is not None:
+            winner = max(found, key=lambda name: found[name].quac_score)
+            self.set_summary(f"best: {winner} {best:.2f}")
+        else:
+            self.set_summary("")
+
+
+def _broken(name: str) -> str:
+    """Return why a method of another package cannot be used; ours are not imported here."""
+    if name in SHORT:
+        return ""
+    try:
+        METHODS[name]
+    except UnknownNameError as error:
+        return str(error)
+    return ""
+
+
+def _tip(name: str) -> str:
+    if name in SHORT:
+        return SHORT[name]
+    return _broken(name) or (inspect.getdoc(METHODS[name]) or name).splitlines()[0]

@@ -1,0 +1,128 @@
+"""Which class to reach, how hard to try, and the button that starts it all."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import QSignalBlocker, Signal
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QSpinBox
+
+from napari_quac.gui.bind import bind
+from napari_quac.gui.section import Section, caption, labelled_row
+from napari_quac.gui.text import WrappedLabel, set_tone
+from napari_quac.live.choices import Choices
+from napari_quac.live.controller import Controller
+from napari_quac.live.results import Results
+
+MISSING = {
+    "loaded_classifier": "a classifier",
+    "loaded_generator": "a generator",
+    "sample": "a sample",
+    "prediction": "a prediction of the sample",
+}
+
+
+class SearchPanel(Section):
+    """Searches a generated image of the target class and explains the difference."""
+
+    explain_wanted = Signal()
+
+    def __init__(self, choices: Choices, results: Results, controller: Controller) -> None:
+        super().__init__("Explain", "explain")
+        self._choices, self._results, self._controller = choices, results, controller
+        self.target_menu = QComboBox()
+        self.target_menu.setObjectName("target_menu")
+        self.target_menu.setToolTip("The class that the generated image should be called")
+        self.target_menu.setMinimumContentsLength(12)
+        self.tries = QSpinBox()
+        self.tries.setObjectName("tries_spin")
+        self.tries.setRange(1, 10000)
+        self.tries.setToolTip("How many proposals of the generator to look at, at most")
+        self.seed = QSpinBox()
+        self.seed.setObjectName("seed_spin")
+        self.seed.setRange(0, 2**31 - 1)
+        self.seed.setToolTip("The same seed gives the same proposals; try another one for others")
+        self.explain_button = QPushButton("Explain")
+        self.explain_button.setObjectName("explain_button")
+        self.explain_button.setProperty("primary", "true")
+        self.explain_button.clicked.connect(self.explain_wanted)
+        self.badge = WrappedLabel("", "search_badge")
+        self.body_layout.addLayout(labelled_row("Target", self.target_menu))
+        row = QHBoxLayout()
+        row.setSpacing(6)
+        seed_label = QLabel("Seed")
+        seed_label.setProperty("role", "muted")
+        row.addWidget(caption("Tries"))
+        row.addWidget(self.tries, 1)
+        row.addSpacing(8)
+        row.addWidget(seed_label)
+        row.addWidget(self.seed, 1)
+        self.body_layout.addLayout(row)
+        self.body_layout.addWidget(self.explain_button)
+        self.body_layout.addWidget(self.badge)
+        bind(choices, "max_tries", self.tries, self.tries.valueChanged, self.tries.value,
+             self.tries.setValue)  # fmt: skip
+        bind(choices, "seed", self.seed, self.seed.valueChanged, self.seed.value,
+             self.seed.setValue)  # fmt: skip
+        self.target_menu.currentIndexChanged.connect(self._on_target_picked)
+        for signal in (
+            results.events.loaded_classifier,
+            results.events.prediction,
+            choices.events.target,
+        ):
+            signal.connect(self._show_targets)
+        results.events.pair.connect(self._show_badge)
+        results.events.best_so_far.connect(self._show_badge)
+        results.events.loaded_generator.connect(self._show_ready)
+        controller.running_changed.connect(self._show_ready)
+        self._show_targets()
+        self._show_badge()
+
+    def _on_target_picked(self, row: int) -> None:
+        self._choices.target = self.target_menu.itemData(row)
+
+    def _show_targets(self) -> None:
+        classifier, prediction = self._results.loaded_classifier, self._results.prediction
+        names = classifier.class_names if classifier is not None else ()
+        if self._choices.target is not None and self._choices.target >= len(names):
+            self._choices.target = None
+        default = "Auto"
+        if prediction is not None and prediction.default_target() < len(names):
+            why = "the true class" if prediction.is_wrong else "second best"
+            default = f"Auto: {names[prediction.default_target()]} ({why})"
+        blocker = QSignalBlocker(self.target_menu)
+        self.target_menu.clear()
+        self.target_menu.addItem(default, None)
+        for index, name in enumerate(names):
+            self.target_menu.addItem(name, index)
+        target = self._choices.target
+        self.target_menu.setCurrentIndex(0 if target is None else target + 1)
+        blocker.unblock()
+        self._show_ready()
+
+    def _show_ready(self) -> None:
+        missing = self._controller.missing_for("pair")
+        busy = "pair" in self._controller.running
+        self.explain_button.setEnabled(not missing and not busy)
+        if missing:
+            needed = ", ".join(dict.fromkeys(MISSING[name] for name in missing))
+            self.explain_button.setToolTip(f"Needs {needed}")
+        else:
+            self.explain_button.setToolTip("Search a generated image and explain it (U)")
+
+    def _show_badge(self) -> None:
+        pair = self._results.pair or self._results.best_so_far
+        classifier = self._results.loaded_classifier
+        text, tone = "", "note"
+        if pair is not None and classifier is not None:
+            name = classifier.class_names[pair.target]
+            reached = float(pair.generated_prediction[pair.target])
+            tries = "1 try" if pair.n_tried == 1 else f"{pair.n_tried} tries"
+            if pair.switches:
+                text, tone = f"✓ switches to {name}, {reached:.2f} ({tries})", "good"
+            elif self._results.pair is None:
+                text = f"best so far for {name}: {reached:.2f}"
+            else:
+                text, tone = f"✗ does not switch to {name}: best {reached:.2f} in {tries}", "bad"
+        self.badge.setVisible(bool(text))
+        self.badge.setText(text)
+        set_tone(self.badge, tone)
+        self.set_summary(text)

@@ -1,0 +1,73 @@
+"""What the explanation means, in sentences."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QGridLayout, QLabel
+
+from napari_quac.gui.section import Section
+from napari_quac.gui.text import WrappedLabel, set_tone
+from napari_quac.live.choices import Choices
+from napari_quac.live.results import Results
+
+MAX_SENTENCES = 8
+MARKS = {"good": "✓", "bad": "✗", "note": "•"}
+
+
+class VerdictPanel(Section):
+    """One sentence for each finding, with its tone."""
+
+    def __init__(self, choices: Choices, results: Results) -> None:
+        super().__init__("Verdict", "verdict")
+        self._choices, self._results = choices, results
+        grid = QGridLayout()
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setHorizontalSpacing(2)
+        grid.setVerticalSpacing(5)
+        grid.setColumnStretch(1, 1)
+        self.sentences: list[WrappedLabel] = []
+        self._marks: list[QLabel] = []
+        for row in range(MAX_SENTENCES):
+            mark, label = QLabel(), WrappedLabel("", f"verdict_{row}")
+            mark.setFixedWidth(18)
+            grid.addWidget(mark, row, 0, Qt.AlignmentFlag.AlignTop)
+            grid.addWidget(label, row, 1)
+            self._marks.append(mark)
+            self.sentences.append(label)
+        self._empty = QLabel("No explanation yet.")
+        self._empty.setProperty("role", "muted")
+        self.body_layout.addWidget(self._empty)
+        self.body_layout.addLayout(grid)
+        self._said: object = None
+        results.events.explanations.connect(self._show)
+        choices.events.shown_method.connect(self._show)
+        self._show()
+
+    def _show(self) -> None:
+        explanations, classifier = self._results.explanations, self._results.loaded_classifier
+        explanation = (
+            explanations.by_method.get(self._choices.shown_method) if explanations else None
+        )
+        findings: tuple[tuple[str, str], ...] = ()
+        if explanations is not None and explanation is not None and classifier is not None:
+            from napari_quac.explain.verdict import verdict
+
+            others = [e for e in explanations.by_method.values() if e is not explanation]
+            found = verdict(explanation, others, classifier.class_names)
+            findings = tuple((finding.tone, finding.text) for finding in found)
+        for row, (mark, label) in enumerate(zip(self._marks, self.sentences, strict=True)):
+            there = row < len(findings)
+            mark.setVisible(there)
+            label.setVisible(there)
+            if there:
+                tone, text = findings[row]
+                mark.setText(MARKS[tone])
+                set_tone(mark, tone)
+                label.setText(text)
+                label.setProperty("finding", tone)
+            else:
+                label.setText("")
+        self._empty.setVisible(not findings)
+        bad = sum(tone == "bad" for tone, _ in findings)
+        good = sum(tone == "good" for tone, _ in findings)
+        self.set_summary(f"{good} for it · {bad} against" if findings else "")

@@ -1,0 +1,86 @@
+"""Every control has a name, and the name is in ``docs/controls.md``."""
+
+from __future__ import annotations
+
+import re
+from fnmatch import fnmatch
+from pathlib import Path
+
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QComboBox,
+    QLineEdit,
+    QProgressBar,
+    QScrollBar,
+    QWidget,
+)
+
+from napari_quac.gui.dock import QuacDock
+from napari_quac.gui.keys import KEYS, keys_table
+
+from .conftest import explain, load
+
+INTERACTIVE = (QAbstractButton, QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit,
+               QProgressBar)  # fmt: skip
+
+
+def named(project: Path) -> set[str]:
+    text = (project / "docs" / "controls.md").read_text()
+    return set(re.findall(r"^\| `([^`]+)` \|", text, flags=re.MULTILINE)) | set(
+        re.findall(r"`(section_\w+)`", text)
+    )
+
+
+def is_part_of_another(widget: QWidget) -> bool:
+    """Tell the inner line edit of a spin box, and what combo boxes and scroll areas bring."""
+    if isinstance(widget, QScrollBar) or widget.objectName().startswith("qt_"):
+        return True
+    parent = widget.parent()
+    return isinstance(parent, QAbstractSpinBox | QComboBox)
+
+
+def controls(dock: QuacDock) -> list[QWidget]:
+    widgets = [*dock.findChildren(QWidget), *dock.curve_dock.findChildren(QWidget)]
+    return [w for w in widgets if isinstance(w, INTERACTIVE) and not is_part_of_another(w)]
+
+
+def test_every_control_has_a_name_that_is_documented(dock: QuacDock, project: Path) -> None:
+    load(dock)
+    explain(dock)
+    known = named(project)
+    found = controls(dock)
+    assert len(found) > 50
+    for widget in found:
+        name = widget.objectName()
+        assert name, f"{type(widget).__name__} '{getattr(widget, 'text', str)()}' has no name"
+        assert any(fnmatch(name, pattern) for pattern in known), f"'{name}' is not documented"
+
+
+def test_every_documented_name_exists_once(dock: QuacDock, project: Path) -> None:
+    load(dock)
+    explain(dock)
+    widgets = [dock, *dock.findChildren(QWidget), *dock.curve_dock.findChildren(QWidget)]
+    names = [widget.objectName() for widget in widgets]
+    for pattern in named(project):
+        matches = [name for name in names if fnmatch(name, pattern)]
+        assert matches, f"'{pattern}' is documented, but there is no such control"
+        assert len(matches) == len(set(matches)), f"'{pattern}' is not unique: {matches}"
+
+
+def test_keys_are_free_ones_and_documented(project: Path) -> None:
+    free = set("GHJKNQUW,./") | {f"Control-{n}" for n in range(1, 10)}
+    assert {key.key for key in KEYS} <= free
+    assert len({key.key for key in KEYS}) == len(KEYS)
+    assert keys_table() in (project / "docs" / "keys.md").read_text()
+
+
+def test_dock_fits_a_small_screen(dock: QuacDock) -> None:
+    load(dock)
+    explain(dock)
+    dock.networks.details_button.click()
+    body = dock.scroll.widget()
+    assert dock.maximumWidth() <= 380
+    assert body.minimumSizeHint().width() <= 340
+    assert dock.minimumSizeHint().height() <= 300

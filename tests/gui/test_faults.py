@@ -1,0 +1,254 @@
+"""What goes wrong is said in a sentence, and afterwards everything works again."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from qtpy.QtCore import QEvent, QTimer
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+
+from napari_quac.errors import CheckpointError
+from napari_quac.gui.dock import QuacDock
+from napari_quac.live.choices import ReadySamples
+from napari_quac.testing import CornerSamples, ReadyNetwork, corner_classifier, corner_generator
+
+from .conftest import explain, load, open_dock, wait
+
+ERRORS = {
+    "RuntimeError": RuntimeError("CUDA error: device-side assert"),
+    "MemoryError": MemoryError(),
+}
+
+
+def raising(error: BaseException) -> Callable[..., Any]:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return fail
+
+
+def nan(*arguments: Any, **_: Any) -> torch.Tensor:
+    return torch.full((len(arguments[0]), 3), float("nan"))
+
+
+def assert_said_and_calm(dock: QuacDock) -> None:
+    assert dock.status.failure is not None
+    assert len(dock.status.line.text()) > 20
+    assert dock.status.line.property("tone") == "bad"
+    assert not dock.status.details_button.isHidden()
+    assert dock.status.progress_bar.isHidden() and dock.status.cancel_button.isHidden()
+    assert dock.lane.is_alive
+    dock.status.details_button.click()
+    copied = QApplication.clipboard().text()
+    assert dock.status.line.text() in copied and "Traceback" in copied
+
+
+def assert_works_again(dock: QuacDock) -> None:
+    explain(dock)
+    assert dock.status.failure is None, dock.status.line.text()
+    assert dock.results.shown is not None
+    assert dock.status.line.text().startswith("Ready")
+
+
+@pytest.mark.parametrize("name", [*ERRORS, "NaN"])
+def test_classifier_fails_during_the_search(
+    dock: QuacDock, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    load(dock)
+    module = dock.results.loaded_classifier.module  # type: ignore[union-attr]
+    fails = nan if name == "NaN" else raising(ERRORS[name])
+    with monkeypatch.context() as patch:
+        patch.setattr(type(module), "forward", lambda self, *a: fails(*a))
+        explain(dock)
+        assert_said_and_calm(dock)
+    assert_works_again(dock)
+
+
+@pytest.mark.parametrize("name", [*ERRORS, "NaN"])
+def test_generator_fails(dock: QuacDock, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    load(dock)
+    generator = dock.results.loaded_generator
+
+    def images_of_nan(request: Any, first: int, n: int) -> Any:
+        from napari_quac.networks.generator import Proposals
+
+        image = torch.full((n, *request.query.shape), float("nan"))
+        return Proposals(image, tuple({} for _ in range(n)))
+
+    fails = images_of_nan if name == "NaN" else raising(ERRORS[name])
+    with monkeypatch.context() as patch:
+        patch.setattr(generator, "propose", fails)
+        explain(dock)
+        assert_said_and_calm(dock)
+        assert dock.results.pair is None
+    assert_works_again(dock)
+
+
+@pytest.mark.parametrize("name", [*ERRORS, "NaN"])
+def test_one_method_fails_and_the_other_is_shown(
+    dock: QuacDock, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    from napari_quac.explain.methods.baselines import Random
+
+    def map_of_nan(self: Any, pair: Any, classifier: Any) -> torch.Tensor:
+        return torch.full_like(pair.generated, float("nan"))
+
+    load(dock)
+    fails = map_of_nan if name == "NaN" else raising(ERRORS[name])
+    with monkeypatch.context() as patch:
+        patch.setattr(Random, "attribute", fails)
+        explain(dock)
+        assert_said_and_calm(dock)
+        assert dock.methods.scores["random"].text() == "not available"
+        assert dock.choices.shown_method == "residual"
+        assert dock.results.shown is not None
+    assert_works_again(dock)
+
+
+def test_networks_and_samples_that_cannot_be_loaded(dock: QuacDock) -> None:
+    for error in (CheckpointError("'a.pt' is empty (0 bytes)."), *ERRORS.values()):
+        dock.choices.classifier = ReadyNetwork(None, error)
+        wait(lambda: dock.status.failure is not None and not dock.controller.running)
+        assert dock.networks.cards["classifier"].is_bad
+        assert_said_and_calm(dock)
+        dock.status.forget_failure()
+        dock.choices.generator = ReadyNetwork(None, error)
+        wait(lambda: dock.status.failure is not None and not dock.controller.running)
+        assert dock.networks.cards["generator"].is_bad
+        dock.status.forget_failure()
+    dock.samples.field.edit.setText("/no/such/folder")
+    dock.samples.field.edit.returnPressed.emit()
+    wait(lambda: dock.status.failure is not None)
+    assert "does not exist" in dock.samples.problem.text()
+    load(dock)
+    assert not dock.networks.cards["classifier"].is_bad
+    assert_works_again(dock)
+
+
+class Brake:
+    """Makes a function stop, so that something can happen while it runs."""
+
+    def __init__(self, function: Callable[..., Any], seconds: float = 0.02) -> None:
+        self.function, self.seconds, self.calls = function, seconds, 0
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        import time
+
+        self.calls += 1
+        time.sleep(self.seconds)
+        return self.function(*arguments, **named)
+
+
+@pytest.mark.parametrize("stage", ["search", "explain", "load", "scan"])
+def test_cancel_at_each_stage(dock: QuacDock, monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
+    load(dock)
+    generator, classifier = dock.results.loaded_generator, dock.results.loaded_classifier
+    with monkeypatch.context() as patch:
+        if stage == "search":
+            brake = Brake(generator.propose)  # type: ignore[union-attr]
+            patch.setattr(generator, "propose", brake)
+            dock.choices.max_tries = 1000
+            dock.search.explain_button.click()
+            wait(lambda: brake.calls)
+        elif stage == "explain":
+            dock.search.explain_button.click()
+            wait(lambda: "explanations" in dock.controller.running)
+        elif stage == "load":
+            patch.setattr(ReadyNetwork, "load", Brake(lambda *_: corner_classifier(), 0.2))
+            dock.choices.classifier = ReadyNetwork(corner_classifier())
+        else:
+            patch.setattr(classifier, "predict", Brake(classifier.predict))  # type: ignore[union-attr]
+            dock.samples.misprediction_button.click()
+        wait(lambda: not dock.status.cancel_button.isHidden())
+        dock.status.cancel_button.click()
+        wait(lambda: not dock.lane.slots())
+    assert not dock.controller.running
+    assert dock.status.progress_bar.isHidden()
+    assert dock.status.line.text().startswith("Cancelled")
+    dock.choices.max_tries = 2
+    assert_works_again(dock)
+
+
+def start_long_work(dock: QuacDock) -> None:
+    dock.choices.classifier = ReadyNetwork(corner_classifier())
+    dock.choices.generator = ReadyNetwork(corner_generator())
+    dock.choices.samples = ReadySamples(CornerSamples())
+    dock.choices.methods = ("ig", "residual", "random")
+    wait(lambda: dock.results.prediction is not None)
+    dock.search.explain_button.click()
+    wait(lambda: "pair" in dock.controller.running or "explanations" in dock.controller.running)
+
+
+# set to 50 to be thorough; each round opens a whole dock
+TIMES = int(os.environ.get("NAPARI_QUAC_CLOSE_TIMES", "8"))
+
+
+def test_dock_closed_during_work_many_times(make_napari_viewer: Any) -> None:
+    viewer = make_napari_viewer()
+    for number in range(TIMES):
+        dock = open_dock(viewer)
+        start_long_work(dock)
+        for _ in range(number % 5):
+            QApplication.processEvents()
+        lane = dock.lane
+        viewer.window.remove_dock_widget(dock)
+        assert dock.is_closed and not lane.is_alive
+        assert dock.curve_dock.parent() is None
+        viewer.layers.clear()
+        dock.deleteLater()
+        del dock
+        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+        QApplication.processEvents()
+    gc.collect()
+    assert not [name for name in map(str, viewer.keymap) if name == "G"]
+
+
+def test_viewer_closed_during_work(make_napari_viewer: Any) -> None:
+    for _ in range(3):
+        viewer = make_napari_viewer()
+        dock = open_dock(viewer)
+        start_long_work(dock)
+        lane = dock.lane
+        viewer.close()
+        wait(lambda lane=lane: not lane.is_alive)  # type: ignore[misc]
+
+
+def test_dock_can_be_opened_again(make_napari_viewer: Any) -> None:
+    viewer = make_napari_viewer()
+    first = open_dock(viewer)
+    start_long_work(first)
+    viewer.window.remove_dock_widget(first)
+    second = open_dock(viewer)
+    load(second)
+    explain(second)
+    assert second.results.shown is not None
+    second.shut_down()
+
+
+def test_curve_dock_can_be_closed_and_brought_back(explained: QuacDock) -> None:
+    explained._viewer.window.remove_dock_widget(explained.curve_dock)
+    explained.threshold.slider.setValue(0)
+    QTest.qWait(20)
+    assert not explained.threshold.show_layers_button.isHidden()
+    explained.threshold.show_layers_button.click()
+    assert explained.curve_dock.parent() is not None
+    assert explained.curve.marker is not None
+
+
+def test_the_event_loop_runs_on_during_work(dock: QuacDock, monkeypatch: Any) -> None:
+    load(dock)
+    generator = dock.results.loaded_generator
+    monkeypatch.setattr(generator, "propose", Brake(generator.propose, 0.3))  # type: ignore[union-attr]
+    ticks: list[bool] = []
+    timer = QTimer()
+    timer.timeout.connect(lambda: ticks.append("pair" in dock.controller.running))
+    timer.start(10)
+    explain(dock)
+    timer.stop()
+    assert sum(ticks) > 5
