@@ -65,10 +65,9 @@ class Prediction:
 
     def default_target(self) -> int:
         """Return the true class for a misprediction, else the second-best class."""
-        if self.is_wrong and self.truth is not None:
-            return self.truth
-        order = self.probabilities.argsort(descending=True)
-        return int(order[1]) if len(order) > 1 else 0
+        from napari_quac.explain.question import default_question
+
+        return default_question(self.probabilities, self.truth)[1]
 
 
 @dataclass(frozen=True, eq=False)

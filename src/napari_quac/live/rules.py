@@ -143,17 +143,11 @@ def _predict(choices: Choices, results: Results) -> Work:
 
 def predict(sample: Sample, classifier: Classifier, classes: Sequence[str]) -> Prediction:
     """Ask the classifier about a sample."""
+    from napari_quac.explain.question import true_class
+
     classifier.check_image(sample.image.shape, f"The sample '{sample.id}'")
     probabilities = classifier.predict(sample.image[None])[0]
     return Prediction(sample, probabilities, true_class(sample.label, classes, classifier))
-
-
-def true_class(label: int | None, classes: Sequence[str], classifier: Classifier) -> int | None:
-    """Return the classifier's class that a label of a dataset names, by name."""
-    if label is None or not 0 <= label < len(classes):
-        return None
-    name = classes[label]
-    return classifier.class_names.index(name) if name in classifier.class_names else None
 
 
 def _search(choices: Choices, results: Results) -> Work:
