@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QWidget
+from superqt.utils import signals_blocked
 
 from napari_quac.live.choices import Choices
 
@@ -44,9 +44,8 @@ def bind(
 
     def to_widget(value: Any) -> None:
         if read() != value:
-            blocker = QSignalBlocker(widget)
-            write(value)
-            blocker.unblock()
+            with signals_blocked(widget):
+                write(value)
 
     changed.connect(to_choices)
     getattr(choices.events, field).connect(to_widget)

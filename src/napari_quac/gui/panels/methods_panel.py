@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 
-from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel
+from superqt.utils import signals_blocked
 
 from napari_quac.errors import UnknownNameError
 from napari_quac.explain.methods import METHODS
@@ -84,9 +84,8 @@ class MethodsPanel(Section):
     def _on_checked(self) -> None:
         methods = tuple(name for name, check in self.checks.items() if check.isChecked())
         if not methods:
-            blocker = QSignalBlocker(self.checks[self._choices.shown_method])
-            self.checks[self._choices.shown_method].setChecked(True)
-            blocker.unblock()
+            with signals_blocked(self.checks[self._choices.shown_method]):
+                self.checks[self._choices.shown_method].setChecked(True)
             return
         if self._choices.shown_method not in methods:
             self._choices.shown_method = methods[0]
@@ -99,16 +98,14 @@ class MethodsPanel(Section):
             self._choices.shown_method = name
 
     def _show_choices(self) -> None:
-        blocker = QSignalBlocker(self.shown_menu)
-        self.shown_menu.clear()
-        for name in self._choices.methods:
-            self.shown_menu.addItem(name, name)
-        self.shown_menu.setCurrentIndex(self.shown_menu.findData(self._choices.shown_method))
-        blocker.unblock()
+        with signals_blocked(self.shown_menu):
+            self.shown_menu.clear()
+            for name in self._choices.methods:
+                self.shown_menu.addItem(name, name)
+            self.shown_menu.setCurrentIndex(self.shown_menu.findData(self._choices.shown_method))
         for name, check in self.checks.items():
-            blocker = QSignalBlocker(check)
-            check.setChecked(name in self._choices.methods)
-            blocker.unblock()
+            with signals_blocked(check):
+                check.setChecked(name in self._choices.methods)
 
     def _show_scores(self) -> None:
         explanations = self._results.explanations

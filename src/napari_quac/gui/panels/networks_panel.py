@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import QSettings, QSignalBlocker, Qt
+from qtpy.QtCore import QSettings, Qt
 from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from superqt.utils import signals_blocked
 
 from napari_quac.gui.card import Card
 from napari_quac.gui.path_field import PathField
@@ -180,13 +181,11 @@ class NetworksPanel(Section):
             (self.value_low, classifier.value_range.low),
             (self.value_high, classifier.value_range.high),
         ):
-            blocker = QSignalBlocker(widget)
-            widget.setValue(value)
-            blocker.unblock()
-        blocker = QSignalBlocker(self.class_names)
-        self.class_names.setText(", ".join(classifier.class_names))
-        self.class_names.setCursorPosition(0)
-        blocker.unblock()
+            with signals_blocked(widget):
+                widget.setValue(value)
+        with signals_blocked(self.class_names):
+            self.class_names.setText(", ".join(classifier.class_names))
+            self.class_names.setCursorPosition(0)
 
     def _show_generator(self) -> None:
         generator = self._results.loaded_generator
@@ -307,25 +306,24 @@ class NetworksPanel(Section):
         is_stargan = hasattr(recipe, "references")
         self.style_menu.setEnabled(is_stargan)
         if is_stargan:
-            blocker = QSignalBlocker(self.style_menu)
-            self.style_menu.setCurrentIndex(self.style_menu.findData(recipe.style))
-            blocker.unblock()
+            with signals_blocked(self.style_menu):
+                self.style_menu.setCurrentIndex(self.style_menu.findData(recipe.style))
 
     def _on_device_picked(self, row: int) -> None:
         self._choices.device = self.device_menu.itemData(row)
 
     def _show_devices(self, devices: tuple[Any, ...]) -> None:
-        blocker = QSignalBlocker(self.device_menu)
-        self.device_menu.setItemText(0, f"auto ({devices[0].id})")
-        for device in devices:
-            self.device_menu.addItem(str(device), device.id)
-        blocker.unblock()
+        with signals_blocked(self.device_menu):
+            self.device_menu.setItemText(0, f"auto ({devices[0].id})")
+            for device in devices:
+                self.device_menu.addItem(str(device), device.id)
         self._show_device()
 
     def _show_device(self) -> None:
-        blocker = QSignalBlocker(self.device_menu)
-        self.device_menu.setCurrentIndex(max(0, self.device_menu.findData(self._choices.device)))
-        blocker.unblock()
+        with signals_blocked(self.device_menu):
+            self.device_menu.setCurrentIndex(
+                max(0, self.device_menu.findData(self._choices.device))
+            )
 
 
 def _devices() -> tuple[Any, ...]:

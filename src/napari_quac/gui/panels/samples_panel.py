@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from napari.layers import Image
-from qtpy.QtCore import QSignalBlocker, QSize, Signal
+from qtpy.QtCore import QSize, Signal
 from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import (
     QComboBox,
@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
     QToolButton,
     QWidget,
 )
+from superqt.utils import signals_blocked
 
 from napari_quac.errors import QuacError
 from napari_quac.gui.path_field import PathField
@@ -243,12 +244,11 @@ class SamplesPanel(Section):
         ]  # fmt: skip
         if names != [self.layer_menu.itemData(i) for i in range(self.layer_menu.count())]:
             before = self.layer_menu.currentData()
-            blocker = QSignalBlocker(self.layer_menu)
-            self.layer_menu.clear()
-            for name in names:
-                self.layer_menu.addItem(name, name)
-            self.layer_menu.setCurrentIndex(max(0, self.layer_menu.findData(before)))
-            blocker.unblock()
+            with signals_blocked(self.layer_menu):
+                self.layer_menu.clear()
+                for name in names:
+                    self.layer_menu.addItem(name, name)
+                self.layer_menu.setCurrentIndex(max(0, self.layer_menu.findData(before)))
             self._show_layer_range()
         self._layer_row.setVisible(bool(names))
 
@@ -279,10 +279,9 @@ class SamplesPanel(Section):
         self.problem.hide()
         kinds = f" · {len(dataset.classes)} classes" if dataset.classes else ""
         self.set_summary(f"{n} {'sample' if n == 1 else 'samples'}{kinds} · {dataset.name}")
-        blocker = QSignalBlocker(self.spin)
-        self.spin.setRange(1, n)
-        self.spin.setSuffix(f" of {n}")
-        blocker.unblock()
+        with signals_blocked(self.spin):
+            self.spin.setRange(1, n)
+            self.spin.setSuffix(f" of {n}")
         self.misprediction_button.setVisible(bool(dataset.classes))
         self._choices.sample_index = None
         self._choices.sample_index = 0
@@ -324,9 +323,8 @@ class SamplesPanel(Section):
     def _show_index(self) -> None:
         index = self._choices.sample_index
         if index is not None:
-            blocker = QSignalBlocker(self.spin)
-            self.spin.setValue(index + 1)
-            blocker.unblock()
+            with signals_blocked(self.spin):
+                self.spin.setValue(index + 1)
             dataset = self._results.loaded_samples
             self.previous_button.setEnabled(index > 0)
             self.next_button.setEnabled(dataset is not None and index < len(dataset) - 1)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import QSignalBlocker, Signal
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QSpinBox
+from superqt.utils import signals_blocked
 
 from napari_quac.gui.bind import bind
 from napari_quac.gui.section import Section, caption, labelled_row
@@ -88,14 +89,13 @@ class SearchPanel(Section):
         if prediction is not None and prediction.default_target() < len(names):
             why = "the true class" if prediction.is_wrong else "second best"
             default = f"Auto: {names[prediction.default_target()]} ({why})"
-        blocker = QSignalBlocker(self.target_menu)
-        self.target_menu.clear()
-        self.target_menu.addItem(default, None)
-        for index, name in enumerate(names):
-            self.target_menu.addItem(name, index)
-        target = self._choices.target
-        self.target_menu.setCurrentIndex(0 if target is None else target + 1)
-        blocker.unblock()
+        with signals_blocked(self.target_menu):
+            self.target_menu.clear()
+            self.target_menu.addItem(default, None)
+            for index, name in enumerate(names):
+                self.target_menu.addItem(name, index)
+            target = self._choices.target
+            self.target_menu.setCurrentIndex(0 if target is None else target + 1)
         self._show_ready()
 
     def _show_ready(self) -> None:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSlider
+from superqt.utils import signals_blocked
 
 from napari_quac.gui.section import Section
 from napari_quac.gui.text import WrappedLabel, grouped
@@ -68,9 +69,8 @@ class ThresholdPanel(Section):
 
     def show_side_by_side(self, enabled: bool) -> None:
         """Show whether the images are side by side."""
-        blocker = QSignalBlocker(self.side_by_side_button)
-        self.side_by_side_button.setChecked(enabled)
-        blocker.unblock()
+        with signals_blocked(self.side_by_side_button):
+            self.side_by_side_button.setChecked(enabled)
 
     def show_missing(self, something: bool) -> None:
         """Offer to bring back what was closed."""
@@ -140,15 +140,13 @@ class ThresholdPanel(Section):
         if curve is not self._curve:
             self._curve = curve
             self._positions = curve.distinct()
-            blocker = QSignalBlocker(self.slider)
-            self.slider.setRange(0, len(self._positions) - 1)
-            self.slider.setPageStep(max(1, len(self._positions) // 10))
-            blocker.unblock()
+            with signals_blocked(self.slider):
+                self.slider.setRange(0, len(self._positions) - 1)
+                self.slider.setPageStep(max(1, len(self._positions) // 10))
         position = int(np.searchsorted(self._positions, shown.index))
         if position != self.slider.value():
-            blocker = QSignalBlocker(self.slider)
-            self.slider.setValue(position)
-            blocker.unblock()
+            with signals_blocked(self.slider):
+                self.slider.setValue(position)
         self.line.setText(threshold_line(shown, self._class_names()))
         self.set_summary(f"{shown.explanation.method} · threshold {shown.hybrid.threshold:.2f}")
 
