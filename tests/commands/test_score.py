@@ -26,6 +26,7 @@ def test_d_ig_of_the_worked_example_is_exact(worked_example, capsys):
     assert record["score_changes"][175] == pytest.approx(0.30168250, abs=1e-6)
     assert record["predictions"]["counterfactual"][1] == pytest.approx(0.9241418, abs=1e-6)
     assert record["completeness"] < 1e-5
+    assert record["true_name"] == "d-ig"
     assert document["predictions"]["query"][0] == pytest.approx(0.92414182, abs=1e-6)
     assert len(record["thresholds"]) == len(record["mask_sizes"]) == 200
 
@@ -33,6 +34,7 @@ def test_d_ig_of_the_worked_example_is_exact(worked_example, capsys):
 def test_deeplift_on_torchscript_is_called_by_its_true_name(worked_example, capsys):
     document = scored(worked_example.arguments(methods="d-deeplift"), capsys)
     assert document["methods"]["d-deeplift"]["name"] == "gradient × difference"
+    assert document["methods"]["d-deeplift"]["true_name"] == "gradient × difference"
 
 
 def test_a_given_map_is_scored_as_it_is(worked_example, capsys):

@@ -76,7 +76,8 @@ def _under_virtual_display(picture: Path) -> None:
     if server is None:
         raise QuacError(
             "There is no display here, and no virtual one (Xvfb) to draw on. Install it (Debian, "
-            "Ubuntu: apt-get install xvfb libgl1-mesa-dri libegl1), or run this on a desktop."
+            "Ubuntu: apt-get install xvfb and the libraries that the README names), or run this on "
+            "a desktop."
         )
     read, write = os.pipe()
     display = subprocess.Popen(  # noqa: S603 - the server that was found on the path

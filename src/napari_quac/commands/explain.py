@@ -268,7 +268,9 @@ def _summary(record: dict[str, Any]) -> str:
     if "error" in record:
         return f"failed: {record['error']}"
     said = "switches" if record["switches"] else f"does not switch in {record['n_tried']} tries"
-    scores = ", ".join(f"{name} {m['quac_score']:.2f}" for name, m in record["methods"].items())
+    scores = ", ".join(
+        f"{m['true_name']} {m['quac_score']:.2f}" for m in record["methods"].values()
+    )
     return f"{said}; {scores}"
 
 
@@ -278,16 +280,15 @@ def _closing(document: dict[str, Any], out: Path) -> str:
     done = [record for record in document["explanations"] if "methods" in record]
     lines = [f"{len(done)} explained, {document['n_switched']} switch, in '{out}'"]
     for name in document["methods"]:
-        scores = [
-            record["methods"][name]["quac_score"]
+        found = [
+            record["methods"][name]
             for record in done
             if record["switches"]
             and name in record["methods"]
             and not record["methods"][name]["degenerate"]
         ]
-        if scores:
-            lines.append(
-                f"  {name:12s} median QuAC score {statistics.median(scores):.3f} "
-                f"(n = {len(scores)})"
-            )
+        if found:
+            median = statistics.median(method["quac_score"] for method in found)
+            shown = found[0]["true_name"]
+            lines.append(f"  {shown:21s} median QuAC score {median:.3f} (n = {len(found)})")
     return "\n".join(lines)

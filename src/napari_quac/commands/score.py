@@ -231,6 +231,7 @@ def as_record(explanation: Explanation) -> dict[str, Any]:
     curve, attribution, pair = explanation.curve, explanation.attribution, explanation.pair
     return {
         "name": attribution.label,
+        "true_name": attribution.true_name,
         "quac_score": curve.quac_score,
         "optimal_threshold": curve.optimal_threshold,
         "optimal_mask_size": float(curve.mask_sizes[curve.best]),

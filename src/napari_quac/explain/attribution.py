@@ -52,6 +52,8 @@ class Attribution:
         All values were equal, so that no pixel is ranked above another; ``values`` are 0.
     completeness : float or None
         ``|Σ signed − Δlogit| / max(|Δlogit|, 1e-6)``; None where no sum is promised.
+    is_stand_in : bool
+        Something else than the method was computed, as ``label`` says.
     """
 
     values: Tensor
@@ -60,6 +62,12 @@ class Attribution:
     label: str
     degenerate: bool = False
     completeness: float | None = None
+    is_stand_in: bool = False
+
+    @property
+    def true_name(self) -> str:
+        """The method's name in the registry, or that of what was computed in its place."""
+        return self.label if self.is_stand_in else self.method
 
 
 @runtime_checkable
@@ -152,6 +160,6 @@ def attribute(
     if computed.logit_difference is not None:
         gap = abs(float(signed.double().sum()) - computed.logit_difference)
         completeness = gap / max(abs(computed.logit_difference), 1e-6)
-    return Attribution(
-        values, signed, name, computed.computed_as or method.label, degenerate, completeness
-    )
+    label = computed.computed_as or method.label
+    is_stand_in = label != method.label
+    return Attribution(values, signed, name, label, degenerate, completeness, is_stand_in)

@@ -34,12 +34,14 @@ class CurveLegend(QWidget):
         self._colors = colors
         self._paint()
 
-    def set_scores(self, scores: Mapping[str, float], shown: str) -> None:
-        """Show these methods with their QuAC scores."""
+    def set_scores(
+        self, scores: Mapping[str, float], shown: str, true_names: Mapping[str, str]
+    ) -> None:
+        """Show these methods with their QuAC scores, by the names of what was computed."""
         if list(scores) != list(self.buttons):
             self._rebuild(list(scores))
         for name, button in self.buttons.items():
-            button.setText(f"{name}  {scores[name]:.2f}")
+            button.setText(f"{true_names[name]}  {scores[name]:.2f}")
             button.setChecked(name == shown)
         self.setVisible(bool(scores))
 

@@ -403,13 +403,12 @@ class QuacDock(QWidget):
 
     def _show_curves(self) -> None:
         explanations = self.results.explanations
-        curves = {
-            name: explanation.curve
-            for name, explanation in (explanations.by_method if explanations else {}).items()
-        }
+        found = explanations.by_method if explanations else {}
+        curves = {name: explanation.curve for name, explanation in found.items()}
+        names = {name: explanation.attribution.true_name for name, explanation in found.items()}
         self.curve.set_curves(curves, self.choices.shown_method)
         scores = {name: curve.quac_score for name, curve in curves.items()}
-        self.legend.set_scores(scores, self.choices.shown_method)
+        self.legend.set_scores(scores, self.choices.shown_method, names)
         self._on_shown()
 
     def _on_shown(self) -> None:

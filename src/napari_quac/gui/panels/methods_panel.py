@@ -20,8 +20,8 @@ SHORT = {
     "d-ig": "Discriminative integrated gradients: from the generated image to the query",
     "d-deeplift": "Discriminative DeepLIFT: from the generated image to the query",
     "d-ingrad": "Discriminative input × gradient: gradient × difference of the two images",
-    "ig": "Integrated gradients of the query alone, from black",
-    "deeplift": "DeepLIFT of the query alone, from black",
+    "ig": "Integrated gradients of the query alone, from grey",
+    "deeplift": "DeepLIFT of the query alone, from grey",
     "residual": "Baseline: the difference of the two images, without any network",
     "random": "Baseline: random numbers",
 }
@@ -133,8 +133,8 @@ class MethodsPanel(Section):
             label.setToolTip(tip or text)
             set_tone(label, tone)
         if best is not None:
-            winner = max(found, key=lambda name: found[name].quac_score)
-            self.set_summary(f"best: {winner} {best:.2f}")
+            winner = max(found.values(), key=lambda explanation: explanation.quac_score)
+            self.set_summary(f"best: {winner.attribution.true_name} {best:.2f}")
         else:
             self.set_summary("")
 

@@ -1,0 +1,100 @@
+"""What the example consists of, and where its files are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from napari_quac.data.synthetic import PIXEL_NM, SECTION_NM, SyntheticSynapses
+from napari_quac.data.synthetic_em.synapse import CLASSES
+from napari_quac.data.synthetic_em.volume import draw_volume
+from napari_quac.networks.classifier import Classifier
+
+NETWORKS = Path(__file__).parent / "networks"
+CLASSIFIER_FILE = NETWORKS / "synapse_classifier.safetensors"
+GENERATOR_FILE = NETWORKS / "synapse_stargan.safetensors"
+N_SAMPLES = 60
+VOLUME_SEED = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """Samples that neither network has seen, and the files of both networks.
+
+    Attributes
+    ----------
+    dataset : SyntheticSynapses
+        Held-back samples; it also knows the true difference of each to each class.
+    classifier_path : Path
+        A classifier in safetensors, described by its own metadata.
+    generator_path : Path
+        A StarGAN v2 in safetensors, likewise.
+    """
+
+    dataset: SyntheticSynapses
+    classifier_path: Path = CLASSIFIER_FILE
+    generator_path: Path = GENERATOR_FILE
+
+    def mispredicted(self, classifier: Classifier) -> list[int]:
+        """Return the samples that a classifier gets wrong, the most certain mistake first.
+
+        Parameters
+        ----------
+        classifier : Classifier
+            Usually the one that comes with the example.
+        """
+        n = len(self.dataset)
+        images = torch.stack([self.dataset[index].image for index in range(n)])
+        predictions = classifier.predict(images)
+        labels = torch.tensor([self.dataset.label(index) for index in range(n)])
+        wrong = torch.nonzero(predictions.argmax(dim=1) != labels).flatten()
+        order = predictions[wrong].amax(dim=1).argsort(descending=True, stable=True)
+        return [int(index) for index in wrong[order]]
+
+
+def load_example(n_samples: int = N_SAMPLES) -> Example:
+    """Return the example.
+
+    Parameters
+    ----------
+    n_samples : int
+        How many held-back samples to offer; they are drawn when they are asked for.
+
+    Examples
+    --------
+    >>> example = load_example()
+    >>> len(example.dataset), example.dataset.classes
+    (60, ('T-bar', 'PSD', 'plain'))
+    """
+    return Example(SyntheticSynapses(n_samples))
+
+
+def example_volume(
+    shape: tuple[int, int, int] = (12, 512, 512),
+) -> tuple[NDArray[np.uint8], pd.DataFrame, tuple[float, float, float]]:
+    """Return a small volume in which the synapses are marked by points.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Sections, height and width.
+
+    Returns
+    -------
+    image : (Z, H, W) ndarray, uint8
+    points : DataFrame
+        One row for each synapse: ``z``, ``y``, ``x`` in voxels, ``class`` and ``id``. A patch of
+        128 × 128 pixels around each lies inside of the volume.
+    voxel_size : tuple of float
+        Nanometres per voxel along z, y and x.
+    """
+    volume = draw_volume(VOLUME_SEED, shape)
+    points = pd.DataFrame(volume.points, columns=["z", "y", "x"])
+    points["class"] = [CLASSES[label] for label in volume.labels]
+    points["id"] = [f"synapse {number:02d}" for number in range(1, len(points) + 1)]
+    return volume.image, points, (SECTION_NM, PIXEL_NM, PIXEL_NM)
