@@ -40,7 +40,11 @@ def wait(condition, seconds: float = 600.0) -> None:
 
 
 def measure(arguments: argparse.Namespace, threads: int) -> None:
-    dock_module.prepare_lane = lambda: torch.set_num_threads(threads)
+    def prepare() -> None:
+        dock_module.give_way_to_the_window()
+        torch.set_num_threads(threads)
+
+    dock_module.prepare_lane = prepare
     viewer = napari.Viewer()
     viewer.window.resize(1366, 768)
     dock = dock_module.QuacDock(viewer)

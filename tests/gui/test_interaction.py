@@ -123,7 +123,7 @@ def test_methods_can_be_added_and_removed(explained: QuacDock) -> None:
     explained.methods.checks["ig"].click()
     wait(lambda: "ig" in explained.results.explanations.by_method)  # type: ignore[union-attr]
     assert explained.methods.scores["ig"].text()
-    assert explained.curve.property("curveNames") == ["ig", "residual", "random"]
+    wait(lambda: explained.curve.property("curveNames") == ["ig", "residual", "random"])
     explained.methods.checks["random"].click()
     wait(lambda: not explained.controller.running)
     assert explained.choices.shown_method == "ig"

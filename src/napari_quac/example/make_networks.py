@@ -24,7 +24,7 @@ from napari_quac.stepwise import Steps
 from napari_quac.train.checkpointing import write_safetensors
 from napari_quac.train.classifier_trainer import TrainedClassifier, train_classifier
 from napari_quac.train.images import PoolDataset, load_pool
-from napari_quac.train.settings import ClassifierTraining, StarGANTraining
+from napari_quac.train.settings import ClassifierTraining, LossWeights, StarGANTraining
 from napari_quac.train.stargan_trainer import RESUME_FILE, TrainedGenerator, train_stargan
 
 N_TRAIN = 3000
@@ -58,6 +58,7 @@ def generator_settings(minutes: float) -> StarGANTraining:
         max_channels=64,
         style_dim=16,
         mapping_channels=64,
+        weights=LossWeights(guidance=0.05),
         judge_minutes=0,
     )
 

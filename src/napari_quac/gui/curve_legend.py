@@ -38,20 +38,25 @@ class CurveLegend(QWidget):
         self, scores: Mapping[str, float], shown: str, true_names: Mapping[str, str]
     ) -> None:
         """Show these methods with their QuAC scores, by the names of what was computed."""
-        if list(scores) != list(self.buttons):
-            self._rebuild(list(scores))
+        self._match(list(scores))
         for name, button in self.buttons.items():
             button.setText(f"{true_names[name]}  {scores[name]:.2f}")
             button.setChecked(name == shown)
         self.setVisible(bool(scores))
 
-    def _rebuild(self, names: list[str]) -> None:
-        for button in self.buttons.values():
+    def _match(self, names: list[str]) -> None:
+        """Have a button for each method, in their order; what fits already stays."""
+        known = list(self.buttons)
+        if names == known:
+            return
+        for name in known if names[: len(known)] != known else ():
+            button = self.buttons.pop(name)
             self._layout.removeWidget(button)
             button.setParent(None)
             button.deleteLater()
-        self.buttons.clear()
         for position, name in enumerate(names):
+            if name in self.buttons:
+                continue
             button = QToolButton()
             button.setObjectName(f"legend_{name}")
             button.setProperty("role", "legend")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_quac.data.sample import Sample
+    from napari_quac.explain.pair import Pair
 
 NAMES = ("query", "generated", "hybrid", "attribution", "mask")
 VISIBLE_AT_FIRST = {"query": True, "generated": False, "hybrid": True, "mask": True}
@@ -82,6 +83,7 @@ class LayerSync(QObject):
         self._paused = False
         self._fitted: tuple[Any, ...] | None = None
         self._unheard: set[str] = set()
+        self._followed: Pair | None = None
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.setInterval(0)
@@ -155,8 +157,11 @@ class LayerSync(QObject):
         self._later.start()
 
     def _on_shown(self) -> None:
-        """Follow the slider at once; only mask and hybrid change."""
-        if self._results.shown is None or "query" not in self.layers:
+        """Follow slider and method at once; another pair waits for a turn of its own."""
+        shown = self._results.shown
+        pair = shown.explanation.pair if shown is not None else None
+        if pair is None or pair is not self._followed or "query" not in self.layers:
+            self._followed = pair
             self._later.start()
             return
         for name in ("hybrid", "mask", "attribution"):

@@ -249,6 +249,7 @@ def _renumbered(
 def _show(choices: Choices, results: Results) -> Work:
     explanations = present(results.explanations)
     method, threshold = choices.shown_method, choices.threshold
+    before = results.shown
 
     def show() -> Shown | None:
         from napari_quac.explain.curve import hybrid_at
@@ -258,6 +259,8 @@ def _show(choices: Choices, results: Results) -> Work:
             return None
         curve = explanation.curve
         index = curve.best if threshold is None else nearest_position(curve, threshold)
+        if before is not None and before.explanation is explanation and before.index == index:
+            return before
         return Shown(explanation, hybrid_at(explanation.pair, curve, index), index)
 
     return show

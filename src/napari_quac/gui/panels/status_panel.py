@@ -139,13 +139,15 @@ class StatusPanel(QWidget):
         parts = [running.doing[:1].upper() + running.doing[1:]]
         if progress is not None and progress.text and progress.text != running.doing:
             parts = [progress.text[:1].upper() + progress.text[1:]]
-        if progress is not None and progress.total:
-            self.progress_bar.setRange(0, progress.total)
-            self.progress_bar.setValue(min(progress.done, progress.total))
-            if running.slot == "pair":
-                parts.append(f"{progress.done} of {progress.total} tries")
-        else:
-            self.progress_bar.setRange(0, 0)
+        counted = progress if progress is not None and progress.total else None
+        # QProgressBar draws the window at once when its value changes, unless it is told to wait
+        self.progress_bar.setUpdatesEnabled(False)
+        self.progress_bar.setRange(0, (counted.total or 0) if counted else 0)
+        if counted is not None:
+            self.progress_bar.setValue(min(counted.done, counted.total or 0))
+        self.progress_bar.setUpdatesEnabled(True)
+        if counted is not None and running.slot == "pair":
+            parts.append(f"{counted.done} of {counted.total} tries")
         left = running.seconds_left()
         if left is not None:
             parts.append(f"{duration(left)} left")

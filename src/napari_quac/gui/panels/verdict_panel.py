@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QGridLayout, QLabel
 
 from napari_quac.gui.section import Section
@@ -11,6 +11,7 @@ from napari_quac.live.choices import Choices
 from napari_quac.live.results import Results
 
 MAX_SENTENCES = 8
+AFTER_THE_CURVES_MS = 60  # drawn in a turn of the event loop of its own
 MARKS = {"good": "✓", "bad": "✗", "note": "•"}
 
 
@@ -38,10 +39,16 @@ class VerdictPanel(Section):
         self._empty.setProperty("role", "muted")
         self.body_layout.addWidget(self._empty)
         self.body_layout.addLayout(grid)
-        self._said: object = None
-        results.events.explanations.connect(self._show)
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.setInterval(AFTER_THE_CURVES_MS)
+        self._later.timeout.connect(self._show)
+        results.events.explanations.connect(self._on_explanations)
         choices.events.shown_method.connect(self._show)
         self._show()
+
+    def _on_explanations(self) -> None:
+        self._later.start()
 
     def _show(self) -> None:
         explanations, classifier = self._results.explanations, self._results.loaded_classifier
