@@ -5,7 +5,7 @@ steps in one batch, Captum's DeepLIFT, and for each method 200 masks with a bina
 200 hybrids in one batch. Each run is a process of its own, the two in turn, so that peak memory
 and drift of the machine are fair. Needs the test data; OpenCV is not needed (scipy closes alike).
 
-    python benchmarks/explanation_speed.py [--runs 5] [--threads 1]
+    python benchmarks/explanation_speed.py [--runs 5] [--threads 2]
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def in_own_process(which: str, threads: int) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=5, help="pairs of runs, in turn")
-    parser.add_argument("--threads", type=int, default=1, help="torch threads")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="torch threads")
     parser.add_argument("--only", choices=("ours", "library"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.only:
