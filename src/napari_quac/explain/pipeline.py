@@ -10,12 +10,12 @@ import torch
 
 from napari_quac.data.sample import Sample
 from napari_quac.errors import MethodUnavailableError
-from napari_quac.explain.attribution import Attribution, AttributionMethod, attribute
+from napari_quac.explain.attribution import Attribution, attribute
 from napari_quac.explain.curve import Curve, Grid, hybrid_at, trace_curve
 from napari_quac.explain.explanation import Explanation
 from napari_quac.explain.hybrid import blend
 from napari_quac.explain.mask import Masking
-from napari_quac.explain.methods import METHODS
+from napari_quac.explain.method_parameters import MethodParameters, build_method
 from napari_quac.explain.pair import Pair
 from napari_quac.explain.search import SearchSettings, search
 from napari_quac.networks.classifier import Classifier
@@ -37,12 +37,15 @@ class ExplainSettings:
     grid : "quac_0_2" or "corrected"
         See :func:`~napari_quac.explain.curve.threshold_grid`.
     search : SearchSettings
+    parameters : mapping of str to mapping
+        Name of a method to its parameters that differ from the defaults.
     """
 
     methods: tuple[str, ...] = DEFAULT_METHODS
     masking: Masking = field(default_factory=Masking)
     grid: Grid = "quac_0_2"
     search: SearchSettings = field(default_factory=SearchSettings)
+    parameters: MethodParameters = field(default_factory=dict)
 
 
 @stepwise
@@ -117,7 +120,7 @@ def explain_pair(
     settings = settings or ExplainSettings()
     explanations = []
     for name in settings.methods:
-        method: AttributionMethod = METHODS[name]()
+        method = build_method(name, settings.parameters)
         try:
             attribution = yield from attribute(pair, name, method, classifier)
         except MethodUnavailableError as error:

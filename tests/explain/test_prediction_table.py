@@ -1,0 +1,58 @@
+import numpy as np
+
+from napari_quac.errors import DataError
+from napari_quac.explain.prediction_table import UNKNOWN, predict_all
+from napari_quac.testing import CornerSamples, corner_classifier
+
+
+class WithUnreadable:
+    """The corner images, of which one cannot be read and one does not fit the classifier."""
+
+    name = "corners"
+
+    def __init__(self):
+        self._samples = CornerSamples(9, wrong=(4,))
+        self.classes = self._samples.classes
+        self.sample_id, self.label = self._samples.sample_id, self._samples.label
+
+    def __len__(self):
+        return len(self._samples)
+
+    def __getitem__(self, index):
+        if index == 2:
+            raise DataError("corner/2 is torn")
+        return self._samples[index]
+
+
+def test_every_sample_has_its_prediction_and_the_wrong_label_is_found():
+    table = predict_all(CornerSamples(9, wrong=(4,)), corner_classifier()).result()
+    assert table.known.all()
+    assert list(table.predicted) == [0, 1, 2] * 3
+    assert list(np.flatnonzero(table.wrong)) == [4]
+    # sample 4 shows the second class and is labelled as the third
+    assert table.confusion().tolist() == [[3, 0, 0], [0, 2, 0], [0, 1, 3]]
+
+
+def test_a_sample_that_cannot_be_read_is_noted_and_the_others_go_on():
+    table = predict_all(WithUnreadable(), corner_classifier()).result()
+    assert table.failures == {2: "corner/2 is torn"}
+    assert table.predicted[2] == UNKNOWN
+    assert not table.wrong[2]
+    assert np.isnan(table.confidence[2])
+    assert table.known.sum() == 8
+    assert table.confusion().sum() == 8
+
+
+def test_the_batch_size_changes_nothing():
+    tables = [
+        predict_all(CornerSamples(7), corner_classifier(), size).result() for size in (1, 3, 100)
+    ]
+    for table in tables[1:]:
+        assert np.array_equal(table.probabilities, tables[0].probabilities)
+
+
+def test_partial_tables_are_not_changed_afterwards():
+    partials = [
+        progress.partial for progress in predict_all(CornerSamples(5), corner_classifier(), 2)
+    ]
+    assert [int(partial.known.sum()) for partial in partials] == [0, 2, 4]
