@@ -37,12 +37,14 @@ from napari_quac.gui.panels.search_panel import SearchPanel
 from napari_quac.gui.panels.start_panel import StartPanel
 from napari_quac.gui.panels.status_panel import StatusPanel
 from napari_quac.gui.panels.threshold_panel import ThresholdPanel
+from napari_quac.gui.panels.train_panel import TrainPanel
 from napari_quac.gui.panels.verdict_panel import VerdictPanel
 from napari_quac.live.choices import Choices, ReadySamples
 from napari_quac.live.controller import Controller
 from napari_quac.live.lane import Lane
 from napari_quac.live.mispredictions import next_misprediction
 from napari_quac.live.results import Results
+from napari_quac.live.training import Training
 
 DOCK_WIDTH = 356
 CURVE_DOCK_NAME = "QuAC curve"
@@ -104,6 +106,7 @@ class QuacDock(QWidget):
         self.results = Results()
         self.lane = Lane(self._main_thread.call, prepare_lane)
         self.controller = Controller(self.choices, self.results, self.lane)
+        self.training = Training(self._main_thread.call, prepare_lane)
         self.layers = LayerSync(napari_viewer, self.choices, self.results, self)
         self.comparison = Comparison(napari_viewer, self.layers, self)
         self.settings = QSettings("napari-quac", "napari-quac")
@@ -127,7 +130,9 @@ class QuacDock(QWidget):
         self._on_theme()
         bind_keys(napari_viewer, self)
         # the last resort, without a reference to this object, should nobody close it in order
-        self.destroyed.connect(partial(_end, (self._main_thread.close, self.lane.close)))
+        self.destroyed.connect(
+            partial(_end, (self._main_thread.close, self.lane.close, self.training.close))
+        )
         self._say_what_is_next()
 
     def sizeHint(self) -> QSize:
@@ -259,6 +264,7 @@ class QuacDock(QWidget):
         self._curves_later.stop()
         self._all_later.stop()
         self._main_thread.close()
+        self.training.close()
         self.controller.close()
         viewer_events = self._viewer.events.theme
         viewer_events.disconnect(self._on_theme)
@@ -347,6 +353,7 @@ class QuacDock(QWidget):
         self.start = StartPanel()
         self.networks = NetworksPanel(choices, results, controller, self.settings)
         self.samples = SamplesPanel(self._viewer, self.layers.layers, choices, results, controller)
+        self.train = TrainPanel(choices, results, self.training)
         self.search = SearchPanel(choices, results, controller)
         self.threshold = ThresholdPanel(choices, results)
         self.predictions = PredictionPanel(results)
@@ -358,8 +365,8 @@ class QuacDock(QWidget):
         column = QVBoxLayout(body)
         column.setContentsMargins(10, 8, 10, 8)
         column.setSpacing(2)
-        for panel in (self.start, self.networks, self.samples, self.search, self.threshold,
-                      self.predictions, self.methods, self.verdict):  # fmt: skip
+        for panel in (self.start, self.networks, self.samples, self.train, self.search,
+                      self.threshold, self.predictions, self.methods, self.verdict):  # fmt: skip
             column.addWidget(panel)
         column.addStretch(1)
         self.scroll = QScrollArea()
@@ -379,6 +386,7 @@ class QuacDock(QWidget):
         self.start.example_wanted.connect(self.try_example)
         self.start.open_wanted.connect(self._show_open_menu)
         self.search.explain_wanted.connect(self.explain)
+        self.train.use_wanted.connect(lambda path: self.networks.open_path(path, "generator"))
         self.samples.next_misprediction_wanted.connect(self.next_misprediction)
         self.threshold.blink_held.connect(self.blink)
         self.threshold.side_by_side_wanted.connect(self.comparison.set_side_by_side)
