@@ -16,7 +16,7 @@ from napari_quac.explain.pair import Pair
 from napari_quac.networks.classifier import Classifier
 from napari_quac.stepwise import Progress, Steps, stepwise
 
-NODES_PER_STEP = 10  # a few tens of milliseconds each at 128 px, so that the slider can overtake
+NODES_PER_STEP = 5  # a few tens of milliseconds each at 128 px, so that the slider can overtake
 
 
 @dataclass(frozen=True, slots=True)
