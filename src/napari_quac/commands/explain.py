@@ -18,6 +18,7 @@ from napari_quac.commands.networks import (
     names,
 )
 from napari_quac.commands.output import add_json_option, made_folder, print_json, tell
+from napari_quac.commands.parameters import add_parameter_option, parameters_from
 from napari_quac.commands.score import (
     add_masking_options,
     as_record,
@@ -74,6 +75,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--methods", type=names, metavar="A,B", help="see 'napari-quac methods' (default: all)"
     )
+    add_parameter_option(parser)
     parser.add_argument(
         "--tries", type=int, default=100, metavar="N", help="proposals per sample (default: 100)"
     )
@@ -102,7 +104,11 @@ def run(options: argparse.Namespace) -> None:
     for name in methods:
         METHODS[name]
     settings = ExplainSettings(
-        methods, masking_from(options), options.grid, SearchSettings(max_tries=options.tries)
+        methods,
+        masking_from(options),
+        options.grid,
+        SearchSettings(max_tries=options.tries),
+        parameters_from(options, tuple(methods)),
     )
     dataset = load_samples(options)
     classifier = load_classifier(options, dataset.classes)
@@ -136,6 +142,7 @@ def run(options: argparse.Namespace) -> None:
         "methods": list(methods),
         "masking": settings.masking.name,
         "grid": settings.grid,
+        "parameters": settings.parameters,
         "n": len(records),
         "n_failed": len(failed),
         "n_switched": sum(bool(record.get("switches")) for record in records),

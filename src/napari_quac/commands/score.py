@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_quac.commands.networks import add_classifier_options, load_classifier, names
 from napari_quac.commands.output import add_json_option, made_folder, print_json, table, tell
+from napari_quac.commands.parameters import add_parameter_option, parameters_from
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,6 +38,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--methods", type=names, metavar="A,B", help="see 'napari-quac methods' (default: all)"
     )
+    add_parameter_option(parser)
     parser.add_argument(
         "--attribution", type=Path, metavar="FILE.npy", help="score this map, (H, W) or (C, H, W)"
     )
@@ -104,6 +106,7 @@ def run(options: argparse.Namespace) -> None:
         methods = () if options.attribution else DEFAULT_METHODS
     for name in methods:
         METHODS[name]
+    parameters = parameters_from(options, tuple(methods))
     classifier = load_classifier(options)
     source, target = (classifier.class_index(c) for c in (options.source, options.target))
     query, generated, image_range = read_pair(options, classifier)
@@ -116,7 +119,7 @@ def run(options: argparse.Namespace) -> None:
             explain_attribution(pair, given, classifier, masking, options.grid).result()
         )
     unavailable: dict[str, str] = {}
-    settings = ExplainSettings(tuple(methods), masking, options.grid)
+    settings = ExplainSettings(tuple(methods), masking, options.grid, parameters=parameters)
     explanations += explain_pair(
         pair, classifier, settings, told_of_unavailable(options, unavailable)
     ).result()
@@ -132,6 +135,7 @@ def run(options: argparse.Namespace) -> None:
                 "image_range": image_range,
                 "masking": masking.name,
                 "grid": options.grid,
+                "parameters": parameters,
                 "predictions": {
                     "query": pair.query_prediction,
                     "generated": pair.generated_prediction,
@@ -238,6 +242,7 @@ def as_record(explanation: Explanation) -> dict[str, Any]:
         "optimal_score_change": float(curve.score_changes[curve.best]),
         "degenerate": attribution.degenerate,
         "completeness": attribution.completeness,
+        "details": dict(attribution.details),
         "predictions": {
             "query": pair.query_prediction,
             "generated": pair.generated_prediction,

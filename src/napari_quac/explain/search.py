@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Generator as Iterating
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -41,6 +41,48 @@ class SearchSettings:
     keep: Literal["most_confident", "first"] = "most_confident"
 
 
+@dataclass(frozen=True, eq=False)
+class SearchState:
+    """How far a search has come, so that it can go on after it was given up.
+
+    Attributes
+    ----------
+    request : ConversionRequest
+        What is searched.
+    generator : Generator
+    settings : SearchSettings
+    n_seen : int
+        Proposals that were looked at.
+    best, first_switching : Pair or None
+        Among them.
+    """
+
+    request: ConversionRequest
+    generator: Generator
+    settings: SearchSettings
+    n_seen: int
+    best: Pair | None
+    first_switching: Pair | None
+
+    def fits(
+        self, request: ConversionRequest, generator: Generator, settings: SearchSettings
+    ) -> bool:
+        """Tell whether a search for this request may go on from here.
+
+        The number of tries may be another one; proposals are the same however many are asked for.
+        """
+        own = self.request
+        return (
+            own.query is request.query
+            and own.classifier is request.classifier
+            and self.generator is generator
+            and (own.source, own.target, own.seed) == (request.source, request.target, request.seed)
+            and self.settings.block == settings.block
+            and self.settings.keep == settings.keep
+            and self.n_seen <= settings.max_tries
+        )
+
+
 def task_seed(seed: int, sample_id: str, target: int) -> int:
     """Return the seed for one sample and target, whatever the order of the work."""
     digest = hashlib.sha256(f"{seed}\0{sample_id}\0{target}".encode()).digest()
@@ -56,6 +98,7 @@ def search(
     settings: SearchSettings | None = None,
     seed: int = 0,
     source: int | None = None,
+    state: SearchState | None = None,
 ) -> Iterating[Progress, None, Pair]:
     """Look for a generated image that the classifier calls the target.
 
@@ -76,12 +119,16 @@ def search(
         :func:`task_seed`.
     source : int, optional
         Class to leave; by default the predicted one.
+    state : SearchState, optional
+        Where an earlier search was given up: it goes on there, with the same result as one that
+        was never interrupted. The state of another search is left alone.
 
     Returns
     -------
     Steps of Pair
-        ``Progress.partial`` is the best pair so far. When no proposal switches, the pair with the
-        highest probability of the target comes back, and ``Pair.switches`` is False.
+        ``Progress.partial`` is the best pair so far, ``Progress.state`` what to go on from. When
+        no proposal switches, the pair with the highest probability of the target comes back, and
+        ``Pair.switches`` is False.
 
     Raises
     ------
@@ -106,27 +153,27 @@ def search(
     )
     per_step = PER_STEP_CPU if classifier.device.type == "cpu" else PER_STEP_GPU
     target_name = classifier.class_names[target]
-    best: Pair | None = None
-    first_switching: Pair | None = None
-    n_seen = 0
+    if state is None or not state.fits(request, generator, settings):
+        state = SearchState(request, generator, settings, 0, None, None)
+    best, first_switching, n_seen = state.best, state.first_switching, state.n_seen
     exhausted = False
     while n_seen < settings.max_tries and not exhausted:
-        block_end = min(n_seen + settings.block, settings.max_tries)
-        while n_seen < block_end and not exhausted:
-            yield Progress(n_seen, settings.max_tries, f"search for {target_name}", best)
-            wanted = min(per_step, block_end - n_seen)
-            proposals = generator.propose(request, n_seen, wanted)
-            exhausted = len(proposals.images) < wanted
-            if not len(proposals.images):
-                break
-            for pair in _judged(sample, request, proposals, query_prediction, classifier, n_seen):
-                if best is None or _confidence(pair) > _confidence(best):
-                    best = pair
-                if first_switching is None and pair.switches:
-                    first_switching = pair
-            n_seen += len(proposals.images)
-        if first_switching is not None:
+        if first_switching is not None and n_seen % settings.block == 0:
             break
+        block_end = min((n_seen // settings.block + 1) * settings.block, settings.max_tries)
+        now = replace(state, n_seen=n_seen, best=best, first_switching=first_switching)
+        yield Progress(n_seen, settings.max_tries, f"search for {target_name}", best, now)
+        wanted = min(per_step, block_end - n_seen)
+        proposals = generator.propose(request, n_seen, wanted)
+        exhausted = len(proposals.images) < wanted
+        if not len(proposals.images):
+            break
+        for pair in _judged(sample, request, proposals, query_prediction, classifier, n_seen):
+            if best is None or _confidence(pair) > _confidence(best):
+                best = pair
+            if first_switching is None and pair.switches:
+                first_switching = pair
+        n_seen += len(proposals.images)
     if best is None:
         raise NoCounterfactualError(
             f"The generator has no image of '{target_name}' for '{sample.id}'. Choose another "

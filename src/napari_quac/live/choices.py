@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -12,6 +13,7 @@ from napari_quac.explain.mask import Masking
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
+    from napari_quac.explain.curve import Grid
 
 DEFAULT_METHODS = ("d-ig", "d-deeplift", "d-ingrad", "residual", "random")
 
@@ -79,9 +81,13 @@ class Choices:
         For the search.
     methods : tuple of str
         Names of the methods to explain with.
+    parameters : mapping of str to mapping
+        Name of a method to its parameters that differ from the defaults.
     shown_method : str
         The one whose attribution, mask and hybrid are shown.
     masking : Masking
+    grid : "quac_0_2" or "corrected"
+        Thresholds of the curves.
     threshold : float or None
         None for the optimum of the shown method.
     """
@@ -96,6 +102,8 @@ class Choices:
     max_tries: int = 100
     seed: int = 0
     methods: tuple[str, ...] = DEFAULT_METHODS
+    parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     shown_method: str = DEFAULT_METHODS[0]
     masking: Masking = field(default_factory=Masking)
+    grid: Grid = "quac_0_2"
     threshold: float | None = None

@@ -17,6 +17,9 @@ from napari_quac.live.rules import RULES, Rule
 from napari_quac.stepwise import Progress
 
 _CHOICE_NAMES = frozenset(field.name for field in fields(Choices))
+RESUMABLE = ("pair", "explanations")
+ASKED_ABOUT = ("sample_index", "target", "seed", "methods", "parameters", "masking", "grid")
+"""Choices after which work that was cancelled is not what is wanted any more."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ class Controller:
         self._worked: dict[str, tuple[Any, ...]] = {}
         self._quiet = False
         self._names_from_samples = False
+        self._given_up: tuple[str, ...] = ()
         choices.events.connect(self._on_change)
         results.events.connect(self._on_change)
 
@@ -116,10 +120,22 @@ class Controller:
             if RULES.get(slot) and RULES[slot].reverts:
                 self._revert(slot)
         self.running.clear()
+        self._given_up = tuple(name for name in cancelled if name in RESUMABLE)
         if self.results.best_so_far is not None:
             self.results.best_so_far = None
         self.running_changed.emit()
         return cancelled
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether something was cancelled that can go on, and its inputs are still the same."""
+        return bool(self._given_up) and not self.running
+
+    def resume(self) -> None:
+        """Go on where work was cancelled, with the same result as if it had not been."""
+        given_up, self._given_up = self._given_up, ()
+        for name in given_up:
+            self.ask(name)
 
     def close(self, timeout: float = 10.0) -> bool:
         """End the lane and listen to nothing any more; True if its thread has ended."""
@@ -141,6 +157,9 @@ class Controller:
         if self._quiet:
             return
         changed = info.signal.name
+        if self._given_up and (changed in ASKED_ABOUT or changed in RULES):
+            self._given_up = ()
+            self.running_changed.emit()
         for name, rule in RULES.items():
             if changed in rule.made_from or changed in rule.also:
                 self._renew(name, rule)
@@ -226,6 +245,8 @@ class Controller:
         self._progress(name, progress)
         if rule.partial_to and progress.partial is not None:
             self._set(rule.partial_to, progress.partial)
+        if rule.state_to and progress.state is not None:
+            self._set(rule.state_to, progress.state)
 
     def _progress(self, slot: str, progress: Progress) -> None:
         known = self.running.get(slot)

@@ -26,8 +26,8 @@ from napari_quac.stepwise import Progress, Steps, stepwise
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
     from napari_quac.data.sample import Sample
+    from napari_quac.explain.attribution import Attribution
     from napari_quac.explain.curve import Curve
-    from napari_quac.explain.mask import Masking
     from napari_quac.explain.pair import Pair
     from napari_quac.networks.classifier import Classifier
 
@@ -61,6 +61,8 @@ class Rule:
         Made at once in the thread of the choices: cheap and without a network.
     partial_to : str
         Result that takes what ``Progress.partial`` holds.
+    state_to : str
+        Result that takes what ``Progress.state`` holds, so that the work can be resumed.
     reverts : bool
         When it fails, the choice it is made from goes back to what worked, and the result stays.
     """
@@ -74,6 +76,7 @@ class Rule:
     urgent: bool = False
     here: bool = False
     partial_to: str = ""
+    state_to: str = ""
     reverts: bool = False
 
 
@@ -154,47 +157,46 @@ def _search(choices: Choices, results: Results) -> Work:
     sample, prediction = present(results.sample), present(results.prediction)
     classifier, generator = present(results.loaded_classifier), present(results.loaded_generator)
     target = choices.target if choices.target is not None else prediction.default_target()
-    max_tries, seed = choices.max_tries, choices.seed
+    max_tries, seed, state = choices.max_tries, choices.seed, results.search_state
 
     def start() -> Steps[Pair]:
         from napari_quac.explain.search import SearchSettings, search
 
         settings = SearchSettings(max_tries=max_tries)
-        return search(sample, target, classifier, generator, settings, seed)
+        return search(sample, target, classifier, generator, settings, seed, state=state)
 
     return start
 
 
 def _explain(choices: Choices, results: Results) -> Work:
     pair, classifier = present(results.pair), present(results.loaded_classifier)
-    known = results.explanations
-    methods, masking = choices.methods, choices.masking
-    return lambda: explain_methods(pair, classifier, methods, masking, known)
+    wanted = Explanations(
+        pair, choices.masking, grid=choices.grid, parameters=dict(choices.parameters)
+    )
+    methods, known = choices.methods, results.explanations
+    return lambda: explain_methods(wanted, classifier, methods, known)
 
 
 @stepwise
 def explain_methods(
-    pair: Pair,
+    wanted: Explanations,
     classifier: Classifier,
     methods: tuple[str, ...],
-    masking: Masking,
     known: Explanations | None = None,
 ) -> Generator[Progress, None, Explanations]:
     """Explain a pair by several methods; one that fails does not keep the others from going on.
 
     Parameters
     ----------
-    pair : Pair
-        What is explained.
+    wanted : Explanations
+        Without any yet: the pair, and how it is explained.
     classifier : Classifier
         The one that judged the pair.
     methods : tuple of str
         Names in the registry of methods.
-    masking : Masking
-        How thresholds become masks.
     known : Explanations, optional
-        What is there already; it is not computed again where it belongs to the same pair and
-        masking.
+        What is there already. Of the same pair, nothing is computed again that would come out
+        the same: neither explanations nor, under another masking, attributions.
 
     Returns
     -------
@@ -202,33 +204,43 @@ def explain_methods(
         ``Progress.partial`` is what has come so far, after each method.
     """
     from napari_quac.explain.attribution import attribute
-    from napari_quac.explain.methods import METHODS
+    from napari_quac.explain.method_parameters import build_method
     from napari_quac.explain.pipeline import explain_attribution
 
-    done = Explanations(pair, masking)
-    if known is not None and known.pair is pair and known.masking == masking:
-        kept = {name: known.by_method[name] for name in methods if name in known.by_method}
+    pair, done = wanted.pair, wanted
+    attributions = _known_attributions(wanted, known)
+    if known is not None and (known.masking, known.grid) == (wanted.masking, wanted.grid):
+        kept = {name: known.by_method[name] for name in methods if name in attributions}
         done = replace(done, by_method=kept)
     for number, name in enumerate(methods):
         if name in done.by_method:
             continue
         yield Progress(number, len(methods), f"explain by {name}", done)
         try:
-            attribution = yield from _renumbered(
-                attribute(pair, name, METHODS[name](), classifier), number, len(methods), name
-            )
-            explanation = yield from _renumbered(
-                explain_attribution(pair, attribution, classifier, masking),
-                number,
-                len(methods),
-                name,
-            )
+            attribution = attributions.get(name)
+            if attribution is None:
+                method = build_method(name, wanted.parameters)
+                steps = attribute(pair, name, method, classifier)
+                attribution = yield from _renumbered(steps, number, len(methods), name)
+            curve = explain_attribution(pair, attribution, classifier, wanted.masking, wanted.grid)
+            explanation = yield from _renumbered(curve, number, len(methods), name)
         except Exception as error:  # noqa: BLE001 - kept beside the methods that worked
             done = replace(done, failures={**done.failures, name: error})
             continue
         found = {**done.by_method, name: explanation}
         done = replace(done, by_method={key: found[key] for key in methods if key in found})
     return done
+
+
+def _known_attributions(wanted: Explanations, known: Explanations | None) -> dict[str, Attribution]:
+    """Return the attributions that would come out the same."""
+    if known is None or known.pair is not wanted.pair:
+        return {}
+    return {
+        name: explanation.attribution
+        for name, explanation in known.by_method.items()
+        if dict(known.parameters.get(name, {})) == dict(wanted.parameters.get(name, {}))
+    }
 
 
 def _renumbered(
@@ -296,9 +308,10 @@ RULES: dict[str, Rule] = {
         "searching a generated image",
         on_demand=True,
         partial_to="best_so_far",
+        state_to="search_state",
     ),
     "explanations": Rule(
-        ("pair", "loaded_classifier", "methods", "masking"),
+        ("pair", "loaded_classifier", "methods", "parameters", "masking", "grid"),
         _explain,
         "explaining the pair",
         partial_to="explanations",

@@ -33,7 +33,15 @@ class Residual:
 
 @dataclass(frozen=True, slots=True)
 class Random:
-    """Smoothed noise, the same for every pair of one shape and seed."""
+    """Smoothed noise, the same for every pair of one shape and seed.
+
+    Attributes
+    ----------
+    sigma : float
+        Width of the Gaussian that smooths the noise, pixels.
+    seed : int
+        Another seed gives other noise.
+    """
 
     label: ClassVar[str] = "random"
     sigma: Annotated[float, {"min": 0.0, "max": 50.0}] = 4.0

@@ -31,7 +31,13 @@ class DiscriminativeDeepLift:
 
 @dataclass(frozen=True, slots=True)
 class VanillaDeepLift:
-    """DeepLIFT of the source class, with a grey image as the reference."""
+    """DeepLIFT of the source class, with a grey image as the reference.
+
+    Attributes
+    ----------
+    baseline : float
+        Value of the grey image; 0 is black, 1 is white.
+    """
 
     label: ClassVar[str] = "DeepLIFT"
     baseline: Annotated[float, {"min": 0.0, "max": 1.0}] = 0.5
