@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 from napari_quac.commands.networks import (
     add_classifier_options,
     add_samples_option,
-    load_classifier,
     load_generator,
-    load_samples,
+    load_samples_and_classifier,
     names,
 )
 from napari_quac.commands.output import add_json_option, made_folder, print_json, tell
@@ -110,8 +109,7 @@ def run(options: argparse.Namespace) -> None:
         SearchSettings(max_tries=options.tries),
         parameters_from(options, tuple(methods)),
     )
-    dataset = load_samples(options)
-    classifier = load_classifier(options, dataset.classes)
+    dataset, classifier = load_samples_and_classifier(options)
     if options.target not in (AUTO, ALL):
         classifier.class_index(options.target)
     generator = load_generator(options)

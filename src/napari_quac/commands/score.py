@@ -170,7 +170,7 @@ def told_of_unavailable(
 def read_pair(
     options: argparse.Namespace, classifier: Classifier
 ) -> tuple[Tensor, Tensor, list[float] | str]:
-    """Read query and generated image as (C, H, W) in [0, 1], and say which range was taken.
+    """Read query and generated image as (C, *S) in [0, 1], and say which range was taken.
 
     Float images that leave [0, 1] but lie within a ``--value-range`` that was given are taken to
     be in the network's range, both of them; the range that was taken is part of the output.
@@ -186,8 +186,9 @@ def read_pair(
             low, high = min(a.min() for a in arrays), max(a.max() for a in arrays)
             if low < 0 or high > 1:
                 image_range = (classifier.value_range.low, classifier.value_range.high)
-    query = read_image(options.query, image_range)
-    generated = read_image(options.generated, image_range)
+    n_axes = classifier.n_axes or 2
+    query = read_image(options.query, image_range, n_axes)
+    generated = read_image(options.generated, image_range, n_axes)
     return query, generated, list(image_range) if image_range else "by type of file"
 
 

@@ -14,6 +14,7 @@ from napari_quac.errors import NoCounterfactualError, NotFiniteError
 from napari_quac.explain.pair import Pair, check_classes
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest, Generator, Proposals
+from napari_quac.networks.generators.centre_slice import fitting
 from napari_quac.stepwise import Progress, stepwise
 
 PER_STEP_CPU = 2  # measured: a StarGAN decodes one or two at a time fastest on the CPU
@@ -143,6 +144,7 @@ def search(
     if source is None:
         source = int(query_prediction.argmax())
     check_classes(source, target, classifier)
+    generator = fitting(generator, sample.image)
     request = ConversionRequest(
         query=sample.image,
         source=source,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from napari_quac.explain.explanation import Explanation
+from napari_quac.networks.generators.centre_slice import centre_slice_sentence
 
 BASELINES = ("residual", "random")
 COMPLETENESS_LIMIT = 0.05
@@ -64,6 +65,8 @@ def verdict(
                 "bad",
             )
         )
+    if sentence := centre_slice_sentence(pair.origin):
+        findings.append(Finding(sentence, "note"))
     if explanation.attribution.degenerate:
         findings.append(
             Finding("The attribution is constant: it ranks no pixel above another.", "bad")

@@ -111,9 +111,11 @@ def integrated_gradients(
     end, start_point = classifier.value_range.to_network(torch.stack([image, baseline]))
     # summed in float64, so that equal gradients give equal sums and not values a bit apart
     total = torch.zeros_like(image, dtype=torch.float64)
-    for start in range(0, n_steps, NODES_PER_STEP):
+    is_volume = image.ndim > 3
+    per_step = classifier.batch_for(image.shape[1:]) if is_volume else NODES_PER_STEP
+    for start in range(0, n_steps, per_step):
         yield Progress(start, n_steps, "integrated gradients")
-        part = slice(start, start + NODES_PER_STEP)
+        part = slice(start, start + per_step)
         points = start_point + alphas[part].view(column) * (end - start_point)
         gradients = logit_gradient(points, class_index, classifier)
         total += (gradients * weights[part].view(column)).sum(dim=0)

@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
+from napari_quac.data.extent import short_extent
 from napari_quac.errors import QuacError
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.pictures import thumbnail
@@ -92,12 +93,18 @@ class SamplesPanel(Section):
                 None if unit == "pixel" else unit,
                 layer.name,
                 bool(layer.rgb),
+                self._image_axes(),
             )
         except QuacError as error:
             self._controller.failed.emit(failure("loaded_samples", "reading the layer", error))
             return
         self.problem.hide()
         self._choices.samples = ReadySamples(dataset)
+
+    def _image_axes(self) -> int:
+        """Return 3 where the classifier takes volumes, else 2."""
+        classifier = self._results.loaded_classifier
+        return (classifier.n_axes or 2) if classifier is not None else 2
 
     def step(self, by: int) -> None:
         """Go some samples forward or back."""
@@ -306,9 +313,9 @@ class SamplesPanel(Section):
             )
         good = [preview for preview in previews if preview.sample is not None]
         if good:
-            shape = " × ".join(map(str, good[0].sample.image.shape[1:]))  # type: ignore[union-attr]
+            shape = short_extent(good[0].sample.image.shape[1:])  # type: ignore[union-attr]
             low, high = min(p.low for p in good), max(p.high for p in good)
-            self.range_line.setText(f"{shape} px · values {low:.2f} to {high:.2f} of 0 to 1")
+            self.range_line.setText(f"{shape} · values {low:.2f} to {high:.2f} of 0 to 1")
         else:
             self.range_line.setText("")
         problems = [preview.problem for preview in previews if preview.problem]

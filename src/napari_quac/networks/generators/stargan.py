@@ -173,6 +173,7 @@ class StarGANGenerator:
         self._domains = tuple(domains) if domains is not None else None
         self._last_encoded: tuple[Tensor, Tensor] | None = None
         self.name = name
+        self.n_axes = 2
         style = "reference images" if references else "random vectors"
         self.description: Mapping[str, str] = {
             "Kind": "StarGAN v2",
