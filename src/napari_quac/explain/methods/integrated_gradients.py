@@ -12,7 +12,7 @@ from torch import Tensor
 
 from napari_quac.explain.attribution import SignedMap
 from napari_quac.explain.methods.gradient import logit_gradient, source_logits
-from napari_quac.explain.pair import Pair
+from napari_quac.explain.pair import Pair, Side, seen_from
 from napari_quac.networks.classifier import Classifier
 from napari_quac.stepwise import Progress, Steps, stepwise
 
@@ -21,13 +21,23 @@ NODES_PER_STEP = 10  # a few tens of milliseconds each at 128 px, so that the sl
 
 @dataclass(frozen=True, slots=True)
 class DiscriminativeIG:
-    """Integrated gradients of the source class, from the generated image to the query."""
+    """Integrated gradients of the source class, from the generated image to the query.
+
+    Attributes
+    ----------
+    n_steps : int
+        Places on the way where the gradient is taken.
+    direction : "query" or "generated"
+        Which image is attributed; the generated image is attributed for the target class.
+    """
 
     label: ClassVar[str] = "D-IG"
     n_steps: Annotated[int, {"min": 2, "max": 500}] = 50
+    direction: Side = "query"
 
     def attribute(self, pair: Pair, classifier: Classifier) -> Steps[SignedMap]:
         """Return the map; see :func:`integrated_gradients`."""
+        pair = seen_from(pair, self.direction)
         return integrated_gradients(
             pair.query.image, pair.generated, pair.source, classifier, self.n_steps
         )
@@ -38,6 +48,7 @@ class VanillaIG:
     """Integrated gradients of the source class, from a grey image to the query."""
 
     label: ClassVar[str] = "IG"
+    of_query_alone: ClassVar[bool] = True
     n_steps: Annotated[int, {"min": 2, "max": 500}] = 50
     baseline: Annotated[float, {"min": 0.0, "max": 1.0}] = 0.5
 
