@@ -92,3 +92,12 @@ def test_a_network_that_allows_no_deeplift_still_gets_the_other_methods(worked_e
     assert document["methods"]["d-ig"]["quac_score"] == pytest.approx(0.8292919, abs=1e-6)
     assert main(worked_example.arguments(classifier=exported, methods="d-deeplift")) == 2
     assert "D-IG" in capsys.readouterr().err
+
+
+def test_preset_dapi_gives_the_area_and_optimum_of_the_worked_example(worked_example, capsys):
+    document = scored(worked_example.arguments(methods="d-ig", preset="dapi"), capsys)
+    assert (document["preset"], document["grid"]) == ("dapi", "dapi")
+    found = document["methods"]["d-ig"]
+    assert found["quac_score"] == pytest.approx(0.8292919, abs=1e-6)
+    assert found["optimal_threshold"] == 0.0
+    assert len(found["thresholds"]) == 201

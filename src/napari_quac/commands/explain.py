@@ -6,6 +6,7 @@ import argparse
 import json
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from napari_quac.commands.output import add_json_option, made_folder, print_json
 from napari_quac.commands.score import (
     add_masking_options,
     as_record,
-    masking_from,
+    settings_from,
     told_of_unavailable,
     write_arrays,
 )
@@ -72,7 +73,10 @@ def add_parser(commands: Any) -> None:
         "names the folder)",
     )
     parser.add_argument(
-        "--methods", type=names, metavar="A,B", help="see 'napari-quac methods' (default: all)"
+        "--methods",
+        type=names,
+        metavar="A,B",
+        help="see 'napari-quac methods' (default: those of the preset)",
     )
     parser.add_argument(
         "--tries", type=int, default=100, metavar="N", help="proposals per sample (default: 100)"
@@ -92,18 +96,12 @@ def run(options: argparse.Namespace) -> None:
     DataError
         At the end, if samples failed.
     """
-    from napari_quac.explain.methods import METHODS
-    from napari_quac.explain.pipeline import DEFAULT_METHODS, ExplainSettings
     from napari_quac.explain.search import SearchSettings
 
     if options.tries < 1:
         raise DataError(f"At least one try is needed, got --tries {options.tries}.")
-    methods = options.methods or DEFAULT_METHODS
-    for name in methods:
-        METHODS[name]
-    settings = ExplainSettings(
-        methods, masking_from(options), options.grid, SearchSettings(max_tries=options.tries)
-    )
+    settings = replace(settings_from(options), search=SearchSettings(max_tries=options.tries))
+    methods = settings.methods
     dataset = load_samples(options)
     classifier = load_classifier(options, dataset.classes)
     if options.target not in (AUTO, ALL):
@@ -133,6 +131,7 @@ def run(options: argparse.Namespace) -> None:
         "classifier": {"name": classifier.name, "sha256": classifier.sha256},
         "classes": list(classifier.class_names),
         "seed": options.seed,
+        "preset": options.preset,
         "methods": list(methods),
         "masking": settings.masking.name,
         "grid": settings.grid,

@@ -54,6 +54,8 @@ class Attribution:
         ``|Σ signed − Δlogit| / max(|Δlogit|, 1e-6)``; None where no sum is promised.
     is_stand_in : bool
         Something else than the method was computed, as ``label`` says.
+    of_class : int or None
+        The class that positive values of ``signed`` speak for; None if nobody knows.
     """
 
     values: Tensor
@@ -63,6 +65,7 @@ class Attribution:
     degenerate: bool = False
     completeness: float | None = None
     is_stand_in: bool = False
+    of_class: int | None = None
 
     @property
     def true_name(self) -> str:
@@ -162,4 +165,6 @@ def attribute(
         completeness = gap / max(abs(computed.logit_difference), 1e-6)
     label = computed.computed_as or method.label
     is_stand_in = label != method.label
-    return Attribution(values, signed, name, label, degenerate, completeness, is_stand_in)
+    other_side = getattr(method, "direction", "query") == "generated"
+    of_class = pair.target if other_side else pair.source
+    return Attribution(values, signed, name, label, degenerate, completeness, is_stand_in, of_class)

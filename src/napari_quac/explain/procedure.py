@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from napari_quac.explain.mask import Masking
-from napari_quac.explain.pair import Pair, swapped
 from napari_quac.registry import unknown_name
+
+if TYPE_CHECKING:
+    from napari_quac.explain.pair import Pair
 
 Grid = Literal["quac_0_2", "corrected", "dapi"]
 Optimum = Literal["difference", "squares"]
@@ -48,13 +50,12 @@ class Procedure:
 
     def pair(self, pair: Pair) -> Pair:
         """Return the pair in the roles that this procedure gives to its images."""
-        return swapped(pair) if (self.into == "generated") != pair.is_swapped else pair
+        return _in_roles(pair, self.into == "generated")
 
     def attributed(self, pair: Pair, method: object) -> Pair:
         """Return the pair as a method sees it: methods of one image see that of the data."""
-        if getattr(method, "of_query_alone", False):
-            return swapped(pair) if pair.is_swapped else pair
-        return self.pair(pair)
+        alone = getattr(method, "of_query_alone", False)
+        return _in_roles(pair, self.into == "generated" and not alone)
 
     def accepts(self, pair: Pair) -> bool:
         """Tell whether the classifier is sure enough of both images."""
@@ -116,6 +117,12 @@ PRESETS: dict[str, Preset] = {
         {"d-ingrad": {"absolute": True}, "residual": {"absolute": True}},
     ),
 }  # fmt: skip
+
+
+def _in_roles(pair: Pair, wanted: bool) -> Pair:
+    from napari_quac.explain.pair import swapped  # with torch, which a window loads later
+
+    return swapped(pair) if pair.is_swapped != wanted else pair
 
 
 def preset(name: str) -> Preset:

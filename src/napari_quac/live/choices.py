@@ -82,6 +82,8 @@ class Choices:
     shown_method : str
         The one whose attribution, mask and hybrid are shown.
     masking : Masking
+    preset : str
+        ``"quac"`` or ``"dapi"``: which image is pasted into which, and what is made of it.
     threshold : float or None
         None for the optimum of the shown method.
     """
@@ -98,4 +100,5 @@ class Choices:
     methods: tuple[str, ...] = DEFAULT_METHODS
     shown_method: str = DEFAULT_METHODS[0]
     masking: Masking = field(default_factory=Masking)
+    preset: str = "quac"
     threshold: float | None = None

@@ -82,12 +82,15 @@ class Explanations:
         Name of the method to its explanation, in the order they were asked for.
     failures : Mapping
         Name of the method to what went wrong.
+    preset : str
+        The preset that they were made by.
     """
 
     pair: Pair
     masking: Masking
     by_method: Mapping[str, Explanation] = field(default_factory=dict)
     failures: Mapping[str, BaseException] = field(default_factory=dict)
+    preset: str = "quac"
 
 
 @dataclass(frozen=True, eq=False)

@@ -168,8 +168,8 @@ def _search(choices: Choices, results: Results) -> Work:
 def _explain(choices: Choices, results: Results) -> Work:
     pair, classifier = present(results.pair), present(results.loaded_classifier)
     known = results.explanations
-    methods, masking = choices.methods, choices.masking
-    return lambda: explain_methods(pair, classifier, methods, masking, known)
+    methods, masking, preset = choices.methods, choices.masking, choices.preset
+    return lambda: explain_methods(pair, classifier, methods, masking, known, preset)
 
 
 @stepwise
@@ -179,6 +179,7 @@ def explain_methods(
     methods: tuple[str, ...],
     masking: Masking,
     known: Explanations | None = None,
+    preset: str = "quac",
 ) -> Generator[Progress, None, Explanations]:
     """Explain a pair by several methods; one that fails does not keep the others from going on.
 
@@ -195,18 +196,23 @@ def explain_methods(
     known : Explanations, optional
         What is there already; it is not computed again where it belongs to the same pair and
         masking.
+    preset : str
+        Name of the preset whose procedure and grid are followed.
 
     Returns
     -------
     Steps of Explanations
         ``Progress.partial`` is what has come so far, after each method.
     """
-    from napari_quac.explain.attribution import attribute
-    from napari_quac.explain.methods import METHODS
-    from napari_quac.explain.pipeline import explain_attribution
+    from napari_quac.explain.method_parameters import build_method
+    from napari_quac.explain.pipeline import explain_by
+    from napari_quac.explain.procedure import PRESETS
 
-    done = Explanations(pair, masking)
-    if known is not None and known.pair is pair and known.masking == masking:
+    chosen = PRESETS[preset]
+    seen = chosen.procedure.pair(pair)  # once, so that all explanations share it
+    done = Explanations(pair, masking, preset=preset)
+    same = known is not None and known.pair is pair and known.preset == preset
+    if known is not None and same and known.masking == masking:
         kept = {name: known.by_method[name] for name in methods if name in known.by_method}
         done = replace(done, by_method=kept)
     for number, name in enumerate(methods):
@@ -214,15 +220,11 @@ def explain_methods(
             continue
         yield Progress(number, len(methods), f"explain by {name}", done)
         try:
-            attribution = yield from _renumbered(
-                attribute(pair, name, METHODS[name](), classifier), number, len(methods), name
+            method = build_method(name, chosen.parameters)
+            steps = explain_by(
+                seen, name, method, classifier, masking, chosen.grid, chosen.procedure
             )
-            explanation = yield from _renumbered(
-                explain_attribution(pair, attribution, classifier, masking),
-                number,
-                len(methods),
-                name,
-            )
+            explanation = yield from _renumbered(steps, number, len(methods), name)
         except Exception as error:  # noqa: BLE001 - kept beside the methods that worked
             done = replace(done, failures={**done.failures, name: error})
             continue
@@ -298,7 +300,7 @@ RULES: dict[str, Rule] = {
         partial_to="best_so_far",
     ),
     "explanations": Rule(
-        ("pair", "loaded_classifier", "methods", "masking"),
+        ("pair", "loaded_classifier", "methods", "masking", "preset"),
         _explain,
         "explaining the pair",
         partial_to="explanations",
