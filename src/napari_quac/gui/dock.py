@@ -419,18 +419,21 @@ class QuacDock(QWidget):
     def _show_explanations(self) -> None:
         """Draw the curves that have come, after the layers were drawn."""
         self._show_curves()
-        explanations = self.results.explanations
-        wanted = self.choices.methods
-        if explanations is None:
-            return
-        finished = {**explanations.by_method, **explanations.failures}
-        if all(name in finished for name in wanted):
+        if self._has_finished():
             self._all_later.start(AFTER_THE_VERDICT_MS)
+
+    def _has_finished(self) -> bool:
+        """Tell whether every chosen method has explained the pair, or failed."""
+        explanations = self.results.explanations
+        if explanations is None:
+            return False
+        finished = {**explanations.by_method, **explanations.failures}
+        return all(name in finished for name in self.choices.methods)
 
     def _on_all_explained(self) -> None:
         explanations = self.results.explanations
-        if explanations is None:
-            return
+        if explanations is None or not self._has_finished():
+            return  # something was chosen meanwhile, and all begins anew
         if explanations.failures:
             name, error = next(iter(explanations.failures.items()))
             self.controller.failed.emit(_method_failure(name, error))
@@ -445,9 +448,17 @@ class QuacDock(QWidget):
         curves = {name: explanation.curve for name, explanation in found.items()}
         names = {name: explanation.attribution.true_name for name, explanation in found.items()}
         self.curve.set_curves(curves, self.choices.shown_method)
+        self.curve.set_ordinate(self._ordinate())
         scores = {name: curve.quac_score for name, curve in curves.items()}
         self.legend.set_scores(scores, self.choices.shown_method, names)
         self._on_shown()
+
+    def _ordinate(self) -> str:
+        """Return what rises along the curves."""
+        explanations, classifier = self.results.explanations, self.results.loaded_classifier
+        if explanations is None or classifier is None or explanations.preset == "quac":
+            return "score change"
+        return f"p({classifier.class_names[explanations.pair.source]}) regained"
 
     def _on_shown(self) -> None:
         shown = self.results.shown

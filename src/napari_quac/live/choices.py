@@ -88,6 +88,8 @@ class Choices:
     masking : Masking
     grid : "quac_0_2" or "corrected"
         Thresholds of the curves.
+    preset : str
+        ``"quac"`` or ``"dapi"``: which image is pasted into which, and what is made of it.
     threshold : float or None
         None for the optimum of the shown method.
     """
@@ -106,4 +108,5 @@ class Choices:
     shown_method: str = DEFAULT_METHODS[0]
     masking: Masking = field(default_factory=Masking)
     grid: Grid = "quac_0_2"
+    preset: str = "quac"
     threshold: float | None = None

@@ -88,6 +88,8 @@ class Explanations:
         Thresholds of the curves.
     parameters : mapping of str to mapping
         Name of a method to its parameters that differ from the defaults.
+    preset : str
+        The preset that they were made by.
     """
 
     pair: Pair
@@ -96,6 +98,7 @@ class Explanations:
     failures: Mapping[str, BaseException] = field(default_factory=dict)
     grid: Grid = "quac_0_2"
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    preset: str = "quac"
 
 
 @dataclass(frozen=True, eq=False)

@@ -171,7 +171,11 @@ def _search(choices: Choices, results: Results) -> Work:
 def _explain(choices: Choices, results: Results) -> Work:
     pair, classifier = present(results.pair), present(results.loaded_classifier)
     wanted = Explanations(
-        pair, choices.masking, grid=choices.grid, parameters=dict(choices.parameters)
+        pair,
+        choices.masking,
+        grid=choices.grid,
+        parameters=dict(choices.parameters),
+        preset=choices.preset,
     )
     methods, known = choices.methods, results.explanations
     return lambda: explain_methods(wanted, classifier, methods, known)
@@ -204,10 +208,14 @@ def explain_methods(
         ``Progress.partial`` is what has come so far, after each method.
     """
     from napari_quac.explain.attribution import attribute
-    from napari_quac.explain.method_parameters import build_method
+    from napari_quac.explain.method_parameters import build_method, merged
     from napari_quac.explain.pipeline import explain_attribution
+    from napari_quac.explain.procedure import PRESETS
 
     pair, done = wanted.pair, wanted
+    procedure = PRESETS[wanted.preset].procedure
+    parameters = merged(PRESETS[wanted.preset].parameters, wanted.parameters)
+    seen = procedure.pair(pair)  # once, so that all explanations share it
     attributions = _known_attributions(wanted, known)
     if known is not None and (known.masking, known.grid) == (wanted.masking, wanted.grid):
         kept = {name: known.by_method[name] for name in methods if name in attributions}
@@ -219,10 +227,12 @@ def explain_methods(
         try:
             attribution = attributions.get(name)
             if attribution is None:
-                method = build_method(name, wanted.parameters)
-                steps = attribute(pair, name, method, classifier)
+                method = build_method(name, parameters)
+                steps = attribute(procedure.attributed(pair, method), name, method, classifier)
                 attribution = yield from _renumbered(steps, number, len(methods), name)
-            curve = explain_attribution(pair, attribution, classifier, wanted.masking, wanted.grid)
+            curve = explain_attribution(
+                seen, attribution, classifier, wanted.masking, wanted.grid, procedure
+            )
             explanation = yield from _renumbered(curve, number, len(methods), name)
         except Exception as error:  # noqa: BLE001 - kept beside the methods that worked
             done = replace(done, failures={**done.failures, name: error})
@@ -234,7 +244,7 @@ def explain_methods(
 
 def _known_attributions(wanted: Explanations, known: Explanations | None) -> dict[str, Attribution]:
     """Return the attributions that would come out the same."""
-    if known is None or known.pair is not wanted.pair:
+    if known is None or known.pair is not wanted.pair or known.preset != wanted.preset:
         return {}
     return {
         name: explanation.attribution
@@ -311,7 +321,7 @@ RULES: dict[str, Rule] = {
         state_to="search_state",
     ),
     "explanations": Rule(
-        ("pair", "loaded_classifier", "methods", "parameters", "masking", "grid"),
+        ("pair", "loaded_classifier", "methods", "parameters", "masking", "grid", "preset"),
         _explain,
         "explaining the pair",
         partial_to="explanations",

@@ -18,6 +18,11 @@ from napari_quac.networks.classifier import Classifier
 class Residual:
     """The difference between generated image and query.
 
+    Attributes
+    ----------
+    absolute : bool
+        Drop the sign, as DAPI does.
+
     Notes
     -----
     Signed: positive where the query is brighter. The QuAC library returns zeros for one channel
@@ -25,10 +30,12 @@ class Residual:
     """
 
     label: ClassVar[str] = "residual"
+    absolute: bool = False
 
     def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:
         """Return ``x − x_t``, (C, *S)."""
-        return SignedMap(pair.query.image - pair.generated)
+        difference = pair.query.image - pair.generated
+        return SignedMap(difference.abs() if self.absolute else difference)
 
 
 @dataclass(frozen=True, slots=True)
