@@ -29,6 +29,9 @@ class Pair:
         How the generated image came about; JSON-ready.
     n_tried : int
         Proposals that were looked at to find it.
+    proposals : tuple of Pair
+        The best ones that were seen on the way, most probable target first; this one is among
+        them. Empty where nothing was searched.
     """
 
     query: Sample
@@ -39,6 +42,7 @@ class Pair:
     generated_prediction: Tensor
     origin: Mapping[str, Any] = field(default_factory=dict)
     n_tried: int = 1
+    proposals: tuple[Pair, ...] = ()
 
     @property
     def switches(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Generator as Iterating
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +19,7 @@ from napari_quac.stepwise import Progress, stepwise
 
 PER_STEP_CPU = 2  # measured: a StarGAN decodes one or two at a time fastest on the CPU
 PER_STEP_GPU = 16
+N_KEPT = 6  # proposals that stay with the pair, to look at side by side
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ def search(
     settings: SearchSettings | None = None,
     seed: int = 0,
     source: int | None = None,
+    references: Sequence[Sample] = (),
 ) -> Iterating[Progress, None, Pair]:
     """Look for a generated image that the classifier calls the target.
 
@@ -76,6 +79,8 @@ def search(
         :func:`task_seed`.
     source : int, optional
         Class to leave; by default the predicted one.
+    references : sequence of Sample
+        Images of the target class to take styles from, for a generator that can.
 
     Returns
     -------
@@ -103,10 +108,12 @@ def search(
         classifier=classifier,
         seed=task_seed(seed, sample.id, target),
         query_id=sample.id,
+        references=tuple(references),
     )
     per_step = PER_STEP_CPU if classifier.device.type == "cpu" else PER_STEP_GPU
     target_name = classifier.class_names[target]
     best: Pair | None = None
+    kept_proposals: list[Pair] = []
     first_switching: Pair | None = None
     n_seen = 0
     exhausted = False
@@ -124,6 +131,7 @@ def search(
                     best = pair
                 if first_switching is None and pair.switches:
                     first_switching = pair
+                kept_proposals = _best_few([*kept_proposals, pair])
             n_seen += len(proposals.images)
         if first_switching is not None:
             break
@@ -133,6 +141,8 @@ def search(
             "target or another generator."
         )
     kept = first_switching if settings.keep == "first" and first_switching else best
+    if not any(pair is kept for pair in kept_proposals):
+        kept_proposals = [*kept_proposals[: N_KEPT - 1], kept]
     return Pair(
         kept.query,
         kept.generated,
@@ -142,7 +152,12 @@ def search(
         kept.generated_prediction,
         kept.origin,
         n_tried=n_seen,
+        proposals=tuple(kept_proposals),
     )
+
+
+def _best_few(pairs: list[Pair]) -> list[Pair]:
+    return sorted(pairs, key=_confidence, reverse=True)[:N_KEPT]
 
 
 def _confidence(pair: Pair) -> float:

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from napari_quac.data.sample import Sample
     from napari_quac.explain.explanation import Explanation
     from napari_quac.explain.hybrid import Hybrid
+    from napari_quac.explain.neighbours import Neighbours
     from napari_quac.explain.pair import Pair
+    from napari_quac.explain.prediction_table import PredictionTable
+    from napari_quac.live.sample_columns import Listing, Outcomes
+    from napari_quac.live.sample_order import SampleOrder
     from napari_quac.networks.classifier import Classifier
     from napari_quac.networks.generator import Generator
 
@@ -141,6 +145,11 @@ class Results:
     previews: tuple[Preview, ...] = ()
     sample: Sample | None = None
     prediction: Prediction | None = None
+    listing: Listing | None = None
+    predictions: PredictionTable | None = None
+    outcomes: Outcomes | None = None
+    order: SampleOrder | None = None
+    neighbours: Neighbours | None = None
     best_so_far: Pair | None = None
     pair: Pair | None = None
     explanations: Explanations | None = None
