@@ -16,9 +16,10 @@ from napari_quac.errors import (
     ShapeError,
 )
 from napari_quac.explain import search as search_module
-from napari_quac.explain.search import SearchSettings, search, task_seed
+from napari_quac.explain.search import N_KEPT, SearchSettings, search, task_seed
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest, FunctionGenerator, Proposals
+from napari_quac.testing import CornerSamples, corner_classifier, corner_generator
 
 SHAPE = (1, 4, 4)
 DARK = Sample("dark", torch.full(SHAPE, 0.25))
@@ -216,3 +217,16 @@ def test_function_that_returns_another_shape_is_refused(
 ) -> None:
     with pytest.raises(NetworkError, match="returned an image of shape"):
         search(DARK, 1, classifier, FunctionGenerator(function)).result()
+
+
+def test_the_best_proposals_stay_with_the_pair() -> None:
+    images = CornerSamples(size=32)
+    settings = SearchSettings(max_tries=20, block=20)
+    pair = search(images[0], 1, corner_classifier(), corner_generator(), settings).result()
+    confidences = [float(one.generated_prediction[1]) for one in pair.proposals]
+    assert len(confidences) == N_KEPT and confidences == sorted(confidences, reverse=True)
+    assert pair.proposals[0].generated is pair.generated
+    assert len({one.origin["proposal"] for one in pair.proposals}) == N_KEPT
+    every = search(images[0], 1, corner_classifier(), corner_generator(),
+                   SearchSettings(max_tries=20, block=20, keep="first")).result()  # fmt: skip
+    assert any(one.generated is every.generated for one in every.proposals)

@@ -219,18 +219,19 @@ def _no_outcomes(choices: Choices, results: Results) -> Work:
 
 def _order(choices: Choices, results: Results) -> Work:
     listing = present(results.listing)
-    columns = SampleColumns(
-        listing,
-        _of_length(results.predictions, len(listing)),
-        _of_length(results.outcomes, len(listing)),
-    )
+    predictions = _of_length(results.predictions, len(listing))
+    outcomes = _of_length(results.outcomes, len(listing))
+    columns = SampleColumns(listing, predictions, outcomes)
+    if results.order is not None and results.order.columns.is_of(columns):
+        columns = results.order.columns  # what was worked out of them is kept
     text, sort_by, ascending = choices.filter_text, choices.sort_by, choices.sort_ascending
 
     def order() -> SampleOrder:
         try:
             return order_samples(columns, text, sort_by, ascending)
         except FilterError as error:  # it names a class of the networks that were there before
-            return replace(order_samples(columns, "", sort_by, ascending), problem=str(error))
+            every = order_samples(columns, "", sort_by, ascending)
+            return replace(every, problem=str(error))
 
     return order
 

@@ -242,6 +242,14 @@ class SampleColumns:
         """Return why a sample could not be predicted or explained; empty if it could."""
         return self.prediction_failures.get(index) or self._outcomes.failures.get(index, "")
 
+    def is_of(self, other: SampleColumns) -> bool:
+        """Whether others hold the very same tables."""
+        return (
+            self.listing is other.listing
+            and self.predictions is other.predictions
+            and self.outcomes is other.outcomes
+        )
+
     def head(self) -> SampleColumns:
         """Return the same columns without any row, to try a filter on."""
         return SampleColumns(_first_rows(self.listing), _no_predictions(self.predictions), None)

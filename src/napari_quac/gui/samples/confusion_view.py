@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QPoint, QPointF, QRectF, QSize, Qt, Signal
@@ -12,6 +14,9 @@ from napari_quac.gui.palette import Palette
 from napari_quac.gui.text import grouped
 from napari_quac.live.filter_language import cell_filter
 from napari_quac.live.results import Results
+
+if TYPE_CHECKING:
+    from napari_quac.explain.prediction_table import PredictionTable
 
 LABEL_HEIGHT, CAPTION, WIDEST_LABEL = 18, 16, 110
 SMALLEST_CELL, WIDEST_CELL, HIGHEST_CELL = (30, 20), 92, 44
@@ -35,6 +40,7 @@ class ConfusionView(QWidget):
         self._normalised = False
         self._colors: Palette | None = None
         self._names: tuple[str, ...] = ()
+        self._table: PredictionTable | None = None
         self._counts: NDArray[np.int64] = np.zeros((0, 0), dtype=np.int64)
         self._picked: tuple[int, int] | None = None
         self._filter = ""
@@ -77,6 +83,9 @@ class ConfusionView(QWidget):
     def _show(self) -> None:
         order = self._results.order
         table = order.columns.predictions if order is not None else None
+        if table is self._table:
+            return
+        self._table = table
         names = table.class_names if table is not None else ()
         resized = len(names) != len(self._names)
         self._names = names
