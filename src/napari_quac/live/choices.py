@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from psygnal import SignalGroupDescriptor
 
@@ -92,6 +92,21 @@ class Choices:
         ``"quac"`` or ``"dapi"``: which image is pasted into which, and what is made of it.
     threshold : float or None
         None for the optimum of the shown method.
+    source_basis : "prediction" or "label"
+        Which question a misprediction is asked: what would make it look like its label, or what
+        makes it look like the predicted class. See
+        :func:`~napari_quac.explain.question.default_question`.
+    neighbour_styles : bool
+        Take styles from the nearest correctly classified samples, where the generator can.
+    filter_text : str
+        Which samples are in view; see :mod:`~napari_quac.live.filter_language`.
+    sort_by : str
+        Column that orders them; see :mod:`~napari_quac.live.sample_order`.
+    sort_ascending : bool
+    predict_up_to : int
+        That many samples are predicted without being asked.
+    report_folder : Path or None
+        Where explanations of many samples are kept, and shown from.
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
@@ -110,3 +125,10 @@ class Choices:
     grid: Grid = "quac_0_2"
     preset: str = "quac"
     threshold: float | None = None
+    source_basis: Literal["prediction", "label"] = "prediction"
+    neighbour_styles: bool = False
+    filter_text: str = ""
+    sort_by: str = "number"
+    sort_ascending: bool = True
+    predict_up_to: int = 500
+    report_folder: Path | None = None
