@@ -29,6 +29,7 @@ from napari_quac.gui.keys import bind_keys, unbind_keys
 from napari_quac.gui.layers import LayerSync
 from napari_quac.gui.main_thread import MainThread
 from napari_quac.gui.palette import palette_of, style_sheet
+from napari_quac.gui.panels.fit_panel import FitPanel
 from napari_quac.gui.panels.methods_panel import MethodsPanel
 from napari_quac.gui.panels.networks_panel import NetworksPanel
 from napari_quac.gui.panels.prediction_panel import PredictionPanel
@@ -347,6 +348,8 @@ class QuacDock(QWidget):
         self.start = StartPanel()
         self.networks = NetworksPanel(choices, results, controller, self.settings)
         self.samples = SamplesPanel(self._viewer, self.layers.layers, choices, results, controller)
+        self.fit = FitPanel(choices, results, controller)
+        self.fit.explained.connect(self.samples.problem.hide)
         self.search = SearchPanel(choices, results, controller)
         self.threshold = ThresholdPanel(choices, results)
         self.predictions = PredictionPanel(results)
@@ -358,8 +361,8 @@ class QuacDock(QWidget):
         column = QVBoxLayout(body)
         column.setContentsMargins(10, 8, 10, 8)
         column.setSpacing(2)
-        for panel in (self.start, self.networks, self.samples, self.search, self.threshold,
-                      self.predictions, self.methods, self.verdict):  # fmt: skip
+        for panel in (self.start, self.networks, self.samples, self.fit, self.search,
+                      self.threshold, self.predictions, self.methods, self.verdict):  # fmt: skip
             column.addWidget(panel)
         column.addStretch(1)
         self.scroll = QScrollArea()
