@@ -51,9 +51,16 @@ def controls(dock: QuacDock) -> list[QWidget]:
     return [w for w in widgets if isinstance(w, INTERACTIVE) and not is_part_of_another(w)]
 
 
+def unfold_settings(dock: QuacDock) -> None:
+    """Open the forms, which are made when they are first looked at."""
+    for button in dock.methods.settings_buttons.values():
+        button.click()
+
+
 def test_every_control_has_a_name_that_is_documented(dock: QuacDock, project: Path) -> None:
     load(dock)
     explain(dock)
+    unfold_settings(dock)
     known = named(project)
     found = controls(dock)
     assert len(found) > 50
@@ -66,6 +73,7 @@ def test_every_control_has_a_name_that_is_documented(dock: QuacDock, project: Pa
 def test_every_documented_name_exists_once(dock: QuacDock, project: Path) -> None:
     load(dock)
     explain(dock)
+    unfold_settings(dock)
     widgets = [part for whole in docks(dock) for part in (whole, *whole.findChildren(QWidget))]
     names = [widget.objectName() for widget in widgets]
     for pattern in named(project):
@@ -85,6 +93,8 @@ def test_dock_fits_a_small_screen(dock: QuacDock) -> None:
     load(dock)
     explain(dock)
     dock.networks.details_button.click()
+    dock.methods.masking.settings_button.click()
+    unfold_settings(dock)
     body = dock.scroll.widget()
     assert dock.maximumWidth() <= 380
     assert body.minimumSizeHint().width() <= 340

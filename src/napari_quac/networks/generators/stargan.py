@@ -281,7 +281,9 @@ class StarGANGenerator:
             raise ShapeError(
                 f"{what} has shape {shape}, but the generator {self.name} was trained on "
                 f"{(channels, size, size)} (channels, height, width). Choose other images, another "
-                "generator, or crop the images to that size."
+                "generator, or crop the images to that size.",
+                shape,
+                (channels, (size, size)),
             )
 
     def _styles(
