@@ -54,13 +54,13 @@ def add_classifier_options(parser: argparse.ArgumentParser, required: bool = Tru
     )
 
 
-def add_samples_option(parser: argparse.ArgumentParser) -> None:
+def add_samples_option(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """Add ``--samples``."""
     parser.add_argument(
         "--samples",
         type=Path,
         nargs="+",
-        required=True,
+        required=required,
         metavar="DIR|FILE",
         help="a folder with one subfolder per class, or image files",
     )
