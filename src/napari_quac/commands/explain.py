@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_quac.commands.networks import (
     add_classifier_options,
+    add_generator_option,
     add_samples_option,
     load_generator,
     load_samples_and_classifier,
@@ -48,7 +49,7 @@ def add_parser(commands: Any) -> None:
     )
     add_classifier_options(parser)
     generator = parser.add_mutually_exclusive_group(required=True)
-    generator.add_argument("--generator", type=Path, metavar="FILE", help="a StarGAN v2")
+    add_generator_option(generator)
     generator.add_argument(
         "--generated",
         type=Path,
