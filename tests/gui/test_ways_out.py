@@ -51,10 +51,12 @@ def test_samples_are_made_to_fit_the_classifier_and_put_back(dock: QuacDock) -> 
     text = find(dock, "fit_text").text()
     assert "1 channel of 32 px" in text and "3 channels of 64 px" in text
     assert dock.samples.problem.isHidden(), "it is said once"
+    assert dock.status.line.text() == text
     click(dock, "Use channel 2")
     assert "1 channel of 64 px" in find(dock, "fit_text").text()
     click(dock, "Resize samples to 32 px")
     assert dock.results.prediction is not None
+    assert dock.status.failure is None, "what was wrong is right now"
     assert dock.results.loaded_samples.name == "coloured, channel 2, resized to 32 × 32 px"
     assert "channel 2, resized to 32 × 32 px" in find(dock, "fit_text").text()
     assert not [button for button in dock.fit.buttons if not button.isHidden()]

@@ -16,6 +16,7 @@ from napari_quac.networks.value_range import ValueRange
 from napari_quac.stepwise import Progress, stepwise
 
 N_IMAGES = 8
+POOR = 0.1  # a trained StarGAN reconstructs its own data far better
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,11 @@ class FoundActivation:
         return replace(recipe, final_activation=self.activation, value_range=self.value_range)
 
     def __str__(self) -> str:
-        return (
+        said = (
             f"{self.n_images} samples are reconstructed best with {self.activation} on "
             f"{self.value_range} (mean difference {self.error:.3f})."
         )
+        return said + (" None of them fits well." if self.error > POOR else "")
 
 
 @stepwise
