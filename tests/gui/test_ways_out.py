@@ -128,7 +128,9 @@ def test_cancelled_search_is_resumed_by_its_button(
     assert dock.status.resume_button.isHidden(), "that would be another search"
 
 
-def test_final_activation_is_measured_and_chosen(dock: QuacDock, tmp_path: Path) -> None:
+def test_final_activation_is_measured_and_chosen(
+    dock: QuacDock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "000001_nets_ema.ckpt"
     torch.manual_seed(0)
     write_official(StarGAN(official_hyperparameters(32, 3)), path)
@@ -140,7 +142,12 @@ def test_final_activation_is_measured_and_chosen(dock: QuacDock, tmp_path: Path)
     assert row.menu.currentText() == "tanh (assumed)"
     row.measure_button.click()
     wait(lambda: row.text.text())
-    assert "8 samples are reconstructed best with" in row.text.text()
+    assert "4 samples are reconstructed best with" in row.text.text()
+    assert "None of them fits well" in row.text.text()
+    assert row.use_button.isHidden(), "its weights are random"
+    monkeypatch.setattr("napari_quac.networks.generators.final_activation.POOR", 1.0)
+    row.measure_button.click()
+    wait(lambda: not row.use_button.isHidden())
     row.use_button.click()
     chosen = dock.choices.generator
     assert chosen.final_activation in row.text.text() and chosen.final_activation != "auto"
