@@ -43,6 +43,7 @@ from napari_quac.gui.panels.verdict_panel import VerdictPanel
 from napari_quac.gui.samples.samples_dock import SamplesDock
 from napari_quac.live.choices import Choices, ReadySamples
 from napari_quac.live.controller import Controller
+from napari_quac.live.failure import Failure
 from napari_quac.live.lane import Lane
 from napari_quac.live.mispredictions import next_misprediction
 from napari_quac.live.neighbour_query import NeighbourQuery
@@ -102,6 +103,10 @@ class QuacDock(QWidget):
         self._all_later = QTimer(self)
         self._all_later.setSingleShot(True)
         self._all_later.timeout.connect(self._on_all_explained)
+        self._look_there = QTimer(self)
+        self._look_there.setSingleShot(True)
+        self._look_there.setInterval(AFTER_THE_LAYERS_MS)
+        self._look_there.timeout.connect(self._show_ways_out)
         self._was_docked = False
         self._explain_when_predicted: int | None = None
         self._window: QWidget | None = None
@@ -319,6 +324,7 @@ class QuacDock(QWidget):
         self._is_closed = True
         self._curves_later.stop()
         self._all_later.stop()
+        self._look_there.stop()
         self._main_thread.close()
         self.training.close()
         self.controller.close()
@@ -412,11 +418,12 @@ class QuacDock(QWidget):
 
     def _build_panels(self) -> None:
         choices, results, controller = self.choices, self.results, self.controller
+        self.status = StatusPanel(controller)
         self.start = StartPanel()
         self.networks = NetworksPanel(choices, results, controller, self.settings)
         self.samples = SamplesPanel(self._viewer, self.layers.layers, choices, results, controller)
         self.fit = FitPanel(choices, results, controller)
-        self.fit.explained.connect(self.samples.problem.hide)
+        self.fit.explained.connect(self._on_ways_out)
         self.train = TrainPanel(choices, results, self.training)
         self.neighbour_query = NeighbourQuery(choices, results)
         self.search = SearchPanel(choices, results, controller, self.neighbour_query)
@@ -424,7 +431,6 @@ class QuacDock(QWidget):
         self.predictions = PredictionPanel(results)
         self.methods = MethodsPanel(choices, results)
         self.verdict = VerdictPanel(choices, results)
-        self.status = StatusPanel(controller)
         body = QWidget()
         body.setObjectName("quac_scroll_body")
         column = QVBoxLayout(body)
@@ -484,6 +490,15 @@ class QuacDock(QWidget):
 
     def _on_explanations(self) -> None:
         self._curves_later.start(AFTER_THE_LAYERS_MS)
+
+    def _on_ways_out(self, fault: Failure) -> None:
+        """Let the card with the ways out be seen, and say what it says nowhere else."""
+        self.samples.problem.hide()
+        self.status.show_failure(fault)
+        self._look_there.start()
+
+    def _show_ways_out(self) -> None:
+        self.scroll.ensureWidgetVisible(self.fit)
 
     def _show_explanations(self) -> None:
         """Draw the curves that have come, after the layers were drawn."""
