@@ -136,7 +136,8 @@ def _draw_panel(axes: Axes, drawn: list[Population], title: str, methods: tuple[
         colour = colour_of(one.method, methods)
         dashed = one.method in BASELINES or _turn(one.method, methods) > 0
         style = (0, (3, 1.5)) if dashed else "-"
-        axes.fill_between(ABSCISSAE, one.lower, one.upper, color=colour, alpha=0.13, linewidth=0)
+        alpha = 0.07 if one.method in BASELINES else 0.13
+        axes.fill_between(ABSCISSAE, one.lower, one.upper, color=colour, alpha=alpha, linewidth=0)
         axes.plot(
             ABSCISSAE, one.median, color=colour, linewidth=1.2, linestyle=style, label=one.method
         )
