@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,12 +53,8 @@ def draw_report(report: Report, by_pair: bool = True) -> Figure:
     Raises
     ------
     DataError
-        If there is no curve to draw, or matplotlib is not installed.
+        If there is no curve to draw.
     """
-    if find_spec("matplotlib") is None:
-        raise DataError(
-            "A figure needs the package matplotlib. Run pip install 'napari-quac[reports]'."
-        )
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
