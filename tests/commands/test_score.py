@@ -92,3 +92,17 @@ def test_a_network_that_allows_no_deeplift_still_gets_the_other_methods(worked_e
     assert document["methods"]["d-ig"]["quac_score"] == pytest.approx(0.8292919, abs=1e-6)
     assert main(worked_example.arguments(classifier=exported, methods="d-deeplift")) == 2
     assert "D-IG" in capsys.readouterr().err
+
+
+def test_regions_of_the_worked_example(worked_example, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*worked_example.arguments(methods="residual", regions=True), "--json"]) == 0
+    regions = json.loads(capsys.readouterr().out)["methods"]["residual"]["regions"]
+    # four pixels that make the class, three that nobody looks at
+    assert [region["n_pixels"] for region in regions["regions"]] == [4, 3]
+    corner, distractor = regions["regions"]
+    assert corner["effect_alone"] == pytest.approx(0.84828365, abs=1e-6)
+    assert corner["effect_left_out"] == pytest.approx(0.84828365, abs=1e-6)
+    assert distractor["effect_alone"] == distractor["effect_left_out"] == 0
+    assert corner["centroid"] == {"y": 2.5, "x": 2.5}
+    assert main(worked_example.arguments(methods="residual", regions=True)) == 0
+    assert "left out" in capsys.readouterr().out

@@ -19,9 +19,11 @@ from napari_quac.commands.networks import (
 from napari_quac.commands.output import add_json_option, made_folder, print_json, tell
 from napari_quac.commands.score import (
     add_masking_options,
+    add_regions_option,
     as_record,
     masking_from,
     told_of_unavailable,
+    with_regions,
     write_arrays,
 )
 from napari_quac.errors import DataError, QuacError
@@ -78,6 +80,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--seed", type=int, default=0)
     add_masking_options(parser)
+    add_regions_option(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     add_json_option(parser)
     parser.set_defaults(run=run)
@@ -204,7 +207,7 @@ def _explain_one(
             told_of_unavailable(options, unavailable),
         ).result()
         folder = options.out / PurePosixPath(sample.id).with_suffix("") / record["target"]
-        record |= _record(explanations, classifier)
+        record |= _record(explanations, classifier, options.regions)
         record["unavailable"] = unavailable
         record["folder"] = folder.relative_to(options.out).as_posix()
         _write(folder, explanations, record)
@@ -213,15 +216,20 @@ def _explain_one(
     return record
 
 
-def _record(explanations: tuple[Explanation, ...], classifier: Classifier) -> dict[str, Any]:
+def _record(
+    explanations: tuple[Explanation, ...], classifier: Classifier, regions: bool
+) -> dict[str, Any]:
     from napari_quac.explain.verdict import verdict
 
     pair: Pair = explanations[0].pair
     methods = {}
     for explanation in explanations:
         findings = verdict(explanation, explanations, classifier.class_names)
+        record = as_record(explanation)
+        if regions:
+            record = with_regions(record, explanation, classifier)
         methods[explanation.method] = {
-            **_plain(as_record(explanation)),
+            **_plain(record),
             "verdict": [finding.text for finding in findings],
         }
     return {

@@ -41,6 +41,7 @@ def add_parser(commands: Any) -> None:
         "--attribution", type=Path, metavar="FILE.npy", help="score this map, (H, W) or (C, H, W)"
     )
     add_masking_options(parser)
+    add_regions_option(parser)
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="write attribution, mask and hybrid as npy"
     )
@@ -67,6 +68,23 @@ def add_masking_options(parser: argparse.ArgumentParser) -> None:
         default="quac_0_2",
         help="thresholds: the QuAC library's, or 0, 0.01, … 1 (default: quac_0_2)",
     )
+
+
+def add_regions_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--regions``."""
+    parser.add_argument(
+        "--regions",
+        action="store_true",
+        help="take the mask at the optimum apart: size, grey value and effect of each region",
+    )
+
+
+def with_regions(record: dict[str, Any], explanation: Explanation, classifier: Classifier) -> Any:
+    """Add the regions of the mask at the optimum to a record."""
+    from napari_quac.explain.region_table import region_record
+    from napari_quac.explain.regions import find_regions
+
+    return {**record, "regions": region_record(find_regions(explanation, classifier).result())}
 
 
 def masking_from(options: argparse.Namespace) -> Any:
@@ -122,6 +140,9 @@ def run(options: argparse.Namespace) -> None:
     ).result()
     if options.out is not None:
         write_arrays(options.out, explanations)
+    records = {e.method: as_record(e) for e in explanations}
+    if options.regions:
+        records = {e.method: with_regions(records[e.method], e, classifier) for e in explanations}
     if options.json:
         print_json(
             {
@@ -137,7 +158,7 @@ def run(options: argparse.Namespace) -> None:
                     "generated": pair.generated_prediction,
                 },
                 "switches": pair.switches,
-                "methods": {e.method: as_record(e) for e in explanations},
+                "methods": records,
                 "unavailable": unavailable,
             }
         )
@@ -150,6 +171,8 @@ def run(options: argparse.Namespace) -> None:
         f" ({'switches' if pair.switches else 'does not switch'}), at most {reached:+.3f}\n"
     )
     print(as_table(explanations))
+    if options.regions:
+        print(regions_as_table(records))
     for name, reason in unavailable.items():
         print(f"{name}: {reason}")
 
@@ -273,6 +296,25 @@ def as_table(explanations: list[Explanation]) -> str:
                 f"{attribution.method}: the attribution misses {residual:.0%} of the change that "
                 "it should add up to."
             )
+    return table(lines)
+
+
+def regions_as_table(records: dict[str, Any]) -> str:
+    """Return the regions of all methods in lines for people."""
+    lines = [("\nmethod", "region", "pixels", "before", "after", "alone", "left out")]
+    for method, record in records.items():
+        lines += [
+            (
+                method,
+                str(region["number"]),
+                str(region["n_pixels"]),
+                f"{region['before']:.3f}",
+                f"{region['after']:.3f}",
+                f"{region['effect_alone']:+.3f}",
+                f"{region['effect_left_out']:+.3f}",
+            )
+            for region in record["regions"]["regions"]
+        ]
     return table(lines)
 
 

@@ -32,12 +32,14 @@ from napari_quac.gui.palette import palette_of, style_sheet
 from napari_quac.gui.panels.methods_panel import MethodsPanel
 from napari_quac.gui.panels.networks_panel import NetworksPanel
 from napari_quac.gui.panels.prediction_panel import PredictionPanel
+from napari_quac.gui.panels.regions_panel import RegionsPanel
 from napari_quac.gui.panels.samples_panel import SamplesPanel
 from napari_quac.gui.panels.search_panel import SearchPanel
 from napari_quac.gui.panels.start_panel import StartPanel
 from napari_quac.gui.panels.status_panel import StatusPanel
 from napari_quac.gui.panels.threshold_panel import ThresholdPanel
 from napari_quac.gui.panels.verdict_panel import VerdictPanel
+from napari_quac.gui.region_view import RegionView
 from napari_quac.live.choices import Choices, ReadySamples
 from napari_quac.live.controller import Controller
 from napari_quac.live.lane import Lane
@@ -263,6 +265,7 @@ class QuacDock(QWidget):
         viewer_events = self._viewer.events.theme
         viewer_events.disconnect(self._on_theme)
         self.samples.close_panel()
+        self.region_view.close(window_closes)
         if not window_closes:
             self.comparison.close()
             unbind_keys(self._viewer)
@@ -349,6 +352,8 @@ class QuacDock(QWidget):
         self.samples = SamplesPanel(self._viewer, self.layers.layers, choices, results, controller)
         self.search = SearchPanel(choices, results, controller)
         self.threshold = ThresholdPanel(choices, results)
+        self.regions = RegionsPanel(choices, results, controller)
+        self.region_view = RegionView(self._viewer, self.layers, self.regions)
         self.predictions = PredictionPanel(results)
         self.methods = MethodsPanel(choices, results)
         self.verdict = VerdictPanel(choices, results)
@@ -359,7 +364,7 @@ class QuacDock(QWidget):
         column.setContentsMargins(10, 8, 10, 8)
         column.setSpacing(2)
         for panel in (self.start, self.networks, self.samples, self.search, self.threshold,
-                      self.predictions, self.methods, self.verdict):  # fmt: skip
+                      self.regions, self.predictions, self.methods, self.verdict):  # fmt: skip
             column.addWidget(panel)
         column.addStretch(1)
         self.scroll = QScrollArea()
@@ -383,6 +388,7 @@ class QuacDock(QWidget):
         self.threshold.blink_held.connect(self.blink)
         self.threshold.side_by_side_wanted.connect(self.comparison.set_side_by_side)
         self.comparison.side_by_side_changed.connect(self.threshold.show_side_by_side)
+        self.comparison.side_by_side_changed.connect(self.region_view.set_side_by_side)
         self.threshold.show_layers_wanted.connect(self.show_layers)
         self.threshold.attribution_mode_picked.connect(self.layers.set_attribution_mode)
         self.threshold.mask_style_picked.connect(self.layers.set_mask_style)

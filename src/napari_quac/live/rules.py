@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from napari_quac.explain.curve import Curve
     from napari_quac.explain.mask import Masking
     from napari_quac.explain.pair import Pair
+    from napari_quac.explain.regions import Regions
     from napari_quac.networks.classifier import Classifier
 
 Work = Callable[[], Any]
@@ -266,6 +267,17 @@ def _show(choices: Choices, results: Results) -> Work:
     return show
 
 
+def _find_regions(choices: Choices, results: Results) -> Work:
+    shown, classifier = present(results.shown), present(results.loaded_classifier)
+
+    def start() -> Steps[Regions]:
+        from napari_quac.explain.regions import find_regions
+
+        return find_regions(shown.explanation, classifier, shown.index)
+
+    return start
+
+
 def nearest_position(curve: Curve, threshold: float) -> int:
     """Return the index of the distinct mask that a threshold of a curve belongs to."""
     import numpy as np
@@ -305,5 +317,8 @@ RULES: dict[str, Rule] = {
     ),
     "shown": Rule(
         ("explanations", "shown_method"), _show, "making the hybrid", also=("threshold",), here=True
+    ),
+    "regions": Rule(
+        ("shown", "loaded_classifier"), _find_regions, "asking about regions", on_demand=True
     ),
 }
