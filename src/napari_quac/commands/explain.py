@@ -9,6 +9,12 @@ import time
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from napari_quac.commands.measuring import (
+    add_measuring_options,
+    labels_of,
+    measured,
+    paired_record,
+)
 from napari_quac.commands.networks import (
     add_classifier_options,
     add_samples_option,
@@ -19,11 +25,9 @@ from napari_quac.commands.networks import (
 from napari_quac.commands.output import add_json_option, made_folder, print_json, tell
 from napari_quac.commands.score import (
     add_masking_options,
-    add_regions_option,
     as_record,
     masking_from,
     told_of_unavailable,
-    with_regions,
     write_arrays,
 )
 from napari_quac.errors import DataError, QuacError
@@ -31,6 +35,7 @@ from napari_quac.errors import DataError, QuacError
 if TYPE_CHECKING:
     from napari_quac.data.sample import Sample
     from napari_quac.explain.explanation import Explanation
+    from napari_quac.explain.morphometry import PlaceChange
     from napari_quac.explain.pair import Pair
     from napari_quac.explain.question import SourceBasis
     from napari_quac.networks.classifier import Classifier
@@ -80,7 +85,9 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--seed", type=int, default=0)
     add_masking_options(parser)
-    add_regions_option(parser)
+    add_measuring_options(
+        parser, "structures to measure in: a folder of label images, named like the samples"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     add_json_option(parser)
     parser.set_defaults(run=run)
@@ -112,6 +119,7 @@ def run(options: argparse.Namespace) -> None:
     generator = load_generator(options)
     out = made_folder(options.out)
     records: list[dict[str, Any]] = []
+    changes: dict[tuple[str, str, str], list[tuple[PlaceChange, ...]]] = {}
     for index in range(len(dataset)):
         try:
             sample = dataset[index]
@@ -122,13 +130,20 @@ def run(options: argparse.Namespace) -> None:
             continue
         for source, target in questions:
             begun = time.perf_counter()
-            record = _explain_one(sample, source, target, classifier, generator, settings, options)
+            places: dict[str, tuple[PlaceChange, ...]] = {}
+            record = _explain_one(
+                sample, source, target, classifier, generator, settings, options, places
+            )
             records.append(record)
             where = f"{record['source']} → {record['target']}"
             tell(
                 f"{index + 1}/{len(dataset)} {sample.id} {where}: {_summary(record)} "
                 f"({time.perf_counter() - begun:.1f} s)"
             )
+            if "error" not in record and record["switches"]:
+                question = (record["source"], record["target"])
+                for method, found in places.items():
+                    changes.setdefault((*question, method), []).append(found)
     failed = [record for record in records if "error" in record]
     document = {
         "classifier": {"name": classifier.name, "sha256": classifier.sha256},
@@ -142,6 +157,11 @@ def run(options: argparse.Namespace) -> None:
         "n_switched": sum(bool(record.get("switches")) for record in records),
         "explanations": records,
     }
+    if options.morphometry:
+        document["morphometry"] = [
+            {"source": source, "target": target, "method": method, "changes": paired_record(found)}
+            for (source, target, method), found in changes.items()
+        ]
     (out / "explanations.json").write_text(json.dumps(document, indent=1, allow_nan=False))
     if options.json:
         print_json(document)
@@ -186,6 +206,7 @@ def _explain_one(
     generator: Any,
     settings: Any,
     options: argparse.Namespace,
+    places: dict[str, tuple[PlaceChange, ...]],
 ) -> dict[str, Any]:
     from napari_quac.explain.pipeline import explain
 
@@ -207,7 +228,11 @@ def _explain_one(
             told_of_unavailable(options, unavailable),
         ).result()
         folder = options.out / PurePosixPath(sample.id).with_suffix("") / record["target"]
-        record |= _record(explanations, classifier, options.regions)
+        record |= _record(explanations, classifier)
+        labels = labels_of(options.labels, sample.id)
+        for explanation in explanations:
+            more, places[explanation.method] = measured(explanation, classifier, options, labels)
+            record["methods"][explanation.method] |= more
         record["unavailable"] = unavailable
         record["folder"] = folder.relative_to(options.out).as_posix()
         _write(folder, explanations, record)
@@ -216,20 +241,15 @@ def _explain_one(
     return record
 
 
-def _record(
-    explanations: tuple[Explanation, ...], classifier: Classifier, regions: bool
-) -> dict[str, Any]:
+def _record(explanations: tuple[Explanation, ...], classifier: Classifier) -> dict[str, Any]:
     from napari_quac.explain.verdict import verdict
 
     pair: Pair = explanations[0].pair
     methods = {}
     for explanation in explanations:
         findings = verdict(explanation, explanations, classifier.class_names)
-        record = as_record(explanation)
-        if regions:
-            record = with_regions(record, explanation, classifier)
         methods[explanation.method] = {
-            **_plain(record),
+            **_plain(as_record(explanation)),
             "verdict": [finding.text for finding in findings],
         }
     return {

@@ -7,6 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_quac.commands.measuring import (
+    add_measuring_options,
+    measured,
+    measured_as_text,
+    read_labels,
+)
 from napari_quac.commands.networks import add_classifier_options, load_classifier, names
 from napari_quac.commands.output import add_json_option, made_folder, print_json, table, tell
 
@@ -41,7 +47,9 @@ def add_parser(commands: Any) -> None:
         "--attribution", type=Path, metavar="FILE.npy", help="score this map, (H, W) or (C, H, W)"
     )
     add_masking_options(parser)
-    add_regions_option(parser)
+    add_measuring_options(
+        parser, "structures to measure in: an image of whole numbers, 0 for the background"
+    )
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="write attribution, mask and hybrid as npy"
     )
@@ -68,23 +76,6 @@ def add_masking_options(parser: argparse.ArgumentParser) -> None:
         default="quac_0_2",
         help="thresholds: the QuAC library's, or 0, 0.01, … 1 (default: quac_0_2)",
     )
-
-
-def add_regions_option(parser: argparse.ArgumentParser) -> None:
-    """Add ``--regions``."""
-    parser.add_argument(
-        "--regions",
-        action="store_true",
-        help="take the mask at the optimum apart: size, grey value and effect of each region",
-    )
-
-
-def with_regions(record: dict[str, Any], explanation: Explanation, classifier: Classifier) -> Any:
-    """Add the regions of the mask at the optimum to a record."""
-    from napari_quac.explain.region_table import region_record
-    from napari_quac.explain.regions import find_regions
-
-    return {**record, "regions": region_record(find_regions(explanation, classifier).result())}
 
 
 def masking_from(options: argparse.Namespace) -> Any:
@@ -141,8 +132,9 @@ def run(options: argparse.Namespace) -> None:
     if options.out is not None:
         write_arrays(options.out, explanations)
     records = {e.method: as_record(e) for e in explanations}
-    if options.regions:
-        records = {e.method: with_regions(records[e.method], e, classifier) for e in explanations}
+    labels = read_labels(options.labels) if options.labels else None
+    for explanation in explanations:
+        records[explanation.method] |= measured(explanation, classifier, options, labels)[0]
     if options.json:
         print_json(
             {
@@ -171,8 +163,8 @@ def run(options: argparse.Namespace) -> None:
         f" ({'switches' if pair.switches else 'does not switch'}), at most {reached:+.3f}\n"
     )
     print(as_table(explanations))
-    if options.regions:
-        print(regions_as_table(records))
+    if text := measured_as_text(records):
+        print(f"\n{text}")
     for name, reason in unavailable.items():
         print(f"{name}: {reason}")
 
@@ -296,25 +288,6 @@ def as_table(explanations: list[Explanation]) -> str:
                 f"{attribution.method}: the attribution misses {residual:.0%} of the change that "
                 "it should add up to."
             )
-    return table(lines)
-
-
-def regions_as_table(records: dict[str, Any]) -> str:
-    """Return the regions of all methods in lines for people."""
-    lines = [("\nmethod", "region", "pixels", "before", "after", "alone", "left out")]
-    for method, record in records.items():
-        lines += [
-            (
-                method,
-                str(region["number"]),
-                str(region["n_pixels"]),
-                f"{region['before']:.3f}",
-                f"{region['after']:.3f}",
-                f"{region['effect_alone']:+.3f}",
-                f"{region['effect_left_out']:+.3f}",
-            )
-            for region in record["regions"]["regions"]
-        ]
     return table(lines)
 
 
