@@ -30,6 +30,7 @@ from napari_quac.gui.layers import LayerSync
 from napari_quac.gui.main_thread import MainThread
 from napari_quac.gui.palette import palette_of, style_sheet
 from napari_quac.gui.panels.methods_panel import MethodsPanel
+from napari_quac.gui.panels.morphometry_panel import MorphometryPanel
 from napari_quac.gui.panels.networks_panel import NetworksPanel
 from napari_quac.gui.panels.prediction_panel import PredictionPanel
 from napari_quac.gui.panels.regions_panel import RegionsPanel
@@ -266,6 +267,7 @@ class QuacDock(QWidget):
         viewer_events.disconnect(self._on_theme)
         self.samples.close_panel()
         self.region_view.close(window_closes)
+        self.morphometry.close_panel()
         if not window_closes:
             self.comparison.close()
             unbind_keys(self._viewer)
@@ -354,6 +356,9 @@ class QuacDock(QWidget):
         self.threshold = ThresholdPanel(choices, results)
         self.regions = RegionsPanel(choices, results, controller)
         self.region_view = RegionView(self._viewer, self.layers, self.regions)
+        self.morphometry = MorphometryPanel(
+            self._viewer, self.layers.layers, choices, results, controller
+        )
         self.predictions = PredictionPanel(results)
         self.methods = MethodsPanel(choices, results)
         self.verdict = VerdictPanel(choices, results)
@@ -364,7 +369,8 @@ class QuacDock(QWidget):
         column.setContentsMargins(10, 8, 10, 8)
         column.setSpacing(2)
         for panel in (self.start, self.networks, self.samples, self.search, self.threshold,
-                      self.regions, self.predictions, self.methods, self.verdict):  # fmt: skip
+                      self.regions, self.predictions, self.methods, self.verdict,
+                      self.morphometry):  # fmt: skip
             column.addWidget(panel)
         column.addStretch(1)
         self.scroll = QScrollArea()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -62,6 +63,22 @@ class ReadySamples:
         return self.dataset
 
 
+@dataclass(frozen=True, eq=False)
+class LabelImage:
+    """Known structures on the pixels of the sample.
+
+    Attributes
+    ----------
+    name : str
+        Where they are from.
+    read : callable
+        Returns (*S) whole numbers, 0 for the background; runs in the lane.
+    """
+
+    name: str
+    read: Callable[[], Any]
+
+
 @dataclass
 class Choices:
     """What the user picked; each field has an event of its name in ``events``.
@@ -84,6 +101,8 @@ class Choices:
     masking : Masking
     threshold : float or None
         None for the optimum of the shown method.
+    labels : LabelImage or None
+        Structures in which the change is measured, too.
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
@@ -99,3 +118,4 @@ class Choices:
     shown_method: str = DEFAULT_METHODS[0]
     masking: Masking = field(default_factory=Masking)
     threshold: float | None = None
+    labels: LabelImage | None = None

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from napari_quac.data.sample import Sample
     from napari_quac.explain.explanation import Explanation
     from napari_quac.explain.hybrid import Hybrid
+    from napari_quac.explain.morphometry import Morphometry
     from napari_quac.explain.pair import Pair
     from napari_quac.explain.regions import Regions
     from napari_quac.networks.classifier import Classifier
@@ -147,6 +148,7 @@ class Results:
     explanations: Explanations | None = None
     shown: Shown | None = None
     regions: Regions | None = None
+    morphometry: Morphometry | None = None
 
     def get(self, name: str) -> Any:
         """Return a result by name."""

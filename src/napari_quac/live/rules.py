@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from napari_quac.data.sample import Sample
     from napari_quac.explain.curve import Curve
     from napari_quac.explain.mask import Masking
+    from napari_quac.explain.morphometry import Morphometry
     from napari_quac.explain.pair import Pair
     from napari_quac.explain.regions import Regions
     from napari_quac.networks.classifier import Classifier
@@ -278,6 +279,18 @@ def _find_regions(choices: Choices, results: Results) -> Work:
     return start
 
 
+def _measure_change(choices: Choices, results: Results) -> Work:
+    shown, labels = present(results.shown), choices.labels
+
+    def start() -> Steps[Morphometry]:
+        from napari_quac.explain.morphometry import measure_change
+
+        values = labels.read() if labels is not None else None
+        return measure_change(shown.explanation, values, shown.index)
+
+    return start
+
+
 def nearest_position(curve: Curve, threshold: float) -> int:
     """Return the index of the distinct mask that a threshold of a curve belongs to."""
     import numpy as np
@@ -320,5 +333,8 @@ RULES: dict[str, Rule] = {
     ),
     "regions": Rule(
         ("shown", "loaded_classifier"), _find_regions, "asking about regions", on_demand=True
+    ),
+    "morphometry": Rule(
+        ("shown",), _measure_change, "measuring the change", also=("labels",), on_demand=True
     ),
 }

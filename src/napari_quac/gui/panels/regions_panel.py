@@ -19,7 +19,7 @@ from superqt.utils import signals_blocked
 
 from napari_quac.errors import QuacError
 from napari_quac.gui.section import Section
-from napari_quac.gui.text import WrappedLabel, grouped
+from napari_quac.gui.text import WrappedLabel, grouped, signed
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import failure
@@ -51,6 +51,7 @@ class RegionsTable(QTreeWidget):
         super().__init__()
         self.setObjectName("regions_table")
         self.setRootIsDecorated(False)
+        self.setStyleSheet("QTreeWidget::item { padding: 2px 0px; }")
         self.setUniformRowHeights(True)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -198,7 +199,7 @@ class RegionsPanel(Section):
         if not n:
             self.line.setText("The mask is empty at this threshold.")
             return
-        text = f"All together {regions.score_change:+.2f}."
+        text = f"All together {signed(regions.score_change)}."
         if regions.n_left_out:
             text += f" {regions.n_left_out} smaller ones were not asked about."
         self.line.setText(text)
@@ -247,8 +248,8 @@ def _row(region: Region) -> _Row:
         str(region.number),
         grouped(size),
         f"{region.before:.2f} → {region.after:.2f}",
-        f"{region.effect_alone:+.2f}",
-        f"{region.effect_left_out:+.2f}",
+        signed(region.effect_alone),
+        signed(region.effect_left_out),
     ]
     values = (
         region.number,
