@@ -31,8 +31,10 @@ from napari_quac.gui.main_thread import MainThread
 from napari_quac.gui.palette import palette_of, style_sheet
 from napari_quac.gui.panels.fit_panel import FitPanel
 from napari_quac.gui.panels.methods_panel import MethodsPanel
+from napari_quac.gui.panels.morphometry_panel import MorphometryPanel
 from napari_quac.gui.panels.networks_panel import NetworksPanel
 from napari_quac.gui.panels.prediction_panel import PredictionPanel
+from napari_quac.gui.panels.regions_panel import RegionsPanel
 from napari_quac.gui.panels.samples_panel import SamplesPanel
 from napari_quac.gui.panels.search_panel import SearchPanel
 from napari_quac.gui.panels.start_panel import StartPanel
@@ -40,6 +42,7 @@ from napari_quac.gui.panels.status_panel import StatusPanel
 from napari_quac.gui.panels.threshold_panel import ThresholdPanel
 from napari_quac.gui.panels.train_panel import TrainPanel
 from napari_quac.gui.panels.verdict_panel import VerdictPanel
+from napari_quac.gui.region_view import RegionView
 from napari_quac.gui.samples.samples_dock import SamplesDock
 from napari_quac.live.choices import Choices, ReadySamples
 from napari_quac.live.controller import Controller
@@ -332,6 +335,8 @@ class QuacDock(QWidget):
         viewer_events.disconnect(self._on_theme)
         self.samples.close_panel()
         self.neighbour_query.close()
+        self.region_view.close(window_closes)
+        self.morphometry.close_panel()
         if not window_closes:
             self.comparison.close()
             unbind_keys(self._viewer)
@@ -428,6 +433,11 @@ class QuacDock(QWidget):
         self.neighbour_query = NeighbourQuery(choices, results)
         self.search = SearchPanel(choices, results, controller, self.neighbour_query)
         self.threshold = ThresholdPanel(choices, results)
+        self.regions = RegionsPanel(choices, results, controller)
+        self.region_view = RegionView(self._viewer, self.layers, self.regions)
+        self.morphometry = MorphometryPanel(
+            self._viewer, self.layers.layers, choices, results, controller
+        )
         self.predictions = PredictionPanel(results)
         self.methods = MethodsPanel(choices, results)
         self.verdict = VerdictPanel(choices, results)
@@ -437,7 +447,8 @@ class QuacDock(QWidget):
         column.setContentsMargins(10, 8, 10, 8)
         column.setSpacing(2)
         for panel in (self.start, self.networks, self.samples, self.fit, self.train, self.search,
-                      self.threshold, self.predictions, self.methods, self.verdict):  # fmt: skip
+                      self.threshold, self.regions, self.predictions, self.methods, self.verdict,
+                      self.morphometry):  # fmt: skip
             column.addWidget(panel)
         column.addStretch(1)
         self.scroll = QScrollArea()
@@ -464,6 +475,7 @@ class QuacDock(QWidget):
         self.threshold.blink_held.connect(self.blink)
         self.threshold.side_by_side_wanted.connect(self.comparison.set_side_by_side)
         self.comparison.side_by_side_changed.connect(self.threshold.show_side_by_side)
+        self.comparison.side_by_side_changed.connect(self.region_view.set_side_by_side)
         self.threshold.show_layers_wanted.connect(self.show_layers)
         self.threshold.attribution_mode_picked.connect(self.layers.set_attribution_mode)
         self.threshold.mask_style_picked.connect(self.layers.set_mask_style)
