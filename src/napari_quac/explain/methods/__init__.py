@@ -13,5 +13,9 @@ METHODS = Registry(
         "deeplift": "napari_quac.explain.methods.deeplift:VanillaDeepLift",
         "residual": "napari_quac.explain.methods.baselines:Residual",
         "random": "napari_quac.explain.methods.baselines:Random",
+        "fido": "napari_quac.explain.methods.fido:Fido",
+        "fido-ssr": "napari_quac.explain.methods.fido:FidoSSR",
+        "fido-sdr": "napari_quac.explain.methods.fido:FidoSDR",
+        "bbmp": "napari_quac.explain.methods.fido:BBMP",
     },
 )
