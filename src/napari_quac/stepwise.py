@@ -32,6 +32,8 @@ class Progress:
     finish : callable or None
         Lets the work end early with what it has, at its next step; None where that is impossible.
         It may be called from any thread.
+    state : object
+        What the work can be continued from, should it be given up here; None if it cannot.
     """
 
     done: int
@@ -39,6 +41,7 @@ class Progress:
     text: str = ""
     partial: Any = None
     finish: Callable[[], None] | None = None
+    state: Any = None
 
 
 class Steps(Generic[T]):

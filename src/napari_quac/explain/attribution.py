@@ -30,7 +30,7 @@ class SignedMap:
     is_probability : bool
         The values lie in [0, 1] and mean something as they are, so they are not stretched.
     details : Mapping
-        What else goes into the record, JSON-ready, such as how an optimisation went.
+        What the method found out or decided on the way, as JSON-ready values for the record.
     """
 
     values: Tensor
@@ -38,6 +38,14 @@ class SignedMap:
     logit_difference: float | None = None
     is_probability: bool = False
     details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def completeness(self) -> float | None:
+        """``|Σ values − Δlogit| / max(|Δlogit|, 1e-6)``; None where no sum is promised."""
+        if self.logit_difference is None:
+            return None
+        gap = abs(float(self.values.detach().cpu().double().sum()) - self.logit_difference)
+        return gap / max(abs(self.logit_difference), 1e-6)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +70,9 @@ class Attribution:
     is_stand_in : bool
         Something else than the method was computed, as ``label`` says.
     details : Mapping
-        Of the computation, JSON-ready; see :class:`SignedMap`.
+        What the method found out or decided on the way, such as its number of nodes.
+    of_class : int or None
+        The class that positive values of ``signed`` speak for; None if nobody knows.
     """
 
     values: Tensor
@@ -73,6 +83,7 @@ class Attribution:
     completeness: float | None = None
     is_stand_in: bool = False
     details: Mapping[str, Any] = field(default_factory=dict)
+    of_class: int | None = None
 
     @property
     def true_name(self) -> str:
@@ -168,12 +179,17 @@ def attribute(
     values, degenerate = normalised(signed)
     if computed.is_probability:
         values = signed.clamp(0, 1)
-    completeness = None
-    if computed.logit_difference is not None:
-        gap = abs(float(signed.double().sum()) - computed.logit_difference)
-        completeness = gap / max(abs(computed.logit_difference), 1e-6)
     label = computed.computed_as or method.label
     is_stand_in = label != method.label
+    other_side = getattr(method, "direction", "query") == "generated"
     return Attribution(
-        values, signed, name, label, degenerate, completeness, is_stand_in, computed.details
+        values,
+        signed,
+        name,
+        label,
+        degenerate,
+        computed.completeness,
+        is_stand_in,
+        computed.details,
+        pair.target if other_side else pair.source,
     )
