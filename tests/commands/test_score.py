@@ -117,3 +117,12 @@ def test_wrong_parameters_end_with_a_sentence(worked_example, capsys, parameter,
     assert main(worked_example.arguments(methods="d-ig", parameter=parameter)) == 2
     captured = capsys.readouterr()
     assert said in captured.err and not captured.out
+
+
+def test_preset_dapi_gives_the_area_and_optimum_of_the_worked_example(worked_example, capsys):
+    document = scored(worked_example.arguments(methods="d-ig", preset="dapi"), capsys)
+    assert (document["preset"], document["grid"]) == ("dapi", "dapi")
+    found = document["methods"]["d-ig"]
+    assert found["quac_score"] == pytest.approx(0.8292919, abs=1e-6)
+    assert found["optimal_threshold"] == 0.0
+    assert len(found["thresholds"]) == 201

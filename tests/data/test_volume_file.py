@@ -157,7 +157,8 @@ def test_zarr_reads_the_chunks_of_a_patch_only(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [("nothing.zarr", "There is no"), ("a.docx", "not a volume"),
-     ("empty.zarr", "cannot be opened"), ("a.n5", "no N5 array"), ("bad.h5", "cannot be opened as HDF5"), ("bad.tif", "as TIFF")],
+     ("empty.zarr", "cannot be opened"), ("a.n5", "no N5 array"),
+     ("bad.h5", "cannot be opened as HDF5"), ("bad.tif", "as TIFF")],
 )  # fmt: skip
 def test_what_is_no_volume_says_so(tmp_path: Path, name: str, sentence: str) -> None:
     for folder in ("empty.zarr", "a.n5"):

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QLineEdit,
     QProgressBar,
     QScrollBar,
+    QTableView,
     QWidget,
 )
 
@@ -38,17 +39,28 @@ def is_part_of_another(widget: QWidget) -> bool:
     if isinstance(widget, QScrollBar) or widget.objectName().startswith("qt_"):
         return True
     parent = widget.parent()
-    return isinstance(parent, QAbstractSpinBox | QComboBox)
+    return isinstance(parent, QAbstractSpinBox | QComboBox | QLineEdit | QTableView)
+
+
+def docks(dock: QuacDock) -> tuple[QWidget, ...]:
+    return dock, dock.curve_dock, dock.all_samples
 
 
 def controls(dock: QuacDock) -> list[QWidget]:
-    widgets = [*dock.findChildren(QWidget), *dock.curve_dock.findChildren(QWidget)]
+    widgets = [part for whole in docks(dock) for part in whole.findChildren(QWidget)]
     return [w for w in widgets if isinstance(w, INTERACTIVE) and not is_part_of_another(w)]
+
+
+def unfold_settings(dock: QuacDock) -> None:
+    """Open the forms, which are made when they are first looked at."""
+    for button in dock.methods.settings_buttons.values():
+        button.click()
 
 
 def test_every_control_has_a_name_that_is_documented(dock: QuacDock, project: Path) -> None:
     load(dock)
     explain(dock)
+    unfold_settings(dock)
     known = named(project)
     found = controls(dock)
     assert len(found) > 50
@@ -61,7 +73,8 @@ def test_every_control_has_a_name_that_is_documented(dock: QuacDock, project: Pa
 def test_every_documented_name_exists_once(dock: QuacDock, project: Path) -> None:
     load(dock)
     explain(dock)
-    widgets = [dock, *dock.findChildren(QWidget), *dock.curve_dock.findChildren(QWidget)]
+    unfold_settings(dock)
+    widgets = [part for whole in docks(dock) for part in (whole, *whole.findChildren(QWidget))]
     names = [widget.objectName() for widget in widgets]
     for pattern in named(project):
         matches = [name for name in names if fnmatch(name, pattern)]
@@ -80,6 +93,8 @@ def test_dock_fits_a_small_screen(dock: QuacDock) -> None:
     load(dock)
     explain(dock)
     dock.networks.details_button.click()
+    dock.methods.masking.settings_button.click()
+    unfold_settings(dock)
     body = dock.scroll.widget()
     assert dock.maximumWidth() <= 380
     assert body.minimumSizeHint().width() <= 340

@@ -6,22 +6,24 @@ import argparse
 import json
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from napari_quac.commands.networks import (
     add_classifier_options,
+    add_generator_option,
     add_samples_option,
     load_generator,
     load_samples_and_classifier,
     names,
 )
 from napari_quac.commands.output import add_json_option, made_folder, print_json, tell
-from napari_quac.commands.parameters import add_parameter_option, parameters_from
+from napari_quac.commands.parameters import add_parameter_option
 from napari_quac.commands.score import (
     add_masking_options,
     as_record,
-    masking_from,
+    settings_from,
     told_of_unavailable,
     write_arrays,
 )
@@ -47,7 +49,7 @@ def add_parser(commands: Any) -> None:
     )
     add_classifier_options(parser)
     generator = parser.add_mutually_exclusive_group(required=True)
-    generator.add_argument("--generator", type=Path, metavar="FILE", help="a StarGAN v2")
+    add_generator_option(generator)
     generator.add_argument(
         "--generated",
         type=Path,
@@ -72,7 +74,10 @@ def add_parser(commands: Any) -> None:
         "names the folder)",
     )
     parser.add_argument(
-        "--methods", type=names, metavar="A,B", help="see 'napari-quac methods' (default: all)"
+        "--methods",
+        type=names,
+        metavar="A,B",
+        help="see 'napari-quac methods' (default: those of the preset)",
     )
     add_parameter_option(parser)
     parser.add_argument(
@@ -93,22 +98,12 @@ def run(options: argparse.Namespace) -> None:
     DataError
         At the end, if samples failed.
     """
-    from napari_quac.explain.methods import METHODS
-    from napari_quac.explain.pipeline import DEFAULT_METHODS, ExplainSettings
     from napari_quac.explain.search import SearchSettings
 
     if options.tries < 1:
         raise DataError(f"At least one try is needed, got --tries {options.tries}.")
-    methods = options.methods or DEFAULT_METHODS
-    for name in methods:
-        METHODS[name]
-    settings = ExplainSettings(
-        methods,
-        masking_from(options),
-        options.grid,
-        SearchSettings(max_tries=options.tries),
-        parameters_from(options, tuple(methods)),
-    )
+    settings = replace(settings_from(options), search=SearchSettings(max_tries=options.tries))
+    methods = settings.methods
     dataset, classifier = load_samples_and_classifier(options)
     if options.target not in (AUTO, ALL):
         classifier.class_index(options.target)
@@ -137,6 +132,7 @@ def run(options: argparse.Namespace) -> None:
         "classifier": {"name": classifier.name, "sha256": classifier.sha256},
         "classes": list(classifier.class_names),
         "seed": options.seed,
+        "preset": options.preset,
         "methods": list(methods),
         "masking": settings.masking.name,
         "grid": settings.grid,

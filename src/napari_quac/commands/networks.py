@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_quac.errors import CheckpointError, DataError
 
@@ -90,15 +90,26 @@ def add_classifier_options(parser: argparse.ArgumentParser, required: bool = Tru
     )
 
 
-def add_samples_option(parser: argparse.ArgumentParser) -> None:
+def add_samples_option(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """Add ``--samples``."""
     parser.add_argument(
         "--samples",
         type=Path,
         nargs="+",
-        required=True,
+        required=required,
         metavar="DIR|FILE",
         help="a folder with one subfolder per class, or image files",
+    )
+
+
+def add_generator_option(parser: Any) -> None:
+    """Add ``--generator``."""
+    parser.add_argument(
+        "--generator",
+        nargs="+",
+        metavar="FILE",
+        help="a StarGAN v2; or the networks of a CycleGAN, each as SOURCE:TARGET=FILE, or "
+        "SOURCE:TARGET=FOLDER for a training in which SOURCE was A",
     )
 
 
@@ -167,21 +178,34 @@ def load_generator(options: argparse.Namespace) -> Generator:
     """Load the generator that the options name."""
     from napari_quac.networks.checkpoint import inspect
     from napari_quac.networks.device import resolve_device
+    from napari_quac.networks.generators.cyclegan import (
+        direction_in,
+        recipe_from_texts,
+        with_partner,
+    )
     from napari_quac.networks.generators.from_folder import PrecomputedRecipe
     from napari_quac.networks.generators.stargan import StarGANRecipe
 
     if options.generated is not None:
         precomputed: Generator = PrecomputedRecipe(options.generated).load()
         return precomputed
-    inspection = inspect(options.generator, run=False)
+    texts: list[str] = options.generator
+    if len(texts) > 1 or direction_in(texts[0])[0] or Path(texts[0]).is_dir():
+        translating: Generator = recipe_from_texts(texts).load(resolve_device(options.device))
+        return translating
+    path = Path(texts[0])
+    inspection = inspect(path, run=False)
     if inspection.role != "generator":
         raise CheckpointError(
             inspection.problem
-            or f"'{options.generator.name}' holds a {inspection.role} ({inspection.kind}), not a "
+            or f"'{path.name}' holds a {inspection.role} ({inspection.kind}), not a "
             "generator. Give it to --classifier, or choose another file."
         )
     if inspection.problem:
         raise CheckpointError(inspection.problem)
-    recipe = StarGANRecipe(options.generator, options.style, options.references)
+    if inspection.kind == "cyclegan":
+        alone: Generator = with_partner(path).load(resolve_device(options.device))
+        return alone
+    recipe = StarGANRecipe(path, options.style, options.references)
     generator: Generator = recipe.load(resolve_device(options.device))
     return generator

@@ -67,6 +67,8 @@ class Attribution:
         Something else than the method was computed, as ``label`` says.
     details : Mapping
         What the method found out or decided on the way, such as its number of nodes.
+    of_class : int or None
+        The class that positive values of ``signed`` speak for; None if nobody knows.
     """
 
     values: Tensor
@@ -77,6 +79,7 @@ class Attribution:
     completeness: float | None = None
     is_stand_in: bool = False
     details: Mapping[str, Any] = field(default_factory=dict)
+    of_class: int | None = None
 
     @property
     def true_name(self) -> str:
@@ -172,6 +175,7 @@ def attribute(
     values, degenerate = normalised(signed)
     label = computed.computed_as or method.label
     is_stand_in = label != method.label
+    other_side = getattr(method, "direction", "query") == "generated"
     return Attribution(
         values,
         signed,
@@ -181,4 +185,5 @@ def attribute(
         computed.completeness,
         is_stand_in,
         computed.details,
+        pair.target if other_side else pair.source,
     )

@@ -38,6 +38,8 @@ class Parameter:
         The values it is limited to; empty where any will do.
     low, high : float or None
         Smallest and largest value of a number.
+    step : int
+        Distance of one value from the next one, for whole numbers.
     help : str
         What the docstring says about it.
     """
@@ -49,6 +51,7 @@ class Parameter:
     options: tuple[Any, ...] = ()
     low: float | None = None
     high: float | None = None
+    step: int = 1
     help: str = ""
 
     def check(self, value: Any) -> None:
@@ -150,6 +153,7 @@ def _parameter(name: str, hint: Any, default: Any, text: str) -> Parameter:
         tuple(options),
         limits.get("min"),
         limits.get("max"),
+        limits.get("step", 1),
         text,
     )
 

@@ -241,7 +241,16 @@ class LayerSync(QObject):
         if name == "attribution" and self.attribution_mode == "signed":
             largest = float(np.abs(values).max())
             values = values / largest if largest > 0 else values
+            if self._speaks_for_target():
+                values = -values  # so that a colour means the same whatever was attributed
         return np.ascontiguousarray(values)
+
+    def _speaks_for_target(self) -> bool:
+        """Tell whether positive values of the shown attribution speak for the target class."""
+        shown, pair = self._results.shown, self._results.pair
+        if shown is None or pair is None:
+            return False
+        return shown.explanation.attribution.of_class == pair.target
 
     def _sync(self, name: str) -> None:
         sample = self._results.sample

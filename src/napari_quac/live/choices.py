@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from psygnal import SignalGroupDescriptor
 
@@ -13,6 +13,7 @@ from napari_quac.explain.mask import Masking
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
+    from napari_quac.data.fitted import Fit
     from napari_quac.explain.curve import Grid
 
 DEFAULT_METHODS = ("d-ig", "d-deeplift", "d-ingrad", "residual", "random")
@@ -64,6 +65,32 @@ class ReadySamples:
         return self.dataset
 
 
+@dataclass(frozen=True)
+class FittedSamples:
+    """Samples that are changed to fit a network.
+
+    Attributes
+    ----------
+    source : SampleSource
+        The samples as they are.
+    fit : Fit
+    """
+
+    source: SampleSource
+    fit: Fit
+
+    @property
+    def directory(self) -> Path | None:
+        """Folder of the samples, if they have one."""
+        return getattr(self.source, "directory", None)
+
+    def load(self) -> Dataset:
+        """Load the samples as they are; they are changed one by one, when they are read."""
+        from napari_quac.data.fitted import FittedDataset
+
+        return FittedDataset(self.source.load(), self.fit)
+
+
 @dataclass
 class Choices:
     """What the user picked; each field has an event of its name in ``events``.
@@ -88,8 +115,25 @@ class Choices:
     masking : Masking
     grid : "quac_0_2" or "corrected"
         Thresholds of the curves.
+    preset : str
+        ``"quac"`` or ``"dapi"``: which image is pasted into which, and what is made of it.
     threshold : float or None
         None for the optimum of the shown method.
+    source_basis : "prediction" or "label"
+        Which question a misprediction is asked: what would make it look like its label, or what
+        makes it look like the predicted class. See
+        :func:`~napari_quac.explain.question.default_question`.
+    neighbour_styles : bool
+        Take styles from the nearest correctly classified samples, where the generator can.
+    filter_text : str
+        Which samples are in view; see :mod:`~napari_quac.live.filter_language`.
+    sort_by : str
+        Column that orders them; see :mod:`~napari_quac.live.sample_order`.
+    sort_ascending : bool
+    predict_up_to : int
+        That many samples are predicted without being asked.
+    report_folder : Path or None
+        Where explanations of many samples are kept, and shown from.
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
@@ -106,4 +150,12 @@ class Choices:
     shown_method: str = DEFAULT_METHODS[0]
     masking: Masking = field(default_factory=Masking)
     grid: Grid = "quac_0_2"
+    preset: str = "quac"
     threshold: float | None = None
+    source_basis: Literal["prediction", "label"] = "prediction"
+    neighbour_styles: bool = False
+    filter_text: str = ""
+    sort_by: str = "number"
+    sort_ascending: bool = True
+    predict_up_to: int = 500
+    report_folder: Path | None = None

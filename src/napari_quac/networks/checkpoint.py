@@ -15,6 +15,7 @@ from napari_quac.networks.architectures.recognise import (
     recognise_generator,
 )
 from napari_quac.networks.architectures.stargan_v2_shapes import hyperparameters_of, said_in
+from napari_quac.networks.architectures.translation import load_translation
 from napari_quac.networks.classifier_card import names_from_text
 from napari_quac.networks.classifier_file import (
     GENERATOR_NAMES,
@@ -217,6 +218,8 @@ def _tried(
 
 def _generator(basis: Inspection, kind: str, state: State) -> Inspection:
     basis = replace(basis, kind=kind, role="generator", architecture=kind)
+    if kind == "cyclegan":
+        return _translation(basis, state)
     if kind != "stargan":
         finding = f"The file holds {GENERATOR_NAMES[kind]}."
         return replace(basis, findings=(finding,), problem=NOT_LOADED)
@@ -238,6 +241,22 @@ def _generator(basis: Inspection, kind: str, state: State) -> Inspection:
         image_size=(said_in(basis.metadata, "query_size") or hyper.img_size,) * 2,
         class_names=names_from_text(basis.metadata),
         findings=(f"StarGAN v2 generator, style {' or '.join(styles) or 'not contained'}.",),
+    )
+
+
+def _translation(basis: Inspection, state: State) -> Inspection:
+    try:
+        layout = load_translation(flat(state), basis.path.name)[0]
+    except CheckpointError as error:
+        return replace(basis, problem=str(error))
+    source, target = (basis.metadata.get(key, "") for key in ("source", "target"))
+    said = f"turns {source} into {target}" if source else "does not say which classes it translates"
+    name = f"{layout.name}, {layout.norm} norm"
+    return replace(
+        basis,
+        parameters=layout.parameters,
+        channels=layout.channels,
+        findings=(f"CycleGAN or pix2pix generator ({name}), {said}.",),
     )
 
 

@@ -128,7 +128,9 @@ class Classifier:
             which = f"classifier {self.name}" if self.name else "classifier"
             raise ShapeError(
                 f"{what} has {found}, but the {which} was trained for {wanted}."
-                " Choose other images, another classifier, or crop the images to that size."
+                " Choose other images, another classifier, or crop the images to that size.",
+                tuple(shape),
+                (self.channels, self.image_size),
             )
 
     def _about_axes(self, shape: Sequence[int], what: str) -> str:

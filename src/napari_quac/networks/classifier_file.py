@@ -208,7 +208,8 @@ def numbers_from_text(text: str | None) -> tuple[float, ...]:
 
 def generator_sentence(path: Path, kind: str, keys: str) -> str:
     """Return what is said when a generator is given as classifier."""
-    way_out = "Use it as generator?" if kind == "stargan" else "Choose a classifier here."
+    loaded = kind in ("stargan", "cyclegan")
+    way_out = "Use it as generator?" if loaded else "Choose a classifier here."
     return (
         f"'{path.name}': This file holds {GENERATOR_NAMES[kind]} (keys `{keys}`), not a "
         f"classifier. {way_out}"

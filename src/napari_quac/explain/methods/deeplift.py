@@ -12,7 +12,7 @@ from napari_quac.errors import MethodUnavailableError
 from napari_quac.explain.attribution import SignedMap
 from napari_quac.explain.methods.deeplift_rules import deeplift
 from napari_quac.explain.methods.gradient import logit_gradient
-from napari_quac.explain.pair import Pair
+from napari_quac.explain.pair import Pair, Side, seen_from
 from napari_quac.networks.classifier import Classifier
 
 GRADIENT_TIMES_DIFFERENCE = "gradient × difference"
@@ -20,12 +20,20 @@ GRADIENT_TIMES_DIFFERENCE = "gradient × difference"
 
 @dataclass(frozen=True, slots=True)
 class DiscriminativeDeepLift:
-    """DeepLIFT of the source class, with the generated image as the reference."""
+    """DeepLIFT of the source class, with the generated image as the reference.
+
+    Attributes
+    ----------
+    direction : "query" or "generated"
+        Which image is attributed; the generated image is attributed for the target class.
+    """
 
     label: ClassVar[str] = "D-DeepLIFT"
+    direction: Side = "query"
 
     def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:
         """Return the map; see :func:`deeplift_or_its_stand_in`."""
+        pair = seen_from(pair, self.direction)
         return deeplift_or_its_stand_in(pair.query.image, pair.generated, pair.source, classifier)
 
 
@@ -40,6 +48,7 @@ class VanillaDeepLift:
     """
 
     label: ClassVar[str] = "DeepLIFT"
+    of_query_alone: ClassVar[bool] = True
     baseline: Annotated[float, {"min": 0.0, "max": 1.0}] = 0.5
 
     def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:

@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 from superqt.utils import signals_blocked
 
 from napari_quac.gui.card import Card
+from napari_quac.gui.panels.activation_row import ActivationRow
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.section import Section, caption, labelled_row
 from napari_quac.live.choices import Choices
@@ -57,6 +58,8 @@ class NetworksPanel(Section):
             field.picked.connect(lambda path, role=role: self.open_path(Path(path), role))
             self.cards[role].accepted.connect(lambda role=role: self._on_accepted(role))
             self.cards[role].declined.connect(lambda role=role: self._on_declined(role))
+        self.activation = ActivationRow(choices, results, controller)
+        self.body_layout.addWidget(self.activation)
         self._build_device_row()
         self._build_details()
         results.events.loaded_classifier.connect(self._show_classifier)

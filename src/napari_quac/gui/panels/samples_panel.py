@@ -65,6 +65,7 @@ class SamplesPanel(Section):
         results.events.prediction.connect(self._show_sample)
         results.events.sample.connect(self._show_sample)
         choices.events.sample_index.connect(self._show_index)
+        results.events.order.connect(self._show_steps)
         controller.failed.connect(self._on_failed)
         self._show_layers()
         self._show_dataset()
@@ -107,9 +108,12 @@ class SamplesPanel(Section):
         return (classifier.n_axes or 2) if classifier is not None else 2
 
     def step(self, by: int) -> None:
-        """Go some samples forward or back."""
+        """Go some samples forward or back, in the order of the table."""
         dataset, index = self._results.loaded_samples, self._choices.sample_index
-        if dataset is not None and index is not None:
+        order = self._results.order
+        if order is not None and len(order):
+            self._choices.sample_index = order.step(index, by)
+        elif order is None and dataset is not None and index is not None:
             self._choices.sample_index = min(max(0, index + by), len(dataset) - 1)
 
     def close_panel(self) -> None:
@@ -332,9 +336,26 @@ class SamplesPanel(Section):
         if index is not None:
             with signals_blocked(self.spin):
                 self.spin.setValue(index + 1)
-            dataset = self._results.loaded_samples
-            self.previous_button.setEnabled(index > 0)
-            self.next_button.setEnabled(dataset is not None and index < len(dataset) - 1)
+        self._show_steps()
+
+    def _show_steps(self) -> None:
+        """Tell whether there is a sample before and after this one."""
+        dataset, order, index = (
+            self._results.loaded_samples, self._results.order, self._choices.sample_index
+        )  # fmt: skip
+        if dataset is None or index is None:
+            return
+        row, n_rows = index, len(dataset)
+        if order is not None:
+            n_rows = len(order)
+            inside = order.row_of(index)
+            if inside is None:  # any step leads into what is in view
+                self.previous_button.setEnabled(n_rows > 0)
+                self.next_button.setEnabled(n_rows > 0)
+                return
+            row = inside
+        self.previous_button.setEnabled(row > 0)
+        self.next_button.setEnabled(row < n_rows - 1)
 
     def _show_sample(self) -> None:
         sample, prediction = self._results.sample, self._results.prediction
