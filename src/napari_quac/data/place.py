@@ -128,6 +128,26 @@ class Place:
     offset: tuple[int, ...]
     center_world: tuple[float, ...]
 
-    def spread_out(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Return values of the image's shape with all axes of the volume."""
-        return values.reshape(self.size + values.shape[values.ndim :])
+    def spread_out(self, values: NDArray[Any], n_colours: int = 0) -> NDArray[Any]:
+        """Return values of the image's shape with all axes of the volume; colours stay last."""
+        return values.reshape(self.size + ((n_colours,) if n_colours else ()))
+
+    def part(self, start: Sequence[float], step: Sequence[float], size: Sequence[int]) -> Place:
+        """Return the place of an image cut or resized out of this one.
+
+        Parameters
+        ----------
+        start : sequence of float
+            Position of its first voxel, along the axes that the image shows.
+        step : sequence of float
+            Voxels of this image per voxel of the new one.
+        size : sequence of int
+            Voxels of the new one.
+        """
+        more = len(self.size) - len(size)
+        whole_start, whole_step = (*(0.0,) * more, *start), (*(1.0,) * more, *step)
+        return replace(
+            self,
+            transform=self.transform.at(whole_start, whole_step),
+            size=(*self.size[:more], *size),
+        )

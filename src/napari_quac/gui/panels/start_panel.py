@@ -18,6 +18,7 @@ class StartPanel(QFrame):
     """The card at the top, gone once the first explanation is there."""
 
     example_wanted = Signal()
+    volume_wanted = Signal()
     open_wanted = Signal(QWidget)
 
     def __init__(self) -> None:
@@ -47,14 +48,19 @@ class StartPanel(QFrame):
         self.example_button.setObjectName("try_example_button")
         self.example_button.setProperty("primary", "true")
         self.example_button.setToolTip("Synthetic EM images with networks that come along")
+        self.volume_button = QPushButton("In a volume")
+        self.volume_button.setObjectName("try_volume_button")
+        self.volume_button.setToolTip("The example as a volume, with its synapses as points")
         self.open_button = QPushButton("Open…")
         self.open_button.setObjectName("open_button")
         self.open_button.setToolTip("Choose networks or samples of your own; or drop them here")
         buttons.addWidget(self.example_button)
+        buttons.addWidget(self.volume_button)
         buttons.addWidget(self.open_button)
         buttons.addStretch(1)
         layout.addLayout(buttons)
         self.example_button.clicked.connect(self.example_wanted)
+        self.volume_button.clicked.connect(self.volume_wanted)
         self.open_button.clicked.connect(lambda: self.open_wanted.emit(self.open_button))
 
     def set_done(self, key: str, done: bool) -> None:
