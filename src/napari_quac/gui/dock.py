@@ -479,7 +479,8 @@ class QuacDock(QWidget):
         column.setContentsMargins(10, 8, 10, 8)
         column.setSpacing(2)
         for panel in (self.start, self.networks, self.samples, self.points_panel, self.fit,
-                      self.train, self.search, self.threshold, self.predictions, self.methods, self.verdict):  # fmt: skip
+                      self.train, self.search, self.threshold, self.predictions, self.methods,
+                      self.verdict):  # fmt: skip
             column.addWidget(panel)
         column.addStretch(1)
         self.scroll = QScrollArea()

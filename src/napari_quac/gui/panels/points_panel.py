@@ -6,8 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from napari.layers import Image, Points
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QHBoxLayout, QPushButton, QSpinBox
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QHBoxLayout,
+    QPushButton,
+    QSpinBox,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 from superqt.utils import signals_blocked
 
 from napari_quac.data.image_stack import usual_range
@@ -49,7 +59,7 @@ class PointsPanel(Section):
         self._build_volume()
         self._build_points()
         self._build_patch()
-        self._build_network_size()
+        self._build_details()
         self._build_end()
         for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
             event.connect(self._show_layers)
@@ -83,7 +93,6 @@ class PointsPanel(Section):
             dataset = self._dataset(volume, layer)
         except QuacError as error:
             self._say(str(error), "bad")
-            self._controller.failed.emit(failure("points", "taking the points", error))
             return
         self._choices.samples = ReadySamples(dataset)
         self._sync.follow(layer, image, dataset)
@@ -92,6 +101,8 @@ class PointsPanel(Section):
         if left:
             parts.append(f"{grouped(left)} lie outside, or reach out of the volume.")
         mismatch = dataset.size_mismatch()
+        if mismatch:
+            self.details_button.setChecked(True)
         self._say(" ".join([*parts, mismatch]).strip(), "bad" if mismatch else "note")
 
     def open_volume(self, path: Path) -> None:
@@ -170,10 +181,14 @@ class PointsPanel(Section):
             spin.setToolTip(f"Voxels of a patch along {'zyx'[number]}")
             spin.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
             self.size_spins.append(spin)
-        self.outside_menu = _menu("points_outside_menu", "Patches that reach out of the volume")
-        self.outside_menu.addItem("fill with 0", "pad")
-        self.outside_menu.addItem("leave out", "skip")
-        self._add_row("Patch", *self.size_spins, self.outside_menu)
+        self._add_row("Patch", *self.size_spins)
+
+    def _build_details(self) -> None:
+        """Build what is seldom changed, folded away."""
+        self.details = QWidget()
+        column = QVBoxLayout(self.details)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(6)
         self.low, self.high = QDoubleSpinBox(), QDoubleSpinBox()
         for widget, name, tip in (
             (self.low, "points_low", "The stored value that is black (0)"),
@@ -184,9 +199,16 @@ class PointsPanel(Section):
             widget.setDecimals(3)
             widget.setToolTip(tip)
             widget.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
-        self._add_row("Range", self.low, self.high)
+        self._add_row("Range", self.low, self.high, into=column)
+        self.outside_menu = _menu("points_outside_menu", "Patches that reach out of the volume")
+        self.outside_menu.addItem("fill up with 0", "pad")
+        self.outside_menu.addItem("leave out", "skip")
+        self._add_row("At the rim", self.outside_menu, into=column)
+        self._build_network_size(column)
+        self.body_layout.addWidget(self.details)
+        self.details.hide()
 
-    def _build_network_size(self) -> None:
+    def _build_network_size(self, column: QVBoxLayout) -> None:
         self.network_spin = QDoubleSpinBox()
         self.network_spin.setObjectName("points_network_size")
         self.network_spin.setRange(0, 1e6)
@@ -200,7 +222,7 @@ class PointsPanel(Section):
         self.resample_check = QCheckBox("Resample")
         self.resample_check.setObjectName("points_resample")
         self.resample_check.setToolTip("Bring patches to that pixel size, by interpolation")
-        self._add_row("Trained at", self.network_spin, self.resample_check)
+        self._add_row("Trained at", self.network_spin, self.resample_check, into=column)
 
     def _build_end(self) -> None:
         self.use_button = QPushButton("Use points")
@@ -215,19 +237,30 @@ class PointsPanel(Section):
         row.addWidget(self.use_button)
         row.addWidget(self.explain_check)
         row.addStretch(1)
+        self.details_button = QToolButton()
+        self.details_button.setObjectName("points_details_button")
+        self.details_button.setProperty("role", "link")
+        self.details_button.setText("Details")
+        self.details_button.setToolTip("Range of values, what lies outside, pixel size")
+        self.details_button.setCheckable(True)
+        self.details_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.details_button.setArrowType(Qt.ArrowType.RightArrow)
+        self.details_button.toggled.connect(self._show_details)
+        row.addWidget(self.details_button)
         self.body_layout.addLayout(row)
         self.message = WrappedLabel("", "points_message")
         self.message.hide()
         self.body_layout.addWidget(self.message)
 
-    def _add_row(self, text: str, *widgets: Any) -> None:
+    def _add_row(self, text: str, *widgets: Any, into: QVBoxLayout | None = None) -> None:
         row = QHBoxLayout()
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(6)
         row.addWidget(caption(text))
         for widget in widgets:
+            widget.setProperty("narrow", "true")
             row.addWidget(widget, 1)
-        self.body_layout.addLayout(row)
+        (into or self.body_layout).addLayout(row)
 
     # what is chosen
 
@@ -379,10 +412,16 @@ class PointsPanel(Section):
         is_ours = dataset is not None and current is dataset
         self.set_summary(f"{grouped(len(dataset))} points" if dataset and is_ours else "")
 
+    def _show_details(self, shown: bool) -> None:
+        self.details.setVisible(shown)
+        arrow = Qt.ArrowType.DownArrow if shown else Qt.ArrowType.RightArrow
+        self.details_button.setArrowType(arrow)
+
     def _on_failed(self, error: BaseException) -> None:
         fault = failure("points", "opening", error)
         self._say(fault.sentence, "bad")
-        self._controller.failed.emit(fault)
+        if not isinstance(error, QuacError):
+            self._controller.failed.emit(fault)  # with details to copy
 
     def _say(self, text: str, tone: str = "note") -> None:
         self.message.setText(text)
@@ -394,7 +433,8 @@ def _menu(name: str, tip: str) -> QComboBox:
     menu = QComboBox()
     menu.setObjectName(name)
     menu.setToolTip(tip)
-    menu.setMinimumContentsLength(6)
+    menu.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    menu.setMinimumContentsLength(4)
     return menu
 
 

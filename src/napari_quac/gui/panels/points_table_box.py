@@ -47,7 +47,11 @@ class PointsTableBox(QWidget):
             menu.setObjectName(name)
             menu.setToolTip(tip)
         for menu in (*self.column_menus, self.id_menu, self.order_menu, self.unit_menu):
+            menu.setSizeAdjustPolicy(
+                QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+            )
             menu.setMinimumContentsLength(3)
+            menu.setProperty("narrow", "true")
             menu.currentIndexChanged.connect(self._show_preview)
         for order in ORDERS:
             self.order_menu.addItem(order, order)
@@ -62,6 +66,7 @@ class PointsTableBox(QWidget):
             spin.setValue(1)
             spin.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
             spin.setToolTip("Nanometres per voxel, which the layer does not tell")
+            spin.setProperty("narrow", "true")
             spin.valueChanged.connect(self._show_preview)
             self.voxel_spins.append(spin)
         self.preview = WrappedLabel("", "points_preview")
