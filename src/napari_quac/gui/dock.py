@@ -33,6 +33,7 @@ from napari_quac.gui.panels.fit_panel import FitPanel
 from napari_quac.gui.panels.methods_panel import MethodsPanel
 from napari_quac.gui.panels.morphometry_panel import MorphometryPanel
 from napari_quac.gui.panels.networks_panel import NetworksPanel
+from napari_quac.gui.panels.points_panel import PointsPanel
 from napari_quac.gui.panels.prediction_panel import PredictionPanel
 from napari_quac.gui.panels.regions_panel import RegionsPanel
 from napari_quac.gui.panels.samples_panel import SamplesPanel
@@ -42,6 +43,7 @@ from napari_quac.gui.panels.status_panel import StatusPanel
 from napari_quac.gui.panels.threshold_panel import ThresholdPanel
 from napari_quac.gui.panels.train_panel import TrainPanel
 from napari_quac.gui.panels.verdict_panel import VerdictPanel
+from napari_quac.gui.points_sync import PointsSync
 from napari_quac.gui.region_view import RegionView
 from napari_quac.gui.samples.samples_dock import SamplesDock
 from napari_quac.live.choices import Choices, ReadySamples
@@ -121,6 +123,7 @@ class QuacDock(QWidget):
         self.controller = Controller(self.choices, self.results, self.lane)
         self.training = Training(self._main_thread.call, prepare_lane)
         self.layers = LayerSync(napari_viewer, self.choices, self.results, self)
+        self.points = PointsSync(napari_viewer, self.choices, self.results, self.layers, self)
         self.comparison = Comparison(napari_viewer, self.layers, self)
         self.settings = QSettings("napari-quac", "napari-quac")
         self._build_panels()
@@ -198,6 +201,16 @@ class QuacDock(QWidget):
         if wanted == self.choices.sample_index:
             QTimer.singleShot(0, self._ask_for_pair)
 
+    def _on_point_picked(self, index: int) -> None:
+        """Explain what was clicked, if that was asked for."""
+        if not self.points_panel.explains_on_click or self.results.loaded_generator is None:
+            return
+        prediction = self.results.prediction
+        self.choices.threshold = None
+        self._explain_when_predicted = index
+        if prediction is not None and "sample" not in self.controller.running:
+            self._on_predicted()
+
     def _ask_for_pair(self) -> None:
         if not self._is_closed:
             self.controller.ask("pair")
@@ -225,6 +238,36 @@ class QuacDock(QWidget):
             self.networks.set_open(False)
 
         self.controller.run("example", "opening the example", load, loaded)
+
+    def try_example_volume(self) -> None:
+        """Open the example's volume with its synapses as points, and its networks."""
+        self.status.forget_failure()
+
+        def load() -> tuple[Any, Any, Any]:
+            from napari_quac.example import load_example
+            from napari_quac.gui.sample_data import synthetic_synapses
+            from napari_quac.networks.classifier_recipe import ClassifierRecipe
+            from napari_quac.networks.generators.stargan import StarGANRecipe
+
+            example = load_example()
+            return (
+                synthetic_synapses(),
+                ClassifierRecipe(example.classifier_path),
+                StarGANRecipe(example.generator_path),
+            )
+
+        def loaded(parts: tuple[Any, Any, Any]) -> None:
+            layers, classifier, generator = parts
+            self.networks.use_recipes(classifier, generator)
+            self.networks.set_open(False)
+            (image, image_look, _), (points, points_look, _) = layers
+            added = self._viewer.add_image(image, **image_look)
+            marks = self._viewer.add_points(points, **points_look)
+            self.points_panel.choose(added.name, marks.name)
+            self.points_panel.set_open(True)
+            self.points_panel.use_points()
+
+        self.controller.run("example", "drawing the volume", load, loaded)
 
     def open_path(self, path: Path) -> None:
         """Open a network, or a folder of samples or of generated images."""
@@ -334,6 +377,8 @@ class QuacDock(QWidget):
         viewer_events = self._viewer.events.theme
         viewer_events.disconnect(self._on_theme)
         self.samples.close_panel()
+        self.points_panel.close_panel()
+        self.points.close()
         self.neighbour_query.close()
         self.region_view.close(window_closes)
         self.morphometry.close_panel()
@@ -427,6 +472,9 @@ class QuacDock(QWidget):
         self.start = StartPanel()
         self.networks = NetworksPanel(choices, results, controller, self.settings)
         self.samples = SamplesPanel(self._viewer, self.layers.layers, choices, results, controller)
+        self.points_panel = PointsPanel(
+            self._viewer, self.points, self.layers.layers, choices, results, controller
+        )
         self.fit = FitPanel(choices, results, controller)
         self.fit.explained.connect(self._on_ways_out)
         self.train = TrainPanel(choices, results, self.training)
@@ -446,9 +494,9 @@ class QuacDock(QWidget):
         column = QVBoxLayout(body)
         column.setContentsMargins(10, 8, 10, 8)
         column.setSpacing(2)
-        for panel in (self.start, self.networks, self.samples, self.fit, self.train, self.search,
-                      self.threshold, self.regions, self.predictions, self.methods, self.verdict,
-                      self.morphometry):  # fmt: skip
+        for panel in (self.start, self.networks, self.samples, self.points_panel, self.fit,
+                      self.train, self.search, self.threshold, self.regions, self.predictions,
+                      self.methods, self.verdict, self.morphometry):  # fmt: skip
             column.addWidget(panel)
         column.addStretch(1)
         self.scroll = QScrollArea()
@@ -471,6 +519,8 @@ class QuacDock(QWidget):
         self.train.use_wanted.connect(lambda path: self.networks.open_path(path, "generator"))
         self.search.question.neighbour_picked.connect(self._on_neighbour_picked)
         results.events.prediction.connect(self._on_predicted)
+        self.points.picked.connect(self._on_point_picked)
+        self.start.volume_wanted.connect(self.try_example_volume)
         self.samples.next_misprediction_wanted.connect(self.next_misprediction)
         self.threshold.blink_held.connect(self.blink)
         self.threshold.side_by_side_wanted.connect(self.comparison.set_side_by_side)

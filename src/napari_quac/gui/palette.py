@@ -161,6 +161,9 @@ QLineEdit, QAbstractSpinBox, QComboBox {{
     background: {colors.surface}; border: 1px solid {colors.line}; border-radius: 4px;
     padding: 2px 6px; min-height: 20px; color: {colors.text};
 }}
+QSpinBox[narrow="true"], QDoubleSpinBox[narrow="true"], QComboBox[narrow="true"] {{
+    min-width: 34px;
+}}
 QLineEdit:focus, QAbstractSpinBox:focus, QComboBox:focus {{
     border-color: {colors.accent};
 }}
