@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_quac.errors import QuacError
 from napari_quac.gui.bottom_docks import dock_of, raise_dock
 from napari_quac.gui.compare import Comparison
 from napari_quac.gui.curve_legend import CurveLegend
@@ -41,9 +42,11 @@ from napari_quac.gui.panels.verdict_panel import VerdictPanel
 from napari_quac.gui.samples.samples_dock import SamplesDock
 from napari_quac.live.choices import Choices, ReadySamples
 from napari_quac.live.controller import Controller
+from napari_quac.live.failure import failure
 from napari_quac.live.lane import Lane
 from napari_quac.live.mispredictions import next_misprediction
 from napari_quac.live.neighbour_query import NeighbourQuery
+from napari_quac.live.open_report import holds_explanations
 from napari_quac.live.results import Results
 
 DOCK_WIDTH = 356
@@ -101,6 +104,7 @@ class QuacDock(QWidget):
         self._all_later.timeout.connect(self._on_all_explained)
         self._was_docked = False
         self._explain_when_predicted: int | None = None
+        self._seen_report: object = None
         self._window: QWidget | None = None
         self._corners: dict[Any, Any] = {}
         self._main_thread = MainThread(self)
@@ -118,6 +122,8 @@ class QuacDock(QWidget):
         self.curve = CurvePlot()
         self.all_samples = SamplesDock(self.choices, self.results, self.controller)
         self.all_samples.letter_pressed.connect(self._on_letter)
+        self.all_samples.measure_wanted.connect(self.explain)
+        self.all_samples.open_wanted.connect(self.open_explanations)
         self.curve_dock = QWidget()
         self.curve_dock.setObjectName("quac_curve_dock")
         self.legend = CurveLegend()
@@ -213,12 +219,40 @@ class QuacDock(QWidget):
         self.controller.run("example", "opening the example", load, loaded)
 
     def open_path(self, path: Path) -> None:
-        """Open a network, or a folder of samples or of generated images."""
+        """Open a network, or a folder of samples, of generated images or of explanations."""
         self.status.forget_failure()
-        if path.is_dir() and not _holds_generated_images(path):
+        if holds_explanations(path):
+            self.open_explanations(path)
+        elif path.is_dir() and not _holds_generated_images(path):
             self.samples.open_folder(path)
         else:
             self.networks.open_path(path)
+
+    def open_explanations(self, folder: Path) -> None:
+        """Show the explanations of a folder, without computing anything."""
+        self.status.forget_failure()
+        self.choices.report_folder = None
+        self.choices.report_folder = folder
+
+    def _on_report(self) -> None:
+        """Take the samples of a report that was opened, if others or none are there."""
+        opened, dataset = self.results.report, self.results.loaded_samples
+        if opened is None or opened is self._seen_report:
+            return
+        self._seen_report = opened
+        notes = " ".join(opened.report.notes)
+        if notes:
+            self.status.show_note(notes)
+        if dataset is not None and any(
+            dataset.sample_id(index) in opened.by_sample for index in range(len(dataset))
+        ):
+            return
+        from napari_quac.reports.report_samples import ReportSamples
+
+        try:
+            self.choices.samples = ReadySamples(ReportSamples(opened.report))
+        except QuacError as error:
+            self.controller.failed.emit(failure("report", "opening the explanations", error))
 
     def next_misprediction(self) -> None:
         """Go to the next sample that is predicted wrongly."""
@@ -319,6 +353,7 @@ class QuacDock(QWidget):
         viewer_events.disconnect(self._on_theme)
         self.samples.close_panel()
         self.neighbour_query.close()
+        self.all_samples.close_dock()
         if not window_closes:
             self.comparison.close()
             unbind_keys(self._viewer)
@@ -443,6 +478,7 @@ class QuacDock(QWidget):
         self.search.explain_wanted.connect(self.explain)
         self.search.question.neighbour_picked.connect(self._on_neighbour_picked)
         results.events.prediction.connect(self._on_predicted)
+        results.events.report.connect(self._on_report)
         self.samples.next_misprediction_wanted.connect(self.next_misprediction)
         self.threshold.blink_held.connect(self.blink)
         self.threshold.side_by_side_wanted.connect(self.comparison.set_side_by_side)
@@ -482,7 +518,8 @@ class QuacDock(QWidget):
         if explanations is None:
             return
         finished = {**explanations.by_method, **explanations.failures}
-        if all(name in finished for name in wanted):
+        is_whole = explanations.restored_for is not None
+        if is_whole or all(name in finished for name in wanted):
             self._all_later.start(AFTER_THE_VERDICT_MS)
 
     def _on_all_explained(self) -> None:
@@ -556,6 +593,7 @@ class QuacDock(QWidget):
             ("Generator…", networks["generator"].choose_file),
             ("Folder of generated images…", networks["generator"].choose_folder),
             ("Folder of samples…", samples.choose_folder),
+            ("Folder of explanations…", self.all_samples.choose_report),
         ):
             menu.addAction(text, action)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -563,8 +601,6 @@ class QuacDock(QWidget):
 
 
 def _method_failure(name: str, error: BaseException) -> Any:
-    from napari_quac.live.failure import failure
-
     return failure("explanations", f"explaining by {name}", error)
 
 

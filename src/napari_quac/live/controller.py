@@ -12,7 +12,7 @@ from psygnal import EmissionInfo, Signal
 from napari_quac.live.choices import Choices
 from napari_quac.live.failure import Failure, failure
 from napari_quac.live.lane import Lane
-from napari_quac.live.results import Results
+from napari_quac.live.results import Explanations, Results
 from napari_quac.live.rules import RULES, Rule
 from napari_quac.stepwise import Progress
 
@@ -179,6 +179,25 @@ class Controller:
                 self._renew(name, rule)
         if changed in ("loaded_classifier", "loaded_samples"):
             self._name_classes()
+        if changed == "restored":
+            self._show_restored()
+
+    def _show_restored(self) -> None:
+        """Show what a report says of the sample, unless it was just explained anew."""
+        restored, busy = self.results.restored, "pair" in self.running
+        if restored is None or busy or self.results.pair is not None:
+            return
+        found = restored.by_method
+        first = next(iter(found.values()))
+        if self.choices.shown_method not in found:
+            self.choices.shown_method = first.method
+        self.choices.threshold = None
+        if self.choices.masking != first.curve.masking:
+            self.choices.masking = first.curve.masking
+        self.results.explanations = Explanations(
+            first.pair, first.curve.masking, found, restored_for=self.choices.methods
+        )
+        self.results.pair = first.pair
 
     def _name_classes(self) -> None:
         """Take the sorted names of the samples' folders, as in QuAC, where a file has no names."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from napari_quac.explain.neighbours import Neighbours
     from napari_quac.explain.pair import Pair
     from napari_quac.explain.prediction_table import PredictionTable
+    from napari_quac.live.open_report import OpenReport, Recorded, Restored
     from napari_quac.live.sample_columns import Listing, Outcomes
     from napari_quac.live.sample_order import SampleOrder
     from napari_quac.networks.classifier import Classifier
@@ -86,12 +87,16 @@ class Explanations:
         Name of the method to its explanation, in the order they were asked for.
     failures : Mapping
         Name of the method to what went wrong.
+    restored_for : tuple of str or None
+        The methods that were chosen when these explanations were read from a report; as long as
+        they are chosen nothing is computed. None for explanations that were computed.
     """
 
     pair: Pair
     masking: Masking
     by_method: Mapping[str, Explanation] = field(default_factory=dict)
     failures: Mapping[str, BaseException] = field(default_factory=dict)
+    restored_for: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,6 +155,9 @@ class Results:
     outcomes: Outcomes | None = None
     order: SampleOrder | None = None
     neighbours: Neighbours | None = None
+    report: OpenReport | None = None
+    recorded: Recorded | None = None
+    restored: Restored | None = None
     best_so_far: Pair | None = None
     pair: Pair | None = None
     explanations: Explanations | None = None
