@@ -6,11 +6,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_quac.commands.networks import add_classifier_options
+from napari_quac.commands.networks import add_classifier_options, names
 from napari_quac.commands.output import add_json_option, print_json, tell
 
 if TYPE_CHECKING:
     from napari_quac.networks.classifier import Classifier
+    from napari_quac.reports.judge import Judgement
     from napari_quac.reports.report import Report
 
 
@@ -94,6 +95,19 @@ def _add_truth(parser: argparse.ArgumentParser) -> None:
         help="masks of what really differs: SOURCE/TARGET/NAME for a pair, or CLASS/NAME (or NAME) "
         "for a sample; needs the arrays of the report",
     )
+    truth.add_argument(
+        "--truth-of",
+        type=names,
+        metavar="A,B",
+        help="classes with a structure of their own: masks of samples then count for pairs from "
+        "one of them to another class only",
+    )
+    truth.add_argument(
+        "--insertion-deletion",
+        action="store_true",
+        help="replace pixels in the order of each attribution and watch the prediction; needs "
+        "--classifier",
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -113,6 +127,11 @@ def run(options: argparse.Namespace) -> None:
         tell(note)
     classifier = _classifier(options, report)
     document = _document(report, (*report.notes, *said))
+    judgement = _judgement(report, options, classifier)
+    if judgement is not None:
+        from napari_quac.commands.report_truth import judgement_record
+
+        document["judgement"] = judgement_record(report, judgement)
     _write(report, options, classifier, document)
     if options.json:
         print_json(document)
@@ -120,6 +139,10 @@ def run(options: argparse.Namespace) -> None:
     from napari_quac.commands.report_table import as_table
 
     print(as_table(report))
+    if judgement is not None:
+        from napari_quac.commands.report_truth import judgement_tables
+
+        print("\n" + judgement_tables(report, judgement))
 
 
 def filtered(report: Report, options: argparse.Namespace) -> tuple[Report, list[str]]:
@@ -170,6 +193,36 @@ def _classifier(options: argparse.Namespace, report: Report) -> Classifier | Non
     from napari_quac.commands.networks import load_classifier
 
     return load_classifier(options, report.class_names) if options.classifier else None
+
+
+def _judgement(
+    report: Report, options: argparse.Namespace, classifier: Classifier | None
+) -> Judgement | None:
+    """Judge the explanations, if the options ask for it."""
+    from napari_quac.errors import DataError
+
+    if options.truth_of and options.truth is None:
+        raise DataError("--truth-of says what masks are about; name their folder by --truth DIR.")
+    if options.insertion_deletion and classifier is None:
+        raise DataError("--insertion-deletion asks the classifier; name it by --classifier FILE.")
+    if options.truth is None and not options.insertion_deletion:
+        return None
+    from napari_quac.reports.judge import judge
+    from napari_quac.reports.truth_folder import TruthFolder
+
+    structures = [report.class_name(report.class_index(name)) for name in options.truth_of or ()]
+    truth = None if options.truth is None else TruthFolder(options.truth, structures)
+    asked = classifier if options.insertion_deletion else None
+    judgement = judge(report, truth, asked).result()
+    if not judgement.judged:
+        raise DataError(
+            f"'{options.truth}' has no mask for any of the {len(report)} explanations. Masks are "
+            f"looked for as SOURCE/TARGET/NAME or as the sample's id, such as "
+            f"'{report.entries[0].sample_id}' with any ending."
+        )
+    if judgement.problems:
+        tell(f"{len(judgement.problems)} cannot be judged; the first: {judgement.problems[0]}")
+    return judgement
 
 
 def _document(report: Report, notes: tuple[str, ...]) -> dict[str, Any]:

@@ -46,8 +46,8 @@ from napari_quac.live.failure import failure
 from napari_quac.live.lane import Lane
 from napari_quac.live.mispredictions import next_misprediction
 from napari_quac.live.neighbour_query import NeighbourQuery
-from napari_quac.live.open_report import holds_explanations
 from napari_quac.live.results import Results
+from napari_quac.reports.recognise import holds_explanations
 
 DOCK_WIDTH = 356
 CURVE_DOCK_NAME = "QuAC curve"

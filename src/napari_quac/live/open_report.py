@@ -100,14 +100,6 @@ def open_explanations(folder: Path) -> OpenReport:
     return OpenReport(open_report(folder), folder)
 
 
-def holds_explanations(path: Path) -> bool:
-    """Whether a path looks like something that :func:`open_explanations` opens."""
-    from napari_quac.reports.opening import is_report
-    from napari_quac.reports.store import INFO
-
-    return (path / INFO).is_file() or is_report(path)
-
-
 def report_of_store(
     store: ExplanationStore, entries: Sequence[ReportEntry | FailedEntry]
 ) -> OpenReport:

@@ -66,12 +66,15 @@ def conversion_rate(
             outcomes[key] = entry.switches
         outcomes.setdefault(key, None)
     known = [outcome for outcome in outcomes.values() if outcome is not None]
-    failed = [
-        one
+    # a sample for which one method failed was generated all the same
+    explained = {(sample_id, towards) for sample_id, _, towards in outcomes}
+    failed = {
+        (one.sample_id, one.target)
         for one in failures
         if (source, target) == (None, None) or (one.source, one.target) == (source, target)
-    ]
-    return Rate(source, target, len(known), sum(known), len(outcomes) - len(known), len(failed))
+    }
+    n_failed = len(failed - explained)
+    return Rate(source, target, len(known), sum(known), len(outcomes) - len(known), n_failed)
 
 
 def translation_rate(
