@@ -39,8 +39,9 @@ from napari_quac.gui.panels.start_panel import StartPanel
 from napari_quac.gui.panels.status_panel import StatusPanel
 from napari_quac.gui.panels.threshold_panel import ThresholdPanel
 from napari_quac.gui.panels.verdict_panel import VerdictPanel
+from napari_quac.gui.plugin_settings import read_defaults
 from napari_quac.gui.samples.samples_dock import SamplesDock
-from napari_quac.live.choices import Choices, ReadySamples
+from napari_quac.live.choices import DEFAULT_METHODS, Choices, ReadySamples
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import failure
 from napari_quac.live.lane import Lane
@@ -108,7 +109,8 @@ class QuacDock(QWidget):
         self._window: QWidget | None = None
         self._corners: dict[Any, Any] = {}
         self._main_thread = MainThread(self)
-        self.choices = Choices()
+        self.defaults = read_defaults()
+        self.choices = self._first_choices()
         self.results = Results()
         self.lane = Lane(self._main_thread.call, prepare_lane)
         self.controller = Controller(self.choices, self.results, self.lane)
@@ -120,7 +122,9 @@ class QuacDock(QWidget):
         self._on_theme()
         self.setAcceptDrops(True)
         self.curve = CurvePlot()
-        self.all_samples = SamplesDock(self.choices, self.results, self.controller)
+        self.all_samples = SamplesDock(
+            self.choices, self.results, self.controller, self.defaults.store_folder
+        )
         self.all_samples.letter_pressed.connect(self._on_letter)
         self.all_samples.measure_wanted.connect(self.explain)
         self.all_samples.open_wanted.connect(self.open_explanations)
@@ -143,6 +147,15 @@ class QuacDock(QWidget):
         # the last resort, without a reference to this object, should nobody close it in order
         self.destroyed.connect(partial(_end, (self._main_thread.close, self.lane.close)))
         self._say_what_is_next()
+
+    def _first_choices(self) -> Choices:
+        """Return what napari's preferences say."""
+        defaults = self.defaults
+        methods = defaults.methods or DEFAULT_METHODS
+        return Choices(
+            device=defaults.device, max_tries=defaults.max_tries, seed=defaults.seed,
+            methods=methods, shown_method=methods[0], predict_up_to=defaults.predict_up_to,
+        )  # fmt: skip
 
     def sizeHint(self) -> QSize:
         """Return the width that is enough for everything."""

@@ -104,7 +104,9 @@ class ExplainMany:
         if directory is not None:
             base = Path(directory).parent / f"{Path(directory).name}-explained"
         else:
-            name = "".join(c if c.isalnum() else "-" for c in dataset.name) if dataset else "samples"
+            name = (
+                "".join(c if c.isalnum() else "-" for c in dataset.name) if dataset else "samples"
+            )
             base = user_folder / f"{name}-explained"
         number, folder = 1, base
         while folder.exists():
@@ -120,9 +122,7 @@ class ExplainMany:
         sample = self._results.sample
         n_bytes = None
         if sample is not None:
-            n_bytes = estimate_bytes(
-                tuple(sample.image.shape), len(self._choices.methods), n
-            )
+            n_bytes = estimate_bytes(tuple(sample.image.shape), len(self._choices.methods), n)
         there = next((p for p in (folder, *folder.parents) if p.exists()), None)
         n_free = shutil.disk_usage(there).free if there is not None else None
         seconds = None if self.seconds_per_sample is None else n * self.seconds_per_sample
@@ -245,7 +245,10 @@ class ExplainMany:
 
         if (folder / "store.json").exists():
             self._controller.run(
-                "report_again", "opening the explanations", lambda: open_explanations(folder), opened
+                "report_again",
+                "opening the explanations",
+                lambda: open_explanations(folder),
+                opened,
             )
 
     def _on_renewed(self) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from napari_quac.reports import explain_folder, store
-
+INDEXES = ("store.json", "explanations.json")
+"""Of a store, and of a folder of ``explain``; named here so that nothing heavy is imported."""
 DEPTH = 3
 """How deep the QuAC library puts its reports below the folder of a run."""
 MOST_ENTRIES = 2000
@@ -24,10 +24,10 @@ def holds_explanations(path: Path) -> bool:
         folders that are very large.
     """
     if path.is_file():
-        return path.name in (store.INFO, explain_folder.INDEX) or _is_quac_json(path)
+        return path.name in INDEXES or _is_quac_json(path)
     if not path.is_dir():
         return False
-    if (path / store.INFO).is_file() or (path / explain_folder.INDEX).is_file():
+    if any((path / name).is_file() for name in INDEXES):
         return True
     return any(_is_quac_json(found) for found in _json_files(path, DEPTH))
 
