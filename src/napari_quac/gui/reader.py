@@ -156,7 +156,7 @@ def _lazy(
     import dask.array as da
 
     stack = LazyStack(rows, name, shape)
-    array = da.from_array(stack, chunks=(1, 1, *shape), name=False, asarray=False)
+    array = da.from_array(stack, chunks=(1, 1, *shape), name=False, asarray=False)  # type: ignore[no-untyped-call]
     spatial = ("z", "y", "x")[-(len(shape) - 1) :]
     labels: tuple[str, ...] = ("method", "sample", "channel", *spatial)
     if shape[0] == 1:

@@ -235,6 +235,8 @@ class Controller:
 
     def _start(self, name: str, rule: Rule) -> None:
         if name == "explanations":
+            if self._is_restored():
+                return
             self._drop_foreign_explanations()
         try:
             work = rule.prepare(self.choices, self.results)
@@ -256,6 +258,16 @@ class Controller:
             rule.background,
         )
 
+    def _is_restored(self) -> bool:
+        """Whether all that is wanted of the pair was read from a report."""
+        known, choices = self.results.explanations, self.choices
+        return (
+            known is not None
+            and known.pair is self.results.pair
+            and known.masking == choices.masking
+            and known.restored_for == choices.methods
+        )
+
     def _drop_foreign_explanations(self) -> None:
         """Clear explanations of another pair than the generated image on show."""
         known = self.results.explanations
@@ -268,6 +280,24 @@ class Controller:
         if rule.partial_to and rule.partial_to != name:
             self._set(rule.partial_to, None)
         self._set(name, value)
+        if name == "explanations":
+            self._note_outcome(value)
+
+    def _note_outcome(self, explanations: Explanations) -> None:
+        """Note in the table what was explained by itself."""
+        order, outcomes = self.results.order, self.results.outcomes
+        pair = explanations.pair
+        if order is None or outcomes is None or not explanations.by_method:
+            return
+        index = order.columns.listing.index_of.get(pair.query.id)
+        if index is not None:
+            scores = [
+                one.quac_score
+                for one in explanations.by_method.values()
+                if not one.attribution.degenerate
+            ]
+            best = max(scores, default=None)
+            self._set("outcomes", outcomes.with_explained(index, best, pair.target, pair.switches))
 
     def _on_failed(self, name: str, rule: Rule, error: BaseException) -> None:
         self._note(name, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Generator, Sequence
@@ -92,6 +93,7 @@ class ExplainMany:
         controller.cancelled.connect(self._on_cancelled)
         results.events.loaded_samples.connect(self._on_renewed)
         results.events.loaded_classifier.connect(self._on_renewed)
+        results.events.explanations.connect(self._on_explained)
         choices.events.filter_text.connect(self._on_filter)
         for signal in (results.events.order, results.events.loaded_generator,
                        choices.events.methods):  # fmt: skip
@@ -104,9 +106,8 @@ class ExplainMany:
         if directory is not None:
             base = Path(directory).parent / f"{Path(directory).name}-explained"
         else:
-            name = (
-                "".join(c if c.isalnum() else "-" for c in dataset.name) if dataset else "samples"
-            )
+            named = dataset.name if dataset is not None else "samples"
+            name = re.sub(r"[^A-Za-z0-9]+", "-", named).strip("-") or "samples"
             base = user_folder / f"{name}-explained"
         number, folder = 1, base
         while folder.exists():
@@ -182,6 +183,7 @@ class ExplainMany:
         self._controller.cancelled.disconnect(self._on_cancelled)
         self._results.events.loaded_samples.disconnect(self._on_renewed)
         self._results.events.loaded_classifier.disconnect(self._on_renewed)
+        self._results.events.explanations.disconnect(self._on_explained)
         self._choices.events.filter_text.disconnect(self._on_filter)
         for signal in (self._results.events.order, self._results.events.loaded_generator,
                        self._choices.events.methods):  # fmt: skip
@@ -233,7 +235,7 @@ class ExplainMany:
         self.changed.emit()
 
     def _on_cancelled(self, slots: tuple[str, ...]) -> None:
-        folder = self._folder
+        folder, self._begun = self._folder, None
         if SLOT not in slots or folder is None:
             return
         self.state = "stopped"
@@ -271,15 +273,19 @@ class ExplainMany:
 
     def _time_one(self) -> None:
         """Note how long one sample takes, whenever one is explained by itself."""
-        running = self._controller.running
-        if "pair" in running and self._begun is None:
-            self._begun = time.monotonic()
-        elif self._begun is not None and not running.keys() & {"pair", "explanations"}:
-            explanations = self._results.explanations
-            if explanations is not None and explanations.by_method:
-                self.seconds_per_sample = time.monotonic() - self._begun
-                self.changed.emit()
+        searching = self._controller.running.get("pair")
+        if searching is not None:
+            self._begun = searching.since
+
+    def _on_explained(self) -> None:
+        explanations, begun = self._results.explanations, self._begun
+        if explanations is None or begun is None or explanations.restored_for is not None:
+            return
+        finished = {**explanations.by_method, **explanations.failures}
+        if all(name in finished for name in self._choices.methods):
+            self.seconds_per_sample = time.monotonic() - begun
             self._begun = None
+            self.changed.emit()
 
 
 def open_or_create(

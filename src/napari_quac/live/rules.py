@@ -291,13 +291,6 @@ def _explain(choices: Choices, results: Results) -> Work:
     pair, classifier = present(results.pair), present(results.loaded_classifier)
     known = results.explanations
     methods, masking = choices.methods, choices.masking
-    if (
-        known is not None
-        and known.pair is pair
-        and known.masking == masking
-        and known.restored_for == methods
-    ):
-        return lambda: known
     return lambda: explain_methods(pair, classifier, methods, masking, known)
 
 

@@ -34,6 +34,10 @@ class PopulationPage(QWidget):
         self._colors: Palette | None = None
         self._found: tuple[Population, ...] = ()
         self._items: list[Any] = []
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.setInterval(SETTLE_MS)
+        self._later.timeout.connect(self._sum_up)
         self.plot = PopulationPlot()
         self.pairs = QComboBox()
         self.pairs.setObjectName("population_pair_menu")
@@ -47,7 +51,7 @@ class PopulationPage(QWidget):
         self._grid.setVerticalSpacing(2)
         self._grid.setColumnStretch(1, 1)
         side = QWidget()
-        side.setFixedWidth(236)
+        side.setFixedWidth(250)
         column = QVBoxLayout(side)
         column.setContentsMargins(0, 2, 0, 0)
         column.setSpacing(4)
@@ -60,10 +64,6 @@ class PopulationPage(QWidget):
         row.setSpacing(8)
         row.addWidget(self.plot, 1)
         row.addWidget(side)
-        self._later = QTimer(self)
-        self._later.setSingleShot(True)
-        self._later.setInterval(SETTLE_MS)
-        self._later.timeout.connect(self._sum_up)
         for signal in (results.events.order, results.events.recorded):
             signal.connect(self._on_news)
         self._show(())
@@ -139,19 +139,16 @@ class PopulationPage(QWidget):
                 widget.deleteLater()
         self.plot.set_populations(found)
         if found:
-            for column, text in enumerate(("", "method", "n", "score")):
+            for column, text in enumerate(("", "method", "n", "score [quartiles]")):
                 label = QLabel(text)
                 label.setProperty("role", "muted")
                 self._grid.addWidget(label, 0, column)
         for row, one in enumerate(found, 1):
             self._add_row(row, one)
         n_left_out = sum(one.n_degenerate for one in found)
-        text = ""
-        if found:
-            text = "Median and quartiles of what the filter holds."
-            if n_left_out:
-                text += f" {n_left_out} that ranked nothing are left out."
+        text = f"{n_left_out} that ranked nothing are left out." if n_left_out else ""
         self.line.setText(text)
+        self.line.setVisible(bool(text))
 
     def _add_row(self, row: int, one: Population) -> None:
         swatch = QLabel()

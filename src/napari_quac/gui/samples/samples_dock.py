@@ -29,6 +29,7 @@ from napari_quac.live.controller import Controller
 from napari_quac.live.explain_many import ExplainMany
 from napari_quac.live.results import Results
 
+ROOM_FOR_ALL = 820
 TABS = (
     ("table", "Table", "Every sample in a row"),
     ("matrix", "Matrix", "Confusion matrix: true class by predicted class, beside the table"),
@@ -111,6 +112,8 @@ class SamplesDock(QWidget):
         self.tabs[key].setChecked(True)
         self.matrix_side.setVisible(key == "matrix")
         self.pages.setCurrentIndex(1 if key == "curves" else 0)
+        if key == "curves" and self.width() < ROOM_FOR_ALL:
+            self.many_card.hide()
         self._fit_matrix()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
