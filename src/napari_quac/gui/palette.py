@@ -179,6 +179,7 @@ QTableView {{
     selection-color: {colors.on_accent}; gridline-color: {colors.surface};
 }}
 QTableView::item {{ padding: 0px 4px; border: none; }}
+QTableView::item:selected {{ background: {colors.accent}; color: {colors.on_accent}; }}
 QHeaderView, QTableCornerButton::section {{ background: {colors.background}; border: none; }}
 QHeaderView::section {{
     background: {colors.background}; color: {colors.muted}; border: none;

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from psygnal import SignalGroupDescriptor
 
+from napari_quac.data.recipes import ImageFolderRecipe
 from napari_quac.explain.mask import Masking
 
 if TYPE_CHECKING:
@@ -33,25 +34,7 @@ class NetworkRecipe(Protocol):
         """Return the live network; runs in the lane."""
 
 
-@dataclass(frozen=True)
-class FolderSamples:
-    """Images in a folder with one subfolder per class.
-
-    Attributes
-    ----------
-    directory : Path
-    image_range : (low, high) or None
-        See :func:`~napari_quac.data.image_file.read_image`.
-    """
-
-    directory: Path
-    image_range: tuple[float, float] | None = None
-
-    def load(self) -> Dataset:
-        """Look the folder through."""
-        from napari_quac.data.image_folder import ImageFolder
-
-        return ImageFolder(self.directory, self.image_range)
+FolderSamples = ImageFolderRecipe
 
 
 @dataclass(frozen=True)
