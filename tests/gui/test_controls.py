@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 from napari_quac.gui.dock import QuacDock
 from napari_quac.gui.keys import KEYS, keys_table
 
-from .conftest import explain, load
+from .conftest import explain, load, wait
 
 INTERACTIVE = (QAbstractButton, QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit,
                QProgressBar)  # fmt: skip
@@ -42,13 +42,20 @@ def is_part_of_another(widget: QWidget) -> bool:
 
 
 def controls(dock: QuacDock) -> list[QWidget]:
-    widgets = [*dock.findChildren(QWidget), *dock.curve_dock.findChildren(QWidget)]
+    docks = (dock, dock.curve_dock, dock.methods_compared)
+    widgets = [widget for part in docks for widget in part.findChildren(QWidget)]
     return [w for w in widgets if isinstance(w, INTERACTIVE) and not is_part_of_another(w)]
+
+
+def compare(dock: QuacDock) -> None:
+    dock.methods.compare_button.click()
+    wait(lambda: dock.results.comparison and not dock.controller.running)
 
 
 def test_every_control_has_a_name_that_is_documented(dock: QuacDock, project: Path) -> None:
     load(dock)
     explain(dock)
+    compare(dock)
     known = named(project)
     found = controls(dock)
     assert len(found) > 50
@@ -61,7 +68,9 @@ def test_every_control_has_a_name_that_is_documented(dock: QuacDock, project: Pa
 def test_every_documented_name_exists_once(dock: QuacDock, project: Path) -> None:
     load(dock)
     explain(dock)
-    widgets = [dock, *dock.findChildren(QWidget), *dock.curve_dock.findChildren(QWidget)]
+    compare(dock)
+    docks = (dock, dock.curve_dock, dock.methods_compared)
+    widgets = [dock, *(widget for part in docks for widget in part.findChildren(QWidget))]
     names = [widget.objectName() for widget in widgets]
     for pattern in named(project):
         matches = [name for name in names if fnmatch(name, pattern)]

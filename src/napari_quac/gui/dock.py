@@ -22,7 +22,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_quac.explain.methods import METHODS
 from napari_quac.gui.compare import Comparison
+from napari_quac.gui.comparison_dock import ComparisonDock
 from napari_quac.gui.curve_legend import CurveLegend
 from napari_quac.gui.curve_plot import CurvePlot
 from napari_quac.gui.keys import bind_keys, unbind_keys
@@ -46,6 +48,7 @@ from napari_quac.live.results import Results
 
 DOCK_WIDTH = 356
 CURVE_DOCK_NAME = "QuAC curve"
+COMPARISON_DOCK_NAME = "QuAC comparison"
 CORNERS = (
     (Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea),
     (Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea),
@@ -121,6 +124,11 @@ class QuacDock(QWidget):
         curve_layout.setSpacing(2)
         curve_layout.addWidget(self.curve, 1)
         curve_layout.addWidget(self.legend)
+        self.methods_compared = ComparisonDock(self.choices, self.results)
+        self.methods.compare_wanted.connect(self.compare_methods)
+        self.methods_compared.pair_wanted.connect(self.compare_methods)
+        self.methods_compared.samples_wanted.connect(self.compare_methods)
+        self.methods_compared.method_picked.connect(self._on_compared_method_picked)
         self.curve.position_picked.connect(self.threshold.pick)
         self.legend.method_picked.connect(self._on_method_picked)
         self.show_curve_dock()
@@ -238,6 +246,44 @@ class QuacDock(QWidget):
         self.show_curve_dock()
         self._show_missing()
 
+    def compare_methods(self, n_samples: int = 0) -> None:
+        """Compare all methods on the pair on show, or over so many samples."""
+        self.status.forget_failure()
+        self.choices.compared_samples = int(n_samples)
+        self._show_comparison_dock()
+        self.controller.ask("comparison")
+
+    def _show_comparison_dock(self) -> None:
+        """Put the comparison in front of the curve, below the canvas."""
+        if self.methods_compared.parent() is None:
+            self._viewer.window.add_dock_widget(
+                self.methods_compared,
+                name=COMPARISON_DOCK_NAME,
+                area="bottom",
+                add_vertical_stretch=False,
+            )
+        self.methods_compared.show()
+        dock, other = _dock_of(self.methods_compared), _dock_of(self.curve_dock)
+        window = self.window()
+        if dock is None:
+            return
+        if isinstance(window, QMainWindow) and other is not None and not other.isFloating():
+            if dock not in window.tabifiedDockWidgets(other) and not dock.isFloating():
+                window.tabifyDockWidget(other, dock)
+        dock.show()
+        dock.raise_()
+
+    def _on_compared_method_picked(self, name: str) -> None:
+        """Show a method of the comparison, which may not be among those chosen so far."""
+        if name == self.choices.shown_method:
+            return
+        self.choices.threshold = None
+        if name not in self.choices.methods:
+            self.choices.methods = tuple(
+                method for method in METHODS if method in self.choices.methods or method == name
+            )
+        self.choices.shown_method = name
+
     def show_curve_dock(self) -> None:
         """Put the curve below the canvas, if it is not there."""
         if self.curve_dock.parent() is None:
@@ -274,9 +320,10 @@ class QuacDock(QWidget):
             self._window = None
         if not window_closes:
             self.curve_dock.removeEventFilter(self)
-            if self.curve_dock.parent() is not None:
-                self._viewer.window.remove_dock_widget(self.curve_dock)
-            self.curve_dock.deleteLater()
+            for widget in (self.curve_dock, self.methods_compared):
+                if widget.parent() is not None:
+                    self._viewer.window.remove_dock_widget(widget)
+                widget.deleteLater()
 
     # Qt
 
@@ -404,6 +451,8 @@ class QuacDock(QWidget):
             self.curve_dock.setStyleSheet(sheet)
             self.curve.set_palette_of(colors)
             self.legend.set_palette_of(colors)
+            self.methods_compared.setStyleSheet(sheet)
+            self.methods_compared.set_palette_of(colors)
 
     def _on_explanations(self) -> None:
         self._curves_later.start(AFTER_THE_LAYERS_MS)

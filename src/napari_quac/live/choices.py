@@ -86,6 +86,8 @@ class Choices:
         ``"quac"`` or ``"dapi"``: which image is pasted into which, and what is made of it.
     threshold : float or None
         None for the optimum of the shown method.
+    compared_samples : int
+        Samples over which methods are compared; 0 for the pair on show.
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
@@ -102,3 +104,4 @@ class Choices:
     masking: Masking = field(default_factory=Masking)
     preset: str = "quac"
     threshold: float | None = None
+    compared_samples: int = 0

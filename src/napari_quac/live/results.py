@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from napari_quac.explain.explanation import Explanation
     from napari_quac.explain.hybrid import Hybrid
     from napari_quac.explain.pair import Pair
+    from napari_quac.live.comparing import Compared
     from napari_quac.networks.classifier import Classifier
     from napari_quac.networks.generator import Generator
 
@@ -148,6 +149,7 @@ class Results:
     pair: Pair | None = None
     explanations: Explanations | None = None
     shown: Shown | None = None
+    comparison: Compared | None = None
 
     def get(self, name: str) -> Any:
         """Return a result by name."""

@@ -248,6 +248,29 @@ def _renumbered(
         yield Progress(round(100 * (number + share)), 100 * total, f"explain by {name}")
 
 
+def _compare(choices: Choices, results: Results) -> Work:
+    from napari_quac.live.comparing import compare_pair, compare_samples, settings_for
+
+    classifier, dataset = present(results.loaded_classifier), present(results.loaded_samples)
+    preset, masking, seed = choices.preset, choices.masking, choices.seed
+    n_wanted, n_there, target = choices.compared_samples, len(dataset), choices.target
+    if not n_wanted:
+        pair, index = present(results.pair), present(choices.sample_index)
+        return lambda: compare_pair(pair, index, dataset, classifier, settings_for(preset, masking))
+    generator, tries = present(results.loaded_generator), choices.max_tries
+    n = min(n_wanted, n_there)
+    indices = sorted({round(i * (n_there - 1) / max(1, n - 1)) for i in range(n)})
+
+    def start() -> Any:
+        from napari_quac.explain.search import SearchSettings
+
+        settings = settings_for(preset, masking)
+        settings = replace(settings, search=SearchSettings(max_tries=tries))
+        return compare_samples(indices, target, dataset, classifier, generator, settings, seed)
+
+    return start
+
+
 def _show(choices: Choices, results: Results) -> Work:
     explanations = present(results.explanations)
     method, threshold = choices.shown_method, choices.threshold
@@ -304,6 +327,14 @@ RULES: dict[str, Rule] = {
         _explain,
         "explaining the pair",
         partial_to="explanations",
+    ),
+    "comparison": Rule(
+        ("loaded_samples", "loaded_classifier", "loaded_generator"),
+        _compare,
+        "comparing all methods",
+        also=("pair", "masking", "preset", "compared_samples"),
+        on_demand=True,
+        partial_to="comparison",
     ),
     "shown": Rule(
         ("explanations", "shown_method"), _show, "making the hybrid", also=("threshold",), here=True

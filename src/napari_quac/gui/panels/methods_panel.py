@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 from dataclasses import replace
 
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QPushButton
 from superqt.utils import signals_blocked
 
 from napari_quac.errors import UnknownNameError
@@ -48,6 +48,8 @@ DAPI_METHODS = ("d-gc", "d-ggc")
 
 class MethodsPanel(Section):
     """A list of methods with their QuAC scores."""
+
+    compare_wanted = Signal()
 
     def __init__(self, choices: Choices, results: Results) -> None:
         super().__init__("Methods", "methods")
@@ -96,6 +98,15 @@ class MethodsPanel(Section):
             grid.addWidget(score, row, 2)
             self.checks[name], self.scores[name], self._swatches[name] = check, score, swatch
         self.body_layout.addLayout(grid)
+        self.compare_button = QPushButton("Compare methods")
+        self.compare_button.setObjectName("compare_button")
+        self.compare_button.setToolTip(
+            "All methods there are on this pair, in one table with their maps and curves"
+        )
+        self.compare_button.clicked.connect(self.compare_wanted)
+        self.body_layout.addWidget(self.compare_button)
+        results.events.pair.connect(self._show_compare)
+        self._show_compare()
         self.shown_menu.currentIndexChanged.connect(self._on_shown_picked)
         choices.events.preset.connect(self._show_choices)
         choices.events.methods.connect(self._show_choices)
@@ -108,6 +119,9 @@ class MethodsPanel(Section):
         """Show the colours of the curves beside the names."""
         for name, swatch in self._swatches.items():
             swatch.setStyleSheet(f"background: {colors.method(name)};")
+
+    def _show_compare(self) -> None:
+        self.compare_button.setEnabled(self._results.pair is not None)
 
     def _on_checked(self) -> None:
         methods = tuple(name for name, check in self.checks.items() if check.isChecked())
