@@ -44,6 +44,7 @@ from napari_quac.live.choices import Choices, ReadySamples
 from napari_quac.live.controller import Controller
 from napari_quac.live.lane import Lane
 from napari_quac.live.mispredictions import next_misprediction
+from napari_quac.live.network_files import holds_networks
 from napari_quac.live.results import Results
 
 DOCK_WIDTH = 356
@@ -181,7 +182,8 @@ class QuacDock(QWidget):
     def open_path(self, path: Path) -> None:
         """Open a network, or a folder of samples or of generated images."""
         self.status.forget_failure()
-        if path.is_dir() and not _holds_generated_images(path):
+        is_generator = path.is_dir() and (holds_networks(path) or _holds_generated_images(path))
+        if path.is_dir() and not is_generator:
             self.samples.open_folder(path)
         else:
             self.networks.open_path(path)
