@@ -7,6 +7,7 @@ import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,8 +21,8 @@ from napari_quac.stepwise import Progress
 from napari_quac.train.checkpointing import write_safetensors, write_state
 from napari_quac.train.images import ImagePool
 from napari_quac.train.preview import picture_grid
-from napari_quac.train.settings import StarGANTraining, to_json
-from napari_quac.train.stargan_networks import StarGANTrainer, draw_batch
+from napari_quac.train.settings import to_json
+from napari_quac.train.stargan_networks import draw_batch
 
 VALUE_RANGE = ValueRange(-1, 1)
 GENERATOR_FILE = "generator.safetensors"
@@ -54,6 +55,8 @@ class TrainingState:
 class Run:
     """The loop: steps, pictures and files, until the time is over.
 
+    A training of another kind overrides :meth:`batch`, :meth:`save` and :meth:`picture`.
+
     Parameters
     ----------
     trainer : StarGANTrainer
@@ -70,9 +73,9 @@ class Run:
 
     def __init__(
         self,
-        trainer: StarGANTrainer,
+        trainer: Any,
         pool: ImagePool,
-        settings: StarGANTraining,
+        settings: Any,
         output: Path,
         minutes_before: float,
     ) -> None:
@@ -106,9 +109,7 @@ class Run:
                 if share >= 1:
                     break
                 trainer.set_rate(_rate_factor(share, settings.decay))
-                losses = trainer.step(
-                    draw_batch(self.pool, settings, random, trainer.device), random
-                )
+                losses = trainer.step(self.batch(random), random)
                 self.minutes = self.minutes_before + (time.monotonic() - self.start) / 60
                 for name, value in losses.items():
                     finite = finite and bool(np.isfinite(value))
@@ -130,6 +131,10 @@ class Run:
         finally:
             if finite and saved_at != trainer.step_number:
                 self.save()
+
+    def batch(self, random: np.random.Generator) -> Any:
+        """Draw what one step is made of."""
+        return draw_batch(self.pool, self.settings, random, self.trainer.device)
 
     def generator(self) -> StarGANGenerator:
         """Return the running average as a generator."""
