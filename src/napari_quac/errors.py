@@ -17,11 +17,32 @@ class DataError(QuacError):
 
 
 class ShapeError(DataError):
-    """Images, or an image and a network, do not fit each other in shape."""
+    """Images, or an image and a network, do not fit each other in shape.
+
+    Attributes
+    ----------
+    found : tuple of int or None
+        Shape (C, *S) of the image, where a network refused it.
+    wanted : (channels, size) or None
+        What the network was trained for; its size is None where any will do.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        found: tuple[int, ...] | None = None,
+        wanted: tuple[int, tuple[int, ...] | None] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.found, self.wanted = found, wanted
 
 
 class ValueRangeError(DataError):
     """Values lie outside of the range they are said to have."""
+
+
+class StorageError(DataError):
+    """Results cannot be written: the disk is full, read-only or gone; nothing is half-written."""
 
 
 class CheckpointError(QuacError):

@@ -29,12 +29,15 @@ class Progress:
         What is going on, in words for the status line.
     partial : object
         Something worth showing already, such as the best pair so far; None if there is nothing.
+    state : object
+        What the work can be continued from, should it be given up here; None if it cannot.
     """
 
     done: int
     total: int | None
     text: str = ""
     partial: Any = None
+    state: Any = None
 
 
 class Steps(Generic[T]):

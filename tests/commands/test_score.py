@@ -94,6 +94,31 @@ def test_a_network_that_allows_no_deeplift_still_gets_the_other_methods(worked_e
     assert "D-IG" in capsys.readouterr().err
 
 
+def test_parameters_of_methods_can_be_set(worked_example, capsys):
+    plain = scored(worked_example.arguments(methods="random"), capsys)
+    document = scored(worked_example.arguments(methods="random", parameter="random.seed=3"), capsys)
+    assert document["parameters"] == {"random": {"seed": 3}}
+    assert plain["parameters"] == {}
+    assert document["methods"]["random"] != plain["methods"]["random"]
+    nodes = worked_example.arguments(methods="d-ig", parameter="d-ig.n_steps=7")
+    assert scored(nodes, capsys)["methods"]["d-ig"]["details"] == {"n_steps": 7}
+
+
+@pytest.mark.parametrize(
+    ("parameter", "said"),
+    [
+        ("d-ig.n_steps=0", "between 2 and 500"),
+        ("d-ig.nodes=3", "n_steps"),
+        ("ig.n_steps=3", "--methods"),
+        ("seven", "METHOD.PARAMETER=VALUE"),
+    ],
+)
+def test_wrong_parameters_end_with_a_sentence(worked_example, capsys, parameter, said):
+    assert main(worked_example.arguments(methods="d-ig", parameter=parameter)) == 2
+    captured = capsys.readouterr()
+    assert said in captured.err and not captured.out
+
+
 def test_preset_dapi_gives_the_area_and_optimum_of_the_worked_example(worked_example, capsys):
     document = scored(worked_example.arguments(methods="d-ig", preset="dapi"), capsys)
     assert (document["preset"], document["grid"]) == ("dapi", "dapi")

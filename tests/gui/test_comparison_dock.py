@@ -6,7 +6,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
 from napari_quac.explain.methods import METHODS
-from napari_quac.gui.dock import QuacDock, _dock_of
+from napari_quac.gui.bottom_docks import dock_of
+from napari_quac.gui.dock import QuacDock
 
 from .conftest import load, wait
 
@@ -35,7 +36,7 @@ def test_all_methods_are_compared_on_the_pair(explained: QuacDock) -> None:
     missing = [row for row in compared.rows if row.method == "gc"]
     assert "convolution" in missing[0].reason
     assert "left →" in dock.methods_compared.line.text()
-    outer, curve = _dock_of(dock.methods_compared), _dock_of(dock.curve_dock)
+    outer, curve = dock_of(dock.methods_compared), dock_of(dock.curve_dock)
     assert outer in dock.window().tabifiedDockWidgets(curve)
 
 

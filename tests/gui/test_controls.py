@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QLineEdit,
     QProgressBar,
     QScrollBar,
+    QTableView,
     QWidget,
 )
 
@@ -38,12 +39,15 @@ def is_part_of_another(widget: QWidget) -> bool:
     if isinstance(widget, QScrollBar) or widget.objectName().startswith("qt_"):
         return True
     parent = widget.parent()
-    return isinstance(parent, QAbstractSpinBox | QComboBox)
+    return isinstance(parent, QAbstractSpinBox | QComboBox | QLineEdit | QTableView)
+
+
+def docks(dock: QuacDock) -> tuple[QWidget, ...]:
+    return dock, dock.curve_dock, dock.all_samples, dock.methods_compared
 
 
 def controls(dock: QuacDock) -> list[QWidget]:
-    docks = (dock, dock.curve_dock, dock.methods_compared)
-    widgets = [widget for part in docks for widget in part.findChildren(QWidget)]
+    widgets = [part for whole in docks(dock) for part in whole.findChildren(QWidget)]
     return [w for w in widgets if isinstance(w, INTERACTIVE) and not is_part_of_another(w)]
 
 
@@ -52,10 +56,17 @@ def compare(dock: QuacDock) -> None:
     wait(lambda: dock.results.comparison and not dock.controller.running)
 
 
+def unfold_settings(dock: QuacDock) -> None:
+    """Open the forms, which are made when they are first looked at."""
+    for button in dock.methods.settings_buttons.values():
+        button.click()
+
+
 def test_every_control_has_a_name_that_is_documented(dock: QuacDock, project: Path) -> None:
     load(dock)
     explain(dock)
     compare(dock)
+    unfold_settings(dock)
     known = named(project)
     found = controls(dock)
     assert len(found) > 50
@@ -69,8 +80,8 @@ def test_every_documented_name_exists_once(dock: QuacDock, project: Path) -> Non
     load(dock)
     explain(dock)
     compare(dock)
-    docks = (dock, dock.curve_dock, dock.methods_compared)
-    widgets = [dock, *(widget for part in docks for widget in part.findChildren(QWidget))]
+    unfold_settings(dock)
+    widgets = [part for whole in docks(dock) for part in (whole, *whole.findChildren(QWidget))]
     names = [widget.objectName() for widget in widgets]
     for pattern in named(project):
         matches = [name for name in names if fnmatch(name, pattern)]
@@ -89,6 +100,8 @@ def test_dock_fits_a_small_screen(dock: QuacDock) -> None:
     load(dock)
     explain(dock)
     dock.networks.details_button.click()
+    dock.methods.masking.settings_button.click()
+    unfold_settings(dock)
     body = dock.scroll.widget()
     assert dock.maximumWidth() <= 380
     assert body.minimumSizeHint().width() <= 340

@@ -14,12 +14,12 @@ from napari_quac.commands.networks import (
     add_classifier_options,
     add_generator_option,
     add_samples_option,
-    load_classifier,
     load_generator,
-    load_samples,
+    load_samples_and_classifier,
     names,
 )
 from napari_quac.commands.output import add_json_option, made_folder, print_json, tell
+from napari_quac.commands.parameters import add_parameter_option
 from napari_quac.commands.score import (
     add_masking_options,
     as_record,
@@ -79,6 +79,7 @@ def add_parser(commands: Any) -> None:
         metavar="A,B",
         help="see 'napari-quac methods' (default: those of the preset)",
     )
+    add_parameter_option(parser)
     parser.add_argument(
         "--tries", type=int, default=100, metavar="N", help="proposals per sample (default: 100)"
     )
@@ -103,8 +104,7 @@ def run(options: argparse.Namespace) -> None:
         raise DataError(f"At least one try is needed, got --tries {options.tries}.")
     settings = replace(settings_from(options), search=SearchSettings(max_tries=options.tries))
     methods = settings.methods
-    dataset = load_samples(options)
-    classifier = load_classifier(options, dataset.classes)
+    dataset, classifier = load_samples_and_classifier(options)
     if options.target not in (AUTO, ALL):
         classifier.class_index(options.target)
     generator = load_generator(options)
@@ -136,6 +136,7 @@ def run(options: argparse.Namespace) -> None:
         "methods": list(methods),
         "masking": settings.masking.name,
         "grid": settings.grid,
+        "parameters": settings.parameters,
         "n": len(records),
         "n_failed": len(failed),
         "n_switched": sum(bool(record.get("switches")) for record in records),

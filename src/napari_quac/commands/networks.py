@@ -19,6 +19,30 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+def whole_numbers(text: str) -> tuple[int, ...]:
+    """Read ``16,160,160``; one number stands for a square.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If these are no whole numbers above 0.
+    """
+    try:
+        numbers = tuple(int(part) for part in text.replace("x", ",").split(","))
+    except ValueError:
+        numbers = ()
+    if not numbers or min(numbers) < 1:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is no size; give whole numbers such as 128 or 16,160,160"
+        )
+    return numbers * 2 if len(numbers) == 1 else numbers
+
+
+def pooling_factors(text: str) -> tuple[tuple[int, ...], ...]:
+    """Read ``1x2x2,2x2x2``, one group for each level."""
+    return tuple(whole_numbers(part) for part in text.split(","))
+
+
 def add_classifier_options(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """Add ``--classifier`` and what a file may not say about itself."""
     parser.add_argument(
@@ -40,6 +64,18 @@ def add_classifier_options(parser: argparse.ArgumentParser, required: bool = Tru
         nargs=2,
         metavar=("LO", "HI"),
         help="what black and white are for the classifier (default: what the file says, else -1 1)",
+    )
+    parser.add_argument(
+        "--image-size",
+        type=whole_numbers,
+        metavar="H,W|D,H,W",
+        help="size of the classifier's input, where the file does not tell: 128, or 16,160,160",
+    )
+    parser.add_argument(
+        "--pools",
+        type=pooling_factors,
+        metavar="1x2x2,2x2x2",
+        help="pooling factors of each level of a VGG, where the size does not tell",
     )
     parser.add_argument(
         "--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)"
@@ -91,7 +127,14 @@ def load_classifier(options: argparse.Namespace, known_classes: tuple[str, ...] 
     from napari_quac.networks.classifier_recipe import ClassifierRecipe
 
     value_range = tuple(options.value_range) if options.value_range else None
-    recipe = ClassifierRecipe(options.classifier, None, options.classes, value_range)
+    recipe = ClassifierRecipe(
+        options.classifier,
+        None,
+        options.classes,
+        value_range,
+        image_size=options.image_size,
+        pools=options.pools,
+    )
     classifier = recipe.load(options.device)
     nameless = all(name.startswith("class ") for name in classifier.class_names)
     if not options.classes and nameless and len(known_classes) == classifier.n_classes:
@@ -118,6 +161,17 @@ def load_samples(options: argparse.Namespace) -> Dataset:
             found = "a folder" if path.is_dir() else "missing"
             raise DataError(f"'{path}' is {found}. Give one folder, or any number of image files.")
     return ImageFiles(paths, image_range=image_range)
+
+
+def load_samples_and_classifier(options: argparse.Namespace) -> tuple[Dataset, Classifier]:
+    """Open the samples and load the classifier, which tells whether files hold volumes."""
+    from napari_quac.data.image_folder import ImageFiles
+
+    dataset = load_samples(options)
+    classifier = load_classifier(options, dataset.classes)
+    if isinstance(dataset, ImageFiles) and classifier.n_axes is not None:
+        dataset.n_axes = classifier.n_axes
+    return dataset, classifier
 
 
 def load_generator(options: argparse.Namespace) -> Generator:

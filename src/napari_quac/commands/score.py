@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_quac.commands.networks import add_classifier_options, load_classifier, names
 from napari_quac.commands.output import add_json_option, made_folder, print_json, table, tell
+from napari_quac.commands.parameters import add_parameter_option, parameters_from
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,6 +43,7 @@ def add_parser(commands: Any) -> None:
         metavar="A,B",
         help="see 'napari-quac methods' (default: those of the preset)",
     )
+    add_parameter_option(parser)
     parser.add_argument(
         "--attribution", type=Path, metavar="FILE.npy", help="score this map, (H, W) or (C, H, W)"
     )
@@ -91,6 +93,7 @@ def settings_from(options: argparse.Namespace) -> ExplainSettings:
     UnknownNameError
         If there is no such method.
     """
+    from napari_quac.explain.method_parameters import merged
     from napari_quac.explain.methods import METHODS
     from napari_quac.explain.pipeline import ExplainSettings
 
@@ -101,7 +104,13 @@ def settings_from(options: argparse.Namespace) -> ExplainSettings:
     methods = tuple(options.methods or settings.methods)
     for name in methods:
         METHODS[name]
-    return replace(settings, methods=methods, masking=masking, grid=options.grid or settings.grid)
+    return replace(
+        settings,
+        methods=methods,
+        masking=masking,
+        grid=options.grid or settings.grid,
+        parameters=merged(settings.parameters, parameters_from(options, methods)),
+    )
 
 
 def masking_from(options: argparse.Namespace) -> Any:
@@ -129,7 +138,7 @@ def run(options: argparse.Namespace) -> None:
 
     settings = settings_from(options)
     if options.attribution and options.methods is None:
-        settings = replace(settings, methods=())
+        settings = replace(settings, methods=(), parameters={})
     classifier = load_classifier(options)
     source, target = (classifier.class_index(c) for c in (options.source, options.target))
     query, generated, image_range = read_pair(options, classifier)
@@ -160,6 +169,7 @@ def run(options: argparse.Namespace) -> None:
                 "preset": options.preset,
                 "masking": settings.masking.name,
                 "grid": settings.grid,
+                "parameters": settings.parameters,
                 "predictions": {
                     "query": pair.query_prediction,
                     "generated": pair.generated_prediction,
@@ -194,7 +204,7 @@ def told_of_unavailable(
 def read_pair(
     options: argparse.Namespace, classifier: Classifier
 ) -> tuple[Tensor, Tensor, list[float] | str]:
-    """Read query and generated image as (C, H, W) in [0, 1], and say which range was taken.
+    """Read query and generated image as (C, *S) in [0, 1], and say which range was taken.
 
     Float images that leave [0, 1] but lie within a ``--value-range`` that was given are taken to
     be in the network's range, both of them; the range that was taken is part of the output.
@@ -210,8 +220,9 @@ def read_pair(
             low, high = min(a.min() for a in arrays), max(a.max() for a in arrays)
             if low < 0 or high > 1:
                 image_range = (classifier.value_range.low, classifier.value_range.high)
-    query = read_image(options.query, image_range)
-    generated = read_image(options.generated, image_range)
+    n_axes = classifier.n_axes or 2
+    query = read_image(options.query, image_range, n_axes)
+    generated = read_image(options.generated, image_range, n_axes)
     return query, generated, list(image_range) if image_range else "by type of file"
 
 
@@ -266,6 +277,7 @@ def as_record(explanation: Explanation) -> dict[str, Any]:
         "optimal_score_change": float(curve.score_changes[curve.best]),
         "degenerate": attribution.degenerate,
         "completeness": attribution.completeness,
+        "details": dict(attribution.details),
         "predictions": {
             "query": pair.query_prediction,
             "generated": pair.generated_prediction,

@@ -16,7 +16,7 @@ from napari_quac.explain.mask import Masking
 from napari_quac.explain.pair import Pair
 from napari_quac.explain.procedure import Grid, Procedure
 from napari_quac.explain.score import best_point, interpolated, quac_score
-from napari_quac.networks.classifier import CPU_BATCH, GPU_BATCH, Classifier
+from napari_quac.networks.classifier import Classifier
 from napari_quac.stepwise import Progress, stepwise
 
 __all__ = ["Curve", "Grid", "hybrid_at", "make_hybrid", "threshold_grid", "trace_curve"]
@@ -167,7 +167,7 @@ def trace_curve(
     n_values = closed.size
     sizes = n_values - np.searchsorted(ascending, thresholds, side="right")
     _, first_of, group_of = np.unique(-sizes, return_index=True, return_inverse=True)
-    batch_size = batch_size or (CPU_BATCH if classifier.device.type == "cpu" else GPU_BATCH)
+    batch_size = batch_size or classifier.batch_for(image.shape[1:])
     predictions = []
     for start in range(0, len(first_of), batch_size):
         yield Progress(start, len(first_of), f"curve of {attribution.method}")

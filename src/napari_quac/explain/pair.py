@@ -35,6 +35,9 @@ class Pair:
     is_swapped : bool
         The two images have changed roles, as DAPI looks at them: ``query`` is the generated image,
         ``generated`` the one from the data. See :func:`swapped`.
+    proposals : tuple of Pair
+        The best ones that were seen on the way, most probable target first; this one is among
+        them. Empty where nothing was searched.
     """
 
     query: Sample
@@ -46,6 +49,7 @@ class Pair:
     origin: Mapping[str, Any] = field(default_factory=dict)
     n_tried: int = 1
     is_swapped: bool = False
+    proposals: tuple[Pair, ...] = ()
 
     @property
     def switches(self) -> bool:

@@ -9,6 +9,7 @@ from typing import Literal
 from napari_quac.explain.explanation import Explanation
 from napari_quac.explain.pair import swapped
 from napari_quac.explain.procedure import PRESETS
+from napari_quac.networks.generators.centre_slice import centre_slice_sentence
 
 BASELINES = ("residual", "random")
 COMPLETENESS_LIMIT = 0.05
@@ -66,6 +67,8 @@ def verdict(
                 "bad",
             )
         )
+    if sentence := centre_slice_sentence(pair.origin):
+        findings.append(Finding(sentence, "note"))
     if explanation.pair.is_swapped and not PRESETS["dapi"].procedure.accepts(pair):
         limit = PRESETS["dapi"].procedure.min_confidence
         findings.append(

@@ -170,8 +170,8 @@ class ComparisonDock(QWidget):
         self.samples_button = QPushButton("Over samples")
         self.samples_button.setObjectName("compare_samples_button")
         self.samples_button.setToolTip(
-            "Search a generated image for so many samples, spread over the dataset, and compare "
-            "all methods over them"
+            "Search a generated image for so many of the samples in view, and compare all methods "
+            "over them"
         )
         self.samples_button.clicked.connect(lambda: self.samples_wanted.emit(self.n_spin.value()))
         self.pictures_button = QPushButton("Maps")

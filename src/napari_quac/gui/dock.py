@@ -13,7 +13,6 @@ from typing import Any
 from qtpy.QtCore import QEvent, QObject, QSettings, QSize, Qt, QTimer, Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
 from qtpy.QtWidgets import (
-    QDockWidget,
     QHBoxLayout,
     QMainWindow,
     QMenu,
@@ -23,14 +22,16 @@ from qtpy.QtWidgets import (
 )
 
 from napari_quac.explain.methods import METHODS
+from napari_quac.gui.bottom_docks import dock_of, raise_dock
 from napari_quac.gui.compare import Comparison
 from napari_quac.gui.comparison_dock import ComparisonDock
 from napari_quac.gui.curve_legend import CurveLegend
 from napari_quac.gui.curve_plot import CurvePlot
-from napari_quac.gui.keys import bind_keys, unbind_keys
+from napari_quac.gui.keys import KEYS, bind_keys, unbind_keys
 from napari_quac.gui.layers import LayerSync
 from napari_quac.gui.main_thread import MainThread
 from napari_quac.gui.palette import palette_of, style_sheet
+from napari_quac.gui.panels.fit_panel import FitPanel
 from napari_quac.gui.panels.methods_panel import MethodsPanel
 from napari_quac.gui.panels.networks_panel import NetworksPanel
 from napari_quac.gui.panels.prediction_panel import PredictionPanel
@@ -39,17 +40,22 @@ from napari_quac.gui.panels.search_panel import SearchPanel
 from napari_quac.gui.panels.start_panel import StartPanel
 from napari_quac.gui.panels.status_panel import StatusPanel
 from napari_quac.gui.panels.threshold_panel import ThresholdPanel
+from napari_quac.gui.panels.train_panel import TrainPanel
 from napari_quac.gui.panels.verdict_panel import VerdictPanel
+from napari_quac.gui.samples.samples_dock import SamplesDock
 from napari_quac.live.choices import Choices, ReadySamples
 from napari_quac.live.controller import Controller
 from napari_quac.live.lane import Lane
 from napari_quac.live.mispredictions import next_misprediction
+from napari_quac.live.neighbour_query import NeighbourQuery
 from napari_quac.live.network_files import holds_networks
 from napari_quac.live.results import Results
+from napari_quac.live.training import Training
 
 DOCK_WIDTH = 356
 CURVE_DOCK_NAME = "QuAC curve"
 COMPARISON_DOCK_NAME = "QuAC comparison"
+SAMPLES_DOCK_NAME = "QuAC samples"
 CORNERS = (
     (Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea),
     (Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea),
@@ -101,6 +107,7 @@ class QuacDock(QWidget):
         self._all_later.setSingleShot(True)
         self._all_later.timeout.connect(self._on_all_explained)
         self._was_docked = False
+        self._explain_when_predicted: int | None = None
         self._window: QWidget | None = None
         self._corners: dict[Any, Any] = {}
         self._main_thread = MainThread(self)
@@ -108,6 +115,7 @@ class QuacDock(QWidget):
         self.results = Results()
         self.lane = Lane(self._main_thread.call, prepare_lane)
         self.controller = Controller(self.choices, self.results, self.lane)
+        self.training = Training(self._main_thread.call, prepare_lane)
         self.layers = LayerSync(napari_viewer, self.choices, self.results, self)
         self.comparison = Comparison(napari_viewer, self.layers, self)
         self.settings = QSettings("napari-quac", "napari-quac")
@@ -116,9 +124,10 @@ class QuacDock(QWidget):
         self._on_theme()
         self.setAcceptDrops(True)
         self.curve = CurvePlot()
+        self.all_samples = SamplesDock(self.choices, self.results, self.controller)
+        self.all_samples.letter_pressed.connect(self._on_letter)
         self.curve_dock = QWidget()
         self.curve_dock.setObjectName("quac_curve_dock")
-        self.curve_dock.installEventFilter(self)
         self.legend = CurveLegend()
         curve_layout = QHBoxLayout(self.curve_dock)
         curve_layout.setContentsMargins(4, 4, 4, 4)
@@ -132,11 +141,16 @@ class QuacDock(QWidget):
         self.methods_compared.method_picked.connect(self._on_compared_method_picked)
         self.curve.position_picked.connect(self.threshold.pick)
         self.legend.method_picked.connect(self._on_method_picked)
+        for widget in (self.curve_dock, self.all_samples):
+            widget.installEventFilter(self)
         self.show_curve_dock()
         self._on_theme()
+        self.results.events.loaded_samples.connect(self._raise_samples)
         bind_keys(napari_viewer, self)
         # the last resort, without a reference to this object, should nobody close it in order
-        self.destroyed.connect(partial(_end, (self._main_thread.close, self.lane.close)))
+        self.destroyed.connect(
+            partial(_end, (self._main_thread.close, self.lane.close, self.training.close))
+        )
         self._say_what_is_next()
 
     def sizeHint(self) -> QSize:
@@ -153,7 +167,41 @@ class QuacDock(QWidget):
         """Search a generated image for the selected sample and explain it."""
         self.status.forget_failure()
         self.choices.threshold = None
-        self.controller.ask("pair")
+        if self.neighbour_query.is_needed:
+            self._explain_neighbour(0)
+        else:
+            self.controller.ask("pair")
+
+    def _explain_neighbour(self, number: int) -> None:
+        """Ask the second question about a misprediction, of a neighbour of it."""
+        if not self.neighbour_query.go_to(number):
+            self.status.show_note(
+                "That question is asked of a correctly classified neighbour. Predict all samples "
+                "first, so that it can be found."
+            )
+            return
+        self._explain_when_predicted = self.choices.sample_index
+
+    def _on_neighbour_picked(self, number: int) -> None:
+        if self.choices.source_basis == "label":
+            self._explain_neighbour(number)
+        else:
+            neighbours = self.results.neighbours
+            if neighbours is not None:
+                self.choices.sample_index = neighbours.indices[number]
+
+    def _on_predicted(self) -> None:
+        """Explain a sample that was selected to be explained, once it is there."""
+        prediction, wanted = self.results.prediction, self._explain_when_predicted
+        if wanted is None or prediction is None or self.results.sample is not prediction.sample:
+            return
+        self._explain_when_predicted = None
+        if wanted == self.choices.sample_index:
+            QTimer.singleShot(0, self._ask_for_pair)
+
+    def _ask_for_pair(self) -> None:
+        if not self._is_closed:
+            self.controller.ask("pair")
 
     def try_example(self) -> None:
         """Open the example with its networks."""
@@ -194,11 +242,14 @@ class QuacDock(QWidget):
         if dataset is None or classifier is None:
             self.status.show_note("Mispredictions need a classifier and samples with labels.")
             return
-        after = -1 if self.choices.sample_index is None else self.choices.sample_index
+        order, table = self.results.order, self.results.predictions
+        rows = order.indices.tolist() if order is not None else None
+        after = self.choices.sample_index
 
         def found(index: int | None) -> None:
             if index is None:
-                self.status.show_note("No sample is predicted wrongly.")
+                filtered = " of those in view" if self.choices.filter_text else ""
+                self.status.show_note(f"No sample{filtered} is predicted wrongly.")
             else:
                 self.choices.sample_index = index
                 self.status.show_note(f"Sample {index + 1} is predicted wrongly.")
@@ -207,7 +258,7 @@ class QuacDock(QWidget):
         self.controller.run(
             "scan",
             "looking for mispredictions",
-            lambda: next_misprediction(dataset, classifier, after),
+            lambda: next_misprediction(dataset, classifier, after, rows, table),
             found,
         )
 
@@ -265,15 +316,7 @@ class QuacDock(QWidget):
                 add_vertical_stretch=False,
             )
         self.methods_compared.show()
-        dock, other = _dock_of(self.methods_compared), _dock_of(self.curve_dock)
-        window = self.window()
-        if dock is None:
-            return
-        if isinstance(window, QMainWindow) and other is not None and not other.isFloating():
-            if dock not in window.tabifiedDockWidgets(other) and not dock.isFloating():
-                window.tabifyDockWidget(other, dock)
-        dock.show()
-        dock.raise_()
+        raise_dock(self.methods_compared, behind=self.curve_dock)
 
     def _on_compared_method_picked(self, name: str) -> None:
         """Show a method of the comparison, which may not be among those chosen so far."""
@@ -287,12 +330,22 @@ class QuacDock(QWidget):
         self.choices.shown_method = name
 
     def show_curve_dock(self) -> None:
-        """Put the curve below the canvas, if it is not there."""
-        if self.curve_dock.parent() is None:
-            self._viewer.window.add_dock_widget(
-                self.curve_dock, name=CURVE_DOCK_NAME, area="bottom", add_vertical_stretch=False
-            )
-            self.curve_dock.show()
+        """Put samples and curve below the canvas, one behind the other, if they are not there."""
+        for widget, name in (
+            (self.all_samples, SAMPLES_DOCK_NAME),
+            (self.curve_dock, CURVE_DOCK_NAME),
+        ):
+            if widget.parent() is None:
+                self._viewer.window.add_dock_widget(
+                    widget, name=name, area="bottom", add_vertical_stretch=False
+                )
+                widget.show()
+        raise_dock(self.curve_dock, behind=self.all_samples)
+
+    def _raise_samples(self) -> None:
+        """Show the table of new samples, until the first one is explained."""
+        if self.results.loaded_samples is not None and self.results.explanations is None:
+            raise_dock(self.all_samples)
 
     @property
     def is_closed(self) -> bool:
@@ -307,10 +360,12 @@ class QuacDock(QWidget):
         self._curves_later.stop()
         self._all_later.stop()
         self._main_thread.close()
+        self.training.close()
         self.controller.close()
         viewer_events = self._viewer.events.theme
         viewer_events.disconnect(self._on_theme)
         self.samples.close_panel()
+        self.neighbour_query.close()
         if not window_closes:
             self.comparison.close()
             unbind_keys(self._viewer)
@@ -322,7 +377,8 @@ class QuacDock(QWidget):
             self._window = None
         if not window_closes:
             self.curve_dock.removeEventFilter(self)
-            for widget in (self.curve_dock, self.methods_compared):
+            self.all_samples.removeEventFilter(self)
+            for widget in (self.curve_dock, self.all_samples, self.methods_compared):
                 if widget.parent() is not None:
                     self._viewer.window.remove_dock_widget(widget)
                 widget.deleteLater()
@@ -349,7 +405,10 @@ class QuacDock(QWidget):
         if watched is self._window and event.type() == QEvent.Type.Close:
             self.layers.pause(True)
             QTimer.singleShot(0, self._close_with_window)
-        if watched is self.curve_dock and event.type() == QEvent.Type.ParentChange:
+        if (
+            watched in (self.curve_dock, self.all_samples)
+            and event.type() == QEvent.Type.ParentChange
+        ):
             QTimer.singleShot(0, self._show_missing)
         return False
 
@@ -378,7 +437,7 @@ class QuacDock(QWidget):
             self._corners = {corner: window.corner(corner) for corner, _ in CORNERS}
             for corner, area in CORNERS:
                 window.setCorner(corner, area)
-            window.resizeDocks([_dock_of(self)], [DOCK_WIDTH], Qt.Orientation.Horizontal)
+            window.resizeDocks([dock_of(self)], [DOCK_WIDTH], Qt.Orientation.Horizontal)
 
     def _give_corners_back(self, window: QWidget) -> None:
         if isinstance(window, QMainWindow):
@@ -396,7 +455,11 @@ class QuacDock(QWidget):
         self.start = StartPanel()
         self.networks = NetworksPanel(choices, results, controller, self.settings)
         self.samples = SamplesPanel(self._viewer, self.layers.layers, choices, results, controller)
-        self.search = SearchPanel(choices, results, controller)
+        self.fit = FitPanel(choices, results, controller)
+        self.fit.explained.connect(self.samples.problem.hide)
+        self.train = TrainPanel(choices, results, self.training)
+        self.neighbour_query = NeighbourQuery(choices, results)
+        self.search = SearchPanel(choices, results, controller, self.neighbour_query)
         self.threshold = ThresholdPanel(choices, results)
         self.predictions = PredictionPanel(results)
         self.methods = MethodsPanel(choices, results)
@@ -407,8 +470,8 @@ class QuacDock(QWidget):
         column = QVBoxLayout(body)
         column.setContentsMargins(10, 8, 10, 8)
         column.setSpacing(2)
-        for panel in (self.start, self.networks, self.samples, self.search, self.threshold,
-                      self.predictions, self.methods, self.verdict):  # fmt: skip
+        for panel in (self.start, self.networks, self.samples, self.fit, self.train, self.search,
+                      self.threshold, self.predictions, self.methods, self.verdict):  # fmt: skip
             column.addWidget(panel)
         column.addStretch(1)
         self.scroll = QScrollArea()
@@ -428,6 +491,9 @@ class QuacDock(QWidget):
         self.start.example_wanted.connect(self.try_example)
         self.start.open_wanted.connect(self._show_open_menu)
         self.search.explain_wanted.connect(self.explain)
+        self.train.use_wanted.connect(lambda path: self.networks.open_path(path, "generator"))
+        self.search.question.neighbour_picked.connect(self._on_neighbour_picked)
+        results.events.prediction.connect(self._on_predicted)
         self.samples.next_misprediction_wanted.connect(self.next_misprediction)
         self.threshold.blink_held.connect(self.blink)
         self.threshold.side_by_side_wanted.connect(self.comparison.set_side_by_side)
@@ -455,6 +521,8 @@ class QuacDock(QWidget):
             self.legend.set_palette_of(colors)
             self.methods_compared.setStyleSheet(sheet)
             self.methods_compared.set_palette_of(colors)
+            self.all_samples.setStyleSheet(sheet)
+            self.all_samples.set_palette_of(colors)
 
     def _on_explanations(self) -> None:
         self._curves_later.start(AFTER_THE_LAYERS_MS)
@@ -510,6 +578,12 @@ class QuacDock(QWidget):
         else:
             self.curve.set_marker(shown.hybrid.mask_size, shown.hybrid.score_change)
 
+    def _on_letter(self, letter: str) -> None:
+        """Do what a key does elsewhere, while the table has the focus."""
+        for key in KEYS:
+            if key.key == letter and not key.held:
+                getattr(self, key.action)()
+
     def _on_method_picked(self, name: str) -> None:
         if name in self.choices.methods and name != self.choices.shown_method:
             self.choices.threshold = None
@@ -534,7 +608,7 @@ class QuacDock(QWidget):
         self.status.set_idle(text)
 
     def _show_missing(self) -> None:
-        gone = self.curve_dock.parent() is None
+        gone = self.curve_dock.parent() is None or self.all_samples.parent() is None
         self.threshold.show_missing(bool(self.layers.missing) or gone)
 
     def _show_open_menu(self, button: QWidget) -> None:
@@ -550,13 +624,6 @@ class QuacDock(QWidget):
             menu.addAction(text, action)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.popup(button.mapToGlobal(button.rect().bottomLeft()))
-
-
-def _dock_of(widget: QWidget) -> QDockWidget | None:
-    parent = widget.parent()
-    while parent is not None and not isinstance(parent, QDockWidget):
-        parent = parent.parent()
-    return parent
 
 
 def _method_failure(name: str, error: BaseException) -> Any:

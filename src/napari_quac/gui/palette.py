@@ -110,7 +110,7 @@ def style_sheet(colors: Palette) -> str:
     """Return the style sheet of the docks, on top of napari's own."""
     return f"""
 QWidget#quac_dock, QWidget#quac_scroll_body, QWidget#quac_curve_dock,
-QWidget#quac_comparison_dock, QWidget#comparison_tiles {{
+QWidget#quac_comparison_dock, QWidget#comparison_tiles, QWidget#quac_samples_dock {{
     background: {colors.background};
 }}
 QScrollArea#quac_scroll {{ border: none; background: {colors.background}; }}
@@ -184,6 +184,37 @@ QProgressBar {{
     min-height: 4px;
 }}
 QProgressBar::chunk {{ background: {colors.accent}; border-radius: 2px; }}
+QTableView {{
+    background: {colors.background}; alternate-background-color: {colors.surface};
+    border: none; color: {colors.text}; selection-background-color: {colors.accent};
+    selection-color: {colors.on_accent}; gridline-color: {colors.surface};
+}}
+QTableView::item {{ padding: 0px 4px; border: none; }}
+QHeaderView, QTableCornerButton::section {{ background: {colors.background}; border: none; }}
+QHeaderView::section {{
+    background: {colors.background}; color: {colors.muted}; border: none;
+    border-bottom: 1px solid {colors.line}; padding: 2px 4px;
+}}
+QToolButton[role="chip"], QToolButton[role="tab"] {{
+    background: {colors.surface}; border: 1px solid {colors.surface}; border-radius: 9px;
+    padding: 1px 9px; color: {colors.text};
+}}
+QToolButton[role="tab"] {{
+    border-radius: 4px; padding: 3px 10px; background: transparent; color: {colors.muted};
+}}
+QToolButton[role="chip"]:hover, QToolButton[role="tab"]:hover {{ border-color: {colors.accent}; }}
+QToolButton[role="chip"]:checked {{
+    background: {colors.accent}; border-color: {colors.accent}; color: {colors.on_accent};
+}}
+QToolButton[role="tab"]:checked {{
+    background: {colors.surface}; color: {colors.text}; font-weight: 600;
+}}
+QToolButton[role="proposal"] {{
+    background: transparent; border: 2px solid transparent; border-radius: 3px; padding: 0px;
+}}
+QToolButton[role="proposal"]:hover {{ border-color: {colors.line}; }}
+QToolButton[role="proposal"]:checked {{ border-color: {colors.accent}; }}
+QLineEdit[tone="bad"] {{ border-color: {colors.bad}; }}
 QSlider::groove:horizontal {{ background: {colors.line}; height: 4px; border-radius: 2px; }}
 QSlider::sub-page:horizontal {{ background: {colors.accent}; border-radius: 2px; }}
 QSlider::handle:horizontal {{

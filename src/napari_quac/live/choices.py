@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from psygnal import SignalGroupDescriptor
 
@@ -12,6 +13,8 @@ from napari_quac.explain.mask import Masking
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
+    from napari_quac.data.fitted import Fit
+    from napari_quac.explain.curve import Grid
 
 DEFAULT_METHODS = ("d-ig", "d-deeplift", "d-ingrad", "residual", "random")
 
@@ -62,6 +65,32 @@ class ReadySamples:
         return self.dataset
 
 
+@dataclass(frozen=True)
+class FittedSamples:
+    """Samples that are changed to fit a network.
+
+    Attributes
+    ----------
+    source : SampleSource
+        The samples as they are.
+    fit : Fit
+    """
+
+    source: SampleSource
+    fit: Fit
+
+    @property
+    def directory(self) -> Path | None:
+        """Folder of the samples, if they have one."""
+        return getattr(self.source, "directory", None)
+
+    def load(self) -> Dataset:
+        """Load the samples as they are; they are changed one by one, when they are read."""
+        from napari_quac.data.fitted import FittedDataset
+
+        return FittedDataset(self.source.load(), self.fit)
+
+
 @dataclass
 class Choices:
     """What the user picked; each field has an event of its name in ``events``.
@@ -79,15 +108,34 @@ class Choices:
         For the search.
     methods : tuple of str
         Names of the methods to explain with.
+    parameters : mapping of str to mapping
+        Name of a method to its parameters that differ from the defaults.
     shown_method : str
         The one whose attribution, mask and hybrid are shown.
     masking : Masking
+    grid : "quac_0_2" or "corrected"
+        Thresholds of the curves.
     preset : str
         ``"quac"`` or ``"dapi"``: which image is pasted into which, and what is made of it.
     threshold : float or None
         None for the optimum of the shown method.
     compared_samples : int
         Samples over which methods are compared; 0 for the pair on show.
+    source_basis : "prediction" or "label"
+        Which question a misprediction is asked: what would make it look like its label, or what
+        makes it look like the predicted class. See
+        :func:`~napari_quac.explain.question.default_question`.
+    neighbour_styles : bool
+        Take styles from the nearest correctly classified samples, where the generator can.
+    filter_text : str
+        Which samples are in view; see :mod:`~napari_quac.live.filter_language`.
+    sort_by : str
+        Column that orders them; see :mod:`~napari_quac.live.sample_order`.
+    sort_ascending : bool
+    predict_up_to : int
+        That many samples are predicted without being asked.
+    report_folder : Path or None
+        Where explanations of many samples are kept, and shown from.
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
@@ -100,8 +148,17 @@ class Choices:
     max_tries: int = 100
     seed: int = 0
     methods: tuple[str, ...] = DEFAULT_METHODS
+    parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     shown_method: str = DEFAULT_METHODS[0]
     masking: Masking = field(default_factory=Masking)
+    grid: Grid = "quac_0_2"
     preset: str = "quac"
     threshold: float | None = None
     compared_samples: int = 0
+    source_basis: Literal["prediction", "label"] = "prediction"
+    neighbour_styles: bool = False
+    filter_text: str = ""
+    sort_by: str = "number"
+    sort_ascending: bool = True
+    predict_up_to: int = 500
+    report_folder: Path | None = None

@@ -11,7 +11,9 @@ from napari_quac.stepwise import Progress, Steps, stepwise
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
+    from napari_quac.explain.curve import Grid
     from napari_quac.explain.mask import Masking
+    from napari_quac.explain.method_parameters import MethodParameters
     from napari_quac.explain.pair import Pair
     from napari_quac.explain.pipeline import ExplainSettings
     from napari_quac.networks.classifier import Classifier
@@ -48,12 +50,22 @@ class Compared:
         return self.comparisons[-1]
 
 
-def settings_for(preset: str, masking: Masking) -> ExplainSettings:
-    """Return the settings of a preset with every method there is."""
+def settings_for(
+    preset: str, masking: Masking, grid: Grid, parameters: MethodParameters
+) -> ExplainSettings:
+    """Return the settings of a preset, as they were changed, with every method there is."""
+    from napari_quac.explain.method_parameters import merged
     from napari_quac.explain.methods import METHODS
     from napari_quac.explain.pipeline import ExplainSettings
 
-    return replace(ExplainSettings.of_preset(preset), methods=tuple(METHODS), masking=masking)
+    settings = ExplainSettings.of_preset(preset)
+    return replace(
+        settings,
+        methods=tuple(METHODS),
+        masking=masking,
+        grid=grid,
+        parameters=merged(settings.parameters, parameters),
+    )
 
 
 @stepwise

@@ -15,10 +15,16 @@ if TYPE_CHECKING:
 
     from napari_quac.data.dataset import Dataset
     from napari_quac.data.sample import Sample
+    from napari_quac.explain.curve import Grid
     from napari_quac.explain.explanation import Explanation
     from napari_quac.explain.hybrid import Hybrid
+    from napari_quac.explain.neighbours import Neighbours
     from napari_quac.explain.pair import Pair
+    from napari_quac.explain.prediction_table import PredictionTable
+    from napari_quac.explain.search import SearchState
     from napari_quac.live.comparing import Compared
+    from napari_quac.live.sample_columns import Listing, Outcomes
+    from napari_quac.live.sample_order import SampleOrder
     from napari_quac.networks.classifier import Classifier
     from napari_quac.networks.generator import Generator
 
@@ -83,6 +89,10 @@ class Explanations:
         Name of the method to its explanation, in the order they were asked for.
     failures : Mapping
         Name of the method to what went wrong.
+    grid : "quac_0_2" or "corrected"
+        Thresholds of the curves.
+    parameters : mapping of str to mapping
+        Name of a method to its parameters that differ from the defaults.
     preset : str
         The preset that they were made by.
     """
@@ -91,6 +101,8 @@ class Explanations:
     masking: Masking
     by_method: Mapping[str, Explanation] = field(default_factory=dict)
     failures: Mapping[str, BaseException] = field(default_factory=dict)
+    grid: Grid = "quac_0_2"
+    parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     preset: str = "quac"
 
 
@@ -145,7 +157,13 @@ class Results:
     previews: tuple[Preview, ...] = ()
     sample: Sample | None = None
     prediction: Prediction | None = None
+    listing: Listing | None = None
+    predictions: PredictionTable | None = None
+    outcomes: Outcomes | None = None
+    order: SampleOrder | None = None
+    neighbours: Neighbours | None = None
     best_so_far: Pair | None = None
+    search_state: SearchState | None = None
     pair: Pair | None = None
     explanations: Explanations | None = None
     shown: Shown | None = None

@@ -14,13 +14,14 @@ from torch import Tensor
 
 from napari_quac.data.dataset import Dataset
 from napari_quac.errors import CheckpointError, DataError, ShapeError
+from napari_quac.networks.architectures.translation import recognise_translation
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generators.cyclegan import (
     CycleGANGenerator,
     CycleGANRecipe,
     Translation,
 )
-from napari_quac.networks.generators.cyclegan_file import translation_metadata
+from napari_quac.networks.generators.cyclegan_file import TranslationFile, translation_metadata
 from napari_quac.stepwise import Progress, stepwise
 from napari_quac.train.checkpointing import read_state, write_bytes, write_safetensors, write_state
 from napari_quac.train.cyclegan_networks import WAYS, CycleGANTrainer, PairBatch, draw_pair_batch
@@ -30,11 +31,13 @@ from napari_quac.train.images import ImagePool, PoolDataset, enlarge_to, load_po
 from napari_quac.train.precision import choose_precision
 from napari_quac.train.preview import picture_grid
 from napari_quac.train.settings import to_json
+from napari_quac.train.side_judge import SideJudge
 from napari_quac.train.stargan_run import RESUME_FILE, VALUE_RANGE, Run
 from napari_quac.train.stargan_trainer import (
     EVALUATION_FILE,
     GUIDE_FILE,
     JUDGE_FILE,
+    ready,
     side_classifier,
 )
 
@@ -70,6 +73,23 @@ class CycleGANRun(Run):
     def batch(self, random: np.random.Generator) -> PairBatch:
         """Draw what one step is made of."""
         return draw_pair_batch(self.pool, self.settings, random, self.trainer.device)
+
+    def generator(self) -> CycleGANGenerator:
+        """Return the running averages as a generator."""
+        names = self.pool.classes
+        files: dict[tuple[str, str], TranslationFile] = {}
+        for way, (source, target) in zip(WAYS, (names, names[::-1]), strict=True):
+            module = self.trainer.average[way]
+            files[source, target] = TranslationFile(
+                module,
+                recognise_translation(module.state_dict(), "network in training"),
+                source,
+                target,
+                residual=True,
+                image_size=self.settings.image_size,
+                value_range=VALUE_RANGE,
+            )
+        return CycleGANGenerator(files, dict.fromkeys(files, "network"), self.trainer.device)
 
     def save(self) -> None:
         """Write both networks and the state to resume from."""
@@ -153,8 +173,8 @@ def train_cyclegan(
     validation : Dataset, optional
         Images on which the result is judged; by default a tenth of ``dataset`` is kept back.
     judge : Classifier, optional
-        A second classifier, which the training does not see; by default one is trained
-        afterwards.
+        A second classifier, which the training does not see; by default one is trained beside
+        the networks.
     mask_of, structures : optional
         Where the structures are; see :func:`~napari_quac.train.evaluate.evaluate_generator`.
     resume : bool
@@ -199,7 +219,13 @@ def train_cyclegan(
     dtype = choose_precision(settings.precision, device)
     trainer = CycleGANTrainer(pool.channels, settings, guides, device, dtype)
     spent = _resumed(trainer, output, names) if resume else 0.0
-    run = CycleGANRun(trainer, pool, settings, output, spent)
+    side_judge = None
+    if judged_on is not None and (judge is not None or settings.judge_minutes):
+        # half of its time is the networks'
+        minutes = 2 * settings.judge_minutes
+        learning = side_classifier(pool, settings, minutes, output / JUDGE_FILE, 2, device, resume)
+        side_judge = SideJudge(ready(judge) if judge is not None else learning, judged_on)
+    run = CycleGANRun(trainer, pool, settings, output, spent, side_judge)
     yield from run.steps()
     recipe = CycleGANRecipe(
         tuple(
@@ -209,12 +235,8 @@ def train_cyclegan(
     )
     generator = recipe.load(device)
     evaluation = None
-    if judged_on is not None and (judge is not None or settings.judge_minutes):
-        if judge is None:
-            minutes = settings.judge_minutes
-            judge = yield from side_classifier(
-                pool, settings, minutes, output / JUDGE_FILE, 2, device, resume
-            )
+    if side_judge is not None and judged_on is not None:
+        judge = yield from side_judge.finish()
         evaluation = yield from evaluate_generator(
             generator,
             judge,

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from napari_quac.explain.attribution import SignedMap
@@ -40,7 +41,15 @@ class Residual:
 
 @dataclass(frozen=True, slots=True)
 class Random:
-    """Smoothed noise, the same for every pair of one shape and seed."""
+    """Smoothed noise, the same for every pair of one shape and seed.
+
+    Attributes
+    ----------
+    sigma : float
+        Width of the Gaussian that smooths the noise, pixels.
+    seed : int
+        Another seed gives other noise.
+    """
 
     label: ClassVar[str] = "random"
     sigma: Annotated[float, {"min": 0.0, "max": 50.0}] = 4.0
@@ -48,6 +57,10 @@ class Random:
 
     def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:
         """Return ``gaussian(|N(0, 1)|, σ)`` with ``sigma`` in pixels, over all axes."""
-        noise = np.random.default_rng(self.seed).standard_normal(tuple(pair.query.image.shape))
-        smooth = gaussian_filter(np.abs(noise), self.sigma)
-        return SignedMap(torch.from_numpy(smooth.astype(np.float32)))
+        return SignedMap(torch.from_numpy(self.noise(tuple(pair.query.image.shape))))
+
+    def noise(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """Return the map for images of a shape (C, *S)."""
+        noise = np.random.default_rng(self.seed).standard_normal(shape)
+        smooth: NDArray[np.float32] = gaussian_filter(np.abs(noise), self.sigma).astype(np.float32)
+        return smooth

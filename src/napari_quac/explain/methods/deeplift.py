@@ -39,7 +39,13 @@ class DiscriminativeDeepLift:
 
 @dataclass(frozen=True, slots=True)
 class VanillaDeepLift:
-    """DeepLIFT of the source class, with a grey image as the reference."""
+    """DeepLIFT of the source class, with a grey image as the reference.
+
+    Attributes
+    ----------
+    baseline : float
+        Value of the grey image; 0 is black, 1 is white.
+    """
 
     label: ClassVar[str] = "DeepLIFT"
     of_query_alone: ClassVar[bool] = True
@@ -89,7 +95,7 @@ def deeplift_or_its_stand_in(
         )
     # in float64 wherever there is a network to copy: at a near tie in a max pool, float32's last
     # bit would decide which pixel is credited (3.5e-3 of the range was seen)
-    precise = classifier.kind == "eager" and classifier.device.type != "mps"
+    precise = classifier.can_be_precise()
     inputs = inputs.to(classifier.device, torch.float64 if precise else torch.float32)
     values, difference = deeplift(
         lambda both: classifier.network_logits(both, precise),

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import replace
+from typing import Any
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QPushButton
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QGridLayout,
+    QLabel,
+    QPushButton,
+    QToolButton,
+)
 from superqt.utils import signals_blocked
 
 from napari_quac.errors import UnknownNameError
 from napari_quac.explain.methods import METHODS
+from napari_quac.gui.form import Form
 from napari_quac.gui.palette import Palette
+from napari_quac.gui.panels.masking_row import MaskingRow
 from napari_quac.gui.section import Section, labelled_row
 from napari_quac.gui.text import ElidedLabel, set_tone
 from napari_quac.live.choices import Choices
@@ -44,10 +54,12 @@ PRESET_TEXTS = {
     ),
 }
 DAPI_METHODS = ("d-gc", "d-ggc")
+WITHOUT_PARAMETERS = frozenset({"ingrad", "gc", "ggc"})
+"""Known by name, since a window should open without importing torch."""
 
 
 class MethodsPanel(Section):
-    """A list of methods with their QuAC scores."""
+    """A list of methods with their QuAC scores and their parameters."""
 
     compare_wanted = Signal()
 
@@ -73,12 +85,16 @@ class MethodsPanel(Section):
         grid.setColumnStretch(2, 1)
         self.checks: dict[str, QCheckBox] = {}
         self.scores: dict[str, ElidedLabel] = {}
+        self.settings_buttons: dict[str, QToolButton] = {}
+        self.forms: dict[str, Form[Any]] = {}
+        self._grid = grid
         self._swatches: dict[str, QLabel] = {}
         self._broken: set[str] = set()
         self._header = QLabel("QuAC score")
         self._header.setProperty("role", "muted")
         grid.addWidget(self._header, 0, 2)
-        for row, name in enumerate(METHODS, 1):
+        for number, name in enumerate(METHODS):
+            row = 2 * number + 1  # the rows between are for the forms
             check = QCheckBox(name)
             check.setObjectName(f"method_check_{name}")
             check.setToolTip(_tip(name))
@@ -96,8 +112,12 @@ class MethodsPanel(Section):
             grid.addWidget(swatch, row, 0)
             grid.addWidget(check, row, 1)
             grid.addWidget(score, row, 2)
+            if not broken and name not in WITHOUT_PARAMETERS:
+                self._add_settings_button(name, row)
             self.checks[name], self.scores[name], self._swatches[name] = check, score, swatch
         self.body_layout.addLayout(grid)
+        self.masking = MaskingRow(choices)
+        self.body_layout.addWidget(self.masking)
         self.compare_button = QPushButton("Compare methods")
         self.compare_button.setObjectName("compare_button")
         self.compare_button.setToolTip(
@@ -110,6 +130,7 @@ class MethodsPanel(Section):
         self.shown_menu.currentIndexChanged.connect(self._on_shown_picked)
         choices.events.preset.connect(self._show_choices)
         choices.events.methods.connect(self._show_choices)
+        choices.events.parameters.connect(self._show_parameters)
         choices.events.shown_method.connect(self._show_choices)
         results.events.explanations.connect(self._show_scores)
         self._show_choices()
@@ -122,6 +143,47 @@ class MethodsPanel(Section):
 
     def _show_compare(self) -> None:
         self.compare_button.setEnabled(self._results.pair is not None)
+
+    def _add_settings_button(self, name: str, row: int) -> None:
+        button = QToolButton()
+        button.setObjectName(f"method_settings_{name}")
+        button.setProperty("role", "link")
+        button.setText("⚙")
+        button.setCheckable(True)
+        button.setToolTip(f"Parameters of {name}")
+        button.toggled.connect(lambda unfolded, name=name: self._on_settings(name, unfolded))
+        self._grid.addWidget(button, row, 3)
+        self.settings_buttons[name] = button
+
+    def _on_settings(self, name: str, unfolded: bool) -> None:
+        if name not in self.forms:
+            self._add_form(name)
+        self.forms[name].setVisible(unfolded)
+
+    def _add_form(self, name: str) -> None:
+        from napari_quac.explain.method_parameters import build_method
+
+        given = {name: dict(self._choices.parameters.get(name, {}))}
+        form: Form[Any] = Form(METHODS[name], f"parameter_{name}", build_method(name, given))
+        form.changed.connect(lambda _, name=name: self._on_parameters(name))
+        row = self._grid.getItemPosition(self._grid.indexOf(self.checks[name]))[0]
+        self._grid.addWidget(form, row + 1, 1, 1, 3)
+        self.forms[name] = form
+
+    def _on_parameters(self, name: str) -> None:
+        changes = self.forms[name].changes()
+        others = {key: value for key, value in self._choices.parameters.items() if key != name}
+        self._choices.parameters = {**others, name: changes} if changes else others
+
+    def _show_parameters(self) -> None:
+        """Mark the methods whose parameters are not the default ones, and keep forms true."""
+        from napari_quac.explain.method_parameters import build_method
+
+        for name, button in self.settings_buttons.items():
+            changed = bool(self._choices.parameters.get(name))
+            button.setText("⚙*" if changed else "⚙")
+            if name in self.forms:
+                self.forms[name].set_value(build_method(name, self._choices.parameters))
 
     def _on_checked(self) -> None:
         methods = tuple(name for name, check in self.checks.items() if check.isChecked())
@@ -147,6 +209,7 @@ class MethodsPanel(Section):
 
         chosen = PRESETS[name]
         self._choices.threshold = None
+        self._choices.grid = chosen.grid
         self._choices.masking = replace(
             self._choices.masking, channel_wise=chosen.masking.channel_wise
         )

@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 from superqt.utils import signals_blocked
 
 from napari_quac.gui.card import Card
+from napari_quac.gui.panels.activation_row import ActivationRow
 from napari_quac.gui.panels.translation_rows import TranslationRows
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.section import Section, caption, labelled_row
@@ -61,6 +62,8 @@ class NetworksPanel(Section):
         self.translations = TranslationRows()
         self.translations.recipe_changed.connect(self._on_translations)
         self.body_layout.addWidget(self.translations)
+        self.activation = ActivationRow(choices, results, controller)
+        self.body_layout.addWidget(self.activation)
         self._build_device_row()
         self._build_details()
         results.events.loaded_classifier.connect(self._show_classifier)
@@ -175,7 +178,9 @@ class NetworksPanel(Section):
         if path is not None:
             self.fields["classifier"].show_path(path)
         size = classifier.image_size
-        pixels = "any size" if size is None else " × ".join(map(str, size)) + " px"
+        pixels = classifier.description.get("Image size", "any size").partition(" (")[0]
+        if size is None:
+            pixels = "any size"
         channels = "1 channel" if classifier.channels == 1 else f"{classifier.channels} channels"
         kind = classifier.description.get("Kind", classifier.kind)
         card.show_facts(
