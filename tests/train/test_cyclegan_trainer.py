@@ -88,6 +88,16 @@ def test_training_learns_to_turn_the_middle(tmp_path: Path) -> None:
     assert (tmp_path / "evaluation.json").exists()
 
 
+def test_images_larger_than_the_networks_are_judged_by_a_classifier_of_their_size(
+    tmp_path: Path,
+) -> None:
+    settings = replace(SMALL, judge_minutes=0.01, judged_images=2)
+    trained = train_cyclegan(squares(12, size=64), tmp_path, settings, square_classifier()).result()
+    assert trained.evaluation is not None
+    request = ConversionRequest(squares(1, size=64)[0].image, 0, 1, square_classifier())
+    assert trained.generator.propose(request, 0, 1).images.shape == (1, 1, 64, 64)
+
+
 def test_resuming_goes_on_and_gives_what_one_run_gives(tmp_path: Path) -> None:
     at_once, in_two = tmp_path / "a", tmp_path / "b"
     settings = replace(SMALL, decay=0.0)
