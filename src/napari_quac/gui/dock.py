@@ -22,8 +22,10 @@ from qtpy.QtWidgets import (
 )
 
 from napari_quac.errors import QuacError
+from napari_quac.explain.methods import METHODS
 from napari_quac.gui.bottom_docks import dock_of, raise_dock
 from napari_quac.gui.compare import Comparison
+from napari_quac.gui.comparison_dock import ComparisonDock
 from napari_quac.gui.curve_legend import CurveLegend
 from napari_quac.gui.curve_plot import CurvePlot
 from napari_quac.gui.keys import KEYS, bind_keys, unbind_keys
@@ -54,12 +56,14 @@ from napari_quac.live.failure import Failure, failure
 from napari_quac.live.lane import Lane
 from napari_quac.live.mispredictions import next_misprediction
 from napari_quac.live.neighbour_query import NeighbourQuery
+from napari_quac.live.network_files import holds_networks
 from napari_quac.live.results import Results
 from napari_quac.live.training import Training
 from napari_quac.reports.recognise import holds_explanations
 
 DOCK_WIDTH = 356
 CURVE_DOCK_NAME = "QuAC curve"
+COMPARISON_DOCK_NAME = "QuAC comparison"
 SAMPLES_DOCK_NAME = "QuAC samples"
 CORNERS = (
     (Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea),
@@ -150,6 +154,11 @@ class QuacDock(QWidget):
         curve_layout.setSpacing(2)
         curve_layout.addWidget(self.curve, 1)
         curve_layout.addWidget(self.legend)
+        self.methods_compared = ComparisonDock(self.choices, self.results)
+        self.methods.compare_wanted.connect(self.compare_methods)
+        self.methods_compared.pair_wanted.connect(self.compare_methods)
+        self.methods_compared.samples_wanted.connect(self.compare_methods)
+        self.methods_compared.method_picked.connect(self._on_compared_method_picked)
         self.curve.position_picked.connect(self.threshold.pick)
         self.legend.method_picked.connect(self._on_method_picked)
         for widget in (self.curve_dock, self.all_samples):
@@ -290,9 +299,10 @@ class QuacDock(QWidget):
     def open_path(self, path: Path) -> None:
         """Open a network, or a folder of samples, of generated images or of explanations."""
         self.status.forget_failure()
+        is_generator = path.is_dir() and (holds_networks(path) or _holds_generated_images(path))
         if holds_explanations(path):
             self.open_explanations(path)
-        elif path.is_dir() and not _holds_generated_images(path):
+        elif path.is_dir() and not is_generator:
             self.samples.open_folder(path)
         else:
             self.networks.open_path(path)
@@ -386,6 +396,36 @@ class QuacDock(QWidget):
         self.show_curve_dock()
         self._show_missing()
 
+    def compare_methods(self, n_samples: int = 0) -> None:
+        """Compare all methods on the pair on show, or over so many samples."""
+        self.status.forget_failure()
+        self.choices.compared_samples = int(n_samples)
+        self._show_comparison_dock()
+        self.controller.ask("comparison")
+
+    def _show_comparison_dock(self) -> None:
+        """Put the comparison in front of the curve, below the canvas."""
+        if self.methods_compared.parent() is None:
+            self._viewer.window.add_dock_widget(
+                self.methods_compared,
+                name=COMPARISON_DOCK_NAME,
+                area="bottom",
+                add_vertical_stretch=False,
+            )
+        self.methods_compared.show()
+        raise_dock(self.methods_compared, behind=self.curve_dock)
+
+    def _on_compared_method_picked(self, name: str) -> None:
+        """Show a method of the comparison, which may not be among those chosen so far."""
+        if name == self.choices.shown_method:
+            return
+        self.choices.threshold = None
+        if name not in self.choices.methods:
+            self.choices.methods = tuple(
+                method for method in METHODS if method in self.choices.methods or method == name
+            )
+        self.choices.shown_method = name
+
     def show_curve_dock(self) -> None:
         """Put samples and curve below the canvas, one behind the other, if they are not there."""
         for widget, name in (
@@ -441,7 +481,7 @@ class QuacDock(QWidget):
         if not window_closes:
             self.curve_dock.removeEventFilter(self)
             self.all_samples.removeEventFilter(self)
-            for widget in (self.curve_dock, self.all_samples):
+            for widget in (self.curve_dock, self.all_samples, self.methods_compared):
                 if widget.parent() is not None:
                     self._viewer.window.remove_dock_widget(widget)
                 widget.deleteLater()
@@ -595,6 +635,8 @@ class QuacDock(QWidget):
             self.curve_dock.setStyleSheet(sheet)
             self.curve.set_palette_of(colors)
             self.legend.set_palette_of(colors)
+            self.methods_compared.setStyleSheet(sheet)
+            self.methods_compared.set_palette_of(colors)
             self.all_samples.setStyleSheet(sheet)
             self.all_samples.set_palette_of(colors)
 

@@ -110,7 +110,7 @@ def style_sheet(colors: Palette) -> str:
     """Return the style sheet of the docks, on top of napari's own."""
     return f"""
 QWidget#quac_dock, QWidget#quac_scroll_body, QWidget#quac_curve_dock,
-QWidget#quac_samples_dock {{
+QWidget#quac_comparison_dock, QWidget#comparison_tiles, QWidget#quac_samples_dock {{
     background: {colors.background};
 }}
 QScrollArea#quac_scroll {{ border: none; background: {colors.background}; }}
@@ -139,6 +139,20 @@ QToolButton[role="legend"] {{
 }}
 QToolButton[role="legend"]:checked {{ color: {colors.text}; font-weight: 600; }}
 QToolButton[role="legend"]:hover {{ color: {colors.accent}; }}
+QToolButton[role="tile"] {{
+    background: transparent; border: 1px solid transparent; border-radius: 4px; padding: 2px;
+    color: {colors.text};
+}}
+QToolButton[role="tile"]:hover {{ border-color: {colors.line}; }}
+QToolButton[role="tile"]:checked {{ border-color: {colors.accent}; background: {colors.surface}; }}
+QScrollArea#comparison_scroll {{ border: none; background: {colors.background}; }}
+QTableWidget#comparison_table {{
+    background: {colors.background}; border: none; color: {colors.text};
+    selection-background-color: {colors.line}; selection-color: {colors.text};
+}}
+QTableWidget#comparison_table QHeaderView::section {{
+    background: {colors.background}; border: none; color: {colors.muted}; padding: 2px 6px;
+}}
 QFrame[role="rule"] {{ background: {colors.line}; border: none; padding: 0; margin: 0; }}
 QPushButton {{
     background: {colors.surface}; border: 1px solid {colors.line}; border-radius: 4px;

@@ -118,6 +118,8 @@ class Choices:
         ``"quac"`` or ``"dapi"``: which image is pasted into which, and what is made of it.
     threshold : float or None
         None for the optimum of the shown method.
+    compared_samples : int
+        Samples over which methods are compared; 0 for the pair on show.
     source_basis : "prediction" or "label"
         Which question a misprediction is asked: what would make it look like its label, or what
         makes it look like the predicted class. See
@@ -153,6 +155,7 @@ class Choices:
     grid: Grid = "quac_0_2"
     preset: str = "quac"
     threshold: float | None = None
+    compared_samples: int = 0
     source_basis: Literal["prediction", "label"] = "prediction"
     neighbour_styles: bool = False
     filter_text: str = ""

@@ -41,13 +41,22 @@ def look_into(path: Path) -> Found:
     Parameters
     ----------
     path : Path
-        A classifier, a generator, or a folder of images that were generated earlier.
+        A classifier, a generator, a folder of images that were generated earlier, or the folder
+        of a CycleGAN's training; ``SOURCE:TARGET=`` before it says what a CycleGAN translates.
 
     Raises
     ------
     CheckpointError
         If it can be used as neither; the text names file, finding and way out.
     """
+    if not path.exists() and "=" in str(path):
+        from napari_quac.networks.generators.cyclegan import recipe_from_texts
+
+        return Found("generator", recipe_from_texts([str(path)]))
+    if path.is_dir() and holds_networks(path):
+        from napari_quac.networks.generators.cyclegan import recipe_from_texts
+
+        return Found("generator", recipe_from_texts([str(path)]))
     if path.is_dir():
         from napari_quac.networks.generators.from_folder import PrecomputedRecipe
 
@@ -57,6 +66,15 @@ def look_into(path: Path) -> Found:
     inspection = inspect(path, run=False)
     if inspection.problem:
         raise CheckpointError(inspection.problem)
+    if inspection.kind == "cyclegan":
+        from napari_quac.networks.generators.cyclegan import with_partner
+
+        return Found(
+            "generator",
+            with_partner(path),
+            sha256=inspection.sha256,
+            findings=inspection.findings,
+        )
     if inspection.role == "generator":
         from napari_quac.networks.generators.stargan import StarGANRecipe
 
@@ -72,3 +90,8 @@ def look_into(path: Path) -> Found:
         inspection.sha256,
         inspection.findings,
     )
+
+
+def holds_networks(directory: Path) -> bool:
+    """Tell the folder of a CycleGAN's training by the names of the files in it."""
+    return any(directory.glob("*_net_G*.pth")) or any(directory.glob("*_to_*.safetensors"))

@@ -401,6 +401,30 @@ def _renumbered(
         yield Progress(round(100 * (number + share)), 100 * total, f"explain by {name}")
 
 
+def _compare(choices: Choices, results: Results) -> Work:
+    from napari_quac.live.comparing import compare_pair, compare_samples, settings_for
+
+    classifier, dataset = present(results.loaded_classifier), present(results.loaded_samples)
+    how = (choices.preset, choices.masking, choices.grid, dict(choices.parameters))
+    n_wanted, target, seed = choices.compared_samples, choices.target, choices.seed
+    if not n_wanted:
+        pair, index = present(results.pair), present(choices.sample_index)
+        return lambda: compare_pair(pair, index, dataset, classifier, settings_for(*how))
+    generator, tries = present(results.loaded_generator), choices.max_tries
+    in_view = results.order.indices.tolist() if results.order else range(len(dataset))
+    n = min(n_wanted, len(in_view))
+    places = sorted({round(i * (len(in_view) - 1) / max(1, n - 1)) for i in range(n)})
+    indices = [in_view[place] for place in places]
+
+    def start() -> Any:
+        from napari_quac.explain.search import SearchSettings
+
+        settings = replace(settings_for(*how), search=SearchSettings(max_tries=tries))
+        return compare_samples(indices, target, dataset, classifier, generator, settings, seed)
+
+    return start
+
+
 def _show(choices: Choices, results: Results) -> Work:
     explanations = present(results.explanations)
     method, threshold = choices.shown_method, choices.threshold
@@ -523,6 +547,14 @@ RULES: dict[str, Rule] = {
         _explain,
         "explaining the pair",
         partial_to="explanations",
+    ),
+    "comparison": Rule(
+        ("loaded_samples", "loaded_classifier", "loaded_generator"),
+        _compare,
+        "comparing all methods",
+        also=("pair", "masking", "grid", "parameters", "preset", "compared_samples"),
+        on_demand=True,
+        partial_to="comparison",
     ),
     "shown": Rule(
         ("explanations", "shown_method"), _show, "making the hybrid", also=("threshold",), here=True

@@ -21,6 +21,7 @@ from superqt.utils import signals_blocked
 
 from napari_quac.gui.card import Card
 from napari_quac.gui.panels.activation_row import ActivationRow
+from napari_quac.gui.panels.translation_rows import TranslationRows
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.section import Section, caption, labelled_row
 from napari_quac.live.choices import Choices
@@ -58,6 +59,9 @@ class NetworksPanel(Section):
             field.picked.connect(lambda path, role=role: self.open_path(Path(path), role))
             self.cards[role].accepted.connect(lambda role=role: self._on_accepted(role))
             self.cards[role].declined.connect(lambda role=role: self._on_declined(role))
+        self.translations = TranslationRows()
+        self.translations.recipe_changed.connect(self._on_translations)
+        self.body_layout.addWidget(self.translations)
         self.activation = ActivationRow(choices, results, controller)
         self.body_layout.addWidget(self.activation)
         self._build_device_row()
@@ -166,6 +170,7 @@ class NetworksPanel(Section):
         card = self.cards["classifier"]
         self._details_body.setEnabled(classifier is not None)
         self._show_summary()
+        self._show_translations()
         if classifier is None:
             card.clear()
             return
@@ -197,6 +202,7 @@ class NetworksPanel(Section):
         card = self.cards["generator"]
         self._show_summary()
         self._show_style()
+        self._show_translations()
         if generator is None:
             card.clear()
             return
@@ -205,7 +211,11 @@ class NetworksPanel(Section):
             self.fields["generator"].show_path(path)
         facts = generator.description
         parts = [facts.get("Kind", generator.name)]
-        parts += [facts[key] for key in ("Style", "Image size", "Class pairs") if key in facts]
+        parts += [
+            facts[key]
+            for key in ("Style", "Translates", "Image size", "Class pairs")
+            if key in facts
+        ]
         if "Class pairs" in facts:
             parts[-1] += " class pairs"
         card.show_facts("✓ " + " · ".join(parts), facts)
@@ -305,6 +315,14 @@ class NetworksPanel(Section):
             return
         references = getattr(self._choices.samples, "directory", None)
         self._choices.generator = replace(recipe, style=style, references=references)
+
+    def _show_translations(self) -> None:
+        classifier = self._results.loaded_classifier
+        names = classifier.class_names if classifier is not None else ()
+        self.translations.show_recipe(self._choices.generator, names)
+
+    def _on_translations(self, recipe: Any) -> None:
+        self._choices.generator = recipe
 
     def _show_style(self) -> None:
         recipe = self._choices.generator
