@@ -41,6 +41,10 @@ class ValueRangeError(DataError):
     """Values lie outside of the range they are said to have."""
 
 
+class StorageError(DataError):
+    """Results cannot be written: the disk is full, read-only or gone; nothing is half-written."""
+
+
 class CheckpointError(QuacError):
     """A file does not hold the network that was asked for."""
 

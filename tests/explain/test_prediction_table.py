@@ -56,3 +56,34 @@ def test_partial_tables_are_not_changed_afterwards():
         progress.partial for progress in predict_all(CornerSamples(5), corner_classifier(), 2)
     ]
     assert [int(partial.known.sum()) for partial in partials] == [0, 2, 4]
+
+
+def test_what_is_known_is_not_predicted_again():
+    dataset, classifier = CornerSamples(9), corner_classifier()
+    whole = predict_all(dataset, classifier, 2).result()
+    partial = next(
+        step.partial for step in predict_all(dataset, classifier, 2) if step.partial.known.sum() > 3
+    )
+    asked = []
+
+    class Counting(CornerSamples):
+        def __getitem__(self, index):
+            asked.append(index)
+            return super().__getitem__(index)
+
+    resumed = predict_all(Counting(9), classifier, known=partial).result()
+    assert asked == [4, 5, 6, 7, 8]
+    np.testing.assert_array_equal(resumed.probabilities, whole.probabilities)
+    assert resumed.is_complete and not partial.is_complete
+
+
+def test_a_failed_sample_is_not_asked_again_and_counts_as_done():
+    table = predict_all(WithUnreadable(), corner_classifier()).result()
+    assert table.is_complete
+    again = predict_all(WithUnreadable(), corner_classifier(), known=table).result()
+    assert again.failures == {2: "corner/2 is torn"}
+
+
+def test_partial_tables_come_no_more_often_than_asked():
+    steps = list(predict_all(CornerSamples(9), corner_classifier(), 1, partial_every=60))
+    assert [step.partial is not None for step in steps] == [True] + [False] * 8

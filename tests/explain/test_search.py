@@ -16,9 +16,10 @@ from napari_quac.errors import (
     ShapeError,
 )
 from napari_quac.explain import search as search_module
-from napari_quac.explain.search import SearchSettings, SearchState, search, task_seed
+from napari_quac.explain.search import N_KEPT, SearchSettings, SearchState, search, task_seed
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest, FunctionGenerator, Proposals
+from napari_quac.testing import CornerSamples, corner_classifier, corner_generator
 
 SHAPE = (1, 4, 4)
 DARK = Sample("dark", torch.full(SHAPE, 0.25))
@@ -276,3 +277,16 @@ def test_more_tries_go_on_after_those_that_were_made(classifier: Classifier) -> 
     found = search(DARK, 1, classifier, generator, many, state=state).result()
     assert generator.asked[0] == 6
     assert (found.origin, found.n_tried) == (expected.origin, expected.n_tried)
+
+
+def test_the_best_proposals_stay_with_the_pair() -> None:
+    images = CornerSamples(size=32)
+    settings = SearchSettings(max_tries=20, block=20)
+    pair = search(images[0], 1, corner_classifier(), corner_generator(), settings).result()
+    confidences = [float(one.generated_prediction[1]) for one in pair.proposals]
+    assert len(confidences) == N_KEPT and confidences == sorted(confidences, reverse=True)
+    assert pair.proposals[0].generated is pair.generated
+    assert len({one.origin["proposal"] for one in pair.proposals}) == N_KEPT
+    every = search(images[0], 1, corner_classifier(), corner_generator(),
+                   SearchSettings(max_tries=20, block=20, keep="first")).result()  # fmt: skip
+    assert any(one.generated is every.generated for one in every.proposals)

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QLineEdit,
     QProgressBar,
     QScrollBar,
+    QTableView,
     QWidget,
 )
 
@@ -38,11 +39,15 @@ def is_part_of_another(widget: QWidget) -> bool:
     if isinstance(widget, QScrollBar) or widget.objectName().startswith("qt_"):
         return True
     parent = widget.parent()
-    return isinstance(parent, QAbstractSpinBox | QComboBox)
+    return isinstance(parent, QAbstractSpinBox | QComboBox | QLineEdit | QTableView)
+
+
+def docks(dock: QuacDock) -> tuple[QWidget, ...]:
+    return dock, dock.curve_dock, dock.all_samples
 
 
 def controls(dock: QuacDock) -> list[QWidget]:
-    widgets = [*dock.findChildren(QWidget), *dock.curve_dock.findChildren(QWidget)]
+    widgets = [part for whole in docks(dock) for part in whole.findChildren(QWidget)]
     return [w for w in widgets if isinstance(w, INTERACTIVE) and not is_part_of_another(w)]
 
 
@@ -69,7 +74,7 @@ def test_every_documented_name_exists_once(dock: QuacDock, project: Path) -> Non
     load(dock)
     explain(dock)
     unfold_settings(dock)
-    widgets = [dock, *dock.findChildren(QWidget), *dock.curve_dock.findChildren(QWidget)]
+    widgets = [part for whole in docks(dock) for part in (whole, *whole.findChildren(QWidget))]
     names = [widget.objectName() for widget in widgets]
     for pattern in named(project):
         matches = [name for name in names if fnmatch(name, pattern)]

@@ -164,6 +164,7 @@ def test_cancel_at_each_stage(dock: QuacDock, monkeypatch: pytest.MonkeyPatch, s
             dock.choices.classifier = ReadyNetwork(corner_classifier())
         else:
             patch.setattr(classifier, "predict", Brake(classifier.predict))  # type: ignore[union-attr]
+            dock.results.predictions = None
             dock.samples.misprediction_button.click()
         wait(lambda: not dock.status.cancel_button.isHidden())
         dock.status.cancel_button.click()

@@ -183,3 +183,17 @@ def test_what_prepares_the_thread_runs_in_it_first() -> None:
     assert lane.wait_idle(10)
     assert names == ["quac-x", "a"]
     assert lane.close()
+
+
+def test_background_work_waits_for_all_other_work(owner: Owner) -> None:
+    log: list[str] = []
+    gate = blocked(owner)
+    owner.lane.submit(
+        "all", lambda: counting(3, log, "all"), owner.done.append, owner.failed.append,
+        background=True,
+    )  # fmt: skip
+    owner.submit("one", lambda: counting(3, log, "one"))
+    gate.set()
+    owner.fetch()
+    assert log == ["one0", "one1", "one2", "all0", "all1", "all2"]
+    assert not owner.failed

@@ -48,6 +48,17 @@ def build_method(name: str, parameters: MethodParameters | None = None) -> Attri
     return built
 
 
+def merged(first: MethodParameters, over: MethodParameters) -> MethodParameters:
+    """Return the parameters of both; where both name one, that of ``over`` counts.
+
+    Examples
+    --------
+    >>> merged({"ig": {"n_steps": 9}}, {"ig": {"baseline": 0.0}})
+    {'ig': {'n_steps': 9, 'baseline': 0.0}}
+    """
+    return {name: {**first.get(name, {}), **over.get(name, {})} for name in {**first, **over}}
+
+
 def parse_parameters(texts: Iterable[str]) -> MethodParameters:
     """Read parameters as they are written on a command line.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 
@@ -48,6 +49,11 @@ class PredictionTable:
         return np.asarray(np.isfinite(self.probabilities).all(axis=1))
 
     @property
+    def is_complete(self) -> bool:
+        """Whether every sample has a prediction, or a reason for having none."""
+        return int(np.count_nonzero(self.known)) + len(self.failures) >= len(self)
+
+    @property
     def predicted(self) -> NDArray[np.int64]:
         """The most probable class; -1 where there is no prediction; (N,)."""
         filled = np.where(np.isfinite(self.probabilities), self.probabilities, 0)
@@ -74,7 +80,11 @@ class PredictionTable:
 
 @stepwise
 def predict_all(
-    dataset: Dataset, classifier: Classifier, batch_size: int | None = None
+    dataset: Dataset,
+    classifier: Classifier,
+    batch_size: int | None = None,
+    known: PredictionTable | None = None,
+    partial_every: float = 0.0,
 ) -> Generator[Progress, None, PredictionTable]:
     """Predict every sample, a batch at a time.
 
@@ -88,6 +98,10 @@ def predict_all(
         The classifier under study.
     batch_size : int, optional
         Samples at a time; changes no result.
+    known : PredictionTable, optional
+        What is there already, of the same samples and classifier; it is not predicted again.
+    partial_every : float
+        Seconds between two partial tables; each is a copy of the whole.
 
     Returns
     -------
@@ -98,20 +112,26 @@ def predict_all(
     n_samples = len(dataset)
     probabilities = np.full((n_samples, classifier.n_classes), np.nan, dtype=np.float32)
     failures: dict[int, str] = {}
-    truth = np.full(n_samples, UNKNOWN, dtype=np.int64)
-    for index in range(n_samples):
-        named = true_class(dataset.label(index), dataset.classes, classifier)
-        truth[index] = UNKNOWN if named is None else named
+    missing = np.arange(n_samples)
+    if known is not None:
+        probabilities[:], failures = known.probabilities, dict(known.failures)
+        missing = np.flatnonzero(~known.known)
+        missing = missing[~np.isin(missing, list(failures))]
+    truth = _truths(dataset, classifier)
 
     def so_far() -> PredictionTable:
         return PredictionTable(
             classifier.class_names, probabilities.copy(), truth.copy(), dict(failures)
         )
 
-    for start in range(0, n_samples, batch_size):
-        yield Progress(start, n_samples, "predict", so_far())
+    told = -np.inf
+    for start in range(0, len(missing), batch_size):
+        partial = None
+        if time.monotonic() - told >= partial_every:
+            told, partial = time.monotonic(), so_far()
+        yield Progress(start, len(missing), "predict all samples", partial)
         indices, images = [], []
-        for index in range(start, min(start + batch_size, n_samples)):
+        for index in missing[start : start + batch_size].tolist():
             try:
                 sample = dataset[index]
                 classifier.check_image(sample.image.shape, f"The sample '{sample.id}'")
@@ -127,6 +147,18 @@ def predict_all(
             except QuacError as error:
                 failures.update(dict.fromkeys(part, str(error)))
     return so_far()
+
+
+def _truths(dataset: Dataset, classifier: Classifier) -> NDArray[np.int64]:
+    labels = range(len(dataset.classes))
+    named = [true_class(label, dataset.classes, classifier) for label in labels]
+    truth_of = {label: name for label, name in zip(labels, named, strict=True) if name is not None}
+    given = (dataset.label(index) for index in range(len(dataset)))
+    return np.fromiter(
+        (UNKNOWN if label is None else truth_of.get(label, UNKNOWN) for label in given),
+        dtype=np.int64,
+        count=len(dataset),
+    )
 
 
 def _of_one_shape(indices: list[int], images: list[torch.Tensor]) -> list[list[int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Generator as Iterating
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -14,10 +15,12 @@ from napari_quac.errors import NoCounterfactualError, NotFiniteError
 from napari_quac.explain.pair import Pair, check_classes
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest, Generator, Proposals
+from napari_quac.networks.generators.centre_slice import fitting
 from napari_quac.stepwise import Progress, stepwise
 
 PER_STEP_CPU = 2  # measured: a StarGAN decodes one or two at a time fastest on the CPU
 PER_STEP_GPU = 16
+N_KEPT = 6  # proposals that stay with the pair, to look at side by side
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,8 @@ class SearchState:
         Proposals that were looked at.
     best, first_switching : Pair or None
         Among them.
+    proposals : tuple of Pair
+        The best few of them.
     """
 
     request: ConversionRequest
@@ -63,6 +68,7 @@ class SearchState:
     n_seen: int
     best: Pair | None
     first_switching: Pair | None
+    proposals: tuple[Pair, ...] = ()
 
     def fits(
         self, request: ConversionRequest, generator: Generator, settings: SearchSettings
@@ -79,6 +85,8 @@ class SearchState:
             and (own.source, own.target, own.seed) == (request.source, request.target, request.seed)
             and self.settings.block == settings.block
             and self.settings.keep == settings.keep
+            and len(own.references) == len(request.references)
+            and all(a is b for a, b in zip(own.references, request.references, strict=True))
             and self.n_seen <= settings.max_tries
         )
 
@@ -99,6 +107,7 @@ def search(
     seed: int = 0,
     source: int | None = None,
     state: SearchState | None = None,
+    references: Sequence[Sample] = (),
 ) -> Iterating[Progress, None, Pair]:
     """Look for a generated image that the classifier calls the target.
 
@@ -122,6 +131,8 @@ def search(
     state : SearchState, optional
         Where an earlier search was given up: it goes on there, with the same result as one that
         was never interrupted. The state of another search is left alone.
+    references : sequence of Sample
+        Images of the target class to take styles from, for a generator that can.
 
     Returns
     -------
@@ -143,6 +154,7 @@ def search(
     if source is None:
         source = int(query_prediction.argmax())
     check_classes(source, target, classifier)
+    generator = fitting(generator, sample.image)
     request = ConversionRequest(
         query=sample.image,
         source=source,
@@ -150,18 +162,26 @@ def search(
         classifier=classifier,
         seed=task_seed(seed, sample.id, target),
         query_id=sample.id,
+        references=tuple(references),
     )
     per_step = PER_STEP_CPU if classifier.device.type == "cpu" else PER_STEP_GPU
     target_name = classifier.class_names[target]
     if state is None or not state.fits(request, generator, settings):
         state = SearchState(request, generator, settings, 0, None, None)
     best, first_switching, n_seen = state.best, state.first_switching, state.n_seen
+    kept_proposals = list(state.proposals)
     exhausted = False
     while n_seen < settings.max_tries and not exhausted:
         if first_switching is not None and n_seen % settings.block == 0:
             break
         block_end = min((n_seen // settings.block + 1) * settings.block, settings.max_tries)
-        now = replace(state, n_seen=n_seen, best=best, first_switching=first_switching)
+        now = replace(
+            state,
+            n_seen=n_seen,
+            best=best,
+            first_switching=first_switching,
+            proposals=tuple(kept_proposals),
+        )
         yield Progress(n_seen, settings.max_tries, f"search for {target_name}", best, now)
         wanted = min(per_step, block_end - n_seen)
         proposals = generator.propose(request, n_seen, wanted)
@@ -173,6 +193,7 @@ def search(
                 best = pair
             if first_switching is None and pair.switches:
                 first_switching = pair
+            kept_proposals = _best_few([*kept_proposals, pair])
         n_seen += len(proposals.images)
     if best is None:
         raise NoCounterfactualError(
@@ -180,6 +201,8 @@ def search(
             "target or another generator."
         )
     kept = first_switching if settings.keep == "first" and first_switching else best
+    if not any(pair is kept for pair in kept_proposals):
+        kept_proposals = [*kept_proposals[: N_KEPT - 1], kept]
     return Pair(
         kept.query,
         kept.generated,
@@ -189,7 +212,12 @@ def search(
         kept.generated_prediction,
         kept.origin,
         n_tried=n_seen,
+        proposals=tuple(kept_proposals),
     )
+
+
+def _best_few(pairs: list[Pair]) -> list[Pair]:
+    return sorted(pairs, key=_confidence, reverse=True)[:N_KEPT]
 
 
 def _confidence(pair: Pair) -> float:

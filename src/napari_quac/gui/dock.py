@@ -13,7 +13,6 @@ from typing import Any
 from qtpy.QtCore import QEvent, QObject, QSettings, QSize, Qt, QTimer, Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
 from qtpy.QtWidgets import (
-    QDockWidget,
     QHBoxLayout,
     QMainWindow,
     QMenu,
@@ -22,32 +21,43 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_quac.gui.bottom_docks import dock_of, raise_dock
 from napari_quac.gui.compare import Comparison
 from napari_quac.gui.curve_legend import CurveLegend
 from napari_quac.gui.curve_plot import CurvePlot
-from napari_quac.gui.keys import bind_keys, unbind_keys
+from napari_quac.gui.keys import KEYS, bind_keys, unbind_keys
 from napari_quac.gui.layers import LayerSync
 from napari_quac.gui.main_thread import MainThread
 from napari_quac.gui.palette import palette_of, style_sheet
 from napari_quac.gui.panels.fit_panel import FitPanel
 from napari_quac.gui.panels.methods_panel import MethodsPanel
+from napari_quac.gui.panels.morphometry_panel import MorphometryPanel
 from napari_quac.gui.panels.networks_panel import NetworksPanel
+from napari_quac.gui.panels.points_panel import PointsPanel
 from napari_quac.gui.panels.prediction_panel import PredictionPanel
+from napari_quac.gui.panels.regions_panel import RegionsPanel
 from napari_quac.gui.panels.samples_panel import SamplesPanel
 from napari_quac.gui.panels.search_panel import SearchPanel
 from napari_quac.gui.panels.start_panel import StartPanel
 from napari_quac.gui.panels.status_panel import StatusPanel
 from napari_quac.gui.panels.threshold_panel import ThresholdPanel
+from napari_quac.gui.panels.train_panel import TrainPanel
 from napari_quac.gui.panels.verdict_panel import VerdictPanel
+from napari_quac.gui.points_sync import PointsSync
+from napari_quac.gui.region_view import RegionView
+from napari_quac.gui.samples.samples_dock import SamplesDock
 from napari_quac.live.choices import Choices, ReadySamples
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import Failure
 from napari_quac.live.lane import Lane
 from napari_quac.live.mispredictions import next_misprediction
+from napari_quac.live.neighbour_query import NeighbourQuery
 from napari_quac.live.results import Results
+from napari_quac.live.training import Training
 
 DOCK_WIDTH = 356
 CURVE_DOCK_NAME = "QuAC curve"
+SAMPLES_DOCK_NAME = "QuAC samples"
 CORNERS = (
     (Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea),
     (Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea),
@@ -103,6 +113,7 @@ class QuacDock(QWidget):
         self._look_there.setInterval(AFTER_THE_LAYERS_MS)
         self._look_there.timeout.connect(self._show_ways_out)
         self._was_docked = False
+        self._explain_when_predicted: int | None = None
         self._window: QWidget | None = None
         self._corners: dict[Any, Any] = {}
         self._main_thread = MainThread(self)
@@ -110,7 +121,9 @@ class QuacDock(QWidget):
         self.results = Results()
         self.lane = Lane(self._main_thread.call, prepare_lane)
         self.controller = Controller(self.choices, self.results, self.lane)
+        self.training = Training(self._main_thread.call, prepare_lane)
         self.layers = LayerSync(napari_viewer, self.choices, self.results, self)
+        self.points = PointsSync(napari_viewer, self.choices, self.results, self.layers, self)
         self.comparison = Comparison(napari_viewer, self.layers, self)
         self.settings = QSettings("napari-quac", "napari-quac")
         self._build_panels()
@@ -118,9 +131,10 @@ class QuacDock(QWidget):
         self._on_theme()
         self.setAcceptDrops(True)
         self.curve = CurvePlot()
+        self.all_samples = SamplesDock(self.choices, self.results, self.controller)
+        self.all_samples.letter_pressed.connect(self._on_letter)
         self.curve_dock = QWidget()
         self.curve_dock.setObjectName("quac_curve_dock")
-        self.curve_dock.installEventFilter(self)
         self.legend = CurveLegend()
         curve_layout = QHBoxLayout(self.curve_dock)
         curve_layout.setContentsMargins(4, 4, 4, 4)
@@ -129,11 +143,16 @@ class QuacDock(QWidget):
         curve_layout.addWidget(self.legend)
         self.curve.position_picked.connect(self.threshold.pick)
         self.legend.method_picked.connect(self._on_method_picked)
+        for widget in (self.curve_dock, self.all_samples):
+            widget.installEventFilter(self)
         self.show_curve_dock()
         self._on_theme()
+        self.results.events.loaded_samples.connect(self._raise_samples)
         bind_keys(napari_viewer, self)
         # the last resort, without a reference to this object, should nobody close it in order
-        self.destroyed.connect(partial(_end, (self._main_thread.close, self.lane.close)))
+        self.destroyed.connect(
+            partial(_end, (self._main_thread.close, self.lane.close, self.training.close))
+        )
         self._say_what_is_next()
 
     def sizeHint(self) -> QSize:
@@ -150,7 +169,51 @@ class QuacDock(QWidget):
         """Search a generated image for the selected sample and explain it."""
         self.status.forget_failure()
         self.choices.threshold = None
-        self.controller.ask("pair")
+        if self.neighbour_query.is_needed:
+            self._explain_neighbour(0)
+        else:
+            self.controller.ask("pair")
+
+    def _explain_neighbour(self, number: int) -> None:
+        """Ask the second question about a misprediction, of a neighbour of it."""
+        if not self.neighbour_query.go_to(number):
+            self.status.show_note(
+                "That question is asked of a correctly classified neighbour. Predict all samples "
+                "first, so that it can be found."
+            )
+            return
+        self._explain_when_predicted = self.choices.sample_index
+
+    def _on_neighbour_picked(self, number: int) -> None:
+        if self.choices.source_basis == "label":
+            self._explain_neighbour(number)
+        else:
+            neighbours = self.results.neighbours
+            if neighbours is not None:
+                self.choices.sample_index = neighbours.indices[number]
+
+    def _on_predicted(self) -> None:
+        """Explain a sample that was selected to be explained, once it is there."""
+        prediction, wanted = self.results.prediction, self._explain_when_predicted
+        if wanted is None or prediction is None or self.results.sample is not prediction.sample:
+            return
+        self._explain_when_predicted = None
+        if wanted == self.choices.sample_index:
+            QTimer.singleShot(0, self._ask_for_pair)
+
+    def _on_point_picked(self, index: int) -> None:
+        """Explain what was clicked, if that was asked for."""
+        if not self.points_panel.explains_on_click or self.results.loaded_generator is None:
+            return
+        prediction = self.results.prediction
+        self.choices.threshold = None
+        self._explain_when_predicted = index
+        if prediction is not None and "sample" not in self.controller.running:
+            self._on_predicted()
+
+    def _ask_for_pair(self) -> None:
+        if not self._is_closed:
+            self.controller.ask("pair")
 
     def try_example(self) -> None:
         """Open the example with its networks."""
@@ -176,6 +239,36 @@ class QuacDock(QWidget):
 
         self.controller.run("example", "opening the example", load, loaded)
 
+    def try_example_volume(self) -> None:
+        """Open the example's volume with its synapses as points, and its networks."""
+        self.status.forget_failure()
+
+        def load() -> tuple[Any, Any, Any]:
+            from napari_quac.example import load_example
+            from napari_quac.gui.sample_data import synthetic_synapses
+            from napari_quac.networks.classifier_recipe import ClassifierRecipe
+            from napari_quac.networks.generators.stargan import StarGANRecipe
+
+            example = load_example()
+            return (
+                synthetic_synapses(),
+                ClassifierRecipe(example.classifier_path),
+                StarGANRecipe(example.generator_path),
+            )
+
+        def loaded(parts: tuple[Any, Any, Any]) -> None:
+            layers, classifier, generator = parts
+            self.networks.use_recipes(classifier, generator)
+            self.networks.set_open(False)
+            (image, image_look, _), (points, points_look, _) = layers
+            added = self._viewer.add_image(image, **image_look)
+            marks = self._viewer.add_points(points, **points_look)
+            self.points_panel.choose(added.name, marks.name)
+            self.points_panel.set_open(True)
+            self.points_panel.use_points()
+
+        self.controller.run("example", "drawing the volume", load, loaded)
+
     def open_path(self, path: Path) -> None:
         """Open a network, or a folder of samples or of generated images."""
         self.status.forget_failure()
@@ -190,11 +283,14 @@ class QuacDock(QWidget):
         if dataset is None or classifier is None:
             self.status.show_note("Mispredictions need a classifier and samples with labels.")
             return
-        after = -1 if self.choices.sample_index is None else self.choices.sample_index
+        order, table = self.results.order, self.results.predictions
+        rows = order.indices.tolist() if order is not None else None
+        after = self.choices.sample_index
 
         def found(index: int | None) -> None:
             if index is None:
-                self.status.show_note("No sample is predicted wrongly.")
+                filtered = " of those in view" if self.choices.filter_text else ""
+                self.status.show_note(f"No sample{filtered} is predicted wrongly.")
             else:
                 self.choices.sample_index = index
                 self.status.show_note(f"Sample {index + 1} is predicted wrongly.")
@@ -203,7 +299,7 @@ class QuacDock(QWidget):
         self.controller.run(
             "scan",
             "looking for mispredictions",
-            lambda: next_misprediction(dataset, classifier, after),
+            lambda: next_misprediction(dataset, classifier, after, rows, table),
             found,
         )
 
@@ -245,12 +341,22 @@ class QuacDock(QWidget):
         self._show_missing()
 
     def show_curve_dock(self) -> None:
-        """Put the curve below the canvas, if it is not there."""
-        if self.curve_dock.parent() is None:
-            self._viewer.window.add_dock_widget(
-                self.curve_dock, name=CURVE_DOCK_NAME, area="bottom", add_vertical_stretch=False
-            )
-            self.curve_dock.show()
+        """Put samples and curve below the canvas, one behind the other, if they are not there."""
+        for widget, name in (
+            (self.all_samples, SAMPLES_DOCK_NAME),
+            (self.curve_dock, CURVE_DOCK_NAME),
+        ):
+            if widget.parent() is None:
+                self._viewer.window.add_dock_widget(
+                    widget, name=name, area="bottom", add_vertical_stretch=False
+                )
+                widget.show()
+        raise_dock(self.curve_dock, behind=self.all_samples)
+
+    def _raise_samples(self) -> None:
+        """Show the table of new samples, until the first one is explained."""
+        if self.results.loaded_samples is not None and self.results.explanations is None:
+            raise_dock(self.all_samples)
 
     @property
     def is_closed(self) -> bool:
@@ -266,10 +372,16 @@ class QuacDock(QWidget):
         self._all_later.stop()
         self._look_there.stop()
         self._main_thread.close()
+        self.training.close()
         self.controller.close()
         viewer_events = self._viewer.events.theme
         viewer_events.disconnect(self._on_theme)
         self.samples.close_panel()
+        self.points_panel.close_panel()
+        self.points.close()
+        self.neighbour_query.close()
+        self.region_view.close(window_closes)
+        self.morphometry.close_panel()
         if not window_closes:
             self.comparison.close()
             unbind_keys(self._viewer)
@@ -281,9 +393,11 @@ class QuacDock(QWidget):
             self._window = None
         if not window_closes:
             self.curve_dock.removeEventFilter(self)
-            if self.curve_dock.parent() is not None:
-                self._viewer.window.remove_dock_widget(self.curve_dock)
-            self.curve_dock.deleteLater()
+            self.all_samples.removeEventFilter(self)
+            for widget in (self.curve_dock, self.all_samples):
+                if widget.parent() is not None:
+                    self._viewer.window.remove_dock_widget(widget)
+                widget.deleteLater()
 
     # Qt
 
@@ -307,7 +421,10 @@ class QuacDock(QWidget):
         if watched is self._window and event.type() == QEvent.Type.Close:
             self.layers.pause(True)
             QTimer.singleShot(0, self._close_with_window)
-        if watched is self.curve_dock and event.type() == QEvent.Type.ParentChange:
+        if (
+            watched in (self.curve_dock, self.all_samples)
+            and event.type() == QEvent.Type.ParentChange
+        ):
             QTimer.singleShot(0, self._show_missing)
         return False
 
@@ -336,7 +453,7 @@ class QuacDock(QWidget):
             self._corners = {corner: window.corner(corner) for corner, _ in CORNERS}
             for corner, area in CORNERS:
                 window.setCorner(corner, area)
-            window.resizeDocks([_dock_of(self)], [DOCK_WIDTH], Qt.Orientation.Horizontal)
+            window.resizeDocks([dock_of(self)], [DOCK_WIDTH], Qt.Orientation.Horizontal)
 
     def _give_corners_back(self, window: QWidget) -> None:
         if isinstance(window, QMainWindow):
@@ -355,10 +472,20 @@ class QuacDock(QWidget):
         self.start = StartPanel()
         self.networks = NetworksPanel(choices, results, controller, self.settings)
         self.samples = SamplesPanel(self._viewer, self.layers.layers, choices, results, controller)
+        self.points_panel = PointsPanel(
+            self._viewer, self.points, self.layers.layers, choices, results, controller
+        )
         self.fit = FitPanel(choices, results, controller)
         self.fit.explained.connect(self._on_ways_out)
-        self.search = SearchPanel(choices, results, controller)
+        self.train = TrainPanel(choices, results, self.training)
+        self.neighbour_query = NeighbourQuery(choices, results)
+        self.search = SearchPanel(choices, results, controller, self.neighbour_query)
         self.threshold = ThresholdPanel(choices, results)
+        self.regions = RegionsPanel(choices, results, controller)
+        self.region_view = RegionView(self._viewer, self.layers, self.regions)
+        self.morphometry = MorphometryPanel(
+            self._viewer, self.layers.layers, choices, results, controller
+        )
         self.predictions = PredictionPanel(results)
         self.methods = MethodsPanel(choices, results)
         self.verdict = VerdictPanel(choices, results)
@@ -367,8 +494,9 @@ class QuacDock(QWidget):
         column = QVBoxLayout(body)
         column.setContentsMargins(10, 8, 10, 8)
         column.setSpacing(2)
-        for panel in (self.start, self.networks, self.samples, self.fit, self.search,
-                      self.threshold, self.predictions, self.methods, self.verdict):  # fmt: skip
+        for panel in (self.start, self.networks, self.samples, self.points_panel, self.fit,
+                      self.train, self.search, self.threshold, self.regions, self.predictions,
+                      self.methods, self.verdict, self.morphometry):  # fmt: skip
             column.addWidget(panel)
         column.addStretch(1)
         self.scroll = QScrollArea()
@@ -388,10 +516,16 @@ class QuacDock(QWidget):
         self.start.example_wanted.connect(self.try_example)
         self.start.open_wanted.connect(self._show_open_menu)
         self.search.explain_wanted.connect(self.explain)
+        self.train.use_wanted.connect(lambda path: self.networks.open_path(path, "generator"))
+        self.search.question.neighbour_picked.connect(self._on_neighbour_picked)
+        results.events.prediction.connect(self._on_predicted)
+        self.points.picked.connect(self._on_point_picked)
+        self.start.volume_wanted.connect(self.try_example_volume)
         self.samples.next_misprediction_wanted.connect(self.next_misprediction)
         self.threshold.blink_held.connect(self.blink)
         self.threshold.side_by_side_wanted.connect(self.comparison.set_side_by_side)
         self.comparison.side_by_side_changed.connect(self.threshold.show_side_by_side)
+        self.comparison.side_by_side_changed.connect(self.region_view.set_side_by_side)
         self.threshold.show_layers_wanted.connect(self.show_layers)
         self.threshold.attribution_mode_picked.connect(self.layers.set_attribution_mode)
         self.threshold.mask_style_picked.connect(self.layers.set_mask_style)
@@ -413,6 +547,8 @@ class QuacDock(QWidget):
             self.curve_dock.setStyleSheet(sheet)
             self.curve.set_palette_of(colors)
             self.legend.set_palette_of(colors)
+            self.all_samples.setStyleSheet(sheet)
+            self.all_samples.set_palette_of(colors)
 
     def _on_explanations(self) -> None:
         self._curves_later.start(AFTER_THE_LAYERS_MS)
@@ -429,18 +565,21 @@ class QuacDock(QWidget):
     def _show_explanations(self) -> None:
         """Draw the curves that have come, after the layers were drawn."""
         self._show_curves()
-        explanations = self.results.explanations
-        wanted = self.choices.methods
-        if explanations is None:
-            return
-        finished = {**explanations.by_method, **explanations.failures}
-        if all(name in finished for name in wanted):
+        if self._has_finished():
             self._all_later.start(AFTER_THE_VERDICT_MS)
+
+    def _has_finished(self) -> bool:
+        """Tell whether every chosen method has explained the pair, or failed."""
+        explanations = self.results.explanations
+        if explanations is None:
+            return False
+        finished = {**explanations.by_method, **explanations.failures}
+        return all(name in finished for name in self.choices.methods)
 
     def _on_all_explained(self) -> None:
         explanations = self.results.explanations
-        if explanations is None:
-            return
+        if explanations is None or not self._has_finished():
+            return  # something was chosen meanwhile, and all begins anew
         if explanations.failures:
             name, error = next(iter(explanations.failures.items()))
             self.controller.failed.emit(_method_failure(name, error))
@@ -455,9 +594,17 @@ class QuacDock(QWidget):
         curves = {name: explanation.curve for name, explanation in found.items()}
         names = {name: explanation.attribution.true_name for name, explanation in found.items()}
         self.curve.set_curves(curves, self.choices.shown_method)
+        self.curve.set_ordinate(self._ordinate())
         scores = {name: curve.quac_score for name, curve in curves.items()}
         self.legend.set_scores(scores, self.choices.shown_method, names)
         self._on_shown()
+
+    def _ordinate(self) -> str:
+        """Return what rises along the curves."""
+        explanations, classifier = self.results.explanations, self.results.loaded_classifier
+        if explanations is None or classifier is None or explanations.preset == "quac":
+            return "score change"
+        return f"p({classifier.class_names[explanations.pair.source]}) regained"
 
     def _on_shown(self) -> None:
         shown = self.results.shown
@@ -465,6 +612,12 @@ class QuacDock(QWidget):
             self.curve.clear_marker()
         else:
             self.curve.set_marker(shown.hybrid.mask_size, shown.hybrid.score_change)
+
+    def _on_letter(self, letter: str) -> None:
+        """Do what a key does elsewhere, while the table has the focus."""
+        for key in KEYS:
+            if key.key == letter and not key.held:
+                getattr(self, key.action)()
 
     def _on_method_picked(self, name: str) -> None:
         if name in self.choices.methods and name != self.choices.shown_method:
@@ -490,7 +643,7 @@ class QuacDock(QWidget):
         self.status.set_idle(text)
 
     def _show_missing(self) -> None:
-        gone = self.curve_dock.parent() is None
+        gone = self.curve_dock.parent() is None or self.all_samples.parent() is None
         self.threshold.show_missing(bool(self.layers.missing) or gone)
 
     def _show_open_menu(self, button: QWidget) -> None:
@@ -506,13 +659,6 @@ class QuacDock(QWidget):
             menu.addAction(text, action)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.popup(button.mapToGlobal(button.rect().bottomLeft()))
-
-
-def _dock_of(widget: QWidget) -> QDockWidget | None:
-    parent = widget.parent()
-    while parent is not None and not isinstance(parent, QDockWidget):
-        parent = parent.parent()
-    return parent
 
 
 def _method_failure(name: str, error: BaseException) -> Any:

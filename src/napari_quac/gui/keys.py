@@ -32,9 +32,9 @@ class Key:
 KEYS = (
     Key("G", "blink", "Hold: show the query instead of the hybrid", held=True),
     Key("H", "toggle_side_by_side", "Side by side: every image in a panel of its own"),
-    Key("N", "next_misprediction", "Go to the next sample that is predicted wrongly"),
-    Key("J", "previous_sample", "Go to the previous sample"),
-    Key("K", "next_sample", "Go to the next sample"),
+    Key("N", "next_misprediction", "Go to the next sample in the table that is predicted wrongly"),
+    Key("J", "previous_sample", "Go to the previous sample in the table"),
+    Key("K", "next_sample", "Go to the next sample in the table"),
     Key("U", "explain", "Explain the selected sample"),
     Key("W", "go_to_optimum", "Set the threshold to the optimum"),
     Key(",", "larger_mask", "Next larger mask"),

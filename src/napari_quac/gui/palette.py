@@ -14,6 +14,11 @@ METHOD_COLORS = {
     "d-ig": ("#f5a623", "#b86e00"),
     "d-deeplift": ("#4db8ff", "#0b72b5"),
     "d-ingrad": ("#3ecf8e", "#0c8a57"),
+    "d-gc": ("#e4c441", "#8a6d00"),
+    "d-ggc": ("#2ec4c6", "#00777a"),
+    "ingrad": ("#8bd17c", "#3d7d2c"),
+    "gc": ("#e58a5b", "#a4481a"),
+    "ggc": ("#b5a6f2", "#5f4bb0"),
     "ig": ("#c792ea", "#7d3fb2"),
     "deeplift": ("#ff8fab", "#b83260"),
     "residual": ("#9aa3ad", "#6c747d"),
@@ -104,7 +109,8 @@ def _hex(color: Any) -> str:
 def style_sheet(colors: Palette) -> str:
     """Return the style sheet of the docks, on top of napari's own."""
     return f"""
-QWidget#quac_dock, QWidget#quac_scroll_body, QWidget#quac_curve_dock {{
+QWidget#quac_dock, QWidget#quac_scroll_body, QWidget#quac_curve_dock,
+QWidget#quac_samples_dock {{
     background: {colors.background};
 }}
 QScrollArea#quac_scroll {{ border: none; background: {colors.background}; }}
@@ -155,6 +161,9 @@ QLineEdit, QAbstractSpinBox, QComboBox {{
     background: {colors.surface}; border: 1px solid {colors.line}; border-radius: 4px;
     padding: 2px 6px; min-height: 20px; color: {colors.text};
 }}
+QSpinBox[narrow="true"], QDoubleSpinBox[narrow="true"], QComboBox[narrow="true"] {{
+    min-width: 34px;
+}}
 QLineEdit:focus, QAbstractSpinBox:focus, QComboBox:focus {{
     border-color: {colors.accent};
 }}
@@ -164,6 +173,37 @@ QProgressBar {{
     min-height: 4px;
 }}
 QProgressBar::chunk {{ background: {colors.accent}; border-radius: 2px; }}
+QTableView {{
+    background: {colors.background}; alternate-background-color: {colors.surface};
+    border: none; color: {colors.text}; selection-background-color: {colors.accent};
+    selection-color: {colors.on_accent}; gridline-color: {colors.surface};
+}}
+QTableView::item {{ padding: 0px 4px; border: none; }}
+QHeaderView, QTableCornerButton::section {{ background: {colors.background}; border: none; }}
+QHeaderView::section {{
+    background: {colors.background}; color: {colors.muted}; border: none;
+    border-bottom: 1px solid {colors.line}; padding: 2px 4px;
+}}
+QToolButton[role="chip"], QToolButton[role="tab"] {{
+    background: {colors.surface}; border: 1px solid {colors.surface}; border-radius: 9px;
+    padding: 1px 9px; color: {colors.text};
+}}
+QToolButton[role="tab"] {{
+    border-radius: 4px; padding: 3px 10px; background: transparent; color: {colors.muted};
+}}
+QToolButton[role="chip"]:hover, QToolButton[role="tab"]:hover {{ border-color: {colors.accent}; }}
+QToolButton[role="chip"]:checked {{
+    background: {colors.accent}; border-color: {colors.accent}; color: {colors.on_accent};
+}}
+QToolButton[role="tab"]:checked {{
+    background: {colors.surface}; color: {colors.text}; font-weight: 600;
+}}
+QToolButton[role="proposal"] {{
+    background: transparent; border: 2px solid transparent; border-radius: 3px; padding: 0px;
+}}
+QToolButton[role="proposal"]:hover {{ border-color: {colors.line}; }}
+QToolButton[role="proposal"]:checked {{ border-color: {colors.accent}; }}
+QLineEdit[tone="bad"] {{ border-color: {colors.bad}; }}
 QSlider::groove:horizontal {{ background: {colors.line}; height: 4px; border-radius: 2px; }}
 QSlider::sub-page:horizontal {{ background: {colors.accent}; border-radius: 2px; }}
 QSlider::handle:horizontal {{

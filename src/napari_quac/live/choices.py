@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from psygnal import SignalGroupDescriptor
 
@@ -91,6 +91,22 @@ class FittedSamples:
         return FittedDataset(self.source.load(), self.fit)
 
 
+@dataclass(frozen=True, eq=False)
+class LabelImage:
+    """Known structures on the pixels of the sample.
+
+    Attributes
+    ----------
+    name : str
+        Where they are from.
+    read : callable
+        Returns (*S) whole numbers, 0 for the background; runs in the lane.
+    """
+
+    name: str
+    read: Callable[[], Any]
+
+
 @dataclass
 class Choices:
     """What the user picked; each field has an event of its name in ``events``.
@@ -115,8 +131,27 @@ class Choices:
     masking : Masking
     grid : "quac_0_2" or "corrected"
         Thresholds of the curves.
+    preset : str
+        ``"quac"`` or ``"dapi"``: which image is pasted into which, and what is made of it.
     threshold : float or None
         None for the optimum of the shown method.
+    source_basis : "prediction" or "label"
+        Which question a misprediction is asked: what would make it look like its label, or what
+        makes it look like the predicted class. See
+        :func:`~napari_quac.explain.question.default_question`.
+    neighbour_styles : bool
+        Take styles from the nearest correctly classified samples, where the generator can.
+    filter_text : str
+        Which samples are in view; see :mod:`~napari_quac.live.filter_language`.
+    sort_by : str
+        Column that orders them; see :mod:`~napari_quac.live.sample_order`.
+    sort_ascending : bool
+    predict_up_to : int
+        That many samples are predicted without being asked.
+    report_folder : Path or None
+        Where explanations of many samples are kept, and shown from.
+    labels : LabelImage or None
+        Structures in which the change is measured, too.
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
@@ -133,4 +168,13 @@ class Choices:
     shown_method: str = DEFAULT_METHODS[0]
     masking: Masking = field(default_factory=Masking)
     grid: Grid = "quac_0_2"
+    preset: str = "quac"
     threshold: float | None = None
+    source_basis: Literal["prediction", "label"] = "prediction"
+    neighbour_styles: bool = False
+    filter_text: str = ""
+    sort_by: str = "number"
+    sort_ascending: bool = True
+    predict_up_to: int = 500
+    report_folder: Path | None = None
+    labels: LabelImage | None = None

@@ -18,8 +18,10 @@ from napari_quac.stepwise import Progress
 
 _CHOICE_NAMES = frozenset(field.name for field in fields(Choices))
 RESUMABLE = ("pair", "explanations")
-ASKED_ABOUT = ("sample_index", "target", "seed", "methods", "parameters", "masking", "grid")
-"""Choices after which work that was cancelled is not what is wanted any more."""
+ASKED_ABOUT = {"sample_index", "target", "seed"}.union(
+    *(set(RULES[name].made_from) | set(RULES[name].also) for name in RESUMABLE)
+)
+"""Choices and results after which work that was cancelled is not what is wanted any more."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Controller:
 
     failed = Signal(Failure)
     running_changed = Signal()
+    cancelled = Signal(tuple)
 
     def __init__(self, choices: Choices, results: Results, lane: Lane) -> None:
         self.choices = choices
@@ -95,6 +98,8 @@ class Controller:
         start: Callable[[], Any],
         done: Callable[[Any], None],
         failed: Callable[[BaseException], None] | None = None,
+        progress: Callable[[Progress], None] | None = None,
+        background: bool = False,
     ) -> None:
         """Run work beside the results in the lane, such as looking into a file."""
         self._note(slot, Running(slot, doing, None, time.monotonic()))
@@ -110,26 +115,45 @@ class Controller:
             else:
                 self.failed.emit(failure(slot, doing, error))
 
-        self.lane.submit(slot, start, on_done, on_failed, lambda p: self._progress(slot, p))
+        def on_progress(step: Progress) -> None:
+            self._progress(slot, step)
+            if progress is not None:
+                progress(step)
 
-    def cancel(self) -> tuple[str, ...]:
-        """Give up all that runs; what is finished stays. Returns what was given up."""
-        cancelled = tuple(self.running)
+        self.lane.submit(slot, start, on_done, on_failed, on_progress, background=background)
+
+    def cancel(self, only: str = "") -> tuple[str, ...]:
+        """Give up all that takes time, or one slot; what is finished stays.
+
+        Reading the selected sample and the like goes on, so that what is shown fits what is chosen.
+
+        Returns
+        -------
+        tuple of str
+            The slots that were given up.
+        """
+        cancelled = tuple(
+            slot
+            for slot in self.running
+            if slot == only or (not only and not (slot in RULES and RULES[slot].is_brief))
+        )
         for slot in cancelled:
             self.lane.cancel(slot)
             if RULES.get(slot) and RULES[slot].reverts:
                 self._revert(slot)
-        self.running.clear()
+            self.running.pop(slot)
         self._given_up = tuple(name for name in cancelled if name in RESUMABLE)
-        if self.results.best_so_far is not None:
+        if "pair" in cancelled and self.results.best_so_far is not None:
             self.results.best_so_far = None
         self.running_changed.emit()
+        if cancelled:
+            self.cancelled.emit(cancelled)
         return cancelled
 
     @property
     def can_resume(self) -> bool:
         """Whether something was cancelled that can go on, and its inputs are still the same."""
-        return bool(self._given_up) and not self.running
+        return bool(self._given_up) and not any(name in self.running for name in RESUMABLE)
 
     def resume(self) -> None:
         """Go on where work was cancelled, with the same result as if it had not been."""
@@ -137,12 +161,23 @@ class Controller:
         for name in given_up:
             self.ask(name)
 
+    def take_proposal(self, number: int) -> None:
+        """Explain another one of the proposals that the search kept."""
+        pair = self.results.pair
+        if pair is None or not 0 <= number < len(pair.proposals):
+            return
+        taken = pair.proposals[number]
+        if taken.generated is not pair.generated:
+            self.choices.threshold = None
+            self.results.pair = replace(taken, proposals=pair.proposals, n_tried=pair.n_tried)
+
     def close(self, timeout: float = 10.0) -> bool:
         """End the lane and listen to nothing any more; True if its thread has ended."""
         self.choices.events.disconnect(self._on_change)
         self.results.events.disconnect(self._on_change)
         self.failed.disconnect()
         self.running_changed.disconnect()
+        self.cancelled.disconnect()
         self.running.clear()
         return self.lane.close(timeout)
 
@@ -157,7 +192,7 @@ class Controller:
         if self._quiet:
             return
         changed = info.signal.name
-        if self._given_up and (changed in ASKED_ABOUT or changed in RULES):
+        if self._given_up and changed in ASKED_ABOUT:
             self._given_up = ()
             self.running_changed.emit()
         for name, rule in RULES.items():
@@ -191,9 +226,13 @@ class Controller:
             self._set(name, None)
             if rule.partial_to and rule.partial_to != name:
                 self._set(rule.partial_to, None)
+            if ready and rule.by_itself is not None and rule.by_itself(self.choices, self.results):
+                self._start(name, rule)
         elif not ready:
             self._set(name, () if name == "previews" else None)
         else:
+            if not rule.keep:
+                self._set(name, None)
             self._start(name, rule)
 
     def _start(self, name: str, rule: Rule) -> None:
@@ -216,6 +255,7 @@ class Controller:
             lambda error: self._on_failed(name, rule, error),
             lambda progress: self._on_progress(name, rule, progress),
             rule.urgent,
+            rule.background,
         )
 
     def _drop_foreign_explanations(self) -> None:

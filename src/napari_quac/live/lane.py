@@ -27,6 +27,7 @@ class _Job:
         failed: Callable[[BaseException], None],
         progress: Callable[[Progress], None] | None,
         urgent: bool,
+        background: bool,
     ) -> None:
         self.slot = slot
         self.number = number
@@ -34,7 +35,7 @@ class _Job:
         self.done = done
         self.failed = failed
         self.progress = progress
-        self.urgent = urgent
+        self.rank = (not urgent, background, number)
         self.steps: Iterator[Any] | None = None
         self.dropped = False
 
@@ -87,6 +88,7 @@ class Lane:
         failed: Callable[[BaseException], None],
         progress: Callable[[Progress], None] | None = None,
         urgent: bool = False,
+        background: bool = False,
     ) -> None:
         """Put work into a slot, in place of what was there.
 
@@ -104,13 +106,17 @@ class Lane:
             Gets each :class:`Progress` that is yielded.
         urgent : bool
             Goes before all that is not urgent, also between the steps of a running job.
+        background : bool
+            Goes on only while nothing else is to be done.
         """
         with self._condition:
             if self._closed:
                 return
             self._drop(slot)
             self._count += 1
-            self._jobs[slot] = _Job(slot, self._count, start, done, failed, progress, urgent)
+            self._jobs[slot] = _Job(
+                slot, self._count, start, done, failed, progress, urgent, background
+            )
             self._condition.notify_all()
 
     def cancel(self, slot: str) -> bool:
@@ -167,9 +173,7 @@ class Lane:
                 while not (self._jobs or self._given_up or self._closed):
                     self._condition.wait()
                 given_up, self._given_up = self._given_up, []
-                job = min(
-                    self._jobs.values(), key=lambda job: (not job.urgent, job.number), default=None
-                )
+                job = min(self._jobs.values(), key=lambda job: job.rank, default=None)
                 self._running = job or (given_up[0] if given_up else None)
                 closed = self._closed
             for abandoned in given_up:

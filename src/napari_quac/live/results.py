@@ -18,8 +18,14 @@ if TYPE_CHECKING:
     from napari_quac.explain.curve import Grid
     from napari_quac.explain.explanation import Explanation
     from napari_quac.explain.hybrid import Hybrid
+    from napari_quac.explain.morphometry import Morphometry
+    from napari_quac.explain.neighbours import Neighbours
     from napari_quac.explain.pair import Pair
+    from napari_quac.explain.prediction_table import PredictionTable
+    from napari_quac.explain.regions import Regions
     from napari_quac.explain.search import SearchState
+    from napari_quac.live.sample_columns import Listing, Outcomes
+    from napari_quac.live.sample_order import SampleOrder
     from napari_quac.networks.classifier import Classifier
     from napari_quac.networks.generator import Generator
 
@@ -88,6 +94,8 @@ class Explanations:
         Thresholds of the curves.
     parameters : mapping of str to mapping
         Name of a method to its parameters that differ from the defaults.
+    preset : str
+        The preset that they were made by.
     """
 
     pair: Pair
@@ -96,6 +104,7 @@ class Explanations:
     failures: Mapping[str, BaseException] = field(default_factory=dict)
     grid: Grid = "quac_0_2"
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    preset: str = "quac"
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,11 +158,18 @@ class Results:
     previews: tuple[Preview, ...] = ()
     sample: Sample | None = None
     prediction: Prediction | None = None
+    listing: Listing | None = None
+    predictions: PredictionTable | None = None
+    outcomes: Outcomes | None = None
+    order: SampleOrder | None = None
+    neighbours: Neighbours | None = None
     best_so_far: Pair | None = None
     search_state: SearchState | None = None
     pair: Pair | None = None
     explanations: Explanations | None = None
     shown: Shown | None = None
+    regions: Regions | None = None
+    morphometry: Morphometry | None = None
 
     def get(self, name: str) -> Any:
         """Return a result by name."""

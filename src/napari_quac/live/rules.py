@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_quac.errors import DataError, QuacError
 from napari_quac.live.choices import Choices
+from napari_quac.live.filter_language import FilterError
 from napari_quac.live.results import (
     Explanations,
     Prediction,
@@ -21,6 +22,8 @@ from napari_quac.live.results import (
     Shown,
     present,
 )
+from napari_quac.live.sample_columns import Outcomes, SampleColumns, list_samples
+from napari_quac.live.sample_order import SampleOrder, order_samples
 from napari_quac.stepwise import Progress, Steps, stepwise
 
 if TYPE_CHECKING:
@@ -28,11 +31,17 @@ if TYPE_CHECKING:
     from napari_quac.data.sample import Sample
     from napari_quac.explain.attribution import Attribution
     from napari_quac.explain.curve import Curve
+    from napari_quac.explain.morphometry import Morphometry
+    from napari_quac.explain.neighbours import Neighbours
     from napari_quac.explain.pair import Pair
+    from napari_quac.explain.prediction_table import PredictionTable
+    from napari_quac.explain.regions import Regions
     from napari_quac.networks.classifier import Classifier
 
 Work = Callable[[], Any]
 N_PREVIEWS = 6
+PARTIAL_SECONDS = 0.25
+"""How often the table is told what has been predicted; each time costs the window a frame."""
 T = TypeVar("T")
 
 
@@ -63,6 +72,12 @@ class Rule:
         Result that takes what ``Progress.partial`` holds.
     state_to : str
         Result that takes what ``Progress.state`` holds, so that the work can be resumed.
+    background : bool
+        Goes on only while nothing else is to be done.
+    by_itself : callable or None
+        Takes choices and results; whether a result on demand is made without being asked.
+    brief : bool
+        Over so soon that nobody would cancel it.
     reverts : bool
         When it fails, the choice it is made from goes back to what worked, and the result stays.
     """
@@ -78,6 +93,14 @@ class Rule:
     partial_to: str = ""
     state_to: str = ""
     reverts: bool = False
+    background: bool = False
+    by_itself: Callable[[Choices, Results], bool] | None = None
+    brief: bool = False
+
+    @property
+    def is_brief(self) -> bool:
+        """Whether it is over so soon that it is not cancelled with what takes time."""
+        return self.urgent or self.brief
 
 
 def _load_samples(choices: Choices, results: Results) -> Work:
@@ -158,12 +181,93 @@ def _search(choices: Choices, results: Results) -> Work:
     classifier, generator = present(results.loaded_classifier), present(results.loaded_generator)
     target = choices.target if choices.target is not None else prediction.default_target()
     max_tries, seed, state = choices.max_tries, choices.seed, results.search_state
+    neighbours = results.neighbours if choices.neighbour_styles else None
+    if neighbours is not None and neighbours.query is sample and neighbours.label == target:
+        references = neighbours.samples
+    else:
+        references = ()
 
     def start() -> Steps[Pair]:
         from napari_quac.explain.search import SearchSettings, search
 
         settings = SearchSettings(max_tries=max_tries)
-        return search(sample, target, classifier, generator, settings, seed, state=state)
+        return search(
+            sample,
+            target,
+            classifier,
+            generator,
+            settings,
+            seed,
+            state=state,
+            references=references,
+        )
+
+    return start
+
+
+def _list(choices: Choices, results: Results) -> Work:
+    dataset = present(results.loaded_samples)
+    return lambda: list_samples(dataset)
+
+
+def _predict_all(choices: Choices, results: Results) -> Work:
+    dataset, classifier = present(results.loaded_samples), present(results.loaded_classifier)
+    known = results.predictions
+
+    def start() -> Steps[PredictionTable]:
+        from napari_quac.explain.prediction_table import predict_all
+
+        return predict_all(dataset, classifier, known=known, partial_every=PARTIAL_SECONDS)
+
+    return start
+
+
+def _is_cheap(choices: Choices, results: Results) -> bool:
+    return len(present(results.loaded_samples)) <= choices.predict_up_to
+
+
+def _no_outcomes(choices: Choices, results: Results) -> Work:
+    n_samples = len(present(results.listing))
+    return lambda: Outcomes.none_of(n_samples)
+
+
+def _order(choices: Choices, results: Results) -> Work:
+    listing = present(results.listing)
+    predictions = _of_length(results.predictions, len(listing))
+    outcomes = _of_length(results.outcomes, len(listing))
+    columns = SampleColumns(listing, predictions, outcomes)
+    if results.order is not None and results.order.columns.is_of(columns):
+        columns = results.order.columns  # what was worked out of them is kept
+    text, sort_by, ascending = choices.filter_text, choices.sort_by, choices.sort_ascending
+
+    def order() -> SampleOrder:
+        try:
+            return order_samples(columns, text, sort_by, ascending)
+        except FilterError as error:  # it names a class of the networks that were there before
+            every = order_samples(columns, "", sort_by, ascending)
+            return replace(every, problem=str(error))
+
+    return order
+
+
+def _of_length(table: T | None, n_samples: int) -> T | None:
+    """Leave out what belongs to the samples that were there before."""
+    if table is None or len(table) != n_samples:  # type: ignore[arg-type]
+        return None
+    return table
+
+
+def _neighbours(choices: Choices, results: Results) -> Work:
+    prediction, table = present(results.prediction), present(results.predictions)
+    dataset, classifier = present(results.loaded_samples), present(results.loaded_classifier)
+    if not prediction.is_wrong or not table.is_complete:
+        return lambda: None
+
+    def start() -> Steps[Neighbours | None]:
+        from napari_quac.explain.neighbours import nearest_correct
+
+        return nearest_correct(prediction.sample, present(prediction.truth), table, dataset,
+                               classifier)  # fmt: skip
 
     return start
 
@@ -171,7 +275,11 @@ def _search(choices: Choices, results: Results) -> Work:
 def _explain(choices: Choices, results: Results) -> Work:
     pair, classifier = present(results.pair), present(results.loaded_classifier)
     wanted = Explanations(
-        pair, choices.masking, grid=choices.grid, parameters=dict(choices.parameters)
+        pair,
+        choices.masking,
+        grid=choices.grid,
+        parameters=dict(choices.parameters),
+        preset=choices.preset,
     )
     methods, known = choices.methods, results.explanations
     return lambda: explain_methods(wanted, classifier, methods, known)
@@ -204,10 +312,14 @@ def explain_methods(
         ``Progress.partial`` is what has come so far, after each method.
     """
     from napari_quac.explain.attribution import attribute
-    from napari_quac.explain.method_parameters import build_method
+    from napari_quac.explain.method_parameters import build_method, merged
     from napari_quac.explain.pipeline import explain_attribution
+    from napari_quac.explain.procedure import PRESETS
 
     pair, done = wanted.pair, wanted
+    procedure = PRESETS[wanted.preset].procedure
+    parameters = merged(PRESETS[wanted.preset].parameters, wanted.parameters)
+    seen = procedure.pair(pair)  # once, so that all explanations share it
     attributions = _known_attributions(wanted, known)
     if known is not None and (known.masking, known.grid) == (wanted.masking, wanted.grid):
         kept = {name: known.by_method[name] for name in methods if name in attributions}
@@ -219,10 +331,12 @@ def explain_methods(
         try:
             attribution = attributions.get(name)
             if attribution is None:
-                method = build_method(name, wanted.parameters)
-                steps = attribute(pair, name, method, classifier)
+                method = build_method(name, parameters)
+                steps = attribute(procedure.attributed(pair, method), name, method, classifier)
                 attribution = yield from _renumbered(steps, number, len(methods), name)
-            curve = explain_attribution(pair, attribution, classifier, wanted.masking, wanted.grid)
+            curve = explain_attribution(
+                seen, attribution, classifier, wanted.masking, wanted.grid, procedure
+            )
             explanation = yield from _renumbered(curve, number, len(methods), name)
         except Exception as error:  # noqa: BLE001 - kept beside the methods that worked
             done = replace(done, failures={**done.failures, name: error})
@@ -234,7 +348,7 @@ def explain_methods(
 
 def _known_attributions(wanted: Explanations, known: Explanations | None) -> dict[str, Attribution]:
     """Return the attributions that would come out the same."""
-    if known is None or known.pair is not wanted.pair:
+    if known is None or known.pair is not wanted.pair or known.preset != wanted.preset:
         return {}
     return {
         name: explanation.attribution
@@ -278,6 +392,29 @@ def _show(choices: Choices, results: Results) -> Work:
     return show
 
 
+def _find_regions(choices: Choices, results: Results) -> Work:
+    shown, classifier = present(results.shown), present(results.loaded_classifier)
+
+    def start() -> Steps[Regions]:
+        from napari_quac.explain.regions import find_regions
+
+        return find_regions(shown.explanation, classifier, shown.index)
+
+    return start
+
+
+def _measure_change(choices: Choices, results: Results) -> Work:
+    shown, labels = present(results.shown), choices.labels
+
+    def start() -> Steps[Morphometry]:
+        from napari_quac.explain.morphometry import measure_change
+
+        values = labels.read() if labels is not None else None
+        return measure_change(shown.explanation, values, shown.index)
+
+    return start
+
+
 def nearest_position(curve: Curve, threshold: float) -> int:
     """Return the index of the distinct mask that a threshold of a curve belongs to."""
     import numpy as np
@@ -298,9 +435,36 @@ RULES: dict[str, Rule] = {
     "sample": Rule(
         ("loaded_samples", "sample_index"), _read_sample, "reading the sample", urgent=True
     ),
-    "previews": Rule(("loaded_samples",), _previews, "reading previews"),
+    "previews": Rule(("loaded_samples",), _previews, "reading previews", brief=True),
     "prediction": Rule(
         ("sample", "loaded_classifier"), _predict, "predicting the sample", urgent=True
+    ),
+    "listing": Rule(("loaded_samples",), _list, "listing the samples", keep=False, brief=True),
+    "predictions": Rule(
+        ("loaded_samples", "loaded_classifier"),
+        _predict_all,
+        "predicting all samples",
+        on_demand=True,
+        partial_to="predictions",
+        background=True,
+        by_itself=_is_cheap,
+    ),
+    "outcomes": Rule(
+        ("listing", "loaded_classifier"), _no_outcomes, "listing the explanations", here=True
+    ),
+    "order": Rule(
+        ("listing",),
+        _order,
+        "filtering the samples",
+        also=("predictions", "outcomes", "filter_text", "sort_by", "sort_ascending"),
+        here=True,
+    ),
+    "neighbours": Rule(
+        ("prediction", "predictions", "loaded_samples", "loaded_classifier"),
+        _neighbours,
+        "looking for neighbours",
+        keep=False,
+        brief=True,
     ),
     "pair": Rule(
         ("sample", "prediction", "loaded_classifier", "loaded_generator"),
@@ -311,12 +475,18 @@ RULES: dict[str, Rule] = {
         state_to="search_state",
     ),
     "explanations": Rule(
-        ("pair", "loaded_classifier", "methods", "parameters", "masking", "grid"),
+        ("pair", "loaded_classifier", "methods", "parameters", "masking", "grid", "preset"),
         _explain,
         "explaining the pair",
         partial_to="explanations",
     ),
     "shown": Rule(
         ("explanations", "shown_method"), _show, "making the hybrid", also=("threshold",), here=True
+    ),
+    "regions": Rule(
+        ("shown", "loaded_classifier"), _find_regions, "asking about regions", on_demand=True
+    ),
+    "morphometry": Rule(
+        ("shown",), _measure_change, "measuring the change", also=("labels",), on_demand=True
     ),
 }

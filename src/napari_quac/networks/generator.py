@@ -12,6 +12,7 @@ from torch import Tensor
 from napari_quac.errors import NetworkError
 
 if TYPE_CHECKING:
+    from napari_quac.data.sample import Sample
     from napari_quac.networks.classifier import Classifier
 
 
@@ -30,6 +31,9 @@ class ConversionRequest:
         All randomness comes from it.
     query_id : str
         Id of the query's sample, for generators that look images up.
+    references : tuple of Sample
+        Images of the target class to take styles from, in place of the generator's own ones; for
+        generators whose ``takes_references`` is True.
     """
 
     query: Tensor
@@ -38,6 +42,7 @@ class ConversionRequest:
     classifier: Classifier
     seed: int = 0
     query_id: str = ""
+    references: tuple[Sample, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +87,15 @@ class Generator(Protocol):
         QuacError
             If the query does not fit, or the target is unknown to this generator.
         """
+
+
+def axes_of(generator: Generator) -> int | None:
+    """Return 2 for a generator of images alone, 3 for one of volumes, None for one of both.
+
+    A generator says so by an attribute ``n_axes``; without it, it is asked as it is.
+    """
+    n_axes: int | None = getattr(generator, "n_axes", None)
+    return n_axes
 
 
 class FunctionGenerator:

@@ -116,9 +116,12 @@ class FailedEntry:
         What was being done, such as ``"search"``.
     error : str
         The sentence that the user was told.
+    source : int or None
+        None where it is not known.
     """
 
     sample_id: str
     target: int | None
     stage: str
     error: str
+    source: int | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -11,10 +12,14 @@ from numpy.typing import ArrayLike
 from napari_quac.explain.explanation import Explanation
 from napari_quac.reports.truth import (
     area_share,
+    auroc,
     average_precision,
+    dice,
     energy_inside,
     iou,
+    pointing_chance,
     pointing_game,
+    rank_accuracy,
 )
 
 
@@ -26,26 +31,38 @@ class Localisation:
     ----------
     pointing : float in [0, 1]
         1 if the attribution's maximum hits.
+    pointing_chance : float in [0, 1]
+        The share of pixels that would hit.
     energy : float in [0, 1]
         Share of the attribution on the true pixels.
-    mask_energy : float in [0, 1]
-        Share of the mask at the optimum on the true pixels.
     area : float in [0, 1]
-        Share of the image that is true: what both would be by chance.
-    iou : float in [0, 1]
-        Of the mask at the optimum, cut at 0.5.
+        Share of the image that is true: what energy, average precision and rank accuracy would be
+        by chance.
     average_precision : float in [0, 1]
         Of the attribution.
-    quac_score : float
+    auroc : float in [0, 1]
+        Of the attribution; 0.5 by chance.
+    rank_accuracy : float in [0, 1]
+        Share of the attribution's highest values on the true pixels.
+    mask_energy : float in [0, 1] or None
+        Share of the softened mask at the optimum on the true pixels. None, as the next two,
+        without a mask.
+    iou, dice : float in [0, 1] or None
+        Of the softened mask at the optimum, cut at 0.5.
+    quac_score : float or None
     """
 
     pointing: float
+    pointing_chance: float
     energy: float
-    mask_energy: float
     area: float
-    iou: float
     average_precision: float
-    quac_score: float
+    auroc: float
+    rank_accuracy: float
+    mask_energy: float | None = None
+    iou: float | None = None
+    dice: float | None = None
+    quac_score: float | None = None
 
 
 @dataclass(frozen=True)
@@ -56,22 +73,32 @@ class LocalisationSummary:
     ----------
     n : int
         Number of explanations.
-    pointing : float in [0, 1]
+    pointing, pointing_chance : float in [0, 1]
         Share of hits.
-    energy_ratio, mask_energy_ratio : float
+    energy, area : float in [0, 1]
+    energy_ratio : float
         Mean energy by mean area; 1 by chance.
-    iou, average_precision : float in [0, 1]
-    quac_score : float
+    average_precision, auroc, rank_accuracy : float in [0, 1]
+    mask_energy_ratio : float or None
+        As for the attribution; None, as the next two, where no explanation has a mask.
+    iou, dice : float in [0, 1] or None
+    quac_score : float or None
         Median.
     """
 
     n: int
     pointing: float
+    pointing_chance: float
+    energy: float
+    area: float
     energy_ratio: float
-    mask_energy_ratio: float
-    iou: float
     average_precision: float
-    quac_score: float
+    auroc: float
+    rank_accuracy: float
+    mask_energy_ratio: float | None
+    iou: float | None
+    dice: float | None
+    quac_score: float | None
 
 
 def localise(explanation: Explanation, truth: ArrayLike) -> Localisation:
@@ -89,17 +116,53 @@ def localise(explanation: Explanation, truth: ArrayLike) -> Localisation:
     ShapeError, DataError
         See :func:`~napari_quac.reports.truth.pointing_game`.
     """
-    attribution = explanation.attribution.values.amax(dim=0).numpy()
+    return localise_maps(
+        explanation.attribution.values.numpy(),
+        truth,
+        explanation.counterfactual.mask.numpy(),
+        explanation.quac_score,
+    )
+
+
+def localise_maps(
+    attribution: ArrayLike,
+    truth: ArrayLike,
+    mask: ArrayLike | None = None,
+    quac_score: float | None = None,
+) -> Localisation:
+    """Judge an attribution and its mask.
+
+    Parameters
+    ----------
+    attribution : (C, *S) array_like, non-negative
+        Reduced over channels by its maximum.
+    truth : (*S) array_like, bool
+        Which pixels really differ between query and target class.
+    mask : (C, *S) array_like, optional
+        At the optimum, softened; likewise reduced.
+    quac_score : float, optional
+        Is handed through.
+
+    Raises
+    ------
+    ShapeError, DataError
+        See :func:`~napari_quac.reports.truth.pointing_game`.
+    """
+    values = np.asarray(attribution).max(axis=0)
     # softening leaves rounding errors of either sign
-    mask = explanation.counterfactual.mask.amax(dim=0).clamp(0, 1).numpy()
+    soft = None if mask is None else np.clip(np.asarray(mask).max(axis=0), 0, 1)
     return Localisation(
-        pointing=pointing_game(attribution, truth),
-        energy=energy_inside(attribution, truth),
-        mask_energy=energy_inside(mask, truth),
+        pointing=pointing_game(values, truth),
+        pointing_chance=pointing_chance(truth),
+        energy=energy_inside(values, truth),
         area=area_share(truth),
-        iou=iou(mask, truth),
-        average_precision=average_precision(attribution, truth),
-        quac_score=explanation.quac_score,
+        average_precision=average_precision(values, truth),
+        auroc=auroc(values, truth),
+        rank_accuracy=rank_accuracy(values, truth),
+        mask_energy=None if soft is None else energy_inside(soft, truth),
+        iou=None if soft is None else iou(soft, truth),
+        dice=None if soft is None else dice(soft, truth),
+        quac_score=quac_score,
     )
 
 
@@ -117,17 +180,35 @@ def summarise(
 
 
 def _summary(several: list[Localisation]) -> LocalisationSummary:
-    area = _mean(one.area for one in several)
+    area, energy = _mean(one.area for one in several), _mean(one.energy for one in several)
+    masked = [one for one in several if one.mask_energy is not None]
+    mask_energy = _known_mean(one.mask_energy for one in masked)
+    scores = [one.quac_score for one in several if one.quac_score is not None]
     return LocalisationSummary(
         n=len(several),
         pointing=_mean(one.pointing for one in several),
-        energy_ratio=_mean(one.energy for one in several) / area,
-        mask_energy_ratio=_mean(one.mask_energy for one in several) / area,
-        iou=_mean(one.iou for one in several),
+        pointing_chance=_mean(one.pointing_chance for one in several),
+        energy=energy,
+        area=area,
+        energy_ratio=energy / area,
         average_precision=_mean(one.average_precision for one in several),
-        quac_score=float(np.median([one.quac_score for one in several])),
+        # it is not defined where every pixel is true
+        auroc=_mean(one.auroc for one in several if not math.isnan(one.auroc)),
+        rank_accuracy=_mean(one.rank_accuracy for one in several),
+        mask_energy_ratio=(
+            None if mask_energy is None else mask_energy / _mean(one.area for one in masked)
+        ),
+        iou=_known_mean(one.iou for one in several),
+        dice=_known_mean(one.dice for one in several),
+        quac_score=float(np.median(scores)) if scores else None,
     )
 
 
 def _mean(values: Iterable[float]) -> float:
-    return float(np.mean(list(values)))
+    found = list(values)
+    return float(np.mean(found)) if found else math.nan
+
+
+def _known_mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return _mean(known) if known else None

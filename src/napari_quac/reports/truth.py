@@ -6,9 +6,12 @@ very pair that was explained.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import distance_transform_edt
+from scipy.stats import rankdata
 
 from napari_quac.errors import DataError, ShapeError
 
@@ -72,8 +75,7 @@ def pointing_game(
     values, known = _checked(attribution, truth)
     if tolerance is None:
         tolerance = default_tolerance(min(values.shape))
-    hit = known if tolerance == 0 else distance_transform_edt(~known) < tolerance
-    return float(hit[values == values.max()].mean())
+    return float(_hits(known, tolerance)[values == values.max()].mean())
 
 
 def energy_inside(attribution: ArrayLike, truth: ArrayLike) -> float:
@@ -176,6 +178,96 @@ def average_precision(attribution: ArrayLike, truth: ArrayLike) -> float:
     precision = hits[last_of_value] / (last_of_value + 1)
     recall = hits[last_of_value] / hits[-1]
     return float((np.diff(recall, prepend=0.0) * precision).sum())
+
+
+def auroc(attribution: ArrayLike, truth: ArrayLike) -> float:
+    """Return the area under the receiver operating characteristic of a map.
+
+    The probability that a true pixel has a higher value than another one; equal values count half.
+
+    Parameters
+    ----------
+    attribution : (*S) array_like, non-negative
+        How much each pixel is said to matter.
+    truth : (*S) array_like, bool
+        Which pixels do matter.
+
+    Returns
+    -------
+    area : float in [0, 1]
+        0.5 by chance; NaN if every pixel is true.
+
+    Raises
+    ------
+    ShapeError, DataError
+        As in :func:`pointing_game`.
+    """
+    values, known = _checked(attribution, truth)
+    n_true = int(known.sum())
+    n_others = known.size - n_true
+    if not n_others:
+        return math.nan
+    ranks = rankdata(values, axis=None)  # ties share the mean of their ranks
+    above = ranks[known.ravel()].sum() - n_true * (n_true + 1) / 2
+    return float(above / (n_true * n_others))
+
+
+def rank_accuracy(attribution: ArrayLike, truth: ArrayLike) -> float:
+    """Return the share of the highest values that lie on the truth, as many as it has pixels.
+
+    Parameters
+    ----------
+    attribution : (*S) array_like, non-negative
+        How much each pixel is said to matter.
+    truth : (*S) array_like, bool
+        Which pixels do matter.
+
+    Returns
+    -------
+    share : float in [0, 1]
+        By chance :func:`area_share`. Of pixels with the lowest value that still counts, the share
+        that is expected for a random choice among them.
+
+    Raises
+    ------
+    ShapeError, DataError
+        As in :func:`pointing_game`.
+
+    References
+    ----------
+    .. [1] Arras et al., "CLEVR-XAI: a benchmark dataset for the ground truth evaluation of neural
+       network explanations", Information Fusion 2022
+    """
+    values, known = _checked(attribution, truth)
+    n_true = int(known.sum())
+    lowest = np.partition(values, values.size - n_true, axis=None)[values.size - n_true]
+    above, tied = values > lowest, values == lowest
+    n_tied = n_true - int(above.sum())
+    return float((known[above].sum() + n_tied * known[tied].mean()) / n_true)
+
+
+def pointing_chance(truth: ArrayLike, tolerance: float | None = None) -> float:
+    """Return the share of pixels that would count as a hit in :func:`pointing_game`.
+
+    Parameters
+    ----------
+    truth : (*S) array_like, bool
+        Which pixels matter.
+    tolerance : float, optional
+        As in :func:`pointing_game`.
+    """
+    known = np.asarray(truth, dtype=bool)
+    if tolerance is None:
+        tolerance = default_tolerance(min(known.shape))
+    return float(_hits(known, tolerance).mean())
+
+
+def _hits(known: Truth, tolerance: float) -> Truth:
+    """Return the pixels that are true, or nearer to a true one than the tolerance."""
+    if tolerance == 0 or not known.any():
+        return known
+    near: Truth = distance_transform_edt(~known) < tolerance
+    return near
 
 
 def _checked(values: ArrayLike, truth: ArrayLike) -> tuple[Map, Truth]:

@@ -116,8 +116,8 @@ class StarGANTraining:
     guide_minutes : float
         Time to train a classifier for the guidance first, where none is given.
     judge_minutes : float
-        Time to train a second classifier afterwards, which the training never saw and which
-        judges the result, where none is given; 0 for no evaluation.
+        Time to train a second classifier beside the generator, which its training never sees and
+        which judges the result, where none is given; 0 for no evaluation.
     judged_images : int
         Images per class that are judged.
     seed : int

@@ -21,6 +21,7 @@ from napari_quac.train.checkpointing import write_safetensors, write_state
 from napari_quac.train.images import ImagePool
 from napari_quac.train.preview import picture_grid
 from napari_quac.train.settings import StarGANTraining, to_json
+from napari_quac.train.side_judge import Glance, SideJudge
 from napari_quac.train.stargan_networks import StarGANTrainer, draw_batch
 
 VALUE_RANGE = ValueRange(-1, 1)
@@ -43,12 +44,16 @@ class TrainingState:
     picture : (C, H, W) Tensor in [0, 1], or None
         Queries in the first column, then what they become for each class; None where there is no
         new picture.
+    glance : Glance or None
+        What a second classifier says of a few images; comes with a picture, once that classifier
+        has learnt enough.
     """
 
     step: int
     minutes: float
     losses: Mapping[str, float] = field(default_factory=dict)
     picture: Tensor | None = None
+    glance: Glance | None = None
 
 
 class Run:
@@ -66,6 +71,9 @@ class Run:
         Folder for the files.
     minutes_before : float
         Time that earlier runs of the same training took.
+    judge : SideJudge, optional
+        Learns as long as the generator, step by step, until it can judge; its time is not taken
+        from the generator's.
     """
 
     def __init__(
@@ -75,8 +83,10 @@ class Run:
         settings: StarGANTraining,
         output: Path,
         minutes_before: float,
+        judge: SideJudge | None = None,
     ) -> None:
         self.trainer, self.pool, self.settings, self.output = trainer, pool, settings, output
+        self.judge = judge
         self.minutes_before = minutes_before
         self.start = time.monotonic()
         self.minutes = minutes_before
@@ -118,13 +128,18 @@ class Run:
                         f"The training has diverged at step {trainer.step_number}: a loss is NaN "
                         "or infinite. Choose a smaller learning_rate, or precision 'float32'."
                     )
-                picture = None
+                picture = glance = None
                 if now - seen > settings.preview_seconds:
                     picture, seen = self.picture(), now
+                    glance = self.judge.glance(self.generator()) if self.judge else None
                 if now - written > 60 * settings.checkpoint_minutes:
                     self.save()
                     written, saved_at = now, trainer.step_number
-                state = TrainingState(trainer.step_number, self.minutes, dict(means), picture)
+                state = TrainingState(
+                    trainer.step_number, self.minutes, dict(means), picture, glance
+                )
+                if self.judge is not None:
+                    self.start += self.judge.work(time.monotonic() - now)
                 text = f"training, step {trainer.step_number}"
                 yield Progress(round(1000 * share), 1000, text, state)
         finally:

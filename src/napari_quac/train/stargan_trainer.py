@@ -23,6 +23,7 @@ from napari_quac.train.evaluate import Evaluation, MaskOf, evaluate_generator
 from napari_quac.train.images import ImagePool, PoolDataset, load_pool
 from napari_quac.train.precision import choose_precision
 from napari_quac.train.settings import ClassifierTraining, StarGANTraining
+from napari_quac.train.side_judge import SideJudge
 from napari_quac.train.stargan_networks import StarGANTrainer
 from napari_quac.train.stargan_run import GENERATOR_FILE, RESUME_FILE, Run, TrainingState
 
@@ -91,8 +92,8 @@ def train_stargan(
     validation : Dataset, optional
         Images on which the result is judged; by default a tenth of ``dataset`` is kept back.
     judge : Classifier, optional
-        A second classifier, which the training does not see; by default one is trained
-        afterwards.
+        A second classifier, which the training does not see; by default one is trained beside
+        the generator.
     mask_of, structures : optional
         Where the structures are; see :func:`~napari_quac.train.evaluate.evaluate_generator`.
     resume : bool
@@ -142,15 +143,19 @@ def train_stargan(
     guides = [classifier] if classifier is not None else []
     trainer = StarGANTrainer(hyper, settings, guides, device, dtype)
     spent = _resumed(trainer, output, settings) if resume else 0.0
-    run = Run(trainer, pool, settings, output, spent)
+    side_judge = None
+    if validation is not None and (judge is not None or settings.judge_minutes):
+        # half of its time is the generator's
+        learning = _side_classifier(
+            pool, settings, 2 * settings.judge_minutes, output / JUDGE_FILE, 2, device, resume
+        )
+        side_judge = SideJudge(_ready(judge) if judge is not None else learning, validation)
+    run = Run(trainer, pool, settings, output, spent, side_judge)
     yield from run.steps()
     generator = StarGANRecipe(output / GENERATOR_FILE).load(device)
     evaluation = None
-    if validation is not None and (judge is not None or settings.judge_minutes):
-        if judge is None:
-            judge = yield from _side_classifier(
-                pool, settings, settings.judge_minutes, output / JUDGE_FILE, 2, device, resume
-            )
+    if side_judge is not None and validation is not None:
+        judge = yield from side_judge.finish()
         evaluation = yield from evaluate_generator(
             generator,
             judge,
@@ -164,6 +169,11 @@ def train_stargan(
     return TrainedGenerator(
         output / GENERATOR_FILE, generator, trainer.step_number, run.minutes, evaluation
     )
+
+
+def _ready(classifier: Classifier) -> Generator[Progress, None, Classifier]:
+    yield from ()
+    return classifier
 
 
 def _side_classifier(

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_quac.data.image_file import write_image
+from napari_quac.data.sample import Sample
 from napari_quac.errors import (
     CheckpointError,
     DataError,
@@ -132,6 +133,20 @@ def test_references_are_used_once_each_and_then_end(checkpoint: Path, references
     assert len(used) == len(set(used)) == 3
     assert all(Path(path).parent.name == "b" for path in used)
     assert generator.propose(request(), 3, 10).origins == ()
+
+
+def test_references_of_a_request_go_before_those_of_the_folder(checkpoint: Path) -> None:
+    generator = recipe(checkpoint).load()
+    assert generator.takes_references
+    samples = tuple(Sample(f"n{i}", torch.full((1, 32, 32), 0.3 * i)) for i in range(3))
+    asked = replace(request(), references=samples)
+    found = generator.propose(asked, 1, 10)
+    assert [origin["reference"] for origin in found.origins] == ["n1", "n2"]
+    assert {origin["style"] for origin in found.origins} == {"reference"}
+    alone = generator.propose(asked, 2, 1)
+    assert torch.equal(alone.images[0], found.images[1])
+    assert not torch.equal(found.images[0], found.images[1])
+    assert not len(generator.propose(asked, 3, 2).images)
 
 
 def test_reference_style_needs_a_folder(checkpoint: Path) -> None:

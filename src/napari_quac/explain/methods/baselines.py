@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from napari_quac.explain.attribution import SignedMap
@@ -18,6 +19,11 @@ from napari_quac.networks.classifier import Classifier
 class Residual:
     """The difference between generated image and query.
 
+    Attributes
+    ----------
+    absolute : bool
+        Drop the sign, as DAPI does.
+
     Notes
     -----
     Signed: positive where the query is brighter. The QuAC library returns zeros for one channel
@@ -25,10 +31,12 @@ class Residual:
     """
 
     label: ClassVar[str] = "residual"
+    absolute: bool = False
 
     def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:
         """Return ``x − x_t``, (C, *S)."""
-        return SignedMap(pair.query.image - pair.generated)
+        difference = pair.query.image - pair.generated
+        return SignedMap(difference.abs() if self.absolute else difference)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +57,10 @@ class Random:
 
     def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:
         """Return ``gaussian(|N(0, 1)|, σ)`` with ``sigma`` in pixels, over all axes."""
-        noise = np.random.default_rng(self.seed).standard_normal(tuple(pair.query.image.shape))
-        smooth = gaussian_filter(np.abs(noise), self.sigma)
-        return SignedMap(torch.from_numpy(smooth.astype(np.float32)))
+        return SignedMap(torch.from_numpy(self.noise(tuple(pair.query.image.shape))))
+
+    def noise(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """Return the map for images of a shape (C, *S)."""
+        noise = np.random.default_rng(self.seed).standard_normal(shape)
+        smooth: NDArray[np.float32] = gaussian_filter(np.abs(noise), self.sigma).astype(np.float32)
+        return smooth

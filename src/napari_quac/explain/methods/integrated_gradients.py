@@ -12,7 +12,7 @@ from torch import Tensor
 
 from napari_quac.explain.attribution import SignedMap
 from napari_quac.explain.methods.gradient import logit_gradient, source_logits
-from napari_quac.explain.pair import Pair
+from napari_quac.explain.pair import Pair, Side, seen_from
 from napari_quac.networks.classifier import Classifier
 from napari_quac.stepwise import Progress, Steps, stepwise
 
@@ -34,14 +34,18 @@ class DiscriminativeIG:
     until_complete : bool
         Double the points until the attribution misses at most 1 % of the change it should add up
         to, or until there are 400.
+    direction : "query" or "generated"
+        Which image is attributed; the generated image is attributed for the target class.
     """
 
     label: ClassVar[str] = "D-IG"
     n_steps: Annotated[int, {"min": 2, "max": 500}] = 50
     until_complete: bool = False
+    direction: Side = "query"
 
     def attribute(self, pair: Pair, classifier: Classifier) -> Steps[SignedMap]:
         """Return the map; see :func:`integrated_gradients`."""
+        pair = seen_from(pair, self.direction)
         integrate = complete_gradients if self.until_complete else integrated_gradients
         return integrate(pair.query.image, pair.generated, pair.source, classifier, self.n_steps)
 
@@ -62,6 +66,7 @@ class VanillaIG:
     """
 
     label: ClassVar[str] = "IG"
+    of_query_alone: ClassVar[bool] = True
     n_steps: Annotated[int, {"min": 2, "max": 500}] = 50
     baseline: Annotated[float, {"min": 0.0, "max": 1.0}] = 0.5
     until_complete: bool = False
@@ -111,9 +116,11 @@ def integrated_gradients(
     end, start_point = classifier.value_range.to_network(torch.stack([image, baseline]))
     # summed in float64, so that equal gradients give equal sums and not values a bit apart
     total = torch.zeros_like(image, dtype=torch.float64)
-    for start in range(0, n_steps, NODES_PER_STEP):
+    is_volume = image.ndim > 3
+    per_step = classifier.batch_for(image.shape[1:]) if is_volume else NODES_PER_STEP
+    for start in range(0, n_steps, per_step):
         yield Progress(start, n_steps, "integrated gradients")
-        part = slice(start, start + NODES_PER_STEP)
+        part = slice(start, start + per_step)
         points = start_point + alphas[part].view(column) * (end - start_point)
         gradients = logit_gradient(points, class_index, classifier)
         total += (gradients * weights[part].view(column)).sum(dim=0)

@@ -13,6 +13,7 @@ from napari_quac.live.choices import Choices
 GRIDS = {
     "quac_0_2": "Thresholds as in QuAC 0.2: -1 … 0.99",
     "corrected": "Thresholds 0, 0.01, … 1 and the full mask",
+    "dapi": "Thresholds as in DAPI: -1 … 1",
 }
 CUSTOM = "custom"
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from typing import Any
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QToolButton
 from superqt.utils import signals_blocked
 
@@ -23,12 +25,29 @@ SHORT = {
     "d-ig": "Discriminative integrated gradients: from the generated image to the query",
     "d-deeplift": "Discriminative DeepLIFT: from the generated image to the query",
     "d-ingrad": "Discriminative input × gradient: gradient × difference of the two images",
+    "d-gc": "Stereo Grad-CAM: what the last convolution sees in one image and not in the other",
+    "d-ggc": "Stereo Grad-CAM, times the guided gradient",
     "ig": "Integrated gradients of the query alone, from grey",
     "deeplift": "DeepLIFT of the query alone, from grey",
+    "ingrad": "Input × gradient of the query alone",
+    "gc": "Grad-CAM of the query alone: coarse, where the class is seen",
+    "ggc": "Grad-CAM times the guided gradient, of the query alone",
     "residual": "Baseline: the difference of the two images, without any network",
     "random": "Baseline: random numbers",
 }
-WITHOUT_PARAMETERS = frozenset({"d-deeplift", "d-ingrad", "residual"})
+PRESET_TEXTS = {
+    "quac": (
+        "QuAC: generated into query",
+        "What has to be copied from the generated image until the query is called the target?",
+    ),
+    "dapi": (
+        "DAPI: query into generated",
+        "What has to be copied back from the query until the generated image is called the source "
+        "again? Maps keep their sign, and a pixel counts in all channels",
+    ),
+}
+DAPI_METHODS = ("d-gc", "d-ggc")
+WITHOUT_PARAMETERS = frozenset({"ingrad", "gc", "ggc"})
 """Known by name, since a window should open without importing torch."""
 
 
@@ -42,6 +61,14 @@ class MethodsPanel(Section):
         self.shown_menu.setObjectName("shown_method")
         self.shown_menu.setToolTip("The method whose attribution, mask and hybrid are shown")
         self.body_layout.addLayout(labelled_row("Show", self.shown_menu))
+        self.preset_menu = QComboBox()
+        self.preset_menu.setObjectName("preset_menu")
+        for name, (label, tip) in PRESET_TEXTS.items():
+            self.preset_menu.addItem(label, name)
+            row = self.preset_menu.count() - 1
+            self.preset_menu.setItemData(row, tip, Qt.ItemDataRole.ToolTipRole)
+        self.preset_menu.currentIndexChanged.connect(self._on_preset_picked)
+        self.body_layout.addLayout(labelled_row("Preset", self.preset_menu))
         grid = QGridLayout()
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setHorizontalSpacing(8)
@@ -54,9 +81,9 @@ class MethodsPanel(Section):
         self._grid = grid
         self._swatches: dict[str, QLabel] = {}
         self._broken: set[str] = set()
-        header = QLabel("QuAC score")
-        header.setProperty("role", "muted")
-        grid.addWidget(header, 0, 2)
+        self._header = QLabel("QuAC score")
+        self._header.setProperty("role", "muted")
+        grid.addWidget(self._header, 0, 2)
         for number, name in enumerate(METHODS):
             row = 2 * number + 1  # the rows between are for the forms
             check = QCheckBox(name)
@@ -83,6 +110,7 @@ class MethodsPanel(Section):
         self.masking = MaskingRow(choices)
         self.body_layout.addWidget(self.masking)
         self.shown_menu.currentIndexChanged.connect(self._on_shown_picked)
+        choices.events.preset.connect(self._show_choices)
         choices.events.methods.connect(self._show_choices)
         choices.events.parameters.connect(self._show_parameters)
         choices.events.shown_method.connect(self._show_choices)
@@ -152,7 +180,31 @@ class MethodsPanel(Section):
             self._choices.threshold = None
             self._choices.shown_method = name
 
+    def _on_preset_picked(self, row: int) -> None:
+        name = self.preset_menu.itemData(row)
+        if name == self._choices.preset:
+            return
+        from napari_quac.explain.procedure import PRESETS
+
+        chosen = PRESETS[name]
+        self._choices.threshold = None
+        self._choices.grid = chosen.grid
+        self._choices.masking = replace(
+            self._choices.masking, channel_wise=chosen.masking.channel_wise
+        )
+        if name == "dapi":
+            missing = [m for m in DAPI_METHODS if m not in self._choices.methods]
+            self._choices.methods = tuple(
+                m for m in METHODS if m in self._choices.methods or m in missing
+            )
+        self._choices.preset = name
+
     def _show_choices(self) -> None:
+        with signals_blocked(self.preset_menu):
+            self.preset_menu.setCurrentIndex(self.preset_menu.findData(self._choices.preset))
+        tip = PRESET_TEXTS[self._choices.preset][1]
+        self.preset_menu.setToolTip(tip)
+        self._header.setText("QuAC score" if self._choices.preset == "quac" else "area under curve")
         with signals_blocked(self.shown_menu):
             self.shown_menu.clear()
             for name in self._choices.methods:

@@ -173,7 +173,9 @@ class NetworksPanel(Section):
         if path is not None:
             self.fields["classifier"].show_path(path)
         size = classifier.image_size
-        pixels = "any size" if size is None else " × ".join(map(str, size)) + " px"
+        pixels = classifier.description.get("Image size", "any size").partition(" (")[0]
+        if size is None:
+            pixels = "any size"
         channels = "1 channel" if classifier.channels == 1 else f"{classifier.channels} channels"
         kind = classifier.description.get("Kind", classifier.kind)
         card.show_facts(

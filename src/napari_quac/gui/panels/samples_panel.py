@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
+from napari_quac.data.extent import short_extent
 from napari_quac.errors import QuacError
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.pictures import thumbnail
@@ -64,6 +65,7 @@ class SamplesPanel(Section):
         results.events.prediction.connect(self._show_sample)
         results.events.sample.connect(self._show_sample)
         choices.events.sample_index.connect(self._show_index)
+        results.events.order.connect(self._show_steps)
         controller.failed.connect(self._on_failed)
         self._show_layers()
         self._show_dataset()
@@ -92,6 +94,7 @@ class SamplesPanel(Section):
                 None if unit == "pixel" else unit,
                 layer.name,
                 bool(layer.rgb),
+                self._image_axes(),
             )
         except QuacError as error:
             self._controller.failed.emit(failure("loaded_samples", "reading the layer", error))
@@ -99,10 +102,18 @@ class SamplesPanel(Section):
         self.problem.hide()
         self._choices.samples = ReadySamples(dataset)
 
+    def _image_axes(self) -> int:
+        """Return 3 where the classifier takes volumes, else 2."""
+        classifier = self._results.loaded_classifier
+        return (classifier.n_axes or 2) if classifier is not None else 2
+
     def step(self, by: int) -> None:
-        """Go some samples forward or back."""
+        """Go some samples forward or back, in the order of the table."""
         dataset, index = self._results.loaded_samples, self._choices.sample_index
-        if dataset is not None and index is not None:
+        order = self._results.order
+        if order is not None and len(order):
+            self._choices.sample_index = order.step(index, by)
+        elif order is None and dataset is not None and index is not None:
             self._choices.sample_index = min(max(0, index + by), len(dataset) - 1)
 
     def close_panel(self) -> None:
@@ -306,9 +317,9 @@ class SamplesPanel(Section):
             )
         good = [preview for preview in previews if preview.sample is not None]
         if good:
-            shape = " × ".join(map(str, good[0].sample.image.shape[1:]))  # type: ignore[union-attr]
+            shape = short_extent(good[0].sample.image.shape[1:])  # type: ignore[union-attr]
             low, high = min(p.low for p in good), max(p.high for p in good)
-            self.range_line.setText(f"{shape} px · values {low:.2f} to {high:.2f} of 0 to 1")
+            self.range_line.setText(f"{shape} · values {low:.2f} to {high:.2f} of 0 to 1")
         else:
             self.range_line.setText("")
         problems = [preview.problem for preview in previews if preview.problem]
@@ -325,9 +336,26 @@ class SamplesPanel(Section):
         if index is not None:
             with signals_blocked(self.spin):
                 self.spin.setValue(index + 1)
-            dataset = self._results.loaded_samples
-            self.previous_button.setEnabled(index > 0)
-            self.next_button.setEnabled(dataset is not None and index < len(dataset) - 1)
+        self._show_steps()
+
+    def _show_steps(self) -> None:
+        """Tell whether there is a sample before and after this one."""
+        dataset, order, index = (
+            self._results.loaded_samples, self._results.order, self._choices.sample_index
+        )  # fmt: skip
+        if dataset is None or index is None:
+            return
+        row, n_rows = index, len(dataset)
+        if order is not None:
+            n_rows = len(order)
+            inside = order.row_of(index)
+            if inside is None:  # any step leads into what is in view
+                self.previous_button.setEnabled(n_rows > 0)
+                self.next_button.setEnabled(n_rows > 0)
+                return
+            row = inside
+        self.previous_button.setEnabled(row > 0)
+        self.next_button.setEnabled(row < n_rows - 1)
 
     def _show_sample(self) -> None:
         sample, prediction = self._results.sample, self._results.prediction

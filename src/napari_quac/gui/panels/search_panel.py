@@ -7,10 +7,13 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QSpinBox
 from superqt.utils import signals_blocked
 
 from napari_quac.gui.bind import bind
+from napari_quac.gui.panels.question_box import QuestionBox
+from napari_quac.gui.picture_strip import PictureStrip
 from napari_quac.gui.section import Section, caption, labelled_row
 from napari_quac.gui.text import WrappedLabel, set_tone
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
+from napari_quac.live.neighbour_query import NeighbourQuery
 from napari_quac.live.results import Results
 
 MISSING = {
@@ -26,8 +29,12 @@ class SearchPanel(Section):
 
     explain_wanted = Signal()
 
-    def __init__(self, choices: Choices, results: Results, controller: Controller) -> None:
+    def __init__(
+        self, choices: Choices, results: Results, controller: Controller, query: NeighbourQuery
+    ) -> None:
         super().__init__("Explain", "explain")
+        self.question = QuestionBox(choices, results, query)
+        self.body_layout.addWidget(self.question)
         self._choices, self._results, self._controller = choices, results, controller
         self.target_menu = QComboBox()
         self.target_menu.setObjectName("target_menu")
@@ -59,6 +66,9 @@ class SearchPanel(Section):
         self.body_layout.addLayout(row)
         self.body_layout.addWidget(self.explain_button)
         self.body_layout.addWidget(self.badge)
+        self.proposals = PictureStrip("proposal")
+        self.proposals.picked.connect(controller.take_proposal)
+        self.body_layout.addWidget(self.proposals)
         bind(choices, "max_tries", self.tries, self.tries.valueChanged, self.tries.value,
              self.tries.setValue)  # fmt: skip
         bind(choices, "seed", self.seed, self.seed.valueChanged, self.seed.value,
@@ -72,6 +82,7 @@ class SearchPanel(Section):
             signal.connect(self._show_targets)
         results.events.pair.connect(self._show_badge)
         results.events.best_so_far.connect(self._show_badge)
+        results.events.pair.connect(self._show_proposals)
         results.events.loaded_generator.connect(self._show_ready)
         controller.running_changed.connect(self._show_ready)
         self._show_targets()
@@ -107,6 +118,26 @@ class SearchPanel(Section):
             self.explain_button.setToolTip(f"Needs {needed}")
         else:
             self.explain_button.setToolTip("Search a generated image and explain it (U)")
+
+    def _show_proposals(self) -> None:
+        pair, classifier = self._results.pair, self._results.loaded_classifier
+        found = pair.proposals if pair is not None else ()
+        if pair is None or classifier is None or len(found) < 2:
+            self.proposals.show_pictures("", (), ())
+            return
+        name = classifier.class_names[pair.target]
+        chosen = [one.generated is pair.generated for one in found].index(True)
+        tips = [
+            f"p({name}) {float(one.generated_prediction[pair.target]):.2f}"
+            + ("" if one.switches else ", does not switch")
+            for one in found
+        ]
+        self.proposals.show_pictures(
+            f"The best {len(found)} of {pair.n_tried} proposals; click to explain another one",
+            [one.generated for one in found],
+            tips,
+            chosen,
+        )
 
     def _show_badge(self) -> None:
         pair = self._results.pair or self._results.best_so_far

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from napari_quac.data.image_folder import ImageFolder
+from napari_quac.data.sample import Sample
 from napari_quac.errors import CheckpointError, DataError, NotFiniteError, QuacError, ShapeError
 from napari_quac.networks.architectures.stargan_v2 import StarGAN, activate
 from napari_quac.networks.device import resolve_device
@@ -171,8 +172,10 @@ class StarGANGenerator:
         self.value_range = value_range or ValueRange()
         self._references = references
         self._domains = tuple(domains) if domains is not None else None
+        self.takes_references = network.style_encoder is not None
         self._last_encoded: tuple[Tensor, Tensor] | None = None
         self.name = name
+        self.n_axes = 2
         style = "reference images" if references else "random vectors"
         self.description: Mapping[str, str] = {
             "Kind": "StarGAN v2",
@@ -187,7 +190,8 @@ class StarGANGenerator:
     def propose(self, request: ConversionRequest, first: int, n: int) -> Proposals:
         """Return proposals number ``first`` to ``first + n - 1``; the query is encoded once.
 
-        With references there are as many proposals as images of the target class.
+        With references there are as many proposals as images of the target class, or as the
+        request brings.
 
         Raises
         ------
@@ -292,7 +296,8 @@ class StarGANGenerator:
         # one at a time, so that the batch size changes not a single bit
         label = torch.tensor([domain], device=self.device)
         common = {"generator": self.name, "domain": domain, "seed": request.seed}
-        if self._references is None:
+        samples = self._reference_samples(request, first, n)
+        if samples is None:
             for number in range(first, first + n):
                 seed = proposal_seed(request.seed, number)
                 random = torch.Generator().manual_seed(seed)
@@ -302,9 +307,7 @@ class StarGANGenerator:
                     {**common, "style": "latent", "proposal": number, "latent_seed": seed}
                 )
         else:
-            indices = _reference_order(self._references, request)
-            for number in range(first, min(first + n, len(indices))):
-                sample = self._references[indices[number]]
+            for number, sample in enumerate(samples, first):
                 self._check(tuple(sample.image.shape), f"The reference '{sample.id}'")
                 image = self.value_range.to_network(sample.image[None].to(self.device))
                 styles.append(
@@ -319,6 +322,18 @@ class StarGANGenerator:
                     }
                 )
         return (torch.cat(styles) if styles else torch.empty(0)), origins
+
+    def _reference_samples(
+        self, request: ConversionRequest, first: int, n: int
+    ) -> list[Sample] | None:
+        """Return the images that styles are taken from; None for random vectors."""
+        if request.references and self.takes_references:
+            return list(request.references[first : first + n])
+        references = self._references
+        if references is None:
+            return None
+        indices = _reference_order(references, request)
+        return [references[index] for index in indices[first : first + n]]
 
 
 def resize(images: Tensor, size: int) -> Tensor:

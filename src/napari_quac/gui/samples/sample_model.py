@@ -1,0 +1,192 @@
+"""All samples as rows for Qt, read from columns only where a row is to be seen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt
+from qtpy.QtGui import QColor
+
+from napari_quac.gui.palette import Palette
+from napari_quac.live.sample_columns import UNKNOWN, SampleColumns
+from napari_quac.live.sample_order import SampleOrder
+
+TITLES = {
+    "number": "#",
+    "id": "sample",
+    "label": "label",
+    "predicted": "predicted",
+    "confidence": "confidence",
+    "wrong": "",
+    "target": "target",
+    "score": "score",
+    "switched": "explained",
+}
+NUMBERS = ("number", "confidence", "score")
+RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+
+
+class SampleModel(QAbstractTableModel):
+    """Rows of a :class:`~napari_quac.live.sample_order.SampleOrder`; nothing is copied."""
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        self.order: SampleOrder | None = None
+        self.names: tuple[str, ...] = ()
+        self._bad = QColor("red")
+        self._good = QColor("green")
+        self._muted = QColor("gray")
+
+    def set_palette_of(self, colors: Palette) -> None:
+        """Follow napari's theme."""
+        self._bad, self._good = QColor(colors.bad), QColor(colors.good)
+        self._muted = QColor(colors.muted)
+
+    def set_order(self, order: SampleOrder | None) -> bool:
+        """Show other rows; True if they are other ones than before, not the same with news."""
+        names = _column_names(order.columns) if order is not None else ()
+        before = self.order
+        same = (
+            before is not None
+            and order is not None
+            and names == self.names
+            and np.array_equal(before.indices, order.indices)
+        )
+        if same and order is not None:
+            self.order = order
+            if len(order):
+                last = self.index(len(order) - 1, len(names) - 1)
+                self.dataChanged.emit(self.index(0, 0), last)
+            return False
+        self.beginResetModel()
+        self.order, self.names = order, names
+        self.endResetModel()
+        return True
+
+    def widest(self, name: str) -> str:
+        """Return the longest text that a column shows, or nearly so, to measure its width."""
+        if self.order is None:
+            return ""
+        columns = self.order.columns
+        title = self._title(name) + "  "
+        if name == "number":
+            texts = [str(len(columns))]
+        elif name == "id":
+            ids = columns.listing.ids
+            texts = [str(ids[int(np.strings.str_len(ids).argmax())])] if len(ids) else [""]
+        elif name in ("label", "predicted", "target"):
+            texts = list(columns.known_names)
+        else:
+            texts = {"wrong": ["✗"], "switched": ["does not switch"]}.get(name, ["0.000"])
+        return max([title, *texts], key=len)
+
+    def rowCount(self, parent: QModelIndex | None = None) -> int:
+        """Return how many samples are in view."""
+        if self.order is None or (parent is not None and parent.isValid()):
+            return 0
+        return len(self.order)
+
+    def columnCount(self, parent: QModelIndex | None = None) -> int:
+        """Return how many columns there are."""
+        return 0 if parent is not None and parent.isValid() else len(self.names)
+
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> Any:
+        """Return a column's title."""
+        if orientation != Qt.Orientation.Horizontal or section >= len(self.names):
+            return None
+        name = self.names[section]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return self._title(name)
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return RIGHT if _is_number(name) else LEFT
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return (
+                f"Sort by {self._title(name) or 'right and wrong'}; again for the other way round"
+            )
+        return None
+
+    def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        """Return what a cell shows."""
+        order = self.order
+        if order is None:
+            return None
+        name = self.names[index.column()]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return self._text(order.columns, int(order.indices[index.row()]), name)
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return RIGHT if _is_number(name) else LEFT
+        if role == Qt.ItemDataRole.ForegroundRole:
+            return self._color(order.columns, int(order.indices[index.row()]), name)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            at = int(order.indices[index.row()])
+            return order.columns.failure(at) or str(order.columns.listing.ids[at])
+        return None
+
+    def _title(self, name: str) -> str:
+        if name.startswith("p:") and self.order is not None:
+            return f"p({self.order.columns.class_names[int(name[2:])]})"
+        return TITLES[name]
+
+    def _color(self, columns: SampleColumns, at: int, name: str) -> QColor | None:
+        if name in ("wrong", "predicted") and columns.wrong[at]:
+            return self._bad
+        if name == "wrong":
+            return self._good
+        if name == "switched":
+            if columns.failure(at):
+                return self._bad
+            return self._good if columns.switched[at] == 1 else self._muted
+        return None
+
+    def _text(self, columns: SampleColumns, at: int, name: str) -> str:
+        if name == "number":
+            return str(at + 1)
+        if name == "id":
+            return str(columns.listing.ids[at])
+        if name in ("label", "predicted", "target"):
+            codes = {
+                "label": columns.label_codes,
+                "predicted": columns.predicted_codes,
+                "target": columns.target_codes,
+            }[name]
+            code = int(codes[at])
+            return "" if code == UNKNOWN else columns.known_names[code]
+        if name == "wrong":
+            return "✗" if columns.wrong[at] else ("✓" if columns.right[at] else "")
+        if name == "switched":
+            return _status(columns, at)
+        if name == "confidence":
+            value = float(columns.confidence[at])
+        elif name == "score":
+            value = float(columns.scores[at])
+        else:
+            value = float(columns.probabilities[at, int(name[2:])])
+        return "" if np.isnan(value) else f"{value:.3f}"
+
+
+def _status(columns: SampleColumns, at: int) -> str:
+    if columns.failure(at):
+        return "failed"
+    return {1: "switches", 0: "does not switch"}.get(int(columns.switched[at]), "")
+
+
+def _is_number(name: str) -> bool:
+    return name in NUMBERS or name.startswith("p:")
+
+
+def _column_names(columns: SampleColumns) -> tuple[str, ...]:
+    """Return the columns that have something to say."""
+    names = ["number", "id"]
+    if columns.listing.classes:
+        names.append("label")
+    if columns.class_names:
+        names += ["predicted", "confidence"]
+        names += ["wrong"] if columns.listing.classes else []
+    if columns.class_names or (columns.switched != UNKNOWN).any():
+        names += ["switched", "target", "score"]
+    names += [f"p:{number}" for number in range(len(columns.class_names))]
+    return tuple(names)

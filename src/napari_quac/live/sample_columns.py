@@ -1,0 +1,297 @@
+"""What is known of every sample of a dataset, as columns to filter and sort."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from napari_quac.data.dataset import Dataset
+    from napari_quac.explain.prediction_table import PredictionTable
+
+UNKNOWN = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Listing:
+    """Ids and labels of N samples, without their images.
+
+    Attributes
+    ----------
+    ids : (N,) ndarray of str
+    labels : (N,) ndarray, int64
+        Index into ``classes``; -1 where there is none.
+    classes : tuple of str
+        Of the dataset.
+    id_ranks : (N,) ndarray, int64
+        Place of each id in their alphabetical order, so that sorting by them is quick.
+    """
+
+    ids: NDArray[Any]
+    labels: NDArray[np.int64]
+    classes: tuple[str, ...]
+    id_ranks: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @cached_property
+    def index_of(self) -> Mapping[str, int]:
+        """Index in the dataset by id."""
+        return {str(name): index for index, name in enumerate(self.ids)}
+
+
+def list_samples(dataset: Dataset) -> Listing:
+    """Ask a dataset for the ids and labels of its samples."""
+    n_samples = len(dataset)
+    ids = np.array([dataset.sample_id(index) for index in range(n_samples)], dtype=np.str_)
+    given = (dataset.label(index) for index in range(n_samples))
+    n_classes = len(dataset.classes)
+    labels = np.fromiter(
+        (UNKNOWN if label is None or not 0 <= label < n_classes else label for label in given),
+        dtype=np.int64,
+        count=n_samples,
+    )
+    ranks = np.empty(n_samples, dtype=np.int64)
+    ranks[np.argsort(ids, kind="stable")] = np.arange(n_samples)
+    return Listing(ids, labels, tuple(dataset.classes), ranks)
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """What explanations said of N samples; one row for each, the last target counts.
+
+    Attributes
+    ----------
+    scores : (N,) ndarray, float64
+        Highest QuAC score of the methods; NaN without an explanation, or where nothing was ranked.
+    targets : (N,) ndarray, int64
+        Class that was to be reached; -1 without an explanation.
+    switched : (N,) ndarray, int8
+        1 where the generated image is called the target, 0 where not, -1 without an explanation.
+    failures : mapping of int to str
+        Index of a sample that could not be explained, to the reason.
+    """
+
+    scores: NDArray[np.float64]
+    targets: NDArray[np.int64]
+    switched: NDArray[np.int8]
+    failures: Mapping[int, str] = field(default_factory=dict)
+
+    @classmethod
+    def none_of(cls, n_samples: int) -> Outcomes:
+        """Return the outcomes before anything was explained."""
+        return cls(
+            np.full(n_samples, np.nan),
+            np.full(n_samples, UNKNOWN, dtype=np.int64),
+            np.full(n_samples, UNKNOWN, dtype=np.int8),
+        )
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @property
+    def explained(self) -> NDArray[np.bool_]:
+        """Where there is an explanation; (N,)."""
+        return np.asarray(self.switched != UNKNOWN)
+
+    def with_explained(
+        self, index: int, score: float | None, target: int, switched: bool | None
+    ) -> Outcomes:
+        """Return the outcomes with one sample more."""
+        scores, targets, flags = self.scores.copy(), self.targets.copy(), self.switched.copy()
+        scores[index] = np.nan if score is None else score
+        targets[index] = target
+        flags[index] = bool(switched)
+        failures = {key: text for key, text in self.failures.items() if key != index}
+        return Outcomes(scores, targets, flags, failures)
+
+    def with_failed(self, index: int, reason: str) -> Outcomes:
+        """Return the outcomes with one failure more."""
+        return replace(self, failures={**self.failures, index: reason})
+
+
+@dataclass(frozen=True, eq=False)
+class SampleColumns:
+    """Columns of N samples for a table, a filter and a confusion matrix.
+
+    Attributes
+    ----------
+    listing : Listing
+    predictions : PredictionTable or None
+        As far as it has come.
+    outcomes : Outcomes or None
+    """
+
+    listing: Listing
+    predictions: PredictionTable | None = None
+    outcomes: Outcomes | None = None
+
+    def __len__(self) -> int:
+        return len(self.listing)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Of the classifier; empty before there is one."""
+        return self.predictions.class_names if self.predictions is not None else ()
+
+    @cached_property
+    def known_names(self) -> tuple[str, ...]:
+        """Every class name that a label or a prediction can have."""
+        return tuple(dict.fromkeys((*self.listing.classes, *self.class_names)))
+
+    @cached_property
+    def numbers(self) -> NDArray[np.int64]:
+        """Number of each sample, counted from 1."""
+        return np.arange(1, len(self) + 1)
+
+    @cached_property
+    def probabilities(self) -> NDArray[np.float32]:
+        """(N, K) in [0, 1]; NaN where there is none."""
+        if self.predictions is None:
+            return np.full((len(self), 0), np.nan, dtype=np.float32)
+        return self.predictions.probabilities
+
+    @cached_property
+    def predicted(self) -> NDArray[np.int64]:
+        """Class of the classifier; -1 where there is none."""
+        if self.predictions is None:
+            return np.full(len(self), UNKNOWN, dtype=np.int64)
+        return self.predictions.predicted
+
+    @cached_property
+    def confidence(self) -> NDArray[np.float32]:
+        """Probability of the predicted class; NaN where there is none."""
+        if self.predictions is None:
+            return np.full(len(self), np.nan, dtype=np.float32)
+        return self.predictions.confidence
+
+    @cached_property
+    def wrong(self) -> NDArray[np.bool_]:
+        """Where the label is known and another class is predicted."""
+        if self.predictions is None:
+            return np.zeros(len(self), dtype=np.bool_)
+        truth = self.predictions.truth
+        return np.asarray(
+            (self.predicted != UNKNOWN) & (truth != UNKNOWN) & (truth != self.predicted)
+        )
+
+    @cached_property
+    def right(self) -> NDArray[np.bool_]:
+        """Where the label is known and predicted."""
+        if self.predictions is None:
+            return np.zeros(len(self), dtype=np.bool_)
+        truth = self.predictions.truth
+        return np.asarray((self.predicted != UNKNOWN) & (truth == self.predicted))
+
+    @cached_property
+    def label_codes(self) -> NDArray[np.int64]:
+        """Label as an index into ``known_names``; -1 where there is none."""
+        return self._codes(self.listing.labels, self.listing.classes)
+
+    @cached_property
+    def predicted_codes(self) -> NDArray[np.int64]:
+        """Predicted class as an index into ``known_names``; -1 where there is none."""
+        return self._codes(self.predicted, self.class_names)
+
+    @cached_property
+    def target_codes(self) -> NDArray[np.int64]:
+        """Explained target as an index into ``known_names``; -1 where there is none."""
+        return self._codes(self._outcomes.targets, self.class_names)
+
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        """QuAC score of the explanation; NaN where there is none."""
+        return self._outcomes.scores
+
+    @property
+    def switched(self) -> NDArray[np.int8]:
+        """1 where the generated image switches, 0 where not, -1 without an explanation."""
+        return self._outcomes.switched
+
+    @cached_property
+    def failed(self) -> NDArray[np.bool_]:
+        """Where a prediction or an explanation failed."""
+        flags = np.zeros(len(self), dtype=np.bool_)
+        for failures in (self.prediction_failures, self._outcomes.failures):
+            if failures:
+                flags[np.fromiter(failures, dtype=np.int64)] = True
+        return flags
+
+    @property
+    def prediction_failures(self) -> Mapping[int, str]:
+        """Index of a sample that could not be predicted, to the reason."""
+        return self.predictions.failures if self.predictions is not None else {}
+
+    @cached_property
+    def n_predicted(self) -> int:
+        """How many samples have a prediction, or a reason for having none."""
+        return int(np.count_nonzero(self.predicted != UNKNOWN)) + len(self.prediction_failures)
+
+    @property
+    def is_predicted(self) -> bool:
+        """Whether every sample has been looked at."""
+        return len(self) > 0 and self.n_predicted >= len(self)
+
+    def failure(self, index: int) -> str:
+        """Return why a sample could not be predicted or explained; empty if it could."""
+        return self.prediction_failures.get(index) or self._outcomes.failures.get(index, "")
+
+    def is_of(self, other: SampleColumns) -> bool:
+        """Whether others hold the very same tables."""
+        return (
+            self.listing is other.listing
+            and self.predictions is other.predictions
+            and self.outcomes is other.outcomes
+        )
+
+    def head(self) -> SampleColumns:
+        """Return the same columns without any row, to try a filter on."""
+        return SampleColumns(_first_rows(self.listing), _no_predictions(self.predictions), None)
+
+    @cached_property
+    def _outcomes(self) -> Outcomes:
+        return self.outcomes if self.outcomes is not None else Outcomes.none_of(len(self))
+
+    def _codes(self, indices: NDArray[np.int64], names: tuple[str, ...]) -> NDArray[np.int64]:
+        positions = [self.known_names.index(name) for name in names]
+        # an index of -1 picks the last entry
+        return np.array([*positions, UNKNOWN], dtype=np.int64)[indices]
+
+
+SORT_KEYS: Mapping[str, Callable[[SampleColumns], NDArray[Any]]] = {
+    "number": lambda columns: columns.numbers,
+    "id": lambda columns: columns.listing.id_ranks,
+    "label": lambda columns: columns.label_codes,
+    "predicted": lambda columns: columns.predicted_codes,
+    "confidence": lambda columns: columns.confidence,
+    "wrong": lambda columns: columns.wrong.astype(np.int8) - columns.right.astype(np.int8),
+    "target": lambda columns: columns.target_codes,
+    "score": lambda columns: columns.scores,
+    "switched": lambda columns: columns.switched,
+}
+
+
+def sort_key(columns: SampleColumns, name: str) -> NDArray[Any]:
+    """Return the values to sort by; ``p:2`` is the probability of class 2."""
+    if name.startswith("p:"):
+        number = int(name[2:])
+        if number < columns.probabilities.shape[1]:
+            return columns.probabilities[:, number]
+        return columns.numbers
+    return SORT_KEYS.get(name, SORT_KEYS["number"])(columns)
+
+
+def _first_rows(listing: Listing) -> Listing:
+    return Listing(listing.ids[:0], listing.labels[:0], listing.classes, listing.id_ranks[:0])
+
+
+def _no_predictions(table: PredictionTable | None) -> PredictionTable | None:
+    if table is None:
+        return None
+    return replace(table, probabilities=table.probabilities[:0], truth=table.truth[:0], failures={})

@@ -1,0 +1,333 @@
+"""Write a report as the folder of results that the QuAC library would have made.
+
+The library's reader refuses a result with a key that it does not know, so whatever else is to be
+said stands in ``metadata``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_quac import __version__
+from napari_quac.data.image_file import read_image, write_image
+from napari_quac.errors import DataError, ShapeError
+from napari_quac.networks.classifier import Classifier
+from napari_quac.reports.entry import ReportEntry
+from napari_quac.reports.quac_names import FileNames, safe_name
+from napari_quac.reports.report import Report
+from napari_quac.stepwise import Progress, stepwise
+
+ImageFormat = Literal["tif", "png"]
+IMAGES = ("query", "generated", "counterfactual")
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class QuacExport:
+    """What was written.
+
+    Attributes
+    ----------
+    folder : Path
+    reports : tuple of Path
+        One ``default_report.json`` for each method.
+    n_written : int
+        Entries in them.
+    left_out : tuple of str
+        One sentence for each entry that could not be written.
+    largest_drift : float or None
+        Largest change of a class probability between an image in memory and its file; None where
+        no classifier was there to be asked.
+    """
+
+    folder: Path
+    reports: tuple[Path, ...]
+    n_written: int
+    left_out: tuple[str, ...]
+    largest_drift: float | None
+
+
+@dataclass(eq=False)
+class _MethodReport:
+    """The results of one method, and what stands beside them in the same order."""
+
+    results: list[dict[str, Any]] = field(default_factory=list)
+    entries: list[ReportEntry] = field(default_factory=list)
+    drifts: list[dict[str, float] | None] = field(default_factory=list)
+
+
+@stepwise
+def write_quac_report(
+    report: Report,
+    folder: Path,
+    image_format: ImageFormat = "tif",
+    classifier: Classifier | None = None,
+) -> Generator[Progress, None, QuacExport]:
+    """Write reports, images, attributions and masks in the layout of the QuAC library.
+
+    Parameters
+    ----------
+    report : Report
+        Its entries need their arrays.
+    folder : Path
+        A new or empty folder.
+    image_format : "tif" or "png"
+        tif keeps float32, png rounds to 8 bits. Both hold [0, 1], black to white.
+    classifier : Classifier, optional
+        Asked how far the prediction moves by writing and reading an image.
+
+    Returns
+    -------
+    Steps of QuacExport
+
+    Raises
+    ------
+    DataError
+        If the folder holds something, or no entry can be written.
+
+    Notes
+    -----
+    Each report carries the name of its method. The library gives all of them one name and then
+    keeps the last one it finds; so named, its ``Report.from_directory`` compares the methods.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DataError(
+            f"'{folder}' is there and not empty. Choose a new folder, so that no files of "
+            "different reports mix."
+        )
+    # the library pairs the results of different methods by their position
+    entries = sorted(report.entries, key=lambda entry: (entry.sample_id, entry.target))
+    names = FileNames()
+    by_method = {method: _MethodReport() for method in report.methods}
+    folders = _method_folders(report)
+    left_out = []
+    for number, entry in enumerate(entries):
+        yield Progress(number, len(entries), f"write {entry.sample_id}")
+        place = _Place(folder, report, entry, names, folders[entry.method], image_format)
+        try:
+            result, drift = _write_entry(place, entry, classifier)
+        except DataError as error:
+            left_out.append(f"{entry.sample_id}, {entry.method}: {error}")
+            continue
+        written = by_method[entry.method]
+        written.results.append(result)
+        written.entries.append(entry)
+        written.drifts.append(drift)
+    if left_out and len(left_out) == len(entries):
+        raise DataError(f"No entry could be written; the first: {left_out[0]}")
+    reports = []
+    for method, written in by_method.items():
+        if not written.results:
+            continue
+        document = {
+            "name": method,
+            "metadata": _metadata(report, method, written, image_format, classifier),
+            "results": written.results,
+        }
+        place_of_report = folder / "reports" / folders[method] / "default_report.json"
+        _write_json(place_of_report, document)
+        reports.append(place_of_report)
+    drifts = [
+        max(drift.values())
+        for written in by_method.values()
+        for drift in written.drifts
+        if drift is not None
+    ]
+    return QuacExport(
+        folder,
+        tuple(reports),
+        sum(len(written.results) for written in by_method.values()),
+        tuple(left_out),
+        max(drifts, default=None),
+    )
+
+
+class _Place:
+    """Where the files of one entry go."""
+
+    def __init__(
+        self,
+        root: Path,
+        report: Report,
+        entry: ReportEntry,
+        names: FileNames,
+        method: str,
+        image_format: ImageFormat,
+    ) -> None:
+        self.root = root.resolve()
+        source, target = (safe_name(report.class_name(i)) for i in (entry.source, entry.target))
+        self.pair = f"{source}/{target}"
+        self.source = source
+        self.stem = names(source, entry.sample_id)
+        self.style = "reference" if "reference" in str(entry.origin.get("style", "")) else "latent"
+        self.method = method
+        self.image_format = image_format
+
+    def path(self, name: str) -> Path:
+        """Return where an array of ``ARRAY_NAMES`` goes."""
+        image, array = f"{self.stem}.{self.image_format}", f"{self.stem}.npy"
+        return (
+            self.root
+            / {
+                "query": f"source/{self.source}/{image}",
+                "generated": f"generated_images/{self.style}/{self.pair}/{image}",
+                "counterfactual": f"counterfactuals/{self.method}/{self.pair}/{image}",
+                "attribution": f"attributions/{self.method}/{self.pair}/{array}",
+                "mask": f"masks/{self.method}/{self.pair}/{array}",
+            }[name]
+        )
+
+
+def _write_entry(
+    place: _Place, entry: ReportEntry, classifier: Classifier | None
+) -> tuple[dict[str, Any], dict[str, float] | None]:
+    """Write the arrays of an entry; all are read before the first is written."""
+    for role, prediction in (
+        ("query", entry.query_prediction),
+        ("counterfactual", entry.counterfactual_prediction),
+    ):
+        if prediction is None:
+            raise DataError(f"the prediction of the {role} was not kept; the library needs it.")
+    arrays = {name: entry.array(name) for name in (*IMAGES, "attribution", "mask")}
+    for name, array in arrays.items():
+        path = place.path(name)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if name in IMAGES:
+                if name == "counterfactual" or not path.exists():  # others are shared by methods
+                    _write_image(path, array)
+            else:
+                np.save(path, array.astype(np.float32))
+        except OSError as error:
+            raise DataError(f"'{path}' cannot be written ({error.strerror}).") from error
+    drift = None if classifier is None else _drift(place, arrays, classifier)
+    score = entry.quac_score
+    result = {
+        "query_path": str(place.path("query")),
+        "counterfactual_path": str(place.path("counterfactual")),
+        "mask_path": str(place.path("mask")),
+        "query_prediction": _standard(entry.query_prediction),
+        "counterfactual_prediction": _standard(entry.counterfactual_prediction),
+        "source_class": int(entry.source),
+        "target_class": int(entry.target),
+        "score": _standard(score),
+        "normalized_mask_sizes": _standard(entry.mask_sizes),
+        "score_changes": _standard(entry.score_changes),
+        "generated_path": str(place.path("generated")),
+        "attribution_path": str(place.path("attribution")),
+        "generated_prediction": _standard(entry.generated_prediction),
+        "optimal_threshold": _standard(entry.optimal_threshold),
+        "method": entry.method,
+    }
+    return result, drift
+
+
+def _write_image(path: Path, array: NDArray[np.float32]) -> None:
+    """Write (C, H, W) in [0, 1] so that the library reads the same."""
+    if array.ndim != 3:
+        raise ShapeError(
+            f"an image of shape {array.shape} is no (channels, height, width); the library knows "
+            "images in two dimensions only."
+        )
+    if path.suffix == ".png":
+        write_image(path, torch.from_numpy(array))
+        return
+    import tifffile
+
+    if array.shape[0] == 1:
+        tifffile.imwrite(path, np.clip(array[0], 0, 1), photometric="minisblack")
+    elif array.shape[0] == 3:
+        # the library takes the last axis for the channels
+        last = np.moveaxis(np.clip(array, 0, 1), 0, -1)
+        tifffile.imwrite(path, last, photometric="rgb", planarconfig="contig")
+    else:
+        raise ShapeError(
+            f"an image of {array.shape[0]} channels; the library reads 1 (grey) or 3 (colour)."
+        )
+
+
+def _drift(
+    place: _Place, arrays: Mapping[str, NDArray[np.float32]], classifier: Classifier
+) -> dict[str, float]:
+    """Return how far the prediction of each image moves when it is written and read again."""
+    before = classifier.predict(torch.stack([torch.from_numpy(arrays[name]) for name in IMAGES]))
+    after = classifier.predict(torch.stack([read_image(place.path(name)) for name in IMAGES]))
+    moved = (after - before).abs().amax(dim=1)
+    return {name: float(value) for name, value in zip(IMAGES, moved, strict=True)}
+
+
+def _metadata(
+    report: Report,
+    method: str,
+    written: _MethodReport,
+    image_format: ImageFormat,
+    classifier: Classifier | None,
+) -> dict[str, Any]:
+    """Return what the library's format has no place for; lists go along with ``results``."""
+    entries = written.entries
+    metadata: dict[str, Any] = {
+        "schema": SCHEMA,
+        "plugin_version": __version__,
+        "method": method,
+        "true_name": next((entry.true_name for entry in entries if entry.true_name), ""),
+        "class_names": [report.class_name(index) for index in range(_n_classes(report, entries))],
+        "image_range": [0.0, 1.0],
+        "image_format": "float32 tif" if image_format == "tif" else "8-bit png, rounded",
+        "source_basis": _common([entry.source_basis for entry in entries]),
+        "sample_ids": [entry.sample_id for entry in entries],
+        "valid": [entry.switches for entry in entries],
+        "degenerate": [entry.degenerate for entry in entries],
+        "completeness": [_standard(entry.completeness) for entry in entries],
+        "n_tried": [entry.n_tried for entry in entries],
+    }
+    grids = {tuple(entry.thresholds.tolist()) for entry in entries}
+    if len(grids) == 1:
+        metadata["thresholds"] = list(grids.pop())
+    if classifier is not None:
+        metadata["classifier"] = {"name": classifier.name, "sha256": classifier.sha256}
+        metadata["prediction_drift"] = written.drifts
+    return metadata
+
+
+def _n_classes(report: Report, entries: list[ReportEntry]) -> int:
+    predicted = max(len(entry.query_prediction or ()) for entry in entries)
+    return max(len(report.class_names), predicted)
+
+
+def _common(values: list[str]) -> str:
+    return values[0] if len(set(values)) == 1 else "mixed"
+
+
+def _method_folders(report: Report) -> dict[str, str]:
+    """Return one folder name per method, never the same for two."""
+    names = FileNames()
+    return {method: names("", safe_name(method)) for method in report.methods}
+
+
+def _standard(value: Any) -> Any:
+    """Return plain numbers; what is not finite becomes null."""
+    if value is None:
+        return None
+    if isinstance(value, float | int):
+        return float(value) if np.isfinite(value) else None
+    return [float(one) if np.isfinite(one) else None for one in value]
+
+
+def _write_json(path: Path, document: dict[str, Any]) -> None:
+    """Write beside its place, then move it there in one go."""
+    partial = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(json.dumps(document, indent=1, allow_nan=False), encoding="utf-8")
+        os.replace(partial, path)
+    except OSError as error:
+        raise DataError(f"'{path}' cannot be written ({error.strerror}).") from error

@@ -1,0 +1,222 @@
+"""What is noted of one sample and target, as JSON, by all ways of working.
+
+A record is the same byte for byte wherever it was made, on one kind of device with one seed;
+what differs from run to run, such as seconds, is kept beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from napari_quac.data.sample import Sample
+from napari_quac.explain.explanation import Explanation
+from napari_quac.explain.pair import Pair
+from napari_quac.explain.search import task_seed
+from napari_quac.explain.verdict import verdict
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What went wrong, and where.
+
+    Attributes
+    ----------
+    stage : str
+        What was being done, such as ``"read"``, ``"search"`` or ``"attribution"``.
+    error : str
+        The sentence for the user.
+    kind : str
+        Name of the class of the error.
+    is_fault : bool
+        It is none that we foresaw.
+    """
+
+    stage: str
+    error: str
+    kind: str = "QuacError"
+    is_fault: bool = False
+
+    def plain(self) -> dict[str, Any]:
+        """Return it as JSON-ready values."""
+        found = {"stage": self.stage, "error": self.error, "kind": self.kind}
+        return {**found, "fault": True} if self.is_fault else found
+
+
+def image_hash(image: Tensor) -> str:
+    """Return the SHA-256 of the shape and the float32 values of an image."""
+    digest = hashlib.sha256(",".join(map(str, image.shape)).encode())
+    digest.update(np.ascontiguousarray(image.numpy(), dtype="<f4").tobytes())
+    return digest.hexdigest()
+
+
+def explained_record(
+    pair: Pair,
+    explanations: Sequence[Explanation],
+    class_names: Sequence[str],
+    *,
+    seed: int,
+    truth: int | None = None,
+    source_basis: str = "",
+    asked: Sequence[int] = (),
+    failures: Mapping[str, Failure] | None = None,
+) -> dict[str, Any]:
+    """Return the record of a pair and its explanations; all of it is JSON-ready.
+
+    Parameters
+    ----------
+    pair : Pair
+        Query and generated image.
+    explanations : sequence of Explanation
+        One for each method that worked.
+    class_names : sequence of str
+        Of the classifier.
+    seed : int
+        Of the whole piece of work.
+    truth : int or None
+        The classifier's class that the sample's label names.
+    source_basis : str
+        What the source was taken from: ``"prediction"``, ``"label"`` or ``"given"``.
+    asked : sequence of int
+        All targets that this sample is asked about.
+    failures : mapping of str to Failure, optional
+        The methods that did not work.
+    """
+    sample = pair.query
+    return {
+        "schema": SCHEMA,
+        **described(sample),
+        "classes": list(class_names),
+        "true_class": None if truth is None else class_names[truth],
+        "source": class_names[pair.source],
+        "target": class_names[pair.target],
+        "source_basis": source_basis,
+        "asked": [class_names[target] for target in asked],
+        "seed": seed,
+        "task_seed": task_seed(seed, sample.id, pair.target),
+        "switches": pair.switches,
+        "n_tried": pair.n_tried,
+        "origin": plain(pair.origin),
+        "generated_sha256": image_hash(pair.generated),
+        "predictions": {
+            "query": plain(pair.query_prediction),
+            "generated": plain(pair.generated_prediction),
+        },
+        "methods": {
+            explanation.method: {
+                **method_numbers(explanation),
+                "curve": compact_curve(explanation),
+                "verdict": [
+                    finding.text for finding in verdict(explanation, explanations, class_names)
+                ],
+            }
+            for explanation in explanations
+        },
+        "failed_methods": {name: failure.plain() for name, failure in (failures or {}).items()},
+    }
+
+
+def described(sample: Sample) -> dict[str, Any]:
+    """Return what is noted of a sample itself."""
+    return {
+        "id": sample.id,
+        "label": sample.label,
+        "shape": list(sample.image.shape),
+        "sha256": image_hash(sample.image),
+        "scale": plain(sample.scale),
+        "translate": plain(sample.translate),
+        "unit": sample.unit,
+    }
+
+
+def failed_record(
+    sample_id: str, failure: Failure, source: str | None = None, target: str | None = None
+) -> dict[str, Any]:
+    """Return the record of a sample, or of a sample and target, that could not be explained."""
+    record: dict[str, Any] = {"schema": SCHEMA, "id": sample_id, "source": source, "target": target}
+    return {**record, **failure.plain()}
+
+
+def is_failed(record: Mapping[str, Any]) -> bool:
+    """Whether a record is that of a failure."""
+    return "error" in record
+
+
+def method_numbers(explanation: Explanation) -> dict[str, Any]:
+    """Return what one method found, without the curve."""
+    curve, attribution = explanation.curve, explanation.attribution
+    return {
+        "name": attribution.label,
+        "true_name": attribution.true_name,
+        "quac_score": plain(curve.quac_score),
+        "optimal_threshold": curve.optimal_threshold,
+        "optimal_mask_size": float(curve.mask_sizes[curve.best]),
+        "optimal_score_change": float(curve.score_changes[curve.best]),
+        "degenerate": attribution.degenerate,
+        "completeness": plain(attribution.completeness),
+        "predictions": {
+            "counterfactual": plain(explanation.counterfactual.prediction),
+            "inverse": plain(explanation.inverse_prediction),
+        },
+    }
+
+
+def compact_curve(explanation: Explanation) -> dict[str, Any]:
+    """Return the curve where its mask changes: equal masks have equal predictions.
+
+    ``index`` is the position in the grid of thresholds, of the first threshold of each mask.
+    """
+    curve = explanation.curve
+    distinct = curve.distinct()
+    return {
+        "n_thresholds": len(curve.thresholds),
+        "index": distinct.tolist(),
+        "thresholds": curve.thresholds[distinct].tolist(),
+        "mask_sizes": curve.mask_sizes[distinct].tolist(),
+        "score_changes": curve.score_changes[distinct].tolist(),
+        "predictions": curve.predictions[distinct].tolist(),
+    }
+
+
+def whole_curve(curve: Mapping[str, Any], name: str) -> np.ndarray[Any, Any]:
+    """Return the values of a compact curve at all thresholds of its grid.
+
+    Parameters
+    ----------
+    curve : mapping
+        As :func:`compact_curve` returns it.
+    name : str
+        ``"mask_sizes"``, ``"score_changes"`` or ``"predictions"``.
+    """
+    counts = np.diff([*curve["index"], curve["n_thresholds"]])
+    return np.repeat(np.asarray(curve[name], dtype=np.float64), counts, axis=0)
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON-ready ones; NaN and infinity become None."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    return str(value)
+
+
+def to_json(record: Mapping[str, Any]) -> bytes:
+    """Return the bytes of a record; equal records have equal bytes."""
+    text = json.dumps(record, allow_nan=False, separators=(",", ":"))
+    return (text + "\n").encode()

@@ -1,0 +1,93 @@
+"""A result folder as the QuAC library wrote it: its own scores and curves come out of ours."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from napari_quac.cli import main
+from napari_quac.explain.score import quac_score
+from napari_quac.reports.opening import open_report
+from napari_quac.reports.quac_write import write_quac_report
+from shared_data import shared_data
+
+PIPELINE = shared_data("quac_reference", "pipeline")
+METHODS = ("DDeepLift", "DIntegratedGradients")
+
+
+def theirs(method: str) -> dict[str, dict]:
+    text = (PIPELINE / "reports" / method / "default_report.json").read_text()
+    return {result["query_path"]: result for result in json.loads(text)["results"]}
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory) -> dict:
+    import contextlib
+    import io
+
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        assert main(["report", str(PIPELINE), "--json"]) == 0
+    return json.loads(out.getvalue())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_scores_and_curves_are_the_librarys(printed: dict, method: str) -> None:
+    entries = [entry for entry in printed["entries"] if entry["method"] == method]
+    results = theirs(method)
+    assert len(entries) == len(results) == 3
+    for entry in entries:
+        result = results[entry["paths"]["query"]]
+        assert entry["quac_score"] == pytest.approx(result["score"], abs=1e-6)
+        changes = result["score_changes"]
+        np.testing.assert_allclose(entry["score_changes"], changes, rtol=0, atol=1e-6)
+        ours = quac_score(np.array(entry["mask_sizes"]), np.array(entry["score_changes"]))
+        assert ours == pytest.approx(result["score"], abs=1e-6)
+    (population,) = [one for one in printed["by_method"] if one["method"] == method]
+    assert population["n_curves"] == 3
+    # the library's own quartiles count a pair as often as it was visited, see below
+    with np.load(PIPELINE / "reports" / f"curve_{method}.npz") as curve:
+        median = population["curve"]["median"]
+        np.testing.assert_allclose(median, curve["median"], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_quartiles_are_the_librarys_when_pairs_count_as_often_as_visited(method: str) -> None:
+    from napari_quac.explain.score import interpolated
+
+    text = (PIPELINE / "reports" / method / "default_report.json").read_text()
+    curves = [
+        interpolated(np.array(one["normalized_mask_sizes"]), np.array(one["score_changes"]))
+        for one in json.loads(text)["results"]
+    ]
+    with np.load(PIPELINE / "reports" / f"curve_{method}.npz") as curve:
+        for percent, name in ((25, "p25"), (50, "median"), (75, "p75")):
+            np.testing.assert_allclose(
+                np.percentile(curves, percent, axis=0), curve[name], rtol=0, atol=1e-6
+            )
+
+
+def test_every_pair_counts_once_and_no_method_is_lost(printed: dict) -> None:
+    assert printed["methods"] == list(METHODS)
+    assert printed["n"] == 6
+    assert printed["notes"] == ["9 of 15 results repeat another one and are counted once."]
+    assert printed["classes"] == ["cytosol", "mitochondrion", "synapse"]
+
+
+def test_files_are_found_in_their_new_place() -> None:
+    for entry in open_report(PIPELINE):
+        for name in ("query", "generated", "counterfactual", "attribution", "mask"):
+            assert entry.array(name).shape == (1, 128, 128)
+        # hybrid = generated · mask + query · (1 − mask), up to their truncation to 8 bits
+        mask = entry.array("mask")
+        hybrid = entry.array("generated") * mask + entry.array("query") * (1 - mask)
+        assert np.abs(hybrid - entry.array("counterfactual")).max() < 1.5 / 255
+
+
+def test_there_and_back(tmp_path) -> None:
+    before = open_report(PIPELINE)
+    write_quac_report(before, tmp_path / "out").result()
+    after = open_report(tmp_path / "out")
+    assert [one.quac_score for one in before] == [one.quac_score for one in after]
+    assert [one.method for one in before] == [one.method for one in after]

@@ -1,0 +1,53 @@
+"""Medians and quartiles with their n."""
+
+import numpy as np
+import pytest
+
+from napari_quac.reports.population import populations
+from reports.reports_for_tests import entry, report
+
+
+def test_curve_median_and_quartiles_are_taken_point_by_point():
+    (one,) = populations(report(*(entry(str(i), score) for i, score in enumerate((0.1, 0.2, 0.5)))))
+    sizes = np.arange(101) / 100
+    np.testing.assert_allclose(one.median, 0.4 * sizes, atol=1e-12)
+    np.testing.assert_allclose(one.lower, 0.3 * sizes, atol=1e-12)
+    np.testing.assert_allclose(one.upper, 0.7 * sizes, atol=1e-12)
+    assert (one.score_lower, one.score_median, one.score_upper) == pytest.approx((0.15, 0.2, 0.35))
+    assert (one.n_entries, one.n_scores, one.n_curves) == (3, 3, 3)
+
+
+def test_degenerate_and_missing_are_left_out_and_counted():
+    (one,) = populations(
+        report(
+            entry("a", 0.4),
+            entry("b", 0.0, degenerate=True),
+            entry("c", None),
+            entry("d", 0.6, mask_sizes=np.empty(0), score_changes=np.empty(0)),
+            entry("e", 0.6, score_changes=np.array([np.nan, 0, 0, 0])),
+        )
+    )
+    assert (one.n_entries, one.n_degenerate, one.n_scores, one.n_curves) == (5, 1, 3, 2)
+    assert one.score_median == 0.6
+
+
+def test_nothing_ranked_gives_none_and_not_zero():
+    (one,) = populations(report(entry("a", 0.0, degenerate=True)))
+    assert one.median is None
+    assert one.score_median is None
+
+
+def test_methods_and_pairs_are_kept_apart_in_a_steady_order():
+    many = report(
+        entry(method="random", source=2),
+        entry(method="d-ig", source=2),
+        entry(method="d-ig"),
+        entry(method="random"),
+    )
+    found = [(one.source, one.method) for one in populations(many)]
+    assert found == [(0, "random"), (0, "d-ig"), (2, "random"), (2, "d-ig")]
+    together = populations(many, by_pair=False)
+    assert [(one.source, one.method, one.n_curves) for one in together] == [
+        (None, "random", 2),
+        (None, "d-ig", 2),
+    ]
