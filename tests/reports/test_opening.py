@@ -76,6 +76,13 @@ def test_a_folder_of_explain_opens(tmp_path, made):
             one.array("generated")
 
 
+def test_what_finds_its_files_by_itself_needs_no_re_root(tmp_path):
+    (tmp_path / "explanations.json").write_text('{"classes": [], "explanations": []}')
+    assert len(open_report(tmp_path)) == 0
+    with pytest.raises(DataError, match="Leave --re-root out"):
+        open_report(tmp_path, ("/old", "/new"))
+
+
 def test_a_damaged_index_of_explain_is_named(tmp_path, made):
     for content in ("{", "{}", '{"classes": ["a"], "explanations": [{"methods": {}, "id": 1}, 3]}'):
         (tmp_path / "explanations.json").write_text(content)

@@ -25,7 +25,7 @@ def open_report(path: str | Path, re_root: tuple[str, str] | None = None) -> Rep
     Raises
     ------
     DataError
-        If there is nothing of that kind.
+        If there is nothing of that kind, or ``re_root`` is given for what needs none.
     """
     from napari_quac.reports.quac_read import read_quac_reports
     from napari_quac.reports.store import INFO
@@ -35,9 +35,15 @@ def open_report(path: str | Path, re_root: tuple[str, str] | None = None) -> Rep
         raise DataError(f"There is no '{path}'. Check the path.")
     if path.name == explain_folder.INDEX:
         path = path.parent
-    if (path / INFO).is_file():
+    own = next((name for name in (INFO, explain_folder.INDEX) if (path / name).is_file()), None)
+    if own and re_root is not None:
+        raise DataError(
+            f"'{path}' finds its own files wherever it is (it has a '{own}'). Leave --re-root out; "
+            "it is for reports of the QuAC library."
+        )
+    if own == INFO:
         return _from_store(path)
-    if (path / explain_folder.INDEX).is_file():
+    if own:
         return explain_folder.read_explain_folder(path)
     return read_quac_reports(path, re_root)
 
