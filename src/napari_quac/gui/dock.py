@@ -31,8 +31,11 @@ from napari_quac.gui.main_thread import MainThread
 from napari_quac.gui.palette import palette_of, style_sheet
 from napari_quac.gui.panels.fit_panel import FitPanel
 from napari_quac.gui.panels.methods_panel import MethodsPanel
+from napari_quac.gui.panels.morphometry_panel import MorphometryPanel
 from napari_quac.gui.panels.networks_panel import NetworksPanel
+from napari_quac.gui.panels.points_panel import PointsPanel
 from napari_quac.gui.panels.prediction_panel import PredictionPanel
+from napari_quac.gui.panels.regions_panel import RegionsPanel
 from napari_quac.gui.panels.samples_panel import SamplesPanel
 from napari_quac.gui.panels.search_panel import SearchPanel
 from napari_quac.gui.panels.start_panel import StartPanel
@@ -40,9 +43,12 @@ from napari_quac.gui.panels.status_panel import StatusPanel
 from napari_quac.gui.panels.threshold_panel import ThresholdPanel
 from napari_quac.gui.panels.train_panel import TrainPanel
 from napari_quac.gui.panels.verdict_panel import VerdictPanel
+from napari_quac.gui.points_sync import PointsSync
+from napari_quac.gui.region_view import RegionView
 from napari_quac.gui.samples.samples_dock import SamplesDock
 from napari_quac.live.choices import Choices, ReadySamples
 from napari_quac.live.controller import Controller
+from napari_quac.live.failure import Failure
 from napari_quac.live.lane import Lane
 from napari_quac.live.mispredictions import next_misprediction
 from napari_quac.live.neighbour_query import NeighbourQuery
@@ -102,6 +108,10 @@ class QuacDock(QWidget):
         self._all_later = QTimer(self)
         self._all_later.setSingleShot(True)
         self._all_later.timeout.connect(self._on_all_explained)
+        self._look_there = QTimer(self)
+        self._look_there.setSingleShot(True)
+        self._look_there.setInterval(AFTER_THE_LAYERS_MS)
+        self._look_there.timeout.connect(self._show_ways_out)
         self._was_docked = False
         self._explain_when_predicted: int | None = None
         self._window: QWidget | None = None
@@ -113,6 +123,7 @@ class QuacDock(QWidget):
         self.controller = Controller(self.choices, self.results, self.lane)
         self.training = Training(self._main_thread.call, prepare_lane)
         self.layers = LayerSync(napari_viewer, self.choices, self.results, self)
+        self.points = PointsSync(napari_viewer, self.choices, self.results, self.layers, self)
         self.comparison = Comparison(napari_viewer, self.layers, self)
         self.settings = QSettings("napari-quac", "napari-quac")
         self._build_panels()
@@ -190,6 +201,16 @@ class QuacDock(QWidget):
         if wanted == self.choices.sample_index:
             QTimer.singleShot(0, self._ask_for_pair)
 
+    def _on_point_picked(self, index: int) -> None:
+        """Explain what was clicked, if that was asked for."""
+        if not self.points_panel.explains_on_click or self.results.loaded_generator is None:
+            return
+        prediction = self.results.prediction
+        self.choices.threshold = None
+        self._explain_when_predicted = index
+        if prediction is not None and "sample" not in self.controller.running:
+            self._on_predicted()
+
     def _ask_for_pair(self) -> None:
         if not self._is_closed:
             self.controller.ask("pair")
@@ -217,6 +238,36 @@ class QuacDock(QWidget):
             self.networks.set_open(False)
 
         self.controller.run("example", "opening the example", load, loaded)
+
+    def try_example_volume(self) -> None:
+        """Open the example's volume with its synapses as points, and its networks."""
+        self.status.forget_failure()
+
+        def load() -> tuple[Any, Any, Any]:
+            from napari_quac.example import load_example
+            from napari_quac.gui.sample_data import synthetic_synapses
+            from napari_quac.networks.classifier_recipe import ClassifierRecipe
+            from napari_quac.networks.generators.stargan import StarGANRecipe
+
+            example = load_example()
+            return (
+                synthetic_synapses(),
+                ClassifierRecipe(example.classifier_path),
+                StarGANRecipe(example.generator_path),
+            )
+
+        def loaded(parts: tuple[Any, Any, Any]) -> None:
+            layers, classifier, generator = parts
+            self.networks.use_recipes(classifier, generator)
+            self.networks.set_open(False)
+            (image, image_look, _), (points, points_look, _) = layers
+            added = self._viewer.add_image(image, **image_look)
+            marks = self._viewer.add_points(points, **points_look)
+            self.points_panel.choose(added.name, marks.name)
+            self.points_panel.set_open(True)
+            self.points_panel.use_points()
+
+        self.controller.run("example", "drawing the volume", load, loaded)
 
     def open_path(self, path: Path) -> None:
         """Open a network, or a folder of samples or of generated images."""
@@ -319,13 +370,18 @@ class QuacDock(QWidget):
         self._is_closed = True
         self._curves_later.stop()
         self._all_later.stop()
+        self._look_there.stop()
         self._main_thread.close()
         self.training.close()
         self.controller.close()
         viewer_events = self._viewer.events.theme
         viewer_events.disconnect(self._on_theme)
         self.samples.close_panel()
+        self.points_panel.close_panel()
+        self.points.close()
         self.neighbour_query.close()
+        self.region_view.close(window_closes)
+        self.morphometry.close_panel()
         if not window_closes:
             self.comparison.close()
             unbind_keys(self._viewer)
@@ -412,26 +468,35 @@ class QuacDock(QWidget):
 
     def _build_panels(self) -> None:
         choices, results, controller = self.choices, self.results, self.controller
+        self.status = StatusPanel(controller)
         self.start = StartPanel()
         self.networks = NetworksPanel(choices, results, controller, self.settings)
         self.samples = SamplesPanel(self._viewer, self.layers.layers, choices, results, controller)
+        self.points_panel = PointsPanel(
+            self._viewer, self.points, self.layers.layers, choices, results, controller
+        )
         self.fit = FitPanel(choices, results, controller)
-        self.fit.explained.connect(self.samples.problem.hide)
+        self.fit.explained.connect(self._on_ways_out)
         self.train = TrainPanel(choices, results, self.training)
         self.neighbour_query = NeighbourQuery(choices, results)
         self.search = SearchPanel(choices, results, controller, self.neighbour_query)
         self.threshold = ThresholdPanel(choices, results)
+        self.regions = RegionsPanel(choices, results, controller)
+        self.region_view = RegionView(self._viewer, self.layers, self.regions)
+        self.morphometry = MorphometryPanel(
+            self._viewer, self.layers.layers, choices, results, controller
+        )
         self.predictions = PredictionPanel(results)
         self.methods = MethodsPanel(choices, results)
         self.verdict = VerdictPanel(choices, results)
-        self.status = StatusPanel(controller)
         body = QWidget()
         body.setObjectName("quac_scroll_body")
         column = QVBoxLayout(body)
         column.setContentsMargins(10, 8, 10, 8)
         column.setSpacing(2)
-        for panel in (self.start, self.networks, self.samples, self.fit, self.train, self.search,
-                      self.threshold, self.predictions, self.methods, self.verdict):  # fmt: skip
+        for panel in (self.start, self.networks, self.samples, self.points_panel, self.fit,
+                      self.train, self.search, self.threshold, self.regions, self.predictions,
+                      self.methods, self.verdict, self.morphometry):  # fmt: skip
             column.addWidget(panel)
         column.addStretch(1)
         self.scroll = QScrollArea()
@@ -454,10 +519,13 @@ class QuacDock(QWidget):
         self.train.use_wanted.connect(lambda path: self.networks.open_path(path, "generator"))
         self.search.question.neighbour_picked.connect(self._on_neighbour_picked)
         results.events.prediction.connect(self._on_predicted)
+        self.points.picked.connect(self._on_point_picked)
+        self.start.volume_wanted.connect(self.try_example_volume)
         self.samples.next_misprediction_wanted.connect(self.next_misprediction)
         self.threshold.blink_held.connect(self.blink)
         self.threshold.side_by_side_wanted.connect(self.comparison.set_side_by_side)
         self.comparison.side_by_side_changed.connect(self.threshold.show_side_by_side)
+        self.comparison.side_by_side_changed.connect(self.region_view.set_side_by_side)
         self.threshold.show_layers_wanted.connect(self.show_layers)
         self.threshold.attribution_mode_picked.connect(self.layers.set_attribution_mode)
         self.threshold.mask_style_picked.connect(self.layers.set_mask_style)
@@ -484,6 +552,15 @@ class QuacDock(QWidget):
 
     def _on_explanations(self) -> None:
         self._curves_later.start(AFTER_THE_LAYERS_MS)
+
+    def _on_ways_out(self, fault: Failure) -> None:
+        """Let the card with the ways out be seen, and say what it says nowhere else."""
+        self.samples.problem.hide()
+        self.status.show_failure(fault)
+        self._look_there.start()
+
+    def _show_ways_out(self) -> None:
+        self.scroll.ensureWidgetVisible(self.fit)
 
     def _show_explanations(self) -> None:
         """Draw the curves that have come, after the layers were drawn."""
