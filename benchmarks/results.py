@@ -217,9 +217,9 @@ NOTES = """
   pointing. They gain most where a structure has to appear (plain → T-bar, cytosol → synapse): the
   query alone does not show where. Where a structure disappears it is in the query, `ig` finds it as
   well, and the scores are close.
-- The residual scores about as high as they do: these generators change little but the structure,
-  so most of what was changed matters. Its energy is lower, since much of it lies elsewhere;
-  whether it would fall behind with generators that change more was not measured here.
+- The residual scores about as high as they do: in these pairs, where the images differ most is also
+  where the classifier looks. Its energy is lower, since a good part of the change lies elsewhere.
+  Whether it falls behind with generators that change more was not measured here.
 - The truth is that of an ideal counterfactual. Generated images also change what need not change,
   and a structure may be recognised by a part of it, so a perfect explanation need not reach 1.
   Energy rewards attributions that stay inside, AUPRC and mask IoU those that cover all.
