@@ -112,7 +112,8 @@ def measure(size: int, moves: int, sections: bool = False) -> None:
     o50, o95 = np.percentile(own_times, [50, 95])
     d50, d95 = np.percentile(draw_times, [50, 95])
     print(
-        f"{size} px{opened}, {moves} moves over {slider.maximum() + 1} positions: set p50 {p50:.1f} ms, "
+        f"{size} px{opened}, {moves} moves over {slider.maximum() + 1} positions: "
+        f"set p50 {p50:.1f} ms, "
         f"p95 {p95:.1f} ms, largest {max(set_times):.1f} ms (computing alone p50 {o50:.1f} ms, "
         f"p95 {o95:.1f} ms); drawing p50 {d50:.0f} ms, "
         f"p95 {d95:.0f} ms; network calls {len(calls)}; disagreements {sum(map(bool, wrong))}"

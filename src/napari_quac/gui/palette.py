@@ -158,6 +158,7 @@ QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox {{
 QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus {{
     border-color: {colors.accent};
 }}
+QLineEdit[tone="bad"] {{ border-color: {colors.bad}; }}
 QFrame[card="true"] QLineEdit {{ background: {colors.background}; }}
 QProgressBar {{
     background: {colors.surface}; border: none; border-radius: 2px; max-height: 4px;

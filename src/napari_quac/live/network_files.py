@@ -35,13 +35,21 @@ class Found:
     findings: tuple[str, ...] = ()
 
 
-def look_into(path: Path) -> Found:
+def look_into(
+    path: Path,
+    image_size: tuple[int, ...] | None = None,
+    pools: tuple[tuple[int, ...], ...] | None = None,
+) -> Found:
     """Find out what a file or folder can be used as.
 
     Parameters
     ----------
     path : Path
         A classifier, a generator, or a folder of images that were generated earlier.
+    image_size : tuple of int, optional
+        Spatial size of a classifier's input, where the file does not tell.
+    pools : tuple of tuple of int, optional
+        Pooling factors of each level of a VGG, likewise.
 
     Raises
     ------
@@ -54,7 +62,7 @@ def look_into(path: Path) -> Found:
         return Found("generator", PrecomputedRecipe(path))
     from napari_quac.networks.checkpoint import inspect
 
-    inspection = inspect(path, run=False)
+    inspection = inspect(path, False, image_size, pools)
     if inspection.problem:
         raise CheckpointError(inspection.problem)
     if inspection.role == "generator":
@@ -67,7 +75,7 @@ def look_into(path: Path) -> Found:
 
     return Found(
         "classifier",
-        ClassifierRecipe(path),
+        ClassifierRecipe(path, image_size=image_size, pools=pools),
         inspection.is_program,
         inspection.sha256,
         inspection.findings,
