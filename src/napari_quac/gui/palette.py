@@ -181,6 +181,7 @@ QSpinBox[narrow="true"], QDoubleSpinBox[narrow="true"], QComboBox[narrow="true"]
 QLineEdit:focus, QAbstractSpinBox:focus, QComboBox:focus {{
     border-color: {colors.accent};
 }}
+QLineEdit[tone="bad"] {{ border-color: {colors.bad}; }}
 QFrame[card="true"] QLineEdit {{ background: {colors.background}; }}
 QProgressBar {{
     background: {colors.surface}; border: none; border-radius: 2px; max-height: 4px;

@@ -35,7 +35,11 @@ class Found:
     findings: tuple[str, ...] = ()
 
 
-def look_into(path: Path) -> Found:
+def look_into(
+    path: Path,
+    image_size: tuple[int, ...] | None = None,
+    pools: tuple[tuple[int, ...], ...] | None = None,
+) -> Found:
     """Find out what a file or folder can be used as.
 
     Parameters
@@ -43,6 +47,10 @@ def look_into(path: Path) -> Found:
     path : Path
         A classifier, a generator, a folder of images that were generated earlier, or the folder
         of a CycleGAN's training; ``SOURCE:TARGET=`` before it says what a CycleGAN translates.
+    image_size : tuple of int, optional
+        Spatial size of a classifier's input, where the file does not tell.
+    pools : tuple of tuple of int, optional
+        Pooling factors of each level of a VGG, likewise.
 
     Raises
     ------
@@ -63,7 +71,7 @@ def look_into(path: Path) -> Found:
         return Found("generator", PrecomputedRecipe(path))
     from napari_quac.networks.checkpoint import inspect
 
-    inspection = inspect(path, run=False)
+    inspection = inspect(path, False, image_size, pools)
     if inspection.problem:
         raise CheckpointError(inspection.problem)
     if inspection.kind == "cyclegan":
@@ -85,7 +93,7 @@ def look_into(path: Path) -> Found:
 
     return Found(
         "classifier",
-        ClassifierRecipe(path),
+        ClassifierRecipe(path, image_size=image_size, pools=pools),
         inspection.is_program,
         inspection.sha256,
         inspection.findings,
