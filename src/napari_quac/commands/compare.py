@@ -260,7 +260,7 @@ def _mask(path: Path, sample: Sample) -> NDArray[np.bool_] | None:
         return None
     mask: NDArray[np.bool_] = np.asarray(np.greater(read_array(path), 0), dtype=bool)
     if mask.ndim == sample.image.ndim:
-        mask = mask.any(axis=0)
+        mask = np.asarray(mask.any(axis=0))
     if mask.shape != tuple(sample.image.shape[1:]):
         raise ShapeError(
             f"The mask '{path.name}' has shape {mask.shape}, its sample "

@@ -27,6 +27,8 @@ class SignedMap:
         The true name of the computation, where it is not the method's own; else empty.
     logit_difference : float or None
         What the values should sum to (completeness); None for methods that promise no sum.
+    is_probability : bool
+        The values lie in [0, 1] and mean something as they are, so they are not stretched.
     details : Mapping
         What the method found out or decided on the way, as JSON-ready values for the record.
     """
@@ -34,6 +36,7 @@ class SignedMap:
     values: Tensor
     computed_as: str = ""
     logit_difference: float | None = None
+    is_probability: bool = False
     details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -52,7 +55,8 @@ class Attribution:
     Attributes
     ----------
     values : (C, *S) Tensor, float32 in [0, 1]
-        Absolute values, stretched so that the smallest is 0 and the largest 1.
+        Absolute values, stretched so that the smallest is 0 and the largest 1; the values
+        themselves where a method gives probabilities.
     signed : (C, *S) Tensor, float32
         As the method gave them; positive speaks for the source class.
     method : str
@@ -173,6 +177,8 @@ def attribute(
             "of the classifier are not finite there; check its weights and its value range."
         )
     values, degenerate = normalised(signed)
+    if computed.is_probability:
+        values = signed.clamp(0, 1)
     label = computed.computed_as or method.label
     is_stand_in = label != method.label
     other_side = getattr(method, "direction", "query") == "generated"

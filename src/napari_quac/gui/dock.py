@@ -31,9 +31,11 @@ from napari_quac.gui.main_thread import MainThread
 from napari_quac.gui.palette import palette_of, style_sheet
 from napari_quac.gui.panels.fit_panel import FitPanel
 from napari_quac.gui.panels.methods_panel import MethodsPanel
+from napari_quac.gui.panels.morphometry_panel import MorphometryPanel
 from napari_quac.gui.panels.networks_panel import NetworksPanel
 from napari_quac.gui.panels.points_panel import PointsPanel
 from napari_quac.gui.panels.prediction_panel import PredictionPanel
+from napari_quac.gui.panels.regions_panel import RegionsPanel
 from napari_quac.gui.panels.samples_panel import SamplesPanel
 from napari_quac.gui.panels.search_panel import SearchPanel
 from napari_quac.gui.panels.start_panel import StartPanel
@@ -42,9 +44,11 @@ from napari_quac.gui.panels.threshold_panel import ThresholdPanel
 from napari_quac.gui.panels.train_panel import TrainPanel
 from napari_quac.gui.panels.verdict_panel import VerdictPanel
 from napari_quac.gui.points_sync import PointsSync
+from napari_quac.gui.region_view import RegionView
 from napari_quac.gui.samples.samples_dock import SamplesDock
 from napari_quac.live.choices import Choices, ReadySamples
 from napari_quac.live.controller import Controller
+from napari_quac.live.failure import Failure
 from napari_quac.live.lane import Lane
 from napari_quac.live.mispredictions import next_misprediction
 from napari_quac.live.neighbour_query import NeighbourQuery
@@ -104,6 +108,10 @@ class QuacDock(QWidget):
         self._all_later = QTimer(self)
         self._all_later.setSingleShot(True)
         self._all_later.timeout.connect(self._on_all_explained)
+        self._look_there = QTimer(self)
+        self._look_there.setSingleShot(True)
+        self._look_there.setInterval(AFTER_THE_LAYERS_MS)
+        self._look_there.timeout.connect(self._show_ways_out)
         self._was_docked = False
         self._explain_when_predicted: int | None = None
         self._window: QWidget | None = None
@@ -362,6 +370,7 @@ class QuacDock(QWidget):
         self._is_closed = True
         self._curves_later.stop()
         self._all_later.stop()
+        self._look_there.stop()
         self._main_thread.close()
         self.training.close()
         self.controller.close()
@@ -371,6 +380,8 @@ class QuacDock(QWidget):
         self.points_panel.close_panel()
         self.points.close()
         self.neighbour_query.close()
+        self.region_view.close(window_closes)
+        self.morphometry.close_panel()
         if not window_closes:
             self.comparison.close()
             unbind_keys(self._viewer)
@@ -457,6 +468,7 @@ class QuacDock(QWidget):
 
     def _build_panels(self) -> None:
         choices, results, controller = self.choices, self.results, self.controller
+        self.status = StatusPanel(controller)
         self.start = StartPanel()
         self.networks = NetworksPanel(choices, results, controller, self.settings)
         self.samples = SamplesPanel(self._viewer, self.layers.layers, choices, results, controller)
@@ -464,23 +476,27 @@ class QuacDock(QWidget):
             self._viewer, self.points, self.layers.layers, choices, results, controller
         )
         self.fit = FitPanel(choices, results, controller)
-        self.fit.explained.connect(self.samples.problem.hide)
+        self.fit.explained.connect(self._on_ways_out)
         self.train = TrainPanel(choices, results, self.training)
         self.neighbour_query = NeighbourQuery(choices, results)
         self.search = SearchPanel(choices, results, controller, self.neighbour_query)
         self.threshold = ThresholdPanel(choices, results)
+        self.regions = RegionsPanel(choices, results, controller)
+        self.region_view = RegionView(self._viewer, self.layers, self.regions)
+        self.morphometry = MorphometryPanel(
+            self._viewer, self.layers.layers, choices, results, controller
+        )
         self.predictions = PredictionPanel(results)
         self.methods = MethodsPanel(choices, results)
         self.verdict = VerdictPanel(choices, results)
-        self.status = StatusPanel(controller)
         body = QWidget()
         body.setObjectName("quac_scroll_body")
         column = QVBoxLayout(body)
         column.setContentsMargins(10, 8, 10, 8)
         column.setSpacing(2)
         for panel in (self.start, self.networks, self.samples, self.points_panel, self.fit,
-                      self.train, self.search, self.threshold, self.predictions, self.methods,
-                      self.verdict):  # fmt: skip
+                      self.train, self.search, self.threshold, self.regions, self.predictions,
+                      self.methods, self.verdict, self.morphometry):  # fmt: skip
             column.addWidget(panel)
         column.addStretch(1)
         self.scroll = QScrollArea()
@@ -509,6 +525,7 @@ class QuacDock(QWidget):
         self.threshold.blink_held.connect(self.blink)
         self.threshold.side_by_side_wanted.connect(self.comparison.set_side_by_side)
         self.comparison.side_by_side_changed.connect(self.threshold.show_side_by_side)
+        self.comparison.side_by_side_changed.connect(self.region_view.set_side_by_side)
         self.threshold.show_layers_wanted.connect(self.show_layers)
         self.threshold.attribution_mode_picked.connect(self.layers.set_attribution_mode)
         self.threshold.mask_style_picked.connect(self.layers.set_mask_style)
@@ -535,6 +552,15 @@ class QuacDock(QWidget):
 
     def _on_explanations(self) -> None:
         self._curves_later.start(AFTER_THE_LAYERS_MS)
+
+    def _on_ways_out(self, fault: Failure) -> None:
+        """Let the card with the ways out be seen, and say what it says nowhere else."""
+        self.samples.problem.hide()
+        self.status.show_failure(fault)
+        self._look_there.start()
+
+    def _show_ways_out(self) -> None:
+        self.scroll.ensureWidgetVisible(self.fit)
 
     def _show_explanations(self) -> None:
         """Draw the curves that have come, after the layers were drawn."""

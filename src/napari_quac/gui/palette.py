@@ -157,14 +157,14 @@ QPushButton[primary="true"]:hover {{ border-color: {colors.text}; }}
 QPushButton[primary="true"]:disabled {{
     background: {colors.surface}; border-color: {colors.surface}; color: {colors.muted};
 }}
-QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox {{
+QLineEdit, QAbstractSpinBox, QComboBox {{
     background: {colors.surface}; border: 1px solid {colors.line}; border-radius: 4px;
     padding: 2px 6px; min-height: 20px; color: {colors.text};
 }}
 QSpinBox[narrow="true"], QDoubleSpinBox[narrow="true"], QComboBox[narrow="true"] {{
     min-width: 34px;
 }}
-QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus {{
+QLineEdit:focus, QAbstractSpinBox:focus, QComboBox:focus {{
     border-color: {colors.accent};
 }}
 QFrame[card="true"] QLineEdit {{ background: {colors.background}; }}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
@@ -91,6 +91,22 @@ class FittedSamples:
         return FittedDataset(self.source.load(), self.fit)
 
 
+@dataclass(frozen=True, eq=False)
+class LabelImage:
+    """Known structures on the pixels of the sample.
+
+    Attributes
+    ----------
+    name : str
+        Where they are from.
+    read : callable
+        Returns (*S) whole numbers, 0 for the background; runs in the lane.
+    """
+
+    name: str
+    read: Callable[[], Any]
+
+
 @dataclass
 class Choices:
     """What the user picked; each field has an event of its name in ``events``.
@@ -134,6 +150,8 @@ class Choices:
         That many samples are predicted without being asked.
     report_folder : Path or None
         Where explanations of many samples are kept, and shown from.
+    labels : LabelImage or None
+        Structures in which the change is measured, too.
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
@@ -159,3 +177,4 @@ class Choices:
     sort_ascending: bool = True
     predict_up_to: int = 500
     report_folder: Path | None = None
+    labels: LabelImage | None = None

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from napari_quac.explain.curve import Grid
     from napari_quac.explain.explanation import Explanation
     from napari_quac.explain.hybrid import Hybrid
+    from napari_quac.explain.morphometry import Morphometry
     from napari_quac.explain.neighbours import Neighbours
     from napari_quac.explain.pair import Pair
     from napari_quac.explain.prediction_table import PredictionTable
+    from napari_quac.explain.regions import Regions
     from napari_quac.explain.search import SearchState
     from napari_quac.live.sample_columns import Listing, Outcomes
     from napari_quac.live.sample_order import SampleOrder
@@ -166,6 +168,8 @@ class Results:
     pair: Pair | None = None
     explanations: Explanations | None = None
     shown: Shown | None = None
+    regions: Regions | None = None
+    morphometry: Morphometry | None = None
 
     def get(self, name: str) -> Any:
         """Return a result by name."""

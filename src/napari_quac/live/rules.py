@@ -31,9 +31,11 @@ if TYPE_CHECKING:
     from napari_quac.data.sample import Sample
     from napari_quac.explain.attribution import Attribution
     from napari_quac.explain.curve import Curve
+    from napari_quac.explain.morphometry import Morphometry
     from napari_quac.explain.neighbours import Neighbours
     from napari_quac.explain.pair import Pair
     from napari_quac.explain.prediction_table import PredictionTable
+    from napari_quac.explain.regions import Regions
     from napari_quac.networks.classifier import Classifier
 
 Work = Callable[[], Any]
@@ -390,6 +392,29 @@ def _show(choices: Choices, results: Results) -> Work:
     return show
 
 
+def _find_regions(choices: Choices, results: Results) -> Work:
+    shown, classifier = present(results.shown), present(results.loaded_classifier)
+
+    def start() -> Steps[Regions]:
+        from napari_quac.explain.regions import find_regions
+
+        return find_regions(shown.explanation, classifier, shown.index)
+
+    return start
+
+
+def _measure_change(choices: Choices, results: Results) -> Work:
+    shown, labels = present(results.shown), choices.labels
+
+    def start() -> Steps[Morphometry]:
+        from napari_quac.explain.morphometry import measure_change
+
+        values = labels.read() if labels is not None else None
+        return measure_change(shown.explanation, values, shown.index)
+
+    return start
+
+
 def nearest_position(curve: Curve, threshold: float) -> int:
     """Return the index of the distinct mask that a threshold of a curve belongs to."""
     import numpy as np
@@ -457,5 +482,11 @@ RULES: dict[str, Rule] = {
     ),
     "shown": Rule(
         ("explanations", "shown_method"), _show, "making the hybrid", also=("threshold",), here=True
+    ),
+    "regions": Rule(
+        ("shown", "loaded_classifier"), _find_regions, "asking about regions", on_demand=True
+    ),
+    "morphometry": Rule(
+        ("shown",), _measure_change, "measuring the change", also=("labels",), on_demand=True
     ),
 }

@@ -18,5 +18,9 @@ METHODS = Registry(
         "ggc": "napari_quac.explain.methods.guided:GuidedGradCam",
         "residual": "napari_quac.explain.methods.baselines:Residual",
         "random": "napari_quac.explain.methods.baselines:Random",
+        "fido": "napari_quac.explain.methods.fido:Fido",
+        "fido-ssr": "napari_quac.explain.methods.fido:FidoSSR",
+        "fido-sdr": "napari_quac.explain.methods.fido:FidoSDR",
+        "bbmp": "napari_quac.explain.methods.fido:BBMP",
     },
 )
