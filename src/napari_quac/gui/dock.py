@@ -122,6 +122,7 @@ class QuacDock(QWidget):
         self._was_docked = False
         self._explain_when_predicted: int | None = None
         self._seen_report: object = None
+        self._first_curve_is_due = False
         self._window: QWidget | None = None
         self._corners: dict[Any, Any] = {}
         self._main_thread = MainThread(self)
@@ -443,6 +444,13 @@ class QuacDock(QWidget):
         """Show the table of new samples, until the first one is explained."""
         if self.results.loaded_samples is not None and self.results.explanations is None:
             raise_dock(self.all_samples)
+            self._first_curve_is_due = True
+
+    def _show_first_curve(self) -> None:
+        """Bring curve and slider into sight, once for each set of samples."""
+        self._first_curve_is_due = False
+        raise_dock(self.curve_dock)
+        self.scroll.ensureWidgetVisible(self.threshold)
 
     @property
     def is_closed(self) -> bool:
@@ -657,6 +665,8 @@ class QuacDock(QWidget):
         self._show_curves()
         if self._has_finished():
             self._all_later.start(AFTER_THE_VERDICT_MS)
+            if self._first_curve_is_due:
+                self._show_first_curve()
 
     def _has_finished(self) -> bool:
         """Tell whether every chosen method has explained the pair, or failed."""
