@@ -9,7 +9,14 @@ from typing import Annotated, Any, Literal
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QAbstractSpinBox, QCheckBox, QComboBox, QDoubleSpinBox
+from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QLineEdit,
+    QPushButton,
+)
 
 from napari_quac.explain.mask import Masking
 from napari_quac.gui.form import Form
@@ -63,6 +70,9 @@ def test_each_kind_has_its_control(form: Form[Settings]) -> None:
     assert form.fields["count"].native.objectName() == "settings_count"
     assert form.fields["count"].native.toolTip() == "How many; even."
     assert form.value == Settings() and form.changes() == {}
+    path = form.fields["path"].native
+    assert {w.objectName() for w in path.findChildren(QLineEdit)} == {"settings_path_path"}
+    assert {w.objectName() for w in path.findChildren(QPushButton)} == {"settings_path_choose"}
 
 
 def test_a_change_by_the_user_makes_a_new_value(form: Form[Settings]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from magicgui.widgets import create_widget
@@ -51,12 +52,13 @@ class FormField:
         self.native: QWidget = self._widget.native
         self.native.setObjectName(name)
         self.native.setToolTip(parameter.help)
-        for spin in (self.native, *self.native.findChildren(QAbstractSpinBox)):
-            if isinstance(spin, QAbstractSpinBox):
-                spin.setKeyboardTracking(False)  # not at each digit
-        for part in self.native.findChildren(QLineEdit) + self.native.findChildren(QPushButton):
-            if not isinstance(self.native, QAbstractSpinBox) and not part.objectName():
-                part.setObjectName(f"{name}_{'path' if isinstance(part, QLineEdit) else 'choose'}")
+        if isinstance(self.native, QAbstractSpinBox):
+            self.native.setKeyboardTracking(False)  # not at each digit
+        elif parameter.kind is Path:
+            for part in self.native.findChildren(QLineEdit):
+                part.setObjectName(f"{name}_path")
+            for part in self.native.findChildren(QPushButton):
+                part.setObjectName(f"{name}_choose")
         self.changed = self._widget.changed
         self.switch: QCheckBox | None = None
         if parameter.is_optional:
