@@ -30,16 +30,15 @@ from napari_quac.commands.score import (
     add_masking_options,
     as_record,
     settings_from,
-    told_of_unavailable,
     write_arrays,
 )
 from napari_quac.errors import DataError, QuacError
 
 if TYPE_CHECKING:
+    from napari_quac.batch.asking import Asking, Questions
     from napari_quac.data.sample import Sample
     from napari_quac.explain.explanation import Explanation
     from napari_quac.explain.morphometry import PlaceChange
-    from napari_quac.explain.pair import Pair
     from napari_quac.explain.question import SourceBasis
     from napari_quac.networks.classifier import Classifier
 
@@ -108,6 +107,7 @@ def run(options: argparse.Namespace) -> None:
     DataError
         At the end, if samples failed.
     """
+    from napari_quac.batch.asking import questions_about
     from napari_quac.explain.search import SearchSettings
 
     if options.tries < 1:
@@ -118,22 +118,23 @@ def run(options: argparse.Namespace) -> None:
     if options.target not in (AUTO, ALL):
         classifier.class_index(options.target)
     generator = load_generator(options)
+    asking = _asking(options, settings)
     out = made_folder(options.out)
     records: list[dict[str, Any]] = []
     changes: dict[tuple[str, str, str], list[tuple[PlaceChange, ...]]] = {}
     for index in range(len(dataset)):
         try:
             sample = dataset[index]
-            questions = _questions(options, sample, dataset.classes, classifier)
+            questions = questions_about(sample, dataset.classes, classifier, asking)
         except QuacError as error:
             records.append({"id": dataset.sample_id(index), "error": str(error)})
             tell(f"{index + 1}/{len(dataset)} {dataset.sample_id(index)}: {error}")
             continue
-        for source, target in questions:
+        for target in questions.targets:
             begun = time.perf_counter()
             places: dict[str, tuple[PlaceChange, ...]] = {}
             record = _explain_one(
-                sample, source, target, classifier, generator, settings, options, places
+                sample, questions, target, classifier, generator, asking, options, places
             )
             records.append(record)
             where = f"{record['source']} → {record['target']}"
@@ -177,95 +178,68 @@ def run(options: argparse.Namespace) -> None:
         )
 
 
-def _questions(
-    options: argparse.Namespace, sample: Sample, classes: tuple[str, ...], classifier: Classifier
-) -> list[tuple[int, int]]:
-    """Return the pairs of source and target that the options ask about a sample."""
-    from napari_quac.explain.question import default_question, true_class
+def _asking(options: argparse.Namespace, settings: Any) -> Asking:
+    """Return what the options ask about each sample."""
+    from napari_quac.batch.asking import Asking
 
-    classifier.check_image(sample.image.shape, f"'{sample.id}'")
-    prediction = classifier.predict(sample.image[None])[0]
-    truth = true_class(sample.label, classes, classifier)
     basis: SourceBasis = options.source_basis or (
         "label" if options.generated is not None else "prediction"
     )
-    if options.target == AUTO:
-        return [default_question(prediction, truth, basis)]
-    predicted = int(prediction.argmax())
-    source = truth if basis == "label" and truth is not None else predicted
-    if options.target == ALL:
-        return [(source, target) for target in range(classifier.n_classes) if target != source]
-    target = classifier.class_index(options.target)
-    if target == source:
-        return []
-    return [(source, target)]
+    named = options.target not in (AUTO, ALL)
+    return Asking((options.target,) if named else options.target, basis, settings, options.seed)
 
 
 def _explain_one(
     sample: Sample,
-    source: int,
+    questions: Questions,
     target: int,
     classifier: Classifier,
     generator: Any,
-    settings: Any,
+    asking: Asking,
     options: argparse.Namespace,
     places: dict[str, tuple[PlaceChange, ...]],
 ) -> dict[str, Any]:
-    from napari_quac.explain.pipeline import explain
+    """Answer a question as a run does, and write its folder."""
+    from napari_quac.batch.asking import answer
 
-    record: dict[str, Any] = {
-        "id": sample.id,
-        "source": classifier.class_names[source],
-        "target": classifier.class_names[target],
-    }
-    unavailable: dict[str, str] = {}
+    found = answer(sample, questions, target, classifier, generator, asking).result()
+    record = dict(found.record)
+    if record.get("fault") or any(f.get("fault") for f in _failed_methods(record)):
+        raise RuntimeError(found.details)
+    if "error" in record:
+        return record
+    for explanation in found.explanations:
+        numbers = {**_plain(as_record(explanation))}
+        record["methods"][explanation.method] = {
+            **numbers,
+            "verdict": record["methods"][explanation.method]["verdict"],
+        }
+    failed = record.pop("failed_methods")
+    record["unavailable"] = {}
+    for name, failure in failed.items():
+        if failure["kind"] == "MethodUnavailableError" and options.methods is None:
+            record["unavailable"][name] = failure["error"]
+        else:
+            return {
+                **{key: record[key] for key in ("id", "source", "target")},
+                "stage": name,
+                "error": failure["error"],
+            }
+    folder = options.out / PurePosixPath(sample.id).with_suffix("") / record["target"]
+    record["folder"] = folder.relative_to(options.out).as_posix()
     try:
-        explanations = explain(
-            sample,
-            target,
-            classifier,
-            generator,
-            settings,
-            options.seed,
-            source,
-            told_of_unavailable(options, unavailable),
-        ).result()
-        folder = options.out / PurePosixPath(sample.id).with_suffix("") / record["target"]
-        record |= _record(explanations, classifier)
         labels = labels_of(options.labels, sample.id)
-        for explanation in explanations:
+        for explanation in found.explanations:
             more, places[explanation.method] = measured(explanation, classifier, options, labels)
             record["methods"][explanation.method] |= more
-        record["unavailable"] = unavailable
-        record["folder"] = folder.relative_to(options.out).as_posix()
-        _write(folder, explanations, record)
+        _write(folder, found.explanations, record)
     except QuacError as error:
         record["error"] = str(error)
     return record
 
 
-def _record(explanations: tuple[Explanation, ...], classifier: Classifier) -> dict[str, Any]:
-    from napari_quac.explain.verdict import verdict
-
-    pair: Pair = explanations[0].pair
-    methods = {}
-    for explanation in explanations:
-        findings = verdict(explanation, explanations, classifier.class_names)
-        methods[explanation.method] = {
-            **_plain(as_record(explanation)),
-            "verdict": [finding.text for finding in findings],
-        }
-    return {
-        "label": pair.query.label,
-        "switches": pair.switches,
-        "n_tried": pair.n_tried,
-        "origin": dict(pair.origin),
-        "predictions": {
-            "query": pair.query_prediction.tolist(),
-            "generated": pair.generated_prediction.tolist(),
-        },
-        "methods": methods,
-    }
+def _failed_methods(record: dict[str, Any]) -> list[dict[str, Any]]:
+    return list(record.get("failed_methods", {}).values())
 
 
 def _plain(value: Any) -> Any:

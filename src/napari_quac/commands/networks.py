@@ -124,6 +124,7 @@ def load_classifier(options: argparse.Namespace, known_classes: tuple[str, ...] 
         Class names of the samples: taken in their sorted order, as the QuAC library does, where
         neither the options nor the file name the classes and their number fits.
     """
+    from napari_quac.batch.resources import named_after
     from napari_quac.networks.classifier_recipe import ClassifierRecipe
 
     value_range = tuple(options.value_range) if options.value_range else None
@@ -136,10 +137,7 @@ def load_classifier(options: argparse.Namespace, known_classes: tuple[str, ...] 
         pools=options.pools,
     )
     classifier = recipe.load(options.device)
-    nameless = all(name.startswith("class ") for name in classifier.class_names)
-    if not options.classes and nameless and len(known_classes) == classifier.n_classes:
-        classifier.class_names = known_classes
-    return classifier
+    return classifier if options.classes else named_after(classifier, known_classes)
 
 
 def load_samples(options: argparse.Namespace) -> Dataset:

@@ -282,23 +282,14 @@ def read_attribution(path: Path, query: Tensor) -> Attribution:
 
 def as_record(explanation: Explanation) -> dict[str, Any]:
     """Return an explanation as JSON-ready values."""
-    curve, attribution, pair = explanation.curve, explanation.attribution, explanation.pair
+    from napari_quac.reports.record import method_numbers
+
+    curve, pair = explanation.curve, explanation.pair
+    numbers = method_numbers(explanation)
+    of_the_pair = {"query": pair.query_prediction, "generated": pair.generated_prediction}
     return {
-        "name": attribution.label,
-        "true_name": attribution.true_name,
-        "quac_score": curve.quac_score,
-        "optimal_threshold": curve.optimal_threshold,
-        "optimal_mask_size": float(curve.mask_sizes[curve.best]),
-        "optimal_score_change": float(curve.score_changes[curve.best]),
-        "degenerate": attribution.degenerate,
-        "completeness": attribution.completeness,
-        "details": dict(attribution.details),
-        "predictions": {
-            "query": pair.query_prediction,
-            "generated": pair.generated_prediction,
-            "counterfactual": explanation.counterfactual.prediction,
-            "inverse": explanation.inverse_prediction,
-        },
+        **numbers,
+        "predictions": {**of_the_pair, **numbers["predictions"]},
         "thresholds": curve.thresholds,
         "mask_sizes": curve.mask_sizes,
         "score_changes": curve.score_changes,

@@ -163,6 +163,7 @@ def method_numbers(explanation: Explanation) -> dict[str, Any]:
         "optimal_score_change": float(curve.score_changes[curve.best]),
         "degenerate": attribution.degenerate,
         "completeness": plain(attribution.completeness),
+        "details": plain(attribution.details),
         "predictions": {
             "counterfactual": plain(explanation.counterfactual.prediction),
             "inverse": plain(explanation.inverse_prediction),
