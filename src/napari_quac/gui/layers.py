@@ -85,6 +85,7 @@ class LayerSync(QObject):
         self._just_added = False
         self._paused = False
         self._fitted: tuple[Any, ...] | None = None
+        self._centred: Sample | None = None
         self._unheard: set[str] = set()
         self._followed: Pair | None = None
         self._later = QTimer(self)
@@ -266,9 +267,10 @@ class LayerSync(QObject):
         source = self._source(name)
         key = self._key(name, source)
         known = self._set.get(name)
-        if known is key or (isinstance(key, tuple) and known == key):
-            return
         layer = self.layers[name]
+        if known is key or (isinstance(key, tuple) and known == key):
+            self._place(layer, sample)  # a blank one of the same shape may lie elsewhere
+            return
         data = self._data(name, source)
         coloured = _is_coloured(name, sample)
         n_axes = data.ndim - int(coloured)
@@ -360,6 +362,23 @@ class LayerSync(QObject):
         if place != self._fitted and len(self._viewer.layers) == len(self.layers):
             self._viewer.reset_view()
         self._fitted = place
+        if sample is not self._centred:
+            self._centred = sample
+            self._show_centre(sample)
+
+    def _show_centre(self, sample: Sample) -> None:
+        """Go to the centre slice of a volume, the one on which a patch is centred."""
+        query = self.layers.get("query")
+        n_axes = sample.image.ndim - 1
+        if query is None or n_axes < 3:
+            return
+        centre = [0.0] * (query.ndim - n_axes) + [n // 2 for n in sample.image.shape[1:]]
+        place = query.data_to_world(centre)
+        dims = self._viewer.dims
+        for axis in dims.not_displayed:
+            own = axis - (dims.ndim - len(place))
+            if own >= 0:
+                dims.set_point(axis, place[own])
 
     def _tell_listeners(self) -> None:
         for name in tuple(self._unheard):

@@ -260,7 +260,7 @@ class PointsPanel(Section):
         for widget in widgets:
             widget.setProperty("narrow", "true")
             row.addWidget(widget, 1)
-        (into or self.body_layout).addLayout(row)
+        (self.body_layout if into is None else into).addLayout(row)  # an empty one is false
 
     # what is chosen
 

@@ -22,7 +22,7 @@ from napari_quac.data.point_reading import (
 from napari_quac.data.point_table import TABLE_UNITS, ColumnMapping, PointTable, guess_columns
 from napari_quac.data.volume import Volume
 from napari_quac.errors import DataError, QuacError
-from napari_quac.gui.section import caption, labelled_row
+from napari_quac.gui.section import caption
 from napari_quac.gui.text import WrappedLabel, set_tone
 
 
@@ -146,7 +146,12 @@ class PointsTableBox(QWidget):
                 row.addWidget(widget, 1)
             layout.addLayout(row)
         self._voxel_row = QWidget()
-        self._voxel_row.setLayout(labelled_row("Voxel nm", *self.voxel_spins))
+        voxel_row = QHBoxLayout(self._voxel_row)
+        voxel_row.setContentsMargins(0, 0, 0, 0)
+        voxel_row.setSpacing(6)
+        voxel_row.addWidget(caption("Voxel nm"))
+        for spin in self.voxel_spins:
+            voxel_row.addWidget(spin, 1)
         layout.addWidget(self._voxel_row)
         layout.addWidget(self.preview)
 
@@ -220,10 +225,10 @@ class PointsTableBox(QWidget):
         here = self.reading
         for index, order in enumerate(ORDERS):
             n_inside = inside[Reading(order, here.unit)]
-            self.order_menu.setItemText(index, f"{order} · {n_inside} in")
+            self.order_menu.setItemText(index, f"{order} ({n_inside})")
         for index, unit in enumerate(TABLE_UNITS):
             n_inside = inside[Reading(here.order, unit)]
-            self.unit_menu.setItemText(index, f"{unit} · {n_inside} in")
+            self.unit_menu.setItemText(index, f"{unit} ({n_inside})")
         if not mine.n_inside:
             self._tell(refusal(mine, counted[0], self._volume, self._voxel_nm()), "bad")
         else:
