@@ -267,6 +267,7 @@ class QuacDock(QWidget):
         viewer_events.disconnect(self._on_theme)
         self.samples.close_panel()
         self.region_view.close(window_closes)
+        self.regions.close_panel()
         self.morphometry.close_panel()
         if not window_closes:
             self.comparison.close()
