@@ -31,7 +31,9 @@ def row(dock: QuacDock, name: str) -> list[str]:
     return [found.text(column) for column in range(4)]
 
 
-def test_table_holds_the_numbers_of_the_place(opened: QuacDock) -> None:
+def test_table_holds_the_numbers_of_the_place_and_is_written(
+    opened: QuacDock, tmp_path: Path
+) -> None:
     found = opened.results.morphometry
     assert found is not None
     place = found.place("inside the mask")
@@ -47,6 +49,14 @@ def test_table_holds_the_numbers_of_the_place(opened: QuacDock) -> None:
     menu.setCurrentIndex(menu.findData("outside the mask"))
     outside = found.place("outside the mask")
     assert row(opened, "sd")[1] == f"{outside.query['sd']:.3f}"
+    labels = opened.morphometry.labels_menu
+    assert [labels.itemData(number) for number in range(labels.count())] == [None]  # no grey ones
+    opened.morphometry.export(tmp_path / "m.csv")
+    with (tmp_path / "m.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {r["place"] for r in rows} == {"whole image", "inside the mask", "outside the mask"}
+    assert len(rows) == 3 * 13
+    assert rows[0]["sample"] == "corner/0"
 
 
 def test_table_follows_the_slider_when_it_rests(opened: QuacDock) -> None:
@@ -80,23 +90,9 @@ def test_labels_layer_is_measured_where_it_lies(opened: QuacDock) -> None:
     assert "label 3" not in names
 
 
-def test_layers_of_grey_values_are_not_offered(opened: QuacDock) -> None:
-    menu = opened.morphometry.labels_menu
-    assert [menu.itemData(number) for number in range(menu.count())] == [None]
-
-
 def test_too_many_labels_are_refused_in_words(opened: QuacDock) -> None:
     opened._viewer.add_labels(np.arange(1024).reshape(32, 32), name="odd", scale=(4, 4))
     menu = opened.morphometry.labels_menu
     menu.setCurrentIndex(menu.findData("odd"))
     wait(lambda: opened.status.failure is not None)
     assert "more than 100" in opened.status.failure.sentence  # type: ignore[union-attr]
-
-
-def test_measurements_are_written(opened: QuacDock, tmp_path: Path) -> None:
-    opened.morphometry.export(tmp_path / "m.csv")
-    with (tmp_path / "m.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert {r["place"] for r in rows} == {"whole image", "inside the mask", "outside the mask"}
-    assert len(rows) == 3 * 13
-    assert rows[0]["sample"] == "corner/0"

@@ -14,7 +14,7 @@ from qtpy.QtTest import QTest
 from napari_quac.gui.dock import QuacDock
 from napari_quac.live.controller import Controller
 
-from .conftest import explain, load, wait
+from .conftest import explain, wait
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_nothing_is_asked_while_the_section_is_folded(
     assert explained.results.regions is None
 
 
-def test_table_holds_the_regions_of_the_mask_on_show(opened: QuacDock) -> None:
+def test_table_holds_the_regions_of_the_mask_on_show_and_sorts_by_number(opened: QuacDock) -> None:
     regions, shown = opened.results.regions, opened.results.shown
     assert regions is not None and shown is not None
     assert regions.index == shown.index
@@ -80,6 +80,10 @@ def test_table_holds_the_regions_of_the_mask_on_show(opened: QuacDock) -> None:
     assert texts(opened, 1)[0] == f"{16 * regions.regions[0].n_pixels:,}".replace(",", " ")
     assert int((regions.labels > 0).sum()) == shown.hybrid.n_pixels
     assert f"{len(regions.regions)} regions" in opened.regions._summary.text()
+    opened.regions.table.sortByColumn(1, Qt.SortOrder.DescendingOrder)
+    sizes = sorted((r.n_pixels for r in regions.regions), reverse=True)
+    by_number = {r.number: r.n_pixels for r in regions.regions}
+    assert [by_number[int(number)] for number in texts(opened, 0)] == sizes
 
 
 def test_table_follows_the_slider_when_it_rests(opened: QuacDock) -> None:
@@ -131,17 +135,9 @@ def test_click_on_a_region_selects_its_row_and_the_view_stays(opened: QuacDock) 
     assert opened.regions.table.selectedItems()[0].text(0) == "2"
 
 
-def test_columns_sort_by_number(opened: QuacDock) -> None:
-    regions = opened.results.regions
-    assert regions is not None
-    opened.regions.table.sortByColumn(1, Qt.SortOrder.DescendingOrder)
-    sizes = sorted((r.n_pixels for r in regions.regions), reverse=True)
-    numbers = [int(text) for text in texts(opened, 0)]
-    by_number = {r.number: r.n_pixels for r in regions.regions}
-    assert [by_number[number] for number in numbers] == sizes
-
-
-def test_table_is_written(opened: QuacDock, tmp_path: Path) -> None:
+def test_table_is_written_or_it_is_told_why_not(
+    opened: QuacDock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     opened.regions.export(tmp_path / "regions.csv")
     regions = opened.results.regions
     assert regions is not None
@@ -151,11 +147,6 @@ def test_table_is_written(opened: QuacDock, tmp_path: Path) -> None:
     assert float(rows[0]["effect_alone"]) == regions.regions[0].effect_alone
     assert (rows[0]["size_unit"], rows[0]["sample"]) == ("nm²", "corner/0")
     assert float(rows[0]["y_nm"]) == pytest.approx(4 * float(rows[0]["y_pixel"]))
-
-
-def test_file_that_cannot_be_written_is_told(
-    opened: QuacDock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
     wrong = str(tmp_path / "none" / "regions.csv")
     monkeypatch.setattr(
         "napari_quac.gui.panels.regions_panel.QFileDialog.getSaveFileName", lambda *_: (wrong, "")
@@ -188,9 +179,35 @@ def test_other_sample_empties_the_table(opened: QuacDock) -> None:
     wait(lambda: opened.regions.shown is not None)
 
 
-def test_closing_gives_the_mouse_back(dock: QuacDock) -> None:
-    load(dock)
-    viewer = dock._viewer
-    assert any(c == dock.region_view._on_press for c in viewer.mouse_drag_callbacks)
-    dock.shut_down()
-    assert not any(c == dock.region_view._on_press for c in viewer.mouse_drag_callbacks)
+def test_classifier_that_fails_is_told_and_the_next_mask_is_asked_about(
+    opened: QuacDock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("shape mismatch")
+
+    with monkeypatch.context() as context:
+        context.setattr(opened.results.loaded_classifier, "predict", fail)
+        QTest.keyClick(opened.threshold.slider, Qt.Key.Key_Left)
+        wait(lambda: opened.status.failure is not None)
+        assert "asking about regions" in opened.status.failure.sentence  # type: ignore[union-attr]
+        assert opened.results.regions is None
+        assert not opened.regions.table.isEnabled()
+    QTest.keyClick(opened.threshold.slider, Qt.Key.Key_Left)
+    wait(lambda: opened.regions.shown is not None)
+
+
+def test_cancel_and_closing_while_regions_are_asked_about(opened: QuacDock) -> None:
+    QTest.keyClick(opened.threshold.slider, Qt.Key.Key_Left)
+    opened.controller.ask("regions")
+    opened.controller.cancel()
+    assert "regions" not in opened.controller.running
+    wait(lambda: opened.regions.shown is not None)  # asked again at rest
+    QTest.keyClick(opened.threshold.slider, Qt.Key.Key_Left)
+    opened.controller.ask("regions")
+    viewer: Any = opened._viewer
+    assert any(c == opened.region_view._on_press for c in viewer.mouse_drag_callbacks)
+    opened.shut_down()
+    assert not opened.lane.is_alive
+    assert not any(c == opened.region_view._on_press for c in viewer.mouse_drag_callbacks)
+    QTest.qWait(400)
+    assert opened.results.regions is None

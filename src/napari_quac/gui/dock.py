@@ -475,6 +475,7 @@ class QuacDock(QWidget):
         self.points.close()
         self.neighbour_query.close()
         self.region_view.close(window_closes)
+        self.regions.close_panel()
         self.morphometry.close_panel()
         self.all_samples.close_dock()
         if not window_closes:

@@ -195,11 +195,13 @@ def _find_input(
 
 
 def _inputs(channels: int, size: tuple[int, ...], value_range: ValueRange) -> Tensor:
-    """Return noise and blank images."""
+    """Return noise and blank images; of volumes, which take seconds each, only a few."""
     generator = torch.Generator().manual_seed(1)
-    noise = torch.rand((3, channels, *size), generator=generator)
+    volumes = len(size) == 3
+    noise = torch.rand((1 if volumes else 3, channels, *size), generator=generator)
     blank = torch.ones((1, channels, *size))
-    return value_range.to_network(torch.cat([noise, 0 * blank, 0.5 * blank, blank]))
+    blanks = [0 * blank, blank] if volumes else [0 * blank, 0.5 * blank, blank]
+    return value_range.to_network(torch.cat([noise, *blanks]))
 
 
 def _rows(outputs: Any, n: int, name: str) -> Tensor:
@@ -238,7 +240,7 @@ def _guess_output(
     network: Network, inputs: Tensor, outputs: Tensor
 ) -> tuple[Output, tuple[str, ...]]:
     with torch.no_grad():
-        extreme = network(inputs * 100).float()
+        extreme = network(inputs[:1] * 100 if inputs.ndim == 5 else inputs * 100).float()
     values = torch.cat([outputs, extreme])
     values = values[torch.isfinite(values).all(dim=1)]
     inside = bool(((values >= -1e-6) & (values <= 1 + 1e-6)).all())

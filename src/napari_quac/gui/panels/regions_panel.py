@@ -158,6 +158,10 @@ class RegionsPanel(Section):
         names = classifier.class_names if classifier is not None else ()
         write_rows(path, region_rows(self._shown, names) if self._shown is not None else [])
 
+    def close_panel(self) -> None:
+        """Ask nothing any more."""
+        self._rest.stop()
+
     def _items(self) -> list[Any]:
         return [self.table.topLevelItem(row) for row in range(self.table.topLevelItemCount())]
 
