@@ -176,10 +176,10 @@ def main() -> None:
     d_ig = [abs(a - b) for a, b in zip(library[0]["scores"], ours[0]["scores"], strict=True)][::2]
     print(f"D-IG scores differ by at most {max(d_ig):.1e}")
     print("D-DeepLIFT scores are not compared: Captum's maps miss completeness (see docs)")
-    total = sum(ours[0]["stages"].values())
+    stages = {stage: median(run["stages"][stage] for run in ours) for stage in ours[0]["stages"]}
+    total = sum(stages.values())
     print("share of each stage (ours):")
-    for stage in ours[0]["stages"]:
-        seconds = median(run["stages"][stage] for run in ours)
+    for stage, seconds in stages.items():
         print(f"  {stage:24s} {seconds * 1e3:7.1f} ms  {seconds / total:6.1%}")
 
 

@@ -71,7 +71,17 @@ def test_showing_the_help_loads_nothing_heavy() -> None:
 
 def test_help_names_every_command() -> None:
     shown = fresh_python("-m", "napari_quac", "--help")
-    for command in ("demo", "inspect", "methods", "predict", "explain", "score", "train"):
+    for command in (
+        "demo",
+        "inspect",
+        "methods",
+        "predict",
+        "report",
+        "explain",
+        "score",
+        "compare",
+        "train",
+    ):
         assert command in shown
 
 

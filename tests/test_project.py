@@ -17,7 +17,7 @@ import napari_quac
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "napari_quac"
-IMPORT_NAMES = {"lazy-loader": "lazy_loader", "pillow": "PIL"}
+IMPORT_NAMES = {"lazy-loader": "lazy_loader", "pillow": "PIL", "scikit-image": "skimage"}
 
 
 def pyproject() -> dict:

@@ -12,11 +12,21 @@ import traceback
 from collections.abc import Sequence
 
 from napari_quac import __version__
-from napari_quac.commands import demo, explain, inspect, methods, predict, report, score, train
+from napari_quac.commands import (
+    compare,
+    demo,
+    explain,
+    inspect,
+    methods,
+    predict,
+    report,
+    score,
+    train,
+)
 from napari_quac.errors import QuacError
 
 DONE, OUR_FAULT, WRONG_INPUT = 0, 1, 2
-COMMANDS = (demo, inspect, methods, predict, explain, report, score, train)
+COMMANDS = (demo, inspect, methods, predict, explain, report, score, compare, train)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -17,7 +17,24 @@ class DataError(QuacError):
 
 
 class ShapeError(DataError):
-    """Images, or an image and a network, do not fit each other in shape."""
+    """Images, or an image and a network, do not fit each other in shape.
+
+    Attributes
+    ----------
+    found : tuple of int or None
+        Shape (C, *S) of the image, where a network refused it.
+    wanted : (channels, size) or None
+        What the network was trained for; its size is None where any will do.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        found: tuple[int, ...] | None = None,
+        wanted: tuple[int, tuple[int, ...] | None] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.found, self.wanted = found, wanted
 
 
 class ValueRangeError(DataError):

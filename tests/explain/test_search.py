@@ -16,7 +16,7 @@ from napari_quac.errors import (
     ShapeError,
 )
 from napari_quac.explain import search as search_module
-from napari_quac.explain.search import N_KEPT, SearchSettings, search, task_seed
+from napari_quac.explain.search import N_KEPT, SearchSettings, SearchState, search, task_seed
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest, FunctionGenerator, Proposals
 from napari_quac.testing import CornerSamples, corner_classifier, corner_generator
@@ -217,6 +217,66 @@ def test_function_that_returns_another_shape_is_refused(
 ) -> None:
     with pytest.raises(NetworkError, match="returned an image of shape"):
         search(DARK, 1, classifier, FunctionGenerator(function)).result()
+
+
+def given_up_after(n_steps: int, *arguments: object, **named: object) -> SearchState | None:
+    """Do some steps of a search and return what it can go on from."""
+    steps = search(*arguments, **named)  # type: ignore[arg-type]
+    state = None
+    for _, progress in zip(range(n_steps), steps, strict=False):
+        state = progress.state
+    steps.close()
+    return state
+
+
+@pytest.mark.parametrize("keep", ["most_confident", "first"])
+@pytest.mark.parametrize("n_steps", range(1, 9))
+def test_resumed_search_equals_one_that_was_not_interrupted(
+    classifier: Classifier, keep: str, n_steps: int
+) -> None:
+    # the third block holds one that switches and then a more confident one
+    levels = [0.3] * 8 + [0.45, 0.2, 0.7, 0.4, 0.9, 0.1, 0.95, 0.2]
+    settings = SearchSettings(max_tries=16, block=5, keep=keep)  # type: ignore[arg-type]
+    whole = ListedGenerator(levels)
+    expected = search(DARK, 1, classifier, whole, settings).result()
+    generator = ListedGenerator(levels)
+    state = given_up_after(n_steps, DARK, 1, classifier, generator, settings)
+    assert state is not None
+    found = search(DARK, 1, classifier, generator, settings, state=state).result()
+    assert found.origin == expected.origin
+    assert found.n_tried == expected.n_tried
+    assert torch.equal(found.generated, expected.generated)
+    # the step that was given up is the only one that may be done again
+    assert len(generator.asked) <= len(whole.asked) + search_module.PER_STEP_CPU
+    assert generator.asked[-1] == whole.asked[-1]
+
+
+def test_state_of_another_search_is_left_alone(classifier: Classifier) -> None:
+    generator = ListedGenerator([0.3] * 30)
+    settings = SearchSettings(max_tries=12)
+    state = given_up_after(4, DARK, 1, classifier, generator, settings)
+    others = [
+        (DARK, 1, classifier, ListedGenerator([0.3] * 30), settings, 0),
+        (DARK, 1, classifier, generator, settings, 1),
+        (Sample("dark", DARK.image.clone()), 1, classifier, generator, settings, 0),
+        (DARK, 1, classifier, generator, SearchSettings(max_tries=12, block=3), 0),
+        (DARK, 1, classifier, generator, SearchSettings(max_tries=3), 0),
+    ]
+    for sample, target, network, made, how, seed in others:
+        made.asked.clear()
+        search(sample, target, network, made, how, seed, state=state).result()
+        assert made.asked[0] == 0
+
+
+def test_more_tries_go_on_after_those_that_were_made(classifier: Classifier) -> None:
+    generator = ListedGenerator([0.3] * 20 + [0.9] * 10)
+    few, many = SearchSettings(max_tries=8), SearchSettings(max_tries=30)
+    state = given_up_after(4, DARK, 1, classifier, generator, few)
+    expected = search(DARK, 1, classifier, generator, many).result()
+    generator.asked.clear()
+    found = search(DARK, 1, classifier, generator, many, state=state).result()
+    assert generator.asked[0] == 6
+    assert (found.origin, found.n_tried) == (expected.origin, expected.n_tried)
 
 
 def test_the_best_proposals_stay_with_the_pair() -> None:

@@ -186,13 +186,14 @@ def start_long_work(dock: QuacDock) -> None:
     wait(lambda: "pair" in dock.controller.running or "explanations" in dock.controller.running)
 
 
-# set to 50 to be thorough; each round opens a whole dock
-TIMES = int(os.environ.get("NAPARI_QUAC_CLOSE_TIMES", "8"))
+# set NAPARI_QUAC_CLOSE_TIMES to 50 to be thorough; each round opens a whole dock, or a whole viewer
+CLOSE_DOCK_TIMES = int(os.environ.get("NAPARI_QUAC_CLOSE_TIMES", "4"))
+CLOSE_VIEWER_TIMES = int(os.environ.get("NAPARI_QUAC_CLOSE_TIMES", "3"))
 
 
 def test_dock_closed_during_work_many_times(make_napari_viewer: Any) -> None:
     viewer = make_napari_viewer()
-    for number in range(TIMES):
+    for number in range(CLOSE_DOCK_TIMES):
         dock = open_dock(viewer)
         start_long_work(dock)
         for _ in range(number % 5):
@@ -210,14 +211,18 @@ def test_dock_closed_during_work_many_times(make_napari_viewer: Any) -> None:
     assert not [name for name in map(str, viewer.keymap) if name == "G"]
 
 
-def test_viewer_closed_during_work(make_napari_viewer: Any) -> None:
-    for _ in range(3):
+def test_viewer_closed_during_work_many_times(make_napari_viewer: Any) -> None:
+    for number in range(CLOSE_VIEWER_TIMES):
         viewer = make_napari_viewer()
         dock = open_dock(viewer)
         start_long_work(dock)
+        # each round is caught at another place: in the search, between layers, in an explanation
+        for _ in range(7 * number % 60):
+            QApplication.processEvents()
         lane = dock.lane
         viewer.close()
         wait(lambda lane=lane: not lane.is_alive)  # type: ignore[misc]
+        assert dock.is_closed
 
 
 def test_dock_can_be_opened_again(make_napari_viewer: Any) -> None:

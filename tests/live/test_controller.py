@@ -6,18 +6,21 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+import torch
 
 from napari_quac.errors import CheckpointError, NetworkError
+from napari_quac.explain.mask import Masking
 from napari_quac.live.choices import Choices, ReadySamples
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import Failure
 from napari_quac.live.lane import Lane
 from napari_quac.live.mispredictions import next_misprediction
 from napari_quac.live.results import Results
+from napari_quac.networks.generator import Proposals
 from napari_quac.testing import (
     CornerSamples,
     ReadyNetwork,
@@ -288,3 +291,114 @@ def test_names_that_were_given_are_left_alone(session: Session) -> None:
 def test_live_state_loads_without_torch() -> None:
     code = "import sys, napari_quac.live.controller; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_parameters_of_a_method_renew_that_method_only(session: Session) -> None:
+    session.load()
+    session.explain()
+    before = session.results.explanations.by_method
+    session.choices.parameters = {"random": {"seed": 5}}
+    session.wait()
+    after = session.results.explanations
+    assert after.parameters == {"random": {"seed": 5}}
+    assert after.by_method["residual"] is before["residual"]
+    different = after.by_method["random"].attribution.values != before["random"].attribution.values
+    assert different.any()
+
+
+def test_another_masking_keeps_the_attributions(session: Session) -> None:
+    session.load()
+    session.explain()
+    before = session.results.explanations.by_method
+    session.choices.masking = Masking(closing=3, blur=5)
+    session.wait()
+    after = session.results.explanations.by_method
+    for name in ("residual", "random"):
+        assert after[name].attribution is before[name].attribution
+        assert after[name].curve.masking == Masking(closing=3, blur=5)
+    assert session.results.shown.explanation is after["residual"]
+    session.choices.grid = "corrected"
+    session.wait()
+    assert len(session.results.explanations.by_method["random"].curve.thresholds) == 102
+
+
+def test_a_wrong_parameter_is_said_and_the_others_go_on(session: Session) -> None:
+    session.load()
+    session.choices.parameters = {"random": {"sigma": -1.0}}
+    session.explain()
+    explanations = session.results.explanations
+    assert "residual" in explanations.by_method
+    assert "between 0 and 50" in str(explanations.failures["random"])
+
+
+class Deaf:
+    """A generator whose images never switch, and that counts what it was asked for."""
+
+    name = "deaf"
+    description: ClassVar[dict[str, str]] = {}
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def propose(self, request: Any, first: int, n: int) -> Proposals:
+        time.sleep(0.002)
+        self.asked += range(first, first + n)
+        levels = torch.linspace(0, 0.01, 1000)[first : first + n]
+        images = torch.stack([request.query + level for level in levels]).clamp(0, 1)
+        return Proposals(images, tuple({"proposal": i} for i in range(first, first + n)))
+
+
+def test_cancelled_search_is_resumed_where_it_stopped(session: Session) -> None:
+    session.load()
+    whole, generator = Deaf(), Deaf()
+    session.choices.max_tries = 60
+    session.choices.generator = ReadyNetwork(whole)
+    session.wait()
+    session.explain()
+    expected = session.results.pair
+    session.choices.generator = ReadyNetwork(generator)
+    session.wait()
+    assert not session.controller.can_resume
+    session.controller.ask("pair")
+    session.wait(lambda: len(generator.asked) > 20)
+    assert session.controller.cancel() == ("pair",)
+    assert session.lane.wait_idle()
+    assert session.controller.can_resume
+    n_before = len(generator.asked)
+    session.controller.resume()
+    session.wait()
+    assert generator.asked[n_before] > 15
+    found = session.results.pair
+    assert (found.origin, found.n_tried) == (expected.origin, expected.n_tried)
+    assert (found.generated == expected.generated).all()
+    assert not session.controller.can_resume
+
+
+@pytest.mark.parametrize("choice", ["sample_index", "target", "seed"])
+def test_another_question_is_not_resumed(session: Session, choice: str) -> None:
+    session.load()
+    session.choices.generator = ReadyNetwork(Deaf())
+    session.choices.max_tries = 60
+    session.wait()
+    session.controller.ask("pair")
+    session.wait(lambda: session.results.search_state is not None)
+    session.controller.cancel()
+    assert session.controller.can_resume
+    setattr(session.choices, choice, 1)
+    session.wait()
+    assert not session.controller.can_resume
+
+
+def test_cancelled_explanations_are_resumed_with_what_was_there(session: Session) -> None:
+    session.load()
+    session.choices.methods = ("residual", "random", "ig")
+    session.controller.ask("pair")
+    session.wait(lambda: session.results.explanations and session.results.explanations.by_method)
+    kept = session.results.explanations.by_method["residual"]
+    assert "explanations" in session.controller.cancel()
+    assert session.lane.wait_idle()
+    session.controller.resume()
+    session.wait()
+    found = session.results.explanations.by_method
+    assert set(found) == {"residual", "random", "ig"}
+    assert found["residual"] is kept

@@ -6,22 +6,30 @@ import argparse
 import json
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from napari_quac.commands.measuring import (
+    add_measuring_options,
+    labels_of,
+    measured,
+    paired_record,
+)
 from napari_quac.commands.networks import (
     add_classifier_options,
+    add_generator_option,
     add_samples_option,
-    load_classifier,
     load_generator,
-    load_samples,
+    load_samples_and_classifier,
     names,
 )
 from napari_quac.commands.output import add_json_option, made_folder, print_json, tell
+from napari_quac.commands.parameters import add_parameter_option
 from napari_quac.commands.score import (
     add_masking_options,
     as_record,
-    masking_from,
+    settings_from,
     told_of_unavailable,
     write_arrays,
 )
@@ -30,6 +38,7 @@ from napari_quac.errors import DataError, QuacError
 if TYPE_CHECKING:
     from napari_quac.data.sample import Sample
     from napari_quac.explain.explanation import Explanation
+    from napari_quac.explain.morphometry import PlaceChange
     from napari_quac.explain.pair import Pair
     from napari_quac.explain.question import SourceBasis
     from napari_quac.networks.classifier import Classifier
@@ -47,7 +56,7 @@ def add_parser(commands: Any) -> None:
     )
     add_classifier_options(parser)
     generator = parser.add_mutually_exclusive_group(required=True)
-    generator.add_argument("--generator", type=Path, metavar="FILE", help="a StarGAN v2")
+    add_generator_option(generator)
     generator.add_argument(
         "--generated",
         type=Path,
@@ -72,13 +81,20 @@ def add_parser(commands: Any) -> None:
         "names the folder)",
     )
     parser.add_argument(
-        "--methods", type=names, metavar="A,B", help="see 'napari-quac methods' (default: all)"
+        "--methods",
+        type=names,
+        metavar="A,B",
+        help="see 'napari-quac methods' (default: those of the preset)",
     )
+    add_parameter_option(parser)
     parser.add_argument(
         "--tries", type=int, default=100, metavar="N", help="proposals per sample (default: 100)"
     )
     parser.add_argument("--seed", type=int, default=0)
     add_masking_options(parser)
+    add_measuring_options(
+        parser, "structures to measure in: a folder of label images, named like the samples"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     add_json_option(parser)
     parser.set_defaults(run=run)
@@ -92,25 +108,19 @@ def run(options: argparse.Namespace) -> None:
     DataError
         At the end, if samples failed.
     """
-    from napari_quac.explain.methods import METHODS
-    from napari_quac.explain.pipeline import DEFAULT_METHODS, ExplainSettings
     from napari_quac.explain.search import SearchSettings
 
     if options.tries < 1:
         raise DataError(f"At least one try is needed, got --tries {options.tries}.")
-    methods = options.methods or DEFAULT_METHODS
-    for name in methods:
-        METHODS[name]
-    settings = ExplainSettings(
-        methods, masking_from(options), options.grid, SearchSettings(max_tries=options.tries)
-    )
-    dataset = load_samples(options)
-    classifier = load_classifier(options, dataset.classes)
+    settings = replace(settings_from(options), search=SearchSettings(max_tries=options.tries))
+    methods = settings.methods
+    dataset, classifier = load_samples_and_classifier(options)
     if options.target not in (AUTO, ALL):
         classifier.class_index(options.target)
     generator = load_generator(options)
     out = made_folder(options.out)
     records: list[dict[str, Any]] = []
+    changes: dict[tuple[str, str, str], list[tuple[PlaceChange, ...]]] = {}
     for index in range(len(dataset)):
         try:
             sample = dataset[index]
@@ -121,26 +131,40 @@ def run(options: argparse.Namespace) -> None:
             continue
         for source, target in questions:
             begun = time.perf_counter()
-            record = _explain_one(sample, source, target, classifier, generator, settings, options)
+            places: dict[str, tuple[PlaceChange, ...]] = {}
+            record = _explain_one(
+                sample, source, target, classifier, generator, settings, options, places
+            )
             records.append(record)
             where = f"{record['source']} → {record['target']}"
             tell(
                 f"{index + 1}/{len(dataset)} {sample.id} {where}: {_summary(record)} "
                 f"({time.perf_counter() - begun:.1f} s)"
             )
+            if "error" not in record and record["switches"]:
+                question = (record["source"], record["target"])
+                for method, found in places.items():
+                    changes.setdefault((*question, method), []).append(found)
     failed = [record for record in records if "error" in record]
     document = {
         "classifier": {"name": classifier.name, "sha256": classifier.sha256},
         "classes": list(classifier.class_names),
         "seed": options.seed,
+        "preset": options.preset,
         "methods": list(methods),
         "masking": settings.masking.name,
         "grid": settings.grid,
+        "parameters": settings.parameters,
         "n": len(records),
         "n_failed": len(failed),
         "n_switched": sum(bool(record.get("switches")) for record in records),
         "explanations": records,
     }
+    if options.morphometry:
+        document["morphometry"] = [
+            {"source": source, "target": target, "method": method, "changes": paired_record(found)}
+            for (source, target, method), found in changes.items()
+        ]
     (out / "explanations.json").write_text(json.dumps(document, indent=1, allow_nan=False))
     if options.json:
         print_json(document)
@@ -185,6 +209,7 @@ def _explain_one(
     generator: Any,
     settings: Any,
     options: argparse.Namespace,
+    places: dict[str, tuple[PlaceChange, ...]],
 ) -> dict[str, Any]:
     from napari_quac.explain.pipeline import explain
 
@@ -207,6 +232,10 @@ def _explain_one(
         ).result()
         folder = options.out / PurePosixPath(sample.id).with_suffix("") / record["target"]
         record |= _record(explanations, classifier)
+        labels = labels_of(options.labels, sample.id)
+        for explanation in explanations:
+            more, places[explanation.method] = measured(explanation, classifier, options, labels)
+            record["methods"][explanation.method] |= more
         record["unavailable"] = unavailable
         record["folder"] = folder.relative_to(options.out).as_posix()
         _write(folder, explanations, record)

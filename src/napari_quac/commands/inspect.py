@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from napari_quac.commands.networks import pooling_factors, whole_numbers
 from napari_quac.commands.output import add_json_option, print_json
 from napari_quac.errors import CheckpointError
 
@@ -18,6 +19,8 @@ def add_parser(commands: Any) -> None:
         description="Say what a network file holds. Nothing in it is unpickled without limits.",
     )
     parser.add_argument("file", type=Path, metavar="FILE")
+    parser.add_argument("--image-size", type=whole_numbers, metavar="H,W|D,H,W")
+    parser.add_argument("--pools", type=pooling_factors, metavar="1x2x2,2x2x2")
     add_json_option(parser)
     parser.set_defaults(run=run)
 
@@ -32,7 +35,7 @@ def run(options: argparse.Namespace) -> None:
     """
     from napari_quac.networks.checkpoint import inspect
 
-    inspection = inspect(options.file)
+    inspection = inspect(options.file, image_size=options.image_size, pools=options.pools)
     if inspection.problem:
         raise CheckpointError(inspection.problem)
     if options.json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_quac.errors import CheckpointError, DataError
 
@@ -17,6 +17,30 @@ if TYPE_CHECKING:
 def names(text: str) -> tuple[str, ...]:
     """Split ``a,b,c``."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def whole_numbers(text: str) -> tuple[int, ...]:
+    """Read ``16,160,160``; one number stands for a square.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If these are no whole numbers above 0.
+    """
+    try:
+        numbers = tuple(int(part) for part in text.replace("x", ",").split(","))
+    except ValueError:
+        numbers = ()
+    if not numbers or min(numbers) < 1:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is no size; give whole numbers such as 128 or 16,160,160"
+        )
+    return numbers * 2 if len(numbers) == 1 else numbers
+
+
+def pooling_factors(text: str) -> tuple[tuple[int, ...], ...]:
+    """Read ``1x2x2,2x2x2``, one group for each level."""
+    return tuple(whole_numbers(part) for part in text.split(","))
 
 
 def add_classifier_options(parser: argparse.ArgumentParser, required: bool = True) -> None:
@@ -42,6 +66,18 @@ def add_classifier_options(parser: argparse.ArgumentParser, required: bool = Tru
         help="what black and white are for the classifier (default: what the file says, else -1 1)",
     )
     parser.add_argument(
+        "--image-size",
+        type=whole_numbers,
+        metavar="H,W|D,H,W",
+        help="size of the classifier's input, where the file does not tell: 128, or 16,160,160",
+    )
+    parser.add_argument(
+        "--pools",
+        type=pooling_factors,
+        metavar="1x2x2,2x2x2",
+        help="pooling factors of each level of a VGG, where the size does not tell",
+    )
+    parser.add_argument(
         "--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)"
     )
     parser.add_argument(
@@ -54,15 +90,26 @@ def add_classifier_options(parser: argparse.ArgumentParser, required: bool = Tru
     )
 
 
-def add_samples_option(parser: argparse.ArgumentParser) -> None:
+def add_samples_option(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """Add ``--samples``."""
     parser.add_argument(
         "--samples",
         type=Path,
         nargs="+",
-        required=True,
+        required=required,
         metavar="DIR|FILE",
         help="a folder with one subfolder per class, or image files",
+    )
+
+
+def add_generator_option(parser: Any) -> None:
+    """Add ``--generator``."""
+    parser.add_argument(
+        "--generator",
+        nargs="+",
+        metavar="FILE",
+        help="a StarGAN v2; or the networks of a CycleGAN, each as SOURCE:TARGET=FILE, or "
+        "SOURCE:TARGET=FOLDER for a training in which SOURCE was A",
     )
 
 
@@ -80,7 +127,14 @@ def load_classifier(options: argparse.Namespace, known_classes: tuple[str, ...] 
     from napari_quac.networks.classifier_recipe import ClassifierRecipe
 
     value_range = tuple(options.value_range) if options.value_range else None
-    recipe = ClassifierRecipe(options.classifier, None, options.classes, value_range)
+    recipe = ClassifierRecipe(
+        options.classifier,
+        None,
+        options.classes,
+        value_range,
+        image_size=options.image_size,
+        pools=options.pools,
+    )
     classifier = recipe.load(options.device)
     nameless = all(name.startswith("class ") for name in classifier.class_names)
     if not options.classes and nameless and len(known_classes) == classifier.n_classes:
@@ -109,25 +163,49 @@ def load_samples(options: argparse.Namespace) -> Dataset:
     return ImageFiles(paths, image_range=image_range)
 
 
+def load_samples_and_classifier(options: argparse.Namespace) -> tuple[Dataset, Classifier]:
+    """Open the samples and load the classifier, which tells whether files hold volumes."""
+    from napari_quac.data.image_folder import ImageFiles
+
+    dataset = load_samples(options)
+    classifier = load_classifier(options, dataset.classes)
+    if isinstance(dataset, ImageFiles) and classifier.n_axes is not None:
+        dataset.n_axes = classifier.n_axes
+    return dataset, classifier
+
+
 def load_generator(options: argparse.Namespace) -> Generator:
     """Load the generator that the options name."""
     from napari_quac.networks.checkpoint import inspect
     from napari_quac.networks.device import resolve_device
+    from napari_quac.networks.generators.cyclegan import (
+        direction_in,
+        recipe_from_texts,
+        with_partner,
+    )
     from napari_quac.networks.generators.from_folder import PrecomputedRecipe
     from napari_quac.networks.generators.stargan import StarGANRecipe
 
     if options.generated is not None:
         precomputed: Generator = PrecomputedRecipe(options.generated).load()
         return precomputed
-    inspection = inspect(options.generator, run=False)
+    texts: list[str] = options.generator
+    if len(texts) > 1 or direction_in(texts[0])[0] or Path(texts[0]).is_dir():
+        translating: Generator = recipe_from_texts(texts).load(resolve_device(options.device))
+        return translating
+    path = Path(texts[0])
+    inspection = inspect(path, run=False)
     if inspection.role != "generator":
         raise CheckpointError(
             inspection.problem
-            or f"'{options.generator.name}' holds a {inspection.role} ({inspection.kind}), not a "
+            or f"'{path.name}' holds a {inspection.role} ({inspection.kind}), not a "
             "generator. Give it to --classifier, or choose another file."
         )
     if inspection.problem:
         raise CheckpointError(inspection.problem)
-    recipe = StarGANRecipe(options.generator, options.style, options.references)
+    if inspection.kind == "cyclegan":
+        alone: Generator = with_partner(path).load(resolve_device(options.device))
+        return alone
+    recipe = StarGANRecipe(path, options.style, options.references)
     generator: Generator = recipe.load(resolve_device(options.device))
     return generator

@@ -10,8 +10,7 @@ from typing import Any
 from napari_quac.commands.networks import (
     add_classifier_options,
     add_samples_option,
-    load_classifier,
-    load_samples,
+    load_samples_and_classifier,
 )
 from napari_quac.commands.output import add_json_option, print_json, table
 from napari_quac.errors import DataError
@@ -35,8 +34,7 @@ def run(options: argparse.Namespace) -> None:
 
     from napari_quac.explain.question import true_class
 
-    dataset = load_samples(options)
-    classifier = load_classifier(options, dataset.classes)
+    dataset, classifier = load_samples_and_classifier(options)
     class_names = classifier.class_names
     rows: list[dict[str, Any]] = []
     for start in range(0, len(dataset), BATCH):

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_quac.commands.measuring import (
+    add_measuring_options,
+    measured,
+    measured_as_text,
+    read_labels,
+)
 from napari_quac.commands.networks import add_classifier_options, load_classifier, names
 from napari_quac.commands.output import add_json_option, made_folder, print_json, table, tell
+from napari_quac.commands.parameters import add_parameter_option, parameters_from
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,6 +24,7 @@ if TYPE_CHECKING:
     from napari_quac.errors import QuacError
     from napari_quac.explain.attribution import Attribution
     from napari_quac.explain.explanation import Explanation
+    from napari_quac.explain.pipeline import ExplainSettings
     from napari_quac.networks.classifier import Classifier
 
 GIVEN = "given"
@@ -35,12 +44,19 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--source", required=True, metavar="CLASS", help="name or index")
     parser.add_argument("--target", required=True, metavar="CLASS", help="name or index")
     parser.add_argument(
-        "--methods", type=names, metavar="A,B", help="see 'napari-quac methods' (default: all)"
+        "--methods",
+        type=names,
+        metavar="A,B",
+        help="see 'napari-quac methods' (default: those of the preset)",
     )
+    add_parameter_option(parser)
     parser.add_argument(
         "--attribution", type=Path, metavar="FILE.npy", help="score this map, (H, W) or (C, H, W)"
     )
     add_masking_options(parser)
+    add_measuring_options(
+        parser, "structures to measure in: an image of whole numbers, 0 for the background"
+    )
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="write attribution, mask and hybrid as npy"
     )
@@ -49,7 +65,14 @@ def add_parser(commands: Any) -> None:
 
 
 def add_masking_options(parser: argparse.ArgumentParser) -> None:
-    """Add how a threshold becomes a mask."""
+    """Add how a threshold becomes a mask, and a mask a curve."""
+    parser.add_argument(
+        "--preset",
+        choices=("quac", "dapi"),
+        default="quac",
+        help="quac: the generated image is copied into the query; dapi: the query is copied back "
+        "into the generated image, maps keep their sign, any channel counts (default: quac)",
+    )
     parser.add_argument(
         "--closing", type=int, default=10, metavar="PIXELS", help="closing element (default: 10)"
     )
@@ -63,9 +86,39 @@ def add_masking_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--grid",
-        choices=("quac_0_2", "corrected"),
-        default="quac_0_2",
-        help="thresholds: the QuAC library's, or 0, 0.01, … 1 (default: quac_0_2)",
+        choices=("quac_0_2", "corrected", "dapi"),
+        help="thresholds: the QuAC library's; 0, 0.01, … 1; or -1, -0.99, … 1 (default: the "
+        "preset's)",
+    )
+
+
+def settings_from(options: argparse.Namespace) -> ExplainSettings:
+    """Return what is computed, from the preset and what the options say otherwise.
+
+    Raises
+    ------
+    DataError
+        If a size is impossible.
+    UnknownNameError
+        If there is no such method.
+    """
+    from napari_quac.explain.method_parameters import merged
+    from napari_quac.explain.methods import METHODS
+    from napari_quac.explain.pipeline import ExplainSettings
+
+    settings = ExplainSettings.of_preset(options.preset)
+    masking = masking_from(options)
+    if not settings.masking.channel_wise:
+        masking = replace(masking, channel_wise=False)
+    methods = tuple(options.methods or settings.methods)
+    for name in methods:
+        METHODS[name]
+    return replace(
+        settings,
+        methods=methods,
+        masking=masking,
+        grid=options.grid or settings.grid,
+        parameters=merged(settings.parameters, parameters_from(options, methods)),
     )
 
 
@@ -89,21 +142,12 @@ def masking_from(options: argparse.Namespace) -> Any:
 def run(options: argparse.Namespace) -> None:
     """Compute and print, for each method, score, optimum, curve and predictions."""
     from napari_quac.data.sample import Sample
-    from napari_quac.explain.methods import METHODS
     from napari_quac.explain.pair import make_pair
-    from napari_quac.explain.pipeline import (
-        DEFAULT_METHODS,
-        ExplainSettings,
-        explain_attribution,
-        explain_pair,
-    )
+    from napari_quac.explain.pipeline import explain_attribution, explain_pair
 
-    masking = masking_from(options)
-    methods = options.methods
-    if methods is None:
-        methods = () if options.attribution else DEFAULT_METHODS
-    for name in methods:
-        METHODS[name]
+    settings = settings_from(options)
+    if options.attribution and options.methods is None:
+        settings = replace(settings, methods=(), parameters={})
     classifier = load_classifier(options)
     source, target = (classifier.class_index(c) for c in (options.source, options.target))
     query, generated, image_range = read_pair(options, classifier)
@@ -113,15 +157,20 @@ def run(options: argparse.Namespace) -> None:
     if options.attribution:
         given = read_attribution(options.attribution, query)
         explanations.append(
-            explain_attribution(pair, given, classifier, masking, options.grid).result()
+            explain_attribution(
+                pair, given, classifier, settings.masking, settings.grid, settings.procedure
+            ).result()
         )
     unavailable: dict[str, str] = {}
-    settings = ExplainSettings(tuple(methods), masking, options.grid)
     explanations += explain_pair(
         pair, classifier, settings, told_of_unavailable(options, unavailable)
     ).result()
     if options.out is not None:
         write_arrays(options.out, explanations)
+    records = {e.method: as_record(e) for e in explanations}
+    labels = read_labels(options.labels) if options.labels else None
+    for explanation in explanations:
+        records[explanation.method] |= measured(explanation, classifier, options, labels)[0]
     if options.json:
         print_json(
             {
@@ -130,14 +179,16 @@ def run(options: argparse.Namespace) -> None:
                 "target": classifier.class_names[target],
                 "value_range": [classifier.value_range.low, classifier.value_range.high],
                 "image_range": image_range,
-                "masking": masking.name,
-                "grid": options.grid,
+                "preset": options.preset,
+                "masking": settings.masking.name,
+                "grid": settings.grid,
+                "parameters": settings.parameters,
                 "predictions": {
                     "query": pair.query_prediction,
                     "generated": pair.generated_prediction,
                 },
                 "switches": pair.switches,
-                "methods": {e.method: as_record(e) for e in explanations},
+                "methods": records,
                 "unavailable": unavailable,
             }
         )
@@ -150,6 +201,8 @@ def run(options: argparse.Namespace) -> None:
         f" ({'switches' if pair.switches else 'does not switch'}), at most {reached:+.3f}\n"
     )
     print(as_table(explanations))
+    if text := measured_as_text(records):
+        print(f"\n{text}")
     for name, reason in unavailable.items():
         print(f"{name}: {reason}")
 
@@ -166,7 +219,7 @@ def told_of_unavailable(
 def read_pair(
     options: argparse.Namespace, classifier: Classifier
 ) -> tuple[Tensor, Tensor, list[float] | str]:
-    """Read query and generated image as (C, H, W) in [0, 1], and say which range was taken.
+    """Read query and generated image as (C, *S) in [0, 1], and say which range was taken.
 
     Float images that leave [0, 1] but lie within a ``--value-range`` that was given are taken to
     be in the network's range, both of them; the range that was taken is part of the output.
@@ -182,8 +235,9 @@ def read_pair(
             low, high = min(a.min() for a in arrays), max(a.max() for a in arrays)
             if low < 0 or high > 1:
                 image_range = (classifier.value_range.low, classifier.value_range.high)
-    query = read_image(options.query, image_range)
-    generated = read_image(options.generated, image_range)
+    n_axes = classifier.n_axes or 2
+    query = read_image(options.query, image_range, n_axes)
+    generated = read_image(options.generated, image_range, n_axes)
     return query, generated, list(image_range) if image_range else "by type of file"
 
 
@@ -238,6 +292,7 @@ def as_record(explanation: Explanation) -> dict[str, Any]:
         "optimal_score_change": float(curve.score_changes[curve.best]),
         "degenerate": attribution.degenerate,
         "completeness": attribution.completeness,
+        "details": dict(attribution.details),
         "predictions": {
             "query": pair.query_prediction,
             "generated": pair.generated_prediction,
@@ -252,7 +307,17 @@ def as_record(explanation: Explanation) -> dict[str, Any]:
 
 def as_table(explanations: list[Explanation]) -> str:
     """Return the numbers of explanations in lines for people."""
-    lines = [("method", "computed", "QuAC score", "mask", "p(target)", "completeness")]
+    swapped = any(explanation.pair.is_swapped for explanation in explanations)
+    lines = [
+        (
+            "method",
+            "computed",
+            "area" if swapped else "QuAC score",
+            "mask",
+            "p(source)" if swapped else "p(target)",
+            "completeness",
+        )
+    ]
     for explanation in explanations:
         attribution = explanation.attribution
         residual = attribution.completeness

@@ -17,8 +17,10 @@ IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy"})
 MAX_CHANNELS = 4
 
 
-def read_image(path: str | Path, image_range: tuple[float, float] | None = None) -> Tensor:
-    """Read an image as numbers in [0, 1].
+def read_image(
+    path: str | Path, image_range: tuple[float, float] | None = None, n_axes: int | None = 2
+) -> Tensor:
+    """Read an image or a volume as numbers in [0, 1].
 
     Parameters
     ----------
@@ -27,10 +29,13 @@ def read_image(path: str | Path, image_range: tuple[float, float] | None = None)
     image_range : (low, high), optional
         The values that become 0 and 1. By default 8-bit values are divided by 255 and floats are
         taken as they are; any other kind of number needs this range.
+    n_axes : int or None
+        2 for an image, 3 for a volume (D, H, W) or (C, D, H, W) in npy and multi-page tif. None
+        lets the file decide: four axes, or more than four along the first of three, are a volume.
 
     Returns
     -------
-    image : (C, H, W) Tensor, float32 in [0, 1]
+    image : (C, H, W) or (C, D, H, W) Tensor, float32 in [0, 1]
 
     Raises
     ------
@@ -47,7 +52,11 @@ def read_image(path: str | Path, image_range: tuple[float, float] | None = None)
     that two images of different brightness become equal. Nothing is stretched here.
     """
     path = Path(path)
-    array = _channels_first(read_array(path), path)
+    array = read_array(path)
+    if n_axes == 3 or (n_axes is None and _is_volume(array)):
+        array = _volume_channels_first(array, path)
+    else:
+        array = _channels_first(array, path)
     return torch.from_numpy(to_unit_range(array, image_range, path.name))
 
 
@@ -117,7 +126,7 @@ def _read_tiff(path: Path) -> NDArray[np.generic]:
             raise
         if kind == "MINISWHITE" and array.dtype.kind == "u":
             array = np.iinfo(array.dtype).max - array
-        if series.axes.endswith("S") and array.ndim == 3:
+        if series.axes.endswith("S") and array.ndim in (3, 4):
             array = np.moveaxis(array, -1, 0)
         return array
 
@@ -166,6 +175,36 @@ def _channels_first(array: NDArray[np.generic], path: Path) -> NDArray[np.generi
         )
     if 0 in array.shape:
         raise ShapeError(f"'{path.name}' holds no pixels (shape {array.shape}). Export it again.")
+    return array
+
+
+def _is_volume(array: NDArray[np.generic]) -> bool:
+    """Tell a volume by its shape; colours last are an image that was saved the wrong way round."""
+    if array.ndim == 3:
+        return bool(min(array.shape[0], array.shape[-1]) > MAX_CHANNELS)
+    return bool(array.ndim == 4)
+
+
+def _volume_channels_first(array: NDArray[np.generic], path: Path) -> NDArray[np.generic]:
+    """Return (C, D, H, W), or say why the array is not one volume."""
+    if array.ndim == 3:
+        array = array[None]
+    if array.ndim != 4 or 0 in array.shape:
+        raise ShapeError(
+            f"'{path.name}' holds an array of shape {array.shape}, expected one volume (Z, Y, X) "
+            "or (C, Z, Y, X). Save volumes as npy or as tif stacks."
+        )
+    if array.shape[0] > MAX_CHANNELS:
+        hint = "The channels seem to be last: save it as (C, Z, Y, X)."
+        raise ShapeError(
+            f"'{path.name}' has shape {array.shape}, which would be {array.shape[0]} channels; at "
+            f"most {MAX_CHANNELS} are expected. "
+            + (
+                hint
+                if array.shape[-1] <= MAX_CHANNELS
+                else "Save each volume in a file of its own."
+            )
+        )
     return array
 
 
@@ -232,7 +271,7 @@ def write_image(path: str | Path, image: Tensor) -> None:
     path : path
         Its ending decides: .tif, .npy (nothing is lost), .png.
     image : (C, H, W) Tensor, float32 in [0, 1]
-        The image.
+        The image; or a volume (C, D, H, W), in tif and npy.
 
     Raises
     ------
@@ -247,12 +286,16 @@ def write_image(path: str | Path, image: Tensor) -> None:
     elif suffix in {".tif", ".tiff"}:
         import tifffile
 
-        photometric = "rgb" if array.shape[0] == 3 else "minisblack"
+        photometric = "rgb" if array.shape[0] == 3 and array.ndim == 3 else "minisblack"
         page = array[0] if array.shape[0] == 1 else array
         tifffile.imwrite(path, page, photometric=photometric)
     elif suffix == ".png":
         from PIL import Image
 
+        if array.ndim != 3:
+            raise ShapeError(
+                f"'{path.name}': a volume does not fit into a png. Write a tif instead."
+            )
         if array.shape[0] not in (1, 3):
             raise ShapeError(
                 f"'{path.name}': {array.shape[0]} channels do not fit into a png, which takes 1 or "

@@ -27,6 +27,8 @@ class ImageFiles:
         See :func:`~napari_quac.data.image_file.read_image`.
     name : str
         Shown to the user.
+    n_axes : int or None
+        2 if the files hold images, 3 for volumes; None lets each file decide.
     """
 
     def __init__(
@@ -37,10 +39,12 @@ class ImageFiles:
         root: Path | None = None,
         image_range: tuple[float, float] | None = None,
         name: str = "files",
+        n_axes: int | None = None,
     ) -> None:
         self.paths = tuple(Path(path) for path in paths)
         self.classes = classes
         self.name = name
+        self.n_axes = n_axes
         self._labels = tuple(labels) if labels is not None else (None,) * len(self.paths)
         self._root = root
         self._image_range = image_range
@@ -52,7 +56,7 @@ class ImageFiles:
         path = self.paths[index]
         return Sample(
             id=self.sample_id(index),
-            image=read_image(path, self._image_range),
+            image=read_image(path, self._image_range, self.n_axes),
             label=self._labels[index],
             path=path,
         )
@@ -76,6 +80,7 @@ class ImageFolder(ImageFiles):
         Files at any depth below a class folder count for it. Without subfolders the images have
         no labels.
     image_range : (low, high), optional
+    n_axes : int or None
         See :func:`~napari_quac.data.image_file.read_image`.
 
     Raises
@@ -85,7 +90,10 @@ class ImageFolder(ImageFiles):
     """
 
     def __init__(
-        self, directory: str | Path, image_range: tuple[float, float] | None = None
+        self,
+        directory: str | Path,
+        image_range: tuple[float, float] | None = None,
+        n_axes: int | None = None,
     ) -> None:
         directory = Path(directory)
         if not directory.is_dir():
@@ -115,7 +123,7 @@ class ImageFolder(ImageFiles):
                 f"There is no image in '{directory}'. Expected one subfolder per class with "
                 f"{', '.join(sorted(IMAGE_SUFFIXES))} files."
             )
-        super().__init__(paths, labels, classes, directory, image_range, directory.name)
+        super().__init__(paths, labels, classes, directory, image_range, directory.name, n_axes)
         self.directory = directory
 
 

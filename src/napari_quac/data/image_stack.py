@@ -43,7 +43,7 @@ class ImageStack:
     Parameters
     ----------
     images : (N, H, W) or (H, W) array, or with 3 colours last when ``rgb``
-        A NumPy or dask array; it is read one image at a time.
+        A NumPy or dask array; it is read one image at a time. A stack of volumes is (N, D, H, W).
     value_range : (low, high)
         The values that become 0 and 1.
     scale, translate : tuple of float, optional
@@ -55,6 +55,8 @@ class ImageStack:
         Shown to the user.
     rgb : bool
         The last axis is colour.
+    image_axes : int
+        2 if each sample is an image, 3 if it is a volume.
 
     Raises
     ------
@@ -73,20 +75,24 @@ class ImageStack:
         unit: str | None = None,
         name: str = "stack",
         rgb: bool = False,
+        image_axes: int = 2,
     ) -> None:
         n_axes = images.ndim - int(rgb)
-        if n_axes not in (2, 3):
+        kind, own = ("image", "(H, W)") if image_axes == 2 else ("volume", "(D, H, W)")
+        if n_axes not in (image_axes, image_axes + 1):
             raise ShapeError(
-                f"'{name}' has {n_axes} axes (shape {tuple(images.shape)}), expected an image "
-                "(H, W) or a stack of images (N, H, W). Choose another layer, or one channel of it."
+                f"'{name}' has {n_axes} axes (shape {tuple(images.shape)}), expected one {kind} "
+                f"{own} or a stack of {kind}s (N, {own[1:]}. Choose another layer, or one channel "
+                "of it."
             )
         if 0 in images.shape:
             raise ShapeError(f"'{name}' holds no pixels (shape {tuple(images.shape)}).")
         self.name = name
         self.value_range = value_range
-        self._images = images if n_axes == 3 else images[None]
-        self._scale = tuple(map(float, scale[-2:])) if scale is not None else None
-        self._translate = tuple(map(float, translate[-2:])) if translate is not None else None
+        self._images = images if n_axes > image_axes else images[None]
+        last = slice(-image_axes, None)
+        self._scale = tuple(map(float, scale[last])) if scale is not None else None
+        self._translate = tuple(map(float, translate[last])) if translate is not None else None
         self._unit = unit
         self._rgb = rgb
 

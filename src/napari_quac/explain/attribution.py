@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from dataclasses import dataclass
-from typing import ClassVar, Protocol, runtime_checkable
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -27,11 +27,25 @@ class SignedMap:
         The true name of the computation, where it is not the method's own; else empty.
     logit_difference : float or None
         What the values should sum to (completeness); None for methods that promise no sum.
+    is_probability : bool
+        The values lie in [0, 1] and mean something as they are, so they are not stretched.
+    details : Mapping
+        What the method found out or decided on the way, as JSON-ready values for the record.
     """
 
     values: Tensor
     computed_as: str = ""
     logit_difference: float | None = None
+    is_probability: bool = False
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def completeness(self) -> float | None:
+        """``|Σ values − Δlogit| / max(|Δlogit|, 1e-6)``; None where no sum is promised."""
+        if self.logit_difference is None:
+            return None
+        gap = abs(float(self.values.detach().cpu().double().sum()) - self.logit_difference)
+        return gap / max(abs(self.logit_difference), 1e-6)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +55,8 @@ class Attribution:
     Attributes
     ----------
     values : (C, *S) Tensor, float32 in [0, 1]
-        Absolute values, stretched so that the smallest is 0 and the largest 1.
+        Absolute values, stretched so that the smallest is 0 and the largest 1; the values
+        themselves where a method gives probabilities.
     signed : (C, *S) Tensor, float32
         As the method gave them; positive speaks for the source class.
     method : str
@@ -54,6 +69,10 @@ class Attribution:
         ``|Σ signed − Δlogit| / max(|Δlogit|, 1e-6)``; None where no sum is promised.
     is_stand_in : bool
         Something else than the method was computed, as ``label`` says.
+    details : Mapping
+        What the method found out or decided on the way, such as its number of nodes.
+    of_class : int or None
+        The class that positive values of ``signed`` speak for; None if nobody knows.
     """
 
     values: Tensor
@@ -63,6 +82,8 @@ class Attribution:
     degenerate: bool = False
     completeness: float | None = None
     is_stand_in: bool = False
+    details: Mapping[str, Any] = field(default_factory=dict)
+    of_class: int | None = None
 
     @property
     def true_name(self) -> str:
@@ -156,10 +177,19 @@ def attribute(
             "of the classifier are not finite there; check its weights and its value range."
         )
     values, degenerate = normalised(signed)
-    completeness = None
-    if computed.logit_difference is not None:
-        gap = abs(float(signed.double().sum()) - computed.logit_difference)
-        completeness = gap / max(abs(computed.logit_difference), 1e-6)
+    if computed.is_probability:
+        values = signed.clamp(0, 1)
     label = computed.computed_as or method.label
     is_stand_in = label != method.label
-    return Attribution(values, signed, name, label, degenerate, completeness, is_stand_in)
+    other_side = getattr(method, "direction", "query") == "generated"
+    return Attribution(
+        values,
+        signed,
+        name,
+        label,
+        degenerate,
+        computed.completeness,
+        is_stand_in,
+        computed.details,
+        pair.target if other_side else pair.source,
+    )

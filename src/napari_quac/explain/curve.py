@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -15,11 +14,12 @@ from napari_quac.explain.attribution import Attribution
 from napari_quac.explain.hybrid import Hybrid, blend
 from napari_quac.explain.mask import Masking
 from napari_quac.explain.pair import Pair
+from napari_quac.explain.procedure import Grid, Procedure
 from napari_quac.explain.score import best_point, interpolated, quac_score
-from napari_quac.networks.classifier import CPU_BATCH, GPU_BATCH, Classifier
+from napari_quac.networks.classifier import Classifier
 from napari_quac.stepwise import Progress, stepwise
 
-Grid = Literal["quac_0_2", "corrected"]
+__all__ = ["Curve", "Grid", "hybrid_at", "make_hybrid", "threshold_grid", "trace_curve"]
 
 
 def threshold_grid(grid: Grid = "quac_0_2") -> NDArray[np.float64]:
@@ -27,13 +27,15 @@ def threshold_grid(grid: Grid = "quac_0_2") -> NDArray[np.float64]:
 
     Parameters
     ----------
-    grid : "quac_0_2" or "corrected"
+    grid : "quac_0_2", "corrected" or "dapi"
         ``quac_0_2`` is the QuAC library's ``arange(-1, 1, 0.01)``: 200 values, of which the first
         hundred give the full mask and the 101st is 8.9e-16. ``corrected`` is the full mask and
-        then 0, 0.01, …, 1 as exact decimals.
+        then 0, 0.01, …, 1 as exact decimals. ``dapi`` is -1, -0.99, …, 1, for signed maps.
     """
     if grid == "quac_0_2":
         return np.arange(-1, 1, 0.01)
+    if grid == "dapi":
+        return np.arange(-100, 101) / 100
     return np.concatenate([[-1.0], np.arange(101) / 100])
 
 
@@ -104,6 +106,7 @@ def trace_curve(
     masking: Masking | None = None,
     grid: Grid = "quac_0_2",
     batch_size: int | None = None,
+    procedure: Procedure | None = None,
 ) -> Generator[Progress, None, Curve]:
     """Evaluate the hybrids of all thresholds.
 
@@ -121,6 +124,9 @@ def trace_curve(
         See :func:`threshold_grid`.
     batch_size : int, optional
         Hybrids at a time; changes no result.
+    procedure : Procedure, optional
+        What is cut and which point is best; by default as in the QuAC library. ``pair`` is in the
+        roles of the procedure already.
 
     Returns
     -------
@@ -140,8 +146,9 @@ def trace_curve(
     """
     masking = masking or Masking()
     thresholds = threshold_grid(grid)
+    procedure = procedure or Procedure()
     image = pair.query.image
-    values = attribution.values.numpy()
+    values = (signed_values(attribution) if procedure.signed else attribution.values).numpy()
     if values.shape[1:] != image.shape[1:] or values.shape[0] not in (1, image.shape[0]):
         raise ShapeError(
             f"The attribution has shape {values.shape}, the query {tuple(image.shape)}; expected "
@@ -160,7 +167,7 @@ def trace_curve(
     n_values = closed.size
     sizes = n_values - np.searchsorted(ascending, thresholds, side="right")
     _, first_of, group_of = np.unique(-sizes, return_index=True, return_inverse=True)
-    batch_size = batch_size or (CPU_BATCH if classifier.device.type == "cpu" else GPU_BATCH)
+    batch_size = batch_size or classifier.batch_for(image.shape[1:])
     predictions = []
     for start in range(0, len(first_of), batch_size):
         yield Progress(start, len(first_of), f"curve of {attribution.method}")
@@ -186,9 +193,15 @@ def trace_curve(
         closed=closed,
         masking=masking,
         quac_score=quac_score(mask_sizes, changes),
-        best=best_point(mask_sizes, changes),
+        best=best_point(mask_sizes, changes, procedure.optimum),
         n_evaluated=len(first_of),
     )
+
+
+def signed_values(attribution: Attribution) -> torch.Tensor:
+    """Return a map with its sign, divided by its largest absolute value; (C, *S) in [-1, 1]."""
+    largest = attribution.signed.abs().max()
+    return attribution.signed / largest if largest > 0 else attribution.signed
 
 
 def _flat_curve(

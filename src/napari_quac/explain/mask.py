@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,8 +77,8 @@ class Masking:
         If ``closing`` is below 1, or ``blur`` is not odd.
     """
 
-    closing: int = 10
-    blur: int = 11
+    closing: Annotated[int, {"min": 1, "max": 101}] = 10
+    blur: Annotated[int, {"min": 1, "max": 101, "step": 2}] = 11
     channel_wise: bool = True
     centred: bool = False
 
@@ -188,3 +190,12 @@ class Masking:
         """
         hard = self.hard(self.close(values), threshold)
         return self.soften(hard), float(hard.mean())
+
+
+PRESETS: Mapping[str, Masking] = {
+    "QuAC library 0.2": Masking(),
+    "hard edge": Masking(blur=1),
+    "small objects": Masking(closing=3, blur=5, centred=True),
+    "centred": Masking(centred=True),
+}
+"""Names for ways of masking. *Small objects* keeps what the 10-pixel element would delete."""

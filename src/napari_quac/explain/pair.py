@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -12,6 +12,9 @@ from torch import Tensor
 from napari_quac.data.sample import Sample
 from napari_quac.errors import DataError, ShapeError
 from napari_quac.networks.classifier import Classifier
+
+Side = Literal["query", "generated"]
+"""Which image of a pair is attributed; the other one is what it is compared with."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +32,9 @@ class Pair:
         How the generated image came about; JSON-ready.
     n_tried : int
         Proposals that were looked at to find it.
+    is_swapped : bool
+        The two images have changed roles, as DAPI looks at them: ``query`` is the generated image,
+        ``generated`` the one from the data. See :func:`swapped`.
     proposals : tuple of Pair
         The best ones that were seen on the way, most probable target first; this one is among
         them. Empty where nothing was searched.
@@ -42,6 +48,7 @@ class Pair:
     generated_prediction: Tensor
     origin: Mapping[str, Any] = field(default_factory=dict)
     n_tried: int = 1
+    is_swapped: bool = False
     proposals: tuple[Pair, ...] = ()
 
     @property
@@ -91,6 +98,34 @@ def make_pair(
     return Pair(
         query, generated, source, target, predictions[0], predictions[1], dict(origin or {})
     )
+
+
+def swapped(pair: Pair) -> Pair:
+    """Return the pair with the roles of its images changed.
+
+    The generated image becomes the query and the target class the source, so that all that asks
+    *what has to be copied from the generated image into the query* asks the opposite.
+
+    Parameters
+    ----------
+    pair : Pair
+        Swapped twice, it is itself again.
+    """
+    return replace(
+        pair,
+        query=replace(pair.query, image=pair.generated),
+        generated=pair.query.image,
+        source=pair.target,
+        target=pair.source,
+        query_prediction=pair.generated_prediction,
+        generated_prediction=pair.query_prediction,
+        is_swapped=not pair.is_swapped,
+    )
+
+
+def seen_from(pair: Pair, side: Side) -> Pair:
+    """Return the pair as it is, or swapped if the generated image is to be attributed."""
+    return swapped(pair) if side == "generated" else pair
 
 
 def check_classes(source: int, target: int, classifier: Classifier) -> None:

@@ -10,19 +10,20 @@ import torch
 
 from napari_quac.data.sample import Sample
 from napari_quac.errors import MethodUnavailableError
-from napari_quac.explain.attribution import Attribution, attribute
+from napari_quac.explain.attribution import Attribution, AttributionMethod, attribute
 from napari_quac.explain.curve import Curve, Grid, hybrid_at, trace_curve
 from napari_quac.explain.explanation import Explanation
 from napari_quac.explain.hybrid import blend
 from napari_quac.explain.mask import Masking
 from napari_quac.explain.method_parameters import MethodParameters, build_method
 from napari_quac.explain.pair import Pair
+from napari_quac.explain.procedure import QUAC_METHODS, Procedure, preset
 from napari_quac.explain.search import SearchSettings, search
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import Generator
 from napari_quac.stepwise import Progress, stepwise
 
-DEFAULT_METHODS = ("d-ig", "d-deeplift", "d-ingrad", "ig", "deeplift", "residual", "random")
+DEFAULT_METHODS = QUAC_METHODS
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,13 @@ class ExplainSettings:
     methods : tuple of str
         Names in the registry of methods.
     masking : Masking
-    grid : "quac_0_2" or "corrected"
+    grid : "quac_0_2", "corrected" or "dapi"
         See :func:`~napari_quac.explain.curve.threshold_grid`.
     search : SearchSettings
     parameters : mapping of str to mapping
         Name of a method to its parameters that differ from the defaults.
+    procedure : Procedure
+        Which image is pasted into which, and what is made of it.
     """
 
     methods: tuple[str, ...] = DEFAULT_METHODS
@@ -46,6 +49,25 @@ class ExplainSettings:
     grid: Grid = "quac_0_2"
     search: SearchSettings = field(default_factory=SearchSettings)
     parameters: MethodParameters = field(default_factory=dict)
+    procedure: Procedure = field(default_factory=Procedure)
+
+    @classmethod
+    def of_preset(cls, name: str) -> ExplainSettings:
+        """Return the settings of a published system, ``"quac"`` or ``"dapi"``.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such preset.
+        """
+        chosen = preset(name)
+        return cls(
+            chosen.methods,
+            chosen.masking,
+            chosen.grid,
+            parameters=chosen.parameters,
+            procedure=chosen.procedure,
+        )
 
 
 @stepwise
@@ -122,17 +144,55 @@ def explain_pair(
     for name in settings.methods:
         method = build_method(name, settings.parameters)
         try:
-            attribution = yield from attribute(pair, name, method, classifier)
+            explanation = yield from explain_by(
+                pair, name, method, classifier, settings.masking, settings.grid, settings.procedure
+            )
         except MethodUnavailableError as error:
             if on_unavailable is None:
                 raise
             on_unavailable(name, error)
             continue
-        explanation = yield from explain_attribution(
-            pair, attribution, classifier, settings.masking, settings.grid
-        )
         explanations.append(explanation)
     return tuple(explanations)
+
+
+@stepwise
+def explain_by(
+    pair: Pair,
+    name: str,
+    method: AttributionMethod,
+    classifier: Classifier,
+    masking: Masking | None = None,
+    grid: Grid = "quac_0_2",
+    procedure: Procedure | None = None,
+) -> Iterating[Progress, None, Explanation]:
+    """Explain a pair by one method.
+
+    Parameters
+    ----------
+    pair : Pair
+        Query and generated image with their predictions.
+    name : str
+        Name of the method in the registry.
+    method : AttributionMethod
+        The method with its parameters.
+    classifier : Classifier
+        The classifier under study.
+    masking, grid, procedure : optional
+        See :class:`ExplainSettings`.
+
+    Returns
+    -------
+    Steps of Explanation
+        Its pair is in the roles of the procedure.
+    """
+    procedure = procedure or Procedure()
+    seen = procedure.attributed(pair, method)
+    attribution = yield from attribute(seen, name, method, classifier)
+    explanation = yield from explain_attribution(
+        procedure.pair(pair), attribution, classifier, masking, grid, procedure
+    )
+    return explanation
 
 
 @stepwise
@@ -142,6 +202,7 @@ def explain_attribution(
     classifier: Classifier,
     masking: Masking | None = None,
     grid: Grid = "quac_0_2",
+    procedure: Procedure | None = None,
 ) -> Iterating[Progress, None, Explanation]:
     """Trace the curve of an attribution and take its optimum.
 
@@ -155,10 +216,16 @@ def explain_attribution(
         The classifier under study.
     masking : Masking, optional
         How a threshold becomes a mask; by default as in the QuAC library.
-    grid : "quac_0_2" or "corrected"
+    grid : "quac_0_2", "corrected" or "dapi"
         Which thresholds; see :func:`threshold_grid`.
+    procedure : Procedure, optional
+        ``pair`` is brought into its roles.
     """
-    curve = yield from trace_curve(pair, attribution, classifier, masking, grid)
+    procedure = procedure or Procedure()
+    pair = procedure.pair(pair)
+    curve = yield from trace_curve(
+        pair, attribution, classifier, masking, grid, procedure=procedure
+    )
     yield Progress(1, 1, f"inverse hybrid of {attribution.method}")
     return finished(pair, attribution, curve, classifier)
 

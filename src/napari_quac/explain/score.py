@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_quac.explain.procedure import Optimum
+
 ABSCISSAE = np.arange(0, 1.0001, 0.01)
 
 
@@ -51,6 +53,21 @@ def quac_score(mask_sizes: NDArray[np.float64], score_changes: NDArray[np.float6
     return float(np.trapezoid(interpolated(mask_sizes, score_changes), ABSCISSAE))
 
 
-def best_point(mask_sizes: NDArray[np.float64], score_changes: NDArray[np.float64]) -> int:
-    """Return the index where score change − mask size is largest, the first on ties."""
+def best_point(
+    mask_sizes: NDArray[np.float64],
+    score_changes: NDArray[np.float64],
+    optimum: Optimum = "difference",
+) -> int:
+    """Return the index of the best trade of mask size for score change, the first on ties.
+
+    Parameters
+    ----------
+    mask_sizes, score_changes : (T,) ndarray
+        In ascending order of the threshold.
+    optimum : "difference" or "squares"
+        Largest *change − size*; or smallest *size² + (1 − change)²*, as in DAPI and in early
+        versions of the QuAC library.
+    """
+    if optimum == "squares":
+        return int(np.argmin(mask_sizes**2 + (1 - score_changes) ** 2))
     return int(np.argmin(np.abs(mask_sizes) - score_changes))

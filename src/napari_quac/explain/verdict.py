@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from napari_quac.explain.explanation import Explanation
+from napari_quac.explain.pair import swapped
+from napari_quac.explain.procedure import PRESETS
+from napari_quac.networks.generators.centre_slice import centre_slice_sentence
 
 BASELINES = ("residual", "random")
 COMPLETENESS_LIMIT = 0.05
@@ -47,7 +50,7 @@ def verdict(
         Whether the generated image switches the class, the hybrid keeps it, the inverse hybrid
         stays, how the score ranks against the baselines, whether the numbers add up.
     """
-    pair = explanation.pair
+    pair = swapped(explanation.pair) if explanation.pair.is_swapped else explanation.pair
     target = class_names[pair.target]
     reached = float(pair.generated_prediction[pair.target])
     findings = []
@@ -62,6 +65,17 @@ def verdict(
                 f"The generated image does not switch to {target}: best {reached:.2f} in {tries}. "
                 "Read what follows with care.",
                 "bad",
+            )
+        )
+    if sentence := centre_slice_sentence(pair.origin):
+        findings.append(Finding(sentence, "note"))
+    if explanation.pair.is_swapped and not PRESETS["dapi"].procedure.accepts(pair):
+        limit = PRESETS["dapi"].procedure.min_confidence
+        findings.append(
+            Finding(
+                f"DAPI leaves such a pair out: p > {limit:g} is asked of the query for its class "
+                "and of the generated image for the target.",
+                "note",
             )
         )
     if explanation.attribution.degenerate:
@@ -90,8 +104,9 @@ def _about_hybrid(explanation: Explanation, class_names: Sequence[str]) -> Findi
     p = float(hybrid.prediction[pair.target])
     share = f"{hybrid.mask_size:.1%} of the image"
     if int(hybrid.prediction.argmax()) == pair.target:
+        done = "Pasting back" if pair.is_swapped else "Swapping"
         return Finding(
-            f"Swapping {share} is enough for {class_names[pair.target]}: p = {p:.2f}.", "good"
+            f"{done} {share} is enough for {class_names[pair.target]}: p = {p:.2f}.", "good"
         )
     called = class_names[int(hybrid.prediction.argmax())]
     return Finding(
@@ -129,7 +144,8 @@ def _about_baselines(
     beaten = all(explanation.quac_score > score for score in scores.values())
     return (
         Finding(
-            f"QuAC score {explanation.quac_score:.2f} "
+            f"{'Area' if explanation.pair.is_swapped else 'QuAC score'} "
+            f"{explanation.quac_score:.2f} "
             + ("beats the baselines" if beaten else "does not beat the baselines")
             + f" ({compared}).",
             "good" if beaten else "bad",

@@ -40,7 +40,6 @@ class CurvePlot(pg.PlotWidget):
         plot.setMenuEnabled(False)
         plot.hideButtons()
         plot.setLabel("bottom", "mask size", units="")
-        plot.setLabel("left", "score change")
         plot.getAxis("bottom").enableAutoSIPrefix(False)
         plot.getAxis("left").enableAutoSIPrefix(False)
         plot.showGrid(x=True, y=True, alpha=0.12)
@@ -64,6 +63,7 @@ class CurvePlot(pg.PlotWidget):
         self._hint.setPos(0.5, 0.5)
         plot.addItem(self._hint, ignoreBounds=True)
         self._dragging = False
+        self.set_ordinate("score change")
         self.setMouseTracking(True)
         self._show_marker(None)
 
@@ -130,6 +130,11 @@ class CurvePlot(pg.PlotWidget):
             self._tell("optimum", best)
         self._fit(curves)
         self._style()
+
+    def set_ordinate(self, text: str) -> None:
+        """Say what the height of a curve is; the property ``ordinate`` has it, too."""
+        self.setProperty("ordinate", text)
+        self.getPlotItem().setLabel("left", text)
 
     def set_marker(self, mask_size: float, score_change: float) -> None:
         """Move the marker, without telling anybody."""

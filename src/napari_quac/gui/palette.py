@@ -14,6 +14,11 @@ METHOD_COLORS = {
     "d-ig": ("#f5a623", "#b86e00"),
     "d-deeplift": ("#4db8ff", "#0b72b5"),
     "d-ingrad": ("#3ecf8e", "#0c8a57"),
+    "d-gc": ("#e4c441", "#8a6d00"),
+    "d-ggc": ("#2ec4c6", "#00777a"),
+    "ingrad": ("#8bd17c", "#3d7d2c"),
+    "gc": ("#e58a5b", "#a4481a"),
+    "ggc": ("#b5a6f2", "#5f4bb0"),
     "ig": ("#c792ea", "#7d3fb2"),
     "deeplift": ("#ff8fab", "#b83260"),
     "residual": ("#9aa3ad", "#6c747d"),
@@ -105,7 +110,7 @@ def style_sheet(colors: Palette) -> str:
     """Return the style sheet of the docks, on top of napari's own."""
     return f"""
 QWidget#quac_dock, QWidget#quac_scroll_body, QWidget#quac_curve_dock,
-QWidget#quac_samples_dock {{
+QWidget#quac_comparison_dock, QWidget#comparison_tiles, QWidget#quac_samples_dock {{
     background: {colors.background};
 }}
 QScrollArea#quac_scroll {{ border: none; background: {colors.background}; }}
@@ -134,6 +139,20 @@ QToolButton[role="legend"] {{
 }}
 QToolButton[role="legend"]:checked {{ color: {colors.text}; font-weight: 600; }}
 QToolButton[role="legend"]:hover {{ color: {colors.accent}; }}
+QToolButton[role="tile"] {{
+    background: transparent; border: 1px solid transparent; border-radius: 4px; padding: 2px;
+    color: {colors.text};
+}}
+QToolButton[role="tile"]:hover {{ border-color: {colors.line}; }}
+QToolButton[role="tile"]:checked {{ border-color: {colors.accent}; background: {colors.surface}; }}
+QScrollArea#comparison_scroll {{ border: none; background: {colors.background}; }}
+QTableWidget#comparison_table {{
+    background: {colors.background}; border: none; color: {colors.text};
+    selection-background-color: {colors.line}; selection-color: {colors.text};
+}}
+QTableWidget#comparison_table QHeaderView::section {{
+    background: {colors.background}; border: none; color: {colors.muted}; padding: 2px 6px;
+}}
 QFrame[role="rule"] {{ background: {colors.line}; border: none; padding: 0; margin: 0; }}
 QPushButton {{
     background: {colors.surface}; border: 1px solid {colors.line}; border-radius: 4px;
@@ -152,13 +171,17 @@ QPushButton[primary="true"]:hover {{ border-color: {colors.text}; }}
 QPushButton[primary="true"]:disabled {{
     background: {colors.surface}; border-color: {colors.surface}; color: {colors.muted};
 }}
-QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox {{
+QLineEdit, QAbstractSpinBox, QComboBox {{
     background: {colors.surface}; border: 1px solid {colors.line}; border-radius: 4px;
     padding: 2px 6px; min-height: 20px; color: {colors.text};
 }}
-QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus {{
+QSpinBox[narrow="true"], QDoubleSpinBox[narrow="true"], QComboBox[narrow="true"] {{
+    min-width: 34px;
+}}
+QLineEdit:focus, QAbstractSpinBox:focus, QComboBox:focus {{
     border-color: {colors.accent};
 }}
+QLineEdit[tone="bad"] {{ border-color: {colors.bad}; }}
 QFrame[card="true"] QLineEdit {{ background: {colors.background}; }}
 QProgressBar {{
     background: {colors.surface}; border: none; border-radius: 2px; max-height: 4px;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
@@ -13,6 +14,8 @@ from napari_quac.explain.mask import Masking
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
+    from napari_quac.data.fitted import Fit
+    from napari_quac.explain.curve import Grid
 
 DEFAULT_METHODS = ("d-ig", "d-deeplift", "d-ingrad", "residual", "random")
 
@@ -45,6 +48,48 @@ class ReadySamples:
         return self.dataset
 
 
+@dataclass(frozen=True)
+class FittedSamples:
+    """Samples that are changed to fit a network.
+
+    Attributes
+    ----------
+    source : SampleSource
+        The samples as they are.
+    fit : Fit
+    """
+
+    source: SampleSource
+    fit: Fit
+
+    @property
+    def directory(self) -> Path | None:
+        """Folder of the samples, if they have one."""
+        return getattr(self.source, "directory", None)
+
+    def load(self) -> Dataset:
+        """Load the samples as they are; they are changed one by one, when they are read."""
+        from napari_quac.data.fitted import FittedDataset
+
+        return FittedDataset(self.source.load(), self.fit)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelImage:
+    """Known structures on the pixels of the sample.
+
+    Attributes
+    ----------
+    name : str
+        Where they are from.
+    read : callable
+        Returns (*S) whole numbers, 0 for the background; runs in the lane.
+    """
+
+    name: str
+    read: Callable[[], Any]
+
+
 @dataclass
 class Choices:
     """What the user picked; each field has an event of its name in ``events``.
@@ -62,11 +107,19 @@ class Choices:
         For the search.
     methods : tuple of str
         Names of the methods to explain with.
+    parameters : mapping of str to mapping
+        Name of a method to its parameters that differ from the defaults.
     shown_method : str
         The one whose attribution, mask and hybrid are shown.
     masking : Masking
+    grid : "quac_0_2" or "corrected"
+        Thresholds of the curves.
+    preset : str
+        ``"quac"`` or ``"dapi"``: which image is pasted into which, and what is made of it.
     threshold : float or None
         None for the optimum of the shown method.
+    compared_samples : int
+        Samples over which methods are compared; 0 for the pair on show.
     source_basis : "prediction" or "label"
         Which question a misprediction is asked: what would make it look like its label, or what
         makes it look like the predicted class. See
@@ -82,6 +135,8 @@ class Choices:
         That many samples are predicted without being asked.
     report_folder : Path or None
         Where explanations of many samples are kept, and shown from.
+    labels : LabelImage or None
+        Structures in which the change is measured, too.
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
@@ -94,9 +149,13 @@ class Choices:
     max_tries: int = 100
     seed: int = 0
     methods: tuple[str, ...] = DEFAULT_METHODS
+    parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     shown_method: str = DEFAULT_METHODS[0]
     masking: Masking = field(default_factory=Masking)
+    grid: Grid = "quac_0_2"
+    preset: str = "quac"
     threshold: float | None = None
+    compared_samples: int = 0
     source_basis: Literal["prediction", "label"] = "prediction"
     neighbour_styles: bool = False
     filter_text: str = ""
@@ -104,3 +163,4 @@ class Choices:
     sort_ascending: bool = True
     predict_up_to: int = 500
     report_folder: Path | None = None
+    labels: LabelImage | None = None

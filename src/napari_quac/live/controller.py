@@ -17,6 +17,11 @@ from napari_quac.live.rules import RULES, Rule
 from napari_quac.stepwise import Progress
 
 _CHOICE_NAMES = frozenset(field.name for field in fields(Choices))
+RESUMABLE = ("pair", "explanations")
+ASKED_ABOUT = {"sample_index", "target", "seed"}.union(
+    *(set(RULES[name].made_from) | set(RULES[name].also) for name in RESUMABLE)
+)
+"""Choices and results after which work that was cancelled is not what is wanted any more."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,7 @@ class Controller:
         self._worked: dict[str, tuple[Any, ...]] = {}
         self._quiet = False
         self._names_from_samples = False
+        self._given_up: tuple[str, ...] = ()
         choices.events.connect(self._on_change)
         results.events.connect(self._on_change)
 
@@ -136,12 +142,24 @@ class Controller:
             if RULES.get(slot) and RULES[slot].reverts:
                 self._revert(slot)
             self.running.pop(slot)
+        self._given_up = tuple(name for name in cancelled if name in RESUMABLE)
         if "pair" in cancelled and self.results.best_so_far is not None:
             self.results.best_so_far = None
         self.running_changed.emit()
         if cancelled:
             self.cancelled.emit(cancelled)
         return cancelled
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether something was cancelled that can go on, and its inputs are still the same."""
+        return bool(self._given_up) and not any(name in self.running for name in RESUMABLE)
+
+    def resume(self) -> None:
+        """Go on where work was cancelled, with the same result as if it had not been."""
+        given_up, self._given_up = self._given_up, ()
+        for name in given_up:
+            self.ask(name)
 
     def take_proposal(self, number: int) -> None:
         """Explain another one of the proposals that the search kept."""
@@ -174,6 +192,9 @@ class Controller:
         if self._quiet:
             return
         changed = info.signal.name
+        if self._given_up and changed in ASKED_ABOUT:
+            self._given_up = ()
+            self.running_changed.emit()
         for name, rule in RULES.items():
             if changed in rule.made_from or changed in rule.also:
                 self._renew(name, rule)
@@ -313,6 +334,8 @@ class Controller:
         self._progress(name, progress)
         if rule.partial_to and progress.partial is not None:
             self._set(rule.partial_to, progress.partial)
+        if rule.state_to and progress.state is not None:
+            self._set(rule.state_to, progress.state)
 
     def _progress(self, slot: str, progress: Progress) -> None:
         known = self.running.get(slot)

@@ -30,11 +30,13 @@ from napari_quac.stepwise import Progress, Steps, stepwise
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
     from napari_quac.data.sample import Sample
+    from napari_quac.explain.attribution import Attribution
     from napari_quac.explain.curve import Curve
-    from napari_quac.explain.mask import Masking
+    from napari_quac.explain.morphometry import Morphometry
     from napari_quac.explain.neighbours import Neighbours
     from napari_quac.explain.pair import Pair
     from napari_quac.explain.prediction_table import PredictionTable
+    from napari_quac.explain.regions import Regions
     from napari_quac.networks.classifier import Classifier
 
 Work = Callable[[], Any]
@@ -69,6 +71,8 @@ class Rule:
         Made at once in the thread of the choices: cheap and without a network.
     partial_to : str
         Result that takes what ``Progress.partial`` holds.
+    state_to : str
+        Result that takes what ``Progress.state`` holds, so that the work can be resumed.
     background : bool
         Goes on only while nothing else is to be done.
     by_itself : callable or None
@@ -88,6 +92,7 @@ class Rule:
     urgent: bool = False
     here: bool = False
     partial_to: str = ""
+    state_to: str = ""
     reverts: bool = False
     background: bool = False
     by_itself: Callable[[Choices, Results], bool] | None = None
@@ -176,7 +181,7 @@ def _search(choices: Choices, results: Results) -> Work:
     sample, prediction = present(results.sample), present(results.prediction)
     classifier, generator = present(results.loaded_classifier), present(results.loaded_generator)
     target = choices.target if choices.target is not None else prediction.default_target()
-    max_tries, seed = choices.max_tries, choices.seed
+    max_tries, seed, state = choices.max_tries, choices.seed, results.search_state
     neighbours = results.neighbours if choices.neighbour_styles else None
     if neighbours is not None and neighbours.query is sample and neighbours.label == target:
         references = neighbours.samples
@@ -187,7 +192,16 @@ def _search(choices: Choices, results: Results) -> Work:
         from napari_quac.explain.search import SearchSettings, search
 
         settings = SearchSettings(max_tries=max_tries)
-        return search(sample, target, classifier, generator, settings, seed, references=references)
+        return search(
+            sample,
+            target,
+            classifier,
+            generator,
+            settings,
+            seed,
+            state=state,
+            references=references,
+        )
 
     return start
 
@@ -289,34 +303,37 @@ def _neighbours(choices: Choices, results: Results) -> Work:
 
 def _explain(choices: Choices, results: Results) -> Work:
     pair, classifier = present(results.pair), present(results.loaded_classifier)
-    known = results.explanations
-    methods, masking = choices.methods, choices.masking
-    return lambda: explain_methods(pair, classifier, methods, masking, known)
+    wanted = Explanations(
+        pair,
+        choices.masking,
+        grid=choices.grid,
+        parameters=dict(choices.parameters),
+        preset=choices.preset,
+    )
+    methods, known = choices.methods, results.explanations
+    return lambda: explain_methods(wanted, classifier, methods, known)
 
 
 @stepwise
 def explain_methods(
-    pair: Pair,
+    wanted: Explanations,
     classifier: Classifier,
     methods: tuple[str, ...],
-    masking: Masking,
     known: Explanations | None = None,
 ) -> Generator[Progress, None, Explanations]:
     """Explain a pair by several methods; one that fails does not keep the others from going on.
 
     Parameters
     ----------
-    pair : Pair
-        What is explained.
+    wanted : Explanations
+        Without any yet: the pair, and how it is explained.
     classifier : Classifier
         The one that judged the pair.
     methods : tuple of str
         Names in the registry of methods.
-    masking : Masking
-        How thresholds become masks.
     known : Explanations, optional
-        What is there already; it is not computed again where it belongs to the same pair and
-        masking.
+        What is there already. Of the same pair, nothing is computed again that would come out
+        the same: neither explanations nor, under another masking, attributions.
 
     Returns
     -------
@@ -324,33 +341,49 @@ def explain_methods(
         ``Progress.partial`` is what has come so far, after each method.
     """
     from napari_quac.explain.attribution import attribute
-    from napari_quac.explain.methods import METHODS
+    from napari_quac.explain.method_parameters import build_method, merged
     from napari_quac.explain.pipeline import explain_attribution
+    from napari_quac.explain.procedure import PRESETS
 
-    done = Explanations(pair, masking)
-    if known is not None and known.pair is pair and known.masking == masking:
-        kept = {name: known.by_method[name] for name in methods if name in known.by_method}
+    pair, done = wanted.pair, wanted
+    procedure = PRESETS[wanted.preset].procedure
+    parameters = merged(PRESETS[wanted.preset].parameters, wanted.parameters)
+    seen = procedure.pair(pair)  # once, so that all explanations share it
+    attributions = _known_attributions(wanted, known)
+    if known is not None and (known.masking, known.grid) == (wanted.masking, wanted.grid):
+        kept = {name: known.by_method[name] for name in methods if name in attributions}
         done = replace(done, by_method=kept)
     for number, name in enumerate(methods):
         if name in done.by_method:
             continue
         yield Progress(number, len(methods), f"explain by {name}", done)
         try:
-            attribution = yield from _renumbered(
-                attribute(pair, name, METHODS[name](), classifier), number, len(methods), name
+            attribution = attributions.get(name)
+            if attribution is None:
+                method = build_method(name, parameters)
+                steps = attribute(procedure.attributed(pair, method), name, method, classifier)
+                attribution = yield from _renumbered(steps, number, len(methods), name)
+            curve = explain_attribution(
+                seen, attribution, classifier, wanted.masking, wanted.grid, procedure
             )
-            explanation = yield from _renumbered(
-                explain_attribution(pair, attribution, classifier, masking),
-                number,
-                len(methods),
-                name,
-            )
+            explanation = yield from _renumbered(curve, number, len(methods), name)
         except Exception as error:  # noqa: BLE001 - kept beside the methods that worked
             done = replace(done, failures={**done.failures, name: error})
             continue
         found = {**done.by_method, name: explanation}
         done = replace(done, by_method={key: found[key] for key in methods if key in found})
     return done
+
+
+def _known_attributions(wanted: Explanations, known: Explanations | None) -> dict[str, Attribution]:
+    """Return the attributions that would come out the same."""
+    if known is None or known.pair is not wanted.pair or known.preset != wanted.preset:
+        return {}
+    return {
+        name: explanation.attribution
+        for name, explanation in known.by_method.items()
+        if dict(known.parameters.get(name, {})) == dict(wanted.parameters.get(name, {}))
+    }
 
 
 def _renumbered(
@@ -366,6 +399,30 @@ def _renumbered(
             return value
         share = step.done / step.total if step.total else 0.0
         yield Progress(round(100 * (number + share)), 100 * total, f"explain by {name}")
+
+
+def _compare(choices: Choices, results: Results) -> Work:
+    from napari_quac.live.comparing import compare_pair, compare_samples, settings_for
+
+    classifier, dataset = present(results.loaded_classifier), present(results.loaded_samples)
+    how = (choices.preset, choices.masking, choices.grid, dict(choices.parameters))
+    n_wanted, target, seed = choices.compared_samples, choices.target, choices.seed
+    if not n_wanted:
+        pair, index = present(results.pair), present(choices.sample_index)
+        return lambda: compare_pair(pair, index, dataset, classifier, settings_for(*how))
+    generator, tries = present(results.loaded_generator), choices.max_tries
+    in_view = results.order.indices.tolist() if results.order else range(len(dataset))
+    n = min(n_wanted, len(in_view))
+    places = sorted({round(i * (len(in_view) - 1) / max(1, n - 1)) for i in range(n)})
+    indices = [in_view[place] for place in places]
+
+    def start() -> Any:
+        from napari_quac.explain.search import SearchSettings
+
+        settings = replace(settings_for(*how), search=SearchSettings(max_tries=tries))
+        return compare_samples(indices, target, dataset, classifier, generator, settings, seed)
+
+    return start
 
 
 def _show(choices: Choices, results: Results) -> Work:
@@ -386,6 +443,29 @@ def _show(choices: Choices, results: Results) -> Work:
         return Shown(explanation, hybrid_at(explanation.pair, curve, index), index)
 
     return show
+
+
+def _find_regions(choices: Choices, results: Results) -> Work:
+    shown, classifier = present(results.shown), present(results.loaded_classifier)
+
+    def start() -> Steps[Regions]:
+        from napari_quac.explain.regions import find_regions
+
+        return find_regions(shown.explanation, classifier, shown.index)
+
+    return start
+
+
+def _measure_change(choices: Choices, results: Results) -> Work:
+    shown, labels = present(results.shown), choices.labels
+
+    def start() -> Steps[Morphometry]:
+        from napari_quac.explain.morphometry import measure_change
+
+        values = labels.read() if labels is not None else None
+        return measure_change(shown.explanation, values, shown.index)
+
+    return start
 
 
 def nearest_position(curve: Curve, threshold: float) -> int:
@@ -460,14 +540,29 @@ RULES: dict[str, Rule] = {
         "searching a generated image",
         on_demand=True,
         partial_to="best_so_far",
+        state_to="search_state",
     ),
     "explanations": Rule(
-        ("pair", "loaded_classifier", "methods", "masking"),
+        ("pair", "loaded_classifier", "methods", "parameters", "masking", "grid", "preset"),
         _explain,
         "explaining the pair",
         partial_to="explanations",
     ),
+    "comparison": Rule(
+        ("loaded_samples", "loaded_classifier", "loaded_generator"),
+        _compare,
+        "comparing all methods",
+        also=("pair", "masking", "grid", "parameters", "preset", "compared_samples"),
+        on_demand=True,
+        partial_to="comparison",
+    ),
     "shown": Rule(
         ("explanations", "shown_method"), _show, "making the hybrid", also=("threshold",), here=True
+    ),
+    "regions": Rule(
+        ("shown", "loaded_classifier"), _find_regions, "asking about regions", on_demand=True
+    ),
+    "morphometry": Rule(
+        ("shown",), _measure_change, "measuring the change", also=("labels",), on_demand=True
     ),
 }

@@ -15,10 +15,12 @@ from napari_quac.networks.architectures.recognise import (
     recognise_generator,
 )
 from napari_quac.networks.architectures.stargan_v2_shapes import hyperparameters_of, said_in
+from napari_quac.networks.architectures.translation import load_translation
 from napari_quac.networks.classifier_card import names_from_text
 from napari_quac.networks.classifier_file import (
     GENERATOR_NAMES,
     onnx_sentence,
+    pools_in,
     size_from_text,
     unknown_layout_sentence,
 )
@@ -98,7 +100,12 @@ class Inspection:
         return self.kind in ("torchscript", "exported program", "onnx")
 
 
-def inspect(path: str | Path, run: bool = True) -> Inspection:
+def inspect(
+    path: str | Path,
+    run: bool = True,
+    image_size: tuple[int, ...] | None = None,
+    pools: tuple[tuple[int, ...], ...] | None = None,
+) -> Inspection:
     """Find out what a network file holds, by its content and not by its name.
 
     Parameters
@@ -108,6 +115,10 @@ def inspect(path: str | Path, run: bool = True) -> Inspection:
     run : bool
         Try the network on noise and blank images. Without it no program of the file is run, and
         less is known about TorchScript and exported programs.
+    image_size : tuple of int, optional
+        Spatial size of a classifier's input, where it is known.
+    pools : tuple of tuple of int, optional
+        Pooling factors of each level of a VGG, where they are known.
 
     Returns
     -------
@@ -124,7 +135,7 @@ def inspect(path: str | Path, run: bool = True) -> Inspection:
     if kind == "onnx":
         return replace(basis, role="classifier", problem=onnx_sentence(path))
     if kind in ("torchscript", "exported program"):
-        return _program(basis, kind, run)
+        return _program(basis, kind, run, image_size)
     state, metadata = read_tensors(path)
     kind_name = "safetensors" if kind == "safetensors" else "state dict"
     shapes = {name: tuple(tensor.shape) for name, tensor in flat(state).items()}
@@ -132,13 +143,19 @@ def inspect(path: str | Path, run: bool = True) -> Inspection:
     generator = recognise_generator(shapes)
     if generator is not None:
         return _generator(basis, generator[0], state)
-    return _state_dict(basis, state, run)
+    return _state_dict(basis, state, run, image_size, pools)
 
 
-def _state_dict(basis: Inspection, state: State, run: bool) -> Inspection:
+def _state_dict(
+    basis: Inspection,
+    state: State,
+    run: bool,
+    image_size: tuple[int, ...] | None,
+    pools: tuple[tuple[int, ...], ...] | None,
+) -> Inspection:
     tensors = flat(state)
-    size = size_from_text(basis.metadata.get("image_size"))
-    layout = recognise_classifier(tensors, size)
+    size = image_size or size_from_text(basis.metadata.get("image_size"))
+    layout = recognise_classifier(tensors, size, pools=pools or pools_in(basis.metadata))
     if layout is None:
         return replace(basis, problem=unknown_layout_sentence(basis.path, tensors))
     found = replace(
@@ -154,10 +171,12 @@ def _state_dict(basis: Inspection, state: State, run: bool) -> Inspection:
     if layout.problem:
         problem = f"'{basis.path.name}': {layout.problem}. Give the image size it was trained with."
         return replace(found, problem=problem)
-    return _tried(found) if run else found
+    return _tried(found, image_size, pools) if run else found
 
 
-def _program(basis: Inspection, kind: FileKind, run: bool) -> Inspection:
+def _program(
+    basis: Inspection, kind: FileKind, run: bool, image_size: tuple[int, ...] | None
+) -> Inspection:
     script = kind == "torchscript"
     module = load_torchscript(basis.path) if script else load_exported(basis.path)
     shapes = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
@@ -167,13 +186,17 @@ def _program(basis: Inspection, kind: FileKind, run: bool) -> Inspection:
         metadata=program_metadata(basis.path),
         findings=("The file holds a program; use it only if you trust where it comes from.",),
     )
-    return _tried(basis) if run else basis
+    return _tried(basis, image_size) if run else basis
 
 
-def _tried(basis: Inspection) -> Inspection:
+def _tried(
+    basis: Inspection,
+    image_size: tuple[int, ...] | None = None,
+    pools: tuple[tuple[int, ...], ...] | None = None,
+) -> Inspection:
     """Add what a trial of the classifier shows."""
     try:
-        classifier = ClassifierRecipe(basis.path).load("cpu")
+        classifier = ClassifierRecipe(basis.path, image_size=image_size, pools=pools).load("cpu")
     except ReturnsImagesError:
         finding = "It returns images, so it is a generator."
         findings = (*basis.findings, finding)
@@ -195,6 +218,8 @@ def _tried(basis: Inspection) -> Inspection:
 
 def _generator(basis: Inspection, kind: str, state: State) -> Inspection:
     basis = replace(basis, kind=kind, role="generator", architecture=kind)
+    if kind == "cyclegan":
+        return _translation(basis, state)
     if kind != "stargan":
         finding = f"The file holds {GENERATOR_NAMES[kind]}."
         return replace(basis, findings=(finding,), problem=NOT_LOADED)
@@ -216,6 +241,22 @@ def _generator(basis: Inspection, kind: str, state: State) -> Inspection:
         image_size=(said_in(basis.metadata, "query_size") or hyper.img_size,) * 2,
         class_names=names_from_text(basis.metadata),
         findings=(f"StarGAN v2 generator, style {' or '.join(styles) or 'not contained'}.",),
+    )
+
+
+def _translation(basis: Inspection, state: State) -> Inspection:
+    try:
+        layout = load_translation(flat(state), basis.path.name)[0]
+    except CheckpointError as error:
+        return replace(basis, problem=str(error))
+    source, target = (basis.metadata.get(key, "") for key in ("source", "target"))
+    said = f"turns {source} into {target}" if source else "does not say which classes it translates"
+    name = f"{layout.name}, {layout.norm} norm"
+    return replace(
+        basis,
+        parameters=layout.parameters,
+        channels=layout.channels,
+        findings=(f"CycleGAN or pix2pix generator ({name}), {said}.",),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from napari_quac.data.extent import extent, short_extent
 from napari_quac.errors import NotFiniteError, QuacError, ShapeError
 from napari_quac.networks.fast_inference import fast_version
 from napari_quac.networks.memory import in_batches
@@ -23,6 +25,8 @@ Output = Literal[
 
 CPU_BATCH = 8  # measured: batches of 8 are fastest on the CPU, 200 at once is page-fault bound
 GPU_BATCH = 64
+VOXELS_PER_BATCH = {"cpu": 2**19, "gpu": 2**23}  # volumes: a few tenths of a second, some 2 GB
+MOST_PRECISE_WEIGHTS = 10**8  # a copy of more in float64 would take over 0.8 GB
 MAX_FAST_SIZES = 4  # each image size has its own fast version, with a copy of the weights
 
 
@@ -55,6 +59,8 @@ class Classifier:
     size_was_guessed : bool
         ``image_size`` worked in a trial, but neither the file nor the user says that it is the
         right one; the first images decide.
+    n_axes : int or None
+        2 for images and 3 for volumes; None where neither size nor trial tells.
     """
 
     module: nn.Module
@@ -69,8 +75,11 @@ class Classifier:
     sha256: str = ""
     description: Mapping[str, str] = field(default_factory=dict)
     size_was_guessed: bool = False
+    n_axes: int | None = None
 
     def __post_init__(self) -> None:
+        if self.image_size is not None:
+            self.n_axes = len(self.image_size)
         self._fast: dict[torch.Size, Callable[[Tensor], Tensor]] = {}
         self._precise: nn.Module | None = None
 
@@ -104,23 +113,55 @@ class Classifier:
         """
         wanted = f"{self.channels} channel{'s' if self.channels != 1 else ''}"
         if self.image_size is not None:
-            wanted += " of " + " × ".join(map(str, self.image_size)) + " pixels"
+            wanted += " of " + extent(self.image_size)
+        if self.n_axes is not None and len(shape) - 1 != self.n_axes and len(shape) in (3, 4):
+            raise ShapeError(self._about_axes(shape, what))
         wrong_size = self.image_size is not None and tuple(shape[1:]) != self.image_size
         if wrong_size and self.size_was_guessed and shape[0] == self.channels:
             wrong_size = not self._adopts_size(tuple(shape[1:]))
         if len(shape) < 3 or shape[0] != self.channels or wrong_size:
             found = (
-                f"{shape[0]} channel{'s' if shape[0] != 1 else ''} of "
-                + " × ".join(map(str, shape[1:]))
-                + " pixels"
+                f"{shape[0]} channel{'s' if shape[0] != 1 else ''} of " + extent(shape[1:])
                 if len(shape) >= 3
                 else f"shape {tuple(shape)}"
             )
             which = f"classifier {self.name}" if self.name else "classifier"
             raise ShapeError(
                 f"{what} has {found}, but the {which} was trained for {wanted}."
-                " Choose other images, another classifier, or crop the images to that size."
+                " Choose other images, another classifier, or crop the images to that size.",
+                tuple(shape),
+                (self.channels, self.image_size),
             )
+
+    def _about_axes(self, shape: Sequence[int], what: str) -> str:
+        volumes = self.n_axes == 3
+        found = f"{'an image' if volumes else 'a volume'} of {extent(shape[1:])}"
+        which = f"classifier {self.name}" if self.name else "classifier"
+        size = f" of {extent(self.image_size)}" if self.image_size is not None else ""
+        way_out = (
+            "Choose volumes (Z, Y, X), in npy files or tif stacks"
+            if volumes
+            else "Choose images, such as one section of each volume"
+        )
+        return (
+            f"{what} is {found}, but the {which} takes {'volumes' if volumes else 'images'}{size}. "
+            f"{way_out}, or another classifier."
+        )
+
+    def batch_for(self, size: Sequence[int]) -> int:
+        """Return how many images of a spatial size are asked about at a time."""
+        on_cpu = self.device.type == "cpu"
+        usual = CPU_BATCH if on_cpu else GPU_BATCH
+        if len(size) < 3:
+            return usual
+        limit = VOXELS_PER_BATCH["cpu" if on_cpu else "gpu"]
+        return max(1, min(usual, limit // math.prod(size)))
+
+    def can_be_precise(self) -> bool:
+        """Whether there is a network to copy into float64, and room for it."""
+        if self.kind != "eager" or self.device.type == "mps":
+            return False
+        return sum(p.numel() for p in self.module.parameters()) <= MOST_PRECISE_WEIGHTS
 
     def logits(self, images: Tensor) -> Tensor:
         """Return the logits, differentiably.
@@ -173,7 +214,7 @@ class Classifier:
             If the network returns NaN or infinity.
         """
         if batch_size is None:
-            batch_size = CPU_BATCH if self.device.type == "cpu" else GPU_BATCH
+            batch_size = self.batch_for(images.shape[2:])
         size = images.shape[2:]
         if size not in self._fast and len(self._fast) < MAX_FAST_SIZES:
             self._fast[size] = fast_version(self.module, self.kind, self._probe(size))
@@ -203,8 +244,8 @@ class Classifier:
         if outputs.shape != (2, self.n_classes):
             return False
         self.image_size, self.size_was_guessed = size, False
-        text = " × ".join(map(str, size)) + " px"
-        self.description = {**self.description, "Image size": text}
+        self.n_axes = len(size)
+        self.description = {**self.description, "Image size": short_extent(size)}
         return True
 
     def _probe(self, size: torch.Size) -> Tensor:

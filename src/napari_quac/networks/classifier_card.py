@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
+from napari_quac.data.extent import short_extent
 from napari_quac.errors import CheckpointError
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.trial import Trial
@@ -48,9 +49,9 @@ def describe(
     description = {
         "Kind": what,
         "Classes": ", ".join(classifier.class_names),
-        "Image size": "any"
+        "Image size": ("any" if trial.n_axes == 2 else "any volume")
         if size is None
-        else " × ".join(map(str, size)) + (" px (by trying)" if trial.size_was_guessed else " px"),
+        else short_extent(size) + (" (by trying)" if trial.size_was_guessed else ""),
         "Channels": str(classifier.channels),
         "Value range": f"{classifier.value_range} ({range_source})",
         "Output": classifier.output,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,9 +71,23 @@ class OpenedFile:
 
 
 def open_classifier_file(
-    path: Path, architecture: str | None = None, image_size: tuple[int, ...] | None = None
+    path: Path,
+    architecture: str | None = None,
+    image_size: tuple[int, ...] | None = None,
+    pools: Sequence[Sequence[int]] | None = None,
 ) -> OpenedFile:
     """Load the network of a file, whatever its kind.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    architecture : str, optional
+        Name of the architecture of a state dict.
+    image_size : tuple of int, optional
+        Spatial size of its input, where it is known.
+    pools : sequence of sequence of int, optional
+        Pooling factors of each level of a VGG, where they are known.
 
     Raises
     ------
@@ -102,7 +117,7 @@ def open_classifier_file(
     if found is not None:
         raise CheckpointError(generator_sentence(path, *found))
     size = image_size or size_from_text(metadata.get("image_size"))
-    layout = recognise_classifier(tensors, size, architecture)
+    layout = recognise_classifier(tensors, size, architecture, pools or pools_in(metadata))
     if layout is None:
         raise CheckpointError(unknown_layout_sentence(path, tensors, architecture))
     if layout.problem:
@@ -171,6 +186,15 @@ def size_from_text(text: str | None) -> tuple[int, ...] | None:
     return size * 2 if len(size) == 1 else size
 
 
+def pools_in(metadata: Mapping[str, str]) -> tuple[tuple[int, ...], ...] | None:
+    """Return the pooling factors that a file's metadata hold, as JSON; None without them."""
+    for key in ("downsample_factors", "pools"):
+        with contextlib.suppress(ValueError, TypeError):
+            levels = json.loads(metadata.get(key, ""))
+            return tuple(tuple(int(factor) for factor in factors) for factors in levels)
+    return None
+
+
 def numbers_from_text(text: str | None) -> tuple[float, ...]:
     """Read numbers in JSON or between commas; empty if the text is none or something else."""
     if not text:
@@ -184,7 +208,8 @@ def numbers_from_text(text: str | None) -> tuple[float, ...]:
 
 def generator_sentence(path: Path, kind: str, keys: str) -> str:
     """Return what is said when a generator is given as classifier."""
-    way_out = "Use it as generator?" if kind == "stargan" else "Choose a classifier here."
+    loaded = kind in ("stargan", "cyclegan")
+    way_out = "Use it as generator?" if loaded else "Choose a classifier here."
     return (
         f"'{path.name}': This file holds {GENERATOR_NAMES[kind]} (keys `{keys}`), not a "
         f"classifier. {way_out}"

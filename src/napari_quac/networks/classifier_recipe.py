@@ -8,7 +8,9 @@ from pathlib import Path
 
 from torch import nn
 
+from napari_quac.data.extent import extent
 from napari_quac.errors import CheckpointError
+from napari_quac.networks.channel_axis import without_channel_axis
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.classifier_card import (
     KIND_NAMES,
@@ -55,6 +57,9 @@ class ClassifierRecipe:
         Channels of its input.
     output : str
         What it returns; ``auto`` has it guessed from values between 0 and 1 that sum to 1.
+    pools : tuple of tuple of int, optional
+        Pooling factors of each level of a VGG, which its state dict does not hold; those that fit
+        its size where nobody knows.
     """
 
     path: Path
@@ -64,6 +69,7 @@ class ClassifierRecipe:
     image_size: int | tuple[int, ...] | None = None
     channels: int | None = None
     output: OutputChoice = "auto"
+    pools: tuple[tuple[int, ...], ...] | None = None
 
     def __post_init__(self) -> None:
         # what comes from JSON or a form is brought into the types above
@@ -74,6 +80,8 @@ class ClassifierRecipe:
             object.__setattr__(self, "value_range", tuple(self.value_range))
         if self.image_size is not None and not isinstance(self.image_size, int):
             object.__setattr__(self, "image_size", tuple(self.image_size))
+        if self.pools is not None:
+            object.__setattr__(self, "pools", tuple(tuple(factors) for factors in self.pools))
 
     def load(self, device: str = "auto") -> Classifier:
         """Load the network, try it on noise and blank images, and return it ready for use.
@@ -93,7 +101,7 @@ class ClassifierRecipe:
         target = resolve_device(device)
         size = self.image_size
         given_size = (size, size) if isinstance(size, int) else size
-        opened = open_classifier_file(self.path, self.architecture, given_size)
+        opened = open_classifier_file(self.path, self.architecture, given_size, self.pools)
         name = self.path.name
         value_range, range_source = self._value_range(opened.metadata)
         trial = self._try(opened, given_size, value_range)
@@ -101,7 +109,7 @@ class ClassifierRecipe:
             self.class_names or names_from_text(opened.metadata), trial.n_outputs, name
         )
         classifier = Classifier(
-            opened.module,
+            without_channel_axis(opened.module) if trial.lacks_channel_axis else opened.module,
             class_names,
             channels=trial.channels,
             image_size=trial.image_size,
@@ -111,6 +119,7 @@ class ClassifierRecipe:
             name=name,
             sha256=file_hash(self.path),
             size_was_guessed=trial.size_was_guessed,
+            n_axes=trial.n_axes,
         )
         what = opened.layout.name if opened.layout else KIND_NAMES[opened.kind]
         notes = (*(opened.layout.notes if opened.layout else ()), *trial.notes)
@@ -129,9 +138,8 @@ class ClassifierRecipe:
         fixed = opened.image_size if opened.kind == "exported" else None
         if fixed and size and fixed != size:
             raise CheckpointError(
-                f"'{self.path.name}' was exported for images of {' × '.join(map(str, fixed))} "
-                f"pixels, not of {' × '.join(map(str, size))}. Leave the image size away, or "
-                "export it again."
+                f"'{self.path.name}' was exported for {extent(fixed)}, not for {extent(size)}. "
+                "Leave the image size away, or export it again."
             )
         network: nn.Module = opened.module
         if opened.kind == "torchscript":

@@ -30,6 +30,7 @@ _ERRORS = (
     AssertionError,
     torch.jit.Error,
 )
+MOST_WEIGHTS = 10**8  # the copy of a network with more would take over 0.4 GB
 WARM_UP_BATCHES = (8, 8, 1, 3)  # TorchScript optimises during its first runs
 
 
@@ -59,6 +60,8 @@ def fast_version(
     if probe is None or probe.device.type != "cpu" or not isinstance(module, nn.Module):
         return module
     if kind not in ("eager", "torchscript") or module.training:
+        return module
+    if sum(weights.numel() for weights in module.parameters()) > MOST_WEIGHTS:
         return module
     with torch.inference_mode(False), torch.no_grad():
         batch = _test_images(probe.clone())

@@ -79,6 +79,7 @@ def classifier_from_module(
         trial.output,
         kind,
         name=name,
+        n_axes=trial.n_axes,
     )
     classifier.description = describe(classifier, KIND_NAMES[kind], "as given", trial.notes, trial)
     return on_device(classifier, resolve_device(device))

@@ -89,6 +89,15 @@ class Generator(Protocol):
         """
 
 
+def axes_of(generator: Generator) -> int | None:
+    """Return 2 for a generator of images alone, 3 for one of volumes, None for one of both.
+
+    A generator says so by an attribute ``n_axes``; without it, it is asked as it is.
+    """
+    n_axes: int | None = getattr(generator, "n_axes", None)
+    return n_axes
+
+
 class FunctionGenerator:
     """A generator made of any function, for simulators and notebooks.
 

@@ -7,7 +7,10 @@ from collections.abc import Iterator, Sequence
 
 USUAL_CHANNELS = (1, 3, 4, 2)
 USUAL_SIZES = (128, 64, 224, 96, 256, 32, 28, 8, 16, 48, 80, 112, 160, 192, 100, 299, 512)
-USUAL_VOLUMES = ((16, 160, 160), (32, 32, 32), (64, 64, 64), (16, 64, 64), (16, 128, 128))
+USUAL_VOLUMES = (
+    (16, 160, 160), (80, 80, 80), (64, 64, 64), (32, 32, 32), (32, 128, 128), (16, 128, 128),
+    (16, 64, 64), (8, 64, 64), (8, 32, 32),
+)  # fmt: skip
 _MAX_KERNEL = 11  # a larger square of weights is a picture, not a filter
 
 
@@ -37,12 +40,13 @@ def candidates(
     axes = len(filters[0]) - 2 if filters else 2
     sizes: list[tuple[int, ...]] = [(size, size) for size in USUAL_SIZES]
     if axes == 3:
-        sizes = list(USUAL_VOLUMES)
+        sizes = _volumes_that_fit(shapes, filters)
     guesses = [
         *hints,
         *((c, size) for c in first for size in sizes),
         *((c, size) for c in USUAL_CHANNELS for size in sizes if not first),
         *((c, sizes[0]) for c in USUAL_CHANNELS if c not in first),
+        *((c, volume) for c in (1, 3) for volume in reversed(USUAL_VOLUMES) if not filters),
     ]
     given = [channels] if channels is not None else list(dict.fromkeys([*first, *USUAL_CHANNELS]))
     if image_size is not None:
@@ -51,6 +55,24 @@ def candidates(
     elif channels is not None:
         guesses = [(channels, size) for _, size in guesses]
     yield from dict.fromkeys(c for c in guesses if channels in (None, c[0]))
+
+
+def _volumes_that_fit(
+    shapes: Sequence[tuple[int, ...]], filters: Sequence[tuple[int, ...]]
+) -> list[tuple[int, ...]]:
+    """Return the usual volumes, first those that halving brings to what the first head sees.
+
+    A trial of a volume costs seconds where only the last layer refuses it.
+    """
+    heads = [shape for shape in shapes if len(shape) == 2]
+    sizes: list[tuple[int, ...]] = list(USUAL_VOLUMES)
+    if heads and filters and heads[0][1] % filters[-1][0] == 0:
+        positions = heads[0][1] // filters[-1][0]
+        sides = round(positions ** (1 / 3))
+        if sides**3 == positions and sides > 1:
+            sizes += [(sides * factor,) * 3 for factor in (16, 8, 4, 2)]
+        sizes.sort(key=lambda size: not math.log2(math.prod(size) / positions).is_integer())
+    return list(dict.fromkeys(sizes))
 
 
 def _hints(shapes: Sequence[tuple[int, ...]]) -> Iterator[tuple[int, tuple[int, ...]]]:

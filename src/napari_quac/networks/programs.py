@@ -29,13 +29,20 @@ _READ_ERRORS = (
 )  # fmt: skip
 
 
-def load_torchscript(path: Path) -> torch.jit.ScriptModule:
+def load_torchscript(path: Path, n_inputs: int = 1) -> torch.jit.ScriptModule:
     """Load a TorchScript network onto the CPU, in eval mode and without parameter gradients.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    n_inputs : int
+        1 for a classifier, which takes one batch of images; 2 for inpainters and simulators.
 
     Raises
     ------
     CheckpointError
-        If it is damaged, or does not take exactly one image batch.
+        If it is damaged, or does not take that many inputs.
     """
     try:
         with warnings.catch_warnings():
@@ -50,8 +57,8 @@ def load_torchscript(path: Path) -> torch.jit.ScriptModule:
             "asked. Export the network itself with torch.jit.script or torch.jit.trace."
         )
     arguments = [a for a in method.schema.arguments[1:] if not a.has_default_value()]
-    if len(arguments) != 1:
-        raise CheckpointError(_inputs_sentence(path, [a.name for a in arguments]))
+    if len(arguments) != n_inputs:
+        raise CheckpointError(_inputs_sentence(path, [a.name for a in arguments], n_inputs))
     ready(module)
     return module  # type: ignore[no-any-return]  # torch.jit.load is not annotated
 
@@ -246,8 +253,13 @@ def _only(bound: tuple[int, int | None]) -> int | None:
     return bound[0] if bound[0] == bound[1] else None
 
 
-def _inputs_sentence(path: Path, names: list[str]) -> str:
+def _inputs_sentence(path: Path, names: list[str], n_inputs: int = 1) -> str:
     found = f"{len(names)} inputs ({', '.join(names)})" if names else "no input"
+    if n_inputs != 1:
+        return (
+            f"'{path.name}' takes {found}, {n_inputs} are needed: a batch of images, and what it "
+            "is to do with them. Export a network whose forward function takes those."
+        )
     return (
         f"'{path.name}' takes {found}, a classifier takes one batch of images. Export a network "
         "whose forward function takes the images alone."

@@ -31,9 +31,11 @@ METADATA_KEYS = (
     "channels",
     "class_names",
     "classes",
+    "downsample_factors",
     "final_activation",
     "image_size",
     "output",
+    "pools",
     "range",
     "value_range",
 )

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from napari_quac.data.extent import extent
 from napari_quac.errors import CheckpointError
+from napari_quac.networks.channel_axis import without_channel_axis
 from napari_quac.networks.classifier import Output
-from napari_quac.networks.input_guess import USUAL_SIZES, candidates
+from napari_quac.networks.input_guess import USUAL_SIZES, USUAL_VOLUMES, candidates
 from napari_quac.networks.memory import is_out_of_memory
 from napari_quac.networks.value_range import ValueRange
 
@@ -46,6 +48,10 @@ class Trial:
         Whether ``image_size`` is one of several that may work.
     notes : tuple of str
         What was assumed or is odd, in sentences.
+    n_axes : int
+        2 for images, 3 for volumes.
+    lacks_channel_axis : bool
+        It takes volumes (N, D, H, W); the trial was on a wrapper that drops the channel axis.
     """
 
     channels: int
@@ -55,6 +61,8 @@ class Trial:
     has_gradients: bool
     size_was_guessed: bool = False
     notes: tuple[str, ...] = ()
+    n_axes: int = 2
+    lacks_channel_axis: bool = False
 
 
 def try_network(
@@ -90,8 +98,9 @@ def try_network(
         If no size works, or it returns anything else than one row of finite numbers per image.
     """
     value_range = value_range or ValueRange()
-    found = _find_input(network, name, shapes, channels, image_size)
-    channels, size = found
+    network, lacks_channel_axis, channels, size = _find_network(
+        network, name, shapes, channels, image_size
+    )
     inputs = _inputs(channels, size, value_range)
     with torch.no_grad():
         outputs = _rows(network(inputs), len(inputs), name)
@@ -101,7 +110,43 @@ def try_network(
     gradients = _has_gradients(network, inputs[:1])
     n_outputs = 2 if outputs.shape[1] == 1 else int(outputs.shape[1])
     guessed = image_size is None and not free
-    return Trial(channels, None if free else size, n_outputs, output, gradients, guessed, notes)
+    if lacks_channel_axis:
+        notes = (*notes, "It takes volumes without a channel axis, which is dropped for it.")
+    return Trial(
+        channels,
+        None if free else size,
+        n_outputs,
+        output,
+        gradients,
+        guessed,
+        notes,
+        len(size),
+        lacks_channel_axis,
+    )
+
+
+def _find_network(
+    network: Network,
+    name: str,
+    shapes: Sequence[tuple[int, ...]],
+    channels: int | None,
+    image_size: tuple[int, ...] | None,
+) -> tuple[Network, bool, int, tuple[int, ...]]:
+    """Find what a network takes, also one of volumes that has no channel axis."""
+    try:
+        return network, False, *_find_input(network, name, shapes, channels, image_size)
+    except ReturnsImagesError:
+        raise
+    except CheckpointError:
+        volumes = any(len(shape) == 5 and shape[1] == 1 for shape in shapes)
+        if not volumes or channels not in (None, 1) or not isinstance(network, nn.Module):
+            raise
+        wrapped = without_channel_axis(network)
+        try:
+            return wrapped, True, *_find_input(wrapped, name, shapes, 1, image_size)
+        except CheckpointError:
+            pass
+        raise
 
 
 def _find_input(
@@ -135,7 +180,7 @@ def _find_input(
         return candidate_channels, size
     if odd is not None:
         raise odd
-    said = [f"{channels} channels" if channels else "", _pixels(image_size) if image_size else ""]
+    said = [f"{channels} channels" if channels else "", extent(image_size) if image_size else ""]
     given = " and ".join(text for text in said if text)
     if given:
         raise CheckpointError(
@@ -144,8 +189,8 @@ def _find_input(
         )
     raise CheckpointError(
         f"'{name}' takes none of the {tried} usual sizes of images that were tried "
-        f"({', '.join(map(str, USUAL_SIZES[:6]))}, … pixels; 1 to 4 channels). Give the image size "
-        "and the channels that it was trained with."
+        f"({', '.join(map(str, USUAL_SIZES[:4]))}, … pixels, {extent(USUAL_VOLUMES[0])}, …; 1 to 4 "
+        "channels). Give the image size and the channels that it was trained with."
     )
 
 
@@ -233,7 +278,3 @@ def _has_gradients(network: Network, image: Tensor) -> bool:
         return bool(torch.isfinite(gradient).all())
     except _ERRORS:
         return False
-
-
-def _pixels(size: Sequence[int]) -> str:
-    return " × ".join(map(str, size)) + " pixels"

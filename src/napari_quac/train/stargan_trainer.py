@@ -6,6 +6,7 @@ import json
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from napari_quac.train.evaluate import Evaluation, MaskOf, evaluate_generator
 from napari_quac.train.images import ImagePool, PoolDataset, load_pool
 from napari_quac.train.precision import choose_precision
 from napari_quac.train.settings import ClassifierTraining, StarGANTraining
+from napari_quac.train.side_judge import SideJudge
 from napari_quac.train.stargan_networks import StarGANTrainer
 from napari_quac.train.stargan_run import GENERATOR_FILE, RESUME_FILE, Run, TrainingState
 
@@ -91,8 +93,8 @@ def train_stargan(
     validation : Dataset, optional
         Images on which the result is judged; by default a tenth of ``dataset`` is kept back.
     judge : Classifier, optional
-        A second classifier, which the training does not see; by default one is trained
-        afterwards.
+        A second classifier, which the training does not see; by default one is trained beside
+        the generator.
     mask_of, structures : optional
         Where the structures are; see :func:`~napari_quac.train.evaluate.evaluate_generator`.
     resume : bool
@@ -134,7 +136,7 @@ def train_stargan(
     if classifier is not None:
         _check_classifier(classifier, pool)
     elif settings.weights.guidance:
-        classifier = yield from _side_classifier(
+        classifier = yield from side_classifier(
             pool, settings, settings.guide_minutes, output / GUIDE_FILE, 1, device, resume
         )
     hyper = settings.hyperparameters(pool.channels, len(pool.classes))
@@ -142,15 +144,19 @@ def train_stargan(
     guides = [classifier] if classifier is not None else []
     trainer = StarGANTrainer(hyper, settings, guides, device, dtype)
     spent = _resumed(trainer, output, settings) if resume else 0.0
-    run = Run(trainer, pool, settings, output, spent)
+    side_judge = None
+    if validation is not None and (judge is not None or settings.judge_minutes):
+        # half of its time is the generator's
+        learning = side_classifier(
+            pool, settings, 2 * settings.judge_minutes, output / JUDGE_FILE, 2, device, resume
+        )
+        side_judge = SideJudge(ready(judge) if judge is not None else learning, validation)
+    run = Run(trainer, pool, settings, output, spent, side_judge)
     yield from run.steps()
     generator = StarGANRecipe(output / GENERATOR_FILE).load(device)
     evaluation = None
-    if validation is not None and (judge is not None or settings.judge_minutes):
-        if judge is None:
-            judge = yield from _side_classifier(
-                pool, settings, settings.judge_minutes, output / JUDGE_FILE, 2, device, resume
-            )
+    if side_judge is not None and validation is not None:
+        judge = yield from side_judge.finish()
         evaluation = yield from evaluate_generator(
             generator,
             judge,
@@ -166,9 +172,15 @@ def train_stargan(
     )
 
 
-def _side_classifier(
+def ready(classifier: Classifier) -> Generator[Progress, None, Classifier]:
+    """Return a classifier that need not learn any more, for a :class:`SideJudge`."""
+    yield from ()
+    return classifier
+
+
+def side_classifier(
     pool: ImagePool,
-    settings: StarGANTraining,
+    settings: Any,
     minutes: float,
     path: Path,
     number: int,
@@ -178,6 +190,23 @@ def _side_classifier(
     """Train a classifier at the networks' size; its number makes it differ from the others.
 
     When a training is resumed, the classifier of its first part is used again.
+
+    Parameters
+    ----------
+    pool : ImagePool
+        Images to learn from.
+    settings : StarGANTraining or CycleGANTraining
+        Image size, symmetries, precision and seed.
+    minutes : float
+        Time for it.
+    path : Path
+        Its file.
+    number : int
+        1 for the guide, 2 for the judge.
+    device : torch.device
+        Where it runs.
+    resume : bool
+        Read ``path`` if it is there.
     """
     if resume and path.exists():
         return ClassifierRecipe(path).load(str(device))

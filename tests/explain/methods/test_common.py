@@ -8,10 +8,12 @@ import torch
 from explain.small_networks import classifier_of, identical, random_network, random_pair
 from napari_quac.explain.attribution import Attribution, attribute
 from napari_quac.explain.methods import METHODS
-from napari_quac.explain.pair import Pair
+from napari_quac.explain.pair import Pair, swapped
 from napari_quac.networks.classifier import Classifier
 
-BUILT_IN = ("d-ig", "d-deeplift", "d-ingrad", "ig", "deeplift", "residual", "random")
+FOR_ANY_FUNCTION = ("d-ig", "d-deeplift", "d-ingrad", "ig", "deeplift", "residual", "random")
+FOR_MODULES = ("d-gc", "d-ggc", "ingrad", "gc", "ggc")
+BUILT_IN = (*FOR_ANY_FUNCTION, *FOR_MODULES)
 SHAPES = [(1, 12, 12), (3, 9, 13), (1, 5, 7, 6), (3, 4, 4, 4), (1, 1, 2)]
 
 
@@ -33,7 +35,7 @@ def test_map_has_the_shape_of_the_image_and_values_from_0_to_1(
         assert (float(found.values.min()), float(found.values.max())) == (0, 1)
 
 
-@pytest.mark.parametrize("name", ["d-ig", "d-deeplift", "d-ingrad", "residual"])
+@pytest.mark.parametrize("name", ["d-ig", "d-deeplift", "d-ingrad", "d-gc", "d-ggc", "residual"])
 def test_identical_pair_gives_zero_and_not_nan(name: str) -> None:
     shape = (3, 9, 11)
     classifier = classifier_of(random_network(shape), 3, shape)
@@ -81,7 +83,7 @@ def test_maps_that_promise_it_add_up_to_the_difference_of_the_logit(
     assert found.completeness < limit
 
 
-@pytest.mark.parametrize("name", BUILT_IN)
+@pytest.mark.parametrize("name", FOR_ANY_FUNCTION)
 def test_range_of_the_network_does_not_matter(name: str) -> None:
     shape = (1, 10, 10)
     network = random_network(shape)
@@ -95,7 +97,19 @@ def test_range_of_the_network_does_not_matter(name: str) -> None:
     torch.testing.assert_close(one.values, other.values, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["d-ig", "d-deeplift", "d-ingrad", "ig", "deeplift"])
+@pytest.mark.parametrize("name", ["d-ig", "d-deeplift", "d-ingrad", "d-gc", "d-ggc"])
+def test_direction_generated_is_the_method_on_the_swapped_pair(name: str) -> None:
+    shape = (1, 10, 10)
+    classifier = classifier_of(random_network(shape), 3, shape)
+    pair = random_pair(classifier, source=2, target=1)
+    method = METHODS[name]
+    there = attribute(pair, name, method(direction="generated"), classifier).result()
+    back = attribute(swapped(pair), name, method(), classifier).result()
+    assert torch.equal(there.signed, back.signed)
+    assert not torch.allclose(there.values, map_of(name, pair, classifier).values, atol=1e-2)
+
+
+@pytest.mark.parametrize("name", ["d-ig", "d-deeplift", "d-ingrad", "ig", "deeplift", "ingrad"])
 def test_source_is_the_class_that_is_attributed(name: str) -> None:
     shape = (1, 10, 10)
     network = random_network(shape)

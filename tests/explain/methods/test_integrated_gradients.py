@@ -108,3 +108,43 @@ def test_captum_gives_the_same_map() -> None:
         pair.query.image[None], pair.generated[None], target=2, n_steps=50
     )
     torch.testing.assert_close(found.values, expected[0].float(), rtol=0, atol=1e-6)
+
+
+class Step(torch.nn.Module):
+    """A logit that changes all at once on the way, which takes many nodes to integrate."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        mean = images.mean((1, 2, 3))
+        return torch.stack([torch.sigmoid(400 * (mean - 0.317)), -mean], dim=1)
+
+
+def test_nodes_are_doubled_until_the_attribution_adds_up() -> None:
+    classifier = classifier_of(Step(), kind="callable")
+    pair = random_pair(classifier)
+    pair = replace(
+        pair,
+        query=replace(pair.query, image=torch.ones(1, 8, 8)),
+        generated=torch.zeros(1, 8, 8),
+        source=0,
+    )
+    few = DiscriminativeIG(n_steps=10).attribute(pair, classifier).result()
+    assert few.completeness is not None and few.completeness > 0.05
+    assert few.details == {"n_steps": 10}
+    method = DiscriminativeIG(n_steps=10, until_complete=True)
+    found = method.attribute(pair, classifier).result()
+    assert found.completeness is not None and found.completeness <= 0.01
+    assert 10 < found.details["n_steps"] < 400
+    again = DiscriminativeIG(n_steps=found.details["n_steps"]).attribute(pair, classifier).result()
+    assert torch.equal(found.values, again.values)
+
+
+def test_doubling_ends_at_400_nodes_and_is_not_used_by_default() -> None:
+    class Steeper(Step):
+        def forward(self, images: Tensor) -> Tensor:
+            return torch.sigmoid(1e5 * (images.mean((1, 2, 3)) - 0.3171))[:, None].repeat(1, 2)
+
+    classifier = classifier_of(Steeper(), kind="callable")
+    image, baseline = torch.ones(1, 8, 8), torch.zeros(1, 8, 8)
+    found = module.complete_gradients(image, baseline, 0, classifier, 150).result()
+    assert found.details == {"n_steps": 400}
+    assert not DiscriminativeIG().until_complete and not VanillaIG().until_complete

@@ -19,6 +19,11 @@ from napari_quac.networks.classifier import Classifier
 class Residual:
     """The difference between generated image and query.
 
+    Attributes
+    ----------
+    absolute : bool
+        Drop the sign, as DAPI does.
+
     Notes
     -----
     Signed: positive where the query is brighter. The QuAC library returns zeros for one channel
@@ -26,15 +31,25 @@ class Residual:
     """
 
     label: ClassVar[str] = "residual"
+    absolute: bool = False
 
     def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:
         """Return ``x − x_t``, (C, *S)."""
-        return SignedMap(pair.query.image - pair.generated)
+        difference = pair.query.image - pair.generated
+        return SignedMap(difference.abs() if self.absolute else difference)
 
 
 @dataclass(frozen=True, slots=True)
 class Random:
-    """Smoothed noise, the same for every pair of one shape and seed."""
+    """Smoothed noise, the same for every pair of one shape and seed.
+
+    Attributes
+    ----------
+    sigma : float
+        Width of the Gaussian that smooths the noise, pixels.
+    seed : int
+        Another seed gives other noise.
+    """
 
     label: ClassVar[str] = "random"
     sigma: Annotated[float, {"min": 0.0, "max": 50.0}] = 4.0

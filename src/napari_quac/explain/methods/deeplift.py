@@ -12,7 +12,7 @@ from napari_quac.errors import MethodUnavailableError
 from napari_quac.explain.attribution import SignedMap
 from napari_quac.explain.methods.deeplift_rules import deeplift
 from napari_quac.explain.methods.gradient import logit_gradient
-from napari_quac.explain.pair import Pair
+from napari_quac.explain.pair import Pair, Side, seen_from
 from napari_quac.networks.classifier import Classifier
 
 GRADIENT_TIMES_DIFFERENCE = "gradient × difference"
@@ -20,20 +20,35 @@ GRADIENT_TIMES_DIFFERENCE = "gradient × difference"
 
 @dataclass(frozen=True, slots=True)
 class DiscriminativeDeepLift:
-    """DeepLIFT of the source class, with the generated image as the reference."""
+    """DeepLIFT of the source class, with the generated image as the reference.
+
+    Attributes
+    ----------
+    direction : "query" or "generated"
+        Which image is attributed; the generated image is attributed for the target class.
+    """
 
     label: ClassVar[str] = "D-DeepLIFT"
+    direction: Side = "query"
 
     def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:
         """Return the map; see :func:`deeplift_or_its_stand_in`."""
+        pair = seen_from(pair, self.direction)
         return deeplift_or_its_stand_in(pair.query.image, pair.generated, pair.source, classifier)
 
 
 @dataclass(frozen=True, slots=True)
 class VanillaDeepLift:
-    """DeepLIFT of the source class, with a grey image as the reference."""
+    """DeepLIFT of the source class, with a grey image as the reference.
+
+    Attributes
+    ----------
+    baseline : float
+        Value of the grey image; 0 is black, 1 is white.
+    """
 
     label: ClassVar[str] = "DeepLIFT"
+    of_query_alone: ClassVar[bool] = True
     baseline: Annotated[float, {"min": 0.0, "max": 1.0}] = 0.5
 
     def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:
@@ -80,7 +95,7 @@ def deeplift_or_its_stand_in(
         )
     # in float64 wherever there is a network to copy: at a near tie in a max pool, float32's last
     # bit would decide which pixel is credited (3.5e-3 of the range was seen)
-    precise = classifier.kind == "eager" and classifier.device.type != "mps"
+    precise = classifier.can_be_precise()
     inputs = inputs.to(classifier.device, torch.float64 if precise else torch.float32)
     values, difference = deeplift(
         lambda both: classifier.network_logits(both, precise),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor
 
 from napari_quac.errors import MethodUnavailableError
+from napari_quac.explain.methods.lean_backward import LeanBackward
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.memory import in_batches
 
@@ -36,7 +39,8 @@ def logit_gradient(inputs: Tensor, class_index: int, classifier: Classifier) -> 
     def step(batch: Tensor) -> Tensor:
         with torch.enable_grad():
             leaf = batch.to(classifier.device).detach().requires_grad_()
-            logits = classifier.network_logits(leaf)
+            with LeanBackward() if classifier.kind == "eager" else nullcontext():
+                logits = classifier.network_logits(leaf)
             if not logits.requires_grad:
                 raise MethodUnavailableError(
                     f"The classifier {classifier.name} gives no gradients (it was frozen or "

@@ -1,4 +1,4 @@
-"""Gradient times difference: the cheapest discriminative map."""
+"""Gradient times difference, the cheapest discriminative map, and gradient times image."""
 
 from __future__ import annotations
 
@@ -9,13 +9,20 @@ import torch
 
 from napari_quac.explain.attribution import SignedMap
 from napari_quac.explain.methods.gradient import logit_gradient
-from napari_quac.explain.pair import Pair
+from napari_quac.explain.pair import Pair, Side, seen_from
 from napari_quac.networks.classifier import Classifier
 
 
 @dataclass(frozen=True, slots=True)
 class DiscriminativeInputGradient:
     """Size of the gradient at the query times the difference to the generated image.
+
+    Attributes
+    ----------
+    direction : "query" or "generated"
+        Which image the gradient is taken at.
+    absolute : bool
+        Drop the sign, as DAPI does.
 
     Notes
     -----
@@ -24,11 +31,35 @@ class DiscriminativeInputGradient:
     """
 
     label: ClassVar[str] = "D-InGrad"
+    direction: Side = "query"
+    absolute: bool = False
 
     def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:
         """Return ``|∇ℓ_s(x)| ⊙ (x_t − x)``, signed (C, *S)."""
+        pair = seen_from(pair, self.direction)
         query, generated = classifier.value_range.to_network(
             torch.stack([pair.query.image, pair.generated])
         )
         gradient = logit_gradient(query[None], pair.source, classifier)[0]
-        return SignedMap(gradient.abs() * (generated - query))
+        values = gradient.abs() * (generated - query)
+        return SignedMap(values.abs() if self.absolute else values)
+
+
+@dataclass(frozen=True, slots=True)
+class InputGradient:
+    """Gradient at the query times the query itself, without its sign.
+
+    Notes
+    -----
+    The image counts in the classifier's own value range, so a pixel that is 0 there (mid-grey for
+    most networks) gets nothing.
+    """
+
+    label: ClassVar[str] = "InGrad"
+    of_query_alone: ClassVar[bool] = True
+
+    def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:
+        """Return ``|x ⊙ ∇ℓ_s(x)|``, (C, *S)."""
+        query = classifier.value_range.to_network(pair.query.image)
+        gradient = logit_gradient(query[None], pair.source, classifier)[0]
+        return SignedMap((query * gradient).abs())

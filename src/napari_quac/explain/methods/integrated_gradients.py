@@ -12,40 +12,71 @@ from torch import Tensor
 
 from napari_quac.explain.attribution import SignedMap
 from napari_quac.explain.methods.gradient import logit_gradient, source_logits
-from napari_quac.explain.pair import Pair
+from napari_quac.explain.pair import Pair, Side, seen_from
 from napari_quac.networks.classifier import Classifier
 from napari_quac.stepwise import Progress, Steps, stepwise
 
-NODES_PER_STEP = 10  # a few tens of milliseconds each at 128 px, so that the slider can overtake
+NODES_PER_STEP = 5  # a few tens of milliseconds each at 128 px, so that the slider can overtake
+
+
+COMPLETE = 0.01  # of the difference of the logits may be missing
+MOST_NODES = 400
 
 
 @dataclass(frozen=True, slots=True)
 class DiscriminativeIG:
-    """Integrated gradients of the source class, from the generated image to the query."""
+    """Integrated gradients of the source class, from the generated image to the query.
+
+    Attributes
+    ----------
+    n_steps : int
+        Points along the path at which the gradient is computed; 50 in the QuAC library.
+    until_complete : bool
+        Double the points until the attribution misses at most 1 % of the change it should add up
+        to, or until there are 400.
+    direction : "query" or "generated"
+        Which image is attributed; the generated image is attributed for the target class.
+    """
 
     label: ClassVar[str] = "D-IG"
     n_steps: Annotated[int, {"min": 2, "max": 500}] = 50
+    until_complete: bool = False
+    direction: Side = "query"
 
     def attribute(self, pair: Pair, classifier: Classifier) -> Steps[SignedMap]:
         """Return the map; see :func:`integrated_gradients`."""
-        return integrated_gradients(
-            pair.query.image, pair.generated, pair.source, classifier, self.n_steps
-        )
+        pair = seen_from(pair, self.direction)
+        integrate = complete_gradients if self.until_complete else integrated_gradients
+        return integrate(pair.query.image, pair.generated, pair.source, classifier, self.n_steps)
 
 
 @dataclass(frozen=True, slots=True)
 class VanillaIG:
-    """Integrated gradients of the source class, from a grey image to the query."""
+    """Integrated gradients of the source class, from a grey image to the query.
+
+    Attributes
+    ----------
+    n_steps : int
+        Points along the path at which the gradient is computed; 50 in the QuAC library.
+    baseline : float
+        Value of the grey image the path begins at; 0 is black, 1 is white.
+    until_complete : bool
+        Double the points until the attribution misses at most 1 % of the change it should add up
+        to, or until there are 400.
+    """
 
     label: ClassVar[str] = "IG"
+    of_query_alone: ClassVar[bool] = True
     n_steps: Annotated[int, {"min": 2, "max": 500}] = 50
     baseline: Annotated[float, {"min": 0.0, "max": 1.0}] = 0.5
+    until_complete: bool = False
 
     def attribute(self, pair: Pair, classifier: Classifier) -> Steps[SignedMap]:
         """Return the map; see :func:`integrated_gradients`."""
         query = pair.query.image
         baseline = torch.full_like(query, self.baseline)
-        return integrated_gradients(query, baseline, pair.source, classifier, self.n_steps)
+        integrate = complete_gradients if self.until_complete else integrated_gradients
+        return integrate(query, baseline, pair.source, classifier, self.n_steps)
 
 
 @stepwise
@@ -85,12 +116,40 @@ def integrated_gradients(
     end, start_point = classifier.value_range.to_network(torch.stack([image, baseline]))
     # summed in float64, so that equal gradients give equal sums and not values a bit apart
     total = torch.zeros_like(image, dtype=torch.float64)
-    for start in range(0, n_steps, NODES_PER_STEP):
+    is_volume = image.ndim > 3
+    per_step = classifier.batch_for(image.shape[1:]) if is_volume else NODES_PER_STEP
+    for start in range(0, n_steps, per_step):
         yield Progress(start, n_steps, "integrated gradients")
-        part = slice(start, start + NODES_PER_STEP)
+        part = slice(start, start + per_step)
         points = start_point + alphas[part].view(column) * (end - start_point)
         gradients = logit_gradient(points, class_index, classifier)
         total += (gradients * weights[part].view(column)).sum(dim=0)
     logits = source_logits(torch.stack([end, start_point]), class_index, classifier)
     signed = total.float() * (end - start_point)
-    return SignedMap(signed, logit_difference=float(logits[0] - logits[1]))
+    return SignedMap(
+        signed, logit_difference=float(logits[0] - logits[1]), details={"n_steps": n_steps}
+    )
+
+
+@stepwise
+def complete_gradients(
+    image: Tensor, baseline: Tensor, class_index: int, classifier: Classifier, n_steps: int = 50
+) -> Generator[Progress, None, SignedMap]:
+    """Integrate with twice as many nodes again and again, until the sum is right.
+
+    Where the logit hardly differs between the ends of the path, or changes all at once somewhere
+    between them, 50 nodes can miss a third of the difference. Parameters are those of
+    :func:`integrated_gradients`, where ``n_steps`` is the number to begin with.
+
+    Returns
+    -------
+    Steps of SignedMap
+        The first one that misses at most 1 % of the difference of the logits, or the one with 400
+        nodes; ``details`` holds the number.
+    """
+    while True:
+        found = yield from integrated_gradients(image, baseline, class_index, classifier, n_steps)
+        residual = found.completeness
+        if n_steps >= MOST_NODES or residual is None or residual <= COMPLETE:
+            return found
+        n_steps = min(2 * n_steps, MOST_NODES)

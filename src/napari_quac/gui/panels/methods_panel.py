@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
+from typing import Any
 
-from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QGridLayout,
+    QLabel,
+    QPushButton,
+    QToolButton,
+)
 from superqt.utils import signals_blocked
 
 from napari_quac.errors import UnknownNameError
 from napari_quac.explain.methods import METHODS
+from napari_quac.gui.form import Form
 from napari_quac.gui.palette import Palette
+from napari_quac.gui.panels.masking_row import MaskingRow
 from napari_quac.gui.section import Section, labelled_row
 from napari_quac.gui.text import ElidedLabel, set_tone
 from napari_quac.live.choices import Choices
@@ -20,15 +32,36 @@ SHORT = {
     "d-ig": "Discriminative integrated gradients: from the generated image to the query",
     "d-deeplift": "Discriminative DeepLIFT: from the generated image to the query",
     "d-ingrad": "Discriminative input × gradient: gradient × difference of the two images",
+    "d-gc": "Stereo Grad-CAM: what the last convolution sees in one image and not in the other",
+    "d-ggc": "Stereo Grad-CAM, times the guided gradient",
     "ig": "Integrated gradients of the query alone, from grey",
     "deeplift": "DeepLIFT of the query alone, from grey",
+    "ingrad": "Input × gradient of the query alone",
+    "gc": "Grad-CAM of the query alone: coarse, where the class is seen",
+    "ggc": "Grad-CAM times the guided gradient, of the query alone",
     "residual": "Baseline: the difference of the two images, without any network",
     "random": "Baseline: random numbers",
 }
+PRESET_TEXTS = {
+    "quac": (
+        "QuAC: generated into query",
+        "What has to be copied from the generated image until the query is called the target?",
+    ),
+    "dapi": (
+        "DAPI: query into generated",
+        "What has to be copied back from the query until the generated image is called the source "
+        "again? Maps keep their sign, and a pixel counts in all channels",
+    ),
+}
+DAPI_METHODS = ("d-gc", "d-ggc")
+WITHOUT_PARAMETERS = frozenset({"ingrad", "gc", "ggc"})
+"""Known by name, since a window should open without importing torch."""
 
 
 class MethodsPanel(Section):
-    """A list of methods with their QuAC scores."""
+    """A list of methods with their QuAC scores and their parameters."""
+
+    compare_wanted = Signal()
 
     def __init__(self, choices: Choices, results: Results) -> None:
         super().__init__("Methods", "methods")
@@ -37,6 +70,14 @@ class MethodsPanel(Section):
         self.shown_menu.setObjectName("shown_method")
         self.shown_menu.setToolTip("The method whose attribution, mask and hybrid are shown")
         self.body_layout.addLayout(labelled_row("Show", self.shown_menu))
+        self.preset_menu = QComboBox()
+        self.preset_menu.setObjectName("preset_menu")
+        for name, (label, tip) in PRESET_TEXTS.items():
+            self.preset_menu.addItem(label, name)
+            row = self.preset_menu.count() - 1
+            self.preset_menu.setItemData(row, tip, Qt.ItemDataRole.ToolTipRole)
+        self.preset_menu.currentIndexChanged.connect(self._on_preset_picked)
+        self.body_layout.addLayout(labelled_row("Preset", self.preset_menu))
         grid = QGridLayout()
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setHorizontalSpacing(8)
@@ -44,12 +85,16 @@ class MethodsPanel(Section):
         grid.setColumnStretch(2, 1)
         self.checks: dict[str, QCheckBox] = {}
         self.scores: dict[str, ElidedLabel] = {}
+        self.settings_buttons: dict[str, QToolButton] = {}
+        self.forms: dict[str, Form[Any]] = {}
+        self._grid = grid
         self._swatches: dict[str, QLabel] = {}
         self._broken: set[str] = set()
-        header = QLabel("QuAC score")
-        header.setProperty("role", "muted")
-        grid.addWidget(header, 0, 2)
-        for row, name in enumerate(METHODS, 1):
+        self._header = QLabel("QuAC score")
+        self._header.setProperty("role", "muted")
+        grid.addWidget(self._header, 0, 2)
+        for number, name in enumerate(METHODS):
+            row = 2 * number + 1  # the rows between are for the forms
             check = QCheckBox(name)
             check.setObjectName(f"method_check_{name}")
             check.setToolTip(_tip(name))
@@ -67,10 +112,25 @@ class MethodsPanel(Section):
             grid.addWidget(swatch, row, 0)
             grid.addWidget(check, row, 1)
             grid.addWidget(score, row, 2)
+            if not broken and name not in WITHOUT_PARAMETERS:
+                self._add_settings_button(name, row)
             self.checks[name], self.scores[name], self._swatches[name] = check, score, swatch
         self.body_layout.addLayout(grid)
+        self.masking = MaskingRow(choices)
+        self.body_layout.addWidget(self.masking)
+        self.compare_button = QPushButton("Compare methods")
+        self.compare_button.setObjectName("compare_button")
+        self.compare_button.setToolTip(
+            "All methods there are on this pair, in one table with their maps and curves"
+        )
+        self.compare_button.clicked.connect(self.compare_wanted)
+        self.body_layout.addWidget(self.compare_button)
+        results.events.pair.connect(self._show_compare)
+        self._show_compare()
         self.shown_menu.currentIndexChanged.connect(self._on_shown_picked)
+        choices.events.preset.connect(self._show_choices)
         choices.events.methods.connect(self._show_choices)
+        choices.events.parameters.connect(self._show_parameters)
         choices.events.shown_method.connect(self._show_choices)
         results.events.explanations.connect(self._show_scores)
         self._show_choices()
@@ -80,6 +140,50 @@ class MethodsPanel(Section):
         """Show the colours of the curves beside the names."""
         for name, swatch in self._swatches.items():
             swatch.setStyleSheet(f"background: {colors.method(name)};")
+
+    def _show_compare(self) -> None:
+        self.compare_button.setEnabled(self._results.pair is not None)
+
+    def _add_settings_button(self, name: str, row: int) -> None:
+        button = QToolButton()
+        button.setObjectName(f"method_settings_{name}")
+        button.setProperty("role", "link")
+        button.setText("⚙")
+        button.setCheckable(True)
+        button.setToolTip(f"Parameters of {name}")
+        button.toggled.connect(lambda unfolded, name=name: self._on_settings(name, unfolded))
+        self._grid.addWidget(button, row, 3)
+        self.settings_buttons[name] = button
+
+    def _on_settings(self, name: str, unfolded: bool) -> None:
+        if name not in self.forms:
+            self._add_form(name)
+        self.forms[name].setVisible(unfolded)
+
+    def _add_form(self, name: str) -> None:
+        from napari_quac.explain.method_parameters import build_method
+
+        given = {name: dict(self._choices.parameters.get(name, {}))}
+        form: Form[Any] = Form(METHODS[name], f"parameter_{name}", build_method(name, given))
+        form.changed.connect(lambda _, name=name: self._on_parameters(name))
+        row = self._grid.getItemPosition(self._grid.indexOf(self.checks[name]))[0]
+        self._grid.addWidget(form, row + 1, 1, 1, 3)
+        self.forms[name] = form
+
+    def _on_parameters(self, name: str) -> None:
+        changes = self.forms[name].changes()
+        others = {key: value for key, value in self._choices.parameters.items() if key != name}
+        self._choices.parameters = {**others, name: changes} if changes else others
+
+    def _show_parameters(self) -> None:
+        """Mark the methods whose parameters are not the default ones, and keep forms true."""
+        from napari_quac.explain.method_parameters import build_method
+
+        for name, button in self.settings_buttons.items():
+            changed = bool(self._choices.parameters.get(name))
+            button.setText("⚙*" if changed else "⚙")
+            if name in self.forms:
+                self.forms[name].set_value(build_method(name, self._choices.parameters))
 
     def _on_checked(self) -> None:
         methods = tuple(name for name, check in self.checks.items() if check.isChecked())
@@ -97,7 +201,31 @@ class MethodsPanel(Section):
             self._choices.threshold = None
             self._choices.shown_method = name
 
+    def _on_preset_picked(self, row: int) -> None:
+        name = self.preset_menu.itemData(row)
+        if name == self._choices.preset:
+            return
+        from napari_quac.explain.procedure import PRESETS
+
+        chosen = PRESETS[name]
+        self._choices.threshold = None
+        self._choices.grid = chosen.grid
+        self._choices.masking = replace(
+            self._choices.masking, channel_wise=chosen.masking.channel_wise
+        )
+        if name == "dapi":
+            missing = [m for m in DAPI_METHODS if m not in self._choices.methods]
+            self._choices.methods = tuple(
+                m for m in METHODS if m in self._choices.methods or m in missing
+            )
+        self._choices.preset = name
+
     def _show_choices(self) -> None:
+        with signals_blocked(self.preset_menu):
+            self.preset_menu.setCurrentIndex(self.preset_menu.findData(self._choices.preset))
+        tip = PRESET_TEXTS[self._choices.preset][1]
+        self.preset_menu.setToolTip(tip)
+        self._header.setText("QuAC score" if self._choices.preset == "quac" else "area under curve")
         with signals_blocked(self.shown_menu):
             self.shown_menu.clear()
             for name in self._choices.methods:

@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
+from napari_quac.data.extent import short_extent
 from napari_quac.errors import QuacError
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.pictures import thumbnail
@@ -93,12 +94,18 @@ class SamplesPanel(Section):
                 None if unit == "pixel" else unit,
                 layer.name,
                 bool(layer.rgb),
+                self._image_axes(),
             )
         except QuacError as error:
             self._controller.failed.emit(failure("loaded_samples", "reading the layer", error))
             return
         self.problem.hide()
         self._choices.samples = ReadySamples(dataset)
+
+    def _image_axes(self) -> int:
+        """Return 3 where the classifier takes volumes, else 2."""
+        classifier = self._results.loaded_classifier
+        return (classifier.n_axes or 2) if classifier is not None else 2
 
     def step(self, by: int) -> None:
         """Go some samples forward or back, in the order of the table."""
@@ -118,7 +125,11 @@ class SamplesPanel(Section):
         self.layer_menu = QComboBox()
         self.layer_menu.setObjectName("layer_menu")
         self.layer_menu.setToolTip("An image layer: one image, or a stack of images (N, Y, X)")
-        self.layer_menu.setMinimumContentsLength(8)
+        self.layer_menu.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        self.layer_menu.setMinimumContentsLength(4)
+        self.layer_menu.setProperty("narrow", "true")
         self.layer_menu.currentIndexChanged.connect(self._show_layer_range)
         self.layer_low, self.layer_high = QDoubleSpinBox(), QDoubleSpinBox()
         for widget, name, tip in (
@@ -130,6 +141,7 @@ class SamplesPanel(Section):
             widget.setDecimals(3)
             widget.setToolTip(tip)
             widget.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+            widget.setProperty("narrow", "true")
             widget.setFixedWidth(62)
         self.use_layer_button = QPushButton("Use")
         self.use_layer_button.setObjectName("use_layer_button")
@@ -310,9 +322,9 @@ class SamplesPanel(Section):
             )
         good = [preview for preview in previews if preview.sample is not None]
         if good:
-            shape = " × ".join(map(str, good[0].sample.image.shape[1:]))  # type: ignore[union-attr]
+            shape = short_extent(good[0].sample.image.shape[1:])  # type: ignore[union-attr]
             low, high = min(p.low for p in good), max(p.high for p in good)
-            self.range_line.setText(f"{shape} px · values {low:.2f} to {high:.2f} of 0 to 1")
+            self.range_line.setText(f"{shape} · values {low:.2f} to {high:.2f} of 0 to 1")
         else:
             self.range_line.setText("")
         problems = [preview.problem for preview in previews if preview.problem]

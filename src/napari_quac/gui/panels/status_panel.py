@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from psygnal import EmissionInfo
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import (
     QApplication,
@@ -47,7 +48,11 @@ class StatusPanel(QWidget):
         self.cancel_button = QPushButton("Cancel")
         self.cancel_button.setObjectName("cancel_button")
         self.cancel_button.setToolTip("Stop within one step; what is finished stays")
-        for button in (self.details_button, self.cancel_button):
+        self.resume_button = QPushButton("Resume")
+        self.resume_button.setObjectName("resume_button")
+        self.resume_button.setToolTip("Go on where it was cancelled, with the same result")
+        self.resume_button.clicked.connect(self._on_resume)
+        for button in (self.details_button, self.cancel_button, self.resume_button):
             button.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.details_button.clicked.connect(self.copy_details)
         self.cancel_button.clicked.connect(self._on_cancel)
@@ -55,6 +60,7 @@ class StatusPanel(QWidget):
         row.setSpacing(6)
         row.addWidget(self.line, 1)
         row.addWidget(self.details_button)
+        row.addWidget(self.resume_button)
         row.addWidget(self.cancel_button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(10, 4, 10, 8)
@@ -68,6 +74,7 @@ class StatusPanel(QWidget):
         self._throttle.timeout.connect(self._show)
         controller.running_changed.connect(self._on_running)
         controller.failed.connect(self.show_failure)
+        controller.results.events.connect(self._on_result)
         self._show()
 
     @property
@@ -110,9 +117,20 @@ class StatusPanel(QWidget):
             self.show_note("Cancelled. What was finished is kept.")
         self.cancelled.emit()
 
+    def _on_result(self, info: EmissionInfo) -> None:
+        """Take back what is not true any more."""
+        if self._failure is not None and info.signal.name == self._failure.slot:
+            if info.args[0] is not None:
+                self.forget_failure()
+
+    def _on_resume(self) -> None:
+        self.forget_failure()
+        self._controller.resume()
+
     def _on_running(self) -> None:
         slots = tuple(slot for slot in self._controller.running if slot not in QUIET)
-        if slots != self._shown_slots:
+        resumes = self._controller.can_resume != (not self.resume_button.isHidden())
+        if slots != self._shown_slots or resumes:
             self._show()
         elif slots and not self._throttle.isActive():
             self._throttle.start()
@@ -122,6 +140,7 @@ class StatusPanel(QWidget):
         self._shown_slots = tuple(r.slot for r in running)
         self.progress_bar.setVisible(bool(running))
         self.cancel_button.setVisible(bool(running))
+        self.resume_button.setVisible(not running and self._controller.can_resume)
         self.details_button.setVisible(not running and self._failure is not None)
         if running:
             self._show_running(running[-1])

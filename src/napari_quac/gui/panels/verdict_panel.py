@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QGridLayout, QLabel
+from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton
 
 from napari_quac.gui.section import Section
 from napari_quac.gui.text import WrappedLabel, set_tone
 from napari_quac.live.choices import Choices
 from napari_quac.live.results import Results
 
+if TYPE_CHECKING:
+    from napari_quac.explain.explanation import Explanation
+
 MAX_SENTENCES = 8
 AFTER_THE_CURVES_MS = 60  # drawn in a turn of the event loop of its own
+DOUBLING = "until_complete"
 MARKS = {"good": "✓", "bad": "✗", "note": "•"}
 
 
@@ -39,6 +45,14 @@ class VerdictPanel(Section):
         self._empty.setProperty("role", "muted")
         self.body_layout.addWidget(self._empty)
         self.body_layout.addLayout(grid)
+        self.more_points_button = QPushButton("Use more points")
+        self.more_points_button.setObjectName("more_points_button")
+        self.more_points_button.setToolTip(
+            "Double the points along the path until the attribution adds up (at most 400)"
+        )
+        self.more_points_button.clicked.connect(self._on_more_points)
+        self.more_points_button.hide()
+        self.body_layout.addWidget(self.more_points_button, 0, Qt.AlignmentFlag.AlignLeft)
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.setInterval(AFTER_THE_CURVES_MS)
@@ -75,6 +89,26 @@ class VerdictPanel(Section):
             else:
                 label.setText("")
         self._empty.setVisible(not findings)
+        self.more_points_button.setVisible(explanation is not None and self._misses(explanation))
         bad = sum(tone == "bad" for tone, _ in findings)
         good = sum(tone == "good" for tone, _ in findings)
         self.set_summary(f"{good} for it · {bad} against" if findings else "")
+
+    def _misses(self, explanation: Explanation) -> bool:
+        """Tell whether the attribution does not add up, and more points would help."""
+        from napari_quac.explain.methods import METHODS
+        from napari_quac.explain.parameter import parameters_of
+        from napari_quac.explain.verdict import COMPLETENESS_LIMIT
+
+        missing, name = explanation.attribution.completeness, explanation.method
+        if missing is None or missing <= COMPLETENESS_LIMIT or self._doubles(name):
+            return False
+        return any(parameter.name == DOUBLING for parameter in parameters_of(METHODS[name]))
+
+    def _doubles(self, name: str) -> bool:
+        return bool(self._choices.parameters.get(name, {}).get(DOUBLING))
+
+    def _on_more_points(self) -> None:
+        name, known = self._choices.shown_method, self._choices.parameters
+        self._choices.threshold = None
+        self._choices.parameters = {**known, name: {**known.get(name, {}), DOUBLING: True}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor
 
@@ -27,6 +27,7 @@ def recognise_classifier(
     tensors: Mapping[str, Tensor],
     image_size: tuple[int, ...] | None = None,
     architecture: str | None = None,
+    pools: Sequence[Sequence[int]] | None = None,
 ) -> Layout | None:
     """Return the classifier architecture that fits a state dict, or None.
 
@@ -38,6 +39,8 @@ def recognise_classifier(
         Spatial size of its input, where it is known.
     architecture : str, optional
         Only this one is considered.
+    pools : sequence of sequence of int, optional
+        Pooling factors of each level; only networks of the VGG kind have them.
 
     Raises
     ------
@@ -47,7 +50,10 @@ def recognise_classifier(
     if architecture is not None and architecture not in ARCHITECTURES:
         raise unknown_name("architecture", architecture, list(ARCHITECTURES))
     for recogniser in dict.fromkeys(ARCHITECTURES.values()):
-        layout = recogniser(tensors, image_size)
+        if recogniser is recognise_vgg:
+            layout = recognise_vgg(tensors, image_size, pools)
+        else:
+            layout = recogniser(tensors, image_size)
         if layout is not None and architecture in (None, layout.name):
             return layout
     return None

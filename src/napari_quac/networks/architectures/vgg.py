@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_quac.networks.architectures.layout import Layout, numbered
-
-SYNISTER_SIZE = (16, 160, 160)  # voxels; the input of the published 3-D synapse classifiers
+from napari_quac.networks.architectures.pooling import downsampling, pooled
 
 
 class Vgg(nn.Module):
@@ -54,7 +53,6 @@ class Vgg(nn.Module):
         pooling = nn.MaxPool2d if flat else nn.MaxPool3d
         pools = pools or [(2,) * len(image_size)] * len(levels)
         features: list[nn.Module] = []
-        size = tuple(image_size)
         for widths, factors in zip(levels, pools, strict=True):
             for width in widths:
                 features.append(convolution(channels, width, kernel_size=3, padding=1))
@@ -63,10 +61,9 @@ class Vgg(nn.Module):
                 features.append(nn.ReLU())
                 channels = width
             features.append(pooling(tuple(factors)))
-            size = tuple(length // factor for length, factor in zip(size, factors, strict=True))
         self.features = nn.Sequential(*features)
         layers: list[nn.Module] = []
-        inputs = channels * math.prod(size)
+        inputs = channels * math.prod(pooled(image_size, pools))
         for width in head[:-1]:
             layers += [nn.Linear(inputs, width), nn.ReLU()]
             if dropout is not None:
@@ -81,7 +78,9 @@ class Vgg(nn.Module):
 
 
 def recognise_vgg(
-    tensors: Mapping[str, Tensor], image_size: tuple[int, ...] | None = None
+    tensors: Mapping[str, Tensor],
+    image_size: tuple[int, ...] | None = None,
+    pools: Sequence[Sequence[int]] | None = None,
 ) -> Layout | None:
     """Read the structure of a :class:`Vgg` off its state dict.
 
@@ -90,8 +89,10 @@ def recognise_vgg(
     tensors : Mapping[str, Tensor]
         The state dict, with names ``features.*`` and ``classifier.*``.
     image_size : tuple of int, optional
-        Spatial size of the input, where it is known. Pooling factors are not stored in the file;
-        without a size, pooling by 2 and square images are assumed.
+        Spatial size of the input, where it is known.
+    pools : sequence of sequence of int, optional
+        Pooling factors of each level, where they are known; they are not stored in the file, see
+        :func:`~napari_quac.networks.architectures.pooling.downsampling`.
 
     Returns
     -------
@@ -118,21 +119,22 @@ def recognise_vgg(
     area, rest = divmod(int(next(iter(head.values())).shape[1]), levels[-1][-1])
     if rest:
         return None
-    size, pools, note, problem = _size_and_pools(area, len(levels), axes, image_size)
+    found = downsampling(area, len(levels), axes, image_size, pools)
 
     def build() -> nn.Module:
         dropout = None if head_gaps == {2} else 0.5
-        return Vgg(channels, levels, widths, size or (1,) * axes, pools, batch_norm, dropout)
+        size = found.image_size or (1,) * axes
+        return Vgg(channels, levels, widths, size, found.pools, batch_norm, dropout)
 
     parameters = {
         "levels": levels,
         "head": widths,
-        "pools": [list(factors) for factors in pools],
+        "pools": [list(factors) for factors in found.pools],
         "batch_norm": batch_norm,
     }
-    notes = (note,) if note else ()
-    name = f"vgg{axes}d"
-    return Layout(name, build, channels, widths[-1], size, parameters, notes, problem)
+    notes = (found.note,) if found.note else ()
+    name, size = f"vgg{axes}d", found.image_size
+    return Layout(name, build, channels, widths[-1], size, parameters, notes, found.problem)
 
 
 def _levels(convolutions: list[tuple[int, Tensor]], step: int) -> list[list[int]] | None:
@@ -147,56 +149,3 @@ def _levels(convolutions: list[tuple[int, Tensor]], step: int) -> list[list[int]
             return None
         levels[-1].append(int(weight.shape[0]))
     return levels
-
-
-def _size_and_pools(
-    area: int, n_levels: int, axes: int, image_size: tuple[int, ...] | None
-) -> tuple[tuple[int, ...] | None, list[tuple[int, ...]], str, str]:
-    """Find a spatial size and pooling factors that leave ``area`` positions for the head."""
-    schemes = list(_pool_schemes(n_levels, axes))
-    if image_size is not None:
-        for pools in schemes:
-            if area == math.prod(_pooled(image_size, pools)):
-                return image_size, pools, "" if pools == schemes[0] else _pool_note(pools), ""
-    elif axes == 3 and (
-        fitting := [pools for pools in schemes if area == math.prod(_pooled(SYNISTER_SIZE, pools))]
-    ):
-        note = "Size and pooling are not stored in the file; those of synister were assumed."
-        return SYNISTER_SIZE, fitting[0], note, ""
-    side = round(area ** (1 / axes))
-    if side**axes == area:
-        size: tuple[int, ...] = (side * 2**n_levels,) * axes
-        if image_size is None:
-            return size, schemes[0], "", ""
-        text = " × ".join(map(str, size))
-        problem = (
-            f"its fully connected layers fit images of {text} pixels, not of "
-            f"{' × '.join(map(str, image_size))}"
-        )
-        return None, schemes[0], "", problem
-    return (
-        None,
-        schemes[0],
-        "",
-        f"its fully connected layers see {area} positions, so the size of "
-        "its images cannot be known",
-    )
-
-
-def _pool_schemes(n_levels: int, axes: int) -> list[list[tuple[int, ...]]]:
-    full, none = (2,) * axes, (1,) * axes
-    schemes = [[full] * n + [none] * (n_levels - n) for n in range(n_levels, -1, -1)]
-    if axes == 3:  # sections are thicker than pixels: pooled less often
-        schemes[1:1] = [[(1, 2, 2)] * n + [full] * (n_levels - n) for n in range(n_levels, 0, -1)]
-    return schemes
-
-
-def _pooled(size: Sequence[int], pools: Sequence[Sequence[int]]) -> tuple[int, ...]:
-    return tuple(
-        length // math.prod(factors[axis] for factors in pools) for axis, length in enumerate(size)
-    )
-
-
-def _pool_note(pools: Sequence[Sequence[int]]) -> str:
-    text = ", ".join("×".join(map(str, factors)) for factors in pools)
-    return f"Pooling factors are not stored in the file; {text} were chosen to fit the image size."

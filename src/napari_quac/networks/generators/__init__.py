@@ -7,6 +7,8 @@ GENERATORS = Registry(
     "napari_quac.generators",
     {
         "stargan": "napari_quac.networks.generators.stargan:StarGANRecipe",
+        "fido": "napari_quac.networks.generators.fido_infill:FidoRecipe",
+        "cyclegan": "napari_quac.networks.generators.cyclegan:CycleGANRecipe",
         "from-folder": "napari_quac.networks.generators.from_folder:PrecomputedRecipe",
     },
 )

@@ -87,7 +87,7 @@ class PrecomputedGenerator:
         paths = self.paths(request)
         images, origins = [], []
         for number, path in list(enumerate(paths))[first : first + n]:
-            image = read_image(path)
+            image = read_image(path, n_axes=request.query.ndim - 1)
             if image.shape != request.query.shape:
                 raise ShapeError(
                     f"'{path}' has shape {tuple(image.shape)} (channels, pixels), its query has "

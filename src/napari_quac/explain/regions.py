@@ -1,0 +1,259 @@
+"""The connected regions of a mask, each with its size, its change and its own effect."""
+
+from __future__ import annotations
+
+from collections.abc import Generator as Iterating
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from skimage.measure import label, regionprops_table
+from torch import Tensor
+
+from napari_quac.explain.curve import Curve, hybrid_at
+from napari_quac.explain.explanation import Explanation
+from napari_quac.explain.hybrid import Hybrid, blend
+from napari_quac.explain.pair import Pair
+from napari_quac.networks.classifier import Classifier
+from napari_quac.stepwise import Progress, stepwise
+
+MOST_REGIONS = 50  # a mask at a low threshold can fall into hundreds of specks
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A connected part of a mask.
+
+    Attributes
+    ----------
+    number : int
+        From 1, the largest effect alone first; the value in :attr:`Regions.labels`.
+    n_pixels : int
+        Pixels or voxels, before softening.
+    size : float or None
+        Area or volume in world units; None where the sample has no scale.
+    centroid : tuple of float
+        Mean position of its pixels, in pixels along the axes of the image.
+    centroid_world : tuple of float
+        The same in world units.
+    box : tuple of (int, int)
+        First pixel and the one behind the last, along each axis.
+    before, after : float in [0, 1]
+        Mean of its values in the query and in the hybrid, over all channels.
+    effect_alone : float in [-1, 1]
+        Probability of the target above that of the query, when this region alone is swapped in.
+    effect_left_out : float in [-1, 1]
+        Probability of the target that the hybrid loses when this region is left out of it.
+    """
+
+    number: int
+    n_pixels: int
+    size: float | None
+    centroid: tuple[float, ...]
+    centroid_world: tuple[float, ...]
+    box: tuple[tuple[int, int], ...]
+    before: float
+    after: float
+    effect_alone: float
+    effect_left_out: float
+
+
+@dataclass(frozen=True, eq=False)
+class Regions:
+    """The regions of one hybrid.
+
+    Attributes
+    ----------
+    explanation : Explanation
+    index : int
+        Position in the thresholds of the curve.
+    threshold : float
+    score_change : float
+        Of the whole hybrid.
+    labels : (*S) ndarray, int32
+        0 outside of the mask, else the number of the region; regions that were not asked about
+        have -1.
+    regions : tuple of Region
+        In the order of their numbers.
+    n_left_out : int
+        Regions that were too many to ask about, the smallest.
+    unit : str or None
+        World unit of :attr:`Region.size`, without its power.
+    """
+
+    explanation: Explanation
+    index: int
+    threshold: float
+    score_change: float
+    labels: NDArray[np.int32]
+    regions: tuple[Region, ...]
+    n_left_out: int = 0
+    unit: str | None = None
+
+    @property
+    def size_unit(self) -> str:
+        """Unit of the sizes, such as ``nm²``; empty where the sample has no scale."""
+        return f"{self.unit}{'³' if self.labels.ndim == 3 else '²'}" if self.unit else ""
+
+
+def label_regions(hard: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Return the connected parts of a mask, numbered by size, the largest first.
+
+    Parameters
+    ----------
+    hard : (C, *S) ndarray, bool
+        The mask before it is softened; a pixel counts when it does in any channel.
+
+    Returns
+    -------
+    labels : (*S) ndarray, int32
+        0 outside. Pixels that touch at a side, an edge or a corner are connected: 8 neighbours in
+        an image, 26 in a volume.
+    """
+    plain = label(hard.any(axis=0), connectivity=hard.ndim - 1)
+    counts = np.bincount(plain.ravel())
+    counts[0] = 0
+    ranks = np.zeros(len(counts), dtype=np.int32)
+    by_size = np.argsort(-counts, kind="stable")[: len(counts) - 1]
+    ranks[by_size] = np.arange(1, len(by_size) + 1)
+    numbered: NDArray[np.int32] = ranks[plain]
+    return numbered
+
+
+def region_mask(curve: Curve, hard: NDArray[np.bool_], inside: NDArray[np.bool_]) -> Tensor:
+    """Return the softened mask of some regions alone.
+
+    Parameters
+    ----------
+    curve : Curve
+        Whose masking softens.
+    hard : (C, *S) ndarray, bool
+        The whole mask before it is softened.
+    inside : (*S) ndarray, bool
+        Where these regions are.
+
+    Returns
+    -------
+    mask : (C, *S) Tensor, float32 in [0, 1]
+
+    Notes
+    -----
+    Softening is linear, so the softened mask divides without rest: the masks of all regions sum
+    to the mask of the whole, and where two regions are near each other their seams overlap just
+    as they do in the whole.
+    """
+    return torch.from_numpy(curve.masking.soften(hard & inside))
+
+
+@stepwise
+def find_regions(
+    explanation: Explanation,
+    classifier: Classifier,
+    index: int | None = None,
+    most: int = MOST_REGIONS,
+) -> Iterating[Progress, None, Regions]:
+    """Take the mask of one threshold apart and ask the classifier about each part.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        Whose mask it is.
+    classifier : Classifier
+        The classifier under study.
+    index : int, optional
+        Position in the thresholds of the curve; the optimum by default.
+    most : int
+        Regions to ask about, the largest first.
+
+    Returns
+    -------
+    Steps of Regions
+        One step for each batch of hybrids, two hybrids for each region.
+    """
+    curve, pair = explanation.curve, explanation.pair
+    index = curve.best if index is None else index
+    yield Progress(0, None, "regions of the mask")
+    hybrid = hybrid_at(pair, curve, index)
+    hard = curve.masking.hard(curve.closed, float(curve.thresholds[index]))
+    by_area = label_regions(hard)
+    n_found = int(by_area.max())
+    n_asked = min(n_found, most)
+    alone, without = [], []
+    per_step = max(1, classifier.batch_for(by_area.shape) // 2)
+    for first in range(1, n_asked + 1, per_step):
+        yield Progress(first - 1, n_asked, "effects of regions")
+        numbers = range(first, min(first + per_step, n_asked + 1))
+        if n_found == 1:
+            predictions = torch.stack([hybrid.prediction, pair.query_prediction])
+        else:
+            masks = [region_mask(curve, hard, by_area == number) for number in numbers]
+            masks += [region_mask(curve, hard, by_area != number) for number in numbers]
+            hybrids = blend(pair.query.image, pair.generated, torch.stack(masks))
+            predictions = classifier.predict(hybrids)
+        reached = predictions[:, pair.target].double().numpy()
+        alone += list(reached[: len(numbers)] - float(pair.query_prediction[pair.target]))
+        without += list(float(hybrid.prediction[pair.target]) - reached[len(numbers) :])
+    measured = _measured(pair, hybrid, by_area, n_asked)
+    order = np.argsort(-np.array(alone), kind="stable")
+    numbers_by_area = np.zeros(n_found + 1, dtype=np.int32)
+    numbers_by_area[n_asked + 1 :] = -1
+    regions = []
+    for number, which in enumerate(order, 1):
+        numbers_by_area[which + 1] = number
+        effects = {
+            "effect_alone": float(alone[which]),
+            "effect_left_out": float(without[which]),
+        }
+        regions.append(replace(measured[which], number=number, **effects))
+    return Regions(
+        explanation=explanation,
+        index=index,
+        threshold=float(curve.thresholds[index]),
+        score_change=hybrid.score_change,
+        labels=numbers_by_area[by_area],
+        regions=tuple(regions),
+        n_left_out=n_found - n_asked,
+        unit=pair.query.unit if pair.query.scale is not None else None,
+    )
+
+
+def _measured(
+    pair: Pair, hybrid: Hybrid, labels: NDArray[np.int32], n_regions: int
+) -> list[Region]:
+    """Return what does not need the classifier, in the order of the labels."""
+    if not n_regions:
+        return []
+    n_axes = labels.ndim
+    values = [image.mean(dim=0).numpy() for image in (pair.query.image, hybrid.image)]
+    table = regionprops_table(
+        np.where(labels <= n_regions, labels, 0),
+        np.stack(values, axis=-1),
+        properties=("area", "centroid", "bbox", "intensity_mean"),
+    )
+    scale = pair.query.scale or (1.0,) * n_axes
+    translate = pair.query.translate or (0.0,) * n_axes
+    found = []
+    for row in range(n_regions):
+        centroid = tuple(float(table[f"centroid-{axis}"][row]) for axis in range(n_axes))
+        n_pixels = int(table["area"][row])
+        found.append(
+            Region(
+                number=0,
+                n_pixels=n_pixels,
+                size=None if pair.query.scale is None else n_pixels * float(np.prod(scale)),
+                centroid=centroid,
+                centroid_world=tuple(
+                    t + s * c for t, s, c in zip(translate, scale, centroid, strict=True)
+                ),
+                box=tuple(
+                    (int(table[f"bbox-{axis}"][row]), int(table[f"bbox-{axis + n_axes}"][row]))
+                    for axis in range(n_axes)
+                ),
+                before=float(table["intensity_mean-0"][row]),
+                after=float(table["intensity_mean-1"][row]),
+                effect_alone=0.0,
+                effect_left_out=0.0,
+            )
+        )
+    return found

@@ -1,0 +1,207 @@
+"""A frozen dataclass as a form: the same for methods, for masking, for recipes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from magicgui.widgets import create_widget
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QCheckBox,
+    QGridLayout,
+    QLineEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt.utils import signals_blocked
+
+from napari_quac.errors import QuacError
+from napari_quac.explain.parameter import Parameter, parameters_of
+from napari_quac.gui.section import caption
+from napari_quac.gui.text import WrappedLabel, set_tone
+
+T = TypeVar("T")
+LOWEST, HIGHEST = -(2**31), 2**31 - 1
+
+
+class FormField:
+    """One parameter as a widget of magicgui; an optional one can be switched off.
+
+    Parameters
+    ----------
+    parameter : Parameter
+    value : object
+        Shown at first.
+    name : str
+        ``objectName`` of the control.
+    """
+
+    def __init__(self, parameter: Parameter, value: Any, name: str) -> None:
+        self.parameter = parameter
+        options = _options_of(parameter)
+        hint: Any = Literal[parameter.options] if parameter.options else parameter.kind
+        known = {} if value is None else {"value": value}
+        self._widget: Any = create_widget(
+            annotation=Annotated[hint, options] if options else hint,
+            name=parameter.name,
+            **known,
+        )
+        self.native: QWidget = self._widget.native
+        self.native.setObjectName(name)
+        self.native.setToolTip(parameter.help)
+        for spin in (self.native, *self.native.findChildren(QAbstractSpinBox)):
+            if isinstance(spin, QAbstractSpinBox):
+                spin.setKeyboardTracking(False)  # not at each digit
+        for part in self.native.findChildren(QLineEdit) + self.native.findChildren(QPushButton):
+            if not isinstance(self.native, QAbstractSpinBox) and not part.objectName():
+                part.setObjectName(f"{name}_{'path' if isinstance(part, QLineEdit) else 'choose'}")
+        self.changed = self._widget.changed
+        self.switch: QCheckBox | None = None
+        if parameter.is_optional:
+            self.switch = QCheckBox()
+            self.switch.setObjectName(f"{name}_given")
+            self.switch.setToolTip("Whether it is given")
+            self.switch.setChecked(value is not None)
+            self.native.setEnabled(value is not None)
+            self.switch.toggled.connect(self.native.setEnabled)
+
+    @property
+    def value(self) -> Any:
+        """What the field says."""
+        if self.switch is not None and not self.switch.isChecked():
+            return None
+        return self._widget.value
+
+    def show(self, value: Any) -> None:
+        """Show a value without announcing it."""
+        if self.switch is not None:
+            with signals_blocked(self.switch):
+                self.switch.setChecked(value is not None)
+            self.native.setEnabled(value is not None)
+        if value is not None and value != self._widget.value:
+            with self._widget.changed.blocked():
+                self._widget.value = value
+
+
+class Form(QWidget, Generic[T]):
+    """Edits a frozen dataclass; each change makes a new one.
+
+    Fields are described by their annotations (``Annotated[int, {"min": 2, "max": 500}]``,
+    ``Literal``, ``bool``, ``Path``, optional ones) and by the docstring of the class. What the
+    class refuses is said in red, and not taken.
+
+    Parameters
+    ----------
+    cls : type
+        The dataclass; all its fields have defaults.
+    name : str
+        Controls are called ``<name>_<field>``; *Defaults* is called ``<name>_defaults``, and the
+        sentence in red ``<name>_problem``.
+    value : object, optional
+        Shown at first; by default what the class makes without arguments.
+    """
+
+    changed = Signal(object)
+    """The user changed something, and the class accepted it."""
+
+    def __init__(self, cls: type[T], name: str, value: T | None = None) -> None:
+        super().__init__()
+        self.setObjectName(name)
+        self._cls = cls
+        self._value: T = cls() if value is None else value
+        self.fields: dict[str, FormField] = {}
+        grid = QGridLayout()
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setHorizontalSpacing(6)
+        grid.setVerticalSpacing(4)
+        grid.setColumnStretch(2, 1)
+        for row, parameter in enumerate(p for p in parameters_of(cls) if p.kind is not None):
+            shown = getattr(self._value, parameter.name)
+            field = FormField(parameter, shown, f"{name}_{parameter.name}")
+            if parameter.kind is not bool:  # which says its name itself
+                label = caption(parameter.name.replace("_", " "))
+                label.setToolTip(parameter.help)
+                grid.addWidget(label, row, 0)
+            if field.switch is not None:
+                grid.addWidget(field.switch, row, 1)
+                field.switch.toggled.connect(self._on_changed)
+            grid.addWidget(field.native, row, 2)
+            field.changed.connect(self._on_changed)
+            self.fields[parameter.name] = field
+        self.defaults_button = QPushButton("Defaults")
+        self.defaults_button.setObjectName(f"{name}_defaults")
+        self.defaults_button.setToolTip("Put everything back to its default")
+        self.defaults_button.clicked.connect(self._on_defaults)
+        grid.addWidget(self.defaults_button, len(self.fields), 2, Qt.AlignmentFlag.AlignLeft)
+        self.problem = WrappedLabel("", f"{name}_problem")
+        set_tone(self.problem, "bad")
+        self.problem.hide()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(20, 0, 0, 4)
+        layout.setSpacing(4)
+        layout.addLayout(grid)
+        layout.addWidget(self.problem)
+        self._show_defaults()
+
+    @property
+    def value(self) -> T:
+        """The last one that the class accepted."""
+        return self._value
+
+    def set_value(self, value: T) -> None:
+        """Show a value without announcing it."""
+        self._value = value
+        self.problem.hide()
+        for name, field in self.fields.items():
+            field.show(getattr(value, name))
+        self._show_defaults()
+
+    def changes(self) -> dict[str, Any]:
+        """Return the fields that differ from their defaults."""
+        default = self._cls()
+        return {
+            name: getattr(self._value, name)
+            for name in self.fields
+            if getattr(self._value, name) != getattr(default, name)
+        }
+
+    def _on_changed(self) -> None:
+        try:
+            given = {name: field.value for name, field in self.fields.items()}
+            for name, field in self.fields.items():
+                field.parameter.check(given[name])
+            value = self._cls(**given)
+        except (QuacError, TypeError, ValueError) as error:
+            self.problem.setText(str(error))
+            self.problem.show()
+            return
+        self.problem.hide()
+        if value != self._value:
+            self._value = value
+            self._show_defaults()
+            self.changed.emit(value)
+
+    def _on_defaults(self) -> None:
+        value = self._cls()
+        changed = value != self._value
+        self.set_value(value)
+        if changed:
+            self.changed.emit(value)
+
+    def _show_defaults(self) -> None:
+        self.defaults_button.setVisible(self._value != self._cls())
+
+
+def _options_of(parameter: Parameter) -> dict[str, Any]:
+    """Return what magicgui needs to know of a number: without limits it stops at 999."""
+    if parameter.kind not in (int, float) or parameter.options:
+        return {}
+    low, high = parameter.low, parameter.high
+    short = low is not None and high is not None and high - low <= 1
+    return {
+        "min": LOWEST if low is None else low,
+        "max": HIGHEST if high is None else high,
+        "step": parameter.step if parameter.kind is int else 0.01 if short else 0.5,
+    }

@@ -1,0 +1,182 @@
+"""What takes the place of the pixels that were dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy import ndimage
+from torch import Tensor
+
+from napari_quac.errors import DataError, NetworkError, NotFiniteError, ShapeError
+from napari_quac.registry import unknown_name
+
+InfillName = Literal["generated", "mean", "blur", "random", "local", "inpainter"]
+INFILLS: tuple[InfillName, ...] = ("generated", "mean", "blur", "random", "local", "inpainter")
+
+BLUR_SIGMA = 10 / 224  # of the longer side
+LOCAL_WINDOW = 15  # pixels
+RANDOM_SIGMA = 0.2
+
+Infill = Callable[[Tensor, torch.Generator], Tensor]
+"""Takes what is kept, (N, 1, *S) of 0 and 1, and returns (N or 1, C, *S) in [0, 1]."""
+
+
+@dataclass(frozen=True, slots=True)
+class InfillChoice:
+    """Which infill, with what it needs.
+
+    Attributes
+    ----------
+    name : str
+        ``generated``: the generated image. ``mean``: one level per channel. ``blur``: the query,
+        blurred by 10 px at 224 px. ``random``: one colour per draw and noise. ``local``: the mean
+        of the kept pixels within 15 px, the level where none is kept. ``inpainter``: a network.
+    level : float or None
+        For ``mean`` and ``local``; None for the query's own mean.
+    inpainter : Path or None
+        A TorchScript file ``(image, kept) -> image`` with ``image`` (N, C, *S) in [0, 1] and
+        ``kept`` (N, 1, *S) of 0 and 1.
+    """
+
+    name: InfillName = "generated"
+    level: float | None = None
+    inpainter: Path | None = None
+
+
+def make_infill(
+    choice: InfillChoice,
+    query: Tensor,
+    generated: Tensor | None = None,
+    device: torch.device | None = None,
+) -> Infill:
+    """Return the infill of a query.
+
+    Parameters
+    ----------
+    choice : InfillChoice
+        Which one.
+    query : (C, *S) Tensor, float32 in [0, 1]
+        The query image.
+    generated : (C, *S) Tensor, float32 in [0, 1], optional
+        For ``generated``.
+    device : torch.device, optional
+        Where it is computed.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such infill.
+    DataError
+        If what it needs is missing.
+    """
+    device = device or query.device
+    query = query.to(device)
+    channels = query.flatten(1).mean(dim=1).view(-1, *(1,) * (query.ndim - 1))
+    level = channels if choice.level is None else torch.full_like(channels, choice.level)
+    fixed: dict[str, Callable[[], Tensor]] = {
+        "mean": lambda: level.expand(query.shape),
+        "blur": lambda: blurred(query),
+    }
+    if choice.name in fixed:
+        return _always(fixed[choice.name]())
+    if choice.name == "generated":
+        if generated is None:
+            raise DataError(
+                "The infill 'generated' needs a generated image. Search one first, or choose "
+                "another infill: mean, blur, random or local."
+            )
+        if generated.shape != query.shape:
+            raise ShapeError(
+                f"The infill has shape {tuple(generated.shape)}, the query {tuple(query.shape)}. "
+                "Both have to cover the same pixels."
+            )
+        return _always(generated.to(device))
+    if choice.name == "random":
+        return lambda kept, random: random_infill(query, len(kept), random)
+    if choice.name == "local":
+        return lambda kept, random: local_mean(query, kept, level)
+    if choice.name == "inpainter":
+        return _inpainter(choice.inpainter, query, device)
+    raise unknown_name("infill", choice.name, list(INFILLS))
+
+
+def _always(image: Tensor) -> Infill:
+    return lambda kept, random: image[None]
+
+
+def blurred(image: Tensor) -> Tensor:
+    """Return the whole image (C, *S) blurred by a Gaussian of 10 px at 224 px."""
+    sigma = BLUR_SIGMA * max(image.shape[1:])
+    sigmas = (0.0, *(sigma if side > 1 else 0.0 for side in image.shape[1:]))
+    values = ndimage.gaussian_filter(image.cpu().numpy().astype(np.float32), sigmas, mode="mirror")
+    return torch.from_numpy(values).to(image.device)
+
+
+def random_infill(query: Tensor, n: int, random: torch.Generator) -> Tensor:
+    """Return ``n`` images of one uniform colour each, with noise of 0.2 on every value."""
+    colour = torch.rand((n, len(query), *(1,) * (query.ndim - 1)), generator=random)
+    noise = torch.randn((n, *query.shape), generator=random)
+    return (colour + RANDOM_SIGMA * noise).clamp(0, 1).to(query.device)
+
+
+def local_mean(query: Tensor, kept: Tensor, level: Tensor) -> Tensor:
+    """Return the mean of the kept pixels in a window of 15 px around each.
+
+    Parameters
+    ----------
+    query : (C, *S) Tensor
+        The image.
+    kept : (N, 1, *S) Tensor of 0 and 1
+        What is kept.
+    level : (C, 1, ...) Tensor
+        Where the window holds no kept pixel.
+
+    Returns
+    -------
+    (N, C, *S) Tensor
+    """
+    pool = F.avg_pool3d if query.ndim == 4 else F.avg_pool2d
+    around = (LOCAL_WINDOW // 2,) * 2 * (query.ndim - 1)
+    share = pool(F.pad(kept, around), LOCAL_WINDOW, stride=1)
+    total = pool(F.pad(kept * query, around), LOCAL_WINDOW, stride=1)
+    nothing = share < 0.5 / LOCAL_WINDOW ** (query.ndim - 1)
+    return torch.where(nothing, level, total / share.clamp_min(1e-12)).clamp(0, 1)
+
+
+def _inpainter(path: Path | None, query: Tensor, device: torch.device) -> Infill:
+    if path is None:
+        raise DataError(
+            "The infill 'inpainter' needs a TorchScript file (image, kept) -> image. Give its "
+            "path, or choose another infill."
+        )
+    from napari_quac.networks.programs import load_torchscript
+
+    network = load_torchscript(Path(path), n_inputs=2).to(device)
+
+    def fill(kept: Tensor, random: torch.Generator) -> Tensor:
+        images = query.expand(len(kept), *query.shape)
+        try:
+            with torch.no_grad():
+                filled = network(images * kept, kept)
+        except RuntimeError as error:
+            raise NetworkError(
+                f"The inpainter '{path.name}' failed on an image of {tuple(images.shape)} and a "
+                f"mask of {tuple(kept.shape)}: {str(error).splitlines()[-1]}"
+            ) from error
+        if not isinstance(filled, Tensor) or filled.shape != images.shape:
+            found = tuple(filled.shape) if isinstance(filled, Tensor) else type(filled).__name__
+            raise ShapeError(
+                f"The inpainter '{path.name}' returned {found} for images of "
+                f"{tuple(images.shape)}; it has to return images of the same shape."
+            )
+        if not torch.isfinite(filled).all():
+            raise NotFiniteError(f"The inpainter '{path.name}' returned NaN or infinity.")
+        return filled.clamp(0, 1)
+
+    return fill

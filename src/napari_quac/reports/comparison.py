@@ -1,0 +1,332 @@
+"""All methods on the same pairs, side by side: score, mask, completeness, controls, truth, time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_quac.data.dataset import Dataset
+from napari_quac.errors import QuacError
+from napari_quac.explain.explanation import Explanation
+from napari_quac.explain.method_parameters import build_method
+from napari_quac.explain.methods import METHODS
+from napari_quac.explain.pair import Pair, swapped
+from napari_quac.explain.pipeline import ExplainSettings, explain_by
+from napari_quac.explain.procedure import Procedure
+from napari_quac.explain.score import ABSCISSAE
+from napari_quac.networks.classifier import Classifier
+from napari_quac.reports.localisation import Localisation, localise
+from napari_quac.stepwise import Progress, Steps, stepwise
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class MethodResult:
+    """What one method gave for one pair.
+
+    Attributes
+    ----------
+    method : str
+        Name in the registry.
+    explanation : Explanation or None
+        None if the method cannot be had.
+    reason : str
+        Why not, as a sentence; else empty.
+    seconds : float
+        Time for attribution and curve.
+    localisation : Localisation or None
+        Against the true difference, where it is known.
+    """
+
+    method: str
+    explanation: Explanation | None = None
+    reason: str = ""
+    seconds: float = 0.0
+    localisation: Localisation | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """All methods on one pair, as far as they have come.
+
+    Attributes
+    ----------
+    pair : Pair
+        As it was searched, query and generated image not swapped.
+    procedure : Procedure
+        How curves were made of it.
+    results : tuple of MethodResult
+    """
+
+    pair: Pair
+    procedure: Procedure = field(default_factory=Procedure)
+    results: tuple[MethodResult, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class ComparisonRow:
+    """One method over one pair or many; medians where nothing else is said.
+
+    Attributes
+    ----------
+    method, true_name : str
+        As it was asked for, and what was computed.
+    n : int
+        Pairs that count.
+    score : float or None
+        QuAC score, or the area under the mean curve in DAPI's procedure; None if unavailable.
+    mask_size : float or None
+        Share of the image at the optimum.
+    reached : float or None
+        Probability of the wanted class at the optimum.
+    reaches : float or None
+        Share of pairs whose hybrid at the optimum is called the wanted class.
+    inverse : float or None
+        Probability of the wanted class for the inverse hybrid, in which all the rest is changed;
+        low is good.
+    inverse_holds : float or None
+        Share of pairs whose inverse hybrid is not called the wanted class.
+    completeness : float or None
+        Relative residual; None for methods that promise no sum.
+    pointing, energy_ratio, iou, average_precision : float or None
+        Means against the true difference, where it is known; an energy ratio of 1 is chance.
+    seconds : float or None
+    n_degenerate : int
+        Pairs for which the map ranked nothing; they count nowhere else.
+    reason : str
+        Why the method cannot be had, where it cannot.
+    curve : (101,) ndarray
+        Median or mean of the curves at mask sizes 0, 0.01, …, 1; empty without any.
+    """
+
+    method: str
+    true_name: str
+    n: int = 0
+    score: float | None = None
+    mask_size: float | None = None
+    reached: float | None = None
+    reaches: float | None = None
+    inverse: float | None = None
+    inverse_holds: float | None = None
+    completeness: float | None = None
+    pointing: float | None = None
+    energy_ratio: float | None = None
+    iou: float | None = None
+    average_precision: float | None = None
+    seconds: float | None = None
+    n_degenerate: int = 0
+    reason: str = ""
+    curve: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the numbers as JSON-ready values."""
+        values = {key: value for key, value in vars(self).items() if key != "curve"}
+        return {**values, "curve": self.curve.tolist()}
+
+
+@stepwise
+def compare_methods(
+    pair: Pair,
+    classifier: Classifier,
+    settings: ExplainSettings | None = None,
+    truth: ArrayLike | None = None,
+) -> Generator[Progress, None, Comparison]:
+    """Explain one pair by all methods; those that cannot be had are kept with the reason.
+
+    Parameters
+    ----------
+    pair : Pair
+        Query and generated image with their predictions.
+    classifier : Classifier
+        The classifier under study.
+    settings : ExplainSettings, optional
+        Methods, masking and procedure; by default every method there is.
+    truth : (*S) array_like of bool, optional
+        Which pixels really differ between query and target class.
+
+    Returns
+    -------
+    Steps of Comparison
+        ``Progress.partial`` is what has come so far, after each method.
+    """
+    settings = settings or replace(ExplainSettings(), methods=tuple(METHODS))
+    done = Comparison(pair, settings.procedure)
+    total = len(settings.methods)
+    for number, name in enumerate(settings.methods):
+        yield Progress(100 * number, 100 * total, f"compare: {name}", done)
+        watch = _Watch()
+        try:
+            method = build_method(name, settings.parameters)
+            steps = explain_by(
+                pair, name, method, classifier, settings.masking, settings.grid, settings.procedure
+            )
+            explanation = yield from watch.timed(steps, number, total, f"compare: {name}")
+        except QuacError as error:
+            result = MethodResult(name, reason=str(error), seconds=watch.seconds)
+        else:
+            found = _localised(explanation, truth)
+            result = MethodResult(name, explanation, "", watch.seconds, found)
+        done = replace(done, results=(*done.results, result))
+    return done
+
+
+def _localised(explanation: Explanation, truth: ArrayLike | None) -> Localisation | None:
+    if truth is None or explanation.attribution.degenerate or not np.asarray(truth).any():
+        return None
+    return localise(explanation, truth)
+
+
+def rows_of(
+    comparisons: Comparison | Sequence[Comparison], procedure: Procedure | None = None
+) -> tuple[ComparisonRow, ...]:
+    """Sum up by method, the best score first and what cannot be had last.
+
+    Pairs whose generated image does not switch, or of which the procedure asks more confidence,
+    are left out of more than one.
+
+    Parameters
+    ----------
+    comparisons : Comparison or sequence of Comparison
+        One pair, or many.
+    procedure : Procedure, optional
+        By default that of the comparisons.
+    """
+    several = [comparisons] if isinstance(comparisons, Comparison) else list(comparisons)
+    if not several:
+        return ()
+    procedure = procedure or several[0].procedure
+    counted = several if len(several) == 1 else countable(several)
+    by_method: dict[str, list[MethodResult]] = {}
+    for comparison in several:
+        for result in comparison.results:
+            by_method.setdefault(result.method, [])
+            if comparison in counted:
+                by_method[result.method].append(result)
+    reasons = {r.method: r.reason for c in several for r in c.results if r.reason}
+    rows = [
+        _row(method, results, reasons.get(method, ""), procedure)
+        for method, results in by_method.items()
+    ]
+    return tuple(sorted(rows, key=lambda row: -np.inf if row.score is None else row.score)[::-1])
+
+
+def countable(comparisons: Iterable[Comparison]) -> list[Comparison]:
+    """Return those whose pair switches the class, as surely as their procedure asks."""
+    return [c for c in comparisons if c.pair.switches and c.procedure.accepts(c.pair)]
+
+
+def _row(
+    method: str, results: Sequence[MethodResult], reason: str, procedure: Procedure
+) -> ComparisonRow:
+    explained = [r for r in results if r.explanation is not None]
+    ranked = [
+        (r, r.explanation)
+        for r in explained
+        if r.explanation is not None and not r.explanation.attribution.degenerate
+    ]
+    n_degenerate = len(explained) - len(ranked)
+    if not ranked:
+        if n_degenerate:
+            reason = "the map is constant and ranks nothing"
+        return ComparisonRow(method, method, n_degenerate=n_degenerate, reason=reason)
+    explanations = [explanation for _, explanation in ranked]
+    curves = np.array([e.curve.interpolated() for e in explanations])
+    mean = procedure.aggregate == "mean"
+    curve = curves.mean(axis=0) if mean else np.median(curves, axis=0)
+    scores = [e.quac_score for e in explanations]
+    score = float(np.trapezoid(curve, ABSCISSAE)) if mean else float(np.median(scores))
+    wanted = [e.pair.target for e in explanations]
+    hybrids = [e.counterfactual.prediction for e in explanations]
+    inverse = [e.inverse_prediction for e in explanations]
+    found = [r.localisation for r, _ in ranked if r.localisation is not None]
+    return ComparisonRow(
+        method,
+        explanations[0].attribution.true_name,
+        len(ranked),
+        score,
+        _median([e.counterfactual.mask_size for e in explanations]),
+        _median([float(p[w]) for p, w in zip(hybrids, wanted, strict=True)]),
+        _mean([float(int(p.argmax()) == w) for p, w in zip(hybrids, wanted, strict=True)]),
+        _median([float(p[w]) for p, w in zip(inverse, wanted, strict=True)]),
+        _mean([float(int(p.argmax()) != w) for p, w in zip(inverse, wanted, strict=True)]),
+        _median([e.attribution.completeness for e in explanations]),
+        _mean([one.pointing for one in found]),
+        _energy_ratio(found),
+        _mean([one.iou for one in found if one.iou is not None]),
+        _mean([one.average_precision for one in found]),
+        _median([r.seconds for r, _ in ranked]),
+        n_degenerate,
+        curve=curve,
+    )
+
+
+def _energy_ratio(found: Sequence[Localisation]) -> float | None:
+    area, energy = _mean([f.area for f in found]), _mean([f.energy for f in found])
+    return energy / area if area and energy is not None else None
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.median(known)) if known else None
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None
+
+
+def true_difference(
+    dataset: Dataset, index: int, pair: Pair, classifier: Classifier
+) -> NDArray[np.bool_] | None:
+    """Return which pixels really differ for a sample of a dataset that knows it; else None.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        One with a ``difference_mask(index, target)``, such as the synthetic synapses.
+    index : int
+        Of the sample.
+    pair : Pair
+        Its target is meant, by the name that the classifier gives it.
+    classifier : Classifier
+        The classifier under study.
+    """
+    mask_of = getattr(dataset, "difference_mask", None)
+    pair = swapped(pair) if pair.is_swapped else pair
+    target, source = (classifier.class_names[i] for i in (pair.target, pair.source))
+    if mask_of is None or target not in dataset.classes:
+        return None
+    label = dataset.label(index)
+    if label is None or dataset.classes[label] != source:
+        return None  # it shows another class than it is asked to leave
+    mask: NDArray[np.bool_] = np.asarray(mask_of(index, dataset.classes.index(target)), dtype=bool)
+    return mask if mask.any() else None
+
+
+class _Watch:
+    """Counts the time that steps take themselves, not what is done between them."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def timed(
+        self, steps: Steps[T], number: int, total: int, text: str
+    ) -> Generator[Progress, None, T]:
+        """Pass steps on, counted in hundredths of a method."""
+        generator = iter(steps)
+        while True:
+            begun = time.perf_counter()
+            try:
+                step = next(generator)
+            except StopIteration as end:
+                value: T = end.value
+                return value
+            finally:
+                self.seconds += time.perf_counter() - begun
+            share = step.done / step.total if step.total else 0.0
+            yield Progress(round(100 * (number + share)), 100 * total, text)

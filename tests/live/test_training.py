@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from napari_quac.errors import NetworkError
+from napari_quac.live.earlier_trainings import earlier_trainings, next_folder, read_training
+from napari_quac.live.training import Training, TrainingOrder
+from napari_quac.networks.generators.stargan import StarGANRecipe
+from napari_quac.testing import CornerSamples, ReadyNetwork, corner_classifier
+
+
+class Window:
+    """Runs what the training's thread hands over, as an event loop does."""
+
+    def __init__(self) -> None:
+        self.calls: queue.Queue[Callable[[], None]] = queue.Queue()
+
+    def wait(self, condition: Callable[[], Any], seconds: float = 60) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, "waited too long"
+            try:
+                self.calls.get(timeout=0.05)()
+            except queue.Empty:
+                continue
+
+
+@pytest.fixture
+def window() -> Window:
+    return Window()
+
+
+@pytest.fixture
+def training(window: Window) -> Iterator[Training]:
+    made = Training(window.calls.put)
+    yield made
+    assert made.close()
+
+
+def order(output: Path, classifier: Any = None, resume: bool = False) -> TrainingOrder:
+    recipe = ReadyNetwork(corner_classifier(32)) if classifier is None else classifier
+    samples = CornerSamples(12, 32, wrong=())
+    return TrainingOrder(samples, recipe, samples.classes, "cpu", output, 5, 32, resume)
+
+
+def test_a_training_can_be_stopped_used_and_taken_up_again(
+    training: Training, window: Window, tmp_path: Path
+) -> None:
+    finished: list[Path] = []
+    pictures: list[Any] = []
+    training.finished.connect(finished.append)
+    training.pictured.connect(lambda picture, glance: pictures.append(picture))
+    training.start(order(tmp_path / "001"))
+    window.wait(lambda: training.view and training.view.state and training.view.state.step >= 3)
+    assert torch.isfinite(pictures[0]).all()
+    training.stop()
+    assert training.is_stopping
+    window.wait(lambda: not training.is_running)
+    assert finished == [tmp_path / "001"]
+    assert StarGANRecipe(tmp_path / "001" / "generator.safetensors").load().class_names == (
+        "left",
+        "right",
+        "both",
+    )
+    first = read_training(tmp_path / "001")
+    assert first is not None
+    assert first.steps >= 3
+    assert first.can_go_on
+    training.start(order(tmp_path / "001", resume=True))
+    window.wait(
+        lambda: training.view and training.view.state and training.view.state.step > first.steps
+    )
+
+
+def test_a_failure_is_said_and_another_training_can_follow(
+    training: Training, window: Window, tmp_path: Path
+) -> None:
+    failures: list[Any] = []
+    training.failed.connect(failures.append)
+    broken = ReadyNetwork(None, NetworkError("the file has gone"))
+    training.start(order(tmp_path / "001", broken))
+    window.wait(lambda: failures)
+    assert failures[0].sentence == "the file has gone"
+    assert not training.is_running
+    training.start(order(tmp_path / "001"))
+    window.wait(lambda: training.view and training.view.state)
+
+
+def test_closing_in_the_middle_keeps_what_was_learnt(
+    training: Training, window: Window, tmp_path: Path
+) -> None:
+    training.start(order(tmp_path / "001"))
+    window.wait(lambda: training.view and training.view.state and training.view.state.step >= 2)
+    assert training.close()
+    assert read_training(tmp_path / "001") is not None
+
+
+def test_only_one_training_runs_at_a_time(
+    training: Training, window: Window, tmp_path: Path
+) -> None:
+    training.start(order(tmp_path / "001"))
+    training.start(order(tmp_path / "002"))
+    assert training.order is not None
+    assert training.order.output.name == "001"
+
+
+def test_earlier_trainings_are_listed_without_the_damaged_ones(tmp_path: Path) -> None:
+    assert earlier_trainings(tmp_path / "nowhere") == ()
+    (tmp_path / "003").mkdir()
+    (tmp_path / "003" / "generator.safetensors").write_bytes(b"\x05\0\0\0\0\0\0\0{}")
+    assert earlier_trainings(tmp_path) == ()
+    assert next_folder(tmp_path).name == "004"
