@@ -20,13 +20,14 @@ from napari_quac.commands import (
     methods,
     predict,
     report,
+    run,
     score,
     train,
 )
 from napari_quac.errors import QuacError
 
 DONE, OUR_FAULT, WRONG_INPUT = 0, 1, 2
-COMMANDS = (demo, inspect, methods, predict, explain, report, score, compare, train)
+COMMANDS = (demo, inspect, methods, predict, explain, run, report, score, compare, train)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -77,6 +78,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return WRONG_INPUT
+    except run.FaultsError as error:
+        print(f"napari-quac: {_one_line(error)}", file=sys.stderr)
+        return OUR_FAULT
     except Exception:  # noqa: BLE001 - the last line of defence, which shows everything
         traceback.print_exc()
         said = "napari-quac: this is a fault of ours; please report the lines above."

@@ -77,6 +77,8 @@ def checked(kind: Any, value: Any, place: str) -> Any:
     """
     try:
         return pydantic.TypeAdapter(kind).validate_python(value)
+    except QuacError as error:  # a dataclass inside refused its values
+        raise type(error)(f"'{place}': {error}") from error
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         expected = first["msg"][:1].lower() + first["msg"][1:]

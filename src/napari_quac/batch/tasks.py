@@ -50,7 +50,7 @@ class Summary:
     n_explained, n_switched : int
         Samples and targets with a record, and those among them that switch.
     n_kept : int
-        Samples and targets that had a record before.
+        Samples, or targets of a sample, that had their record before.
     n_failed : int
         Samples, or samples and targets, that failed altogether or by a method.
     n_faults : int

@@ -90,7 +90,9 @@ class ExplanationStore:
         Key of each record that was found unreadable, to the reason.
     """
 
-    def __init__(self, folder: Path, info: StoreInfo, read_only: str = "") -> None:
+    def __init__(
+        self, folder: Path, info: StoreInfo, read_only: str = "", list_records: bool = True
+    ) -> None:
         self.folder = folder
         self.info = info
         self.read_only = read_only
@@ -98,7 +100,8 @@ class ExplanationStore:
         self._keys: dict[str, None] = {}
         self._seconds: dict[str, dict[str, float]] | None = None
         self._thresholds = threshold_grid(info.grid)
-        self.refresh()
+        if list_records:
+            self.refresh()
 
     @classmethod
     def create(cls, folder: str | Path, info: StoreInfo) -> ExplanationStore:
@@ -132,8 +135,15 @@ class ExplanationStore:
         return cls(folder, info)
 
     @classmethod
-    def open(cls, folder: str | Path) -> ExplanationStore:
+    def open(cls, folder: str | Path, list_records: bool = True) -> ExplanationStore:
         """Open a store; what can be read of a damaged or newer one opens read-only.
+
+        Parameters
+        ----------
+        folder : path
+            Where it lies.
+        list_records : bool
+            Look for the records; who only writes need not.
 
         Raises
         ------
@@ -165,7 +175,7 @@ class ExplanationStore:
             )
         elif not os.access(folder, os.W_OK):
             why = "you may not write to its folder"
-        return cls(folder, info, why)
+        return cls(folder, info, why, list_records)
 
     def refresh(self) -> tuple[str, ...]:
         """Look for records that came meanwhile; return the keys of those that are new."""

@@ -10,6 +10,7 @@ task lie in one file (a shard): a million samples are a few million files, not a
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -140,7 +141,7 @@ def names_in(folder: Path) -> tuple[list[str], int]:
 def bytes_of(shape: Sequence[int], n_methods: int) -> int:
     """Return how many bytes the images of a task take at most, before they are compressed."""
     n_images = len(OF_THE_PAIR) + n_methods * len(OF_A_METHOD)
-    return 4 * n_images * int(np.prod(shape)) + 3 * SHARD_OVERHEAD
+    return 4 * n_images * math.prod(shape) + 3 * SHARD_OVERHEAD
 
 
 def _ome(

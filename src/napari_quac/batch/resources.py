@@ -1,0 +1,108 @@
+"""Samples and networks of a plan, loaded once in each process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from napari_quac.batch.plan import BatchPlan
+from napari_quac.data.dataset import Dataset
+from napari_quac.networks.classifier import Classifier
+from napari_quac.networks.device import resolve_device
+from napari_quac.networks.generator import Generator
+from napari_quac.reports.store_info import StoreInfo, identify
+
+_loaded: dict[str, Resources] = {}
+
+
+@dataclass(frozen=True, eq=False)
+class Resources:
+    """What a process needs to work off tasks.
+
+    Attributes
+    ----------
+    dataset : Dataset
+    classifier : Classifier
+    generator : Generator
+    """
+
+    dataset: Dataset
+    classifier: Classifier
+    generator: Generator
+
+
+def load_resources(plan: BatchPlan) -> Resources:
+    """Return what a plan names; the last one is kept, and loaded again if a file changed.
+
+    Raises
+    ------
+    QuacError
+        If something cannot be loaded.
+    """
+    recipes = (plan.samples, plan.classifier, plan.generator)
+    key = repr((recipes, plan.device, [_state(path) for path in _paths(recipes)]))
+    if key not in _loaded:
+        _loaded.clear()
+        dataset = plan.samples.load()
+        device = resolve_device(plan.device)
+        classifier = named_after(plan.classifier.load(plan.device), dataset.classes)
+        generator = plan.generator.load(device)
+        _loaded[key] = Resources(dataset, classifier, generator)
+    return _loaded[key]
+
+
+def named_after(classifier: Classifier, classes: tuple[str, ...]) -> Classifier:
+    """Give a classifier without class names those of the samples, if their number fits.
+
+    They are taken in their sorted order, as the QuAC library does.
+    """
+    nameless = all(name.startswith("class ") for name in classifier.class_names)
+    if nameless and len(classes) == classifier.n_classes:
+        classifier.class_names = classes
+    return classifier
+
+
+def describe(plan: BatchPlan) -> StoreInfo:
+    """Return what a store says of a plan; loads the networks, and refuses unknown targets.
+
+    Raises
+    ------
+    QuacError
+        If a network cannot be loaded, or knows no such target.
+    """
+    resources = load_resources(plan)
+    asking = plan.asking
+    if not isinstance(asking.targets, str):
+        for name in asking.targets:
+            resources.classifier.class_index(name)
+    return StoreInfo.of(
+        resources.classifier,
+        identify(plan.generator, resources.generator.name),
+        asking.settings,
+        plan.seed,
+        targets=asking.targets,
+        source_basis=asking.source_basis,
+        samples=resources.dataset.name,
+        plan=replace(plan, device="auto").plain(),
+    )
+
+
+def _paths(value: Any) -> Iterator[Path]:
+    if isinstance(value, Path):
+        yield value
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from _paths(item)
+    elif is_dataclass(value):
+        for entry in fields(value):
+            yield from _paths(getattr(value, entry.name))
+
+
+def _state(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return (0, 0)
+    return (found.st_mtime_ns, found.st_size)

@@ -1,0 +1,136 @@
+"""A plan is read and written without a change, and a mistake in it is named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from napari_quac.batch.plan import BatchPlan
+from napari_quac.data.recipes import ImageFolderRecipe, SyntheticRecipe
+from napari_quac.errors import DataError, QuacError, UnknownNameError
+from napari_quac.explain.mask import Masking
+from napari_quac.explain.search import SearchSettings
+from napari_quac.live.choices import ReadySamples
+from napari_quac.networks.classifier_recipe import ClassifierRecipe
+from napari_quac.networks.generators.from_folder import PrecomputedRecipe
+from napari_quac.networks.generators.stargan import StarGANRecipe
+from napari_quac.networks.value_range import ValueRange
+from napari_quac.testing import CornerSamples
+
+
+def some_plan(folder: Path, **changes) -> BatchPlan:
+    values = {
+        "samples": ImageFolderRecipe(folder / "images", (0.0, 1.0)),
+        "classifier": ClassifierRecipe(Path("/networks/c.pt"), class_names=("a", "b")),
+        "generator": StarGANRecipe(folder / "g.ckpt", value_range=ValueRange(0, 1)),
+        "targets": ("b",),
+        "source_basis": "label",
+        "methods": ("d-ig", "residual"),
+        "parameters": {"d-ig": {"n_steps": 20}},
+        "masking": Masking(closing=4, blur=1),
+        "grid": "corrected",
+        "search": SearchSettings(max_tries=7, keep="first"),
+        "seed": 5,
+        "device": "cpu",
+        "output": folder / "results",
+    }
+    return BatchPlan(**(values | changes))
+
+
+def test_what_is_written_is_read_again(tmp_path):
+    plan = some_plan(tmp_path)
+    plan.write(tmp_path / "plan.yaml")
+    assert BatchPlan.read(tmp_path / "plan.yaml") == plan
+    plain = yaml.safe_load((tmp_path / "plan.yaml").read_text())
+    assert plain["samples"]["directory"] == "images"
+    assert plain["classifier"]["path"] == "/networks/c.pt"
+    assert plain["methods"] == [{"d-ig": {"n_steps": 20}}, "residual"]
+
+
+def test_relative_paths_start_at_the_plans_folder(tmp_path, monkeypatch):
+    (tmp_path / "deep").mkdir()
+    some_plan(tmp_path).write(tmp_path / "plan.yaml")
+    monkeypatch.chdir(tmp_path / "deep")
+    plan = BatchPlan.read("../plan.yaml")
+    assert plan.samples.directory == tmp_path / "images"
+    assert plan.output == tmp_path / "results"
+
+
+def test_defaults_need_not_be_written(tmp_path):
+    plan = BatchPlan.from_plain(
+        {
+            "samples": {"kind": "synthetic", "n_samples": 3},
+            "classifier": {"path": "c.pt"},
+            "generator": {"kind": "from-folder", "directory": "made"},
+        },
+        tmp_path,
+    )
+    assert plan.samples == SyntheticRecipe(3)
+    assert plan.generator == PrecomputedRecipe(tmp_path / "made")
+    assert plan.targets == "auto"
+    assert plan.asking.source_basis == "label"
+    assert replace(plan, generator=StarGANRecipe(tmp_path)).asking.source_basis == "prediction"
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "told"),
+    [
+        ("sead: 3", UnknownNameError, "Did you mean 'seed'"),
+        ("seed: many", DataError, "'seed' is 'many'"),
+        ("search: {max_trys: 3}", UnknownNameError, "Did you mean 'max_tries'"),
+        ("search: {max_tries: 0}", DataError, "at least 1"),
+        ("search: {keep: best}", DataError, "search.keep"),
+        ("masking: {blur: 4}", DataError, "odd"),
+        ("masking: 4", DataError, "'masking' needs settings"),
+        ("methods: [d-igg]", UnknownNameError, "Did you mean 'd-ig'"),
+        ("methods: [{d-ig: {steps: 3}}]", UnknownNameError, "n_steps"),
+        ("methods: [d-ig, d-ig]", DataError, "twice"),
+        ("methods: []", DataError, "empty"),
+        ("targets: []", DataError, "empty"),
+        ("grid: fine", DataError, "grid"),
+        ("schema: 9", DataError, "Update"),
+        ("seed: 1\nseed: 2", DataError, "twice"),
+        ("samples: {kind: foldr, directory: x}", UnknownNameError, "Did you mean 'folder'"),
+        ("samples: {directory: x}", DataError, "samples.kind"),
+        ("samples: {kind: folder}", DataError, "'samples.directory' is missing"),
+        ("samples: images", DataError, "samples"),
+        ("classifier: {path: c.pt, classes: [a]}", UnknownNameError, "class_names"),
+        ("generator: {kind: stargan, checkpoint: g, value_range: {lo: 1}}", UnknownNameError,
+         "low"),
+        ("generator: {kind: stargan, checkpoint: g, value_range: {low: 1, high: 0}}",
+         QuacError, "value_range"),
+        ("[1, 2]", DataError, "YAML"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_named(tmp_path, change, error, told):
+    lines = {
+        "samples": "samples: {kind: folder, directory: x}",
+        "classifier": "classifier: {path: c.pt}",
+        "generator": "generator: {kind: stargan, checkpoint: g.ckpt}",
+    }
+    lines.pop(change.split(":")[0], None)
+    path = tmp_path / "plan.yaml"
+    path.write_text("\n".join([*lines.values(), change]))
+    with pytest.raises(error, match=told) as caught:
+        BatchPlan.read(path)
+    assert "plan.yaml" in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "- a", "samples: {kind: folder, directory: x}", "\x00"])
+def test_what_is_no_plan_is_refused(tmp_path, text):
+    path = tmp_path / "plan.yaml"
+    path.write_text(text)
+    with pytest.raises(DataError):
+        BatchPlan.read(path)
+    with pytest.raises(DataError, match="cannot be read"):
+        BatchPlan.read(tmp_path / "absent.yaml")
+
+
+def test_samples_in_memory_cannot_be_written_into_a_plan(tmp_path):
+    plan = some_plan(tmp_path, samples=ReadySamples(CornerSamples()))
+    with pytest.raises(DataError, match="in memory only"):
+        plan.write(tmp_path / "plan.yaml")
+    assert not (tmp_path / "plan.yaml").exists()
