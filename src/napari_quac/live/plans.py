@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, is_dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,8 +81,10 @@ def write_plan(plan: BatchPlan, path: Path) -> None:
     DataError
         If samples or networks exist in memory only, or the file cannot be written.
     """
-    if not is_dataclass(plan.classifier) or not is_dataclass(plan.generator):
-        raise DataError("The networks exist in memory only; a plan needs their files.")
+    from napari_quac.networks.classifier_recipe import ClassifierRecipe
+
+    if not isinstance(plan.classifier, ClassifierRecipe):
+        raise DataError("The classifier exists in memory only; a plan needs its file.")
     plan.write(path)
 
 
