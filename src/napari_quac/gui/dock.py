@@ -478,6 +478,12 @@ class QuacDock(QWidget):
             raise_dock(self.all_samples)
             self._first_curve_is_due = True
 
+    def _is_asked_here(self) -> bool:
+        """Whether a single sample was asked about, and not from the dock of all samples."""
+        explanations = self.results.explanations
+        is_restored = explanations is not None and explanations.restored_for is not None
+        return self.all_samples.many_card.isHidden() and not is_restored
+
     def _show_first_curve(self) -> None:
         """Bring curve and slider into sight, once for each set of samples."""
         self._first_curve_is_due = False
@@ -697,7 +703,7 @@ class QuacDock(QWidget):
         self._show_curves()
         if self._has_finished():
             self._all_later.start(AFTER_THE_VERDICT_MS)
-            if self._first_curve_is_due:
+            if self._first_curve_is_due and self._is_asked_here():
                 self._show_first_curve()
 
     def _has_finished(self) -> bool:
