@@ -4,7 +4,8 @@ Run with a display, or under Xvfb::
 
     python benchmarks/dock_memory.py [--n 200] [--warm-up 20]
 
-The example is explained sample after sample in the real window. It prints resident memory, and the
+The example, or with ``--tiny`` the corner images of the tests, is explained sample after sample in
+the real window. It prints resident memory, and the
 numbers of layers, threads, widgets and of the package's own objects, after the first explanations
 and at the end. It ends with 1 if memory grew by more than 50 MB or something was left over.
 """
@@ -26,6 +27,8 @@ import napari
 from qtpy.QtWidgets import QApplication
 
 from napari_quac.gui.dock import QuacDock
+from napari_quac.live.choices import ReadySamples
+from napari_quac.testing import CornerSamples, ReadyNetwork, corner_classifier, corner_generator
 
 GROWTH_MB = 50
 KINDS = ("Explanation", "Pair", "Curve", "Attribution", "Sample", "Hybrid", "SampleOrder")
@@ -56,12 +59,18 @@ def counted(viewer: napari.Viewer) -> dict[str, int]:
     }
 
 
-def measure(n: int, warm_up: int) -> bool:
+def measure(n: int, warm_up: int, tiny: bool) -> bool:
     viewer = napari.Viewer()
     viewer.window.resize(1366, 768)
     dock = QuacDock(viewer)
     viewer.window.add_dock_widget(dock, name="QuAC", area="right", add_vertical_stretch=False)
-    dock.try_example()
+    if tiny:
+        dock.choices.classifier = ReadyNetwork(corner_classifier(64))
+        dock.choices.generator = ReadyNetwork(corner_generator(64))
+        dock.choices.samples = ReadySamples(CornerSamples(n=60, size=64))
+        dock.choices.methods = ("d-ig", "d-ingrad", "residual", "random")
+    else:
+        dock.try_example()
     wait(lambda: dock.results.predictions is not None and dock.results.predictions.is_complete)
     wait(lambda: not dock.controller.running and len(dock.layers.layers) == 5)
     finished: list[bool] = []
@@ -104,5 +113,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--n", type=int, default=200)
     parser.add_argument("--warm-up", type=int, default=20)
+    parser.add_argument("--tiny", action="store_true", help="small images, small networks")
     given = parser.parse_args()
-    sys.exit(0 if measure(given.n, given.warm_up) else 1)
+    sys.exit(0 if measure(given.n, given.warm_up, given.tiny) else 1)

@@ -17,7 +17,12 @@ import napari_quac
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "napari_quac"
-IMPORT_NAMES = {"lazy-loader": "lazy_loader", "pillow": "PIL", "scikit-image": "skimage"}
+IMPORT_NAMES = {
+    "lazy-loader": "lazy_loader",
+    "pillow": "PIL",
+    "pyyaml": "yaml",
+    "scikit-image": "skimage",
+}
 
 
 def pyproject() -> dict:
@@ -97,7 +102,12 @@ def test_groups_of_tox_exist(section: str) -> None:
 
 
 def test_what_is_imported_is_declared_and_the_other_way_round() -> None:
-    declared = [re.split(r"[<>=!~\[; ]", d)[0] for d in pyproject()["project"]["dependencies"]]
+    project = pyproject()["project"]
+    extras = {
+        name: given for name, given in project["optional-dependencies"].items() if name != "all"
+    }
+    wanted = [*project["dependencies"], *(one for given in extras.values() for one in given)]
+    declared = [re.split(r"[<>=!~\[; ]", one)[0] for one in wanted]
     assert imported_packages() == {IMPORT_NAMES.get(name, name) for name in declared}
 
 

@@ -57,6 +57,7 @@ from napari_quac.live.lane import Lane
 from napari_quac.live.mispredictions import next_misprediction
 from napari_quac.live.neighbour_query import NeighbourQuery
 from napari_quac.live.network_files import holds_networks
+from napari_quac.live.plans import OpenedPlan, apply_plan, open_plan, plan_of, write_plan
 from napari_quac.live.results import Results
 from napari_quac.live.training import Training
 from napari_quac.reports.recognise import holds_explanations
@@ -147,6 +148,9 @@ class QuacDock(QWidget):
         self.all_samples.letter_pressed.connect(self._on_letter)
         self.all_samples.measure_wanted.connect(self.explain)
         self.all_samples.open_wanted.connect(self.open_explanations)
+        card = self.all_samples.many_card
+        card.save_plan_wanted.connect(self.save_plan)
+        card.open_plan_wanted.connect(self.open_plan)
         self.curve_dock = QWidget()
         self.curve_dock.setObjectName("quac_curve_dock")
         self.legend = CurveLegend()
@@ -301,7 +305,9 @@ class QuacDock(QWidget):
         """Open a network, or a folder of samples, of generated images or of explanations."""
         self.status.forget_failure()
         is_generator = path.is_dir() and (holds_networks(path) or _holds_generated_images(path))
-        if holds_explanations(path):
+        if path.suffix in (".yaml", ".yml"):
+            self.open_plan(path)
+        elif holds_explanations(path):
             self.open_explanations(path)
         elif path.is_dir() and not is_generator:
             self.samples.open_folder(path)
@@ -313,6 +319,32 @@ class QuacDock(QWidget):
         self.status.forget_failure()
         self.choices.report_folder = None
         self.choices.report_folder = folder
+
+    def save_plan(self, path: Path) -> None:
+        """Write what is chosen as a plan for ``napari-quac run``."""
+        self.status.forget_failure()
+        output = Path(self.all_samples.many_card.folder.text()).expanduser()
+        try:
+            write_plan(plan_of(self.choices, self.results, output), path)
+        except QuacError as error:
+            self.controller.failed.emit(failure("plan", "saving the plan", error))
+            return
+        filtered = " It is about all samples, not only those in view."
+        note = filtered if self.choices.filter_text else ""
+        self.status.show_note(f"Saved '{path.name}'.{note}")
+
+    def open_plan(self, path: Path) -> None:
+        """Take samples, networks and settings of a plan."""
+        self.status.forget_failure()
+
+        def opened(found: OpenedPlan) -> None:
+            names = found.plan.classifier.class_names or ()
+            self.networks.use_found(found.classifier)
+            self.networks.use_found(found.generator)
+            apply_plan(found.plan, self.choices, tuple(names))
+            self.all_samples.many_card.folder.setText(str(found.plan.output))
+
+        self.controller.run("plan", f"opening '{path.name}'", lambda: open_plan(path), opened)
 
     def _on_report(self) -> None:
         """Take the samples of a report that was opened, if others or none are there."""
@@ -445,6 +477,12 @@ class QuacDock(QWidget):
         if self.results.loaded_samples is not None and self.results.explanations is None:
             raise_dock(self.all_samples)
             self._first_curve_is_due = True
+
+    def _is_asked_here(self) -> bool:
+        """Whether a single sample was asked about, and not from the dock of all samples."""
+        explanations = self.results.explanations
+        is_restored = explanations is not None and explanations.restored_for is not None
+        return self.all_samples.many_card.isHidden() and not is_restored
 
     def _show_first_curve(self) -> None:
         """Bring curve and slider into sight, once for each set of samples."""
@@ -666,7 +704,7 @@ class QuacDock(QWidget):
         self._show_curves()
         if self._has_finished():
             self._all_later.start(AFTER_THE_VERDICT_MS)
-            if self._first_curve_is_due:
+            if self._first_curve_is_due and self._is_asked_here():
                 self._show_first_curve()
 
     def _has_finished(self) -> bool:

@@ -111,6 +111,10 @@ class NetworksPanel(Section):
         self._choices.classifier = classifier
         self._choices.generator = generator
 
+    def use_found(self, found: Found) -> None:
+        """Take a network that was looked into; asks before it runs a program."""
+        self._use(found)
+
     def _use(self, found: Found) -> None:
         role = found.role
         if found.is_program and not self._settings.value(f"trusted/{found.sha256}", False, bool):

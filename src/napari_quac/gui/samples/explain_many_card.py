@@ -10,6 +10,7 @@ from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLineEdit,
+    QMenu,
     QProgressBar,
     QPushButton,
     QScrollArea,
@@ -22,6 +23,7 @@ from napari_quac.gui.text import WrappedLabel, duration, grouped, set_tone
 from napari_quac.live.explain_many import Estimate, ExplainMany
 
 CARD_WIDTH = 290
+PLANS = "Plans (*.yaml *.yml)"
 MISSING = {
     "loaded_samples": "samples",
     "loaded_classifier": "a classifier",
@@ -34,6 +36,8 @@ class ExplainManyCard(QFrame):
     """Confirms, starts, shows and stops; lies beside the table while it is open."""
 
     measure_wanted = Signal()
+    save_plan_wanted = Signal(Path)
+    open_plan_wanted = Signal(Path)
 
     def __init__(self, work: ExplainMany, settings_folder: str = "") -> None:
         super().__init__()
@@ -71,6 +75,19 @@ class ExplainManyCard(QFrame):
         self.cancel_button.setToolTip("Stop within one step; what is finished is kept")
         self.resume_button = self._button("Resume", "explain_many_resume", work.resume)
         self.resume_button.setProperty("primary", "true")
+        self.plan_button = QToolButton()
+        self.plan_button.setObjectName("plan_button")
+        self.plan_button.setProperty("role", "link")
+        self.plan_button.setText("Plan")
+        self.plan_button.setToolTip(
+            "The same as a file for 'napari-quac run', here or on a cluster"
+        )
+        self.plan_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        menu = QMenu(self.plan_button)
+        menu.setObjectName("plan_menu")
+        menu.addAction("Save plan…", self._save_plan)
+        menu.addAction("Open plan…", self._open_plan)
+        self.plan_button.setMenu(menu)
         self._lay_out()
         work.changed.connect(self._show)
         self.hide()
@@ -109,6 +126,7 @@ class ExplainManyCard(QFrame):
                        self.measure_button):  # fmt: skip
             buttons.addWidget(button)
         buttons.addStretch(1)
+        buttons.addWidget(self.plan_button)
         inner = QWidget()
         inner.setProperty("plain", "true")
         column = QVBoxLayout(inner)
@@ -138,6 +156,17 @@ class ExplainManyCard(QFrame):
         chosen = QFileDialog.getExistingDirectory(self, "Folder for the explanations", str(start))
         if chosen:
             self.folder.setText(chosen)
+
+    def _save_plan(self) -> None:
+        start = Path(self.folder.text()).expanduser().parent / "plan.yaml"
+        chosen, _ = QFileDialog.getSaveFileName(self, "Save plan", str(start), PLANS)
+        if chosen:
+            self.save_plan_wanted.emit(Path(chosen))
+
+    def _open_plan(self) -> None:
+        chosen, _ = QFileDialog.getOpenFileName(self, "Open plan", "", PLANS)
+        if chosen:
+            self.open_plan_wanted.emit(Path(chosen))
 
     def _show(self) -> None:
         if self.isHidden():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyqtgraph as pg
 from qtpy.QtCore import QSize, QTimer
-from qtpy.QtGui import QColor, QShowEvent
+from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
 
@@ -33,7 +33,7 @@ class PopulationPage(QWidget):
         self._choices, self._results, self._controller = choices, results, controller
         self._colors: Palette | None = None
         self._found: tuple[Population, ...] = ()
-        self._items: list[Any] = []
+        self._is_active = False
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.setInterval(SETTLE_MS)
@@ -74,13 +74,13 @@ class PopulationPage(QWidget):
         self.plot.set_palette_of(colors)
         self._show(self._found)
 
-    def showEvent(self, event: QShowEvent) -> None:
-        """Catch up with what came while something else was on show."""
-        super().showEvent(event)
-        self._later.start()
+    def set_active(self, is_active: bool) -> None:
+        """Follow what comes, or do nothing while another page is on show."""
+        self._is_active = is_active
+        self._on_news()
 
     def _on_news(self) -> None:
-        if self.isVisible():
+        if self._is_active:
             self._later.start()
 
     def _sum_up(self) -> None:

@@ -112,6 +112,7 @@ class SamplesDock(QWidget):
         self.tabs[key].setChecked(True)
         self.matrix_side.setVisible(key == "matrix")
         self.pages.setCurrentIndex(1 if key == "curves" else 0)
+        self.curves.set_active(key == "curves")
         if key == "curves" and self.width() < ROOM_FOR_ALL:
             self.many_card.hide()
         self._fit_matrix()
