@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib.metadata
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -88,15 +89,9 @@ def test_a_name_that_is_registered_twice_is_refused(monkeypatch: pytest.MonkeyPa
 
 
 def test_every_built_in_method_has_a_label_and_defaults() -> None:
-    assert METHODS.names()[:7] == [
-        "d-ig",
-        "d-deeplift",
-        "d-ingrad",
-        "ig",
-        "deeplift",
-        "residual",
-        "random",
-    ]
+    assert {"d-ig", "d-deeplift", "d-ingrad", "ig", "deeplift", "residual", "random"} <= set(
+        METHODS.names()
+    )
     for name in METHODS:
         method = METHODS[name]()
         assert isinstance(method, AttributionMethod)
@@ -110,3 +105,32 @@ def test_listing_the_methods_does_not_import_torch() -> None:
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("no_such_package:Thing", "No module named"),
+        ("fractions:Nothing", "no attribute"),
+        ("broken_on_purpose:Thing", "ZeroDivisionError"),
+        ("fractions:Fraction", "has no label and no attribute"),
+    ],
+)
+def test_a_broken_entry_has_its_reason_and_the_others_go_on(
+    target: str, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "broken_on_purpose.py").write_text("1 / 0")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(
+        importlib.metadata, "entry_points", lambda group: [entry_point("theirs", target)]
+    )
+    registry = Registry(
+        "method",
+        "napari_quac.attributions",
+        {"residual": "napari_quac.explain.methods.baselines:Residual"},
+        needs=("label", "attribute"),
+    )
+    assert registry.names() == ["residual", "theirs"]
+    assert said in registry.problem("theirs")
+    assert registry.usable() == ("residual",)
+    assert registry["residual"].label == "residual"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module, metadata
 from typing import Any
 
@@ -28,10 +28,15 @@ class Registry:
         Entry-point group in which other packages register theirs.
     builtin : Mapping[str, str]
         Name to ``"package.module:Class"``.
+    needs : sequence of str
+        What a class has to have to be of use, such as ``"attribute"``.
     """
 
-    def __init__(self, kind: str, group: str, builtin: Mapping[str, str]) -> None:
+    def __init__(
+        self, kind: str, group: str, builtin: Mapping[str, str], needs: Sequence[str] = ()
+    ) -> None:
         self.kind = kind
+        self._needs = tuple(needs)
         self._group = group
         self._targets: dict[str, str] = dict(builtin)
         self._classes: dict[str, Any] = {}
@@ -88,11 +93,19 @@ class Registry:
         if name not in self._classes:
             module, _, attribute = self._targets[name].partition(":")
             try:
-                self._classes[name] = getattr(import_module(module), attribute)
-            except (ImportError, AttributeError) as error:
+                found = getattr(import_module(module), attribute)
+            except Exception as error:  # another package may fail in any way
                 raise UnknownNameError(
-                    f"The {self.kind} '{name}' cannot be loaded from {self._targets[name]}: {error}"
+                    f"The {self.kind} '{name}' cannot be loaded from {self._targets[name]}: "
+                    f"{type(error).__name__}: {error}"
                 ) from error
+            missing = [wanted for wanted in self._needs if not hasattr(found, wanted)]
+            if missing:
+                raise UnknownNameError(
+                    f"The {self.kind} '{name}' from {self._targets[name]} has no "
+                    f"{' and no '.join(missing)}, which every {self.kind} needs."
+                )
+            self._classes[name] = found
         return self._classes[name]
 
     def add(self, name: str, cls: Any) -> None:

@@ -14,7 +14,7 @@ def classifier():
 
 def test_networks_are_small_enough_to_ship():
     example = load_example()
-    paths = (example.classifier_path, example.generator_path)
+    paths = (example.classifier_path, example.generator_path, *example.cyclegan_paths)
     assert sum(path.stat().st_size for path in paths) <= 10_000_000
 
 
@@ -63,3 +63,28 @@ def test_volume_is_classified_at_its_points(classifier):
     assert len(patches) >= 4
     right = classifier.predict(torch.stack(patches)).argmax(dim=1) == torch.tensor(labels)
     assert right.float().mean() >= 0.7
+
+
+def test_cyclegan_takes_t_bars_away_and_puts_them_in(classifier):
+    """On held-back samples, judged by the classifier, and by where the true difference is."""
+    from napari_quac.networks.generator import ConversionRequest
+    from napari_quac.networks.generators.cyclegan import recipe_from_texts
+
+    example = load_example()
+    generator = recipe_from_texts([str(path) for path in example.cyclegan_paths]).load("cpu")
+    assert sorted(generator.pairs) == ["T-bar → plain", "plain → T-bar"]
+    dataset, converted, contrast = example.dataset, [], []
+    for index in range(0, 24):
+        source = dataset.label(index)
+        if dataset.classes[source] == "PSD":
+            continue
+        target = dataset.classes.index("plain" if dataset.classes[source] == "T-bar" else "T-bar")
+        names = [classifier.class_names.index(dataset.classes[i]) for i in (source, target)]
+        query = dataset[index].image
+        image = generator.propose(ConversionRequest(query, *names, classifier), 0, 1).images[0]
+        converted.append(int(classifier.predict(image[None])[0].argmax()) == names[1])
+        change = (image - query).abs()[0].numpy()
+        where = dataset.difference_mask(index, target)
+        contrast.append(change[where].mean() / change[~where].mean())
+    assert sum(converted) >= 0.75 * len(converted)
+    assert float(np.median(contrast)) > 5

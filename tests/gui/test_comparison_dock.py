@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QTabBar
 
 from napari_quac.explain.methods import METHODS
 from napari_quac.gui.bottom_docks import dock_of
-from napari_quac.gui.dock import QuacDock
+from napari_quac.gui.dock import COMPARISON_DOCK_NAME, QuacDock
 
 from .conftest import load, wait
 
@@ -38,6 +39,9 @@ def test_all_methods_are_compared_on_the_pair(explained: QuacDock) -> None:
     assert "left →" in dock.methods_compared.line.text()
     outer, curve = dock_of(dock.methods_compared), dock_of(dock.curve_dock)
     assert outer in dock.window().tabifiedDockWidgets(curve)
+    bars = dock.window().findChildren(QTabBar)
+    in_front = [bar.tabText(bar.currentIndex()) for bar in bars if bar.count() > 1]
+    assert COMPARISON_DOCK_NAME in in_front
 
 
 def test_click_on_a_picture_or_a_row_shows_that_method(explained: QuacDock) -> None:

@@ -18,6 +18,7 @@ from napari_quac.networks.classifier import Classifier
 NETWORKS = Path(__file__).parent / "networks"
 CLASSIFIER_FILE = NETWORKS / "synapse_classifier.safetensors"
 GENERATOR_FILE = NETWORKS / "synapse_stargan.safetensors"
+CYCLEGAN_FILES = (NETWORKS / "T-bar_to_plain.safetensors", NETWORKS / "plain_to_T-bar.safetensors")
 N_SAMPLES = 60
 VOLUME_SEED = 0
 
@@ -34,11 +35,14 @@ class Example:
         A classifier in safetensors, described by its own metadata.
     generator_path : Path
         A StarGAN v2 in safetensors, likewise.
+    cyclegan_paths : tuple of Path
+        A CycleGAN between T-bar and plain, one network for each direction.
     """
 
     dataset: SyntheticSynapses
     classifier_path: Path = CLASSIFIER_FILE
     generator_path: Path = GENERATOR_FILE
+    cyclegan_paths: tuple[Path, ...] = CYCLEGAN_FILES
 
     def mispredicted(self, classifier: Classifier) -> list[int]:
         """Return the samples that a classifier gets wrong, the most certain mistake first.

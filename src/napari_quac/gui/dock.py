@@ -447,6 +447,12 @@ class QuacDock(QWidget):
             )
         self.methods_compared.show()
         raise_dock(self.methods_compared, behind=self.curve_dock)
+        # a tab that is new comes to the front only once the window has laid it out
+        QTimer.singleShot(0, self._raise_comparison)
+
+    def _raise_comparison(self) -> None:
+        if not self._is_closed:
+            raise_dock(self.methods_compared)
 
     def _on_compared_method_picked(self, name: str) -> None:
         """Show a method of the comparison, which may not be among those chosen so far."""

@@ -23,4 +23,5 @@ METHODS = Registry(
         "fido-sdr": "napari_quac.explain.methods.fido:FidoSDR",
         "bbmp": "napari_quac.explain.methods.fido:BBMP",
     },
+    needs=("label", "attribute"),
 )

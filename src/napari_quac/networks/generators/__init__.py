@@ -11,4 +11,5 @@ GENERATORS = Registry(
         "cyclegan": "napari_quac.networks.generators.cyclegan:CycleGANRecipe",
         "from-folder": "napari_quac.networks.generators.from_folder:PrecomputedRecipe",
     },
+    needs=("load",),
 )

@@ -105,6 +105,8 @@ class CornerSamples:
         return self.n
 
     def __getitem__(self, index: int) -> Sample:
+        if index >= self.n:
+            raise IndexError(f"There are {self.n} samples, number {index} was asked for.")
         shown = index % 3
         return Sample(
             id=self.sample_id(index),
