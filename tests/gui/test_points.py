@@ -13,6 +13,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
 from napari_quac.data.point_table import write_point_table
+from napari_quac.data.volume import SpatialView
 from napari_quac.data.volume_points import VolumePoints
 from napari_quac.gui.dock import QuacDock
 from napari_quac.gui.layer_volume import transform_of, volume_of_layer
@@ -330,7 +331,7 @@ def test_volume_file_opens_lazily_as_a_layer(dock: QuacDock, tmp_path: Path) -> 
     QTest.keyClick(panel.volume_field.edit, Qt.Key.Key_Return)
     wait(lambda: "em" in dock._viewer.layers)
     layer = dock._viewer.layers["em"]
-    assert hasattr(layer.data, "compute") and panel.volume_menu.currentData() == "em"
+    assert isinstance(layer.data, SpatialView) and panel.volume_menu.currentData() == "em"
     assert panel.voxel_line.text() == "6 × 200 × 220 voxels of 40 × 4 × 4 nm"
     panel.use_button.click()
     assert "Choose a Points layer" in panel.message.text()

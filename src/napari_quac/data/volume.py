@@ -71,7 +71,7 @@ class Level:
             if hasattr(part, "compute"):
                 part = part.compute(scheduler="synchronous")
             values = np.asarray(part)
-        except MemoryError:
+        except (DataError, MemoryError):
             raise
         except Exception as error:
             raise DataError(
@@ -79,6 +79,53 @@ class Level:
                 f"({error}). Is its file still there, and whole?"
             ) from error
         return np.moveaxis(values, -1, 0) if self.rgb else values[None]
+
+
+def _one(n: int, number: int) -> range:
+    """Return the only index that a number stands for, counted from the end where negative."""
+    index = range(n)[number]
+    return range(index, index + 1)
+
+
+class SpatialView:
+    """The spatial axes of a level as an array that reads what is sliced, for a viewer.
+
+    A dask array would do the same, but plans all chunks of the volume for every slice: seconds
+    where there are millions of them.
+
+    Parameters
+    ----------
+    level : Level
+        Without colours.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    dtype : numpy dtype
+    """
+
+    def __init__(self, level: Level) -> None:
+        self._level = level
+        self.shape, self.dtype = level.shape, level.dtype
+        self.ndim, self.size = len(level.shape), int(np.prod(level.shape))
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        """Read a box of slices and numbers."""
+        given = key if isinstance(key, tuple) else (key,)
+        given = (*given, *(slice(None),) * (self.ndim - len(given)))
+        start, stop, within = [], [], []
+        for item, n in zip(given, self.shape, strict=True):
+            chosen = range(n)[item] if isinstance(item, slice) else _one(n, int(item))
+            low, high = (min(chosen), max(chosen) + 1) if len(chosen) else (0, 0)
+            start.append(low)
+            stop.append(high)
+            step = chosen.step if isinstance(item, slice) else 1
+            within.append(slice(None, None, step) if isinstance(item, slice) else 0)
+        return np.asarray(self._level.read(start, stop)[0][tuple(within)])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """Read everything."""
+        return np.asarray(self[()], dtype=dtype)
 
 
 @dataclass(frozen=True, eq=False)

@@ -86,6 +86,7 @@ class LayerSync(QObject):
         self._just_added = False
         self._paused = False
         self._fitted: tuple[Any, ...] | None = None
+        self._centred: Sample | None = None
         self._unheard: set[str] = set()
         self._followed: Pair | None = None
         self._later = QTimer(self)
@@ -368,6 +369,23 @@ class LayerSync(QObject):
         if place != self._fitted and len(self._viewer.layers) == len(self.layers):
             self._viewer.reset_view()
         self._fitted = place
+        if sample is not self._centred:
+            self._centred = sample
+            self._show_centre(sample)
+
+    def _show_centre(self, sample: Sample) -> None:
+        """Go to the centre slice of a volume, the one on which a patch is centred."""
+        query = self.layers.get("query")
+        n_axes = sample.image.ndim - 1
+        if query is None or n_axes < 3:
+            return
+        centre = [0.0] * (query.ndim - n_axes) + [n // 2 for n in sample.image.shape[1:]]
+        place = query.data_to_world(centre)
+        dims = self._viewer.dims
+        for axis in dims.not_displayed:
+            own = axis - (dims.ndim - len(place))
+            if own >= 0:
+                dims.set_point(axis, place[own])
 
     def _tell_listeners(self) -> None:
         for name in tuple(self._unheard):

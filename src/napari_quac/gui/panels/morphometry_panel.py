@@ -246,7 +246,8 @@ class MorphometryPanel(Section):
     def _about(self, place: PlaceChange) -> str:
         if not place.n_pixels:
             return "There are no pixels in this place."
-        parts = [f"{grouped(place.n_pixels)} px"]
+        volume = self._results.sample is not None and self._results.sample.image.ndim == 4
+        parts = [f"{grouped(place.n_pixels)} {'vx' if volume else 'px'}"]
         if self._found is not None and place.size is not None and self._found.size_unit:
             parts.append(f"{grouped(place.size)} {self._found.size_unit}")
         parts.append(f"{place.share_in_mask:.0%} of it in the mask")

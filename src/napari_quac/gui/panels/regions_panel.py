@@ -260,5 +260,6 @@ def _row(region: Region) -> _Row:
     )
     row = _Row(texts, values)
     row.setData(0, NUMBER, region.number)
-    row.setToolTip(1, f"{grouped(region.n_pixels)} pixels")
+    what = "pixels" if len(region.centroid) == 2 else "voxels"
+    row.setToolTip(1, f"{grouped(region.n_pixels)} {what}")
     return row
