@@ -139,10 +139,13 @@ def test_view_of_the_spatial_axes_slices_as_numpy_does() -> None:
     assert (view.shape, view.dtype, view.ndim) == (WITH_ENDS.shape, np.uint8, 3)
     for key in (3, -1, np.int64(2), (slice(2, 5), 7), (1, slice(None, None, 3), slice(9, 2, -2)),
                 (slice(1, 3), slice(100, 200), 0), ()):  # fmt: skip
-        np.testing.assert_array_equal(view[key], WITH_ENDS[key])
+        np.testing.assert_array_equal(np.asarray(view[key]), WITH_ENDS[key])
+    lazy = view[:, 5:40:2][2:4, ::-3, 1]
+    np.testing.assert_array_equal(np.asarray(lazy), WITH_ENDS[:, 5:40:2][2:4, ::-3, 1])
     np.testing.assert_array_equal(np.asarray(view), WITH_ENDS)
-    with pytest.raises(IndexError):
-        view[99]
+    for wrong in (99, (0, 0, 0, 0)):
+        with pytest.raises(IndexError):
+            view[wrong]
 
 
 def test_level_is_chosen_by_voxel_size() -> None:

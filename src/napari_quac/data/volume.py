@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,22 +83,18 @@ class Level:
         return np.moveaxis(values, -1, 0) if self.rgb else values[None]
 
 
-def _one(n: int, number: int) -> range:
-    """Return the only index that a number stands for, counted from the end where negative."""
-    index = range(n)[number]
-    return range(index, index + 1)
-
-
 class SpatialView:
-    """The spatial axes of a level as an array that reads what is sliced, for a viewer.
+    """The spatial axes of a level, or a part of them, as an array that is read when it is needed.
 
-    A dask array would do the same, but plans all chunks of the volume for every slice: seconds
-    where there are millions of them.
+    For a viewer: slicing gives a smaller view, and ``np.asarray`` reads it. A dask array would do
+    the same, but plans all chunks of the volume for every slice: seconds where there are millions.
 
     Parameters
     ----------
     level : Level
         Without colours.
+    indices : tuple of range or int, optional
+        Which voxels along each axis; an axis with a number is left out.
 
     Attributes
     ----------
@@ -104,28 +102,38 @@ class SpatialView:
     dtype : numpy dtype
     """
 
-    def __init__(self, level: Level) -> None:
+    def __init__(self, level: Level, indices: tuple[range | int, ...] | None = None) -> None:
         self._level = level
-        self.shape, self.dtype = level.shape, level.dtype
-        self.ndim, self.size = len(level.shape), int(np.prod(level.shape))
+        self._indices = tuple(map(range, level.shape)) if indices is None else indices
+        self.shape = tuple(len(part) for part in self._indices if isinstance(part, range))
+        self.dtype, self.ndim, self.size = level.dtype, len(self.shape), math.prod(self.shape)
 
-    def __getitem__(self, key: Any) -> NDArray[Any]:
-        """Read a box of slices and numbers."""
-        given = key if isinstance(key, tuple) else (key,)
-        given = (*given, *(slice(None),) * (self.ndim - len(given)))
-        start, stop, within = [], [], []
-        for item, n in zip(given, self.shape, strict=True):
-            chosen = range(n)[item] if isinstance(item, slice) else _one(n, int(item))
-            low, high = (min(chosen), max(chosen) + 1) if len(chosen) else (0, 0)
-            start.append(low)
-            stop.append(high)
-            step = chosen.step if isinstance(item, slice) else 1
-            within.append(slice(None, None, step) if isinstance(item, slice) else 0)
-        return np.asarray(self._level.read(start, stop)[0][tuple(within)])
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> SpatialView:
+        """Return a part, by slices and numbers; nothing is read yet."""
+        given = iter(key if isinstance(key, tuple) else (key,))
+        indices: list[range | int] = []
+        for part in self._indices:
+            if isinstance(part, int):
+                indices.append(part)
+                continue
+            item = next(given, slice(None))
+            indices.append(part[item] if isinstance(item, slice) else part[operator.index(item)])
+        if next(given, None) is not None:
+            raise IndexError(f"{self.ndim} axes, but more were asked for")
+        return SpatialView(self._level, tuple(indices))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        """Read everything."""
-        return np.asarray(self[()], dtype=dtype)
+        """Read the voxels."""
+        start, stop, within = [], [], []
+        for part in self._indices:
+            chosen = range(part, part + 1) if isinstance(part, int) else part
+            start.append(min(chosen, default=0))
+            stop.append(max(chosen, default=-1) + 1)
+            within.append(0 if isinstance(part, int) else slice(None, None, chosen.step))
+        return np.asarray(self._level.read(start, stop)[0][tuple(within)], dtype=dtype)
 
 
 @dataclass(frozen=True, eq=False)
