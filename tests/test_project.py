@@ -17,7 +17,12 @@ import napari_quac
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "napari_quac"
-IMPORT_NAMES = {"lazy-loader": "lazy_loader", "pillow": "PIL", "scikit-image": "skimage"}
+IMPORT_NAMES = {
+    "lazy-loader": "lazy_loader",
+    "pillow": "PIL",
+    "pyyaml": "yaml",
+    "scikit-image": "skimage",
+}
 
 
 def pyproject() -> dict:
@@ -97,8 +102,13 @@ def test_groups_of_tox_exist(section: str) -> None:
 
 
 def test_what_is_imported_is_declared_and_the_other_way_round() -> None:
-    declared = [re.split(r"[<>=!~\[; ]", d)[0] for d in pyproject()["project"]["dependencies"]]
-    assert imported_packages() == {IMPORT_NAMES.get(name, name) for name in declared}
+    project = pyproject()["project"]
+    extras = [name for names in project["optional-dependencies"].values() for name in names]
+    needed, optional = (
+        {IMPORT_NAMES.get(name, name) for name in (re.split(r"[<>=!~\[; ]", d)[0] for d in some)}
+        for some in (project["dependencies"], extras)
+    )
+    assert needed <= imported_packages() <= needed | optional
 
 
 def test_no_qt_binding_is_a_dependency() -> None:
