@@ -34,6 +34,7 @@ def test_widget_sample_data_and_menu_are_there() -> None:
     assert {sample.key for sample in contributions.sample_data or ()} == {
         "synapse_volume",
         "synapse_patches",
+        "drosophila_vnc",
     }
     assert "napari/layers/classify" in contributions.menus
 

@@ -12,7 +12,7 @@ from zarr.storage import LocalStore
 
 from napari_quac.data.n5 import N5Array
 from napari_quac.data.place import Transform
-from napari_quac.data.volume import Level, Volume, volume_of_array
+from napari_quac.data.volume import Level, SpatialView, Volume, volume_of_array
 from napari_quac.data.volume_file import open_volume, volume_of_zarr
 from napari_quac.errors import DataError
 
@@ -131,6 +131,21 @@ def test_tiff_stack_is_mapped_or_read_by_page(tmp_path: Path, compression: str |
 @pytest.mark.parametrize("wrap", [np.asarray, dask.array.from_array])
 def test_arrays_of_numpy_and_dask(wrap: Any) -> None:
     same(volume_of_array(wrap(WITH_ENDS)))
+
+
+def test_view_of_the_spatial_axes_slices_as_numpy_does() -> None:
+    stored = np.stack([WITH_ENDS // 2, WITH_ENDS])
+    view = SpatialView(Level(stored, Transform((1, 1, 1), (0, 0, 0)), fixed=(1,)))
+    assert (view.shape, view.dtype, view.ndim) == (WITH_ENDS.shape, np.uint8, 3)
+    for key in (3, -1, np.int64(2), (slice(2, 5), 7), (1, slice(None, None, 3), slice(9, 2, -2)),
+                (slice(1, 3), slice(100, 200), 0), ()):  # fmt: skip
+        np.testing.assert_array_equal(np.asarray(view[key]), WITH_ENDS[key])
+    lazy = view[:, 5:40:2][2:4, ::-3, 1]
+    np.testing.assert_array_equal(np.asarray(lazy), WITH_ENDS[:, 5:40:2][2:4, ::-3, 1])
+    np.testing.assert_array_equal(np.asarray(view), WITH_ENDS)
+    for wrong in (99, (0, 0, 0, 0)):
+        with pytest.raises(IndexError):
+            view[wrong]
 
 
 def test_level_is_chosen_by_voxel_size() -> None:

@@ -9,5 +9,6 @@ DATASETS = Registry(
         "folder": "napari_quac.data.recipes:ImageFolderRecipe",
         "files": "napari_quac.data.recipes:ImageFilesRecipe",
         "synthetic": "napari_quac.data.recipes:SyntheticRecipe",
+        "volume-points": "napari_quac.data.volume_points_recipe:VolumePointsRecipe",
     },
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +73,7 @@ class Level:
             if hasattr(part, "compute"):
                 part = part.compute(scheduler="synchronous")
             values = np.asarray(part)
-        except MemoryError:
+        except (DataError, MemoryError):
             raise
         except Exception as error:
             raise DataError(
@@ -79,6 +81,59 @@ class Level:
                 f"({error}). Is its file still there, and whole?"
             ) from error
         return np.moveaxis(values, -1, 0) if self.rgb else values[None]
+
+
+class SpatialView:
+    """The spatial axes of a level, or a part of them, as an array that is read when it is needed.
+
+    For a viewer: slicing gives a smaller view, and ``np.asarray`` reads it. A dask array would do
+    the same, but plans all chunks of the volume for every slice: seconds where there are millions.
+
+    Parameters
+    ----------
+    level : Level
+        Without colours.
+    indices : tuple of range or int, optional
+        Which voxels along each axis; an axis with a number is left out.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    dtype : numpy dtype
+    """
+
+    def __init__(self, level: Level, indices: tuple[range | int, ...] | None = None) -> None:
+        self._level = level
+        self._indices = tuple(map(range, level.shape)) if indices is None else indices
+        self.shape = tuple(len(part) for part in self._indices if isinstance(part, range))
+        self.dtype, self.ndim, self.size = level.dtype, len(self.shape), math.prod(self.shape)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> SpatialView:
+        """Return a part, by slices and numbers; nothing is read yet."""
+        given = iter(key if isinstance(key, tuple) else (key,))
+        indices: list[range | int] = []
+        for part in self._indices:
+            if isinstance(part, int):
+                indices.append(part)
+                continue
+            item = next(given, slice(None))
+            indices.append(part[item] if isinstance(item, slice) else part[operator.index(item)])
+        if next(given, None) is not None:
+            raise IndexError(f"{self.ndim} axes, but more were asked for")
+        return SpatialView(self._level, tuple(indices))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """Read the voxels."""
+        start, stop, within = [], [], []
+        for part in self._indices:
+            chosen = range(part, part + 1) if isinstance(part, int) else part
+            start.append(min(chosen, default=0))
+            stop.append(max(chosen, default=-1) + 1)
+            within.append(0 if isinstance(part, int) else slice(None, None, chosen.step))
+        return np.asarray(self._level.read(start, stop)[0][tuple(within)], dtype=dtype)
 
 
 @dataclass(frozen=True, eq=False)

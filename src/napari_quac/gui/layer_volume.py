@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_quac.data.image_stack import usual_range
 from napari_quac.data.place import NM_PER_UNIT, Transform, rows_of, unit_of_length
-from napari_quac.data.volume import Level, Volume
+from napari_quac.data.volume import Level, SpatialView, Volume
 from napari_quac.errors import DataError
 
 
@@ -104,12 +104,6 @@ def layer_of_volume(volume: Volume) -> tuple[Any, dict[str, Any]]:
 
 def _sliceable(level: Level) -> Any:
     """Return an array that napari can slice; time and channel are taken out."""
-    array = level.array
-    if isinstance(array, np.ndarray) and not level.fixed:
-        return array
-    import dask.array
-
-    if not hasattr(array, "compute"):
-        chunks = getattr(array, "chunks", None) or "auto"
-        array = dask.array.from_array(array, chunks=chunks, name=False)  # type: ignore[no-untyped-call]
-    return array[level.fixed]
+    if isinstance(level.array, np.ndarray) and not level.fixed:
+        return level.array
+    return SpatialView(level)

@@ -81,6 +81,7 @@ class LayerSync(QObject):
         self.mask_style: MaskStyle = "outline"
         self._removed: set[str] = set()
         self._set: dict[str, Any] = {}
+        self._placed: dict[str, Sample] = {}
         self._removing = False
         self._just_added = False
         self._paused = False
@@ -177,6 +178,7 @@ class LayerSync(QObject):
             if layer == event.value:
                 del self.layers[name]
                 self._set.pop(name, None)
+                self._placed.pop(name, None)
                 self._unheard.discard(name)
                 if not self._removing:
                     self._removed.add(name)
@@ -267,14 +269,14 @@ class LayerSync(QObject):
         source = self._source(name)
         key = self._key(name, source)
         known = self._set.get(name)
-        layer = self.layers[name]
         if known is key or (isinstance(key, tuple) and known == key):
-            self._place(layer, sample)  # a blank one of the same shape may lie elsewhere
-            return
+            if self.layers[name].ndim == _n_layer_axes(sample):
+                self._place(name, sample)  # what is blank may lie elsewhere
+                return
+        layer = self.layers[name]
         data = self._data(name, source)
         coloured = _is_coloured(name, sample)
-        n_axes = data.ndim - int(coloured)
-        if bool(getattr(layer, "rgb", False)) != coloured or layer.ndim != n_axes:
+        if bool(getattr(layer, "rgb", False)) != coloured or layer.ndim != data.ndim - coloured:
             self._replace(name)
             return
         self._set[name] = key
@@ -286,7 +288,7 @@ class LayerSync(QObject):
             self._rest.start()
         else:
             layer.data = data
-        self._place(layer, sample)
+        self._place(name, sample)
 
     def _replace(self, name: str) -> None:
         """Add a layer anew, as a grey one cannot become a coloured one."""
@@ -321,6 +323,7 @@ class LayerSync(QObject):
             **look,
         )
         self.layers[name] = layer
+        self._placed[name] = sample
         self._set[name] = self._key(name, source)
         self._order(name)
         self.layers_changed.emit()
@@ -343,12 +346,16 @@ class LayerSync(QObject):
             return (-0.6, 0.6), signed_colormap()
         return (0.0, 1.0), "inferno"
 
-    def _place(self, layer: Any, sample: Sample) -> None:
+    def _place(self, name: str, sample: Sample) -> None:
         """Put a layer where the sample lies; what is right already is not set again."""
-        for name, value in placement(sample, layer.ndim).items():
-            have = layer.affine.affine_matrix if name == "affine" else getattr(layer, name)
+        if self._placed.get(name) is sample:
+            return
+        layer = self.layers[name]
+        self._placed[name] = sample
+        for part, value in placement(sample, layer.ndim).items():
+            have = layer.affine.affine_matrix if part == "affine" else getattr(layer, part)
             if not np.array_equal(have, value):
-                setattr(layer, name, value)
+                setattr(layer, part, value)
         unit = sample.unit or "pixel"
         if any(str(known) != unit for known in layer.units) and any(
             f"{known:~}" != unit for known in layer.units
@@ -386,6 +393,14 @@ class LayerSync(QObject):
             if layer is not None:
                 layer.events.data(value=layer.data)
         self._unheard.clear()
+
+
+def _n_layer_axes(sample: Sample) -> int:
+    """Return the axes of a layer that shows a sample, without colours."""
+    if sample.place is not None:
+        return len(sample.place.size)
+    several = sample.image.shape[0] > 1 and sample.image.shape[0] != 3
+    return sample.image.ndim - 1 + int(several)
 
 
 def _is_coloured(name: str, sample: Sample) -> bool:

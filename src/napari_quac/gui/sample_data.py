@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from napari_quac.gui.beside import beside_the_window
+
 LayerTuple = tuple[Any, dict[str, Any], str]
 
 
@@ -43,3 +45,34 @@ def synapse_patches() -> list[LayerTuple]:
     scale = dataset[0].scale or (1.0, 1.0)
     place = {"scale": (1.0, *scale), "units": ("nm",) * 3}
     return [(images, {"name": "synapse patches", "contrast_limits": (0, 1), **place}, "image")]
+
+
+def drosophila_vnc() -> list[LayerTuple]:
+    """Return sections of the Drosophila ventral nerve cord, downloaded with the user's consent.
+
+    Raises
+    ------
+    DataError
+        If they cannot be had; the text says where they can be put instead.
+    """
+    from napari.utils.notifications import show_info
+
+    from napari_quac.data.vnc_sample import (
+        CITATION,
+        LICENCE,
+        VOXEL_NM,
+        fetch_vnc,
+        layer_metadata,
+    )
+
+    volume = beside_the_window(fetch_vnc())
+    show_info(f"Licence of these images: {LICENCE}. Please cite {CITATION}.")
+    look = {
+        "name": f"Drosophila VNC, ssTEM ({LICENCE})",
+        "colormap": "gray",
+        "contrast_limits": (0, 255),
+        "scale": VOXEL_NM,
+        "units": ("nm",) * 3,
+        "metadata": dict(layer_metadata()),
+    }
+    return [(volume, look, "image")]

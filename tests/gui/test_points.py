@@ -1,0 +1,384 @@
+"""Points over a volume, in a real viewer, by real mouse and keyboard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+
+from napari_quac.data.point_table import write_point_table
+from napari_quac.data.volume import SpatialView
+from napari_quac.data.volume_points import VolumePoints
+from napari_quac.gui.dock import QuacDock
+from napari_quac.gui.layer_volume import transform_of, volume_of_layer
+from napari_quac.testing import (
+    CLASSES,
+    ReadyNetwork,
+    corner_classifier,
+    corner_generator,
+    corner_image,
+)
+from shared_data import shared_data
+
+from .conftest import explain, wait
+
+SIZE = 32
+ROOM = 48
+
+
+def made_volume(n: int = 6) -> tuple[np.ndarray, np.ndarray]:
+    """Return sections with one corner image each, and the voxel in the middle of each."""
+    volume = np.full((n, 200, 220), 60, np.uint8)
+    points = []
+    for number in range(n):
+        y, x = ROOM + 15 * number, ROOM + 20 * number
+        image = (corner_image(number % 3, SIZE, number)[0].numpy() * 255).round()
+        volume[number, y - 16 : y + 16, x - 16 : x + 16] = image
+        points.append((number, y, x))
+    return volume, np.array(points, float)
+
+
+def add_layers(dock: QuacDock, **place: Any) -> tuple[Any, Any]:
+    volume, points = made_volume()
+    place = place or {"scale": (40, 4, 4), "units": ("nm",) * 3}
+    image = dock._viewer.add_image(volume, name="em", **place)
+    marks = dock._viewer.add_points(
+        points, name="marks", size=10, features={"class": [CLASSES[i % 3] for i in range(6)]},
+        **place,
+    )  # fmt: skip
+    return image, marks
+
+
+def settle(dock: QuacDock) -> None:
+    wait(lambda: dock.results.prediction is not None and len(dock.layers.layers) == 5)
+    wait(lambda: dock.results.predictions is not None and dock.results.predictions.is_complete)
+    wait(lambda: not dock.controller.running and not dock.points._later.isActive())
+    wait(lambda: not dock.layers._later.isActive())
+
+
+@pytest.fixture
+def placed(dock: QuacDock) -> QuacDock:
+    dock.choices.classifier = ReadyNetwork(corner_classifier(SIZE))
+    dock.choices.generator = ReadyNetwork(corner_generator(SIZE))
+    wait(lambda: dock.results.loaded_classifier and dock.results.loaded_generator)
+    add_layers(dock)
+    dock.points_panel.set_open(True)
+    dock.points_panel.use_button.click()
+    settle(dock)
+    return dock
+
+
+def samples(dock: QuacDock) -> VolumePoints:
+    dataset = dock.results.loaded_samples
+    assert isinstance(dataset, VolumePoints)
+    return dataset
+
+
+def click_at(dock: QuacDock, world: Any, move: int = 0) -> None:
+    """Press and release the left button in the canvas where a world position is seen."""
+    viewer = dock._viewer
+    QApplication.processEvents()
+    height, width = viewer.canvas.size
+    camera = viewer.scene.camera
+    y = height / 2 + (world[-2] - camera.center[-2]) * camera.zoom
+    x = width / 2 + (world[-1] - camera.center[-1]) * camera.zoom
+    native = viewer_canvas(dock)
+    at = QPoint(round(x), round(y))
+    QTest.mouseMove(native, at)
+    QTest.mousePress(native, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, at)
+    if move:
+        for step in range(1, 5):
+            QTest.mouseMove(native, at + QPoint(move * step // 4, 0))
+    at += QPoint(move, 0)
+    QTest.mouseRelease(native, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, at)
+    QApplication.processEvents()
+
+
+def viewer_canvas(dock: QuacDock) -> Any:
+    """Return the widget that napari draws in."""
+    from vispy.app.backends._qt import CanvasBackendDesktop
+
+    return next(w for w in dock.window().centralWidget().findChildren(CanvasBackendDesktop))
+
+
+def test_points_and_image_become_samples_with_classes(placed: QuacDock) -> None:
+    dataset = samples(placed)
+    assert (len(dataset), dataset.classes) == (6, ("both", "left", "right"))
+    volume, points = made_volume()
+    y, x = points[0, 1:].astype(int)
+    np.testing.assert_array_equal(
+        dataset[0].image[0].numpy(), volume[0, y - 16 : y + 16, x - 16 : x + 16] / np.float32(255)
+    )
+    assert placed.points_panel.message.text() == "6 of 6 points used."
+
+
+def test_result_layers_lie_on_the_point_and_carry_the_source(placed: QuacDock) -> None:
+    explain(placed)
+    placed.choices.sample_index = 2
+    settle(placed)
+    world = placed.points.layer.data_to_world(placed.points.layer.data[2])
+    for layer in placed.layers.layers.values():
+        assert layer.ndim == 3 and layer.data.shape == (1, 32, 32)
+        np.testing.assert_array_equal(layer.scale, (40, 4, 4))
+        assert [str(unit) for unit in layer.units] == ["nanometer"] * 3
+        np.testing.assert_allclose(layer.data_to_world((0, 16, 16)), world)
+    names = [layer.name for layer in placed._viewer.layers]
+    assert names == ["em", "query", "generated", "hybrid", "attribution", "mask", "marks"]
+
+
+def test_click_in_the_canvas_selects_and_flies_and_a_drag_does_not(placed: QuacDock) -> None:
+    viewer, marks = placed._viewer, placed.points.layer
+    world = marks.data_to_world(marks.data[3])
+    viewer.dims.set_point(0, world[0])
+    click_at(placed, world)
+    assert placed.choices.sample_index == 3
+    assert set(marks.selected_data) == {3}
+    np.testing.assert_allclose(viewer.scene.camera.center[-2:], world[-2:])
+    assert viewer.dims.point[0] == world[0]
+    settle(placed)
+    placed.choices.sample_index = 5  # a row
+    assert set(marks.selected_data) == {5} and viewer.dims.point[0] == 5 * 40
+    marks.selected_data = {1}  # in napari's own select mode
+    assert placed.choices.sample_index == 1 and viewer.dims.point[0] == 40
+    settle(placed)
+    click_at(placed, marks.data_to_world(marks.data[1]) + np.array([0, 90, 90]))
+    assert placed.choices.sample_index == 1, "a click beside a point"
+    world = marks.data_to_world(marks.data[2])
+    placed._viewer.dims.set_point(0, world[0])
+    click_at(placed, world, move=60)
+    assert placed.choices.sample_index == 1, "a drag"
+
+
+def test_explain_on_click(placed: QuacDock) -> None:
+    explained: list[str] = []
+    placed.explained.connect(lambda: explained.append(placed.results.pair.query.id))  # type: ignore[union-attr]
+    marks = placed.points.layer
+    for row in (1, 3):
+        placed.points_panel.explain_check.setChecked(row == 3)
+        world = marks.data_to_world(marks.data[row])
+        placed._viewer.dims.set_point(0, world[0])
+        click_at(placed, world)
+        settle(placed)
+    wait(lambda: explained and not placed.controller.running)
+    assert explained == ["point 3"]
+
+
+def test_predictions_become_features_and_colours_wrong_ones_outlined(
+    placed: QuacDock,
+) -> None:
+    marks, table = placed.points.layer, placed.results.predictions
+    assert table is not None
+    features = marks.features
+    assert list(features["class"]) == [CLASSES[i % 3] for i in range(6)]
+    assert list(features["predicted"]) == [table.class_names[i] for i in table.predicted]
+    np.testing.assert_allclose(features["confidence"], table.confidence)
+    assert set(features["as labelled"]) <= {"yes", "no"}
+    same = table.predicted[1] == table.predicted[4]
+    assert np.array_equal(marks.face_color[1], marks.face_color[4]) == same
+    assert marks.face_color[0, 3] == 0, "the selected one is a ring"
+    np.testing.assert_array_equal(marks.scale, (40, 4, 4))
+    np.testing.assert_array_equal(marks.data, made_volume()[1])
+    changed = marks.features.copy()
+    changed["class"] = [CLASSES[(i + (i == 4)) % 3] for i in range(6)]
+    marks.features = changed
+    placed.points_panel.use_button.click()
+    settle(placed)
+    red = [bool(color[0] > 0.9 and color[1] < 0.4) for color in marks.border_color]
+    assert red == [False, False, False, False, True, False]
+
+
+def table_file(tmp_path: Path, factor: Any = 1.0, shift: Any = 0.0, reverse: bool = False) -> Path:
+    points = made_volume()[1] * factor + shift
+    points = points[:, ::-1] if reverse else points
+    path = tmp_path / "synapses.csv"
+    write_point_table(path, points, more={"id": [2**60 + i for i in range(6)],
+                                          "class": [CLASSES[i % 3] for i in range(6)]})  # fmt: skip
+    return path
+
+
+def open_table(dock: QuacDock, path: Path) -> Any:
+    panel = dock.points_panel
+    panel.table_field.edit.setText(str(path))
+    QTest.keyClick(panel.table_field.edit, Qt.Key.Key_Return)
+    wait(lambda: panel._table is not None and panel.points_menu.currentData() == "table")
+    return panel
+
+
+def test_table_is_read_in_the_reading_that_fits(placed: QuacDock, tmp_path: Path) -> None:
+    panel = open_table(placed, table_file(tmp_path, (40, 4, 4), reverse=True))
+    box = panel.table_box
+    assert box.preview.text() == "6 of 6 inside"
+    assert (box.order_menu.currentData(), box.unit_menu.currentData()) == ("x-y-z", "nm")
+    panel.use_button.click()
+    settle(placed)
+    added = placed._viewer.layers["synapses"]
+    np.testing.assert_allclose(added.data, made_volume()[1])
+    assert samples(placed).sample_id(1) == str(2**60 + 1)
+    assert placed._viewer.layers["marks"] is not None
+    assert samples(placed).classes == ("both", "left", "right")
+
+
+def test_wrong_unit_and_order_are_told_before_and_refused(placed: QuacDock, tmp_path: Path) -> None:
+    before = placed.choices.samples
+    for factor, reverse, unit, sentence in (
+        ((40, 4, 4), False, "µm", "0 of 6 inside. Read as nm (40, 4, 4): 6 inside."),
+        ((1, 1, 1), True, "voxel", "0 of 6 inside. Read as voxels, x-y-z: 6 inside."),
+        ((1e7, 1e7, 1e7), False, "voxel", "0 of 6 inside, whatever order or unit"),
+    ):
+        placed.points_panel._table = None
+        panel = open_table(placed, table_file(tmp_path, factor, reverse=reverse))
+        box = panel.table_box
+        box.order_menu.setCurrentIndex(0)
+        box.unit_menu.setCurrentIndex(box.unit_menu.findData(unit))
+        assert sentence in box.preview.text() and box.preview.property("tone") == "bad"
+        panel.use_button.click()
+        assert sentence in panel.message.text() and panel.message.property("tone") == "bad"
+        assert placed.choices.samples is before
+
+
+def test_points_outside_are_counted_and_say_so_when_clicked(placed: QuacDock) -> None:
+    marks = placed.points.layer
+    marks.add([[2, 30, 900]])
+    assert "were changed" in placed.points_panel.message.text()
+    placed.points_panel.use_button.click()
+    settle(placed)
+    assert "6 of 7 points used. 1 lie outside" in placed.points_panel.message.text()
+    marks.selected_data = {6}
+    assert "Point 7 is no sample" in placed.points_panel.message.text()
+
+
+def test_mirrored_and_turned_layers_keep_results_on_the_point(placed: QuacDock) -> None:
+    viewer = placed._viewer
+    viewer.layers.remove("em")
+    viewer.layers.remove("marks")
+    turn = np.array([[1, 0, 0], [0, 0.8, -0.6], [0, 0.6, 0.8]])
+    _, marks = add_layers(placed, scale=(40, -4, 5), rotate=turn, translate=(100, 7, -30),
+                          units=("nm",) * 3)  # fmt: skip
+    placed.points_panel.choose("em", "marks")
+    placed.points_panel.use_button.click()
+    dataset = placed.choices.samples.dataset  # type: ignore[union-attr]
+    wait(lambda: placed.results.loaded_samples is dataset)
+    placed.choices.sample_index = 4
+    settle(placed)
+    world = marks.data_to_world(marks.data[4])
+    for layer in placed.layers.layers.values():
+        np.testing.assert_allclose(layer.data_to_world((0, 16, 16)), world, atol=1e-9)
+        np.testing.assert_allclose(layer.rotate, turn)
+        assert tuple(layer.scale) == (40, -4, 5)
+    np.testing.assert_allclose(viewer.scene.camera.center[-2:], world[-2:])
+
+
+def test_coarse_level_on_screen_has_no_say(placed: QuacDock) -> None:
+    volume, points = made_volume()
+    viewer = placed._viewer
+    levels = [volume, volume[:, ::2, ::2], volume[:, ::4, ::4]]
+    image = viewer.add_image(levels, multiscale=True, name="pyramid", scale=(40, 4, 4),
+                             units=("nm",) * 3)  # fmt: skip
+    image.locked_data_level = 2
+    assert image.data_level == 2
+    panel = placed.points_panel
+    panel.choose("pyramid", "marks")
+    panel.use_button.click()
+    wait(lambda: placed.results.loaded_samples.volume.name == "pyramid")  # type: ignore[union-attr]
+    settle(placed)
+    y, x = points[0, 1:].astype(int)
+    expected = volume[0, y - 16 : y + 16, x - 16 : x + 16] / np.float32(255)
+    np.testing.assert_array_equal(samples(placed)[0].image[0].numpy(), expected)
+    panel.network_spin.setValue(8)
+    panel.use_button.click()
+    assert placed.choices.samples.dataset.level.shape == (6, 100, 110)  # type: ignore[union-attr]
+    panel.network_spin.setValue(6)
+    panel.use_button.click()
+    assert "trained for 6 × 6 nm. Tick Resample" in panel.message.text()
+
+
+@pytest.mark.parametrize("name", ["em", "marks", "query"])
+def test_layer_deleted_during_the_run_leaves_the_results(placed: QuacDock, name: str) -> None:
+    placed.choices.max_tries = 3
+    done: list[bool] = []
+    placed.explained.connect(lambda: done.append(True))
+    placed.search.explain_button.click()
+    placed._viewer.layers.remove(name)
+    wait(lambda: done)
+    assert placed.results.shown is not None and not placed.status.failure
+    if name != "query":
+        assert f"The layer '{name}' was removed" in placed.points_panel.message.text()
+    placed.choices.sample_index = 3
+    settle(placed)
+    assert placed.results.sample.id == "point 3"  # type: ignore[union-attr]
+    if name == "marks":
+        assert not placed.points_panel.points_menu.currentData()
+
+
+def test_volume_file_opens_lazily_as_a_layer(dock: QuacDock, tmp_path: Path) -> None:
+    import zarr
+
+    volume, _ = made_volume()
+    made = zarr.create_array(tmp_path / "em.zarr", shape=volume.shape, chunks=(1, 64, 64),
+                             dtype="u1")  # fmt: skip
+    made[:] = volume
+    made.attrs.update({"resolution": [40, 4, 4]})
+    panel = dock.points_panel
+    panel.use_button.click()
+    assert "Choose an image layer" in panel.message.text()
+    panel.volume_field.edit.setText(str(tmp_path / "em.zarr"))
+    QTest.keyClick(panel.volume_field.edit, Qt.Key.Key_Return)
+    wait(lambda: "em" in dock._viewer.layers)
+    layer = dock._viewer.layers["em"]
+    assert isinstance(layer.data, SpatialView) and panel.volume_menu.currentData() == "em"
+    assert panel.voxel_line.text() == "6 × 200 × 220 voxels of 40 × 4 × 4 nm"
+    panel.use_button.click()
+    assert "Choose a Points layer" in panel.message.text()
+    panel.volume_field.edit.setText(str(tmp_path / "other.zarr"))
+    QTest.keyClick(panel.volume_field.edit, Qt.Key.Key_Return)
+    wait(lambda: "There is no" in panel.message.text())
+
+
+@pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_transform_of_a_layer_is_napari_s(ndim: int) -> None:
+    from napari.layers import Image
+
+    rng = np.random.default_rng(ndim)
+    layer = Image(
+        np.zeros((4,) * ndim), scale=rng.uniform(-5, 5, ndim), translate=rng.normal(size=ndim),
+        rotate=np.linalg.qr(rng.normal(size=(ndim, ndim)))[0],
+        shear=rng.normal(size=ndim * (ndim - 1) // 2),
+        affine=np.vstack([rng.normal(size=(ndim, ndim + 1)), np.eye(ndim + 1)[-1]]),
+    )  # fmt: skip
+    for voxel in rng.normal(size=(3, ndim)):
+        np.testing.assert_allclose(transform_of(layer).to_world(voxel), layer.data_to_world(voxel))
+    assert volume_of_layer(layer).unit is None
+
+
+def test_example_opens_as_a_volume(dock: QuacDock) -> None:
+    QTest.mouseClick(dock.start.volume_button, Qt.MouseButton.LeftButton)
+    wait(lambda: dock.results.prediction is not None)
+    assert dock._viewer.layers[0].name == "synapse volume"
+    assert samples(dock).classes == ("PSD", "T-bar", "plain")
+    assert dock.results.prediction.sample.scale == (4, 4)  # type: ignore[union-attr]
+
+
+def test_real_sections_come_from_local_files_with_their_licence(
+    make_napari_viewer: Callable[[], Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from napari_quac.errors import DataError
+    from napari_quac.gui.sample_data import drosophila_vnc
+
+    viewer = make_napari_viewer()
+    folder = shared_data("vnc_volume", "stack1_sections00-13.tif").parent
+    monkeypatch.setenv("NAPARI_QUAC_VNC_FOLDER", str(folder))
+    ((data, look, kind),) = drosophila_vnc()
+    assert data.shape == (14, 1024, 1024) and kind == "image"
+    layer = viewer.add_image(data, **look)
+    assert "CC BY-NC-SA 3.0" in layer.name and "856713" in layer.metadata["citation"]
+    monkeypatch.setenv("NAPARI_QUAC_VNC_FOLDER", str(tmp_path))
+    monkeypatch.setattr("napari_quac.data.vnc_sample.BASE_URL", "http://127.0.0.1:1/")
+    with pytest.raises(DataError, match="Check the network"):
+        drosophila_vnc()
