@@ -77,6 +77,29 @@ class Prediction:
 
 
 @dataclass(frozen=True, eq=False)
+class Evolving:
+    """The mask of a method that is being optimised.
+
+    Attributes
+    ----------
+    method : str
+        Its name.
+    map, mask : (1, *S) Tensor, float32 in [0, 1]
+        Probability of each pixel to be in the region; the region itself, 0 or 1.
+    hybrid : (C, *S) Tensor, float32 in [0, 1]
+        The query, infilled.
+    text : str
+        Step and numbers, in a few words.
+    """
+
+    method: str
+    map: Tensor
+    mask: Tensor
+    hybrid: Tensor
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
 class Explanations:
     """The explanations of one pair, as far as they have come.
 
@@ -94,6 +117,8 @@ class Explanations:
         Name of a method to its parameters that differ from the defaults.
     preset : str
         The preset that they were made by.
+    evolving : Evolving or None
+        The mask that is being optimised, while it is.
     """
 
     pair: Pair
@@ -103,6 +128,7 @@ class Explanations:
     grid: Grid = "quac_0_2"
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     preset: str = "quac"
+    evolving: Evolving | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ from napari_quac.errors import DataError, QuacError
 from napari_quac.live.choices import Choices
 from napari_quac.live.filter_language import FilterError
 from napari_quac.live.results import (
+    Evolving,
     Explanations,
     Prediction,
     Preview,
@@ -331,7 +332,7 @@ def explain_methods(
             if attribution is None:
                 method = build_method(name, parameters)
                 steps = attribute(procedure.attributed(pair, method), name, method, classifier)
-                attribution = yield from _renumbered(steps, number, len(methods), name)
+                attribution = yield from _renumbered(steps, number, len(methods), name, done)
             curve = explain_attribution(
                 seen, attribution, classifier, wanted.masking, wanted.grid, procedure
             )
@@ -356,9 +357,9 @@ def _known_attributions(wanted: Explanations, known: Explanations | None) -> dic
 
 
 def _renumbered(
-    steps: Steps[T], number: int, total: int, name: str
+    steps: Steps[T], number: int, total: int, name: str, done: Explanations | None = None
 ) -> Generator[Progress, None, T]:
-    """Pass steps on, counted in hundredths of a method."""
+    """Pass on the steps of one of several methods, with the mask that it is optimising."""
     generator = iter(steps)
     while True:
         try:
@@ -367,7 +368,21 @@ def _renumbered(
             value: T = end.value
             return value
         share = step.done / step.total if step.total else 0.0
-        yield Progress(round(100 * (number + share)), 100 * total, f"explain by {name}")
+        evolving = evolving_of(name, step)
+        shown = replace(done, evolving=evolving) if done is not None and evolving else None
+        text = f"{name}: {step.text}" if evolving else f"explain by {name}"
+        yield Progress(round(100 * (number + share)), 100 * total, text, shown, finish=step.finish)
+
+
+def evolving_of(name: str, step: Progress) -> Evolving | None:
+    """Return the mask that a step of a method tells of; None for methods that have none."""
+    from napari_quac.networks.fido.settings import MaskState
+
+    state = step.partial
+    if not isinstance(state, MaskState):
+        return None
+    text = f"step {state.step} of {step.total} · {state.region_size:.1%}"
+    return Evolving(name, state.map, state.region.float(), state.hybrid, text)
 
 
 def _show(choices: Choices, results: Results) -> Work:
