@@ -58,7 +58,8 @@ def main() -> None:
     rows: dict[str, list] = {name: [] for name in METHODS}
     for index in range(given.samples):
         sample = example.dataset[index]
-        target = (sample.label + 1) % 3
+        predicted = int(classifier.predict(sample.image[None]).argmax())
+        target = (predicted + 1) % 3
         pair = search(sample, target, classifier, generator, SearchSettings(20)).result()
         for name in METHODS:
             rows[name].append(timed(pair, name, classifier))

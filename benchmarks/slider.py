@@ -2,7 +2,7 @@
 
 Run with a display, or under Xvfb::
 
-    python benchmarks/slider.py [--sizes 128 512] [--moves 200]
+    python benchmarks/slider.py [--sizes 128 512] [--moves 200] [--sections]
 
 Printed are the milliseconds from the key event to layers, bars, marker and text being set (p50,
 p95, largest; also without the time in which other programs had the processor), and of the drawing
@@ -78,10 +78,14 @@ def disagreement(dock: QuacDock) -> str:
     return ""
 
 
-def measure(size: int, moves: int) -> None:
+def measure(size: int, moves: int, sections: bool = False) -> None:
     viewer = napari.Viewer()
     viewer.window.resize(1366, 768)
     dock = explained_dock(viewer, size)
+    if sections:
+        dock.regions.button.click()
+        dock.morphometry.button.click()
+        wait(lambda: dock.results.regions is not None and dock.results.morphometry is not None)
     calls = []
     predict = dock.results.loaded_classifier.predict
     dock.results.loaded_classifier.predict = lambda *a, **k: calls.append(1) or predict(*a, **k)
@@ -103,11 +107,13 @@ def measure(size: int, moves: int) -> None:
         QApplication.processEvents()
         draw_times.append(1e3 * (time.perf_counter() - start))
     dock.results.loaded_classifier.predict = predict
+    opened = ", regions and morphometry open" if sections else ""
     p50, p95 = np.percentile(set_times, [50, 95])
     o50, o95 = np.percentile(own_times, [50, 95])
     d50, d95 = np.percentile(draw_times, [50, 95])
     print(
-        f"{size} px, {moves} moves over {slider.maximum() + 1} positions: set p50 {p50:.1f} ms, "
+        f"{size} px{opened}, {moves} moves over {slider.maximum() + 1} positions: "
+        f"set p50 {p50:.1f} ms, "
         f"p95 {p95:.1f} ms, largest {max(set_times):.1f} ms (computing alone p50 {o50:.1f} ms, "
         f"p95 {o95:.1f} ms); drawing p50 {d50:.0f} ms, "
         f"p95 {d95:.0f} ms; network calls {len(calls)}; disagreements {sum(map(bool, wrong))}"
@@ -120,6 +126,11 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[128, 512])
     parser.add_argument("--moves", type=int, default=200)
+    parser.add_argument(
+        "--sections", action="store_true", help="also with the sections that follow the slider open"
+    )
     arguments = parser.parse_args()
     for side in arguments.sizes:
         measure(side, arguments.moves)
+        if arguments.sections:
+            measure(side, arguments.moves, sections=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 os.environ.setdefault("NAPARI_CONFIG", "")
 
 import napari
+import numpy as np
 from qtpy.QtWidgets import QApplication
 
 from napari_quac.gui.demo import open_demo
@@ -82,8 +83,47 @@ def make_pictures(folder: Path, theme: str, suffix: str = "") -> None:
     pump(0.3)
 
 
+def measuring_pictures(folder: Path) -> None:
+    """Take the pictures of regions and morphometry, of a mask larger than at the optimum."""
+    viewer = napari.Viewer()
+    viewer.window.resize(1366, 768)
+    dock = open_demo(viewer, side_by_side=False)
+    finished: list[bool] = []
+    dock.explained.connect(lambda: finished.append(True))
+    wait(lambda: finished or dock.status.failure)
+    for panel in (dock.networks, dock.samples, dock.search):
+        panel.set_open(False)
+    curve = dock.results.shown.explanation.curve
+    dock.threshold.pick(int(np.argmin(np.abs(curve.mask_sizes - 0.1))))
+    dock.regions.button.click()
+    wait(lambda: dock.regions.shown is not None)
+    dock.scroll.verticalScrollBar().setValue(0)
+    dock.regions.table.setCurrentItem(dock.regions.table.topLevelItem(0))
+    picture(viewer, folder, "regions")
+    for panel in (dock.threshold, dock.regions, dock.predictions, dock.methods, dock.verdict):
+        panel.set_open(False)
+    pair, dataset = dock.results.pair, dock.results.loaded_samples
+    truth = dataset.difference_mask(dock.choices.sample_index, pair.source)
+    query = dock.layers.layers["query"]
+    active = viewer.layers.selection.active
+    viewer.add_labels(
+        truth.astype(np.uint8), name="density", scale=query.scale, units=query.units, opacity=0.4
+    )
+    viewer.layers.selection.active = active
+    dock.morphometry.button.click()
+    menu = dock.morphometry.labels_menu
+    menu.setCurrentIndex(menu.findData("density"))
+    wait(lambda: dock.results.morphometry is not None)
+    places = dock.morphometry.place_menu
+    places.setCurrentIndex(places.findData("label 1"))
+    picture(viewer, folder, "morphometry")
+    viewer.close()
+    pump(0.3)
+
+
 if __name__ == "__main__":
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
     target.mkdir(parents=True, exist_ok=True)
     make_pictures(target, "dark")
     make_pictures(target, "light", "_light")
+    measuring_pictures(target)

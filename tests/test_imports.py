@@ -76,6 +76,7 @@ def test_help_names_every_command() -> None:
         "inspect",
         "methods",
         "predict",
+        "report",
         "explain",
         "score",
         "compare",

@@ -26,6 +26,8 @@ from .networks.generator import (
 )
 from .networks.generators import GENERATORS
 from .networks.value_range import ValueRange
+from .reports.opening import open_report
+from .reports.report import Report
 from .stepwise import Progress, Steps, stepwise
 
 __version__: str
@@ -51,6 +53,7 @@ __all__ = [
     "Progress",
     "Proposals",
     "QuacError",
+    "Report",
     "Sample",
     "SearchSettings",
     "SignedMap",
@@ -64,6 +67,7 @@ __all__ = [
     "hybrid_at",
     "make_hybrid",
     "make_pair",
+    "open_report",
     "quac_score",
     "read_image",
     "search",

@@ -57,6 +57,18 @@ class Registry:
         self._ask_packages()
         return [*self._targets, *(name for name in self._classes if name not in self._targets)]
 
+    def usable(self) -> tuple[str, ...]:
+        """Return the names whose classes can be imported."""
+        return tuple(name for name in self.names() if not self.problem(name))
+
+    def problem(self, name: str) -> str:
+        """Return why the class of a name cannot be had; empty if it can."""
+        try:
+            self[name]
+        except UnknownNameError as error:
+            return str(error)
+        return ""
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
 

@@ -114,3 +114,37 @@ def test_a_folder_that_is_missing_or_empty_is_refused(worked_example, folders, c
         printed = capsys.readouterr()
         assert name in printed.err
         assert printed.out == ""
+
+
+def test_change_is_measured_in_labels_and_compared_over_samples(worked_example, folders, capsys):
+    made = folders / "made" / "latent" / "dark" / "bright"
+    for number in range(6):
+        for folder in (folders / "samples" / "dark", made, folders / "labels" / "dark"):
+            folder.mkdir(parents=True, exist_ok=True)
+        np.save(folders / "samples" / "dark" / f"s{number}.npy", np.load(worked_example.query))
+        np.save(made / f"s{number}.npy", np.load(worked_example.generated))
+        labels = np.zeros((8, 8), np.uint8)
+        labels[2:4, 2:4] = 5
+        np.save(folders / "labels" / "dark" / f"s{number}.npy", labels)
+    more = ["--samples", *(str(p) for p in sorted((folders / "samples" / "dark").glob("s*.npy")))]
+    flat = folders / "labels" / "dark"  # files that are named one by one have no folder in their id
+    assert (
+        main(arguments(worked_example, folders, *more, "--morphometry", "--labels", str(flat))) == 0
+    )
+    document = json.loads(capsys.readouterr().out)
+    one = document["explanations"][0]["methods"]["d-ig"]["morphometry"]["places"]
+    assert one["label 5"]["counterfactual"]["mean"] == 1
+    compared = next(c for c in document["morphometry"] if c["method"] == "d-ig")
+    assert (compared["source"], compared["target"]) == ("dark", "bright")
+    by_place = {c["place"]: c for c in compared["changes"] if c["measure"] == "mean"}
+    assert set(by_place) == {"whole image", "inside the mask", "outside the mask", "all labels"}
+    assert by_place["inside the mask"]["n"] == 6
+    assert by_place["inside the mask"]["difference"] == 1
+    assert by_place["inside the mask"]["p"] < 0.05
+
+
+def test_labels_that_are_missing_are_told_sample_by_sample(worked_example, folders, capsys):
+    more = ["--samples", str(folders / "samples" / "dark" / "a.npy"), "--morphometry"]
+    arguments_here = arguments(worked_example, folders, *more, "--labels", str(folders / "none"))
+    assert main(arguments_here) == 2
+    assert "There are no labels for 'a.npy'" in capsys.readouterr().err

@@ -126,3 +126,39 @@ def test_preset_dapi_gives_the_area_and_optimum_of_the_worked_example(worked_exa
     assert found["quac_score"] == pytest.approx(0.8292919, abs=1e-6)
     assert found["optimal_threshold"] == 0.0
     assert len(found["thresholds"]) == 201
+
+
+def test_regions_of_the_worked_example(worked_example, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*worked_example.arguments(methods="residual", regions=True), "--json"]) == 0
+    regions = json.loads(capsys.readouterr().out)["methods"]["residual"]["regions"]
+    # four pixels that make the class, three that nobody looks at
+    assert [region["n_pixels"] for region in regions["regions"]] == [4, 3]
+    corner, distractor = regions["regions"]
+    assert corner["effect_alone"] == pytest.approx(0.84828365, abs=1e-6)
+    assert corner["effect_left_out"] == pytest.approx(0.84828365, abs=1e-6)
+    assert distractor["effect_alone"] == distractor["effect_left_out"] == 0
+    assert corner["centroid"] == {"y": 2.5, "x": 2.5}
+    assert main(worked_example.arguments(methods="residual", regions=True)) == 0
+    assert "left out" in capsys.readouterr().out
+
+
+def test_morphometry_of_the_worked_example_in_labels(worked_example, capsys):
+    labels = np.zeros((8, 8), np.uint8)
+    labels[2:4, 2:4] = 1
+    labels[6, 5:8] = 2
+    np.save(worked_example.folder / "labels.npy", labels)
+    arguments = worked_example.arguments(
+        methods="residual", morphometry=True, labels=worked_example.folder / "labels.npy"
+    )
+    found = scored(arguments, capsys)["methods"]["residual"]["morphometry"]
+    inside = found["places"]["inside the mask"]
+    assert (inside["n_pixels"], inside["query"]["mean"], inside["counterfactual"]["mean"]) == (
+        7,
+        0,
+        1,
+    )
+    assert found["places"]["label 2"]["n_pixels"] == 3
+    assert found["places"]["label 1"]["share_in_mask"] == 1
+    assert found["units"]["contrast"] == "levels²"
+    assert main(arguments) == 0
+    assert "label 2" in capsys.readouterr().out

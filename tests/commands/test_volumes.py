@@ -66,17 +66,21 @@ def test_score_and_explain_on_volumes_agree(
     explained = run(
         capsys, "explain", *network(files), "--samples", files / "samples" / "left" / "0.npy",
         "--generated", files / "generated", "--target", "all", "--source-basis", "prediction",
-        "--methods", "d-ig,residual", "--out", files / "out",
+        "--methods", "d-ig,residual", "--out", files / "out", "--regions",
     )  # fmt: skip
     record = explained["explanations"][0]
     folder, source = files / "out" / record["folder"], record["source"]
     scored = run(
         capsys, "score", *network(files), "--query", folder / "query.npy", "--generated",
         folder / "generated.npy", "--source", source, "--target", record["target"],
-        "--methods", "d-ig,residual", "--out", files / "scored",
+        "--methods", "d-ig,residual", "--out", files / "scored", "--regions",
     )  # fmt: skip
     for name in ("d-ig", "residual"):
         assert scored["methods"][name]["quac_score"] == record["methods"][name]["quac_score"]
+        regions = scored["methods"][name]["regions"]
+        assert regions == record["methods"][name]["regions"]
+        assert regions["connectivity"] == 26
+        assert list(regions["regions"][0]["centroid"]) == ["z", "y", "x"]
     mask = np.load(files / "scored" / "d-ig" / "mask.npy")
     assert mask.shape == (1, *SIZE)
     np.testing.assert_array_equal(mask, np.load(folder / "d-ig" / "mask.npy"))

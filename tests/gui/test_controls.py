@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 from napari_quac.gui.dock import QuacDock
 from napari_quac.gui.keys import KEYS, keys_table
 
-from .conftest import explain, load
+from .conftest import explain, load, wait
 
 INTERACTIVE = (QAbstractButton, QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit,
                QProgressBar)  # fmt: skip
@@ -43,12 +43,17 @@ def is_part_of_another(widget: QWidget) -> bool:
 
 
 def docks(dock: QuacDock) -> tuple[QWidget, ...]:
-    return dock, dock.curve_dock, dock.all_samples
+    return dock, dock.curve_dock, dock.all_samples, dock.methods_compared
 
 
 def controls(dock: QuacDock) -> list[QWidget]:
     widgets = [part for whole in docks(dock) for part in whole.findChildren(QWidget)]
     return [w for w in widgets if isinstance(w, INTERACTIVE) and not is_part_of_another(w)]
+
+
+def compare(dock: QuacDock) -> None:
+    dock.methods.compare_button.click()
+    wait(lambda: dock.results.comparison and not dock.controller.running)
 
 
 def unfold_settings(dock: QuacDock) -> None:
@@ -60,6 +65,7 @@ def unfold_settings(dock: QuacDock) -> None:
 def test_every_control_has_a_name_that_is_documented(dock: QuacDock, project: Path) -> None:
     load(dock)
     explain(dock)
+    compare(dock)
     unfold_settings(dock)
     known = named(project)
     found = controls(dock)
@@ -73,6 +79,7 @@ def test_every_control_has_a_name_that_is_documented(dock: QuacDock, project: Pa
 def test_every_documented_name_exists_once(dock: QuacDock, project: Path) -> None:
     load(dock)
     explain(dock)
+    compare(dock)
     unfold_settings(dock)
     widgets = [part for whole in docks(dock) for part in (whole, *whole.findChildren(QWidget))]
     names = [widget.objectName() for widget in widgets]

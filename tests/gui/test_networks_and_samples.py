@@ -193,3 +193,52 @@ def test_start_card_tells_the_steps_and_goes(dock: QuacDock) -> None:
     assert marks == ["✓", "✓", "3"]
     explain(dock)
     assert dock.start.isHidden()
+
+
+def test_cyclegan_asks_which_classes_it_translates(dock: QuacDock, tmp_path: Path) -> None:
+    from napari_quac.networks.architectures.resnet_generator import ResnetGenerator
+
+    for letter in "AB":
+        network = ResnetGenerator(1, 1, 4, 1)
+        torch.save(network.state_dict(), tmp_path / f"latest_net_G_{letter}.pth")
+    load(dock)
+    type_path(dock, "generator", tmp_path / "latest_net_G_A.pth")
+    rows = dock.networks.translations
+    wait(lambda: len(getattr(dock.choices.generator, "translations", ())) == 2)
+    settle(dock)
+    assert not dock.networks.cards["generator"].is_bad
+    assert rows.isVisibleTo(dock) and len(rows.rows) == 2
+    assert rows._hint.isVisibleTo(dock)
+    explain(dock)
+    assert "latest_net_G_A.pth" in dock.status.failure.sentence
+    dock.status.forget_failure()
+    _, source, _, target = rows.rows[0]
+    # the sample is of the first class, and by default it is asked about another one
+    classifier, prediction = dock.results.loaded_classifier, dock.results.prediction
+    names = classifier.class_names
+    source.setCurrentIndex(source.findData(names[prediction.predicted]))
+    target.setCurrentIndex(target.findData(names[prediction.default_target()]))
+    settle(dock)
+    assert dock.choices.generator.is_complete  # the way back follows by itself
+    assert not rows._hint.isVisibleTo(dock)
+    explain(dock)
+    assert dock.status.failure is None
+    assert dock.results.pair.origin["network"] == "latest_net_G_A.pth"
+    assert dock.results.pair.n_tried == 1
+
+
+def test_folder_of_a_cyclegan_is_a_generator(dock: QuacDock, tmp_path: Path) -> None:
+    from napari_quac.networks.architectures.resnet_generator import ResnetGenerator
+
+    for letter in "AB":
+        network = ResnetGenerator(1, 1, 4, 1)
+        torch.save(network.state_dict(), tmp_path / f"7_net_G_{letter}.pth")
+    load(dock)
+    before = dock.results.loaded_generator
+    dock.open_path(tmp_path)
+    wait(lambda: dock.results.loaded_generator is not before)
+    settle(dock)
+    type_path(dock, "generator", Path(f"left:right={tmp_path}"))
+    wait(lambda: getattr(dock.results.loaded_generator, "pairs", ()) != [])
+    assert dock.results.loaded_generator.pairs == ["left → right", "right → left"]
+    assert "left → right" in dock.networks.cards["generator"].text.text()

@@ -51,10 +51,12 @@ def test_samples_are_made_to_fit_the_classifier_and_put_back(dock: QuacDock) -> 
     text = find(dock, "fit_text").text()
     assert "1 channel of 32 px" in text and "3 channels of 64 px" in text
     assert dock.samples.problem.isHidden(), "it is said once"
+    assert dock.status.line.text() == text
     click(dock, "Use channel 2")
     assert "1 channel of 64 px" in find(dock, "fit_text").text()
     click(dock, "Resize samples to 32 px")
     assert dock.results.prediction is not None
+    assert dock.status.failure is None, "what was wrong is right now"
     assert dock.results.loaded_samples.name == "coloured, channel 2, resized to 32 × 32 px"
     assert "channel 2, resized to 32 × 32 px" in find(dock, "fit_text").text()
     assert not [button for button in dock.fit.buttons if not button.isHidden()]
@@ -126,7 +128,9 @@ def test_cancelled_search_is_resumed_by_its_button(
     assert dock.status.resume_button.isHidden(), "that would be another search"
 
 
-def test_final_activation_is_measured_and_chosen(dock: QuacDock, tmp_path: Path) -> None:
+def test_final_activation_is_measured_and_chosen(
+    dock: QuacDock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "000001_nets_ema.ckpt"
     torch.manual_seed(0)
     write_official(StarGAN(official_hyperparameters(32, 3)), path)
@@ -138,7 +142,12 @@ def test_final_activation_is_measured_and_chosen(dock: QuacDock, tmp_path: Path)
     assert row.menu.currentText() == "tanh (assumed)"
     row.measure_button.click()
     wait(lambda: row.text.text())
-    assert "8 samples are reconstructed best with" in row.text.text()
+    assert "4 samples are reconstructed best with" in row.text.text()
+    assert "None of them fits well" in row.text.text()
+    assert row.use_button.isHidden(), "its weights are random"
+    monkeypatch.setattr("napari_quac.networks.generators.final_activation.POOR", 1.0)
+    row.measure_button.click()
+    wait(lambda: not row.use_button.isHidden())
     row.use_button.click()
     chosen = dock.choices.generator
     assert chosen.final_activation in row.text.text() and chosen.final_activation != "auto"

@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from napari_quac.reports.population import populations
 from reports.reports_for_tests import entry, report
+from strategies import quick
 
 
 def test_curve_median_and_quartiles_are_taken_point_by_point():
@@ -51,3 +54,17 @@ def test_methods_and_pairs_are_kept_apart_in_a_steady_order():
         (None, "random", 2),
         (None, "d-ig", 2),
     ]
+
+
+@quick
+@given(st.lists(st.floats(-1, 1), min_size=1, max_size=8), st.randoms(use_true_random=False))
+def test_order_of_samples_changes_nothing(scores, random):
+    entries = [entry(str(number), score) for number, score in enumerate(scores)]
+    shuffled = random.sample(entries, len(entries))
+    (one,), (other,) = populations(report(*entries)), populations(report(*shuffled))
+    np.testing.assert_array_equal(one.median, other.median)
+    assert one.score_upper == other.score_upper
+    best = [e.sample_id for e in report(*entries).best_per_sample().report]
+    assert best == [e.sample_id for e in report(*shuffled).best_per_sample().report]
+    assert (one.lower <= one.median).all()
+    assert (one.median <= one.upper).all()

@@ -290,6 +290,14 @@ def test_a_damaged_file_or_result_does_not_hide_the_others(tmp_path):
     assert "3 could not be read" in report.notes[0]
 
 
+def test_a_report_of_which_nothing_can_be_used_is_refused(tmp_path):
+    write(tmp_path / "DInGrad/default_report.json", result(source_class=0.5))
+    with pytest.raises(DataError, match=r"Nothing in .* can be read: result 0 .* \(class 0\.5\)"):
+        open_report(tmp_path)
+    write(tmp_path / "DInGrad/default_report.json")
+    assert len(open_report(tmp_path)) == 0
+
+
 def test_nothing_there(tmp_path):
     with pytest.raises(DataError, match="There is no"):
         open_report(tmp_path / "missing")

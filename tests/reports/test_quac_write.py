@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from torch import nn
 
@@ -76,6 +77,9 @@ def test_what_was_written_reads_back(tmp_path, channels):
     before = report(*(full_entry(method=m, channels=channels) for m in ("d-ig", "random")))
     done = write_quac_report(before, tmp_path / "out").result()
     assert done.n_written == 2
+    # the library takes the last axis for the channels
+    page = tifffile.imread(tmp_path / "out/source/cytosol/a.tif")
+    assert page.shape == ((6, 7) if channels == 1 else (6, 7, 3))
     after = open_report(tmp_path / "out")
     assert after.methods == before.methods
     assert after.class_names == before.class_names

@@ -6,12 +6,15 @@ import pytest
 from napari_quac.errors import DataError, ShapeError
 from napari_quac.reports.truth import (
     area_share,
+    auroc,
     average_precision,
     default_tolerance,
     dice,
     energy_inside,
     iou,
+    pointing_chance,
     pointing_game,
+    rank_accuracy,
 )
 
 TRUTH = np.zeros((8, 8), dtype=bool)
@@ -92,3 +95,38 @@ def test_bad_input_is_refused(judge):
         judge(D_IG - 1, TRUTH)
     with pytest.raises(DataError):
         judge(np.full((8, 8), np.nan), TRUTH)
+
+
+def test_auroc_counts_pairs_and_ties_as_half():
+    random = np.random.default_rng(0)
+    values = random.integers(0, 4, (9, 9)) / 4
+    truth = random.random((9, 9)) < 0.3
+    true, other = values[truth][:, None], values[~truth][None]
+    expected = ((true > other) + 0.5 * (true == other)).mean()
+    assert auroc(values, truth) == pytest.approx(expected)
+    assert auroc(D_IG, TRUTH) == 1
+    assert auroc(1 - TRUTH, TRUTH) == 0
+    assert auroc(np.ones((8, 8)), TRUTH) == 0.5
+    assert np.isnan(auroc(D_IG, np.ones((8, 8))))
+
+
+def test_rank_accuracy_looks_at_as_many_pixels_as_are_true():
+    assert rank_accuracy(D_IG, TRUTH) == 1
+    assert rank_accuracy(RESIDUAL, TRUTH) == pytest.approx(4 / 7)  # 4 of 7 equal pixels
+    half = D_IG.copy()
+    half[2] = 0
+    half[6, 5:7] = 2
+    # two of four are certain to be wrong, two are right
+    assert rank_accuracy(half, TRUTH) == 0.5
+    assert rank_accuracy(np.ones((8, 8)), TRUTH) == pytest.approx(4 / 64)
+    assert rank_accuracy(np.ones((8, 8)), np.ones((8, 8))) == 1
+
+
+def test_chance_of_pointing_is_the_share_of_pixels_that_hit():
+    assert pointing_chance(TRUTH, tolerance=0) == 4 / 64
+    # nearer than 1.2: the square and its neighbours to the four sides
+    assert pointing_chance(TRUTH, tolerance=1.2) == 12 / 64
+    each = np.zeros((64, 8, 8))
+    each.reshape(64, 64)[range(64), range(64)] = 1
+    hits = [pointing_game(one, TRUTH, tolerance=1.2) for one in each]
+    assert pointing_chance(TRUTH, tolerance=1.2) == np.mean(hits)

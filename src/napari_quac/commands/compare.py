@@ -17,6 +17,7 @@ from napari_quac.commands.networks import (
     names,
 )
 from napari_quac.commands.output import add_json_option, print_json, table, tell
+from napari_quac.commands.parameters import add_parameter_option
 from napari_quac.commands.score import add_masking_options, read_pair, settings_from
 from napari_quac.errors import DataError, QuacError
 
@@ -77,6 +78,7 @@ def add_parser(commands: Any) -> None:
         help="the true difference of each sample: images named like the samples, above 0 where it "
         "differs; or one image for one pair",
     )
+    add_parameter_option(parser)
     add_masking_options(parser)
     parser.add_argument(
         "--figure", type=Path, metavar="FILE", help="maps and curves as png, svg or pdf"
@@ -98,8 +100,11 @@ def run(options: argparse.Namespace) -> None:
 
     if options.figure is not None and options.figure.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise DataError(f"'{options.figure.name}' has to end in one of .png, .svg, .pdf.")
+    every = options.methods is None
+    if every:
+        options.methods = METHODS.usable()
     settings = settings_from(options)
-    if options.methods is None:
+    if every:  # with those that cannot be imported, which are shown with the reason
         settings = replace(settings, methods=tuple(METHODS))
     one = options.query is not None
     if one == bool(options.samples):
@@ -260,7 +265,7 @@ def _mask(path: Path, sample: Sample) -> NDArray[np.bool_] | None:
         return None
     mask: NDArray[np.bool_] = np.asarray(np.greater(read_array(path), 0), dtype=bool)
     if mask.ndim == sample.image.ndim:
-        mask = mask.any(axis=0)
+        mask = np.asarray(mask.any(axis=0), dtype=bool)
     if mask.shape != tuple(sample.image.shape[1:]):
         raise ShapeError(
             f"The mask '{path.name}' has shape {mask.shape}, its sample "

@@ -10,6 +10,12 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from napari_quac.commands.measuring import (
+    add_measuring_options,
+    labels_of,
+    measured,
+    paired_record,
+)
 from napari_quac.commands.networks import (
     add_classifier_options,
     add_generator_option,
@@ -32,6 +38,7 @@ from napari_quac.errors import DataError, QuacError
 if TYPE_CHECKING:
     from napari_quac.data.sample import Sample
     from napari_quac.explain.explanation import Explanation
+    from napari_quac.explain.morphometry import PlaceChange
     from napari_quac.explain.pair import Pair
     from napari_quac.explain.question import SourceBasis
     from napari_quac.networks.classifier import Classifier
@@ -85,6 +92,9 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--seed", type=int, default=0)
     add_masking_options(parser)
+    add_measuring_options(
+        parser, "structures to measure in: a folder of label images, named like the samples"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     add_json_option(parser)
     parser.set_defaults(run=run)
@@ -110,6 +120,7 @@ def run(options: argparse.Namespace) -> None:
     generator = load_generator(options)
     out = made_folder(options.out)
     records: list[dict[str, Any]] = []
+    changes: dict[tuple[str, str, str], list[tuple[PlaceChange, ...]]] = {}
     for index in range(len(dataset)):
         try:
             sample = dataset[index]
@@ -120,13 +131,20 @@ def run(options: argparse.Namespace) -> None:
             continue
         for source, target in questions:
             begun = time.perf_counter()
-            record = _explain_one(sample, source, target, classifier, generator, settings, options)
+            places: dict[str, tuple[PlaceChange, ...]] = {}
+            record = _explain_one(
+                sample, source, target, classifier, generator, settings, options, places
+            )
             records.append(record)
             where = f"{record['source']} → {record['target']}"
             tell(
                 f"{index + 1}/{len(dataset)} {sample.id} {where}: {_summary(record)} "
                 f"({time.perf_counter() - begun:.1f} s)"
             )
+            if "error" not in record and record["switches"]:
+                question = (record["source"], record["target"])
+                for method, found in places.items():
+                    changes.setdefault((*question, method), []).append(found)
     failed = [record for record in records if "error" in record]
     document = {
         "classifier": {"name": classifier.name, "sha256": classifier.sha256},
@@ -142,6 +160,11 @@ def run(options: argparse.Namespace) -> None:
         "n_switched": sum(bool(record.get("switches")) for record in records),
         "explanations": records,
     }
+    if options.morphometry:
+        document["morphometry"] = [
+            {"source": source, "target": target, "method": method, "changes": paired_record(found)}
+            for (source, target, method), found in changes.items()
+        ]
     (out / "explanations.json").write_text(json.dumps(document, indent=1, allow_nan=False))
     if options.json:
         print_json(document)
@@ -186,6 +209,7 @@ def _explain_one(
     generator: Any,
     settings: Any,
     options: argparse.Namespace,
+    places: dict[str, tuple[PlaceChange, ...]],
 ) -> dict[str, Any]:
     from napari_quac.explain.pipeline import explain
 
@@ -208,6 +232,10 @@ def _explain_one(
         ).result()
         folder = options.out / PurePosixPath(sample.id).with_suffix("") / record["target"]
         record |= _record(explanations, classifier)
+        labels = labels_of(options.labels, sample.id)
+        for explanation in explanations:
+            more, places[explanation.method] = measured(explanation, classifier, options, labels)
+            record["methods"][explanation.method] |= more
         record["unavailable"] = unavailable
         record["folder"] = folder.relative_to(options.out).as_posix()
         _write(folder, explanations, record)

@@ -8,6 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_quac.commands.measuring import (
+    add_measuring_options,
+    measured,
+    measured_as_text,
+    read_labels,
+)
 from napari_quac.commands.networks import add_classifier_options, load_classifier, names
 from napari_quac.commands.output import add_json_option, made_folder, print_json, table, tell
 from napari_quac.commands.parameters import add_parameter_option, parameters_from
@@ -48,6 +54,9 @@ def add_parser(commands: Any) -> None:
         "--attribution", type=Path, metavar="FILE.npy", help="score this map, (H, W) or (C, H, W)"
     )
     add_masking_options(parser)
+    add_measuring_options(
+        parser, "structures to measure in: an image of whole numbers, 0 for the background"
+    )
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="write attribution, mask and hybrid as npy"
     )
@@ -158,6 +167,10 @@ def run(options: argparse.Namespace) -> None:
     ).result()
     if options.out is not None:
         write_arrays(options.out, explanations)
+    records = {e.method: as_record(e) for e in explanations}
+    labels = read_labels(options.labels) if options.labels else None
+    for explanation in explanations:
+        records[explanation.method] |= measured(explanation, classifier, options, labels)[0]
     if options.json:
         print_json(
             {
@@ -175,7 +188,7 @@ def run(options: argparse.Namespace) -> None:
                     "generated": pair.generated_prediction,
                 },
                 "switches": pair.switches,
-                "methods": {e.method: as_record(e) for e in explanations},
+                "methods": records,
                 "unavailable": unavailable,
             }
         )
@@ -188,6 +201,8 @@ def run(options: argparse.Namespace) -> None:
         f" ({'switches' if pair.switches else 'does not switch'}), at most {reached:+.3f}\n"
     )
     print(as_table(explanations))
+    if text := measured_as_text(records):
+        print(f"\n{text}")
     for name, reason in unavailable.items():
         print(f"{name}: {reason}")
 

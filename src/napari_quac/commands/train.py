@@ -26,7 +26,9 @@ def add_parser(commands: Any) -> None:
         description="Make a classifier or a generator from your own images, in minutes, without "
         "a GPU. Control-C stops and keeps what was learnt.",
     )
-    subjects = parser.add_subparsers(dest="subject", required=True, metavar="classifier|stargan")
+    subjects = parser.add_subparsers(
+        dest="subject", required=True, metavar="classifier|stargan|cyclegan"
+    )
     classifier = subjects.add_parser("classifier", help="a small network of the VGG kind")
     _add_common(classifier, minutes=5.0)
     classifier.set_defaults(run=run_classifier)
@@ -59,6 +61,31 @@ def add_parser(commands: Any) -> None:
     )
     stargan.add_argument("--resume", action="store_true", help="go on from what is in --out")
     stargan.set_defaults(run=run_stargan)
+    cyclegan = subjects.add_parser("cyclegan", help="two networks between two classes")
+    _add_common(cyclegan, minutes=15.0)
+    cyclegan.add_argument(
+        "--pair", metavar="A,B", help="the two classes, where there are more than two"
+    )
+    cyclegan.add_argument(
+        "--classifier", type=Path, metavar="FILE", help="the one under study; it guides"
+    )
+    cyclegan.add_argument("--classes", help="its class names, a,b,c, where the file has none")
+    cyclegan.add_argument("--value-range", type=float, nargs=2, metavar=("LO", "HI"))
+    cyclegan.add_argument(
+        "--judge",
+        type=Path,
+        metavar="FILE",
+        help="a second classifier to judge by; else one is trained",
+    )
+    cyclegan.add_argument(
+        "--masks", type=Path, metavar="DIR", help="where the structures are: images named alike"
+    )
+    cyclegan.add_argument("--structures", metavar="A,B", help="classes whose masks count")
+    cyclegan.add_argument("--steps", type=int, metavar="N", help="end after so many steps")
+    cyclegan.add_argument("--width", type=int, metavar="N", help="feature maps (default: 16)")
+    cyclegan.add_argument("--blocks", type=int, metavar="N", help="residual blocks (default: 4)")
+    cyclegan.add_argument("--resume", action="store_true", help="go on from what is in --out")
+    cyclegan.set_defaults(run=run_cyclegan)
 
 
 def _add_common(parser: argparse.ArgumentParser, minutes: float) -> None:
@@ -110,28 +137,10 @@ def run_classifier(options: argparse.Namespace) -> None:
 def run_stargan(options: argparse.Namespace) -> None:
     """Train a generator and print how often it converts, judged by another classifier."""
     from napari_quac.commands.networks import names
-    from napari_quac.networks.classifier_recipe import ClassifierRecipe
     from napari_quac.networks.device import resolve_device
     from napari_quac.train import StarGANTraining, official_training, train_stargan
 
-    classes = names(options.classes) if options.classes else None
-    value_range = tuple(options.value_range) if options.value_range else None
     dataset = _folder(options.samples, options)
-
-    def load(path: Path | None) -> Any:
-        if path is None:
-            return None
-        recipe = ClassifierRecipe(path, None, classes, value_range)
-        classifier = recipe.load(options.device)
-        if all(name.startswith("class ") for name in classifier.class_names):
-            if classifier.n_classes != len(dataset.classes):
-                raise CheckpointError(
-                    f"'{path.name}' knows {classifier.n_classes} classes, the folder has "
-                    f"{len(dataset.classes)}: {', '.join(dataset.classes)}. Name them by --classes."
-                )
-            classifier.class_names = dataset.classes
-        return classifier
-
     values: dict[str, Any] = {"minutes": options.minutes, "seed": options.seed}
     if options.size is not None:
         values["image_size"] = options.size
@@ -150,22 +159,82 @@ def run_stargan(options: argparse.Namespace) -> None:
             dataset,
             made_folder(options.out),
             settings,
-            load(options.classifier),
+            _classifier(options.classifier, options, dataset.classes),
             validation=_folder(options.validation, options),
-            judge=load(options.judge),
+            judge=_classifier(options.judge, options, dataset.classes),
             mask_of=_masks(options.masks) if options.masks else None,
             structures=names(options.structures) if options.structures else None,
             resume=options.resume,
             device=resolve_device(options.device),
         )
     )
-    evaluation = trained.evaluation
+    _say((trained.path,), trained.evaluation, options)
+
+
+def run_cyclegan(options: argparse.Namespace) -> None:
+    """Train two networks and print how often they convert, judged by another classifier."""
+    from napari_quac.commands.networks import names
+    from napari_quac.networks.device import resolve_device
+    from napari_quac.train import CycleGANTraining, train_cyclegan
+
+    dataset = _folder(options.samples, options)
+    values = {
+        "minutes": options.minutes,
+        "seed": options.seed,
+        "image_size": options.size,
+        "steps": options.steps,
+        "width": options.width,
+        "blocks": options.blocks,
+    }
+    trained = _with_progress(
+        train_cyclegan(
+            dataset,
+            made_folder(options.out),
+            CycleGANTraining(**{name: v for name, v in values.items() if v is not None}),
+            _classifier(options.classifier, options, dataset.classes),
+            pair=names(options.pair) if options.pair else None,
+            validation=_folder(options.validation, options),
+            judge=_classifier(options.judge, options, dataset.classes),
+            mask_of=_masks(options.masks) if options.masks else None,
+            structures=names(options.structures) if options.structures else None,
+            resume=options.resume,
+            device=resolve_device(options.device),
+        )
+    )
+    files = tuple(one.checkpoint for one in trained.recipe.translations)
+    _say(files, trained.evaluation, options)
+
+
+def _classifier(path: Path | None, options: argparse.Namespace, classes: tuple[str, ...]) -> Any:
+    """Load a classifier that guides or judges; one without names has those of the folder."""
+    from napari_quac.commands.networks import names
+    from napari_quac.networks.classifier_recipe import ClassifierRecipe
+
+    if path is None:
+        return None
+    given = names(options.classes) if options.classes else None
+    value_range = tuple(options.value_range) if options.value_range else None
+    classifier = ClassifierRecipe(path, None, given, value_range).load(options.device)
+    if all(name.startswith("class ") for name in classifier.class_names):
+        if classifier.n_classes != len(classes):
+            raise CheckpointError(
+                f"'{path.name}' knows {classifier.n_classes} classes, the folder has "
+                f"{len(classes)}: {', '.join(classes)}. Name them by --classes."
+            )
+        classifier.class_names = classes
+    return classifier
+
+
+def _say(files: tuple[Path, ...], evaluation: Any, options: argparse.Namespace) -> None:
+    """Print the files and what the judge says."""
     pairs = [] if evaluation is None else [_pair(pair) for pair in evaluation.pairs]
     if options.json:
         rate = None if evaluation is None else evaluation.conversion_rate
-        print_json({"file": trained.path, "conversion_rate": rate, "pairs": pairs})
+        found = {"file": files[0]} if len(files) == 1 else {"files": files}
+        print_json({**found, "conversion_rate": rate, "pairs": pairs})
         return
-    print(f"'{trained.path}'")
+    for file in files:
+        print(f"'{file}'")
     if evaluation is not None:
         print(f"conversion rate {evaluation.conversion_rate:.3f}, judged by a second classifier")
         for pair in pairs:

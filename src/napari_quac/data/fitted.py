@@ -90,7 +90,8 @@ class Fit:
         scale, place = _placement(sample)
         moved = tuple(p + a * s for p, a, s in zip(place, starts, scale, strict=True))
         image = sample.image[(slice(None), *window)].contiguous()
-        return replace(sample, image=image, translate=moved)
+        placed = sample.place.part(starts, (1.0,) * len(starts), wanted) if sample.place else None
+        return replace(sample, image=image, translate=moved, place=placed)
 
     def _resized(self, sample: Sample) -> Sample:
         here, wanted = tuple(sample.image.shape[1:]), self.size or ()
@@ -105,7 +106,9 @@ class Fit:
         # positions are those of pixel centres, and the edge of the image stays where it is
         moved = tuple(p + (f - 1) / 2 * s for p, s, f in zip(place, scale, factors, strict=True))
         image = _resize(sample.image, wanted).clamp(0, 1)
-        return replace(sample, image=image, scale=scaled, translate=moved)
+        first = [(f - 1) / 2 for f in factors]
+        placed = sample.place.part(first, factors, wanted) if sample.place else None
+        return replace(sample, image=image, scale=scaled, translate=moved, place=placed)
 
 
 class FittedDataset:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from torch import Tensor
 
+from napari_quac.data.place import Place
+
 
 @dataclass(frozen=True, eq=False)
 class Sample:
@@ -27,6 +29,8 @@ class Sample:
         The world unit, such as ``"nm"``.
     path : Path or None
         File the image came from.
+    place : Place or None
+        Where it was cut out of a volume, with all axes and the rotation of the volume.
     """
 
     id: str
@@ -36,3 +40,4 @@ class Sample:
     translate: tuple[float, ...] | None = None
     unit: str | None = None
     path: Path | None = None
+    place: Place | None = None

@@ -23,6 +23,8 @@ from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.stepwise import Steps
 from napari_quac.train.checkpointing import write_safetensors
 from napari_quac.train.classifier_trainer import TrainedClassifier, train_classifier
+from napari_quac.train.cyclegan_settings import CycleGANTraining, CycleWeights
+from napari_quac.train.cyclegan_trainer import TrainedCycleGAN, train_cyclegan
 from napari_quac.train.images import PoolDataset, load_pool
 from napari_quac.train.settings import ClassifierTraining, LossWeights, StarGANTraining
 from napari_quac.train.stargan_trainer import RESUME_FILE, TrainedGenerator, train_stargan
@@ -30,6 +32,7 @@ from napari_quac.train.stargan_trainer import RESUME_FILE, TrainedGenerator, tra
 N_TRAIN = 3000
 N_VALIDATION = 450
 CLASSIFIER_SHARE = 0.3  # of the time
+CYCLEGAN_PAIR = ("T-bar", "plain")
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -118,6 +121,39 @@ def make_generator(
     return trained
 
 
+def make_cyclegan(
+    train: Dataset, classifier: Classifier, minutes: float, output: Path, folder: Path
+) -> TrainedCycleGAN:
+    """Train a CycleGAN between two of the classes and write both networks.
+
+    Parameters
+    ----------
+    train : Dataset
+        Images to learn from.
+    classifier : Classifier
+        Guides the training.
+    minutes : float
+        Time for the training.
+    output : Path
+        Folder for the networks.
+    folder : Path
+        For the state of the training; if there is one, it goes on from there.
+    """
+    settings = CycleGANTraining(minutes=minutes, weights=CycleWeights(guidance=0.05))
+    resume = (folder / RESUME_FILE).exists()
+    trained = _followed(
+        train_cyclegan(train, folder, settings, classifier, pair=CYCLEGAN_PAIR, resume=resume)
+    )
+    logger.info("%d steps of the CycleGAN", trained.steps)
+    if trained.evaluation is not None:
+        logger.info("conversion rate %.3f", trained.evaluation.conversion_rate)
+    for one in trained.recipe.translations:
+        path = output / one.checkpoint.name
+        path.write_bytes(one.checkpoint.read_bytes())
+        halve_precision(path)
+    return trained
+
+
 def halve_precision(path: Path) -> None:
     """Store the weights of a safetensors file as float16, which halves the file."""
     with safe_open(path, framework="pt") as file:
@@ -159,7 +195,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="folder for the training's state; what is there is continued",
     )
     parser.add_argument(
-        "--only", choices=["classifier", "generator"], help="train one, and keep the other"
+        "--only",
+        choices=["classifier", "generator", "cyclegan"],
+        help="train one, and keep the others; the CycleGAN (T-bar and plain) is trained only then",
     )
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -169,6 +207,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     classifier_path = chosen.output / CLASSIFIER_FILE.name
     share = CLASSIFIER_SHARE if chosen.only is None else 1.0
     train, validation = draw_training_images()
+    if chosen.only == "cyclegan":
+        classifier = ClassifierRecipe(classifier_path).load("cpu")
+        make_cyclegan(train, classifier, chosen.minutes, chosen.output, chosen.work)
+        return 0
     if chosen.only != "generator":
         make_classifier(train, validation, share * chosen.minutes, classifier_path)
     if chosen.only != "classifier":

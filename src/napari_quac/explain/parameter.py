@@ -159,10 +159,18 @@ def _parameter(name: str, hint: Any, default: Any, text: str) -> Parameter:
 
 
 def _helps(cls: Any) -> dict[str, str]:
-    """Return what a numpydoc docstring says about each field, in one line."""
+    """Return what the numpydoc docstrings of a class and its parents say about each field."""
+    helps: dict[str, str] = {}
+    for parent in reversed(cls.__mro__):
+        if is_dataclass(parent):
+            helps |= _helps_in(inspect.cleandoc(parent.__doc__ or ""))
+    return helps
+
+
+def _helps_in(text: str) -> dict[str, str]:
     helps: dict[str, str] = {}
     name = ""
-    for line in (inspect.getdoc(cls) or "").splitlines():
+    for line in text.splitlines():
         headed = re.match(r"(\w+(?:, \w+)*) : ", line)
         if headed:
             name = headed[1]

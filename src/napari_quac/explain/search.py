@@ -182,7 +182,7 @@ def search(
             first_switching=first_switching,
             proposals=tuple(kept_proposals),
         )
-        yield Progress(n_seen, settings.max_tries, f"search for {target_name}", best, now)
+        yield Progress(n_seen, settings.max_tries, f"search for {target_name}", best, state=now)
         wanted = min(per_step, block_end - n_seen)
         proposals = generator.propose(request, n_seen, wanted)
         exhausted = len(proposals.images) < wanted

@@ -144,7 +144,8 @@ def _about_baselines(
     beaten = all(explanation.quac_score > score for score in scores.values())
     return (
         Finding(
-            f"QuAC score {explanation.quac_score:.2f} "
+            f"{'Area' if explanation.pair.is_swapped else 'QuAC score'} "
+            f"{explanation.quac_score:.2f} "
             + ("beats the baselines" if beaten else "does not beat the baselines")
             + f" ({compared}).",
             "good" if beaten else "bad",

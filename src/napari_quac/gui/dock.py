@@ -21,8 +21,11 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_quac.errors import QuacError
+from napari_quac.explain.methods import METHODS
 from napari_quac.gui.bottom_docks import dock_of, raise_dock
 from napari_quac.gui.compare import Comparison
+from napari_quac.gui.comparison_dock import ComparisonDock
 from napari_quac.gui.curve_legend import CurveLegend
 from napari_quac.gui.curve_plot import CurvePlot
 from napari_quac.gui.keys import KEYS, bind_keys, unbind_keys
@@ -31,8 +34,11 @@ from napari_quac.gui.main_thread import MainThread
 from napari_quac.gui.palette import palette_of, style_sheet
 from napari_quac.gui.panels.fit_panel import FitPanel
 from napari_quac.gui.panels.methods_panel import MethodsPanel
+from napari_quac.gui.panels.morphometry_panel import MorphometryPanel
 from napari_quac.gui.panels.networks_panel import NetworksPanel
+from napari_quac.gui.panels.points_panel import PointsPanel
 from napari_quac.gui.panels.prediction_panel import PredictionPanel
+from napari_quac.gui.panels.regions_panel import RegionsPanel
 from napari_quac.gui.panels.samples_panel import SamplesPanel
 from napari_quac.gui.panels.search_panel import SearchPanel
 from napari_quac.gui.panels.start_panel import StartPanel
@@ -40,17 +46,24 @@ from napari_quac.gui.panels.status_panel import StatusPanel
 from napari_quac.gui.panels.threshold_panel import ThresholdPanel
 from napari_quac.gui.panels.train_panel import TrainPanel
 from napari_quac.gui.panels.verdict_panel import VerdictPanel
+from napari_quac.gui.plugin_settings import read_defaults
+from napari_quac.gui.points_sync import PointsSync
+from napari_quac.gui.region_view import RegionView
 from napari_quac.gui.samples.samples_dock import SamplesDock
-from napari_quac.live.choices import Choices, ReadySamples
+from napari_quac.live.choices import DEFAULT_METHODS, Choices, ReadySamples
 from napari_quac.live.controller import Controller
+from napari_quac.live.failure import Failure, failure
 from napari_quac.live.lane import Lane
 from napari_quac.live.mispredictions import next_misprediction
 from napari_quac.live.neighbour_query import NeighbourQuery
+from napari_quac.live.network_files import holds_networks
 from napari_quac.live.results import Results
 from napari_quac.live.training import Training
+from napari_quac.reports.recognise import holds_explanations
 
 DOCK_WIDTH = 356
 CURVE_DOCK_NAME = "QuAC curve"
+COMPARISON_DOCK_NAME = "QuAC comparison"
 SAMPLES_DOCK_NAME = "QuAC samples"
 CORNERS = (
     (Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea),
@@ -102,17 +115,25 @@ class QuacDock(QWidget):
         self._all_later = QTimer(self)
         self._all_later.setSingleShot(True)
         self._all_later.timeout.connect(self._on_all_explained)
+        self._look_there = QTimer(self)
+        self._look_there.setSingleShot(True)
+        self._look_there.setInterval(AFTER_THE_LAYERS_MS)
+        self._look_there.timeout.connect(self._show_ways_out)
         self._was_docked = False
         self._explain_when_predicted: int | None = None
+        self._seen_report: object = None
+        self._first_curve_is_due = False
         self._window: QWidget | None = None
         self._corners: dict[Any, Any] = {}
         self._main_thread = MainThread(self)
-        self.choices = Choices()
+        self.defaults = read_defaults()
+        self.choices = self._first_choices()
         self.results = Results()
         self.lane = Lane(self._main_thread.call, prepare_lane)
         self.controller = Controller(self.choices, self.results, self.lane)
         self.training = Training(self._main_thread.call, prepare_lane)
         self.layers = LayerSync(napari_viewer, self.choices, self.results, self)
+        self.points = PointsSync(napari_viewer, self.choices, self.results, self.layers, self)
         self.comparison = Comparison(napari_viewer, self.layers, self)
         self.settings = QSettings("napari-quac", "napari-quac")
         self._build_panels()
@@ -120,8 +141,12 @@ class QuacDock(QWidget):
         self._on_theme()
         self.setAcceptDrops(True)
         self.curve = CurvePlot()
-        self.all_samples = SamplesDock(self.choices, self.results, self.controller)
+        self.all_samples = SamplesDock(
+            self.choices, self.results, self.controller, self.defaults.store_folder
+        )
         self.all_samples.letter_pressed.connect(self._on_letter)
+        self.all_samples.measure_wanted.connect(self.explain)
+        self.all_samples.open_wanted.connect(self.open_explanations)
         self.curve_dock = QWidget()
         self.curve_dock.setObjectName("quac_curve_dock")
         self.legend = CurveLegend()
@@ -130,6 +155,11 @@ class QuacDock(QWidget):
         curve_layout.setSpacing(2)
         curve_layout.addWidget(self.curve, 1)
         curve_layout.addWidget(self.legend)
+        self.methods_compared = ComparisonDock(self.choices, self.results)
+        self.methods.compare_wanted.connect(self.compare_methods)
+        self.methods_compared.pair_wanted.connect(self.compare_methods)
+        self.methods_compared.samples_wanted.connect(self.compare_methods)
+        self.methods_compared.method_picked.connect(self._on_compared_method_picked)
         self.curve.position_picked.connect(self.threshold.pick)
         self.legend.method_picked.connect(self._on_method_picked)
         for widget in (self.curve_dock, self.all_samples):
@@ -143,6 +173,15 @@ class QuacDock(QWidget):
             partial(_end, (self._main_thread.close, self.lane.close, self.training.close))
         )
         self._say_what_is_next()
+
+    def _first_choices(self) -> Choices:
+        """Return what napari's preferences say."""
+        defaults = self.defaults
+        methods = defaults.methods or DEFAULT_METHODS
+        return Choices(
+            device=defaults.device, max_tries=defaults.max_tries, seed=defaults.seed,
+            methods=methods, shown_method=methods[0], predict_up_to=defaults.predict_up_to,
+        )  # fmt: skip
 
     def sizeHint(self) -> QSize:
         """Return the width that is enough for everything."""
@@ -190,6 +229,16 @@ class QuacDock(QWidget):
         if wanted == self.choices.sample_index:
             QTimer.singleShot(0, self._ask_for_pair)
 
+    def _on_point_picked(self, index: int) -> None:
+        """Explain what was clicked, if that was asked for."""
+        if not self.points_panel.explains_on_click or self.results.loaded_generator is None:
+            return
+        prediction = self.results.prediction
+        self.choices.threshold = None
+        self._explain_when_predicted = index
+        if prediction is not None and "sample" not in self.controller.running:
+            self._on_predicted()
+
     def _ask_for_pair(self) -> None:
         if not self._is_closed:
             self.controller.ask("pair")
@@ -218,13 +267,72 @@ class QuacDock(QWidget):
 
         self.controller.run("example", "opening the example", load, loaded)
 
-    def open_path(self, path: Path) -> None:
-        """Open a network, or a folder of samples or of generated images."""
+    def try_example_volume(self) -> None:
+        """Open the example's volume with its synapses as points, and its networks."""
         self.status.forget_failure()
-        if path.is_dir() and not _holds_generated_images(path):
+
+        def load() -> tuple[Any, Any, Any]:
+            from napari_quac.example import load_example
+            from napari_quac.gui.sample_data import synthetic_synapses
+            from napari_quac.networks.classifier_recipe import ClassifierRecipe
+            from napari_quac.networks.generators.stargan import StarGANRecipe
+
+            example = load_example()
+            return (
+                synthetic_synapses(),
+                ClassifierRecipe(example.classifier_path),
+                StarGANRecipe(example.generator_path),
+            )
+
+        def loaded(parts: tuple[Any, Any, Any]) -> None:
+            layers, classifier, generator = parts
+            self.networks.use_recipes(classifier, generator)
+            self.networks.set_open(False)
+            (image, image_look, _), (points, points_look, _) = layers
+            added = self._viewer.add_image(image, **image_look)
+            marks = self._viewer.add_points(points, **points_look)
+            self.points_panel.choose(added.name, marks.name)
+            self.points_panel.set_open(True)
+            self.points_panel.use_points()
+
+        self.controller.run("example", "drawing the volume", load, loaded)
+
+    def open_path(self, path: Path) -> None:
+        """Open a network, or a folder of samples, of generated images or of explanations."""
+        self.status.forget_failure()
+        is_generator = path.is_dir() and (holds_networks(path) or _holds_generated_images(path))
+        if holds_explanations(path):
+            self.open_explanations(path)
+        elif path.is_dir() and not is_generator:
             self.samples.open_folder(path)
         else:
             self.networks.open_path(path)
+
+    def open_explanations(self, folder: Path) -> None:
+        """Show the explanations of a folder, without computing anything."""
+        self.status.forget_failure()
+        self.choices.report_folder = None
+        self.choices.report_folder = folder
+
+    def _on_report(self) -> None:
+        """Take the samples of a report that was opened, if others or none are there."""
+        opened, dataset = self.results.report, self.results.loaded_samples
+        if opened is None or opened is self._seen_report:
+            return
+        self._seen_report = opened
+        notes = " ".join(opened.report.notes)
+        if notes:
+            self.status.show_note(notes)
+        if dataset is not None and any(
+            dataset.sample_id(index) in opened.by_sample for index in range(len(dataset))
+        ):
+            return
+        from napari_quac.reports.report_samples import ReportSamples
+
+        try:
+            self.choices.samples = ReadySamples(ReportSamples(opened.report))
+        except QuacError as error:
+            self.controller.failed.emit(failure("report", "opening the explanations", error))
 
     def next_misprediction(self) -> None:
         """Go to the next sample that is predicted wrongly."""
@@ -289,6 +397,36 @@ class QuacDock(QWidget):
         self.show_curve_dock()
         self._show_missing()
 
+    def compare_methods(self, n_samples: int = 0) -> None:
+        """Compare all methods on the pair on show, or over so many samples."""
+        self.status.forget_failure()
+        self.choices.compared_samples = int(n_samples)
+        self._show_comparison_dock()
+        self.controller.ask("comparison")
+
+    def _show_comparison_dock(self) -> None:
+        """Put the comparison in front of the curve, below the canvas."""
+        if self.methods_compared.parent() is None:
+            self._viewer.window.add_dock_widget(
+                self.methods_compared,
+                name=COMPARISON_DOCK_NAME,
+                area="bottom",
+                add_vertical_stretch=False,
+            )
+        self.methods_compared.show()
+        raise_dock(self.methods_compared, behind=self.curve_dock)
+
+    def _on_compared_method_picked(self, name: str) -> None:
+        """Show a method of the comparison, which may not be among those chosen so far."""
+        if name == self.choices.shown_method:
+            return
+        self.choices.threshold = None
+        if name not in self.choices.methods:
+            self.choices.methods = tuple(
+                method for method in METHODS if method in self.choices.methods or method == name
+            )
+        self.choices.shown_method = name
+
     def show_curve_dock(self) -> None:
         """Put samples and curve below the canvas, one behind the other, if they are not there."""
         for widget, name in (
@@ -306,6 +444,13 @@ class QuacDock(QWidget):
         """Show the table of new samples, until the first one is explained."""
         if self.results.loaded_samples is not None and self.results.explanations is None:
             raise_dock(self.all_samples)
+            self._first_curve_is_due = True
+
+    def _show_first_curve(self) -> None:
+        """Bring curve and slider into sight, once for each set of samples."""
+        self._first_curve_is_due = False
+        raise_dock(self.curve_dock)
+        self.scroll.ensureWidgetVisible(self.threshold)
 
     @property
     def is_closed(self) -> bool:
@@ -319,13 +464,19 @@ class QuacDock(QWidget):
         self._is_closed = True
         self._curves_later.stop()
         self._all_later.stop()
+        self._look_there.stop()
         self._main_thread.close()
         self.training.close()
         self.controller.close()
         viewer_events = self._viewer.events.theme
         viewer_events.disconnect(self._on_theme)
         self.samples.close_panel()
+        self.points_panel.close_panel()
+        self.points.close()
         self.neighbour_query.close()
+        self.region_view.close(window_closes)
+        self.morphometry.close_panel()
+        self.all_samples.close_dock()
         if not window_closes:
             self.comparison.close()
             unbind_keys(self._viewer)
@@ -338,7 +489,7 @@ class QuacDock(QWidget):
         if not window_closes:
             self.curve_dock.removeEventFilter(self)
             self.all_samples.removeEventFilter(self)
-            for widget in (self.curve_dock, self.all_samples):
+            for widget in (self.curve_dock, self.all_samples, self.methods_compared):
                 if widget.parent() is not None:
                     self._viewer.window.remove_dock_widget(widget)
                 widget.deleteLater()
@@ -412,26 +563,35 @@ class QuacDock(QWidget):
 
     def _build_panels(self) -> None:
         choices, results, controller = self.choices, self.results, self.controller
+        self.status = StatusPanel(controller)
         self.start = StartPanel()
         self.networks = NetworksPanel(choices, results, controller, self.settings)
         self.samples = SamplesPanel(self._viewer, self.layers.layers, choices, results, controller)
+        self.points_panel = PointsPanel(
+            self._viewer, self.points, self.layers.layers, choices, results, controller
+        )
         self.fit = FitPanel(choices, results, controller)
-        self.fit.explained.connect(self.samples.problem.hide)
+        self.fit.explained.connect(self._on_ways_out)
         self.train = TrainPanel(choices, results, self.training)
         self.neighbour_query = NeighbourQuery(choices, results)
         self.search = SearchPanel(choices, results, controller, self.neighbour_query)
         self.threshold = ThresholdPanel(choices, results)
+        self.regions = RegionsPanel(choices, results, controller)
+        self.region_view = RegionView(self._viewer, self.layers, self.regions)
+        self.morphometry = MorphometryPanel(
+            self._viewer, self.layers.layers, choices, results, controller
+        )
         self.predictions = PredictionPanel(results)
         self.methods = MethodsPanel(choices, results)
         self.verdict = VerdictPanel(choices, results)
-        self.status = StatusPanel(controller)
         body = QWidget()
         body.setObjectName("quac_scroll_body")
         column = QVBoxLayout(body)
         column.setContentsMargins(10, 8, 10, 8)
         column.setSpacing(2)
-        for panel in (self.start, self.networks, self.samples, self.fit, self.train, self.search,
-                      self.threshold, self.predictions, self.methods, self.verdict):  # fmt: skip
+        for panel in (self.start, self.networks, self.samples, self.points_panel, self.fit,
+                      self.train, self.search, self.threshold, self.regions, self.predictions,
+                      self.methods, self.verdict, self.morphometry):  # fmt: skip
             column.addWidget(panel)
         column.addStretch(1)
         self.scroll = QScrollArea()
@@ -454,10 +614,14 @@ class QuacDock(QWidget):
         self.train.use_wanted.connect(lambda path: self.networks.open_path(path, "generator"))
         self.search.question.neighbour_picked.connect(self._on_neighbour_picked)
         results.events.prediction.connect(self._on_predicted)
+        self.points.picked.connect(self._on_point_picked)
+        self.start.volume_wanted.connect(self.try_example_volume)
+        results.events.report.connect(self._on_report)
         self.samples.next_misprediction_wanted.connect(self.next_misprediction)
         self.threshold.blink_held.connect(self.blink)
         self.threshold.side_by_side_wanted.connect(self.comparison.set_side_by_side)
         self.comparison.side_by_side_changed.connect(self.threshold.show_side_by_side)
+        self.comparison.side_by_side_changed.connect(self.region_view.set_side_by_side)
         self.threshold.show_layers_wanted.connect(self.show_layers)
         self.threshold.attribution_mode_picked.connect(self.layers.set_attribution_mode)
         self.threshold.mask_style_picked.connect(self.layers.set_mask_style)
@@ -479,17 +643,30 @@ class QuacDock(QWidget):
             self.curve_dock.setStyleSheet(sheet)
             self.curve.set_palette_of(colors)
             self.legend.set_palette_of(colors)
+            self.methods_compared.setStyleSheet(sheet)
+            self.methods_compared.set_palette_of(colors)
             self.all_samples.setStyleSheet(sheet)
             self.all_samples.set_palette_of(colors)
 
     def _on_explanations(self) -> None:
         self._curves_later.start(AFTER_THE_LAYERS_MS)
 
+    def _on_ways_out(self, fault: Failure) -> None:
+        """Let the card with the ways out be seen, and say what it says nowhere else."""
+        self.samples.problem.hide()
+        self.status.show_failure(fault)
+        self._look_there.start()
+
+    def _show_ways_out(self) -> None:
+        self.scroll.ensureWidgetVisible(self.fit)
+
     def _show_explanations(self) -> None:
         """Draw the curves that have come, after the layers were drawn."""
         self._show_curves()
         if self._has_finished():
             self._all_later.start(AFTER_THE_VERDICT_MS)
+            if self._first_curve_is_due:
+                self._show_first_curve()
 
     def _has_finished(self) -> bool:
         """Tell whether every chosen method has explained the pair, or failed."""
@@ -497,7 +674,8 @@ class QuacDock(QWidget):
         if explanations is None:
             return False
         finished = {**explanations.by_method, **explanations.failures}
-        return all(name in finished for name in self.choices.methods)
+        is_whole = explanations.restored_for is not None
+        return is_whole or all(name in finished for name in self.choices.methods)
 
     def _on_all_explained(self) -> None:
         explanations = self.results.explanations
@@ -578,6 +756,7 @@ class QuacDock(QWidget):
             ("Generator…", networks["generator"].choose_file),
             ("Folder of generated images…", networks["generator"].choose_folder),
             ("Folder of samples…", samples.choose_folder),
+            ("Folder of explanations…", self.all_samples.choose_report),
         ):
             menu.addAction(text, action)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -585,8 +764,6 @@ class QuacDock(QWidget):
 
 
 def _method_failure(name: str, error: BaseException) -> Any:
-    from napari_quac.live.failure import failure
-
     return failure("explanations", f"explaining by {name}", error)
 
 

@@ -9,6 +9,7 @@ from napari.utils.colormaps import Colormap
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_quac.data.place import Transform
 from napari_quac.gui.palette import MASK_COLOR, SIGNED_COLORS
 from napari_quac.live.choices import Choices
 from napari_quac.live.results import Results, present
@@ -75,6 +76,8 @@ class LayerSync(QObject):
         self._choices = choices
         self._results = results
         self.layers: dict[str, Any] = {}
+        self.stay_below: Any = None
+        """A layer of the user, such as the points, that is not to be covered."""
         self.attribution_mode: AttributionMode = "signed"
         self.mask_style: MaskStyle = "outline"
         self._removed: set[str] = set()
@@ -83,6 +86,7 @@ class LayerSync(QObject):
         self._just_added = False
         self._paused = False
         self._fitted: tuple[Any, ...] | None = None
+        self._centred: Sample | None = None
         self._unheard: set[str] = set()
         self._followed: Pair | None = None
         self._later = QTimer(self)
@@ -257,7 +261,11 @@ class LayerSync(QObject):
             values = values / largest if largest > 0 else values
             if self._speaks_for_target():
                 values = -values  # so that a colour means the same whatever was attributed
-        return np.ascontiguousarray(values)
+        values = np.ascontiguousarray(values)
+        sample = present(self._results.sample)
+        if sample.place is None:
+            return values
+        return sample.place.spread_out(values, 3 if _is_coloured(name, sample) else 0)
 
     def _speaks_for_target(self) -> bool:
         """Tell whether positive values of the shown attribution speak for the target class."""
@@ -273,11 +281,14 @@ class LayerSync(QObject):
         source = self._source(name)
         key = self._key(name, source)
         known = self._set.get(name)
-        if known is key or (isinstance(key, tuple) and known == key):
-            return
         layer = self.layers[name]
+        if known is key or (isinstance(key, tuple) and known == key):
+            self._place(layer, sample)  # a blank one of the same shape may lie elsewhere
+            return
         data = self._data(name, source)
-        if getattr(layer, "rgb", False) != (data.ndim == sample.image.ndim and data.shape[-1] == 3):
+        coloured = _is_coloured(name, sample)
+        n_axes = data.ndim - int(coloured)
+        if bool(getattr(layer, "rgb", False)) != coloured or layer.ndim != n_axes:
             self._replace(name)
             return
         self._set[name] = key
@@ -311,18 +322,16 @@ class LayerSync(QObject):
         elif name == "mask":
             look |= {"colormap": mask_colormap(self.mask_style), "blending": "translucent"}
             look["interpolation2d"] = "linear"
-        elif data.ndim == sample.image.ndim and data.shape[-1] == 3:
+        elif _is_coloured(name, sample):
             look = {"rgb": True}
         axes = data.ndim - (1 if look.get("rgb") else 0)
-        scale, translate = _placement(sample, axes)
         units = (sample.unit,) * axes if sample.unit else None
         layer = self._viewer.add_image(
             data,
             name=name,
             visible=VISIBLE_AT_FIRST.get(name, False),
-            scale=scale,
-            translate=translate,
             units=units,
+            **placement(sample, axes),
             **look,
         )
         self.layers[name] = layer
@@ -338,6 +347,10 @@ class LayerSync(QObject):
             own, lowest = stack.index(self.layers[name]), min(stack.index(x) for x in above)
             if own > lowest:
                 stack.move(own, lowest)
+        elif self.stay_below is not None and self.stay_below in stack:
+            own, users = stack.index(self.layers[name]), stack.index(self.stay_below)
+            if own > users:
+                stack.move(own, users)
 
     def _attribution_look(self) -> tuple[tuple[float, float], Any]:
         if self.attribution_mode == "signed":
@@ -345,11 +358,11 @@ class LayerSync(QObject):
         return (0.0, 1.0), "inferno"
 
     def _place(self, layer: Any, sample: Sample) -> None:
-        scale, translate = _placement(sample, layer.ndim)
-        if not np.array_equal(layer.scale, scale):
-            layer.scale = scale
-        if not np.array_equal(layer.translate, translate):
-            layer.translate = translate
+        """Put a layer where the sample lies; what is right already is not set again."""
+        for name, value in placement(sample, layer.ndim).items():
+            have = layer.affine.affine_matrix if name == "affine" else getattr(layer, name)
+            if not np.array_equal(have, value):
+                setattr(layer, name, value)
         unit = sample.unit or "pixel"
         if any(str(known) != unit for known in layer.units) and any(
             f"{known:~}" != unit for known in layer.units
@@ -363,6 +376,23 @@ class LayerSync(QObject):
         if place != self._fitted and len(self._viewer.layers) == len(self.layers):
             self._viewer.reset_view()
         self._fitted = place
+        if sample is not self._centred:
+            self._centred = sample
+            self._show_centre(sample)
+
+    def _show_centre(self, sample: Sample) -> None:
+        """Go to the centre slice of a volume, the one on which a patch is centred."""
+        query = self.layers.get("query")
+        n_axes = sample.image.ndim - 1
+        if query is None or n_axes < 3:
+            return
+        centre = [0.0] * (query.ndim - n_axes) + [n // 2 for n in sample.image.shape[1:]]
+        place = query.data_to_world(centre)
+        dims = self._viewer.dims
+        for axis in dims.not_displayed:
+            own = axis - (dims.ndim - len(place))
+            if own >= 0:
+                dims.set_point(axis, place[own])
 
     def _tell_listeners(self) -> None:
         for name in tuple(self._unheard):
@@ -372,10 +402,26 @@ class LayerSync(QObject):
         self._unheard.clear()
 
 
-def _placement(sample: Sample, n_axes: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return scale and translate for the axes of a layer; a leading channel axis counts as 1."""
+def _is_coloured(name: str, sample: Sample) -> bool:
+    """Tell whether a layer shows colours."""
+    return sample.image.shape[0] == 3 and name not in ("attribution", "mask")
+
+
+def placement(sample: Sample, n_axes: int) -> dict[str, NDArray[np.float64]]:
+    """Return the transforms of a layer with ``n_axes`` axes; a leading channel axis counts as 1."""
     n_spatial = sample.image.ndim - 1
-    scale = tuple(sample.scale or (1.0,) * n_spatial)
-    translate = tuple(sample.translate or (0.0,) * n_spatial)
-    more = n_axes - n_spatial
-    return (1.0,) * more + scale, (0.0,) * more + translate
+    if sample.place is None:
+        more = n_axes - n_spatial
+        scale = (1.0,) * more + tuple(sample.scale or (1.0,) * n_spatial)
+        translate = (0.0,) * more + tuple(sample.translate or (0.0,) * n_spatial)
+        placed = Transform(scale, translate)
+    else:
+        placed = sample.place.transform
+    upper = np.triu_indices(n_axes, 1)
+    return {
+        "scale": np.array(placed.scale),
+        "translate": np.array(placed.translate),
+        "rotate": np.array(placed.rotate) if placed.rotate else np.eye(n_axes),
+        "shear": np.array(placed.shear)[upper] if placed.shear else np.zeros(len(upper[0])),
+        "affine": np.array(placed.affine) if placed.affine else np.eye(n_axes + 1),
+    }

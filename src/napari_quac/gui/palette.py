@@ -114,7 +114,7 @@ def style_sheet(colors: Palette) -> str:
     """Return the style sheet of the docks, on top of napari's own."""
     return f"""
 QWidget#quac_dock, QWidget#quac_scroll_body, QWidget#quac_curve_dock,
-QWidget#quac_samples_dock {{
+QWidget#quac_comparison_dock, QWidget#comparison_tiles, QWidget#quac_samples_dock {{
     background: {colors.background};
 }}
 QScrollArea#quac_scroll {{ border: none; background: {colors.background}; }}
@@ -143,6 +143,20 @@ QToolButton[role="legend"] {{
 }}
 QToolButton[role="legend"]:checked {{ color: {colors.text}; font-weight: 600; }}
 QToolButton[role="legend"]:hover {{ color: {colors.accent}; }}
+QToolButton[role="tile"] {{
+    background: transparent; border: 1px solid transparent; border-radius: 4px; padding: 2px;
+    color: {colors.text};
+}}
+QToolButton[role="tile"]:hover {{ border-color: {colors.line}; }}
+QToolButton[role="tile"]:checked {{ border-color: {colors.accent}; background: {colors.surface}; }}
+QScrollArea#comparison_scroll {{ border: none; background: {colors.background}; }}
+QTableWidget#comparison_table {{
+    background: {colors.background}; border: none; color: {colors.text};
+    selection-background-color: {colors.line}; selection-color: {colors.text};
+}}
+QTableWidget#comparison_table QHeaderView::section {{
+    background: {colors.background}; border: none; color: {colors.muted}; padding: 2px 6px;
+}}
 QFrame[role="rule"] {{ background: {colors.line}; border: none; padding: 0; margin: 0; }}
 QPushButton {{
     background: {colors.surface}; border: 1px solid {colors.line}; border-radius: 4px;
@@ -161,13 +175,17 @@ QPushButton[primary="true"]:hover {{ border-color: {colors.text}; }}
 QPushButton[primary="true"]:disabled {{
     background: {colors.surface}; border-color: {colors.surface}; color: {colors.muted};
 }}
-QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox {{
+QLineEdit, QAbstractSpinBox, QComboBox {{
     background: {colors.surface}; border: 1px solid {colors.line}; border-radius: 4px;
     padding: 2px 6px; min-height: 20px; color: {colors.text};
 }}
-QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus {{
+QSpinBox[narrow="true"], QDoubleSpinBox[narrow="true"], QComboBox[narrow="true"] {{
+    min-width: 34px;
+}}
+QLineEdit:focus, QAbstractSpinBox:focus, QComboBox:focus {{
     border-color: {colors.accent};
 }}
+QLineEdit[tone="bad"] {{ border-color: {colors.bad}; }}
 QFrame[card="true"] QLineEdit {{ background: {colors.background}; }}
 QProgressBar {{
     background: {colors.surface}; border: none; border-radius: 2px; max-height: 4px;
@@ -180,6 +198,7 @@ QTableView {{
     selection-color: {colors.on_accent}; gridline-color: {colors.surface};
 }}
 QTableView::item {{ padding: 0px 4px; border: none; }}
+QTableView::item:selected {{ background: {colors.accent}; color: {colors.on_accent}; }}
 QHeaderView, QTableCornerButton::section {{ background: {colors.background}; border: none; }}
 QHeaderView::section {{
     background: {colors.background}; color: {colors.muted}; border: none;

@@ -125,6 +125,12 @@ def set_tone(widget: QWidget, tone: str) -> None:
         style.polish(widget)
 
 
+def signed(number: float, digits: int = 2) -> str:
+    """Return a difference with its sign; what rounds to nothing has none."""
+    text = f"{number:+.{digits}f}"
+    return text[1:] if float(text) == 0 else text.replace("-", "−")
+
+
 def grouped(number: float) -> str:
     """Return a whole number in groups of three digits."""
     return f"{number:,.0f}".replace(",", " ")

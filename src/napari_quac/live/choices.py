@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from psygnal import SignalGroupDescriptor
 
+from napari_quac.data.recipes import ImageFolderRecipe
 from napari_quac.explain.mask import Masking
 
 if TYPE_CHECKING:
@@ -33,25 +34,7 @@ class NetworkRecipe(Protocol):
         """Return the live network; runs in the lane."""
 
 
-@dataclass(frozen=True)
-class FolderSamples:
-    """Images in a folder with one subfolder per class.
-
-    Attributes
-    ----------
-    directory : Path
-    image_range : (low, high) or None
-        See :func:`~napari_quac.data.image_file.read_image`.
-    """
-
-    directory: Path
-    image_range: tuple[float, float] | None = None
-
-    def load(self) -> Dataset:
-        """Look the folder through."""
-        from napari_quac.data.image_folder import ImageFolder
-
-        return ImageFolder(self.directory, self.image_range)
+FolderSamples = ImageFolderRecipe
 
 
 @dataclass(frozen=True)
@@ -91,6 +74,22 @@ class FittedSamples:
         return FittedDataset(self.source.load(), self.fit)
 
 
+@dataclass(frozen=True, eq=False)
+class LabelImage:
+    """Known structures on the pixels of the sample.
+
+    Attributes
+    ----------
+    name : str
+        Where they are from.
+    read : callable
+        Returns (*S) whole numbers, 0 for the background; runs in the lane.
+    """
+
+    name: str
+    read: Callable[[], Any]
+
+
 @dataclass
 class Choices:
     """What the user picked; each field has an event of its name in ``events``.
@@ -119,6 +118,8 @@ class Choices:
         ``"quac"`` or ``"dapi"``: which image is pasted into which, and what is made of it.
     threshold : float or None
         None for the optimum of the shown method.
+    compared_samples : int
+        Samples over which methods are compared; 0 for the pair on show.
     source_basis : "prediction" or "label"
         Which question a misprediction is asked: what would make it look like its label, or what
         makes it look like the predicted class. See
@@ -134,6 +135,8 @@ class Choices:
         That many samples are predicted without being asked.
     report_folder : Path or None
         Where explanations of many samples are kept, and shown from.
+    labels : LabelImage or None
+        Structures in which the change is measured, too.
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
@@ -152,6 +155,7 @@ class Choices:
     grid: Grid = "quac_0_2"
     preset: str = "quac"
     threshold: float | None = None
+    compared_samples: int = 0
     source_basis: Literal["prediction", "label"] = "prediction"
     neighbour_styles: bool = False
     filter_text: str = ""
@@ -159,3 +163,4 @@ class Choices:
     sort_ascending: bool = True
     predict_up_to: int = 500
     report_folder: Path | None = None
+    labels: LabelImage | None = None

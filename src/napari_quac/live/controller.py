@@ -12,7 +12,7 @@ from psygnal import EmissionInfo, Signal
 from napari_quac.live.choices import Choices
 from napari_quac.live.failure import Failure, failure
 from napari_quac.live.lane import Lane
-from napari_quac.live.results import Results
+from napari_quac.live.results import Explanations, Results
 from napari_quac.live.rules import RULES, Rule
 from napari_quac.stepwise import Progress
 
@@ -212,6 +212,25 @@ class Controller:
                 self._renew(name, rule)
         if changed in ("loaded_classifier", "loaded_samples"):
             self._name_classes()
+        if changed == "restored":
+            self._show_restored()
+
+    def _show_restored(self) -> None:
+        """Show what a report says of the sample, unless it was just explained anew."""
+        restored, busy = self.results.restored, "pair" in self.running
+        if restored is None or busy or self.results.pair is not None:
+            return
+        found = restored.by_method
+        first = next(iter(found.values()))
+        if self.choices.shown_method not in found:
+            self.choices.shown_method = first.method
+        self.choices.threshold = None
+        if self.choices.masking != first.curve.masking:
+            self.choices.masking = first.curve.masking
+        self.results.explanations = Explanations(
+            first.pair, first.curve.masking, found, restored_for=self.choices.methods
+        )
+        self.results.pair = first.pair
 
     def _name_classes(self) -> None:
         """Take the sorted names of the samples' folders, as in QuAC, where a file has no names."""
@@ -249,6 +268,8 @@ class Controller:
 
     def _start(self, name: str, rule: Rule) -> None:
         if name == "explanations":
+            if self._is_restored():
+                return
             self._drop_foreign_explanations()
         try:
             work = rule.prepare(self.choices, self.results)
@@ -276,6 +297,16 @@ class Controller:
             rule.background,
         )
 
+    def _is_restored(self) -> bool:
+        """Whether all that is wanted of the pair was read from a report."""
+        known, choices = self.results.explanations, self.choices
+        return (
+            known is not None
+            and known.pair is self.results.pair
+            and known.masking == choices.masking
+            and known.restored_for == choices.methods
+        )
+
     def _drop_foreign_explanations(self) -> None:
         """Clear explanations of another pair than the generated image on show."""
         known = self.results.explanations
@@ -288,6 +319,24 @@ class Controller:
         if rule.partial_to and rule.partial_to != name:
             self._set(rule.partial_to, None)
         self._set(name, value)
+        if name == "explanations":
+            self._note_outcome(value)
+
+    def _note_outcome(self, explanations: Explanations) -> None:
+        """Note in the table what was explained by itself."""
+        order, outcomes = self.results.order, self.results.outcomes
+        pair = explanations.pair
+        if order is None or outcomes is None or not explanations.by_method:
+            return
+        index = order.columns.listing.index_of.get(pair.query.id)
+        if index is not None:
+            scores = [
+                one.quac_score
+                for one in explanations.by_method.values()
+                if not one.attribution.degenerate
+            ]
+            best = max(scores, default=None)
+            self._set("outcomes", outcomes.with_explained(index, best, pair.target, pair.switches))
 
     def _on_failed(self, name: str, rule: Rule, error: BaseException) -> None:
         self._note(name, None)

@@ -35,28 +35,54 @@ class Found:
     findings: tuple[str, ...] = ()
 
 
-def look_into(path: Path) -> Found:
+def look_into(
+    path: Path,
+    image_size: tuple[int, ...] | None = None,
+    pools: tuple[tuple[int, ...], ...] | None = None,
+) -> Found:
     """Find out what a file or folder can be used as.
 
     Parameters
     ----------
     path : Path
-        A classifier, a generator, or a folder of images that were generated earlier.
+        A classifier, a generator, a folder of images that were generated earlier, or the folder
+        of a CycleGAN's training; ``SOURCE:TARGET=`` before it says what a CycleGAN translates.
+    image_size : tuple of int, optional
+        Spatial size of a classifier's input, where the file does not tell.
+    pools : tuple of tuple of int, optional
+        Pooling factors of each level of a VGG, likewise.
 
     Raises
     ------
     CheckpointError
         If it can be used as neither; the text names file, finding and way out.
     """
+    if not path.exists() and "=" in str(path):
+        from napari_quac.networks.generators.cyclegan import recipe_from_texts
+
+        return Found("generator", recipe_from_texts([str(path)]))
+    if path.is_dir() and holds_networks(path):
+        from napari_quac.networks.generators.cyclegan import recipe_from_texts
+
+        return Found("generator", recipe_from_texts([str(path)]))
     if path.is_dir():
         from napari_quac.networks.generators.from_folder import PrecomputedRecipe
 
         return Found("generator", PrecomputedRecipe(path))
     from napari_quac.networks.checkpoint import inspect
 
-    inspection = inspect(path, run=False)
+    inspection = inspect(path, False, image_size, pools)
     if inspection.problem:
         raise CheckpointError(inspection.problem)
+    if inspection.kind == "cyclegan":
+        from napari_quac.networks.generators.cyclegan import with_partner
+
+        return Found(
+            "generator",
+            with_partner(path),
+            sha256=inspection.sha256,
+            findings=inspection.findings,
+        )
     if inspection.role == "generator":
         from napari_quac.networks.generators.stargan import StarGANRecipe
 
@@ -67,8 +93,13 @@ def look_into(path: Path) -> Found:
 
     return Found(
         "classifier",
-        ClassifierRecipe(path),
+        ClassifierRecipe(path, image_size=image_size, pools=pools),
         inspection.is_program,
         inspection.sha256,
         inspection.findings,
     )
+
+
+def holds_networks(directory: Path) -> bool:
+    """Tell the folder of a CycleGAN's training by the names of the files in it."""
+    return any(directory.glob("*_net_G*.pth")) or any(directory.glob("*_to_*.safetensors"))

@@ -18,10 +18,14 @@ if TYPE_CHECKING:
     from napari_quac.explain.curve import Grid
     from napari_quac.explain.explanation import Explanation
     from napari_quac.explain.hybrid import Hybrid
+    from napari_quac.explain.morphometry import Morphometry
     from napari_quac.explain.neighbours import Neighbours
     from napari_quac.explain.pair import Pair
     from napari_quac.explain.prediction_table import PredictionTable
+    from napari_quac.explain.regions import Regions
     from napari_quac.explain.search import SearchState
+    from napari_quac.live.comparing import Compared
+    from napari_quac.live.open_report import OpenReport, Recorded, Restored
     from napari_quac.live.sample_columns import Listing, Outcomes
     from napari_quac.live.sample_order import SampleOrder
     from napari_quac.networks.classifier import Classifier
@@ -117,6 +121,9 @@ class Explanations:
         Name of a method to its parameters that differ from the defaults.
     preset : str
         The preset that they were made by.
+    restored_for : tuple of str or None
+        The methods that were chosen when these explanations were read from a report; as long as
+        they are chosen nothing is computed. None for explanations that were computed.
     evolving : Evolving or None
         The mask that is being optimised, while it is.
     """
@@ -128,6 +135,7 @@ class Explanations:
     grid: Grid = "quac_0_2"
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     preset: str = "quac"
+    restored_for: tuple[str, ...] | None = None
     evolving: Evolving | None = None
 
 
@@ -187,11 +195,17 @@ class Results:
     outcomes: Outcomes | None = None
     order: SampleOrder | None = None
     neighbours: Neighbours | None = None
+    report: OpenReport | None = None
+    recorded: Recorded | None = None
+    restored: Restored | None = None
     best_so_far: Pair | None = None
     search_state: SearchState | None = None
     pair: Pair | None = None
     explanations: Explanations | None = None
     shown: Shown | None = None
+    comparison: Compared | None = None
+    regions: Regions | None = None
+    morphometry: Morphometry | None = None
 
     def get(self, name: str) -> Any:
         """Return a result by name."""

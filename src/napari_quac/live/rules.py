@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from napari_quac.errors import DataError, QuacError
 from napari_quac.live.choices import Choices
 from napari_quac.live.filter_language import FilterError
+from napari_quac.live.open_report import open_explanations, recorded, restore
 from napari_quac.live.results import (
     Evolving,
     Explanations,
@@ -32,9 +33,11 @@ if TYPE_CHECKING:
     from napari_quac.data.sample import Sample
     from napari_quac.explain.attribution import Attribution
     from napari_quac.explain.curve import Curve
+    from napari_quac.explain.morphometry import Morphometry
     from napari_quac.explain.neighbours import Neighbours
     from napari_quac.explain.pair import Pair
     from napari_quac.explain.prediction_table import PredictionTable
+    from napari_quac.explain.regions import Regions
     from napari_quac.networks.classifier import Classifier
 
 Work = Callable[[], Any]
@@ -225,14 +228,42 @@ def _is_cheap(choices: Choices, results: Results) -> bool:
     return len(present(results.loaded_samples)) <= choices.predict_up_to
 
 
-def _no_outcomes(choices: Choices, results: Results) -> Work:
-    n_samples = len(present(results.listing))
+def _open_report(choices: Choices, results: Results) -> Work:
+    folder = present(choices.report_folder)
+    known = results.report
+    # what was explained just now is not read again
+    if known is not None and known.folder == folder:
+        return lambda: known
+    return lambda: open_explanations(folder)
+
+
+def _recorded(choices: Choices, results: Results) -> Work:
+    opened, listing = present(results.report), present(results.listing)
+    classifier = results.loaded_classifier
+    names = classifier.class_names if classifier is not None else ()
+    return lambda: recorded(opened, listing, names)
+
+
+def _restored(choices: Choices, results: Results) -> Work:
+    opened, sample = present(results.report), present(results.sample)
+    names = present(results.loaded_classifier).class_names
+    if sample.id not in opened.by_sample:
+        return lambda: None
+    return lambda: restore(opened, sample, names)
+
+
+def _outcomes(choices: Choices, results: Results) -> Work:
+    n_samples, known = len(present(results.listing)), results.recorded
+    if known is not None and len(known.outcomes) == n_samples:
+        return lambda: known.outcomes
     return lambda: Outcomes.none_of(n_samples)
 
 
 def _order(choices: Choices, results: Results) -> Work:
     listing = present(results.listing)
     predictions = _of_length(results.predictions, len(listing))
+    if predictions is None and results.recorded is not None:
+        predictions = _of_length(results.recorded.predictions, len(listing))
     outcomes = _of_length(results.outcomes, len(listing))
     columns = SampleColumns(listing, predictions, outcomes)
     if results.order is not None and results.order.columns.is_of(columns):
@@ -385,6 +416,30 @@ def evolving_of(name: str, step: Progress) -> Evolving | None:
     return Evolving(name, state.map, state.region.float(), state.hybrid, text)
 
 
+def _compare(choices: Choices, results: Results) -> Work:
+    from napari_quac.live.comparing import compare_pair, compare_samples, settings_for
+
+    classifier, dataset = present(results.loaded_classifier), present(results.loaded_samples)
+    how = (choices.preset, choices.masking, choices.grid, dict(choices.parameters))
+    n_wanted, target, seed = choices.compared_samples, choices.target, choices.seed
+    if not n_wanted:
+        pair, index = present(results.pair), present(choices.sample_index)
+        return lambda: compare_pair(pair, index, dataset, classifier, settings_for(*how))
+    generator, tries = present(results.loaded_generator), choices.max_tries
+    in_view = results.order.indices.tolist() if results.order else range(len(dataset))
+    n = min(n_wanted, len(in_view))
+    places = sorted({round(i * (len(in_view) - 1) / max(1, n - 1)) for i in range(n)})
+    indices = [in_view[place] for place in places]
+
+    def start() -> Any:
+        from napari_quac.explain.search import SearchSettings
+
+        settings = replace(settings_for(*how), search=SearchSettings(max_tries=tries))
+        return compare_samples(indices, target, dataset, classifier, generator, settings, seed)
+
+    return start
+
+
 def _show(choices: Choices, results: Results) -> Work:
     explanations = present(results.explanations)
     method, threshold = choices.shown_method, choices.threshold
@@ -403,6 +458,29 @@ def _show(choices: Choices, results: Results) -> Work:
         return Shown(explanation, hybrid_at(explanation.pair, curve, index), index)
 
     return show
+
+
+def _find_regions(choices: Choices, results: Results) -> Work:
+    shown, classifier = present(results.shown), present(results.loaded_classifier)
+
+    def start() -> Steps[Regions]:
+        from napari_quac.explain.regions import find_regions
+
+        return find_regions(shown.explanation, classifier, shown.index)
+
+    return start
+
+
+def _measure_change(choices: Choices, results: Results) -> Work:
+    shown, labels = present(results.shown), choices.labels
+
+    def start() -> Steps[Morphometry]:
+        from napari_quac.explain.morphometry import measure_change
+
+        values = labels.read() if labels is not None else None
+        return measure_change(shown.explanation, values, shown.index)
+
+    return start
 
 
 def nearest_position(curve: Curve, threshold: float) -> int:
@@ -439,14 +517,29 @@ RULES: dict[str, Rule] = {
         background=True,
         by_itself=_is_cheap,
     ),
+    "report": Rule(("report_folder",), _open_report, "opening the explanations", reverts=True),
+    "recorded": Rule(
+        ("listing", "report"),
+        _recorded,
+        "lining the explanations up",
+        also=("loaded_classifier",),
+        brief=True,
+    ),
     "outcomes": Rule(
-        ("listing", "loaded_classifier"), _no_outcomes, "listing the explanations", here=True
+        ("listing",), _outcomes, "listing the explanations", also=("recorded",), here=True
+    ),
+    "restored": Rule(
+        ("sample", "report", "loaded_classifier"),
+        _restored,
+        "reading the explanation",
+        keep=False,
+        brief=True,
     ),
     "order": Rule(
         ("listing",),
         _order,
         "filtering the samples",
-        also=("predictions", "outcomes", "filter_text", "sort_by", "sort_ascending"),
+        also=("predictions", "recorded", "outcomes", "filter_text", "sort_by", "sort_ascending"),
         here=True,
     ),
     "neighbours": Rule(
@@ -470,7 +563,21 @@ RULES: dict[str, Rule] = {
         "explaining the pair",
         partial_to="explanations",
     ),
+    "comparison": Rule(
+        ("loaded_samples", "loaded_classifier", "loaded_generator"),
+        _compare,
+        "comparing all methods",
+        also=("pair", "masking", "grid", "parameters", "preset", "compared_samples"),
+        on_demand=True,
+        partial_to="comparison",
+    ),
     "shown": Rule(
         ("explanations", "shown_method"), _show, "making the hybrid", also=("threshold",), here=True
+    ),
+    "regions": Rule(
+        ("shown", "loaded_classifier"), _find_regions, "asking about regions", on_demand=True
+    ),
+    "morphometry": Rule(
+        ("shown",), _measure_change, "measuring the change", also=("labels",), on_demand=True
     ),
 }

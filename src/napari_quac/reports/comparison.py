@@ -258,7 +258,7 @@ def _row(
         _median([e.attribution.completeness for e in explanations]),
         _mean([one.pointing for one in found]),
         _energy_ratio(found),
-        _mean([one.iou for one in found]),
+        _mean([one.iou for one in found if one.iou is not None]),
         _mean([one.average_precision for one in found]),
         _median([r.seconds for r, _ in ranked]),
         n_degenerate,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,12 +53,8 @@ def draw_report(report: Report, by_pair: bool = True) -> Figure:
     Raises
     ------
     DataError
-        If there is no curve to draw, or matplotlib is not installed.
+        If there is no curve to draw.
     """
-    if find_spec("matplotlib") is None:
-        raise DataError(
-            "A figure needs the package matplotlib. Run pip install 'napari-quac[reports]'."
-        )
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -136,7 +131,8 @@ def _draw_panel(axes: Axes, drawn: list[Population], title: str, methods: tuple[
         colour = colour_of(one.method, methods)
         dashed = one.method in BASELINES or _turn(one.method, methods) > 0
         style = (0, (3, 1.5)) if dashed else "-"
-        axes.fill_between(ABSCISSAE, one.lower, one.upper, color=colour, alpha=0.13, linewidth=0)
+        alpha = 0.07 if one.method in BASELINES else 0.13
+        axes.fill_between(ABSCISSAE, one.lower, one.upper, color=colour, alpha=alpha, linewidth=0)
         axes.plot(
             ABSCISSAE, one.median, color=colour, linewidth=1.2, linestyle=style, label=one.method
         )

@@ -71,7 +71,7 @@ def read_quac_reports(path: Path, re_root: tuple[str, str] | None = None) -> Rep
     Raises
     ------
     DataError
-        If there is no report, or no noted path begins with ``old``.
+        If there is no report, nothing of it can be read, or no noted path holds ``old``.
     """
     files, problems = find_quac_files(path)
     if not files:
@@ -103,6 +103,8 @@ def read_quac_reports(path: Path, re_root: tuple[str, str] | None = None) -> Rep
                 n_repeated += 1
             else:
                 n_different += 1
+    if problems and not entries:
+        raise DataError(f"Nothing in '{path}' can be read: {problems[0]}. Copy the reports again.")
     notes = []
     if n_repeated:
         notes.append(f"{n_repeated} of {n_read} results repeat another one and are counted once.")

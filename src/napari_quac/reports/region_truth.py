@@ -1,4 +1,4 @@
-"""Do the effects of single regions rank the true differences above the rest?"""
+"""Whether the effects of single regions rank the true differences above the rest."""
 
 from __future__ import annotations
 

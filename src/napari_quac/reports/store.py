@@ -6,6 +6,7 @@
     records/KEY.json   numbers of a sample and target; its presence means that all is written
     images.zarr/KEY    an OME-Zarr image with query, generated image and the maps of each method
     timings/*.jsonl    seconds, one file for each process that wrote; no part of the records
+    faults/KEY.txt     tracebacks of what nobody foresaw
 
 A record is written last and appears at once, so there is nothing half-written to be seen, several
 processes may write, and a store may be read while it grows.
@@ -38,6 +39,8 @@ INFO = "store.json"
 RECORDS = "records"
 IMAGES = "images.zarr"
 TIMINGS = "timings"
+FAULTS = "faults"
+UNAVAILABLE = "MethodUnavailableError"
 RECORD_BYTES = 12_288
 """Most that a record takes per method, with its curve."""
 
@@ -339,9 +342,27 @@ class ExplanationStore:
         for _, record in self.records():
             wanted, answered = asked.setdefault(record["id"], (set(), set()))
             wanted.update(record.get("asked") or [record["target"] or ""])
-            if not is_failed(record):
+            if self.is_answered(record):
                 answered.add(record["target"])
         return {sample: wanted <= answered for sample, (wanted, answered) in asked.items()}
+
+    @staticmethod
+    def is_answered(record: Mapping[str, Any]) -> bool:
+        """Whether nothing failed that may work another time.
+
+        A method that the network does not allow is no such failure.
+        """
+        failures = record.get("failed_methods", {}).values()
+        return not is_failed(record) and all(f["kind"] == UNAVAILABLE for f in failures)
+
+    def note_fault(self, key: str, details: str) -> None:
+        """Keep the traceback of a fault, in ``faults/KEY.txt``."""
+        folder = self.folder / FAULTS
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise storage_error(folder, error) from error
+        write_file(folder / f"{key}.txt", details.encode(errors="replace"))
 
     def _record_path(self, key: str) -> Path:
         return self.folder / RECORDS / f"{key}.json"

@@ -1,6 +1,8 @@
 """Make the networks that are explored, from a folder of images and in minutes."""
 
 from napari_quac.train.classifier_trainer import TrainedClassifier, train_classifier
+from napari_quac.train.cyclegan_settings import CycleGANTraining, CycleWeights
+from napari_quac.train.cyclegan_trainer import TrainedCycleGAN, train_cyclegan
 from napari_quac.train.evaluate import (
     Evaluation,
     MaskFolder,
@@ -17,16 +19,20 @@ from napari_quac.train.stargan_trainer import TrainedGenerator, TrainingState, t
 
 __all__ = [
     "ClassifierTraining",
+    "CycleGANTraining",
+    "CycleWeights",
     "Evaluation",
     "LossWeights",
     "MaskFolder",
     "PairEvaluation",
     "StarGANTraining",
     "TrainedClassifier",
+    "TrainedCycleGAN",
     "TrainedGenerator",
     "TrainingState",
     "evaluate_generator",
     "official_training",
     "train_classifier",
+    "train_cyclegan",
     "train_stargan",
 ]

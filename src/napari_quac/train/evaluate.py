@@ -18,6 +18,7 @@ from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest
 from napari_quac.networks.generator import Generator as ImageGenerator
 from napari_quac.stepwise import Progress, stepwise
+from napari_quac.train.images import enlarge_to, reduce_to
 
 MaskOf: TypeAlias = Callable[[str], Tensor | None]
 
@@ -196,12 +197,20 @@ def _spread(indices: list[int], n: int | None) -> list[int]:
     return [indices[int(i)] for i in np.linspace(0, len(indices) - 1, n).round()]
 
 
+def _at_size_of(judge: Classifier, images: Tensor) -> Tensor:
+    """Bring images to the size of a judge that was trained beside smaller networks."""
+    if judge.image_size is None or tuple(images.shape[2:]) == judge.image_size:
+        return images
+    size = judge.image_size[0]
+    return reduce_to(images, size) if images.shape[-1] > size else enlarge_to(images, size)
+
+
 def _judge_query(
     generator: ImageGenerator, request: ConversionRequest, n_tries: int, mask: Tensor | None
 ) -> tuple[float, float, float, float, float]:
     """Return converted (0 or 1), share converted, and the best one's change: all, in, out."""
     images = generator.propose(request, 0, n_tries).images
-    probabilities = request.classifier.predict(images)
+    probabilities = request.classifier.predict(_at_size_of(request.classifier, images))
     success = probabilities.argmax(dim=1) == request.target
     best = images[int(probabilities[:, request.target].argmax())]
     change = (best - request.query).abs().mean(dim=0)

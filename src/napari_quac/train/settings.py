@@ -16,7 +16,14 @@ Precision = Literal["auto", "float32", "bfloat16"]
 Settings = TypeVar("Settings", "StarGANTraining", "ClassifierTraining")
 
 
-def _check_positive(settings: Any, names: set[str], zero: bool = False) -> None:
+def check_positive(settings: Any, names: set[str], zero: bool = False) -> None:
+    """Refuse values of fields that have to be above 0, or not below.
+
+    Raises
+    ------
+    DataError
+        That names the field.
+    """
     for name in sorted(names):
         value = getattr(settings, name)
         if value < 0 or (value == 0 and not zero):
@@ -59,7 +66,7 @@ class LossWeights:
     r1: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_positive(self, {field.name for field in fields(self)}, zero=True)
+        check_positive(self, {field.name for field in fields(self)}, zero=True)
 
 
 @dataclass(frozen=True)
@@ -152,7 +159,7 @@ class StarGANTraining:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _check_positive(
+        check_positive(
             self,
             {
                 "minutes",
@@ -291,7 +298,7 @@ class ClassifierTraining:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _check_positive(
+        check_positive(
             self, {"minutes", "batch_size", "feature_maps", "levels", "head", "learning_rate"}
         )
         if not 0 < self.validation_share < 1:
@@ -301,8 +308,8 @@ class ClassifierTraining:
             )
 
 
-def to_json(settings: StarGANTraining | ClassifierTraining) -> dict[str, Any]:
-    """Return the settings as JSON-ready values."""
+def to_json(settings: Any) -> dict[str, Any]:
+    """Return the settings of any training as JSON-ready values."""
     return asdict(settings)
 
 

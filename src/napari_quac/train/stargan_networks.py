@@ -94,8 +94,8 @@ class StarGANTrainer:
     ) -> None:
         torch.manual_seed(settings.seed)
         self.settings, self.guides, self.device, self.dtype = settings, guides, device, dtype
-        self.networks: StarGAN = _initialised(StarGAN(hyper)).to(device)
-        self.discriminator: Discriminator = _initialised(Discriminator(hyper)).to(device)
+        self.networks: StarGAN = initialised(StarGAN(hyper)).to(device)
+        self.discriminator: Discriminator = initialised(Discriminator(hyper)).to(device)
         for network in (self.networks, self.discriminator):
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average: StarGAN = copy.deepcopy(self.networks).requires_grad_(False)
@@ -244,7 +244,7 @@ def _parameters(network: nn.Module | None) -> list[nn.Parameter]:
     return [] if network is None else list(network.parameters())
 
 
-def _initialised(network: Network) -> Network:
+def initialised(network: Network) -> Network:
     """Draw the weights as He et al. do for rectified units; a last layer of zeros stays so."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear) and bool(module.weight.any()):

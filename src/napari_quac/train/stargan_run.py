@@ -7,12 +7,14 @@ import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from napari_quac.errors import NotFiniteError
+from napari_quac.networks.generator import Generator as ImageGenerator
 from napari_quac.networks.generators.stargan import StarGANGenerator
 from napari_quac.networks.generators.stargan_file import stargan_metadata
 from napari_quac.networks.value_range import ValueRange
@@ -20,9 +22,9 @@ from napari_quac.stepwise import Progress
 from napari_quac.train.checkpointing import write_safetensors, write_state
 from napari_quac.train.images import ImagePool
 from napari_quac.train.preview import picture_grid
-from napari_quac.train.settings import StarGANTraining, to_json
+from napari_quac.train.settings import to_json
 from napari_quac.train.side_judge import Glance, SideJudge
-from napari_quac.train.stargan_networks import StarGANTrainer, draw_batch
+from napari_quac.train.stargan_networks import draw_batch
 
 VALUE_RANGE = ValueRange(-1, 1)
 GENERATOR_FILE = "generator.safetensors"
@@ -59,6 +61,9 @@ class TrainingState:
 class Run:
     """The loop: steps, pictures and files, until the time is over.
 
+    A training of another kind overrides :meth:`batch`, :meth:`generator`, :meth:`save` and
+    :meth:`picture`.
+
     Parameters
     ----------
     trainer : StarGANTrainer
@@ -78,9 +83,9 @@ class Run:
 
     def __init__(
         self,
-        trainer: StarGANTrainer,
+        trainer: Any,
         pool: ImagePool,
-        settings: StarGANTraining,
+        settings: Any,
         output: Path,
         minutes_before: float,
         judge: SideJudge | None = None,
@@ -116,9 +121,7 @@ class Run:
                 if share >= 1:
                     break
                 trainer.set_rate(_rate_factor(share, settings.decay))
-                losses = trainer.step(
-                    draw_batch(self.pool, settings, random, trainer.device), random
-                )
+                losses = trainer.step(self.batch(random), random)
                 self.minutes = self.minutes_before + (time.monotonic() - self.start) / 60
                 for name, value in losses.items():
                     finite = finite and bool(np.isfinite(value))
@@ -146,8 +149,15 @@ class Run:
             if finite and saved_at != trainer.step_number:
                 self.save()
 
-    def generator(self) -> StarGANGenerator:
+    def batch(self, random: np.random.Generator) -> Any:
+        """Draw what one step is made of."""
+        return draw_batch(self.pool, self.settings, random, self.trainer.device)
+
+    def generator(self) -> ImageGenerator:
         """Return the running average as a generator."""
+        return self._stargan()
+
+    def _stargan(self) -> StarGANGenerator:
         return StarGANGenerator(
             self.trainer.average,
             self.pool.classes,
@@ -182,7 +192,7 @@ class Run:
 
     def picture(self) -> Tensor:
         """Return two queries of each class and what they become, one style for each class."""
-        generator = self.generator()
+        generator = self._stargan()
         random = torch.Generator().manual_seed(0)
         latent = torch.randn((1, self.settings.latent_dim), generator=random)
         latent = latent.to(self.trainer.device)

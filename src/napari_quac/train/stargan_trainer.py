@@ -6,6 +6,7 @@ import json
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -135,7 +136,7 @@ def train_stargan(
     if classifier is not None:
         _check_classifier(classifier, pool)
     elif settings.weights.guidance:
-        classifier = yield from _side_classifier(
+        classifier = yield from side_classifier(
             pool, settings, settings.guide_minutes, output / GUIDE_FILE, 1, device, resume
         )
     hyper = settings.hyperparameters(pool.channels, len(pool.classes))
@@ -146,10 +147,10 @@ def train_stargan(
     side_judge = None
     if validation is not None and (judge is not None or settings.judge_minutes):
         # half of its time is the generator's
-        learning = _side_classifier(
+        learning = side_classifier(
             pool, settings, 2 * settings.judge_minutes, output / JUDGE_FILE, 2, device, resume
         )
-        side_judge = SideJudge(_ready(judge) if judge is not None else learning, validation)
+        side_judge = SideJudge(ready(judge) if judge is not None else learning, validation)
     run = Run(trainer, pool, settings, output, spent, side_judge)
     yield from run.steps()
     generator = StarGANRecipe(output / GENERATOR_FILE).load(device)
@@ -171,14 +172,15 @@ def train_stargan(
     )
 
 
-def _ready(classifier: Classifier) -> Generator[Progress, None, Classifier]:
+def ready(classifier: Classifier) -> Generator[Progress, None, Classifier]:
+    """Return a classifier that need not learn any more, for a :class:`SideJudge`."""
     yield from ()
     return classifier
 
 
-def _side_classifier(
+def side_classifier(
     pool: ImagePool,
-    settings: StarGANTraining,
+    settings: Any,
     minutes: float,
     path: Path,
     number: int,
@@ -188,6 +190,23 @@ def _side_classifier(
     """Train a classifier at the networks' size; its number makes it differ from the others.
 
     When a training is resumed, the classifier of its first part is used again.
+
+    Parameters
+    ----------
+    pool : ImagePool
+        Images to learn from.
+    settings : StarGANTraining or CycleGANTraining
+        Image size, symmetries, precision and seed.
+    minutes : float
+        Time for it.
+    path : Path
+        Its file.
+    number : int
+        1 for the guide, 2 for the judge.
+    device : torch.device
+        Where it runs.
+    resume : bool
+        Read ``path`` if it is there.
     """
     if resume and path.exists():
         return ClassifierRecipe(path).load(str(device))

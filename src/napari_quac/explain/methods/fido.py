@@ -19,7 +19,31 @@ from napari_quac.stepwise import Progress, Steps, stepwise
 
 @dataclass(frozen=True, slots=True)
 class Fido:
-    """Smallest region that turns the prediction into the target when it is replaced (FIDO)."""
+    """Smallest region that turns the prediction into the target when it is replaced (FIDO).
+
+    Attributes
+    ----------
+    infill : str
+        What comes into the region: the generated image, or something without a class.
+    penalty : float
+        Price of a larger region.
+    total_variation : float
+        Price of a ragged region.
+    n_samples : int
+        Masks that are drawn for each step.
+    n_steps : int
+        Steps of the optimisation, at most.
+    pixels_per_cell : int
+        Side of the squares that the mask is made of, pixels.
+    seed : int
+        Of the masks that are drawn.
+    tolerance : float
+        Change of the objective below which the optimisation ends.
+    level : float or None
+        Grey of the infill mean, 0 is black and 1 is white; None for the mean of the query.
+    inpainter : Path or None
+        File of the network for the infill by a network.
+    """
 
     label: ClassVar[str] = "FIDO"
     objective: ClassVar[Objective] = "conversion"

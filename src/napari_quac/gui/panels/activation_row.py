@@ -97,8 +97,9 @@ class ActivationRow(QWidget):
         self.text.setText("" if found is None else str(found))
         self.text.setVisible(found is not None)
         recipe = self._choices.generator
-        differs = found is not None and found.applied_to(recipe) != recipe
-        self.use_button.setVisible(differs)
+        self.use_button.setVisible(
+            found is not None and found.fits and found.applied_to(recipe) != recipe
+        )
 
     def _on_use(self) -> None:
         if self._found is not None:

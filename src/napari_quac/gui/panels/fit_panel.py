@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFrame, QPushButton, QVBoxLayout
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QFrame, QPushButton, QVBoxLayout, QWidget
 
 from napari_quac.errors import ShapeError
 from napari_quac.gui.text import WrappedLabel, set_tone
@@ -21,24 +22,28 @@ if TYPE_CHECKING:
 MAX_WAYS = 5
 
 
-class FitPanel(QFrame):
+class FitPanel(QWidget):
     """A card that is there only while something does not fit, or was made to fit.
 
     It offers to change the samples, says what was changed, and takes it back.
     """
 
-    explained = Signal()
-    """The card says what is wrong, so nobody else has to."""
+    explained = Signal(object)
+    """The card says what is wrong; carries the failure in fewer words."""
 
     def __init__(self, choices: Choices, results: Results, controller: Controller) -> None:
         super().__init__()
-        self.setObjectName("fit_card")
-        self.setProperty("card", "true")
         self._choices = choices
         self._ways: tuple[tuple[str, Fit], ...] = ()
         self.text = WrappedLabel("", "fit_text")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(10, 7, 10, 7)
+        self.card = QFrame()
+        self.card.setObjectName("fit_card")
+        self.card.setProperty("card", "true")
+        around = QVBoxLayout(self)
+        around.setContentsMargins(0, 0, 0, 8)
+        around.addWidget(self.card)
+        layout = QVBoxLayout(self.card)
+        layout.setContentsMargins(10, 7, 10, 9)
         layout.setSpacing(4)
         layout.addWidget(self.text)
         self.buttons = []
@@ -52,7 +57,7 @@ class FitPanel(QFrame):
         self.undo_button.setObjectName("fit_undo")
         self.undo_button.setToolTip("Take the samples as they are")
         self.undo_button.clicked.connect(self._on_undo)
-        layout.addWidget(self.undo_button)
+        layout.addWidget(self.undo_button, 0, Qt.AlignmentFlag.AlignLeft)
         controller.failed.connect(self._on_failed)
         results.events.loaded_samples.connect(self._show_change)
         results.events.prediction.connect(self._on_prediction)
@@ -75,11 +80,11 @@ class FitPanel(QFrame):
             f"The {network} was trained for {_shape(channels, size)}; the samples have "
             f"{_shape(error.found[0], error.found[1:])}."
         )
-        set_tone(self, "bad")
+        set_tone(self.card, "bad")
         set_tone(self.text, "bad")
         self._show_buttons()
         self.show()
-        self.explained.emit()
+        self.explained.emit(replace(fault, sentence=self.text.text()))
 
     def _on_prediction(self, prediction: object) -> None:
         if prediction is not None and self._ways:
@@ -94,7 +99,7 @@ class FitPanel(QFrame):
             changes.insert(0, str(source.fit))
             source = source.source
         self.text.setText("Samples are changed to fit: " + ", ".join(changes) + ".")
-        set_tone(self, "")
+        set_tone(self.card, "")
         set_tone(self.text, "")
         self._show_buttons()
         self.setVisible(bool(changes))

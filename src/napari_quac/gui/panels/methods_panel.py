@@ -6,8 +6,15 @@ import inspect
 from dataclasses import replace
 from typing import Any
 
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLabel, QToolButton
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QGridLayout,
+    QLabel,
+    QPushButton,
+    QToolButton,
+)
 from superqt.utils import signals_blocked
 
 from napari_quac.errors import UnknownNameError
@@ -59,6 +66,8 @@ WITHOUT_PARAMETERS = frozenset({"ingrad", "gc", "ggc"})
 
 class MethodsPanel(Section):
     """A list of methods with their QuAC scores and their parameters."""
+
+    compare_wanted = Signal()
 
     def __init__(self, choices: Choices, results: Results) -> None:
         super().__init__("Methods", "methods")
@@ -115,6 +124,15 @@ class MethodsPanel(Section):
         self.body_layout.addLayout(grid)
         self.masking = MaskingRow(choices)
         self.body_layout.addWidget(self.masking)
+        self.compare_button = QPushButton("Compare methods")
+        self.compare_button.setObjectName("compare_button")
+        self.compare_button.setToolTip(
+            "All methods there are on this pair, in one table with their maps and curves"
+        )
+        self.compare_button.clicked.connect(self.compare_wanted)
+        self.body_layout.addWidget(self.compare_button)
+        results.events.pair.connect(self._show_compare)
+        self._show_compare()
         self.shown_menu.currentIndexChanged.connect(self._on_shown_picked)
         choices.events.preset.connect(self._show_choices)
         choices.events.methods.connect(self._show_choices)
@@ -128,6 +146,9 @@ class MethodsPanel(Section):
         """Show the colours of the curves beside the names."""
         for name, swatch in self._swatches.items():
             swatch.setStyleSheet(f"background: {colors.method(name)};")
+
+    def _show_compare(self) -> None:
+        self.compare_button.setEnabled(self._results.pair is not None)
 
     def _add_settings_button(self, name: str, row: int) -> None:
         button = QToolButton()

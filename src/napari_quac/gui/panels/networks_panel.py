@@ -20,7 +20,9 @@ from qtpy.QtWidgets import (
 from superqt.utils import signals_blocked
 
 from napari_quac.gui.card import Card
+from napari_quac.gui.network_size import NetworkSize
 from napari_quac.gui.panels.activation_row import ActivationRow
+from napari_quac.gui.panels.translation_rows import TranslationRows
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.section import Section, caption, labelled_row
 from napari_quac.live.choices import Choices
@@ -43,6 +45,7 @@ class NetworksPanel(Section):
         self._choices, self._results, self._controller = choices, results, controller
         self._settings = settings
         self._offers: dict[str, Found] = {}
+        self._looked_into: Path | None = None
         self.fields = {
             "classifier": PathField(
                 "Classifier", "classifier", "a file of weights", CLASSIFIER_FILES
@@ -58,6 +61,14 @@ class NetworksPanel(Section):
             field.picked.connect(lambda path, role=role: self.open_path(Path(path), role))
             self.cards[role].accepted.connect(lambda role=role: self._on_accepted(role))
             self.cards[role].declined.connect(lambda role=role: self._on_declined(role))
+            if role == "classifier":
+                self.size_row = NetworkSize()
+                self.size_row.given.connect(self._on_size_given)
+                self.size_row.hide()
+                self.body_layout.addWidget(self.size_row)
+        self.translations = TranslationRows()
+        self.translations.recipe_changed.connect(self._on_translations)
+        self.body_layout.addWidget(self.translations)
         self.activation = ActivationRow(choices, results, controller)
         self.body_layout.addWidget(self.activation)
         self._build_device_row()
@@ -69,12 +80,16 @@ class NetworksPanel(Section):
         self._show_classifier()
         self._show_generator()
 
-    def open_path(self, path: Path, role: str | None = None) -> None:
+    def open_path(
+        self, path: Path, role: str | None = None, size: Any = None, pools: Any = None
+    ) -> None:
         """Look into a file, and use it as what it is; ask if it is not what was expected."""
         path = path.expanduser()
         slot = f"look into {role or 'file'}"
         target = role or "classifier"
         self.fields[target].show_path(path)
+        if target == "classifier":
+            self._looked_into = path
 
         def found(what: Found) -> None:
             if role is not None and what.role != role:
@@ -88,7 +103,7 @@ class NetworksPanel(Section):
             self._controller.failed.emit(fault)
 
         self._controller.run(
-            slot, f"looking into '{path.name}'", lambda: look_into(path), found, failed
+            slot, f"looking into '{path.name}'", lambda: look_into(path, size, pools), found, failed
         )
 
     def use_recipes(self, classifier: Any, generator: Any) -> None:
@@ -142,6 +157,10 @@ class NetworksPanel(Section):
         self.fields[role].show_path(_path_of(getattr(self._choices, role)))
         self._show_card(role)
 
+    def _on_size_given(self, size: Any, pools: Any) -> None:
+        if self._looked_into is not None:
+            self.open_path(self._looked_into, "classifier", size, pools)
+
     def _on_failed(self, fault: Failure) -> None:
         role = {"loaded_classifier": "classifier", "loaded_generator": "generator"}.get(fault.slot)
         if role is not None:
@@ -153,6 +172,8 @@ class NetworksPanel(Section):
         there = getattr(self._results, f"loaded_{role}") is not None
         still = f"Still in use: {used.name}" if used is not None and there else ""
         self.cards[role].show_problem(sentence, still)
+        if role == "classifier" and "image size" in sentence:
+            self.size_row.show()
         self.set_open(True)
 
     def _show_card(self, role: str) -> None:
@@ -165,7 +186,9 @@ class NetworksPanel(Section):
         classifier = self._results.loaded_classifier
         card = self.cards["classifier"]
         self._details_body.setEnabled(classifier is not None)
+        self.size_row.setVisible(self.details_button.isChecked())
         self._show_summary()
+        self._show_translations()
         if classifier is None:
             card.clear()
             return
@@ -173,6 +196,8 @@ class NetworksPanel(Section):
         if path is not None:
             self.fields["classifier"].show_path(path)
         size = classifier.image_size
+        self._looked_into = self._looked_into if path is None else path
+        self.size_row.show_size(size, getattr(self._choices.classifier, "pools", None))
         pixels = classifier.description.get("Image size", "any size").partition(" (")[0]
         if size is None:
             pixels = "any size"
@@ -197,6 +222,7 @@ class NetworksPanel(Section):
         card = self.cards["generator"]
         self._show_summary()
         self._show_style()
+        self._show_translations()
         if generator is None:
             card.clear()
             return
@@ -205,7 +231,11 @@ class NetworksPanel(Section):
             self.fields["generator"].show_path(path)
         facts = generator.description
         parts = [facts.get("Kind", generator.name)]
-        parts += [facts[key] for key in ("Style", "Image size", "Class pairs") if key in facts]
+        parts += [
+            facts[key]
+            for key in ("Style", "Translates", "Image size", "Class pairs")
+            if key in facts
+        ]
         if "Class pairs" in facts:
             parts[-1] += " class pairs"
         card.show_facts("✓ " + " · ".join(parts), facts)
@@ -279,6 +309,7 @@ class NetworksPanel(Section):
         arrow = Qt.ArrowType.DownArrow if unfolded else Qt.ArrowType.RightArrow
         self.details_button.setArrowType(arrow)
         self._details_body.setVisible(unfolded)
+        self.size_row.setVisible(unfolded)
         for card in self.cards.values():
             card.set_unfolded(unfolded)
 
@@ -305,6 +336,14 @@ class NetworksPanel(Section):
             return
         references = getattr(self._choices.samples, "directory", None)
         self._choices.generator = replace(recipe, style=style, references=references)
+
+    def _show_translations(self) -> None:
+        classifier = self._results.loaded_classifier
+        names = classifier.class_names if classifier is not None else ()
+        self.translations.show_recipe(self._choices.generator, names)
+
+    def _on_translations(self, recipe: Any) -> None:
+        self._choices.generator = recipe
 
     def _show_style(self) -> None:
         recipe = self._choices.generator

@@ -127,6 +127,10 @@ class PredictionPanel(Section):
 
     def _show(self) -> None:
         classifier, prediction = self._results.loaded_classifier, self._results.prediction
+        # another classifier comes before what it says of the sample
+        if classifier is not None and prediction is not None:
+            fits = len(prediction.probabilities) == classifier.n_classes
+            prediction = prediction if fits else None
         there = classifier is not None and prediction is not None
         self._empty.setVisible(not there)
         self._legend_row.setVisible(there)

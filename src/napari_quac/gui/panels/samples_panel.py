@@ -125,7 +125,11 @@ class SamplesPanel(Section):
         self.layer_menu = QComboBox()
         self.layer_menu.setObjectName("layer_menu")
         self.layer_menu.setToolTip("An image layer: one image, or a stack of images (N, Y, X)")
-        self.layer_menu.setMinimumContentsLength(8)
+        self.layer_menu.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        self.layer_menu.setMinimumContentsLength(4)
+        self.layer_menu.setProperty("narrow", "true")
         self.layer_menu.currentIndexChanged.connect(self._show_layer_range)
         self.layer_low, self.layer_high = QDoubleSpinBox(), QDoubleSpinBox()
         for widget, name, tip in (
@@ -137,6 +141,7 @@ class SamplesPanel(Section):
             widget.setDecimals(3)
             widget.setToolTip(tip)
             widget.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+            widget.setProperty("narrow", "true")
             widget.setFixedWidth(62)
         self.use_layer_button = QPushButton("Use")
         self.use_layer_button.setObjectName("use_layer_button")

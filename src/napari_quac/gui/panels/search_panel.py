@@ -153,7 +153,11 @@ class SearchPanel(Section):
                 text = f"best so far for {name}: {reached:.2f}"
             else:
                 text, tone = f"✗ does not switch to {name}: best {reached:.2f} in {tries}", "bad"
+        self.set_summary(text)
+        if pair is not None and text:
+            from napari_quac.networks.generators.centre_slice import centre_slice_sentence
+
+            text = f"{text}\n{centre_slice_sentence(pair.origin)}".strip()
         self.badge.setVisible(bool(text))
         self.badge.setText(text)
         set_tone(self.badge, tone)
-        self.set_summary(text)

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_quac.gui.text import WrappedLabel, set_tone
 
@@ -18,6 +26,7 @@ class StartPanel(QFrame):
     """The card at the top, gone once the first explanation is there."""
 
     example_wanted = Signal()
+    volume_wanted = Signal()
     open_wanted = Signal(QWidget)
 
     def __init__(self) -> None:
@@ -47,6 +56,11 @@ class StartPanel(QFrame):
         self.example_button.setObjectName("try_example_button")
         self.example_button.setProperty("primary", "true")
         self.example_button.setToolTip("Synthetic EM images with networks that come along")
+        self.volume_button = QToolButton()
+        self.volume_button.setText("or try it in place, in a volume")
+        self.volume_button.setProperty("role", "link")
+        self.volume_button.setObjectName("try_volume_button")
+        self.volume_button.setToolTip("The example as a volume, with its synapses as points")
         self.open_button = QPushButton("Open…")
         self.open_button.setObjectName("open_button")
         self.open_button.setToolTip("Choose networks or samples of your own; or drop them here")
@@ -54,7 +68,9 @@ class StartPanel(QFrame):
         buttons.addWidget(self.open_button)
         buttons.addStretch(1)
         layout.addLayout(buttons)
+        layout.addWidget(self.volume_button, 0, Qt.AlignmentFlag.AlignLeft)
         self.example_button.clicked.connect(self.example_wanted)
+        self.volume_button.clicked.connect(self.volume_wanted)
         self.open_button.clicked.connect(lambda: self.open_wanted.emit(self.open_button))
 
     def set_done(self, key: str, done: bool) -> None:

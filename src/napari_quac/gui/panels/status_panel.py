@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from psygnal import EmissionInfo
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import (
     QApplication,
@@ -79,6 +80,7 @@ class StatusPanel(QWidget):
         self._throttle.timeout.connect(self._show)
         controller.running_changed.connect(self._on_running)
         controller.failed.connect(self.show_failure)
+        controller.results.events.connect(self._on_result)
         self._show()
 
     @property
@@ -120,6 +122,12 @@ class StatusPanel(QWidget):
         if slots:
             self.show_note("Cancelled. What was finished is kept.")
         self.cancelled.emit()
+
+    def _on_result(self, info: EmissionInfo) -> None:
+        """Take back what is not true any more."""
+        if self._failure is not None and info.signal.name == self._failure.slot:
+            if info.args[0] is not None:
+                self.forget_failure()
 
     def _on_resume(self) -> None:
         self.forget_failure()

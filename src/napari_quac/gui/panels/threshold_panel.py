@@ -162,7 +162,7 @@ def threshold_line(shown: Shown, class_names: tuple[str, ...]) -> str:
     one_channel = sample.image.shape[0] == 1
     parts = [f"mask {100 * hybrid.mask_size:.1f} %"]
     if one_channel:
-        parts.append(f"{grouped(hybrid.n_pixels)} px")
+        parts.append(f"{grouped(hybrid.n_pixels)} {'px' if sample.image.ndim == 3 else 'vx'}")
         if sample.scale is not None and sample.unit:
             size = hybrid.n_pixels * float(np.prod(sample.scale))
             power = "²" if len(sample.scale) == 2 else "³"

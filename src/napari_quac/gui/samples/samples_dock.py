@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import (
     QButtonGroup,
+    QFileDialog,
     QHBoxLayout,
     QPushButton,
     QScrollArea,
@@ -17,15 +20,20 @@ from qtpy.QtWidgets import (
 
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.samples.confusion_view import ConfusionView
+from napari_quac.gui.samples.explain_many_card import ExplainManyCard
 from napari_quac.gui.samples.filter_bar import FilterChips, FilterField
+from napari_quac.gui.samples.population_page import PopulationPage
 from napari_quac.gui.samples.sample_table import SampleTable
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
+from napari_quac.live.explain_many import ExplainMany
 from napari_quac.live.results import Results
 
+ROOM_FOR_ALL = 820
 TABS = (
     ("table", "Table", "Every sample in a row"),
     ("matrix", "Matrix", "Confusion matrix: true class by predicted class, beside the table"),
+    ("curves", "Curves", "Median QuAC curves of the explained samples in view"),
 )
 
 
@@ -33,8 +41,12 @@ class SamplesDock(QWidget):
     """Table, confusion matrix and curves of all samples; one filter for all of them."""
 
     letter_pressed = Signal(str)
+    measure_wanted = Signal()
+    open_wanted = Signal(Path)
 
-    def __init__(self, choices: Choices, results: Results, controller: Controller) -> None:
+    def __init__(
+        self, choices: Choices, results: Results, controller: Controller, store_folder: str = ""
+    ) -> None:
         super().__init__()
         self.setObjectName("quac_samples_dock")
         self._choices, self._results, self._controller = choices, results, controller
@@ -43,7 +55,10 @@ class SamplesDock(QWidget):
         self.table = SampleTable(choices, results)
         self.matrix = ConfusionView(results)
         self._build_matrix_side()
-        self._build_predict_button()
+        self.curves = PopulationPage(choices, results, controller)
+        self.many = ExplainMany(choices, results, controller)
+        self.many_card = ExplainManyCard(self.many, store_folder)
+        self._build_buttons()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 4, 6, 4)
         layout.setSpacing(4)
@@ -58,12 +73,15 @@ class SamplesDock(QWidget):
         beside.addWidget(self.table, 1)
         self.pages = QStackedWidget()
         self.pages.addWidget(rows)
+        self.pages.addWidget(self.curves)
         self.body = QHBoxLayout()
         self.body.setSpacing(6)
         self.body.addWidget(self.pages, 1)
+        self.body.addWidget(self.many_card)
         layout.addLayout(self.body, 1)
         self.matrix.cell_picked.connect(self.chips.show_cell)
         self.table.letter_pressed.connect(self.letter_pressed)
+        self.many_card.measure_wanted.connect(self.measure_wanted)
         choices.events.filter_text.connect(self.matrix.show_filter)
         for signal in (results.events.order, results.events.loaded_samples,
                        results.events.loaded_classifier, controller.running_changed):  # fmt: skip
@@ -83,11 +101,19 @@ class SamplesDock(QWidget):
         """Follow napari's theme."""
         self.table.set_palette_of(colors)
         self.matrix.set_palette_of(colors)
+        self.curves.set_palette_of(colors)
+
+    def close_dock(self) -> None:
+        """Listen to nothing any more."""
+        self.many.close()
 
     def show_tab(self, key: str) -> None:
-        """Show the table, or the confusion matrix beside it."""
+        """Show the table, the confusion matrix beside it, or the curves."""
         self.tabs[key].setChecked(True)
         self.matrix_side.setVisible(key == "matrix")
+        self.pages.setCurrentIndex(1 if key == "curves" else 0)
+        if key == "curves" and self.width() < ROOM_FOR_ALL:
+            self.many_card.hide()
         self._fit_matrix()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -121,7 +147,8 @@ class SamplesDock(QWidget):
             self.tabs[key] = button
         row.addSpacing(6)
         row.addWidget(self.field, 1)
-        row.addWidget(self.predict_button)
+        for button in (self.predict_button, self.many_button, self.report_button):
+            row.addWidget(button)
         return row
 
     def _second_row(self) -> QHBoxLayout:
@@ -149,10 +176,30 @@ class SamplesDock(QWidget):
         column.addWidget(scroll, 1)
         column.addWidget(self.share_button, 0, Qt.AlignmentFlag.AlignRight)
 
-    def _build_predict_button(self) -> None:
+    def _build_buttons(self) -> None:
+        self.many_button = QPushButton("Explain these…")
+        self.many_button.setObjectName("explain_these_button")
+        self.many_button.setToolTip("Explain all samples that the filter holds")
+        self.many_button.clicked.connect(self._on_many)
+        self.report_button = QPushButton("Open…")
+        self.report_button.setObjectName("open_report_button")
+        self.report_button.setToolTip("Open explanations that were made earlier")
+        self.report_button.clicked.connect(self.choose_report)
         self.predict_button = QPushButton("Predict all")
         self.predict_button.setObjectName("predict_all_button")
         self.predict_button.clicked.connect(self._on_predict)
+
+    def _on_many(self) -> None:
+        if self.many_card.isHidden():
+            self.many_card.open()
+        else:
+            self.many_card.hide()
+
+    def choose_report(self) -> None:
+        """Ask for a folder of explanations."""
+        chosen = QFileDialog.getExistingDirectory(self, "Folder of explanations")
+        if chosen:
+            self.open_wanted.emit(Path(chosen))
 
     def _on_predict(self) -> None:
         if "predictions" in self._controller.running:

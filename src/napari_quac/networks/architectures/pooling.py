@@ -84,6 +84,12 @@ def downsampling(
         return Downsampling(fitting[0], SYNISTER_SIZE, note + _note(fitting))
     side = round(n_positions ** (1 / n_axes))
     size = (side * 2**n_levels,) * n_axes
+    if side**n_axes != n_positions and image_size is not None:
+        problem = (
+            f"its fully connected layers see {n_positions} positions, which no pooling of "
+            f"{extent(image_size)} leaves"
+        )
+        return Downsampling(first, None, problem=problem)
     if side**n_axes != n_positions:
         problem = (
             f"its fully connected layers see {n_positions} positions, so the size of its "

@@ -202,7 +202,7 @@ class StarGANGenerator:
         NotFiniteError
             If the network returns NaN or infinity.
         """
-        self._check(tuple(request.query.shape), "The query")
+        self._check(tuple(request.query.shape), "The query", is_query=True)
         with torch.inference_mode():
             styles, origins = self._styles(request, first, n)
             if not origins:
@@ -275,14 +275,14 @@ class StarGANGenerator:
             raise unknown_name(f"class of the generator {self.name} called", shown, list(own))
         return domain
 
-    def _check(self, shape: tuple[int, ...], what: str) -> None:
+    def _check(self, shape: tuple[int, ...], what: str, is_query: bool = False) -> None:
         size, channels = self.query_size, self.hyper.channels
         if shape != (channels, size, size):
             raise ShapeError(
                 f"{what} has shape {shape}, but the generator {self.name} was trained on "
                 f"{(channels, size, size)} (channels, height, width). Choose other images, another "
                 "generator, or crop the images to that size.",
-                shape,
+                shape if is_query else None,
                 (channels, (size, size)),
             )
 

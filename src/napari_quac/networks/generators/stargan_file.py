@@ -220,13 +220,37 @@ def propose_final_activation(
         If the file has no style encoder.
     """
     network = read_stargan(path, image_size).network
+    errors = reconstruction_errors(network, images, labels, path.name)
+    (activation, value_range), error = min(errors.items(), key=lambda found: found[1])
+    return activation, value_range, error
+
+
+def reconstruction_errors(
+    network: StarGAN, images: Tensor, labels: Tensor, name: str
+) -> dict[tuple[FinalActivation, ValueRange], float]:
+    """Return how far images are from their reconstruction, by final activation and value range.
+
+    Parameters
+    ----------
+    network : StarGAN
+        With a style encoder.
+    images, labels : Tensor
+        See :func:`propose_final_activation`.
+    name : str
+        Name of the network's file.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no style encoder.
+    """
     encoder = network.style_encoder
     if encoder is None:
         raise CheckpointError(
-            f"'{path.name}' has no 'style_encoder', so its final activation cannot be guessed. "
+            f"'{name}' has no 'style_encoder', so its final activation cannot be guessed. "
             "Choose one of none, tanh, sigmoid."
         )
-    found: list[tuple[FinalActivation, ValueRange, float]] = []
+    found: dict[tuple[FinalActivation, ValueRange], float] = {}
     activations: tuple[FinalActivation, ...] = ("none", "tanh", "sigmoid")
     with torch.inference_mode():
         for value_range in (ValueRange(-1, 1), ValueRange(0, 1)):
@@ -234,9 +258,8 @@ def propose_final_activation(
             out = network.generator(inputs, encoder(inputs, labels))
             for activation in activations:
                 made = value_range.from_network(activate(out, activation))
-                error = float((made - images).abs().mean())
-                found.append((activation, value_range, error))
-    return min(found, key=lambda candidate: candidate[2])
+                found[activation, value_range] = float((made - images).abs().mean())
+    return found
 
 
 def _load(module: torch.nn.Module, state: Mapping[str, Tensor], name: str, path: Path) -> None:

@@ -1,0 +1,130 @@
+"""Options and output of ``--regions`` and ``--morphometry``, for one sample and for many."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from napari_quac.commands.output import table
+from napari_quac.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_quac.explain.explanation import Explanation
+    from napari_quac.explain.morphometry import PlaceChange
+    from napari_quac.networks.classifier import Classifier
+
+SHOWN = ("mean", "sd", "local sd", "edge density", "contrast", "entropy")
+
+
+def add_measuring_options(parser: argparse.ArgumentParser, labels: str) -> None:
+    """Add what is measured at the optimum; ``labels`` says what ``--labels`` names."""
+    parser.add_argument(
+        "--regions",
+        action="store_true",
+        help="take the mask at the optimum apart: size, grey value and effect of each region",
+    )
+    parser.add_argument(
+        "--morphometry",
+        action="store_true",
+        help="measure intensity and texture of query and counterfactual, in the mask and outside",
+    )
+    parser.add_argument("--labels", type=Path, metavar="PATH", help=labels)
+
+
+def read_labels(path: Path) -> NDArray[np.generic]:
+    """Read an image of whole numbers, 0 for the background; (*S)."""
+    from napari_quac.data.image_file import read_array
+
+    return read_array(path)
+
+
+def labels_of(directory: Path | None, sample_id: str) -> NDArray[np.generic] | None:
+    """Read the labels of a sample from a folder; they have its id, with any ending.
+
+    Raises
+    ------
+    DataError
+        If there are none.
+    """
+    if directory is None:
+        return None
+    stem = directory / PurePosixPath(sample_id).with_suffix("")
+    for suffix in (".npy", ".tif", ".tiff", ".png"):
+        path = stem.with_name(stem.name + suffix)
+        if path.is_file():
+            return read_labels(path)
+    raise DataError(
+        f"There are no labels for '{sample_id}': no '{stem}.npy', .tif or .png. Give a folder "
+        "whose files are named like the samples."
+    )
+
+
+def measured(
+    explanation: Explanation,
+    classifier: Classifier,
+    options: argparse.Namespace,
+    labels: NDArray[np.generic] | None,
+) -> tuple[dict[str, Any], tuple[PlaceChange, ...]]:
+    """Return what the options ask to be measured, for the record, and the places."""
+    from napari_quac.explain.morphometry import measure_change, morphometry_record
+    from napari_quac.explain.region_table import region_record
+    from napari_quac.explain.regions import find_regions
+
+    record: dict[str, Any] = {}
+    places: tuple[PlaceChange, ...] = ()
+    if options.regions:
+        record["regions"] = region_record(find_regions(explanation, classifier).result())
+    if options.morphometry:
+        found = measure_change(explanation, labels).result()
+        record["morphometry"] = morphometry_record(found)
+        places = found.places
+    return record, places
+
+
+def paired_record(places: Sequence[Sequence[PlaceChange]]) -> list[dict[str, Any]]:
+    """Return the comparison over samples, without single labels, whose numbers mean nothing."""
+    from napari_quac.reports.paired_morphometry import paired_changes
+
+    named = [[p for p in one if not p.name.startswith("label ")] for one in places]
+    return [asdict(change) for change in paired_changes(named)]
+
+
+def measured_as_text(records: dict[str, dict[str, Any]]) -> str:
+    """Return regions and morphometry of all methods in lines for people."""
+    return "\n\n".join(
+        text for text in (_regions_text(records), _morphometry_text(records)) if text
+    )
+
+
+def _regions_text(records: dict[str, dict[str, Any]]) -> str:
+    lines: list[tuple[str, ...]] = [
+        ("method", "region", "pixels", "before", "after", "alone", "left out")
+    ]
+    for method, record in records.items():
+        for region in record.get("regions", {}).get("regions", ()):
+            numbers = (f"{region[key]:.3f}" for key in ("before", "after"))
+            effects = (f"{region[key]:+.3f}" for key in ("effect_alone", "effect_left_out"))
+            lines.append(
+                (method, str(region["number"]), str(region["n_pixels"]), *numbers, *effects)
+            )
+    return table(lines) if len(lines) > 1 else ""
+
+
+def _morphometry_text(records: dict[str, dict[str, Any]]) -> str:
+    lines: list[tuple[str, ...]] = [("method", "place", "pixels", *SHOWN)]
+    for method, record in records.items():
+        for name, place in record.get("morphometry", {}).get("places", {}).items():
+            changes = (_change(place, measure) for measure in SHOWN)
+            lines.append((method, name, str(place["n_pixels"]), *changes))
+    return table(lines) if len(lines) > 1 else ""
+
+
+def _change(place: dict[str, Any], measure: str) -> str:
+    before, after = place["query"][measure], place["counterfactual"][measure]
+    return "-" if before is None or after is None else f"{before:.3f} → {after:.3f}"

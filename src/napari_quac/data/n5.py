@@ -1,0 +1,193 @@
+"""Read N5 arrays, block by block; zarr 3 does not know the format any more.
+
+The format is described at https://github.com/saalfeldlab/n5: a folder per array with the file
+``attributes.json``, one file per block, axes from the fastest to the slowest, numbers big-endian.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import lzma
+import struct
+import zlib
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_quac.errors import DataError
+
+CODECS = ("raw", "gzip", "bzip2", "xz", "lz4", "blosc", "zstd")
+_LZ4_MAGIC = b"LZ4Block"
+
+
+def read_attributes(folder: Path) -> dict[str, Any]:
+    """Return what ``attributes.json`` of a folder says; empty where there is none.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged.
+    """
+    path = folder / "attributes.json"
+    if not path.is_file():
+        return {}
+    try:
+        attributes = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"'{path}' cannot be read as JSON ({error}). Copy it again.") from error
+    return attributes if isinstance(attributes, dict) else {}
+
+
+def is_array(folder: Path) -> bool:
+    """Tell an N5 array from a group or another folder."""
+    attributes = read_attributes(folder)
+    return "dimensions" in attributes and "blockSize" in attributes
+
+
+class N5Array:
+    """An array of an N5 container, with axes from the slowest to the fastest, as in NumPy.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds ``attributes.json`` and the blocks.
+    read_block : callable, optional
+        Returns the bytes of a file, or None where there is none; missing blocks are 0.
+
+    Attributes
+    ----------
+    shape, chunks : tuple of int
+    dtype : numpy dtype
+
+    Raises
+    ------
+    DataError
+        If it is no N5 array, or of a compression that is not known.
+    """
+
+    def __init__(
+        self, folder: Path, read_block: Callable[[Path], bytes | None] | None = None
+    ) -> None:
+        attributes = read_attributes(folder)
+        if not is_array(folder):
+            raise DataError(f"'{folder}' is no N5 array: 'attributes.json' gives no dimensions.")
+        self.folder = folder
+        self.attributes = attributes
+        self.shape = tuple(reversed([int(n) for n in attributes["dimensions"]]))
+        self.chunks = tuple(reversed([int(n) for n in attributes["blockSize"]]))
+        self.dtype = np.dtype(attributes["dataType"])
+        self.ndim = len(self.shape)
+        compression = attributes.get("compression") or {
+            "type": attributes.get("compressionType", "raw")
+        }
+        self._codec = str(compression.get("type", "raw"))
+        self._use_zlib = bool(compression.get("useZlib", False))
+        self._read_block = read_block or _bytes_of
+        if self._codec not in CODECS:
+            raise DataError(
+                f"'{folder}' is compressed by '{self._codec}', which is not known here. Known: "
+                f"{', '.join(CODECS)}. Convert the array, for instance to zarr."
+            )
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        """Read a box of slices with step 1, and numbers, one for each of the first axes."""
+        key = key if isinstance(key, tuple) else (key,)
+        key = (*key, *(slice(None),) * (self.ndim - len(key)))
+        bounds = []
+        for item, n in zip(key, self.shape, strict=True):
+            if isinstance(item, slice):
+                start, stop, step = item.indices(n)
+                if step != 1:
+                    raise IndexError("N5 arrays are read in steps of 1")
+                bounds.append((start, max(start, stop)))
+            else:
+                index = range(n)[int(item)]
+                bounds.append((index, index + 1))
+        box = self._read_box(bounds)
+        drop = tuple(0 if not isinstance(item, slice) else slice(None) for item in key)
+        return box[drop]
+
+    def _read_box(self, bounds: list[tuple[int, int]]) -> NDArray[Any]:
+        box = np.zeros([stop - start for start, stop in bounds], dtype=self.dtype)
+        grids = [
+            range(start // chunk, -(-stop // chunk) if stop > start else start // chunk)
+            for (start, stop), chunk in zip(bounds, self.chunks, strict=True)
+        ]
+        for position in product(*grids):
+            block = self._block(position)
+            if block is None:
+                continue
+            into, out_of = [], []
+            for p, chunk, (start, stop), n in zip(
+                position, self.chunks, bounds, block.shape, strict=True
+            ):
+                first, last = max(start, p * chunk), min(stop, p * chunk + n)
+                into.append(slice(first - start, max(first, last) - start))
+                out_of.append(slice(first - p * chunk, max(first, last) - p * chunk))
+            box[tuple(into)] = block[tuple(out_of)]
+        return box
+
+    def _block(self, position: tuple[int, ...]) -> NDArray[Any] | None:
+        path = self.folder.joinpath(*(str(p) for p in reversed(position)))
+        raw = self._read_block(path)
+        if raw is None:
+            return None
+        try:
+            mode, n_axes = struct.unpack_from(">HH", raw)
+            sizes = struct.unpack_from(f">{n_axes}I", raw, 4)
+            body = 4 + 4 * n_axes + (4 if mode == 1 else 0)
+            numbers = np.frombuffer(self._decode(raw[body:]), self.dtype.newbyteorder(">"))
+            return numbers.reshape(tuple(reversed(sizes))).astype(self.dtype)
+        except Exception as error:
+            raise DataError(f"The block '{path}' is damaged ({error}). Copy it again.") from error
+
+    def _decode(self, data: bytes) -> bytes:
+        if self._codec == "raw":
+            return data
+        if self._codec == "gzip":
+            return zlib.decompress(data) if self._use_zlib else gzip.decompress(data)
+        if self._codec == "bzip2":
+            return bz2.decompress(data)
+        if self._codec == "xz":
+            return lzma.decompress(data)
+        if self._codec == "lz4":
+            return _decode_lz4(data)
+        import numcodecs  # comes with zarr
+
+        codec = numcodecs.Blosc() if self._codec == "blosc" else numcodecs.Zstd()
+        return bytes(codec.decode(data))
+
+
+def _decode_lz4(data: bytes) -> bytes:
+    """Decode the frames that lz4-java writes: magic, kind, two lengths, checksum, block."""
+    import numcodecs
+
+    parts, at = [], 0
+    while at < len(data):
+        if data[at : at + 8] != _LZ4_MAGIC:
+            raise ValueError("no LZ4 block where one is expected")
+        kind = data[at + 8] & 0xF0
+        packed, unpacked = struct.unpack_from("<II", data, at + 9)
+        at += 21
+        block = data[at : at + packed]
+        at += packed
+        if unpacked == 0:
+            break
+        if kind == 0x10:
+            parts.append(block)
+        else:
+            parts.append(bytes(numcodecs.LZ4().decode(struct.pack("<I", unpacked) + block)))
+    return b"".join(parts)
+
+
+def _bytes_of(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        return None

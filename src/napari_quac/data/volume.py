@@ -1,0 +1,169 @@
+"""A volume that is read where it is asked for, in one or several resolutions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_quac.data.place import Transform
+from napari_quac.errors import DataError, ShapeError
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """A volume in one resolution.
+
+    Attributes
+    ----------
+    array : array-like
+        Has ``shape``, ``dtype`` and ``array[slices]``, and reads what is sliced only: NumPy, dask,
+        zarr, h5py, :class:`~napari_quac.data.n5.N5Array`, …
+    transform : Transform
+        From its voxels to the world.
+    fixed : tuple of int
+        Index into each axis before the spatial ones, such as time and channel.
+    rgb : bool
+        The last axis is colour.
+    """
+
+    array: Any
+    transform: Transform
+    fixed: tuple[int, ...] = ()
+    rgb: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Voxels along the spatial axes."""
+        first = len(self.fixed)
+        return tuple(int(n) for n in self.array.shape[first : first + self.transform.ndim])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the numbers."""
+        dtype: np.dtype[Any] = np.dtype(self.array.dtype)
+        return dtype
+
+    @property
+    def channels(self) -> int:
+        """Colours of a voxel."""
+        return int(self.array.shape[-1]) if self.rgb else 1
+
+    def read(self, start: Sequence[int], stop: Sequence[int]) -> NDArray[Any]:
+        """Read a box that lies inside, and nothing else.
+
+        Returns
+        -------
+        ndarray, (C, *S), as stored
+
+        Raises
+        ------
+        DataError
+            If it cannot be read.
+        """
+        box = tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
+        try:
+            part = self.array[(*self.fixed, *box)]
+            if hasattr(part, "compute"):
+                part = part.compute(scheduler="synchronous")
+            values = np.asarray(part)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise DataError(
+                f"Voxels {[f'{s.start}–{s.stop - 1}' for s in box]} of the volume cannot be read "
+                f"({error}). Is its file still there, and whole?"
+            ) from error
+        return np.moveaxis(values, -1, 0) if self.rgb else values[None]
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """An image volume, in memory or not, with its place in the world.
+
+    Attributes
+    ----------
+    levels : tuple of Level
+        From the finest to the coarsest.
+    name : str
+        Shown to the user.
+    unit : str or None
+        World unit of length, such as ``"nm"``; None where nobody said.
+    path : Path or None
+        Where it is read from.
+    """
+
+    levels: tuple[Level, ...]
+    name: str
+    unit: str | None = None
+    path: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not self.levels or not self.finest.shape or 0 in self.finest.shape:
+            raise ShapeError(f"The volume '{self.name}' holds no voxels. Choose another one.")
+
+    @property
+    def finest(self) -> Level:
+        """The level with the smallest voxels."""
+        return self.levels[0]
+
+    @property
+    def ndim(self) -> int:
+        """Number of spatial axes."""
+        return self.finest.transform.ndim
+
+    def level_for(self, voxel_size: Sequence[float] | None) -> Level:
+        """Return the level whose voxels are closest in size; which one is on screen has no say.
+
+        Parameters
+        ----------
+        voxel_size : sequence of float, optional
+            World units along the last axes, as many as are given; None for the finest level.
+        """
+        if voxel_size is None:
+            return self.finest
+        wanted = np.log(np.asarray(voxel_size, dtype=float))
+
+        def distance(level: Level) -> float:
+            sizes = np.log(level.transform.voxel_size()[-len(wanted) :])
+            return float(np.abs(sizes - wanted).sum())
+
+        return min(self.levels, key=distance)
+
+    def is_inside(self, voxels: ArrayLike) -> NDArray[np.bool_]:
+        """Return whether positions (N, D) in voxels of the finest level lie inside; (N,)."""
+        positions = np.asarray(voxels, dtype=float)
+        inside = (positions >= -0.5) & (positions < np.asarray(self.finest.shape) - 0.5)
+        return np.asarray(inside.all(axis=-1))
+
+
+def volume_of_array(
+    array: Any,
+    scale: Sequence[float] | None = None,
+    translate: Sequence[float] | None = None,
+    unit: str | None = None,
+    name: str = "volume",
+) -> Volume:
+    """Return an array, lazy or not, as a volume.
+
+    Parameters
+    ----------
+    array : array-like, (*S)
+        NumPy, dask, zarr, h5py, …
+    scale, translate : sequence of float, optional
+        World units per voxel and world position of voxel 0, along each axis.
+    unit : str, optional
+        World unit of length.
+    name : str
+        Shown to the user.
+    """
+    n_axes = len(array.shape)
+    transform = Transform(
+        tuple(map(float, scale or (1.0,) * n_axes)),
+        tuple(map(float, translate or (0.0,) * n_axes)),
+    )
+    return Volume((Level(array, transform),), name, unit)

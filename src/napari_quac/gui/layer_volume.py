@@ -1,0 +1,115 @@
+"""Image layers of napari as volumes, and volumes as image layers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_quac.data.image_stack import usual_range
+from napari_quac.data.place import NM_PER_UNIT, Transform, rows_of, unit_of_length
+from napari_quac.data.volume import Level, Volume
+from napari_quac.errors import DataError
+
+
+def transform_of(layer: Any) -> Transform:
+    """Return the whole transform of a layer, in its parts."""
+    n_axes = int(layer.ndim)
+    shear = np.eye(n_axes)
+    shear[np.triu_indices(n_axes, 1)] = np.asarray(layer.shear)[: n_axes * (n_axes - 1) // 2]
+    return Transform(
+        tuple(np.asarray(layer.scale, float).tolist()),
+        tuple(np.asarray(layer.translate, float).tolist()),
+        rows_of(layer.rotate),
+        rows_of(shear),
+        rows_of(layer.affine.affine_matrix),
+    )
+
+
+def unit_of(layer: Any) -> str | None:
+    """Return the unit of length of a layer's world; None where it has none, such as pixels.
+
+    Raises
+    ------
+    DataError
+        If its axes have different ones.
+    """
+    units = {unit_of_length(str(unit)) for unit in layer.units}
+    if len(units) > 1:
+        said = ", ".join(map(str, layer.units))
+        raise DataError(
+            f"The axes of the layer '{layer.name}' have different units ({said}). Give all axes "
+            "the same one."
+        )
+    return units.pop()
+
+
+def volume_of_layer(layer: Any) -> Volume:
+    """Return an image layer as a volume; a multi-resolution one with all of its levels.
+
+    Parameters
+    ----------
+    layer : napari Image layer
+        Only what is asked for is read later on.
+
+    Raises
+    ------
+    DataError
+        If its axes have different units.
+    """
+    base = transform_of(layer)
+    arrays = list(layer.data) if layer.multiscale else [layer.data]
+    factors = np.asarray(layer.downsample_factors, float) if layer.multiscale else np.ones((1, 0))
+    levels = []
+    for array, factor in zip(arrays, factors, strict=True):
+        step = factor[: base.ndim].tolist()
+        # a coarse voxel covers whole fine ones, and has its centre in their middle
+        transform = base.at([(k - 1) / 2 for k in step], step) if step else base
+        levels.append(Level(array, transform, rgb=bool(layer.rgb)))
+    path = Path(layer.source.path) if layer.source.path else None
+    return Volume(tuple(levels), layer.name, unit_of(layer), path)
+
+
+def points_in_world(layer: Any, volume: Volume) -> NDArray[np.float64]:
+    """Return the world positions of a Points layer in the unit of a volume; (N, D)."""
+    world = transform_of(layer).to_world(np.asarray(layer.data, float))
+    unit = unit_of(layer)
+    if unit in NM_PER_UNIT and volume.unit in NM_PER_UNIT and unit != volume.unit:
+        world = world * (NM_PER_UNIT[unit] / NM_PER_UNIT[volume.unit])
+    return np.asarray(world)
+
+
+def layer_of_volume(volume: Volume) -> tuple[Any, dict[str, Any]]:
+    """Return data and arguments for ``viewer.add_image`` that show a volume lazily."""
+    finest = volume.finest
+    arrays = [_sliceable(level) for level in volume.levels]
+    transform = finest.transform
+    look: dict[str, Any] = {
+        "name": volume.name,
+        "scale": transform.scale,
+        "translate": transform.translate,
+        "colormap": "gray",
+        "metadata": {"path": str(volume.path)} if volume.path else {},
+    }
+    if volume.unit is not None:
+        look["units"] = (volume.unit,) * volume.ndim
+    if finest.dtype.kind in "bui" and finest.dtype.itemsize <= 1:
+        look["contrast_limits"] = usual_range(finest.dtype)  # napari would read a plane for it
+    if len(arrays) > 1:
+        return arrays, {**look, "multiscale": True}
+    return arrays[0], {**look, "multiscale": False}
+
+
+def _sliceable(level: Level) -> Any:
+    """Return an array that napari can slice; time and channel are taken out."""
+    array = level.array
+    if isinstance(array, np.ndarray) and not level.fixed:
+        return array
+    import dask.array
+
+    if not hasattr(array, "compute"):
+        chunks = getattr(array, "chunks", None) or "auto"
+        array = dask.array.from_array(array, chunks=chunks, name=False)  # type: ignore[no-untyped-call]
+    return array[level.fixed]

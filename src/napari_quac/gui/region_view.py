@@ -1,0 +1,189 @@
+"""One region in the canvas: outlined, flown to, and picked by a click."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.utils.colormaps import DirectLabelColormap
+from numpy.typing import NDArray
+from qtpy.QtCore import QObject
+
+from napari_quac.gui.layers import LayerSync
+from napari_quac.gui.panels.regions_panel import RegionsPanel
+
+if TYPE_CHECKING:
+    from napari_quac.explain.regions import Regions
+
+LAYER_NAME = "region"
+OUTLINE = {None: "transparent", 0: "transparent", 1: "#00e5ff"}
+LINE_WIDTH = 1  # pixels of the image
+SHARE = 1 / 3  # of the canvas, that a region fills when it is flown to
+CLOSEST = 4.0  # times the zoom at which the whole image fits
+
+
+class RegionView(QObject):
+    """Follows the table of regions, and tells it what is clicked.
+
+    Parameters
+    ----------
+    viewer : napari viewer
+    layers : LayerSync
+        Whose query the regions lie on.
+    panel : RegionsPanel
+        Its parent.
+    """
+
+    def __init__(self, viewer: Any, layers: LayerSync, panel: RegionsPanel) -> None:
+        super().__init__(panel)
+        self._viewer, self._sync, self._panel = viewer, layers, panel
+        self._layer: Any = None
+        self._regions: Regions | None = None
+        self._number: int | None = None
+        self._from_canvas = False
+        self._side_by_side = False
+        panel.region_picked.connect(self._on_picked)
+        panel.regions_changed.connect(self._on_regions)
+        viewer.layers.events.removed.connect(self._on_removed)
+        viewer.mouse_drag_callbacks.append(self._on_press)
+
+    @property
+    def layer(self) -> Any:
+        """The layer with the outline; None before a region was picked."""
+        return self._layer
+
+    def set_side_by_side(self, enabled: bool) -> None:
+        """Take the outline away while each layer has a panel of its own."""
+        self._side_by_side = enabled
+        if enabled:
+            self._remove()
+        elif self._regions is not None and self._number is not None:
+            self._outline(self._regions, self._number)
+
+    def close(self, window_closes: bool = False) -> None:
+        """Listen to the viewer no more."""
+        self._viewer.layers.events.removed.disconnect(self._on_removed)
+        if self._on_press in self._viewer.mouse_drag_callbacks:
+            self._viewer.mouse_drag_callbacks.remove(self._on_press)
+        if not window_closes:
+            self._remove()
+
+    def _on_regions(self, regions: Regions | None) -> None:
+        """Hide an outline that is out of date."""
+        if regions is self._regions and regions is not None:
+            return
+        self._regions, self._number = regions, None
+        if self._layer is not None and self._layer.visible:
+            self._layer.visible = False
+
+    def _on_picked(self, regions: Regions, number: int) -> None:
+        self._regions, self._number = regions, number
+        if not self._side_by_side:
+            self._outline(regions, number)
+        if not self._from_canvas:
+            self._fly_to(regions, number)
+
+    def _outline(self, regions: Regions, number: int) -> None:
+        query = self._sync.layers.get("query")
+        if query is None:
+            return
+        data = (regions.labels == number).astype(np.uint8)
+        if self._layer is not None and tuple(self._layer.data.shape) != data.shape:
+            self._remove()
+        if self._layer is None:
+            active = self._viewer.layers.selection.active
+            self._layer = self._viewer.add_labels(
+                data,
+                name=LAYER_NAME,
+                colormap=DirectLabelColormap(color_dict=OUTLINE),
+                opacity=1.0,
+                units=query.units[-data.ndim :],
+            )
+            self._layer.contour = LINE_WIDTH
+            self._layer.editable = False
+            self._viewer.layers.selection.active = active
+        else:
+            self._layer.data = data
+        self._place(query)
+        if not self._layer.visible:
+            self._layer.visible = True
+
+    def _place(self, query: Any) -> None:
+        """Lay the outline on the query, wherever that lies."""
+        n = self._layer.ndim
+        self._layer.scale = query.scale[-n:]
+        self._layer.translate = query.translate[-n:]
+        if query.ndim == n:
+            self._layer.rotate = query.rotate
+            self._layer.shear = query.shear
+            self._layer.affine = query.affine
+
+    def _fly_to(self, regions: Regions, number: int) -> None:
+        query = self._sync.layers.get("query")
+        region = next((r for r in regions.regions if r.number == number), None)
+        if query is None or region is None:
+            return
+        lead = (0,) * (query.ndim - len(region.centroid))
+        place = query.data_to_world((*lead, *region.centroid))
+        displayed = self._viewer.dims.displayed
+        offset = self._viewer.dims.ndim - len(place)
+        for axis in self._viewer.dims.not_displayed:
+            if axis >= offset:
+                self._viewer.dims.set_point(axis, place[axis - offset])
+        camera = self._viewer.scene.camera
+        center = list(camera.center)
+        shown = [place[axis - offset] for axis in displayed if axis >= offset]
+        center[-len(shown) :] = shown
+        camera.center = tuple(center)
+        camera.zoom = self._zoom(region.box, regions.labels.shape, query)
+
+    def _zoom(self, box: Any, shape: tuple[int, ...], query: Any) -> float:
+        """Return the zoom at which a region fills a part of the canvas, within limits."""
+        grid = self._viewer.canvas.grid
+        rows, columns = grid.actual_shape(len(self._viewer.layers)) if grid.enabled else (1, 1)
+        canvas = np.array(self._viewer.canvas.size) / (rows, columns)
+        scale = np.array(query.scale[-2:])
+        sides = np.array([stop - start for start, stop in box[-2:]]) * scale
+        whole = np.array(shape[-2:]) * scale
+        fit = float((canvas / (1.1 * whole)).min())
+        wanted = float((SHARE * canvas / sides).min())
+        return min(max(wanted, fit), CLOSEST * fit)
+
+    def _on_press(self, viewer: Any, event: Any) -> Iterator[None]:
+        """Select the region that is clicked, unless the mouse is dragged."""
+        if self._panel.shown is None or getattr(event, "button", 1) != 1:
+            return
+        dragged = False
+        yield
+        while event.type == "mouse_move":
+            dragged = True
+            yield
+        regions = self._panel.shown
+        if dragged or regions is None:
+            return
+        number = self._number_at(regions.labels, event.position)
+        if number > 0:
+            self._from_canvas = True
+            try:
+                self._panel.pick(number)
+            finally:
+                self._from_canvas = False
+
+    def _number_at(self, labels: NDArray[np.int32], position: Any) -> int:
+        query = self._sync.layers.get("query")
+        if query is None:
+            return 0
+        place = np.rint(np.asarray(query.world_to_data(position))).astype(int)[-labels.ndim :]
+        if (place < 0).any() or (place >= labels.shape).any():
+            return 0
+        return int(labels[tuple(place)])
+
+    def _remove(self) -> None:
+        if self._layer is not None and self._layer in self._viewer.layers:
+            self._viewer.layers.remove(self._layer)
+        self._layer = None
+
+    def _on_removed(self, event: Any) -> None:
+        if self._layer is not None and event.value == self._layer:
+            self._layer = None

@@ -1,0 +1,367 @@
+"""Explain all samples in view: what it will take, the work in the background, and its end."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from psygnal import Signal
+
+from napari_quac.errors import DataError
+from napari_quac.live.choices import Choices
+from napari_quac.live.controller import Controller
+from napari_quac.live.failure import failure
+from napari_quac.live.open_report import OpenReport, open_explanations, report_of_store
+from napari_quac.live.results import Results, present
+from napari_quac.stepwise import Progress, stepwise
+
+if TYPE_CHECKING:
+    from napari_quac.batch.asking import Asking
+    from napari_quac.batch.tasks import Summary, Task
+    from napari_quac.data.dataset import Dataset
+    from napari_quac.networks.classifier import Classifier
+    from napari_quac.networks.generator import Generator as ImageGenerator
+    from napari_quac.reports.store import ExplanationStore
+
+SLOT = "explain_many"
+NEWS_SECONDS = 2.0
+"""How often table and curves are told what has been explained."""
+State = Literal["ready", "running", "stopped", "done"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What it will take.
+
+    Attributes
+    ----------
+    n_samples : int
+    seconds : float or None
+        None before one sample was explained.
+    n_bytes : int or None
+        On disk, at most; None before a sample was read.
+    n_free : int or None
+        Bytes that are free there.
+    """
+
+    n_samples: int
+    seconds: float | None
+    n_bytes: int | None
+    n_free: int | None
+
+    @property
+    def fits(self) -> bool:
+        """Whether the disk has room for it, as far as that is known."""
+        return self.n_bytes is None or self.n_free is None or self.n_bytes < self.n_free
+
+
+class ExplainMany:
+    """Works off the samples in view, one after the other, into a store.
+
+    Attributes
+    ----------
+    state : str
+        ``"ready"``, ``"running"``, ``"stopped"`` (by the user or a fault, can be resumed) or
+        ``"done"``.
+    n_done, n_total : int
+        Samples.
+    summary : Summary or None
+        What has come of it.
+    problem : str
+        Why it stopped; empty if the user stopped it.
+    """
+
+    changed = Signal()
+
+    def __init__(self, choices: Choices, results: Results, controller: Controller) -> None:
+        self._choices, self._results, self._controller = choices, results, controller
+        self.state: State = "ready"
+        self.n_done = self.n_total = 0
+        self.summary: Summary | None = None
+        self.problem = ""
+        self.seconds_per_sample: float | None = None
+        self._begun: float | None = None
+        self._started = 0.0
+        self._folder: Path | None = None
+        self._indices: tuple[int, ...] = ()
+        controller.running_changed.connect(self._time_one)
+        controller.cancelled.connect(self._on_cancelled)
+        results.events.loaded_samples.connect(self._on_renewed)
+        results.events.loaded_classifier.connect(self._on_renewed)
+        results.events.explanations.connect(self._on_explained)
+        choices.events.filter_text.connect(self._on_filter)
+        for signal in (results.events.order, results.events.loaded_generator,
+                       choices.events.methods):  # fmt: skip
+            signal.connect(self._on_news)
+
+    def default_folder(self, user_folder: Path) -> Path:
+        """Return a folder beside the samples, or in the user's own, that is not taken."""
+        directory = getattr(self._choices.samples, "directory", None)
+        dataset = self._results.loaded_samples
+        if directory is not None:
+            base = Path(directory).parent / f"{Path(directory).name}-explained"
+        else:
+            named = dataset.name if dataset is not None else "samples"
+            name = re.sub(r"[^A-Za-z0-9]+", "-", named).strip("-") or "samples"
+            base = user_folder / f"{name}-explained"
+        number, folder = 1, base
+        while folder.exists():
+            number += 1
+            folder = base.with_name(f"{base.name}-{number}")
+        return folder
+
+    def estimate(self, folder: Path) -> Estimate:
+        """Return what the samples in view will take."""
+        from napari_quac.reports.store import estimate_bytes
+
+        n = len(self._results.order) if self._results.order is not None else 0
+        sample = self._results.sample
+        n_bytes = None
+        if sample is not None:
+            n_bytes = estimate_bytes(tuple(sample.image.shape), len(self._choices.methods), n)
+        there = next((p for p in (folder, *folder.parents) if p.exists()), None)
+        n_free = shutil.disk_usage(there).free if there is not None else None
+        seconds = None if self.seconds_per_sample is None else n * self.seconds_per_sample
+        return Estimate(n, seconds, n_bytes, n_free)
+
+    def missing(self) -> tuple[str, ...]:
+        """Return the names of the results that are needed first."""
+        needed = ("loaded_samples", "loaded_classifier", "loaded_generator", "order")
+        return tuple(name for name in needed if self._results.get(name) is None)
+
+    def asking(self) -> Asking:
+        """Return what is asked, as chosen in the dock."""
+        from napari_quac.batch.asking import AUTO, Asking
+        from napari_quac.explain.pipeline import ExplainSettings
+        from napari_quac.explain.search import SearchSettings
+
+        choices, classifier = self._choices, present(self._results.loaded_classifier)
+        targets: Any = AUTO
+        if choices.target is not None:
+            targets = (classifier.class_names[choices.target],)
+        settings = ExplainSettings(
+            methods=choices.methods,
+            masking=choices.masking,
+            search=SearchSettings(max_tries=choices.max_tries),
+        )
+        return Asking(targets, "prediction", settings, choices.seed)
+
+    def start(self, folder: Path) -> None:
+        """Explain the samples in view; what the folder holds already is not done again."""
+        if self.missing() or self.state == "running":
+            return
+        order = present(self._results.order)
+        self._folder, self._indices = folder, tuple(order.indices.tolist())
+        self._run()
+
+    def resume(self) -> None:
+        """Go on where it stopped."""
+        if self.state == "stopped" and self._folder is not None and not self.missing():
+            self._run()
+
+    def cancel(self) -> None:
+        """Stop within one step; what is finished is in the folder."""
+        self._controller.cancel(SLOT)
+
+    def seconds_left(self) -> float | None:
+        """Return how long the rest will take."""
+        if not self.n_done or self.state != "running":
+            if self.seconds_per_sample is None:
+                return None
+            return self.seconds_per_sample * (self.n_total - self.n_done)
+        taken = time.monotonic() - self._started
+        return taken / self.n_done * (self.n_total - self.n_done)
+
+    def close(self) -> None:
+        """Listen to nothing any more."""
+        self._controller.running_changed.disconnect(self._time_one)
+        self._controller.cancelled.disconnect(self._on_cancelled)
+        self._results.events.loaded_samples.disconnect(self._on_renewed)
+        self._results.events.loaded_classifier.disconnect(self._on_renewed)
+        self._results.events.explanations.disconnect(self._on_explained)
+        self._choices.events.filter_text.disconnect(self._on_filter)
+        for signal in (self._results.events.order, self._results.events.loaded_generator,
+                       self._choices.events.methods):  # fmt: skip
+            signal.disconnect(self._on_news)
+
+    def _run(self) -> None:
+        from napari_quac.batch.tasks import Task
+
+        results, folder = self._results, present(self._folder)
+        dataset = present(results.loaded_samples)
+        classifier, generator = present(results.loaded_classifier), results.loaded_generator
+        recipe, asking = self._choices.generator, self.asking()
+        tasks = [Task(index, dataset.sample_id(index)) for index in self._indices]
+        self.state, self.problem, self.summary = "running", "", None
+        self.n_done, self.n_total = 0, len(tasks)
+        self._started = time.monotonic()
+
+        def work() -> Any:
+            store = open_or_create(folder, classifier, generator, recipe, asking, dataset.name)
+            return explain_into(tasks, dataset, classifier, generator, asking, store)
+
+        self._controller.run(
+            SLOT, "explaining many samples", work, self._on_done, self._on_failed,
+            self._on_progress, background=True,
+        )  # fmt: skip
+        self.changed.emit()
+
+    def _on_progress(self, progress: Progress) -> None:
+        self.n_done = progress.done
+        news = progress.partial
+        if news is not None:
+            self.summary, opened = news
+            if opened is not None:
+                self._results.report = opened
+        self.changed.emit()
+
+    def _on_done(self, news: tuple[Summary, OpenReport]) -> None:
+        self.state, self.n_done = "done", self.n_total
+        self.summary, self._results.report = news
+        if self.n_total:
+            self.seconds_per_sample = (time.monotonic() - self._started) / self.n_total
+        self._choices.report_folder = self._folder
+        self.changed.emit()
+
+    def _on_failed(self, error: BaseException) -> None:
+        said = failure(SLOT, "explaining many samples", error)
+        self.state, self.problem = "stopped", said.sentence
+        self._controller.failed.emit(said)
+        self.changed.emit()
+
+    def _on_cancelled(self, slots: tuple[str, ...]) -> None:
+        folder, self._begun = self._folder, None
+        if SLOT not in slots or folder is None:
+            return
+        self.state = "stopped"
+        self.changed.emit()
+
+        def opened(report: OpenReport) -> None:
+            self._results.report = report
+            self._choices.report_folder = folder
+
+        if (folder / "store.json").exists():
+            self._controller.run(
+                "report_again",
+                "opening the explanations",
+                lambda: open_explanations(folder),
+                opened,
+            )
+
+    def _on_renewed(self) -> None:
+        """Other samples or networks: what was begun is stopped, and cannot go on with them."""
+        if self.state == "running":
+            self._controller.cancel(SLOT)
+        if self.state != "ready":
+            self.state = "ready"
+        self.seconds_per_sample = None
+        self.changed.emit()
+
+    def _on_filter(self) -> None:
+        if self.state == "done":
+            self.state = "ready"
+            self.changed.emit()
+
+    def _on_news(self) -> None:
+        if self.state == "ready":
+            self.changed.emit()
+
+    def _time_one(self) -> None:
+        """Note how long one sample takes, whenever one is explained by itself."""
+        searching = self._controller.running.get("pair")
+        if searching is not None:
+            self._begun = searching.since
+
+    def _on_explained(self) -> None:
+        explanations, begun = self._results.explanations, self._begun
+        if explanations is None or begun is None or explanations.restored_for is not None:
+            return
+        finished = {**explanations.by_method, **explanations.failures}
+        if all(name in finished for name in self._choices.methods):
+            self.seconds_per_sample = time.monotonic() - begun
+            self._begun = None
+            self.changed.emit()
+
+
+def open_or_create(
+    folder: Path,
+    classifier: Classifier,
+    generator: ImageGenerator | None,
+    recipe: Any,
+    asking: Asking,
+    samples: str,
+) -> ExplanationStore:
+    """Return the store of a folder, begun anew if there is none.
+
+    Raises
+    ------
+    DataError
+        If the folder holds explanations that were made otherwise.
+    """
+    from dataclasses import is_dataclass
+
+    from napari_quac.reports.store import INFO, ExplanationStore
+    from napari_quac.reports.store_info import NetworkIdentity, StoreInfo, identify
+
+    name = getattr(generator, "name", "")
+    identity = identify(recipe, name) if is_dataclass(recipe) else NetworkIdentity(name)
+    info = StoreInfo.of(
+        classifier, identity, asking.settings, asking.seed,
+        targets=asking.targets, source_basis=asking.source_basis, samples=samples,
+    )  # fmt: skip
+    if not (folder / INFO).exists():
+        return ExplanationStore.create(folder, info)
+    store = ExplanationStore.open(folder)
+    differences = info.differences(store.info)
+    if differences:
+        raise DataError(
+            f"'{folder}' holds explanations that were made otherwise: {'; '.join(differences)}. "
+            "Choose another folder."
+        )
+    return store
+
+
+@stepwise
+def explain_into(
+    tasks: Sequence[Task],
+    dataset: Dataset,
+    classifier: Classifier,
+    generator: Any,
+    asking: Asking,
+    store: ExplanationStore,
+) -> Generator[Progress, None, tuple[Summary, OpenReport]]:
+    """Explain tasks into a store, and tell every few seconds what it holds.
+
+    Returns
+    -------
+    Steps of (Summary, OpenReport)
+        ``Progress.partial`` is the same, with None for a report that holds nothing new.
+    """
+    from napari_quac.batch.tasks import explain_tasks
+
+    entries = list(store.entries())
+    seen, told = set(store.keys()), time.monotonic()
+    done = 0
+    steps = iter(explain_tasks(tasks, dataset, classifier, generator, asking, store))
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            summary: Summary = end.value
+            break
+        opened = None
+        if step.done > done:
+            done = step.done
+            new = [key for key in store.keys() if key not in seen]
+            seen.update(new)
+            for key in new:
+                entries += store.entries_of(key)
+            if time.monotonic() - told >= NEWS_SECONDS or done == 1:
+                told, opened = time.monotonic(), report_of_store(store, entries)
+        yield Progress(step.done, step.total, step.text, (step.partial, opened))
+    return summary, open_explanations(store.folder)

@@ -1,0 +1,119 @@
+"""The same change in many samples: medians and a paired test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import wilcoxon
+
+from napari_quac.explain.morphometry import PlaceChange
+from napari_quac.explain.texture import MEASURES
+
+FEWEST = 6  # with fewer pairs no two-sided signed-rank test can fall below 0.05
+
+
+@dataclass(frozen=True)
+class PairedChange:
+    """One measure of one place over many samples.
+
+    Attributes
+    ----------
+    place, measure, unit : str
+    n : int
+        Samples in which it could be measured.
+    query, counterfactual : float
+        Medians.
+    difference : float
+        Median of the differences, counterfactual minus query.
+    difference_low, difference_high : float
+        Their quartiles.
+    p : float or None
+        Of Wilcoxon's signed-rank test, two-sided; None for fewer than six samples, 1 if nothing
+        differs anywhere.
+    p_holm : float or None
+        Corrected for all tests of this table, by Holm's method.
+    """
+
+    place: str
+    measure: str
+    unit: str
+    n: int
+    query: float
+    counterfactual: float
+    difference: float
+    difference_low: float
+    difference_high: float
+    p: float | None
+    p_holm: float | None
+
+
+def paired_changes(found: Iterable[Sequence[PlaceChange]]) -> tuple[PairedChange, ...]:
+    """Compare query and counterfactual over samples, for each place and measure.
+
+    Parameters
+    ----------
+    found : iterable of sequence of PlaceChange
+        The places of one sample each, of one method and one question; several of one sample would
+        be counted as independent.
+
+    Returns
+    -------
+    tuple of PairedChange
+        Places in the order in which they were met.
+
+    References
+    ----------
+    .. [1] Wilcoxon, "Individual comparisons by ranking methods", 1945.
+    .. [2] Holm, "A simple sequentially rejective multiple test procedure", 1979.
+    """
+    values: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for places in found:
+        for place in places:
+            for measure in MEASURES:
+                pair = (place.query[measure.name], place.counterfactual[measure.name])
+                if np.isfinite(pair).all():
+                    values.setdefault((place.name, measure.name), []).append(pair)
+    p_values = {key: _signed_rank(np.array(pairs)) for key, pairs in values.items()}
+    corrected = _holm(p_values)
+    units = {measure.name: measure.unit for measure in MEASURES}
+    changes = []
+    for (place_name, name), pairs in values.items():
+        query, counterfactual = np.array(pairs).T
+        low, middle, high = np.percentile(counterfactual - query, (25, 50, 75))
+        changes.append(
+            PairedChange(
+                place_name,
+                name,
+                units[name],
+                len(pairs),
+                float(np.median(query)),
+                float(np.median(counterfactual)),
+                float(middle),
+                float(low),
+                float(high),
+                p_values[place_name, name],
+                corrected.get((place_name, name)),
+            )
+        )
+    return tuple(changes)
+
+
+def _signed_rank(pairs: NDArray[np.float64]) -> float | None:
+    differences = pairs[:, 1] - pairs[:, 0]
+    if len(differences) < FEWEST:
+        return None
+    if not differences.any():
+        return 1.0
+    return float(wilcoxon(differences).pvalue)
+
+
+def _holm(p_values: dict[tuple[str, str], float | None]) -> dict[tuple[str, str], float]:
+    known = sorted((p, key) for key, p in p_values.items() if p is not None)
+    corrected, largest = {}, 0.0
+    for rank, (p, key) in enumerate(known):
+        largest = max(largest, min(1.0, p * (len(known) - rank)))
+        corrected[key] = largest
+    return corrected

@@ -1,0 +1,152 @@
+"""Explanations as they were when they were written, from a report; no network is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_quac.data.sample import Sample
+from napari_quac.errors import DataError
+from napari_quac.explain.attribution import Attribution
+from napari_quac.explain.curve import Curve, hybrid_at
+from napari_quac.explain.explanation import Explanation
+from napari_quac.explain.mask import Masking
+from napari_quac.explain.pair import Pair
+from napari_quac.explain.score import best_point
+from napari_quac.reports.entry import ReportEntry
+
+
+def restored_pair(entry: ReportEntry, n_classes: int, sample: Sample | None = None) -> Pair:
+    """Return the pair of an entry, with its images read.
+
+    Parameters
+    ----------
+    entry : ReportEntry
+        What was noted.
+    n_classes : int
+        Of the classifier; predictions that nobody noted are NaN.
+    sample : Sample, optional
+        The query, if it is there already; else it is made of the noted image.
+
+    Raises
+    ------
+    DataError
+        If the images were not kept, or do not fit the sample.
+    """
+    query = torch.from_numpy(np.array(entry.array("query"), dtype=np.float32))
+    generated = torch.from_numpy(np.array(entry.array("generated"), dtype=np.float32))
+    if sample is None:
+        sample = Sample(entry.sample_id, query, entry.label)
+    elif sample.image.shape != query.shape or not torch.allclose(sample.image, query, atol=1 / 128):
+        raise DataError(
+            f"The image of '{sample.id}' is not the one that was explained in this report. "
+            "Choose the samples that belong to it, or explain the sample again."
+        )
+    return Pair(
+        sample,
+        generated,
+        entry.source,
+        entry.target,
+        _prediction(entry.query_prediction, n_classes),
+        _prediction(entry.generated_prediction, n_classes),
+        dict(entry.origin),
+        n_tried=entry.n_tried or 1,
+    )
+
+
+def restored_explanation(
+    entry: ReportEntry,
+    pair: Pair,
+    masking: Masking,
+    predictions: NDArray[np.float64] | None = None,
+) -> Explanation:
+    """Return the explanation of one method.
+
+    Parameters
+    ----------
+    entry : ReportEntry
+        What was noted.
+    pair : Pair
+        Of :func:`restored_pair`.
+    masking : Masking
+        How thresholds became masks.
+    predictions : (T, K) ndarray, optional
+        Of all hybrids. Without them only the target's probability is known, which follows from the
+        curve; the others are NaN.
+
+    Raises
+    ------
+    DataError
+        If attribution or curve were not kept.
+    """
+    if not len(entry.mask_sizes):
+        raise DataError(f"The curve of {entry.method} for '{entry.sample_id}' was not kept.")
+    values = np.array(entry.array("attribution"), dtype=np.float32)
+    try:
+        signed = np.array(entry.array("signed"), dtype=np.float32)
+    except DataError:  # the QuAC library keeps absolute values alone
+        signed = values
+    name = entry.true_name or entry.method
+    attribution = Attribution(
+        torch.from_numpy(values),
+        torch.from_numpy(signed),
+        entry.method,
+        name,
+        entry.degenerate,
+        entry.completeness,
+        is_stand_in=name != entry.method,
+    )
+    if predictions is None:
+        predictions = _known_of_the_target(entry, pair)
+    shape = tuple(pair.query.image.shape)
+    closed = masking.close(np.broadcast_to(values, shape))
+    if entry.degenerate:
+        closed = np.full(shape, -np.inf, dtype=np.float32)
+    curve = Curve(
+        method=entry.method,
+        thresholds=entry.thresholds,
+        mask_sizes=entry.mask_sizes,
+        predictions=predictions.astype(np.float32),
+        score_changes=entry.score_changes,
+        closed=closed,
+        masking=masking,
+        quac_score=entry.quac_score if entry.quac_score is not None else float("nan"),
+        best=best_point(entry.mask_sizes, entry.score_changes),
+        n_evaluated=0,
+        degenerate=entry.degenerate,
+    )
+    counterfactual = hybrid_at(pair, curve, curve.best)
+    if entry.counterfactual_prediction is not None:
+        known = _prediction(entry.counterfactual_prediction, len(pair.query_prediction))
+        counterfactual = replace(counterfactual, prediction=known)
+    inverse = _prediction(entry.inverse_prediction, len(pair.query_prediction))
+    return Explanation(pair, attribution, curve, counterfactual, inverse)
+
+
+def entries_of_sample(
+    entries: Sequence[ReportEntry], sample_id: str, target: int | None = None
+) -> list[ReportEntry]:
+    """Return the entries of one sample towards one target; by default its last one."""
+    own = [entry for entry in entries if entry.sample_id == sample_id]
+    if own and target is None:
+        target = own[-1].target
+    return [entry for entry in own if entry.target == target]
+
+
+def _prediction(values: Sequence[float] | None, n_classes: int) -> Tensor:
+    if values is None:
+        return torch.full((n_classes,), float("nan"))
+    return torch.tensor(values, dtype=torch.float32)
+
+
+def _known_of_the_target(entry: ReportEntry, pair: Pair) -> NDArray[np.float64]:
+    n_classes = len(pair.query_prediction)
+    predictions = np.full((len(entry.mask_sizes), n_classes), np.nan)
+    before = float(pair.query_prediction[entry.target])
+    predictions[:, entry.target] = before + entry.score_changes
+    return predictions

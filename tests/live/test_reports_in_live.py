@@ -1,0 +1,162 @@
+"""Explaining many samples and opening what was explained, without a window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from napari_quac.live.explain_many import ExplainMany
+from napari_quac.testing import CornerSamples
+
+from .test_controller import Session
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    made = Session()
+    made.load()
+    made.wait(lambda: made.results.predictions is not None and not made.controller.running)
+    yield made
+    assert made.controller.close()
+
+
+@pytest.fixture
+def many(session: Session) -> Iterator[ExplainMany]:
+    made = ExplainMany(session.choices, session.results, session.controller)
+    yield made
+    made.close()
+
+
+def run(session: Session, many: ExplainMany, folder: Path) -> None:
+    many.start(folder)
+    session.wait(lambda: many.state != "running")
+    session.wait()
+
+
+def test_what_the_filter_holds_is_explained_into_a_store(
+    session: Session, many: ExplainMany, tmp_path: Path
+) -> None:
+    session.choices.filter_text = "number <= 3"
+    run(session, many, tmp_path / "store")
+    assert many.state == "done" and not session.failures, many.problem
+    assert (many.n_done, many.n_total) == (3, 3)
+    assert many.summary is not None and many.summary.n_explained == 3
+    outcomes = session.results.outcomes
+    assert outcomes is not None and np.flatnonzero(outcomes.explained).tolist() == [0, 1, 2]
+    assert (outcomes.switched[:3] == 1).all() and np.isfinite(outcomes.scores[:3]).all()
+    opened = session.results.report
+    assert opened is not None and opened.report.methods == ("residual", "random")
+    assert len(opened.report) == 6
+    session.choices.filter_text = "explained and switched and score > 0"
+    assert session.results.order is not None
+    assert session.results.order.indices.tolist() == [0, 1, 2]
+
+
+def test_cancelled_work_goes_on_where_it_stopped(
+    session: Session, many: ExplainMany, tmp_path: Path
+) -> None:
+    many.start(tmp_path / "store")
+    session.wait(lambda: many.n_done >= 2)
+    many.cancel()
+    session.wait()
+    assert many.state == "stopped" and not many.problem and 2 <= many.n_done < 9
+    assert session.results.report is not None
+    before = {entry.sample_id for entry in session.results.report.report}
+    assert len(before) >= 2
+    many.resume()
+    session.wait(lambda: many.state != "running")
+    session.wait()
+    assert many.state == "done" and many.summary is not None
+    assert many.summary.n_kept >= len(before)
+    assert many.summary.n_kept + many.summary.n_explained == 9
+
+
+def test_another_seed_does_not_mix_into_a_store(
+    session: Session, many: ExplainMany, tmp_path: Path
+) -> None:
+    session.choices.filter_text = "number = 1"
+    run(session, many, tmp_path / "store")
+    session.choices.seed = 7
+    run(session, many, tmp_path / "store")
+    assert many.state == "stopped" and "seed 7, not 0" in many.problem
+    assert session.failures and "another folder" in session.failures[-1].sentence
+
+
+def test_the_estimate_is_measured_on_one_sample(
+    session: Session, many: ExplainMany, tmp_path: Path
+) -> None:
+    session.choices.filter_text = "right"
+    estimate = many.estimate(tmp_path / "new" / "folder")
+    assert (estimate.n_samples, estimate.seconds) == (8, None)
+    assert estimate.n_bytes is not None and estimate.n_bytes > 8 * 32 * 32 * 4 * 10
+    assert estimate.n_free is not None and estimate.n_free > 0
+    session.explain()
+    assert many.seconds_per_sample is not None
+    seconds = many.estimate(tmp_path).seconds
+    assert seconds == pytest.approx(8 * many.seconds_per_sample)
+    assert not many.missing()
+
+
+def test_an_opened_store_shows_what_was_written_without_computing(
+    session: Session, many: ExplainMany, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.choices.sample_index = 1
+    session.wait()
+    session.explain()
+    computed = session.results.explanations
+    assert computed is not None
+    session.choices.filter_text = "number = 2"
+    run(session, many, tmp_path / "store")
+    session.choices.report_folder = None
+    session.results.report = None
+    session.choices.sample_index = 0
+    session.wait()
+
+    def forbidden(*_: object, **__: object) -> None:
+        raise AssertionError("a network was asked")
+
+    monkeypatch.setattr("napari_quac.explain.search.search", forbidden)
+    monkeypatch.setattr("napari_quac.explain.attribution.attribute", forbidden)
+    session.choices.report_folder = tmp_path / "store"
+    session.wait()
+    session.choices.sample_index = 1
+    session.wait(lambda: session.results.shown is not None and not session.controller.running)
+    assert not session.failures
+    restored = session.results.explanations
+    assert restored is not None and restored.restored_for == ("residual", "random")
+    for name, explanation in computed.by_method.items():
+        again = restored.by_method[name]
+        assert again.quac_score == explanation.quac_score
+        assert torch.equal(again.pair.generated, explanation.pair.generated)
+        np.testing.assert_array_equal(again.curve.mask_sizes, explanation.curve.mask_sizes)
+        np.testing.assert_array_equal(again.curve.closed, explanation.curve.closed)
+        np.testing.assert_allclose(again.curve.predictions, explanation.curve.predictions)
+        assert torch.equal(again.counterfactual.image, explanation.counterfactual.image)
+        torch.testing.assert_close(again.inverse_prediction, explanation.inverse_prediction)
+
+
+def test_other_images_of_the_same_name_are_not_shown_as_explained(
+    session: Session, many: ExplainMany, tmp_path: Path
+) -> None:
+    session.choices.filter_text = "number = 1"
+    run(session, many, tmp_path / "store")
+
+    class Brighter(CornerSamples):
+        def __getitem__(self, index: int):  # type: ignore[no-untyped-def]
+            from dataclasses import replace
+
+            sample = super().__getitem__(index)
+            return replace(sample, image=(sample.image + 0.1).clamp(0, 1))
+
+    from napari_quac.live.choices import ReadySamples
+
+    session.choices.samples = ReadySamples(Brighter())
+    session.choices.sample_index = None
+    session.choices.sample_index = 0
+    session.wait()
+    assert session.results.pair is None
+    assert any("not the one that was explained" in one.sentence for one in session.failures)
