@@ -90,7 +90,9 @@ def measure(n: int, warm_up: int) -> bool:
     growth = memory[-1] - start
     print(f"after {n}: {memory[-1]:.0f} MB, {after}")
     more = {key: after[key] - before[key] for key in after if after[key] > before[key]}
-    print(f"growth {growth:.1f} MB (at most {max(memory[warm_up - 1:]) - start:.1f}), more: {more}")
+    print(
+        f"growth {growth:.1f} MB (at most {max(memory[warm_up - 1 :]) - start:.1f}), more: {more}"
+    )
     viewer.close()
     QApplication.processEvents()
     left = [thread.name for thread in threading.enumerate() if thread.name == "quac-lane"]
