@@ -31,7 +31,7 @@ def main() -> None:
     options = parser.parse_args()
     out = options.out or Path(tempfile.mkdtemp())
     training = SyntheticShapes(600, "train")
-    settings = ClassifierTraining(minutes=options.minutes / 3)
+    settings = ClassifierTraining(minutes=options.minutes / 3, feature_maps=8, head=64)
     judged = train_classifier(
         training, settings, path=out / "shape_classifier.safetensors"
     ).result()

@@ -185,6 +185,7 @@ def load_generator(options: argparse.Namespace) -> Generator:
     )
     from napari_quac.networks.generators.from_folder import PrecomputedRecipe
     from napari_quac.networks.generators.stargan import StarGANRecipe
+    from napari_quac.networks.generators.warp import WarpRecipe
 
     if options.generated is not None:
         precomputed: Generator = PrecomputedRecipe(options.generated).load()
@@ -206,6 +207,9 @@ def load_generator(options: argparse.Namespace) -> Generator:
     if inspection.kind == "cyclegan":
         alone: Generator = with_partner(path).load(resolve_device(options.device))
         return alone
+    if inspection.kind == "simulator":
+        warping: Generator = WarpRecipe(path).load(resolve_device(options.device))
+        return warping
     recipe = StarGANRecipe(path, options.style, options.references)
     generator: Generator = recipe.load(resolve_device(options.device))
     return generator

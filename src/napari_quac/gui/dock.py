@@ -50,6 +50,7 @@ from napari_quac.gui.plugin_settings import read_defaults
 from napari_quac.gui.points_sync import PointsSync
 from napari_quac.gui.region_view import RegionView
 from napari_quac.gui.samples.samples_dock import SamplesDock
+from napari_quac.gui.warp_layers import WarpLayers
 from napari_quac.live.choices import DEFAULT_METHODS, Choices, ReadySamples
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import Failure, failure
@@ -133,6 +134,7 @@ class QuacDock(QWidget):
         self.controller = Controller(self.choices, self.results, self.lane)
         self.training = Training(self._main_thread.call, prepare_lane)
         self.layers = LayerSync(napari_viewer, self.choices, self.results, self)
+        self.warp_layers = WarpLayers(napari_viewer, self.results, self)
         self.points = PointsSync(napari_viewer, self.choices, self.results, self.layers, self)
         self.comparison = Comparison(napari_viewer, self.layers, self)
         self.settings = QSettings("napari-quac", "napari-quac")
@@ -481,6 +483,7 @@ class QuacDock(QWidget):
             self.comparison.close()
             unbind_keys(self._viewer)
         self.layers.close()
+        self.warp_layers.close()
         if self._window is not None:
             self._window.removeEventFilter(self)
             if not window_closes:

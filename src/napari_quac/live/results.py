@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from napari_quac.explain.prediction_table import PredictionTable
     from napari_quac.explain.regions import Regions
     from napari_quac.explain.search import SearchState
+    from napari_quac.explain.warp import WarpView
     from napari_quac.live.comparing import Compared
     from napari_quac.live.open_report import OpenReport, Recorded, Restored
     from napari_quac.live.sample_columns import Listing, Outcomes
@@ -203,6 +204,7 @@ class Results:
     pair: Pair | None = None
     explanations: Explanations | None = None
     shown: Shown | None = None
+    warp: WarpView | None = None
     comparison: Compared | None = None
     regions: Regions | None = None
     morphometry: Morphometry | None = None

@@ -315,6 +315,21 @@ def _explain(choices: Choices, results: Results) -> Work:
     return lambda: explain_methods(wanted, classifier, methods, known)
 
 
+def _view_warp(choices: Choices, results: Results) -> Work:
+    pair, generator = present(results.pair), present(results.loaded_generator)
+    classifier = present(results.loaded_classifier)
+
+    def start() -> Any:
+        from napari_quac.explain.warp import view_warp
+        from napari_quac.networks.generators.warp import WarpGenerator
+
+        if not isinstance(generator, WarpGenerator) or "strength" not in pair.origin:
+            return None
+        return view_warp(pair, generator, classifier)
+
+    return start
+
+
 @stepwise
 def explain_methods(
     wanted: Explanations,
@@ -570,6 +585,13 @@ RULES: dict[str, Rule] = {
         also=("pair", "masking", "grid", "parameters", "preset", "compared_samples"),
         on_demand=True,
         partial_to="comparison",
+    ),
+    "warp": Rule(
+        ("pair", "loaded_generator", "loaded_classifier"),
+        _view_warp,
+        "looking at the deformation",
+        keep=False,
+        brief=True,
     ),
     "shown": Rule(
         ("explanations", "shown_method"), _show, "making the hybrid", also=("threshold",), here=True

@@ -16,6 +16,7 @@ from napari_quac.networks.architectures.recognise import (
 )
 from napari_quac.networks.architectures.stargan_v2_shapes import hyperparameters_of, said_in
 from napari_quac.networks.architectures.translation import load_translation
+from napari_quac.networks.architectures.warp_unet import load_warp_unet
 from napari_quac.networks.classifier_card import names_from_text
 from napari_quac.networks.classifier_file import (
     GENERATOR_NAMES,
@@ -220,6 +221,8 @@ def _generator(basis: Inspection, kind: str, state: State) -> Inspection:
     basis = replace(basis, kind=kind, role="generator", architecture=kind)
     if kind == "cyclegan":
         return _translation(basis, state)
+    if kind == "simulator":
+        return _simulator(basis, state)
     if kind != "stargan":
         finding = f"The file holds {GENERATOR_NAMES[kind]}."
         return replace(basis, findings=(finding,), problem=NOT_LOADED)
@@ -257,6 +260,23 @@ def _translation(basis: Inspection, state: State) -> Inspection:
         parameters=layout.parameters,
         channels=layout.channels,
         findings=(f"CycleGAN or pix2pix generator ({name}), {said}.",),
+    )
+
+
+def _simulator(basis: Inspection, state: State) -> Inspection:
+    try:
+        hyper = load_warp_unet(flat(state), basis.path.name).hyper
+    except CheckpointError as error:
+        return replace(basis, problem=str(error))
+    names = names_from_text(basis.metadata)
+    said = f"adds the pattern of {names[1]}" if len(names) == 2 else "does not name its classes"
+    return replace(
+        basis,
+        parameters=asdict(hyper),
+        channels=hyper.channels,
+        image_size=(hyper.image_size,) * hyper.n_axes,
+        class_names=names,
+        findings=(f"Warping simulator ({hyper.n_axes}-D), {said}.",),
     )
 
 

@@ -20,7 +20,7 @@ from napari_quac.live.failure import Failure
 
 THROTTLE_MS = 150
 """Steps come faster than one can read, and each repaint costs the window a frame."""
-QUIET = {"prediction", "sample", "previews", "listing", "neighbours", "devices", "prepare"}
+QUIET = {"prediction", "sample", "previews", "listing", "neighbours", "devices", "prepare", "warp"}
 """Work that is over before one could read about it."""
 
 

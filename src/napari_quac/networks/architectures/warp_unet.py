@@ -231,7 +231,8 @@ def load_warp_unet(tensors: Mapping[str, Tensor], name: str) -> WarpUNet:
         said: Any = str(error).splitlines()[-1].strip()[:300]
         raise CheckpointError(
             f"'{name}' is no displacement network that is known here: {said}. Export it as "
-            "TorchScript with forward(image, option) -> field."
+            "TorchScript with forward(image, option) -> field, or have it write its images into "
+            "folders SOURCE/TARGET/NAME and open that folder as generator."
         ) from error
     return network.eval().requires_grad_(False)
 

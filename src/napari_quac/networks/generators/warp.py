@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from napari_quac.errors import DataError, NetworkError, NotFiniteError, ShapeError
+from napari_quac.networks.architectures.stargan_v2_shapes import said_in
 from napari_quac.networks.architectures.warp_unet import load_warp_unet
 from napari_quac.networks.device import resolve_device
 from napari_quac.networks.file_kind import file_kind
@@ -33,8 +34,9 @@ class WarpRecipe:
     checkpoint : Path
         A state dict of Liu et al.'s layout, 2-D or 3-D; or TorchScript ``(image, option) -> field``
         with ``image`` (N, C, *S), ``option`` (N, 1) of +1 or -1, ``field`` (N, n, *S).
-    positive : str or int
-        The class whose pattern option +1 adds, by name or index.
+    positive : str, int or None
+        The class whose pattern option +1 adds, by name or index; None for what the file says, or
+        else the second one.
     order : {"array", "reversed"}
         Whether the field's first channel moves along the first array axis, or along the last.
     unit : {"voxel", "normalised"}
@@ -44,7 +46,7 @@ class WarpRecipe:
     """
 
     checkpoint: Path
-    positive: str | int = 1
+    positive: str | int | None = None
     order: AxisOrder = "array"
     unit: Unit = "voxel"
     value_range: ValueRange = field(default_factory=lambda: ValueRange(0, 1))
@@ -61,12 +63,16 @@ class WarpRecipe:
         device = resolve_device(device) if isinstance(device, str) else device
         if file_kind(path) == "torchscript":
             script = load_torchscript(path, n_inputs=2).to(device)
-            return WarpGenerator(script, self, path.name, device, None)
-        tensors, _ = read_tensors(path)
+            known = self if self.positive is not None else replace(self, positive=1)
+            return WarpGenerator(script, known, path.name, device, None)
+        tensors, metadata = read_tensors(path)
         network = load_warp_unet(flat(tensors), path.name).to(device)
         hyper = network.hyper
         shape = (hyper.channels, *(hyper.image_size,) * hyper.n_axes)
-        return WarpGenerator(network, self, path.name, device, shape)
+        names = [str(name) for name in said_in(metadata, "class_names") or ()]
+        said: str | int = names[1] if len(names) == 2 else 1
+        known = self if self.positive is not None else replace(self, positive=said)
+        return WarpGenerator(network, known, path.name, device, shape)
 
 
 class WarpGenerator:
