@@ -15,6 +15,7 @@ from napari_quac import __version__
 from napari_quac.commands import (
     compare,
     demo,
+    exaggerate,
     explain,
     inspect,
     methods,
@@ -26,7 +27,7 @@ from napari_quac.commands import (
 from napari_quac.errors import QuacError
 
 DONE, OUR_FAULT, WRONG_INPUT = 0, 1, 2
-COMMANDS = (demo, inspect, methods, predict, explain, report, score, compare, train)
+COMMANDS = (demo, inspect, methods, predict, explain, exaggerate, report, score, compare, train)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -17,7 +17,16 @@ from napari_quac.networks.generators.warp import WarpRecipe
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.train.warp_trainer import WarpTraining, train_warp
 
-QUICK = WarpTraining(minutes=5, steps=40, batch_size=8, widths=(4, 4, 8, 4, 4), bottleneck=8)
+QUICK = WarpTraining(
+    minutes=5,
+    steps=80,
+    batch_size=8,
+    learning_rate=2e-3,
+    margin=0.5,
+    smoothness=0.05,
+    widths=(4, 4, 8, 4, 4),
+    bottleneck=8,
+)
 
 
 class Darkness(nn.Module):
@@ -49,8 +58,8 @@ def test_logit_follows_and_the_file_loads_as_a_generator(
 ) -> None:
     path = tmp_path / "warp.safetensors"
     trained = train_warp(SyntheticShapes(60, "train"), classifier, QUICK, path=path).result()
-    assert trained.steps == 40
-    assert trained.sign_agreement > 0.8
+    assert trained.steps == 80
+    assert trained.sign_agreement > 0.7
     generator = WarpRecipe(path).load("cpu")
     assert generator.recipe.positive == "large"
     assert generator.field(SyntheticShapes(2)[0].image, 1).abs().max() > 0

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 
 from napari_quac.errors import CheckpointError
+from napari_quac.networks.architectures.exaggeration_net import load_explainer
 from napari_quac.networks.architectures.recognise import (
     recognise_classifier,
     recognise_generator,
@@ -223,6 +224,8 @@ def _generator(basis: Inspection, kind: str, state: State) -> Inspection:
         return _translation(basis, state)
     if kind == "simulator":
         return _simulator(basis, state)
+    if kind == "exaggeration":
+        return _explainer(basis, state)
     if kind != "stargan":
         finding = f"The file holds {GENERATOR_NAMES[kind]}."
         return replace(basis, findings=(finding,), problem=NOT_LOADED)
@@ -278,6 +281,15 @@ def _simulator(basis: Inspection, state: State) -> Inspection:
         class_names=names,
         findings=(f"Warping simulator ({hyper.n_axes}-D), {said}.",),
     )
+
+
+def _explainer(basis: Inspection, state: State) -> Inspection:
+    try:
+        network = load_explainer(flat(state), basis.path.name)
+    except CheckpointError as error:
+        return replace(basis, problem=str(error))
+    finding = f"Progressive exaggeration with {network.n_bins} bins."
+    return replace(basis, channels=network.channels, findings=(finding,))
 
 
 def _plain(state: State) -> dict[str, torch.Tensor]:

@@ -10,6 +10,7 @@ GENERATORS = Registry(
         "fido": "napari_quac.networks.generators.fido_infill:FidoRecipe",
         "cyclegan": "napari_quac.networks.generators.cyclegan:CycleGANRecipe",
         "warp": "napari_quac.networks.generators.warp:WarpRecipe",
+        "exaggeration": "napari_quac.networks.generators.exaggeration:ExaggerationRecipe",
         "from-folder": "napari_quac.networks.generators.from_folder:PrecomputedRecipe",
     },
 )
