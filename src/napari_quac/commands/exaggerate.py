@@ -69,6 +69,10 @@ def run(options: argparse.Namespace) -> None:
         identity = dataset.sample_id(index)
         try:
             sample = dataset[index]
+            classifier.check_image(sample.image.shape, f"'{identity}'")
+            if int(classifier.predict(sample.image[None])[0].argmax()) == target:
+                tell(f"{index + 1}/{len(dataset)} {identity}: is called {options.target} already")
+                continue
             pair = search(sample, target, classifier, generator, settings, options.seed).result()
             records.append(_write(out, pair, generator, classifier, options.anchored))
             tell(f"{index + 1}/{len(dataset)} {identity}: {_said(records[-1])}")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
     from napari_quac.data.sample import Sample
     from napari_quac.explain.curve import Grid
+    from napari_quac.explain.exaggeration import Exaggeration
     from napari_quac.explain.explanation import Explanation
     from napari_quac.explain.hybrid import Hybrid
     from napari_quac.explain.morphometry import Morphometry
@@ -205,6 +206,7 @@ class Results:
     explanations: Explanations | None = None
     shown: Shown | None = None
     warp: WarpView | None = None
+    exaggeration: Exaggeration | None = None
     comparison: Compared | None = None
     regions: Regions | None = None
     morphometry: Morphometry | None = None

@@ -315,6 +315,23 @@ def _explain(choices: Choices, results: Results) -> Work:
     return lambda: explain_methods(wanted, classifier, methods, known)
 
 
+def _exaggerate(choices: Choices, results: Results) -> Work:
+    pair, generator = present(results.pair), present(results.loaded_generator)
+    classifier = present(results.loaded_classifier)
+
+    def start() -> Any:
+        from napari_quac.explain.exaggeration import exaggerate
+        from napari_quac.networks.generators.stargan import StarGANGenerator
+
+        if not isinstance(generator, StarGANGenerator):
+            raise DataError(
+                f"The generator {generator.name} has no styles to follow. Open a StarGAN v2."
+            )
+        return exaggerate(pair, generator, classifier)
+
+    return start
+
+
 def _view_warp(choices: Choices, results: Results) -> Work:
     pair, generator = present(results.pair), present(results.loaded_generator)
     classifier = present(results.loaded_classifier)
@@ -585,6 +602,12 @@ RULES: dict[str, Rule] = {
         also=("pair", "masking", "grid", "parameters", "preset", "compared_samples"),
         on_demand=True,
         partial_to="comparison",
+    ),
+    "exaggeration": Rule(
+        ("pair", "loaded_generator", "loaded_classifier"),
+        _exaggerate,
+        "exaggerating the query",
+        on_demand=True,
     ),
     "warp": Rule(
         ("pair", "loaded_generator", "loaded_classifier"),
