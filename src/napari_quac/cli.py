@@ -15,6 +15,7 @@ from napari_quac import __version__
 from napari_quac.commands import (
     compare,
     demo,
+    exaggerate,
     explain,
     inspect,
     methods,
@@ -27,7 +28,19 @@ from napari_quac.commands import (
 from napari_quac.errors import QuacError
 
 DONE, OUR_FAULT, WRONG_INPUT = 0, 1, 2
-COMMANDS = (demo, inspect, methods, predict, explain, run, report, score, compare, train)
+COMMANDS = (
+    demo,
+    inspect,
+    methods,
+    predict,
+    explain,
+    exaggerate,
+    run,
+    report,
+    score,
+    compare,
+    train,
+)
 
 
 def build_parser() -> argparse.ArgumentParser:

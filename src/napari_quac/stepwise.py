@@ -29,19 +29,19 @@ class Progress:
         What is going on, in words for the status line.
     partial : object
         Something worth showing already, such as the best pair so far; None if there is nothing.
+    state : object
+        What the work can be continued from, should it be given up here; None if it cannot.
     finish : callable or None
         Lets the work end early with what it has, at its next step; None where that is impossible.
         It may be called from any thread.
-    state : object
-        What the work can be continued from, should it be given up here; None if it cannot.
     """
 
     done: int
     total: int | None
     text: str = ""
     partial: Any = None
-    finish: Callable[[], None] | None = None
     state: Any = None
+    finish: Callable[[], None] | None = None
 
 
 class Steps(Generic[T]):

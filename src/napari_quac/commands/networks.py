@@ -181,8 +181,10 @@ def load_generator(options: argparse.Namespace) -> Generator:
         recipe_from_texts,
         with_partner,
     )
+    from napari_quac.networks.generators.exaggeration import ExaggerationRecipe
     from napari_quac.networks.generators.from_folder import PrecomputedRecipe
     from napari_quac.networks.generators.stargan import StarGANRecipe
+    from napari_quac.networks.generators.warp import WarpRecipe
 
     if options.generated is not None:
         precomputed: Generator = PrecomputedRecipe(options.generated).load()
@@ -204,6 +206,12 @@ def load_generator(options: argparse.Namespace) -> Generator:
     if inspection.kind == "cyclegan":
         alone: Generator = with_partner(path).load(resolve_device(options.device))
         return alone
+    if inspection.kind == "simulator":
+        warping: Generator = WarpRecipe(path).load(resolve_device(options.device))
+        return warping
+    if inspection.kind == "exaggeration":
+        binned: Generator = ExaggerationRecipe(path).load(resolve_device(options.device))
+        return binned
     recipe = StarGANRecipe(path, options.style, options.references)
     generator: Generator = recipe.load(resolve_device(options.device))
     return generator

@@ -61,6 +61,18 @@ def add_parser(commands: Any) -> None:
     )
     stargan.add_argument("--resume", action="store_true", help="go on from what is in --out")
     stargan.set_defaults(run=run_stargan)
+    simulator = subjects.add_parser("warp", help="a warping simulator of two classes")
+    _add_common(simulator, minutes=5.0)
+    simulator.add_argument(
+        "--classifier", type=Path, required=True, metavar="FILE", help="the one under study"
+    )
+    simulator.add_argument("--classes", help="its class names, a,b, where the file has none")
+    simulator.add_argument("--value-range", type=float, nargs=2, metavar=("LO", "HI"))
+    simulator.add_argument(
+        "--positive", metavar="CLASS", help="whose pattern is added (default: the second one)"
+    )
+    simulator.add_argument("--steps", type=int, metavar="N", help="end after so many steps")
+    simulator.set_defaults(run=run_warp)
     cyclegan = subjects.add_parser("cyclegan", help="two networks between two classes")
     _add_common(cyclegan, minutes=15.0)
     cyclegan.add_argument(
@@ -169,6 +181,32 @@ def run_stargan(options: argparse.Namespace) -> None:
         )
     )
     _say((trained.path,), trained.evaluation, options)
+
+
+def run_warp(options: argparse.Namespace) -> None:
+    """Train a warping simulator and print how often the logit follows it."""
+    from napari_quac.train.warp_trainer import WarpTraining, train_warp
+
+    dataset = _folder(options.samples, options)
+    classifier = _classifier(options.classifier, options, dataset.classes)
+    settings = WarpTraining(minutes=options.minutes, steps=options.steps, seed=options.seed)
+    path = made_folder(options.out) / "warp.safetensors"
+    trained = _with_progress(train_warp(dataset, classifier, settings, options.positive, path))
+    document = {
+        "file": trained.path,
+        "positive": trained.positive,
+        "sign_agreement": trained.sign_agreement,
+        "switched": trained.switched,
+        "folded": trained.folded,
+        "steps": trained.steps,
+    }
+    if options.json:
+        print_json(document)
+    else:
+        print(
+            f"'{trained.path}': the logit follows in {trained.sign_agreement:.1%} of the images "
+            f"kept back, {trained.switched:.1%} switch, {trained.folded:.2%} of the field folds"
+        )
 
 
 def run_cyclegan(options: argparse.Namespace) -> None:

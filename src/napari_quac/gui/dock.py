@@ -32,6 +32,7 @@ from napari_quac.gui.keys import KEYS, bind_keys, unbind_keys
 from napari_quac.gui.layers import LayerSync
 from napari_quac.gui.main_thread import MainThread
 from napari_quac.gui.palette import palette_of, style_sheet
+from napari_quac.gui.panels.exaggeration_panel import ExaggerationPanel
 from napari_quac.gui.panels.fit_panel import FitPanel
 from napari_quac.gui.panels.methods_panel import MethodsPanel
 from napari_quac.gui.panels.morphometry_panel import MorphometryPanel
@@ -50,6 +51,7 @@ from napari_quac.gui.plugin_settings import read_defaults
 from napari_quac.gui.points_sync import PointsSync
 from napari_quac.gui.region_view import RegionView
 from napari_quac.gui.samples.samples_dock import SamplesDock
+from napari_quac.gui.warp_layers import WarpLayers
 from napari_quac.live.choices import DEFAULT_METHODS, Choices, ReadySamples
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import Failure, failure
@@ -134,6 +136,7 @@ class QuacDock(QWidget):
         self.controller = Controller(self.choices, self.results, self.lane)
         self.training = Training(self._main_thread.call, prepare_lane)
         self.layers = LayerSync(napari_viewer, self.choices, self.results, self)
+        self.warp_layers = WarpLayers(napari_viewer, self.results, self)
         self.points = PointsSync(napari_viewer, self.choices, self.results, self.layers, self)
         self.comparison = Comparison(napari_viewer, self.layers, self)
         self.settings = QSettings("napari-quac", "napari-quac")
@@ -526,6 +529,8 @@ class QuacDock(QWidget):
             self.comparison.close()
             unbind_keys(self._viewer)
         self.layers.close()
+        self.warp_layers.close()
+        self.exaggeration.close_panel()
         if self._window is not None:
             self._window.removeEventFilter(self)
             if not window_closes:
@@ -629,6 +634,7 @@ class QuacDock(QWidget):
         self.predictions = PredictionPanel(results)
         self.methods = MethodsPanel(choices, results)
         self.verdict = VerdictPanel(choices, results)
+        self.exaggeration = ExaggerationPanel(self._viewer, results, controller)
         body = QWidget()
         body.setObjectName("quac_scroll_body")
         column = QVBoxLayout(body)
@@ -636,7 +642,7 @@ class QuacDock(QWidget):
         column.setSpacing(2)
         for panel in (self.start, self.networks, self.samples, self.points_panel, self.fit,
                       self.train, self.search, self.threshold, self.regions, self.predictions,
-                      self.methods, self.verdict, self.morphometry):  # fmt: skip
+                      self.methods, self.verdict, self.exaggeration, self.morphometry):  # fmt: skip
             column.addWidget(panel)
         column.addStretch(1)
         self.scroll = QScrollArea()
@@ -684,6 +690,7 @@ class QuacDock(QWidget):
         self.setStyleSheet(sheet)
         self.methods.set_palette_of(colors)
         self.predictions.set_palette_of(colors)
+        self.exaggeration.set_palette_of(colors)
         if hasattr(self, "curve"):
             self.curve_dock.setStyleSheet(sheet)
             self.curve.set_palette_of(colors)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from napari_quac.data.sample import Sample
     from napari_quac.explain.pair import Pair
+    from napari_quac.live.results import Evolving
 
 NAMES = ("query", "generated", "hybrid", "attribution", "mask")
 VISIBLE_AT_FIRST = {"query": True, "generated": False, "hybrid": True, "mask": True}
@@ -214,6 +215,10 @@ class LayerSync(QObject):
             return (
                 pair.generated if pair is not None else sample.image.new_zeros(sample.image.shape)
             )
+        evolving = self._evolving()
+        if evolving is not None:
+            parts = {"hybrid": evolving.hybrid, "mask": evolving.mask}
+            return parts.get(name, evolving.map)
         if name == "hybrid":
             return shown.hybrid.image if shown is not None else sample.image
         if shown is None:
@@ -223,8 +228,17 @@ class LayerSync(QObject):
         attribution = shown.explanation.attribution
         return attribution.signed if self.attribution_mode == "signed" else attribution.values
 
+    def _evolving(self) -> Evolving | None:
+        """Return the mask that is being optimised, if its method is the one on show."""
+        explanations = self._results.explanations
+        evolving = explanations.evolving if explanations is not None else None
+        is_shown = evolving is not None and evolving.method == self._choices.shown_method
+        return evolving if is_shown else None
+
     def _key(self, name: str, source: Tensor) -> Any:
         """Return what tells whether a layer shows the right thing already."""
+        if name in ("mask", "attribution") and self._evolving() is not None:
+            return source
         if name in ("generated", "mask", "attribution") and self._results.sample is not None:
             blank = (
                 self._results.shown is None

@@ -21,6 +21,10 @@ METHOD_COLORS = {
     "ggc": ("#b5a6f2", "#5f4bb0"),
     "ig": ("#c792ea", "#7d3fb2"),
     "deeplift": ("#ff8fab", "#b83260"),
+    "fido": ("#ff5d8f", "#c2185b"),
+    "fido-ssr": ("#b4e35a", "#5f8a00"),
+    "fido-sdr": ("#ff9e6d", "#b34a12"),
+    "bbmp": ("#7fd6e8", "#0b7d94"),
     "residual": ("#9aa3ad", "#6c747d"),
     "random": ("#9aa3ad", "#6c747d"),
 }

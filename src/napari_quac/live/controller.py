@@ -73,6 +73,7 @@ class Controller:
         self.results = results
         self.lane = lane
         self.running: dict[str, Running] = {}
+        self._tickets: dict[str, object] = {}
         self._worked: dict[str, tuple[Any, ...]] = {}
         self._quiet = False
         self._names_from_samples = False
@@ -122,6 +123,14 @@ class Controller:
 
         self.lane.submit(slot, start, on_done, on_failed, on_progress, background=background)
 
+    def finish(self) -> bool:
+        """Let what runs end with what it has; False if nothing that runs can do that."""
+        ends = [r.progress.finish for r in self.running.values() if r.progress]
+        for end in ends:
+            if end is not None:
+                end()
+        return any(end is not None for end in ends)
+
     def cancel(self, only: str = "") -> tuple[str, ...]:
         """Give up all that takes time, or one slot; what is finished stays.
 
@@ -145,6 +154,9 @@ class Controller:
         self._given_up = tuple(name for name in cancelled if name in RESUMABLE)
         if "pair" in cancelled and self.results.best_so_far is not None:
             self.results.best_so_far = None
+        known = self.results.explanations
+        if "explanations" in cancelled and known is not None and known.evolving is not None:
+            self.results.explanations = replace(known, evolving=None)
         self.running_changed.emit()
         if cancelled:
             self.cancelled.emit(cancelled)
@@ -269,12 +281,18 @@ class Controller:
             return
         inputs = tuple(self._value(part) for part in rule.made_from)
         self._note(name, Running(name, rule.doing, None, time.monotonic()))
+        ticket = self._tickets[name] = object()
+
+        def if_current(react: Callable[[Any], None]) -> Callable[[Any], None]:
+            # an answer may be on its way already when its work is started anew
+            return lambda value: react(value) if self._tickets[name] is ticket else None
+
         self.lane.submit(
             name,
             work,
-            lambda value: self._on_done(name, rule, inputs, value),
-            lambda error: self._on_failed(name, rule, error),
-            lambda progress: self._on_progress(name, rule, progress),
+            if_current(lambda value: self._on_done(name, rule, inputs, value)),
+            if_current(lambda error: self._on_failed(name, rule, error)),
+            if_current(lambda progress: self._on_progress(name, rule, progress)),
             rule.urgent,
             rule.background,
         )

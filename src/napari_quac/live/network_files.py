@@ -83,6 +83,16 @@ def look_into(
             sha256=inspection.sha256,
             findings=inspection.findings,
         )
+    if inspection.kind == "simulator":
+        from napari_quac.networks.generators.warp import WarpRecipe
+
+        warping = WarpRecipe(path)
+        return Found("generator", warping, sha256=inspection.sha256, findings=inspection.findings)
+    if inspection.kind == "exaggeration":
+        from napari_quac.networks.generators.exaggeration import ExaggerationRecipe
+
+        binned = ExaggerationRecipe(path)
+        return Found("generator", binned, sha256=inspection.sha256, findings=inspection.findings)
     if inspection.role == "generator":
         from napari_quac.networks.generators.stargan import StarGANRecipe
 

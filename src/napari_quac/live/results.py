@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
     from napari_quac.data.sample import Sample
     from napari_quac.explain.curve import Grid
+    from napari_quac.explain.exaggeration import Exaggeration
     from napari_quac.explain.explanation import Explanation
     from napari_quac.explain.hybrid import Hybrid
     from napari_quac.explain.morphometry import Morphometry
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from napari_quac.explain.prediction_table import PredictionTable
     from napari_quac.explain.regions import Regions
     from napari_quac.explain.search import SearchState
+    from napari_quac.explain.warp import WarpView
     from napari_quac.live.comparing import Compared
     from napari_quac.live.open_report import OpenReport, Recorded, Restored
     from napari_quac.live.sample_columns import Listing, Outcomes
@@ -81,6 +83,29 @@ class Prediction:
 
 
 @dataclass(frozen=True, eq=False)
+class Evolving:
+    """The mask of a method that is being optimised.
+
+    Attributes
+    ----------
+    method : str
+        Its name.
+    map, mask : (1, *S) Tensor, float32 in [0, 1]
+        Probability of each pixel to be in the region; the region itself, 0 or 1.
+    hybrid : (C, *S) Tensor, float32 in [0, 1]
+        The query, infilled.
+    text : str
+        Step and numbers, in a few words.
+    """
+
+    method: str
+    map: Tensor
+    mask: Tensor
+    hybrid: Tensor
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
 class Explanations:
     """The explanations of one pair, as far as they have come.
 
@@ -101,6 +126,8 @@ class Explanations:
     restored_for : tuple of str or None
         The methods that were chosen when these explanations were read from a report; as long as
         they are chosen nothing is computed. None for explanations that were computed.
+    evolving : Evolving or None
+        The mask that is being optimised, while it is.
     """
 
     pair: Pair
@@ -111,6 +138,7 @@ class Explanations:
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     preset: str = "quac"
     restored_for: tuple[str, ...] | None = None
+    evolving: Evolving | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,6 +205,8 @@ class Results:
     pair: Pair | None = None
     explanations: Explanations | None = None
     shown: Shown | None = None
+    warp: WarpView | None = None
+    exaggeration: Exaggeration | None = None
     comparison: Compared | None = None
     regions: Regions | None = None
     morphometry: Morphometry | None = None

@@ -16,6 +16,7 @@ from napari_quac.live.choices import Choices
 from napari_quac.live.filter_language import FilterError
 from napari_quac.live.open_report import open_explanations, recorded, restore
 from napari_quac.live.results import (
+    Evolving,
     Explanations,
     Prediction,
     Preview,
@@ -314,6 +315,38 @@ def _explain(choices: Choices, results: Results) -> Work:
     return lambda: explain_methods(wanted, classifier, methods, known)
 
 
+def _exaggerate(choices: Choices, results: Results) -> Work:
+    pair, generator = present(results.pair), present(results.loaded_generator)
+    classifier = present(results.loaded_classifier)
+
+    def start() -> Any:
+        from napari_quac.explain.exaggeration import exaggerate
+        from napari_quac.networks.generators.stargan import StarGANGenerator
+
+        if not isinstance(generator, StarGANGenerator):
+            raise DataError(
+                f"The generator {generator.name} has no styles to follow. Open a StarGAN v2."
+            )
+        return exaggerate(pair, generator, classifier)
+
+    return start
+
+
+def _view_warp(choices: Choices, results: Results) -> Work:
+    pair, generator = present(results.pair), present(results.loaded_generator)
+    classifier = present(results.loaded_classifier)
+
+    def start() -> Any:
+        from napari_quac.explain.warp import view_warp
+        from napari_quac.networks.generators.warp import WarpGenerator
+
+        if not isinstance(generator, WarpGenerator) or "strength" not in pair.origin:
+            return None
+        return view_warp(pair, generator, classifier)
+
+    return start
+
+
 @stepwise
 def explain_methods(
     wanted: Explanations,
@@ -362,7 +395,7 @@ def explain_methods(
             if attribution is None:
                 method = build_method(name, parameters)
                 steps = attribute(procedure.attributed(pair, method), name, method, classifier)
-                attribution = yield from _renumbered(steps, number, len(methods), name)
+                attribution = yield from _renumbered(steps, number, len(methods), name, done)
             curve = explain_attribution(
                 seen, attribution, classifier, wanted.masking, wanted.grid, procedure
             )
@@ -387,9 +420,9 @@ def _known_attributions(wanted: Explanations, known: Explanations | None) -> dic
 
 
 def _renumbered(
-    steps: Steps[T], number: int, total: int, name: str
+    steps: Steps[T], number: int, total: int, name: str, done: Explanations | None = None
 ) -> Generator[Progress, None, T]:
-    """Pass steps on, counted in hundredths of a method."""
+    """Pass on the steps of one of several methods, with the mask that it is optimising."""
     generator = iter(steps)
     while True:
         try:
@@ -398,7 +431,21 @@ def _renumbered(
             value: T = end.value
             return value
         share = step.done / step.total if step.total else 0.0
-        yield Progress(round(100 * (number + share)), 100 * total, f"explain by {name}")
+        evolving = evolving_of(name, step)
+        shown = replace(done, evolving=evolving) if done is not None and evolving else None
+        text = f"{name}: {step.text}" if evolving else f"explain by {name}"
+        yield Progress(round(100 * (number + share)), 100 * total, text, shown, finish=step.finish)
+
+
+def evolving_of(name: str, step: Progress) -> Evolving | None:
+    """Return the mask that a step of a method tells of; None for methods that have none."""
+    from napari_quac.networks.fido.settings import MaskState
+
+    state = step.partial
+    if not isinstance(state, MaskState):
+        return None
+    text = f"step {state.step} of {step.total} · {state.region_size:.1%}"
+    return Evolving(name, state.map, state.region.float(), state.hybrid, text)
 
 
 def _compare(choices: Choices, results: Results) -> Work:
@@ -555,6 +602,19 @@ RULES: dict[str, Rule] = {
         also=("pair", "masking", "grid", "parameters", "preset", "compared_samples"),
         on_demand=True,
         partial_to="comparison",
+    ),
+    "exaggeration": Rule(
+        ("pair", "loaded_generator", "loaded_classifier"),
+        _exaggerate,
+        "exaggerating the query",
+        on_demand=True,
+    ),
+    "warp": Rule(
+        ("pair", "loaded_generator", "loaded_classifier"),
+        _view_warp,
+        "looking at the deformation",
+        keep=False,
+        brief=True,
     ),
     "shown": Rule(
         ("explanations", "shown_method"), _show, "making the hybrid", also=("threshold",), here=True

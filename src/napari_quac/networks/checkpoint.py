@@ -10,12 +10,14 @@ from typing import Any, Literal
 import torch
 
 from napari_quac.errors import CheckpointError
+from napari_quac.networks.architectures.exaggeration_net import load_explainer
 from napari_quac.networks.architectures.recognise import (
     recognise_classifier,
     recognise_generator,
 )
 from napari_quac.networks.architectures.stargan_v2_shapes import hyperparameters_of, said_in
 from napari_quac.networks.architectures.translation import load_translation
+from napari_quac.networks.architectures.warp_unet import load_warp_unet
 from napari_quac.networks.classifier_card import names_from_text
 from napari_quac.networks.classifier_file import (
     GENERATOR_NAMES,
@@ -220,6 +222,10 @@ def _generator(basis: Inspection, kind: str, state: State) -> Inspection:
     basis = replace(basis, kind=kind, role="generator", architecture=kind)
     if kind == "cyclegan":
         return _translation(basis, state)
+    if kind == "simulator":
+        return _simulator(basis, state)
+    if kind == "exaggeration":
+        return _explainer(basis, state)
     if kind != "stargan":
         finding = f"The file holds {GENERATOR_NAMES[kind]}."
         return replace(basis, findings=(finding,), problem=NOT_LOADED)
@@ -258,6 +264,32 @@ def _translation(basis: Inspection, state: State) -> Inspection:
         channels=layout.channels,
         findings=(f"CycleGAN or pix2pix generator ({name}), {said}.",),
     )
+
+
+def _simulator(basis: Inspection, state: State) -> Inspection:
+    try:
+        hyper = load_warp_unet(flat(state), basis.path.name).hyper
+    except CheckpointError as error:
+        return replace(basis, problem=str(error))
+    names = names_from_text(basis.metadata)
+    said = f"adds the pattern of {names[1]}" if len(names) == 2 else "does not name its classes"
+    return replace(
+        basis,
+        parameters=asdict(hyper),
+        channels=hyper.channels,
+        image_size=(hyper.image_size,) * hyper.n_axes,
+        class_names=names,
+        findings=(f"Warping simulator ({hyper.n_axes}-D), {said}.",),
+    )
+
+
+def _explainer(basis: Inspection, state: State) -> Inspection:
+    try:
+        network = load_explainer(flat(state), basis.path.name)
+    except CheckpointError as error:
+        return replace(basis, problem=str(error))
+    finding = f"Progressive exaggeration with {network.n_bins} bins."
+    return replace(basis, channels=network.channels, findings=(finding,))
 
 
 def _plain(state: State) -> dict[str, torch.Tensor]:

@@ -41,7 +41,13 @@ SHORT = {
     "ggc": "Grad-CAM times the guided gradient, of the query alone",
     "residual": "Baseline: the difference of the two images, without any network",
     "random": "Baseline: random numbers",
+    "fido": "FIDO: the smallest region whose replacement gives the target, by optimising a mask",
+    "fido-ssr": "FIDO: the smallest region that suffices for the source when the rest is replaced",
+    "fido-sdr": "FIDO: the smallest region whose replacement destroys the source",
+    "bbmp": "Like fido-sdr with one soft mask in place of random ones (Fong and Vedaldi)",
 }
+OPTIMISED = ("fido", "fido-ssr", "fido-sdr", "bbmp")
+"""Methods whose mask can be seen while it is optimised."""
 PRESET_TEXTS = {
     "quac": (
         "QuAC: generated into query",
@@ -191,7 +197,11 @@ class MethodsPanel(Section):
             with signals_blocked(self.checks[self._choices.shown_method]):
                 self.checks[self._choices.shown_method].setChecked(True)
             return
-        if self._choices.shown_method not in methods:
+        added = [name for name in methods if name not in self._choices.methods]
+        if added and added[-1] in OPTIMISED:
+            self._choices.threshold = None
+            self._choices.shown_method = added[-1]
+        elif self._choices.shown_method not in methods:
             self._choices.shown_method = methods[0]
         self._choices.methods = methods
 
@@ -239,6 +249,7 @@ class MethodsPanel(Section):
         explanations = self._results.explanations
         found = explanations.by_method if explanations is not None else {}
         failures = explanations.failures if explanations is not None else {}
+        evolving = explanations.evolving if explanations is not None else None
         best = max((e.quac_score for e in found.values()), default=None)
         for name, label in self.scores.items():
             if name in self._broken:
@@ -254,6 +265,8 @@ class MethodsPanel(Section):
                     text, tone = f"{text} as {explanation.attribution.label}", "note"
                 elif explanation.quac_score == best and len(found) > 1:
                     text, tone = text + "  ★ best", "good"
+            elif evolving is not None and evolving.method == name:
+                text, tip, tone = evolving.text, "Optimising its mask", "note"
             elif name in failures:
                 text, tone = "not available", "bad"
                 tip = failure(name, f"explaining by {name}", failures[name]).sentence

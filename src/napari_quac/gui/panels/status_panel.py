@@ -20,7 +20,7 @@ from napari_quac.live.failure import Failure
 
 THROTTLE_MS = 150
 """Steps come faster than one can read, and each repaint costs the window a frame."""
-QUIET = {"prediction", "sample", "previews", "listing", "neighbours", "devices", "prepare"}
+QUIET = {"prediction", "sample", "previews", "listing", "neighbours", "devices", "prepare", "warp"}
 """Work that is over before one could read about it."""
 
 
@@ -48,11 +48,16 @@ class StatusPanel(QWidget):
         self.cancel_button = QPushButton("Cancel")
         self.cancel_button.setObjectName("cancel_button")
         self.cancel_button.setToolTip("Stop within one step; what is finished stays")
+        self.finish_button = QPushButton("Stop and keep")
+        self.finish_button.setObjectName("finish_button")
+        self.finish_button.setToolTip("End the optimisation here and go on with the mask so far")
+        self.finish_button.clicked.connect(controller.finish)
         self.resume_button = QPushButton("Resume")
         self.resume_button.setObjectName("resume_button")
         self.resume_button.setToolTip("Go on where it was cancelled, with the same result")
         self.resume_button.clicked.connect(self._on_resume)
-        for button in (self.details_button, self.cancel_button, self.resume_button):
+        buttons = (self.details_button, self.cancel_button, self.resume_button, self.finish_button)
+        for button in buttons:
             button.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.details_button.clicked.connect(self.copy_details)
         self.cancel_button.clicked.connect(self._on_cancel)
@@ -61,6 +66,7 @@ class StatusPanel(QWidget):
         row.addWidget(self.line, 1)
         row.addWidget(self.details_button)
         row.addWidget(self.resume_button)
+        row.addWidget(self.finish_button)
         row.addWidget(self.cancel_button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(10, 4, 10, 8)
@@ -140,6 +146,8 @@ class StatusPanel(QWidget):
         self._shown_slots = tuple(r.slot for r in running)
         self.progress_bar.setVisible(bool(running))
         self.cancel_button.setVisible(bool(running))
+        ends = any(r.progress is not None and r.progress.finish is not None for r in running)
+        self.finish_button.setVisible(ends)
         self.resume_button.setVisible(not running and self._controller.can_resume)
         self.details_button.setVisible(not running and self._failure is not None)
         if running:

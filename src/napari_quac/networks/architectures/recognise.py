@@ -71,6 +71,10 @@ def recognise_generator(names: Mapping[str, object]) -> tuple[str, str] | None:
         return "cyclegan", "model.*"
     if any(name.startswith("e_cls.") for name in names) and any("trans." in n for n in names):
         return "simulator", "trans.*"
-    if any("gamma_conditional" in name or "embed_gamma" in name for name in names):
+    if any("._routing_fn.fc." in name for name in names):
+        return "simulator", "*._routing_fn.*"
+    if any("gamma_conditional" in name or "embed_gamma" in name for name in names) or any(
+        "g_e_res_block" in name for name in names
+    ):
         return "exaggeration", "gamma_conditional.*"
     return None

@@ -89,9 +89,11 @@ def optimise_mask(
     first_step = run.resume(start)
     stop = Event()
     state: MaskState | None = None
+    told: MaskState | None = None
     step = first_step
     while step < settings.n_steps and not stop.is_set():
-        yield Progress(step, settings.n_steps, _text(state), state, stop.set)
+        news, told = (state if state is not told else None), state
+        yield Progress(step, settings.n_steps, _text(state), news, finish=stop.set)
         run.descend(step)
         step += 1
         if step % SHOW_EVERY == 0 or step == first_step + 1:
@@ -99,7 +101,7 @@ def optimise_mask(
             if step >= 2 * settings.ramp and before is not None and _is_calm(before, state):
                 return replace(state, converged=True, agreement=run.agreement(source, target))
     state = run.state(step)
-    yield Progress(step, settings.n_steps, _text(state), state, stop.set)
+    yield Progress(step, settings.n_steps, _text(state), state, finish=stop.set)
     return replace(state, agreement=run.agreement(source, target))
 
 

@@ -9,6 +9,8 @@ GENERATORS = Registry(
         "stargan": "napari_quac.networks.generators.stargan:StarGANRecipe",
         "fido": "napari_quac.networks.generators.fido_infill:FidoRecipe",
         "cyclegan": "napari_quac.networks.generators.cyclegan:CycleGANRecipe",
+        "warp": "napari_quac.networks.generators.warp:WarpRecipe",
+        "exaggeration": "napari_quac.networks.generators.exaggeration:ExaggerationRecipe",
         "from-folder": "napari_quac.networks.generators.from_folder:PrecomputedRecipe",
     },
     needs=("load",),

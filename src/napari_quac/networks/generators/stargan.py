@@ -257,6 +257,10 @@ class StarGANGenerator:
         """
         return self._domain(request.target, tuple(request.classifier.class_names))
 
+    def domain_of(self, label: int, names: tuple[str, ...]) -> int:
+        """Return the network's domain for a class of the classifier; see :meth:`domain`."""
+        return self._domain(label, names)
+
     def _domain(self, label: int, names: tuple[str, ...]) -> int:
         n = self.hyper.num_domains
         own = self.class_names or tuple(str(i) for i in range(n))

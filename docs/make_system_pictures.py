@@ -1,0 +1,131 @@
+"""Take the pictures of ``docs/systems`` in the real window; run it on a display or Xvfb.
+
+python docs/make_system_pictures.py [fido|exaggeration|warp ...]
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import napari
+from qtpy.QtWidgets import QApplication
+
+from napari_quac.data.synthetic_shapes import SyntheticShapes
+from napari_quac.example import load_example
+from napari_quac.example.example import NETWORKS
+from napari_quac.gui.dock import QuacDock
+from napari_quac.live.choices import ReadySamples
+from napari_quac.networks.classifier_recipe import ClassifierRecipe
+from napari_quac.networks.generators.stargan import StarGANRecipe
+from napari_quac.networks.generators.warp import WarpRecipe
+
+IMAGES = Path(__file__).parent / "images"
+
+
+def wait(condition: Any = lambda: False, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            if seconds >= 60:
+                raise TimeoutError("the window did not get ready")
+            return
+        QApplication.processEvents()
+        time.sleep(0.005)
+
+
+def opened(classifier: Any, generator: Any, dataset: Any, index: int, target: int) -> QuacDock:
+    viewer = napari.Viewer(show=True)
+    viewer.window._qt_window.resize(1366, 768)
+    dock = QuacDock(viewer)
+    viewer.window.add_dock_widget(dock, name="QuAC", area="right", add_vertical_stretch=False)
+    dock.choices.methods = ("d-ig", "residual")
+    dock.choices.classifier, dock.choices.generator = classifier, generator
+    dock.choices.samples = ReadySamples(dataset)
+    wait(lambda: dock.results.loaded_samples is not None)
+    dock.choices.sample_index = index
+    wait(
+        lambda: (
+            dock.results.prediction
+            and dock.results.prediction.sample.id == dataset.sample_id(index)
+            and dock.results.loaded_generator
+            and len(dock.layers.layers) == 5
+        )
+    )
+    dock.choices.target = target
+    wait(lambda: not dock.controller.missing_for("pair"))
+    dock.explain()
+    wait(lambda: dock.results.pair is not None or dock.status.failure)
+    wait(lambda: dock.results.explanations and len(dock.results.explanations.by_method) == 2)
+    for name in ("networks", "samples", "search", "threshold", "predictions"):
+        getattr(dock, name).set_open(False)
+    return dock
+
+
+def take(dock: QuacDock, name: str) -> None:
+    wait(seconds=1.5)
+    path = IMAGES / f"{name}.png"
+    dock._viewer.window.screenshot(str(path), canvas_only=False, flash=False)
+    print(path)
+
+
+def close(dock: QuacDock) -> None:
+    viewer = dock._viewer
+    dock.shut_down()
+    viewer.close()
+    wait(seconds=0.3)
+
+
+def example() -> tuple[Any, Any, Any]:
+    found = load_example()
+    return (
+        ClassifierRecipe(found.classifier_path),
+        StarGANRecipe(found.generator_path),
+        found.dataset,
+    )
+
+
+def fido() -> None:
+    dock = opened(*example(), 1, 0)
+    dock.scroll.ensureWidgetVisible(dock.methods)
+    dock.methods.checks["fido"].click()
+    wait(lambda: dock.results.explanations.evolving is not None)
+    wait(seconds=2)
+    take(dock, "fido_evolving")
+    wait(lambda: "fido" in dock.results.explanations.by_method)
+    take(dock, "fido")
+    close(dock)
+
+
+def exaggeration() -> None:
+    dock = opened(*example(), 1, 0)
+    dock.methods.set_open(False)
+    dock.verdict.set_open(False)
+    dock.exaggeration.button.click()
+    wait(lambda: dock.results.exaggeration is not None)
+    dock.exaggeration.slider.setValue(14)
+    dock.scroll.ensureWidgetVisible(dock.exaggeration)
+    for name in ("mask", "hybrid", "attribution"):
+        dock._viewer.layers[name].visible = False
+    take(dock, "exaggeration")
+    close(dock)
+
+
+def warp() -> None:
+    classifier = ClassifierRecipe(NETWORKS / "shape_classifier.safetensors")
+    recipe = WarpRecipe(NETWORKS / "shape_warp.safetensors")
+    dock = opened(classifier, recipe, SyntheticShapes(20), 0, 1)
+    wait(lambda: dock.results.warp is not None)
+    for name in ("mask", "hybrid", "attribution", "query"):
+        dock._viewer.layers[name].visible = False
+    dock._viewer.layers["generated"].visible = True
+    take(dock, "warp")
+    close(dock)
+
+
+if __name__ == "__main__":
+    wanted = sys.argv[1:] or ["fido", "exaggeration", "warp"]
+    for name in wanted:
+        {"fido": fido, "exaggeration": exaggeration, "warp": warp}[name]()

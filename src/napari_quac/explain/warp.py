@@ -1,0 +1,121 @@
+"""What a warping simulator did to a query: growth, folding, and the logit against strength."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_quac.explain.pair import Pair
+from napari_quac.networks.classifier import Classifier
+from napari_quac.networks.generators.warp import WarpGenerator
+from napari_quac.networks.warp.jacobian import determinant, folding, log_growth
+from napari_quac.networks.warp.sampling import warp
+from napari_quac.stepwise import Progress, stepwise
+
+STRENGTHS = tuple(round(0.25 * step, 2) for step in range(-4, 7))
+
+
+@dataclass(frozen=True, eq=False)
+class WarpView:
+    """A deformation, and what the classifier says of it at all strengths.
+
+    Attributes
+    ----------
+    pair : Pair
+        Whose generated image is the deformed query.
+    field : (n, *S) ndarray, float32
+        Pull field of the generated image, voxels.
+    log_growth : (*S) ndarray, float64
+        Above 0 the region is larger in the simulation.
+    folded : (*S) ndarray of bool
+        Where the field folds, so that growth means nothing.
+    strengths : (A,) ndarray
+        From -1 (the other direction) to 1.5.
+    logits : (A,) ndarray
+        Of the target minus that of the source, at each strength.
+    """
+
+    pair: Pair
+    field: NDArray[np.float32]
+    log_growth: NDArray[np.float64]
+    folded: NDArray[np.bool_]
+    strengths: NDArray[np.float64]
+    logits: NDArray[np.float64]
+
+    @property
+    def folded_share(self) -> float:
+        """Share of the pixels where the field folds."""
+        return float(self.folded.mean())
+
+    @property
+    def sign_agreement(self) -> float:
+        """Share of the strengths at which the logit moves the way that was asked for."""
+        at_rest = self.logits[self.strengths == 0][0]
+        asked = self.strengths != 0
+        moved = np.sign(self.logits[asked] - at_rest) == np.sign(self.strengths[asked])
+        return float(moved.mean())
+
+    @property
+    def largest_displacement(self) -> float:
+        """In voxels."""
+        return float(np.linalg.norm(self.field, axis=0).max())
+
+
+@stepwise
+def view_warp(
+    pair: Pair, generator: WarpGenerator, classifier: Classifier
+) -> Generator[Progress, None, WarpView]:
+    """Look at the deformation behind a generated image.
+
+    Parameters
+    ----------
+    pair : Pair
+        Found with ``generator``; ``pair.origin`` holds its strength and direction.
+    generator : WarpGenerator
+        The simulator.
+    classifier : Classifier
+        The classifier under study.
+
+    Notes
+    -----
+    For strengths below 0 the simulator's other direction is taken, as it was trained.
+    """
+    query, option = pair.query.image, int(pair.origin["option"])
+    yield Progress(0, 3, "deformation")
+    forward, backward = generator.field(query, option), generator.field(query, -option)
+    field = (float(pair.origin["strength"]) * forward).numpy()
+    det = determinant(field)
+    yield Progress(1, 3, "logit against strength")
+    fields = torch.stack([a * forward if a >= 0 else -a * backward for a in STRENGTHS])
+    images = warp(query.expand(len(fields), *query.shape), fields).clamp(0, 1)
+    logits = _difference(images, pair, classifier)
+    return WarpView(pair, field, log_growth(det), folding(det), np.array(STRENGTHS), logits.numpy())
+
+
+def _difference(images: Tensor, pair: Pair, classifier: Classifier) -> Tensor:
+    with torch.no_grad():
+        logits = classifier.logits(images.to(classifier.device)).double().cpu()
+    return logits[:, pair.target] - logits[:, pair.source]
+
+
+def field_hybrid(query: Tensor, field: Tensor, mask: Tensor) -> Tensor:
+    r"""Deform only where a mask is: :math:`x \circ (\mathrm{id} + m \cdot u)`.
+
+    Pasting the pixels of a moved structure leaves a double image at its old place; here the mask
+    acts on the displacement, and nothing is seen twice (the processor ``field``).
+
+    Parameters
+    ----------
+    query : (C, *S) Tensor
+        The query.
+    field : (n, *S) Tensor
+        Pull field in voxels.
+    mask : (1, *S) Tensor in [0, 1]
+        Share of the displacement to take.
+    """
+    return warp(query[None], (mask * field)[None])[0].clamp(0, 1)

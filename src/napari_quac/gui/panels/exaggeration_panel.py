@@ -1,0 +1,182 @@
+"""From the query to the target and beyond: a slider over the path, and what came of each wish."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QColor
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QSlider
+from superqt.utils import signals_blocked
+
+from napari_quac.gui.layers import placement
+from napari_quac.gui.palette import Palette
+from napari_quac.gui.section import Section, labelled_row
+from napari_quac.gui.text import WrappedLabel
+from napari_quac.live.controller import Controller
+from napari_quac.live.results import Results
+
+LAYER = "exaggerated"
+PLOT_HEIGHT = 110
+
+
+class ExaggerationPanel(Section):
+    """Makes the path on demand, shows one image of it as a layer, and writes it to files.
+
+    Parameters
+    ----------
+    viewer : napari viewer
+    results : Results
+    controller : Controller
+    """
+
+    def __init__(self, viewer: Any, results: Results, controller: Controller) -> None:
+        super().__init__("Exaggerate", "exaggerate")
+        self._viewer, self._results, self._controller = viewer, results, controller
+        self._layer: Any = None
+        self.button = QPushButton("Exaggerate")
+        self.button.setObjectName("exaggerate_button")
+        self.button.setToolTip("Follow the styles from the query's class to the target and beyond")
+        self.button.clicked.connect(lambda: controller.ask("exaggeration"))
+        self.save_button = QPushButton("Save…")
+        self.save_button.setObjectName("exaggeration_save_button")
+        self.save_button.setToolTip("Write path and ladder as TIFF stacks, and an animation")
+        self.save_button.clicked.connect(self._on_save)
+        row = QHBoxLayout()
+        row.addWidget(self.button, 1)
+        row.addWidget(self.save_button)
+        self.body_layout.addLayout(row)
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setObjectName("exaggeration_slider")
+        self.slider.setToolTip("0: style of the source, 1: of the target, above: exaggerated")
+        self.slider.valueChanged.connect(self._show_frame)
+        self.body_layout.addLayout(labelled_row("Along path", self.slider))
+        self.line = WrappedLabel("", "exaggeration_line")
+        self.body_layout.addWidget(self.line)
+        self.plot = pg.PlotWidget()
+        self.plot.setObjectName("exaggeration_plot")
+        self.plot.setAccessibleName("Desired against achieved probability of the target")
+        self.plot.setFixedHeight(PLOT_HEIGHT)
+        item = self.plot.getPlotItem()
+        item.setMenuEnabled(False)
+        item.hideButtons()
+        item.setMouseEnabled(x=False, y=False)
+        item.setXRange(0, 1, padding=0.04)
+        item.setYRange(0, 1, padding=0.08)
+        item.setLabel("bottom", "desired")
+        item.setLabel("left", "achieved")
+        self._identity = pg.PlotDataItem([0, 1], [0, 1])
+        self._points = pg.ScatterPlotItem(size=8)
+        item.addItem(self._identity)
+        item.addItem(self._points)
+        self.body_layout.addWidget(self.plot)
+        results.events.exaggeration.connect(self._show)
+        results.events.pair.connect(self._show_ready)
+        results.events.loaded_generator.connect(self._show_ready)
+        controller.running_changed.connect(self._show_ready)
+        self._show()
+        self._show_ready()
+        self.set_open(False)
+
+    def set_palette_of(self, colors: Palette) -> None:
+        """Follow napari's theme."""
+        self.plot.setBackground(colors.background)
+        for side in ("bottom", "left"):
+            axis = self.plot.getPlotItem().getAxis(side)
+            axis.setPen(pg.mkPen(colors.line))
+            axis.setTextPen(pg.mkPen(colors.text))
+        self._identity.setPen(pg.mkPen(colors.line, style=Qt.PenStyle.DashLine))
+        self._points.setBrush(pg.mkBrush(QColor(colors.generated)))
+
+    def write_files(self, folder: Path) -> None:
+        """Write ``path.tif``, ``ladder.tif`` and ``path.gif`` into a folder.
+
+        Raises
+        ------
+        DataError
+            If they cannot be written.
+        """
+        from napari_quac.reports.exaggeration_files import (
+            frame_metadata,
+            ladder_metadata,
+            write_gif,
+            write_stack,
+        )
+
+        found = self._results.exaggeration
+        if found is None:
+            return
+        write_stack(folder / "path.tif", found.images, frame_metadata(found))
+        write_stack(folder / "ladder.tif", found.ladder, ladder_metadata(found))
+        write_gif(folder / "path.gif", found.images, found.posteriors, found.pair.query.image)
+
+    def close_panel(self) -> None:
+        """Listen to nothing any more; the layer stays."""
+        self._results.events.exaggeration.disconnect(self._show)
+
+    def _on_save(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self, "Folder for path and ladder")
+        if chosen:
+            folder = Path(chosen)
+            self._controller.run(
+                "save", "writing the path", lambda: self.write_files(folder), lambda _: None
+            )
+
+    def _show_ready(self) -> None:
+        pair = self._results.pair
+        ready = pair is not None and "style" in pair.origin
+        busy = "exaggeration" in self._controller.running
+        self.button.setEnabled(ready and not busy)
+        if not ready:
+            self.button.setToolTip("Needs a generated image of a StarGAN v2: press Explain first")
+
+    def _show(self) -> None:
+        found = self._results.exaggeration
+        shown = found is not None
+        self.slider.setEnabled(shown)
+        self.save_button.setEnabled(shown)
+        self.plot.setVisible(shown)
+        if found is None:
+            self.line.setText("Turns the query into the target step by step.")
+            self._points.setData([], [])
+            self.set_summary("")
+            return
+        there = found.reachable
+        self._points.setData(found.desired[there], found.achieved[there])
+        with signals_blocked(self.slider):
+            self.slider.setRange(0, len(found.alphas) - 1)
+            self.slider.setValue(int(np.argmin(np.abs(found.alphas - 1))))
+        self.set_summary(
+            f"rises {found.monotonicity:.2f}, {int(there.sum())} of {len(there)} reached"
+        )
+        self.set_open(True)
+        self._show_frame()
+
+    def _show_frame(self) -> None:
+        found = self._results.exaggeration
+        if found is None:
+            return
+        index = self.slider.value()
+        image = found.images[index].numpy()
+        data = np.moveaxis(image, 0, -1) if image.shape[0] == 3 else image[0]
+        if self._layer is None or self._layer not in self._viewer.layers:
+            sample = found.pair.query
+            axes = sample.image.ndim - 1
+            self._layer = self._viewer.add_image(
+                data,
+                name=LAYER,
+                rgb=image.shape[0] == 3,
+                contrast_limits=None if image.shape[0] == 3 else (0.0, 1.0),
+                units=(sample.unit,) * axes if sample.unit else None,
+                **placement(sample, axes),
+            )
+        else:
+            self._layer.data = data
+        flag = "; outside of what the generator has learnt" if found.off_manifold[index] else ""
+        warning = f" Note: {found.warning}." if found.warning else ""
+        self.line.setText(
+            f"alpha {found.alphas[index]:.2f}: p = {found.posteriors[index]:.2f}{flag}.{warning}"
+        )

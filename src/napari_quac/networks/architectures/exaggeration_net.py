@@ -1,0 +1,244 @@
+"""Bin-conditional explainers: an image and the bin of the wanted probability give an image.
+
+Two published layouts are read off their state dicts: encoder-decoder of pre-activation residual
+blocks (the PyTorch port of Singla et al. by Luab), and a CycleGAN-like one (derm_audit). In both
+every batch norm is conditional on the bin.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from napari_quac.errors import CheckpointError
+
+EPSILON_TF, EPSILON = 1e-3, 1e-5  # as in TensorFlow, as in PyTorch
+PARTS = ("G.", "generator.")
+
+
+class BinNorm(nn.Module):
+    """Batch norm, then a scale and an offset that are looked up by the bin.
+
+    Parameters
+    ----------
+    state : Mapping[str, Tensor]
+        Its tensors, by the names of either layout.
+    """
+
+    def __init__(self, state: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        names = (
+            ("gamma_conditional", "beta_conditional", "", EPSILON_TF),
+            ("weights", "biases", "", EPSILON),
+            ("embed_gamma", "embed_beta", "batchnorm.", EPSILON),
+        )
+        for gamma, beta, norm, epsilon in names:
+            if f"{gamma}.weight" in state:
+                self.epsilon = epsilon
+                self.register_buffer("gamma", state[f"{gamma}.weight"])
+                self.register_buffer("beta", state[f"{beta}.weight"])
+                self.register_buffer("mean", state[f"{norm}running_mean"])
+                self.register_buffer("variance", state[f"{norm}running_var"])
+                # where they were not used they are still 1 and 0
+                self.register_buffer("scale", state.get(f"{norm}weight"))
+                self.register_buffer("offset", state.get(f"{norm}bias"))
+                return
+        raise KeyError("a conditional batch norm")
+
+    @property
+    def n_bins(self) -> int:
+        """Number of bins."""
+        return int(self.get_buffer("gamma").shape[0])
+
+    def forward(self, features: Tensor, bins: Tensor) -> Tensor:
+        """Return normalised features (N, C, H, W) for bins (N,)."""
+        normed = F.batch_norm(
+            features,
+            self.get_buffer("mean"),
+            self.get_buffer("variance"),
+            self._buffers["scale"],
+            self._buffers["offset"],
+            eps=self.epsilon,
+        )
+        gamma = self.get_buffer("gamma")[bins][:, :, None, None]
+        return gamma * normed + self.get_buffer("beta")[bins][:, :, None, None]
+
+
+class Convolution(nn.Module):
+    """A convolution with weights from a state dict."""
+
+    def __init__(self, state: Mapping[str, Tensor], name: str) -> None:
+        super().__init__()
+        self.register_buffer("weight", state[f"{name}.weight"])
+        self.register_buffer("bias", state.get(f"{name}.bias"))
+
+    def forward(self, features: Tensor, stride: int = 1, reflect: bool = False) -> Tensor:
+        """Convolve at the same size (or half of it), the border filled by zeros or reflected."""
+        weight = self.get_buffer("weight")
+        pad = weight.shape[-1] // 2
+        if reflect:
+            features = F.pad(features, (pad,) * 4, mode="reflect")
+            pad = 0
+        return F.conv2d(features, weight, self._buffers["bias"], stride, pad)
+
+
+class ResidualExplainer(nn.Module):
+    """The layout of the Luab port; forward gives the image in [-1, 1]."""
+
+    def __init__(self, state: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        self.n_down = _count(state, r"g_e_res_block(\d+)\.")
+        self.n_up = _count(state, r"g_res_block(\d+)\.")
+        self.bn1, self.bn2 = BinNorm(_part(state, "bn1.")), BinNorm(_part(state, "bn2."))
+        self.conv1, self.conv = Convolution(state, "conv1.conv"), Convolution(state, "conv.conv")
+        self.norms, self.convolutions = nn.ModuleDict(), nn.ModuleDict()
+        for name in self._blocks():
+            for part in ("bn1", "bn2"):
+                self.norms[f"{name}_{part}"] = BinNorm(_part(state, f"{name}.{part}."))
+            for part in ("conv1", "conv2", "conv_identity"):
+                self.convolutions[f"{name}_{part}"] = Convolution(state, f"{name}.{part}.conv")
+
+    @property
+    def n_bins(self) -> int:
+        """Number of bins."""
+        return self.bn1.n_bins
+
+    @property
+    def channels(self) -> int:
+        """Number of channels of its images."""
+        return int(self.conv1.get_buffer("weight").shape[1])
+
+    @property
+    def multiple(self) -> int:
+        """What the side of an image has to be a multiple of."""
+        return int(2**self.n_down)
+
+    def _blocks(self) -> list[str]:
+        down = [f"g_e_res_block{number}" for number in range(1, self.n_down + 1)]
+        return down + [f"g_res_block{number}" for number in range(1, self.n_up + 1)]
+
+    def forward(self, images: Tensor, bins: Tensor) -> Tensor:
+        """Return images (N, C, H, W) in [-1, 1] for images in [-1, 1] and bins (N,)."""
+        features = self.conv1(F.relu(self.bn1(images, bins)))
+        for name in self._blocks():
+            shrinks = name.startswith("g_e")
+            features = self._block(name, features, bins, shrinks)
+        return torch.tanh(self.conv(F.relu(self.bn2(features, bins))))
+
+    def _block(self, name: str, features: Tensor, bins: Tensor, shrinks: bool) -> Tensor:
+        norms, convolutions = self.norms, self.convolutions
+        inner = _resampled(F.relu(norms[f"{name}_bn1"](features, bins)), shrinks)
+        inner = convolutions[f"{name}_conv1"](inner)
+        inner = convolutions[f"{name}_conv2"](F.relu(norms[f"{name}_bn2"](inner, bins)))
+        outer = convolutions[f"{name}_conv_identity"](_resampled(features, shrinks))
+        return torch.as_tensor(inner + outer)
+
+
+class TranslationExplainer(nn.Module):
+    """The layout of derm_audit; forward gives the image in [-1, 1]."""
+
+    multiple = 4
+
+    def __init__(self, state: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        self.n_blocks = _count(state, r"resblocks\.(\d+)\.", first=0)
+        self.first, self.last = Convolution(state, "layer2"), Convolution(state, "layer10")
+        self.first_norm = BinNorm(_part(state, "layer3."))
+        self.steps, self.norms = nn.ModuleDict(), nn.ModuleDict()
+        for name in ("layer5", "layer6", "layer7", "layer8"):
+            self.steps[name] = Convolution(state, f"{name}.layer1")
+            self.norms[name] = BinNorm(_part(state, f"{name}.layer2."))
+        for number in range(self.n_blocks):
+            for part, norm in (("layer1", "layer2"), ("layer4", "layer5")):
+                name = f"block{number}_{part}"
+                self.steps[name] = Convolution(state, f"resblocks.{number}.{part}")
+                self.norms[name] = BinNorm(_part(state, f"resblocks.{number}.{norm}."))
+
+    @property
+    def n_bins(self) -> int:
+        """Number of bins."""
+        return self.first_norm.n_bins
+
+    @property
+    def channels(self) -> int:
+        """Number of channels of its images."""
+        return int(self.first.get_buffer("weight").shape[1])
+
+    def forward(self, images: Tensor, bins: Tensor) -> Tensor:
+        """Return images (N, C, H, W) in [-1, 1] for images in [-1, 1] and bins (N,)."""
+        features = F.relu(self.first_norm(self.first(images, reflect=True), bins))
+        for name in ("layer5", "layer6"):
+            features = F.relu(self.norms[name](self.steps[name](features, stride=2), bins))
+        for number in range(self.n_blocks):
+            inner = features
+            for part in ("layer1", "layer4"):
+                name = f"block{number}_{part}"
+                inner = self.norms[name](self.steps[name](inner, reflect=True), bins)
+                inner = F.relu(inner) if part == "layer1" else inner
+            features = features + inner
+        for name in ("layer7", "layer8"):
+            step = self.steps[name]
+            weight, bias = step.get_buffer("weight"), step._buffers["bias"]
+            features = F.conv_transpose2d(features, weight, bias, 2, 1, 1)
+            features = F.relu(self.norms[name](features, bins))
+        made = torch.tanh(self.last(features, reflect=True))
+        return torch.as_tensor(made[..., : images.shape[-2], : images.shape[-1]])
+
+
+Explainer = ResidualExplainer | TranslationExplainer
+
+
+def load_explainer(tensors: Mapping[str, Tensor], name: str) -> Explainer:
+    """Build the explainer that a state dict belongs to.
+
+    Parameters
+    ----------
+    tensors : Mapping[str, Tensor]
+        The file, with or without ``G.`` or ``generator.`` before the names.
+    name : str
+        Of the file, for messages.
+
+    Raises
+    ------
+    CheckpointError
+        If it is neither layout.
+    """
+    state = dict(tensors)
+    for prefix in PARTS:
+        if any(key.startswith(prefix) for key in state):
+            state = _part(state, prefix)
+    try:
+        if "g_e_res_block1.conv1.conv.weight" in state:
+            return ResidualExplainer(state).eval()
+        if "layer2.weight" in state:
+            return TranslationExplainer(state).eval()
+    except KeyError as error:
+        raise CheckpointError(f"'{name}': {_sentence(str(error))}") from error
+    raise CheckpointError(f"'{name}': {_sentence('its layout')}")
+
+
+def _sentence(missing: str) -> str:
+    return (
+        f"{missing} is not that of a bin-conditional explainer that is known here (Luab, "
+        "derm_audit). Have it write its images into folders SOURCE/TARGET/NAME and open that "
+        "folder as generator, or wrap it as a function in Python."
+    )
+
+
+def _part(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
+
+
+def _count(state: Mapping[str, Tensor], pattern: str, first: int = 1) -> int:
+    found = [match for match in (re.match(pattern, key) for key in state) if match]
+    return max((int(match[1]) + 1 - first for match in found), default=0)
+
+
+def _resampled(features: Tensor, shrinks: bool) -> Tensor:
+    if shrinks:
+        return F.avg_pool2d(features, 2)
+    return F.interpolate(features, scale_factor=2, mode="nearest")

@@ -1,0 +1,1 @@
+"""Displacement fields: how they move an image, and what they enlarge."""

@@ -1,0 +1,80 @@
+"""A simulator learns to move the logit of a classifier whose pattern is a size."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from napari_quac.data.synthetic_shapes import SyntheticShapes
+from napari_quac.errors import DataError
+from napari_quac.networks.classifier import Classifier
+from napari_quac.networks.generators.warp import WarpRecipe
+from napari_quac.networks.value_range import ValueRange
+from napari_quac.train.warp_trainer import WarpTraining, train_warp
+
+QUICK = WarpTraining(
+    minutes=5,
+    steps=80,
+    batch_size=8,
+    learning_rate=2e-3,
+    margin=0.5,
+    smoothness=0.05,
+    widths=(4, 4, 8, 4, 4),
+    bottleneck=8,
+)
+
+
+class Darkness(nn.Module):
+    """Tells the classes by how much of the image is dark."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        dark = torch.sigmoid(20 * (0.35 - images)).mean(dim=(1, 2, 3))
+        value = 60 * (dark - 0.085)
+        return torch.stack([-value, value], dim=1)
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    size = SyntheticShapes.image_size
+    return Classifier(Darkness().eval(), ("small", "large"), 1, size, ValueRange(0, 1))
+
+
+def test_classes_differ_in_the_density_and_nothing_else() -> None:
+    samples = SyntheticShapes(20)
+    areas = [int(samples.density(index).sum()) for index in range(20)]
+    assert max(areas[0::2]) < min(areas[1::2])
+    darkest = [float(samples[index].image.min()) for index in range(20)]
+    assert abs(np.median(darkest[0::2]) - np.median(darkest[1::2])) < 0.06
+    assert torch.equal(samples[3].image, SyntheticShapes(20)[3].image)
+
+
+def test_logit_follows_and_the_file_loads_as_a_generator(
+    classifier: Classifier, tmp_path: Path
+) -> None:
+    path = tmp_path / "warp.safetensors"
+    trained = train_warp(SyntheticShapes(60, "train"), classifier, QUICK, path=path).result()
+    assert trained.steps == 80
+    assert trained.sign_agreement > 0.7
+    generator = WarpRecipe(path).load("cpu")
+    assert generator.recipe.positive == "large"
+    assert generator.field(SyntheticShapes(2)[0].image, 1).abs().max() > 0
+
+
+def test_same_seed_gives_the_same_network(classifier: Classifier) -> None:
+    quick = replace(QUICK, steps=2)
+    one, other = (
+        train_warp(SyntheticShapes(16, "train"), classifier, quick).result().network
+        for _ in range(2)
+    )
+    for a, b in zip(one.parameters(), other.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_unknown_class_is_refused(classifier: Classifier) -> None:
+    with pytest.raises(DataError, match="no class 'huge'"):
+        train_warp(SyntheticShapes(8), classifier, QUICK, positive="huge").result()
