@@ -43,6 +43,12 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--resume", action="store_true", help="go on with the results that are there"
     )
+    parser.add_argument(
+        "--replay",
+        type=int,
+        metavar="N",
+        help="explain N of the samples in the results again, and say how far the numbers moved",
+    )
     add_json_option(parser)
     parser.set_defaults(run=run)
 
@@ -63,6 +69,9 @@ def run(options: argparse.Namespace) -> None:
     if options.workers is not None and options.workers < 1:
         raise DataError(f"At least one worker is needed, got --workers {options.workers}.")
     plan = BatchPlan.read(options.plan)
+    if options.replay is not None:
+        _replay(plan, options)
+        return
     begun = time.perf_counter()
     try:
         with _ended_by_signal(), _client(options) as client:
@@ -87,6 +96,30 @@ def run(options: argparse.Namespace) -> None:
         raise DataError(
             f"{summary.n_failed} could not be explained; the first: {summary.first_failure}"
         )
+
+
+def _replay(plan: BatchPlan, options: argparse.Namespace) -> None:
+    from dataclasses import asdict
+
+    from napari_quac.batch.replay import replay
+    from napari_quac.batch.resources import load_resources
+    from napari_quac.reports.store import ExplanationStore
+
+    if options.replay < 1:
+        raise DataError(f"At least one sample is needed, got --replay {options.replay}.")
+    store, resources = ExplanationStore.open(plan.output), load_resources(plan)
+    found = replay(
+        store,
+        resources.dataset,
+        resources.classifier,
+        resources.generator,
+        plan.asking,
+        options.replay,
+    ).result()
+    if options.json:
+        print_json(asdict(found))
+    else:
+        print(found.text)
 
 
 def _client(options: argparse.Namespace) -> AbstractContextManager[Any]:

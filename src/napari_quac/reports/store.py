@@ -394,7 +394,9 @@ class ExplanationStore:
         names = self.info.class_names
         if is_failed(record):
             target = None if record["target"] is None else names.index(record["target"])
-            return [FailedEntry(record["id"], target, record["stage"], record["error"])]
+            named = record.get("source")
+            source = None if named is None else names.index(named)
+            return [FailedEntry(record["id"], target, record["stage"], record["error"], source)]
         truth, seconds = record["true_class"], self.seconds(key)
         source, target = names.index(record["source"]), names.index(record["target"])
         predictions = record["predictions"]
@@ -428,7 +430,7 @@ class ExplanationStore:
                 )
             )
         found += [
-            FailedEntry(record["id"], target, failure["stage"], failure["error"])
+            FailedEntry(record["id"], target, failure["stage"], failure["error"], source)
             for failure in record["failed_methods"].values()
         ]
         return found

@@ -1,0 +1,63 @@
+"""Explaining again gives the same numbers, and what changed meanwhile is said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from napari_quac.batch.asking import Asking
+from napari_quac.batch.replay import replay
+from napari_quac.batch.tasks import explain_tasks, tasks_of
+from napari_quac.data.sample import Sample
+from napari_quac.explain.pipeline import ExplainSettings
+from napari_quac.reports.store import ExplanationStore
+from napari_quac.reports.store_info import NetworkIdentity, StoreInfo
+from napari_quac.testing import CornerSamples, corner_classifier, corner_generator
+
+SIZE = 16
+
+
+class Brighter(CornerSamples):
+    """The samples, a little brighter than they were."""
+
+    def __getitem__(self, index: int) -> Sample:
+        sample = super().__getitem__(index)
+        return replace(sample, image=(sample.image + 0.05).clamp(0, 1))
+
+
+@pytest.fixture
+def explained(tmp_path):
+    dataset, classifier = CornerSamples(n=4, size=SIZE), corner_classifier(SIZE)
+    classifier.sha256 = "abc"
+    asking = Asking("auto", "prediction", ExplainSettings(("d-ig", "random")), seed=1)
+    info = StoreInfo.of(classifier, NetworkIdentity("corners"), asking.settings, asking.seed)
+    store = ExplanationStore.create(tmp_path / "out", info)
+    generator = corner_generator(SIZE)
+    explain_tasks(tasks_of(dataset), dataset, classifier, generator, asking, store).result()
+    return store, dataset, classifier, generator, asking
+
+
+def test_the_same_networks_give_the_same_numbers(explained):
+    found = replay(*explained, n=3).result()
+    assert found.n_compared == 3
+    assert (found.largest_probability_change, found.largest_image_change) == (0, 0)
+    assert found.changes == ()
+    assert "largest Δp = 0e+00" in found.text
+
+
+def test_other_samples_and_another_classifier_are_said(explained):
+    store, _, classifier, generator, asking = explained
+    classifier.sha256 = "abd"
+    found = replay(store, Brighter(n=4, size=SIZE), classifier, generator, asking, 2).result()
+    assert found.largest_probability_change > 1e-4
+    assert found.largest_image_change == pytest.approx(0.05, rel=0.5)
+    assert "the image of 'corner/0' is another one" in found.text
+    assert "the classifier is another file" in found.text
+
+
+def test_samples_that_are_gone_are_said(explained):
+    store, _, *rest = explained
+    found = replay(store, CornerSamples(n=1, size=SIZE), *rest, 4).result()
+    assert found.n_compared == 1
+    assert "no sample 'corner/3' any more" in found.text
