@@ -47,7 +47,7 @@ def test_samples_are_made_to_fit_the_classifier_and_put_back(dock: QuacDock) -> 
     dock.choices.generator = ReadyNetwork(corner_generator(32))
     samples = ReadySamples(ColouredSamples(size=64))
     dock.choices.samples = samples
-    wait(lambda: dock.status.failure is not None)
+    wait(lambda: dock.status.failure is not None and not dock.controller.running)
     text = find(dock, "fit_text").text()
     assert "1 channel of 32 px" in text and "3 channels of 64 px" in text
     assert dock.samples.problem.isHidden(), "it is said once"

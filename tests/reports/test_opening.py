@@ -44,12 +44,12 @@ def test_a_store_opens_with_its_failures_and_what_is_damaged(tmp_path, made):
     assert report.conversion_rate().n == 1
 
 
-def explain_record(made, **changes):
-    from napari_quac.commands.explain import _record
+def explain_record(made):
+    from napari_quac.commands.explain import with_whole_curves
 
-    record = _record(made, corner_classifier(16))
-    pair = {"id": f"{CLASSES[0]}/a.png", "source": CLASSES[0], "target": CLASSES[1]}
-    return {**pair, **record, "folder": "a/there"} | changes
+    record = explained_record(made[0].pair, made, CLASSES, seed=0, truth=0, asked=[1])
+    methods = with_whole_curves(record["methods"], made)
+    return {**record, "id": f"{CLASSES[0]}/a.png", "methods": methods, "folder": "a/there"}
 
 
 def test_a_folder_of_explain_opens(tmp_path, made):

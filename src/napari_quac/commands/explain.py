@@ -208,12 +208,7 @@ def _explain_one(
         raise RuntimeError(found.details)
     if "error" in record:
         return record
-    for explanation in found.explanations:
-        numbers = {**_plain(as_record(explanation))}
-        record["methods"][explanation.method] = {
-            **numbers,
-            "verdict": record["methods"][explanation.method]["verdict"],
-        }
+    record["methods"] = with_whole_curves(record["methods"], found.explanations)
     failed = record.pop("failed_methods")
     record["unavailable"] = {}
     for name, failure in failed.items():
@@ -236,6 +231,19 @@ def _explain_one(
     except QuacError as error:
         record["error"] = str(error)
     return record
+
+
+def with_whole_curves(
+    methods: dict[str, Any], explanations: tuple[Explanation, ...]
+) -> dict[str, Any]:
+    """Return the methods of a record as this command writes them, each threshold spelled out."""
+    return {
+        explanation.method: {
+            **_plain(as_record(explanation)),
+            "verdict": methods[explanation.method]["verdict"],
+        }
+        for explanation in explanations
+    }
 
 
 def _failed_methods(record: dict[str, Any]) -> list[dict[str, Any]]:
