@@ -11,39 +11,14 @@ import os
 import shutil
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 os.environ.setdefault("NAPARI_CONFIG", "")
 
 import napari
-from qtpy.QtWidgets import QApplication
+from make_pictures import FOLDER, picture, pump, wait
 
 from napari_quac.gui.dock import QuacDock
-
-FOLDER = Path(__file__).parent / "images"
-
-
-def pump(seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        QApplication.processEvents()
-        time.sleep(0.002)
-
-
-def wait(condition, seconds: float = 600.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        pump(0.02)
-        if time.monotonic() > end:
-            raise TimeoutError("the window did not get ready")
-    pump(1.0)
-
-
-def picture(viewer: napari.Viewer, folder: Path, name: str) -> None:
-    pump(0.8)
-    viewer.window.screenshot(str(folder / f"{name}.png"), canvas_only=False, flash=False)
-    print(folder / f"{name}.png")
 
 
 def make_pictures(folder: Path, store: Path) -> None:
