@@ -17,7 +17,7 @@ from napari_quac.testing import CornerSamples, ReadyNetwork, corner_classifier, 
 
 @pytest.fixture(scope="session", autouse=True)
 def quick_garbage_collection() -> Iterator[None]:
-    """Leave what was imported out of the collections after each viewer: 0.2 s each, several a test."""
+    """Leave what was imported out of the collections after each viewer, 0.2 s each."""
     import torch  # noqa: F401 - the largest part of it
 
     gc.collect()

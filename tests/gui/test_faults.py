@@ -187,7 +187,7 @@ def start_long_work(dock: QuacDock) -> None:
 
 
 # set NAPARI_QUAC_CLOSE_TIMES to 50 to be thorough; each round opens a whole dock, or a whole viewer
-CLOSE_DOCK_TIMES = int(os.environ.get("NAPARI_QUAC_CLOSE_TIMES", "4"))
+CLOSE_DOCK_TIMES = int(os.environ.get("NAPARI_QUAC_CLOSE_TIMES", "3"))
 CLOSE_VIEWER_TIMES = int(os.environ.get("NAPARI_QUAC_CLOSE_TIMES", "3"))
 
 

@@ -142,7 +142,6 @@ class QuacDock(QWidget):
         self.settings = QSettings("napari-quac", "napari-quac")
         self._build_panels()
         self._connect()
-        self._on_theme()
         self.setAcceptDrops(True)
         self.curve = CurvePlot()
         self.all_samples = SamplesDock(
@@ -171,8 +170,8 @@ class QuacDock(QWidget):
         self.legend.method_picked.connect(self._on_method_picked)
         for widget in (self.curve_dock, self.all_samples):
             widget.installEventFilter(self)
-        self.show_curve_dock()
         self._on_theme()
+        self.show_curve_dock()
         self.results.events.loaded_samples.connect(self._raise_samples)
         bind_keys(napari_viewer, self)
         # the last resort, without a reference to this object, should nobody close it in order
@@ -691,14 +690,13 @@ class QuacDock(QWidget):
         self.methods.set_palette_of(colors)
         self.predictions.set_palette_of(colors)
         self.exaggeration.set_palette_of(colors)
-        if hasattr(self, "curve"):
-            self.curve_dock.setStyleSheet(sheet)
-            self.curve.set_palette_of(colors)
-            self.legend.set_palette_of(colors)
-            self.methods_compared.setStyleSheet(sheet)
-            self.methods_compared.set_palette_of(colors)
-            self.all_samples.setStyleSheet(sheet)
-            self.all_samples.set_palette_of(colors)
+        self.curve_dock.setStyleSheet(sheet)
+        self.curve.set_palette_of(colors)
+        self.legend.set_palette_of(colors)
+        self.methods_compared.setStyleSheet(sheet)
+        self.methods_compared.set_palette_of(colors)
+        self.all_samples.setStyleSheet(sheet)
+        self.all_samples.set_palette_of(colors)
 
     def _on_explanations(self) -> None:
         self._curves_later.start(AFTER_THE_LAYERS_MS)
