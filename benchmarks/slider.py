@@ -65,7 +65,7 @@ def disagreement(dock: QuacDock) -> str:
         return "mask layer"
     if not np.array_equal(layers["hybrid"].data, hybrid.image.numpy()[0]):
         return "hybrid layer"
-    if dock.curve.marker != (hybrid.mask_size, hybrid.score_change):
+    if dock.curve_dock.plot.marker != (hybrid.mask_size, hybrid.score_change):
         return "marker"
     bar = dock.predictions.bars["hybrid", pair.target].property("probability")
     if bar != float(hybrid.prediction[pair.target]):

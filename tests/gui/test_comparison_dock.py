@@ -7,8 +7,8 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QTabBar
 
 from napari_quac.explain.methods import METHODS
-from napari_quac.gui.bottom_docks import dock_of
-from napari_quac.gui.dock import COMPARISON_DOCK_NAME, QuacDock
+from napari_quac.gui.bottom_docks import COMPARISON_NAME, dock_of
+from napari_quac.gui.dock import QuacDock
 
 from .conftest import load, wait
 
@@ -41,7 +41,7 @@ def test_all_methods_are_compared_on_the_pair(explained: QuacDock) -> None:
     assert outer in dock.window().tabifiedDockWidgets(curve)
     bars = dock.window().findChildren(QTabBar)
     in_front = [bar.tabText(bar.currentIndex()) for bar in bars if bar.count() > 1]
-    assert COMPARISON_DOCK_NAME in in_front
+    assert COMPARISON_NAME in in_front
 
 
 def test_click_on_a_picture_or_a_row_shows_that_method(explained: QuacDock) -> None:

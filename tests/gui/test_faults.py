@@ -244,7 +244,7 @@ def test_curve_dock_can_be_closed_and_brought_back(explained: QuacDock) -> None:
     assert not explained.threshold.show_layers_button.isHidden()
     explained.threshold.show_layers_button.click()
     assert explained.curve_dock.parent() is not None
-    assert explained.curve.marker is not None
+    assert explained.curve_dock.plot.marker is not None
 
 
 def test_the_event_loop_runs_on_during_work(dock: QuacDock, monkeypatch: Any) -> None:

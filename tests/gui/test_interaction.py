@@ -25,7 +25,7 @@ def assert_agrees(dock: QuacDock) -> None:
     query, generated = np.asarray(layers["query"].data), np.asarray(layers["generated"].data)
     blended = np.clip(mask * generated + (1 - mask) * query, 0, 1)
     np.testing.assert_allclose(np.asarray(layers["hybrid"].data), blended, atol=1e-6)
-    assert dock.curve.marker == (hybrid.mask_size, hybrid.score_change)
+    assert dock.curve_dock.plot.marker == (hybrid.mask_size, hybrid.score_change)
     for index, probability in enumerate(hybrid.prediction.tolist()):
         assert dock.predictions.bars["hybrid", index].property("probability") == probability
     text = dock.threshold.line.text()
@@ -41,8 +41,8 @@ def test_explaining_shows_everything(explained: QuacDock) -> None:
     assert_agrees(explained)
     shown = explained.results.shown
     assert shown is not None and shown.index == shown.explanation.curve.best
-    assert explained.curve.property("curveNames") == ["residual", "random"]
-    assert sorted(explained.legend.buttons) == ["random", "residual"]
+    assert explained.curve_dock.plot.property("curveNames") == ["residual", "random"]
+    assert sorted(explained.curve_dock.legend.buttons) == ["random", "residual"]
     assert explained.verdict.sentences[0].text().startswith("The generated image switches")
     assert "nm²" in explained.threshold.line.text()
     assert "switches to" in explained.search.badge.text()
@@ -71,8 +71,9 @@ def test_optimum_button_goes_to_the_optimum(explained: QuacDock) -> None:
     QTest.mouseClick(explained.threshold.optimum_button, Qt.MouseButton.LeftButton)
     shown = explained.results.shown
     assert shown is not None and shown.index == shown.explanation.curve.best
-    assert explained.curve.marker is not None
-    assert explained.curve.marker[0] == explained.curve.property("optimumMaskSize")
+    plot = explained.curve_dock.plot
+    assert plot.marker is not None
+    assert plot.marker[0] == plot.property("optimumMaskSize")
     assert_agrees(explained)
 
 
@@ -82,7 +83,7 @@ def test_marker_is_dragged_and_clicked(make_napari_viewer: Any) -> None:
     dock = open_dock(viewer)
     load(dock)
     explain(dock)
-    plot = dock.curve
+    plot = dock.curve_dock.plot
     box = plot.getPlotItem().getViewBox()
 
     def pixel(mask_size: float) -> QPoint:
@@ -109,7 +110,7 @@ def test_marker_is_dragged_and_clicked(make_napari_viewer: Any) -> None:
 
 def test_shown_method_changes_curve_marker_and_layers(explained: QuacDock) -> None:
     before = np.array(explained.layers.layers["attribution"].data)
-    QTest.mouseClick(explained.legend.buttons["residual"], Qt.MouseButton.LeftButton)
+    QTest.mouseClick(explained.curve_dock.legend.buttons["residual"], Qt.MouseButton.LeftButton)
     assert explained.choices.shown_method == "residual"
     assert explained.methods.shown_menu.currentData() == "residual"
     assert not np.array_equal(before, explained.layers.layers["attribution"].data)
@@ -123,7 +124,7 @@ def test_methods_can_be_added_and_removed(explained: QuacDock) -> None:
     explained.methods.checks["ig"].click()
     wait(lambda: "ig" in explained.results.explanations.by_method)  # type: ignore[union-attr]
     assert explained.methods.scores["ig"].text()
-    wait(lambda: explained.curve.property("curveNames") == ["ig", "residual", "random"])
+    wait(lambda: explained.curve_dock.plot.property("curveNames") == ["ig", "residual", "random"])
     explained.methods.checks["random"].click()
     wait(lambda: not explained.controller.running)
     assert explained.choices.shown_method == "ig"
@@ -143,7 +144,7 @@ def test_other_sample_blanks_the_explanation_and_keeps_the_layers(explained: Qua
     wait(lambda: not np.asarray(layers["mask"].data).any())
     np.testing.assert_array_equal(layers["hybrid"].data, layers["query"].data)
     assert all(explained.layers.layers[name] is layer for name, layer in layers.items())
-    assert explained.curve.marker is None
+    assert explained.curve_dock.plot.marker is None
     assert not explained.threshold.slider.isEnabled()
     assert explained.predictions.bars["hybrid", 0].property("probability") is None
     explain(explained)

@@ -18,20 +18,20 @@ def pick(dock: QuacDock, name: str) -> None:
     QTest.keyClick(menu, key)
     assert menu.currentData() == name
     wait(lambda: not dock.controller.running and dock.results.shown)
-    wait(lambda: dock.curve.property("ordinate") == dock._ordinate())
+    wait(lambda: dock.curve_dock.plot.property("ordinate") == dock.curve_dock._ordinate())
 
 
 def test_dapi_copies_the_query_back(explained: QuacDock) -> None:
     dock = explained
     before = dock.results.shown
     pair = dock.results.pair
-    assert dock.curve.property("ordinate") == "score change"
+    assert dock.curve_dock.plot.property("ordinate") == "score change"
     pick(dock, "dapi")
     shown = dock.results.shown
     assert shown is not None and shown.explanation.pair.is_swapped
     assert dock.results.pair is pair
     source = dock.results.loaded_classifier.class_names[pair.source]
-    assert dock.curve.property("ordinate") == f"p({source}) regained"
+    assert dock.curve_dock.plot.property("ordinate") == f"p({source}) regained"
     assert f"p({source})" in dock.threshold.line.text()
     assert not dock.choices.masking.channel_wise
     assert len(shown.explanation.curve.thresholds) == 201

@@ -97,7 +97,7 @@ def test_slider_moves_mask_hybrid_and_numbers_of_a_volume(volumes: QuacDock) -> 
         assert shown is not None
         np.testing.assert_array_equal(layers["mask"].data, shown.hybrid.mask.numpy()[0])
         np.testing.assert_array_equal(layers["hybrid"].data, shown.hybrid.image.numpy()[0])
-        assert volumes.curve.marker == (shown.hybrid.mask_size, shown.hybrid.score_change)
+        assert volumes.curve_dock.plot.marker == (shown.hybrid.mask_size, shown.hybrid.score_change)
     assert "nm³" in volumes.threshold.line.text()
 
 

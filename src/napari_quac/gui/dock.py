@@ -10,24 +10,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import QEvent, QObject, QSettings, QSize, Qt, QTimer, Signal
+from qtpy.QtCore import QEvent, QSettings, QSize, Qt, QTimer, Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
-from qtpy.QtWidgets import (
-    QHBoxLayout,
-    QMainWindow,
-    QMenu,
-    QScrollArea,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QMenu, QScrollArea, QVBoxLayout, QWidget
 
 from napari_quac.errors import QuacError
 from napari_quac.explain.methods import METHODS
-from napari_quac.gui.bottom_docks import dock_of, raise_dock
+from napari_quac.gui.bottom_docks import BottomDocks
 from napari_quac.gui.compare import Comparison
 from napari_quac.gui.comparison_dock import ComparisonDock
-from napari_quac.gui.curve_legend import CurveLegend
-from napari_quac.gui.curve_plot import CurvePlot
+from napari_quac.gui.curve_dock import CurveDock
+from napari_quac.gui.examples import open_example, open_example_volume
 from napari_quac.gui.keys import KEYS, bind_keys, unbind_keys
 from napari_quac.gui.layers import LayerSync
 from napari_quac.gui.main_thread import MainThread
@@ -52,26 +45,20 @@ from napari_quac.gui.points_sync import PointsSync
 from napari_quac.gui.region_view import RegionView
 from napari_quac.gui.samples.samples_dock import SamplesDock
 from napari_quac.gui.warp_layers import WarpLayers
+from napari_quac.gui.window_watch import WindowWatch
 from napari_quac.live.choices import DEFAULT_METHODS, Choices, ReadySamples
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import Failure, failure
 from napari_quac.live.lane import Lane
 from napari_quac.live.mispredictions import next_misprediction
 from napari_quac.live.neighbour_query import NeighbourQuery
-from napari_quac.live.network_files import holds_networks
+from napari_quac.live.network_files import holds_generated_images, holds_networks
 from napari_quac.live.plans import OpenedPlan, apply_plan, open_plan, plan_of, write_plan
 from napari_quac.live.results import Results
 from napari_quac.live.training import Training
 from napari_quac.reports.recognise import holds_explanations
 
 DOCK_WIDTH = 356
-CURVE_DOCK_NAME = "QuAC curve"
-COMPARISON_DOCK_NAME = "QuAC comparison"
-SAMPLES_DOCK_NAME = "QuAC samples"
-CORNERS = (
-    (Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea),
-    (Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea),
-)
 LANE_NICENESS = 10
 AFTER_THE_LAYERS_MS = 30  # each is drawn in a turn of the event loop of its own
 AFTER_THE_VERDICT_MS = 60
@@ -126,8 +113,7 @@ class QuacDock(QWidget):
         self._explain_when_predicted: int | None = None
         self._seen_report: object = None
         self._first_curve_is_due = False
-        self._window: QWidget | None = None
-        self._corners: dict[Any, Any] = {}
+        self._window_watch = WindowWatch(self, DOCK_WIDTH)
         self._main_thread = MainThread(self)
         self.defaults = read_defaults()
         self.choices = self._first_choices()
@@ -143,7 +129,6 @@ class QuacDock(QWidget):
         self._build_panels()
         self._connect()
         self.setAcceptDrops(True)
-        self.curve = CurvePlot()
         self.all_samples = SamplesDock(
             self.choices, self.results, self.controller, self.defaults.store_folder
         )
@@ -153,25 +138,20 @@ class QuacDock(QWidget):
         card = self.all_samples.many_card
         card.save_plan_wanted.connect(self.save_plan)
         card.open_plan_wanted.connect(self.open_plan)
-        self.curve_dock = QWidget()
-        self.curve_dock.setObjectName("quac_curve_dock")
-        self.legend = CurveLegend()
-        curve_layout = QHBoxLayout(self.curve_dock)
-        curve_layout.setContentsMargins(4, 4, 4, 4)
-        curve_layout.setSpacing(2)
-        curve_layout.addWidget(self.curve, 1)
-        curve_layout.addWidget(self.legend)
+        self.curve_dock = CurveDock(self.choices, self.results)
         self.methods_compared = ComparisonDock(self.choices, self.results)
         self.methods.compare_wanted.connect(self.compare_methods)
         self.methods_compared.pair_wanted.connect(self.compare_methods)
         self.methods_compared.samples_wanted.connect(self.compare_methods)
         self.methods_compared.method_picked.connect(self._on_compared_method_picked)
-        self.curve.position_picked.connect(self.threshold.pick)
-        self.legend.method_picked.connect(self._on_method_picked)
-        for widget in (self.curve_dock, self.all_samples):
-            widget.installEventFilter(self)
+        self.curve_dock.position_picked.connect(self.threshold.pick)
+        self.curve_dock.method_picked.connect(self._on_method_picked)
+        self.bottom_docks = BottomDocks(
+            napari_viewer, self.all_samples, self.curve_dock, self.methods_compared, self
+        )
+        self.bottom_docks.changed.connect(self._show_missing)
         self._on_theme()
-        self.show_curve_dock()
+        self.bottom_docks.show()
         self.results.events.loaded_samples.connect(self._raise_samples)
         bind_keys(napari_viewer, self)
         # the last resort, without a reference to this object, should nobody close it in order
@@ -252,61 +232,17 @@ class QuacDock(QWidget):
     def try_example(self) -> None:
         """Open the example with its networks."""
         self.status.forget_failure()
-
-        def load() -> tuple[Any, Any, Any]:
-            from napari_quac.example import load_example
-            from napari_quac.networks.classifier_recipe import ClassifierRecipe
-            from napari_quac.networks.generators.stargan import StarGANRecipe
-
-            example = load_example()
-            return (
-                example.dataset,
-                ClassifierRecipe(example.classifier_path),
-                StarGANRecipe(example.generator_path),
-            )
-
-        def loaded(parts: tuple[Any, Any, Any]) -> None:
-            dataset, classifier, generator = parts
-            self.networks.use_recipes(classifier, generator)
-            self.choices.samples = ReadySamples(dataset)
-            self.networks.set_open(False)
-
-        self.controller.run("example", "opening the example", load, loaded)
+        open_example(self.choices, self.controller, self.networks)
 
     def try_example_volume(self) -> None:
         """Open the example's volume with its synapses as points, and its networks."""
         self.status.forget_failure()
-
-        def load() -> tuple[Any, Any, Any]:
-            from napari_quac.example import load_example
-            from napari_quac.gui.sample_data import synthetic_synapses
-            from napari_quac.networks.classifier_recipe import ClassifierRecipe
-            from napari_quac.networks.generators.stargan import StarGANRecipe
-
-            example = load_example()
-            return (
-                synthetic_synapses(),
-                ClassifierRecipe(example.classifier_path),
-                StarGANRecipe(example.generator_path),
-            )
-
-        def loaded(parts: tuple[Any, Any, Any]) -> None:
-            layers, classifier, generator = parts
-            self.networks.use_recipes(classifier, generator)
-            self.networks.set_open(False)
-            (image, image_look, _), (points, points_look, _) = layers
-            added = self._viewer.add_image(image, **image_look)
-            marks = self._viewer.add_points(points, **points_look)
-            self.points_panel.choose(added.name, marks.name)
-            self.points_panel.set_open(True)
-            self.points_panel.use_points()
-
-        self.controller.run("example", "drawing the volume", load, loaded)
+        open_example_volume(self._viewer, self.controller, self.networks, self.points_panel)
 
     def open_path(self, path: Path) -> None:
         """Open a network, or a folder of samples, of generated images or of explanations."""
         self.status.forget_failure()
-        is_generator = path.is_dir() and (holds_networks(path) or _holds_generated_images(path))
+        is_generator = path.is_dir() and (holds_networks(path) or holds_generated_images(path))
         if path.suffix in (".yaml", ".yml"):
             self.open_plan(path)
         elif holds_explanations(path):
@@ -428,33 +364,15 @@ class QuacDock(QWidget):
     def show_layers(self) -> None:
         """Bring back layers and curve that were closed."""
         self.layers.show_layers()
-        self.show_curve_dock()
+        self.bottom_docks.show()
         self._show_missing()
 
     def compare_methods(self, n_samples: int = 0) -> None:
         """Compare all methods on the pair on show, or over so many samples."""
         self.status.forget_failure()
         self.choices.compared_samples = int(n_samples)
-        self._show_comparison_dock()
+        self.bottom_docks.show_comparison()
         self.controller.ask("comparison")
-
-    def _show_comparison_dock(self) -> None:
-        """Put the comparison in front of the curve, below the canvas."""
-        if self.methods_compared.parent() is None:
-            self._viewer.window.add_dock_widget(
-                self.methods_compared,
-                name=COMPARISON_DOCK_NAME,
-                area="bottom",
-                add_vertical_stretch=False,
-            )
-        self.methods_compared.show()
-        raise_dock(self.methods_compared, behind=self.curve_dock)
-        # a tab that is new comes to the front only once the window has laid it out
-        QTimer.singleShot(0, self._raise_comparison)
-
-    def _raise_comparison(self) -> None:
-        if not self._is_closed:
-            raise_dock(self.methods_compared)
 
     def _on_compared_method_picked(self, name: str) -> None:
         """Show a method of the comparison, which may not be among those chosen so far."""
@@ -467,23 +385,10 @@ class QuacDock(QWidget):
             )
         self.choices.shown_method = name
 
-    def show_curve_dock(self) -> None:
-        """Put samples and curve below the canvas, one behind the other, if they are not there."""
-        for widget, name in (
-            (self.all_samples, SAMPLES_DOCK_NAME),
-            (self.curve_dock, CURVE_DOCK_NAME),
-        ):
-            if widget.parent() is None:
-                self._viewer.window.add_dock_widget(
-                    widget, name=name, area="bottom", add_vertical_stretch=False
-                )
-                widget.show()
-        raise_dock(self.curve_dock, behind=self.all_samples)
-
     def _raise_samples(self) -> None:
         """Show the table of new samples, until the first one is explained."""
         if self.results.loaded_samples is not None and self.results.explanations is None:
-            raise_dock(self.all_samples)
+            self.bottom_docks.raise_samples()
             self._first_curve_is_due = True
 
     def _is_asked_here(self) -> bool:
@@ -495,7 +400,7 @@ class QuacDock(QWidget):
     def _show_first_curve(self) -> None:
         """Bring curve and slider into sight, once for each set of samples."""
         self._first_curve_is_due = False
-        raise_dock(self.curve_dock)
+        self.bottom_docks.raise_curve()
         self.scroll.ensureWidgetVisible(self.threshold)
 
     @property
@@ -530,18 +435,11 @@ class QuacDock(QWidget):
         self.layers.close()
         self.warp_layers.close()
         self.exaggeration.close_panel()
-        if self._window is not None:
-            self._window.removeEventFilter(self)
-            if not window_closes:
-                self._give_corners_back(self._window)
-            self._window = None
-        if not window_closes:
-            self.curve_dock.removeEventFilter(self)
-            self.all_samples.removeEventFilter(self)
-            for widget in (self.curve_dock, self.all_samples, self.methods_compared):
-                if widget.parent() is not None:
-                    self._viewer.window.remove_dock_widget(widget)
-                widget.deleteLater()
+        self._window_watch.end(window_closes)
+        self.bottom_docks.close(window_closes)
+
+    def _on_window_closed(self) -> None:
+        self.shut_down(window_closes=True)
 
     # Qt
 
@@ -549,7 +447,7 @@ class QuacDock(QWidget):
         """Notice that the dock was taken out of the window, which is how napari closes it."""
         if event.type() == QEvent.Type.ParentChange:
             if self.parent() is not None:
-                QTimer.singleShot(0, self._watch_window)
+                QTimer.singleShot(0, self._window_watch.look)
             elif self._was_docked:
                 self.shut_down()
             self._was_docked = self._was_docked or self.parent() is not None
@@ -558,19 +456,7 @@ class QuacDock(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         """Notice the window, to see it close."""
         super().showEvent(event)
-        self._watch_window()
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Close with the window, and see when the curve is closed."""
-        if watched is self._window and event.type() == QEvent.Type.Close:
-            self.layers.pause(True)
-            QTimer.singleShot(0, self._close_with_window)
-        if (
-            watched in (self.curve_dock, self.all_samples)
-            and event.type() == QEvent.Type.ParentChange
-        ):
-            QTimer.singleShot(0, self._show_missing)
-        return False
+        self._window_watch.look()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Take files and folders."""
@@ -583,32 +469,6 @@ class QuacDock(QWidget):
         for url in event.mimeData().urls():
             if url.isLocalFile():
                 self.open_path(Path(url.toLocalFile()))
-
-    def _watch_window(self) -> None:
-        window = self.window()
-        if window is not self and window is not self._window and not self._is_closed:
-            self._window = window
-            window.installEventFilter(self)
-            self._take_corners(window)
-
-    def _take_corners(self, window: QWidget) -> None:
-        """Let the side docks reach down to the bottom, so that this one has room."""
-        if isinstance(window, QMainWindow):
-            self._corners = {corner: window.corner(corner) for corner, _ in CORNERS}
-            for corner, area in CORNERS:
-                window.setCorner(corner, area)
-            window.resizeDocks([dock_of(self)], [DOCK_WIDTH], Qt.Orientation.Horizontal)
-
-    def _give_corners_back(self, window: QWidget) -> None:
-        if isinstance(window, QMainWindow):
-            for corner, area in self._corners.items():
-                window.setCorner(corner, area)
-
-    def _close_with_window(self) -> None:
-        if self._window is not None and not self._window.isVisible():
-            self.shut_down(window_closes=True)
-        elif not self._is_closed:
-            self.layers.pause(False)  # somebody thought better of it
 
     def _build_panels(self) -> None:
         choices, results, controller = self.choices, self.results, self.controller
@@ -657,7 +517,7 @@ class QuacDock(QWidget):
         self.setMaximumWidth(380)
 
     def _connect(self) -> None:
-        results, choices = self.results, self.choices
+        results = self.results
         self.start.example_wanted.connect(self.try_example)
         self.start.open_wanted.connect(self._show_open_menu)
         self.search.explain_wanted.connect(self.explain)
@@ -678,8 +538,8 @@ class QuacDock(QWidget):
         self.layers.layers_changed.connect(self._show_missing)
         self._viewer.events.theme.connect(self._on_theme)
         results.events.explanations.connect(self._on_explanations)
-        results.events.shown.connect(self._on_shown)
-        choices.events.shown_method.connect(self._show_curves)
+        self._window_watch.closing.connect(self.layers.pause)
+        self._window_watch.closed.connect(self._on_window_closed)
         for name in ("loaded_classifier", "loaded_generator", "loaded_samples", "pair"):
             getattr(results.events, name).connect(self._say_what_is_next)
 
@@ -691,8 +551,7 @@ class QuacDock(QWidget):
         self.predictions.set_palette_of(colors)
         self.exaggeration.set_palette_of(colors)
         self.curve_dock.setStyleSheet(sheet)
-        self.curve.set_palette_of(colors)
-        self.legend.set_palette_of(colors)
+        self.curve_dock.set_palette_of(colors)
         self.methods_compared.setStyleSheet(sheet)
         self.methods_compared.set_palette_of(colors)
         self.all_samples.setStyleSheet(sheet)
@@ -712,7 +571,7 @@ class QuacDock(QWidget):
 
     def _show_explanations(self) -> None:
         """Draw the curves that have come, after the layers were drawn."""
-        self._show_curves()
+        self.curve_dock.show_curves()
         if self._has_finished():
             self._all_later.start(AFTER_THE_VERDICT_MS)
             if self._first_curve_is_due and self._is_asked_here():
@@ -738,31 +597,6 @@ class QuacDock(QWidget):
             self.choices.shown_method = next(iter(explanations.by_method))
         self.start.hide()
         self.explained.emit()
-
-    def _show_curves(self) -> None:
-        explanations = self.results.explanations
-        found = explanations.by_method if explanations else {}
-        curves = {name: explanation.curve for name, explanation in found.items()}
-        names = {name: explanation.attribution.true_name for name, explanation in found.items()}
-        self.curve.set_curves(curves, self.choices.shown_method)
-        self.curve.set_ordinate(self._ordinate())
-        scores = {name: curve.quac_score for name, curve in curves.items()}
-        self.legend.set_scores(scores, self.choices.shown_method, names)
-        self._on_shown()
-
-    def _ordinate(self) -> str:
-        """Return what rises along the curves."""
-        explanations, classifier = self.results.explanations, self.results.loaded_classifier
-        if explanations is None or classifier is None or explanations.preset == "quac":
-            return "score change"
-        return f"p({classifier.class_names[explanations.pair.source]}) regained"
-
-    def _on_shown(self) -> None:
-        shown = self.results.shown
-        if shown is None or shown.explanation.curve.degenerate:
-            self.curve.clear_marker()
-        else:
-            self.curve.set_marker(shown.hybrid.mask_size, shown.hybrid.score_change)
 
     def _on_letter(self, letter: str) -> None:
         """Do what a key does elsewhere, while the table has the focus."""
@@ -794,8 +628,7 @@ class QuacDock(QWidget):
         self.status.set_idle(text)
 
     def _show_missing(self) -> None:
-        gone = self.curve_dock.parent() is None or self.all_samples.parent() is None
-        self.threshold.show_missing(bool(self.layers.missing) or gone)
+        self.threshold.show_missing(bool(self.layers.missing) or self.bottom_docks.is_one_missing)
 
     def _show_open_menu(self, button: QWidget) -> None:
         menu = QMenu(self)
@@ -815,18 +648,6 @@ class QuacDock(QWidget):
 
 def _method_failure(name: str, error: BaseException) -> Any:
     return failure("explanations", f"explaining by {name}", error)
-
-
-def _holds_generated_images(path: Path) -> bool:
-    """Tell a folder of generated images (SOURCE/TARGET) from one of samples (CLASS)."""
-    if any((path / style).is_dir() for style in ("latent", "reference", "generated_images")):
-        return True
-    classes = {entry.name for entry in path.iterdir() if entry.is_dir()}
-    return any(
-        entry.name in classes and entry.is_dir()
-        for name in classes
-        for entry in (path / name).iterdir()
-    )
 
 
 def _end(closers: tuple[Callable[[], Any], ...], *_: object) -> None:

@@ -113,3 +113,15 @@ def look_into(
 def holds_networks(directory: Path) -> bool:
     """Tell the folder of a CycleGAN's training by the names of the files in it."""
     return any(directory.glob("*_net_G*.pth")) or any(directory.glob("*_to_*.safetensors"))
+
+
+def holds_generated_images(directory: Path) -> bool:
+    """Tell a folder of generated images (SOURCE/TARGET) from one of samples (CLASS)."""
+    if any((directory / style).is_dir() for style in ("latent", "reference", "generated_images")):
+        return True
+    classes = {entry.name for entry in directory.iterdir() if entry.is_dir()}
+    return any(
+        entry.name in classes and entry.is_dir()
+        for name in classes
+        for entry in (directory / name).iterdir()
+    )
