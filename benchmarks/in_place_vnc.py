@@ -58,9 +58,7 @@ def wait(condition: Callable[[], Any], seconds: float = 600.0) -> None:
 
 def train(data: Path, recipe: ClassifierRecipe, folder: Path, minutes: float) -> None:
     """Train a generator of changes at 64 pixels on patches of 128, guided by the classifier."""
-    settings = StarGANTraining(
-        image_size=64, minutes=minutes, judge_minutes=0.0, judged_images=0
-    )
+    settings = StarGANTraining(image_size=64, minutes=minutes, judge_minutes=0.0, judged_images=0)
     dataset = ImageFolder(data / "vnc_patches" / "train")
     last = ""
     for progress in train_stargan(dataset, folder, settings, recipe.load("cpu")):
@@ -181,16 +179,19 @@ def explain_in_place(
         score = shown.explanation.curve.quac_score
         scores.append(score)
         switched += pair.switches
+        generated = float(pair.generated_prediction[pair.target])
         print(
-            f"{pair.query.id:12s} {question:27s} {float(pair.generated_prediction[pair.target]):9.2f}"
-            f" {float(shown.hybrid.prediction[pair.target]):7.2f} {shown.hybrid.mask_size:6.1%}"
-            f" {score:6.2f} {seconds[-1]:7.1f}",
+            f"{pair.query.id:12s} {question:27s} {generated:9.2f} {float(shown.hybrid.prediction[pair.target]):7.2f}"
+            f" {shown.hybrid.mask_size:6.1%} {score:6.2f} {seconds[-1]:7.1f}",
             flush=True,
         )
         if arguments.pictures is not None and number in (1, 2, 5):
+            zoom, sides = viewer.scene.camera.zoom, 128 * VOXEL_NM[1]
+            viewer.scene.camera.zoom = 0.5 * min(viewer.canvas.size) / sides
             pump(1.0)
             where = arguments.pictures / f"in_place_{number}.png"
             viewer.window.screenshot(str(where), canvas_only=False, flash=False)
+            viewer.scene.camera.zoom = zoom
     print(
         f"{switched} of {len(scores)} switch; median score {statistics.median(scores):.2f}, "
         f"median time {statistics.median(seconds):.1f} s"
