@@ -5,6 +5,7 @@ None of these derives from ``RuntimeError``, which is what PyTorch raises for ev
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -35,6 +36,20 @@ class ShapeError(DataError):
     ) -> None:
         super().__init__(message)
         self.found, self.wanted = found, wanted
+
+
+class SeveralArraysError(DataError):
+    """A file holds several images; one has to be named.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Of the images in it.
+    """
+
+    def __init__(self, message: str, names: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.names = tuple(names)
 
 
 class ValueRangeError(DataError):

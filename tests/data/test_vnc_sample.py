@@ -71,6 +71,39 @@ def test_what_was_not_published_is_refused_and_not_kept(
     assert not list((tmp_path / "cache").rglob("*.tif"))
 
 
+def test_damaged_section_in_the_cache_is_fetched_again(
+    tmp_path: Path, served: tuple[str, tuple[Section, ...], np.ndarray]
+) -> None:
+    url, sections, planes = served
+    cache = tmp_path / "cache"
+    fetch_vnc(cache, sections, url).result()
+    (cache / sections[1].path).write_bytes(b"half of it")
+    np.testing.assert_array_equal(fetch_vnc(cache, sections, url).result(), planes)
+
+
+def test_section_that_is_gone_and_folder_that_cannot_be_written_say_so(
+    tmp_path: Path, served: tuple[str, tuple[Section, ...], np.ndarray]
+) -> None:
+    url, sections, _ = served
+    gone = Section("stack1/raw/99.tif", sections[0].file_sha256, sections[0].pixels_sha256)
+    with pytest.raises(DataError, match=rf"answered 404.*856713.*{FOLDER_VARIABLE}"):
+        fetch_vnc(tmp_path / "cache", (gone,), url).result()
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(DataError, match=f"cannot be written.*{FOLDER_VARIABLE}"):
+        fetch_vnc(tmp_path / "file", sections, url).result()
+
+
+def test_cancelling_between_sections_keeps_what_came(
+    tmp_path: Path, served: tuple[str, tuple[Section, ...], np.ndarray]
+) -> None:
+    url, sections, _ = served
+    steps = iter(fetch_vnc(tmp_path / "cache", sections, url))
+    texts = [next(steps).text, next(steps).text]
+    steps.close()
+    assert texts == ["section 1 of 2", "section 2 of 2"]
+    assert [path.name for path in (tmp_path / "cache").rglob("*.*")] == ["00.tif"]
+
+
 def test_without_network_it_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=f"Check the network.*{FOLDER_VARIABLE}"):
         fetch_vnc(tmp_path, base_url="http://127.0.0.1:1/").result()

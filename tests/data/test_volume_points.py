@@ -142,6 +142,12 @@ def test_some_of_the_samples_keep_their_rows() -> None:
     assert part.index_of(3) == 0 and part.index_of(1) is None
 
 
+def test_names_that_occur_twice_are_told_apart() -> None:
+    dataset = points(ids=["7", "7", "x", "7 #2"])
+    assert [dataset.sample_id(i) for i in range(3)] == ["7", "7 #3", "7 #2"]
+    assert points(ids=["", "a", "b", ""]).sample_id(2) == "point 3"
+
+
 turns = st.floats(-np.pi, np.pi)
 
 

@@ -340,6 +340,66 @@ def test_volume_file_opens_lazily_as_a_layer(dock: QuacDock, tmp_path: Path) -> 
     wait(lambda: "There is no" in panel.message.text())
 
 
+def test_file_with_several_images_asks_which_one(dock: QuacDock, tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    volume, _ = made_volume()
+    with h5py.File(tmp_path / "em.h5", "w") as file:
+        file["labels"], file["volumes/raw"] = volume // 2, np.stack([volume // 3, volume])
+    panel, menu = dock.points_panel, dock.points_panel.inside_row.menu
+    panel.set_open(True)
+    assert panel.inside_row.isHidden()
+    panel.volume_field.edit.setText(str(tmp_path / "em.h5"))
+    QTest.keyClick(panel.volume_field.edit, Qt.Key.Key_Return)
+    wait(lambda: not panel.inside_row.isHidden())
+    assert panel.message.text() == "'em.h5' holds 2 images. Choose one above."
+    assert [menu.itemText(i) for i in range(menu.count())] == ["labels", "volumes/raw"]
+    assert menu.currentIndex() == -1 and not len(dock._viewer.layers)
+    menu.setFocus()
+    QTest.keyClick(menu, Qt.Key.Key_Down)
+    wait(lambda: "labels" in dock._viewer.layers)
+    np.testing.assert_array_equal(np.asarray(dock._viewer.layers["labels"].data), volume // 2)
+    QTest.keyClick(menu, Qt.Key.Key_Down)
+    wait(lambda: "raw" in dock._viewer.layers and "channel 1 of 2" in menu.currentText())
+    QTest.keyClick(menu, Qt.Key.Key_Down)
+    wait(lambda: "raw [1]" in dock._viewer.layers)
+    np.testing.assert_array_equal(np.asarray(dock._viewer.layers["raw [1]"].data), volume)
+    assert panel.volume_menu.currentData() == "raw [1]"
+    for layer in list(dock._viewer.layers):
+        layer.data._level.array.file.close()
+
+
+def test_rows_without_a_position_keep_the_numbers_of_the_others(
+    placed: QuacDock, tmp_path: Path
+) -> None:
+    lines = ["z;y;x;class", *(f"{z:g},0;{y:g};{x:g};left" for z, y, x in made_volume()[1])]
+    lines.insert(3, ";;;right")
+    (tmp_path / "s.csv").write_text("\n".join(lines))
+    panel = open_table(placed, tmp_path / "s.csv")
+    assert panel.table_box.preview.text() == (
+        "6 of 6 inside. 1 row has no position and will be left out. "
+        "Commas are read as decimal ones."
+    )
+    panel.use_button.click()
+    settle(placed)
+    dataset = samples(placed)
+    assert [dataset.sample_id(i) for i in (1, 2)] == ["point 1", "point 3"]
+    np.testing.assert_allclose(placed._viewer.layers["s"].data, made_volume()[1])
+
+
+def test_selected_point_is_a_ring_of_its_own_colour(placed: QuacDock) -> None:
+    marks = placed.points.layer
+    blue, width = marks.border_color[0].copy(), marks.border_width[0]
+    assert marks.face_color[0, 3] == 0 and blue[2] > 0.9 > blue[0] + 0.5
+    placed.choices.sample_index = 4
+    np.testing.assert_array_equal(marks.border_color[4], blue)
+    assert marks.border_width[4] == width > marks.border_width[0]
+    np.testing.assert_array_equal(marks.border_color[0], marks.border_color[2])
+    assert marks.face_color[0, 3] == marks.face_color[2, 3] > 0
+    placed.points_panel.use_button.click()
+    settle(placed)
+    assert marks.border_width[4] == marks.border_width[2] < marks.border_width[0]
+
+
 @pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")
 @pytest.mark.parametrize("ndim", [2, 3])
 def test_transform_of_a_layer_is_napari_s(ndim: int) -> None:

@@ -42,6 +42,7 @@ class Click:
 
     def __init__(self, position: tuple[float, ...]) -> None:
         self.position, self.button, self.type = position, 1, "mouse_press"
+        self.pos = np.zeros(2)
 
 
 def press_on_canvas(dock: QuacDock, position: tuple[float, ...], moves: int = 0) -> None:
@@ -50,7 +51,7 @@ def press_on_canvas(dock: QuacDock, position: tuple[float, ...], moves: int = 0)
     steps = callback(dock._viewer, event)
     next(steps, None)
     for _ in range(moves):
-        event.type = "mouse_move"
+        event.type, event.pos = "mouse_move", event.pos + 5
         next(steps, None)
     event.type = "mouse_release"
     next(steps, None)

@@ -17,13 +17,22 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_quac.data.table_text import (
+    has_decimal_commas,
+    numbers_in,
+    read_text_table,
+    split_vectors,
+)
 from napari_quac.errors import DataError
 
+EXACT = 2.0**53
+"""Floating-point numbers from here on do not tell whole ones apart."""
 TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".txt", ".feather", ".parquet"})
 TableUnit = Literal["voxel", "nm", "µm"]
 TABLE_UNITS: tuple[TableUnit, ...] = ("voxel", "nm", "µm")
 
-_ID_NAMES = ("synapse_id", "id", "point_id", "cleft_id", "seg_id", "segment_id", "skeleton_id")
+_ID_NAMES = ("synapse_id", "id", "point_id", "connector_id", "cleft_id", "treenode_id", "body_id",
+             "bodyid", "seg_id", "segment_id", "skeleton_id")  # fmt: skip
 _LABEL_NAMES = ("class", "label", "neurotransmitter", "transmitter", "nt", "nt_type", "type",
                 "category")  # fmt: skip
 _UNIT_ENDINGS = {"nm": "nm", "um": "µm", "µm": "µm", "vx": "voxel", "voxel": "voxel",
@@ -39,10 +48,16 @@ class PointTable:
     columns : mapping of str to tuple of str
         Values of each column as text, exactly as in the file; empty where there is none.
     path : Path or None
+    separator : str
+        Between values, where the file is text.
+    inexact : frozenset of str
+        Columns of floating-point numbers, some of them beyond 2⁵³.
     """
 
     columns: Mapping[str, tuple[str, ...]]
     path: Path | None = None
+    separator: str = ""
+    inexact: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -60,7 +75,14 @@ class PointTable:
         DataError
             If a column is missing, or a value is no number; the text names column and line.
         """
-        return np.stack([self._numbers(name) for name in columns], axis=1)
+        values = np.stack([self._numbers(name) for name in columns], axis=1)
+        if not np.isfinite(values).all():
+            row, place = (int(n) for n in np.argwhere(~np.isfinite(values))[0])
+            raise DataError(
+                f"Row {row + 1} of '{self.name}' has '{self.texts(columns[place])[row]}' in the "
+                f"column '{columns[place]}', which is no position. Remove the row, or repair it."
+            )
+        return values
 
     def texts(self, column: str) -> tuple[str, ...]:
         """Return a column as text.
@@ -76,24 +98,63 @@ class PointTable:
             )
         return self.columns[column]
 
-    def _numbers(self, column: str) -> NDArray[np.float64]:
-        texts = self.texts(column)
-        numbers = np.empty(len(texts), dtype=np.float64)
-        for row, text in enumerate(texts):
-            try:
-                numbers[row] = float(text)
-            except ValueError as error:
-                raise DataError(
-                    f"Row {row + 1} of '{self.name}' has '{text}' in the column '{column}', "
-                    "expected a number. Choose another column, or repair the table."
-                ) from error
-        if not np.isfinite(numbers).all():
-            row = int(np.flatnonzero(~np.isfinite(numbers))[0])
+    def positions(self, columns: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+        """Return the rows that have a position; others, with empty cells or NaN, are left out.
+
+        Returns
+        -------
+        values : (n, number of columns) ndarray
+        rows : (n,) ndarray of int
+            Which rows of the table they are.
+
+        Raises
+        ------
+        DataError
+            If a column is missing, a value is no number, or no row has a position.
+        """
+        values = np.stack([self._numbers(name) for name in columns], axis=1)
+        rows = np.flatnonzero(np.isfinite(values).all(axis=1))
+        if not len(rows):
             raise DataError(
-                f"Row {row + 1} of '{self.name}' has '{texts[row]}' in the column '{column}', "
-                "which is no position. Remove the row, or repair it."
+                f"No row of '{self.name}' has numbers in all of {', '.join(columns)}. Choose other "
+                "columns."
             )
-        return numbers
+        return values[rows], rows
+
+    def notes(self, columns: Sequence[str], id_column: str = "") -> list[str]:
+        """Return what has to be known of how columns of coordinates and of ids were read."""
+        notes = []
+        n_left = len(self) - len(self.positions(columns)[1])
+        if n_left:
+            rows = "row has" if n_left == 1 else "rows have"
+            notes.append(
+                f"{n_left:,} {rows} no position and will be left out.".replace(",", " ", 1)
+            )
+        if any(has_decimal_commas(self.columns.get(name, ()), self.separator) for name in columns):
+            notes.append("Commas are read as decimal ones.")
+        if id_column in self.inexact:
+            notes.append(
+                f"'{id_column}' holds floating-point numbers: ids above 2⁵³ were rounded before "
+                "they were stored. Export them as whole numbers or text."
+            )
+        elif id_column and not self.is_unique(id_column):
+            notes.append(f"Values of '{id_column}' occur more than once; they are numbered.")
+        return notes
+
+    def names_of(self, rows: NDArray[np.intp], id_column: str = "") -> list[str] | None:
+        """Return a name for each of some rows; None where their place in the list names them."""
+        if id_column:
+            texts = self.texts(id_column)
+            return [texts[row] or f"point {row}" for row in rows]
+        return None if len(rows) == len(self) else [f"point {row}" for row in rows]
+
+    def is_unique(self, column: str) -> bool:
+        """Return whether no value of a column occurs twice."""
+        texts = self.texts(column)
+        return len(set(texts)) == len(texts)
+
+    def _numbers(self, column: str) -> NDArray[np.float64]:
+        return numbers_in(self.texts(column), self.separator, self.name, column)
 
 
 @dataclass(frozen=True)
@@ -123,7 +184,8 @@ def read_point_table(path: str | Path) -> PointTable:
     ----------
     path : path
         A csv, tsv, feather or parquet file with a line of column names. A csv may be separated by
-        comma, semicolon or tab.
+        comma, semicolon, tab or blanks; decimal commas are read where commas do not separate.
+        A column of vectors, such as ``"[1, 2, 3]"``, becomes one for each coordinate.
 
     Raises
     ------
@@ -136,15 +198,16 @@ def read_point_table(path: str | Path) -> PointTable:
         raise DataError(f"'{path}' {found}; expected a table ({', '.join(sorted(TABLE_SUFFIXES))})")
     suffix = path.suffix.lower()
     if suffix in (".feather", ".parquet"):
-        columns = _read_arrow(path, suffix)
+        columns, inexact = _read_arrow(path, suffix)
+        table = PointTable(split_vectors(columns), path, "", inexact)
     elif suffix in TABLE_SUFFIXES:
-        columns = _read_text(path, suffix)
+        columns, separator = read_text_table(path, suffix)
+        table = PointTable(split_vectors(columns), path, separator)
     else:
         raise DataError(
             f"'{path.name}' has the ending '{suffix}', expected one of "
             f"{', '.join(sorted(TABLE_SUFFIXES))}. Export the table as CSV."
         )
-    table = PointTable(columns, path)
     if not len(table):
         raise DataError(f"'{path.name}' has no rows.")
     return table
@@ -173,11 +236,16 @@ def guess_columns(names: Sequence[str], n_axes: int = 3) -> ColumnMapping:
             found[axis] = name
             unit = unit or said
     axes = ("z", "y", "x")[-n_axes:] if n_axes <= 3 else ()
-    numbered = [name for name in names if re.fullmatch(r"axis[-_ ]?\d", name.lower())]
+    numbered = [name for name in names if re.fullmatch(r"(axis|centroid)[-_ ]?\d", name.lower())]
+    vectors = [name[:-3] for name in names if name.endswith(f"[{n_axes - 1}]")]
     if axes and all(axis in found for axis in axes):
         coordinates = tuple(found[axis] for axis in axes)
     elif len(numbered) >= n_axes:  # as napari writes points: in its own order, in voxels
         coordinates, unit = tuple(sorted(numbered)[-n_axes:]), "voxel"
+        if not numbered[0].lower().startswith("axis"):
+            unit = ""  # measured by scikit-image, in voxels or not
+    elif vectors:  # x comes first in those of most services
+        coordinates = tuple(f"{vectors[0]}[{axis}]" for axis in reversed(range(n_axes)))
     else:
         coordinates = ()
     rest = {name.lower(): name for name in names if name not in coordinates}
@@ -225,36 +293,7 @@ def write_point_table(
                              *(repr(value) for value in position)])  # fmt: skip
 
 
-def _read_text(path: Path, suffix: str) -> dict[str, tuple[str, ...]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"'{path.name}' cannot be read as text ({error}).") from error
-    first = text.split("\n", 1)[0]
-    separator = "\t" if suffix == ".tsv" else max(",;\t", key=first.count)
-    rows = [row for row in csv.reader(text.splitlines(), delimiter=separator) if row]
-    if not rows:
-        raise DataError(f"'{path.name}' is empty.")
-    names = [name.strip() for name in rows[0]]
-    if all(_is_number(name) for name in names):
-        raise DataError(
-            f"The first line of '{path.name}' holds numbers, expected names of columns such as "
-            "z, y, x. Add a line with names."
-        )
-    if len(set(names)) != len(names):
-        raise DataError(f"'{path.name}' has two columns of the same name: {', '.join(names)}.")
-    for number, row in enumerate(rows[1:], 2):
-        if len(row) != len(names):
-            raise DataError(
-                f"Line {number} of '{path.name}' has {len(row)} values, the first line has "
-                f"{len(names)} names. Repair the line, or export the table again."
-            )
-    return {
-        name: tuple(row[i].strip() for row in rows[1:]) for i, name in enumerate(names)
-    }  # fmt: skip
-
-
-def _read_arrow(path: Path, suffix: str) -> dict[str, tuple[str, ...]]:
+def _read_arrow(path: Path, suffix: str) -> tuple[dict[str, tuple[str, ...]], frozenset[str]]:
     try:
         import pyarrow
         from pyarrow import feather, parquet
@@ -267,22 +306,29 @@ def _read_arrow(path: Path, suffix: str) -> dict[str, tuple[str, ...]]:
         table = (feather if suffix == ".feather" else parquet).read_table(path)
     except (OSError, pyarrow.ArrowException) as error:
         raise DataError(f"'{path.name}' cannot be read as {suffix[1:]} ({error}).") from error
-    columns = {}
+    columns, inexact = {}, set()
     for name in table.column_names:
         values = table.column(name).to_pylist()  # whole numbers stay whole
         columns[str(name)] = tuple(_as_text(value) for value in values)
-    return columns
+        if any(isinstance(value, float) and abs(value) >= EXACT for value in values):
+            inexact.add(str(name))
+    return columns, frozenset(inexact)
 
 
 def _as_text(value: Any) -> str:
     if value is None:
         return ""
-    return repr(value) if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        whole = value.is_integer() and abs(value) < EXACT
+        return str(int(value)) if whole else repr(value)
+    return str(value)
 
 
 def _axis_and_unit(name: str) -> tuple[str, TableUnit | Literal[""]]:
     """Return the axis and the unit that a name tells, such as ``"pre_z [nm]"``."""
-    parts = [part for part in re.split(r"[^0-9a-zµμ]+", name.lower().replace("μ", "µ")) if part]
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.replace("μ", "µ"))  # centerX
+    name = re.sub(r"\b([xyz])(nm|um|µm|px|vx)\b", r"\1 \2", name.lower())  # xnm
+    parts = [part for part in re.split(r"[^0-9a-zµ]+", name) if part]
     axes = [part for part in parts if part in ("x", "y", "z")]
     units = [_UNIT_ENDINGS[part] for part in parts if part in _UNIT_ENDINGS]
     unit: Any = units[0] if units else ""
@@ -291,11 +337,3 @@ def _axis_and_unit(name: str) -> tuple[str, TableUnit | Literal[""]]:
 
 def _first(wanted: Sequence[str], names: Mapping[str, str]) -> str:
     return next((names[name] for name in wanted if name in names), "")
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

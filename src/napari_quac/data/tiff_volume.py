@@ -1,52 +1,129 @@
-"""TIFF stacks that are read where they are asked for: mapped into memory, or page by page."""
+"""TIFF stacks that are read where they are asked for: mapped into memory, by page, or by tile."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_quac.data.tiff_grid import read_tiff_grid
+from napari_quac.data.volume_metadata import Grid
 from napari_quac.errors import DataError
 
+LARGE_PAGE = 32 * 2**20
+"""Bytes; tiled pages from there on are read tile by tile."""
 
-def open_tiff(path: Path) -> Any:
-    """Return a TIFF stack as an array that reads only what is sliced.
+
+@dataclass(frozen=True, eq=False)
+class TiffStack:
+    """What was found in a TIFF file.
+
+    Attributes
+    ----------
+    array : array-like, (Z, Y, X) or (Y, X)
+        Reads only what is sliced.
+    grid : Grid or None
+        Voxel size and unit, if the file gives them along all axes.
+    n_channels : int
+        Of which ``array`` is one.
+    """
+
+    array: Any
+    grid: Grid | None
+    n_channels: int = 1
+
+
+def open_tiff(path: Path, channel: int = 0) -> TiffStack:
+    """Open a stack of grey images.
 
     An uncompressed stack whose pages follow each other is mapped into memory; any other one is read
-    a page at a time.
+    a page at a time, and large tiled pages tile by tile.
+
+    Parameters
+    ----------
+    path : Path
+        Of ImageJ, OME or any other kind.
+    channel : int
+        Which one, where there are several.
 
     Raises
     ------
     DataError
-        If it is no stack of grey images.
+        If it is no stack of grey images, or there is no such channel.
     """
     import tifffile
 
     try:
         with tifffile.TiffFile(path) as file:
             series = file.series[0]
-            axes, shape = series.axes, series.shape
+            alike = [s for s in file.series if (s.shape, s.dtype) == (series.shape, series.dtype)]
+            if len(series.shape) == 2 and len(alike) == len(file.series) > 1:
+                pages = [s.pages[0].index for s in alike]  # written one by one
+                return TiffStack(TiffPages(path, pages, series.shape, series.dtype), None)
+            axes, shape = series.axes, tuple(series.shape)
+            stack_axis, channel_axis = _axes(path, axes, shape)
             contiguous = series.dataoffset is not None and series.keyframe.is_final
+            large = series.keyframe.is_tiled and series.keyframe.nbytes > LARGE_PAGE
+            grid = read_tiff_grid(file, 2 if stack_axis is None else 3)
+            numbers = np.arange(len(series.pages)).reshape(shape[:-2])
+            dtype = np.dtype(series.dtype)
+    except DataError:
+        raise
     except Exception as error:
         raise DataError(f"'{path.name}' cannot be read as TIFF ({error}).") from error
-    if axes.endswith("S") or len(shape) not in (2, 3):
-        raise DataError(
-            f"'{path.name}' has the axes {axes} (shape {tuple(shape)}), expected a stack of grey "
-            "images (Z, Y, X). Export one channel of it."
-        )
+    n_channels = 1 if channel_axis is None else shape[channel_axis]
+    if not 0 <= channel < n_channels:
+        raise DataError(f"'{path.name}' has {n_channels} channels; there is no channel {channel}.")
+    where: tuple[Any, ...] = tuple(
+        channel if axis == channel_axis else slice(None) for axis in range(len(shape) - 2)
+    )
     if contiguous:
-        return tifffile.memmap(path, mode="r")
-    return TiffPages(path)
+        mapped = tifffile.memmap(path, mode="r").reshape(shape)
+        return TiffStack(mapped[where], grid, n_channels)
+    if large and channel_axis is None:
+        return TiffStack(_tiles(path), grid)
+    pages = [int(number) for number in numbers[where].reshape(-1)]
+    found = shape[-2:] if stack_axis is None else (shape[stack_axis], *shape[-2:])
+    return TiffStack(TiffPages(path, pages, found, dtype, series=0), grid, n_channels)
+
+
+def _axes(path: Path, axes: str, shape: tuple[int, ...]) -> tuple[int | None, int | None]:
+    """Return which axis is that of the sections, and which that of channels."""
+    outer = axes[:-2]
+    channel_axis = outer.index("C") if "C" in outer else None
+    stacks = [axis for axis, name in enumerate(outer) if name != "C"]
+    if axes[-2:] != "YX" or len(stacks) > 1 or outer.count("C") > 1:
+        raise DataError(
+            f"'{path.name}' has the axes {axes} (shape {shape}), expected a stack of grey images "
+            "(Z, Y, X), with channels or without. Export one stack of it."
+        )
+    return (stacks[0] if stacks else None), channel_axis
+
+
+def _tiles(path: Path) -> Any:
+    """Return the finest level of a tiled file as an array that decodes single tiles."""
+    import tifffile
+    import zarr
+
+    store: Any = tifffile.imread(path, aszarr=True, level=0)
+    return zarr.open(store, mode="r")
 
 
 class TiffPages:
-    """A stack of pages (Z, Y, X) that reads only the pages that are asked for.
+    """A stack of pages (Z, Y, X), or one (Y, X), that reads only the pages that are asked for.
 
     Parameters
     ----------
     path : Path
+    pages : sequence of int
+        Numbers of the pages, one for each section.
+    shape : tuple of int
+    dtype : numpy dtype
+    series : int, optional
+        Series that the numbers count in; by default they count all pages of the file.
 
     Attributes
     ----------
@@ -54,14 +131,17 @@ class TiffPages:
     dtype : numpy dtype
     """
 
-    def __init__(self, path: Path) -> None:
-        import tifffile
-
-        self.path = path
-        with tifffile.TiffFile(path) as file:
-            series = file.series[0]
-            self.shape = tuple(series.shape)
-            self.dtype = np.dtype(series.dtype)
+    def __init__(
+        self,
+        path: Path,
+        pages: list[int],
+        shape: tuple[int, ...],
+        dtype: Any,
+        series: int | None = None,
+    ) -> None:
+        self.path, self._pages, self._series = path, pages, series
+        self.shape = tuple(shape) if len(pages) == 1 else (len(pages), *shape[-2:])
+        self.dtype = np.dtype(dtype)
         self.ndim = len(self.shape)
         self.chunks = (1, *self.shape[1:]) if self.ndim == 3 else self.shape
         self._last: tuple[int, NDArray[Any]] | None = None
@@ -70,18 +150,19 @@ class TiffPages:
         key = key if isinstance(key, tuple) else (key,)
         if self.ndim == 2:
             return np.asarray(self._page(0)[key])
-        pages = np.arange(self.shape[0])[key[0]]
-        if pages.ndim == 0:
-            return np.asarray(self._page(int(pages))[key[1:]])
-        parts = [self._page(int(number))[key[1:]] for number in pages]
+        sections = np.arange(self.shape[0])[key[0]]
+        if sections.ndim == 0:
+            return np.asarray(self._page(int(sections))[key[1:]])
+        parts = [self._page(int(number))[key[1:]] for number in sections]
         return np.stack(parts) if parts else np.empty((0, *self.shape[1:]), self.dtype)
 
-    def _page(self, number: int) -> NDArray[Any]:
-        if self._last is not None and self._last[0] == number:
+    def _page(self, section: int) -> NDArray[Any]:
+        if self._last is not None and self._last[0] == section:
             return self._last[1]
         import tifffile
 
         with tifffile.TiffFile(self.path) as file:
-            page = np.asarray(file.series[0].pages[number].asarray())
-        self._last = (number, page)
+            pages = file.pages if self._series is None else file.series[self._series].pages
+            page = np.asarray(pages[self._pages[section]].asarray())
+        self._last = (section, page)
         return page

@@ -35,6 +35,9 @@ VOXEL_NM = (45.0, 4.6, 4.6)
 STACK_FILE = "stack1_sections00-13.tif"
 """A stack of all sections in the folder is taken as well, if its pixels are the published ones."""
 
+TIMEOUT_SECONDS = 20.0
+"""Without an answer for so long, a download is given up."""
+
 _REGISTRY = Path(__file__).parent / "registries" / "drosophila_vnc.txt"
 _SHAPE = (1024, 1024)
 
@@ -68,6 +71,14 @@ def vnc_folder() -> Path:
 
     chosen = os.environ.get(FOLDER_VARIABLE)
     return Path(chosen).expanduser() if chosen else Path(pooch.os_cache("napari-quac")) / "vnc"
+
+
+def n_missing(folder: Path | None = None) -> int:
+    """Return how many sections are to be downloaded."""
+    folder = folder or vnc_folder()
+    if (folder / STACK_FILE).is_file():
+        return 0
+    return sum(not (folder / section.path).is_file() for section in published_sections())
 
 
 @stepwise
@@ -116,12 +127,16 @@ def _fetch(folder: Path, section: Section, base_url: str) -> Path:
     """Return the file of a section, with the checksum that was published."""
     import pooch
 
+    there = folder / section.path
+    if there.is_file() and pooch.file_hash(str(there)) == section.file_sha256:
+        return there
     try:
         path = pooch.retrieve(
             base_url + section.path,
             known_hash=f"sha256:{section.file_sha256}",
-            fname=Path(section.path).name,
-            path=folder / Path(section.path).parent,
+            fname=there.name,
+            path=there.parent,
+            downloader=pooch.HTTPDownloader(timeout=TIMEOUT_SECONDS),
         )
     except ValueError as error:
         raise DataError(
@@ -129,12 +144,28 @@ def _fetch(folder: Path, section: Section, base_url: str) -> Path:
             "differs. Nothing was kept. Try again later."
         ) from error
     except Exception as error:  # the libraries for downloading raise many kinds
-        raise DataError(
-            f"'{section.path}' could not be downloaded from {base_url} "
-            f"({type(error).__name__}). Check the network; or put the sections into "
-            f"'{folder}', or name another folder by the variable {FOLDER_VARIABLE}."
-        ) from error
+        raise DataError(_why_not(error, folder, section, base_url)) from error
     return Path(path)
+
+
+def _why_not(error: Exception, folder: Path, section: Section, base_url: str) -> str:
+    """Say what kept a section from coming, and what can be done."""
+    local = f"put the sections into '{folder}', or name another folder by {FOLDER_VARIABLE}"
+    answer = getattr(error, "response", None)
+    if answer is not None:
+        return (
+            f"{base_url} has no '{section.path}' (it answered {answer.status_code}). The data may "
+            f"have moved: look at {CITATION.rpartition(' ')[2]}, and {local}."
+        )
+    if isinstance(error, OSError) and error.filename is not None:
+        return (
+            f"'{error.filename}' cannot be written ({error.strerror}). Name a folder that can be "
+            f"written to by {FOLDER_VARIABLE}."
+        )
+    return (
+        f"'{section.path}' could not be downloaded from {base_url} ({type(error).__name__}). Check "
+        f"the network; or {local}."
+    )
 
 
 def _read_page(path: Path, section: Section) -> NDArray[np.uint8]:

@@ -150,12 +150,15 @@ class Volume:
         World unit of length, such as ``"nm"``; None where nobody said.
     path : Path or None
         Where it is read from.
+    n_channels : int
+        Channels there, of which this is one.
     """
 
     levels: tuple[Level, ...]
     name: str
     unit: str | None = None
     path: Path | None = None
+    n_channels: int = 1
 
     def __post_init__(self) -> None:
         if not self.levels or not self.finest.shape or 0 in self.finest.shape:

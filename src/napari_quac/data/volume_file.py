@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,12 @@ from napari_quac.data.place import Transform
 from napari_quac.data.tiff_volume import open_tiff
 from napari_quac.data.volume import Level, Volume
 from napari_quac.data.volume_metadata import Grid, OmeImage, read_grid, read_ome
-from napari_quac.errors import DataError
+from napari_quac.errors import DataError, SeveralArraysError
 
 HDF5_SUFFIXES = frozenset({".h5", ".hdf5", ".hdf", ".he5"})
 TIFF_SUFFIXES = frozenset({".tif", ".tiff"})
+FEW = 4
+"""So many at the end of a shape are channels, rather than pixels."""
 VOLUME_ENDINGS = ".zarr, .n5, .h5, .hdf5, .tif, .tiff, .npy"
 
 
@@ -30,7 +34,8 @@ def open_volume(
     Parameters
     ----------
     path : path
-        A zarr (version 2 or 3, plain or OME-Zarr), N5, HDF5, TIFF or npy file or folder.
+        A zarr (version 2 or 3, plain or OME-Zarr), N5, HDF5, TIFF or npy file or folder; what lies
+        inside may follow, as in ``"em.h5/volumes/raw"``.
     dataset : str
         Array or group inside of it, such as ``"volumes/raw"``; not needed where there is one only.
     channel : int
@@ -42,21 +47,22 @@ def open_volume(
 
     Raises
     ------
+    SeveralArraysError
+        If one of several has to be named.
     DataError
-        If there is no such volume; the text lists what there is.
+        If there is no such volume.
     """
-    path = Path(path).expanduser()
-    if not path.exists():
-        raise DataError(f"There is no '{path}'. Check the path.")
+    path, inside = _split(Path(path).expanduser())
+    dataset = dataset or inside
     suffix = path.suffix.lower()
     if suffix in HDF5_SUFFIXES:
         volume = _open_hdf5(path, dataset, channel)
     elif suffix in TIFF_SUFFIXES:
-        volume = _plain(open_tiff(path), {}, path.stem, path, channel)
+        stack = open_tiff(path, channel)
+        opened = _plain(stack.array, {}, path.stem, path, 0, grid=stack.grid)
+        volume = replace(opened, n_channels=stack.n_channels)
     elif suffix == ".npy":
-        import numpy as np
-
-        volume = _plain(np.load(path, mmap_mode="r"), {}, path.stem, path, channel)
+        volume = _plain(_open_npy(path), {}, path.stem, path, channel)
     elif path.is_dir():
         is_n5 = suffix == ".n5" or (path / "attributes.json").exists()
         volume = (_open_n5 if is_n5 else _open_zarr)(path, dataset, channel)
@@ -69,7 +75,7 @@ def open_volume(
 
 def _with_voxel_size(volume: Volume, size: Sequence[float] | None, unit: str | None) -> Volume:
     if size is None:
-        return Volume(volume.levels, volume.name, unit or volume.unit, volume.path)
+        return replace(volume, unit=unit or volume.unit)
     finest = volume.finest.transform
     if len(size) != finest.ndim or min(size) <= 0:
         raise DataError(
@@ -84,7 +90,29 @@ def _with_voxel_size(volume: Volume, size: Sequence[float] | None, unit: str | N
             tuple(t * f for t, f in zip(level.transform.translate, factors, strict=True)),
         )
         levels.append(Level(level.array, transform, level.fixed, level.rgb))
-    return Volume(tuple(levels), volume.name, unit or "nm", volume.path)
+    return replace(volume, levels=tuple(levels), unit=unit or "nm")
+
+
+def _split(path: Path) -> tuple[Path, str]:
+    """Return a file or folder, and what is named inside of it: ``em.h5/volumes/raw``."""
+    if path.exists():
+        return path, ""
+    for above in path.parents:
+        if above.is_file() or above.suffix.lower() in (".zarr", ".n5"):
+            if above.exists():
+                return above, path.relative_to(above).as_posix()
+    raise DataError(f"There is no '{path}'. Check the path.")
+
+
+def _open_npy(path: Path) -> Any:
+    import numpy as np
+
+    try:
+        return np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(
+            f"'{path.name}' cannot be read as an array of numbers ({_one_line(error)})."
+        ) from error
 
 
 def _plain(
@@ -94,9 +122,15 @@ def _plain(
     path: Path,
     channel: int,
     fastest_first: bool = False,
+    grid: Grid | None = None,
 ) -> Volume:
     """Return an array without OME metadata; more than three axes are taken as channels first."""
     n_axes = len(array.shape)
+    if n_axes == 4 and array.shape[-1] <= FEW < array.shape[0]:
+        raise DataError(
+            f"'{name}' has the shape {tuple(array.shape)}: are the channels last? Expected a "
+            "volume (Z, Y, X), or one with channels first. Write it with its axes in that order."
+        )
     if n_axes not in (2, 3, 4):
         raise DataError(
             f"'{name}' has {n_axes} axes (shape {tuple(array.shape)}), expected a volume "
@@ -104,13 +138,16 @@ def _plain(
         )
     fixed = (_checked_channel(channel, array.shape[0], name),) if n_axes == 4 else ()
     n_spatial = n_axes - len(fixed)
-    grid = read_grid(attributes, n_axes, fastest_first) or read_grid(
-        attributes, n_spatial, fastest_first
+    grid = (
+        grid
+        or read_grid(attributes, n_axes, fastest_first)
+        or read_grid(attributes, n_spatial, fastest_first)
     )
     if grid is None:
         grid = Grid((1.0,) * n_spatial, (0.0,) * n_spatial, None)
     transform = Transform(grid.scale[-n_spatial:], grid.translate[-n_spatial:])
-    return Volume((Level(array, transform, fixed),), name, grid.unit, path)
+    n_channels = int(array.shape[0]) if fixed else 1
+    return Volume((Level(array, transform, fixed),), name, grid.unit, path, n_channels)
 
 
 def _checked_channel(channel: int, n_channels: int, name: str) -> int:
@@ -129,31 +166,80 @@ def _open_zarr(path: Path, dataset: str, channel: int) -> Volume:
     except Exception as error:
         inside = _zarr_arrays(path)
         hint = f" Arrays in it: {', '.join(inside)}." if inside else ""
-        raise DataError(
-            f"'{where}' cannot be opened as zarr ({_one_line(error)}).{hint}"
+        raise SeveralArraysError(
+            f"'{where}' cannot be opened as zarr ({_one_line(error)}).{hint}", inside
         ) from error
-    return volume_of_zarr(found, path, where, channel)
+    if not hasattr(found, "shape"):
+        return volume_of_zarr(found, path, where, channel)
+    above, _, last = dataset.rpartition("/")
+    parent = root[above] if above else root if dataset else _group_above(path)
+    return _zarr_array(found, parent, last or path.name, path, where, channel)
+
+
+def _group_above(path: Path) -> Any:
+    """Return the group that a folder lies in, if it lies in one."""
+    import zarr
+
+    if not any((path.parent / name).exists() for name in (".zgroup", ".zattrs", "zarr.json")):
+        return None
+    return zarr.open_group(path.parent, mode="r")
+
+
+def _zarr_array(array: Any, parent: Any, name: str, path: Path, where: str, channel: int) -> Volume:
+    """Return an array; what is not said about it may be said in the group that it lies in."""
+    attributes = {} if parent is None else dict(parent.attrs)
+    ome = read_ome(attributes, where)
+    if ome is not None:
+        for number, level in enumerate(ome.levels):
+            if level.path.strip("/") == name:
+                one = _ome_level(parent, ome, number, channel, where)
+                return Volume((one,), _stem(where), ome.unit, path, _n_channels(parent, ome))
+    return _plain(array, {**attributes, **dict(array.attrs)}, _stem(where), path, channel)
 
 
 def volume_of_zarr(found: Any, path: Path | None, where: str, channel: int = 0) -> Volume:
-    """Return an open zarr array, or an OME-Zarr group, as a volume."""
+    """Return an open zarr array, or a group with an OME-Zarr image, as a volume."""
     if hasattr(found, "shape"):
         return _plain(found, dict(found.attrs), _stem(where), path or Path(where), channel)
     ome = read_ome(dict(found.attrs), where)
     if ome is not None:
         levels = tuple(_ome_level(found, ome, number, channel, where)
                        for number in range(len(ome.levels)))  # fmt: skip
-        return Volume(levels, ome.name.strip("/") or _stem(where), ome.unit, path)
+        name = ome.name.strip("/") or _stem(where)
+        return Volume(levels, name, ome.unit, path, _n_channels(found, ome))
+    images = _zarr_images(found)
+    if len(images) == 1:
+        return volume_of_zarr(found[images[0]], path, f"{where}/{images[0]}", channel)
     names = [name for name, _ in found.arrays()]
-    if len(names) == 1:
-        array = found[names[0]]
-        attributes = {**dict(found.attrs), **dict(array.attrs)}
-        return _plain(array, attributes, _stem(where), path or Path(where), channel)
-    inside = names or (_zarr_arrays(path) if path else [])
-    raise DataError(
-        f"'{where}' holds {len(inside)} arrays and no OME-Zarr image. Name one as dataset: "
-        f"{', '.join(inside) or 'none found'}."
+    if len(names) == 1 and not images:
+        return _zarr_array(found[names[0]], found, names[0], path or Path(where), where, channel)
+    inside = images or names or (_zarr_arrays(path) if path else [])
+    kind = "images" if images else "arrays and no OME-Zarr image"
+    raise SeveralArraysError(
+        f"'{where}' holds {len(inside)} {kind}. Name one as dataset: "
+        f"{', '.join(inside[:20]) or 'none found'}.",
+        inside,
     )
+
+
+def _zarr_images(group: Any, depth: int = 2) -> list[str]:
+    """Return the groups below a group that are OME-Zarr images; labels are none."""
+    found = []
+    for name, inner in group.groups():
+        if name == "labels":
+            continue
+        attributes = dict(inner.attrs)
+        if "multiscales" in attributes or "multiscales" in attributes.get("ome", {}):
+            found.append(name)
+        elif depth > 1:
+            found += [f"{name}/{below}" for below in _zarr_images(inner, depth - 1)]
+    return sorted(found)
+
+
+def _n_channels(group: Any, ome: OmeImage) -> int:
+    if ome.channel_axis is None:
+        return 1
+    return int(group[ome.levels[0].path].shape[ome.channel_axis])
 
 
 def _ome_level(group: Any, ome: OmeImage, number: int, channel: int, where: str) -> Level:
@@ -195,30 +281,38 @@ def _open_n5(path: Path, dataset: str, channel: int) -> Volume:
     scales = [scale for scale in scales if n5.is_array(scale)]
     if scales:
         return _n5_pyramid(path, folder, scales, _stem(dataset or path.name), channel)
-    inside = sorted(
-        p.parent.relative_to(path).as_posix()
-        for p in [*path.glob("*/attributes.json"), *path.glob("*/*/attributes.json"),
-                  *path.glob("*/*/*/attributes.json")]
-        if n5.is_array(p.parent)
-    )  # fmt: skip
+    inside = _n5_arrays(path)
     if len(inside) == 1 and not dataset:
         return _open_n5(path, inside[0], channel)
-    raise DataError(
-        f"'{path.name}/{dataset}' is no N5 array. Name one as dataset: "
-        f"{', '.join(inside[:20]) or 'none found'}."
+    where = f"{path.name}/{dataset}" if dataset else path.name
+    raise SeveralArraysError(
+        f"'{where}' is no N5 array. Name one as dataset: {', '.join(inside[:20]) or 'none found'}.",
+        inside,
     )
+
+
+def _n5_arrays(path: Path) -> list[str]:
+    """Return the arrays of a container; the levels s0, s1, … of one count as one."""
+    found = set()
+    for depth in ("*", "*/*", "*/*/*"):
+        for folder in path.glob(depth):
+            if (folder / "attributes.json").exists() and n5.is_array(folder):
+                is_level = re.fullmatch(r"s\d+", folder.name) and (folder.parent / "s0").exists()
+                one = folder.parent if is_level and folder.parent != path else folder
+                found.add(one.relative_to(path).as_posix())
+    return sorted(found)
 
 
 def _n5_pyramid(path: Path, folder: Path, scales: list[Path], name: str, channel: int) -> Volume:
     """Return the levels s0, s1, … whose voxels are whole multiples of those of s0."""
     group = n5.read_attributes(folder)
-    levels, unit = [], None
+    levels, unit, n_channels = [], None, 1
     base: Transform | None = None
     for number, scale in enumerate(scales):
         array = n5.N5Array(scale)
         own = _plain(array, {**group, **array.attributes}, name, path, channel, True)
         if base is None:
-            base, unit = own.finest.transform, own.unit
+            base, unit, n_channels = own.finest.transform, own.unit, own.n_channels
             levels.append(own.finest)
             continue
         factors = array.attributes.get("downsamplingFactors")
@@ -232,7 +326,7 @@ def _n5_pyramid(path: Path, folder: Path, scales: list[Path], name: str, channel
         step = tuple(float(f) for f in reversed(factors))[-base.ndim :]
         first = tuple((k - 1) / 2 for k in step)
         levels.append(Level(array, base.at(first, step), own.finest.fixed))
-    return Volume(tuple(levels), name, unit, path)
+    return Volume(tuple(levels), name, unit, path, n_channels)
 
 
 def _open_hdf5(path: Path, dataset: str, channel: int) -> Volume:
@@ -259,10 +353,12 @@ def _open_hdf5(path: Path, dataset: str, channel: int) -> Volume:
     if not isinstance(found, h5py.Dataset):
         asked = f"no array '{dataset}'" if dataset else f"{len(names)} arrays"
         file.close()
-        raise DataError(
-            f"'{path.name}' holds {asked}. Name one as dataset: {', '.join(names[:20]) or 'none'}."
+        raise SeveralArraysError(
+            f"'{path.name}' holds {asked}. Name one as dataset: {', '.join(names[:20]) or 'none'}.",
+            names,
         )
-    return _plain(found, dict(found.attrs), _stem(dataset), path, channel)
+    attributes = {**dict(found.parent.attrs), **dict(found.attrs)}
+    return _plain(found, attributes, _stem(dataset), path, channel)
 
 
 def _stem(name: str) -> str:

@@ -73,6 +73,12 @@ def read_ome(attributes: Mapping[str, Any], where: str) -> OmeImage | None:
                 f"'{where}' has the axes {', '.join(str(a['name']) for a in axes)}; expected the "
                 "spatial ones last, as OME-Zarr wants it. Convert the image."
             )
+        names = "".join(str(a["name"]).lower() for a in axes[-n_spatial:])
+        if names in ("xyz", "xy"):
+            raise DataError(
+                f"'{where}' has its axes in the order {', '.join(names)}; expected "
+                f"{', '.join(reversed(names))}, as OME-Zarr wants it. Convert the image."
+            )
         units = [unit_of_length(a.get("unit")) for a in axes[-n_spatial:]]
         unit = units[-1]
         factors = [NM_PER_UNIT[u] / NM_PER_UNIT[unit] if u and unit else 1.0 for u in units]
@@ -166,6 +172,8 @@ def read_grid(attributes: Mapping[str, Any], n_axes: int, fastest_first: bool) -
         units = transform.get("units") or [None]
         shift = ordered(transform.get("translate", nothing), False)
         grid = Grid(ordered(transform["scale"], False), shift, unit_of_length(units[-1]))
+    elif isinstance(pixel, list | tuple) and pixel:
+        grid = Grid(ordered(pixel), nothing, None)
     elif isinstance(pixel, Mapping) and "dimensions" in pixel:
         grid = Grid(ordered(pixel["dimensions"]), nothing, unit_of_length(pixel.get("unit")))
     elif "element_size_um" in attributes:

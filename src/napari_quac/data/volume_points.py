@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -45,7 +46,8 @@ class VolumePoints:
     classes : tuple of str
         Class names by label.
     ids : sequence of str, optional
-        Name of each point; by default its number.
+        Name of each point; by default its number. One that occurs again is followed by ``#2`` and
+        so on: what is kept of samples is found by their names.
     value_range : (low, high), optional
         Stored values that become 0 and 1; by default 8 bits are divided by 255 and floats are
         taken as they are.
@@ -104,7 +106,8 @@ class VolumePoints:
         self.level = volume.level_for(voxel_size)
         self.voxel_size = tuple(float(v) for v in voxel_size) if voxel_size is not None else None
         self.step = self._step() if resample else None
-        self._centers, self._labels, self._ids = centers, labels, ids
+        self._centers, self._labels = centers, labels
+        self._ids = _told_apart(ids) if ids is not None else None
         inside = volume.is_inside(volume.finest.transform.to_voxel(centers))
         keep = inside.copy()
         if outside == "skip":
@@ -241,6 +244,22 @@ class VolumePoints:
             f"0 of {n} inside of '{self.volume.name}' ({shape} voxels). Check unit and order of "
             "the coordinates."
         )
+
+
+def _told_apart(ids: Sequence[str]) -> list[str]:
+    """Return names of which none occurs twice; an empty one becomes the number of its point."""
+    names = [str(name) or f"point {row}" for row, name in enumerate(ids)]
+    if len(set(names)) == len(names):
+        return names
+    used, seen = set(names), Counter[str]()
+    for row, name in enumerate(names):
+        seen[name] += 1
+        if seen[name] > 1:
+            while f"{name} #{seen[name]}" in used:
+                seen[name] += 1
+            names[row] = f"{name} #{seen[name]}"
+            used.add(names[row])
+    return names
 
 
 def _n_hidden(size: Sequence[int]) -> int:

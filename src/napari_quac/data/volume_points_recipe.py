@@ -83,14 +83,16 @@ class VolumePointsRecipe:
                 f"({', '.join(table.columns)}) do not tell. Give three as columns, in the order "
                 "z, y, x."
             )
-        values = table.coordinates(columns)
+        values, rows = table.positions(columns)
         if self.unit == "auto":
             reading = count_readings(values, volume, said=guess.unit)[0].reading
         else:
             reading = Reading(self.order, self.unit)
         check_reading(reading, values, volume)
-        ids, labels = self.id_column or guess.id, self.label_column or guess.label
-        names = table.texts(labels) if labels and labels != "-" else None
+        usable = guess.id if guess.id and table.is_unique(guess.id) else ""
+        ids, labels = self.id_column or usable, self.label_column or guess.label
+        texts = table.texts(labels) if labels and labels != "-" else None
+        names = [texts[row] for row in rows] if texts else None
         classes = tuple(sorted(set(names) - {""})) if names else ()
         return VolumePoints(
             volume,
@@ -98,7 +100,7 @@ class VolumePointsRecipe:
             self.size,
             [classes.index(name) if name else None for name in names] if names else None,
             classes,
-            table.texts(ids) if ids and ids != "-" else None,
+            table.names_of(rows, "" if ids == "-" else ids),
             self.value_range,
             self.network_voxel_size,
             self.resample,

@@ -525,6 +525,7 @@ class QuacDock(QWidget):
         self.search.question.neighbour_picked.connect(self._on_neighbour_picked)
         results.events.prediction.connect(self._on_predicted)
         self.points.picked.connect(self._on_point_picked)
+        self.points.is_region = lambda position: self.region_view.number_at(position) > 0
         self.start.volume_wanted.connect(self.try_example_volume)
         results.events.report.connect(self._on_report)
         self.samples.next_misprediction_wanted.connect(self.next_misprediction)

@@ -17,6 +17,8 @@ CLASS_COLORS = ("#4db8ff", "#f5a623", "#3ecf8e", "#c792ea", "#ff8fab", "#d4e157"
                 "#ff8a65", "#9aa3ff", "#b08968")  # fmt: skip
 WRONG_COLOR = "#ff3b30"
 RIGHT_BORDER = "#ffffff"
+SELECTED_BORDER = "#1e90ff"
+"""On grey images it is seen where white or yellow would not be."""
 NO_COLOR = "#8a8f98"
 PREDICTED, CONFIDENCE, RIGHT, SCORE = (
     "predicted", "confidence", "as labelled", "QuAC score"
@@ -64,6 +66,13 @@ def colours_of(
     border[rows] = _rgba(RIGHT_BORDER, 0.7)
     border[dataset.rows[table.wrong]] = _rgba(WRONG_COLOR)
     return face, border
+
+
+def ring_colour(border: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the colour of the selected point's ring; wrong ones stay red."""
+    if np.allclose(border, _rgba(WRONG_COLOR), atol=0.01):
+        return border
+    return np.array(_rgba(SELECTED_BORDER))
 
 
 def _rgba(color: str, alpha: float = 1.0) -> tuple[float, float, float, float]:

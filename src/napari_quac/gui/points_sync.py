@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_quac.data.volume_points import VolumePoints
 from napari_quac.gui.fly import fly_to
 from napari_quac.gui.layers import LayerSync
-from napari_quac.gui.points_look import colours_of, features_of, merged_features
+from napari_quac.gui.points_look import colours_of, features_of, merged_features, ring_colour
 from napari_quac.live.choices import Choices
 from napari_quac.live.results import Results
 
@@ -20,6 +20,8 @@ COLOURS_MS = 400
 MANY_POINTS = 20_000
 MANY_POINTS_MS = 3000
 CLICK_PIXELS = 4
+RING_WIDTH = 0.16
+"""Of the diameter, at least, for the point that is selected."""
 
 
 class PointsSync(QObject):
@@ -55,7 +57,9 @@ class PointsSync(QObject):
         self._image: Any = None
         self._quiet = False
         self._open_row: int | None = None
-        self._opacity = 0.0
+        self._before: tuple[Any, Any, Any] = (0.0, np.zeros(4), 0.0)
+        self.is_region: Callable[[Any], bool] = lambda position: False
+        """Tells whether a region of the mask lies at a position; a click is for that one then."""
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.timeout.connect(self._show_predictions)
@@ -81,23 +85,25 @@ class PointsSync(QObject):
         self.let_go()
         self.layer, self._image, self.dataset = layer, image, dataset
         self._layers.stay_below = layer
-        self._open_row = None
         layer.selected_data.events.items_changed.connect(self._on_selected)
         layer.events.data.connect(self._on_moved)
         self._on_predictions()
 
-    def let_go(self) -> None:
-        """Tie nothing any more."""
+    def let_go(self, closes_ring: bool = True) -> None:
+        """Tie nothing any more; rows that changed meanwhile keep the look that they have."""
         self._later.stop()
         if self.layer is not None:
             self.layer.selected_data.events.items_changed.disconnect(self._on_selected)
             self.layer.events.data.disconnect(self._on_moved)
+            if closes_ring:
+                self._close_ring()
+        self._open_row = None
         self._layers.stay_below = None
         self.layer = self._image = self.dataset = None
 
     def close(self) -> None:
         """Listen to nothing any more; the layers stay as they are."""
-        self.let_go()
+        self.let_go(closes_ring=False)
         self._choices.events.sample_index.disconnect(self._on_index)
         self._results.events.loaded_samples.disconnect(self._on_dataset)
         self._results.events.predictions.disconnect(self._on_predictions)
@@ -139,7 +145,7 @@ class PointsSync(QObject):
             self._select(int(self.dataset.rows[index]))
 
     def _select(self, row: int) -> None:
-        if set(self.layer.selected_data) == {row}:
+        if set(self.layer.selected_data) == {row} and self._open_row == row:
             return
         self._quiet = True
         try:
@@ -150,12 +156,28 @@ class PointsSync(QObject):
 
     def _open(self, row: int) -> None:
         """Show a point as a ring, so that what lies under it is seen; close the one before."""
-        face = np.array(self.layer.face_color)
-        if self._open_row is not None and self._open_row < len(face):
-            face[self._open_row, 3] = self._opacity
-        self._open_row, self._opacity = row, face[row, 3]
-        face[row, 3] = 0
-        self.layer.face_color = face
+        self._close_ring()
+        layer = self.layer
+        face, border = np.array(layer.face_color), np.array(layer.border_color)
+        width = np.array(layer.border_width)
+        self._open_row, self._before = row, (face[row, 3], border[row].copy(), width[row])
+        face[row, 3], border[row] = 0, ring_colour(border[row])
+        if layer.border_width_is_relative:
+            width[row] = max(width[row], RING_WIDTH)
+            layer.border_width = width
+        layer.face_color, layer.border_color = face, border
+
+    def _close_ring(self) -> None:
+        """Give the open point the look that it had."""
+        row, layer, self._open_row = self._open_row, self.layer, None
+        if row is None or row >= len(layer.data):
+            return
+        face, border = np.array(layer.face_color), np.array(layer.border_color)
+        width = np.array(layer.border_width)
+        face[row, 3], border[row], width[row] = self._before
+        if layer.border_width_is_relative:
+            layer.border_width = width
+        layer.face_color, layer.border_color = face, border
 
     def _on_selected(self, event: Any = None) -> None:
         if self._quiet or not self._is_tied() or len(self.layer.selected_data) != 1:
@@ -199,6 +221,8 @@ class PointsSync(QObject):
         )
         if found is not None:
             row = int(found[0] if isinstance(found, tuple) else found)
+            if row == self._open_row and self.is_region(event.position):
+                return  # it lies on the patch that is explained
             self._select(row)
             self._pick(row)
 
@@ -207,13 +231,13 @@ class PointsSync(QObject):
         action = str(getattr(event, "action", "changed"))
         if not action.endswith("ing"):  # before the change
             name = self.layer.name
-            self.let_go()
+            self.let_go(closes_ring=False)
             self.note.emit(f"The points of '{name}' were changed. Press Use points to take them.")
 
     def _on_removed(self, event: Any) -> None:
         if self.layer is not None and event.value == self.layer:
             name = self.layer.name
-            self.let_go()
+            self.let_go(closes_ring=False)
             self.note.emit(f"The layer '{name}' was removed. The samples and their results stay.")
         elif self._image is not None and event.value == self._image:
             name = self._image.name
@@ -241,9 +265,10 @@ class PointsSync(QObject):
             outcomes = None
         columns = features_of(dataset, n_points, table, outcomes)
         face, border = colours_of(dataset, n_points, table)
-        if self._open_row is not None:
-            self._opacity = face[self._open_row, 3]
-            face[self._open_row, 3] = 0
+        row = self._open_row
+        if row is not None:
+            self._before = (face[row, 3], border[row].copy(), self._before[2])
+            face[row, 3], border[row] = 0, ring_colour(border[row])
         self.layer.features = merged_features(self.layer.features, columns)
         self.layer.face_color = face
         self.layer.border_color = border

@@ -20,6 +20,7 @@ LAYER_NAME = "region"
 OUTLINE = {None: "transparent", 0: "transparent", 1: "#00e5ff"}
 LINE_WIDTH = 1  # pixels of the image
 SHARE = 1 / 3  # of the canvas, that a region fills when it is flown to
+CLICK_PIXELS = 4  # that a hand may move between press and release
 CLOSEST = 4.0  # times the zoom at which the whole image fits
 
 
@@ -143,7 +144,7 @@ class RegionView(QObject):
         grid = self._viewer.canvas.grid
         rows, columns = grid.actual_shape(len(self._viewer.layers)) if grid.enabled else (1, 1)
         canvas = np.array(self._viewer.canvas.size) / (rows, columns)
-        scale = np.array(query.scale[-2:])
+        scale = np.abs(query.scale[-2:])  # negative where an axis is mirrored
         sides = np.array([stop - start for start, stop in box[-2:]]) * scale
         whole = np.array(shape[-2:]) * scale
         fit = float((canvas / (1.1 * whole)).min())
@@ -154,15 +155,13 @@ class RegionView(QObject):
         """Select the region that is clicked, unless the mouse is dragged."""
         if self._panel.shown is None or getattr(event, "button", 1) != 1:
             return
-        dragged = False
+        start = np.array(event.pos)
         yield
         while event.type == "mouse_move":
-            dragged = True
             yield
-        regions = self._panel.shown
-        if dragged or regions is None:
+        if np.abs(np.array(event.pos) - start).max() > CLICK_PIXELS:
             return
-        number = self._number_at(regions.labels, event.position)
+        number = self.number_at(event.position)
         if number > 0:
             self._from_canvas = True
             try:
@@ -170,10 +169,12 @@ class RegionView(QObject):
             finally:
                 self._from_canvas = False
 
-    def _number_at(self, labels: NDArray[np.int32], position: Any) -> int:
-        query = self._sync.layers.get("query")
-        if query is None:
+    def number_at(self, position: Any) -> int:
+        """Return the region at a position in the world; 0 for none, or while none are shown."""
+        query, regions = self._sync.layers.get("query"), self._panel.shown
+        if query is None or regions is None:
             return 0
+        labels: NDArray[np.int32] = regions.labels
         place = np.rint(np.asarray(query.world_to_data(position))).astype(int)[-labels.ndim :]
         if (place < 0).any() or (place >= labels.shape).any():
             return 0

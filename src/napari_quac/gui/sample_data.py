@@ -63,8 +63,16 @@ def drosophila_vnc() -> list[LayerTuple]:
         VOXEL_NM,
         fetch_vnc,
         layer_metadata,
+        n_missing,
+        vnc_folder,
     )
 
+    missing = n_missing()
+    if missing:
+        show_info(
+            f"Downloading {missing} sections of about 1 MB into '{vnc_folder()}'. To cancel: "
+            "'activity', below on the right."
+        )
     volume = beside_the_window(fetch_vnc())
     show_info(f"Licence of these images: {LICENCE}. Please cite {CITATION}.")
     look = {

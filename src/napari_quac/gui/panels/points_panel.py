@@ -24,8 +24,9 @@ from napari_quac.data.image_stack import usual_range
 from napari_quac.data.place import NM_PER_UNIT
 from napari_quac.data.point_table import PointTable
 from napari_quac.data.volume import Volume
-from napari_quac.errors import QuacError
+from napari_quac.errors import QuacError, SeveralArraysError
 from napari_quac.gui.layer_volume import layer_of_volume, points_in_world, volume_of_layer
+from napari_quac.gui.panels.inside_row import InsideRow
 from napari_quac.gui.panels.points_table_box import PointsTableBox
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.points_sync import PointsSync
@@ -105,7 +106,7 @@ class PointsPanel(Section):
             self.details_button.setChecked(True)
         self._say(" ".join([*parts, mismatch]).strip(), "bad" if mismatch else "note")
 
-    def open_volume(self, path: Path) -> None:
+    def open_volume(self, path: Path, dataset: str = "", channel: int = 0) -> None:
         """Open a volume as a layer that is read where it is looked at."""
         from napari_quac.data.volume_file import open_volume
 
@@ -115,9 +116,19 @@ class PointsPanel(Section):
             data, look = layer_of_volume(volume)
             added = self._viewer.add_image(data, **look)
             self.volume_menu.setCurrentIndex(self.volume_menu.findData(added.name))
+            self.inside_row.offer_channels(path, dataset, volume.n_channels, channel)
 
-        self._controller.run("volume", "opening the volume", lambda: open_volume(path), opened,
-                             self._on_failed)  # fmt: skip
+        def failed(error: BaseException) -> None:
+            if isinstance(error, SeveralArraysError) and error.names:
+                self.inside_row.offer_arrays(path, error.names)
+                self._say(f"'{path.name}' holds {len(error.names)} images. Choose one above.")
+            else:
+                self._on_failed(error)
+
+        def read() -> Volume:
+            return open_volume(path, dataset, channel)
+
+        self._controller.run("volume", "opening the volume", read, opened, failed)
 
     def open_table(self, path: Path) -> None:
         """Read a table of coordinates and say how it can be read."""
@@ -153,8 +164,11 @@ class PointsPanel(Section):
         self._add_row("Volume", self.volume_menu)
         self.volume_field = PathField("", "points_volume", "or open zarr, N5, HDF5, TIFF",
                                       _VOLUME_FILES, folders=True)  # fmt: skip
-        self.volume_field.picked.connect(lambda path: self.open_volume(Path(path)))
+        self.volume_field.picked.connect(self._on_volume_path)
         self.body_layout.addWidget(self.volume_field)
+        self.inside_row = InsideRow()
+        self.inside_row.picked.connect(self.open_volume)
+        self.body_layout.addWidget(self.inside_row)
         self.voxel_line = WrappedLabel("", "points_voxel_line", "muted")
         self.body_layout.addWidget(self.voxel_line)
 
@@ -261,6 +275,10 @@ class PointsPanel(Section):
             widget.setProperty("narrow", "true")
             row.addWidget(widget, 1)
         (self.body_layout if into is None else into).addLayout(row)  # an empty one is false
+
+    def _on_volume_path(self, path: str) -> None:
+        self.inside_row.forget()
+        self.open_volume(Path(path).expanduser())
 
     # what is chosen
 

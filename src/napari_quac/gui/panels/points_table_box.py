@@ -119,14 +119,15 @@ class PointsTableBox(QWidget):
         DataError
             If no point lies inside, or a coordinate is no number.
         """
-        values = table.coordinates(self._columns())
+        values, rows = table.positions(self._columns())
         check_reading(self.reading, values, volume, self._voxel_nm())
-        features = pd.DataFrame(index=range(len(table)))
-        id_column = self.id_menu.currentData()
-        if id_column:
-            features["id"] = pd.Series(table.texts(id_column), dtype=object)
+        features = pd.DataFrame(index=range(len(rows)))
+        names = table.names_of(rows, self.id_menu.currentData())
+        if names is not None:
+            features["id"] = pd.Series(names, dtype=object)
         if label_column:
-            features["class"] = pd.Series(table.texts(label_column), dtype=object)
+            texts = table.texts(label_column)
+            features["class"] = pd.Series([texts[row] for row in rows], dtype=object)
         return self.reading.to_world(values, volume, self._voxel_nm()), features
 
     def _build(self) -> None:
@@ -172,7 +173,9 @@ class PointsTableBox(QWidget):
             self.id_menu.addItem("number of the row", "")
             for name in names:
                 self.id_menu.addItem(name, name)
-            self.id_menu.setCurrentIndex(max(0, self.id_menu.findData(self._guess.id)))
+            guess = self._guess.id
+            if guess and self._table is not None and self._table.is_unique(guess):
+                self.id_menu.setCurrentIndex(max(0, self.id_menu.findData(guess)))
         unknown = self._volume is not None and self._volume.unit is None
         self._voxel_row.setVisible(unknown)
         if unknown and self._volume is not None:
@@ -199,7 +202,7 @@ class PointsTableBox(QWidget):
         if self._table is None or self._volume is None:
             return []
         try:
-            values = self._table.coordinates(self._columns())
+            values = self._table.positions(self._columns())[0]
         except QuacError:
             return []
         return count_readings(values, self._volume, self._voxel_nm(), self._guess.unit)
@@ -211,7 +214,7 @@ class PointsTableBox(QWidget):
             self._tell("Choose the volume, to see how many points lie inside.", "note")
             return
         try:
-            values = self._table.coordinates(self._columns())
+            values = self._table.positions(self._columns())[0]
             if values.shape[1] != self._volume.ndim:
                 raise DataError(
                     f"The volume has {self._volume.ndim} axes, a table has up to 3 coordinates."
@@ -232,7 +235,10 @@ class PointsTableBox(QWidget):
         if not mine.n_inside:
             self._tell(refusal(mine, counted[0], self._volume, self._voxel_nm()), "bad")
         else:
-            self._tell(mine.sentence(), "good" if mine.n_inside == mine.n_points else "note")
+            notes = self._table.notes(self._columns(), self.id_menu.currentData())
+            whole = mine.n_inside == mine.n_points
+            text = ". ".join([mine.sentence(), *(note.rstrip(".") for note in notes)])
+            self._tell(text + "." * bool(notes), "good" if whole and not notes else "note")
 
     def _tell(self, text: str, tone: str) -> None:
         self.preview.setText(text)

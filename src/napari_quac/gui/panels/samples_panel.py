@@ -293,7 +293,8 @@ class SamplesPanel(Section):
         directory = getattr(self._choices.samples, "directory", None)
         self.field.show_path(directory, "" if directory else dataset.name)
         self.problem.hide()
-        kinds = f" · {len(dataset.classes)} classes" if dataset.classes else ""
+        n_classes = len(dataset.classes)
+        kinds = f" · {n_classes} class{'es' * (n_classes > 1)}" if n_classes else ""
         self.set_summary(f"{n} {'sample' if n == 1 else 'samples'}{kinds} · {dataset.name}")
         with signals_blocked(self.spin):
             self.spin.setRange(1, n)

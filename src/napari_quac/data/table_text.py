@@ -1,0 +1,244 @@
+"""Tables that are text: their encoding, separator and names of columns, and numbers in them."""
+
+from __future__ import annotations
+
+import ast
+import codecs
+import csv
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_quac.errors import DataError
+
+MISSING = frozenset({"", "nan", "na", "n/a", "<na>", "none", "null"})
+"""What stands for no value, in small letters."""
+
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_POINT = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d*)?([eE][+-]?\d+)?")
+_VECTOR = re.compile(r"[\[(]\s*[^\s,]+(?:\s*,\s*|\s+)[^\[\]()]+[\])]")
+
+
+def read_text_table(path: Path, suffix: str) -> tuple[dict[str, tuple[str, ...]], str]:
+    """Read a table of text.
+
+    Lines that begin with ``#`` above the names, the line ``sep=;`` of spreadsheets, and lines
+    without any value are no rows.
+
+    Parameters
+    ----------
+    path : Path
+        UTF-8, or UTF-16 with its mark.
+    suffix : str
+        ``".tsv"`` is separated by tabs; otherwise comma, semicolon, tab or blanks are told by the
+        first line.
+
+    Returns
+    -------
+    columns : dict of str to tuple of str
+        Values of each column as in the file.
+    separator : str
+        Between the values.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, or has no names of columns.
+    """
+    lines, skipped, said = _without_comments(_decoded(path))
+    head = next((line for line in lines.split("\n") if line.strip()), "")
+    separator = said or ("\t" if suffix == ".tsv" else max(",;\t", key=head.count))
+    if not said and separator not in head and len(head.split()) > 1:
+        separator = " "
+    reader = csv.reader(
+        io.StringIO(lines, newline=""), delimiter=separator, skipinitialspace=separator == " "
+    )
+    rows: list[list[str]] = []
+    numbers: list[int] = []
+    try:
+        for row in reader:
+            values = [value.strip() for value in row]
+            if separator == " " and values and not values[-1]:
+                values.pop()  # a blank at the end of the line
+            if any(values):
+                rows.append(values)
+                numbers.append(reader.line_num + skipped)
+    except csv.Error as error:
+        raise DataError(f"'{path.name}' cannot be read as a table ({error}).") from error
+    if not rows:
+        raise DataError(f"'{path.name}' is empty.")
+    return _columns(path, rows, numbers), separator
+
+
+def numbers_in(
+    texts: Sequence[str], separator: str, table: str, column: str
+) -> NDArray[np.float64]:
+    """Return texts as numbers, NaN where there is no value; (N,).
+
+    Where values are not separated by commas, a comma is taken for a decimal one, and points in the
+    same column for marks between thousands.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        Values of the column.
+    separator : str
+        Between the values of the table; empty if it was no text.
+    table, column : str
+        For messages.
+
+    Raises
+    ------
+    DataError
+        If a value is no number; the text names column and line.
+    """
+    comma = has_decimal_commas(texts, separator)
+    numbers = np.empty(len(texts), dtype=np.float64)
+    for row, text in enumerate(texts):
+        if text.strip().lower() in MISSING:
+            numbers[row] = np.nan
+            continue
+        plain = text
+        if comma:
+            if not _POINT.fullmatch(text.strip()):
+                raise DataError(_no_number(row, text, table, column))
+            plain = text.replace(".", "").replace(",", ".")
+        try:
+            numbers[row] = float(plain)
+        except ValueError as error:
+            raise DataError(_no_number(row, text, table, column)) from error
+        if not np.isfinite(numbers[row]):
+            raise DataError(
+                f"Row {row + 1} of '{table}' has '{text}' in the column '{column}', which is no "
+                "position. Remove the row, or repair it."
+            )
+    return numbers
+
+
+def has_decimal_commas(texts: Sequence[str], separator: str) -> bool:
+    """Return whether a column is written with decimal commas."""
+    return separator not in ("", ",") and any("," in text for text in texts)
+
+
+def split_vectors(columns: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """Return columns where those of vectors, such as ``"[1, 2, 3]"``, became one per coordinate.
+
+    They are named ``name[0]``, ``name[1]`` and so on.
+    """
+    split: dict[str, tuple[str, ...]] = {}
+    for name, values in columns.items():
+        first = next((value for value in values if value.strip().lower() not in MISSING), "")
+        if not _vector(first):
+            split[name] = values
+            continue
+        vectors = [_vector(value) for value in values]
+        lengths = {len(v) for v, value in zip(vectors, values, strict=True)
+                   if v or value.strip().lower() not in MISSING}  # fmt: skip
+        if len(lengths) != 1 or not lengths <= {2, 3}:
+            split[name] = values
+            continue
+        n = lengths.pop()
+        for number in range(n):
+            split[f"{name}[{number}]"] = tuple(v[number] if v else "" for v in vectors)
+    return split
+
+
+def _vector(text: str) -> tuple[str, ...]:
+    if not _VECTOR.fullmatch(text.strip()):
+        return ()
+    parts = re.split(r"[\s,]+", text.strip()[1:-1].strip(" ,"))
+    try:
+        [ast.literal_eval(part) for part in parts]
+    except (ValueError, SyntaxError):
+        return ()
+    return tuple(parts)
+
+
+def _decoded(path: Path) -> str:
+    try:
+        raw = path.read_bytes()
+        return raw.decode("utf-16" if raw.startswith(_UTF16) else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise DataError(
+            f"'{path.name}' cannot be read as text: line {line} is not UTF-8. Save it again as "
+            "'CSV UTF-8'."
+        ) from error
+    except OSError as error:
+        raise DataError(f"'{path.name}' cannot be read as text ({error}).") from error
+
+
+def _without_comments(text: str) -> tuple[str, int, str]:
+    """Return the lines from the names on, how many were before, and a separator that was named."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    lines, said, n = text.split("\n"), "", 0
+    while n < len(lines) and (lines[n].startswith("#") or not lines[n].strip()):
+        n += 1
+    named = re.fullmatch(r"""["']?sep=(.)["']?""", lines[n].strip()) if n < len(lines) else None
+    if named:
+        said, n = named[1], n + 1
+    rest = lines[n:]
+    above = lines[n - 1].lstrip("# ") if n and lines[n - 1].startswith("#") else ""
+    if above and rest and _all_numbers(rest[0]) and _n_parts(above) == _n_parts(rest[0]):
+        return "\n".join([above, *rest]), n - 1, said  # names behind a #, as NumPy writes them
+    return "\n".join(rest), n, said
+
+
+def _parts(line: str) -> list[str]:
+    return [part for part in re.split(r"[,;\t ]+", line.strip()) if part]
+
+
+def _n_parts(line: str) -> int:
+    return len(_parts(line))
+
+
+def _all_numbers(line: str) -> bool:
+    return bool(_parts(line)) and all(is_number(part) for part in _parts(line))
+
+
+def _columns(path: Path, rows: list[list[str]], numbers: list[int]) -> dict[str, tuple[str, ...]]:
+    names = rows[0]
+    if all(is_number(name) for name in names):
+        raise DataError(
+            f"The first line of '{path.name}' holds numbers, expected names of columns such as "
+            "z, y, x. Add a line with names."
+        )
+    for number, row in zip(numbers[1:], rows[1:], strict=True):
+        if len(row) != len(names):
+            raise DataError(
+                f"Line {number} of '{path.name}' has {len(row)} values, the first line has "
+                f"{len(names)} names. Repair the line, or export the table again."
+            )
+    columns: dict[str, tuple[str, ...]] = {}
+    for i, name in enumerate(names):
+        values = tuple(row[i] for row in rows[1:])
+        if not name and not any(values):
+            continue  # a separator at the end of each line
+        name = name or f"column {i + 1}"
+        if name in columns:
+            raise DataError(f"'{path.name}' has two columns of the same name: {', '.join(names)}.")
+        columns[name] = values
+    return columns
+
+
+def _no_number(row: int, text: str, table: str, column: str) -> str:
+    hint = ""
+    if "," in text:
+        hint = " Write numbers with a decimal point and without marks between thousands;"
+    return (
+        f"Row {row + 1} of '{table}' has '{text}' in the column '{column}', expected a number."
+        f"{hint or ' Choose another column,'} or repair the table."
+    )
+
+
+def is_number(text: str) -> bool:
+    """Tell a number from other text."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
