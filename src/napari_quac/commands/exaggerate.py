@@ -9,6 +9,7 @@ from typing import Any
 from napari_quac.commands.networks import (
     add_classifier_options,
     add_generator_option,
+    add_generator_setting_option,
     add_samples_option,
     load_generator,
     load_samples_and_classifier,
@@ -27,6 +28,7 @@ def add_parser(commands: Any) -> None:
     )
     add_classifier_options(parser)
     add_generator_option(parser)
+    add_generator_setting_option(parser)
     parser.add_argument("--style", choices=("latent", "reference"), default="latent")
     parser.add_argument("--references", type=Path, metavar="DIR")
     add_samples_option(parser)

@@ -73,7 +73,10 @@ def _recipe(options: argparse.Namespace) -> Any:
         return _named(texts[0], GENERATORS[texts[0]])
     if len(texts) > 1 or direction_in(texts[0])[0] or Path(texts[0]).is_dir():
         return recipe_from_texts(texts)
-    return _from_file(Path(texts[0]), options)
+    path = Path(texts[0])
+    if not path.exists() and not path.suffix and path.parent == Path():
+        raise unknown_name("generator or file called", texts[0], list(GENERATORS))
+    return _from_file(path, options)
 
 
 def _named(name: str, cls: type) -> Any:

@@ -112,6 +112,10 @@ def add_generator_option(parser: Any) -> None:
         "CycleGAN, each as SOURCE:TARGET=FILE, or SOURCE:TARGET=FOLDER for a training in which "
         "SOURCE was A; or the name of another generator, such as fido (see 'napari-quac methods')",
     )
+
+
+def add_generator_setting_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--generator-setting``, which can be given again and again."""
     parser.add_argument(
         "--generator-setting",
         action="append",
