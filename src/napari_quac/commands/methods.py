@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from napari_quac.explain.parameter import Parameter
 
 
+SIMPLE = (bool, int, float, str, type(None))
+
+
 def add_parser(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser("methods", help="list the attribution methods and generators")
@@ -83,8 +86,9 @@ def _is_setting(parameter: Parameter) -> bool:
 
 
 def _described(parameter: Parameter) -> dict[str, Any]:
+    default = parameter.default
     return {
-        "default": parameter.default,
+        "default": default if isinstance(default, SIMPLE) else str(default),
         "options": list(parameter.options),
         "min": parameter.low,
         "max": parameter.high,
