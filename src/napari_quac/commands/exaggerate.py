@@ -111,16 +111,12 @@ def _write(out: Path, pair: Any, generator: Any, classifier: Any, anchored: bool
     from napari_quac.reports.exaggeration_files import (
         frame_metadata,
         ladder_metadata,
-        write_gif,
-        write_stack,
+        write_exaggeration,
     )
 
     found = exaggerate(pair, generator, classifier, anchored).result()
     folder = made_folder(out / PurePosixPath(pair.query.id).with_suffix(""))
-    write_stack(folder / "path.tif", found.images, frame_metadata(found))
-    write_stack(folder / "ladder.tif", found.ladder, ladder_metadata(found))
-    write_stack(folder / "change.tif", found.change[None], [{"from": 0, "to": 1}])
-    write_gif(folder / "path.gif", found.images, found.posteriors, pair.query.image)
+    write_exaggeration(folder, found)
     follows = consistency(found.desired, found.achieved)
     return {
         "id": pair.query.id,
