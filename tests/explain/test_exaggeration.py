@@ -22,6 +22,7 @@ from napari_quac.explain.exaggeration import (
     smallest_alphas,
     validity,
 )
+from napari_quac.explain.neighbours import penultimate_features
 from napari_quac.explain.pair import make_pair
 from napari_quac.explain.search import SearchSettings, search
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
@@ -75,11 +76,27 @@ def test_anchored_path_begins_at_the_query(made) -> None:
     assert found.posteriors[0] == pytest.approx(float(pair.query_prediction[pair.target]), abs=1e-4)
 
 
-def test_image_without_a_style_is_refused(made) -> None:
+def test_image_without_a_path_is_faded_as_a_baseline(made) -> None:
     classifier, generator, pair, _ = made
     other = make_pair(pair.query, pair.generated, pair.source, pair.target, classifier)
-    with pytest.raises(DataError, match="no path to it"):
-        exaggerate(other, generator, classifier).result()
+    found = exaggerate(other, generator, classifier, n_grid=5).result()
+    assert found.kind == "fade"
+    assert torch.equal(found.images[0], pair.query.image)
+    torch.testing.assert_close(found.images[4], pair.generated, atol=1e-6, rtol=0)
+    middle = (pair.query.image + pair.generated) / 2
+    torch.testing.assert_close(found.images[2], middle, atol=1e-6, rtol=0)
+    assert found.reconstruction_error == 0
+
+
+def test_identity_falls_from_one_and_validity_is_of_sure_queries(made) -> None:
+    classifier, _, pair, found = made
+    assert found.similarity is not None
+    features = penultimate_features(classifier, torch.stack([pair.query.image, found.images[8]]))
+    first, last = features.numpy()
+    cosine = first @ last / np.linalg.norm(first) / np.linalg.norm(last)
+    assert found.identity == pytest.approx(cosine, abs=1e-5)
+    before, after = float(pair.query_prediction[pair.target]), found.posteriors[8]
+    assert found.is_valid is (None if 0.2 <= before <= 0.8 else bool(abs(after - before) > 0.8))
 
 
 def test_smallest_alpha_is_taken_and_what_is_out_of_reach_is_not() -> None:

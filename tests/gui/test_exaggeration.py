@@ -8,6 +8,7 @@ import numpy as np
 
 from napari_quac.example import load_example
 from napari_quac.gui.dock import QuacDock
+from napari_quac.gui.exaggeration_layers import CHANGE, LADDER
 from napari_quac.live.choices import ReadySamples
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.networks.generators.stargan import StarGANRecipe
@@ -15,13 +16,17 @@ from napari_quac.networks.generators.stargan import StarGANRecipe
 from .conftest import explain, load, wait
 
 
-def test_slider_moves_along_the_path_and_files_are_written(dock: QuacDock, tmp_path: Path) -> None:
+def open_example(dock: QuacDock) -> None:
     example = load_example(6)
     dock.choices.classifier = ClassifierRecipe(example.classifier_path)
     dock.choices.generator = StarGANRecipe(example.generator_path)
     dock.choices.samples = ReadySamples(example.dataset)
     dock.choices.sample_index = 1
     wait(lambda: dock.results.prediction and len(dock.layers.layers) == 5)
+
+
+def test_slider_moves_over_probabilities_and_along_the_path(dock: QuacDock) -> None:
+    open_example(dock)
     panel = dock.exaggeration
     assert not panel.button.isEnabled()
     explain(dock)
@@ -30,22 +35,65 @@ def test_slider_moves_along_the_path_and_files_are_written(dock: QuacDock, tmp_p
     wait(lambda: dock.results.exaggeration is not None)
     found = dock.results.exaggeration
     layer = dock._viewer.layers["exaggerated"]
-    assert f"p = {found.posteriors[32]:.2f}" in panel.line.text()
+    rungs = [frame for frame in panel.frames if frame.wanted is not None]
+    assert [frame.wanted for frame in rungs] == found.desired[found.reachable].tolist()
+    assert len(panel.frames) == len(rungs) + 4  # both ends, and two beyond
+    panel.slider.setValue(panel.frames.index(rungs[0]))
+    assert f"p(target) = {rungs[0].p:.2f} (wanted {rungs[0].wanted:.2f})" in panel.line.text()
+    np.testing.assert_array_equal(layer.data, rungs[0].image[0].numpy())
+    panel.steps.setCurrentIndex(1)
     np.testing.assert_array_equal(layer.data, found.images[32, 0].numpy())
     panel.slider.setValue(4)
     np.testing.assert_array_equal(layer.data, found.images[4, 0].numpy())
-    assert "alpha 0.12" in panel.line.text()
+    assert "12.5% of the way" in panel.line.text()
+    assert "line between two styles" in panel.numbers.text()
+
+
+def test_change_map_follows_the_slider_and_the_ladder_is_a_stack(dock: QuacDock) -> None:
+    open_example(dock)
+    explain(dock)
+    panel = dock.exaggeration
+    panel.button.click()
+    wait(lambda: dock.results.exaggeration is not None)
+    found = dock.results.exaggeration
+    panel.change_button.click()
+    panel.steps.setCurrentIndex(1)
+    for index in (3, 20):
+        panel.slider.setValue(index)
+        expected = (found.images[index] - found.pair.query.image)[0].numpy()
+        np.testing.assert_allclose(dock._viewer.layers[CHANGE].data, expected, atol=1e-6)
+    low, high = dock._viewer.layers[CHANGE].contrast_limits
+    assert low == -high
+    panel.change_button.click()
+    assert CHANGE not in dock._viewer.layers
+    panel.ladder_button.click()
+    np.testing.assert_array_equal(
+        dock._viewer.layers[LADDER].data, found.ladder[found.reachable][:, 0].numpy()
+    )
+    dock.choices.sample_index = 2
+    wait(lambda: dock.results.exaggeration is None)
+    assert LADDER not in dock._viewer.layers
+
+
+def test_files_are_written(dock: QuacDock, tmp_path: Path) -> None:
+    open_example(dock)
+    explain(dock)
+    panel = dock.exaggeration
+    panel.button.click()
+    wait(lambda: dock.results.exaggeration is not None)
     panel.write_files(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "ladder.tif", "path.gif", "path.tif"
+        "change.tif", "ladder.tif", "path.gif", "path.tif"
     ]  # fmt: skip
     dock.choices.sample_index = 2
     wait(lambda: dock.results.exaggeration is None)
     assert not panel.slider.isEnabled()
 
 
-def test_a_generator_without_styles_cannot_be_exaggerated(dock: QuacDock) -> None:
+def test_a_generator_without_a_path_gives_a_cross_fade(dock: QuacDock) -> None:
     load(dock)
-    explain(dock)
     assert not dock.exaggeration.button.isEnabled()
-    assert "StarGAN" in dock.exaggeration.button.toolTip()
+    explain(dock)
+    dock.exaggeration.button.click()
+    wait(lambda: dock.results.exaggeration is not None)
+    assert "baseline" in dock.exaggeration.numbers.text()

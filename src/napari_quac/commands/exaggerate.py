@@ -9,6 +9,7 @@ from typing import Any
 from napari_quac.commands.networks import (
     add_classifier_options,
     add_generator_option,
+    add_generator_setting_option,
     add_samples_option,
     load_generator,
     load_samples_and_classifier,
@@ -22,11 +23,13 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "exaggerate",
         help="turn samples into another class step by step",
-        description="Follow the styles of a StarGAN v2 from the source to the target and beyond; "
-        "write the path and the ladder of probabilities as stacks, and the path as an animation.",
+        description="Follow the styles of a StarGAN v2, the strength of a warping simulator, the "
+        "bins of an explainer, or else a cross-fade, from the source to the target and beyond; "
+        "write path, change and ladder of probabilities as stacks, and the path as an animation.",
     )
     add_classifier_options(parser)
     add_generator_option(parser)
+    add_generator_setting_option(parser)
     parser.add_argument("--style", choices=("latent", "reference"), default="latent")
     parser.add_argument("--references", type=Path, metavar="DIR")
     add_samples_option(parser)
@@ -47,21 +50,15 @@ def run(options: argparse.Namespace) -> None:
     Raises
     ------
     DataError
-        If the generator has no styles, or at the end, if samples failed.
+        If there is no generator, or at the end, if samples failed.
     """
     from napari_quac.explain.search import SearchSettings, search
-    from napari_quac.networks.generators.stargan import StarGANGenerator
 
     if options.generator is None:
-        raise DataError("A generator is needed: --generator FILE, a StarGAN v2.")
+        raise DataError("A generator is needed: --generator FILE.")
     dataset, classifier = load_samples_and_classifier(options)
     target = classifier.class_index(options.target)
     generator = load_generator(options)
-    if not isinstance(generator, StarGANGenerator):
-        raise DataError(
-            f"The generator {generator.name} has no styles to follow. Give a StarGAN v2; the bins "
-            "of a bin-conditional explainer come out of 'explain'."
-        )
     out = made_folder(options.out)
     records: list[dict[str, Any]] = []
     settings = SearchSettings(max_tries=options.tries)
@@ -81,11 +78,32 @@ def run(options: argparse.Namespace) -> None:
             tell(f"{index + 1}/{len(dataset)} {identity}: {error}")
     failed = [record for record in records if "error" in record]
     if options.json:
-        print_json({"target": options.target, "n": len(records), "paths": records})
+        summary = _summary(records)
+        print_json({"target": options.target, "n": len(records), **summary, "paths": records})
     else:
         print(f"{len(records) - len(failed)} of {len(records)} exaggerated, in '{out}'")
+        print("\n".join(f"{key.replace('_', ' ')}: {v}" for key, v in _summary(records).items()))
     if failed:
         raise DataError(f"{len(failed)} failed; the first: {failed[0]['id']}: {failed[0]['error']}")
+
+
+def _summary(records: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return numbers over all samples: medians, and the share of valid ones among the sure."""
+    from statistics import fmean, median
+
+    made = [record for record in records if "error" not in record]
+    asked = [record["valid"] for record in made if record["valid"] is not None]
+    seen = [record["identity"] for record in made if record["identity"] is not None]
+    errors = [record["mean_error"] for record in made if record["mean_error"] is not None]
+    if not made:
+        return {}
+    return {
+        "median_spearman": round(median(record["monotonicity"] for record in made), 3),
+        "mean_error_of_desired_probability": round(fmean(errors), 3) if errors else None,
+        "validity": round(fmean(asked), 3) if asked else None,
+        "n_asked_for_validity": len(asked),
+        "median_identity": round(median(seen), 3) if seen else None,
+    }
 
 
 def _write(out: Path, pair: Any, generator: Any, classifier: Any, anchored: bool) -> dict[str, Any]:
@@ -93,25 +111,26 @@ def _write(out: Path, pair: Any, generator: Any, classifier: Any, anchored: bool
     from napari_quac.reports.exaggeration_files import (
         frame_metadata,
         ladder_metadata,
-        write_gif,
-        write_stack,
+        write_exaggeration,
     )
 
     found = exaggerate(pair, generator, classifier, anchored).result()
     folder = made_folder(out / PurePosixPath(pair.query.id).with_suffix(""))
-    write_stack(folder / "path.tif", found.images, frame_metadata(found))
-    write_stack(folder / "ladder.tif", found.ladder, ladder_metadata(found))
-    write_gif(folder / "path.gif", found.images, found.posteriors, pair.query.image)
+    write_exaggeration(folder, found)
     follows = consistency(found.desired, found.achieved)
     return {
         "id": pair.query.id,
         "source": classifier.class_names[pair.source],
         "switches": pair.switches,
+        "made_of": found.kind,
+        "valid": found.is_valid,
+        "identity": found.identity,
         "monotonicity": found.monotonicity,
         "largest_drop": found.largest_drop,
         "reconstruction_error": found.reconstruction_error,
         "reconstruction_shift": found.reconstruction_shift,
         "rungs_reached": follows.n,
+        "rungs": len(found.desired),
         "mean_error": follows.mean_error if follows.n else None,
         "warning": found.warning,
         "path": frame_metadata(found),
@@ -121,8 +140,10 @@ def _write(out: Path, pair: Any, generator: Any, classifier: Any, anchored: bool
 
 
 def _said(record: dict[str, Any]) -> str:
+    from napari_quac.explain.exaggeration_paths import MEANINGS
+
     warning = f"; {record['warning']}" if record["warning"] else ""
     return (
-        f"Spearman {record['monotonicity']:.2f}, {record['rungs_reached']} of 10 probabilities "
-        f"reached{warning}"
+        f"{MEANINGS[record['made_of']]}: Spearman {record['monotonicity']:.2f}, "
+        f"{record['rungs_reached']} of {record['rungs']} probabilities reached{warning}"
     )

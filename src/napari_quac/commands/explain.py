@@ -19,6 +19,7 @@ from napari_quac.commands.measuring import (
 from napari_quac.commands.networks import (
     add_classifier_options,
     add_generator_option,
+    add_generator_setting_option,
     add_samples_option,
     load_generator,
     load_samples_and_classifier,
@@ -62,6 +63,7 @@ def add_parser(commands: Any) -> None:
         metavar="DIR",
         help="images generated earlier, SOURCE/TARGET/NAME",
     )
+    add_generator_setting_option(parser)
     parser.add_argument("--style", choices=("latent", "reference"), default="latent")
     parser.add_argument(
         "--references", type=Path, metavar="DIR", help="images for --style reference, by class"

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_quac.errors import CheckpointError, DataError
+from napari_quac.errors import DataError
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
@@ -108,8 +108,21 @@ def add_generator_option(parser: Any) -> None:
         "--generator",
         nargs="+",
         metavar="FILE",
-        help="a StarGAN v2; or the networks of a CycleGAN, each as SOURCE:TARGET=FILE, or "
-        "SOURCE:TARGET=FOLDER for a training in which SOURCE was A",
+        help="a StarGAN v2, warping simulator or bin-conditional explainer; the networks of a "
+        "CycleGAN, each as SOURCE:TARGET=FILE, or SOURCE:TARGET=FOLDER for a training in which "
+        "SOURCE was A; or the name of another generator, such as fido (see 'napari-quac methods')",
+    )
+
+
+def add_generator_setting_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--generator-setting``, which can be given again and again."""
+    parser.add_argument(
+        "--generator-setting",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="what the file of a generator does not say, such as positive=CLASS, unit=normalised, "
+        "order=reversed or value_range=0,1",
     )
 
 
@@ -174,44 +187,13 @@ def load_samples_and_classifier(options: argparse.Namespace) -> tuple[Dataset, C
 
 def load_generator(options: argparse.Namespace) -> Generator:
     """Load the generator that the options name."""
-    from napari_quac.networks.checkpoint import inspect
+    from napari_quac.commands.generators import generator_recipe
     from napari_quac.networks.device import resolve_device
-    from napari_quac.networks.generators.cyclegan import (
-        direction_in,
-        recipe_from_texts,
-        with_partner,
-    )
-    from napari_quac.networks.generators.exaggeration import ExaggerationRecipe
     from napari_quac.networks.generators.from_folder import PrecomputedRecipe
-    from napari_quac.networks.generators.stargan import StarGANRecipe
-    from napari_quac.networks.generators.warp import WarpRecipe
 
     if options.generated is not None:
         precomputed: Generator = PrecomputedRecipe(options.generated).load()
         return precomputed
-    texts: list[str] = options.generator
-    if len(texts) > 1 or direction_in(texts[0])[0] or Path(texts[0]).is_dir():
-        translating: Generator = recipe_from_texts(texts).load(resolve_device(options.device))
-        return translating
-    path = Path(texts[0])
-    inspection = inspect(path, run=False)
-    if inspection.role != "generator":
-        raise CheckpointError(
-            inspection.problem
-            or f"'{path.name}' holds a {inspection.role} ({inspection.kind}), not a "
-            "generator. Give it to --classifier, or choose another file."
-        )
-    if inspection.problem:
-        raise CheckpointError(inspection.problem)
-    if inspection.kind == "cyclegan":
-        alone: Generator = with_partner(path).load(resolve_device(options.device))
-        return alone
-    if inspection.kind == "simulator":
-        warping: Generator = WarpRecipe(path).load(resolve_device(options.device))
-        return warping
-    if inspection.kind == "exaggeration":
-        binned: Generator = ExaggerationRecipe(path).load(resolve_device(options.device))
-        return binned
-    recipe = StarGANRecipe(path, options.style, options.references)
+    recipe = generator_recipe(options)
     generator: Generator = recipe.load(resolve_device(options.device))
     return generator

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,11 +12,17 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from napari_quac.errors import DataError
+from napari_quac.explain.exaggeration_paths import (
+    FLAGS,
+    PathKind,
+    image_path,
+    inner_generator,
+    path_kind,
+)
+from napari_quac.explain.neighbours import penultimate_features
 from napari_quac.explain.pair import Pair
 from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.generators.stargan import StarGANGenerator
-from napari_quac.networks.generators.style_path import style_path
+from napari_quac.networks.generators.exaggeration import ExaggerationGenerator
 from napari_quac.stepwise import Progress, stepwise
 
 N_GRID = 33  # points between the source's and the target's style
@@ -51,6 +58,11 @@ class Exaggeration:
         Mean absolute difference between the query and the image at alpha 0.
     reconstruction_shift : float
         Absolute difference of their probabilities of the target.
+    kind : {"style", "bins", "warp", "fade"}
+        What the path is made of; with *bins*, ``desired`` are their centres, and what is said of
+        alpha 0 is that of the bin of the query.
+    similarity : (A,) ndarray or None
+        How much the classifier sees of the query in each image, see :func:`similarity_to`.
     """
 
     pair: Pair
@@ -65,6 +77,26 @@ class Exaggeration:
     ladder: Tensor
     reconstruction_error: float
     reconstruction_shift: float
+    kind: PathKind = "style"
+    similarity: NDArray[np.float64] | None = None
+
+    @property
+    def is_valid(self) -> bool | None:
+        """Whether a query that the classifier is sure of changes by more than 0.8 at alpha 1.
+
+        None for a query between 0.2 and 0.8, of which this is not asked.
+        """
+        before = float(self.pair.query_prediction[self.pair.target])
+        after = float(self.posteriors[self.alphas <= 1][-1])
+        share, n = validity(np.array([before]), np.array([after]))
+        return bool(share) if n else None
+
+    @property
+    def identity(self) -> float | None:
+        """How much of the query the classifier still sees at alpha 1: a cosine of features."""
+        if self.similarity is None:
+            return None
+        return float(self.similarity[self.alphas <= 1][-1])
 
     @property
     def reachable(self) -> NDArray[np.bool_]:
@@ -99,7 +131,7 @@ class Exaggeration:
         if not self.reachable.any():
             found.append("no desired probability is reached")
         if self.off_manifold[self.alphas <= 1].any():
-            found.append("some styles lie outside of what the generator has learnt")
+            found.append(FLAGS[self.kind] + " for some images")
         return "; ".join(found)
 
     @property
@@ -130,26 +162,29 @@ def bin_centre(index: int, n_bins: int = 10) -> float:
 @stepwise
 def exaggerate(
     pair: Pair,
-    generator: StarGANGenerator,
+    generator: Any,
     classifier: Classifier,
     anchored: bool = False,
     n_grid: int = N_GRID,
 ) -> Generator[Progress, None, Exaggeration]:
-    r"""Turn a query into the target along the line between two styles.
+    r"""Turn a query into the target step by step.
 
     .. math:: x_\alpha = G(x, (1 - \alpha) \sigma_s + \alpha \sigma_t)
+
+    for a StarGAN v2, :math:`x \circ (\mathrm{id} + \alpha u)` for a warping simulator, the images
+    of all bins for a bin-conditional explainer, and a cross-fade of pixels for any other generator.
 
     Parameters
     ----------
     pair : Pair
-        Found with ``generator``; its style is :math:`\sigma_t`.
-    generator : StarGANGenerator
+        Found with ``generator``; alpha 1 is its generated image.
+    generator : Generator
         What made the pair.
     classifier : Classifier
         The classifier under study.
     anchored : bool
         Take the generator's error at alpha 0 off: :math:`x + x_\alpha - x_0`. The path begins at
-        the query then, but the probability rises less steadily.
+        the query then, but the probability rises less steadily. Styles only.
     n_grid : int
         Points from 0 to 1, at which the probability is asked.
 
@@ -160,14 +195,13 @@ def exaggerate(
     Raises
     ------
     DataError
-        If the pair was not made by this generator.
+        If the record of the generated image does not tell its style.
     """
-    if "style" not in pair.origin:
-        raise DataError(
-            "The generated image does not come from a style, so there is no path to it. Use a "
-            "StarGAN v2 as generator, or a bin-conditional explainer."
-        )
-    path = style_path(generator, pair.query.image, pair.origin, pair.source, classifier.class_names)
+    kind = path_kind(pair, generator)
+    if kind == "bins":
+        return (yield from _exaggerate_bins(pair, inner_generator(generator), classifier))
+    anchored = anchored and kind == "style"
+    path = image_path(pair, generator, classifier)
     alphas = np.concatenate([np.linspace(0, 1, n_grid), BEYOND])
     parts = []
     for index, alpha in enumerate(alphas):
@@ -206,7 +240,63 @@ def exaggerate(
         ladder=torch.stack(ladder),
         reconstruction_error=error,
         reconstruction_shift=shift,
+        kind=kind,
+        similarity=similarity_to(query, images, classifier),
     )
+
+
+def _exaggerate_bins(
+    pair: Pair, generator: ExaggerationGenerator, classifier: Classifier
+) -> Generator[Progress, None, Exaggeration]:
+    """Return the images of all bins, from the source's to the target's; they are the ladder too."""
+    yield Progress(0, 2, "images of all bins")
+    query, n_bins = pair.query.image, generator.network.n_bins
+    images = generator.traversal(query)
+    positive = classifier.class_index(str(generator.recipe.positive))
+    if pair.source == positive:
+        images = images.flip(0)
+    yield Progress(1, 2, "probabilities of all bins")
+    posteriors = classifier.predict(images)[:, pair.target].double().numpy()
+    at_rest = float(pair.query_prediction[pair.target])
+    own = bin_of(at_rest, n_bins)  # this bin is to give the query back
+    alphas = np.linspace(0, 1, n_bins)
+    return Exaggeration(
+        pair=pair,
+        alphas=alphas,
+        images=images,
+        posteriors=posteriors,
+        off_manifold=np.zeros(n_bins, dtype=bool),
+        anchored=False,
+        desired=np.array([bin_centre(index, n_bins) for index in range(n_bins)]),
+        achieved=posteriors,
+        ladder_alphas=alphas,
+        ladder=images,
+        reconstruction_error=float((images[own] - query).abs().mean()),
+        reconstruction_shift=abs(float(posteriors[own]) - at_rest),
+        kind="bins",
+        similarity=similarity_to(query, images, classifier),
+    )
+
+
+def similarity_to(
+    query: Tensor, images: Tensor, classifier: Classifier
+) -> NDArray[np.float64] | None:
+    """Return how much the classifier sees of the query in images: a cosine for each.
+
+    Parameters
+    ----------
+    query : (C, *S) Tensor
+        Compared with each image.
+    images : (N, C, *S) Tensor
+        The images.
+    classifier : Classifier
+        What enters its last linear layer is compared; None for networks that cannot be entered.
+    """
+    features = penultimate_features(classifier, torch.cat([query[None], images]))
+    if features is None:
+        return None
+    cosine = torch.nn.functional.cosine_similarity(features[1:], features[:1], dim=1)
+    return cosine.double().numpy()
 
 
 def smallest_alphas(

@@ -39,6 +39,7 @@ def look_into(
     path: Path,
     image_size: tuple[int, ...] | None = None,
     pools: tuple[tuple[int, ...], ...] | None = None,
+    role: Role | None = None,
 ) -> Found:
     """Find out what a file or folder can be used as.
 
@@ -51,6 +52,9 @@ def look_into(
         Spatial size of a classifier's input, where the file does not tell.
     pools : tuple of tuple of int, optional
         Pooling factors of each level of a VGG, likewise.
+    role : "classifier" or "generator", optional
+        What it is meant to be. What a program of one input returns is not seen before it runs, so
+        one that is meant as a generator is taken for one.
 
     Raises
     ------
@@ -60,7 +64,7 @@ def look_into(
     if not path.exists() and "=" in str(path):
         from napari_quac.networks.generators.cyclegan import recipe_from_texts
 
-        return Found("generator", recipe_from_texts([str(path)]))
+        return _with_programs(recipe_from_texts([str(path)]))
     if path.is_dir() and holds_networks(path):
         from napari_quac.networks.generators.cyclegan import recipe_from_texts
 
@@ -93,6 +97,15 @@ def look_into(
 
         binned = ExaggerationRecipe(path)
         return Found("generator", binned, sha256=inspection.sha256, findings=inspection.findings)
+    if inspection.role == "generator" and inspection.is_program:
+        from napari_quac.networks.generators.program import ProgramRecipe
+
+        program = ProgramRecipe(path)
+        return Found("generator", program, True, inspection.sha256, inspection.findings)
+    if inspection.is_program and role == "generator" and not inspection.metadata:
+        from napari_quac.networks.generators.cyclegan import with_partner
+
+        return _with_programs(with_partner(path))
     if inspection.role == "generator":
         from napari_quac.networks.generators.stargan import StarGANRecipe
 
@@ -108,6 +121,16 @@ def look_into(
         inspection.sha256,
         inspection.findings,
     )
+
+
+def _with_programs(recipe: Any) -> Found:
+    """Return a CycleGAN's networks, with a hash of those that are programs."""
+    from napari_quac.networks.file_kind import file_hash
+    from napari_quac.networks.generators.cyclegan_file import is_program
+
+    programs = [one.checkpoint for one in recipe.translations if is_program(one.checkpoint)]
+    hashes = "+".join(file_hash(path) for path in programs)
+    return Found("generator", recipe, bool(programs), hashes)
 
 
 def holds_networks(directory: Path) -> bool:

@@ -321,12 +321,7 @@ def _exaggerate(choices: Choices, results: Results) -> Work:
 
     def start() -> Any:
         from napari_quac.explain.exaggeration import exaggerate
-        from napari_quac.networks.generators.stargan import StarGANGenerator
 
-        if not isinstance(generator, StarGANGenerator):
-            raise DataError(
-                f"The generator {generator.name} has no styles to follow. Open a StarGAN v2."
-            )
         return exaggerate(pair, generator, classifier)
 
     return start
@@ -337,12 +332,12 @@ def _view_warp(choices: Choices, results: Results) -> Work:
     classifier = present(results.loaded_classifier)
 
     def start() -> Any:
+        from napari_quac.explain.exaggeration_paths import inner_generator, path_kind
         from napari_quac.explain.warp import view_warp
-        from napari_quac.networks.generators.warp import WarpGenerator
 
-        if not isinstance(generator, WarpGenerator) or "strength" not in pair.origin:
+        if path_kind(pair, generator) != "warp":
             return None
-        return view_warp(pair, generator, classifier)
+        return view_warp(pair, inner_generator(generator), classifier)
 
     return start
 

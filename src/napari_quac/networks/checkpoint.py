@@ -28,7 +28,12 @@ from napari_quac.networks.classifier_file import (
 )
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.networks.file_kind import FileKind, file_hash, file_kind
-from napari_quac.networks.programs import load_exported, load_torchscript, program_metadata
+from napari_quac.networks.programs import (
+    count_inputs,
+    load_exported,
+    load_torchscript,
+    program_metadata,
+)
 from napari_quac.networks.tensor_file import State, flat, read_tensors
 from napari_quac.networks.trial import ReturnsImagesError
 
@@ -180,6 +185,18 @@ def _program(
     basis: Inspection, kind: FileKind, run: bool, image_size: tuple[int, ...] | None
 ) -> Inspection:
     script = kind == "torchscript"
+    n_inputs = count_inputs(basis.path)
+    if n_inputs == 2:
+        return replace(
+            basis,
+            role="generator",
+            architecture="program",
+            metadata=program_metadata(basis.path),
+            findings=(
+                "The file holds a program of two inputs: a warping simulator (image, option) or a "
+                "bin-conditional explainer (image, bin).",
+            ),
+        )
     module = load_torchscript(basis.path) if script else load_exported(basis.path)
     shapes = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     basis = replace(
@@ -200,9 +217,10 @@ def _tried(
     try:
         classifier = ClassifierRecipe(basis.path, image_size=image_size, pools=pools).load("cpu")
     except ReturnsImagesError:
-        finding = "It returns images, so it is a generator."
-        findings = (*basis.findings, finding)
-        return replace(basis, role="generator", findings=findings, problem=NOT_LOADED)
+        finding = "It returns images, so it is a generator: say which class it turns into which."
+        return replace(
+            basis, role="generator", architecture="cyclegan", findings=(*basis.findings, finding)
+        )
     except CheckpointError as error:
         return replace(basis, problem=str(error))
     notes = classifier.description.get("Notes")
@@ -257,7 +275,7 @@ def _translation(basis: Inspection, state: State) -> Inspection:
         return replace(basis, problem=str(error))
     source, target = (basis.metadata.get(key, "") for key in ("source", "target"))
     said = f"turns {source} into {target}" if source else "does not say which classes it translates"
-    name = f"{layout.name}, {layout.norm} norm"
+    name = f"{layout.name}, {'no' if layout.norm == 'none' else layout.norm} norm"
     return replace(
         basis,
         parameters=layout.parameters,

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_quac.errors import CheckpointError
-from napari_quac.networks.file_kind import ZIP_ERRORS, code_sentence, damaged
+from napari_quac.networks.file_kind import ZIP_ERRORS, code_sentence, damaged, file_kind
 from napari_quac.networks.tensor_file import METADATA_KEYS
 
 _READ_ERRORS = (
@@ -44,57 +44,108 @@ def load_torchscript(path: Path, n_inputs: int = 1) -> torch.jit.ScriptModule:
     CheckpointError
         If it is damaged, or does not take that many inputs.
     """
+    module = _read_torchscript(path)
+    method = _forward_of(path, module)
+    arguments = [a for a in method.schema.arguments[1:] if not a.has_default_value()]
+    if len(arguments) != n_inputs:
+        raise CheckpointError(_inputs_sentence(path, [a.name for a in arguments], n_inputs))
+    ready(module)
+    return module
+
+
+def _read_torchscript(path: Path) -> torch.jit.ScriptModule:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            module = torch.jit.load(str(path), map_location="cpu")
+            module: torch.jit.ScriptModule = torch.jit.load(str(path), map_location="cpu")
     except _READ_ERRORS as error:
         raise damaged(path, "its TorchScript program cannot be read") from error
+    return module
+
+
+def _forward_of(path: Path, module: torch.jit.ScriptModule) -> Any:
     method = getattr(module, "forward", None)
     if method is None:
         raise CheckpointError(
             f"'{path.name}' is a TorchScript file without a 'forward' function, so it cannot be "
             "asked. Export the network itself with torch.jit.script or torch.jit.trace."
         )
-    arguments = [a for a in method.schema.arguments[1:] if not a.has_default_value()]
-    if len(arguments) != n_inputs:
-        raise CheckpointError(_inputs_sentence(path, [a.name for a in arguments], n_inputs))
-    ready(module)
-    return module  # type: ignore[no-any-return]  # torch.jit.load is not annotated
+    return method
 
 
-def load_exported(path: Path) -> ExportedNetwork:
-    """Load a ``torch.export`` program (.pt2) onto the CPU.
+def load_program(path: Path, n_inputs: int = 1) -> nn.Module:
+    """Load TorchScript or a ``torch.export`` program; see the loaders of either.
 
     Raises
     ------
     CheckpointError
-        If it is damaged, holds pickled Python objects or machine code, or does not take exactly
-        one image batch.
+        If it is neither, is damaged, or does not take that many inputs.
     """
+    kind = file_kind(path)
+    if kind == "torchscript":
+        return load_torchscript(path, n_inputs)
+    if kind == "exported program":
+        return load_exported(path, n_inputs)
+    raise CheckpointError(
+        f"'{path.name}' is no program. Export the network as TorchScript, or with torch.export."
+    )
+
+
+def count_inputs(path: Path) -> int:
+    """Return how many inputs a program takes, without running it.
+
+    Raises
+    ------
+    CheckpointError
+        If it cannot be read.
+    """
+    if file_kind(path) == "torchscript":
+        forward = _forward_of(path, _read_torchscript(path))
+        return len([a for a in forward.schema.arguments[1:] if not a.has_default_value()])
+    return len(_read_exported(path).graph_signature.user_inputs)
+
+
+def load_exported(path: Path, n_inputs: int = 1) -> ExportedNetwork:
+    """Load a ``torch.export`` program (.pt2) onto the CPU.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    n_inputs : int
+        As for :func:`load_torchscript`; the first one is the batch of images.
+
+    Raises
+    ------
+    CheckpointError
+        If it is damaged, holds pickled Python objects or machine code, or does not take that many
+        inputs.
+    """
+    program = _read_exported(path)
+    names = list(program.graph_signature.user_inputs)
+    nodes = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
+    shapes = [getattr(nodes[name].meta.get("val"), "shape", None) for name in names]
+    if len(shapes) != n_inputs or None in shapes:
+        raise CheckpointError(_inputs_sentence(path, [str(name) for name in names], n_inputs))
+    bounds = [_bounds(length, program.range_constraints) for length in shapes[0] or ()]
+    network = ExportedNetwork(program.module(), bounds)
+    ready(network)
+    return network
+
+
+def _read_exported(path: Path) -> torch.export.ExportedProgram:
     _refuse_code(path)
     try:
         with _weights_only(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             # as a buffer, since a path would have to end in .pt2
-            program = torch.export.load(BytesIO(path.read_bytes()))
+            return torch.export.load(BytesIO(path.read_bytes()))
     except _READ_ERRORS as error:
         raise CheckpointError(
             f"'{path.name}' cannot be read as a torch.export program: it is damaged, or was "
             f"written by a PyTorch that does not fit this one ({torch.__version__}). Export it "
             "again, or as TorchScript."
         ) from error
-    names = program.graph_signature.user_inputs
-    nodes = [
-        node for node in program.graph.nodes if node.op == "placeholder" and node.name in names
-    ]
-    shapes = [getattr(node.meta.get("val"), "shape", None) for node in nodes]
-    if len(shapes) != 1 or shapes[0] is None:
-        raise CheckpointError(_inputs_sentence(path, [str(name) for name in names]))
-    bounds = [_bounds(length, program.range_constraints) for length in shapes[0]]
-    network = ExportedNetwork(program.module(), bounds)
-    ready(network)
-    return network
 
 
 class ExportedNetwork(nn.Module):
@@ -133,23 +184,30 @@ class ExportedNetwork(nn.Module):
         del mode
         return self
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Return what the program returns for images (N, C, *S), for any N."""
+    def forward(self, images: Tensor, *others: Tensor) -> Tensor:
+        """Return what the program returns for images (N, C, *S), for any N.
+
+        ``others`` have as many rows.
+        """
         smallest, largest = self.bounds[0]
-        pieces = images.split(largest) if largest is not None else (images,)
+        size = largest if largest is not None else max(1, len(images))
         results = []
-        for piece in pieces:
-            missing = smallest - len(piece)
-            full = (
-                torch.cat([piece, piece[-1:].expand(missing, *piece.shape[1:])])
-                if missing > 0
-                else piece
-            )
-            result = self.program(full)
+        for start in range(0, max(1, len(images)), size):
+            piece = images[start : start + size]
+            parts = [filled_up(one[start : start + size], smallest) for one in (images, *others)]
+            result = self.program(*parts)
+            if others and isinstance(result, tuple | list) and result:
+                result = result[0]  # explainers return a code after the image
             if not isinstance(result, Tensor):
                 return result  # type: ignore[no-any-return]  # refused by the caller, with its type
             results.append(result[: len(piece)])
         return results[0] if len(results) == 1 else torch.cat(results)
+
+
+def filled_up(rows: Tensor, n: int) -> Tensor:
+    """Repeat the last row until there are ``n`` of them."""
+    missing = n - len(rows)
+    return torch.cat([rows, rows[-1:].expand(missing, *rows.shape[1:])]) if missing > 0 else rows
 
 
 def ready(module: nn.Module) -> nn.Module:

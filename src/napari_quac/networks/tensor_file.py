@@ -37,6 +37,8 @@ METADATA_KEYS = (
     "output",
     "pools",
     "range",
+    "source",
+    "target",
     "value_range",
 )
 PICKLE_CODES = frozenset(opcode.code for opcode in opcodes)

@@ -44,8 +44,26 @@ def ladder_metadata(found: Exaggeration) -> list[dict[str, Any]]:
     ]
 
 
+def write_exaggeration(folder: Path, found: Exaggeration) -> None:
+    """Write ``path.tif``, ``change.tif``, ``ladder.tif`` and ``path.gif``.
+
+    ``change.tif`` holds the signed difference of each image of the path and the query.
+
+    Raises
+    ------
+    DataError
+        If they cannot be written.
+    """
+    metadata = frame_metadata(found)
+    write_stack(folder / "path.tif", found.images, metadata)
+    write_stack(folder / "change.tif", found.images - found.pair.query.image, metadata)
+    write_stack(folder / "ladder.tif", found.ladder, ladder_metadata(found))
+    if found.images.ndim == 4:  # an animation of volumes would show one slice
+        write_gif(folder / "path.gif", found.images, found.posteriors, found.pair.query.image)
+
+
 def write_stack(path: Path, images: Tensor, metadata: list[dict[str, Any]]) -> None:
-    """Write images (n, C, H, W) as a float32 TIFF, with one JSON record per frame.
+    """Write images (n, C, *S) as a float32 TIFF, with one JSON record per frame.
 
     Raises
     ------
@@ -57,7 +75,10 @@ def write_stack(path: Path, images: Tensor, metadata: list[dict[str, Any]]) -> N
             path,
             images.numpy().astype(np.float32),
             photometric="minisblack",
-            metadata={"axes": "TCYX", "frames": json.dumps(metadata)},
+            metadata={
+                "axes": "TCZYX" if images.ndim == 5 else "TCYX",
+                "frames": json.dumps(metadata),
+            },
         )
     except OSError as error:
         raise DataError(f"'{path}' cannot be written: {error.strerror or error}.") from error

@@ -2,25 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyqtgraph as pg
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QSlider
+from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QSlider
 from superqt.utils import signals_blocked
 
-from napari_quac.gui.layers import placement
+from napari_quac.gui.exaggeration_layers import CHANGE, LADDER, ExaggerationLayers, reach_of
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.section import Section, labelled_row
 from napari_quac.gui.text import WrappedLabel
 from napari_quac.live.controller import Controller
 from napari_quac.live.results import Results
 
-LAYER = "exaggerated"
-PLOT_HEIGHT = 110
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from napari_quac.explain.exaggeration import Exaggeration
+
+PLOT_HEIGHT = 120
+TOOLTIP = (
+    "Styles of a StarGAN, bins of an explainer, strengths of a simulator; for other generators a "
+    "cross-fade, as a baseline"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One place of the slider."""
+
+    image: Tensor
+    alpha: float
+    p: float
+    wanted: float | None = None
+    flagged: bool = False
 
 
 class ExaggerationPanel(Section):
@@ -35,27 +55,69 @@ class ExaggerationPanel(Section):
 
     def __init__(self, viewer: Any, results: Results, controller: Controller) -> None:
         super().__init__("Exaggerate", "exaggerate")
-        self._viewer, self._results, self._controller = viewer, results, controller
-        self._layer: Any = None
-        self.button = QPushButton("Exaggerate")
-        self.button.setObjectName("exaggerate_button")
-        self.button.setToolTip("Follow the styles from the query's class to the target and beyond")
+        self._results, self._controller = results, controller
+        self.layers = ExaggerationLayers(viewer)
+        self.frames: tuple[Frame, ...] = ()
+        self._reach = 0.0
+        self.button = _button("Exaggerate", "exaggerate_button", TOOLTIP)
         self.button.clicked.connect(lambda: controller.ask("exaggeration"))
-        self.save_button = QPushButton("Save…")
-        self.save_button.setObjectName("exaggeration_save_button")
-        self.save_button.setToolTip("Write path and ladder as TIFF stacks, and an animation")
+        self.save_button = _button(
+            "Save…",
+            "exaggeration_save_button",
+            "Write path, change and ladder as TIFF stacks, and an animation",
+        )
         self.save_button.clicked.connect(self._on_save)
         row = QHBoxLayout()
         row.addWidget(self.button, 1)
         row.addWidget(self.save_button)
         self.body_layout.addLayout(row)
-        self.slider = QSlider(Qt.Orientation.Horizontal)
-        self.slider.setObjectName("exaggeration_slider")
-        self.slider.setToolTip("0: style of the source, 1: of the target, above: exaggerated")
-        self.slider.valueChanged.connect(self._show_frame)
-        self.body_layout.addLayout(labelled_row("Along path", self.slider))
         self.line = WrappedLabel("", "exaggeration_line")
         self.body_layout.addWidget(self.line)
+        self._build_slider()
+        self._build_plot()
+        self.numbers = WrappedLabel("", "exaggeration_numbers", "muted")
+        self.body_layout.addWidget(self.numbers)
+        results.events.exaggeration.connect(self._show)
+        results.events.pair.connect(self._show_ready)
+        results.events.loaded_generator.connect(self._show_ready)
+        controller.running_changed.connect(self._show_ready)
+        self._show()
+        self._show_ready()
+        self.set_open(False)
+
+    def _build_slider(self) -> None:
+        self.steps = QComboBox()
+        self.steps.setObjectName("exaggeration_steps")
+        self.steps.addItem("even in probability", "ladder")
+        self.steps.addItem("even along the path", "path")
+        self.steps.setToolTip("What the slider steps through")
+        self.steps.currentIndexChanged.connect(self._show_steps)
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setObjectName("exaggeration_slider")
+        self.slider.setToolTip("From the query's class to the target, and beyond")
+        self.slider.valueChanged.connect(self._show_frame)
+        self.change_button = _button(
+            "Change map",
+            "exaggeration_change_button",
+            "A layer of what is brighter (red) and darker (blue) than in the query",
+        )
+        self.change_button.setCheckable(True)
+        self.change_button.toggled.connect(self._on_change_toggled)
+        self.ladder_button = _button(
+            "Ladder as stack",
+            "exaggeration_ladder_button",
+            "A layer of the images of all probabilities, with napari's slider",
+        )
+        self.ladder_button.clicked.connect(self._on_ladder)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.change_button, 1)
+        buttons.addWidget(self.ladder_button, 1)
+        self._slider_row = labelled_row("Slider", self.slider)
+        self.body_layout.addLayout(labelled_row("Steps", self.steps))
+        self.body_layout.addLayout(self._slider_row)
+        self.body_layout.addLayout(buttons)
+
+    def _build_plot(self) -> None:
         self.plot = pg.PlotWidget()
         self.plot.setObjectName("exaggeration_plot")
         self.plot.setAccessibleName("Desired against achieved probability of the target")
@@ -66,20 +128,14 @@ class ExaggerationPanel(Section):
         item.setMouseEnabled(x=False, y=False)
         item.setXRange(0, 1, padding=0.04)
         item.setYRange(0, 1, padding=0.08)
-        item.setLabel("bottom", "desired")
+        item.setLabel("bottom", "desired probability")
         item.setLabel("left", "achieved")
         self._identity = pg.PlotDataItem([0, 1], [0, 1])
         self._points = pg.ScatterPlotItem(size=8)
-        item.addItem(self._identity)
-        item.addItem(self._points)
+        self._marker = pg.ScatterPlotItem(size=13, brush=None)
+        for part in (self._identity, self._points, self._marker):
+            item.addItem(part)
         self.body_layout.addWidget(self.plot)
-        results.events.exaggeration.connect(self._show)
-        results.events.pair.connect(self._show_ready)
-        results.events.loaded_generator.connect(self._show_ready)
-        controller.running_changed.connect(self._show_ready)
-        self._show()
-        self._show_ready()
-        self.set_open(False)
 
     def set_palette_of(self, colors: Palette) -> None:
         """Follow napari's theme."""
@@ -88,33 +144,26 @@ class ExaggerationPanel(Section):
             axis = self.plot.getPlotItem().getAxis(side)
             axis.setPen(pg.mkPen(colors.line))
             axis.setTextPen(pg.mkPen(colors.text))
-        self._identity.setPen(pg.mkPen(colors.line, style=Qt.PenStyle.DashLine))
+        self._identity.setPen(pg.mkPen(colors.muted, style=Qt.PenStyle.DashLine))
         self._points.setBrush(pg.mkBrush(QColor(colors.generated)))
+        self._marker.setPen(pg.mkPen(colors.text, width=2))
 
     def write_files(self, folder: Path) -> None:
-        """Write ``path.tif``, ``ladder.tif`` and ``path.gif`` into a folder.
+        """Write ``path.tif``, ``change.tif``, ``ladder.tif`` and ``path.gif`` into a folder.
 
         Raises
         ------
         DataError
             If they cannot be written.
         """
-        from napari_quac.reports.exaggeration_files import (
-            frame_metadata,
-            ladder_metadata,
-            write_gif,
-            write_stack,
-        )
+        from napari_quac.reports.exaggeration_files import write_exaggeration
 
         found = self._results.exaggeration
-        if found is None:
-            return
-        write_stack(folder / "path.tif", found.images, frame_metadata(found))
-        write_stack(folder / "ladder.tif", found.ladder, ladder_metadata(found))
-        write_gif(folder / "path.gif", found.images, found.posteriors, found.pair.query.image)
+        if found is not None:
+            write_exaggeration(folder, found)
 
     def close_panel(self) -> None:
-        """Listen to nothing any more; the layer stays."""
+        """Listen to nothing any more; the layers stay."""
         self._results.events.exaggeration.disconnect(self._show)
 
     def _on_save(self) -> None:
@@ -126,57 +175,148 @@ class ExaggerationPanel(Section):
             )
 
     def _show_ready(self) -> None:
-        pair = self._results.pair
-        ready = pair is not None and "style" in pair.origin
+        ready = self._results.pair is not None and self._results.loaded_generator is not None
         busy = "exaggeration" in self._controller.running
         self.button.setEnabled(ready and not busy)
-        if not ready:
-            self.button.setToolTip("Needs a generated image of a StarGAN v2: press Explain first")
+        self.button.setToolTip(TOOLTIP if ready else "Needs a generated image: press Explain first")
 
     def _show(self) -> None:
         found = self._results.exaggeration
         shown = found is not None
-        self.slider.setEnabled(shown)
-        self.save_button.setEnabled(shown)
+        for widget in (self.slider, self.save_button, self.steps, self.change_button):
+            widget.setEnabled(shown)
+        self.ladder_button.setEnabled(found is not None and bool(found.reachable.any()))
         self.plot.setVisible(shown)
+        self.numbers.setVisible(shown)
+        self.layers.remove(LADDER)
         if found is None:
-            self.line.setText("Turns the query into the target step by step.")
+            self.line.setText("Turns the query into the target step by step, and beyond.")
+            self.frames = ()
             self._points.setData([], [])
+            self._marker.setData([], [])
             self.set_summary("")
             return
         there = found.reachable
+        self._reach = reach_of(found)
         self._points.setData(found.desired[there], found.achieved[there])
-        with signals_blocked(self.slider):
-            self.slider.setRange(0, len(found.alphas) - 1)
-            self.slider.setValue(int(np.argmin(np.abs(found.alphas - 1))))
+        self.numbers.setText(numbers_text(found))
         self.set_summary(
             f"rises {found.monotonicity:.2f}, {int(there.sum())} of {len(there)} reached"
         )
         self.set_open(True)
+        self._show_steps()
+
+    def _show_steps(self) -> None:
+        found = self._results.exaggeration
+        if found is None:
+            return
+        self.frames = frames_of(found, self.steps.currentData() == "ladder")
+        with signals_blocked(self.slider):
+            self.slider.setRange(0, len(self.frames) - 1)
+            last = [index for index, frame in enumerate(self.frames) if frame.alpha <= 1]
+            self.slider.setValue(last[-1])
         self._show_frame()
 
     def _show_frame(self) -> None:
         found = self._results.exaggeration
-        if found is None:
+        if found is None or not self.frames:
             return
-        index = self.slider.value()
-        image = found.images[index].numpy()
-        data = np.moveaxis(image, 0, -1) if image.shape[0] == 3 else image[0]
-        if self._layer is None or self._layer not in self._viewer.layers:
-            sample = found.pair.query
-            axes = sample.image.ndim - 1
-            self._layer = self._viewer.add_image(
-                data,
-                name=LAYER,
-                rgb=image.shape[0] == 3,
-                contrast_limits=None if image.shape[0] == 3 else (0.0, 1.0),
-                units=(sample.unit,) * axes if sample.unit else None,
-                **placement(sample, axes),
-            )
+        frame = self.frames[self.slider.value()]
+        self.layers.show_frame(found.pair.query, frame.image)
+        if self.change_button.isChecked():
+            self.layers.show_change(found.pair.query, frame.image, self._reach)
+        self._marker.setData(*(([], []) if frame.wanted is None else ([frame.wanted], [frame.p])))
+        self.line.setText(frame_text(found, frame))
+
+    def _on_change_toggled(self, wanted: bool) -> None:
+        if wanted:
+            self._show_frame()
         else:
-            self._layer.data = data
-        flag = "; outside of what the generator has learnt" if found.off_manifold[index] else ""
-        warning = f" Note: {found.warning}." if found.warning else ""
-        self.line.setText(
-            f"alpha {found.alphas[index]:.2f}: p = {found.posteriors[index]:.2f}{flag}.{warning}"
+            self.layers.remove(CHANGE)
+
+    def _on_ladder(self) -> None:
+        found = self._results.exaggeration
+        if found is not None and found.reachable.any():
+            self.layers.show_ladder(found)
+
+
+def frames_of(found: Exaggeration, by_probability: bool) -> tuple[Frame, ...]:
+    """Return what the slider steps through.
+
+    Parameters
+    ----------
+    found : Exaggeration
+        The path.
+    by_probability : bool
+        The rungs of the ladder that are reached, with both ends and what lies beyond; in place of
+        all images of the path.
+    """
+    path = [
+        Frame(found.images[index], float(alpha), float(p), None, bool(off))
+        for index, (alpha, p, off) in enumerate(
+            zip(found.alphas, found.posteriors, found.off_manifold, strict=True)
         )
+    ]
+    rungs = [
+        Frame(
+            found.ladder[index],
+            float(found.ladder_alphas[index]),
+            float(found.achieved[index]),
+            float(found.desired[index]),
+        )
+        for index in np.flatnonzero(found.reachable)
+    ]
+    if found.kind == "bins":
+        return tuple(rungs)  # each image of the path is a rung
+    if not by_probability:
+        return tuple(path)
+    ends = [path[0], *(frame for frame in path if frame.alpha >= 1)]
+    return tuple(sorted([*ends, *rungs], key=lambda frame: frame.alpha))
+
+
+def frame_text(found: Exaggeration, frame: Frame) -> str:
+    """Return what is said of the image on show."""
+    from napari_quac.explain.exaggeration_paths import FLAGS
+
+    wanted = "" if frame.wanted is None else f" (wanted {frame.wanted:.2f})"
+    place = {0.0: "the source's end", 1.0: "the generated image"}.get(frame.alpha, "")
+    if found.kind == "bins":
+        place = f"bin {round(frame.alpha * (len(found.alphas) - 1)) + 1} of {len(found.alphas)}"
+    elif frame.alpha > 1:
+        place = f"{frame.alpha:g} × the way: exaggerated"
+    elif not place:
+        place = f"{frame.alpha:.1%} of the way"
+    flag = f"; {FLAGS[found.kind]}" if frame.flagged and FLAGS[found.kind] else ""
+    return f"p(target) = {frame.p:.2f}{wanted} · {place}{flag}"
+
+
+def numbers_text(found: Exaggeration) -> str:
+    """Return what is said of the whole path."""
+    from napari_quac.explain.exaggeration_paths import MEANINGS
+
+    before = float(found.pair.query_prediction[found.pair.target])
+    after = float(found.posteriors[found.alphas <= 1][-1])
+    said = {True: "valid", False: "not valid", None: "query too unsure to ask for validity"}
+    parts = [
+        f"Made of: {MEANINGS[found.kind]}.",
+        f"p(target) {before:.2f} → {after:.2f}, {said[found.is_valid]}.",
+    ]
+    if found.identity is not None:
+        parts.append(f"Identity {found.identity:.2f} (cosine of the classifier's features).")
+    if found.kind in ("style", "bins"):
+        parts.append(
+            f"The query is given back within {found.reconstruction_error:.3f} of the range."
+        )
+    missing = int((~found.reachable).sum())
+    if missing:
+        parts.append(f"{missing} of {len(found.desired)} desired probabilities are out of reach.")
+    if found.warning:
+        parts.append(f"Note: {found.warning}.")
+    return " ".join(parts)
+
+
+def _button(text: str, name: str, tip: str) -> QPushButton:
+    button = QPushButton(text)
+    button.setObjectName(name)
+    button.setToolTip(tip)
+    return button

@@ -28,7 +28,7 @@ from napari_quac.gui.section import Section, caption, labelled_row
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import Failure, failure
-from napari_quac.live.network_files import Found, look_into
+from napari_quac.live.network_files import Found, Role, look_into
 from napari_quac.live.results import Results
 
 CLASSIFIER_FILES = "Networks (*.pt *.pth *.ts *.safetensors *.ckpt *.pt2 *.jit);;All files (*)"
@@ -87,6 +87,7 @@ class NetworksPanel(Section):
         path = path.expanduser()
         slot = f"look into {role or 'file'}"
         target = role or "classifier"
+        meant: Role | None = "generator" if role == "generator" else None
         self.fields[target].show_path(path)
         if target == "classifier":
             self._looked_into = path
@@ -103,7 +104,11 @@ class NetworksPanel(Section):
             self._controller.failed.emit(fault)
 
         self._controller.run(
-            slot, f"looking into '{path.name}'", lambda: look_into(path, size, pools), found, failed
+            slot,
+            f"looking into '{path.name}'",
+            lambda: look_into(path, size, pools, meant),
+            found,
+            failed,
         )
 
     def use_recipes(self, classifier: Any, generator: Any) -> None:
@@ -120,7 +125,7 @@ class NetworksPanel(Section):
         if found.is_program and not self._settings.value(f"trusted/{found.sha256}", False, bool):
             self._offers[role] = found
             self.cards[role].ask(
-                f"'{found.recipe.path.name}' holds a program beside its weights. Use it only if "
+                f"'{_name_of(found.recipe)}' holds a program beside its weights. Use it only if "
                 "you trust where it comes from.",
                 "Trust and use it",
                 "Do not use it",
@@ -378,6 +383,11 @@ def _devices() -> tuple[Any, ...]:
     from napari_quac.networks.device import list_devices
 
     return list_devices()
+
+
+def _name_of(recipe: Any) -> str:
+    path = _path_of(recipe)
+    return "" if path is None else path.name
 
 
 def _path_of(recipe: Any) -> Path | None:

@@ -141,7 +141,7 @@ class ResidualExplainer(nn.Module):
 class TranslationExplainer(nn.Module):
     """The layout of derm_audit; forward gives the image in [-1, 1]."""
 
-    multiple = 4
+    multiple = 1  # what is too much is cut off
 
     def __init__(self, state: Mapping[str, Tensor]) -> None:
         super().__init__()

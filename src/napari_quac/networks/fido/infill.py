@@ -40,8 +40,8 @@ class InfillChoice:
     level : float or None
         For ``mean`` and ``local``; None for the query's own mean.
     inpainter : Path or None
-        A TorchScript file ``(image, kept) -> image`` with ``image`` (N, C, *S) in [0, 1] and
-        ``kept`` (N, 1, *S) of 0 and 1.
+        A TorchScript or .pt2 file ``(image, kept) -> image`` with ``image`` (N, C, *S) in [0, 1]
+        and ``kept`` (N, 1, *S) of 0 and 1.
     """
 
     name: InfillName = "generated"
@@ -141,23 +141,33 @@ def local_mean(query: Tensor, kept: Tensor, level: Tensor) -> Tensor:
     -------
     (N, C, *S) Tensor
     """
-    pool = F.avg_pool3d if query.ndim == 4 else F.avg_pool2d
-    around = (LOCAL_WINDOW // 2,) * 2 * (query.ndim - 1)
-    share = pool(F.pad(kept, around), LOCAL_WINDOW, stride=1)
-    total = pool(F.pad(kept * query, around), LOCAL_WINDOW, stride=1)
+    share, total = _window_mean(kept), _window_mean(kept * query)
     nothing = share < 0.5 / LOCAL_WINDOW ** (query.ndim - 1)
     return torch.where(nothing, level, total / share.clamp_min(1e-12)).clamp(0, 1)
+
+
+def _window_mean(values: Tensor) -> Tensor:
+    """Return the mean of the window around each pixel, one axis after the other; 0 outside."""
+    n_axes = values.ndim - 2
+    pool = F.avg_pool3d if n_axes == 3 else F.avg_pool2d
+    for axis in range(n_axes):
+        window, around = [1] * n_axes, [0] * (2 * n_axes)
+        window[axis] = LOCAL_WINDOW
+        last = 2 * (n_axes - 1 - axis)  # F.pad begins with the last axis
+        around[last : last + 2] = (LOCAL_WINDOW // 2,) * 2
+        values = pool(F.pad(values, around), window, stride=1)
+    return values
 
 
 def _inpainter(path: Path | None, query: Tensor, device: torch.device) -> Infill:
     if path is None:
         raise DataError(
-            "The infill 'inpainter' needs a TorchScript file (image, kept) -> image. Give its "
-            "path, or choose another infill."
+            "The infill 'inpainter' needs a TorchScript or .pt2 file (image, kept) -> image. Give "
+            "its path, or choose another infill."
         )
-    from napari_quac.networks.programs import load_torchscript
+    from napari_quac.networks.programs import load_program
 
-    network = load_torchscript(Path(path), n_inputs=2).to(device)
+    network = load_program(Path(path), n_inputs=2).to(device)
 
     def fill(kept: Tensor, random: torch.Generator) -> Tensor:
         images = query.expand(len(kept), *query.shape)

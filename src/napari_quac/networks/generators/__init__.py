@@ -11,6 +11,7 @@ GENERATORS = Registry(
         "cyclegan": "napari_quac.networks.generators.cyclegan:CycleGANRecipe",
         "warp": "napari_quac.networks.generators.warp:WarpRecipe",
         "exaggeration": "napari_quac.networks.generators.exaggeration:ExaggerationRecipe",
+        "program": "napari_quac.networks.generators.program:ProgramRecipe",
         "from-folder": "napari_quac.networks.generators.from_folder:PrecomputedRecipe",
     },
     needs=("load",),

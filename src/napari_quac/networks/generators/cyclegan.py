@@ -178,7 +178,7 @@ class CycleGANGenerator:
         )
 
     def _described(self) -> dict[str, str]:
-        layouts = {file.layout.name + f", {file.layout.norm} norm" for file in self.files.values()}
+        layouts = {_network_text(file) for file in self.files.values()}
         channels = {file.layout.channels for file in self.files.values()}
         multiples = {file.layout.multiple for file in self.files.values()}
         told = {
@@ -194,6 +194,13 @@ class CycleGANGenerator:
         if self.nameless:
             told["Direction missing"] = ", ".join(self.nameless)
         return {key: value for key, value in told.items() if value}
+
+
+def _network_text(file: TranslationFile) -> str:
+    name, norm = file.layout.name, file.layout.norm
+    if name == "program":
+        return name
+    return f"{name}, {'no' if norm == 'none' else norm} norm"
 
 
 def translate(file: TranslationFile, queries: Tensor) -> Tensor:

@@ -8,16 +8,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from napari_quac.errors import CheckpointError
 from napari_quac.networks.architectures.recognise import recognise_generator
 from napari_quac.networks.architectures.translation import TranslationLayout, load_translation
+from napari_quac.networks.file_kind import file_kind
+from napari_quac.networks.programs import load_program, program_metadata
 from napari_quac.networks.tensor_file import flat, read_tensors
 from napari_quac.networks.value_range import ValueRange
 
 ARCHITECTURE = "cyclegan"
 SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
+CHANNELS_TRIED = (1, 3, 2, 4)
+SIZES_TRIED = ((128, 128), (256, 256), (64, 64))
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,13 +58,16 @@ def read_translation(path: Path) -> TranslationFile:
     Parameters
     ----------
     path : Path
-        ``EPOCH_net_G_A.pth`` or the like, or a safetensors file of ours.
+        ``EPOCH_net_G_A.pth`` or the like, a safetensors file of ours, or a TorchScript or .pt2
+        program that returns images of the shape that it is given, both from -1 to 1.
 
     Raises
     ------
     CheckpointError
         If it holds something else, or makes images of other channels than it is given.
     """
+    if is_program(path):
+        return _read_program(path)
     state, metadata = read_tensors(path)
     tensors = flat(state)
     kind = recognise_generator(tensors)
@@ -88,6 +96,41 @@ def read_translation(path: Path) -> TranslationFile:
     )
 
 
+def is_program(path: Path) -> bool:
+    """Tell whether a file brings its own program."""
+    return file_kind(path) in ("torchscript", "exported program")
+
+
+def _read_program(path: Path) -> TranslationFile:
+    """Try a program on noise, until it returns an image of the same shape."""
+    module = load_program(path)
+    size = getattr(module, "image_size", None)
+    known = getattr(module, "channels", None)
+    metadata, problem = program_metadata(path), ""
+    for channels in (known,) if known else CHANNELS_TRIED:
+        for shape in (size,) if size else SIZES_TRIED:
+            image = torch.rand((1, channels, *shape), generator=torch.Generator().manual_seed(0))
+            try:
+                with torch.no_grad():
+                    made = module(2 * image - 1)
+            except (RuntimeError, ValueError, AssertionError) as error:
+                problem = problem or str(error).strip().splitlines()[-1]
+                continue
+            if isinstance(made, Tensor) and made.shape == image.shape:
+                layout = TranslationLayout("program", "none", channels, channels, 1, lambda: module)
+                said = (metadata.get("source", ""), metadata.get("target", ""))
+                return TranslationFile(module, layout, *said)
+            what = tuple(made.shape) if isinstance(made, Tensor) else type(made).__name__
+            problem = f"it returns {what} for an image of {tuple(image.shape)}"
+            if isinstance(made, Tensor) and made.ndim == 2:
+                problem += ", so it is a classifier; open it as that"
+                break
+    raise CheckpointError(
+        f"'{path.name}' does not turn images into images of the same shape: {problem}. Choose "
+        "another file."
+    )
+
+
 def translation_metadata(
     source: str,
     target: str,
@@ -108,7 +151,7 @@ def translation_metadata(
 
 def said_direction(path: Path) -> tuple[str, str]:
     """Return the classes that a file says it translates, two empty texts if it does not say."""
-    metadata = read_tensors(path)[1]
+    metadata = program_metadata(path) if is_program(path) else read_tensors(path)[1]
     return metadata.get("source", ""), metadata.get("target", "")
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from napari_quac.errors import DataError, NotFiniteError, ShapeError
-from napari_quac.networks.architectures.exaggeration_net import Explainer, load_explainer
+from napari_quac.errors import DataError, NetworkError, NotFiniteError, ShapeError
+from napari_quac.networks.architectures.exaggeration_net import load_explainer
 from napari_quac.networks.device import resolve_device
 from napari_quac.networks.generator import ConversionRequest, Proposals
 from napari_quac.networks.tensor_file import flat, read_tensors
@@ -49,18 +50,37 @@ class ExaggerationRecipe:
         return ExaggerationGenerator(network.to(device), self, path.name, device)
 
 
+class BinConditional(Protocol):
+    """What makes an image for each bin.
+
+    ``channels`` is None where any number will do.
+    """
+
+    @property
+    def n_bins(self) -> int: ...  # noqa: D102
+
+    @property
+    def channels(self) -> int | None: ...  # noqa: D102
+
+    @property
+    def multiple(self) -> int: ...  # noqa: D102
+
+    def __call__(self, images: Tensor, bins: Tensor, /) -> Tensor:
+        """Return images for images and bins (N,)."""
+
+
 class ExaggerationGenerator:
     """A live explainer; see :class:`~napari_quac.networks.generator.Generator`."""
 
     def __init__(
-        self, network: Explainer, recipe: ExaggerationRecipe, name: str, device: torch.device
+        self, network: BinConditional, recipe: ExaggerationRecipe, name: str, device: torch.device
     ) -> None:
         self.network, self.recipe, self.name, self.device = network, recipe, name, device
         self.description: Mapping[str, str] = {
             "Kind": "progressive exaggeration",
             "Bins": str(network.n_bins),
             "Bins mean": f"probability of {recipe.positive}",
-            "Channels": str(network.channels),
+            "Channels": "any" if network.channels is None else str(network.channels),
         }
 
     def traversal(self, query: Tensor) -> Tensor:
@@ -76,8 +96,20 @@ class ExaggerationGenerator:
         self._check(query)
         n = self.network.n_bins
         image = self.recipe.value_range.to_network(query[None].to(self.device))
-        with torch.no_grad():
-            made = self.network(image.expand(n, *query.shape), torch.arange(n, device=self.device))
+        try:
+            with torch.no_grad():
+                bins = torch.arange(n, device=self.device)
+                made = self.network(image.expand(n, *query.shape), bins)
+        except RuntimeError as error:
+            raise NetworkError(
+                f"The explainer {self.name} failed on an image of {tuple(query.shape)}: "
+                f"{str(error).strip().splitlines()[-1]}"
+            ) from error
+        if tuple(made.shape) != (n, *query.shape):
+            raise ShapeError(
+                f"The explainer {self.name} returned {tuple(made.shape)} for {n} images of "
+                f"{tuple(query.shape)}; images of the same shape were expected."
+            )
         if not torch.isfinite(made).all():
             raise NotFiniteError(f"The explainer {self.name} returned NaN or infinity.")
         return self.recipe.value_range.from_network(made).clamp(0, 1).cpu()
@@ -118,6 +150,8 @@ class ExaggerationGenerator:
 
     def _check(self, query: Tensor) -> None:
         channels, multiple = self.network.channels, self.network.multiple
+        if channels is None:  # a program, which says by itself what it cannot take
+            return
         fits = query.ndim == 3 and all(side % multiple == 0 for side in query.shape[1:])
         if query.shape[0] != channels or not fits:
             raise ShapeError(

@@ -17,17 +17,16 @@ from napari_quac.networks.generator import ConversionRequest, Proposals, proposa
 
 @dataclass(frozen=True)
 class FidoRecipe:
-    """How queries are infilled.
+    """FIDO as a generator: the smallest region whose replacement gives the target.
 
     Attributes
     ----------
     infill : str
-        See :class:`~napari_quac.networks.fido.infill.InfillChoice`; all but ``generated``, for
-        which there is no image yet.
+        What replaces it: blur, mean, random, local or inpainter; there is no generated image yet.
     inpainter : Path or None
-        TorchScript file for ``inpainter``.
+        TorchScript or .pt2 file (image, kept) -> image, for the infill by a network.
     level : float or None
-        For ``mean`` and ``local``.
+        Grey of the infills mean and local; None for the mean of the query.
     penalty : float
         Price of replacing the whole image, in log-odds.
     n_steps : int

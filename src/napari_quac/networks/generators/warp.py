@@ -15,7 +15,7 @@ from napari_quac.networks.architectures.warp_unet import load_warp_unet
 from napari_quac.networks.device import resolve_device
 from napari_quac.networks.file_kind import file_kind
 from napari_quac.networks.generator import ConversionRequest, Proposals
-from napari_quac.networks.programs import load_torchscript
+from napari_quac.networks.programs import load_program
 from napari_quac.networks.tensor_file import flat, read_tensors
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.networks.warp.jacobian import determinant, folding
@@ -32,8 +32,9 @@ class WarpRecipe:
     Attributes
     ----------
     checkpoint : Path
-        A state dict of Liu et al.'s layout, 2-D or 3-D; or TorchScript ``(image, option) -> field``
-        with ``image`` (N, C, *S), ``option`` (N, 1) of +1 or -1, ``field`` (N, n, *S).
+        A state dict of Liu et al.'s layout, 2-D or 3-D; or TorchScript or .pt2
+        ``(image, option) -> field`` with ``image`` (N, C, *S), ``option`` (N, 1) of +1 or -1,
+        ``field`` (N, n, *S).
     positive : str, int or None
         The class whose pattern option +1 adds, by name or index; None for what the file says, or
         else the second one.
@@ -61,8 +62,8 @@ class WarpRecipe:
         """
         path = Path(self.checkpoint)
         device = resolve_device(device) if isinstance(device, str) else device
-        if file_kind(path) == "torchscript":
-            script = load_torchscript(path, n_inputs=2).to(device)
+        if file_kind(path) in ("torchscript", "exported program"):
+            script = load_program(path, n_inputs=2).to(device)
             known = self if self.positive is not None else replace(self, positive=1)
             return WarpGenerator(script, known, path.name, device, None)
         tensors, metadata = read_tensors(path)
