@@ -31,6 +31,7 @@ class Exaggeration:
     Attributes
     ----------
     pair : Pair
+        Query, and what it became.
     alphas : (A,) ndarray
         0 is the style of the source, 1 that of the target, above 1 is exaggerated.
     images : (A, C, *S) Tensor, float32 in [0, 1]
@@ -51,6 +52,10 @@ class Exaggeration:
         Mean absolute difference between the query and the image at alpha 0.
     reconstruction_shift : float
         Absolute difference of their probabilities of the target.
+    bins : tuple of int
+        The bins of the images, where the path is that of an explainer by bins; see
+        :func:`~napari_quac.explain.exaggeration_bins.traverse_bins`. Its images at alpha 0 are not
+        the generator's copy of the query then; that is the image of the query's own bin.
     """
 
     pair: Pair
@@ -65,6 +70,7 @@ class Exaggeration:
     ladder: Tensor
     reconstruction_error: float
     reconstruction_shift: float
+    bins: tuple[int, ...] = ()
 
     @property
     def reachable(self) -> NDArray[np.bool_]:
@@ -165,7 +171,7 @@ def exaggerate(
     if "style" not in pair.origin:
         raise DataError(
             "The generated image does not come from a style, so there is no path to it. Use a "
-            "StarGAN v2 as generator, or a bin-conditional explainer."
+            "StarGAN v2 as generator, or an explainer by bins."
         )
     path = style_path(generator, pair.query.image, pair.origin, pair.source, classifier.class_names)
     alphas = np.concatenate([np.linspace(0, 1, n_grid), BEYOND])

@@ -633,7 +633,7 @@ class QuacDock(QWidget):
         self.predictions = PredictionPanel(results)
         self.methods = MethodsPanel(choices, results)
         self.verdict = VerdictPanel(choices, results)
-        self.exaggeration = ExaggerationPanel(self._viewer, results, controller)
+        self.exaggeration = ExaggerationPanel(self._viewer, choices, results, controller)
         body = QWidget()
         body.setObjectName("quac_scroll_body")
         column = QVBoxLayout(body)

@@ -316,16 +316,26 @@ def _explain(choices: Choices, results: Results) -> Work:
 
 
 def _exaggerate(choices: Choices, results: Results) -> Work:
-    pair, generator = present(results.pair), present(results.loaded_generator)
-    classifier = present(results.loaded_classifier)
+    pair, generator = results.pair, results.loaded_generator
+    classifier, sample = present(results.loaded_classifier), present(results.prediction).sample
+    explainer, device = choices.explainer, choices.device
 
     def start() -> Any:
         from napari_quac.explain.exaggeration import exaggerate
+        from napari_quac.explain.exaggeration_bins import traverse_bins
+        from napari_quac.networks.device import resolve_device
+        from napari_quac.networks.generators.exaggeration import ExaggerationGenerator
         from napari_quac.networks.generators.stargan import StarGANGenerator
 
-        if not isinstance(generator, StarGANGenerator):
+        if explainer is not None:
+            return traverse_bins(sample, explainer.load(resolve_device(device)), classifier)
+        if isinstance(generator, ExaggerationGenerator):
+            return traverse_bins(sample, generator, classifier)
+        if pair is None or not isinstance(generator, StarGANGenerator):
+            name = "" if generator is None else f" {generator.name}"
             raise DataError(
-                f"The generator {generator.name} has no styles to follow. Open a StarGAN v2."
+                f"The generator{name} has no styles to follow. Open a StarGAN v2, or take the "
+                "bins of an explainer as path."
             )
         return exaggerate(pair, generator, classifier)
 
@@ -604,9 +614,10 @@ RULES: dict[str, Rule] = {
         partial_to="comparison",
     ),
     "exaggeration": Rule(
-        ("pair", "loaded_generator", "loaded_classifier"),
+        ("prediction", "loaded_classifier"),
         _exaggerate,
         "exaggerating the query",
+        also=("pair", "loaded_generator", "explainer"),
         on_demand=True,
     ),
     "warp": Rule(

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 DEGREE = 3
 MOMENTUM = 0.1
 EPSILON = 1e-5
-SLOPE = 0.1  # by how much bins differ before anything is learnt
+SLOPE = 0.5  # by how much bins differ before anything is learnt
 
 
 def bin_code(n_bins: int) -> Tensor:

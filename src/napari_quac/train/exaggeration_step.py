@@ -26,6 +26,7 @@ from napari_quac.train.precision import autocast
 from napari_quac.train.settings import StarGANTraining
 from napari_quac.train.stargan_networks import initialised
 
+FASTER = 5.0  # the norms of an image's bin; else all bins become alike before they differ
 EITHER = 2  # the discriminator's domain of images of both classes
 
 
@@ -126,6 +127,13 @@ def bins_of(posteriors: Tensor, n_bins: int) -> Tensor:
     return (n_bins * posteriors).floor().long().clamp(0, n_bins - 1)
 
 
+def _groups(network: TrainableExplainer) -> list[dict[str, Any]]:
+    """Return the parameters, those that tell the bins apart with a larger step size."""
+    of_bins = [p for name, p in network.named_parameters() if name.endswith((".gamma", ".beta"))]
+    others = [p for p in network.parameters() if all(p is not other for other in of_bins)]
+    return [{"params": others}, {"params": of_bins, "faster": FASTER}]
+
+
 class ExaggerationTrainer:
     """Network, discriminator, optimisers and running average.
 
@@ -161,7 +169,7 @@ class ExaggerationTrainer:
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average: TrainableExplainer = copy.deepcopy(self.network).requires_grad_(False).eval()
         rate, betas = settings.learning_rate, (0.0, 0.99)
-        self.optimiser = torch.optim.Adam(self.network.parameters(), rate, betas)
+        self.optimiser = torch.optim.Adam(_groups(self.network), rate, betas)
         self.discriminator_optimiser = torch.optim.Adam(
             self.discriminator.parameters(), rate, betas
         )
@@ -172,7 +180,7 @@ class ExaggerationTrainer:
         self.network.keep_means(factor < 1)
         for optimiser in (self.optimiser, self.discriminator_optimiser):
             for group in optimiser.param_groups:
-                group["lr"] = factor * self.settings.learning_rate
+                group["lr"] = factor * group.get("faster", 1.0) * self.settings.learning_rate
 
     def step(self, batch: BinBatch, random: np.random.Generator) -> dict[str, float]:
         """Do one step and return the losses by name."""

@@ -9,18 +9,23 @@ import numpy as np
 import pyqtgraph as pg
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QSlider
+from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QSlider
 from superqt.utils import signals_blocked
 
 from napari_quac.gui.layers import placement
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.section import Section, labelled_row
 from napari_quac.gui.text import WrappedLabel
+from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
+from napari_quac.live.network_files import explainer_in
 from napari_quac.live.results import Results
 
 LAYER = "exaggerated"
 PLOT_HEIGHT = 110
+OF_GENERATOR = "the generator's styles"
+OPEN = "an explainer by bins…"
+FILES = "Networks (*.safetensors *.pt *.pth *.ckpt);;All files (*)"
 
 
 class ExaggerationPanel(Section):
@@ -29,14 +34,20 @@ class ExaggerationPanel(Section):
     Parameters
     ----------
     viewer : napari viewer
+    choices : Choices
     results : Results
     controller : Controller
     """
 
-    def __init__(self, viewer: Any, results: Results, controller: Controller) -> None:
+    def __init__(
+        self, viewer: Any, choices: Choices, results: Results, controller: Controller
+    ) -> None:
         super().__init__("Exaggerate", "exaggerate")
-        self._viewer, self._results, self._controller = viewer, results, controller
+        self._viewer, self._choices = viewer, choices
+        self._results, self._controller = results, controller
         self._layer: Any = None
+        self._explainers: list[Any] = []
+        self._build_path_menu()
         self.button = QPushButton("Exaggerate")
         self.button.setObjectName("exaggerate_button")
         self.button.setToolTip("Follow the styles from the query's class to the target and beyond")
@@ -76,10 +87,65 @@ class ExaggerationPanel(Section):
         results.events.exaggeration.connect(self._show)
         results.events.pair.connect(self._show_ready)
         results.events.loaded_generator.connect(self._show_ready)
+        results.events.prediction.connect(self._show_ready)
+        results.events.loaded_classifier.connect(self._show_paths)
+        choices.events.explainer.connect(self._show_paths)
         controller.running_changed.connect(self._show_ready)
         self._show()
-        self._show_ready()
+        self._show_paths()
         self.set_open(False)
+
+    def use_explainer(self, path: Path) -> None:
+        """Take the bins of an explainer as path; one that cannot be read is told."""
+
+        def found(recipe: Any) -> None:
+            self._choices.explainer = recipe
+            self.set_open(True)
+
+        self._controller.run(
+            "look into explainer", f"looking into '{path.name}'", lambda: explainer_in(path), found
+        )
+
+    def _build_path_menu(self) -> None:
+        self.path_menu = QComboBox()
+        self.path_menu.setObjectName("exaggeration_path_menu")
+        self.path_menu.setMinimumContentsLength(12)
+        self.path_menu.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        self.path_menu.setToolTip(
+            "What the path is made of: the styles between the query and the generated image, or "
+            "the bins of an explainer that was trained to reach each probability"
+        )
+        self.path_menu.activated.connect(self._on_path_picked)
+        self.body_layout.addLayout(labelled_row("Path", self.path_menu))
+
+    def _show_paths(self) -> None:
+        """List the generator, the explainers that were used, and the way to another one."""
+        chosen = self._choices.explainer
+        known = [recipe for recipe in self._explainers if recipe != chosen]
+        example = _example_explainer(self._choices.classifier)
+        if example is not None and example != chosen and example not in known:
+            known.insert(0, example)
+        self._explainers = known if chosen is None else [*known, chosen]
+        with signals_blocked(self.path_menu):
+            self.path_menu.clear()
+            self.path_menu.addItem(OF_GENERATOR)
+            for recipe in self._explainers:
+                self.path_menu.addItem(f"bins of {_short_name(recipe.checkpoint)}", recipe)
+            self.path_menu.addItem(OPEN)
+            row = 0 if chosen is None else 1 + self._explainers.index(chosen)
+            self.path_menu.setCurrentIndex(row)
+        self._show_ready()
+
+    def _on_path_picked(self, row: int) -> None:
+        if row == self.path_menu.count() - 1:
+            self._show_paths()  # what is in use stays until a file is chosen
+            chosen, _ = QFileDialog.getOpenFileName(self, "Explainer by bins", "", FILES)
+            if chosen:
+                self.use_explainer(Path(chosen))
+        else:
+            self._choices.explainer = self.path_menu.itemData(row)
 
     def set_palette_of(self, colors: Palette) -> None:
         """Follow napari's theme."""
@@ -126,12 +192,24 @@ class ExaggerationPanel(Section):
             )
 
     def _show_ready(self) -> None:
-        pair = self._results.pair
-        ready = pair is not None and "style" in pair.origin
+        pair, prediction = self._results.pair, self._results.prediction
+        has_bins = self._choices.explainer is not None or _has_bins(self._results.loaded_generator)
+        if has_bins:
+            ready, missing = prediction is not None, "Needs a sample and a classifier"
+        else:
+            ready = pair is not None and "style" in pair.origin
+            missing = (
+                "Needs a generated image of a StarGAN v2: press Explain first; or choose an "
+                "explainer by bins as path"
+            )
         busy = "exaggeration" in self._controller.running
         self.button.setEnabled(ready and not busy)
-        if not ready:
-            self.button.setToolTip("Needs a generated image of a StarGAN v2: press Explain first")
+        what = (
+            "Take the query through all bins, towards the class that it is not called"
+            if (has_bins)
+            else "Follow the styles from the query's class to the target and beyond"
+        )
+        self.button.setToolTip(what if ready else missing)
 
     def _show(self) -> None:
         found = self._results.exaggeration
@@ -178,5 +256,42 @@ class ExaggerationPanel(Section):
         flag = "; outside of what the generator has learnt" if found.off_manifold[index] else ""
         warning = f" Note: {found.warning}." if found.warning else ""
         self.line.setText(
-            f"alpha {found.alphas[index]:.2f}: p = {found.posteriors[index]:.2f}{flag}.{warning}"
+            f"{self._place(index)}: p{self._of_target()} = {found.posteriors[index]:.2f}"
+            f"{flag}.{warning}"
         )
+
+    def _place(self, index: int) -> str:
+        """Return where on the path an image is."""
+        found = self._results.exaggeration
+        if found is None or not found.bins:
+            return "" if found is None else f"alpha {found.alphas[index]:.2f}"
+        return f"bin {index + 1} of {len(found.bins)}, wanted {found.desired[index]:.2f}"
+
+    def _of_target(self) -> str:
+        """Return the name of the target in brackets, where the path is not that of the search."""
+        found, classifier = self._results.exaggeration, self._results.loaded_classifier
+        if found is None or not found.bins or classifier is None:
+            return ""
+        return f"({classifier.class_names[found.pair.target]})"
+
+
+def _has_bins(generator: Any) -> bool:
+    return hasattr(generator, "traversal")
+
+
+def _short_name(path: Path) -> str:
+    """Return what tells a file from others: its name, or its folder where the name is usual."""
+    return path.parent.name if path.name == "explainer.safetensors" else path.stem
+
+
+def _example_explainer(classifier: Any) -> Any:
+    """Return the explainer that comes with the example, if its classifier is in use."""
+    if classifier is None:
+        return None  # nothing of torch is imported while the window opens
+    from napari_quac.example.example import CLASSIFIER_FILE, EXPLAINER_FILE
+
+    if getattr(classifier, "path", None) != CLASSIFIER_FILE or not EXPLAINER_FILE.is_file():
+        return None
+    from napari_quac.networks.generators.exaggeration import ExaggerationRecipe
+
+    return ExaggerationRecipe(EXPLAINER_FILE)
