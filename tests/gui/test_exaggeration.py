@@ -34,10 +34,10 @@ def test_slider_moves_along_the_path_and_files_are_written(dock: QuacDock, tmp_p
     dock.choices.sample_index = 1
     wait(lambda: dock.results.prediction and len(dock.layers.layers) == 5)
     panel = dock.exaggeration
-    assert not panel.button.isEnabled()
+    assert not panel.exaggerate_button.isEnabled()
     explain(dock)
-    assert panel.button.isEnabled()
-    panel.button.click()
+    assert panel.exaggerate_button.isEnabled()
+    panel.exaggerate_button.click()
     wait(lambda: dock.results.exaggeration is not None)
     found = dock.results.exaggeration
     layer = dock._viewer.layers["exaggerated"]
@@ -60,13 +60,13 @@ def test_bins_of_an_explainer_are_a_path_without_a_generated_image(
 ) -> None:
     load(dock)
     panel = dock.exaggeration
-    assert not panel.button.isEnabled()
+    assert not panel.exaggerate_button.isEnabled()
     explainer = write_explainer(tmp_path / "corners.safetensors", ("left", "right"))
     panel.use_explainer(explainer)
     wait(lambda: dock.choices.explainer is not None)
     assert panel.path_menu.currentText() == "bins of corners"
-    assert panel.button.isEnabled()
-    panel.button.click()
+    assert panel.exaggerate_button.isEnabled()
+    panel.exaggerate_button.click()
     wait(lambda: dock.results.exaggeration is not None)
     found = dock.results.exaggeration
     assert len(found.images) == 10
@@ -82,7 +82,7 @@ def test_bins_of_an_explainer_are_a_path_without_a_generated_image(
     panel.path_menu.activated.emit(0)
     assert dock.choices.explainer is None
     assert dock.results.exaggeration is None
-    assert not panel.button.isEnabled()
+    assert not panel.exaggerate_button.isEnabled()
 
 
 def test_a_file_that_is_no_explainer_is_told_and_nothing_changes(
@@ -98,5 +98,5 @@ def test_a_file_that_is_no_explainer_is_told_and_nothing_changes(
 def test_a_generator_without_styles_cannot_be_exaggerated(dock: QuacDock) -> None:
     load(dock)
     explain(dock)
-    assert not dock.exaggeration.button.isEnabled()
-    assert "StarGAN" in dock.exaggeration.button.toolTip()
+    assert not dock.exaggeration.exaggerate_button.isEnabled()
+    assert "StarGAN" in dock.exaggeration.exaggerate_button.toolTip()

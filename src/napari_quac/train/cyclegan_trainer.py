@@ -98,6 +98,7 @@ class CycleGANRun(Run):
             "settings": to_json(self.settings),
             "steps": self.trainer.step_number,
             "minutes": round(self.minutes, 2),
+            "classes": list(self.pool.classes),
         }
         names = self.pool.classes
         for way, (source, target) in zip(WAYS, (names, names[::-1]), strict=True):

@@ -62,7 +62,7 @@ class ExaggerationTraining:
     n_bins : int
         Bins of the probability, at least 2.
     batch_size : int
-        Images in a step.
+        Images in a step, each one in two bins.
     width, blocks : int
         Feature maps at full resolution, and residual blocks.
     weights : ExaggerationWeights

@@ -26,7 +26,7 @@ from napari_quac.train.precision import autocast
 from napari_quac.train.settings import StarGANTraining
 from napari_quac.train.stargan_networks import initialised
 
-FASTER = 5.0  # the norms of an image's bin; else all bins become alike before they differ
+FASTER = 3.0  # the norms of an image's bin; else all bins become alike before they differ
 EITHER = 2  # the discriminator's domain of images of both classes
 
 
@@ -52,12 +52,17 @@ class BinBatch:
 def draw_bin_batch(
     pool: ImagePool, settings: ExaggerationTraining, random: np.random.Generator, device: Any
 ) -> BinBatch:
-    """Draw images of both classes of a pool, and a bin for each."""
-    indices = pool.draw(settings.batch_size, random)
+    """Draw images of both classes of a pool, and two opposite bins for each.
+
+    The same image in two bins tells the network at once what the bin has to change.
+    """
+    n = max(1, settings.batch_size // 2)
+    indices = np.tile(pool.draw(n, random), 2)
     images = pool.images(indices).to(device) * 2 - 1
     if settings.symmetries:
         images = turn(images, int(random.integers(8)))
-    bins = random.integers(0, settings.n_bins, len(indices))
+    low = random.integers(0, settings.n_bins, n)
+    bins = np.concatenate([low, settings.n_bins - 1 - low])
     labels = torch.from_numpy(pool.labels[indices]).to(device)
     return BinBatch(images, labels, torch.from_numpy(bins).to(device))
 

@@ -83,6 +83,11 @@ class ExaggerationRun(Run):
     """The loop of an explainer's training; see :class:`~napari_quac.train.stargan_run.Run`."""
 
     @property
+    def tries(self) -> int:  # type: ignore[override]
+        """All bins, when the judge takes a glance."""
+        return int(self.settings.n_bins)
+
+    @property
     def layout(self) -> BinLayout:
         """What the bins mean, for the file."""
         negative, positive = self.pool.classes

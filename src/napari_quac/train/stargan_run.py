@@ -82,6 +82,9 @@ class Run:
         from the generator's.
     """
 
+    tries = 1
+    """Proposals per query when the judge takes a glance."""
+
     def __init__(
         self,
         trainer: Any,
@@ -140,7 +143,7 @@ class Run:
                 picture = glance = None
                 if now - seen > settings.preview_seconds:
                     picture, seen = self.picture(), now
-                    glance = self.judge.glance(self.generator()) if self.judge else None
+                    glance = self.judge.glance(self.generator(), self.tries) if self.judge else None
                 if now - written > 60 * settings.checkpoint_minutes:
                     self.save()
                     written, saved_at = now, trainer.step_number

@@ -48,16 +48,18 @@ class ExaggerationPanel(Section):
         self._layer: Any = None
         self._explainers: list[Any] = []
         self._build_path_menu()
-        self.button = QPushButton("Exaggerate")
-        self.button.setObjectName("exaggerate_button")
-        self.button.setToolTip("Follow the styles from the query's class to the target and beyond")
-        self.button.clicked.connect(lambda: controller.ask("exaggeration"))
+        self.exaggerate_button = QPushButton("Exaggerate")
+        self.exaggerate_button.setObjectName("exaggerate_button")
+        self.exaggerate_button.setToolTip(
+            "Follow the styles from the query's class to the target and beyond"
+        )
+        self.exaggerate_button.clicked.connect(lambda: controller.ask("exaggeration"))
         self.save_button = QPushButton("Save…")
         self.save_button.setObjectName("exaggeration_save_button")
         self.save_button.setToolTip("Write path and ladder as TIFF stacks, and an animation")
         self.save_button.clicked.connect(self._on_save)
         row = QHBoxLayout()
-        row.addWidget(self.button, 1)
+        row.addWidget(self.exaggerate_button, 1)
         row.addWidget(self.save_button)
         self.body_layout.addLayout(row)
         self.slider = QSlider(Qt.Orientation.Horizontal)
@@ -203,13 +205,13 @@ class ExaggerationPanel(Section):
                 "explainer by bins as path"
             )
         busy = "exaggeration" in self._controller.running
-        self.button.setEnabled(ready and not busy)
+        self.exaggerate_button.setEnabled(ready and not busy)
         what = (
             "Take the query through all bins, towards the class that it is not called"
             if (has_bins)
             else "Follow the styles from the query's class to the target and beyond"
         )
-        self.button.setToolTip(what if ready else missing)
+        self.exaggerate_button.setToolTip(what if ready else missing)
 
     def _show(self) -> None:
         found = self._results.exaggeration
