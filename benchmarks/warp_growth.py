@@ -36,10 +36,11 @@ def main() -> None:
         training, settings, path=out / "shape_classifier.safetensors"
     ).result()
     print(f"classifier: {judged.accuracy:.3f} of the images kept back right")
-    path = out / "shape_warp.safetensors"
     trained = train_warp(
-        training, judged.classifier, WarpTraining(minutes=options.minutes), path=path
+        training, judged.classifier, WarpTraining(minutes=options.minutes), output=out / "training"
     ).result()
+    path = out / "shape_warp.safetensors"
+    path.write_bytes((out / "training" / "warp.safetensors").read_bytes())
     print(
         f"simulator: {trained.steps} steps, sign of the logit {trained.sign_agreement:.1%}, "
         f"switched {trained.switched:.1%}, folded {trained.folded:.2%}, "

@@ -103,7 +103,7 @@ def exaggeration() -> None:
     dock = opened(*example(), 1, 0)
     dock.methods.set_open(False)
     dock.verdict.set_open(False)
-    dock.exaggeration.button.click()
+    dock.exaggeration.exaggerate_button.click()
     wait(lambda: dock.results.exaggeration is not None)
     dock.exaggeration.slider.setValue(14)
     dock.scroll.ensureWidgetVisible(dock.exaggeration)

@@ -15,7 +15,7 @@ from napari_quac.explain.exaggeration_paths import path_kind
 from napari_quac.explain.pair import Pair
 from napari_quac.explain.search import SearchSettings, search
 from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.generators.exaggeration import ExaggerationGenerator, ExaggerationRecipe
+from napari_quac.networks.generators.exaggeration import BinLayout, ExaggerationGenerator
 from napari_quac.networks.generators.warp import WarpGenerator, WarpRecipe
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.networks.warp.sampling import warp
@@ -49,8 +49,8 @@ def classifier() -> Classifier:
 
 
 def binned(classifier: Classifier, grey: float, target: int) -> tuple[Pair, ExaggerationGenerator]:
-    recipe = ExaggerationRecipe("x.pth", "bright", UNIT)
-    generator = ExaggerationGenerator(FlatBins(), recipe, "flat", torch.device("cpu"))
+    layout = BinLayout("bright", value_range=UNIT)
+    generator = ExaggerationGenerator(FlatBins(), layout, "flat", torch.device("cpu"))
     query = Sample("q", torch.full((1, 8, 8), grey))
     settings = SearchSettings(max_tries=5, block=5)
     return search(query, target, classifier, generator, settings).result(), generator

@@ -11,9 +11,20 @@ from napari_quac.gui.dock import QuacDock
 from napari_quac.gui.exaggeration_layers import CHANGE, LADDER
 from napari_quac.live.choices import ReadySamples
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
+from napari_quac.networks.generators.exaggeration import BinLayout, explainer_metadata
 from napari_quac.networks.generators.stargan import StarGANRecipe
+from napari_quac.train.checkpointing import write_safetensors
+from napari_quac.train.exaggeration_net import TrainableExplainer
 
 from .conftest import explain, load, wait
+
+
+def write_explainer(path: Path, classes: tuple[str, str]) -> Path:
+    """Write an explainer that has learnt nothing yet."""
+    layout = BinLayout(classes[1], classes[0], residual=True, image_size=32)
+    tensors = TrainableExplainer(1, 10, 4, 1).published()
+    write_safetensors(path, tensors, explainer_metadata(layout, {}))
+    return path
 
 
 def open_example(dock: QuacDock) -> None:
@@ -39,7 +50,8 @@ def test_slider_moves_over_probabilities_and_along_the_path(dock: QuacDock) -> N
     assert [frame.wanted for frame in rungs] == found.desired[found.reachable].tolist()
     assert len(panel.frames) == len(rungs) + 4  # both ends, and two beyond
     panel.slider.setValue(panel.frames.index(rungs[0]))
-    assert f"p(target) = {rungs[0].p:.2f} (wanted {rungs[0].wanted:.2f})" in panel.line.text()
+    target = dock.results.loaded_classifier.class_names[found.pair.target]
+    assert f"p({target}) = {rungs[0].p:.2f} (wanted {rungs[0].wanted:.2f})" in panel.line.text()
     np.testing.assert_array_equal(layer.data, rungs[0].image[0].numpy())
     panel.steps.setCurrentIndex(1)
     np.testing.assert_array_equal(layer.data, found.images[32, 0].numpy())
@@ -97,3 +109,43 @@ def test_a_generator_without_a_path_gives_a_cross_fade(dock: QuacDock) -> None:
     dock.exaggeration.button.click()
     wait(lambda: dock.results.exaggeration is not None)
     assert "baseline" in dock.exaggeration.numbers.text()
+
+
+def test_bins_of_an_explainer_are_a_path_without_a_generated_image(
+    dock: QuacDock, tmp_path: Path
+) -> None:
+    load(dock)
+    panel = dock.exaggeration
+    assert not panel.button.isEnabled()
+    explainer = write_explainer(tmp_path / "corners.safetensors", ("left", "right"))
+    panel.use_explainer(explainer)
+    wait(lambda: dock.choices.explainer is not None)
+    assert panel.path_menu.currentText() == "bins of corners"
+    assert panel.button.isEnabled()
+    panel.button.click()
+    wait(lambda: dock.results.exaggeration is not None)
+    found = dock.results.exaggeration
+    assert len(found.images) == 10
+    names = dock.results.loaded_classifier.class_names
+    assert {names[found.pair.source], names[found.pair.target]} == {"left", "right"}
+    assert panel.line.text().endswith("(wanted 0.95) · bin 10 of 10")
+    panel.slider.setValue(0)
+    assert panel.line.text().endswith("(wanted 0.05) · bin 1 of 10")
+    np.testing.assert_array_equal(
+        dock._viewer.layers["exaggerated"].data, found.images[0, 0].numpy()
+    )
+    panel.path_menu.setCurrentIndex(0)
+    panel.path_menu.activated.emit(0)
+    assert dock.choices.explainer is None
+    assert dock.results.exaggeration is None
+    assert not panel.button.isEnabled()
+
+
+def test_a_file_that_is_no_explainer_is_told_and_nothing_changes(
+    dock: QuacDock, tmp_path: Path
+) -> None:
+    load(dock)
+    dock.exaggeration.use_explainer(load_example().classifier_path)
+    wait(lambda: dock.status.failure is not None)
+    assert "is no explainer by bins" in dock.status.failure.sentence
+    assert dock.choices.explainer is None

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import queue
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,8 +12,15 @@ import pytest
 import torch
 
 from napari_quac.errors import NetworkError
-from napari_quac.live.earlier_trainings import earlier_trainings, next_folder, read_training
+from napari_quac.live.earlier_trainings import (
+    earlier_trainings,
+    judgement,
+    next_folder,
+    read_training,
+)
+from napari_quac.live.network_files import look_into
 from napari_quac.live.training import Training, TrainingOrder
+from napari_quac.live.training_kinds import trained
 from napari_quac.networks.generators.stargan import StarGANRecipe
 from napari_quac.testing import CornerSamples, ReadyNetwork, corner_classifier
 
@@ -117,3 +126,41 @@ def test_earlier_trainings_are_listed_without_the_damaged_ones(tmp_path: Path) -
     (tmp_path / "003" / "generator.safetensors").write_bytes(b"\x05\0\0\0\0\0\0\0{}")
     assert earlier_trainings(tmp_path) == ()
     assert next_folder(tmp_path).name == "004"
+
+
+def test_each_kind_is_read_back_with_its_classes_and_its_own_number(tmp_path: Path) -> None:
+    samples = CornerSamples(12, 32, wrong=())
+    for kind in ("cyclegan", "exaggeration", "warp"):
+        output = tmp_path / kind
+        wanted = TrainingOrder(
+            samples, ReadyNetwork(corner_classifier(32)), samples.classes, "cpu", output, 5, 32,
+            kind=kind, pair=("right", "both"),
+        )  # fmt: skip
+        stop = threading.Event()
+        for progress in trained(wanted, stop):
+            if getattr(progress.partial, "step", 0) >= 1:
+                stop.set()
+        found = read_training(output)
+        assert found is not None
+        assert (found.kind, found.pair, found.image_size) == (kind, ("right", "both"), 32)
+        assert found.conversion_rate is None
+        assert found.can_go_on
+        assert look_into(found.path).role == "generator"
+    assert {one.kind for one in earlier_trainings(tmp_path)} == {"cyclegan", "exaggeration", "warp"}
+
+
+def test_numbers_of_an_evaluation_say_who_judged(tmp_path: Path) -> None:
+    bins = {"rank_correlation": 0.9712, "n_images": 40, "flipped": 0.9}
+    warp = {"sign_agreement": 0.96, "n_images": 30, "switched": 0.8, "folded": 0.001}
+    pairs = [{"n_images": 20}]
+    path = tmp_path / "evaluation.json"
+    path.write_text(json.dumps({"bins": bins, "conversion_rate": 0.5, "pairs": pairs}))
+    found = judgement(path)
+    assert (found.own, found.conversion_rate, found.n_images) == ("Spearman 0.97", 0.5, 20)
+    assert "median of 40 samples" in found.own_in_words
+    assert "your classifier's own word" in found.own_in_words
+    path.write_text(json.dumps({"warp": warp}))
+    found = judgement(path)
+    assert (found.own, found.conversion_rate) == ("switches 80%", None)
+    assert "96% of 30 samples" in found.own_in_words
+    assert judgement(tmp_path / "none.json").own == ""

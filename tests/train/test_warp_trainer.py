@@ -56,11 +56,10 @@ def test_classes_differ_in_the_density_and_nothing_else() -> None:
 def test_logit_follows_and_the_file_loads_as_a_generator(
     classifier: Classifier, tmp_path: Path
 ) -> None:
-    path = tmp_path / "warp.safetensors"
-    trained = train_warp(SyntheticShapes(60, "train"), classifier, QUICK, path=path).result()
+    trained = train_warp(SyntheticShapes(60, "train"), classifier, QUICK, output=tmp_path).result()
     assert trained.steps == 80
     assert trained.sign_agreement > 0.7
-    generator = WarpRecipe(path).load("cpu")
+    generator = WarpRecipe(tmp_path / "warp.safetensors").load("cpu")
     assert generator.recipe.positive == "large"
     assert generator.field(SyntheticShapes(2)[0].image, 1).abs().max() > 0
 

@@ -27,10 +27,11 @@ def add_parser(commands: Any) -> None:
         "a GPU. Control-C stops and keeps what was learnt.",
     )
     subjects = parser.add_subparsers(
-        dest="subject", required=True, metavar="classifier|stargan|cyclegan"
+        dest="subject", required=True, metavar="classifier|stargan|cyclegan|exaggeration|warp"
     )
     classifier = subjects.add_parser("classifier", help="a small network of the VGG kind")
     _add_common(classifier, minutes=5.0)
+    classifier.add_argument("--epochs", type=int, metavar="N", help="end after so many rounds")
     classifier.set_defaults(run=run_classifier)
     stargan = subjects.add_parser("stargan", help="a generator: a compact StarGAN v2")
     _add_common(stargan, minutes=20.0)
@@ -71,8 +72,37 @@ def add_parser(commands: Any) -> None:
     simulator.add_argument(
         "--positive", metavar="CLASS", help="whose pattern is added (default: the second one)"
     )
+    simulator.add_argument(
+        "--pair", metavar="A,B", help="the two classes, where there are more than two"
+    )
     simulator.add_argument("--steps", type=int, metavar="N", help="end after so many steps")
+    simulator.add_argument("--resume", action="store_true", help="go on from what is in --out")
     simulator.set_defaults(run=run_warp)
+    explainer = subjects.add_parser(
+        "exaggeration", help="a network that takes an image to a wanted probability"
+    )
+    _add_common(explainer, minutes=10.0)
+    explainer.add_argument(
+        "--pair",
+        metavar="A,B",
+        help="lowest and highest bin, where there are more than two classes",
+    )
+    explainer.add_argument(
+        "--classifier", type=Path, metavar="FILE", help="the one to explain; else one is trained"
+    )
+    explainer.add_argument("--classes", help="its class names, a,b,c, where the file has none")
+    explainer.add_argument("--value-range", type=float, nargs=2, metavar=("LO", "HI"))
+    explainer.add_argument(
+        "--judge",
+        type=Path,
+        metavar="FILE",
+        help="a second classifier to judge by; else one is trained",
+    )
+    explainer.add_argument("--bins", type=int, metavar="N", help="default: 10")
+    explainer.add_argument("--steps", type=int, metavar="N", help="end after so many steps")
+    explainer.add_argument("--width", type=int, metavar="N", help="feature maps at full resolution")
+    explainer.add_argument("--resume", action="store_true", help="go on from what is in --out")
+    explainer.set_defaults(run=run_exaggeration)
     cyclegan = subjects.add_parser("cyclegan", help="two networks between two classes")
     _add_common(cyclegan, minutes=15.0)
     cyclegan.add_argument(
@@ -128,7 +158,10 @@ def run_classifier(options: argparse.Namespace) -> None:
     from napari_quac.train import ClassifierTraining, train_classifier
 
     settings = ClassifierTraining(
-        minutes=options.minutes, image_size=options.size, seed=options.seed
+        minutes=options.minutes,
+        epochs=options.epochs,
+        image_size=options.size,
+        seed=options.seed,
     )
     trained = _with_progress(
         train_classifier(
@@ -185,27 +218,32 @@ def run_stargan(options: argparse.Namespace) -> None:
 
 def run_warp(options: argparse.Namespace) -> None:
     """Train a warping simulator and print how often the logit follows it."""
+    from napari_quac.commands.networks import names
     from napari_quac.train.warp_trainer import WarpTraining, train_warp
 
     dataset = _folder(options.samples, options)
     classifier = _classifier(options.classifier, options, dataset.classes)
     settings = WarpTraining(minutes=options.minutes, steps=options.steps, seed=options.seed)
-    path = made_folder(options.out) / "warp.safetensors"
-    trained = _with_progress(train_warp(dataset, classifier, settings, options.positive, path))
-    document = {
-        "file": trained.path,
-        "positive": trained.positive,
-        "sign_agreement": trained.sign_agreement,
-        "switched": trained.switched,
-        "folded": trained.folded,
-        "steps": trained.steps,
-    }
+    trained = _with_progress(
+        train_warp(
+            dataset,
+            classifier,
+            settings,
+            options.positive,
+            made_folder(options.out),
+            pair=names(options.pair) if options.pair else None,
+            validation=_folder(options.validation, options),
+            resume=options.resume,
+        )
+    )
+    document = {"file": trained.path, **trained.to_json()}
     if options.json:
         print_json(document)
     else:
         print(
-            f"'{trained.path}': the logit follows in {trained.sign_agreement:.1%} of the images "
-            f"kept back, {trained.switched:.1%} switch, {trained.folded:.2%} of the field folds"
+            f"'{trained.path}': the logit follows in {trained.sign_agreement:.1%} of "
+            f"{trained.n_images} images kept back, {trained.switched:.1%} switch, "
+            f"{trained.folded:.2%} of the field folds"
         )
 
 
@@ -241,6 +279,50 @@ def run_cyclegan(options: argparse.Namespace) -> None:
     )
     files = tuple(one.checkpoint for one in trained.recipe.translations)
     _say(files, trained.evaluation, options)
+
+
+def run_exaggeration(options: argparse.Namespace) -> None:
+    """Train an explainer and print how well its images have the wanted probabilities."""
+    from napari_quac.commands.networks import names
+    from napari_quac.networks.device import resolve_device
+    from napari_quac.train import ExaggerationTraining, train_exaggeration
+
+    dataset = _folder(options.samples, options)
+    values = {
+        "minutes": options.minutes,
+        "seed": options.seed,
+        "image_size": options.size,
+        "n_bins": options.bins,
+        "steps": options.steps,
+        "width": options.width,
+    }
+    trained = _with_progress(
+        train_exaggeration(
+            dataset,
+            made_folder(options.out),
+            ExaggerationTraining(**{name: v for name, v in values.items() if v is not None}),
+            _classifier(options.classifier, options, dataset.classes),
+            pair=names(options.pair) if options.pair else None,
+            validation=_folder(options.validation, options),
+            judge=_classifier(options.judge, options, dataset.classes),
+            resume=options.resume,
+            device=resolve_device(options.device),
+        )
+    )
+    rate = None if trained.evaluation is None else trained.evaluation.conversion_rate
+    if options.json:
+        document = {"file": trained.path, "steps": trained.steps, "conversion_rate": rate}
+        print_json({**document, "bins": trained.bins.to_json()})
+        return
+    bins = trained.bins
+    print(
+        f"'{trained.path}': Spearman of desired and achieved probability "
+        f"{bins.rank_correlation:.2f} (median of {bins.n_images} images kept back), "
+        f"{bins.mean_error:.2f} off on average, "
+        f"{bins.flipped:.1%} flip"
+    )
+    if rate is not None:
+        print(f"conversion rate {rate:.3f}, judged by a second classifier")
 
 
 def _classifier(path: Path | None, options: argparse.Namespace, classes: tuple[str, ...]) -> Any:

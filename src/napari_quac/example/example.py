@@ -19,6 +19,7 @@ NETWORKS = Path(__file__).parent / "networks"
 CLASSIFIER_FILE = NETWORKS / "synapse_classifier.safetensors"
 GENERATOR_FILE = NETWORKS / "synapse_stargan.safetensors"
 CYCLEGAN_FILES = (NETWORKS / "T-bar_to_plain.safetensors", NETWORKS / "plain_to_T-bar.safetensors")
+EXPLAINER_FILE = NETWORKS / "synapse_explainer.safetensors"
 N_SAMPLES = 60
 VOLUME_SEED = 0
 
@@ -37,12 +38,15 @@ class Example:
         A StarGAN v2 in safetensors, likewise.
     cyclegan_paths : tuple of Path
         A CycleGAN between T-bar and plain, one network for each direction.
+    explainer_path : Path
+        An explainer by bins of the probability of T-bar, against plain.
     """
 
     dataset: SyntheticSynapses
     classifier_path: Path = CLASSIFIER_FILE
     generator_path: Path = GENERATOR_FILE
     cyclegan_paths: tuple[Path, ...] = CYCLEGAN_FILES
+    explainer_path: Path = EXPLAINER_FILE
 
     def mispredicted(self, classifier: Classifier) -> list[int]:
         """Return the samples that a classifier gets wrong, the most certain mistake first.

@@ -38,6 +38,7 @@ class Exaggeration:
     Attributes
     ----------
     pair : Pair
+        Query, and what it became.
     alphas : (A,) ndarray
         0 is the style of the source, 1 that of the target, above 1 is exaggerated.
     images : (A, C, *S) Tensor, float32 in [0, 1]
@@ -199,7 +200,11 @@ def exaggerate(
     """
     kind = path_kind(pair, generator)
     if kind == "bins":
-        return (yield from _exaggerate_bins(pair, inner_generator(generator), classifier))
+        explainer: ExaggerationGenerator = inner_generator(generator)
+        yield Progress(0, 1, "images of all bins")
+        images = explainer.traversal(pair.query.image)
+        is_falling = pair.source == classifier.class_index(explainer.layout.positive)
+        return exaggeration_of_bins(pair, images.flip(0) if is_falling else images, classifier)
     anchored = anchored and kind == "style"
     path = image_path(pair, generator, classifier)
     alphas = np.concatenate([np.linspace(0, 1, n_grid), BEYOND])
@@ -245,17 +250,19 @@ def exaggerate(
     )
 
 
-def _exaggerate_bins(
-    pair: Pair, generator: ExaggerationGenerator, classifier: Classifier
-) -> Generator[Progress, None, Exaggeration]:
-    """Return the images of all bins, from the source's to the target's; they are the ladder too."""
-    yield Progress(0, 2, "images of all bins")
-    query, n_bins = pair.query.image, generator.network.n_bins
-    images = generator.traversal(query)
-    positive = classifier.class_index(str(generator.recipe.positive))
-    if pair.source == positive:
-        images = images.flip(0)
-    yield Progress(1, 2, "probabilities of all bins")
+def exaggeration_of_bins(pair: Pair, images: Tensor, classifier: Classifier) -> Exaggeration:
+    """Return the path that the images of all bins are; they are the ladder, too.
+
+    Parameters
+    ----------
+    pair : Pair
+        The query, and what it became.
+    images : (n_bins, C, *S) Tensor, float32 in [0, 1]
+        From the bin that is the least like the target to the one that is the most.
+    classifier : Classifier
+        The classifier under study.
+    """
+    query, n_bins = pair.query.image, len(images)
     posteriors = classifier.predict(images)[:, pair.target].double().numpy()
     at_rest = float(pair.query_prediction[pair.target])
     own = bin_of(at_rest, n_bins)  # this bin is to give the query back

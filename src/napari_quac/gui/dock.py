@@ -215,6 +215,13 @@ class QuacDock(QWidget):
         if wanted == self.choices.sample_index:
             QTimer.singleShot(0, self._ask_for_pair)
 
+    def _on_generator_made(self, path: Path, kind: str) -> None:
+        """Put what was made where it is used: an explainer is a path, all else a generator."""
+        if kind == "exaggeration":
+            self.exaggeration.use_explainer(path)
+        else:
+            self.networks.open_path(path, "generator")
+
     def _on_point_picked(self, index: int) -> None:
         """Explain what was clicked, if that was asked for."""
         if not self.points_panel.explains_on_click or self.results.loaded_generator is None:
@@ -493,7 +500,7 @@ class QuacDock(QWidget):
         self.predictions = PredictionPanel(results)
         self.methods = MethodsPanel(choices, results)
         self.verdict = VerdictPanel(choices, results)
-        self.exaggeration = ExaggerationPanel(self._viewer, results, controller)
+        self.exaggeration = ExaggerationPanel(self._viewer, choices, results, controller)
         body = QWidget()
         body.setObjectName("quac_scroll_body")
         column = QVBoxLayout(body)
@@ -521,7 +528,7 @@ class QuacDock(QWidget):
         self.start.example_wanted.connect(self.try_example)
         self.start.open_wanted.connect(self._show_open_menu)
         self.search.explain_wanted.connect(self.explain)
-        self.train.use_wanted.connect(lambda path: self.networks.open_path(path, "generator"))
+        self.train.use_wanted.connect(self._on_generator_made)
         self.search.question.neighbour_picked.connect(self._on_neighbour_picked)
         results.events.prediction.connect(self._on_predicted)
         self.points.picked.connect(self._on_point_picked)

@@ -137,6 +137,8 @@ class Choices:
         Where explanations of many samples are kept, and shown from.
     labels : LabelImage or None
         Structures in which the change is measured, too.
+    explainer : ExaggerationRecipe or None
+        The explainer by bins along whose bins the query is exaggerated; None for the generator.
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
@@ -164,3 +166,4 @@ class Choices:
     predict_up_to: int = 500
     report_folder: Path | None = None
     labels: LabelImage | None = None
+    explainer: Any = None

@@ -133,6 +133,26 @@ def _with_programs(recipe: Any) -> Found:
     return Found("generator", recipe, bool(programs), hashes)
 
 
+def explainer_in(path: Path) -> Any:
+    """Return the recipe of an explainer by bins.
+
+    Raises
+    ------
+    CheckpointError
+        If the file holds something else.
+    """
+    from napari_quac.networks.generators.exaggeration import ExaggerationRecipe
+
+    found = look_into(path)
+    if not isinstance(found.recipe, ExaggerationRecipe):
+        holds = found.findings[0] if found.findings else f"It holds a {found.role}."
+        raise CheckpointError(
+            f"'{path.name}' is no explainer by bins. {holds} Choose the file of a bin-conditional "
+            "explainer, or train one: Make a generator, Kind."
+        )
+    return found.recipe
+
+
 def holds_networks(directory: Path) -> bool:
     """Tell the folder of a CycleGAN's training by the names of the files in it."""
     return any(directory.glob("*_net_G*.pth")) or any(directory.glob("*_to_*.safetensors"))

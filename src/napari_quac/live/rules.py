@@ -316,12 +316,27 @@ def _explain(choices: Choices, results: Results) -> Work:
 
 
 def _exaggerate(choices: Choices, results: Results) -> Work:
-    pair, generator = present(results.pair), present(results.loaded_generator)
-    classifier = present(results.loaded_classifier)
+    pair, generator = results.pair, results.loaded_generator
+    classifier, sample = present(results.loaded_classifier), present(results.prediction).sample
+    explainer, device = choices.explainer, choices.device
 
     def start() -> Any:
         from napari_quac.explain.exaggeration import exaggerate
+        from napari_quac.explain.exaggeration_bins import traverse_bins
+        from napari_quac.explain.exaggeration_paths import inner_generator
+        from napari_quac.networks.device import resolve_device
+        from napari_quac.networks.generators.exaggeration import ExaggerationGenerator
 
+        if explainer is not None:
+            return traverse_bins(sample, explainer.load(resolve_device(device)), classifier)
+        if pair is None:
+            inner = inner_generator(generator)
+            if isinstance(inner, ExaggerationGenerator):
+                return traverse_bins(sample, inner, classifier)
+            raise DataError(
+                "There is no generated image to lead a path to. Press Explain first, or take the "
+                "bins of an explainer as path."
+            )
         return exaggerate(pair, generator, classifier)
 
     return start
@@ -599,9 +614,10 @@ RULES: dict[str, Rule] = {
         partial_to="comparison",
     ),
     "exaggeration": Rule(
-        ("pair", "loaded_generator", "loaded_classifier"),
+        ("prediction", "loaded_classifier"),
         _exaggerate,
         "exaggerating the query",
+        also=("pair", "loaded_generator", "explainer"),
         on_demand=True,
     ),
     "warp": Rule(

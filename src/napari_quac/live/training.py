@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,14 +13,14 @@ from psygnal import Signal
 
 from napari_quac.live.failure import Failure, failure
 from napari_quac.live.lane import Deliver, Lane
-from napari_quac.stepwise import Progress, Steps, stepwise
+from napari_quac.live.training_kinds import KindName, trained
+from napari_quac.stepwise import Progress
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
     from napari_quac.train import TrainingState
 
 SLOT = "training"
-SECONDS_BETWEEN_PICTURES = 15.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +45,10 @@ class TrainingOrder:
         Pixels at which the networks work.
     resume : bool
         Go on from what is in ``output``.
+    kind : str
+        See :data:`~napari_quac.live.training_kinds.KINDS`.
+    pair : two str, or None
+        The classes, for a kind that is about two.
     """
 
     dataset: Dataset
@@ -55,6 +59,8 @@ class TrainingOrder:
     minutes: float = 20.0
     image_size: int = 64
     resume: bool = False
+    kind: KindName = "stargan"
+    pair: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +158,7 @@ class Training:
         before = self.view
         state = getattr(progress, "partial", None) or (before.state if before else None)
         self.view = TrainingView(progress.text, share, self._seconds_left(progress), state)
-        if progress.partial is not None and progress.partial.picture is not None:
+        if getattr(progress.partial, "picture", None) is not None:
             self.pictured.emit(progress.partial.picture, progress.partial.glance)
         self.changed.emit()
 
@@ -175,47 +181,3 @@ class Training:
         self.view = None
         self.changed.emit()
         self.failed.emit(failure(SLOT, "training a generator", error))
-
-
-@stepwise
-def trained(order: TrainingOrder, stop: threading.Event) -> Generator[Progress, None, Path]:
-    """Train as ordered, until it is finished or ``stop`` is set; returns the folder.
-
-    Raises
-    ------
-    DataError
-        If it was stopped before there was anything to keep.
-    """
-    from napari_quac.errors import DataError
-    from napari_quac.live.earlier_trainings import GENERATOR_FILE
-    from napari_quac.networks.device import resolve_device
-    from napari_quac.train import StarGANTraining, train_stargan
-
-    classifier = order.classifier.load(order.device)
-    classifier.class_names = order.class_names
-    settings = StarGANTraining(
-        image_size=order.image_size,
-        minutes=order.minutes,
-        preview_seconds=SECONDS_BETWEEN_PICTURES,
-        checkpoint_minutes=SECONDS_BETWEEN_PICTURES / 60,
-    )
-    steps: Steps[Any] = train_stargan(
-        order.dataset,
-        order.output,
-        settings,
-        classifier,
-        resume=order.resume,
-        device=resolve_device(order.device),
-    )
-    try:
-        for progress in steps:
-            yield progress
-            if stop.is_set():
-                break
-    finally:
-        steps.close()  # writes what was learnt
-    if not (order.output / GENERATOR_FILE).is_file():
-        raise DataError(
-            "The training was stopped before it had learnt anything. Start it again when you like."
-        )
-    return order.output

@@ -306,8 +306,10 @@ def _explainer(basis: Inspection, state: State) -> Inspection:
         network = load_explainer(flat(state), basis.path.name)
     except CheckpointError as error:
         return replace(basis, problem=str(error))
-    finding = f"Progressive exaggeration with {network.n_bins} bins."
-    return replace(basis, channels=network.channels, findings=(finding,))
+    names = names_from_text(basis.metadata)
+    said = f" of the probability of {names[1]}, against {names[0]}" if len(names) == 2 else ""
+    finding = f"Progressive exaggeration with {network.n_bins} bins{said}."
+    return replace(basis, channels=network.channels, class_names=names, findings=(finding,))
 
 
 def _plain(state: State) -> dict[str, torch.Tensor]:

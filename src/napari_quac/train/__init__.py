@@ -9,6 +9,9 @@ from napari_quac.train.evaluate import (
     PairEvaluation,
     evaluate_generator,
 )
+from napari_quac.train.exaggeration_evaluation import BinEvaluation
+from napari_quac.train.exaggeration_settings import ExaggerationTraining, ExaggerationWeights
+from napari_quac.train.exaggeration_trainer import TrainedExplainer, train_exaggeration
 from napari_quac.train.settings import (
     ClassifierTraining,
     LossWeights,
@@ -16,23 +19,32 @@ from napari_quac.train.settings import (
     official_training,
 )
 from napari_quac.train.stargan_trainer import TrainedGenerator, TrainingState, train_stargan
+from napari_quac.train.warp_trainer import TrainedWarp, WarpTraining, train_warp
 
 __all__ = [
+    "BinEvaluation",
     "ClassifierTraining",
     "CycleGANTraining",
     "CycleWeights",
     "Evaluation",
+    "ExaggerationTraining",
+    "ExaggerationWeights",
     "LossWeights",
     "MaskFolder",
     "PairEvaluation",
     "StarGANTraining",
     "TrainedClassifier",
     "TrainedCycleGAN",
+    "TrainedExplainer",
     "TrainedGenerator",
+    "TrainedWarp",
     "TrainingState",
+    "WarpTraining",
     "evaluate_generator",
     "official_training",
     "train_classifier",
     "train_cyclegan",
+    "train_exaggeration",
     "train_stargan",
+    "train_warp",
 ]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from napari_quac.data.dataset import Dataset
-from napari_quac.errors import CheckpointError, DataError, ShapeError
+from napari_quac.errors import ShapeError
 from napari_quac.networks.architectures.translation import recognise_translation
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generators.cyclegan import (
@@ -23,11 +23,11 @@ from napari_quac.networks.generators.cyclegan import (
 )
 from napari_quac.networks.generators.cyclegan_file import TranslationFile, translation_metadata
 from napari_quac.stepwise import Progress, stepwise
-from napari_quac.train.checkpointing import read_state, write_bytes, write_safetensors, write_state
+from napari_quac.train.checkpointing import write_bytes, write_safetensors, write_state
 from napari_quac.train.cyclegan_networks import WAYS, CycleGANTrainer, PairBatch, draw_pair_batch
 from napari_quac.train.cyclegan_settings import CycleGANTraining
 from napari_quac.train.evaluate import Evaluation, MaskOf, evaluate_generator
-from napari_quac.train.images import ImagePool, PoolDataset, enlarge_to, load_pool, reduce_to
+from napari_quac.train.images import PoolDataset, enlarge_to, load_pool, reduce_to
 from napari_quac.train.precision import choose_precision
 from napari_quac.train.preview import picture_grid
 from napari_quac.train.settings import to_json
@@ -40,6 +40,7 @@ from napari_quac.train.stargan_trainer import (
     ready,
     side_classifier,
 )
+from napari_quac.train.two_classes import checked_pair, indices_in, of_two, resume_two
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +98,7 @@ class CycleGANRun(Run):
             "settings": to_json(self.settings),
             "steps": self.trainer.step_number,
             "minutes": round(self.minutes, 2),
+            "classes": list(self.pool.classes),
         }
         names = self.pool.classes
         for way, (source, target) in zip(WAYS, (names, names[::-1]), strict=True):
@@ -195,8 +197,8 @@ def train_cyclegan(
     device = device or torch.device("cpu")
     output = Path(output)
     whole = yield from load_pool(dataset)
-    names = _checked_pair(pair, whole.classes)
-    pool = _of_two(whole, names)
+    names = checked_pair(pair, whole.classes, "A CycleGAN translates between")
+    pool = of_two(whole, names)
     if pool.image_size < settings.image_size:
         raise ShapeError(
             f"The images have {pool.image_size} × {pool.image_size} pixels, less than the "
@@ -206,7 +208,7 @@ def train_cyclegan(
     judged_on: Dataset | None = None
     if validation is not None:
         held = yield from load_pool(validation)
-        judged_on = PoolDataset(_of_two(held, names))
+        judged_on = PoolDataset(of_two(held, names))
     elif settings.judge_minutes:
         pool, kept = pool.split(0.1, np.random.default_rng(settings.seed))
         judged_on = PoolDataset(kept)
@@ -215,10 +217,10 @@ def train_cyclegan(
         classifier = yield from side_classifier(
             pool, settings, minutes, output / GUIDE_FILE, 1, device, resume
         )
-    guides = [(classifier, _indices(classifier, pool))] if classifier is not None else []
+    guides = [(classifier, indices_in(classifier, pool))] if classifier is not None else []
     dtype = choose_precision(settings.precision, device)
     trainer = CycleGANTrainer(pool.channels, settings, guides, device, dtype)
-    spent = _resumed(trainer, output, names) if resume else 0.0
+    spent = resume_two(trainer, output, names) if resume else 0.0
     side_judge = None
     if judged_on is not None and (judge is not None or settings.judge_minutes):
         # half of its time is the networks'
@@ -249,68 +251,3 @@ def train_cyclegan(
         text = json.dumps(evaluation.to_json(), indent=1)
         write_bytes(output / EVALUATION_FILE, text.encode())
     return TrainedCycleGAN(recipe, generator, trainer.step_number, run.minutes, evaluation)
-
-
-def _checked_pair(pair: Sequence[str] | None, classes: tuple[str, ...]) -> tuple[str, str]:
-    if pair is None and len(classes) != 2:
-        raise DataError(
-            f"A CycleGAN translates between two classes, and there are {len(classes)}: "
-            f"{', '.join(classes)}. Say which two."
-        )
-    names = tuple(pair or classes)
-    unknown = [name for name in names if name not in classes]
-    if len(names) != 2 or names[0] == names[1] or unknown:
-        raise DataError(
-            f"'{', '.join(names)}' are not two of the classes. There are: {', '.join(classes)}."
-        )
-    return names[0], names[1]
-
-
-def _of_two(pool: ImagePool, names: tuple[str, str]) -> ImagePool:
-    """Return the images of two classes, which become 0 and 1."""
-    missing = [name for name in names if name not in pool.classes]
-    if missing:
-        raise DataError(f"There are no images of class '{missing[0]}' to judge by. Add some.")
-    parts = [pool.of_class(pool.classes.index(name)) for name in names]
-    chosen = pool.subset(np.concatenate(parts))
-    labels = np.repeat(np.arange(2), [len(part) for part in parts])
-    return ImagePool(chosen.values, labels, names, chosen.ids)
-
-
-def _indices(classifier: Classifier, pool: ImagePool) -> tuple[int, int]:
-    """Return the classifier's indices of both classes."""
-    if classifier.channels != pool.channels:
-        raise ShapeError(
-            f"The images have {pool.channels} channel(s), but the classifier {classifier.name} was "
-            f"trained on {classifier.channels}. Choose other images or another classifier."
-        )
-    missing = [name for name in pool.classes if name not in classifier.class_names]
-    if missing:
-        raise DataError(
-            f"The classifier {classifier.name} knows no class '{missing[0]}', but "
-            f"{', '.join(classifier.class_names)}. Name the folders, or the classifier's classes, "
-            "so that they agree."
-        )
-    first, second = (classifier.class_names.index(name) for name in pool.classes)
-    return first, second
-
-
-def _resumed(trainer: CycleGANTrainer, output: Path, names: tuple[str, str]) -> float:
-    """Load the state of an earlier training and return the minutes it took."""
-    path = output / RESUME_FILE
-    if not path.exists():
-        raise CheckpointError(
-            f"There is no training to resume in '{output}' (no {RESUME_FILE}). Choose the folder "
-            "of an earlier training, or begin anew."
-        )
-    state = read_state(path)
-    try:
-        if tuple(state["class_names"]) != names:
-            raise ValueError(f"it was made for {state['class_names']}")
-        trainer.load(state)
-        return float(state["minutes"])
-    except (KeyError, RuntimeError, ValueError, TypeError) as error:
-        raise CheckpointError(
-            f"The training in '{output}' cannot be resumed: it was made with other sizes of "
-            "network, other classes or other images. Use the same settings, or another folder."
-        ) from error

@@ -24,7 +24,7 @@ class Glance:
     Attributes
     ----------
     n_images : int
-        Queries times target classes that were tried, one proposal each.
+        Queries times target classes that were tried.
     n_converted : int
         How many of them the judge calls the target class.
     """
@@ -62,12 +62,16 @@ class SideJudge:
                 self._advance()
         return time.monotonic() - begun
 
-    def glance(self, generator: ImageGenerator) -> Glance | None:
-        """Judge a few images; None while the judge itself is still learning."""
+    def glance(self, generator: ImageGenerator, n_tries: int = 1) -> Glance | None:
+        """Judge a few images in so many tries; None while the judge itself is still learning."""
         if self.classifier is None:
             return None
         found = evaluate_generator(
-            generator, self.classifier, self._validation, n_tries=1, max_images=GLANCE_IMAGES
+            generator,
+            self.classifier,
+            self._validation,
+            n_tries=n_tries,
+            max_images=GLANCE_IMAGES,
         ).result()
         n_images = sum(pair.n_images for pair in found.pairs)
         converted = sum(pair.n_images * pair.conversion_rate for pair in found.pairs)

@@ -29,6 +29,7 @@ from napari_quac.train.stargan_networks import draw_batch
 VALUE_RANGE = ValueRange(-1, 1)
 GENERATOR_FILE = "generator.safetensors"
 RESUME_FILE = "resume.pt"
+EVALUATION_FILE = "evaluation.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +82,9 @@ class Run:
         from the generator's.
     """
 
+    tries = 1
+    """Proposals per query when the judge takes a glance."""
+
     def __init__(
         self,
         trainer: Any,
@@ -95,6 +99,11 @@ class Run:
         self.minutes_before = minutes_before
         self.start = time.monotonic()
         self.minutes = minutes_before
+        self._ends = False
+
+    def finish(self) -> None:
+        """End at the next step, with what there is; from any thread."""
+        self._ends = True
 
     def steps(self) -> Generator[Progress, None, None]:
         """Train; what was trained is written even if the iteration is given up.
@@ -118,7 +127,7 @@ class Run:
                 share = (now - self.start) / (60 * settings.minutes)
                 if last_step is not None:
                     share = max(share, trainer.step_number / last_step)
-                if share >= 1:
+                if share >= 1 or self._ends:
                     break
                 trainer.set_rate(_rate_factor(share, settings.decay))
                 losses = trainer.step(self.batch(random), random)
@@ -134,7 +143,7 @@ class Run:
                 picture = glance = None
                 if now - seen > settings.preview_seconds:
                     picture, seen = self.picture(), now
-                    glance = self.judge.glance(self.generator()) if self.judge else None
+                    glance = self.judge.glance(self.generator(), self.tries) if self.judge else None
                 if now - written > 60 * settings.checkpoint_minutes:
                     self.save()
                     written, saved_at = now, trainer.step_number
@@ -143,11 +152,15 @@ class Run:
                 )
                 if self.judge is not None:
                     self.start += self.judge.work(time.monotonic() - now)
-                text = f"training, step {trainer.step_number}"
-                yield Progress(round(1000 * share), 1000, text, state)
+                done = round(1000 * share)
+                yield Progress(done, 1000, self.says(means), state, finish=self.finish)
         finally:
             if finite and saved_at != trainer.step_number:
                 self.save()
+
+    def says(self, means: dict[str, float]) -> str:
+        """Return how the training stands in words, given the running means of the losses."""
+        return f"training, step {self.trainer.step_number}"
 
     def batch(self, random: np.random.Generator) -> Any:
         """Draw what one step is made of."""

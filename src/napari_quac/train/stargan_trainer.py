@@ -26,13 +26,25 @@ from napari_quac.train.precision import choose_precision
 from napari_quac.train.settings import ClassifierTraining, StarGANTraining
 from napari_quac.train.side_judge import SideJudge
 from napari_quac.train.stargan_networks import StarGANTrainer
-from napari_quac.train.stargan_run import GENERATOR_FILE, RESUME_FILE, Run, TrainingState
+from napari_quac.train.stargan_run import (
+    EVALUATION_FILE,
+    GENERATOR_FILE,
+    RESUME_FILE,
+    Run,
+    TrainingState,
+)
 
-__all__ = ["GENERATOR_FILE", "RESUME_FILE", "TrainedGenerator", "TrainingState", "train_stargan"]
+__all__ = [
+    "EVALUATION_FILE",
+    "GENERATOR_FILE",
+    "RESUME_FILE",
+    "TrainedGenerator",
+    "TrainingState",
+    "train_stargan",
+]
 
 GUIDE_FILE = "guide.safetensors"
 JUDGE_FILE = "judge.safetensors"
-EVALUATION_FILE = "evaluation.json"
 
 
 @dataclass(frozen=True, eq=False)

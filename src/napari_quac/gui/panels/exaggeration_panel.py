@@ -17,7 +17,9 @@ from napari_quac.gui.exaggeration_layers import CHANGE, LADDER, ExaggerationLaye
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.section import Section, labelled_row
 from napari_quac.gui.text import WrappedLabel
+from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
+from napari_quac.live.network_files import explainer_in
 from napari_quac.live.results import Results
 
 if TYPE_CHECKING:
@@ -26,10 +28,14 @@ if TYPE_CHECKING:
     from napari_quac.explain.exaggeration import Exaggeration
 
 PLOT_HEIGHT = 120
+OF_GENERATOR = "that of the generator"
+OPEN = "an explainer by bins…"
+FILES = "Networks (*.safetensors *.pt *.pth *.ckpt);;All files (*)"
 TOOLTIP = (
     "Styles of a StarGAN, bins of an explainer, strengths of a simulator; for other generators a "
     "cross-fade, as a baseline"
 )
+TOOLTIP_BINS = "Take the query through all bins, towards the class that it is not called"
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,16 +55,21 @@ class ExaggerationPanel(Section):
     Parameters
     ----------
     viewer : napari viewer
+    choices : Choices
     results : Results
     controller : Controller
     """
 
-    def __init__(self, viewer: Any, results: Results, controller: Controller) -> None:
+    def __init__(
+        self, viewer: Any, choices: Choices, results: Results, controller: Controller
+    ) -> None:
         super().__init__("Exaggerate", "exaggerate")
-        self._results, self._controller = results, controller
+        self._choices, self._results, self._controller = choices, results, controller
+        self._explainers: list[Any] = []
         self.layers = ExaggerationLayers(viewer)
         self.frames: tuple[Frame, ...] = ()
         self._reach = 0.0
+        self._build_path_menu()
         self.button = _button("Exaggerate", "exaggerate_button", TOOLTIP)
         self.button.clicked.connect(lambda: controller.ask("exaggeration"))
         self.save_button = _button(
@@ -80,10 +91,65 @@ class ExaggerationPanel(Section):
         results.events.exaggeration.connect(self._show)
         results.events.pair.connect(self._show_ready)
         results.events.loaded_generator.connect(self._show_ready)
+        results.events.prediction.connect(self._show_ready)
+        results.events.loaded_classifier.connect(self._show_paths)
+        choices.events.explainer.connect(self._show_paths)
         controller.running_changed.connect(self._show_ready)
         self._show()
-        self._show_ready()
+        self._show_paths()
         self.set_open(False)
+
+    def use_explainer(self, path: Path) -> None:
+        """Take the bins of an explainer as path; one that cannot be read is told."""
+
+        def found(recipe: Any) -> None:
+            self._choices.explainer = recipe
+            self.set_open(True)
+
+        self._controller.run(
+            "look into explainer", f"looking into '{path.name}'", lambda: explainer_in(path), found
+        )
+
+    def _build_path_menu(self) -> None:
+        self.path_menu = QComboBox()
+        self.path_menu.setObjectName("exaggeration_path_menu")
+        self.path_menu.setMinimumContentsLength(12)
+        self.path_menu.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        self.path_menu.setToolTip(
+            "What the path is made of: what leads to the generated image, or the bins of an "
+            "explainer that was trained to reach each probability"
+        )
+        self.path_menu.activated.connect(self._on_path_picked)
+        self.body_layout.addLayout(labelled_row("Path", self.path_menu))
+
+    def _show_paths(self) -> None:
+        """List the generator, the explainers that were used, and the way to another one."""
+        chosen = self._choices.explainer
+        known = [recipe for recipe in self._explainers if recipe != chosen]
+        example = _example_explainer(self._choices.classifier)
+        if example is not None and example != chosen and example not in known:
+            known.insert(0, example)
+        self._explainers = known if chosen is None else [*known, chosen]
+        with signals_blocked(self.path_menu):
+            self.path_menu.clear()
+            self.path_menu.addItem(OF_GENERATOR)
+            for recipe in self._explainers:
+                self.path_menu.addItem(f"bins of {_short_name(recipe.checkpoint)}", recipe)
+            self.path_menu.addItem(OPEN)
+            row = 0 if chosen is None else 1 + self._explainers.index(chosen)
+            self.path_menu.setCurrentIndex(row)
+        self._show_ready()
+
+    def _on_path_picked(self, row: int) -> None:
+        if row == self.path_menu.count() - 1:
+            self._show_paths()  # what is in use stays until a file is chosen
+            chosen, _ = QFileDialog.getOpenFileName(self, "Explainer by bins", "", FILES)
+            if chosen:
+                self.use_explainer(Path(chosen))
+        else:
+            self._choices.explainer = self.path_menu.itemData(row)
 
     def _build_slider(self) -> None:
         self.steps = QComboBox()
@@ -175,10 +241,16 @@ class ExaggerationPanel(Section):
             )
 
     def _show_ready(self) -> None:
-        ready = self._results.pair is not None and self._results.loaded_generator is not None
+        if self._choices.explainer is not None or _has_bins(self._results.loaded_generator):
+            ready, tip = self._results.prediction is not None, TOOLTIP_BINS
+            missing = "Needs a sample and a classifier"
+        else:
+            ready = self._results.pair is not None and self._results.loaded_generator is not None
+            tip = TOOLTIP
+            missing = "Needs a generated image: press Explain first; or choose an explainer by bins"
         busy = "exaggeration" in self._controller.running
         self.button.setEnabled(ready and not busy)
-        self.button.setToolTip(TOOLTIP if ready else "Needs a generated image: press Explain first")
+        self.button.setToolTip(tip if ready else missing)
 
     def _show(self) -> None:
         found = self._results.exaggeration
@@ -199,7 +271,7 @@ class ExaggerationPanel(Section):
         there = found.reachable
         self._reach = reach_of(found)
         self._points.setData(found.desired[there], found.achieved[there])
-        self.numbers.setText(numbers_text(found))
+        self.numbers.setText(numbers_text(found, self._target_name()))
         self.set_summary(
             f"rises {found.monotonicity:.2f}, {int(there.sum())} of {len(there)} reached"
         )
@@ -226,7 +298,13 @@ class ExaggerationPanel(Section):
         if self.change_button.isChecked():
             self.layers.show_change(found.pair.query, frame.image, self._reach)
         self._marker.setData(*(([], []) if frame.wanted is None else ([frame.wanted], [frame.p])))
-        self.line.setText(frame_text(found, frame))
+        self.line.setText(frame_text(found, frame, self._target_name()))
+
+    def _target_name(self) -> str:
+        found, classifier = self._results.exaggeration, self._results.loaded_classifier
+        if found is None or classifier is None:
+            return "target"
+        return str(classifier.class_names[found.pair.target])
 
     def _on_change_toggled(self, wanted: bool) -> None:
         if wanted:
@@ -274,7 +352,7 @@ def frames_of(found: Exaggeration, by_probability: bool) -> tuple[Frame, ...]:
     return tuple(sorted([*ends, *rungs], key=lambda frame: frame.alpha))
 
 
-def frame_text(found: Exaggeration, frame: Frame) -> str:
+def frame_text(found: Exaggeration, frame: Frame, target: str) -> str:
     """Return what is said of the image on show."""
     from napari_quac.explain.exaggeration_paths import FLAGS
 
@@ -287,10 +365,10 @@ def frame_text(found: Exaggeration, frame: Frame) -> str:
     elif not place:
         place = f"{frame.alpha:.1%} of the way"
     flag = f"; {FLAGS[found.kind]}" if frame.flagged and FLAGS[found.kind] else ""
-    return f"p(target) = {frame.p:.2f}{wanted} · {place}{flag}"
+    return f"p({target}) = {frame.p:.2f}{wanted} · {place}{flag}"
 
 
-def numbers_text(found: Exaggeration) -> str:
+def numbers_text(found: Exaggeration, target: str) -> str:
     """Return what is said of the whole path."""
     from napari_quac.explain.exaggeration_paths import MEANINGS
 
@@ -299,7 +377,7 @@ def numbers_text(found: Exaggeration) -> str:
     said = {True: "valid", False: "not valid", None: "query too unsure to ask for validity"}
     parts = [
         f"Made of: {MEANINGS[found.kind]}.",
-        f"p(target) {before:.2f} → {after:.2f}, {said[found.is_valid]}.",
+        f"p({target}) {before:.2f} → {after:.2f}, {said[found.is_valid]}.",
     ]
     if found.identity is not None:
         parts.append(f"Identity {found.identity:.2f} (cosine of the classifier's features).")
@@ -320,3 +398,25 @@ def _button(text: str, name: str, tip: str) -> QPushButton:
     button.setObjectName(name)
     button.setToolTip(tip)
     return button
+
+
+def _has_bins(generator: Any) -> bool:
+    return hasattr(generator, "traversal")
+
+
+def _short_name(path: Path) -> str:
+    """Return what tells a file from others: its name, or its folder where the name is usual."""
+    return path.parent.name if path.name == "explainer.safetensors" else path.stem
+
+
+def _example_explainer(classifier: Any) -> Any:
+    """Return the explainer that comes with the example, if its classifier is in use."""
+    if classifier is None:
+        return None  # nothing of torch is imported while the window opens
+    from napari_quac.example.example import CLASSIFIER_FILE, EXPLAINER_FILE
+
+    if getattr(classifier, "path", None) != CLASSIFIER_FILE or not EXPLAINER_FILE.is_file():
+        return None
+    from napari_quac.networks.generators.exaggeration import ExaggerationRecipe
+
+    return ExaggerationRecipe(EXPLAINER_FILE)

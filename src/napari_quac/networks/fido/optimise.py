@@ -11,6 +11,7 @@ from torch import Tensor
 
 from napari_quac.errors import MethodUnavailableError, NotFiniteError
 from napari_quac.networks.classifier import Classifier
+from napari_quac.networks.fido.adam import Adam
 from napari_quac.networks.fido.infill import Infill
 from napari_quac.networks.fido.objective import (
     class_of,
@@ -124,7 +125,7 @@ class _Run:
         # ω = 0 is a coin toss for every cell; BBMP begins with everything kept
         self.grid = torch.zeros((1, *cells), device=classifier.device, requires_grad=True)
         self.random = torch.Generator().manual_seed(settings.seed)
-        self.optimiser = torch.optim.Adam([self.grid], lr=settings.learning_rate)
+        self.optimiser = Adam(self.grid)
         self.terms = (0.0, 0.0)
 
     def resume(self, start: MaskState | None) -> int:
@@ -149,8 +150,7 @@ class _Run:
         ramp = 1.0 if settings.deterministic else min(1.0, step / max(1, settings.ramp))
         if settings.deterministic and step == 0:
             ramp = 0.0
-        for group in self.optimiser.param_groups:
-            group["lr"] = settings.learning_rate * (1 - step / settings.n_steps)
+        rate = settings.learning_rate * (1 - step / settings.n_steps)
         with torch.enable_grad():
             drop = self.drop()
             kept = 1 - self._draw(drop, 1 if settings.deterministic else settings.n_samples)
@@ -171,8 +171,8 @@ class _Run:
                     "infinite while a mask was optimised. Check its value range "
                     f"(now {self.classifier.value_range}) and its weights."
                 )
-            (self.grid.grad,) = torch.autograd.grad(score + ramp * price, self.grid)
-        self.optimiser.step()
+            (gradient,) = torch.autograd.grad(score + ramp * price, self.grid)
+        self.optimiser.step(gradient, rate)
         if settings.deterministic:
             with torch.no_grad():
                 self.grid.clamp_(0, 1)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from napari_quac.errors import CheckpointError, ShapeError
 from napari_quac.networks.device import resolve_device
 from napari_quac.networks.generator import ConversionRequest, Proposals
-from napari_quac.networks.generators.exaggeration import ExaggerationGenerator, ExaggerationRecipe
+from napari_quac.networks.generators.exaggeration import BinLayout, ExaggerationGenerator
 from napari_quac.networks.generators.warp import WarpGenerator, WarpRecipe
 from napari_quac.networks.programs import load_program
 from napari_quac.networks.value_range import ValueRange
@@ -155,9 +155,9 @@ class ProgramGenerator:
                 "(N, axes, *S) for (image, option of +1 or -1), or an image for (image, bin)."
             )
         n_bins = self.recipe.n_bins or self._count_bins(image)
-        recipe = ExaggerationRecipe(self.recipe.checkpoint, self._positive, known)
+        layout = BinLayout(self._positive, value_range=known)
         return ExaggerationGenerator(
-            ProgramExplainer(self.program, n_bins), recipe, self.name, self.device
+            ProgramExplainer(self.program, n_bins), layout, self.name, self.device
         )
 
     def _count_bins(self, image: Tensor) -> int:
