@@ -51,6 +51,7 @@ from napari_quac.gui.plugin_settings import read_defaults
 from napari_quac.gui.points_sync import PointsSync
 from napari_quac.gui.region_view import RegionView
 from napari_quac.gui.samples.samples_dock import SamplesDock
+from napari_quac.gui.text import grouped
 from napari_quac.gui.warp_layers import WarpLayers
 from napari_quac.live.choices import DEFAULT_METHODS, Choices, ReadySamples
 from napari_quac.live.controller import Controller
@@ -59,7 +60,7 @@ from napari_quac.live.lane import Lane
 from napari_quac.live.mispredictions import next_misprediction
 from napari_quac.live.neighbour_query import NeighbourQuery
 from napari_quac.live.network_files import holds_networks
-from napari_quac.live.plans import OpenedPlan, apply_plan, open_plan, plan_of, write_plan
+from napari_quac.live.plans import OpenedPlan, apply_plan, not_shown, open_plan, plan_of, write_plan
 from napari_quac.live.results import Results
 from napari_quac.live.training import Training
 from napari_quac.reports.recognise import holds_explanations
@@ -327,13 +328,13 @@ class QuacDock(QWidget):
         self.status.forget_failure()
         output = Path(self.all_samples.many_card.folder.text()).expanduser()
         try:
-            write_plan(plan_of(self.choices, self.results, output), path)
+            plan = plan_of(self.choices, self.results, output)
+            write_plan(plan, path)
         except QuacError as error:
             self.controller.failed.emit(failure("plan", "saving the plan", error))
             return
-        filtered = " It is about all samples, not only those in view."
-        note = filtered if self.choices.filter_text else ""
-        self.status.show_note(f"Saved '{path.name}'.{note}")
+        about = f"the {grouped(len(plan.only))} samples in view" if plan.only else "all samples"
+        self.status.show_note(f"Saved '{path.name}', about {about}.")
 
     def open_plan(self, path: Path) -> None:
         """Take samples, networks and settings of a plan."""
@@ -345,6 +346,7 @@ class QuacDock(QWidget):
             self.networks.use_found(found.generator)
             apply_plan(found.plan, self.choices, tuple(names))
             self.all_samples.many_card.folder.setText(str(found.plan.output))
+            self.status.show_note(not_shown(found.plan))
 
         self.controller.run("plan", f"opening '{path.name}'", lambda: open_plan(path), opened)
 

@@ -80,7 +80,8 @@ class ExplainManyCard(QFrame):
         self.plan_button.setProperty("role", "link")
         self.plan_button.setText("Plan")
         self.plan_button.setToolTip(
-            "The same as a file for 'napari-quac run', here or on a cluster"
+            "The samples in view, networks and settings as a file for 'napari-quac run', here or "
+            "on a cluster"
         )
         self.plan_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(self.plan_button)
@@ -195,6 +196,11 @@ class ExplainManyCard(QFrame):
             self.title.setText("Explain these")
             needed = ", ".join(dict.fromkeys(MISSING[name] for name in missing))
             self._say(f"Needs {needed}.", "note")
+            self.start_button.setEnabled(False)
+            return
+        if self._work.refusal():
+            self.title.setText("Explain these")
+            self._say(self._work.refusal(), "bad")
             self.start_button.setEnabled(False)
             return
         estimate = self._work.estimate(Path(self.folder.text()).expanduser())
