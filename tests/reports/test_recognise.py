@@ -24,9 +24,8 @@ def test_reports_are_recognised_from_above(tmp_path, place):
     assert not holds_explanations(tmp_path)
     path = tmp_path / place
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
-        '{"metadata": {"thresholds": [0.1]}, "results": [{"query_path": "a.png", "score": 1, "mask_path": "", "counterfactual_path": ""}]}'
-    )
+    result = {"query_path": "a.png", "counterfactual_path": "b.png"}
+    path.write_text(json.dumps({"metadata": {"thresholds": [0.1]}, "results": [result]}))
     assert holds_explanations(tmp_path)
 
 

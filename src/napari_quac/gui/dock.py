@@ -149,7 +149,8 @@ class QuacDock(QWidget):
             self.choices, self.results, self.controller, self.defaults.store_folder
         )
         self.all_samples.letter_pressed.connect(self._on_letter)
-        self.all_samples.measure_wanted.connect(self.explain)
+        self.all_samples.measure_wanted.connect(self.measure)
+        self.all_samples.many.begun.connect(self.status.forget_failure)
         self.all_samples.open_wanted.connect(self.open_explanations)
         card = self.all_samples.many_card
         card.save_plan_wanted.connect(self.save_plan)
@@ -208,6 +209,17 @@ class QuacDock(QWidget):
             self._explain_neighbour(0)
         else:
             self.controller.ask("pair")
+
+    def measure(self) -> None:
+        """Explain the selected sample if it is in view, else the first that is."""
+        order = self.results.order
+        if order is None or not len(order) or order.row_of(self.choices.sample_index) is not None:
+            self.explain()
+            return
+        self.status.forget_failure()
+        self.choices.threshold = None
+        self._explain_when_predicted = int(order.indices[0])
+        self.choices.sample_index = int(order.indices[0])
 
     def _explain_neighbour(self, number: int) -> None:
         """Ask the second question about a misprediction, of a neighbour of it."""

@@ -78,6 +78,8 @@ class ExplainMany:
     """
 
     changed = Signal()
+    begun = Signal()
+    """Work was started, or is resumed."""
 
     def __init__(self, choices: Choices, results: Results, controller: Controller) -> None:
         self._choices, self._results, self._controller = choices, results, controller
@@ -207,6 +209,7 @@ class ExplainMany:
         self.state, self.problem, self.summary = "running", "", None
         self.n_done, self.n_total = 0, len(tasks)
         self._started = time.monotonic()
+        self.begun.emit()
 
         def work() -> Any:
             store = open_or_create(folder, classifier, generator, recipe, asking, dataset.name)

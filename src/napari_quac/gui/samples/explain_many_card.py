@@ -70,7 +70,7 @@ class ExplainManyCard(QFrame):
         self.start_button = self._button("Start", "explain_many_start", self._on_start)
         self.start_button.setProperty("primary", "true")
         self.measure_button = self._button("Measure", "explain_many_measure", self.measure_wanted)
-        self.measure_button.setToolTip("Explain the selected sample, to see how long one takes")
+        self.measure_button.setToolTip("Explain one of them, to see how long it takes")
         self.cancel_button = self._button("Cancel", "explain_many_cancel", work.cancel)
         self.cancel_button.setToolTip("Stop within one step; what is finished is kept")
         self.resume_button = self._button("Resume", "explain_many_resume", work.resume)
@@ -207,7 +207,7 @@ class ExplainManyCard(QFrame):
         self.title.setText(f"Explain {grouped(estimate.n_samples)} samples")
         parts = []
         if estimate.seconds is None:
-            parts.append("Nobody knows how long it takes; explain one to measure.")
+            parts.append("How long it takes is not known yet: Measure explains one of them.")
             self.measure_button.setVisible(True)
         else:
             parts.append(f"Takes {duration(estimate.seconds)}.")
