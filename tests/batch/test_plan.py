@@ -134,3 +134,29 @@ def test_samples_in_memory_cannot_be_written_into_a_plan(tmp_path):
     with pytest.raises(DataError, match="in memory only"):
         plan.write(tmp_path / "plan.yaml")
     assert not (tmp_path / "plan.yaml").exists()
+
+
+def test_samples_that_are_changed_to_fit_are_written_and_read(tmp_path):
+    from napari_quac.data.fitted import Fit
+    from napari_quac.data.recipes import FittedRecipe
+
+    folder = ImageFolderRecipe(tmp_path / "images")
+    for fit in (Fit(channels="average", size=(32, 32)), Fit(channels=1, how="crop", size=(8, 8))):
+        plan = some_plan(tmp_path, samples=FittedRecipe(folder, fit))
+        plan.write(tmp_path / "plan.yaml")
+        assert BatchPlan.read(tmp_path / "plan.yaml") == plan
+    twice = FittedRecipe(FittedRecipe(folder, Fit(size=(9, 9))), Fit(size=(8, 8)))
+    with pytest.raises(DataError, match="changed twice"):
+        some_plan(tmp_path, samples=twice).write(tmp_path / "plan.yaml")
+
+
+@pytest.mark.parametrize("key", ["methods", "targets", "only"])
+def test_what_is_named_twice_is_refused(tmp_path, key):
+    with pytest.raises(DataError, match=f"'{key}' names 'residual' twice"):
+        some_plan(tmp_path, **{key: ("residual", "residual"), "parameters": {}})
+
+
+def test_a_parameter_of_another_kind_is_refused_before_the_run(tmp_path):
+    for wrong in ("many", True, 2.5):
+        with pytest.raises(DataError, match="'n_steps' has to be a whole number"):
+            some_plan(tmp_path, parameters={"d-ig": {"n_steps": wrong}})

@@ -225,3 +225,82 @@ def test_giving_up_between_steps_keeps_what_is_finished(plan):
     assert not list(plan.output.rglob("*.part"))
     assert all(np.isfinite(entry.array("mask")).all() for entry in again.entries())
     assert len(gaps) > 40
+
+
+def test_going_on_with_more_targets_asks_about_these_too(plan, undisturbed):
+    few = batch.run(replace(plan, targets=("left",)))
+    n_other = N_SAMPLES - PER_CLASS
+    assert (few.n_explained, few.n_nothing_asked) == (n_other, PER_CLASS)
+    more = batch.run(plan)
+    assert more.n_explained == N_TASKS - n_other
+    assert {name.removesuffix(".json") for name in contents(plan.output)} == {
+        name.removesuffix(".json") for name in undisturbed
+    }
+    again = batch.run(plan)
+    assert (again.n_kept, again.n_samples) == (N_SAMPLES, 0)
+
+
+def test_a_plan_may_name_the_samples_that_are_explained(plan, tmp_path):
+    chosen = replace(plan, only=("right/1.npy", "left/0.npy"), filter="wrong")
+    path = write_plan(chosen, tmp_path)
+    assert batch.BatchPlan.read(path) == chosen
+    seen = []
+    assert batch.run(chosen, report=seen.append).n_explained == 4
+    assert [(one.sample_id, one.total) for one in seen] == [("left/0.npy", 2), ("right/1.npy", 2)]
+    assert batch.estimate(chosen, plan.samples.load(), 3) * N_SAMPLES == 2 * batch.estimate(
+        plan, plan.samples.load(), 3
+    )
+    with pytest.raises(DataError, match=r"1 of the 2 samples under 'only'.*'gone'"):
+        batch.run(replace(plan, only=("left/0.npy", "gone")))
+
+
+def test_a_beginning_that_was_ended_at_once_is_begun_again(plan):
+    for name in ("records", "images.zarr", "timings"):
+        (plan.output / name).mkdir(parents=True)
+    (plan.output / "images.zarr" / "zarr.json").write_text("{}")
+    assert batch.run(plan).n_explained == N_TASKS
+
+
+def test_a_record_of_another_image_is_made_again(plan, tmp_path, corner_files):
+    import shutil
+
+    from napari_quac.batch.resources import describe, load_resources
+    from napari_quac.batch.tasks import Task, explain_tasks
+
+    copy = tmp_path / "samples"
+    shutil.copytree(corner_files / "samples", copy)
+    plan = replace(plan, samples=replace(plan.samples, directory=copy))
+    store = ExplanationStore.create(plan.output, describe(plan))
+
+    def explained() -> tuple[int, int]:
+        parts = load_resources(plan)
+        found = explain_tasks(
+            [Task(0, parts.dataset.sample_id(0))],
+            parts.dataset, parts.classifier, parts.generator, plan.asking, store,
+        ).result()  # fmt: skip
+        return found.n_explained, found.n_kept
+
+    assert explained() == (2, 0)
+    assert explained() == (0, 2)
+    changed = copy / plan.samples.load().sample_id(0)
+    np.save(changed, 0.9 * np.load(changed))
+    assert explained() == (2, 0)
+
+
+def test_memory_is_kept_in_spite_of_the_setting_that_dask_starts_workers_with():
+    if sys.platform != "linux":
+        pytest.skip("glibc alone is told")
+    code = (
+        "import resource, sys, torch\n"
+        "from napari_quac.batch.freed_memory import keep_freed_memory\n"
+        "torch.set_num_threads(1)\n"
+        "keep_freed_memory() if sys.argv[1] == 'keep' else None\n"
+        "for _ in range(60): torch.ones(1 << 18)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)\n"
+    )
+    environment = {**os.environ, "MALLOC_TRIM_THRESHOLD_": "65536"}
+    faults = [
+        int(subprocess.check_output([sys.executable, "-c", code, how], env=environment))
+        for how in ("keep", "leave")
+    ]
+    assert faults[1] - faults[0] > 30 * 256

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,10 @@ from napari_quac.batch.plan import BatchPlan
 from napari_quac.errors import DataError
 from napari_quac.example import load_example
 from napari_quac.live.choices import Choices, FolderSamples, ReadySamples
-from napari_quac.live.plans import apply_plan, open_plan, plan_of, write_plan
+from napari_quac.live.plans import apply_plan, not_shown, open_plan, plan_of, write_plan
 from napari_quac.live.results import Results
+from napari_quac.live.sample_columns import SampleColumns, list_samples
+from napari_quac.live.sample_order import order_samples
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.networks.generators.stargan import StarGANRecipe
 from napari_quac.testing import CornerSamples, ReadyNetwork, corner_classifier
@@ -63,3 +66,45 @@ def test_what_exists_in_memory_only_is_refused_with_a_way_out(tmp_path: Path) ->
     with pytest.raises(DataError):
         write_plan(plan_of(choices, Results(), tmp_path), tmp_path / "plan.yaml")
     assert not (tmp_path / "plan.yaml").exists()
+
+
+def test_parameters_thresholds_and_the_samples_in_view_are_part_of_the_plan(tmp_path: Path) -> None:
+    choices, results = chosen(tmp_path), Results()
+    choices.parameters = {"d-ig": {"n_steps": 20}, "fido": {"n_iterations": 3}}
+    choices.grid = "corrected"
+    listing = list_samples(CornerSamples(n=6))
+    choices.filter_text = "label != left"
+    results.order = order_samples(SampleColumns(listing), choices.filter_text, "id", False)
+    plan = plan_of(choices, results, tmp_path / "out")
+    assert plan.parameters == {"d-ig": {"n_steps": 20}}
+    assert plan.grid == "corrected"
+    kept = [str(name) for name, label in zip(listing.ids, listing.labels, strict=True) if label]
+    assert list(plan.only) == kept
+    again = Choices()
+    apply_plan(plan, again)
+    for name in ("filter_text", "grid", "preset"):
+        assert getattr(again, name) == getattr(choices, name), name
+    assert again.parameters == {"d-ig": {"n_steps": 20}}
+    choices.filter_text = ""
+    results.order = order_samples(SampleColumns(listing))
+    assert plan_of(choices, results, tmp_path / "out").only == ()
+    results.order = order_samples(SampleColumns(listing), "explained")
+    choices.filter_text = "explained"
+    with pytest.raises(DataError, match="holds no sample"):
+        plan_of(choices, results, tmp_path / "out")
+
+
+def test_what_the_dock_does_not_take_over_is_said(tmp_path: Path) -> None:
+    plan = plan_of(chosen(tmp_path), Results(), tmp_path / "out")
+    assert not_shown(plan) == ""
+    assert "about 1 samples" in not_shown(replace(plan, only=("a",)))
+    assert "about every class" in not_shown(replace(plan, targets="all"))
+    assert "about a, b" in not_shown(replace(plan, targets=("a", "b")))
+    assert not_shown(replace(plan, targets=("a",), only=("a",), filter="wrong")) == ""
+
+
+def test_another_preset_is_for_the_pair_on_show(tmp_path: Path) -> None:
+    choices = chosen(tmp_path)
+    choices.preset = "dapi"
+    with pytest.raises(DataError, match="choose its preset"):
+        plan_of(choices, Results(), tmp_path / "out")

@@ -9,7 +9,7 @@ import pytest
 
 from napari_quac.errors import DataError
 from napari_quac.explain.pipeline import ExplainSettings, explain
-from napari_quac.reports.opening import is_report, open_report
+from napari_quac.reports.opening import open_report
 from napari_quac.reports.record import Failure, explained_record, failed_record
 from napari_quac.reports.store import ExplanationStore
 from napari_quac.reports.store_info import NetworkIdentity, StoreInfo
@@ -81,34 +81,6 @@ def test_what_finds_its_files_by_itself_needs_no_re_root(tmp_path):
     assert len(open_report(tmp_path)) == 0
     with pytest.raises(DataError, match="Leave --re-root out"):
         open_report(tmp_path, ("/old", "/new"))
-
-
-@pytest.mark.parametrize(
-    "place",
-    [
-        "default_report.json",
-        "DInGrad/default_report.json",
-        "reports/DInGrad/default_report.json",
-        "latent/reports/DInGrad/default.json",
-        "explanations.json",
-        "store.json",
-    ],
-)
-def test_reports_are_recognised_from_above(tmp_path, place):
-    assert not is_report(tmp_path)
-    path = tmp_path / place
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text('{"metadata": {"thresholds": [0.1]}, "results": [{"query_path": "a.png"}]}')
-    assert is_report(tmp_path)
-
-
-def test_other_things_are_no_report(tmp_path):
-    (tmp_path / "package.json").write_text('{"name": "x"}')
-    (tmp_path / "image.png").write_bytes(b'"query_path"')
-    assert not is_report(tmp_path)
-    assert not is_report(tmp_path / "package.json")
-    assert not is_report(tmp_path / "image.png")
-    assert not is_report(tmp_path / "missing")
 
 
 def test_a_damaged_index_of_explain_is_named(tmp_path, made):

@@ -26,6 +26,7 @@ from napari_quac.explain.question import SourceBasis, default_question, true_cla
 from napari_quac.explain.search import search
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import Generator
+from napari_quac.networks.generators.from_folder import PrecomputedRecipe
 from napari_quac.reports.record import Failure, explained_record, failed_record
 from napari_quac.reports.task_images import images_of
 from napari_quac.stepwise import Progress, stepwise
@@ -156,6 +157,18 @@ def questions_about(
         else:
             targets = tuple(classifier.class_index(name) for name in asking.targets)
     return Questions(source, tuple(t for t in targets if t != source), truth, basis)
+
+
+def source_basis_for(generator: Any) -> SourceBasis:
+    """Return where the source comes from if nobody says so.
+
+    Parameters
+    ----------
+    generator : recipe
+        Images that were generated earlier lie in folders that the label names; all others are
+        generated from what the classifier sees.
+    """
+    return "label" if isinstance(generator, PrecomputedRecipe) else "prediction"
 
 
 @stepwise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, Literal
 
 import yaml
 
-from napari_quac.batch.asking import ALL, AUTO, Asking
+from napari_quac.batch.asking import ALL, AUTO, Asking, source_basis_for
 from napari_quac.batch.plan_values import (
     build,
     build_recipe,
@@ -21,6 +22,8 @@ from napari_quac.batch.plan_values import (
     shown,
 )
 from napari_quac.data import DATASETS
+from napari_quac.data.fitted import Fit
+from napari_quac.data.recipes import FittedRecipe
 from napari_quac.errors import DataError, QuacError
 from napari_quac.explain.curve import Grid
 from napari_quac.explain.mask import Masking
@@ -30,7 +33,6 @@ from napari_quac.explain.question import SourceBasis
 from napari_quac.explain.search import SearchSettings
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.networks.generators import GENERATORS
-from napari_quac.networks.generators.from_folder import PrecomputedRecipe
 from napari_quac.registry import unknown_name
 
 SCHEMA = 1
@@ -44,7 +46,7 @@ class BatchPlan:
     Attributes
     ----------
     samples : recipe
-        One of the kinds in :data:`napari_quac.data.DATASETS`.
+        One of the kinds in :data:`napari_quac.data.DATASETS`, or one of them with ``fit``.
     classifier : ClassifierRecipe
     generator : recipe
         One of the kinds in :data:`napari_quac.networks.generators.GENERATORS`.
@@ -65,6 +67,10 @@ class BatchPlan:
         ``"auto"``, ``"cpu"``, ``"cuda:0"``, ...
     output : Path
         Folder of the results.
+    only : tuple of str
+        Ids of the samples that are explained; empty for all of them.
+    filter : str
+        How these were chosen in the dock, for people; the dock shows it again.
 
     Raises
     ------
@@ -85,6 +91,8 @@ class BatchPlan:
     seed: int = 0
     device: str = "auto"
     output: Path = Path("explanations")
+    only: tuple[str, ...] = ()
+    filter: str = ""
 
     def __post_init__(self) -> None:
         targets = self.targets
@@ -97,8 +105,8 @@ class BatchPlan:
         object.__setattr__(self, "output", Path(self.output))
         if not self.methods:
             raise DataError("'methods' is empty. 'napari-quac methods' lists what there is.")
-        if len(set(self.methods)) < len(self.methods):
-            raise DataError(f"'methods' names one twice: {', '.join(self.methods)}.")
+        for key in ("methods", "targets", "only"):
+            refuse_twice(key, getattr(self, key))
         for name in self.methods:
             build_method(name, self.parameters)
         for name in self.parameters:
@@ -113,9 +121,7 @@ class BatchPlan:
     @property
     def asking(self) -> Asking:
         """What is asked about each sample, and how it is answered."""
-        basis: SourceBasis = self.source_basis or (
-            "label" if isinstance(self.generator, PrecomputedRecipe) else "prediction"
-        )
+        basis = self.source_basis or source_basis_for(self.generator)
         settings = ExplainSettings(
             self.methods, self.masking, self.grid, self.search, self.parameters
         )
@@ -172,7 +178,7 @@ class BatchPlan:
         for name in RECIPES:
             if name not in values:
                 raise DataError(f"'{name}' is missing.")
-        samples = build_recipe(DATASETS, values.pop("samples"), "samples", base)
+        samples = _samples(values.pop("samples"), base)
         generator = build_recipe(GENERATORS, values.pop("generator"), "generator", base)
         classifier = rebased(build(ClassifierRecipe, values.pop("classifier"), "classifier"), base)
         methods, parameters = _methods(values.pop("methods", list(DEFAULT_METHODS)))
@@ -214,7 +220,7 @@ class BatchPlan:
             Folder at which paths start that lie below it.
         """
         values = plain_values(self, base)
-        values["samples"] = plain_recipe(DATASETS, self.samples, base, "samples")
+        values["samples"] = _plain_samples(self.samples, base)
         values["generator"] = plain_recipe(GENERATORS, self.generator, base, "generator")
         values["classifier"] = plain_values(self.classifier, base)
         parameters = values.pop("parameters", {})
@@ -239,10 +245,15 @@ _TYPES: dict[str, Any] = {
     "grid": Grid,
     "seed": int,
     "device": str,
+    "only": tuple[str, ...],
+    "filter": str,
 }
 
 
-class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
+_BaseLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as quick, if there
+
+
+class _Loader(_BaseLoader):  # type: ignore[misc]  # PyYAML has no types
     """Reads plain values alone, and refuses a key that is given twice."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
@@ -256,6 +267,31 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
             seen.add(key.value)
         found: dict[Any, Any] = super().construct_mapping(node, deep)
         return found
+
+
+def _samples(values: Any, base: Path) -> Any:
+    """Return the recipe of samples, which may be changed to fit the classifier (``fit``)."""
+    if not isinstance(values, Mapping) or "fit" not in values:
+        return build_recipe(DATASETS, values, "samples", base)
+    fit = build(Fit, values["fit"], "samples.fit")
+    rest = {key: value for key, value in values.items() if key != "fit"}
+    return FittedRecipe(build_recipe(DATASETS, rest, "samples", base), fit)
+
+
+def _plain_samples(samples: Any, base: Path | None) -> dict[str, Any]:
+    if isinstance(samples, FittedRecipe):
+        source = _plain_samples(samples.source, base)
+        if "fit" in source:
+            raise DataError("The samples are changed twice to fit a network. Undo one change.")
+        return {**source, "fit": plain_values(samples.fit)}
+    return plain_recipe(DATASETS, samples, base, "samples")
+
+
+def refuse_twice(key: str, values: str | tuple[str, ...]) -> None:
+    """Refuse a list that names something twice."""
+    if isinstance(values, tuple) and len(set(values)) < len(values):
+        again = next(value for value, n in Counter(values).items() if n > 1)
+        raise DataError(f"'{key}' names '{again}' twice. Name it once.")
 
 
 def _methods(values: Any) -> tuple[tuple[str, ...], dict[str, dict[str, Any]]]:

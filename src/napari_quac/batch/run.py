@@ -7,11 +7,12 @@ so records do not depend on the number of workers or the order of the work.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from napari_quac.batch.freed_memory import keep_freed_memory
 from napari_quac.batch.plan import BatchPlan
 from napari_quac.batch.resources import describe, load_resources
 from napari_quac.batch.tasks import Summary, Task, explain_sample, tasks_of
@@ -87,12 +88,13 @@ def run(
             f"'{plan.output}' holds results already. Go on with them (--resume), or choose "
             "another 'output' in the plan."
         )
+    wanted = tasks_of(plan.samples.load(), plan.only)
     store = open_store(plan, _ask(client, describe, plan))
     store.clean()
-    dataset = plan.samples.load()
-    done_before = {sample for sample, is_done in store.finished().items() if is_done}
-    tasks = (task for task in tasks_of(dataset) if task.sample_id not in done_before)
-    total = len(dataset)
+    finished = store.finished(plan.targets)
+    done_before = {task.sample_id for task in wanted if finished.get(task.sample_id)}
+    tasks = (task for task in wanted if task.sample_id not in done_before)
+    total = len(wanted)
     summary = Summary(n_kept=len(done_before))
     worked = (
         _in_this_process(plan, tasks, store)
@@ -180,6 +182,7 @@ def on_one_thread(function: Callable[..., Any], *arguments: Any) -> Any:
             "time: start workers with one thread per process (dask worker --nthreads 1)."
         )
     torch.set_num_threads(1)
+    keep_freed_memory()
     return function(*arguments)
 
 
@@ -197,6 +200,7 @@ def _in_this_process(
     resources, asking = load_resources(plan), plan.asking
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as at each of several workers, so that records are the same
+    keep_freed_memory()
     try:
         for task in tasks:
             yield (
@@ -219,6 +223,8 @@ def _by_workers(
 ) -> Iterator[tuple[Task, Summary]]:
     """Keep every worker busy with a few tasks at a time, so that memory here does not grow."""
     from distributed import KilledWorker, as_completed
+
+    plan = replace(plan, only=(), filter="")  # goes along with each task
 
     running: dict[Any, Task] = {}
 
@@ -264,6 +270,11 @@ def _lost(task: Task, store: ExplanationStore) -> Summary:
     return Summary(n_samples=1, n_failed=1, first_failure=first)
 
 
+def n_samples_of(plan: BatchPlan, dataset: Dataset) -> int:
+    """Return how many samples a plan is about."""
+    return len(plan.only) or len(dataset)
+
+
 def estimate(plan: BatchPlan, dataset: Dataset, n_classes: int) -> int:
     """Return how many bytes the results of a plan take at most.
 
@@ -281,5 +292,5 @@ def estimate(plan: BatchPlan, dataset: Dataset, n_classes: int) -> int:
             shape = tuple(dataset[index].image.shape)
         except QuacError:
             continue
-        return estimate_bytes(shape, len(plan.methods), len(dataset) * per_sample)
+        return estimate_bytes(shape, len(plan.methods), n_samples_of(plan, dataset) * per_sample)
     return 0

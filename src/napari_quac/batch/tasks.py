@@ -12,7 +12,7 @@ from napari_quac.data.dataset import Dataset
 from napari_quac.errors import DataError
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import Generator
-from napari_quac.reports.record import failed_record, is_failed
+from napari_quac.reports.record import failed_record, image_hash, is_failed
 from napari_quac.reports.store import UNAVAILABLE, ExplanationStore, task_key
 from napari_quac.stepwise import Progress, Steps, stepwise
 
@@ -51,6 +51,8 @@ class Summary:
         Samples and targets with a record, and those among them that switch.
     n_kept : int
         Samples, or targets of a sample, that had their record before.
+    n_nothing_asked : int
+        Samples that are of the only class to be reached.
     n_failed : int
         Samples, or samples and targets, that failed altogether or by a method.
     n_faults : int
@@ -69,6 +71,7 @@ class Summary:
     n_faults: int = 0
     first_failure: str = ""
     unavailable: Mapping[str, str] = field(default_factory=dict)
+    n_nothing_asked: int = 0
 
     def plus(self, other: Summary) -> Summary:
         """Return both together."""
@@ -81,12 +84,38 @@ class Summary:
             self.n_faults + other.n_faults,
             self.first_failure or other.first_failure,
             {**other.unavailable, **self.unavailable},
+            self.n_nothing_asked + other.n_nothing_asked,
         )
 
 
-def tasks_of(dataset: Dataset) -> list[Task]:
-    """Return a task for each sample of a dataset; no image is read."""
-    return [Task(index, dataset.sample_id(index)) for index in range(len(dataset))]
+def tasks_of(dataset: Dataset, only: Sequence[str] = ()) -> list[Task]:
+    """Return a task for each sample of a dataset; no image is read.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The samples.
+    only : sequence of str
+        Ids of those that are wanted; empty for all.
+
+    Raises
+    ------
+    DataError
+        If there is no sample of one of the ids.
+    """
+    tasks = [Task(index, dataset.sample_id(index)) for index in range(len(dataset))]
+    if not only:
+        return tasks
+    wanted = set(only)
+    missing = wanted - {task.sample_id for task in tasks}
+    if missing:
+        first = next(name for name in only if name in missing)
+        raise DataError(
+            f"{len(missing)} of the {len(wanted)} samples under 'only' are not in "
+            f"'{dataset.name}'; the first is '{first}'. Take them out, or choose the folder "
+            "that they are in."
+        )
+    return [task for task in tasks if task.sample_id in wanted]
 
 
 @stepwise
@@ -160,9 +189,10 @@ def explain_sample(
         record = failed_record(task.sample_id, failure)
         return _kept(store, Answer(record, details=details), n_samples=1)
     _forget_failure(store, task.sample_id)
-    summary = Summary(n_samples=1)
+    summary = Summary(n_samples=1, n_nothing_asked=int(not questions.targets))
+    image = image_hash(sample.image)
     for target in questions.targets:
-        if _is_answered(store, task_key(sample.id, classifier.class_names[target])):
+        if _is_answered(store, task_key(sample.id, classifier.class_names[target]), image):
             summary = replace(summary, n_kept=summary.n_kept + 1)
             continue
         steps = answer(sample, questions, target, classifier, generator, asking)
@@ -181,11 +211,13 @@ def _checked_sample(dataset: Dataset, task: Task) -> Any:
     return dataset[task.index]
 
 
-def _is_answered(store: ExplanationStore, key: str) -> bool:
+def _is_answered(store: ExplanationStore, key: str, image: str) -> bool:
+    """Whether there is a record that is about this very image."""
     if not store.has(key):
         return False
     try:
-        return store.is_answered(store.record(key))
+        record = store.record(key)
+        return store.is_answered(record) and record.get("sha256") == image
     except DataError:  # damaged: is made again
         return False
 

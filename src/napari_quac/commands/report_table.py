@@ -52,7 +52,7 @@ def _rows(report: Report) -> list[tuple[str, ...]]:
         rows.append(
             (
                 pair if pair != before else "",
-                one.method,
+                one.name,
                 str(one.n_scores),
                 _number(one.score_median),
                 "-"
@@ -106,6 +106,7 @@ def population_record(report: Report, one: Population) -> dict[str, Any]:
     return {
         **_pair_record(report, one.source, one.target),
         "method": one.method,
+        "computed": list(one.computed),
         "n": one.n_entries,
         "n_degenerate": one.n_degenerate,
         "n_scores": one.n_scores,

@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> None:
     try:
         with _ended_by_signal(), _client(options) as client:
             _tell_space(plan)
-            summary = batch.run(plan, client, options.resume, _tell_advance)
+            summary = batch.run(plan, client, options.resume, _Teller())
     except KeyboardInterrupt:
         tell(f"Stopped. {_how_to_go_on(options)}")
         raise
@@ -147,24 +147,51 @@ def _ended_by_signal() -> Iterator[None]:
 
 
 def _tell_space(plan: BatchPlan) -> None:
-    from napari_quac.batch.run import estimate
+    from napari_quac.batch.run import estimate, n_samples_of
 
     dataset = plan.samples.load()
     needed = estimate(plan, dataset, max(2, len(dataset.classes)))
     place = next(path for path in (plan.output, *plan.output.parents) if path.exists())
     free = shutil.disk_usage(place).free
-    text = f"{len(dataset)} samples; at most {_size(needed)} on disk, {_size(free)} are free"
+    n_samples = n_samples_of(plan, dataset)
+    text = f"{n_samples} samples; at most {_size(needed)} on disk, {_size(free)} are free"
     tell(text if needed < free else f"{text}: it may not fit. The run stops cleanly if it is full.")
 
 
-def _tell_advance(advance: Advance) -> None:
-    latest = advance.latest
-    said = f"{latest.n_explained} explained, {latest.n_switched} switch"
-    if latest.n_kept:
-        said += f", {latest.n_kept} were there"
-    if latest.n_failed:
-        said += f"; {latest.first_failure}"
-    tell(f"{advance.done}/{advance.total} {advance.sample_id}: {said}")
+class _Teller:
+    """Says what came of each sample, and how long the rest will take."""
+
+    def __init__(self) -> None:
+        self._first: int | None = None
+        self._begun = time.perf_counter()
+
+    def __call__(self, advance: Advance) -> None:
+        """Tell of one sample."""
+        latest = advance.latest
+        said = f"{latest.n_explained} explained, {latest.n_switched} switch"
+        if latest.n_kept:
+            said += f", {latest.n_kept} were there"
+        if latest.n_nothing_asked:
+            said = "nothing asked, it is of the only target"
+        said += self._left(advance)
+        if latest.n_failed:
+            said += f"; {latest.first_failure}"
+        tell(f"{advance.done}/{advance.total} {advance.sample_id}: {said}")
+
+    def _left(self, advance: Advance) -> str:
+        if self._first is None:  # took long, since networks were loaded
+            self._first, self._begun = advance.done, time.perf_counter()
+        n_timed, n_left = advance.done - self._first, advance.total - advance.done
+        if not n_timed or not n_left:
+            return ""
+        return f", {_duration((time.perf_counter() - self._begun) / n_timed * n_left)} left"
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def _how_to_go_on(options: argparse.Namespace) -> str:
@@ -180,6 +207,7 @@ def _document(plan: BatchPlan, summary: Summary, seconds: float) -> dict[str, An
         "n_samples_kept": summary.n_kept,
         "n_explained": summary.n_explained,
         "n_switched": summary.n_switched,
+        "n_nothing_asked": summary.n_nothing_asked,
         "n_failed": summary.n_failed,
         "n_faults": summary.n_faults,
         "first_failure": summary.first_failure or None,
@@ -196,6 +224,10 @@ def _closing(plan: BatchPlan, summary: Summary, seconds: float) -> str:
     ]
     if summary.n_kept:
         lines.append(f"{summary.n_kept} had been explained before")
+    if summary.n_nothing_asked:
+        lines.append(
+            f"nothing was asked about {summary.n_nothing_asked}, which are of the only target"
+        )
     lines += [f"{name}: {reason}" for name, reason in summary.unavailable.items()]
     return "\n".join(lines)
 

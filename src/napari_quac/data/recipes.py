@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from napari_quac.errors import DataError
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
+    from napari_quac.data.fitted import Fit
 
 
 @dataclass(frozen=True)
@@ -93,3 +94,30 @@ class SyntheticRecipe:
         from napari_quac.data.synthetic import SyntheticSynapses
 
         return SyntheticSynapses(self.n_samples, self.split, self.seed)
+
+
+@dataclass(frozen=True)
+class FittedRecipe:
+    """Samples that are changed to fit a network.
+
+    Attributes
+    ----------
+    source : recipe
+        The samples as they are.
+    fit : Fit
+        What is changed.
+    """
+
+    source: Any
+    fit: Fit
+
+    @property
+    def directory(self) -> Path | None:
+        """Folder of the samples, if they have one."""
+        return getattr(self.source, "directory", None)
+
+    def load(self) -> Dataset:
+        """Load the samples as they are; they are changed one by one, when they are read."""
+        from napari_quac.data.fitted import FittedDataset
+
+        return FittedDataset(self.source.load(), self.fit)

@@ -55,23 +55,37 @@ class Parameter:
     help: str = ""
 
     def check(self, value: Any) -> None:
-        """Refuse a number that lies outside of the range.
+        """Refuse a value of another kind, and a number that lies outside of the range.
 
         Raises
         ------
         DataError
-            With the range in its text.
+            With what it has to be in its text.
         """
         if value is None and self.is_optional:
             return
         if self.options and value not in self.options:
             known = ", ".join(map(str, self.options))
             raise DataError(f"'{self.name}' has to be one of {known}, got {value!r}.")
+        self._check_kind(value)
         if isinstance(value, bool) or not isinstance(value, int | float):
             return
         below = self.low is not None and value < self.low
         if below or (self.high is not None and value > self.high):
             raise DataError(f"'{self.name}' has to lie {self._range()}, got {value}.")
+
+    def _check_kind(self, value: Any) -> None:
+        wanted = {bool: "true or false", int: "a whole number", float: "a number"}
+        if self.options or self.kind not in wanted:
+            return
+        is_flag = isinstance(value, bool)
+        fits = {
+            bool: is_flag,
+            int: isinstance(value, int) and not is_flag,
+            float: isinstance(value, int | float) and not is_flag,
+        }
+        if not fits[self.kind]:
+            raise DataError(f"'{self.name}' has to be {wanted[self.kind]}, got {value!r}.")
 
     def parse(self, text: str) -> Any:
         """Return the value that a text stands for.

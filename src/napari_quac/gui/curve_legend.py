@@ -74,12 +74,17 @@ class CurveLegend(QWidget):
         if self._colors is None:
             return
         for name, button in self.buttons.items():
-            picture = QPixmap(SWATCH)
-            picture.fill(Qt.GlobalColor.transparent)
-            painter = QPainter(picture)
-            pen = QPen(QColor(self._colors.method(name)), 2)
-            pen.setStyle(line_style(name))
-            painter.setPen(pen)
-            painter.drawLine(1, SWATCH.height() // 2, SWATCH.width() - 2, SWATCH.height() // 2)
-            painter.end()
-            button.setIcon(QIcon(picture))
+            button.setIcon(QIcon(line_sample(self._colors, name)))
+
+
+def line_sample(colors: Palette, method: str) -> QPixmap:
+    """Return a short piece of the line by which the curve of a method is drawn."""
+    picture = QPixmap(SWATCH)
+    picture.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(picture)
+    pen = QPen(QColor(colors.method(method)), 2)
+    pen.setStyle(line_style(method))
+    painter.setPen(pen)
+    painter.drawLine(1, SWATCH.height() // 2, SWATCH.width() - 2, SWATCH.height() // 2)
+    painter.end()
+    return picture

@@ -44,6 +44,7 @@ from napari_quac.gui.plugin_settings import read_defaults
 from napari_quac.gui.points_sync import PointsSync
 from napari_quac.gui.region_view import RegionView
 from napari_quac.gui.samples.samples_dock import SamplesDock
+from napari_quac.gui.text import grouped
 from napari_quac.gui.warp_layers import WarpLayers
 from napari_quac.gui.window_watch import WindowWatch
 from napari_quac.live.choices import DEFAULT_METHODS, Choices, ReadySamples
@@ -53,7 +54,7 @@ from napari_quac.live.lane import Lane
 from napari_quac.live.mispredictions import next_misprediction
 from napari_quac.live.neighbour_query import NeighbourQuery
 from napari_quac.live.network_files import holds_generated_images, holds_networks
-from napari_quac.live.plans import OpenedPlan, apply_plan, open_plan, plan_of, write_plan
+from napari_quac.live.plans import OpenedPlan, apply_plan, not_shown, open_plan, plan_of, write_plan
 from napari_quac.live.results import Results
 from napari_quac.live.training import Training
 from napari_quac.reports.recognise import holds_explanations
@@ -133,7 +134,8 @@ class QuacDock(QWidget):
             self.choices, self.results, self.controller, self.defaults.store_folder
         )
         self.all_samples.letter_pressed.connect(self._on_letter)
-        self.all_samples.measure_wanted.connect(self.explain)
+        self.all_samples.measure_wanted.connect(self.measure)
+        self.all_samples.many.begun.connect(self.status.forget_failure)
         self.all_samples.open_wanted.connect(self.open_explanations)
         card = self.all_samples.many_card
         card.save_plan_wanted.connect(self.save_plan)
@@ -187,6 +189,17 @@ class QuacDock(QWidget):
             self._explain_neighbour(0)
         else:
             self.controller.ask("pair")
+
+    def measure(self) -> None:
+        """Explain the selected sample if it is in view, else the first that is."""
+        order = self.results.order
+        if order is None or not len(order) or order.row_of(self.choices.sample_index) is not None:
+            self.explain()
+            return
+        self.status.forget_failure()
+        self.choices.threshold = None
+        self._explain_when_predicted = int(order.indices[0])
+        self.choices.sample_index = int(order.indices[0])
 
     def _explain_neighbour(self, number: int) -> None:
         """Ask the second question about a misprediction, of a neighbour of it."""
@@ -270,13 +283,13 @@ class QuacDock(QWidget):
         self.status.forget_failure()
         output = Path(self.all_samples.many_card.folder.text()).expanduser()
         try:
-            write_plan(plan_of(self.choices, self.results, output), path)
+            plan = plan_of(self.choices, self.results, output)
+            write_plan(plan, path)
         except QuacError as error:
             self.controller.failed.emit(failure("plan", "saving the plan", error))
             return
-        filtered = " It is about all samples, not only those in view."
-        note = filtered if self.choices.filter_text else ""
-        self.status.show_note(f"Saved '{path.name}'.{note}")
+        about = f"the {grouped(len(plan.only))} samples in view" if plan.only else "all samples"
+        self.status.show_note(f"Saved '{path.name}', about {about}.")
 
     def open_plan(self, path: Path) -> None:
         """Take samples, networks and settings of a plan."""
@@ -288,6 +301,7 @@ class QuacDock(QWidget):
             self.networks.use_found(found.generator)
             apply_plan(found.plan, self.choices, tuple(names))
             self.all_samples.many_card.folder.setText(str(found.plan.output))
+            self.status.show_note(not_shown(found.plan))
 
         self.controller.run("plan", f"opening '{path.name}'", lambda: open_plan(path), opened)
 

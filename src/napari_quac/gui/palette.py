@@ -206,10 +206,10 @@ QHeaderView::section {{
 }}
 QToolButton[role="chip"], QToolButton[role="tab"] {{
     background: {colors.surface}; border: 1px solid {colors.surface}; border-radius: 9px;
-    padding: 1px 9px; color: {colors.text};
+    padding: 1px 7px; color: {colors.text};
 }}
 QToolButton[role="tab"] {{
-    border-radius: 4px; padding: 3px 10px; background: transparent; color: {colors.muted};
+    border-radius: 4px; padding: 3px 8px; background: transparent; color: {colors.muted};
 }}
 QToolButton[role="chip"]:hover, QToolButton[role="tab"]:hover {{ border-color: {colors.accent}; }}
 QToolButton[role="chip"]:checked {{

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from psygnal import SignalGroupDescriptor
 
-from napari_quac.data.recipes import ImageFolderRecipe
+from napari_quac.data.recipes import FittedRecipe, ImageFolderRecipe
 from napari_quac.explain.mask import Masking
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
-    from napari_quac.data.fitted import Fit
     from napari_quac.explain.curve import Grid
 
 DEFAULT_METHODS = ("d-ig", "d-deeplift", "d-ingrad", "residual", "random")
@@ -35,6 +34,7 @@ class NetworkRecipe(Protocol):
 
 
 FolderSamples = ImageFolderRecipe
+FittedSamples = FittedRecipe
 
 
 @dataclass(frozen=True)
@@ -46,32 +46,6 @@ class ReadySamples:
     def load(self) -> Dataset:
         """Return the dataset."""
         return self.dataset
-
-
-@dataclass(frozen=True)
-class FittedSamples:
-    """Samples that are changed to fit a network.
-
-    Attributes
-    ----------
-    source : SampleSource
-        The samples as they are.
-    fit : Fit
-    """
-
-    source: SampleSource
-    fit: Fit
-
-    @property
-    def directory(self) -> Path | None:
-        """Folder of the samples, if they have one."""
-        return getattr(self.source, "directory", None)
-
-    def load(self) -> Dataset:
-        """Load the samples as they are; they are changed one by one, when they are read."""
-        from napari_quac.data.fitted import FittedDataset
-
-        return FittedDataset(self.source.load(), self.fit)
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,6 +17,7 @@ from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import failure
 from napari_quac.live.open_report import OpenReport, open_explanations, report_of_store
+from napari_quac.live.plans import chosen_parameters, refusal
 from napari_quac.live.results import Results, present
 from napari_quac.stepwise import Progress, stepwise
 
@@ -77,6 +78,8 @@ class ExplainMany:
     """
 
     changed = Signal()
+    begun = Signal()
+    """Work was started, or is resumed."""
 
     def __init__(self, choices: Choices, results: Results, controller: Controller) -> None:
         self._choices, self._results, self._controller = choices, results, controller
@@ -96,7 +99,7 @@ class ExplainMany:
         results.events.explanations.connect(self._on_explained)
         choices.events.filter_text.connect(self._on_filter)
         for signal in (results.events.order, results.events.loaded_generator,
-                       choices.events.methods):  # fmt: skip
+                       choices.events.methods, choices.events.preset):  # fmt: skip
             signal.connect(self._on_news)
 
     def default_folder(self, user_folder: Path) -> Path:
@@ -129,6 +132,10 @@ class ExplainMany:
         seconds = None if self.seconds_per_sample is None else n * self.seconds_per_sample
         return Estimate(n, seconds, n_bytes, n_free)
 
+    def refusal(self) -> str:
+        """Return why the samples in view cannot be explained as is chosen; empty if they can."""
+        return refusal(self._choices)
+
     def missing(self) -> tuple[str, ...]:
         """Return the names of the results that are needed first."""
         needed = ("loaded_samples", "loaded_classifier", "loaded_generator", "order")
@@ -136,7 +143,7 @@ class ExplainMany:
 
     def asking(self) -> Asking:
         """Return what is asked, as chosen in the dock."""
-        from napari_quac.batch.asking import AUTO, Asking
+        from napari_quac.batch.asking import AUTO, Asking, source_basis_for
         from napari_quac.explain.pipeline import ExplainSettings
         from napari_quac.explain.search import SearchSettings
 
@@ -147,13 +154,15 @@ class ExplainMany:
         settings = ExplainSettings(
             methods=choices.methods,
             masking=choices.masking,
+            grid=choices.grid,
             search=SearchSettings(max_tries=choices.max_tries),
+            parameters=chosen_parameters(choices),
         )
-        return Asking(targets, "prediction", settings, choices.seed)
+        return Asking(targets, source_basis_for(choices.generator), settings, choices.seed)
 
     def start(self, folder: Path) -> None:
         """Explain the samples in view; what the folder holds already is not done again."""
-        if self.missing() or self.state == "running":
+        if self.missing() or self.refusal() or self.state == "running":
             return
         order = present(self._results.order)
         self._folder, self._indices = folder, tuple(order.indices.tolist())
@@ -186,7 +195,7 @@ class ExplainMany:
         self._results.events.explanations.disconnect(self._on_explained)
         self._choices.events.filter_text.disconnect(self._on_filter)
         for signal in (self._results.events.order, self._results.events.loaded_generator,
-                       self._choices.events.methods):  # fmt: skip
+                       self._choices.events.methods, self._choices.events.preset):  # fmt: skip
             signal.disconnect(self._on_news)
 
     def _run(self) -> None:
@@ -200,6 +209,7 @@ class ExplainMany:
         self.state, self.problem, self.summary = "running", "", None
         self.n_done, self.n_total = 0, len(tasks)
         self._started = time.monotonic()
+        self.begun.emit()
 
         def work() -> Any:
             store = open_or_create(folder, classifier, generator, recipe, asking, dataset.name)

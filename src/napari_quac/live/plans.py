@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from napari_quac.errors import DataError
 from napari_quac.live.choices import Choices, ReadySamples
 from napari_quac.live.results import Results
@@ -43,6 +45,11 @@ def plan_of(choices: Choices, results: Results, output: Path) -> BatchPlan:
     output : Path
         Folder of the results.
 
+    Returns
+    -------
+    BatchPlan
+        About the samples in view, if a filter is set.
+
     Raises
     ------
     DataError
@@ -55,6 +62,8 @@ def plan_of(choices: Choices, results: Results, output: Path) -> BatchPlan:
     for name in ("samples", "classifier", "generator"):
         if getattr(choices, name) is None:
             raise DataError(f"A plan needs samples and both networks; the {name} is missing.")
+    if refusal(choices):
+        raise DataError(refusal(choices))
     classifier = results.loaded_classifier
     targets: Any = AUTO
     if choices.target is not None and classifier is not None:
@@ -65,12 +74,58 @@ def plan_of(choices: Choices, results: Results, output: Path) -> BatchPlan:
         generator=choices.generator,
         targets=targets,
         methods=choices.methods,
+        parameters=chosen_parameters(choices),
         masking=choices.masking,
+        grid=choices.grid,
         search=SearchSettings(max_tries=choices.max_tries),
         seed=choices.seed,
         device=choices.device,
         output=output,
+        only=_ids_in_view(choices, results),
+        filter=choices.filter_text,
     )
+
+
+def chosen_parameters(choices: Choices) -> dict[str, dict[str, Any]]:
+    """Return the parameters of the chosen methods that differ from their defaults."""
+    return {
+        name: dict(given) for name in choices.methods if (given := choices.parameters.get(name))
+    }
+
+
+def refusal(choices: Choices) -> str:
+    """Return why what is chosen cannot be done for many samples; empty if it can."""
+    if choices.preset != "quac":
+        return (
+            "Many samples are explained as QuAC does, by hybrids of the query; choose its preset "
+            "under Methods. Others are for the pair on show."
+        )
+    return ""
+
+
+def not_shown(plan: BatchPlan) -> str:
+    """Return what of a plan the dock does not take over, in words; empty if it takes all."""
+    said = []
+    if plan.only and not plan.filter:
+        said.append(f"It is about {len(plan.only)} samples; the table shows all of them.")
+    targets = plan.targets
+    if targets != "auto" and (isinstance(targets, str) or len(targets) > 1):
+        every = "every class" if isinstance(targets, str) else ", ".join(targets)
+        said.append(
+            f"It asks each sample about {every}; the dock asks about one class at a time, "
+            "'napari-quac run' about all."
+        )
+    return " ".join(said)
+
+
+def _ids_in_view(choices: Choices, results: Results) -> tuple[str, ...]:
+    """Return the ids that the filter holds, in the order of the dataset; none for all samples."""
+    order = results.order
+    if not choices.filter_text or order is None or len(order) == len(order.columns):
+        return ()
+    if not len(order):
+        raise DataError("The filter holds no sample, so there is nothing to plan. Choose another.")
+    return tuple(str(name) for name in order.columns.listing.ids[np.sort(order.indices)])
 
 
 def write_plan(plan: BatchPlan, path: Path) -> None:
@@ -119,7 +174,10 @@ def apply_plan(plan: BatchPlan, choices: Choices, class_names: tuple[str, ...] =
     choices.methods = plan.methods
     if choices.shown_method not in plan.methods:
         choices.shown_method = plan.methods[0]
-    choices.masking = plan.masking
+    choices.preset = "quac"
+    choices.parameters = plan.parameters
+    choices.masking, choices.grid = plan.masking, plan.grid
+    choices.filter_text = plan.filter
     choices.max_tries = plan.search.max_tries
     choices.seed = plan.seed
     choices.target = None

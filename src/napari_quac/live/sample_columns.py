@@ -223,6 +223,11 @@ class SampleColumns:
                 flags[np.fromiter(failures, dtype=np.int64)] = True
         return flags
 
+    @cached_property
+    def explained_or_failed(self) -> bool:
+        """Whether there is an explanation of any sample, or a reason for having none."""
+        return bool(self._outcomes.explained.any()) or bool(self._outcomes.failures)
+
     @property
     def prediction_failures(self) -> Mapping[int, str]:
         """Index of a sample that could not be predicted, to the reason."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_quac.errors import DataError
 from napari_quac.explain.score import ABSCISSAE
-from napari_quac.reports.population import Population, populations
+from napari_quac.reports.population import Population, population, populations
 from napari_quac.reports.report import Report
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def draw_report(report: Report, by_pair: bool = True) -> Figure:
         lines = {name: lines[name] for name in report.methods if name in lines}
         figure.legend(
             lines.values(),
-            lines.keys(),
+            [population(report.method(name).entries, name).name for name in lines],
             loc="outside upper left",
             ncols=min(len(lines), 2 * columns),
             frameon=False,

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from pathlib import Path
 
 from napari_quac.errors import DataError
 from napari_quac.reports import explain_folder
 from napari_quac.reports.entry import FailedEntry, ReportEntry
 from napari_quac.reports.report import Report
-
-# Where the QuAC library puts its reports, seen from the folders that people choose
-QUAC_PLACES = ("*.json", "*/*.json", "reports/*/*.json", "*/reports/*/*.json")
-# The last is of our own exports, whose long lists may come before the first result
-QUAC_KEYS = (b'"query_path"', b'"normalized_mask_sizes"', b'"plugin_version"')
-MAX_LOOKS = 20
-LOOK_BYTES = 1 << 16
 
 
 def open_report(path: str | Path, re_root: tuple[str, str] | None = None) -> Report:
@@ -54,37 +46,6 @@ def open_report(path: str | Path, re_root: tuple[str, str] | None = None) -> Rep
     if own:
         return explain_folder.read_explain_folder(path)
     return read_quac_reports(path, re_root)
-
-
-def is_report(path: str | Path) -> bool:
-    """Tell whether there is a report, by names and the beginning of files.
-
-    It reads little enough to be asked of anything that is dropped onto a window.
-
-    Parameters
-    ----------
-    path : path
-        A file or folder of any kind.
-    """
-    from napari_quac.reports.store import INFO
-
-    path = Path(path)
-    if path.is_file():
-        return path.suffix.lower() == ".json" and _looks_like_quac(path)
-    if any((path / name).is_file() for name in (INFO, explain_folder.INDEX)):
-        return True
-    found = (place for pattern in QUAC_PLACES for place in sorted(path.glob(pattern)))
-    return any(_looks_like_quac(place) for place in islice(found, MAX_LOOKS))
-
-
-def _looks_like_quac(path: Path) -> bool:
-    """Whether the first bytes of a json file have the keys of a report of the QuAC library."""
-    try:
-        with path.open("rb") as file:
-            begin = file.read(LOOK_BYTES)
-    except OSError:
-        return False
-    return any(key in begin for key in QUAC_KEYS)
 
 
 def _from_store(folder: Path) -> Report:

@@ -35,6 +35,9 @@ class Population:
         without a curve.
     score_median, score_lower, score_upper : float or None
         Of the QuAC scores. None without a score.
+    computed : tuple of str
+        What was really computed, such as a stand-in on a network that does not allow the method;
+        empty where nobody noted it.
     """
 
     method: str
@@ -50,6 +53,12 @@ class Population:
     score_median: float | None
     score_lower: float | None
     score_upper: float | None
+    computed: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The method, by what was really computed."""
+        return ", ".join(self.computed) or self.method
 
 
 def populations(report: Report, by_pair: bool = True) -> tuple[Population, ...]:
@@ -108,6 +117,7 @@ def population(
         score_median=None if score_median is None else float(score_median),
         score_lower=None if score_lower is None else float(score_lower),
         score_upper=None if score_upper is None else float(score_upper),
+        computed=tuple(dict.fromkeys(entry.true_name for entry in entries if entry.true_name)),
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 INDEXES = ("store.json", "explanations.json")
@@ -10,50 +12,69 @@ INDEXES = ("store.json", "explanations.json")
 DEPTH = 3
 """How deep the QuAC library puts its reports below the folder of a run."""
 MOST_ENTRIES = 2000
+MOST_FOLDERS = 200
+MOST_FILES = 50
 BEGINNING = 65536
-QUAC_KEYS = ("results", "query_path", "counterfactual_path")
+QUAC_KEYS = (
+    "query_path",
+    "counterfactual_path",
+    "normalized_mask_sizes",
+    "score_changes",
+    # of the early versions, with one list per quantity
+    "target_paths",
+    "attribution_paths",
+    "quac_scores",
+)
 
 
-def holds_explanations(path: Path) -> bool:
+def holds_explanations(path: str | Path) -> bool:
     """Return whether a path looks like a store, a folder of ``explain`` or a QuAC report.
+
+    It reads little enough to be asked of anything that is dropped onto a window.
 
     Parameters
     ----------
-    path : Path
-        A folder, or a json file. In a folder a few levels are looked through, and nothing below
-        folders that are very large.
+    path : path
+        A folder, or a json file. In a folder a few levels are looked through, and of large ones a
+        part.
     """
+    path = Path(path)
     if path.is_file():
         return path.name in INDEXES or _is_quac_json(path)
     if not path.is_dir():
         return False
     if any((path / name).is_file() for name in INDEXES):
         return True
-    return any(_is_quac_json(found) for found in _json_files(path, DEPTH))
+    return any(_is_quac_json(found) for found in islice(_json_files(path), MOST_FILES))
 
 
-def _json_files(folder: Path, depth: int) -> list[Path]:
-    try:
-        with os.scandir(folder) as listed:
-            entries = [entry for _, entry in zip(range(MOST_ENTRIES), listed, strict=False)]
-    except OSError:
-        return []
-    files = [Path(entry.path) for entry in entries if entry.name.endswith(".json")]
-    if depth:
+def _json_files(top: Path) -> Iterator[Path]:
+    """Yield json files, those of higher folders first."""
+    folders = [(top, 0)]
+    for folder, depth in folders:  # grows meanwhile
+        try:
+            with os.scandir(folder) as listed:
+                entries = sorted(islice(listed, MOST_ENTRIES), key=lambda entry: entry.name)
+        except OSError:
+            continue
+        yield from (Path(entry.path) for entry in entries if entry.name.endswith(".json"))
+        if depth == DEPTH:
+            continue
         for entry in entries:
-            if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
-                files += _json_files(Path(entry.path), depth - 1)
-    return files
+            is_folder = not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)
+            if is_folder and len(folders) < MOST_FOLDERS:
+                folders.append((Path(entry.path), depth + 1))
 
 
 def _is_quac_json(path: Path) -> bool:
-    if path.suffix != ".json":
+    """Whether a json file has two of the keys near its beginning and its end."""
+    if path.suffix.lower() != ".json":
         return False
     try:
         with path.open("rb") as file:
             beginning = file.read(BEGINNING)
             file.seek(max(0, path.stat().st_size - BEGINNING))
-            end = file.read()
+            ends = beginning + file.read()
     except OSError:
         return False
-    return all(f'"{key}"'.encode() in beginning + end for key in QUAC_KEYS)
+    return sum(f'"{key}"'.encode() in ends for key in QUAC_KEYS) >= 2

@@ -19,7 +19,8 @@ import json
 import os
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -120,7 +121,7 @@ class ExplanationStore:
                 f"'{folder}' holds explanations already. Go on with them (--resume), or choose "
                 "another folder."
             )
-        if folder.exists() and (not folder.is_dir() or any(_visible(folder))):
+        if folder.exists() and not _can_begin_in(folder):
             raise DataError(
                 f"'{folder}' is no empty folder. Choose another one; nothing in it was changed."
             )
@@ -343,18 +344,38 @@ class ExplanationStore:
         self._check_writable()
         return sum(remove_leftovers(self.folder / name) for name in (RECORDS, IMAGES, "."))
 
-    def finished(self) -> dict[str, bool]:
+    def finished(self, targets: str | Sequence[str] | None = None) -> dict[str, bool]:
         """Return the id of each sample that has a record, and whether all it asks is answered.
 
         A failure counts as not answered: going on tries it again.
+
+        Parameters
+        ----------
+        targets : "auto", "all" or sequence of str, optional
+            What is asked about every sample now. A sample that was asked about other targets
+            before is finished once these are answered, too.
         """
-        asked: dict[str, tuple[set[str], set[str]]] = {}
+        found: dict[str, _Answers] = {}
         for _, record in self.records():
-            wanted, answered = asked.setdefault(record["id"], (set(), set()))
-            wanted.update(record.get("asked") or [record["target"] or ""])
+            of_sample = found.setdefault(record["id"], _Answers())
+            of_sample.source = record.get("source") or of_sample.source
+            of_sample.asked.update(record.get("asked") or [record["target"] or ""])
             if self.is_answered(record):
-                answered.add(record["target"])
-        return {sample: wanted <= answered for sample, (wanted, answered) in asked.items()}
+                of_sample.answered.add(record["target"])
+        # which target is the most useful one is known only where it, or every one, was asked for
+        is_known = targets != "auto" or self.info.targets in ("auto", "all")
+        wanted: set[str] = set()
+        if targets == "all":
+            wanted = {*self.info.class_names}
+        elif targets is not None and targets != "auto":
+            wanted = {targets} if isinstance(targets, str) else {*targets}
+        return {
+            sample: is_known
+            and one.asked <= one.answered
+            and one.source is not None
+            and wanted - {one.source} <= one.answered
+            for sample, one in found.items()
+        }
 
     @staticmethod
     def is_answered(record: Mapping[str, Any]) -> bool:
@@ -440,12 +461,32 @@ class ExplanationStore:
         return self.image(key, name if of_the_pair else f"{method}/{name}")
 
 
+@dataclass
+class _Answers:
+    """What the records of one sample say together."""
+
+    source: str | None = None
+    asked: set[str] = field(default_factory=set)
+    answered: set[str] = field(default_factory=set)
+
+
 def _readable(text: str, length: int) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("._")[-length:] or "_"
 
 
-def _visible(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.iterdir() if not path.name.startswith("."))
+def _can_begin_in(folder: Path) -> bool:
+    """Whether a folder is empty, or holds what a beginning left that was ended before its record.
+
+    The description is written last, so a store without it has no record.
+    """
+    try:
+        visible = [path for path in folder.iterdir() if not path.name.startswith(".")]
+        own = (RECORDS, IMAGES, TIMINGS)
+        inside = [file for path in visible if path.name in own for file in path.iterdir()]
+    except OSError:  # a file, or nothing that can be listed
+        return False
+    begun = all(path.name in own for path in visible)
+    return begun and all(file.name == "zarr.json" or file.name.startswith(".") for file in inside)
 
 
 def _rescued(folder: Path, error: Exception) -> StoreInfo:

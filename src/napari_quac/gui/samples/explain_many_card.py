@@ -70,7 +70,7 @@ class ExplainManyCard(QFrame):
         self.start_button = self._button("Start", "explain_many_start", self._on_start)
         self.start_button.setProperty("primary", "true")
         self.measure_button = self._button("Measure", "explain_many_measure", self.measure_wanted)
-        self.measure_button.setToolTip("Explain the selected sample, to see how long one takes")
+        self.measure_button.setToolTip("Explain one of them, to see how long it takes")
         self.cancel_button = self._button("Cancel", "explain_many_cancel", work.cancel)
         self.cancel_button.setToolTip("Stop within one step; what is finished is kept")
         self.resume_button = self._button("Resume", "explain_many_resume", work.resume)
@@ -80,7 +80,8 @@ class ExplainManyCard(QFrame):
         self.plan_button.setProperty("role", "link")
         self.plan_button.setText("Plan")
         self.plan_button.setToolTip(
-            "The same as a file for 'napari-quac run', here or on a cluster"
+            "The samples in view, networks and settings as a file for 'napari-quac run', here or "
+            "on a cluster"
         )
         self.plan_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(self.plan_button)
@@ -197,11 +198,16 @@ class ExplainManyCard(QFrame):
             self._say(f"Needs {needed}.", "note")
             self.start_button.setEnabled(False)
             return
+        if self._work.refusal():
+            self.title.setText("Explain these")
+            self._say(self._work.refusal(), "bad")
+            self.start_button.setEnabled(False)
+            return
         estimate = self._work.estimate(Path(self.folder.text()).expanduser())
         self.title.setText(f"Explain {grouped(estimate.n_samples)} samples")
         parts = []
         if estimate.seconds is None:
-            parts.append("Nobody knows how long it takes; explain one to measure.")
+            parts.append("How long it takes is not known yet: Measure explains one of them.")
             self.measure_button.setVisible(True)
         else:
             parts.append(f"Takes {duration(estimate.seconds)}.")

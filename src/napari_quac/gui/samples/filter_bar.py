@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QHBoxLayout, QLineEdit, QToolButton, QWidget
 from superqt.utils import signals_blocked
 
@@ -12,15 +12,19 @@ from napari_quac.live.filter_language import KNOWN_WORDS, FilterError, parse_fil
 from napari_quac.live.results import Results
 
 AFTER_TYPING_MS = 250
+WIDEST_TITLE = 84
 CHIPS = (
     ("all", "all", "", "Every sample"),
     ("wrong", "wrong", "wrong", "Predicted otherwise than labelled"),
     ("right", "right", "right", "Predicted as labelled"),
     ("uncertain", "uncertain", "confidence < 0.6", "The most probable class has less than 0.6"),
     ("explained", "explained", "explained", "An explanation is there"),
-    ("not_switched", "not switched", "explained and not switched",
+    ("not_switched", "no switch", "explained and not switched",
      "Explained, but no generated image was called the target"),
 )  # fmt: skip
+
+OF_EXPLANATIONS = ("explained", "not_switched")
+"""Chips that hold nothing before something was explained."""
 
 
 class FilterField(QLineEdit):
@@ -97,7 +101,6 @@ class FilterChips(QWidget):
             self._add(chip, key)
         self._cell_filter = ""
         cell = QToolButton()
-        cell.setToolTip("From the confusion matrix; click to show all samples again")
         cell.clicked.connect(lambda: self._on_chip(""))
         cell.hide()
         self._add(cell, "cell")
@@ -111,7 +114,10 @@ class FilterChips(QWidget):
     def show_cell(self, title: str, filter_text: str) -> None:
         """Filter by a cell of the confusion matrix, and show that as a chip."""
         self._cell_filter = filter_text
-        self.chips["cell"].setText(f"{title}  ✕")
+        chip = self.chips["cell"]
+        middle = Qt.TextElideMode.ElideMiddle
+        chip.setText(f"{chip.fontMetrics().elidedText(title, middle, WIDEST_TITLE)}  ✕")
+        chip.setToolTip(f"{title}, from the confusion matrix; click to show all samples again")
         self._choices.filter_text = filter_text
         self._show()
 
@@ -136,6 +142,9 @@ class FilterChips(QWidget):
         self.chips["cell"].setVisible(is_cell)
         self.chips["cell"].setChecked(is_cell)
         order = self._results.order
+        known = order is not None and order.columns.explained_or_failed
+        for key in OF_EXPLANATIONS:
+            self.chips[key].setVisible(known or self.chips[key].isChecked())
         if order is None:
             self.count.setText("")
             return
@@ -143,3 +152,4 @@ class FilterChips(QWidget):
         self.count.setText(
             f"{grouped(shown)} of {grouped(total)}" if shown != total else grouped(total)
         )
+        self.count.setMinimumWidth(self.count.fontMetrics().horizontalAdvance(self.count.text()))

@@ -11,6 +11,7 @@ from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
 
+from napari_quac.gui.curve_legend import line_sample
 from napari_quac.gui.palette import BASELINES, Palette, line_style
 from napari_quac.gui.text import ElidedLabel, WrappedLabel
 from napari_quac.live.choices import Choices
@@ -51,7 +52,7 @@ class PopulationPage(QWidget):
         self._grid.setVerticalSpacing(2)
         self._grid.setColumnStretch(1, 1)
         side = QWidget()
-        side.setFixedWidth(250)
+        side.setFixedWidth(290)
         column = QVBoxLayout(side)
         column.setContentsMargins(0, 2, 0, 0)
         column.setSpacing(4)
@@ -152,10 +153,11 @@ class PopulationPage(QWidget):
 
     def _add_row(self, row: int, one: Population) -> None:
         swatch = QLabel()
-        swatch.setFixedSize(12, 3)
         if self._colors is not None:
-            swatch.setStyleSheet(f"background: {self._colors.method(one.method)};")
-        name = ElidedLabel(one.method)
+            swatch.setPixmap(line_sample(self._colors, one.method))
+        name = ElidedLabel(one.name)
+        if one.name != one.method:
+            name.setToolTip(f"{one.name}: stands in for {one.method} on this network")
         score = "–"
         if one.score_median is not None:
             score = f"{one.score_median:.2f} [{one.score_lower:.2f}, {one.score_upper:.2f}]"

@@ -9,7 +9,7 @@ from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt
 from qtpy.QtGui import QColor
 
 from napari_quac.gui.palette import Palette
-from napari_quac.live.sample_columns import UNKNOWN, SampleColumns
+from napari_quac.live.sample_columns import UNKNOWN, Listing, SampleColumns
 from napari_quac.live.sample_order import SampleOrder
 
 TITLES = {
@@ -72,14 +72,13 @@ class SampleModel(QAbstractTableModel):
         columns = self.order.columns
         title = self._title(name) + "  "
         if name == "number":
-            texts = [str(len(columns))]
+            texts = [f"0{len(columns)}"]
         elif name == "id":
-            ids = columns.listing.ids
-            texts = [str(ids[int(np.strings.str_len(ids).argmax())])] if len(ids) else [""]
+            texts = [_longest_shown_id(columns.listing)]
         elif name in ("label", "predicted", "target"):
             texts = list(columns.known_names)
         else:
-            texts = {"wrong": ["✗"], "switched": ["does not switch"]}.get(name, ["0.000"])
+            texts = {"wrong": ["✗"], "switched": ["no switch"]}.get(name, ["0.000"])
         return max([title, *texts], key=len)
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:
@@ -146,7 +145,7 @@ class SampleModel(QAbstractTableModel):
         if name == "number":
             return str(at + 1)
         if name == "id":
-            return str(columns.listing.ids[at])
+            return _shown_id(columns.listing, at)
         if name in ("label", "predicted", "target"):
             codes = {
                 "label": columns.label_codes,
@@ -168,10 +167,26 @@ class SampleModel(QAbstractTableModel):
         return "" if np.isnan(value) else f"{value:.3f}"
 
 
+def _shown_id(listing: Listing, at: int) -> str:
+    """Return the id of a sample without the folder of its class, which the next column tells."""
+    label = int(listing.labels[at])
+    name = str(listing.ids[at])
+    return name if label == UNKNOWN else name.removeprefix(f"{listing.classes[label]}/")
+
+
+def _longest_shown_id(listing: Listing) -> str:
+    if not len(listing):
+        return ""
+    folders = np.array([*(f"{name}/" for name in listing.classes), "/"])[listing.labels]
+    lengths = np.strings.str_len(listing.ids)
+    lengths -= np.where(np.strings.startswith(listing.ids, folders), np.strings.str_len(folders), 0)
+    return _shown_id(listing, int(lengths.argmax()))
+
+
 def _status(columns: SampleColumns, at: int) -> str:
     if columns.failure(at):
         return "failed"
-    return {1: "switches", 0: "does not switch"}.get(int(columns.switched[at]), "")
+    return {1: "switches", 0: "no switch"}.get(int(columns.switched[at]), "")
 
 
 def _is_number(name: str) -> bool:
@@ -184,9 +199,10 @@ def _column_names(columns: SampleColumns) -> tuple[str, ...]:
     if columns.listing.classes:
         names.append("label")
     if columns.class_names:
-        names += ["predicted", "confidence"]
+        names.append("predicted")
         names += ["wrong"] if columns.listing.classes else []
+        names.append("confidence")
     if columns.class_names or (columns.switched != UNKNOWN).any():
-        names += ["switched", "target", "score"]
+        names += ["score", "switched", "target"]
     names += [f"p:{number}" for number in range(len(columns.class_names))]
     return tuple(names)

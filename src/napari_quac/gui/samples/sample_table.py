@@ -99,7 +99,7 @@ class SampleTable(QTableView):
             renewed = self.rows.set_order(self._results.order)
         if self.rows.names != before:
             for section, name in enumerate(self.rows.names):
-                width = self.fontMetrics().horizontalAdvance(self.rows.widest(name)) + 22
+                width = self.fontMetrics().horizontalAdvance(self.rows.widest(name)) + 18
                 self.setColumnWidth(section, min(width, WIDEST_COLUMN))
         names = self.rows.names
         if self._choices.sort_by in names:

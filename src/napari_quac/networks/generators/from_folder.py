@@ -125,10 +125,26 @@ class PrecomputedGenerator:
         if not found:
             raise NoCounterfactualError(
                 f"No image was generated for '{wanted}': there is no '{folder / (wanted or '?')}', "
-                "nor one of that name with another extension. Choose another sample, or the folder "
-                "that belongs to these samples."
+                "nor one of that name with another extension. "
+                f"{self._elsewhere(wanted, names[request.source])}"
             )
         return found
+
+    def _elsewhere(self, wanted: str, source: str) -> str:
+        """Return what to do about a query that has no image in the folders of a source."""
+        others = [
+            folder.name
+            for folder in _folders(self.directory)
+            if wanted and folder.name != source
+            if any(_matching(target, wanted) for target in _folders(folder))
+        ]
+        if not others:
+            return "Choose another sample, or the folder that belongs to these samples."
+        return (
+            f"There are images of it that leave '{others[0]}', but none that leave {source}, as "
+            "the classifier calls it. Ask the other question about it, or explain all samples, "
+            "which takes the source from the label."
+        )
 
 
 def _matching(folder: Path, wanted: str) -> list[Path]:
