@@ -22,6 +22,7 @@ from superqt.utils import signals_blocked
 
 from napari_quac.errors import QuacError
 from napari_quac.gui.labels_at import labels_at
+from napari_quac.gui.layer_menu import rename_entry
 from napari_quac.gui.panels.regions_panel import REST_MS
 from napari_quac.gui.region_view import LAYER_NAME
 from napari_quac.gui.section import Section, labelled_row
@@ -117,6 +118,7 @@ class MorphometryPanel(Section):
         results.events.morphometry.connect(self._show)
         for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
             event.connect(self._show_layers)
+        viewer.layers.events.renamed.connect(self._on_renamed)
         self.set_open(False)
         self._show_layers()
         self._show()
@@ -141,6 +143,10 @@ class MorphometryPanel(Section):
         self._rest.stop()
         for event in (self._viewer.layers.events.inserted, self._viewer.layers.events.removed):
             event.disconnect(self._show_layers)
+        self._viewer.layers.events.renamed.disconnect(self._on_renamed)
+
+    def _on_renamed(self, event: Any) -> None:
+        rename_entry(self.labels_menu, self._viewer.layers, event.index)
 
     def _show_layers(self, event: Any = None) -> None:
         gone = getattr(event, "value", None) if getattr(event, "type", "") == "removed" else None
