@@ -301,6 +301,36 @@ def test_outline_of_a_region_lies_on_a_mirrored_and_turned_layer(placed: QuacDoc
     assert placed._viewer.scene.camera.zoom > 0
 
 
+def test_volume_in_micrometres_with_points_in_nanometres(dock: QuacDock) -> None:
+    dock.choices.classifier = ReadyNetwork(corner_classifier(SIZE))
+    dock.choices.generator = ReadyNetwork(corner_generator(SIZE))
+    wait(lambda: dock.results.loaded_classifier and dock.results.loaded_generator)
+    volume, points = made_volume()
+    dock._viewer.add_image(volume, name="em", scale=(0.04, 0.004, 0.004), units=("um",) * 3)
+    dock._viewer.add_points(points * (40, 4, 4), name="marks", units=("nm",) * 3)
+    dock.points_panel.set_open(True)
+    dock.points_panel.use_button.click()
+    settle(dock)
+    dock.choices.shown_method = "residual"
+    dock.choices.sample_index = 2
+    settle(dock)
+    y, x = points[2, 1:].astype(int)
+    np.testing.assert_array_equal(
+        samples(dock)[2].image[0].numpy(),
+        volume[2, y - 16 : y + 16, x - 16 : x + 16] / np.float32(255),
+    )
+    np.testing.assert_allclose(dock.layers.layers["query"].data_to_world((0, 16, 16)),
+                               points[2] * (0.04, 0.004, 0.004))  # fmt: skip
+    explain(dock)
+    dock.threshold.slider.setValue(dock.threshold.slider.maximum() // 4)
+    dock.regions.button.click()
+    wait(lambda: dock.regions.shown is not None)
+    first, item = dock.regions.shown.regions[0], dock.regions.table.topLevelItem(0)  # type: ignore[union-attr]
+    assert dock.regions.table.headerItem().text(1) == "area, µm²"
+    assert float(item.text(1)) == pytest.approx(first.n_pixels * 0.004**2, rel=0.005) != 0
+    assert f"{dock.results.shown.hybrid.n_pixels * 0.004**2:.3g} µm²" in dock.threshold.line.text()  # type: ignore[union-attr]
+
+
 def test_layers_that_are_renamed_and_moved_stay_chosen(placed: QuacDock) -> None:
     viewer, panel = placed._viewer, placed.points_panel
     viewer.layers["em"].name = "tissue"

@@ -26,7 +26,7 @@ from napari_quac.gui.layer_menu import rename_entry
 from napari_quac.gui.panels.regions_panel import REST_MS
 from napari_quac.gui.region_view import LAYER_NAME
 from napari_quac.gui.section import Section, labelled_row
-from napari_quac.gui.text import WrappedLabel, grouped, signed
+from napari_quac.gui.text import WrappedLabel, grouped, measured, signed
 from napari_quac.live.choices import Choices, LabelImage
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import failure
@@ -255,7 +255,7 @@ class MorphometryPanel(Section):
         volume = self._results.sample is not None and self._results.sample.image.ndim == 4
         parts = [f"{grouped(place.n_pixels)} {'vx' if volume else 'px'}"]
         if self._found is not None and place.size is not None and self._found.size_unit:
-            parts.append(f"{grouped(place.size)} {self._found.size_unit}")
+            parts.append(f"{measured(place.size)} {self._found.size_unit}")
         parts.append(f"{place.share_in_mask:.0%} of it in the mask")
         return " · ".join(parts)
 
