@@ -180,8 +180,9 @@ def explain_in_place(
         scores.append(score)
         switched += pair.switches
         generated = float(pair.generated_prediction[pair.target])
+        hybrid = float(shown.hybrid.prediction[pair.target])
         print(
-            f"{pair.query.id:12s} {question:27s} {generated:9.2f} {float(shown.hybrid.prediction[pair.target]):7.2f}"
+            f"{pair.query.id:12s} {question:27s} {generated:9.2f} {hybrid:7.2f}"
             f" {shown.hybrid.mask_size:6.1%} {score:6.2f} {seconds[-1]:7.1f}",
             flush=True,
         )

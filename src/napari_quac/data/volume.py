@@ -221,7 +221,7 @@ def volume_of_array(
     """
     n_axes = len(array.shape)
     transform = Transform(
-        tuple(map(float, scale or (1.0,) * n_axes)),
-        tuple(map(float, translate or (0.0,) * n_axes)),
+        tuple(map(float, (1.0,) * n_axes if scale is None else scale)),
+        tuple(map(float, (0.0,) * n_axes if translate is None else translate)),
     )
     return Volume((Level(array, transform),), name, unit)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_quac.data.volume_points import VolumePoints
@@ -20,8 +21,6 @@ COLOURS_MS = 400
 MANY_POINTS = 20_000
 MANY_POINTS_MS = 3000
 CLICK_PIXELS = 4
-RING_WIDTH = 0.16
-"""Of the diameter, at least, for the point that is selected."""
 
 
 class PointsSync(QObject):
@@ -57,7 +56,7 @@ class PointsSync(QObject):
         self._image: Any = None
         self._quiet = False
         self._open_row: int | None = None
-        self._before: tuple[Any, Any, Any] = (0.0, np.zeros(4), 0.0)
+        self._before: tuple[Any, Any] = (0.0, np.zeros(4))
         self.is_region: Callable[[Any], bool] = lambda position: False
         """Tells whether a region of the mask lies at a position; a click is for that one then."""
         self._later = QTimer(self)
@@ -156,28 +155,23 @@ class PointsSync(QObject):
 
     def _open(self, row: int) -> None:
         """Show a point as a ring, so that what lies under it is seen; close the one before."""
-        self._close_ring()
-        layer = self.layer
-        face, border = np.array(layer.face_color), np.array(layer.border_color)
-        width = np.array(layer.border_width)
-        self._open_row, self._before = row, (face[row, 3], border[row].copy(), width[row])
+        face, border = np.array(self.layer.face_color), np.array(self.layer.border_color)
+        self._restore(face, border)
+        self._open_row, self._before = row, (face[row, 3], border[row].copy())
         face[row, 3], border[row] = 0, ring_colour(border[row])
-        if layer.border_width_is_relative:
-            width[row] = max(width[row], RING_WIDTH)
-            layer.border_width = width
-        layer.face_color, layer.border_color = face, border
+        self.layer.face_color, self.layer.border_color = face, border
 
     def _close_ring(self) -> None:
         """Give the open point the look that it had."""
-        row, layer, self._open_row = self._open_row, self.layer, None
-        if row is None or row >= len(layer.data):
-            return
-        face, border = np.array(layer.face_color), np.array(layer.border_color)
-        width = np.array(layer.border_width)
-        face[row, 3], border[row], width[row] = self._before
-        if layer.border_width_is_relative:
-            layer.border_width = width
-        layer.face_color, layer.border_color = face, border
+        if self._open_row is not None:
+            face, border = np.array(self.layer.face_color), np.array(self.layer.border_color)
+            self._restore(face, border)
+            self.layer.face_color, self.layer.border_color = face, border
+
+    def _restore(self, face: NDArray[Any], border: NDArray[Any]) -> None:
+        row, self._open_row = self._open_row, None
+        if row is not None and row < len(face):
+            face[row, 3], border[row] = self._before
 
     def _on_selected(self, event: Any = None) -> None:
         if self._quiet or not self._is_tied() or len(self.layer.selected_data) != 1:
@@ -267,7 +261,7 @@ class PointsSync(QObject):
         face, border = colours_of(dataset, n_points, table)
         row = self._open_row
         if row is not None:
-            self._before = (face[row, 3], border[row].copy(), self._before[2])
+            self._before = (face[row, 3], border[row].copy())
             face[row, 3], border[row] = 0, ring_colour(border[row])
         self.layer.features = merged_features(self.layer.features, columns)
         self.layer.face_color = face

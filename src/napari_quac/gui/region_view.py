@@ -90,6 +90,9 @@ class RegionView(QObject):
         if query is None:
             return
         data = (regions.labels == number).astype(np.uint8)
+        more = query.ndim - data.ndim
+        if tuple(query.data.shape[:more]) == (1,) * more:  # one section of a volume
+            data = data.reshape(query.data.shape[: query.ndim])
         if self._layer is not None and tuple(self._layer.data.shape) != data.shape:
             self._remove()
         if self._layer is None:

@@ -136,6 +136,17 @@ def grouped(number: float) -> str:
     return f"{number:,.0f}".replace(",", " ")
 
 
+def measured(size: float) -> str:
+    """Return an area or a volume: in groups of digits, or with three that count if it is small.
+
+    Examples
+    --------
+    >>> measured(8128.4), measured(0.0081284)
+    ('8 128', '0.00813')
+    """
+    return grouped(size) if size >= 100 or size == 0 else f"{size:.3g}"
+
+
 def duration(seconds: float) -> str:
     """Return a duration in words, roundly."""
     if seconds < 1:

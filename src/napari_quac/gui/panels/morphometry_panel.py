@@ -22,10 +22,11 @@ from superqt.utils import signals_blocked
 
 from napari_quac.errors import QuacError
 from napari_quac.gui.labels_at import labels_at
+from napari_quac.gui.layer_menu import rename_entry
 from napari_quac.gui.panels.regions_panel import REST_MS
 from napari_quac.gui.region_view import LAYER_NAME
 from napari_quac.gui.section import Section, labelled_row
-from napari_quac.gui.text import WrappedLabel, grouped, signed
+from napari_quac.gui.text import WrappedLabel, grouped, measured, signed
 from napari_quac.live.choices import Choices, LabelImage
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import failure
@@ -117,6 +118,7 @@ class MorphometryPanel(Section):
         results.events.morphometry.connect(self._show)
         for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
             event.connect(self._show_layers)
+        viewer.layers.events.renamed.connect(self._on_renamed)
         self.set_open(False)
         self._show_layers()
         self._show()
@@ -141,6 +143,10 @@ class MorphometryPanel(Section):
         self._rest.stop()
         for event in (self._viewer.layers.events.inserted, self._viewer.layers.events.removed):
             event.disconnect(self._show_layers)
+        self._viewer.layers.events.renamed.disconnect(self._on_renamed)
+
+    def _on_renamed(self, event: Any) -> None:
+        rename_entry(self.labels_menu, self._viewer.layers, event.index)
 
     def _show_layers(self, event: Any = None) -> None:
         gone = getattr(event, "value", None) if getattr(event, "type", "") == "removed" else None
@@ -249,7 +255,7 @@ class MorphometryPanel(Section):
         volume = self._results.sample is not None and self._results.sample.image.ndim == 4
         parts = [f"{grouped(place.n_pixels)} {'vx' if volume else 'px'}"]
         if self._found is not None and place.size is not None and self._found.size_unit:
-            parts.append(f"{grouped(place.size)} {self._found.size_unit}")
+            parts.append(f"{measured(place.size)} {self._found.size_unit}")
         parts.append(f"{place.share_in_mask:.0%} of it in the mask")
         return " · ".join(parts)
 

@@ -25,7 +25,8 @@ from napari_quac.data.place import NM_PER_UNIT
 from napari_quac.data.point_table import PointTable
 from napari_quac.data.volume import Volume
 from napari_quac.errors import QuacError, SeveralArraysError
-from napari_quac.gui.layer_volume import layer_of_volume, points_in_world, volume_of_layer
+from napari_quac.gui.layer_menu import rename_entry
+from napari_quac.gui.layer_volume import layer_of_volume, points_in_world, unit_of, volume_of_layer
 from napari_quac.gui.panels.inside_row import InsideRow
 from napari_quac.gui.panels.points_table_box import PointsTableBox
 from napari_quac.gui.path_field import PathField
@@ -64,6 +65,7 @@ class PointsPanel(Section):
         self._build_end()
         for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
             event.connect(self._show_layers)
+        viewer.layers.events.renamed.connect(self._on_renamed)
         results.events.loaded_classifier.connect(self._on_classifier)
         results.events.loaded_samples.connect(self._show_summary)
         sync.note.connect(self._say)
@@ -101,8 +103,11 @@ class PointsPanel(Section):
         parts = [f"{grouped(len(dataset))} of {grouped(dataset.n_points)} points used."]
         if left:
             parts.append(f"{grouped(left)} lie outside, or reach out of the volume.")
-        mismatch = dataset.size_mismatch()
-        if mismatch:
+        if not _is_byte(volume):
+            low, high = self.low.value(), self.high.value()
+            parts.append(f"Stored {low:g} is black, {high:g} white (Details).")
+        mismatch = " ".join(filter(None, (dataset.size_mismatch(), _without_unit(layer, volume))))
+        if dataset.size_mismatch():
             self.details_button.setChecked(True)
         self._say(" ".join([*parts, mismatch]).strip(), "bad" if mismatch else "note")
 
@@ -155,6 +160,7 @@ class PointsPanel(Section):
         """Listen to the viewer no more."""
         for event in (self._viewer.layers.events.inserted, self._viewer.layers.events.removed):
             event.disconnect(self._show_layers)
+        self._viewer.layers.events.renamed.disconnect(self._on_renamed)
 
     # building
 
@@ -318,7 +324,7 @@ class PointsPanel(Section):
         number = {name: index for index, name in enumerate(classes)}
         ids = [str(value) for value in features["id"]] if "id" in features else None
         low, high = self.low.value(), self.high.value()
-        plain = volume.finest.dtype.kind in "ub" and (low, high) == usual_range(volume.finest.dtype)
+        plain = _is_byte(volume) and (low, high) == usual_range(volume.finest.dtype)
         return VolumePoints(
             volume,
             points_in_world(layer, volume),
@@ -326,7 +332,7 @@ class PointsPanel(Section):
             [number.get(name) for name in names] if names is not None else None,
             classes,
             ids,
-            None if plain and volume.finest.dtype.itemsize == 1 else (low, high),
+            None if plain else (low, high),
             self._network_size(volume),
             self.resample_check.isChecked(),
             self.outside_menu.currentData(),
@@ -359,6 +365,10 @@ class PointsPanel(Section):
         return layer
 
     # showing
+
+    def _on_renamed(self, event: Any) -> None:
+        rename_entry(self.volume_menu, self._viewer.layers, event.index)
+        rename_entry(self.points_menu, self._viewer.layers, event.index)
 
     def _show_layers(self, event: Any = None) -> None:
         gone = getattr(event, "value", None) if getattr(event, "type", "") == "removed" else None
@@ -445,6 +455,20 @@ class PointsPanel(Section):
         self.message.setText(text)
         set_tone(self.message, tone)
         self.message.setVisible(bool(text))
+
+
+def _is_byte(volume: Volume) -> bool:
+    return volume.finest.dtype.kind in "ub" and volume.finest.dtype.itemsize == 1
+
+
+def _without_unit(layer: Any, volume: Volume) -> str:
+    """Say how points were read that are in voxels, or may be, over a volume that is not."""
+    if volume.unit is None or unit_of(layer) is not None or (layer.scale != 1).any():
+        return ""
+    return (
+        f"The layer '{layer.name}' has no scale and no unit: its numbers were taken as "
+        f"{volume.unit}. If they are voxels, give it the scale and units of '{volume.name}'."
+    )
 
 
 def _menu(name: str, tip: str) -> QComboBox:

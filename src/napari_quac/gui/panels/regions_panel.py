@@ -19,7 +19,7 @@ from superqt.utils import signals_blocked
 
 from napari_quac.errors import QuacError
 from napari_quac.gui.section import Section
-from napari_quac.gui.text import WrappedLabel, grouped, signed
+from napari_quac.gui.text import WrappedLabel, grouped, measured, signed
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import failure
@@ -250,7 +250,7 @@ def _row(region: Region) -> _Row:
     size = region.n_pixels if region.size is None else region.size
     texts = [
         str(region.number),
-        grouped(size),
+        grouped(size) if region.size is None else measured(size),
         f"{region.before:.2f} → {region.after:.2f}",
         signed(region.effect_alone),
         signed(region.effect_left_out),

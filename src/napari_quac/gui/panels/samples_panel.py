@@ -22,6 +22,7 @@ from superqt.utils import signals_blocked
 
 from napari_quac.data.extent import short_extent
 from napari_quac.errors import QuacError
+from napari_quac.gui.layer_menu import rename_entry
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.pictures import thumbnail
 from napari_quac.gui.section import Section, caption, labelled_row
@@ -60,6 +61,7 @@ class SamplesPanel(Section):
         self._build_selection()
         for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
             event.connect(self._show_layers)
+        viewer.layers.events.renamed.connect(self._on_renamed)
         results.events.loaded_samples.connect(self._show_dataset)
         results.events.previews.connect(self._show_previews)
         results.events.prediction.connect(self._show_sample)
@@ -120,6 +122,7 @@ class SamplesPanel(Section):
         """Listen to the viewer no more."""
         for event in (self._viewer.layers.events.inserted, self._viewer.layers.events.removed):
             event.disconnect(self._show_layers)
+        self._viewer.layers.events.renamed.disconnect(self._on_renamed)
 
     def _build_layer_row(self) -> None:
         self.layer_menu = QComboBox()
@@ -248,6 +251,9 @@ class SamplesPanel(Section):
     def _layer(self) -> Any:
         name = self.layer_menu.currentData()
         return self._viewer.layers[name] if name in self._viewer.layers else None
+
+    def _on_renamed(self, event: Any) -> None:
+        rename_entry(self.layer_menu, self._viewer.layers, event.index)
 
     def _show_layers(self, event: Any = None) -> None:
         own = list(self._own_layers.values())

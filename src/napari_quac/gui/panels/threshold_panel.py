@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSlider
 from superqt.utils import signals_blocked
 
 from napari_quac.gui.section import Section
-from napari_quac.gui.text import WrappedLabel, grouped
+from napari_quac.gui.text import WrappedLabel, grouped, measured
 from napari_quac.live.choices import Choices
 from napari_quac.live.results import Results, Shown
 
@@ -166,7 +166,7 @@ def threshold_line(shown: Shown, class_names: tuple[str, ...]) -> str:
         if sample.scale is not None and sample.unit:
             size = hybrid.n_pixels * float(np.prod(sample.scale))
             power = "²" if len(sample.scale) == 2 else "³"
-            parts.append(f"{grouped(size)} {sample.unit}{power}")
+            parts.append(f"{measured(size)} {sample.unit}{power}")
     else:
         parts.append(f"{grouped(hybrid.n_pixels)} values")
     name = class_names[pair.target] if pair.target < len(class_names) else str(pair.target)
