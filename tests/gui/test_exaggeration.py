@@ -39,7 +39,8 @@ def test_slider_moves_over_probabilities_and_along_the_path(dock: QuacDock) -> N
     assert [frame.wanted for frame in rungs] == found.desired[found.reachable].tolist()
     assert len(panel.frames) == len(rungs) + 4  # both ends, and two beyond
     panel.slider.setValue(panel.frames.index(rungs[0]))
-    assert f"p(target) = {rungs[0].p:.2f} (wanted {rungs[0].wanted:.2f})" in panel.line.text()
+    target = dock.results.loaded_classifier.class_names[found.pair.target]
+    assert f"p({target}) = {rungs[0].p:.2f} (wanted {rungs[0].wanted:.2f})" in panel.line.text()
     np.testing.assert_array_equal(layer.data, rungs[0].image[0].numpy())
     panel.steps.setCurrentIndex(1)
     np.testing.assert_array_equal(layer.data, found.images[32, 0].numpy())

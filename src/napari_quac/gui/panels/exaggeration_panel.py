@@ -199,7 +199,7 @@ class ExaggerationPanel(Section):
         there = found.reachable
         self._reach = reach_of(found)
         self._points.setData(found.desired[there], found.achieved[there])
-        self.numbers.setText(numbers_text(found))
+        self.numbers.setText(numbers_text(found, self._target_name(found)))
         self.set_summary(
             f"rises {found.monotonicity:.2f}, {int(there.sum())} of {len(there)} reached"
         )
@@ -226,7 +226,11 @@ class ExaggerationPanel(Section):
         if self.change_button.isChecked():
             self.layers.show_change(found.pair.query, frame.image, self._reach)
         self._marker.setData(*(([], []) if frame.wanted is None else ([frame.wanted], [frame.p])))
-        self.line.setText(frame_text(found, frame))
+        self.line.setText(frame_text(found, frame, self._target_name(found)))
+
+    def _target_name(self, found: Exaggeration) -> str:
+        classifier = self._results.loaded_classifier
+        return "target" if classifier is None else classifier.class_names[found.pair.target]
 
     def _on_change_toggled(self, wanted: bool) -> None:
         if wanted:
@@ -274,7 +278,7 @@ def frames_of(found: Exaggeration, by_probability: bool) -> tuple[Frame, ...]:
     return tuple(sorted([*ends, *rungs], key=lambda frame: frame.alpha))
 
 
-def frame_text(found: Exaggeration, frame: Frame) -> str:
+def frame_text(found: Exaggeration, frame: Frame, target: str) -> str:
     """Return what is said of the image on show."""
     from napari_quac.explain.exaggeration_paths import FLAGS
 
@@ -287,10 +291,10 @@ def frame_text(found: Exaggeration, frame: Frame) -> str:
     elif not place:
         place = f"{frame.alpha:.1%} of the way"
     flag = f"; {FLAGS[found.kind]}" if frame.flagged and FLAGS[found.kind] else ""
-    return f"p(target) = {frame.p:.2f}{wanted} · {place}{flag}"
+    return f"p({target}) = {frame.p:.2f}{wanted} · {place}{flag}"
 
 
-def numbers_text(found: Exaggeration) -> str:
+def numbers_text(found: Exaggeration, target: str) -> str:
     """Return what is said of the whole path."""
     from napari_quac.explain.exaggeration_paths import MEANINGS
 
@@ -299,7 +303,7 @@ def numbers_text(found: Exaggeration) -> str:
     said = {True: "valid", False: "not valid", None: "query too unsure to ask for validity"}
     parts = [
         f"Made of: {MEANINGS[found.kind]}.",
-        f"p(target) {before:.2f} → {after:.2f}, {said[found.is_valid]}.",
+        f"p({target}) {before:.2f} → {after:.2f}, {said[found.is_valid]}.",
     ]
     if found.identity is not None:
         parts.append(f"Identity {found.identity:.2f} (cosine of the classifier's features).")
