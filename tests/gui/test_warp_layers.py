@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from napari_quac.gui.dock import QuacDock
@@ -48,6 +49,24 @@ def test_growth_map_and_arrows_come_and_go_with_the_simulator(dock: QuacDock) ->
     assert growth.data[16, 16] > 0
     assert "larger in the simulation" in growth.name
     np.testing.assert_array_equal(growth.scale, (4, 4))
+    panel, view = dock.deformation, dock.results.warp
+    assert panel.isVisibleTo(dock)
+    shown, logits = panel._curve.getData()
+    np.testing.assert_array_equal(shown, view.strengths)
+    np.testing.assert_array_equal(logits, view.logits)
+    assert "Red is larger in the simulation" in panel.line.text()
+    assert "folds nowhere" in panel.line.text()
+    panel.measure.setCurrentIndex(panel.measure.findData("growth"))
+    strength = view.pair.origin["strength"]
+    # the field shrinks distances in the source by 0.2 for each unit of strength, in both axes
+    assert growth.data[16, 16] == pytest.approx((1 - 0.2 * strength) ** -2, rel=1e-4)
+    assert sum(growth.contrast_limits) == pytest.approx(2)
+    red_above_one = growth.colormap.map(np.array([1.0]))[0]
+    panel.measure.setCurrentIndex(panel.measure.findData("determinant"))
+    assert growth.data[16, 16] == pytest.approx((1 - 0.2 * strength) ** 2, rel=1e-4)
+    np.testing.assert_allclose(growth.colormap.map(np.array([0.0]))[0], red_above_one)
+    assert growth is dock._viewer.layers[GROWTH]
     dock.choices.generator = ReadyNetwork(corner_generator())
     wait(lambda: dock.results.warp is None)
     assert not any(name in dock._viewer.layers for name in names)
+    assert not dock.deformation.isVisibleTo(dock)

@@ -48,6 +48,16 @@ class WarpView:
     logits: NDArray[np.float64]
 
     @property
+    def growth(self) -> NDArray[np.float64]:
+        """Growth factor ``1 / det``: above 1 larger in the simulation; NaN where it folds."""
+        return np.where(self.folded, np.nan, np.exp(self.log_growth))
+
+    @property
+    def determinant(self) -> NDArray[np.float64]:
+        """Jacobian determinant, at least 0.001: below 1 larger in the simulation."""
+        return np.asarray(np.exp(-self.log_growth))
+
+    @property
     def folded_share(self) -> float:
         """Share of the pixels where the field folds."""
         return float(self.folded.mean())

@@ -40,6 +40,7 @@ from napari_quac.gui.panels.status_panel import StatusPanel
 from napari_quac.gui.panels.threshold_panel import ThresholdPanel
 from napari_quac.gui.panels.train_panel import TrainPanel
 from napari_quac.gui.panels.verdict_panel import VerdictPanel
+from napari_quac.gui.panels.warp_panel import WarpPanel
 from napari_quac.gui.plugin_settings import read_defaults
 from napari_quac.gui.points_sync import PointsSync
 from napari_quac.gui.region_view import RegionView
@@ -455,6 +456,7 @@ class QuacDock(QWidget):
             unbind_keys(self._viewer)
         self.layers.close()
         self.warp_layers.close()
+        self.deformation.close_panel()
         self.exaggeration.close_panel()
         self._window_watch.end(window_closes)
         self.bottom_docks.close(window_closes)
@@ -514,6 +516,7 @@ class QuacDock(QWidget):
         self.predictions = PredictionPanel(results)
         self.methods = MethodsPanel(choices, results)
         self.verdict = VerdictPanel(choices, results)
+        self.deformation = WarpPanel(results, self.warp_layers)
         self.exaggeration = ExaggerationPanel(self._viewer, choices, results, controller)
         body = QWidget()
         body.setObjectName("quac_scroll_body")
@@ -522,7 +525,8 @@ class QuacDock(QWidget):
         column.setSpacing(2)
         for panel in (self.start, self.networks, self.samples, self.points_panel, self.fit,
                       self.train, self.search, self.threshold, self.regions, self.predictions,
-                      self.methods, self.verdict, self.exaggeration, self.morphometry):  # fmt: skip
+                      self.methods, self.verdict, self.deformation, self.exaggeration,
+                      self.morphometry):  # fmt: skip
             column.addWidget(panel)
         column.addStretch(1)
         self.scroll = QScrollArea()
@@ -571,6 +575,7 @@ class QuacDock(QWidget):
         self.setStyleSheet(sheet)
         self.methods.set_palette_of(colors)
         self.predictions.set_palette_of(colors)
+        self.deformation.set_palette_of(colors)
         self.exaggeration.set_palette_of(colors)
         self.curve_dock.setStyleSheet(sheet)
         self.curve_dock.set_palette_of(colors)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from napari.utils.colormaps import Colormap
@@ -12,15 +12,22 @@ from qtpy.QtCore import QObject
 from napari_quac.gui.layers import placement
 from napari_quac.live.results import Results
 
+if TYPE_CHECKING:
+    from napari_quac.explain.warp import WarpView
+
+Measure = Literal["log", "growth", "determinant"]
 ARROWS, GROWTH, FOLDED = "displacement", "growth (red: larger in the simulation)", "folded"
 N_ARROWS = 32  # along the longest axis
 
 
-def diverging() -> Colormap:
-    """Blue (smaller) over transparent (no change) to red (larger)."""
+def diverging(reverse: bool = False) -> Colormap:
+    """Blue (smaller) over transparent (no change) to red (larger), by rising or falling values."""
     colors = [(0.1, 0.4, 1, 0.9), (0.3, 0.6, 1, 0.45), (1, 1, 1, 0), (1, 0.45, 0.3, 0.45),
               (1, 0.1, 0.05, 0.9)]  # fmt: skip
-    return Colormap(colors, name="quac growth", controls=[0.0, 0.25, 0.5, 0.75, 1.0])
+    name = "quac growth, falling" if reverse else "quac growth"
+    return Colormap(
+        colors[::-1] if reverse else colors, name=name, controls=[0.0, 0.25, 0.5, 0.75, 1.0]
+    )
 
 
 def arrows(field: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -35,7 +42,7 @@ def arrows(field: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 class WarpLayers(QObject):
-    """Adds three layers while the generator on show is a simulator, and removes them after.
+    """Adds three layers while the generator on show is a simulator, and removes them after it.
 
     Parameters
     ----------
@@ -48,43 +55,83 @@ class WarpLayers(QObject):
         super().__init__(parent)
         self._viewer, self._results = viewer, results
         self.layers: dict[str, Any] = {}
+        self.measure: Measure = "log"
         results.events.warp.connect(self._show)
 
     def close(self) -> None:
         """Listen to nothing any more; the layers stay."""
         self._results.events.warp.disconnect(self._show)
 
-    def _show(self) -> None:
-        from napari_quac.networks.warp.jacobian import limits
+    def set_measure(self, measure: Measure) -> None:
+        """Show growth as its logarithm, as a factor, or as the Jacobian determinant."""
+        self.measure = measure
+        self._show()
 
+    def _show(self) -> None:
         view = self._results.warp
-        for layer in self.layers.values():
-            if layer in self._viewer.layers:
-                self._viewer.layers.remove(layer)
-        self.layers.clear()
         if view is None:
+            for layer in self.layers.values():
+                if layer in self._viewer.layers:
+                    self._viewer.layers.remove(layer)
+            self.layers.clear()
             return
         sample = view.pair.query
         n_axes = view.field.ndim - 1
         units = (sample.unit,) * n_axes if sample.unit else None
         place = {**placement(sample, n_axes), "units": units}
-        colours: dict[str, Any] = {
-            "colormap": diverging(),
-            "contrast_limits": limits(view.log_growth, 0.0),
-            "blending": "translucent",
-        }
+        self._show_growth(view, place)
+        folded = view.folded.astype(np.uint8)
+        if not self._updated(FOLDED, folded, place):
+            layer = self._viewer.add_labels(folded, name=FOLDED, **place)
+            layer.contour = 1
+            self.layers[FOLDED] = layer
+        self.layers[FOLDED].visible = bool(view.folded.any())
+        moved = arrows(view.field)
+        if not self._updated(ARROWS, moved, place):
+            self.layers[ARROWS] = self._viewer.add_vectors(
+                moved,
+                name=ARROWS,
+                edge_color="#ffd60a",
+                edge_width=0.4,
+                vector_style="arrow",
+                **place,
+            )
+
+    def _show_growth(self, view: WarpView, place: dict[str, Any]) -> None:
+        from napari_quac.networks.warp.jacobian import limits
+
+        values, no_change = {
+            "log": (view.log_growth, 0.0),
+            "growth": (view.growth, 1.0),
+            "determinant": (view.determinant, 1.0),
+        }[self.measure]
+        # a determinant below 1 means larger: its colours run the other way
+        colours = diverging(reverse=self.measure == "determinant")
+        shown = np.where(view.folded, no_change, values)
+        around = limits(shown, no_change)
+        if self._updated(GROWTH, shown, place):
+            self.layers[GROWTH].colormap = colours
+            self.layers[GROWTH].contrast_limits = around
+            return
         self.layers[GROWTH] = self._viewer.add_image(
-            view.log_growth, name=GROWTH, **colours, **place
-        )
-        self.layers[FOLDED] = self._viewer.add_labels(
-            view.folded.astype(np.uint8), name=FOLDED, visible=bool(view.folded.any()), **place
-        )
-        self.layers[FOLDED].contour = 1
-        self.layers[ARROWS] = self._viewer.add_vectors(
-            arrows(view.field),
-            name=ARROWS,
-            edge_color="#ffd60a",
-            edge_width=0.4,
-            vector_style="arrow",
+            shown,
+            name=GROWTH,
+            colormap=colours,
+            contrast_limits=around,
+            blending="translucent",
             **place,
         )
+
+    def _updated(self, name: str, data: Any, place: dict[str, Any]) -> bool:
+        """Give a layer that is there new data and place; False if there is none to update."""
+        layer = self.layers.get(name)
+        if layer is None or layer not in self._viewer.layers:
+            return False
+        if layer.ndim != len(place["scale"]):
+            self._viewer.layers.remove(layer)
+            return False
+        layer.data = data
+        for key, value in place.items():
+            if value is not None:
+                setattr(layer, key, value)
+        return True

@@ -271,7 +271,7 @@ class ExaggerationPanel(Section):
         there = found.reachable
         self._reach = reach_of(found)
         self._points.setData(found.desired[there], found.achieved[there])
-        self.numbers.setText(numbers_text(found, self._target_name()))
+        self.numbers.setText(numbers_text(found, self._target_name(found)))
         self.set_summary(
             f"rises {found.monotonicity:.2f}, {int(there.sum())} of {len(there)} reached"
         )
@@ -298,13 +298,11 @@ class ExaggerationPanel(Section):
         if self.change_button.isChecked():
             self.layers.show_change(found.pair.query, frame.image, self._reach)
         self._marker.setData(*(([], []) if frame.wanted is None else ([frame.wanted], [frame.p])))
-        self.line.setText(frame_text(found, frame, self._target_name()))
+        self.line.setText(frame_text(found, frame, self._target_name(found)))
 
-    def _target_name(self) -> str:
-        found, classifier = self._results.exaggeration, self._results.loaded_classifier
-        if found is None or classifier is None:
-            return "target"
-        return str(classifier.class_names[found.pair.target])
+    def _target_name(self, found: Exaggeration) -> str:
+        classifier = self._results.loaded_classifier
+        return "target" if classifier is None else str(classifier.class_names[found.pair.target])
 
     def _on_change_toggled(self, wanted: bool) -> None:
         if wanted:

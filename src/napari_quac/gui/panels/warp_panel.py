@@ -1,0 +1,117 @@
+"""What a warping simulator did: what grows, whether it folds, and the logit against strength."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import pyqtgraph as pg
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QComboBox
+
+from napari_quac.gui.palette import Palette
+from napari_quac.gui.section import Section, labelled_row
+from napari_quac.gui.text import WrappedLabel
+from napari_quac.gui.warp_layers import Measure, WarpLayers
+from napari_quac.live.results import Results
+
+if TYPE_CHECKING:
+    from napari_quac.explain.warp import WarpView
+
+PLOT_HEIGHT = 120
+MEASURES: dict[Measure, str] = {
+    "log": "log of growth, 0 is no change",
+    "growth": "growth factor 1/det, 1 is no change",
+    "determinant": "Jacobian det, 1 is no change",
+}
+
+
+class WarpPanel(Section):
+    """Shows while the generator is a simulator; hidden otherwise.
+
+    Parameters
+    ----------
+    results : Results
+    layers : WarpLayers
+        Whose growth map is switched here.
+    """
+
+    def __init__(self, results: Results, layers: WarpLayers) -> None:
+        super().__init__("Deformation", "deformation")
+        self._results, self._layers = results, layers
+        self.measure = QComboBox()
+        self.measure.setObjectName("growth_measure")
+        for name, text in MEASURES.items():
+            self.measure.addItem(text, name)
+        self.measure.setMinimumContentsLength(12)
+        self.measure.setToolTip("What the layer of growth shows; its colours are the same")
+        self.measure.currentIndexChanged.connect(self._on_measure)
+        self.body_layout.addLayout(labelled_row("Growth", self.measure))
+        self.line = WrappedLabel("", "deformation_line")
+        self.body_layout.addWidget(self.line)
+        self.plot = pg.PlotWidget()
+        self.plot.setObjectName("logit_plot")
+        self.plot.setAccessibleName("Logit of the target over that of the source, by strength")
+        self.plot.setFixedHeight(PLOT_HEIGHT)
+        item = self.plot.getPlotItem()
+        item.setMenuEnabled(False)
+        item.hideButtons()
+        item.setMouseEnabled(x=False, y=False)
+        item.setLabel("bottom", "strength of the deformation")
+        item.setLabel("left", "logit")
+        self._curve = pg.PlotDataItem(symbol="o", symbolSize=5)
+        self._zero = pg.InfiniteLine(0, angle=0)
+        self._here = pg.InfiniteLine(0, angle=90)
+        for part in (self._zero, self._here, self._curve):
+            item.addItem(part)
+        self.body_layout.addWidget(self.plot)
+        results.events.warp.connect(self._show)
+        self._show()
+
+    def set_palette_of(self, colors: Palette) -> None:
+        """Follow napari's theme."""
+        self.plot.setBackground(colors.background)
+        for side in ("bottom", "left"):
+            axis = self.plot.getPlotItem().getAxis(side)
+            axis.setPen(pg.mkPen(colors.line))
+            axis.setTextPen(pg.mkPen(colors.text))
+        self._curve.setPen(pg.mkPen(colors.generated, width=2))
+        self._curve.setSymbolPen(pg.mkPen(colors.generated))
+        self._curve.setSymbolBrush(pg.mkBrush(colors.generated))
+        self._zero.setPen(pg.mkPen(colors.muted, style=Qt.PenStyle.DashLine))
+        self._here.setPen(pg.mkPen(colors.text))
+
+    def close_panel(self) -> None:
+        """Listen to nothing any more."""
+        self._results.events.warp.disconnect(self._show)
+
+    def _on_measure(self, row: int) -> None:
+        self._layers.set_measure(cast("Measure", self.measure.itemData(row)))
+
+    def _show(self) -> None:
+        view = self._results.warp
+        self.setVisible(view is not None)
+        if view is None:
+            self._curve.setData([], [])
+            return
+        self._curve.setData(view.strengths, view.logits)
+        self._here.setValue(float(view.pair.origin["strength"]))
+        self.line.setText(self._said(view))
+        self.set_summary(f"{view.folded_share:.1%} folds")
+
+    def _said(self, view: WarpView) -> str:
+        sample = view.pair.query
+        moved = f"{view.largest_displacement:.1f} px"
+        scales = set(sample.scale or ())
+        if sample.unit and len(scales) == 1:
+            moved += f" ({view.largest_displacement * scales.pop():.0f} {sample.unit})"
+        folds = (
+            f"It folds in {view.folded_share:.1%} of the image (outlined), where growth means "
+            "nothing."
+            if view.folded_share
+            else "It folds nowhere."
+        )
+        return (
+            f"Red is larger in the simulation, blue is smaller. Content moves by up to {moved}. "
+            f"{folds} The logit goes the way that was asked for at {view.sign_agreement:.0%} of "
+            "the strengths."
+        )
