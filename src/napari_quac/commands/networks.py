@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from napari_quac.networks.generator import Generator
 
 
+_ROLES = {"classifier": "a classifier", "unknown": "a program with its weights"}
+
+
 def names(text: str) -> tuple[str, ...]:
     """Split ``a,b,c``."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
@@ -181,16 +184,24 @@ def load_generator(options: argparse.Namespace) -> Generator:
         recipe_from_texts,
         with_partner,
     )
+    from napari_quac.networks.generators.cyclegan_file import network_files
     from napari_quac.networks.generators.exaggeration import ExaggerationRecipe
     from napari_quac.networks.generators.from_folder import PrecomputedRecipe
     from napari_quac.networks.generators.stargan import StarGANRecipe
     from napari_quac.networks.generators.warp import WarpRecipe
 
     if options.generated is not None:
-        precomputed: Generator = PrecomputedRecipe(options.generated).load()
+        image_range = tuple(options.image_range) if options.image_range else None
+        precomputed: Generator = PrecomputedRecipe(
+            options.generated, image_range=image_range
+        ).load()
         return precomputed
     texts: list[str] = options.generator
-    if len(texts) > 1 or direction_in(texts[0])[0] or Path(texts[0]).is_dir():
+    folder = Path(texts[0])
+    if len(texts) == 1 and folder.is_dir() and not network_files(folder):
+        options.generated = folder
+        return load_generator(options)
+    if len(texts) > 1 or direction_in(texts[0])[0] or folder.is_dir():
         translating: Generator = recipe_from_texts(texts).load(resolve_device(options.device))
         return translating
     path = Path(texts[0])
@@ -198,7 +209,7 @@ def load_generator(options: argparse.Namespace) -> Generator:
     if inspection.role != "generator":
         raise CheckpointError(
             inspection.problem
-            or f"'{path.name}' holds a {inspection.role} ({inspection.kind}), not a "
+            or f"'{path.name}' holds {_ROLES[inspection.role]} ({inspection.kind}), not a "
             "generator. Give it to --classifier, or choose another file."
         )
     if inspection.problem:
