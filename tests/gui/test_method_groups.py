@@ -38,6 +38,12 @@ def test_usual_methods_come_first_and_the_rest_unfolds(explained, qtbot):
     assert "(4)" in group.text()
 
 
+def test_a_click_beside_a_short_name_counts(explained, qtbot):
+    check = find(explained, "method_check_ig")
+    qtbot.mouseClick(check, Qt.MouseButton.LeftButton, pos=check.rect().center())
+    assert check.isChecked()
+
+
 def test_a_group_unfolds_when_one_of_its_methods_is_chosen(explained):
     assert find(explained, "method_check_d-gc").isHidden()
     explained.choices.methods = (*explained.choices.methods, "d-gc")

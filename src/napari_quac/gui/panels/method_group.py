@@ -1,13 +1,21 @@
-"""The title of a group of methods; some groups fold."""
+"""The check box of a method, and the title of a group of them; some groups fold."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QToolButton, QWidget
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtWidgets import QCheckBox, QToolButton, QWidget
 
 from napari_quac.gui.panels.method_texts import Group
+
+
+class MethodCheck(QCheckBox):
+    """A check box that takes clicks over all of its width, however short its name is."""
+
+    def hitButton(self, pos: QPoint) -> bool:
+        """Tell whether a click there toggles it."""
+        return bool(self.rect().contains(pos))
 
 
 class MethodGroup(QToolButton):

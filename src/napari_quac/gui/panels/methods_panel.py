@@ -24,7 +24,7 @@ from napari_quac.explain.methods import METHODS
 from napari_quac.gui.form import Form
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.panels.masking_row import MaskingRow
-from napari_quac.gui.panels.method_group import MethodGroup
+from napari_quac.gui.panels.method_group import MethodCheck, MethodGroup
 from napari_quac.gui.panels.method_texts import (
     IN_WORDS,
     OPTIMISED,
@@ -117,7 +117,7 @@ class MethodsPanel(Section):
 
     def _add_method(self, name: str, row: int) -> list[QWidget]:
         """Add the line of a method; the row below it is for its form."""
-        check = QCheckBox(name)
+        check = MethodCheck(name)
         check.setObjectName(f"method_check_{name}")
         check.setToolTip(_tip(name))
         check.setChecked(name in self._choices.methods)
