@@ -10,6 +10,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import NoReturn
 
 from napari_quac import __version__
 from napari_quac.commands import (
@@ -43,9 +44,18 @@ COMMANDS = (
 )
 
 
+class OneSentenceParser(argparse.ArgumentParser):
+    """A parser that says what is wrong in one line, and where the help is."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and leave with the exit code of wrong input."""
+        sentence = message[:1].upper() + message[1:].rstrip(".")
+        self.exit(WRONG_INPUT, f"{self.prog}: {sentence}. See '{self.prog} --help'.\n")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
-    parser = argparse.ArgumentParser(
+    parser = OneSentenceParser(
         prog="napari-quac",
         description="Ask a trained image classifier what it sees.",
         epilog="Exit code 0: done. 2: the input is wrong, one sentence on standard error says "

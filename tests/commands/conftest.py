@@ -70,3 +70,22 @@ def worked_example(tmp_path: Path) -> WorkedExample:
     np.save(tmp_path / "query.npy", query)
     np.save(tmp_path / "generated.npy", generated)
     return WorkedExample(tmp_path, classifier, tmp_path / "query.npy", tmp_path / "generated.npy")
+
+
+@pytest.fixture
+def folders(worked_example) -> Path:
+    """Two dark queries, one of which a generated image exists for, and a bright one."""
+    root = worked_example.folder
+    query, generated = np.load(worked_example.query), np.load(worked_example.generated)
+    places = {
+        "samples/dark/a.npy": query,
+        "samples/dark/b.npy": query,
+        "samples/bright/c.npy": generated,
+        "made/latent/dark/bright/a.npy": generated,
+        "made/latent/bright/dark/c.npy": query,
+    }
+    for place, image in places.items():
+        path = root / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, image)
+    return root

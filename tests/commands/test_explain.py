@@ -11,25 +11,6 @@ import pytest
 from napari_quac.cli import main
 
 
-@pytest.fixture
-def folders(worked_example) -> Path:
-    """Two dark queries, one of which a generated image exists for, and a bright one."""
-    root = worked_example.folder
-    query, generated = np.load(worked_example.query), np.load(worked_example.generated)
-    places = {
-        "samples/dark/a.npy": query,
-        "samples/dark/b.npy": query,
-        "samples/bright/c.npy": generated,
-        "made/latent/dark/bright/a.npy": generated,
-        "made/latent/bright/dark/c.npy": query,
-    }
-    for place, image in places.items():
-        path = root / place
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.save(path, image)
-    return root
-
-
 def arguments(worked_example, folders: Path, *more: str) -> list[str]:
     return [
         "explain",

@@ -13,6 +13,8 @@ from qtpy.QtWidgets import QWidget
 from napari_quac.gui.dock import QuacDock
 from napari_quac.live.choices import FittedSamples, ReadySamples
 from napari_quac.networks.architectures.stargan_v2 import StarGAN, official_hyperparameters
+from napari_quac.networks.architectures.vgg import Vgg
+from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.networks.generators.stargan import StarGANRecipe
 from napari_quac.networks.generators.stargan_file import write_official
 from napari_quac.testing import CornerSamples, ReadyNetwork, corner_classifier, corner_generator
@@ -95,6 +97,22 @@ def test_a_fitting_network_makes_the_buttons_go(dock: QuacDock) -> None:
     dock.choices.classifier = ReadyNetwork(corner_classifier(32))
     wait(lambda: dock.results.prediction is not None)
     assert dock.fit.isHidden()
+
+
+def test_a_network_with_unknown_pooling_is_read_for_the_size_of_the_samples(
+    dock: QuacDock, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    network = Vgg(1, [[2], [4]], [4, 3], (16, 16), [(2, 2), (1, 1)])
+    torch.save(network.state_dict(), tmp_path / "vgg.pt")
+    dock.choices.classifier = ClassifierRecipe(tmp_path / "vgg.pt")
+    dock.choices.samples = ReadySamples(CornerSamples(size=16))
+    wait(lambda: not dock.fit.isHidden())
+    assert "seems to be trained for 1 channel of 32 px" in find(dock, "fit_text").text()
+    click(dock, "It was trained on 16 px")
+    wait(lambda: dock.results.prediction is not None)
+    assert dock.fit.isHidden()
+    assert "16 × 16 px" in find(dock, "classifier_card_text").text()
 
 
 def test_cancelled_search_is_resumed_by_its_button(

@@ -49,17 +49,17 @@ def load_resources(plan: BatchPlan) -> Resources:
         device = resolve_device(plan.device)
         classifier = named_after(plan.classifier.load(plan.device), dataset.classes)
         generator = plan.generator.load(device)
+        named_after(classifier, getattr(generator, "class_names", ()))
         _loaded[key] = Resources(dataset, classifier, generator)
     return _loaded[key]
 
 
 def named_after(classifier: Classifier, classes: tuple[str, ...]) -> Classifier:
-    """Give a classifier without class names those of the samples, if their number fits.
+    """Give a classifier without class names those of samples or generator, if their number fits.
 
     They are taken in their sorted order, as the QuAC library does.
     """
-    nameless = all(name.startswith("class ") for name in classifier.class_names)
-    if nameless and len(classes) == classifier.n_classes:
+    if classifier.is_nameless and len(classes) == classifier.n_classes:
         classifier.class_names = classes
     return classifier
 

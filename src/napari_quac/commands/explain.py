@@ -6,6 +6,8 @@ import argparse
 import json
 import shutil
 import time
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -110,6 +112,7 @@ def run(options: argparse.Namespace) -> None:
         At the end, if samples failed.
     """
     from napari_quac.batch.asking import questions_about
+    from napari_quac.batch.resources import named_after
     from napari_quac.explain.search import SearchSettings
 
     if options.tries < 1:
@@ -117,12 +120,14 @@ def run(options: argparse.Namespace) -> None:
     settings = replace(settings_from(options), search=SearchSettings(max_tries=options.tries))
     methods = settings.methods
     dataset, classifier = load_samples_and_classifier(options)
+    generator = load_generator(options)
+    named_after(classifier, getattr(generator, "class_names", ()))
     if options.target not in (AUTO, ALL):
         classifier.class_index(options.target)
-    generator = load_generator(options)
     asking = _asking(options, settings)
     out = made_folder(options.out)
     records: list[dict[str, Any]] = []
+    folders = _folders_of([dataset.sample_id(index) for index in range(len(dataset))])
     changes: dict[tuple[str, str, str], list[tuple[PlaceChange, ...]]] = {}
     for index in range(len(dataset)):
         try:
@@ -136,7 +141,15 @@ def run(options: argparse.Namespace) -> None:
             begun = time.perf_counter()
             places: dict[str, tuple[PlaceChange, ...]] = {}
             record = _explain_one(
-                sample, questions, target, classifier, generator, asking, options, places
+                sample,
+                questions,
+                target,
+                classifier,
+                generator,
+                asking,
+                options,
+                places,
+                folders[index],
             )
             records.append(record)
             where = f"{record['source']} → {record['target']}"
@@ -180,6 +193,16 @@ def run(options: argparse.Namespace) -> None:
         )
 
 
+def _folders_of(sample_ids: Sequence[str]) -> list[PurePosixPath]:
+    """Return the folder of each sample: its id without the ending, where that tells it apart."""
+    stems = [PurePosixPath(sample_id).with_suffix("") for sample_id in sample_ids]
+    counts = Counter(stems)
+    return [
+        stem if counts[stem] == 1 else PurePosixPath(sample_id)
+        for stem, sample_id in zip(stems, sample_ids, strict=True)
+    ]
+
+
 def _asking(options: argparse.Namespace, settings: Any) -> Asking:
     """Return what the options ask about each sample."""
     from napari_quac.batch.asking import Asking
@@ -200,6 +223,7 @@ def _explain_one(
     asking: Asking,
     options: argparse.Namespace,
     places: dict[str, tuple[PlaceChange, ...]],
+    sample_folder: PurePosixPath,
 ) -> dict[str, Any]:
     """Answer a question as a run does, and write its folder."""
     from napari_quac.batch.asking import answer
@@ -222,7 +246,7 @@ def _explain_one(
                 "stage": name,
                 "error": failure["error"],
             }
-    folder = options.out / PurePosixPath(sample.id).with_suffix("") / record["target"]
+    folder = options.out / sample_folder / record["target"]
     record["folder"] = folder.relative_to(options.out).as_posix()
     try:
         labels = labels_of(options.labels, sample.id)

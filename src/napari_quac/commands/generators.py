@@ -11,6 +11,8 @@ from typing import Any
 from napari_quac.errors import CheckpointError, DataError
 from napari_quac.registry import unknown_name
 
+_ROLES = {"classifier": "a classifier", "unknown": "a program with its weights"}
+
 
 def generator_recipe(options: argparse.Namespace) -> Any:
     """Return the recipe of the generator that the options name.
@@ -106,7 +108,7 @@ def _from_file(path: Path, options: argparse.Namespace) -> Any:
     if inspection.role != "generator":
         raise CheckpointError(
             inspection.problem
-            or f"'{path.name}' holds a {inspection.role} ({inspection.kind}), not a "
+            or f"'{path.name}' holds {_ROLES[inspection.role]} ({inspection.kind}), not a "
             "generator. Give it to --classifier, or choose another file."
         )
     if inspection.problem:

@@ -189,11 +189,19 @@ def load_generator(options: argparse.Namespace) -> Generator:
     """Load the generator that the options name."""
     from napari_quac.commands.generators import generator_recipe
     from napari_quac.networks.device import resolve_device
+    from napari_quac.networks.generators.cyclegan_file import network_files
     from napari_quac.networks.generators.from_folder import PrecomputedRecipe
 
     if options.generated is not None:
-        precomputed: Generator = PrecomputedRecipe(options.generated).load()
+        image_range = tuple(options.image_range) if options.image_range else None
+        precomputed: Generator = PrecomputedRecipe(
+            options.generated, image_range=image_range
+        ).load()
         return precomputed
+    folder = Path(options.generator[0])
+    if len(options.generator) == 1 and folder.is_dir() and not network_files(folder):
+        options.generated = folder
+        return load_generator(options)
     recipe = generator_recipe(options)
     generator: Generator = recipe.load(resolve_device(options.device))
     return generator

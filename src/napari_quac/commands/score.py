@@ -222,23 +222,27 @@ def read_pair(
     """Read query and generated image as (C, *S) in [0, 1], and say which range was taken.
 
     Float images that leave [0, 1] but lie within a ``--value-range`` that was given are taken to
-    be in the network's range, both of them; the range that was taken is part of the output.
+    be in the network's range, both of them; the range that was taken is part of the output. An
+    8-bit image beside such a one is read as usual.
     """
     import numpy as np
 
     from napari_quac.data.image_file import read_array, read_image
 
-    image_range = tuple(options.image_range) if options.image_range else None
-    if image_range is None and options.value_range:
+    given = tuple(options.image_range) if options.image_range else None
+    ranges = [given, given]
+    if given is None and options.value_range:
         arrays = [read_array(path) for path in (options.query, options.generated)]
-        if all(a.size and a.dtype.kind == "f" and np.isfinite(a).all() for a in arrays):
-            low, high = min(a.min() for a in arrays), max(a.max() for a in arrays)
-            if low < 0 or high > 1:
-                image_range = (classifier.value_range.low, classifier.value_range.high)
+        floats = [a.size > 0 and a.dtype.kind == "f" and np.isfinite(a).all() for a in arrays]
+        found = [array for array, is_float in zip(arrays, floats, strict=True) if is_float]
+        if found and (min(a.min() for a in found) < 0 or max(a.max() for a in found) > 1):
+            own = (classifier.value_range.low, classifier.value_range.high)
+            ranges = [own if is_float else None for is_float in floats]
     n_axes = classifier.n_axes or 2
-    query = read_image(options.query, image_range, n_axes)
-    generated = read_image(options.generated, image_range, n_axes)
-    return query, generated, list(image_range) if image_range else "by type of file"
+    query = read_image(options.query, ranges[0], n_axes)
+    generated = read_image(options.generated, ranges[1], n_axes)
+    taken = ranges[0] or ranges[1]
+    return query, generated, list(taken) if taken else "by type of file"
 
 
 def read_attribution(path: Path, query: Tensor) -> Attribution:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,8 @@ def read_image(
         A png, jpg, tif or npy file; (H, W), or (C, H, W) in npy and multi-page tif.
     image_range : (low, high), optional
         The values that become 0 and 1. By default 8-bit values are divided by 255 and floats are
-        taken as they are; any other kind of number needs this range.
+        taken as they are; any other kind of number needs this range. An 8-bit file among 16-bit
+        ones keeps 0 to 255: a range that 8 bits cannot hold is not meant for it.
     n_axes : int or None
         2 for an image, 3 for a volume (D, H, W) or (C, D, H, W) in npy and multi-page tif. None
         lets the file decide: four axes, or more than four along the first of three, are a volume.
@@ -57,6 +59,8 @@ def read_image(
         array = _volume_channels_first(array, path)
     else:
         array = _channels_first(array, path)
+    if image_range is not None and array.dtype == np.uint8 and image_range[1] > 255:
+        image_range = None
     return torch.from_numpy(to_unit_range(array, image_range, path.name))
 
 
@@ -110,6 +114,8 @@ def read_array(path: Path) -> NDArray[np.generic]:
 def _read_tiff(path: Path) -> NDArray[np.generic]:
     import tifffile
 
+    # what is wrong with a file is said by an error; the reader's log would say it twice
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     with tifffile.TiffFile(path) as file:
         series, page = file.series[0], file.series[0].keyframe
         kind = page.photometric.name
@@ -242,7 +248,8 @@ def to_unit_range(
             raise ValueRangeError(
                 f"'{name}' holds {array.dtype} values from {lowest:g} to {highest:g}, and nobody "
                 "said which of them are black and white. Give the range of the images (for "
-                "instance 0 to 65535), or save them as 8-bit."
+                f"instance {_usual_range(array.dtype)}; as a command, --image-range), or save "
+                "them as 8-bit."
             )
         image_range = (0.0, 1.0)
     low, high = image_range
@@ -254,13 +261,18 @@ def to_unit_range(
     if lowest < low - slack or highest > high + slack:
         raise ValueRangeError(
             f"'{name}' holds values from {lowest:g} to {highest:g}, expected {low:g} to {high:g}. "
-            "Give the range of the images, or rescale them."
+            "Give the range of the images (as a command, --image-range), or rescale them."
         )
     if (low, high) == (0.0, 1.0):
         unit = array.astype(np.float32)
     else:
         unit = ((array.astype(np.float64) - low) / (high - low)).astype(np.float32)
     return np.clip(unit, 0, 1)
+
+
+def _usual_range(dtype: np.dtype[Any]) -> str:
+    limits = np.iinfo(dtype) if dtype.itemsize < 4 else np.iinfo(np.uint16)
+    return f"{limits.min} to {limits.max}"
 
 
 def write_image(path: str | Path, image: Tensor) -> None:

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 # OpenCV's fixed weights for small sizes; from 11 on it uses the formula
+MAX_KERNEL = 101  # pixels; more is slow, and larger than what a mask is about
+
 _SMALL_KERNELS = {
     1: (1.0,),
     3: (0.25, 0.5, 0.25),
@@ -74,11 +76,11 @@ class Masking:
     Raises
     ------
     ValueError
-        If ``closing`` is below 1, or ``blur`` is not odd.
+        If ``closing`` is below 1, ``blur`` is not odd, or one is above 101.
     """
 
-    closing: Annotated[int, {"min": 1, "max": 101}] = 10
-    blur: Annotated[int, {"min": 1, "max": 101, "step": 2}] = 11
+    closing: Annotated[int, {"min": 1, "max": MAX_KERNEL}] = 10
+    blur: Annotated[int, {"min": 1, "max": MAX_KERNEL, "step": 2}] = 11
     channel_wise: bool = True
     centred: bool = False
 
@@ -87,6 +89,9 @@ class Masking:
             raise ValueError(f"The closing element needs at least 1 pixel, got {self.closing}.")
         if self.blur < 1 or self.blur % 2 == 0:
             raise ValueError(f"The blur kernel needs an odd size of at least 1, got {self.blur}.")
+        for what, size in (("closing element", self.closing), ("blur kernel", self.blur)):
+            if size > MAX_KERNEL:
+                raise ValueError(f"The {what} has at most {MAX_KERNEL} pixels, got {size}.")
 
     @property
     def name(self) -> str:

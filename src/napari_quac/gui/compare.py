@@ -71,10 +71,12 @@ class Comparison(QObject):
             for layer in self._sync.layers.values():
                 _show(layer, True)
                 layer.name_overlay.visible = True
+            self._sync.set_panels(True)
             grid.enabled = True
         else:
             before, self._before_grid = self._before_grid or {}, None
             grid.enabled = self._grid_was
+            self._sync.set_panels(False)
             for name, (visible, named) in before.items():
                 layer = self._sync.layers.get(name)
                 if layer is not None:

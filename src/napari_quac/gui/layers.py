@@ -26,25 +26,50 @@ VISIBLE_AT_FIRST = {"query": True, "generated": False, "hybrid": True, "mask": T
 AttributionMode = Literal["signed", "absolute"]
 MaskStyle = Literal["outline", "filled"]
 
+PANEL_GREY = 0.2
+"""Where attribution and mask are nothing, in a panel of their own."""
+
 REST_MS = 150
 """After that long without a change, listeners to ``layer.events.data`` are told."""
 
 
 def signed_colormap() -> Colormap:
-    """Blue over transparent to orange: zero lets the image below show."""
+    """Blue over transparent to orange: zero lets the image below show.
+
+    Attributions have few large values and many small ones, so that colours grow quickly at first.
+    """
     low, high = (_rgb(color) for color in SIGNED_COLORS)
-    colors = [(*low, 1.0), (*low, 0.0), (*high, 0.0), (*high, 1.0)]
-    return Colormap(colors, name="quac signed", controls=[0.0, 0.5, 0.5, 1.0])
+    shares, alphas = (0.0, 0.06, 0.25, 1.0), (0.0, 0.3, 0.65, 1.0)
+    below = [((1 - share) / 2, (*low, a)) for share, a in zip(shares, alphas, strict=True)]
+    above = [((1 + share) / 2, (*high, a)) for share, a in zip(shares, alphas, strict=True)]
+    stops = [*reversed(below), *above]
+    return Colormap(
+        [color for _, color in stops],
+        name="quac signed",
+        controls=[place for place, _ in stops],
+    )
 
 
-def mask_colormap(style: MaskStyle) -> Colormap:
-    """Return the line where the soft mask is one half, or the mask as a veil."""
+def in_a_panel(colormap: Colormap) -> Colormap:
+    """Return a colour map for a panel of its own, where no image lies below."""
+    colors = np.asarray(colormap.colors)
+    alpha = colors[:, 3:]
+    opaque = np.hstack([colors[:, :3] * alpha + PANEL_GREY * (1 - alpha), np.ones_like(alpha)])
+    return Colormap(opaque, name=f"{colormap.name}, panel", controls=colormap.controls)
+
+
+def mask_colormap(style: MaskStyle, inside: float = 0.1) -> Colormap:
+    """Return the line where the soft mask is one half, ``inside`` as opaque, or a veil."""
     color = _rgb(MASK_COLOR)
     if style == "filled":
         return Colormap([(*color, 0.0), (*color, 0.55)], name="quac mask, filled")
-    alphas = (0.0, 0.0, 0.22, 1.0, 1.0, 0.1, 0.1)
+    alphas = (0.0, 0.0, 0.22, 1.0, 1.0, inside, inside)
     controls = (0.0, 0.02, 0.3, 0.42, 0.58, 0.74, 1.0)
     return Colormap([(*color, a) for a in alphas], name="quac mask, outline", controls=controls)
+
+
+def _name(colormap: Any) -> str:
+    return colormap if isinstance(colormap, str) else str(colormap.name)
 
 
 def _rgb(color: str) -> tuple[float, float, float]:
@@ -80,6 +105,7 @@ class LayerSync(QObject):
         """A layer of the user, such as the points, that is not to be covered."""
         self.attribution_mode: AttributionMode = "signed"
         self.mask_style: MaskStyle = "outline"
+        self.in_panels = False
         self._removed: set[str] = set()
         self._set: dict[str, Any] = {}
         self._placed: dict[str, Sample] = {}
@@ -134,7 +160,24 @@ class LayerSync(QObject):
         self.mask_style = style
         layer = self.layers.get("mask")
         if layer is not None:
-            layer.colormap = mask_colormap(style)
+            layer.colormap = self._mask_look()
+
+    def set_panels(self, panels: bool) -> None:
+        """Show attribution and mask as pictures of their own, or as veils over the images.
+
+        A colour map that the user chose stays.
+        """
+        if panels == self.in_panels:
+            return
+        looks = {"attribution": lambda: self._attribution_look()[1], "mask": self._mask_look}
+        unchanged = [
+            name
+            for name, look in looks.items()
+            if name in self.layers and self.layers[name].colormap.name == _name(look())
+        ]
+        self.in_panels = panels
+        for name in unchanged:
+            self.layers[name].colormap = looks[name]()
 
     def pause(self, paused: bool) -> None:
         """Add no layers while the window is about to close."""
@@ -322,7 +365,7 @@ class LayerSync(QObject):
             limits, colormap = self._attribution_look()
             look = {"contrast_limits": limits, "colormap": colormap, "blending": "translucent"}
         elif name == "mask":
-            look |= {"colormap": mask_colormap(self.mask_style), "blending": "translucent"}
+            look |= {"colormap": self._mask_look(), "blending": "translucent"}
             look["interpolation2d"] = "linear"
         elif _is_coloured(name, sample):
             look = {"rgb": True}
@@ -357,8 +400,14 @@ class LayerSync(QObject):
 
     def _attribution_look(self) -> tuple[tuple[float, float], Any]:
         if self.attribution_mode == "signed":
-            return (-0.6, 0.6), signed_colormap()
+            seen_through = signed_colormap()
+            return (-0.6, 0.6), in_a_panel(seen_through) if self.in_panels else seen_through
         return (0.0, 1.0), "inferno"
+
+    def _mask_look(self) -> Colormap:
+        if self.in_panels:
+            return in_a_panel(mask_colormap(self.mask_style, inside=0.5))
+        return mask_colormap(self.mask_style)
 
     def _place(self, name: str, sample: Sample) -> None:
         """Put a layer where the sample lies; what is right already is not set again."""

@@ -133,6 +133,11 @@ QToolButton[role="section"] {{
     color: {colors.text};
 }}
 QToolButton[role="section"]:hover {{ color: {colors.accent}; }}
+QToolButton[role="group"] {{
+    background: transparent; border: none; padding: 4px 0px 0px 0px; color: {colors.muted};
+    text-align: left;
+}}
+QToolButton[role="group"][checkable="true"]:hover {{ color: {colors.text}; }}
 QToolButton[role="link"] {{
     background: transparent; border: none; padding: 1px 2px; color: {colors.muted};
 }}

@@ -210,7 +210,7 @@ class Controller:
         for name, rule in RULES.items():
             if changed in rule.made_from or changed in rule.also:
                 self._renew(name, rule)
-        if changed in ("loaded_classifier", "loaded_samples"):
+        if changed in ("loaded_classifier", "loaded_samples", "loaded_generator"):
             self._name_classes()
         if changed == "restored":
             self._show_restored()
@@ -233,20 +233,22 @@ class Controller:
         self.results.pair = first.pair
 
     def _name_classes(self) -> None:
-        """Take the sorted names of the samples' folders, as in QuAC, where a file has no names."""
+        """Take the sorted names of the samples' folders, as in QuAC, where a file has no names.
+
+        Samples without class folders may come with images that were generated into such folders.
+        """
         classifier, dataset = self.results.loaded_classifier, self.results.loaded_samples
         recipe = self.choices.classifier
         if classifier is None or dataset is None or not hasattr(recipe, "class_names"):
             return
-        if len(dataset.classes) != classifier.n_classes:
+        generated = tuple(getattr(self.results.loaded_generator, "class_names", ()))
+        known = [c for c in (dataset.classes, generated) if len(c) == classifier.n_classes]
+        if not known:
             return
-        nameless = classifier.class_names == tuple(
-            f"class {i}" for i in range(len(dataset.classes))
-        )
         ours = self._names_from_samples and recipe.class_names == classifier.class_names
-        if (nameless or ours) and dataset.classes != classifier.class_names:
+        if (classifier.is_nameless or ours) and known[0] != classifier.class_names:
             self._names_from_samples = True
-            self.choices.classifier = replace(recipe, class_names=dataset.classes)
+            self.choices.classifier = replace(recipe, class_names=known[0])
 
     def _renew(self, name: str, rule: Rule) -> None:
         ready = self._has_inputs(rule)

@@ -72,7 +72,9 @@ def look_into(
     if path.is_dir():
         from napari_quac.networks.generators.from_folder import PrecomputedRecipe
 
-        return Found("generator", PrecomputedRecipe(path))
+        recipe: Any = PrecomputedRecipe(path)
+        recipe.load()  # an empty folder is no generator
+        return Found("generator", recipe)
     from napari_quac.networks.checkpoint import inspect
 
     inspection = inspect(path, False, image_size, pools)
@@ -110,7 +112,7 @@ def look_into(
         from napari_quac.networks.generators.stargan import StarGANRecipe
 
         has_latent = any("latent" in finding for finding in inspection.findings)
-        recipe: Any = StarGANRecipe(path, style="latent" if has_latent else "reference")
+        recipe = StarGANRecipe(path, style="latent" if has_latent else "reference")
         return Found("generator", recipe, sha256=inspection.sha256, findings=inspection.findings)
     from napari_quac.networks.classifier_recipe import ClassifierRecipe
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_quac.data.extent import extent, short_extent
-from napari_quac.errors import NotFiniteError, QuacError, ShapeError
+from napari_quac.errors import NotFiniteError, QuacError, ShapeError, UnknownNameError
 from napari_quac.networks.fast_inference import fast_version
 from napari_quac.networks.memory import in_batches
 from napari_quac.networks.value_range import ValueRange
@@ -57,8 +57,8 @@ class Classifier:
     description : Mapping[str, str]
         Label to value, for the card.
     size_was_guessed : bool
-        ``image_size`` worked in a trial, but neither the file nor the user says that it is the
-        right one; the first images decide.
+        ``image_size`` worked in a trial or follows from the weights, but neither the file nor the
+        user says that it is the right one; the first images decide, if the network takes them.
     n_axes : int or None
         2 for images and 3 for volumes; None where neither size nor trial tells.
     """
@@ -88,6 +88,11 @@ class Classifier:
         """Number of classes, K."""
         return len(self.class_names)
 
+    @property
+    def is_nameless(self) -> bool:
+        """Whether nobody said what the classes are called."""
+        return self.class_names == tuple(f"class {index}" for index in range(self.n_classes))
+
     def class_index(self, name: str | int) -> int:
         """Return the index of a class that is given by name or index.
 
@@ -101,7 +106,13 @@ class Classifier:
         text = str(name).strip()
         if text.isdigit() and int(text) < self.n_classes:
             return int(text)
-        raise unknown_name("class", text, list(self.class_names))
+        error = unknown_name("class", text, list(self.class_names))
+        if self.is_nameless:
+            raise UnknownNameError(
+                f"{error} Name the classes in the order of the outputs (as a command, --classes), "
+                "or give the number."
+            )
+        raise error
 
     def check_image(self, shape: Sequence[int], what: str = "The image") -> None:
         """Refuse an image of shape ``(C, *S)`` that does not fit.
@@ -126,12 +137,25 @@ class Classifier:
                 else f"shape {tuple(shape)}"
             )
             which = f"classifier {self.name}" if self.name else "classifier"
+            verb = "seems to be trained" if self.size_was_guessed else "was trained"
             raise ShapeError(
-                f"{what} has {found}, but the {which} was trained for {wanted}."
-                " Choose other images, another classifier, or crop the images to that size.",
+                f"{what} has {found}, but the {which} {verb} for {wanted}. "
+                + self._way_out(shape, wrong_size),
                 tuple(shape),
                 (self.channels, self.image_size),
             )
+
+    def _way_out(self, shape: Sequence[int], wrong_size: bool) -> str:
+        """Return what can be done about an image that does not fit."""
+        if len(shape) >= 3 and shape[0] != self.channels:
+            form = {1: "grey", 3: "RGB"}.get(self.channels, f"{self.channels} channels")
+            return f"Save the images in {form}, or choose another classifier."
+        if wrong_size and self.size_was_guessed:
+            return (
+                "If it was trained on images of this size, give its image size (Details of its "
+                "card; as a command, --image-size). Otherwise choose other images."
+            )
+        return "Choose other images, another classifier, or crop the images to that size."
 
     def _about_axes(self, shape: Sequence[int], what: str) -> str:
         volumes = self.n_axes == 3

@@ -104,6 +104,8 @@ class ClassifierRecipe:
         opened = open_classifier_file(self.path, self.architecture, given_size, self.pools)
         name = self.path.name
         value_range, range_source = self._value_range(opened.metadata)
+        said_size = given_size or size_from_text(opened.metadata.get("image_size"))
+        follows_from_weights = opened.layout is not None and said_size is None
         trial = self._try(opened, given_size, value_range)
         class_names = checked_class_names(
             self.class_names or names_from_text(opened.metadata), trial.n_outputs, name
@@ -118,7 +120,8 @@ class ClassifierRecipe:
             kind=opened.kind,
             name=name,
             sha256=file_hash(self.path),
-            size_was_guessed=trial.size_was_guessed,
+            size_was_guessed=trial.size_was_guessed
+            or (follows_from_weights and trial.image_size is not None),
             n_axes=trial.n_axes,
         )
         what = opened.layout.name if opened.layout else KIND_NAMES[opened.kind]

@@ -19,6 +19,8 @@ from napari_quac.live.results import Results
 if TYPE_CHECKING:
     from napari_quac.data.fitted import Fit
 
+    Way = Fit | tuple[int, ...]  # a change of the samples, or a size of the classifier's images
+
 MAX_WAYS = 5
 
 
@@ -33,8 +35,8 @@ class FitPanel(QWidget):
 
     def __init__(self, choices: Choices, results: Results, controller: Controller) -> None:
         super().__init__()
-        self._choices = choices
-        self._ways: tuple[tuple[str, Fit], ...] = ()
+        self._choices, self._results = choices, results
+        self._ways: tuple[tuple[str, Way], ...] = ()
         self.text = WrappedLabel("", "fit_text")
         self.card = QFrame()
         self.card.setObjectName("fit_card")
@@ -72,12 +74,17 @@ class FitPanel(QWidget):
         from napari_quac.data.fitted import ways_to_fit
 
         channels, size = error.wanted
-        self._ways = ways_to_fit(error.found, channels, size)[:MAX_WAYS]
+        ways = ways_to_fit(error.found, channels, size)
+        of_classifier = fault.slot == "prediction"
+        others = self._other_size(error.found) if of_classifier else ()
+        found: tuple[tuple[str, Way], ...] = (*others, *ways)
+        self._ways = found[:MAX_WAYS]
         if not self._ways:
             return
-        network = "classifier" if fault.slot == "prediction" else "generator"
+        network = "classifier" if of_classifier else "generator"
+        verb = "seems to be trained" if of_classifier and self._is_guessed() else "was trained"
         self.text.setText(
-            f"The {network} was trained for {_shape(channels, size)}; the samples have "
+            f"The {network} {verb} for {_shape(channels, size)}; the samples have "
             f"{_shape(error.found[0], error.found[1:])}."
         )
         set_tone(self.card, "bad")
@@ -85,6 +92,22 @@ class FitPanel(QWidget):
         self._show_buttons()
         self.show()
         self.explained.emit(replace(fault, sentence=self.text.text()))
+
+    def _is_guessed(self) -> bool:
+        """Whether the size of the classifier's images follows from its weights alone."""
+        classifier = self._results.loaded_classifier
+        return classifier is not None and classifier.size_was_guessed
+
+    def _other_size(self, found: tuple[int, ...]) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """Offer to read a VGG for the size of the samples: its pooling is not in the file."""
+        classifier = self._results.loaded_classifier
+        if classifier is None or not self._is_guessed() or found[0] != classifier.channels:
+            return ()
+        if not classifier.description.get("Kind", "").startswith("vgg"):
+            return ()
+        size = found[1:]
+        pixels = f"{size[0]} px" if len(set(size)) == 1 else " × ".join(map(str, size)) + " px"
+        return ((f"It was trained on {pixels}", size),)
 
     def _on_prediction(self, prediction: object) -> None:
         if prediction is not None and self._ways:
@@ -113,8 +136,13 @@ class FitPanel(QWidget):
 
     def _on_way(self, number: int) -> None:
         source = self._choices.samples
-        if source is not None and number < len(self._ways):
-            self._choices.samples = FittedSamples(source, self._ways[number][1])
+        if source is None or number >= len(self._ways):
+            return
+        way = self._ways[number][1]
+        if isinstance(way, tuple):
+            self._choices.classifier = replace(self._choices.classifier, image_size=way)
+        else:
+            self._choices.samples = FittedSamples(source, way)
 
     def _on_undo(self) -> None:
         source = self._choices.samples

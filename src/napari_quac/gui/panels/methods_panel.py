@@ -14,6 +14,8 @@ from qtpy.QtWidgets import (
     QLabel,
     QPushButton,
     QToolButton,
+    QVBoxLayout,
+    QWidget,
 )
 from superqt.utils import signals_blocked
 
@@ -22,43 +24,20 @@ from napari_quac.explain.methods import METHODS
 from napari_quac.gui.form import Form
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.panels.masking_row import MaskingRow
+from napari_quac.gui.panels.method_group import MethodCheck, MethodGroup
+from napari_quac.gui.panels.method_texts import (
+    IN_WORDS,
+    OPTIMISED,
+    PRESET_TEXTS,
+    SHORT,
+    grouped_methods,
+)
 from napari_quac.gui.section import Section, labelled_row
 from napari_quac.gui.text import ElidedLabel, set_tone
 from napari_quac.live.choices import Choices
 from napari_quac.live.failure import failure
 from napari_quac.live.results import Results
 
-SHORT = {
-    "d-ig": "Discriminative integrated gradients: from the generated image to the query",
-    "d-deeplift": "Discriminative DeepLIFT: from the generated image to the query",
-    "d-ingrad": "Discriminative input × gradient: gradient × difference of the two images",
-    "d-gc": "Stereo Grad-CAM: what the last convolution sees in one image and not in the other",
-    "d-ggc": "Stereo Grad-CAM, times the guided gradient",
-    "ig": "Integrated gradients of the query alone, from grey",
-    "deeplift": "DeepLIFT of the query alone, from grey",
-    "ingrad": "Input × gradient of the query alone",
-    "gc": "Grad-CAM of the query alone: coarse, where the class is seen",
-    "ggc": "Grad-CAM times the guided gradient, of the query alone",
-    "residual": "Baseline: the difference of the two images, without any network",
-    "random": "Baseline: random numbers",
-    "fido": "FIDO: the smallest region whose replacement gives the target, by optimising a mask",
-    "fido-ssr": "FIDO: the smallest region that suffices for the source when the rest is replaced",
-    "fido-sdr": "FIDO: the smallest region whose replacement destroys the source",
-    "bbmp": "Like fido-sdr with one soft mask in place of random ones (Fong and Vedaldi)",
-}
-OPTIMISED = ("fido", "fido-ssr", "fido-sdr", "bbmp")
-"""Methods whose mask can be seen while it is optimised."""
-PRESET_TEXTS = {
-    "quac": (
-        "QuAC: generated into query",
-        "What has to be copied from the generated image until the query is called the target?",
-    ),
-    "dapi": (
-        "DAPI: query into generated",
-        "What has to be copied back from the query until the generated image is called the source "
-        "again? Maps keep their sign, and a pixel counts in all channels",
-    ),
-}
 DAPI_METHODS = ("d-gc", "d-ggc")
 WITHOUT_PARAMETERS = frozenset({"ingrad", "gc", "ggc"})
 """Known by name, since a window should open without importing torch."""
@@ -95,32 +74,18 @@ class MethodsPanel(Section):
         self.forms: dict[str, Form[Any]] = {}
         self._grid = grid
         self._swatches: dict[str, QLabel] = {}
+        self._form_places: dict[str, QVBoxLayout] = {}
         self._broken: set[str] = set()
         self._header = QLabel("QuAC score")
         self._header.setProperty("role", "muted")
         grid.addWidget(self._header, 0, 2)
-        for number, name in enumerate(METHODS):
-            row = 2 * number + 1  # the rows between are for the forms
-            check = QCheckBox(name)
-            check.setObjectName(f"method_check_{name}")
-            check.setToolTip(_tip(name))
-            check.setChecked(name in choices.methods)
-            check.toggled.connect(self._on_checked)
-            broken = _broken(name)
-            check.setEnabled(not broken)
-            swatch = QLabel()
-            swatch.setFixedSize(12, 3)
-            score = ElidedLabel()
-            score.setObjectName(f"method_score_{name}")
-            score.setText("cannot be imported" if broken else "")
-            score.setToolTip(broken)
-            self._broken |= {name} if broken else set()
-            grid.addWidget(swatch, row, 0)
-            grid.addWidget(check, row, 1)
-            grid.addWidget(score, row, 2)
-            if not broken and name not in WITHOUT_PARAMETERS:
-                self._add_settings_button(name, row)
-            self.checks[name], self.scores[name], self._swatches[name] = check, score, swatch
+        self.groups: dict[str, MethodGroup] = {}
+        for group, names in grouped_methods(METHODS.names()):
+            title = MethodGroup(group)
+            grid.addWidget(title, grid.rowCount(), 0, 1, 4)
+            for name in names:
+                title.add(name, self._add_method(name, grid.rowCount()))
+            self.groups[group.name] = title
         self.body_layout.addLayout(grid)
         self.masking = MaskingRow(choices)
         self.body_layout.addWidget(self.masking)
@@ -150,7 +115,34 @@ class MethodsPanel(Section):
     def _show_compare(self) -> None:
         self.compare_button.setEnabled(self._results.pair is not None)
 
-    def _add_settings_button(self, name: str, row: int) -> None:
+    def _add_method(self, name: str, row: int) -> list[QWidget]:
+        """Add the line of a method; the row below it is for its form."""
+        check = MethodCheck(name)
+        check.setObjectName(f"method_check_{name}")
+        check.setToolTip(_tip(name))
+        check.setChecked(name in self._choices.methods)
+        check.toggled.connect(self._on_checked)
+        broken = _broken(name)
+        check.setEnabled(not broken)
+        swatch = QLabel()
+        swatch.setFixedSize(12, 3)
+        score = ElidedLabel()
+        score.setObjectName(f"method_score_{name}")
+        score.setText("cannot be imported" if broken else "")
+        score.setToolTip(broken)
+        self._broken |= {name} if broken else set()
+        line: list[QWidget] = [swatch, check, score]
+        for column, widget in enumerate(line):
+            self._grid.addWidget(widget, row, column)
+        if not broken and name not in WITHOUT_PARAMETERS:
+            line.append(self._add_settings_button(name, row))
+        form_place = QVBoxLayout()
+        self._grid.addLayout(form_place, row + 1, 1, 1, 3)
+        self._form_places[name] = form_place
+        self.checks[name], self.scores[name], self._swatches[name] = check, score, swatch
+        return line
+
+    def _add_settings_button(self, name: str, row: int) -> QToolButton:
         button = QToolButton()
         button.setObjectName(f"method_settings_{name}")
         button.setProperty("role", "link")
@@ -160,6 +152,7 @@ class MethodsPanel(Section):
         button.toggled.connect(lambda unfolded, name=name: self._on_settings(name, unfolded))
         self._grid.addWidget(button, row, 3)
         self.settings_buttons[name] = button
+        return button
 
     def _on_settings(self, name: str, unfolded: bool) -> None:
         if name not in self.forms:
@@ -172,9 +165,11 @@ class MethodsPanel(Section):
         given = {name: dict(self._choices.parameters.get(name, {}))}
         form: Form[Any] = Form(METHODS[name], f"parameter_{name}", build_method(name, given))
         form.changed.connect(lambda _, name=name: self._on_parameters(name))
-        row = self._grid.getItemPosition(self._grid.indexOf(self.checks[name]))[0]
-        self._grid.addWidget(form, row + 1, 1, 1, 3)
+        self._form_places[name].addWidget(form)
         self.forms[name] = form
+        for group in self.groups.values():
+            if name in group.methods:
+                group.add_form(form, self.settings_buttons[name])
 
     def _on_parameters(self, name: str) -> None:
         changes = self.forms[name].changes()
@@ -244,6 +239,8 @@ class MethodsPanel(Section):
         for name, check in self.checks.items():
             with signals_blocked(check):
                 check.setChecked(name in self._choices.methods)
+        for group in self.groups.values():
+            group.show_chosen(self._choices.methods)
 
     def _show_scores(self) -> None:
         explanations = self._results.explanations
@@ -254,10 +251,10 @@ class MethodsPanel(Section):
         for name, label in self.scores.items():
             if name in self._broken:
                 continue
-            tone, text, tip = "", "", ""
+            tone, text, tip = "note", IN_WORDS.get(name, ""), ""
             if name in found:
                 explanation = found[name]
-                text = f"{explanation.quac_score:.2f}"
+                tone, text = "", f"{explanation.quac_score:.2f}"
                 tip = f"Computed as {explanation.attribution.label}"
                 if explanation.attribution.degenerate:
                     text, tone = "constant, ranks nothing", "bad"

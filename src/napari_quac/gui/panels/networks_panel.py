@@ -45,6 +45,7 @@ class NetworksPanel(Section):
         self._choices, self._results, self._controller = choices, results, controller
         self._settings = settings
         self._offers: dict[str, Found] = {}
+        self._size_on_card: tuple[int, ...] | None = None
         self._looked_into: Path | None = None
         self.fields = {
             "classifier": PathField(
@@ -74,6 +75,7 @@ class NetworksPanel(Section):
         self._build_device_row()
         self._build_details()
         results.events.loaded_classifier.connect(self._show_classifier)
+        results.events.prediction.connect(self._show_adopted_size)
         results.events.loaded_generator.connect(self._show_generator)
         controller.failed.connect(self._on_failed)
         controller.run("devices", "looking for devices", _devices, self._show_devices)
@@ -90,6 +92,10 @@ class NetworksPanel(Section):
         meant: Role | None = "generator" if role == "generator" else None
         self.fields[target].show_path(path)
         if target == "classifier":
+            if path != self._looked_into:
+                # what was asked about another file is not asked any more
+                self.size_row.show_size(None, None)
+                self.size_row.setVisible(self.details_button.isChecked())
             self._looked_into = path
 
         def found(what: Found) -> None:
@@ -191,6 +197,12 @@ class NetworksPanel(Section):
         else:
             self._show_generator()
 
+    def _show_adopted_size(self) -> None:
+        """Renew the card when the first image decided upon the size."""
+        classifier = self._results.loaded_classifier
+        if classifier is not None and classifier.image_size != self._size_on_card:
+            self._show_classifier()
+
     def _show_classifier(self) -> None:
         classifier = self._results.loaded_classifier
         card = self.cards["classifier"]
@@ -204,7 +216,7 @@ class NetworksPanel(Section):
         path = _path_of(self._choices.classifier)
         if path is not None:
             self.fields["classifier"].show_path(path)
-        size = classifier.image_size
+        size = self._size_on_card = classifier.image_size
         self._looked_into = self._looked_into if path is None else path
         self.size_row.show_size(size, getattr(self._choices.classifier, "pools", None))
         pixels = classifier.description.get("Image size", "any size").partition(" (")[0]

@@ -37,7 +37,7 @@ class FilterField(QLineEdit):
         self.setPlaceholderText("Filter, such as: wrong and confidence < 0.6")
         self.setToolTip("Words: " + ", ".join(KNOWN_WORDS))
         self.setClearButtonEnabled(True)
-        self.setMinimumWidth(160)
+        self.setMinimumWidth(96)  # beside four buttons in a window of 1366 pixels
         self.problem = ElidedLabel()
         self.problem.setObjectName("filter_problem")
         set_tone(self.problem, "bad")

@@ -28,13 +28,19 @@ class PrecomputedRecipe:
         ``generated_images/latent/SOURCE/TARGET/NAME``.
     style : {"auto", "latent", "reference"}
         Which of the two to take where both are there; ``auto`` prefers ``latent``.
+    image_range : (low, high), optional
+        Values in the files that are black and white; see
+        :func:`~napari_quac.data.image_file.read_image`.
     """
 
     directory: Path
     style: Literal["auto", "latent", "reference"] = "auto"
+    image_range: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "directory", Path(self.directory))
+        if self.image_range is not None:
+            object.__setattr__(self, "image_range", tuple(self.image_range))
 
     def load(self, device: str = "auto") -> PrecomputedGenerator:
         """Find the folder of the source classes; the device does not matter.
@@ -45,7 +51,8 @@ class PrecomputedRecipe:
             If it does not exist or holds no images in that arrangement.
         """
         del device
-        return PrecomputedGenerator(_source_folders(self.directory, self.style))
+        folder = _source_folders(self.directory, self.style)
+        return PrecomputedGenerator(folder, self.image_range)
 
 
 class PrecomputedGenerator:
@@ -58,12 +65,22 @@ class PrecomputedGenerator:
     ----------
     directory : Path
         With one subfolder per source class, and in it one per target class.
+    image_range : (low, high), optional
+        Values in the files that are black and white.
+
+    Attributes
+    ----------
+    class_names : tuple of str
+        Names of all source and target folders, sorted.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, image_range: tuple[float, float] | None = None) -> None:
         self.directory = directory
+        self._image_range = image_range
         self.name = f"images in '{directory.name}'"
         sources = [folder.name for folder in _folders(directory)]
+        targets = [target.name for folder in _folders(directory) for target in _folders(folder)]
+        self.class_names = tuple(sorted({*sources, *targets}))
         pairs = sum(len(_folders(folder)) for folder in _folders(directory))
         self.description: Mapping[str, str] = {
             "Kind": "images generated earlier",
@@ -87,7 +104,7 @@ class PrecomputedGenerator:
         paths = self.paths(request)
         images, origins = [], []
         for number, path in list(enumerate(paths))[first : first + n]:
-            image = read_image(path, n_axes=request.query.ndim - 1)
+            image = read_image(path, self._image_range, request.query.ndim - 1)
             if image.shape != request.query.shape:
                 raise ShapeError(
                     f"'{path}' has shape {tuple(image.shape)} (channels, pixels), its query has "

@@ -1,0 +1,64 @@
+"""Methods in groups, and what a panel of its own changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QWidget
+
+from napari_quac.explain.methods import METHODS
+from napari_quac.gui.dock import QuacDock
+from napari_quac.gui.panels.method_texts import grouped_methods
+
+
+def find(dock: QuacDock, name: str) -> Any:
+    widget = dock.findChild(QWidget, name)
+    assert widget is not None, name
+    return widget
+
+
+def test_every_method_is_in_one_group_and_strangers_in_the_last():
+    names = [*METHODS.names(), "of-a-stranger"]
+    grouped = grouped_methods(names)
+    assert sorted(name for _, own in grouped for name in own) == sorted(names)
+    assert grouped[-1][0].name == "others"
+    assert grouped[-1][1] == ("of-a-stranger",)
+
+
+def test_usual_methods_come_first_and_the_rest_unfolds(explained, qtbot):
+    group = find(explained, "method_group_optimised")
+    first, rest = (find(explained, f"method_check_{name}") for name in ("d-ig", "fido"))
+    assert not first.isHidden()
+    assert rest.isHidden()
+    qtbot.mouseClick(group, Qt.MouseButton.LeftButton)
+    assert not rest.isHidden()
+    qtbot.mouseClick(group, Qt.MouseButton.LeftButton)
+    assert rest.isHidden()
+    assert "(4)" in group.text()
+
+
+def test_a_click_beside_a_short_name_counts(explained, qtbot):
+    check = find(explained, "method_check_ig")
+    qtbot.mouseClick(check, Qt.MouseButton.LeftButton, pos=check.rect().center())
+    assert check.isChecked()
+
+
+def test_a_group_unfolds_when_one_of_its_methods_is_chosen(explained):
+    assert find(explained, "method_check_d-gc").isHidden()
+    explained.choices.methods = (*explained.choices.methods, "d-gc")
+    assert not find(explained, "method_check_d-gc").isHidden()
+    assert find(explained, "method_group_more").isChecked()
+
+
+def test_attribution_and_mask_are_opaque_side_by_side_only(explained):
+    layers = {name: explained.layers.layers[name] for name in ("attribution", "mask")}
+    for layer in layers.values():
+        assert layer.colormap.colors[:, 3].min() == 0
+    find(explained, "side_by_side_button").click()
+    for layer in layers.values():
+        assert layer.colormap.colors[:, 3].min() == 1
+    layers["mask"].colormap = "viridis"
+    find(explained, "side_by_side_button").click()
+    assert layers["attribution"].colormap.colors[:, 3].min() == 0
+    assert layers["mask"].colormap.name == "viridis"
