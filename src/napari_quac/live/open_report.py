@@ -168,8 +168,21 @@ def recorded(opened: OpenReport, listing: Listing, class_names: Sequence[str]) -
     return Recorded(outcomes, PredictionTable(names, probabilities, truth), positions)
 
 
-def restore(opened: OpenReport, sample: Sample, class_names: Sequence[str]) -> Restored | None:
+def restore(
+    opened: OpenReport, sample: Sample, class_names: Sequence[str], target: int | None = None
+) -> Restored | None:
     """Read the explanations of a sample; None if the report has none, or has other classes.
+
+    Parameters
+    ----------
+    opened : OpenReport
+        Where they are.
+    sample : Sample
+        The query.
+    class_names : sequence of str
+        Of the classifier.
+    target : int, optional
+        Class that was to be reached; where there is no explanation of it, the last one is taken.
 
     Raises
     ------
@@ -184,7 +197,8 @@ def restore(opened: OpenReport, sample: Sample, class_names: Sequence[str]) -> R
     )
     from napari_quac.reports.store import task_key
 
-    entries = entries_of_sample(opened.by_sample.get(sample.id, []), sample.id)
+    own = opened.by_sample.get(sample.id, [])
+    entries = entries_of_sample(own, sample.id, target) or entries_of_sample(own, sample.id)
     if not entries or _names_of(opened.report) != tuple(class_names):
         return None
     pair = restored_pair(entries[0], len(class_names), sample)
