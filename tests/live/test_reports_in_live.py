@@ -131,6 +131,14 @@ def test_an_opened_store_shows_what_was_written_without_computing(
     assert not session.failures
     restored = session.results.explanations
     assert restored is not None and restored.restored_for == ("residual", "random")
+    before, after = computed.pair.proposals, restored.pair.proposals
+    assert len(after) == len(before) > 1
+    for one, other in zip(before, after, strict=True):
+        assert torch.equal(one.generated, other.generated)
+        assert torch.equal(one.generated_prediction, other.generated_prediction)
+        assert one.origin == other.origin
+    taken = [one.generated is restored.pair.generated for one in after]
+    assert taken == [one.generated is computed.pair.generated for one in before]
     for name, explanation in computed.by_method.items():
         again = restored.by_method[name]
         assert again.quac_score == explanation.quac_score

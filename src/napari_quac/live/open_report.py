@@ -194,8 +194,10 @@ def restore(
         entries_of_sample,
         restored_explanation,
         restored_pair,
+        with_proposals,
     )
     from napari_quac.reports.store import task_key
+    from napari_quac.reports.task_images import PROPOSAL
 
     own = opened.by_sample.get(sample.id, [])
     entries = entries_of_sample(own, sample.id, target) or entries_of_sample(own, sample.id)
@@ -204,8 +206,12 @@ def restore(
     pair = restored_pair(entries[0], len(class_names), sample)
     curves = {}
     if opened.store is not None:
-        key = task_key(sample.id, opened.report.class_name(entries[0].target))
-        curves = opened.store.record(key)["methods"]
+        store, key = opened.store, task_key(sample.id, class_names[entries[0].target])
+        record = store.record(key)
+        curves = record["methods"]
+        pair = with_proposals(
+            pair, record.get("proposals", ()), lambda n: store.image(key, f"{PROPOSAL}/{n}")
+        )
     found = {}
     for entry in entries:
         try:
