@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from qtpy.QtGui import QDropEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
@@ -263,3 +264,44 @@ def test_explanations_leave_nothing_behind(dock: QuacDock) -> None:
         if number == 2:
             before = counts()
     assert counts() == before
+
+
+def test_measure_explains_a_sample_that_is_in_view(predicted: QuacDock) -> None:
+    dock = predicted.all_samples
+    predicted.choices.sample_index = 0
+    wait(lambda: not predicted.controller.running)
+    type_filter(predicted, "number >= 8")
+    QTest.mouseClick(dock.many_button, LEFT)
+    QTest.mouseClick(dock.many_card.measure_button, LEFT)
+    wait(lambda: dock.many.seconds_per_sample is not None)
+    assert predicted.choices.sample_index == 7
+    assert predicted.results.pair.query.id == "corner/7"  # type: ignore[union-attr]
+
+
+def test_what_is_dropped_on_the_table_is_opened(predicted: QuacDock, tmp_path: Path) -> None:
+    for name in ("left", "right"):
+        (tmp_path / name).mkdir()
+        np.save(tmp_path / name / "a.npy", np.zeros((32, 32), np.float32))
+        np.save(tmp_path / name / "longer.npy", np.zeros((32, 32), np.float32))
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(tmp_path))])
+    event = QDropEvent(
+        QPointF(5, 5), Qt.DropAction.CopyAction, data, LEFT, Qt.KeyboardModifier.NoModifier
+    )
+    assert predicted.all_samples.acceptDrops()
+    predicted.all_samples.dropEvent(event)
+    wait(lambda: len(predicted.results.loaded_samples) == 4)  # type: ignore[arg-type]
+    wait(lambda: predicted.results.order is not None and len(predicted.results.order) == 4)
+    assert cells(predicted, "id") == ["a.npy", "longer.npy"] * 2, "the label tells the folder"
+    assert predicted.all_samples.table.rows.widest("id") == "longer.npy"
+
+
+def test_a_plan_is_about_the_samples_in_view(predicted: QuacDock, tmp_path: Path) -> None:
+    chips = predicted.all_samples.chips.chips
+    assert chips["explained"].isHidden() and chips["not_switched"].isHidden()
+    predicted.choices.preset = "dapi"
+    QTest.mouseClick(predicted.all_samples.many_button, LEFT)
+    card = predicted.all_samples.many_card
+    assert "preset" in card.line.text() and not card.start_button.isEnabled()
+    predicted.choices.preset = "quac"
+    assert card.start_button.isEnabled()

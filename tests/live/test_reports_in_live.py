@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from napari_quac.explain.curve import threshold_grid
 from napari_quac.live.explain_many import ExplainMany
+from napari_quac.live.results import present
+from napari_quac.reports.store import ExplanationStore
 from napari_quac.testing import CornerSamples
 
 from .test_controller import Session
@@ -128,6 +131,14 @@ def test_an_opened_store_shows_what_was_written_without_computing(
     assert not session.failures
     restored = session.results.explanations
     assert restored is not None and restored.restored_for == ("residual", "random")
+    before, after = computed.pair.proposals, restored.pair.proposals
+    assert len(after) == len(before) > 1
+    for one, other in zip(before, after, strict=True):
+        assert torch.equal(one.generated, other.generated)
+        assert torch.equal(one.generated_prediction, other.generated_prediction)
+        assert one.origin == other.origin
+    taken = [one.generated is restored.pair.generated for one in after]
+    assert taken == [one.generated is computed.pair.generated for one in before]
     for name, explanation in computed.by_method.items():
         again = restored.by_method[name]
         assert again.quac_score == explanation.quac_score
@@ -160,3 +171,65 @@ def test_other_images_of_the_same_name_are_not_shown_as_explained(
     session.wait()
     assert session.results.pair is None
     assert any("not the one that was explained" in one.sentence for one in session.failures)
+
+
+def test_of_several_targets_on_record_the_chosen_one_is_shown(
+    session: Session, many: ExplainMany, tmp_path: Path
+) -> None:
+    session.choices.sample_index = 1
+    session.wait()
+    session.choices.filter_text = "number = 2"
+    for target in (0, 2):
+        session.choices.target = target
+        run(session, many, tmp_path / "store")
+    session.choices.target = None
+    session.choices.sample_index = 0
+    session.wait()
+    session.choices.sample_index = 1
+    session.wait(lambda: session.results.pair is not None and not session.controller.running)
+    shown = [present(session.results.pair).target]
+    for target in (2 - shown[0], 1, shown[0]):
+        session.choices.target = target  # of 1, its own class, there is no record
+        session.wait(lambda: not session.controller.running)
+        shown.append(present(session.results.pair).target)
+        explained = present(session.results.explanations)
+        assert explained.restored_for is not None
+        assert explained.pair.target == shown[-1]
+    first, other = shown[0], 2 - shown[0]
+    assert shown == [first, other, other, first]
+
+
+def test_what_was_read_is_computed_anew_once_parameters_change(
+    session: Session, many: ExplainMany, tmp_path: Path
+) -> None:
+    session.choices.sample_index = 1
+    session.wait()
+    session.choices.filter_text = "number = 2"
+    run(session, many, tmp_path / "store")
+    session.wait(lambda: session.results.explanations is not None)
+    before = present(session.results.explanations)
+    assert before.restored_for is not None
+    session.choices.parameters = {"random": {"seed": 7}}
+    session.wait(lambda: not session.controller.running)
+    after = present(session.results.explanations)
+    one, other = (e.by_method["random"].attribution.values for e in (before, after))
+    assert not torch.equal(one, other)
+
+
+def test_many_are_explained_with_the_parameters_and_thresholds_of_the_dock(
+    session: Session, many: ExplainMany, tmp_path: Path
+) -> None:
+    session.wait()
+    session.choices.filter_text = "number = 2"
+    session.choices.parameters = {"random": {"seed": 7}, "d-ig": {"n_steps": 9}}
+    session.choices.grid = "corrected"
+    run(session, many, tmp_path / "store")
+    store = ExplanationStore.open(tmp_path / "store")
+    assert store.info.parameters == {"random": {"seed": 7}}
+    assert store.info.grid == "corrected"
+    assert len(next(store.entries()).mask_sizes) == len(threshold_grid("corrected"))  # type: ignore[union-attr]
+    session.choices.preset = "dapi"
+    many.state = "ready"
+    many.start(tmp_path / "other")
+    assert many.state == "ready"
+    assert "preset" in many.refusal()

@@ -277,7 +277,7 @@ def test_other_files_are_no_report(tmp_path, text):
     (tmp_path / "other.json").write_text(text)
     with pytest.raises(DataError):
         open_report(tmp_path / "other.json")
-    with pytest.raises(DataError, match="holds no report"):
+    with pytest.raises(DataError, match="no report of the QuAC library"):
         open_report(tmp_path)
 
 

@@ -18,6 +18,7 @@ import zarr
 from napari_quac.data.sample import Sample
 from napari_quac.errors import DataError, StorageError
 from napari_quac.explain.pipeline import ExplainSettings, explain
+from napari_quac.explain.search import N_KEPT
 from napari_quac.reports.entry import FailedEntry, ReportEntry
 from napari_quac.reports.record import Failure, explained_record, failed_record, plain, to_json
 from napari_quac.reports.store import ExplanationStore, estimate_bytes, task_key
@@ -118,7 +119,7 @@ def test_napari_reads_the_images_without_us(store, made):
         assert reader is not None
         ((data, *_),) = reader(str(path))
         stack = np.asarray(data[0] if isinstance(data, list) else data)
-        assert stack.shape == (2 + 4 * len(METHODS), 16, 16)
+        assert stack.shape == (2 + 4 * len(METHODS) + N_KEPT - 1, 16, 16)
         np.testing.assert_array_equal(stack[1], made[0].pair.generated[0])
 
 
@@ -302,7 +303,7 @@ def test_the_estimate_is_an_upper_bound(store, made):
     written = sum(path.stat().st_size for path in files)
     estimate = estimate_bytes((1, 16, 16), len(METHODS), 1)
     assert written <= estimate
-    assert estimate_bytes((1, 128, 128), 2, 1000) == pytest.approx(1000 * 10 * 65536, rel=0.1)
+    assert estimate_bytes((1, 128, 128), 2, 1000) == pytest.approx(1000 * 15 * 65536, rel=0.1)
 
 
 def test_a_sample_is_finished_when_all_that_it_asks_is_answered(store, made):

@@ -117,7 +117,10 @@ def replay(
             continue
         compared += 1
         largest_p = max(largest_p, _largest(_probabilities(record), _probabilities(found.record)))
+        there = store.image_names(keys[position])
         for name, image in found.images().items():
+            if name not in there:  # an earlier version did not keep it
+                continue
             before = store.image(keys[position], name)
             scale = max(1.0, float(np.abs(before).max()))
             largest_image = max(largest_image, float(np.abs(image - before).max()) / scale)

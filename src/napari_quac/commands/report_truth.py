@@ -10,6 +10,7 @@ from napari_quac.commands.output import table
 from napari_quac.commands.report_table import pair_name
 from napari_quac.reports.judge import Judgement
 from napari_quac.reports.localisation import LocalisationSummary
+from napari_quac.reports.population import population
 from napari_quac.reports.report import Report
 
 MAP_HEADER = (
@@ -53,7 +54,7 @@ def judgement_tables(report: Report, judgement: Judgement) -> str:
     if areas:
         rows = [
             (
-                method,
+                computed(report, method),
                 str(found["n"]),
                 f"{found['counterfactual_insertion']:.3f}",
                 f"{found['counterfactual_deletion']:.3f}",
@@ -71,6 +72,11 @@ def judgement_tables(report: Report, judgement: Judgement) -> str:
     return "\n".join(parts)
 
 
+def computed(report: Report, method: str) -> str:
+    """Return what was really computed under the name of a method, as far as it was noted."""
+    return population([entry for entry in report if entry.method == method], method).name
+
+
 def _map_rows(report: Report, judgement: Judgement) -> list[tuple[str, ...]]:
     pairs: list[tuple[int | None, int | None]] = list(judgement.class_pairs())
     if len(pairs) > 1:
@@ -80,7 +86,7 @@ def _map_rows(report: Report, judgement: Judgement) -> list[tuple[str, ...]]:
         found = judgement.localisation(source, target)
         for number, (method, one) in enumerate(found.items()):
             pair = "" if number else pair_name(report, source, target)
-            rows.append((pair, method, *_cells(one)))
+            rows.append((pair, computed(report, method), *_cells(one)))
         if found:
             rows.append(_chance_row(next(iter(found.values()))))
     return rows

@@ -76,6 +76,7 @@ def run(options: argparse.Namespace) -> None:
     try:
         with _ended_by_signal(), _client(options) as client:
             _tell_space(plan)
+            _tell_waiting(client, options)
             summary = batch.run(plan, client, options.resume, _Teller())
     except KeyboardInterrupt:
         tell(f"Stopped. {_how_to_go_on(options)}")
@@ -156,6 +157,14 @@ def _tell_space(plan: BatchPlan) -> None:
     n_samples = n_samples_of(plan, dataset)
     text = f"{n_samples} samples; at most {_size(needed)} on disk, {_size(free)} are free"
     tell(text if needed < free else f"{text}: it may not fit. The run stops cleanly if it is full.")
+
+
+def _tell_waiting(client: Any, options: argparse.Namespace) -> None:
+    if client is not None and not client.nthreads():
+        tell(
+            "No worker is connected yet; the run begins with the first one. Start it with: "
+            f"dask worker {options.scheduler} --nthreads 1"
+        )
 
 
 class _Teller:

@@ -138,6 +138,7 @@ class QuacDock(QWidget):
         self.all_samples.measure_wanted.connect(self.measure)
         self.all_samples.many.begun.connect(self.status.forget_failure)
         self.all_samples.open_wanted.connect(self.open_explanations)
+        self.all_samples.dropped.connect(self.open_path)
         card = self.all_samples.many_card
         card.save_plan_wanted.connect(self.save_plan)
         card.open_plan_wanted.connect(self.open_plan)

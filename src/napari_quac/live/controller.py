@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from psygnal import EmissionInfo, Signal
 
@@ -15,6 +15,9 @@ from napari_quac.live.lane import Lane
 from napari_quac.live.results import Explanations, Results
 from napari_quac.live.rules import RULES, Rule
 from napari_quac.stepwise import Progress
+
+if TYPE_CHECKING:
+    from napari_quac.explain.pair import Pair
 
 _CHOICE_NAMES = frozenset(field.name for field in fields(Choices))
 RESUMABLE = ("pair", "explanations")
@@ -218,19 +221,34 @@ class Controller:
     def _show_restored(self) -> None:
         """Show what a report says of the sample, unless it was just explained anew."""
         restored, busy = self.results.restored, "pair" in self.running
-        if restored is None or busy or self.results.pair is not None:
+        if restored is None or busy:
             return
         found = restored.by_method
         first = next(iter(found.values()))
+        if self.results.pair is not None and not self._is_asked_for(first.pair):
+            return
         if self.choices.shown_method not in found:
             self.choices.shown_method = first.method
         self.choices.threshold = None
         if self.choices.masking != first.curve.masking:
             self.choices.masking = first.curve.masking
+        choices = self.choices
         self.results.explanations = Explanations(
-            first.pair, first.curve.masking, found, restored_for=self.choices.methods
-        )
+            first.pair, first.curve.masking, found, restored_for=choices.methods,
+            grid=choices.grid, parameters=dict(choices.parameters), preset=choices.preset,
+        )  # fmt: skip
         self.results.pair = first.pair
+
+    def _is_asked_for(self, pair: Pair) -> bool:
+        """Whether another pair of the sample was read than the one on show, as was chosen."""
+        known, shown = self.results.explanations, self.results.pair
+        is_restored = known is not None and known.restored_for is not None and known.pair is shown
+        return (
+            is_restored
+            and shown is not None
+            and pair.target == self.choices.target != shown.target
+            and pair.query.id == shown.query.id
+        )
 
     def _name_classes(self) -> None:
         """Take the sorted names of the samples' folders, as in QuAC, where a file has no names.
@@ -307,6 +325,8 @@ class Controller:
             and known.pair is self.results.pair
             and known.masking == choices.masking
             and known.restored_for == choices.methods
+            and (known.grid, known.preset) == (choices.grid, choices.preset)
+            and known.parameters == choices.parameters
         )
 
     def _drop_foreign_explanations(self) -> None:

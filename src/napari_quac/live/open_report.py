@@ -168,8 +168,21 @@ def recorded(opened: OpenReport, listing: Listing, class_names: Sequence[str]) -
     return Recorded(outcomes, PredictionTable(names, probabilities, truth), positions)
 
 
-def restore(opened: OpenReport, sample: Sample, class_names: Sequence[str]) -> Restored | None:
+def restore(
+    opened: OpenReport, sample: Sample, class_names: Sequence[str], target: int | None = None
+) -> Restored | None:
     """Read the explanations of a sample; None if the report has none, or has other classes.
+
+    Parameters
+    ----------
+    opened : OpenReport
+        Where they are.
+    sample : Sample
+        The query.
+    class_names : sequence of str
+        Of the classifier.
+    target : int, optional
+        Class that was to be reached; where there is no explanation of it, the last one is taken.
 
     Raises
     ------
@@ -181,17 +194,24 @@ def restore(opened: OpenReport, sample: Sample, class_names: Sequence[str]) -> R
         entries_of_sample,
         restored_explanation,
         restored_pair,
+        with_proposals,
     )
     from napari_quac.reports.store import task_key
+    from napari_quac.reports.task_images import PROPOSAL
 
-    entries = entries_of_sample(opened.by_sample.get(sample.id, []), sample.id)
+    own = opened.by_sample.get(sample.id, [])
+    entries = entries_of_sample(own, sample.id, target) or entries_of_sample(own, sample.id)
     if not entries or _names_of(opened.report) != tuple(class_names):
         return None
     pair = restored_pair(entries[0], len(class_names), sample)
     curves = {}
     if opened.store is not None:
-        key = task_key(sample.id, opened.report.class_name(entries[0].target))
-        curves = opened.store.record(key)["methods"]
+        store, key = opened.store, task_key(sample.id, class_names[entries[0].target])
+        record = store.record(key)
+        curves = record["methods"]
+        pair = with_proposals(
+            pair, record.get("proposals", ()), lambda n: store.image(key, f"{PROPOSAL}/{n}")
+        )
     found = {}
     for entry in entries:
         try:

@@ -249,7 +249,7 @@ def _restored(choices: Choices, results: Results) -> Work:
     names = present(results.loaded_classifier).class_names
     if sample.id not in opened.by_sample:
         return lambda: None
-    return lambda: restore(opened, sample, names)
+    return lambda: restore(opened, sample, names, choices.target)
 
 
 def _outcomes(choices: Choices, results: Results) -> Work:
@@ -574,6 +574,7 @@ RULES: dict[str, Rule] = {
         ("sample", "report", "loaded_classifier"),
         _restored,
         "reading the explanation",
+        also=("target",),
         keep=False,
         brief=True,
     ),

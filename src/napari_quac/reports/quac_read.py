@@ -77,7 +77,8 @@ def read_quac_reports(path: Path, re_root: tuple[str, str] | None = None) -> Rep
     if not files:
         also = f" {problems[0]}" if problems else ""
         raise DataError(
-            f"'{path}' holds no report of the QuAC library (a json with 'results').{also}"
+            f"'{path}' holds no explanations: no 'store.json' or 'explanations.json' of ours, and "
+            f"no report of the QuAC library (a json with 'results').{also}"
         )
     if re_root is not None:
         _check_re_root(files, re_root)
@@ -104,7 +105,9 @@ def read_quac_reports(path: Path, re_root: tuple[str, str] | None = None) -> Rep
             else:
                 n_different += 1
     if problems and not entries:
-        raise DataError(f"Nothing in '{path}' can be read: {problems[0]}. Copy the reports again.")
+        raise DataError(
+            f"Nothing in '{path}' can be read: {problems[0].rstrip('.')}. Copy the reports again."
+        )
     notes = []
     if n_repeated:
         notes.append(f"{n_repeated} of {n_read} results repeat another one and are counted once.")
@@ -114,7 +117,7 @@ def read_quac_reports(path: Path, re_root: tuple[str, str] | None = None) -> Rep
             "generated image as another one, with other numbers; the first was taken."
         )
     if problems:
-        notes.append(f"{len(problems)} could not be read; the first: {problems[0]}.")
+        notes.append(f"{len(problems)} could not be read; the first: {problems[0].rstrip('.')}.")
     return Report(tuple(entries.values()), (), class_names, path.name, tuple(notes))
 
 

@@ -111,6 +111,7 @@ def explained_record(
             "query": plain(pair.query_prediction),
             "generated": plain(pair.generated_prediction),
         },
+        "proposals": _proposals(pair),
         "methods": {
             explanation.method: {
                 **method_numbers(explanation),
@@ -123,6 +124,20 @@ def explained_record(
         },
         "failed_methods": {name: failure.plain() for name, failure in (failures or {}).items()},
     }
+
+
+def _proposals(pair: Pair) -> list[dict[str, Any]]:
+    """Return what is noted of the proposals that the search kept, if it saw several."""
+    if len(pair.proposals) < 2:
+        return []
+    return [
+        {
+            "taken": proposal.generated is pair.generated,
+            "prediction": plain(proposal.generated_prediction),
+            "origin": plain(proposal.origin),
+        }
+        for proposal in pair.proposals
+    ]
 
 
 def described(sample: Sample) -> dict[str, Any]:

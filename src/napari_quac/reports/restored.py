@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -57,6 +58,41 @@ def restored_pair(entry: ReportEntry, n_classes: int, sample: Sample | None = No
         dict(entry.origin),
         n_tried=entry.n_tried or 1,
     )
+
+
+def with_proposals(
+    pair: Pair,
+    noted: Sequence[Mapping[str, Any]],
+    read: Callable[[int], NDArray[np.float32]],
+) -> Pair:
+    """Return a pair with the other proposals that the search kept.
+
+    Parameters
+    ----------
+    pair : Pair
+        Of :func:`restored_pair`.
+    noted : sequence of mapping
+        What the record says of each proposal.
+    read : callable
+        Returns the image of a proposal by its number, (C, *S).
+
+    Raises
+    ------
+    DataError
+        If an image was lost.
+    """
+    proposals = [
+        pair
+        if told["taken"]
+        else replace(
+            pair,
+            generated=torch.from_numpy(read(number)),
+            generated_prediction=torch.tensor(told["prediction"], dtype=torch.float32),
+            origin=dict(told["origin"]),
+        )
+        for number, told in enumerate(noted)
+    ]
+    return replace(pair, proposals=tuple(proposals))
 
 
 def restored_explanation(

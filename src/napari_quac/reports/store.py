@@ -281,6 +281,21 @@ class ExplanationStore:
         """
         return task_images.read(self.folder / IMAGES / key, name)
 
+    def image_names(self, key: str) -> tuple[str, ...]:
+        """Return the names of the images of a task.
+
+        Raises
+        ------
+        DataError
+            If they are damaged or gone.
+        """
+        try:
+            return tuple(task_images.names_in(self.folder / IMAGES / key)[0])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"The images of '{key}' are damaged or gone ({error}). Explain the sample again."
+            ) from error
+
     def image_path(self, key: str) -> Path:
         """Return the folder of the OME-Zarr image of a task."""
         return self.folder / IMAGES / key

@@ -21,9 +21,11 @@ from numpy.typing import NDArray
 from napari_quac.errors import DataError
 from napari_quac.explain.explanation import Explanation
 from napari_quac.explain.pair import Pair
+from napari_quac.explain.search import N_KEPT
 
 OF_THE_PAIR = ("query", "generated")
 OF_A_METHOD = ("attribution", "signed", "mask", "counterfactual")
+PROPOSAL = "proposal"
 ARRAY = "0"
 SHARD_OVERHEAD = 4096
 """Bytes beside the images: metadata and the index of the shard, in blocks of the file system."""
@@ -35,7 +37,8 @@ def images_of(pair: Pair, explanations: Sequence[Explanation]) -> dict[str, NDAr
     """Return the images of a pair and its explanations by name, each (C, *S) float32.
 
     Names are ``query``, ``generated``, and ``METHOD/attribution``, ``METHOD/signed``,
-    ``METHOD/mask`` and ``METHOD/counterfactual`` of each method.
+    ``METHOD/mask`` and ``METHOD/counterfactual`` of each method; then ``proposal/NUMBER`` of each
+    other generated image that the search kept, by its place in ``Pair.proposals``.
     """
     images = {"query": pair.query.image.numpy(), "generated": pair.generated.numpy()}
     for explanation in explanations:
@@ -47,6 +50,9 @@ def images_of(pair: Pair, explanations: Sequence[Explanation]) -> dict[str, NDAr
         )
         for name, values in zip(OF_A_METHOD, maps, strict=True):
             images[f"{explanation.method}/{name}"] = values.numpy()
+    for number, proposal in enumerate(pair.proposals):
+        if proposal.generated is not pair.generated:
+            images[f"{PROPOSAL}/{number}"] = proposal.generated.numpy()
     return images
 
 
@@ -140,7 +146,7 @@ def names_in(folder: Path) -> tuple[list[str], int]:
 
 def bytes_of(shape: Sequence[int], n_methods: int) -> int:
     """Return how many bytes the images of a task take at most, before they are compressed."""
-    n_images = len(OF_THE_PAIR) + n_methods * len(OF_A_METHOD)
+    n_images = len(OF_THE_PAIR) + n_methods * len(OF_A_METHOD) + N_KEPT - 1
     return 4 * n_images * math.prod(shape) + 3 * SHARD_OVERHEAD
 
 

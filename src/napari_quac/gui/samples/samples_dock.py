@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtGui import QResizeEvent
+from qtpy.QtGui import QDragEnterEvent, QDropEvent, QResizeEvent
 from qtpy.QtWidgets import (
     QButtonGroup,
     QFileDialog,
@@ -43,12 +43,15 @@ class SamplesDock(QWidget):
     letter_pressed = Signal(str)
     measure_wanted = Signal()
     open_wanted = Signal(Path)
+    dropped = Signal(Path)
+    """A file or folder of any kind."""
 
     def __init__(
         self, choices: Choices, results: Results, controller: Controller, store_folder: str = ""
     ) -> None:
         super().__init__()
         self.setObjectName("quac_samples_dock")
+        self.setAcceptDrops(True)
         self._choices, self._results, self._controller = choices, results, controller
         self.field = FilterField(choices, results)
         self.chips = FilterChips(choices, results)
@@ -121,6 +124,18 @@ class SamplesDock(QWidget):
         """Share the width between matrix and table."""
         super().resizeEvent(event)
         self._fit_matrix()
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Take files and folders."""
+        if event.mimeData().hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Hand on what was dropped."""
+        event.acceptProposedAction()
+        for url in event.mimeData().urls():
+            if url.isLocalFile():
+                self.dropped.emit(Path(url.toLocalFile()))
 
     def _fit_matrix(self) -> None:
         wanted = self.matrix.sizeHint().width() + 4
