@@ -121,9 +121,38 @@ def measuring_pictures(folder: Path) -> None:
     pump(0.3)
 
 
+def in_place_pictures(folder: Path, theme: str, suffix: str = "") -> None:
+    """Take the picture of a synapse that is explained in its volume."""
+    viewer = napari.Viewer()
+    viewer.theme = theme
+    viewer.window.resize(1366, 768)
+    dock = QuacDock(viewer)
+    viewer.window.add_dock_widget(dock, name="QuAC", area="right", add_vertical_stretch=False)
+    dock.start.volume_button.click()
+    wait(lambda: dock.results.prediction is not None and not dock.controller.running)
+    for panel in (dock.networks, dock.samples):
+        panel.set_open(False)
+    dock.points_panel.explain_check.setChecked(True)
+    dock.choices.sample_index = 9
+    wait(lambda: not dock.controller.running)
+    finished: list[bool] = []
+    dock.explained.connect(lambda: finished.append(True))
+    dock.search.explain_button.click()
+    wait(lambda: finished or dock.status.failure)
+    viewer.scene.camera.zoom = 0.7 * min(viewer.canvas.size) / (128 * 4)
+    dock.scroll.ensureWidgetVisible(dock.points_panel)
+    top = dock.points_panel.mapTo(dock.scroll.widget(), dock.points_panel.rect().topLeft())
+    dock.scroll.verticalScrollBar().setValue(top.y())
+    picture(viewer, folder, f"in_place{suffix}")
+    viewer.close()
+    pump(0.3)
+
+
 if __name__ == "__main__":
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
     target.mkdir(parents=True, exist_ok=True)
     make_pictures(target, "dark")
     make_pictures(target, "light", "_light")
     measuring_pictures(target)
+    in_place_pictures(target, "dark")
+    in_place_pictures(target, "light", "_light")

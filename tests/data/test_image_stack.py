@@ -64,6 +64,8 @@ def test_what_is_no_stack_of_images_is_refused() -> None:
         (np.uint16, (0, 4095), (0, 4095)),
         (np.float32, (0.1, 0.9), (0, 1)),
         (np.float32, (-1, 1), (-1, 1)),
+        (np.float32, (-0.98, 0.796078), (-1, 1)),
+        (np.float32, (-3.14159, 2.71828), (-3.142, 2.719)),
         (np.float32, None, (0, 1)),
     ],
 )

@@ -24,6 +24,15 @@ def test_same_grid_is_the_same_labels() -> None:
     np.testing.assert_array_equal(found, values)
 
 
+def test_labels_in_another_unit_lie_where_they_are_shown() -> None:
+    values = numbered((6, 5))
+    labels = Labels(values, scale=(0.004, 0.002), translate=(0.1, 0), units=("um",) * 2)
+    image = Image(np.zeros((6, 5)), scale=(4, 2), translate=(100, 0), units=("nm",) * 2)
+    np.testing.assert_array_equal(read(labels, image), values)
+    without = Labels(values, scale=(4, 2), translate=(100, 0))
+    np.testing.assert_array_equal(read(without, image), values)
+
+
 def test_larger_labels_are_cut_and_where_there_are_none_is_0() -> None:
     values = numbered((10, 12))
     image = Image(np.zeros((4, 4)), scale=(4, 4), translate=(28, 36))

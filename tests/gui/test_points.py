@@ -301,6 +301,44 @@ def test_outline_of_a_region_lies_on_a_mirrored_and_turned_layer(placed: QuacDoc
     assert placed._viewer.scene.camera.zoom > 0
 
 
+@pytest.mark.parametrize(("of_volume", "of_points"), [("um", "nm"), ("nm", "um")])
+def test_clicks_and_flights_where_layers_differ_in_unit(
+    dock: QuacDock, of_volume: str, of_points: str
+) -> None:
+    dock.choices.classifier = ReadyNetwork(corner_classifier(SIZE))
+    dock.choices.generator = ReadyNetwork(corner_generator(SIZE))
+    wait(lambda: dock.results.loaded_classifier and dock.results.loaded_generator)
+    volume, points = made_volume()
+    nm = np.array([40.0, 4.0, 4.0])
+    per = {"nm": 1.0, "um": 1e-3}
+    dock._viewer.add_image(volume, name="em", scale=nm * per[of_volume], units=(of_volume,) * 3)
+    marks = dock._viewer.add_points(points * nm * per[of_points], name="marks",
+                                    units=(of_points,) * 3, size=40 * per[of_points])  # fmt: skip
+    dock.points_panel.set_open(True)
+    dock.points_panel.use_button.click()
+    settle(dock)
+    assert {str(unit) for unit in dock._viewer.dims.units} == {"nanometer"}
+    for row in (3, 1):
+        dock._viewer.dims.set_point(0, points[row, 0] * 40)
+        dock._viewer.scene.camera.center = (0, 400, 400)
+        dock._viewer.scene.camera.zoom = 0.5
+        click_at(dock, points[row] * nm)
+        assert dock.choices.sample_index == row and set(marks.selected_data) == {row}
+        settle(dock)
+        assert dock._viewer.dims.point[0] == pytest.approx(points[row, 0] * 40)
+        center = dock._viewer.scene.camera.center[-2:]
+        np.testing.assert_allclose(center, points[row, 1:] * 4)
+    explain(dock)
+    dock.regions.button.click()
+    wait(lambda: dock.regions.shown is not None)
+    dock.regions.table.setCurrentItem(dock.regions.table.topLevelItem(0))
+    inside = np.argwhere(dock.regions.shown.labels == 1)[0]  # type: ignore[union-attr]
+    place = (points[1] + (0, *(inside - 16))) * nm
+    assert dock.region_view.number_at(place) == 1
+    center = dock._viewer.scene.camera.center[-2:]
+    assert np.abs(center - points[1, 1:] * 4).max() < 16 * 4
+
+
 def test_volume_in_micrometres_with_points_in_nanometres(dock: QuacDock) -> None:
     dock.choices.classifier = ReadyNetwork(corner_classifier(SIZE))
     dock.choices.generator = ReadyNetwork(corner_generator(SIZE))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -32,9 +33,10 @@ def usual_range(
     if contrast_range is None:
         return (0.0, 1.0) if dtype.kind == "f" else (0.0, float(np.iinfo(dtype).max))
     low, high = map(float, contrast_range)
-    if dtype.kind == "f" and low >= 0 and high <= 1:
-        return 0.0, 1.0
-    return low, high
+    if dtype.kind == "f" and low >= -1 and high <= 1:
+        return (0.0, 1.0) if low >= 0 else (-1.0, 1.0)
+    # outwards, to what a field with three decimals can show: no value may fall out of the range
+    return math.floor(low * 1000) / 1000, math.ceil(high * 1000) / 1000
 
 
 class ImageStack:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 SMALLEST, LARGEST, GOOD = 0.08, 0.9, 0.4
 """Share of the canvas that a patch may take before the zoom is changed, and takes afterwards."""
 
 
-def fly_to(viewer: Any, world: Sequence[float], extent: Sequence[float] = ()) -> None:
+def fly_to(viewer: Any, world: ArrayLike, extent: Sequence[float] = ()) -> None:
     """Show a place in the middle of the canvas, in its slice.
 
     The zoom stays, unless what is there would be hardly seen, or not as a whole.
@@ -20,16 +21,17 @@ def fly_to(viewer: Any, world: Sequence[float], extent: Sequence[float] = ()) ->
     ----------
     viewer : napari viewer
         Its last axes are those of ``world``.
-    world : sequence of float
-        The place, in world units.
+    world : (D,) array
+        The place, in world units of the viewer.
     extent : sequence of float, optional
         Size of what is there, in world units.
     """
     dims = viewer.dims
-    more = dims.ndim - len(world)
+    place = np.asarray(world, dtype=float).tolist()
+    more = dims.ndim - len(place)
     if more < 0:
         return
-    position = [*dims.point[:more], *(float(value) for value in world)]
+    position = [*dims.point[:more], *place]
     hidden = [axis for axis in dims.not_displayed if axis >= more]
     if hidden:
         dims.set_point(hidden, [position[axis] for axis in hidden])

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_quac.gui.world_units import factors
+
 Labels = NDArray[np.int64]
 
 
@@ -50,6 +52,8 @@ def _in_labels(
     """Return where a pixel of the reference lies in the data of the labels."""
     lead = np.zeros(reference.ndim - len(pixel))
     world = np.asarray(reference.data_to_world(np.concatenate([lead, pixel])))
+    by = factors(reference.units, labels.units)
+    world[len(world) - len(by) :] *= by
     missing = labels.ndim - len(world)
     if missing > 0:
         world = np.concatenate([np.asarray(point[:missing]), world])

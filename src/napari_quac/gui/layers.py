@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_quac.data.place import Transform
 from napari_quac.gui.palette import MASK_COLOR, SIGNED_COLORS
+from napari_quac.gui.world_units import to_viewer
 from napari_quac.live.choices import Choices
 from napari_quac.live.results import Results, present
 
@@ -443,7 +444,7 @@ class LayerSync(QObject):
         if query is None or n_axes < 3:
             return
         centre = [0.0] * (query.ndim - n_axes) + [n // 2 for n in sample.image.shape[1:]]
-        place = query.data_to_world(centre)
+        place = to_viewer(self._viewer, query, query.data_to_world(centre))
         dims = self._viewer.dims
         for axis in dims.not_displayed:
             own = axis - (dims.ndim - len(place))

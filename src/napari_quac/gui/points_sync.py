@@ -13,6 +13,7 @@ from napari_quac.data.volume_points import VolumePoints
 from napari_quac.gui.fly import fly_to
 from napari_quac.gui.layers import LayerSync
 from napari_quac.gui.points_look import colours_of, features_of, merged_features, ring_colour
+from napari_quac.gui.world_units import factors, from_viewer
 from napari_quac.live.choices import Choices
 from napari_quac.live.results import Results
 
@@ -119,7 +120,10 @@ class PointsSync(QObject):
         voxel = dataset.level.transform.voxel_size()
         steps = dataset.step or (1.0,) * len(voxel)
         extent = [n * v * k for n, v, k in zip(dataset.size, voxel, steps, strict=True)]
-        fly_to(self._viewer, dataset.center_world(index), extent)
+        unit = [dataset.volume.unit or "pixel"] * len(voxel)
+        by = factors(unit, self._viewer.dims.units)
+        by = by if len(by) == len(voxel) else np.ones(len(voxel))
+        fly_to(self._viewer, by * dataset.center_world(index), (by * extent).tolist())
 
     def _current(self) -> VolumePoints | None:
         """Return the points that the present samples were made from; None for other samples."""
@@ -208,7 +212,7 @@ class PointsSync(QObject):
         if np.abs(np.array(event.pos) - start).max() > CLICK_PIXELS or not self._is_tied():
             return
         found = self.layer.get_value(
-            event.position,
+            tuple(from_viewer(viewer, self.layer, event.position)),
             view_direction=event.view_direction,
             dims_displayed=event.dims_displayed,
             world=True,

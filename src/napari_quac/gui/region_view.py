@@ -12,6 +12,7 @@ from qtpy.QtCore import QObject
 
 from napari_quac.gui.layers import LayerSync
 from napari_quac.gui.panels.regions_panel import RegionsPanel
+from napari_quac.gui.world_units import from_viewer, to_viewer
 
 if TYPE_CHECKING:
     from napari_quac.explain.regions import Regions
@@ -129,7 +130,7 @@ class RegionView(QObject):
         if query is None or region is None:
             return
         lead = (0,) * (query.ndim - len(region.centroid))
-        place = query.data_to_world((*lead, *region.centroid))
+        place = to_viewer(self._viewer, query, query.data_to_world((*lead, *region.centroid)))
         displayed = self._viewer.dims.displayed
         offset = self._viewer.dims.ndim - len(place)
         for axis in self._viewer.dims.not_displayed:
@@ -147,7 +148,7 @@ class RegionView(QObject):
         grid = self._viewer.canvas.grid
         rows, columns = grid.actual_shape(len(self._viewer.layers)) if grid.enabled else (1, 1)
         canvas = np.array(self._viewer.canvas.size) / (rows, columns)
-        scale = np.abs(query.scale[-2:])  # negative where an axis is mirrored
+        scale = np.abs(to_viewer(self._viewer, query, query.scale)[-2:])  # mirrored: negative
         sides = np.array([stop - start for start, stop in box[-2:]]) * scale
         whole = np.array(shape[-2:]) * scale
         fit = float((canvas / (1.1 * whole)).min())
@@ -178,7 +179,8 @@ class RegionView(QObject):
         if query is None or regions is None:
             return 0
         labels: NDArray[np.int32] = regions.labels
-        place = np.rint(np.asarray(query.world_to_data(position))).astype(int)[-labels.ndim :]
+        world = from_viewer(self._viewer, query, position)
+        place = np.rint(np.asarray(query.world_to_data(world))).astype(int)[-labels.ndim :]
         if (place < 0).any() or (place >= labels.shape).any():
             return 0
         return int(labels[tuple(place)])

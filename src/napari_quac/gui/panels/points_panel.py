@@ -10,7 +10,6 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QDoubleSpinBox,
     QHBoxLayout,
     QPushButton,
     QSpinBox,
@@ -30,6 +29,7 @@ from napari_quac.gui.layer_volume import layer_of_volume, points_in_world, unit_
 from napari_quac.gui.panels.inside_row import InsideRow
 from napari_quac.gui.panels.points_table_box import PointsTableBox
 from napari_quac.gui.path_field import PathField
+from napari_quac.gui.plain_spin import PlainSpinBox
 from napari_quac.gui.points_sync import PointsSync
 from napari_quac.gui.section import Section, caption
 from napari_quac.gui.text import WrappedLabel, grouped, set_tone
@@ -105,7 +105,8 @@ class PointsPanel(Section):
             parts.append(f"{grouped(left)} lie outside, or reach out of the volume.")
         if not _is_byte(volume):
             low, high = self.low.value(), self.high.value()
-            parts.append(f"Stored {low:g} is black, {high:g} white (Details).")
+            said = f"Stored {low:g} is black, {high:g} white (Details)."
+            parts.append(said.replace("-", "−"))
         mismatch = " ".join(filter(None, (dataset.size_mismatch(), _without_unit(layer, volume))))
         if dataset.size_mismatch():
             self.details_button.setChecked(True)
@@ -209,7 +210,7 @@ class PointsPanel(Section):
         column = QVBoxLayout(self.details)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
-        self.low, self.high = QDoubleSpinBox(), QDoubleSpinBox()
+        self.low, self.high = PlainSpinBox(), PlainSpinBox()
         for widget, name, tip in (
             (self.low, "points_low", "The stored value that is black (0)"),
             (self.high, "points_high", "The stored value that is white (1)"),
@@ -218,7 +219,6 @@ class PointsPanel(Section):
             widget.setRange(-1e9, 1e9)
             widget.setDecimals(3)
             widget.setToolTip(tip)
-            widget.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
         self._add_row("Range", self.low, self.high, into=column)
         self.outside_menu = _menu("points_outside_menu", "Patches that reach out of the volume")
         self.outside_menu.addItem("fill up with 0", "pad")
@@ -229,12 +229,11 @@ class PointsPanel(Section):
         self.details.hide()
 
     def _build_network_size(self, column: QVBoxLayout) -> None:
-        self.network_spin = QDoubleSpinBox()
+        self.network_spin = PlainSpinBox()
         self.network_spin.setObjectName("points_network_size")
         self.network_spin.setRange(0, 1e6)
         self.network_spin.setDecimals(3)
         self.network_spin.setSpecialValueText("as the volume")
-        self.network_spin.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
         self.network_spin.setToolTip(
             "Pixel size (nm, in the plane) of the images the classifier was trained on. It chooses "
             "the level of a multi-resolution volume, and is compared with its voxels."

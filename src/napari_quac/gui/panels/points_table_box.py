@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QHBoxLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
 
 from napari_quac.data.point_reading import (
@@ -22,6 +22,7 @@ from napari_quac.data.point_reading import (
 from napari_quac.data.point_table import TABLE_UNITS, ColumnMapping, PointTable, guess_columns
 from napari_quac.data.volume import Volume
 from napari_quac.errors import DataError, QuacError
+from napari_quac.gui.plain_spin import PlainSpinBox
 from napari_quac.gui.section import caption
 from napari_quac.gui.text import WrappedLabel, set_tone
 
@@ -59,12 +60,11 @@ class PointsTableBox(QWidget):
             self.unit_menu.addItem(unit, unit)
         self.voxel_spins = []
         for number in range(3):
-            spin = QDoubleSpinBox()
+            spin = PlainSpinBox()
             spin.setObjectName(f"points_voxel_{number}")
             spin.setRange(0, 1e6)
             spin.setDecimals(3)
             spin.setValue(1)
-            spin.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
             spin.setToolTip("Nanometres per voxel, which the layer does not tell")
             spin.setProperty("narrow", "true")
             spin.valueChanged.connect(self._show_preview)

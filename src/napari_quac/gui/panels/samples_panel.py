@@ -11,7 +11,6 @@ from qtpy.QtCore import QSize, Signal
 from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import (
     QComboBox,
-    QDoubleSpinBox,
     QHBoxLayout,
     QPushButton,
     QSpinBox,
@@ -25,6 +24,7 @@ from napari_quac.errors import QuacError
 from napari_quac.gui.layer_menu import rename_entry
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.pictures import thumbnail
+from napari_quac.gui.plain_spin import PlainSpinBox
 from napari_quac.gui.section import Section, caption, labelled_row
 from napari_quac.gui.text import ElidedLabel, WrappedLabel, set_tone
 from napari_quac.live.choices import Choices, FolderSamples, ReadySamples
@@ -134,7 +134,7 @@ class SamplesPanel(Section):
         self.layer_menu.setMinimumContentsLength(4)
         self.layer_menu.setProperty("narrow", "true")
         self.layer_menu.currentIndexChanged.connect(self._show_layer_range)
-        self.layer_low, self.layer_high = QDoubleSpinBox(), QDoubleSpinBox()
+        self.layer_low, self.layer_high = PlainSpinBox(), PlainSpinBox()
         for widget, name, tip in (
             (self.layer_low, "layer_low", "The value that is black (0)"),
             (self.layer_high, "layer_high", "The value that is white (1)"),
@@ -143,9 +143,8 @@ class SamplesPanel(Section):
             widget.setRange(-1e9, 1e9)
             widget.setDecimals(3)
             widget.setToolTip(tip)
-            widget.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
             widget.setProperty("narrow", "true")
-            widget.setFixedWidth(62)
+            widget.setFixedWidth(50)
         self.use_layer_button = QPushButton("Use")
         self.use_layer_button.setObjectName("use_layer_button")
         self.use_layer_button.setToolTip("Take the images of this layer as samples")
@@ -186,7 +185,7 @@ class SamplesPanel(Section):
 
     def _build_folder_range(self) -> None:
         """Ask for the range of values where the files do not tell it."""
-        self.folder_low, self.folder_high = QDoubleSpinBox(), QDoubleSpinBox()
+        self.folder_low, self.folder_high = PlainSpinBox(), PlainSpinBox()
         for widget, name, value in (
             (self.folder_low, "folder_low", 0.0),
             (self.folder_high, "folder_high", 65535.0),
