@@ -91,8 +91,20 @@ def dapi() -> None:
     dock = opened(*example(), 1, 0)
     menu = dock.methods.preset_menu
     menu.setCurrentIndex(menu.findData("dapi"))
-    wait(lambda: "ggc" in dock.results.explanations.by_method)
-    dock.scroll.ensureWidgetVisible(dock.methods)
+    wait(lambda: dock.choices.preset == "dapi")
+    wait(
+        lambda: (
+            set(dock.choices.methods) <= set(dock.results.explanations.by_method)
+            and not dock.controller.running
+        ),
+        seconds=300,
+    )
+    dock.choices.shown_method = "d-gc"
+    for name in ("threshold", "predictions"):
+        getattr(dock, name).set_open(True)
+    dock.comparison.set_side_by_side(True)
+    wait(seconds=1)
+    dock.scroll.verticalScrollBar().setValue(0)
     take(dock, "dapi")
     close(dock)
 
@@ -104,7 +116,7 @@ def fido() -> None:
     wait(lambda: dock.results.explanations.evolving is not None)
     wait(seconds=2)
     take(dock, "fido_evolving")
-    wait(lambda: "fido" in dock.results.explanations.by_method)
+    wait(lambda: "fido" in dock.results.explanations.by_method, seconds=300)
     take(dock, "fido")
     close(dock)
 
