@@ -1,6 +1,6 @@
 """Take the pictures of ``docs/systems`` in the real window; run it on a display or Xvfb.
 
-python docs/make_system_pictures.py [fido|exaggeration|warp ...]
+python docs/make_system_pictures.py [dapi|fido|exaggeration|warp ...]
 """
 
 from __future__ import annotations
@@ -87,6 +87,28 @@ def example() -> tuple[Any, Any, Any]:
     )
 
 
+def dapi() -> None:
+    dock = opened(*example(), 1, 0)
+    menu = dock.methods.preset_menu
+    menu.setCurrentIndex(menu.findData("dapi"))
+    wait(lambda: dock.choices.preset == "dapi")
+    wait(
+        lambda: (
+            set(dock.choices.methods) <= set(dock.results.explanations.by_method)
+            and not dock.controller.running
+        ),
+        seconds=300,
+    )
+    dock.choices.shown_method = "d-gc"
+    for name in ("threshold", "predictions"):
+        getattr(dock, name).set_open(True)
+    dock.comparison.set_side_by_side(True)
+    wait(seconds=1)
+    dock.scroll.verticalScrollBar().setValue(0)
+    take(dock, "dapi")
+    close(dock)
+
+
 def fido() -> None:
     dock = opened(*example(), 1, 0)
     dock.scroll.ensureWidgetVisible(dock.methods)
@@ -94,7 +116,7 @@ def fido() -> None:
     wait(lambda: dock.results.explanations.evolving is not None)
     wait(seconds=2)
     take(dock, "fido_evolving")
-    wait(lambda: "fido" in dock.results.explanations.by_method)
+    wait(lambda: "fido" in dock.results.explanations.by_method, seconds=300)
     take(dock, "fido")
     close(dock)
 
@@ -103,10 +125,13 @@ def exaggeration() -> None:
     dock = opened(*example(), 1, 0)
     dock.methods.set_open(False)
     dock.verdict.set_open(False)
-    dock.exaggeration.exaggerate_button.click()
+    dock.exaggeration.start_button.click()
     wait(lambda: dock.results.exaggeration is not None)
-    dock.exaggeration.slider.setValue(14)
-    dock.scroll.ensureWidgetVisible(dock.exaggeration)
+    wanted = [frame.wanted for frame in dock.exaggeration.frames]
+    dock.exaggeration.slider.setValue(wanted.index(0.65))
+    dock.exaggeration.change_button.click()
+    wait(seconds=0.5)
+    dock.scroll.ensureWidgetVisible(dock.exaggeration.numbers)
     for name in ("mask", "hybrid", "attribution"):
         dock._viewer.layers[name].visible = False
     take(dock, "exaggeration")
@@ -121,11 +146,15 @@ def warp() -> None:
     for name in ("mask", "hybrid", "attribution", "query"):
         dock._viewer.layers[name].visible = False
     dock._viewer.layers["generated"].visible = True
+    for panel in (dock.methods, dock.verdict):
+        panel.set_open(False)
+    wait(seconds=0.5)
+    dock.scroll.ensureWidgetVisible(dock.deformation)
     take(dock, "warp")
     close(dock)
 
 
 if __name__ == "__main__":
-    wanted = sys.argv[1:] or ["fido", "exaggeration", "warp"]
-    for name in wanted:
-        {"fido": fido, "exaggeration": exaggeration, "warp": warp}[name]()
+    systems = {"dapi": dapi, "fido": fido, "exaggeration": exaggeration, "warp": warp}
+    for name in sys.argv[1:] or systems:
+        systems[name]()

@@ -84,6 +84,10 @@ class MethodUnavailableError(QuacError):
     """An attribution method cannot be computed on this network."""
 
 
+class MethodFailedError(MethodUnavailableError):
+    """A method of another package raised something, or returned no map."""
+
+
 class NoCounterfactualError(QuacError):
     """No proposal of the generator could be made for this query and target.
 

@@ -162,3 +162,16 @@ def test_morphometry_of_the_worked_example_in_labels(worked_example, capsys):
     assert found["units"]["contrast"] == "levels²"
     assert main(arguments) == 0
     assert "label 2" in capsys.readouterr().out
+
+
+def test_flipping_tells_how_many_pixels_a_fall_takes(worked_example, capsys):
+    arguments = worked_example.arguments(methods="d-ig,random", flipping="generated")
+    methods = scored(arguments, capsys)["methods"]
+    found = methods["d-ig"]["flipping"]
+    # the log-odds of the source fall from 2.5 to -2.5, by 2 with the first pixel
+    assert found["log_odds"][0] == pytest.approx(2.5, abs=1e-5)
+    assert found["log_odds"][-1] == pytest.approx(-2.5, abs=1e-5)
+    assert found["needed"]["30%"] == 1 / 64
+    assert methods["random"]["flipping"]["needed"]["30%"] > 1 / 64
+    assert main(arguments) == 0
+    assert "share of the pixels, replaced by 'generated'" in capsys.readouterr().out

@@ -39,12 +39,14 @@ def open_example(dock: QuacDock) -> None:
 def test_slider_moves_over_probabilities_and_along_the_path(dock: QuacDock) -> None:
     open_example(dock)
     panel = dock.exaggeration
-    assert not panel.button.isEnabled()
+    assert not panel.start_button.isEnabled()
+    assert not panel.body.isVisibleTo(dock)  # folded until there is something to see
     explain(dock)
-    assert panel.button.isEnabled()
-    panel.button.click()
+    assert panel.start_button.isEnabled()
+    panel.start_button.click()
     wait(lambda: dock.results.exaggeration is not None)
     found = dock.results.exaggeration
+    assert panel.body.isVisibleTo(dock)
     layer = dock._viewer.layers["exaggerated"]
     rungs = [frame for frame in panel.frames if frame.wanted is not None]
     assert [frame.wanted for frame in rungs] == found.desired[found.reachable].tolist()
@@ -65,7 +67,7 @@ def test_change_map_follows_the_slider_and_the_ladder_is_a_stack(dock: QuacDock)
     open_example(dock)
     explain(dock)
     panel = dock.exaggeration
-    panel.button.click()
+    panel.start_button.click()
     wait(lambda: dock.results.exaggeration is not None)
     found = dock.results.exaggeration
     panel.change_button.click()
@@ -91,7 +93,7 @@ def test_files_are_written(dock: QuacDock, tmp_path: Path) -> None:
     open_example(dock)
     explain(dock)
     panel = dock.exaggeration
-    panel.button.click()
+    panel.start_button.click()
     wait(lambda: dock.results.exaggeration is not None)
     panel.write_files(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -104,9 +106,9 @@ def test_files_are_written(dock: QuacDock, tmp_path: Path) -> None:
 
 def test_a_generator_without_a_path_gives_a_cross_fade(dock: QuacDock) -> None:
     load(dock)
-    assert not dock.exaggeration.button.isEnabled()
+    assert not dock.exaggeration.start_button.isEnabled()
     explain(dock)
-    dock.exaggeration.button.click()
+    dock.exaggeration.start_button.click()
     wait(lambda: dock.results.exaggeration is not None)
     assert "baseline" in dock.exaggeration.numbers.text()
 
@@ -116,13 +118,13 @@ def test_bins_of_an_explainer_are_a_path_without_a_generated_image(
 ) -> None:
     load(dock)
     panel = dock.exaggeration
-    assert not panel.button.isEnabled()
+    assert not panel.start_button.isEnabled()
     explainer = write_explainer(tmp_path / "corners.safetensors", ("left", "right"))
     panel.use_explainer(explainer)
     wait(lambda: dock.choices.explainer is not None)
     assert panel.path_menu.currentText() == "bins of corners"
-    assert panel.button.isEnabled()
-    panel.button.click()
+    assert panel.start_button.isEnabled()
+    panel.start_button.click()
     wait(lambda: dock.results.exaggeration is not None)
     found = dock.results.exaggeration
     assert len(found.images) == 10
@@ -138,7 +140,7 @@ def test_bins_of_an_explainer_are_a_path_without_a_generated_image(
     panel.path_menu.activated.emit(0)
     assert dock.choices.explainer is None
     assert dock.results.exaggeration is None
-    assert not panel.button.isEnabled()
+    assert not panel.start_button.isEnabled()
 
 
 def test_a_file_that_is_no_explainer_is_told_and_nothing_changes(

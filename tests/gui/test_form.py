@@ -123,3 +123,23 @@ def test_masking_is_stepped_in_odd_sizes(qtbot: Any) -> None:
     form.fields["blur"].native.stepUp()
     form.fields["closing"].native.stepUp()
     assert form.value == Masking(closing=11, blur=13)
+
+
+@dataclass(frozen=True)
+class Priced:
+    price: float = 50.176
+    style: Literal["a", "b"] = "a"
+
+
+def test_what_a_spin_box_rounds_stays_as_it_was_until_it_is_touched(qtbot: Any) -> None:
+    form = Form(Priced, "priced")
+    qtbot.addWidget(form)
+    style, price = form.fields["style"].native, form.fields["price"].native
+    style.setCurrentText("b")
+    assert form.value == Priced(50.176, "b")
+    assert form.changes() == {"style": "b"}
+    type_into(price, "60")
+    assert form.value == Priced(60.0, "b")
+    form.set_value(Priced(0.1234, "a"))
+    style.setCurrentText("b")
+    assert form.value == Priced(0.1234, "b")

@@ -216,3 +216,34 @@ def test_each_fault_of_a_dataset_is_found(fault: str, said: str) -> None:
     check_dataset(TheirSamples())
     with pytest.raises(AssertionError, match=said):
         check_dataset(TheirSamples(fault))
+
+
+@dataclass(frozen=True)
+class Fails:
+    label: ClassVar[str] = "fails"
+    returned: str = "raise"
+
+    def attribute(self, pair: Pair, classifier: Classifier) -> Any:
+        if self.returned == "raise":
+            raise KeyError("weights")
+        return pair.generated.numpy() if self.returned == "numpy" else None
+
+
+@pytest.mark.parametrize(
+    ("returned", "said"),
+    [("raise", "failed: KeyError: 'weights'"), ("numpy", "returned ndarray"),
+     ("none", "returned NoneType")],
+)  # fmt: skip
+def test_a_method_that_fails_is_told_by_what_it_did(returned: str, said: str) -> None:
+    with pytest.raises(AssertionError, match=said):
+        check_method(Fails(returned))
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [(lambda x, s, t, seed: 1 / 0, "failed: ZeroDivisionError"),
+     (lambda x, s, t, seed: x.numpy(), "returned ndarray")],
+)  # fmt: skip
+def test_a_generator_that_fails_is_told_by_what_it_did(function: Any, said: str) -> None:
+    with pytest.raises(AssertionError, match=said):
+        check_generator(FunctionGenerator(function, "own"))

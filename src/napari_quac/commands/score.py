@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_quac.commands.flipping import add_flipping_option, flipped, flipping_table
 from napari_quac.commands.measuring import (
     add_measuring_options,
     measured,
@@ -57,6 +58,7 @@ def add_parser(commands: Any) -> None:
     add_measuring_options(
         parser, "structures to measure in: an image of whole numbers, 0 for the background"
     )
+    add_flipping_option(parser)
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="write attribution, mask and hybrid as npy"
     )
@@ -171,6 +173,9 @@ def run(options: argparse.Namespace) -> None:
     labels = read_labels(options.labels) if options.labels else None
     for explanation in explanations:
         records[explanation.method] |= measured(explanation, classifier, options, labels)[0]
+    for explanation in explanations if options.flipping else ():
+        found = flipped(explanation, classifier, options.flipping)
+        records[explanation.method]["flipping"] = found
     if options.json:
         print_json(
             {
@@ -201,6 +206,8 @@ def run(options: argparse.Namespace) -> None:
         f" ({'switches' if pair.switches else 'does not switch'}), at most {reached:+.3f}\n"
     )
     print(as_table(explanations))
+    if options.flipping:
+        print("\n" + flipping_table(records, classifier.class_names[source], options.flipping))
     if text := measured_as_text(records):
         print(f"\n{text}")
     for name, reason in unavailable.items():

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from napari_quac.errors import NotFiniteError, ShapeError
+from napari_quac.errors import MethodFailedError, NotFiniteError, QuacError, ShapeError
 from napari_quac.explain.pair import Pair
 from napari_quac.networks.classifier import Classifier
 from napari_quac.stepwise import Progress, Steps, stepwise
@@ -157,14 +157,31 @@ def attribute(
     ------
     MethodUnavailableError
         If the method cannot be computed on this network.
+    MethodFailedError
+        If a method of another package fails, or returns no map.
     NotFiniteError
         If it returns NaN or infinity.
     """
     yield Progress(0, 1, f"attribution {name}")
-    result = method.attribute(pair, classifier)
-    if isinstance(result, Steps):
-        result = yield from result
-    computed = result if isinstance(result, SignedMap) else SignedMap(result)
+    try:
+        result = method.attribute(pair, classifier)
+        if isinstance(result, Steps):
+            result = yield from result
+    except QuacError:
+        raise
+    except Exception as error:
+        if _is_ours(method):
+            raise
+        raise MethodFailedError(  # of another package, which may fail in any way
+            f"The method '{name}' from {type(method).__module__} failed: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    computed = SignedMap(result) if isinstance(result, Tensor) else result
+    if not isinstance(computed, SignedMap) or not isinstance(computed.values, Tensor):
+        raise MethodFailedError(
+            f"The method '{name}' returned {type(result).__name__}; a tensor of the image's shape, "
+            "or a SignedMap of one, is needed."
+        )
     signed = computed.values.detach().to("cpu", torch.float32)
     if signed.shape != pair.query.image.shape:
         raise ShapeError(
@@ -172,9 +189,14 @@ def attribute(
             f"{tuple(pair.query.image.shape)}."
         )
     if not torch.isfinite(signed).all():
+        cause = (
+            "The gradients of the classifier are not finite there; check its weights and its value "
+            "range."
+            if _is_ours(method)
+            else f"Ask the authors of {type(method).__module__}, or choose another method."
+        )
         raise NotFiniteError(
-            f"The attribution '{name}' of '{pair.query.id}' holds NaN or infinity. The gradients "
-            "of the classifier are not finite there; check its weights and its value range."
+            f"The attribution '{name}' of '{pair.query.id}' holds NaN or infinity. {cause}"
         )
     values, degenerate = normalised(signed)
     if computed.is_probability:
@@ -193,3 +215,7 @@ def attribute(
         computed.details,
         pair.target if other_side else pair.source,
     )
+
+
+def _is_ours(method: object) -> bool:
+    return type(method).__module__.startswith("napari_quac.")

@@ -14,7 +14,7 @@ from napari_quac.data.sample import Sample
 from napari_quac.errors import NoCounterfactualError, NotFiniteError
 from napari_quac.explain.pair import Pair, check_classes
 from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.generator import ConversionRequest, Generator, Proposals
+from napari_quac.networks.generator import ConversionRequest, Generator, Proposals, ask_generator
 from napari_quac.networks.generators.centre_slice import fitting
 from napari_quac.stepwise import Progress, stepwise
 
@@ -184,7 +184,7 @@ def search(
         )
         yield Progress(n_seen, settings.max_tries, f"search for {target_name}", best, state=now)
         wanted = min(per_step, block_end - n_seen)
-        proposals = generator.propose(request, n_seen, wanted)
+        proposals = ask_generator(generator, request, n_seen, wanted)
         exhausted = len(proposals.images) < wanted
         if not len(proposals.images):
             break

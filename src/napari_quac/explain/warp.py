@@ -70,6 +70,13 @@ class WarpView:
         moved = np.sign(self.logits[asked] - at_rest) == np.sign(self.strengths[asked])
         return float(moved.mean())
 
+    def agreement(self, forward: bool) -> float:
+        """Return the same for the strengths above 0 alone, or for those below."""
+        at_rest = self.logits[self.strengths == 0][0]
+        asked = self.strengths > 0 if forward else self.strengths < 0
+        moved = np.sign(self.logits[asked] - at_rest) == np.sign(self.strengths[asked])
+        return float(moved.mean())
+
     @property
     def largest_displacement(self) -> float:
         """In voxels."""

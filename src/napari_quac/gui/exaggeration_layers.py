@@ -38,7 +38,7 @@ class ExaggerationLayers:
         self._show(FRAME, values, sample, sample.image.ndim - 1, rgb=rgb, **look)
 
     def show_change(self, sample: Sample, image: Tensor, reach: float) -> None:
-        """Show where an image is brighter (red) and darker (blue) than the query."""
+        """Show where an image is brighter (orange) and darker (blue) than the query."""
         change = (image - sample.image).mean(dim=0).numpy()
         limits = (-reach, reach)
         look = {"colormap": signed_colormap(), "blending": "translucent"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
@@ -60,6 +62,8 @@ class FormField:
             for part in self.native.findChildren(QPushButton):
                 part.setObjectName(f"{name}_choose")
         self.changed = self._widget.changed
+        # a spin box rounds: what nobody has touched stays as it was given
+        self._given, self._rounded = value, self._widget.value
         self.switch: QCheckBox | None = None
         if parameter.is_optional:
             self.switch = QCheckBox()
@@ -74,7 +78,8 @@ class FormField:
         """What the field says."""
         if self.switch is not None and not self.switch.isChecked():
             return None
-        return self._widget.value
+        found = self._widget.value
+        return self._given if self._given is not None and found == self._rounded else found
 
     def show(self, value: Any) -> None:
         """Show a value without announcing it."""
@@ -85,6 +90,8 @@ class FormField:
         if value is not None and value != self._widget.value:
             with self._widget.changed.blocked():
                 self._widget.value = value
+        if value is not None:
+            self._given, self._rounded = value, self._widget.value
 
 
 class Form(QWidget, Generic[T]):
@@ -103,23 +110,39 @@ class Form(QWidget, Generic[T]):
         sentence in red ``<name>_problem``.
     value : object, optional
         Shown at first; by default what the class makes without arguments.
+    default : object, optional
+        What *Defaults* goes back to; by default what the class makes without arguments.
+    only : sequence of str, optional
+        The fields to show; the others stay as they are in ``value``.
     """
 
     changed = Signal(object)
     """The user changed something, and the class accepted it."""
 
-    def __init__(self, cls: type[T], name: str, value: T | None = None) -> None:
+    def __init__(
+        self,
+        cls: type[T],
+        name: str,
+        value: T | None = None,
+        default: T | None = None,
+        only: Sequence[str] | None = None,
+    ) -> None:
         super().__init__()
         self.setObjectName(name)
-        self._cls = cls
-        self._value: T = cls() if value is None else value
+        self._default: T = cls() if default is None else default
+        self._value: T = self._default if value is None else value
         self.fields: dict[str, FormField] = {}
         grid = QGridLayout()
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setHorizontalSpacing(6)
         grid.setVerticalSpacing(4)
         grid.setColumnStretch(2, 1)
-        for row, parameter in enumerate(p for p in parameters_of(cls) if p.kind is not None):
+        shown_parameters = [
+            parameter
+            for parameter in parameters_of(cls)
+            if parameter.kind is not None and (only is None or parameter.name in only)
+        ]
+        for row, parameter in enumerate(shown_parameters):
             shown = getattr(self._value, parameter.name)
             field = FormField(parameter, shown, f"{name}_{parameter.name}")
             if parameter.kind is not bool:  # which says its name itself
@@ -162,11 +185,10 @@ class Form(QWidget, Generic[T]):
 
     def changes(self) -> dict[str, Any]:
         """Return the fields that differ from their defaults."""
-        default = self._cls()
         return {
             name: getattr(self._value, name)
             for name in self.fields
-            if getattr(self._value, name) != getattr(default, name)
+            if getattr(self._value, name) != getattr(self._default, name)
         }
 
     def _on_changed(self) -> None:
@@ -174,7 +196,7 @@ class Form(QWidget, Generic[T]):
             given = {name: field.value for name, field in self.fields.items()}
             for name, field in self.fields.items():
                 field.parameter.check(given[name])
-            value = self._cls(**given)
+            value: T = replace(self._value, **given)  # type: ignore[type-var]
         except (QuacError, TypeError, ValueError) as error:
             self.problem.setText(str(error))
             self.problem.show()
@@ -186,14 +208,14 @@ class Form(QWidget, Generic[T]):
             self.changed.emit(value)
 
     def _on_defaults(self) -> None:
-        value = self._cls()
+        value = self._default
         changed = value != self._value
         self.set_value(value)
         if changed:
             self.changed.emit(value)
 
     def _show_defaults(self) -> None:
-        self.defaults_button.setVisible(self._value != self._cls())
+        self.defaults_button.setVisible(self._value != self._default)
 
 
 def _options_of(parameter: Parameter) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from qtpy.QtCore import Qt, Signal
@@ -34,6 +35,8 @@ class PathField(QWidget):
     ) -> None:
         super().__init__()
         self._file_filter, self._title = file_filter, label
+        self._menu: QMenu | None = None
+        self._offered: QMenu | None = None
         self.setAcceptDrops(True)
         self.edit = QLineEdit()
         self.edit.setObjectName(f"{name}_path")
@@ -50,13 +53,27 @@ class PathField(QWidget):
         row.addWidget(self.edit, 1)
         row.addWidget(self.button)
         if file_filter and folders:
-            menu = QMenu(self.button)
+            self._menu = menu = QMenu(self.button)
+            menu.setObjectName(f"{name}_choose_menu")
             menu.addAction("File…", self.choose_file)
             menu.addAction("Folder…", self.choose_folder)
             self.button.setMenu(menu)
         else:
             self.button.clicked.connect(self.choose_file if file_filter else self.choose_folder)
         self.edit.returnPressed.connect(self._on_entered)
+
+    def offer(self, names: Callable[[], Sequence[str]], chosen: Callable[[str], None]) -> None:
+        """Offer what needs no path in a menu *Without a file*, which is filled when it opens."""
+        if self._menu is None:
+            return
+        self._offered = offered = self._menu.addMenu("Without a file")
+
+        def fill() -> None:
+            offered.clear()
+            for name in names():
+                offered.addAction(name, lambda name=name: chosen(name))
+
+        offered.aboutToShow.connect(fill)
 
     def show_path(self, path: Path | str | None, text: str = "") -> None:
         """Show a path that was chosen elsewhere, without announcing it."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Measure = Literal["log", "growth", "determinant"]
 ARROWS, GROWTH, FOLDED = "displacement", "growth (red: larger in the simulation)", "folded"
 N_ARROWS = 32  # along the longest axis
+SHORTEST = 0.25  # pixels; shorter arrows would only be dust on the image
 
 
 def diverging(reverse: bool = False) -> Colormap:
@@ -38,7 +39,8 @@ def arrows(field: NDArray[np.float32]) -> NDArray[np.float64]:
     moved = field[(slice(None), *(slice(step // 2, None, step),) * n_axes)]
     starts = (places + moved).reshape(n_axes, -1).T
     directions = -moved.reshape(n_axes, -1).T
-    return np.stack([starts, directions], axis=1).astype(np.float64)
+    vectors = np.stack([starts, directions], axis=1).astype(np.float64)
+    return np.asarray(vectors[np.linalg.norm(directions, axis=1) >= SHORTEST])
 
 
 class WarpLayers(QObject):
@@ -92,7 +94,7 @@ class WarpLayers(QObject):
                 moved,
                 name=ARROWS,
                 edge_color="#ffd60a",
-                edge_width=0.4,
+                edge_width=0.25,
                 vector_style="arrow",
                 **place,
             )

@@ -152,13 +152,16 @@ def open_plan(path: Path) -> OpenedPlan:
         If the plan or a network of it cannot be used.
     """
     from napari_quac.batch.plan import BatchPlan
-    from napari_quac.live.network_files import look_into
+    from napari_quac.live.network_files import Found, look_into
 
     plan = BatchPlan.read(path)
     found = {}
     for role in ("classifier", "generator"):
         recipe = getattr(plan, role)
         place = next((v for v in vars(recipe).values() if isinstance(v, Path)), None)
+        if place is None and role == "generator":
+            found[role] = Found("generator", recipe)  # one that needs no file
+            continue
         if place is None:
             raise DataError(f"The {role} of '{path.name}' names no file, so it cannot be opened.")
         looked = look_into(place)

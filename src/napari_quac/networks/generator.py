@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from napari_quac.errors import NetworkError
+from napari_quac.errors import NetworkError, QuacError
 
 if TYPE_CHECKING:
     from napari_quac.data.sample import Sample
@@ -123,6 +123,11 @@ class FunctionGenerator:
         for number in range(first, first + n):
             seed = proposal_seed(request.seed, number)
             image = self._function(request.query, request.source, request.target, seed)
+            if not isinstance(image, Tensor):
+                raise NetworkError(
+                    f"The generator '{self.name}' returned {type(image).__name__}; a tensor of the "
+                    "query's shape is needed."
+                )
             if image.shape != request.query.shape:
                 raise NetworkError(
                     f"The generator '{self.name}' returned an image of shape "
@@ -131,6 +136,44 @@ class FunctionGenerator:
             images.append(image.detach().to("cpu", torch.float32))
             origins.append({"function": self.name, "seed": seed, "proposal": number})
         return Proposals(torch.stack(images), tuple(origins))
+
+
+def ask_generator(
+    generator: Generator, request: ConversionRequest, first: int, n: int
+) -> Proposals:
+    """Ask a generator for proposals, and say in a sentence what one of another package did wrong.
+
+    Parameters
+    ----------
+    generator : Generator
+        Any generator.
+    request : ConversionRequest
+        What is asked.
+    first, n : int
+        As for :meth:`Generator.propose`.
+
+    Raises
+    ------
+    NetworkError
+        If it raises anything that is no error of ours, or returns something else than proposals.
+    """
+    try:
+        found = generator.propose(request, first, n)
+    except (QuacError, MemoryError):
+        raise
+    except Exception as error:  # another package may fail in any way
+        module = type(generator).__module__
+        if module.startswith("napari_quac.") and not isinstance(generator, FunctionGenerator):
+            raise
+        raise NetworkError(
+            f"The generator '{generator.name}' failed: {type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(found, Proposals) or not isinstance(found.images, Tensor):
+        raise NetworkError(
+            f"The generator '{generator.name}' returned {type(found).__name__}; Proposals with a "
+            "tensor of images are needed."
+        )
+    return found
 
 
 def proposal_seed(seed: int, number: int) -> int:

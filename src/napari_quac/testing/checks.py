@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from napari_quac.data.dataset import Dataset
 from napari_quac.data.sample import Sample
-from napari_quac.errors import MethodUnavailableError
+from napari_quac.errors import MethodFailedError, MethodUnavailableError, QuacError
 from napari_quac.explain.attribution import Attribution, AttributionMethod, attribute
 from napari_quac.explain.pair import Pair, make_pair
 from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.generator import ConversionRequest, Generator, Proposals
+from napari_quac.networks.generator import ConversionRequest, Generator, Proposals, ask_generator
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.testing.corners import corner_classifier, corner_image
 
@@ -149,7 +149,7 @@ def check_generator(
     classifier = classifier or corner_classifier(query.shape[-1])
     before = query.clone()
     request = ConversionRequest(query, source, target, classifier, 7, "query")
-    blocks = {block: generator.propose(request, *block) for block in BLOCKS}
+    blocks = {block: _proposals_of(generator, request, *block) for block in BLOCKS}
     for (first, n), proposals in blocks.items():
         _check_proposals(generator, proposals, query, first, n)
     answered.append("its images have the query's shape, float32 from 0 to 1, on the CPU")
@@ -238,7 +238,13 @@ def _check_value(value: Any, kind: str) -> tuple[str, ...]:
 
 
 def _map_of(method: AttributionMethod, pair: Pair, classifier: Classifier) -> Attribution:
-    return attribute(pair, "checked", method, classifier).result()
+    try:
+        return attribute(pair, "checked", method, classifier).result()
+    except QuacError as error:
+        unavailable = isinstance(error, MethodUnavailableError)
+        if unavailable and not isinstance(error, MethodFailedError):
+            raise
+        raise AssertionError(str(error)) from error
 
 
 def _check_identical(method: AttributionMethod, pair: Pair, classifier: Classifier) -> None:
@@ -252,6 +258,15 @@ def _check_identical(method: AttributionMethod, pair: Pair, classifier: Classifi
         f"{method!r} finds differences (up to {largest:.2g}) between two images that are the same. "
         "If its map is of the query alone, say of_query_alone: ClassVar[bool] = True.",
     )
+
+
+def _proposals_of(
+    generator: Generator, request: ConversionRequest, first: int, n: int
+) -> Proposals:
+    try:
+        return ask_generator(generator, request, first, n)
+    except QuacError as error:
+        raise AssertionError(str(error)) from error
 
 
 def _state_of(classifier: Classifier, pair: Pair) -> dict[str, Tensor]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from napari_quac.explain.exaggeration import Exaggeration
 
-PLOT_HEIGHT = 120
+PLOT_HEIGHT = 136
 OF_GENERATOR = "that of the generator"
 OPEN = "an explainer by bins…"
 FILES = "Networks (*.safetensors *.pt *.pth *.ckpt);;All files (*)"
@@ -70,8 +70,8 @@ class ExaggerationPanel(Section):
         self.frames: tuple[Frame, ...] = ()
         self._reach = 0.0
         self._build_path_menu()
-        self.button = _button("Exaggerate", "exaggerate_button", TOOLTIP)
-        self.button.clicked.connect(lambda: controller.ask("exaggeration"))
+        self.start_button = _button("Exaggerate", "exaggerate_button", TOOLTIP)
+        self.start_button.clicked.connect(lambda: controller.ask("exaggeration"))
         self.save_button = _button(
             "Save…",
             "exaggeration_save_button",
@@ -79,7 +79,7 @@ class ExaggerationPanel(Section):
         )
         self.save_button.clicked.connect(self._on_save)
         row = QHBoxLayout()
-        row.addWidget(self.button, 1)
+        row.addWidget(self.start_button, 1)
         row.addWidget(self.save_button)
         self.body_layout.addLayout(row)
         self.line = WrappedLabel("", "exaggeration_line")
@@ -165,7 +165,7 @@ class ExaggerationPanel(Section):
         self.change_button = _button(
             "Change map",
             "exaggeration_change_button",
-            "A layer of what is brighter (red) and darker (blue) than in the query",
+            "A layer of what is brighter (orange) and darker (blue) than in the query",
         )
         self.change_button.setCheckable(True)
         self.change_button.toggled.connect(self._on_change_toggled)
@@ -191,6 +191,7 @@ class ExaggerationPanel(Section):
         item = self.plot.getPlotItem()
         item.setMenuEnabled(False)
         item.hideButtons()
+        item.layout.setContentsMargins(0, 2, 4, 6)  # below the label, which has descenders
         item.setMouseEnabled(x=False, y=False)
         item.setXRange(0, 1, padding=0.04)
         item.setYRange(0, 1, padding=0.08)
@@ -249,8 +250,8 @@ class ExaggerationPanel(Section):
             tip = TOOLTIP
             missing = "Needs a generated image: press Explain first; or choose an explainer by bins"
         busy = "exaggeration" in self._controller.running
-        self.button.setEnabled(ready and not busy)
-        self.button.setToolTip(tip if ready else missing)
+        self.start_button.setEnabled(ready and not busy)
+        self.start_button.setToolTip(tip if ready else missing)
 
     def _show(self) -> None:
         found = self._results.exaggeration

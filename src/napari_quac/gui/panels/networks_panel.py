@@ -22,6 +22,11 @@ from superqt.utils import signals_blocked
 from napari_quac.gui.card import Card
 from napari_quac.gui.network_size import NetworkSize
 from napari_quac.gui.panels.activation_row import ActivationRow
+from napari_quac.gui.panels.generator_settings import (
+    GeneratorSettings,
+    generator_names,
+    recipe_named,
+)
 from napari_quac.gui.panels.translation_rows import TranslationRows
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.section import Section, caption, labelled_row
@@ -70,6 +75,10 @@ class NetworksPanel(Section):
         self.translations = TranslationRows()
         self.translations.recipe_changed.connect(self._on_translations)
         self.body_layout.addWidget(self.translations)
+        self.settings_rows = GeneratorSettings()
+        self.settings_rows.recipe_changed.connect(self._on_translations)
+        self.body_layout.addWidget(self.settings_rows)
+        self.fields["generator"].offer(generator_names, self._on_named)
         self.activation = ActivationRow(choices, results, controller)
         self.body_layout.addWidget(self.activation)
         self._build_device_row()
@@ -115,6 +124,20 @@ class NetworksPanel(Section):
             lambda: look_into(path, size, pools, meant),
             found,
             failed,
+        )
+
+    def _on_named(self, name: str) -> None:
+        def failed(error: BaseException) -> None:
+            fault = failure("look into generator", f"making '{name}'", error)
+            self._show_problem("generator", fault.sentence)
+            self._controller.failed.emit(fault)
+
+        def found(recipe: Any) -> None:
+            self._use(Found("generator", recipe))
+            self.fields["generator"].show_path(None, name)
+
+        self._controller.run(
+            "look into generator", f"making '{name}'", lambda: recipe_named(name), found, failed
         )
 
     def use_recipes(self, classifier: Any, generator: Any) -> None:
@@ -362,6 +385,11 @@ class NetworksPanel(Section):
         classifier = self._results.loaded_classifier
         names = classifier.class_names if classifier is not None else ()
         self.translations.show_recipe(self._choices.generator, names)
+        generator = self._results.loaded_generator
+        said = getattr(getattr(generator, "recipe", None), "positive", None)
+        self.settings_rows.show_recipe(
+            self._choices.generator if generator is not None else None, names, said
+        )
 
     def _on_translations(self, recipe: Any) -> None:
         self._choices.generator = recipe

@@ -17,7 +17,7 @@ from napari_quac.live.results import Results
 if TYPE_CHECKING:
     from napari_quac.explain.warp import WarpView
 
-PLOT_HEIGHT = 120
+PLOT_HEIGHT = 136
 MEASURES: dict[Measure, str] = {
     "log": "log of growth, 0 is no change",
     "growth": "growth factor 1/det, 1 is no change",
@@ -55,6 +55,7 @@ class WarpPanel(Section):
         item = self.plot.getPlotItem()
         item.setMenuEnabled(False)
         item.hideButtons()
+        item.layout.setContentsMargins(0, 2, 4, 6)  # below the label, which has descenders
         item.setMouseEnabled(x=False, y=False)
         item.setLabel("bottom", "strength of the deformation")
         item.setLabel("left", "logit")
@@ -112,6 +113,6 @@ class WarpPanel(Section):
         )
         return (
             f"Red is larger in the simulation, blue is smaller. Content moves by up to {moved}. "
-            f"{folds} The logit goes the way that was asked for at {view.sign_agreement:.0%} of "
-            "the strengths."
+            f"{folds} Towards the target the logit rises at {view.agreement(True):.0%} of the "
+            f"strengths; the other way it falls at {view.agreement(False):.0%}."
         )
