@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_quac.commands.networks import (
     add_classifier_options,
+    add_generator_details,
     add_generator_option,
     add_samples_option,
     load_classifier,
@@ -58,6 +59,7 @@ def add_parser(commands: Any) -> None:
     )
     add_samples_option(parser, required=False)
     add_generator_option(parser)
+    add_generator_details(parser)
     parser.add_argument("--style", choices=("latent", "reference"), default="latent")
     parser.add_argument("--references", type=Path, metavar="DIR")
     parser.add_argument(

@@ -8,6 +8,7 @@ from typing import Any
 
 from napari_quac.commands.networks import (
     add_classifier_options,
+    add_generator_details,
     add_generator_option,
     add_samples_option,
     load_generator,
@@ -27,6 +28,7 @@ def add_parser(commands: Any) -> None:
     )
     add_classifier_options(parser)
     add_generator_option(parser)
+    add_generator_details(parser)
     parser.add_argument("--style", choices=("latent", "reference"), default="latent")
     parser.add_argument("--references", type=Path, metavar="DIR")
     add_samples_option(parser)

@@ -20,6 +20,7 @@ from napari_quac.commands.measuring import (
 )
 from napari_quac.commands.networks import (
     add_classifier_options,
+    add_generator_details,
     add_generator_option,
     add_samples_option,
     load_generator,
@@ -64,6 +65,7 @@ def add_parser(commands: Any) -> None:
         metavar="DIR",
         help="images generated earlier, SOURCE/TARGET/NAME",
     )
+    add_generator_details(parser)
     parser.add_argument("--style", choices=("latent", "reference"), default="latent")
     parser.add_argument(
         "--references", type=Path, metavar="DIR", help="images for --style reference, by class"

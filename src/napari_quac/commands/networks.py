@@ -112,7 +112,26 @@ def add_generator_option(parser: Any) -> None:
         nargs="+",
         metavar="FILE",
         help="a StarGAN v2; or the networks of a CycleGAN, each as SOURCE:TARGET=FILE, or "
-        "SOURCE:TARGET=FOLDER for a training in which SOURCE was A",
+        "SOURCE:TARGET=FOLDER for a training in which SOURCE was A; or a folder of images that "
+        "were generated earlier",
+    )
+
+
+def add_generator_details(parser: argparse.ArgumentParser) -> None:
+    """Add what the file of a StarGAN v2 may not say about itself."""
+    parser.add_argument(
+        "--final-activation",
+        choices=("auto", "none", "tanh", "sigmoid"),
+        default="auto",
+        help="what ends a StarGAN v2 that makes whole images (default: what the file says, else "
+        "tanh)",
+    )
+    parser.add_argument(
+        "--generator-range",
+        type=float,
+        nargs=2,
+        metavar=("LO", "HI"),
+        help="what black and white are for a StarGAN v2 (default: what the file says, else -1 1)",
     )
 
 
@@ -189,6 +208,7 @@ def load_generator(options: argparse.Namespace) -> Generator:
     from napari_quac.networks.generators.from_folder import PrecomputedRecipe
     from napari_quac.networks.generators.stargan import StarGANRecipe
     from napari_quac.networks.generators.warp import WarpRecipe
+    from napari_quac.networks.value_range import ValueRange
 
     if options.generated is not None:
         image_range = tuple(options.image_range) if options.image_range else None
@@ -223,6 +243,9 @@ def load_generator(options: argparse.Namespace) -> Generator:
     if inspection.kind == "exaggeration":
         binned: Generator = ExaggerationRecipe(path).load(resolve_device(options.device))
         return binned
-    recipe = StarGANRecipe(path, options.style, options.references)
+    value_range = ValueRange(*options.generator_range) if options.generator_range else None
+    recipe = StarGANRecipe(
+        path, options.style, options.references, options.final_activation, value_range
+    )
     generator: Generator = recipe.load(resolve_device(options.device))
     return generator

@@ -109,7 +109,8 @@ class StarGANRecipe:
         if self.style == "reference":
             if self.references is None:
                 raise DataError(
-                    "Style 'reference' needs a folder with images of the target class. Give one "
+                    "Style 'reference' needs a folder with images of the target class (as a command, "
+                    "--references). Give one "
                     "with a subfolder per class, or choose style 'latent'."
                 )
             references = ImageFolder(self.references)
