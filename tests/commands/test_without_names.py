@@ -158,7 +158,7 @@ def test_what_ends_a_stargan_is_said_by_an_option_and_told_by_inspect(
             "--generator-range",
             "0",
             "1",
-        )  # fmt: skip
+        )
     )
     generator = load_generator(options)
     assert generator.hyper.final_activation == "none"

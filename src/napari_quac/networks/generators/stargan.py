@@ -109,9 +109,9 @@ class StarGANRecipe:
         if self.style == "reference":
             if self.references is None:
                 raise DataError(
-                    "Style 'reference' needs a folder with images of the target class (as a command, "
-                    "--references). Give one "
-                    "with a subfolder per class, or choose style 'latent'."
+                    "Style 'reference' needs a folder with images of the target class. Give one "
+                    "with a subfolder per class (as a command, --references), or choose style "
+                    "'latent'."
                 )
             references = ImageFolder(self.references)
         return StarGANGenerator(
