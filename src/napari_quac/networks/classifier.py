@@ -217,6 +217,28 @@ class Classifier:
             self._precise = deepcopy(self.module).double()
         return to_logits(self._precise(inputs), self.output)
 
+    def class_evidence(self, inputs: Tensor, precise: bool = False) -> Tensor:
+        """Return what attributions share out among the pixels: the logit of each class.
+
+        Parameters
+        ----------
+        inputs, precise
+            As for :meth:`network_logits`.
+
+        Returns
+        -------
+        evidence : (N, K) Tensor
+
+        Notes
+        -----
+        The logits of a network with one output g are (0, g): the first class has none to share
+        out, whatever the image. Its log-odds -g stand in for it, so that it can be the source.
+        """
+        logits = self.network_logits(inputs, precise)
+        if self.output in ("binary logit", "binary probability"):
+            logits = torch.cat([-logits[:, 1:], logits[:, 1:]], dim=1)
+        return logits
+
     def predict(self, images: Tensor, batch_size: int | None = None) -> Tensor:
         """Return the class probabilities.
 
