@@ -7,9 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from napari_quac.cli import main
+from napari_quac.cli import build_parser, main
+from napari_quac.commands.networks import load_generator
+from napari_quac.networks.architectures.stargan_v2 import StarGAN, official_hyperparameters
+from napari_quac.networks.generators.stargan_file import write_official
 
 
 def explain(worked_example, root: Path, *more: str) -> list[str]:
@@ -129,3 +133,32 @@ def test_a_huge_element_is_refused(worked_example, option, capsys):
     command += ["--generated", str(worked_example.generated), option, "501"]
     assert main(command) == 2
     assert "at most 101" in capsys.readouterr().err
+
+
+def test_what_ends_a_stargan_is_said_by_an_option_and_told_by_inspect(
+    worked_example, folders, capsys
+):
+    path = folders / "000001_nets_ema.ckpt"
+    torch.manual_seed(0)
+    write_official(StarGAN(official_hyperparameters(32, 2)), path)
+    assert main(["inspect", str(path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["parameters"]["final_activation"] == "tanh"
+    assert found["description"]["Form"] == "whole images, tanh (assumed)"
+    options = build_parser().parse_args(
+        explain(
+            worked_example,
+            folders,
+            "--samples",
+            ".",
+            "--generator",
+            str(path),
+            "--generator-setting",
+            "final_activation=none",
+            "--generator-setting",
+            "value_range=0,1",
+        )
+    )
+    generator = load_generator(options)
+    assert generator.hyper.final_activation == "none"
+    assert (generator.value_range.low, generator.value_range.high) == (0, 1)

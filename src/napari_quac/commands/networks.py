@@ -110,7 +110,8 @@ def add_generator_option(parser: Any) -> None:
         metavar="FILE",
         help="a StarGAN v2, warping simulator or bin-conditional explainer; the networks of a "
         "CycleGAN, each as SOURCE:TARGET=FILE, or SOURCE:TARGET=FOLDER for a training in which "
-        "SOURCE was A; or the name of another generator, such as fido (see 'napari-quac methods')",
+        "SOURCE was A; a folder of images that were generated earlier; or the name of another "
+        "generator, such as fido (see 'napari-quac methods')",
     )
 
 
@@ -122,7 +123,7 @@ def add_generator_setting_option(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME=VALUE",
         help="what the file of a generator does not say, such as positive=CLASS, unit=normalised, "
-        "order=reversed or value_range=0,1",
+        "order=reversed, value_range=0,1 or final_activation=none",
     )
 
 

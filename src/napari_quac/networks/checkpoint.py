@@ -252,17 +252,29 @@ def _generator(basis: Inspection, kind: str, state: State) -> Inspection:
         hyper = hyperparameters_of(states or {"generator": _plain(state)}, basis.metadata)
     except CheckpointError as error:
         return replace(basis, problem=f"'{basis.path.name}': {error}")
+    said = said_in(basis.metadata, "final_activation")
+    hyper = replace(hyper, final_activation=said or "tanh")
     styles = [
         style
         for style, there in (("latent", hyper.has_mapping), ("reference", hyper.has_style_encoder))
         if there
     ]
+    size = said_in(basis.metadata, "query_size") or hyper.img_size
+    form = hyper.final_activation + ("" if said else " (assumed)")
     return replace(
         basis,
         parameters=asdict(hyper),
+        description={
+            "Kind": "StarGAN v2",
+            "Image size": f"{size} × {size} px",
+            "Channels": str(hyper.channels),
+            "Classes": ", ".join(names_from_text(basis.metadata)) or str(hyper.num_domains),
+            "Style": f"{' or '.join(styles) or 'not contained'}, {hyper.style_dim} numbers",
+            "Form": "predicts the change" if hyper.residual else f"whole images, {form}",
+        },
         n_classes=hyper.num_domains,
         channels=hyper.channels,
-        image_size=(said_in(basis.metadata, "query_size") or hyper.img_size,) * 2,
+        image_size=(size,) * 2,
         class_names=names_from_text(basis.metadata),
         findings=(f"StarGAN v2 generator, style {' or '.join(styles) or 'not contained'}.",),
     )

@@ -211,11 +211,37 @@ class Classifier:
         precise : bool
             Compute with a copy of the network in float64; ``inputs`` are float64 then.
         """
+        return to_logits(self._outputs(inputs, precise), self.output)
+
+    def class_evidence(self, inputs: Tensor, precise: bool = False) -> Tensor:
+        """Return what attributions share out among the pixels: the logit of each class.
+
+        Parameters
+        ----------
+        inputs, precise
+            As for :meth:`network_logits`.
+
+        Returns
+        -------
+        evidence : (N, K) Tensor
+
+        Notes
+        -----
+        The logits of a network with one output g are (0, g): the first class has none to share
+        out, whatever the image. Its log-odds -g stand in for it, so that it can be the source.
+        """
+        outputs = self._outputs(inputs, precise)
+        if self.output not in ("binary logit", "binary probability"):
+            return to_logits(outputs, self.output)
+        yes = _binary_logit(outputs, self.output)
+        return torch.cat([-yes, yes], dim=1)
+
+    def _outputs(self, inputs: Tensor, precise: bool) -> Tensor:
         if not precise:
-            return to_logits(self.module(inputs), self.output)
+            return self.module(inputs)  # type: ignore[no-any-return]
         if self._precise is None:
             self._precise = deepcopy(self.module).double()
-        return to_logits(self._precise(inputs), self.output)
+        return self._precise(inputs)  # type: ignore[no-any-return]
 
     def predict(self, images: Tensor, batch_size: int | None = None) -> Tensor:
         """Return the class probabilities.
@@ -291,6 +317,10 @@ def to_logits(outputs: Tensor, output: Output) -> Tensor:
         return outputs
     if output == "probabilities":
         return outputs.clamp_min(1e-12).log()
-    if output == "binary probability":
-        outputs = outputs.clamp(1e-12, 1 - 1e-7).logit()
+    outputs = _binary_logit(outputs, output)
     return torch.cat([torch.zeros_like(outputs), outputs], dim=1)
+
+
+def _binary_logit(outputs: Tensor, output: Output) -> Tensor:
+    """Return the log-odds (N, 1) of the second of two classes."""
+    return outputs.clamp(1e-12, 1 - 1e-7).logit() if output == "binary probability" else outputs

@@ -74,7 +74,8 @@ def infidelity(
         change = torch.randn(image.shape, generator=random) * noise * changed
         both = torch.stack([image, image - change]).to(classifier.device)
         with torch.no_grad():
-            before, after = classifier.logits(both)[:, class_index].double().cpu()
+            evidence = classifier.class_evidence(classifier.value_range.to_network(both))
+            before, after = evidence[:, class_index].double().cpu()
         per_pixel = torch.where(changed, change / unit, 0.0).double()
         said.append(float((per_pixel * signed.double()).sum()))
         true.append(float(before - after))

@@ -98,7 +98,7 @@ def deeplift_or_its_stand_in(
     precise = classifier.can_be_precise()
     inputs = inputs.to(classifier.device, torch.float64 if precise else torch.float32)
     values, difference = deeplift(
-        lambda both: classifier.network_logits(both, precise),
+        lambda both: classifier.class_evidence(both, precise),
         inputs[:1],
         inputs[1:],
         class_index,

@@ -151,7 +151,7 @@ def last_convolution(
         try:
             with torch.enable_grad():
                 leaf = batch.to(classifier.device).detach().requires_grad_()
-                logits = classifier.network_logits(leaf)
+                logits = classifier.class_evidence(leaf)
         finally:
             handle.remove()
         if len(kept) != 1:

@@ -40,7 +40,7 @@ def logit_gradient(inputs: Tensor, class_index: int, classifier: Classifier) -> 
         with torch.enable_grad():
             leaf = batch.to(classifier.device).detach().requires_grad_()
             with LeanBackward() if classifier.kind == "eager" else nullcontext():
-                logits = classifier.network_logits(leaf)
+                logits = classifier.class_evidence(leaf)
             if not logits.requires_grad:
                 raise MethodUnavailableError(
                     f"The classifier {classifier.name} gives no gradients (it was frozen or "
@@ -57,7 +57,7 @@ def source_logits(inputs: Tensor, class_index: int, classifier: Classifier) -> T
 
     def step(batch: Tensor) -> Tensor:
         with torch.no_grad():
-            logits = classifier.network_logits(batch.to(classifier.device))
+            logits = classifier.class_evidence(batch.to(classifier.device))
             return logits[:, class_index].double().cpu()
 
     return in_batches(step, inputs, len(inputs), f"classifier {classifier.name}")

@@ -104,7 +104,7 @@ def guided_gradient(image: Tensor, class_index: int, classifier: Classifier) -> 
         with torch.enable_grad():
             leaf = batch.to(classifier.device).detach().requires_grad_()
             with rule:
-                logits = classifier.network_logits(leaf)
+                logits = classifier.class_evidence(leaf)
             _check(logits, rule.n_guided, classifier)
             (gradient,) = torch.autograd.grad(logits[:, class_index].sum(), leaf)
         return gradient.float().cpu()

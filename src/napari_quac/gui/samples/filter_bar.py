@@ -70,6 +70,7 @@ class FilterField(QLineEdit):
         if self._choices.filter_text != self.text().strip():
             with signals_blocked(self):
                 self.setText(self._choices.filter_text)
+                self.setCursorPosition(0)  # the beginning says most of a long one
         self._say("")
 
     def _show_problem(self) -> None:

@@ -232,11 +232,11 @@ class SamplesDock(QWidget):
         ready = not self._controller.missing_for("predictions")
         begun = order is not None and order.columns.n_predicted > 0
         text = "Predict all" if not begun else "Predict the rest"
-        self.predict_button.setText("Stop predicting" if running else text)
+        self.predict_button.setText("Stop" if running else text)
         self.predict_button.setVisible(running or not done)
         self.predict_button.setEnabled(running or ready)
         self.predict_button.setToolTip(
-            "What is predicted stays; it can be continued"
+            "Stop predicting; what is predicted stays, and it can be continued"
             if running
             else (
                 "Ask the classifier about every sample"

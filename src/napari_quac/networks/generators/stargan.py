@@ -110,7 +110,8 @@ class StarGANRecipe:
             if self.references is None:
                 raise DataError(
                     "Style 'reference' needs a folder with images of the target class. Give one "
-                    "with a subfolder per class, or choose style 'latent'."
+                    "with a subfolder per class (as a command, --references), or choose style "
+                    "'latent'."
                 )
             references = ImageFolder(self.references)
         return StarGANGenerator(
