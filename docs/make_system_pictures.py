@@ -25,11 +25,11 @@ from napari_quac.networks.generators.warp import WarpRecipe
 IMAGES = Path(__file__).parent / "images"
 
 
-def wait(condition: Any = lambda: False, seconds: float = 60) -> None:
+def wait(condition: Any = lambda: False, seconds: float = 600) -> None:
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
-            if seconds >= 60:
+            if seconds >= 600:
                 raise TimeoutError("the window did not get ready")
             return
         QApplication.processEvents()
