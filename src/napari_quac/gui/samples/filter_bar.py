@@ -34,7 +34,7 @@ class FilterField(QLineEdit):
         super().__init__()
         self._choices, self._results = choices, results
         self.setObjectName("filter_edit")
-        self.setPlaceholderText("Filter, such as: wrong and confidence < 0.6")
+        self.setPlaceholderText("Filter: confidence < 0.6")
         self.setToolTip("Words: " + ", ".join(KNOWN_WORDS))
         self.setClearButtonEnabled(True)
         self.setMinimumWidth(96)  # beside four buttons in a window of 1366 pixels
