@@ -1,8 +1,8 @@
 """Bin-conditional explainers: an image and the bin of the wanted probability give an image.
 
-Two published layouts are read off their state dicts: encoder-decoder of pre-activation residual
-blocks (the PyTorch port of Singla et al. by Luab), and a CycleGAN-like one (derm_audit). In both
-every batch norm is conditional on the bin.
+Published layouts are read off their state dicts: encoder-decoder of pre-activation residual blocks
+(the PyTorch port of Singla et al. by Luab), and a CycleGAN-like one (derm_audit). In both every
+batch norm is conditional on the bin; one with a plain encoder is next door.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_quac.errors import CheckpointError
+from napari_quac.networks.architectures.exaggeration_split import TELLING, SplitExplainer
 
 EPSILON_TF, EPSILON = 1e-3, 1e-5  # as in TensorFlow, as in PyTorch
 PARTS = ("G.", "generator.")
@@ -189,7 +190,7 @@ class TranslationExplainer(nn.Module):
         return torch.as_tensor(made[..., : images.shape[-2], : images.shape[-1]])
 
 
-Explainer = ResidualExplainer | TranslationExplainer
+Explainer = ResidualExplainer | TranslationExplainer | SplitExplainer
 
 
 def load_explainer(tensors: Mapping[str, Tensor], name: str) -> Explainer:
@@ -205,9 +206,14 @@ def load_explainer(tensors: Mapping[str, Tensor], name: str) -> Explainer:
     Raises
     ------
     CheckpointError
-        If it is neither layout.
+        If it is none of the layouts.
     """
     state = dict(tensors)
+    try:
+        if TELLING in state:
+            return SplitExplainer(state).eval()
+    except KeyError as error:
+        raise CheckpointError(f"'{name}': {_sentence(str(error))}") from error
     for prefix in PARTS:
         if any(key.startswith(prefix) for key in state):
             state = _part(state, prefix)
@@ -224,8 +230,9 @@ def load_explainer(tensors: Mapping[str, Tensor], name: str) -> Explainer:
 def _sentence(missing: str) -> str:
     return (
         f"{missing} is not that of a bin-conditional explainer that is known here (Luab, "
-        "derm_audit). Have it write its images into folders SOURCE/TARGET/NAME and open that "
-        "folder as generator, or wrap it as a function in Python."
+        "Shvetsov, derm_audit). Export it as TorchScript or .pt2 with forward(image, bin) -> "
+        "image, or have it write its images into folders SOURCE/TARGET/NAME and open that as "
+        "generator."
     )
 
 

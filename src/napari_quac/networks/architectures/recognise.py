@@ -73,6 +73,8 @@ def recognise_generator(names: Mapping[str, object]) -> tuple[str, str] | None:
         return "simulator", "trans.*"
     if any("._routing_fn.fc." in name for name in names):
         return "simulator", "*._routing_fn.*"
+    if "gen.blocks.0.cbn_relu_first.embed.weight" in names:
+        return "exaggeration", "gen.blocks.*"
     if any("gamma_conditional" in name or "embed_gamma" in name for name in names) or any(
         "g_e_res_block" in name for name in names
     ):
