@@ -148,6 +148,19 @@ def test_view_of_the_spatial_axes_slices_as_numpy_does() -> None:
             view[wrong]
 
 
+def test_view_tells_a_fault_and_its_strict_one_raises(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", WITH_ENDS, compression="zlib")
+    level = open_volume(tmp_path / "a.tif").finest
+    (tmp_path / "a.tif").unlink()
+    told: list[DataError] = []
+    view = SpatialView(level, on_fault=told.append)
+    assert not np.asarray(view[3, 5:9]).any() and "still there" in str(told[0])
+    assert view.strict() is view.strict() and view.strict().strict() is view.strict()
+    for other in (view.strict(), view[2:].strict(), SpatialView(level)):
+        with pytest.raises(DataError, match="still there"):
+            np.asarray(other)
+
+
 def test_level_is_chosen_by_voxel_size() -> None:
     levels = tuple(
         Level(WITH_ENDS[:, ::k, ::k], Transform((40, 4 * k, 4 * k), (0, 0, 0))) for k in (1, 2, 4)

@@ -463,6 +463,41 @@ def test_volume_file_opens_lazily_as_a_layer(dock: QuacDock, tmp_path: Path) -> 
     wait(lambda: "There is no" in panel.message.text())
 
 
+def test_part_of_a_volume_that_is_damaged_is_told_and_the_rest_goes_on(
+    placed: QuacDock, tmp_path: Path
+) -> None:
+    import zarr
+    from napari.utils.notifications import notification_manager
+
+    volume, _ = made_volume()
+    made = zarr.create_array(tmp_path / "z.zarr", shape=volume.shape, chunks=(1, 64, 64),
+                             dtype="u1", attributes={"resolution": [40, 4, 4]})  # fmt: skip
+    made[:] = volume
+    for chunk in (tmp_path / "z.zarr" / "c" / "3").rglob("*"):
+        if chunk.is_file():
+            chunk.write_bytes(b"junk")
+    panel = placed.points_panel
+    panel.volume_field.edit.setText(str(tmp_path / "z.zarr"))
+    QTest.keyClick(panel.volume_field.edit, Qt.Key.Key_Return)
+    wait(lambda: "z" in placed._viewer.layers)
+    panel.use_button.click()
+    wait(lambda: placed.results.loaded_samples.volume.name == "z")  # type: ignore[union-attr]
+    wait(lambda: placed.results.predictions and placed.results.predictions.failures)
+    settle(placed)
+    table = placed.results.predictions
+    assert table is not None and table.known.tolist() == [True] * 3 + [False] + [True] * 2
+    placed.choices.sample_index = 3
+    wait(lambda: placed.status.failure is not None)
+    assert "cannot be read" in placed.status.failure.sentence  # type: ignore[union-attr]
+    told = [r.message for r in notification_manager.records if "shown black" in r.message]
+    assert len(told) == 1
+    placed.choices.sample_index = 2
+    settle(placed)
+    placed.status.forget_failure()
+    explain(placed)
+    assert placed.results.pair.query.id == "point 2"  # type: ignore[union-attr]
+
+
 def test_file_with_several_images_asks_which_one(dock: QuacDock, tmp_path: Path) -> None:
     h5py = pytest.importorskip("h5py")
     volume, _ = made_volume()

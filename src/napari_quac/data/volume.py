@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,6 +95,8 @@ class SpatialView:
         Without colours.
     indices : tuple of range or int, optional
         Which voxels along each axis; an axis with a number is left out.
+    on_fault : callable, optional
+        Called with the error where voxels cannot be read; they are 0 then. By default it is raised.
 
     Attributes
     ----------
@@ -102,8 +104,14 @@ class SpatialView:
     dtype : numpy dtype
     """
 
-    def __init__(self, level: Level, indices: tuple[range | int, ...] | None = None) -> None:
-        self._level = level
+    def __init__(
+        self,
+        level: Level,
+        indices: tuple[range | int, ...] | None = None,
+        on_fault: Callable[[DataError], None] | None = None,
+    ) -> None:
+        self._level, self._on_fault = level, on_fault
+        self._strict: SpatialView | None = self if on_fault is None else None
         self._indices = tuple(map(range, level.shape)) if indices is None else indices
         self.shape = tuple(len(part) for part in self._indices if isinstance(part, range))
         self.dtype, self.ndim, self.size = level.dtype, len(self.shape), math.prod(self.shape)
@@ -123,7 +131,13 @@ class SpatialView:
             indices.append(part[item] if isinstance(item, slice) else part[operator.index(item)])
         if next(given, None) is not None:
             raise IndexError(f"{self.ndim} axes, but more were asked for")
-        return SpatialView(self._level, tuple(indices))
+        return SpatialView(self._level, tuple(indices), self._on_fault)
+
+    def strict(self) -> SpatialView:
+        """Return the same view, which raises where voxels cannot be read: for all but looking."""
+        if self._strict is None:
+            self._strict = SpatialView(self._level, self._indices)
+        return self._strict
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         """Read the voxels."""
@@ -133,7 +147,14 @@ class SpatialView:
             start.append(min(chosen, default=0))
             stop.append(max(chosen, default=-1) + 1)
             within.append(0 if isinstance(part, int) else slice(None, None, chosen.step))
-        return np.asarray(self._level.read(start, stop)[0][tuple(within)], dtype=dtype)
+        try:
+            values = self._level.read(start, stop)[0][tuple(within)]
+        except DataError as error:
+            if self._on_fault is None:
+                raise
+            self._on_fault(error)
+            values = np.zeros(self.shape, self.dtype)
+        return np.asarray(values, dtype=dtype)
 
 
 @dataclass(frozen=True, eq=False)

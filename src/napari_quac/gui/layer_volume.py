@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from napari.utils.notifications import show_warning
 from numpy.typing import NDArray
 
 from napari_quac.data.image_stack import usual_range
@@ -67,9 +68,14 @@ def volume_of_layer(layer: Any) -> Volume:
         step = factor[: base.ndim].tolist()
         # a coarse voxel covers whole fine ones, and has its centre in their middle
         transform = base.at([(k - 1) / 2 for k in step], step) if step else base
-        levels.append(Level(array, transform, rgb=bool(layer.rgb)))
+        levels.append(Level(readable(array), transform, rgb=bool(layer.rgb)))
     path = Path(layer.source.path) if layer.source.path else None
     return Volume(tuple(levels), layer.name, unit_of(layer), path)
+
+
+def readable(array: Any) -> Any:
+    """Return a layer's array for reading: what the viewer shows black for a fault is an error."""
+    return array.strict() if isinstance(array, SpatialView) else array
 
 
 def points_in_world(layer: Any, volume: Volume) -> NDArray[np.float64]:
@@ -106,4 +112,12 @@ def _sliceable(level: Level) -> Any:
     """Return an array that napari can slice; time and channel are taken out."""
     if isinstance(level.array, np.ndarray) and not level.fixed:
         return level.array
-    return SpatialView(level)
+    told: set[str] = set()
+
+    def tell(error: DataError) -> None:
+        """Say once what cannot be read; the viewer would stop in the middle of a selection."""
+        if str(error) not in told:
+            told.add(str(error))
+            show_warning(f"{error} It is shown black.")
+
+    return SpatialView(level, on_fault=tell)

@@ -15,15 +15,18 @@ from numpy.typing import NDArray
 from napari_quac.data.place import NM_PER_UNIT, unit_of_length
 
 
-def factors(units: Sequence[Any], to: Sequence[Any]) -> NDArray[np.float64]:
+def factors(units: Sequence[Any] | None, to: Sequence[Any] | None) -> NDArray[np.float64]:
     """Return what lengths along the last axes are multiplied by, as many as both have.
 
     Parameters
     ----------
     units, to : sequence of units
         As ``layer.units`` or ``viewer.dims.units`` give them. An axis of which one is no length,
-        such as pixels or seconds, keeps its numbers.
+        such as pixels or seconds, keeps its numbers. None, as the viewer has it where layers do
+        not go together, gives no factors.
     """
+    if units is None or to is None:
+        return np.ones(0)
     n = min(len(units), len(to))
     pairs = zip(list(units)[-n:], list(to)[-n:], strict=True)
     return np.array([_factor(str(own), str(other)) for own, other in pairs])

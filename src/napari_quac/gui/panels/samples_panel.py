@@ -22,6 +22,7 @@ from superqt.utils import signals_blocked
 from napari_quac.data.extent import short_extent
 from napari_quac.errors import QuacError
 from napari_quac.gui.layer_menu import rename_entry
+from napari_quac.gui.layer_volume import readable
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.pictures import thumbnail
 from napari_quac.gui.plain_spin import PlainSpinBox
@@ -89,7 +90,7 @@ class SamplesPanel(Section):
         unit = str(layer.units[-1]) if layer.units else None
         try:
             dataset = ImageStack(
-                layer.data,
+                readable(layer.data),
                 (self.layer_low.value(), self.layer_high.value()),
                 tuple(layer.scale),
                 tuple(layer.translate),
