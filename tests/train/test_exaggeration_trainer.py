@@ -171,7 +171,7 @@ def test_which_two_classes_has_to_be_clear(tmp_path: Path) -> None:
         ExaggerationTraining(n_bins=1)
 
 
-def test_command_trains_and_tells_the_rank_correlation(
+def test_commands_train_and_go_through_the_bins(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from PIL import Image
@@ -184,10 +184,10 @@ def test_command_trains_and_tells_the_rank_correlation(
         Image.fromarray(pixels).save(folder / f"{index}.png")
     from napari_quac.train import ClassifierTraining, train_classifier
 
-    train_classifier(
+    classifier = train_classifier(
         squares(16), ClassifierTraining(minutes=0.01, feature_maps=4, head=8, levels=2),
         path=tmp_path / "classifier.safetensors",
-    ).result()  # fmt: skip
+    ).result().classifier  # fmt: skip
     code = main(
         ["train", "exaggeration", "--samples", str(tmp_path / "images"), "--classifier",
          str(tmp_path / "classifier.safetensors"), "--judge",
@@ -199,6 +199,18 @@ def test_command_trains_and_tells_the_rank_correlation(
     assert document["steps"] == 2
     assert -1 <= document["bins"]["rank_correlation"] <= 1
     assert Path(document["file"]).is_file()
+    called = int(classifier.predict(images[0].image[None]).argmax())
+    found = main(
+        ["exaggerate", "--classifier", str(tmp_path / "classifier.safetensors"), "--generator",
+         document["file"], "--samples", str(tmp_path / "images" / "dark" / "0.png"), "--target",
+         classifier.class_names[1 - called], "--out", str(tmp_path / "paths"), "--json"]
+    )  # fmt: skip
+    paths = json.loads(capsys.readouterr().out)["paths"]
+    assert found == 0
+    assert [frame["bin"] for frame in paths[0]["path"]] == (
+        list(range(10)) if called == 0 else list(range(10))[::-1]
+    )
+    assert (tmp_path / "paths" / "0" / "path.gif").is_file()
 
 
 def test_classes_are_those_of_the_pair_whatever_the_order(tmp_path: Path) -> None:

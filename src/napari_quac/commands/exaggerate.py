@@ -22,8 +22,9 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "exaggerate",
         help="turn samples into another class step by step",
-        description="Follow the styles of a StarGAN v2 from the source to the target and beyond; "
-        "write the path and the ladder of probabilities as stacks, and the path as an animation.",
+        description="Follow the styles of a StarGAN v2 from the source to the target and beyond, "
+        "or the bins of an explainer; write the path and the ladder of probabilities as "
+        "stacks, and the path as an animation.",
     )
     add_classifier_options(parser)
     add_generator_option(parser)
@@ -47,21 +48,26 @@ def run(options: argparse.Namespace) -> None:
     Raises
     ------
     DataError
-        If the generator has no styles, or at the end, if samples failed.
+        If the generator has neither styles nor bins, or at the end, if samples failed.
     """
-    from napari_quac.explain.search import SearchSettings, search
+    from napari_quac.explain.search import SearchSettings
+    from napari_quac.networks.generators.exaggeration import ExaggerationGenerator
     from napari_quac.networks.generators.stargan import StarGANGenerator
 
     if options.generator is None:
-        raise DataError("A generator is needed: --generator FILE, a StarGAN v2.")
+        raise DataError(
+            "A generator is needed: --generator FILE, a StarGAN v2 or an explainer by bins."
+        )
     dataset, classifier = load_samples_and_classifier(options)
     target = classifier.class_index(options.target)
     generator = load_generator(options)
-    if not isinstance(generator, StarGANGenerator):
+    if not isinstance(generator, StarGANGenerator | ExaggerationGenerator):
         raise DataError(
-            f"The generator {generator.name} has no styles to follow. Give a StarGAN v2; the bins "
-            "of a bin-conditional explainer come out of 'explain'."
+            f"The generator {generator.name} has neither styles nor bins to follow. Give a StarGAN "
+            "v2 or an explainer by bins."
         )
+    if options.anchored and isinstance(generator, ExaggerationGenerator):
+        raise DataError("--anchored is about paths of styles; the bins of an explainer have none.")
     out = made_folder(options.out)
     records: list[dict[str, Any]] = []
     settings = SearchSettings(max_tries=options.tries)
@@ -73,8 +79,8 @@ def run(options: argparse.Namespace) -> None:
             if int(classifier.predict(sample.image[None])[0].argmax()) == target:
                 tell(f"{index + 1}/{len(dataset)} {identity}: is called {options.target} already")
                 continue
-            pair = search(sample, target, classifier, generator, settings, options.seed).result()
-            records.append(_write(out, pair, generator, classifier, options.anchored))
+            found = _path(sample, target, classifier, generator, settings, options)
+            records.append(_write(out, found, classifier))
             tell(f"{index + 1}/{len(dataset)} {identity}: {_said(records[-1])}")
         except QuacError as error:
             records.append({"id": identity, "error": str(error)})
@@ -88,8 +94,30 @@ def run(options: argparse.Namespace) -> None:
         raise DataError(f"{len(failed)} failed; the first: {failed[0]['id']}: {failed[0]['error']}")
 
 
-def _write(out: Path, pair: Any, generator: Any, classifier: Any, anchored: bool) -> dict[str, Any]:
-    from napari_quac.explain.exaggeration import consistency, exaggerate
+def _path(
+    sample: Any, target: int, classifier: Any, generator: Any, settings: Any, options: Any
+) -> Any:
+    """Return the path of a sample to the target, along styles or bins."""
+    from napari_quac.explain.exaggeration import exaggerate
+    from napari_quac.explain.exaggeration_bins import traverse_bins
+    from napari_quac.explain.search import search
+    from napari_quac.networks.generators.stargan import StarGANGenerator
+
+    if isinstance(generator, StarGANGenerator):
+        pair = search(sample, target, classifier, generator, settings, options.seed).result()
+        return exaggerate(pair, generator, classifier, options.anchored).result()
+    found = traverse_bins(sample, generator, classifier).result()
+    if found.pair.target != target:
+        names = classifier.class_names
+        raise DataError(
+            f"The bins of {generator.name} lead from '{names[found.pair.source]}' to "
+            f"'{names[found.pair.target]}', not to '{names[target]}'. Choose another target."
+        )
+    return found
+
+
+def _write(out: Path, found: Any, classifier: Any) -> dict[str, Any]:
+    from napari_quac.explain.exaggeration import consistency
     from napari_quac.reports.exaggeration_files import (
         frame_metadata,
         ladder_metadata,
@@ -97,7 +125,7 @@ def _write(out: Path, pair: Any, generator: Any, classifier: Any, anchored: bool
         write_stack,
     )
 
-    found = exaggerate(pair, generator, classifier, anchored).result()
+    pair = found.pair
     folder = made_folder(out / PurePosixPath(pair.query.id).with_suffix(""))
     write_stack(folder / "path.tif", found.images, frame_metadata(found))
     write_stack(folder / "ladder.tif", found.ladder, ladder_metadata(found))

@@ -20,13 +20,16 @@ BAR = 8  # pixels beside the image, for the probability
 
 
 def frame_metadata(found: Exaggeration) -> list[dict[str, Any]]:
-    """Return one record per image of the path: alpha, achieved probability, flag."""
-    return [
+    """Return one record per image of the path: alpha, achieved probability, flag, and the bin."""
+    records: list[dict[str, Any]] = [
         {"alpha": float(alpha), "achieved": float(posterior), "off_manifold": bool(off)}
         for alpha, posterior, off in zip(
             found.alphas, found.posteriors, found.off_manifold, strict=True
         )
     ]
+    for record, index in zip(records, found.bins, strict=False):
+        record["bin"] = index
+    return records
 
 
 def ladder_metadata(found: Exaggeration) -> list[dict[str, Any]]:
