@@ -1,11 +1,13 @@
 """Take the pictures of ``docs/systems`` in the real window; run it on a display or Xvfb.
 
-python docs/make_system_pictures.py [fido|exaggeration|warp ...]
+python docs/make_system_pictures.py [fido|exaggeration|warp|train ...]
 """
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_quac.data.synthetic_shapes import SyntheticShapes
 from napari_quac.example import load_example
-from napari_quac.example.example import NETWORKS
+from napari_quac.example.example import EXPLAINER_FILE, NETWORKS
 from napari_quac.gui.dock import QuacDock
 from napari_quac.live.choices import ReadySamples
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
@@ -103,9 +105,12 @@ def exaggeration() -> None:
     dock = opened(*example(), 1, 0)
     dock.methods.set_open(False)
     dock.verdict.set_open(False)
+    dock.exaggeration.set_open(True)
+    dock.exaggeration.use_explainer(EXPLAINER_FILE)
+    wait(lambda: dock.choices.explainer is not None)
     dock.exaggeration.exaggerate_button.click()
     wait(lambda: dock.results.exaggeration is not None)
-    dock.exaggeration.slider.setValue(14)
+    dock.exaggeration.slider.setValue(7)
     dock.scroll.ensureWidgetVisible(dock.exaggeration)
     for name in ("mask", "hybrid", "attribution"):
         dock._viewer.layers[name].visible = False
@@ -125,7 +130,28 @@ def warp() -> None:
     close(dock)
 
 
+def train() -> None:
+    """Go on with the explainer in the folder TRAINED, or learn one for three minutes."""
+    dock = opened(*example(), 0, 2)
+    panel = dock.train
+    folder = Path(os.environ.get("TRAINED") or tempfile.mkdtemp())
+    panel.settings.folder.edit.setText(str(folder))
+    panel.settings.folder.picked.emit(str(folder))
+    panel.set_open(True)
+    if panel._earlier:
+        panel.go_on_button.click()
+    else:
+        panel.settings.take("exaggeration", ("plain", "T-bar"), 64)
+        panel.train_button.click()
+        wait(seconds=180)
+    wait(lambda: panel.picture.pixmap() and not panel.picture.pixmap().isNull(), 600)
+    wait(lambda: dock.training.view.seconds_left is not None, 600)
+    dock.scroll.verticalScrollBar().setValue(panel.y())
+    take(dock, "train")
+    close(dock)
+
+
 if __name__ == "__main__":
-    wanted = sys.argv[1:] or ["fido", "exaggeration", "warp"]
+    wanted = sys.argv[1:] or ["fido", "exaggeration", "warp", "train"]
     for name in wanted:
-        {"fido": fido, "exaggeration": exaggeration, "warp": warp}[name]()
+        {"fido": fido, "exaggeration": exaggeration, "warp": warp, "train": train}[name]()

@@ -16,6 +16,9 @@ class ExaggerationWeights:
     ----------
     consistency : float
         The classifier gives an image the probability that its bin stands for.
+    order : float
+        Of two images of a query, that of the higher bin has the higher probability, by as much as
+        the bins lie apart.
     others : float
         It gives no probability to classes that are neither of the two.
     adversarial : float
@@ -32,6 +35,7 @@ class ExaggerationWeights:
     """
 
     consistency: float = 1.0
+    order: float = 0.5
     others: float = 0.1
     adversarial: float = 1.0
     cycle: float = 2.0
