@@ -207,7 +207,8 @@ def load_explainer(tensors: Mapping[str, Tensor], name: str) -> Explainer:
     CheckpointError
         If it is neither layout.
     """
-    state = dict(tensors)
+    # weights may be kept in half precision; it computes in float32
+    state = {key: v.float() if v.is_floating_point() else v for key, v in tensors.items()}
     for prefix in PARTS:
         if any(key.startswith(prefix) for key in state):
             state = _part(state, prefix)
