@@ -102,7 +102,7 @@ def fido() -> None:
 
 
 def exaggeration() -> None:
-    dock = opened(*example(), 1, 0)
+    dock = opened(*example(), 0, 2)
     dock.methods.set_open(False)
     dock.verdict.set_open(False)
     dock.exaggeration.set_open(True)
@@ -110,7 +110,7 @@ def exaggeration() -> None:
     wait(lambda: dock.choices.explainer is not None)
     dock.exaggeration.exaggerate_button.click()
     wait(lambda: dock.results.exaggeration is not None)
-    dock.exaggeration.slider.setValue(7)
+    dock.exaggeration.slider.setValue(9)
     dock.scroll.ensureWidgetVisible(dock.exaggeration)
     for name in ("mask", "hybrid", "attribution"):
         dock._viewer.layers[name].visible = False
