@@ -98,7 +98,7 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             "warp",
-            "Warping simulator: two classes",
+            "Warping simulator",
             "Learns to deform a sample, without painting on it, so that your classifier changes "
             "its mind. For classes that differ in shape or size.",
             "warp.safetensors",
