@@ -1,11 +1,13 @@
 """Take the pictures of ``docs/systems`` in the real window; run it on a display or Xvfb.
 
-python docs/make_system_pictures.py [dapi|fido|exaggeration|warp ...]
+python docs/make_system_pictures.py [dapi|fido|exaggeration|warp|train ...]
 """
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -127,7 +129,7 @@ def fido() -> None:
 
 
 def exaggeration() -> None:
-    dock = opened(*example(), 1, 0)
+    dock = opened(*example(), 0, 2)
     dock.methods.set_open(False)
     dock.verdict.set_open(False)
     dock.exaggeration.start_button.click()
@@ -159,7 +161,30 @@ def warp() -> None:
     close(dock)
 
 
+def train() -> None:
+    """Go on with the explainer in the folder TRAINED, or learn one for three minutes."""
+    dock = opened(*example(), 0, 2)
+    panel = dock.train
+    folder = Path(os.environ.get("TRAINED") or tempfile.mkdtemp())
+    panel.settings.folder.edit.setText(str(folder))
+    panel.settings.folder.picked.emit(str(folder))
+    panel.set_open(True)
+    if panel._earlier:
+        panel.go_on_button.click()
+    else:
+        panel.settings.take("exaggeration", ("plain", "T-bar"), 64)
+        panel.train_button.click()
+        wait(seconds=180)
+    wait(lambda: panel.picture.pixmap() and not panel.picture.pixmap().isNull(), 600)
+    wait(lambda: dock.training.view.seconds_left is not None, 600)
+    dock.scroll.verticalScrollBar().setValue(panel.y())
+    take(dock, "train")
+    close(dock)
+
+
 if __name__ == "__main__":
-    systems = {"dapi": dapi, "fido": fido, "exaggeration": exaggeration, "warp": warp}
+    systems = {
+        "dapi": dapi, "fido": fido, "exaggeration": exaggeration, "warp": warp, "train": train
+    }  # fmt: skip
     for name in sys.argv[1:] or systems:
         systems[name]()

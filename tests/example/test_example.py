@@ -3,7 +3,9 @@ import pytest
 import torch
 
 from napari_quac.example import example_volume, load_example
+from napari_quac.explain.exaggeration_bins import traverse_bins
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
+from napari_quac.networks.generators.exaggeration import ExaggerationRecipe
 from napari_quac.networks.generators.stargan import StarGANRecipe
 
 
@@ -14,7 +16,12 @@ def classifier():
 
 def test_networks_are_small_enough_to_ship():
     example = load_example()
-    paths = (example.classifier_path, example.generator_path, *example.cyclegan_paths)
+    paths = (
+        example.classifier_path,
+        example.generator_path,
+        example.explainer_path,
+        *example.cyclegan_paths,
+    )
     assert sum(path.stat().st_size for path in paths) <= 10_000_000
 
 
@@ -46,6 +53,24 @@ def test_classifier_follows_the_ideal_counterfactual(classifier):
             targets.append(target)
     predicted = classifier.predict(torch.stack(images)).argmax(dim=1)
     assert (predicted == torch.tensor(targets)).float().mean() > 0.85
+
+
+def test_probability_rises_with_the_bins_of_the_explainer(classifier):
+    example = load_example(36)
+    explainer = ExaggerationRecipe(example.explainer_path).load()
+    assert (explainer.layout.negative, explainer.layout.positive) == ("plain", "T-bar")
+    ranks, flipped = [], []
+    for index in range(len(example.dataset)):
+        query = example.dataset[index]
+        called = int(classifier.predict(query.image[None]).argmax())
+        if classifier.class_names[called] == "PSD":
+            continue
+        found = traverse_bins(query, explainer, classifier).result()
+        ranks.append(found.monotonicity)
+        flipped.append(found.pair.switches)
+    assert len(ranks) >= 20
+    assert np.median(ranks) >= 0.95
+    assert np.mean(flipped) > 0.6
 
 
 def test_volume_is_classified_at_its_points(classifier):

@@ -113,7 +113,7 @@ def check_shown(dock: QuacDock) -> NDArray[np.bool_]:
     np.testing.assert_allclose(shown.hybrid.prediction, asked, atol=1e-5)
     change = float(asked[pair.target] - pair.query_prediction[pair.target])
     assert shown.hybrid.score_change == pytest.approx(change, abs=1e-5)
-    assert dock.curve.marker == (shown.hybrid.mask_size, shown.hybrid.score_change)
+    assert dock.curve_dock.plot.marker == (shown.hybrid.mask_size, shown.hybrid.score_change)
     return hard[0]
 
 

@@ -68,7 +68,7 @@ def test_an_explainer_goes_into_the_exaggeration_section(dock, tmp_path: Path) -
     assert dock.choices.generator is before
     assert dock.exaggeration.path_menu.currentText() == "bins of 001"
     assert dock.exaggeration.is_open
-    QTest.mouseClick(dock.exaggeration.exaggerate_button, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(dock.exaggeration.start_button, Qt.MouseButton.LeftButton)
     wait(lambda: dock.results.exaggeration is not None or dock.status.failure)
     assert len(dock.results.exaggeration.images) == 10
 

@@ -19,10 +19,12 @@ from napari_quac.live.earlier_trainings import (
     read_training,
 )
 from napari_quac.live.network_files import look_into
-from napari_quac.live.training import Training, TrainingOrder
+from napari_quac.live.training import Training, TrainingOrder, TrainingView
 from napari_quac.live.training_kinds import trained
 from napari_quac.networks.generators.stargan import StarGANRecipe
+from napari_quac.stepwise import Progress
 from napari_quac.testing import CornerSamples, ReadyNetwork, corner_classifier
+from napari_quac.train import TrainingState
 
 
 class Window:
@@ -126,6 +128,19 @@ def test_earlier_trainings_are_listed_without_the_damaged_ones(tmp_path: Path) -
     (tmp_path / "003" / "generator.safetensors").write_bytes(b"\x05\0\0\0\0\0\0\0{}")
     assert earlier_trainings(tmp_path) == ()
     assert next_folder(tmp_path).name == "004"
+
+
+def test_time_left_is_never_more_than_was_ordered_and_the_judge_takes(
+    training: Training, tmp_path: Path
+) -> None:
+    training.order = order(tmp_path / "001")  # for five minutes
+    training.view = TrainingView("training")
+    training._begun = time.monotonic() - 200
+    slow = Progress(100, 1000, "training", TrainingState(3, 0.1))
+    assert training._seconds_left(slow) == pytest.approx(0.9 * 60 * 8)
+    training._begun = time.monotonic() - 20
+    assert training._seconds_left(slow) == pytest.approx(180, abs=5)
+    training.view = None
 
 
 def test_each_kind_is_read_back_with_its_classes_and_its_own_number(tmp_path: Path) -> None:

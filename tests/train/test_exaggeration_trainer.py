@@ -22,7 +22,7 @@ from napari_quac.networks.generators.exaggeration import ExaggerationRecipe
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.train import ExaggerationTraining, ExaggerationWeights, train_exaggeration
 from napari_quac.train.exaggeration_net import TrainableExplainer, bin_code
-from napari_quac.train.exaggeration_step import bins_of, consistency_loss
+from napari_quac.train.exaggeration_step import bins_of, consistency_loss, order_loss
 from napari_quac.train.two_classes import of_two
 from train.listed import Listed
 from train.test_cyclegan_trainer import SquareNetwork, squares
@@ -74,6 +74,19 @@ def test_first_and_last_bin_are_open_and_the_others_are_not() -> None:
     assert loss(float(np.log(0.35 / 0.65)), 3) == pytest.approx(0, abs=1e-6)
     assert loss(-9.0, 3) > 5
     assert bins_of(torch.tensor([0.0, 0.1999, 0.5, 1.0]), 10).tolist() == [0, 1, 5, 9]
+
+
+def test_two_bins_of_a_query_have_to_lie_apart_in_their_order() -> None:
+    bins = torch.tensor([2, 7])
+    asked = float(torch.tensor(0.75).logit() - torch.tensor(0.25).logit())
+    right = order_loss(torch.tensor([-5.0, -5.0 + asked]), bins, 10)
+    assert float(right) == pytest.approx(0, abs=1e-6)
+    assert float(order_loss(torch.tensor([-9.0, 9.0]), bins, 10)) == 0
+    alike = float(order_loss(torch.tensor([-5.0, -5.0]), bins, 10))
+    turned = float(order_loss(torch.tensor([-4.0, -5.0]), bins, 10))
+    assert turned > alike > 1
+    flipped = order_loss(torch.tensor([-5.0 + asked, -5.0]), bins.flip(0), 10)
+    assert float(flipped) == pytest.approx(0, abs=1e-6)
 
 
 def test_training_learns_to_reach_each_probability(tmp_path: Path) -> None:
@@ -171,7 +184,7 @@ def test_which_two_classes_has_to_be_clear(tmp_path: Path) -> None:
         ExaggerationTraining(n_bins=1)
 
 
-def test_command_trains_and_tells_the_rank_correlation(
+def test_commands_train_and_go_through_the_bins(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from PIL import Image
@@ -184,10 +197,10 @@ def test_command_trains_and_tells_the_rank_correlation(
         Image.fromarray(pixels).save(folder / f"{index}.png")
     from napari_quac.train import ClassifierTraining, train_classifier
 
-    train_classifier(
+    classifier = train_classifier(
         squares(16), ClassifierTraining(minutes=0.01, feature_maps=4, head=8, levels=2),
         path=tmp_path / "classifier.safetensors",
-    ).result()  # fmt: skip
+    ).result().classifier  # fmt: skip
     code = main(
         ["train", "exaggeration", "--samples", str(tmp_path / "images"), "--classifier",
          str(tmp_path / "classifier.safetensors"), "--judge",
@@ -199,6 +212,18 @@ def test_command_trains_and_tells_the_rank_correlation(
     assert document["steps"] == 2
     assert -1 <= document["bins"]["rank_correlation"] <= 1
     assert Path(document["file"]).is_file()
+    called = int(classifier.predict(images[0].image[None]).argmax())
+    found = main(
+        ["exaggerate", "--classifier", str(tmp_path / "classifier.safetensors"), "--generator",
+         document["file"], "--samples", str(tmp_path / "images" / "dark" / "0.png"), "--target",
+         classifier.class_names[1 - called], "--out", str(tmp_path / "paths"), "--json"]
+    )  # fmt: skip
+    paths = json.loads(capsys.readouterr().out)["paths"]
+    assert found == 0
+    assert [frame["bin"] for frame in paths[0]["path"]] == (
+        list(range(10)) if called == 0 else list(range(10))[::-1]
+    )
+    assert (tmp_path / "paths" / "0" / "path.gif").is_file()
 
 
 def test_classes_are_those_of_the_pair_whatever_the_order(tmp_path: Path) -> None:

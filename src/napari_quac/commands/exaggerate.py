@@ -52,13 +52,17 @@ def run(options: argparse.Namespace) -> None:
     DataError
         If there is no generator, or at the end, if samples failed.
     """
-    from napari_quac.explain.search import SearchSettings, search
+    from napari_quac.explain.exaggeration_paths import inner_generator
+    from napari_quac.explain.search import SearchSettings
+    from napari_quac.networks.generators.exaggeration import ExaggerationGenerator
 
     if options.generator is None:
         raise DataError("A generator is needed: --generator FILE.")
     dataset, classifier = load_samples_and_classifier(options)
     target = classifier.class_index(options.target)
     generator = load_generator(options)
+    if options.anchored and isinstance(inner_generator(generator), ExaggerationGenerator):
+        raise DataError("--anchored is about paths of styles; the bins of an explainer have none.")
     out = made_folder(options.out)
     records: list[dict[str, Any]] = []
     settings = SearchSettings(max_tries=options.tries)
@@ -70,8 +74,8 @@ def run(options: argparse.Namespace) -> None:
             if int(classifier.predict(sample.image[None])[0].argmax()) == target:
                 tell(f"{index + 1}/{len(dataset)} {identity}: is called {options.target} already")
                 continue
-            pair = search(sample, target, classifier, generator, settings, options.seed).result()
-            records.append(_write(out, pair, generator, classifier, options.anchored))
+            found = _path(sample, target, classifier, generator, settings, options)
+            records.append(_write(out, found, classifier))
             tell(f"{index + 1}/{len(dataset)} {identity}: {_said(records[-1])}")
         except QuacError as error:
             records.append({"id": identity, "error": str(error)})
@@ -106,15 +110,39 @@ def _summary(records: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _write(out: Path, pair: Any, generator: Any, classifier: Any, anchored: bool) -> dict[str, Any]:
-    from napari_quac.explain.exaggeration import consistency, exaggerate
+def _path(
+    sample: Any, target: int, classifier: Any, generator: Any, settings: Any, options: Any
+) -> Any:
+    """Return the path of a sample to the target, along what the generator has."""
+    from napari_quac.explain.exaggeration import exaggerate
+    from napari_quac.explain.exaggeration_bins import traverse_bins
+    from napari_quac.explain.exaggeration_paths import inner_generator
+    from napari_quac.explain.search import search
+    from napari_quac.networks.generators.exaggeration import ExaggerationGenerator
+
+    inner = inner_generator(generator)
+    if not isinstance(inner, ExaggerationGenerator):
+        pair = search(sample, target, classifier, generator, settings, options.seed).result()
+        return exaggerate(pair, generator, classifier, options.anchored).result()
+    found = traverse_bins(sample, inner, classifier).result()
+    if found.pair.target != target:
+        names = classifier.class_names
+        raise DataError(
+            f"The bins of {generator.name} lead from '{names[found.pair.source]}' to "
+            f"'{names[found.pair.target]}', not to '{names[target]}'. Choose another target."
+        )
+    return found
+
+
+def _write(out: Path, found: Any, classifier: Any) -> dict[str, Any]:
+    from napari_quac.explain.exaggeration import consistency
     from napari_quac.reports.exaggeration_files import (
         frame_metadata,
         ladder_metadata,
         write_exaggeration,
     )
 
-    found = exaggerate(pair, generator, classifier, anchored).result()
+    pair = found.pair
     folder = made_folder(out / PurePosixPath(pair.query.id).with_suffix(""))
     write_exaggeration(folder, found)
     follows = consistency(found.desired, found.achieved)

@@ -81,7 +81,7 @@ def add_parser(commands: Any) -> None:
     explainer = subjects.add_parser(
         "exaggeration", help="a network that takes an image to a wanted probability"
     )
-    _add_common(explainer, minutes=10.0)
+    _add_common(explainer, minutes=15.0)
     explainer.add_argument(
         "--pair",
         metavar="A,B",

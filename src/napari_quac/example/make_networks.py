@@ -1,4 +1,4 @@
-"""Train the two networks of the example anew: ``python -m napari_quac.example.make_networks``.
+"""Train the networks of the example anew: ``python -m napari_quac.example.make_networks``.
 
 Nothing here knows the answer: classifier and generator see labelled images, no scene in more
 than one class, exactly as with images of one's own.
@@ -17,7 +17,7 @@ from safetensors import safe_open
 
 from napari_quac.data.dataset import Dataset
 from napari_quac.data.synthetic import SyntheticSynapses
-from napari_quac.example.example import CLASSIFIER_FILE, GENERATOR_FILE
+from napari_quac.example.example import CLASSIFIER_FILE, EXPLAINER_FILE, GENERATOR_FILE
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.stepwise import Steps
@@ -25,6 +25,8 @@ from napari_quac.train.checkpointing import write_safetensors
 from napari_quac.train.classifier_trainer import TrainedClassifier, train_classifier
 from napari_quac.train.cyclegan_settings import CycleGANTraining, CycleWeights
 from napari_quac.train.cyclegan_trainer import TrainedCycleGAN, train_cyclegan
+from napari_quac.train.exaggeration_settings import ExaggerationTraining
+from napari_quac.train.exaggeration_trainer import TrainedExplainer, train_exaggeration
 from napari_quac.train.images import PoolDataset, load_pool
 from napari_quac.train.settings import ClassifierTraining, LossWeights, StarGANTraining
 from napari_quac.train.stargan_trainer import RESUME_FILE, TrainedGenerator, train_stargan
@@ -33,6 +35,7 @@ N_TRAIN = 3000
 N_VALIDATION = 450
 CLASSIFIER_SHARE = 0.3  # of the time
 CYCLEGAN_PAIR = ("T-bar", "plain")
+EXPLAINER_PAIR = ("plain", "T-bar")  # from the lowest bin to the highest
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -154,6 +157,45 @@ def make_cyclegan(
     return trained
 
 
+def make_explainer(
+    train: Dataset,
+    validation: Dataset,
+    classifier: Classifier,
+    minutes: float,
+    path: Path,
+    folder: Path,
+) -> TrainedExplainer:
+    """Train an explainer by bins of the probability of T-bar, against plain, and write it.
+
+    Parameters
+    ----------
+    train, validation : Dataset
+        Images to learn from, and to be judged on.
+    classifier : Classifier
+        The one that it explains.
+    minutes : float
+        Time for the training.
+    path : Path
+        A safetensors file.
+    folder : Path
+        For the state of the training; if there is one, it goes on from there.
+    """
+    resume = (folder / RESUME_FILE).exists()
+    settings = ExaggerationTraining(minutes=minutes)
+    trained = _followed(
+        train_exaggeration(
+            train, folder, settings, classifier,
+            pair=EXPLAINER_PAIR, validation=validation, resume=resume,
+        )
+    )  # fmt: skip
+    logger.info("%d steps of the explainer: %s", trained.steps, trained.bins)
+    if trained.evaluation is not None:
+        logger.info("conversion rate %.3f", trained.evaluation.conversion_rate)
+    path.write_bytes(trained.path.read_bytes())
+    halve_precision(path)
+    return trained
+
+
 def halve_precision(path: Path) -> None:
     """Store the weights of a safetensors file as float16, which halves the file."""
     with safe_open(path, framework="pt") as file:
@@ -196,8 +238,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "--only",
-        choices=["classifier", "generator", "cyclegan"],
-        help="train one, and keep the others; the CycleGAN (T-bar and plain) is trained only then",
+        choices=["classifier", "generator", "cyclegan", "explainer"],
+        help="train one, and keep the others; the CycleGAN and the explainer by bins (T-bar and "
+        "plain) are trained only then",
     )
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -210,6 +253,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.only == "cyclegan":
         classifier = ClassifierRecipe(classifier_path).load("cpu")
         make_cyclegan(train, classifier, chosen.minutes, chosen.output, chosen.work)
+        return 0
+    if chosen.only == "explainer":
+        classifier = ClassifierRecipe(classifier_path).load("cpu")
+        path = chosen.output / EXPLAINER_FILE.name
+        make_explainer(train, validation, classifier, chosen.minutes, path, chosen.work)
         return 0
     if chosen.only != "generator":
         make_classifier(train, validation, share * chosen.minutes, classifier_path)

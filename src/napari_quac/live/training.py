@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from napari_quac.train import TrainingState
 
 SLOT = "training"
+JUDGE_MINUTES = 3.0
+"""What a second classifier takes of the time beside the generator, at most; see its settings."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +172,11 @@ class Training:
             self._begun = time.monotonic()  # another part has begun
             return None
         share = progress.done / progress.total
-        return (time.monotonic() - self._begun) * (1 - share) / share
+        left = (time.monotonic() - self._begun) * (1 - share) / share
+        if self.order is None or getattr(progress.partial, "step", None) is None:
+            return left
+        # the judge learns in the first part only, which would be taken for the pace of all of it
+        return min(left, 60 * (1 - share) * (self.order.minutes + JUDGE_MINUTES))
 
     def _on_done(self, folder: Path) -> None:
         self.view = None

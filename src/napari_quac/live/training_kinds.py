@@ -87,8 +87,8 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             "exaggeration",
-            "Progressive exaggeration: by bins",
-            "Learns to take a sample to any probability of a class, in ten steps from low to "
+            "Progressive exaggeration",
+            "Learns to take a sample to any probability of a class, in ten bins from low to "
             "high. It is used in Exaggerate, below.",
             "explainer.safetensors",
             True,
@@ -98,7 +98,7 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             "warp",
-            "Warping simulator: two classes",
+            "Warping simulator",
             "Learns to deform a sample, without painting on it, so that your classifier changes "
             "its mind. For classes that differ in shape or size.",
             "warp.safetensors",

@@ -20,7 +20,7 @@ BAR = 8  # pixels beside the image, for the probability
 
 
 def frame_metadata(found: Exaggeration) -> list[dict[str, Any]]:
-    """Return one record per image of the path: alpha, achieved probability, flag."""
+    """Return one record per image of the path: alpha, achieved probability, and whether flagged."""
     return [
         {"alpha": float(alpha), "achieved": float(posterior), "off_manifold": bool(off)}
         for alpha, posterior, off in zip(

@@ -16,6 +16,9 @@ class ExaggerationWeights:
     ----------
     consistency : float
         The classifier gives an image the probability that its bin stands for.
+    order : float
+        Of two images of a query, that of the higher bin has the higher probability, by as much as
+        the bins lie apart.
     others : float
         It gives no probability to classes that are neither of the two.
     adversarial : float
@@ -32,11 +35,12 @@ class ExaggerationWeights:
     """
 
     consistency: float = 1.0
-    others: float = 0.2
+    order: float = 0.5
+    others: float = 0.1
     adversarial: float = 1.0
     cycle: float = 2.0
     identity: float = 1.0
-    sparsity: float = 1.0
+    sparsity: float = 2.0
     r1: float = 1.0
 
     def __post_init__(self) -> None:
@@ -92,15 +96,15 @@ class ExaggerationTraining:
     """
 
     image_size: int = 64
-    minutes: float = 10.0
+    minutes: float = 15.0
     steps: int | None = None
     n_bins: int = 10
-    batch_size: int = 12
-    width: int = 16
+    batch_size: int = 8
+    width: int = 12
     blocks: int = 4
     weights: ExaggerationWeights = ExaggerationWeights()
-    learning_rate: float = 4e-4
-    decay: float = 0.4
+    learning_rate: float = 8e-4
+    decay: float = 0.3
     r1_every: int = 8
     average: float = 0.99
     symmetries: bool = True

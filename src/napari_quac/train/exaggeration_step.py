@@ -52,7 +52,7 @@ class BinBatch:
 def draw_bin_batch(
     pool: ImagePool, settings: ExaggerationTraining, random: np.random.Generator, device: Any
 ) -> BinBatch:
-    """Draw images of both classes of a pool, and two opposite bins for each.
+    """Draw images of both classes of a pool, and two bins for each: (a, b, …, a, b, …).
 
     The same image in two bins tells the network at once what the bin has to change.
     """
@@ -61,8 +61,9 @@ def draw_bin_batch(
     images = pool.images(indices).to(device) * 2 - 1
     if settings.symmetries:
         images = turn(images, int(random.integers(8)))
-    low = random.integers(0, settings.n_bins, n)
-    bins = np.concatenate([low, settings.n_bins - 1 - low])
+    one = random.integers(0, settings.n_bins, n)
+    other = (one + random.integers(1, settings.n_bins, n)) % settings.n_bins
+    bins = np.concatenate([one, other])
     labels = torch.from_numpy(pool.labels[indices]).to(device)
     return BinBatch(images, labels, torch.from_numpy(bins).to(device))
 
@@ -125,6 +126,33 @@ def consistency_loss(log_odds: Tensor, bins: Tensor, n_bins: int) -> Tensor:
     off = torch.where(open_below, off.clamp(min=0), off)
     off = torch.where(open_above, off.clamp(max=0), off)
     return F.smooth_l1_loss(off, torch.zeros_like(off))
+
+
+def order_loss(log_odds: Tensor, bins: Tensor, n_bins: int) -> Tensor:
+    """Return how far the two images of a query are from lying as far apart as their bins.
+
+    Where both are still far from what was asked for, :func:`consistency_loss` draws them the same
+    way and does not tell them apart; this does.
+
+    Parameters
+    ----------
+    log_odds : (2N,) Tensor
+        Of the probabilities that came out; query n has the images n and N + n.
+    bins : (2N,) Tensor, int64
+        What was asked for.
+    n_bins : int
+        How many there are.
+
+    Returns
+    -------
+    loss : Tensor
+        A number, 0 or more; lying further apart is no fault.
+    """
+    desired = ((bins + 0.5) / n_bins).logit()
+    (one, other), (one_asked, other_asked) = log_odds.chunk(2), desired.chunk(2)
+    asked = other_asked - one_asked
+    short = F.relu(asked.abs() - (other - one) * asked.sign())
+    return F.smooth_l1_loss(short, torch.zeros_like(short))
 
 
 def bins_of(posteriors: Tensor, n_bins: int) -> Tensor:
@@ -230,6 +258,7 @@ class ExaggerationTrainer:
         logits = self.posterior.logits(disturbed)
         log_odds = self.posterior.log_odds(logits)
         losses["consistency"] = consistency_loss(log_odds, batch.bins, settings.n_bins)
+        losses["order"] = order_loss(log_odds, batch.bins, settings.n_bins)
         losses["others"] = self.posterior.of_others(logits).mean()
         loss = torch.stack([getattr(weights, name) * part for name, part in losses.items()]).sum()
         self.optimiser.zero_grad()

@@ -150,6 +150,13 @@ def test_outputs_are_those_of_the_network_written_down_once_more(
         torch.testing.assert_close(made[index], expected, atol=1e-5, rtol=1e-4)
 
 
+def test_weights_in_half_precision_are_computed_with_in_full() -> None:
+    halved = {key: value.half() for key, value in derm_state().items()}
+    made = load_explainer(halved, "half.pt")(torch.rand(1, 1, 16, 16), torch.tensor([3]))
+    assert made.dtype == torch.float32
+    assert torch.isfinite(made).all()
+
+
 def test_bins_are_proposed_from_the_source_on(tmp_path: Path) -> None:
     path = tmp_path / "explainer.pt"
     torch.save({"state_dict": {f"G.{k}": v for k, v in luab_state().items()}}, path)

@@ -6,12 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QProgressBar, QPushButton, QWidget
+from qtpy.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 from superqt.utils import signals_blocked
 
 from napari_quac.gui.fitted_picture import FittedPicture, pixmap_of
 from napari_quac.gui.panels.train_settings import TrainSettings
-from napari_quac.gui.section import Section, caption
+from napari_quac.gui.section import Section, labelled_row
 from napari_quac.gui.text import WrappedLabel, duration, set_tone
 from napari_quac.live.choices import Choices
 from napari_quac.live.earlier_trainings import (
@@ -154,17 +161,19 @@ class TrainPanel(Section):
         self.go_on_button.setObjectName("train_go_on_button")
         self.go_on_button.setToolTip("Let it learn for the time given above, from where it stopped")
         self.go_on_button.clicked.connect(self.go_on)
-        self._earlier_row = QWidget()
-        row = QHBoxLayout(self._earlier_row)
-        row.setContentsMargins(0, 4, 0, 0)
-        row.setSpacing(6)
-        row.addWidget(caption("Earlier"))
-        row.addWidget(self.earlier_menu, 1)
-        row.addWidget(self.use_button)
-        row.addWidget(self.go_on_button)
-        self.body_layout.addWidget(self._earlier_row)
         self.earlier_line = WrappedLabel("", "train_earlier_line", "muted")
-        self.body_layout.addWidget(self.earlier_line)
+        self._earlier_rows = QWidget()
+        column = QVBoxLayout(self._earlier_rows)
+        column.setContentsMargins(0, 4, 0, 0)
+        column.setSpacing(6)
+        column.addLayout(labelled_row("Earlier", self.earlier_menu))
+        column.addWidget(self.earlier_line)
+        row = QHBoxLayout()
+        row.setSpacing(6)
+        row.addWidget(self.use_button, 1)
+        row.addWidget(self.go_on_button, 1)
+        column.addLayout(row)
+        self.body_layout.addWidget(self._earlier_rows)
 
     def _on_kind(self) -> None:
         always = ALWAYS.format(minutes=self.kind.minutes)
@@ -234,7 +243,8 @@ class TrainPanel(Section):
         if order is not None and order.kind == "warp":
             losses = view.state.losses if view is not None and view.state is not None else {}
             shift = losses.get("shift", 0.0)
-            self._say(f"The logit moves by {shift:.0%} of the distance between the two classes.")
+            percent = round(100 * shift)
+            self._say(f"The logit moves by {percent} % of the distance between the two classes.")
         elif glance is None:
             self._say("A second classifier, which the generator never sees, is learning to judge.")
         else:
@@ -253,6 +263,7 @@ class TrainPanel(Section):
         found = read_training(folder)
         if found is not None:
             self._say(_in_words(found), "good")
+            self._on_earlier_picked()
             self.use_wanted.emit(found.path, found.kind)
         self.line.hide()
         self._show_progress()
@@ -288,13 +299,14 @@ class TrainPanel(Section):
             for row, training in enumerate(self._earlier):
                 self.earlier_menu.addItem(f"{training.folder.name} · {_shortly(training)}")
                 self.earlier_menu.setItemData(row, _in_words(training), Qt.ItemDataRole.ToolTipRole)
-        self._earlier_row.setVisible(bool(self._earlier))
-        self.earlier_line.setVisible(bool(self._earlier))
+        self._earlier_rows.setVisible(bool(self._earlier))
         self._on_earlier_picked()
 
     def _on_earlier_picked(self) -> None:
         chosen = self._chosen()
-        self.earlier_line.setText("" if chosen is None else _in_words(chosen))
+        words = "" if chosen is None else _in_words(chosen)
+        self.earlier_line.setText(words)
+        self.earlier_line.setVisible(words != self.judgement.text())  # it is said above already
         self._show_buttons_of_earlier()
 
     def _show_buttons_of_earlier(self) -> None:

@@ -30,11 +30,11 @@ class TrainSettings(QWidget):
         super().__init__()
         self._side: int | None = None
         self._classes: tuple[str, ...] = ()
+        self._size = DEFAULT_SIZE  # the last one that was chosen, where there is a choice
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
-        self.kind_menu = QComboBox()
-        self.kind_menu.setObjectName("train_kind_menu")
+        self.kind_menu = _narrow_menu("train_kind_menu")
         for kind in KINDS.values():
             self.kind_menu.addItem(kind.title, kind.name)
         self.kind_menu.setToolTip("What is to be made")
@@ -48,8 +48,8 @@ class TrainSettings(QWidget):
         self.minutes.setRange(1, 10_000)
         self.minutes.setSuffix(" min")
         self.minutes.setToolTip("How long the generator learns; longer is better, and it can go on")
-        self.size_menu = QComboBox()
-        self.size_menu.setObjectName("train_size")
+        self.size_menu = _narrow_menu("train_size")
+        self.size_menu.activated.connect(self._on_size_picked)
         layout.addLayout(labelled_row("Time", self.minutes))
         layout.addLayout(labelled_row("Works at", self.size_menu))
         self.folder = PathField(
@@ -109,25 +109,20 @@ class TrainSettings(QWidget):
             if pair is not None:
                 self.first_menu.setCurrentText(pair[0])
                 self.second_menu.setCurrentText(pair[1])
-            row = self.size_menu.findData(image_size)
-            if row >= 0:
-                self.size_menu.setCurrentIndex(row)
+            if self.kind.has_size:
+                self._size = image_size
+                self._show_sizes()
         self.kind_changed.emit()
 
     def _build_pair(self) -> QWidget:
-        self.first_menu, self.second_menu = QComboBox(), QComboBox()
-        self.first_menu.setObjectName("train_first_menu")
-        self.second_menu.setObjectName("train_second_menu")
+        self.first_menu = _narrow_menu("train_first_menu")
+        self.second_menu = _narrow_menu("train_second_menu")
         self.first_menu.setToolTip("One class; for bins the one of the lowest")
         self.second_menu.setToolTip(
             "The other class; for bins the one whose probability rises, for a simulator the one "
             "whose pattern is added"
         )
         for menu in (self.first_menu, self.second_menu):
-            menu.setMinimumContentsLength(6)
-            menu.setSizeAdjustPolicy(
-                QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-            )
             menu.currentIndexChanged.connect(lambda _: self.changed.emit())
         self._pair_row = QWidget()
         row = QHBoxLayout(self._pair_row)
@@ -147,19 +142,29 @@ class TrainSettings(QWidget):
         self._show_sizes()
         self.kind_changed.emit()
 
+    def _on_size_picked(self, row: int) -> None:
+        self._size = self.size_menu.itemData(row)
+
     def _show_sizes(self) -> None:
         kind, side = self.kind, self._side or SIZES[-1]
-        before = self.size_menu.currentData() or DEFAULT_SIZE
         with signals_blocked(self.size_menu):
             self.size_menu.clear()
             if kind.has_size:
                 sizes = [size for size in SIZES if size <= side] or [SIZES[0]]
                 for size in sizes:
                     self.size_menu.addItem(f"{size} px", size)
-                wanted = before if before in sizes else DEFAULT_SIZE
-                best = max((size for size in sizes if size <= wanted), default=sizes[0])
+                best = max((size for size in sizes if size <= self._size), default=sizes[0])
                 self.size_menu.setCurrentIndex(sizes.index(best))
             else:
                 self.size_menu.addItem(f"{side} px, the size of the images", side)
         self.size_menu.setEnabled(kind.has_size)
         self.size_menu.setToolTip(SIZE_TIP if kind.has_size else WHOLE_TIP)
+
+
+def _narrow_menu(name: str) -> QComboBox:
+    """Return a menu that is as wide as the dock has room for, whatever its texts."""
+    menu = QComboBox()
+    menu.setObjectName(name)
+    menu.setMinimumContentsLength(2)
+    menu.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    return menu

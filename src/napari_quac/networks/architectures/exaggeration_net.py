@@ -208,7 +208,8 @@ def load_explainer(tensors: Mapping[str, Tensor], name: str) -> Explainer:
     CheckpointError
         If it is none of the layouts.
     """
-    state = dict(tensors)
+    # weights may be kept in half precision; it computes in float32
+    state = {key: v.float() if v.is_floating_point() else v for key, v in tensors.items()}
     try:
         if TELLING in state:
             return SplitExplainer(state).eval()
