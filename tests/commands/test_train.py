@@ -26,6 +26,7 @@ def images(tmp_path: Path) -> Path:
     return tmp_path / "images"
 
 
+@pytest.mark.long
 def test_classifier_and_generator_are_made_and_used(images, tmp_path, capsys):
     common = ["--samples", str(images), "--device", "cpu", "--json"]
     out = tmp_path / "networks"

@@ -33,6 +33,7 @@ def summaries():
     return summarise(found)
 
 
+@pytest.mark.long
 def test_maximum_points_at_the_true_difference(summaries):
     assert summaries["d-ig"].pointing >= 0.9
 

@@ -34,6 +34,7 @@ def ranked():
     return alone, without, hits
 
 
+@pytest.mark.long
 def test_there_is_something_to_rank(ranked):
     hits = ranked[2]
     assert sum(hits) >= 4

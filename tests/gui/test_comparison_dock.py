@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QTabBar
@@ -23,6 +24,7 @@ def texts(dock: QuacDock, column: int) -> list[str]:
     return [table.item(row, column).text() for row in range(table.rowCount())]
 
 
+@pytest.mark.long
 def test_all_methods_are_compared_on_the_pair(explained: QuacDock) -> None:
     dock = explained
     assert dock.methods_compared.parent() is None
@@ -44,6 +46,7 @@ def test_all_methods_are_compared_on_the_pair(explained: QuacDock) -> None:
     assert COMPARISON_NAME in in_front
 
 
+@pytest.mark.long
 def test_click_on_a_picture_or_a_row_shows_that_method(explained: QuacDock) -> None:
     dock = explained
     compare(dock)
@@ -64,6 +67,7 @@ def test_click_on_a_picture_or_a_row_shows_that_method(explained: QuacDock) -> N
     assert part.tiles["residual"].isChecked()
 
 
+@pytest.mark.long
 def test_another_pair_clears_the_comparison(explained: QuacDock) -> None:
     dock = explained
     compare(dock)
@@ -74,6 +78,7 @@ def test_another_pair_clears_the_comparison(explained: QuacDock) -> None:
     assert not dock.methods.compare_button.isEnabled()
 
 
+@pytest.mark.long
 def test_over_samples_counts_pairs_that_switch(dock: QuacDock) -> None:
     load(dock)
     part = dock.methods_compared

@@ -6,6 +6,7 @@ import re
 from fnmatch import fnmatch
 from pathlib import Path
 
+import pytest
 from qtpy.QtWidgets import (
     QAbstractButton,
     QAbstractSlider,
@@ -76,6 +77,7 @@ def test_every_control_has_a_name_that_is_documented(dock: QuacDock, project: Pa
         assert any(fnmatch(name, pattern) for pattern in known), f"'{name}' is not documented"
 
 
+@pytest.mark.long
 def test_every_documented_name_exists_once(dock: QuacDock, project: Path) -> None:
     load(dock)
     explain(dock)

@@ -18,6 +18,7 @@ needs_networks = pytest.mark.skipif(
 
 
 @needs_networks
+@pytest.mark.long
 def test_demo_explains_a_sample_by_itself(make_napari_viewer: Any) -> None:
     dock = open_demo(make_napari_viewer())
     finished: list[bool] = []
@@ -30,6 +31,7 @@ def test_demo_explains_a_sample_by_itself(make_napari_viewer: Any) -> None:
 
 
 @needs_networks
+@pytest.mark.long
 def test_demo_writes_a_picture_of_the_window(make_napari_viewer: Any, tmp_path: Path) -> None:
     path = screenshot_demo(tmp_path / "demo.png")
     assert path.stat().st_size > 20_000

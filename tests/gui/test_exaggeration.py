@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from napari_quac.example import load_example
 from napari_quac.gui.dock import QuacDock
@@ -36,6 +37,7 @@ def open_example(dock: QuacDock) -> None:
     wait(lambda: dock.results.prediction and len(dock.layers.layers) == 5)
 
 
+@pytest.mark.long
 def test_slider_moves_over_probabilities_and_along_the_path(dock: QuacDock) -> None:
     open_example(dock)
     panel = dock.exaggeration
@@ -63,6 +65,7 @@ def test_slider_moves_over_probabilities_and_along_the_path(dock: QuacDock) -> N
     assert "line between two styles" in panel.numbers.text()
 
 
+@pytest.mark.long
 def test_change_map_follows_the_slider_and_the_ladder_is_a_stack(dock: QuacDock) -> None:
     open_example(dock)
     explain(dock)
@@ -89,6 +92,7 @@ def test_change_map_follows_the_slider_and_the_ladder_is_a_stack(dock: QuacDock)
     assert LADDER not in dock._viewer.layers
 
 
+@pytest.mark.long
 def test_files_are_written(dock: QuacDock, tmp_path: Path) -> None:
     open_example(dock)
     explain(dock)

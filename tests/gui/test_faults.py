@@ -57,6 +57,7 @@ def assert_works_again(dock: QuacDock) -> None:
 
 
 @pytest.mark.parametrize("name", [*ERRORS, "NaN"])
+@pytest.mark.long
 def test_classifier_fails_during_the_search(
     dock: QuacDock, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -191,6 +192,7 @@ CLOSE_DOCK_TIMES = int(os.environ.get("NAPARI_QUAC_CLOSE_TIMES", "3"))
 CLOSE_VIEWER_TIMES = int(os.environ.get("NAPARI_QUAC_CLOSE_TIMES", "3"))
 
 
+@pytest.mark.long
 def test_dock_closed_during_work_many_times(make_napari_viewer: Any) -> None:
     viewer = make_napari_viewer()
     for number in range(CLOSE_DOCK_TIMES):
@@ -211,6 +213,7 @@ def test_dock_closed_during_work_many_times(make_napari_viewer: Any) -> None:
     assert not [name for name in map(str, viewer.keymap) if name == "G"]
 
 
+@pytest.mark.long
 def test_viewer_closed_during_work_many_times(make_napari_viewer: Any) -> None:
     for number in range(CLOSE_VIEWER_TIMES):
         viewer = make_napari_viewer()
@@ -225,6 +228,7 @@ def test_viewer_closed_during_work_many_times(make_napari_viewer: Any) -> None:
         assert dock.is_closed
 
 
+@pytest.mark.long
 def test_dock_can_be_opened_again(make_napari_viewer: Any) -> None:
     viewer = make_napari_viewer()
     first = open_dock(viewer)

@@ -48,6 +48,7 @@ def test_explaining_shows_everything(explained: QuacDock) -> None:
     assert "switches to" in explained.search.badge.text()
 
 
+@pytest.mark.long
 def test_every_move_of_the_slider_ends_in_agreement_without_a_network(
     explained: QuacDock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -77,6 +78,7 @@ def test_optimum_button_goes_to_the_optimum(explained: QuacDock) -> None:
     assert_agrees(explained)
 
 
+@pytest.mark.long
 def test_marker_is_dragged_and_clicked(make_napari_viewer: Any) -> None:
     viewer = make_napari_viewer(show=True)
     viewer.window.resize(1366, 768)
@@ -191,6 +193,7 @@ def test_blink_shows_the_query_while_held(explained: QuacDock) -> None:
     assert {name: layer.visible for name, layer in layers.items()} == before
 
 
+@pytest.mark.long
 def test_side_by_side_and_back(explained: QuacDock) -> None:
     layers = explained.layers.layers
     before = {name: layer.visible for name, layer in layers.items()}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from napari_quac.data.sample import Sample
@@ -36,6 +37,7 @@ def test_what_the_user_set_on_a_layer_is_kept(explained: QuacDock) -> None:
     assert not explained.layers.layers["mask"].visible
 
 
+@pytest.mark.long
 def test_removed_layer_stays_away_until_asked_for(explained: QuacDock) -> None:
     viewer = explained._viewer
     viewer.layers.remove(explained.layers.layers["mask"])
@@ -108,6 +110,7 @@ class ColourSamples(CornerSamples):
         return Sample(sample.id, sample.image.repeat(3, 1, 1), translate=(3.0, 5.0))
 
 
+@pytest.mark.long
 def test_grey_then_coloured_samples(dock: QuacDock) -> None:
     load(dock)
     dock.choices.samples = ReadySamples(ColourSamples())

@@ -69,6 +69,7 @@ def test_table_follows_the_slider_when_it_rests(opened: QuacDock) -> None:
     )
 
 
+@pytest.mark.long
 def test_labels_layer_is_measured_where_it_lies(opened: QuacDock) -> None:
     viewer: Any = opened._viewer
     values = np.zeros((40, 40), np.uint8)

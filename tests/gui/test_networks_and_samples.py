@@ -103,6 +103,7 @@ def test_real_classifier_and_generated_images(dock: QuacDock) -> None:
     assert dock.results.shown is not None, dock.status.line.text()
 
 
+@pytest.mark.long
 def test_class_names_and_value_range_can_be_edited(dock: QuacDock) -> None:
     path = shared_data("checkpoints", "vnc_classifier_state_dict.pt")
     type_path(dock, "classifier", path)

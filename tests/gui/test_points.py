@@ -107,6 +107,7 @@ def viewer_canvas(dock: QuacDock) -> Any:
     return next(w for w in dock.window().centralWidget().findChildren(CanvasBackendDesktop))
 
 
+@pytest.mark.long
 def test_points_and_image_become_samples_with_classes(placed: QuacDock) -> None:
     dataset = samples(placed)
     assert (len(dataset), dataset.classes) == (6, ("both", "left", "right"))
@@ -155,6 +156,7 @@ def test_click_in_the_canvas_selects_and_flies_and_a_drag_does_not(placed: QuacD
     assert placed.choices.sample_index == 1, "a drag"
 
 
+@pytest.mark.long
 def test_explain_on_click(placed: QuacDock) -> None:
     explained: list[str] = []
     placed.explained.connect(lambda: explained.append(placed.results.pair.query.id))  # type: ignore[union-attr]
@@ -210,6 +212,7 @@ def open_table(dock: QuacDock, path: Path) -> Any:
     return panel
 
 
+@pytest.mark.long
 def test_table_is_read_in_the_reading_that_fits(placed: QuacDock, tmp_path: Path) -> None:
     panel = open_table(placed, table_file(tmp_path, (40, 4, 4), reverse=True))
     box = panel.table_box
@@ -253,6 +256,7 @@ def test_points_outside_are_counted_and_say_so_when_clicked(placed: QuacDock) ->
     assert "Point 7 is no sample" in placed.points_panel.message.text()
 
 
+@pytest.mark.long
 def test_mirrored_and_turned_layers_keep_results_on_the_point(placed: QuacDock) -> None:
     viewer = placed._viewer
     viewer.layers.remove("em")
@@ -274,6 +278,7 @@ def test_mirrored_and_turned_layers_keep_results_on_the_point(placed: QuacDock) 
     np.testing.assert_allclose(viewer.scene.camera.center[-2:], world[-2:])
 
 
+@pytest.mark.long
 def test_outline_of_a_region_lies_on_a_mirrored_and_turned_layer(placed: QuacDock) -> None:
     for name in ("em", "marks"):
         placed._viewer.layers.remove(name)
@@ -302,6 +307,7 @@ def test_outline_of_a_region_lies_on_a_mirrored_and_turned_layer(placed: QuacDoc
 
 
 @pytest.mark.parametrize(("of_volume", "of_points"), [("um", "nm"), ("nm", "um")])
+@pytest.mark.long
 def test_clicks_and_flights_where_layers_differ_in_unit(
     dock: QuacDock, of_volume: str, of_points: str
 ) -> None:
@@ -339,6 +345,7 @@ def test_clicks_and_flights_where_layers_differ_in_unit(
     assert np.abs(center - points[1, 1:] * 4).max() < 16 * 4
 
 
+@pytest.mark.long
 def test_volume_in_micrometres_with_points_in_nanometres(dock: QuacDock) -> None:
     dock.choices.classifier = ReadyNetwork(corner_classifier(SIZE))
     dock.choices.generator = ReadyNetwork(corner_generator(SIZE))
@@ -381,6 +388,7 @@ def test_layers_that_are_renamed_and_moved_stay_chosen(placed: QuacDock) -> None
     assert panel.message.text() == "6 of 6 points used."
 
 
+@pytest.mark.long
 def test_how_stored_numbers_and_places_were_read_is_said(placed: QuacDock) -> None:
     viewer, panel = placed._viewer, placed.points_panel
     volume, points = made_volume()
@@ -422,6 +430,7 @@ def test_coarse_level_on_screen_has_no_say(placed: QuacDock) -> None:
 
 
 @pytest.mark.parametrize("name", ["em", "marks", "query"])
+@pytest.mark.long
 def test_layer_deleted_during_the_run_leaves_the_results(placed: QuacDock, name: str) -> None:
     placed.choices.max_tries = 3
     done: list[bool] = []
@@ -526,6 +535,7 @@ def test_file_with_several_images_asks_which_one(dock: QuacDock, tmp_path: Path)
         layer.data._level.array.file.close()
 
 
+@pytest.mark.long
 def test_rows_without_a_position_keep_the_numbers_of_the_others(
     placed: QuacDock, tmp_path: Path
 ) -> None:
@@ -544,6 +554,7 @@ def test_rows_without_a_position_keep_the_numbers_of_the_others(
     np.testing.assert_allclose(placed._viewer.layers["s"].data, made_volume()[1])
 
 
+@pytest.mark.long
 def test_selected_point_is_a_ring_of_its_own_colour(placed: QuacDock) -> None:
     marks = placed.points.layer
     blue = marks.border_color[0].copy()
@@ -575,6 +586,7 @@ def test_transform_of_a_layer_is_napari_s(ndim: int) -> None:
     assert volume_of_layer(layer).unit is None
 
 
+@pytest.mark.long
 def test_example_opens_as_a_volume(dock: QuacDock) -> None:
     QTest.mouseClick(dock.start.volume_button, Qt.MouseButton.LeftButton)
     wait(lambda: dock.results.prediction is not None)

@@ -152,6 +152,7 @@ def explain_by_click(dock: QuacDock, marks: Any, row: int) -> Any:
 @pytest.mark.parametrize(
     ("kind", "flat"), [("state dict", True), ("TorchScript", False)], ids=["vgg3d", "torchscript"]
 )
+@pytest.mark.long
 def test_a_click_explains_a_volume_where_it_lies(
     dock: QuacDock, network: nn.Module, tmp_path: Path, kind: str, flat: bool
 ) -> None:
@@ -195,6 +196,7 @@ def test_a_click_explains_a_volume_where_it_lies(
     check_shown(dock)
 
 
+@pytest.mark.long
 def test_a_click_on_a_region_picks_it_and_does_not_explain_again(
     dock: QuacDock, network: nn.Module
 ) -> None:

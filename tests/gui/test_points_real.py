@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 
 import numpy as np
+import pytest
 import tifffile
 import torch
 from qtpy.QtCore import Qt
@@ -29,6 +30,7 @@ def smooth(query: Tensor, source: int, target: int, seed: int) -> Tensor:
     return F.interpolate(F.avg_pool2d(query[None], 8), scale_factor=8, mode="bilinear")[0]
 
 
+@pytest.mark.long
 def test_real_synapses_in_place(dock: QuacDock) -> None:
     folder = shared_data("vnc_volume")
     checkpoint = shared_data("checkpoints", "vnc_classifier_state_dict.pt")

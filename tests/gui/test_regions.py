@@ -101,6 +101,7 @@ def test_table_follows_the_slider_when_it_rests(opened: QuacDock) -> None:
     assert opened.regions.table.isEnabled()
 
 
+@pytest.mark.long
 def test_row_outlines_the_region_and_flies_there(opened: QuacDock) -> None:
     regions = opened.results.regions
     assert regions is not None
@@ -120,6 +121,7 @@ def test_row_outlines_the_region_and_flies_there(opened: QuacDock) -> None:
     assert not layer.visible
 
 
+@pytest.mark.long
 def test_click_on_a_region_selects_its_row_and_the_view_stays(opened: QuacDock) -> None:
     regions = opened.results.regions
     assert regions is not None
@@ -157,6 +159,7 @@ def test_table_is_written_or_it_is_told_why_not(
     assert "cannot be written" in opened.status.failure.sentence
 
 
+@pytest.mark.long
 def test_outline_gives_way_to_side_by_side_and_to_removal(opened: QuacDock) -> None:
     viewer: Any = opened._viewer
     click_row(opened, 0)
@@ -180,6 +183,7 @@ def test_other_sample_empties_the_table(opened: QuacDock) -> None:
     wait(lambda: opened.regions.shown is not None)
 
 
+@pytest.mark.long
 def test_classifier_that_fails_is_told_and_the_next_mask_is_asked_about(
     opened: QuacDock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,6 +37,7 @@ def make_until_seen(dock, kind: str, folder: Path) -> None:
     wait(lambda: not dock.training.is_running)
 
 
+@pytest.mark.long
 def test_a_generator_is_made_in_the_window_and_used_when_it_is_stopped(
     dock, tmp_path: Path
 ) -> None:
@@ -50,6 +51,7 @@ def test_a_generator_is_made_in_the_window_and_used_when_it_is_stopped(
     assert panel.go_on_button.isEnabled()
 
 
+@pytest.mark.long
 def test_a_cyclegan_is_made_between_the_two_classes_and_used_as_generator(
     dock, tmp_path: Path
 ) -> None:
@@ -59,6 +61,7 @@ def test_a_cyclegan_is_made_between_the_two_classes_and_used_as_generator(
     assert dock.train.earlier_menu.itemText(0).startswith("001 · CycleGAN · not judged")
 
 
+@pytest.mark.long
 def test_an_explainer_goes_into_the_exaggeration_section(dock, tmp_path: Path) -> None:
     panel = dock.train
     make_until_seen(dock, "exaggeration", tmp_path)
@@ -73,6 +76,7 @@ def test_an_explainer_goes_into_the_exaggeration_section(dock, tmp_path: Path) -
     assert len(dock.results.exaggeration.images) == 10
 
 
+@pytest.mark.long
 def test_a_simulator_is_used_as_generator_and_can_go_on(dock, tmp_path: Path) -> None:
     panel = dock.train
     make_until_seen(dock, "warp", tmp_path)
@@ -124,6 +128,7 @@ def test_what_is_missing_is_said(dock) -> None:
     assert dock.train.train_button.toolTip() == "Choose a classifier first."
 
 
+@pytest.mark.long
 def test_the_window_can_close_while_a_generator_learns(dock, tmp_path: Path) -> None:
     load(dock)
     dock.train.settings.folder.edit.setText(str(tmp_path))

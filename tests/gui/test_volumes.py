@@ -101,6 +101,7 @@ def test_slider_moves_mask_hybrid_and_numbers_of_a_volume(volumes: QuacDock) -> 
     assert "nm³" in volumes.threshold.line.text()
 
 
+@pytest.mark.long
 def test_regions_of_a_volume_are_flown_to_through_the_slices(volumes: QuacDock) -> None:
     explain(volumes)
     volumes.threshold.go_to_optimum()
@@ -133,6 +134,7 @@ def test_generator_of_images_is_said_to_change_one_slice(volumes: QuacDock) -> N
     wait(lambda: any("only slice 4 of 6" in s.text() for s in volumes.verdict.sentences))
 
 
+@pytest.mark.long
 def test_images_after_volumes_and_back(volumes: QuacDock) -> None:
     from napari_quac.testing import CornerSamples, corner_classifier, corner_generator
 

@@ -25,6 +25,7 @@ def test_arrows_point_to_where_the_content_goes() -> None:
     assert vectors[0].tolist() == [[2, 0], [-2, 0]]
 
 
+@pytest.mark.long
 def test_growth_map_and_arrows_come_and_go_with_the_simulator(dock: QuacDock) -> None:
     def simulator(images: Any, options: Any) -> Any:
         line = torch.arange(32.0) - 16

@@ -44,6 +44,7 @@ def click(dock: QuacDock, text: str) -> None:
     wait(lambda: not dock.controller.running)
 
 
+@pytest.mark.long
 def test_samples_are_made_to_fit_the_classifier_and_put_back(dock: QuacDock) -> None:
     dock.choices.classifier = ReadyNetwork(corner_classifier(32))
     dock.choices.generator = ReadyNetwork(corner_generator(32))
@@ -71,6 +72,7 @@ def test_samples_are_made_to_fit_the_classifier_and_put_back(dock: QuacDock) -> 
     wait(lambda: not dock.fit.buttons[0].isHidden())
 
 
+@pytest.mark.long
 def test_samples_are_made_to_fit_the_generator(dock: QuacDock, tmp_path: Path) -> None:
     path = tmp_path / "000001_nets_ema.ckpt"
     torch.manual_seed(0)
@@ -146,6 +148,7 @@ def test_cancelled_search_is_resumed_by_its_button(
     assert dock.status.resume_button.isHidden(), "that would be another search"
 
 
+@pytest.mark.long
 def test_final_activation_is_measured_and_chosen(
     dock: QuacDock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -61,6 +61,7 @@ def order(output: Path, classifier: Any = None, resume: bool = False) -> Trainin
     return TrainingOrder(samples, recipe, samples.classes, "cpu", output, 5, 32, resume)
 
 
+@pytest.mark.long
 def test_a_training_can_be_stopped_used_and_taken_up_again(
     training: Training, window: Window, tmp_path: Path
 ) -> None:

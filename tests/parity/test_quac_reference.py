@@ -213,6 +213,7 @@ def test_corrected_grid_gives_nearly_the_same_score(reference: Reference) -> Non
     assert corrected.quac_score == pytest.approx(theirs, abs=1e-3)
 
 
+@pytest.mark.long
 def test_deeplift_adds_up_on_real_pairs_one_by_one_and_together(
     reference: Reference, real_pairs: list[Pair]
 ) -> None:

@@ -72,6 +72,7 @@ def test_files_are_read_by_our_loader_and_know_their_direction(tmp_path: Path) -
     assert found.problem is None and "turns dark into bright" in found.findings[0]
 
 
+@pytest.mark.long
 def test_training_learns_to_turn_the_middle(tmp_path: Path) -> None:
     settings = replace(SMALL, steps=60, learning_rate=4e-3, batch_size=4,
                        weights=CycleWeights(guidance=1.0, sparsity=0.3))  # fmt: skip

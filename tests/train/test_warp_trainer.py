@@ -53,6 +53,7 @@ def test_classes_differ_in_the_density_and_nothing_else() -> None:
     assert torch.equal(samples[3].image, SyntheticShapes(20)[3].image)
 
 
+@pytest.mark.long
 def test_logit_follows_and_the_file_loads_as_a_generator(
     classifier: Classifier, tmp_path: Path
 ) -> None:

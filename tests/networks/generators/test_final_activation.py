@@ -54,6 +54,7 @@ def test_best_activation_and_range_are_found_and_can_be_used(
     assert used.description["Final activation"] == "sigmoid"
 
 
+@pytest.mark.long
 def test_a_poor_fit_is_said(recipe: StarGANRecipe) -> None:
     assert "None of them fits well" in str(
         measure_final_activation(recipe, CornerSamples()).result()
