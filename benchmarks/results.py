@@ -236,10 +236,10 @@ NOTES = """
   where the classifier looks. It covers the structure best (AUPRC), and a larger part of it lies
   elsewhere (energy), where the discriminative methods say nothing matters.
   Whether it falls behind with generators that change more was not measured here.
-- Of all methods, `fido` has the highest median score and AUPRC: it optimises what the curve measures,
-  and takes about 25 times as long as `d-ig`. Grad-CAM without the generated image (`gc`) is as coarse
-  as the last convolution and often misses; with it (`d-gc`) it is close to the others. On 22 pairs,
-  differences of a hundredth mean nothing.
+- Of all methods, `fido` has the highest median score and AUPRC: it optimises what the curve
+  measures, and takes about 25 times as long as `d-ig`. Grad-CAM without the generated image (`gc`)
+  is as coarse as the last convolution and often misses; with it (`d-gc`) it is close to the others.
+  On 22 pairs, differences of a hundredth mean nothing.
 - The truth is that of an ideal counterfactual. Generated images also change what need not change,
   and a structure may be recognised by a part of it, so a perfect explanation need not reach 1.
   Energy rewards attributions that stay inside, AUPRC and mask IoU those that cover all.
