@@ -10,14 +10,6 @@ from napari_quac.errors import DataError
 
 CONNECT_SECONDS = 30
 SETTINGS = {
-    # dask makes processes give small pieces of memory back at once; torch then spends half of its
-    # time on getting them again (measured: two workers as fast as one, 1.9 times with this)
-    "distributed.nanny.pre-spawn-environ": {
-        "MALLOC_TRIM_THRESHOLD_": None,
-        "OMP_NUM_THREADS": 1,
-        "MKL_NUM_THREADS": 1,
-        "OPENBLAS_NUM_THREADS": 1,
-    },
     # what the scheduler remembers of tasks that are done, so that memory does not grow with them
     "distributed.admin.low-level-log-length": 100,
     "distributed.admin.log-length": 100,
