@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,14 +12,13 @@ from torch import Tensor, nn
 
 from napari_quac.networks.architectures.resnet_generator import ResnetGenerator
 from napari_quac.networks.classifier import Classifier
+from napari_quac.train.adversarial import AdversarialTrainer
 from napari_quac.train.cyclegan_settings import CycleGANTraining
 from napari_quac.train.images import ImagePool, enlarge_to, reduce_to, turn
 from napari_quac.train.losses import (
     Discriminator,
     guidance,
-    looks_generated,
     looks_real,
-    r1_penalty,
 )
 from napari_quac.train.precision import autocast
 from napari_quac.train.settings import StarGANTraining
@@ -65,7 +63,7 @@ def translator(channels: int, settings: CycleGANTraining) -> ResnetGenerator:
     return network
 
 
-class CycleGANTrainer:
+class CycleGANTrainer(AdversarialTrainer):
     """Networks, optimisers and running average.
 
     Parameters
@@ -171,48 +169,11 @@ class CycleGANTrainer:
     def _train_discriminator(
         self, small: list[Tensor], generated: list[Tensor]
     ) -> dict[str, float]:
-        settings, n = self.settings, len(small[A])
+        n = len(small[A])
         domains = torch.arange(2, device=self.device).repeat_interleave(n)
         real = torch.cat(small)
         made = torch.cat([generated[B], generated[A]])  # what was made of B looks like A
         with autocast(self.device, self.dtype):
             judged = self.discriminator(torch.cat([real, made]), domains.repeat(2))
             real_logits, made_logits = judged.chunk(2)
-        loss = looks_real(real_logits) + looks_generated(made_logits)
-        losses = {"discriminator": loss.item()}
-        if settings.weights.r1 and self.step_number % settings.r1_every == 0:
-            penalty = r1_penalty(self.discriminator, real, domains)
-            loss = loss + settings.weights.r1 * settings.r1_every * penalty
-            losses["r1"] = penalty.item()
-        self.discriminator_optimiser.zero_grad()
-        loss.backward()
-        self.discriminator_optimiser.step()
-        return losses
-
-    def _update_average(self) -> None:
-        n = self.step_number
-        keep = min(self.settings.average, (1 + n) / (10 + n))  # early weights are soon forgotten
-        with torch.no_grad():
-            new = self.networks.state_dict()
-            for name, value in self.average.state_dict().items():
-                value.lerp_(new[name], 1 - keep)
-
-    def state(self) -> dict[str, Any]:
-        """Return all that is needed to go on later."""
-        return {
-            "networks": self.networks.state_dict(),
-            "average": self.average.state_dict(),
-            "discriminator": self.discriminator.state_dict(),
-            "generator_optimiser": self.generator_optimiser.state_dict(),
-            "discriminator_optimiser": self.discriminator_optimiser.state_dict(),
-            "step": self.step_number,
-        }
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Go on from a state; raises KeyError or RuntimeError if it does not fit."""
-        self.networks.load_state_dict(state["networks"])
-        self.average.load_state_dict(state["average"])
-        self.discriminator.load_state_dict(state["discriminator"])
-        self.generator_optimiser.load_state_dict(state["generator_optimiser"])
-        self.discriminator_optimiser.load_state_dict(state["discriminator_optimiser"])
-        self.step_number = int(state["step"])
+        return self._learn_to_tell(real_logits, made_logits, real, domains)

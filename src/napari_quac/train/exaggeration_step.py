@@ -12,15 +12,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_quac.networks.classifier import Classifier
+from napari_quac.train.adversarial import AdversarialTrainer
 from napari_quac.train.exaggeration_net import TrainableExplainer
 from napari_quac.train.exaggeration_settings import ExaggerationTraining
 from napari_quac.train.images import ImagePool, enlarge_to, reduce_to, turn
 from napari_quac.train.losses import (
     Discriminator,
     disturb,
-    looks_generated,
     looks_real,
-    r1_penalty,
 )
 from napari_quac.train.precision import autocast
 from napari_quac.train.settings import StarGANTraining
@@ -167,7 +166,7 @@ def _groups(network: TrainableExplainer) -> list[dict[str, Any]]:
     return [{"params": others}, {"params": of_bins, "faster": FASTER}]
 
 
-class ExaggerationTrainer:
+class ExaggerationTrainer(AdversarialTrainer):
     """Network, discriminator, optimisers and running average.
 
     Parameters
@@ -182,6 +181,8 @@ class ExaggerationTrainer:
     dtype : torch.dtype
         float32, or bfloat16 for mixed arithmetic.
     """
+
+    PARTS = ("network", "average", "discriminator", "optimiser", "discriminator_optimiser")
 
     def __init__(
         self,
@@ -288,41 +289,4 @@ class ExaggerationTrainer:
         with autocast(self.device, self.dtype):
             judged = self.discriminator(torch.cat([small, made]), domains)
             real_logits, made_logits = judged.chunk(2)
-        loss = looks_real(real_logits) + looks_generated(made_logits)
-        losses = {"discriminator": loss.item()}
-        if settings.weights.r1 and self.step_number % settings.r1_every == 0:
-            penalty = r1_penalty(self.discriminator, small, seen)
-            loss = loss + settings.weights.r1 * settings.r1_every * penalty
-            losses["r1"] = penalty.item()
-        self.discriminator_optimiser.zero_grad()
-        loss.backward()
-        self.discriminator_optimiser.step()
-        return losses
-
-    def _update_average(self) -> None:
-        n = self.step_number
-        keep = min(self.settings.average, (1 + n) / (10 + n))  # early weights are soon forgotten
-        with torch.no_grad():
-            new = self.network.state_dict()
-            for name, value in self.average.state_dict().items():
-                value.lerp_(new[name], 1 - keep)
-
-    def state(self) -> dict[str, Any]:
-        """Return all that is needed to go on later."""
-        return {
-            "network": self.network.state_dict(),
-            "average": self.average.state_dict(),
-            "discriminator": self.discriminator.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "discriminator_optimiser": self.discriminator_optimiser.state_dict(),
-            "step": self.step_number,
-        }
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Go on from a state; raises KeyError or RuntimeError if it does not fit."""
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        self.discriminator.load_state_dict(state["discriminator"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.discriminator_optimiser.load_state_dict(state["discriminator_optimiser"])
-        self.step_number = int(state["step"])
+        return self._learn_to_tell(real_logits, made_logits, small, seen)

@@ -13,13 +13,12 @@ from torch import Tensor, nn
 
 from napari_quac.networks.architectures.stargan_v2 import StarGAN, StarGANHyperparameters
 from napari_quac.networks.classifier import Classifier
+from napari_quac.train.adversarial import AdversarialTrainer
 from napari_quac.train.images import ImagePool, enlarge_to, reduce_to, turn
 from napari_quac.train.losses import (
     Discriminator,
     guidance,
-    looks_generated,
     looks_real,
-    r1_penalty,
 )
 from napari_quac.train.precision import autocast
 from napari_quac.train.settings import StarGANTraining
@@ -68,7 +67,7 @@ def draw_batch(
     )
 
 
-class StarGANTrainer:
+class StarGANTrainer(AdversarialTrainer):
     """Networks, optimisers and running average.
 
     Parameters
@@ -143,21 +142,11 @@ class StarGANTrainer:
     def _train_discriminator(
         self, batch: Batch, small: Tensor, generated: Tensor
     ) -> dict[str, float]:
-        settings = self.settings
         with autocast(self.device, self.dtype):
             images = torch.cat([small, generated])
             domains = torch.cat([batch.source, batch.target])
             real, made = self.discriminator(images, domains).chunk(2)
-        loss = looks_real(real) + looks_generated(made)
-        losses = {"discriminator": loss.item()}
-        if settings.weights.r1 and self.step_number % settings.r1_every == 0:
-            penalty = r1_penalty(self.discriminator, small, batch.source)
-            loss = loss + settings.weights.r1 * settings.r1_every * penalty
-            losses["r1"] = penalty.item()
-        self.discriminator_optimiser.zero_grad()
-        loss.backward()
-        self.discriminator_optimiser.step()
-        return losses
+        return self._learn_to_tell(real, made, small, batch.source)
 
     def _train_generator(
         self, batch: Batch, small: Tensor, by_latent: bool, random: np.random.Generator
@@ -210,34 +199,6 @@ class StarGANTrainer:
         if self.networks.hyper.residual:
             return (queries + enlarge_to(self.networks.change(out), size)).clamp(-1, 1)
         return enlarge_to(self.networks.finish(queries, out), size)
-
-    def _update_average(self) -> None:
-        n = self.step_number
-        keep = min(self.settings.average, (1 + n) / (10 + n))  # early weights are soon forgotten
-        with torch.no_grad():
-            new = self.networks.state_dict()
-            for name, value in self.average.state_dict().items():
-                value.lerp_(new[name], 1 - keep)
-
-    def state(self) -> dict[str, Any]:
-        """Return all that is needed to go on later."""
-        return {
-            "networks": self.networks.state_dict(),
-            "average": self.average.state_dict(),
-            "discriminator": self.discriminator.state_dict(),
-            "generator_optimiser": self.generator_optimiser.state_dict(),
-            "discriminator_optimiser": self.discriminator_optimiser.state_dict(),
-            "step": self.step_number,
-        }
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Go on from a state; raises KeyError or RuntimeError if it does not fit."""
-        self.networks.load_state_dict(state["networks"])
-        self.average.load_state_dict(state["average"])
-        self.discriminator.load_state_dict(state["discriminator"])
-        self.generator_optimiser.load_state_dict(state["generator_optimiser"])
-        self.discriminator_optimiser.load_state_dict(state["discriminator_optimiser"])
-        self.step_number = int(state["step"])
 
 
 def _parameters(network: nn.Module | None) -> list[nn.Parameter]:
