@@ -15,6 +15,7 @@ from superqt.utils import signals_blocked
 
 from napari_quac.gui.exaggeration_layers import CHANGE, LADDER, ExaggerationLayers, reach_of
 from napari_quac.gui.palette import Palette
+from napari_quac.gui.panels.small_plot import SmallPlot
 from napari_quac.gui.section import Section, labelled_row
 from napari_quac.gui.text import WrappedLabel
 from napari_quac.live.choices import Choices
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from napari_quac.explain.exaggeration import Exaggeration
 
-PLOT_HEIGHT = 136
 OF_GENERATOR = "that of the generator"
 OPEN = "an explainer by bins…"
 FILES = "Networks (*.safetensors *.pt *.pth *.ckpt);;All files (*)"
@@ -184,19 +184,15 @@ class ExaggerationPanel(Section):
         self.body_layout.addLayout(buttons)
 
     def _build_plot(self) -> None:
-        self.plot = pg.PlotWidget()
-        self.plot.setObjectName("exaggeration_plot")
-        self.plot.setAccessibleName("Desired against achieved probability of the target")
-        self.plot.setFixedHeight(PLOT_HEIGHT)
+        self.plot = SmallPlot(
+            "exaggeration_plot",
+            "Desired against achieved probability of the target",
+            "desired probability",
+            "achieved",
+        )
         item = self.plot.getPlotItem()
-        item.setMenuEnabled(False)
-        item.hideButtons()
-        item.layout.setContentsMargins(0, 2, 4, 6)  # below the label, which has descenders
-        item.setMouseEnabled(x=False, y=False)
         item.setXRange(0, 1, padding=0.04)
         item.setYRange(0, 1, padding=0.08)
-        item.setLabel("bottom", "desired probability")
-        item.setLabel("left", "achieved")
         self._identity = pg.PlotDataItem([0, 1], [0, 1])
         self._points = pg.ScatterPlotItem(size=8)
         self._marker = pg.ScatterPlotItem(size=13, brush=None)
@@ -206,11 +202,7 @@ class ExaggerationPanel(Section):
 
     def set_palette_of(self, colors: Palette) -> None:
         """Follow napari's theme."""
-        self.plot.setBackground(colors.background)
-        for side in ("bottom", "left"):
-            axis = self.plot.getPlotItem().getAxis(side)
-            axis.setPen(pg.mkPen(colors.line))
-            axis.setTextPen(pg.mkPen(colors.text))
+        self.plot.set_palette_of(colors)
         self._identity.setPen(pg.mkPen(colors.muted, style=Qt.PenStyle.DashLine))
         self._points.setBrush(pg.mkBrush(QColor(colors.generated)))
         self._marker.setPen(pg.mkPen(colors.text, width=2))

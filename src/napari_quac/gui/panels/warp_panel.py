@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox
 
 from napari_quac.gui.palette import Palette
+from napari_quac.gui.panels.small_plot import SmallPlot
 from napari_quac.gui.section import Section, labelled_row
 from napari_quac.gui.text import WrappedLabel
 from napari_quac.gui.warp_layers import Measure, WarpLayers
@@ -17,7 +18,6 @@ from napari_quac.live.results import Results
 if TYPE_CHECKING:
     from napari_quac.explain.warp import WarpView
 
-PLOT_HEIGHT = 136
 MEASURES: dict[Measure, str] = {
     "log": "log of growth, 0 is no change",
     "growth": "growth factor 1/det, 1 is no change",
@@ -48,17 +48,13 @@ class WarpPanel(Section):
         self.body_layout.addLayout(labelled_row("Growth", self.measure))
         self.line = WrappedLabel("", "deformation_line")
         self.body_layout.addWidget(self.line)
-        self.plot = pg.PlotWidget()
-        self.plot.setObjectName("logit_plot")
-        self.plot.setAccessibleName("Logit of the target over that of the source, by strength")
-        self.plot.setFixedHeight(PLOT_HEIGHT)
+        self.plot = SmallPlot(
+            "logit_plot",
+            "Logit of the target over that of the source, by strength",
+            "strength of the deformation",
+            "logit",
+        )
         item = self.plot.getPlotItem()
-        item.setMenuEnabled(False)
-        item.hideButtons()
-        item.layout.setContentsMargins(0, 2, 4, 6)  # below the label, which has descenders
-        item.setMouseEnabled(x=False, y=False)
-        item.setLabel("bottom", "strength of the deformation")
-        item.setLabel("left", "logit")
         self._curve = pg.PlotDataItem(symbol="o", symbolSize=5)
         self._zero = pg.InfiniteLine(0, angle=0)
         self._here = pg.InfiniteLine(0, angle=90)
@@ -70,11 +66,7 @@ class WarpPanel(Section):
 
     def set_palette_of(self, colors: Palette) -> None:
         """Follow napari's theme."""
-        self.plot.setBackground(colors.background)
-        for side in ("bottom", "left"):
-            axis = self.plot.getPlotItem().getAxis(side)
-            axis.setPen(pg.mkPen(colors.line))
-            axis.setTextPen(pg.mkPen(colors.text))
+        self.plot.set_palette_of(colors)
         self._curve.setPen(pg.mkPen(colors.generated, width=2))
         self._curve.setSymbolPen(pg.mkPen(colors.generated))
         self._curve.setSymbolBrush(pg.mkBrush(colors.generated))
