@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from napari_quac.errors import DataError, ShapeError
-from napari_quac.train.settings import Precision, check_positive
+from napari_quac.errors import DataError
+from napari_quac.train.settings import Precision, check_positive, check_working_size
 
 
 @dataclass(frozen=True)
@@ -120,13 +120,7 @@ class ExaggerationTraining:
         names = {"minutes", "batch_size", "width", "blocks", "learning_rate", "r1_every",
                  "preview_seconds", "checkpoint_minutes"}  # fmt: skip
         check_positive(self, names if self.steps is None else {*names, "steps"})
-        if self.image_size < 32 or self.image_size % 16:
-            near = max(32, round(self.image_size / 16) * 16)
-            raise ShapeError(
-                f"An explainer is trained at 32 pixels or more, in multiples of 16; "
-                f"{self.image_size} was asked for. Choose {near}: images of any other size are "
-                "brought to it."
-            )
+        check_working_size(self.image_size, "An explainer")
         if self.n_bins < 2:
             raise DataError(f"An explainer needs at least 2 bins; got {self.n_bins}.")
         if not 0 <= self.decay <= 1:

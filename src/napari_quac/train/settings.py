@@ -31,6 +31,23 @@ def check_positive(settings: Any, names: set[str], zero: bool = False) -> None:
             raise DataError(f"The training setting '{name}' has to be {wanted}, got {value:g}.")
 
 
+def check_working_size(size: int, what: str) -> None:
+    """Refuse an image size that the networks of two classes cannot halve often enough.
+
+    Raises
+    ------
+    ShapeError
+        If it is less than 32 pixels or no multiple of 16; ``what`` begins the sentence.
+    """
+    if size < 32 or size % 16:
+        near = max(32, round(size / 16) * 16)
+        raise ShapeError(
+            f"{what} is trained at 32 pixels or more, in multiples of 16; "
+            f"{size} was asked for. Choose {near}: images of any other size are "
+            "brought to it."
+        )
+
+
 @dataclass(frozen=True)
 class LossWeights:
     """How much each aim of the generator counts.
