@@ -18,7 +18,7 @@ from napari_quac.explain.pipeline import ExplainSettings, explain
 from napari_quac.explain.search import SearchSettings
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.networks.generators.stargan import StarGANRecipe
-from napari_quac.reports.localisation import Localisation, localise, summarise
+from napari_quac.reports.localization import Localisation, localise, summarise
 
 METHODS = ("d-ig", "d-deeplift", "d-ingrad", "ig", "residual", "random")
 COLUMNS = ("pointing", "energy_ratio", "mask_energy_ratio", "iou", "average_precision")

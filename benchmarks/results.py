@@ -32,7 +32,7 @@ from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.networks.generators.from_folder import PrecomputedRecipe
 from napari_quac.networks.generators.stargan import StarGANRecipe
-from napari_quac.reports.localisation import Localisation, localise, summarise
+from napari_quac.reports.localization import Localisation, localise, summarise
 from napari_quac.reports.truth_folder import read_mask
 
 NAMES = ("d-ig", "d-deeplift", "d-ingrad", "ig", "residual", "random")

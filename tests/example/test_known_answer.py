@@ -9,7 +9,7 @@ from napari_quac.explain.pipeline import ExplainSettings, explain
 from napari_quac.explain.search import SearchSettings
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.networks.generators.stargan import StarGANRecipe
-from napari_quac.reports.localisation import localise, summarise
+from napari_quac.reports.localization import localise, summarise
 
 METHODS = ("d-ig", "ig", "residual", "random")
 N_SAMPLES = 12

@@ -11,7 +11,7 @@ from napari_quac.commands.output import add_json_option, print_json, tell
 
 if TYPE_CHECKING:
     from napari_quac.networks.classifier import Classifier
-    from napari_quac.reports.judge import Judgement
+    from napari_quac.reports.evaluation import Judgement
     from napari_quac.reports.report import Report
 
 
@@ -207,7 +207,7 @@ def _judgement(
         raise DataError("--insertion-deletion asks the classifier; name it by --classifier FILE.")
     if options.truth is None and not options.insertion_deletion:
         return None
-    from napari_quac.reports.judge import judge
+    from napari_quac.reports.evaluation import judge
     from napari_quac.reports.truth_folder import TruthFolder
 
     structures = [report.class_name(report.class_index(name)) for name in options.truth_of or ()]

@@ -8,8 +8,8 @@ from typing import Any
 
 from napari_quac.commands.output import table
 from napari_quac.commands.report_table import pair_name
-from napari_quac.reports.judge import Judgement
-from napari_quac.reports.localisation import LocalisationSummary
+from napari_quac.reports.evaluation import Judgement
+from napari_quac.reports.localization import LocalisationSummary
 from napari_quac.reports.population import population
 from napari_quac.reports.report import Report
 

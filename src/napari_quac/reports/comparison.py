@@ -20,7 +20,7 @@ from napari_quac.explain.pipeline import ExplainSettings, explain_by
 from napari_quac.explain.procedure import Procedure
 from napari_quac.explain.score import ABSCISSAE
 from napari_quac.networks.classifier import Classifier
-from napari_quac.reports.localisation import Localisation, localise
+from napari_quac.reports.localization import Localisation, localise
 from napari_quac.stepwise import Progress, Steps, stepwise
 
 T = TypeVar("T")

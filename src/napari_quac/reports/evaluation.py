@@ -14,7 +14,7 @@ from napari_quac.explain.attribution import normalised
 from napari_quac.explain.methods.baselines import Random
 from napari_quac.networks.classifier import Classifier
 from napari_quac.reports.entry import ReportEntry
-from napari_quac.reports.localisation import (
+from napari_quac.reports.localization import (
     Localisation,
     LocalisationSummary,
     localise_maps,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_quac.errors import ShapeError
-from napari_quac.reports.localisation import localise_maps, summarise
+from napari_quac.reports.localization import localise_maps, summarise
 from reports.test_truth import RESIDUAL, TRUTH
 
 MASK = RESIDUAL[None] * 1.0000001  # softening leaves such
