@@ -10,13 +10,13 @@ import pytest
 import torch
 from qtpy.QtWidgets import QWidget
 
+from napari_quac.generators.stargan.file import write_official
+from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.gui.dock import QuacDock
 from napari_quac.live.choices import FittedSamples, ReadySamples
 from napari_quac.networks.architectures.stargan_v2 import StarGAN, official_hyperparameters
 from napari_quac.networks.architectures.vgg import Vgg
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
-from napari_quac.networks.generators.stargan import StarGANRecipe
-from napari_quac.networks.generators.stargan_file import write_official
 from napari_quac.testing import CornerSamples, ReadyNetwork, corner_classifier, corner_generator
 
 from .conftest import explain, load, wait
@@ -166,7 +166,7 @@ def test_final_activation_is_measured_and_chosen(
     assert "4 samples are reconstructed best with" in row.text.text()
     assert "None of them fits well" in row.text.text()
     assert row.use_button.isHidden(), "its weights are random"
-    monkeypatch.setattr("napari_quac.networks.generators.final_activation.POOR", 1.0)
+    monkeypatch.setattr("napari_quac.generators.stargan.final_activation.POOR", 1.0)
     row.measure_button.click()
     wait(lambda: not row.use_button.isHidden())
     row.use_button.click()

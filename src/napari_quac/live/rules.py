@@ -324,8 +324,8 @@ def _exaggerate(choices: Choices, results: Results) -> Work:
         from napari_quac.explain.exaggeration import exaggerate
         from napari_quac.explain.exaggeration_bins import traverse_bins
         from napari_quac.explain.exaggeration_paths import inner_generator
+        from napari_quac.generators.exaggeration.recipe import ExaggerationGenerator
         from napari_quac.networks.device import resolve_device
-        from napari_quac.networks.generators.exaggeration import ExaggerationGenerator
 
         if explainer is not None:
             return traverse_bins(sample, explainer.load(resolve_device(device)), classifier)

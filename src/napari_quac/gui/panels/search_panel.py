@@ -155,7 +155,7 @@ class SearchPanel(Section):
                 text, tone = f"✗ does not switch to {name}: best {reached:.2f} in {tries}", "bad"
         self.set_summary(text)
         if pair is not None and text:
-            from napari_quac.networks.generators.centre_slice import centre_slice_sentence
+            from napari_quac.networks.centre_slice import centre_slice_sentence
 
             text = f"{text}\n{centre_slice_sentence(pair.origin)}".strip()
         self.badge.setVisible(bool(text))
