@@ -64,8 +64,8 @@ def test_samples_are_made_to_fit_the_classifier_and_put_back(dock: QuacDock) -> 
     assert "channel 2, resized to 32 × 32 px" in find(dock, "fit_text").text()
     assert not [button for button in dock.fit.buttons if not button.isHidden()]
     explain(dock)
-    assert dock.results.shown is not None and dock.status.failure is None
-    assert dock.results.shown.hybrid.image.shape == (1, 32, 32)
+    assert dock.results.displayed_hybrid is not None and dock.status.failure is None
+    assert dock.results.displayed_hybrid.hybrid.image.shape == (1, 32, 32)
     assert tuple(dock.layers.layers["hybrid"].scale) == (8.0, 8.0)
     find(dock, "fit_undo").click()
     assert dock.choices.samples is samples
@@ -138,7 +138,7 @@ def test_cancelled_search_is_resumed_by_its_button(
     dock.status.resume_button.click()
     assert dock.status.resume_button.isHidden()
     wait(lambda: finished)
-    assert dock.results.shown is not None and dock.status.failure is None
+    assert dock.results.displayed_hybrid is not None and dock.status.failure is None
     dock.choices.seed = 3
     dock.search.explain_button.click()
     wait(lambda: "pair" in dock.controller.running and dock.results.search_state)
