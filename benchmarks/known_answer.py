@@ -16,8 +16,8 @@ import torch
 from napari_quac.example import load_example
 from napari_quac.explain.pipeline import ExplainSettings, explain
 from napari_quac.explain.search import SearchSettings
+from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
-from napari_quac.networks.generators.stargan import StarGANRecipe
 from napari_quac.reports.localisation import Localisation, localise, summarise
 
 METHODS = ("d-ig", "d-deeplift", "d-ingrad", "ig", "residual", "random")

@@ -28,10 +28,10 @@ from napari_quac.explain.methods import METHODS
 from napari_quac.explain.pair import Pair
 from napari_quac.explain.pipeline import explain_attribution
 from napari_quac.explain.search import SearchSettings, search
+from napari_quac.generators.generated.recipe import PrecomputedRecipe
+from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
-from napari_quac.networks.generators.from_folder import PrecomputedRecipe
-from napari_quac.networks.generators.stargan import StarGANRecipe
 from napari_quac.reports.localisation import Localisation, localise, summarise
 from napari_quac.reports.truth_folder import read_mask
 

@@ -7,8 +7,8 @@ import pytest
 from napari_quac.example import load_example
 from napari_quac.explain.pipeline import ExplainSettings, explain
 from napari_quac.explain.search import SearchSettings
+from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
-from napari_quac.networks.generators.stargan import StarGANRecipe
 from napari_quac.reports.localisation import localise, summarise
 
 METHODS = ("d-ig", "ig", "residual", "random")

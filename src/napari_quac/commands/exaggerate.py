@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> None:
     """
     from napari_quac.explain.exaggeration_paths import inner_generator
     from napari_quac.explain.search import SearchSettings
-    from napari_quac.networks.generators.exaggeration import ExaggerationGenerator
+    from napari_quac.generators.exaggeration.recipe import ExaggerationGenerator
 
     if options.generator is None:
         raise DataError("A generator is needed: --generator FILE.")
@@ -118,7 +118,7 @@ def _path(
     from napari_quac.explain.exaggeration_bins import traverse_bins
     from napari_quac.explain.exaggeration_paths import inner_generator
     from napari_quac.explain.search import search
-    from napari_quac.networks.generators.exaggeration import ExaggerationGenerator
+    from napari_quac.generators.exaggeration.recipe import ExaggerationGenerator
 
     inner = inner_generator(generator)
     if not isinstance(inner, ExaggerationGenerator):

@@ -9,7 +9,7 @@ from typing import Literal
 from napari_quac.explain.explanation import Explanation
 from napari_quac.explain.pair import swapped
 from napari_quac.explain.procedure import PRESETS
-from napari_quac.networks.generators.centre_slice import centre_slice_sentence
+from napari_quac.networks.centre_slice import centre_slice_sentence
 
 BASELINES = ("residual", "random")
 COMPLETENESS_LIMIT = 0.05

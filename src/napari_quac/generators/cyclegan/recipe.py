@@ -10,16 +10,16 @@ import torch
 from torch import Tensor
 
 from napari_quac.errors import CheckpointError, NotFiniteError, ShapeError, UnknownNameError
-from napari_quac.networks.device import resolve_device
-from napari_quac.networks.generator import ConversionRequest, Proposals
-from napari_quac.networks.generators.cyclegan_file import (
+from napari_quac.generators.cyclegan.file import (
     TranslationFile,
     network_files,
     partner_of,
     read_translation,
     said_direction,
 )
-from napari_quac.networks.generators.stargan import resize
+from napari_quac.generators.stargan.recipe import resize
+from napari_quac.networks.device import resolve_device
+from napari_quac.networks.generator import ConversionRequest, Proposals
 from napari_quac.networks.memory import in_batches
 
 
