@@ -30,6 +30,11 @@ from napari_quac.explain.pair import Pair
 from napari_quac.explain.pipeline import ExplainSettings, explain_pair
 from napari_quac.explain.question import default_question, true_class
 from napari_quac.explain.search import SearchSettings, search
+from napari_quac.generators.exaggeration.recipe import ExaggerationRecipe
+from napari_quac.generators.generated.recipe import PrecomputedRecipe
+from napari_quac.generators.stargan.file import stargan_metadata
+from napari_quac.generators.stargan.recipe import StarGANRecipe
+from napari_quac.generators.warp.recipe import WarpRecipe
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.explain_many import ExplainMany
@@ -38,11 +43,6 @@ from napari_quac.live.results import Results
 from napari_quac.networks.architectures.stargan_v2 import StarGAN, StarGANHyperparameters
 from napari_quac.networks.architectures.warp_unet import WarpHyperparameters, WarpUNet
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
-from napari_quac.networks.generators.exaggeration import ExaggerationRecipe
-from napari_quac.networks.generators.from_folder import PrecomputedRecipe
-from napari_quac.networks.generators.stargan import StarGANRecipe
-from napari_quac.networks.generators.stargan_file import stargan_metadata
-from napari_quac.networks.generators.warp import WarpRecipe
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.reports.comparison import Comparison, MethodResult, rows_of
 from napari_quac.reports.record import Failure, explained_record, to_json
