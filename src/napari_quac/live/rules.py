@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from napari_quac.explain.attribution import Attribution
     from napari_quac.explain.curve import Curve
     from napari_quac.explain.morphometry import Morphometry
-    from napari_quac.explain.neighbours import Neighbours
+    from napari_quac.explain.neighbors import Neighbors
     from napari_quac.explain.pair import Pair
     from napari_quac.explain.prediction_table import PredictionTable
     from napari_quac.explain.regions import Regions
@@ -293,8 +293,8 @@ def _neighbours(choices: Choices, results: Results) -> Work:
     if not prediction.is_wrong or not table.is_complete:
         return lambda: None
 
-    def start() -> Steps[Neighbours | None]:
-        from napari_quac.explain.neighbours import nearest_correct
+    def start() -> Steps[Neighbors | None]:
+        from napari_quac.explain.neighbors import nearest_correct
 
         return nearest_correct(prediction.sample, present(prediction.truth), table, dataset,
                                classifier)  # fmt: skip
