@@ -75,7 +75,7 @@ def parameters_of(rows: Sequence[tuple[str, ...]]) -> list[object]:
     for way, *values in rows:
         case = Case(*values)
         reason = divergence(way, case)
-        marks = [pytest.mark.xfail(strict=True, reason=reason)] if reason else []
+        marks = [pytest.mark.xfail(strict=True, reason=reason), pytest.mark.long] if reason else []
         found.append(pytest.param(way, case, id=f"{way}-{case.name}", marks=marks))
     return found
 
