@@ -213,6 +213,7 @@ def search(
         kept.origin,
         n_tried=n_seen,
         proposals=tuple(kept_proposals),
+        class_names=tuple(classifier.class_names),
     )
 
 
@@ -248,6 +249,7 @@ def _judged(
             prediction,
             dict(origin),
             n_tried=first + index + 1,
+            class_names=tuple(classifier.class_names),
         )
         for index, (image, prediction, origin) in enumerate(
             zip(proposals.images, predictions, proposals.origins, strict=True)
