@@ -17,6 +17,7 @@ from .explain.pipeline import (
 from .explain.score import best_point, quac_score
 from .explain.search import SearchSettings, search
 from .explain.verdict import Finding, verdict
+from .generators import GENERATORS
 from .networks.classifier import Classifier
 from .networks.generator import (
     ConversionRequest,
@@ -24,7 +25,6 @@ from .networks.generator import (
     Generator,
     Proposals,
 )
-from .networks.generators import GENERATORS
 from .networks.value_range import ValueRange
 from .reports.opening import open_report
 from .reports.report import Report

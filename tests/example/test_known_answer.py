@@ -7,9 +7,9 @@ import pytest
 from napari_quac.example import load_example
 from napari_quac.explain.pipeline import ExplainSettings, explain
 from napari_quac.explain.search import SearchSettings
+from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
-from napari_quac.networks.generators.stargan import StarGANRecipe
-from napari_quac.reports.localisation import localise, summarise
+from napari_quac.reports.localization import localize_explanation, summarize_localizations
 
 METHODS = ("d-ig", "ig", "residual", "random")
 N_SAMPLES = 12
@@ -29,8 +29,8 @@ def summaries():
         target = targets[index // 3 % len(targets)]  # one of two, so that all six pairs come up
         truth = example.dataset.difference_mask(index, target)
         for explanation in explain(sample, target, classifier, generator, settings).result():
-            found[explanation.method].append(localise(explanation, truth))
-    return summarise(found)
+            found[explanation.method].append(localize_explanation(explanation, truth))
+    return summarize_localizations(found)
 
 
 @pytest.mark.long

@@ -7,8 +7,8 @@ from napari_quac.example import load_example
 from napari_quac.explain.pipeline import ExplainSettings, explain
 from napari_quac.explain.regions import find_regions
 from napari_quac.explain.search import SearchSettings
+from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
-from napari_quac.networks.generators.stargan import StarGANRecipe
 from napari_quac.reports.region_truth import auroc, true_regions
 
 N_SAMPLES = 6

@@ -24,9 +24,9 @@ from napari_quac.explain.pair import Pair
 from napari_quac.explain.pipeline import ExplainSettings, explain_pair
 from napari_quac.explain.question import SourceBasis, default_question, true_class
 from napari_quac.explain.search import search
+from napari_quac.generators.generated.recipe import PrecomputedRecipe
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import Generator
-from napari_quac.networks.generators.from_folder import PrecomputedRecipe
 from napari_quac.reports.record import Failure, explained_record, failed_record
 from napari_quac.reports.task_images import images_of
 from napari_quac.stepwise import Progress, stepwise

@@ -120,9 +120,9 @@ PRESETS: dict[str, Preset] = {
 
 
 def _in_roles(pair: Pair, wanted: bool) -> Pair:
-    from napari_quac.explain.pair import swapped  # with torch, which a window loads later
+    from napari_quac.explain.pair import swap_pair  # with torch, which a window loads later
 
-    return swapped(pair) if pair.is_swapped != wanted else pair
+    return swap_pair(pair) if pair.is_swapped != wanted else pair
 
 
 def preset(name: str) -> Preset:
