@@ -65,7 +65,7 @@ class Explanation:
 
         Examples
         --------
-        ``explanation.at(0.3).mask`` is the (C, \\*S) mask at threshold 0.3.
+        ``explanation.at(0.3).mask`` is the (C, *S) mask at threshold 0.3.
         """
         if threshold is None:
             return self.counterfactual
