@@ -107,7 +107,7 @@ def user_strings() -> Iterator[tuple[str, str]]:
                     text = _text(argument)
                     if text and " " in text.strip():
                         yield f"{path.relative_to(SOURCE)}:{node.lineno}", text
-    for page in PAGES[:2] + ("docs/tutorials/*.md",):
+    for page in (*PAGES[:2], "docs/tutorials/*.md"):
         for path in sorted(ROOT.glob(page)):
             for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
                 if line.strip():
