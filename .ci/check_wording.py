@@ -1,8 +1,8 @@
 """Check the wording of code, window, command line, error messages and documentation.
 
-``python .ci/check_wording.py`` prints each line with a phrase that plain American English does not
-use here, with the word to use instead, and fails if there is one. ``--list`` prints every string that
-a user can read (window, errors, ``--help``, manifest, README, tutorials) as one list.
+``python .ci/check_wording.py`` prints each line with a phrase to replace, and what to write instead,
+and fails if there is one. ``--list`` prints every string that a user can read (window, errors,
+``--help``, README, tutorials) as one list.
 """
 
 from __future__ import annotations
@@ -40,6 +40,10 @@ PHRASES: dict[str, str] = {
     r"\bexplainers?\b": "bin-conditional generator",
     r"\b[Tt]old (of|beside)\b": "reported",
 }
+STEMS = (
+    "normal|optim|recogn|initial|visual|summar|minim|maxim|random|serial|local|general|special|organ"
+    "|categor|emphas|quant|stabil|util"
+)
 SPELLINGS = {
     r"colour": "color",
     r"\bgrey": "gray",
@@ -51,9 +55,7 @@ SPELLINGS = {
     r"\bmodell(ed|ing)": "modeled, modeling",
     r"cancell(ed|ing|able)": "canceled, canceling, cancelable",
     r"\banalys(e|es|ed|ing)\b": "analyze",
-    r"\b\w*(normal|optim|recogn|initial|visual|summar|minim|maxim|random|serial|local|general|special|organ|categor|emphas|quant|stabil|util)is(e|es|ed|er|ers|ing|ation|ations)\b": (
-        "-ize, -ization"
-    ),
+    rf"\b\w*({STEMS})is(e|es|ed|er|ers|ing|ation|ations)\b": "-ize, -ization",
     r"\bmetres?\b": "meter",
 }
 CALLS_WITH_TEXT = re.compile(
