@@ -1,6 +1,6 @@
 """Check the wording of code, window, command line, error messages and documentation.
 
-``python .ci/check_wording.py`` prints each line with a phrase to replace, and what to write instead,
+``python .ci/check_wording.py`` prints each line with a phrase to replace and its replacement,
 and fails if there is one. ``--list`` prints every string that a user can read (window, errors,
 ``--help``, README, tutorials) as one list.
 """
