@@ -12,7 +12,7 @@ import torch
 
 from napari_quac.batch.asking import Asking
 from napari_quac.batch.tasks import Task, explain_tasks
-from napari_quac.explain.pipeline import ExplainSettings
+from napari_quac.explain.settings import ExplainSettings
 from napari_quac.live.choices import Choices, ReadySamples
 from napari_quac.live.controller import Controller
 from napari_quac.live.lane import Lane
