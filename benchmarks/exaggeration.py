@@ -15,8 +15,8 @@ from napari_quac.example import load_example
 from napari_quac.explain.exaggeration import consistency, exaggerate, validity
 from napari_quac.explain.search import search
 from napari_quac.explain.settings import SearchSettings
+from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
-from napari_quac.networks.generators.stargan import StarGANRecipe
 
 
 def main() -> None:

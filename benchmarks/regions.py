@@ -23,8 +23,8 @@ from napari_quac.explain.explanation import Explanation
 from napari_quac.explain.pipeline import explain
 from napari_quac.explain.regions import find_regions
 from napari_quac.explain.settings import ExplainSettings, SearchSettings
+from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
-from napari_quac.networks.generators.stargan import StarGANRecipe
 from napari_quac.reports.region_truth import auroc, true_regions
 
 MASK_SIZE = 0.1

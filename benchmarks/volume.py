@@ -186,7 +186,11 @@ def run(path: Path, voxels: np.ndarray, asked: argparse.Namespace) -> None:
     dataset = dock.points.dataset
     assert dataset is not None
     dock.choices.samples = ReadySamples(dataset.take(range(asked.predict)))
-    wait(lambda: dock.results.listing is not None and len(dock.results.listing) == asked.predict)
+    wait(
+        lambda: (
+            dock.results.sample_list is not None and len(dock.results.sample_list) == asked.predict
+        )
+    )
     wait(lambda: not dock.controller.running)
     store.n_bytes, store.unique = 0, {}
     started = time.perf_counter()

@@ -65,7 +65,7 @@ def test_it_appears_among_the_methods(installed: Path) -> None:
 def test_its_own_tests_pass_and_it_explains(installed: Path, tmp_path: Path) -> None:
     code = block("python", 1) + (
         "\ntest_smooth_ig(); test_fade()\n"
-        "from napari_quac.networks.generators import GENERATORS\n"
+        "from napari_quac.generators import GENERATORS\n"
         "assert GENERATORS['fade'] is FadeRecipe\n"
         "from napari_quac.explain.pipeline import explain\n"
         "from napari_quac.explain.settings import ExplainSettings\n"

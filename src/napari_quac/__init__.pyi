@@ -15,6 +15,7 @@ from .explain.score import best_point, quac_score
 from .explain.search import search
 from .explain.settings import ExplainSettings, SearchSettings
 from .explain.verdict import Finding, verdict
+from .generators import GENERATORS
 from .networks.classifier import Classifier
 from .networks.generator import (
     ConversionRequest,
@@ -22,7 +23,6 @@ from .networks.generator import (
     Generator,
     Proposals,
 )
-from .networks.generators import GENERATORS
 from .networks.value_range import ValueRange
 from .reports.opening import open_report
 from .reports.report import Report

@@ -13,10 +13,10 @@ from napari_quac.data.recipes import ImageFolderRecipe, SyntheticRecipe
 from napari_quac.errors import DataError, QuacError, UnknownNameError
 from napari_quac.explain.mask import Masking
 from napari_quac.explain.settings import SearchSettings
+from napari_quac.generators.generated.recipe import PrecomputedRecipe
+from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.live.choices import ReadySamples
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
-from napari_quac.networks.generators.from_folder import PrecomputedRecipe
-from napari_quac.networks.generators.stargan import StarGANRecipe
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.testing import CornerSamples
 

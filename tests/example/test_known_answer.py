@@ -7,9 +7,9 @@ import pytest
 from napari_quac.example import load_example
 from napari_quac.explain.pipeline import explain
 from napari_quac.explain.settings import ExplainSettings, SearchSettings
+from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
-from napari_quac.networks.generators.stargan import StarGANRecipe
-from napari_quac.reports.localisation import localise, summarise
+from napari_quac.reports.localization import localize_explanation, summarize_localizations
 
 METHODS = ("d-ig", "ig", "residual", "random")
 N_SAMPLES = 12
@@ -31,8 +31,8 @@ def summaries():
         for explanation in (
             explain(sample, target, classifier, generator, settings).result().values()
         ):
-            found[explanation.method].append(localise(explanation, truth))
-    return summarise(found)
+            found[explanation.method].append(localize_explanation(explanation, truth))
+    return summarize_localizations(found)
 
 
 @pytest.mark.long

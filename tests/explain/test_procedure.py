@@ -13,7 +13,7 @@ from napari_quac.data.sample import Sample
 from napari_quac.errors import MethodUnavailableError, UnknownNameError
 from napari_quac.explain.curve import threshold_grid
 from napari_quac.explain.mask import Masking
-from napari_quac.explain.pair import Pair, make_pair, swapped
+from napari_quac.explain.pair import Pair, make_pair, swap_pair
 from napari_quac.explain.pipeline import explain_pair
 from napari_quac.explain.score import best_point
 from napari_quac.explain.settings import PRESETS, ExplainSettings
@@ -91,10 +91,10 @@ def test_methods_of_one_image_see_the_image_of_the_data() -> None:
 
 def test_swapping_twice_changes_nothing(four_pixels: tuple[Classifier, Pair]) -> None:
     pair = four_pixels[1]
-    there = swapped(pair)
+    there = swap_pair(pair)
     assert (there.source, there.target, there.is_swapped) == (1, 0, True)
     assert torch.equal(there.query.image, pair.generated)
-    back = swapped(there)
+    back = swap_pair(there)
     assert torch.equal(back.query.image, pair.query.image) and not back.is_swapped
     procedure = PRESETS["dapi"].settings.procedure
     assert procedure.pair(there) is there

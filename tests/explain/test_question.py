@@ -15,8 +15,8 @@ from napari_quac.explain.question import (
     true_class,
 )
 from napari_quac.explain.settings import ExplainSettings
-from napari_quac.networks.generators.from_folder import PrecomputedGenerator, PrecomputedRecipe
-from napari_quac.networks.generators.stargan import StarGANRecipe
+from napari_quac.generators.generated.recipe import PrecomputedGenerator, PrecomputedRecipe
+from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.testing import CLASSES, corner_classifier
 
 PREDICTION = torch.tensor([0.2, 0.5, 0.3])

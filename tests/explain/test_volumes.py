@@ -47,7 +47,7 @@ def test_maps_of_volumes_add_up(pooling: type[nn.Module], name: str, limit: floa
     classifier = classifier_of(vgg_like(pooling), 3, SHAPE, (-1, 1))
     pair = random_pair(classifier)
     found = attribute(pair, name, METHODS[name](), classifier).result()
-    assert not found.is_stand_in
+    assert not found.is_fallback
     assert found.values.shape == SHAPE
     assert found.completeness is not None
     assert found.completeness < limit

@@ -85,7 +85,7 @@ def test_best_score_comes_first_and_the_numbers_are_those_of_the_explanation(
     assert rows[0].reached == pytest.approx(float(explanation.counterfactual.prediction[1]))
     assert rows[0].inverse == pytest.approx(float(explanation.inverse_prediction[1]))
     assert rows[0].completeness == explanation.attribution.completeness
-    np.testing.assert_array_equal(rows[0].curve, explanation.curve.interpolated())
+    np.testing.assert_array_equal(rows[0].curve, explanation.curve.interpolate())
 
 
 def test_truth_tells_methods_apart(comparison: Comparison) -> None:
@@ -139,7 +139,7 @@ def test_dapi_takes_the_area_of_the_mean_curve_of_sure_pairs(classifier: Classif
     ]
     assert all(PRESETS["dapi"].settings.procedure.accepts(c.pair) for c in found)
     (row,) = rows_of(found)
-    curves = [c.results[0].explanation.curve.interpolated() for c in found]
+    curves = [c.results[0].explanation.curve.interpolate() for c in found]
     np.testing.assert_allclose(row.curve, np.mean(curves, axis=0))
     assert row.score == pytest.approx(np.trapezoid(np.mean(curves, axis=0), dx=0.01))
     unsure = replace(found[1].pair, query_prediction=torch.tensor([0.7, 0.2, 0.1]))

@@ -34,8 +34,8 @@ from napari_quac.explain.settings import (
     SearchSettings,
     SourceBasis,
 )
+from napari_quac.generators import GENERATORS
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
-from napari_quac.networks.generators import GENERATORS
 from napari_quac.registry import unknown_name
 
 SCHEMA = 1
@@ -52,7 +52,7 @@ class BatchPlan:
         One of the kinds in :data:`napari_quac.data.DATASETS`, or one of them with ``fit``.
     classifier : ClassifierRecipe
     generator : recipe
-        One of the kinds in :data:`napari_quac.networks.generators.GENERATORS`.
+        One of the kinds in :data:`napari_quac.generators.GENERATORS`.
     targets : "auto", "all", or class names
         The most useful question about each sample, every other class, or the named ones.
     source_basis : "prediction", "label" or None

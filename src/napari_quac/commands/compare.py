@@ -17,7 +17,7 @@ from napari_quac.commands.networks import (
     load_samples,
     names,
 )
-from napari_quac.commands.output import add_json_option, print_json, table, tell
+from napari_quac.commands.output import add_json_option, notify, print_json, table
 from napari_quac.commands.parameters import add_parameter_option
 from napari_quac.commands.score import add_masking_options, read_pair, settings_from
 from napari_quac.errors import DataError, QuacError
@@ -243,10 +243,10 @@ def _many(
             if options.masks is not None:
                 truth = _mask(options.masks / sample.id, sample)
             found.append(compare_methods(pair, classifier, settings, truth).result())
-            tell(f"{len(found) + len(failed)}: {name}")
+            notify(f"{len(found) + len(failed)}: {name}")
         except QuacError as error:
             failed[name] = str(error)
-            tell(f"{name}: {error}")
+            notify(f"{name}: {error}")
     if not found:
         reason = next(iter(failed.values()), "no sample has another class than the target")
         raise DataError(f"No sample could be compared: {reason}")

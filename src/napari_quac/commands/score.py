@@ -11,12 +11,18 @@ from napari_quac.commands.flipping import add_flipping_option, flipped, flipping
 from napari_quac.commands.measuring import (
     add_measuring_options,
     measured,
-    measured_as_text,
+    measurements_text,
     read_labels,
 )
 from napari_quac.commands.networks import add_classifier_options, load_classifier, names
-from napari_quac.commands.output import add_json_option, made_folder, print_json, table, tell
-from napari_quac.commands.parameters import add_parameter_option, parameters_from
+from napari_quac.commands.output import (
+    add_json_option,
+    create_folder,
+    notify,
+    print_json,
+    table,
+)
+from napari_quac.commands.parameters import add_parameter_option, read_parameters
 from napari_quac.serialize import to_plain
 
 if TYPE_CHECKING:
@@ -114,7 +120,7 @@ def settings_from(options: argparse.Namespace) -> ExplainSettings:
     for name in methods:
         METHODS[name]
     return replace(
-        settings.with_methods(methods, parameters_from(options, methods)),
+        settings.with_methods(methods, read_parameters(options, methods)),
         masking=masking,
         grid=options.grid or settings.grid,
     )
@@ -205,7 +211,7 @@ def run(options: argparse.Namespace) -> None:
     print(as_table(explanations))
     if options.flipping:
         print("\n" + flipping_table(records, classifier.class_names[source], options.flipping))
-    if text := measured_as_text(records):
+    if text := measurements_text(records):
         print(f"\n{text}")
     for name, reason in unavailable.items():
         print(f"{name}: {reason}")
@@ -241,7 +247,7 @@ def read_pair(
 
 
 def read_attribution(path: Path, query: Tensor) -> Attribution:
-    """Read a map; one within [0, 1] is taken as it is, any other is normalised.
+    """Read a map; one within [0, 1] is taken as it is, any other is normalize_map.
 
     Raises
     ------
@@ -253,7 +259,7 @@ def read_attribution(path: Path, query: Tensor) -> Attribution:
 
     from napari_quac.data.image_file import read_array
     from napari_quac.errors import DataError, ShapeError
-    from napari_quac.explain.attribution import Attribution, normalised
+    from napari_quac.explain.attribution import Attribution, normalize_map
 
     array = read_array(path)
     if array.dtype.kind == "f" and not np.isfinite(array).all():
@@ -273,7 +279,7 @@ def read_attribution(path: Path, query: Tensor) -> Attribution:
             f"The attribution '{path.name}' has shape {array.shape}, the query "
             f"{tuple(query.shape)}; expected the same, or one channel of the same size."
         )
-    values, degenerate = normalised(signed)
+    values, degenerate = normalize_map(signed)
     if not degenerate and signed.min() >= 0 and signed.max() <= 1:
         values = signed
     return Attribution(values, signed, GIVEN, f"given map '{path.name}'", degenerate)
@@ -323,7 +329,7 @@ def as_table(explanations: list[Explanation]) -> str:
             )
         )
         if residual is not None and residual > 0.05:
-            tell(
+            notify(
                 f"{attribution.method}: the attribution misses {residual:.0%} of the change that "
                 "it should add up to."
             )
@@ -343,7 +349,7 @@ def write_arrays(directory: Path, explanations: list[Explanation]) -> None:
     from napari_quac.errors import DataError
 
     for explanation in explanations:
-        folder = made_folder(directory / explanation.method)
+        folder = create_folder(directory / explanation.method)
         arrays = {
             "attribution": explanation.attribution.values,
             "signed": explanation.attribution.signed,

@@ -64,6 +64,6 @@ class Procedure:
 
 
 def _in_roles(pair: Pair, is_swapped: bool) -> Pair:
-    from napari_quac.explain.pair import swapped  # imports torch, which the dock loads later
+    from napari_quac.explain.pair import swap_pair  # imports torch, which the dock loads later
 
-    return swapped(pair) if pair.is_swapped != is_swapped else pair
+    return swap_pair(pair) if pair.is_swapped != is_swapped else pair

@@ -14,13 +14,13 @@ from napari_quac.errors import QuacError
 from napari_quac.explain.explanation import Explanation
 from napari_quac.explain.explanations import Explanations
 from napari_quac.explain.methods import METHODS
-from napari_quac.explain.pair import Pair, swapped
+from napari_quac.explain.pair import Pair, swap_pair
 from napari_quac.explain.pipeline import explain_pair
 from napari_quac.explain.procedure import Procedure
 from napari_quac.explain.score import ABSCISSAE
 from napari_quac.explain.settings import ExplainSettings
 from napari_quac.networks.classifier import Classifier
-from napari_quac.reports.localisation import Localisation, localise
+from napari_quac.reports.localization import Localization, localize_explanation
 from napari_quac.stepwise import Progress, stepwise
 
 
@@ -38,7 +38,7 @@ class MethodResult:
         Why not, as a sentence; else empty.
     seconds : float
         Time for attribution and curve.
-    localisation : Localisation or None
+    localisation : Localization or None
         Against the true difference, where it is known.
     """
 
@@ -46,7 +46,7 @@ class MethodResult:
     explanation: Explanation | None = None
     reason: str = ""
     seconds: float = 0.0
-    localisation: Localisation | None = None
+    localisation: Localization | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,10 +180,10 @@ def _compared(explanations: Explanations, truth: ArrayLike | None) -> Comparison
     return Comparison(explanations.pair, explanations.settings.procedure, tuple(results))
 
 
-def _localised(explanation: Explanation, truth: ArrayLike | None) -> Localisation | None:
+def _localised(explanation: Explanation, truth: ArrayLike | None) -> Localization | None:
     if truth is None or explanation.attribution.degenerate or not np.asarray(truth).any():
         return None
-    return localise(explanation, truth)
+    return localize_explanation(explanation, truth)
 
 
 def rows_of(
@@ -240,7 +240,7 @@ def _row(
             reason = "the map is constant and ranks nothing"
         return ComparisonRow(method, method, n_degenerate=n_degenerate, reason=reason)
     explanations = [explanation for _, explanation in ranked]
-    curves = np.array([e.curve.interpolated() for e in explanations])
+    curves = np.array([e.curve.interpolate() for e in explanations])
     mean = procedure.aggregate == "mean"
     curve = curves.mean(axis=0) if mean else np.median(curves, axis=0)
     scores = [e.quac_score for e in explanations]
@@ -270,7 +270,7 @@ def _row(
     )
 
 
-def _energy_ratio(found: Sequence[Localisation]) -> float | None:
+def _energy_ratio(found: Sequence[Localization]) -> float | None:
     area, energy = _mean([f.area for f in found]), _mean([f.energy for f in found])
     return energy / area if area and energy is not None else None
 
@@ -301,7 +301,7 @@ def true_difference(
         The classifier under study.
     """
     mask_of = getattr(dataset, "difference_mask", None)
-    pair = swapped(pair) if pair.is_swapped else pair
+    pair = swap_pair(pair) if pair.is_swapped else pair
     target, source = (classifier.class_names[i] for i in (pair.target, pair.source))
     if mask_of is None or target not in dataset.classes:
         return None

@@ -78,7 +78,7 @@ class Fido:
 
         See :func:`~napari_quac.networks.fido.optimise.optimise_mask`.
         """
-        return optimised_map(self, pair, classifier)
+        return optimize_map(self, pair, classifier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class BBMP(Fido):
 
 
 @stepwise
-def optimised_map(
+def optimize_map(
     method: Fido, pair: Pair, classifier: Classifier
 ) -> Generator[Progress, None, SignedMap]:
     """Optimise the mask of a method and return it as a map.

@@ -15,10 +15,10 @@ from torch import Tensor
 from napari_quac.data.image_folder import ImageFolder
 from napari_quac.data.sample import Sample
 from napari_quac.errors import CheckpointError, DataError, NotFiniteError, QuacError, ShapeError
+from napari_quac.generators.stargan.file import read_stargan
 from napari_quac.networks.architectures.stargan_v2 import StarGAN, activate
 from napari_quac.networks.device import resolve_device
 from napari_quac.networks.generator import ConversionRequest, Proposals, proposal_seed
-from napari_quac.networks.generators.stargan_file import read_stargan
 from napari_quac.networks.memory import in_batches
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.registry import unknown_name

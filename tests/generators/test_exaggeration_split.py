@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_quac.errors import CheckpointError
+from napari_quac.generators.exaggeration.recipe import ExaggerationRecipe
 from napari_quac.networks.checkpoint import inspect
-from napari_quac.networks.generators.exaggeration import ExaggerationRecipe
 
 WIDTHS = (4, 6, 8)
 

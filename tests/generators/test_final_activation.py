@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from napari_quac.errors import DataError
+from napari_quac.generators.stargan.file import write_official
+from napari_quac.generators.stargan.final_activation import measure_final_activation
+from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.networks.architectures.stargan_v2 import StarGAN, official_hyperparameters
-from napari_quac.networks.generators.final_activation import measure_final_activation
-from napari_quac.networks.generators.stargan import StarGANRecipe
-from napari_quac.networks.generators.stargan_file import write_official
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.testing import CornerSamples
 

@@ -10,16 +10,16 @@ import torch
 from torch import Tensor
 
 from napari_quac.errors import CheckpointError, NotFiniteError, ShapeError, UnknownNameError
-from napari_quac.networks.device import resolve_device
-from napari_quac.networks.generator import ConversionRequest, Proposals
-from napari_quac.networks.generators.cyclegan_file import (
+from napari_quac.generators.cyclegan.file import (
     TranslationFile,
     network_files,
     partner_of,
     read_translation,
     said_direction,
 )
-from napari_quac.networks.generators.stargan import resize
+from napari_quac.generators.stargan.recipe import resize
+from napari_quac.networks.device import resolve_device
+from napari_quac.networks.generator import ConversionRequest, Proposals
 from napari_quac.networks.memory import in_batches
 
 
@@ -238,7 +238,9 @@ def recipe_from_texts(texts: Sequence[str]) -> CycleGANRecipe:
 
     Examples
     --------
-    >>> recipe_from_texts(["left:right=a.pth"]).translations[0].target  # doctest: +SKIP
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile(suffix=".pth") as file:
+    ...     recipe_from_texts([f"left:right={file.name}"]).translations[0].target
     'right'
     """
     found: list[Translation] = []

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from napari_quac.errors import DataError, NoCounterfactualError, ShapeError
+from napari_quac.generators import GENERATORS
+from napari_quac.generators.generated.recipe import PrecomputedRecipe
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest, Generator
-from napari_quac.networks.generators import GENERATORS
-from napari_quac.networks.generators.from_folder import PrecomputedRecipe
 
 CLASSES = ("cytosol", "synapse")
 

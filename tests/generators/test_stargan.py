@@ -16,6 +16,13 @@ from napari_quac.errors import (
     ShapeError,
     UnknownNameError,
 )
+from napari_quac.generators.stargan.file import (
+    propose_final_activation,
+    read_stargan,
+    stargan_metadata,
+    write_official,
+)
+from napari_quac.generators.stargan.recipe import StarGANGenerator, StarGANRecipe
 from napari_quac.networks.architectures.stargan_v2 import (
     StarGAN,
     StarGANHyperparameters,
@@ -23,13 +30,6 @@ from napari_quac.networks.architectures.stargan_v2 import (
 )
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest
-from napari_quac.networks.generators.stargan import StarGANGenerator, StarGANRecipe
-from napari_quac.networks.generators.stargan_file import (
-    propose_final_activation,
-    read_stargan,
-    stargan_metadata,
-    write_official,
-)
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.train.checkpointing import write_safetensors
 

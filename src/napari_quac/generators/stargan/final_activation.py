@@ -10,9 +10,9 @@ import torch
 
 from napari_quac.data.dataset import Dataset
 from napari_quac.errors import DataError
+from napari_quac.generators.stargan.file import read_stargan, reconstruction_errors
+from napari_quac.generators.stargan.recipe import StarGANRecipe, resize
 from napari_quac.networks.architectures.stargan_v2 import FinalActivation
-from napari_quac.networks.generators.stargan import StarGANRecipe, resize
-from napari_quac.networks.generators.stargan_file import read_stargan, reconstruction_errors
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.stepwise import Progress, stepwise
 

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from napari_quac.errors import DataError, NetworkError, NotFiniteError, ShapeError
+from napari_quac.generators.stargan.recipe import resize
 from napari_quac.networks.architectures.exaggeration_net import load_explainer
 from napari_quac.networks.architectures.stargan_v2_shapes import said_in
 from napari_quac.networks.device import resolve_device
 from napari_quac.networks.generator import ConversionRequest, Proposals
-from napari_quac.networks.generators.stargan import resize
 from napari_quac.networks.tensor_file import flat, read_tensors
 from napari_quac.networks.value_range import ValueRange
 

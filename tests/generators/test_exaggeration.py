@@ -13,10 +13,10 @@ from napari_quac.data.sample import Sample
 from napari_quac.errors import CheckpointError, ShapeError
 from napari_quac.explain.search import search
 from napari_quac.explain.settings import SearchSettings
+from napari_quac.generators.exaggeration.recipe import ExaggerationRecipe
 from napari_quac.live.network_files import look_into
 from napari_quac.networks.architectures.exaggeration_net import load_explainer
 from napari_quac.networks.checkpoint import inspect
-from napari_quac.networks.generators.exaggeration import ExaggerationRecipe
 from napari_quac.testing import corner_classifier, corner_image
 
 State = dict[str, Tensor]

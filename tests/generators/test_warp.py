@@ -16,6 +16,7 @@ from napari_quac.errors import CheckpointError, DataError, ShapeError
 from napari_quac.explain.search import search
 from napari_quac.explain.settings import SearchSettings
 from napari_quac.explain.warp import field_hybrid, view_warp
+from napari_quac.generators.warp.recipe import WarpRecipe
 from napari_quac.live.network_files import look_into
 from napari_quac.networks.architectures.warp_unet import (
     WarpHyperparameters,
@@ -24,7 +25,6 @@ from napari_quac.networks.architectures.warp_unet import (
 )
 from napari_quac.networks.checkpoint import inspect
 from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.generators.warp import WarpRecipe
 from napari_quac.networks.value_range import ValueRange
 
 SMALL = WarpHyperparameters(2, 32, 1, (4, 4, 6, 4, 4), 3, 8)

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from napari_quac.commands.generators import with_settings
 from napari_quac.errors import CheckpointError, UnknownNameError
+from napari_quac.generators.cyclegan.recipe import CycleGANRecipe, recipe_from_texts
+from napari_quac.generators.exaggeration.recipe import ExaggerationGenerator
+from napari_quac.generators.program.recipe import ProgramRecipe
+from napari_quac.generators.warp.recipe import WarpGenerator, WarpRecipe
 from napari_quac.live.network_files import look_into
 from napari_quac.networks.checkpoint import inspect
 from napari_quac.networks.generator import ConversionRequest
-from napari_quac.networks.generators.cyclegan import CycleGANRecipe, recipe_from_texts
-from napari_quac.networks.generators.exaggeration import ExaggerationGenerator
-from napari_quac.networks.generators.program import ProgramRecipe
-from napari_quac.networks.generators.warp import WarpGenerator, WarpRecipe
 from napari_quac.networks.warp.sampling import warp
 from napari_quac.testing import check_generator
 from napari_quac.testing.corners import corner_classifier, corner_image

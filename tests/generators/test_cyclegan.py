@@ -11,18 +11,18 @@ from napari_quac.cli import main
 from napari_quac.data.sample import Sample
 from napari_quac.errors import CheckpointError, ShapeError, UnknownNameError
 from napari_quac.explain.search import search
-from napari_quac.networks.architectures.resnet_generator import ResnetGenerator
-from napari_quac.networks.checkpoint import inspect
-from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.generator import ConversionRequest
-from napari_quac.networks.generators.cyclegan import (
+from napari_quac.generators.cyclegan.file import translation_metadata
+from napari_quac.generators.cyclegan.recipe import (
     CycleGANGenerator,
     CycleGANRecipe,
     Translation,
     recipe_from_texts,
     with_partner,
 )
-from napari_quac.networks.generators.cyclegan_file import translation_metadata
+from napari_quac.networks.architectures.resnet_generator import ResnetGenerator
+from napari_quac.networks.checkpoint import inspect
+from napari_quac.networks.classifier import Classifier
+from napari_quac.networks.generator import ConversionRequest
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.train.checkpointing import write_safetensors
 

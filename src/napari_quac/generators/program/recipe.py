@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from napari_quac.errors import CheckpointError, ShapeError
+from napari_quac.generators.exaggeration.recipe import BinLayout, ExaggerationGenerator
+from napari_quac.generators.warp.recipe import WarpGenerator, WarpRecipe
 from napari_quac.networks.device import resolve_device
 from napari_quac.networks.generator import ConversionRequest, Proposals
-from napari_quac.networks.generators.exaggeration import BinLayout, ExaggerationGenerator
-from napari_quac.networks.generators.warp import WarpGenerator, WarpRecipe
 from napari_quac.networks.programs import load_program
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.networks.warp.sampling import AxisOrder, Unit
