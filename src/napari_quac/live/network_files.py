@@ -128,7 +128,7 @@ def look_into(
 def _with_programs(recipe: Any) -> Found:
     """Return a CycleGAN's networks, with a hash of those that are programs."""
     from napari_quac.generators.cyclegan.file import is_program
-    from napari_quac.networks.file_kind import file_hash
+    from napari_quac.networks.file_format import file_hash
 
     programs = [one.checkpoint for one in recipe.translations if is_program(one.checkpoint)]
     hashes = "+".join(file_hash(path) for path in programs)

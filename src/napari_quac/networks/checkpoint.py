@@ -27,14 +27,14 @@ from napari_quac.networks.classifier_file import (
     unknown_layout_sentence,
 )
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
-from napari_quac.networks.file_kind import FileKind, file_hash, file_kind
+from napari_quac.networks.file_format import FileFormat, detect_format, file_hash
 from napari_quac.networks.programs import (
     count_inputs,
     load_exported,
     load_torchscript,
     program_metadata,
 )
-from napari_quac.networks.tensor_file import State, flat, read_tensors
+from napari_quac.networks.tensor_file import State, flatten_state, read_tensors
 from napari_quac.networks.trial import ReturnsImagesError
 
 __all__ = ["Inspection", "inspect", "read_tensors"]
@@ -137,7 +137,7 @@ def inspect(
         If the file is missing, empty, damaged, no network, or holds Python objects.
     """
     path = Path(path)
-    kind = file_kind(path)
+    kind = detect_format(path)
     basis = Inspection(path, kind, "unknown", file_hash(path), path.stat().st_size)
     if kind == "onnx":
         return replace(basis, role="classifier", problem=onnx_sentence(path))
@@ -145,7 +145,7 @@ def inspect(
         return _program(basis, kind, run, image_size)
     state, metadata = read_tensors(path)
     kind_name = "safetensors" if kind == "safetensors" else "state dict"
-    shapes = {name: tuple(tensor.shape) for name, tensor in flat(state).items()}
+    shapes = {name: tuple(tensor.shape) for name, tensor in flatten_state(state).items()}
     basis = replace(basis, kind=kind_name, tensors=shapes, metadata=metadata)
     generator = recognise_generator(shapes)
     if generator is not None:
@@ -160,7 +160,7 @@ def _state_dict(
     image_size: tuple[int, ...] | None,
     pools: tuple[tuple[int, ...], ...] | None,
 ) -> Inspection:
-    tensors = flat(state)
+    tensors = flatten_state(state)
     size = image_size or size_from_text(basis.metadata.get("image_size"))
     layout = recognise_classifier(tensors, size, pools=pools or pools_in(basis.metadata))
     if layout is None:
@@ -182,7 +182,7 @@ def _state_dict(
 
 
 def _program(
-    basis: Inspection, kind: FileKind, run: bool, image_size: tuple[int, ...] | None
+    basis: Inspection, kind: FileFormat, run: bool, image_size: tuple[int, ...] | None
 ) -> Inspection:
     script = kind == "torchscript"
     n_inputs = count_inputs(basis.path)
@@ -282,7 +282,7 @@ def _generator(basis: Inspection, kind: str, state: State) -> Inspection:
 
 def _translation(basis: Inspection, state: State) -> Inspection:
     try:
-        layout = load_translation(flat(state), basis.path.name)[0]
+        layout = load_translation(flatten_state(state), basis.path.name)[0]
     except CheckpointError as error:
         return replace(basis, problem=str(error))
     source, target = (basis.metadata.get(key, "") for key in ("source", "target"))
@@ -298,7 +298,7 @@ def _translation(basis: Inspection, state: State) -> Inspection:
 
 def _simulator(basis: Inspection, state: State) -> Inspection:
     try:
-        hyper = load_warp_unet(flat(state), basis.path.name).hyper
+        hyper = load_warp_unet(flatten_state(state), basis.path.name).hyper
     except CheckpointError as error:
         return replace(basis, problem=str(error))
     names = names_from_text(basis.metadata)
@@ -315,7 +315,7 @@ def _simulator(basis: Inspection, state: State) -> Inspection:
 
 def _explainer(basis: Inspection, state: State) -> Inspection:
     try:
-        network = load_explainer(flat(state), basis.path.name)
+        network = load_explainer(flatten_state(state), basis.path.name)
     except CheckpointError as error:
         return replace(basis, problem=str(error))
     names = names_from_text(basis.metadata)

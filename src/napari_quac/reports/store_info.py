@@ -13,7 +13,7 @@ from napari_quac.explain.mask import Masking
 from napari_quac.explain.procedure import Grid
 from napari_quac.explain.settings import ExplainSettings
 from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.file_kind import file_hash
+from napari_quac.networks.file_format import file_hash
 from napari_quac.reports.record import plain
 
 FORMAT = "napari-quac explanations"

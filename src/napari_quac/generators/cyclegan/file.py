@@ -15,9 +15,9 @@ from napari_quac.errors import CheckpointError
 from napari_quac.networks.architectures.layout import TranslationLayout
 from napari_quac.networks.architectures.recognise import recognise_generator
 from napari_quac.networks.architectures.translation import load_translation
-from napari_quac.networks.file_kind import file_kind
+from napari_quac.networks.file_format import detect_format
 from napari_quac.networks.programs import load_program, program_metadata
-from napari_quac.networks.tensor_file import flat, read_tensors
+from napari_quac.networks.tensor_file import flatten_state, read_tensors
 from napari_quac.networks.value_range import ValueRange
 
 ARCHITECTURE = "cyclegan"
@@ -70,7 +70,7 @@ def read_translation(path: Path) -> TranslationFile:
     if is_program(path):
         return _read_program(path)
     state, metadata = read_tensors(path)
-    tensors = flat(state)
+    tensors = flatten_state(state)
     kind = recognise_generator(tensors)
     if kind is None or kind[0] != "cyclegan":
         raise CheckpointError(
@@ -99,7 +99,7 @@ def read_translation(path: Path) -> TranslationFile:
 
 def is_program(path: Path) -> bool:
     """Tell whether a file brings its own program."""
-    return file_kind(path) in ("torchscript", "exported program")
+    return detect_format(path) in ("torchscript", "exported program")
 
 
 def _read_program(path: Path) -> TranslationFile:

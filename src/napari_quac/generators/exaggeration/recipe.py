@@ -17,7 +17,7 @@ from napari_quac.networks.architectures.exaggeration_net import load_explainer
 from napari_quac.networks.architectures.stargan_v2_shapes import read_metadata
 from napari_quac.networks.device import resolve_device
 from napari_quac.networks.generator import ConversionRequest, Proposals
-from napari_quac.networks.tensor_file import flat, read_tensors
+from napari_quac.networks.tensor_file import flatten_state, read_tensors
 from napari_quac.networks.value_range import ValueRange
 
 ARCHITECTURE = "exaggeration"
@@ -53,7 +53,7 @@ class ExaggerationRecipe:
         path = Path(self.checkpoint)
         device = resolve_device(device) if isinstance(device, str) else device
         tensors, metadata = read_tensors(path)
-        network = load_explainer(flat(tensors), path.name)
+        network = load_explainer(flatten_state(tensors), path.name)
         layout = said_layout(metadata)
         if self.positive is not None:
             layout = replace(layout, positive=self.positive)

@@ -13,10 +13,10 @@ from napari_quac.errors import DataError, NetworkError, NotFiniteError, ShapeErr
 from napari_quac.networks.architectures.stargan_v2_shapes import read_metadata
 from napari_quac.networks.architectures.warp_unet import load_warp_unet
 from napari_quac.networks.device import resolve_device
-from napari_quac.networks.file_kind import file_kind
+from napari_quac.networks.file_format import detect_format
 from napari_quac.networks.generator import ConversionRequest, Proposals
 from napari_quac.networks.programs import load_program
-from napari_quac.networks.tensor_file import flat, read_tensors
+from napari_quac.networks.tensor_file import flatten_state, read_tensors
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.networks.warp.jacobian import determinant, folding
 from napari_quac.networks.warp.sampling import AxisOrder, Unit, in_voxels, warp
@@ -62,12 +62,12 @@ class WarpRecipe:
         """
         path = Path(self.checkpoint)
         device = resolve_device(device) if isinstance(device, str) else device
-        if file_kind(path) in ("torchscript", "exported program"):
+        if detect_format(path) in ("torchscript", "exported program"):
             script = load_program(path, n_inputs=2).to(device)
             known = self if self.positive is not None else replace(self, positive=1)
             return WarpGenerator(script, known, path.name, device, None)
         tensors, metadata = read_tensors(path)
-        network = load_warp_unet(flat(tensors), path.name).to(device)
+        network = load_warp_unet(flatten_state(tensors), path.name).to(device)
         hyper = network.hyper
         shape = (hyper.channels, *(hyper.image_size,) * hyper.n_axes)
         names = [str(name) for name in read_metadata(metadata, "class_names") or ()]
