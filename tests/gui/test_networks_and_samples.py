@@ -169,13 +169,13 @@ def test_range_of_sixteen_bit_files_is_asked_for(dock: QuacDock, tmp_path: Path)
         image = np.full((32, 32), 1000 + number, np.uint16)
         tifffile.imwrite(tmp_path / "left" / f"{number}.tif", image)
     type_path(dock, "samples", tmp_path)
-    wait(lambda: not dock.samples._folder_range.isHidden())
+    wait(lambda: not dock.samples.folder_range.isHidden())
     assert "1000" in dock.samples.problem.text()
     dock.samples.folder_high.setValue(2000)
     dock.samples.use_range_button.click()
     wait(lambda: dock.results.prediction is not None)
     settle(dock)
-    assert dock.samples._folder_range.isHidden() and dock.samples.problem.isHidden()
+    assert dock.samples.folder_range.isHidden() and dock.samples.problem.isHidden()
     assert float(dock.results.sample.image.max()) == 0.5  # type: ignore[union-attr]
 
 

@@ -69,7 +69,7 @@ class NetworksPanel(Section):
             self.cards[role].declined.connect(lambda role=role: self._on_declined(role))
             if role == "classifier":
                 self.size_row = NetworkSize()
-                self.size_row.given.connect(self._on_size_given)
+                self.size_row.picked.connect(self._on_size_given)
                 self.size_row.hide()
                 self.body_layout.addWidget(self.size_row)
         self.translations = TranslationRows()
