@@ -13,8 +13,8 @@ import time
 
 import torch
 
+from napari_quac.generators.stargan.recipe import StarGANGenerator
 from napari_quac.networks.architectures.stargan_v2 import StarGAN, official_hyperparameters
-from napari_quac.networks.generators.stargan import StarGANGenerator
 
 N_PROPOSALS = 10
 

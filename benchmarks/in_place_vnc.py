@@ -30,10 +30,10 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
 from napari_quac.data.image_folder import ImageFolder
+from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.gui.dock import QuacDock
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
-from napari_quac.networks.generators.stargan import StarGANRecipe
 from napari_quac.train.settings import StarGANTraining
 from napari_quac.train.stargan_trainer import GENERATOR_FILE, train_stargan
 
@@ -173,7 +173,7 @@ def explain_in_place(
             raise SystemExit(dock.status.failure.sentence)
         wait(lambda: not dock.controller.running)
         seconds.append(time.monotonic() - start)
-        shown, pair = dock.results.shown, dock.results.pair
+        shown, pair = dock.results.displayed_hybrid, dock.results.pair
         names = dock.results.loaded_classifier.class_names
         question = f"{names[pair.source]} -> {names[pair.target]}"
         score = shown.explanation.curve.quac_score

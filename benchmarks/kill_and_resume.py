@@ -23,8 +23,8 @@ import numpy as np
 
 from napari_quac.batch.plan import BatchPlan
 from napari_quac.data.recipes import ImageFolderRecipe
+from napari_quac.generators.generated.recipe import PrecomputedRecipe
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
-from napari_quac.networks.generators.from_folder import PrecomputedRecipe
 from napari_quac.reports.store import ExplanationStore
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}

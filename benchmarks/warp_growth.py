@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from napari_quac.data.synthetic_shapes import SyntheticShapes
-from napari_quac.networks.generators.warp import WarpRecipe
+from napari_quac.generators.warp.recipe import WarpRecipe
 from napari_quac.networks.warp.jacobian import determinant, log_growth
 from napari_quac.networks.warp.sampling import warp
 from napari_quac.train import ClassifierTraining, train_classifier

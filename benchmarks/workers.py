@@ -19,8 +19,8 @@ from pathlib import Path
 
 from napari_quac.batch.plan import BatchPlan
 from napari_quac.data.recipes import ImageFolderRecipe
+from napari_quac.generators.generated.recipe import PrecomputedRecipe
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
-from napari_quac.networks.generators.from_folder import PrecomputedRecipe
 
 
 def subset(samples: Path, limit: int, folder: Path) -> Path:

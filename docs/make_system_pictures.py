@@ -18,11 +18,11 @@ from qtpy.QtWidgets import QApplication
 from napari_quac.data.synthetic_shapes import SyntheticShapes
 from napari_quac.example import load_example
 from napari_quac.example.example import NETWORKS
+from napari_quac.generators.stargan.recipe import StarGANRecipe
+from napari_quac.generators.warp.recipe import WarpRecipe
 from napari_quac.gui.dock import QuacDock
 from napari_quac.live.choices import ReadySamples
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
-from napari_quac.networks.generators.stargan import StarGANRecipe
-from napari_quac.networks.generators.warp import WarpRecipe
 
 IMAGES = Path(__file__).parent / "images"
 

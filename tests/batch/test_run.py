@@ -132,7 +132,7 @@ def test_an_unknown_target_is_refused_before_anything_is_written(plan):
 
 
 def test_a_fault_of_ours_is_a_record_with_its_traceback(plan, monkeypatch, capsys):
-    from napari_quac.networks.generators.from_folder import PrecomputedGenerator
+    from napari_quac.generators.generated.recipe import PrecomputedGenerator
 
     propose = PrecomputedGenerator.propose
 

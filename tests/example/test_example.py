@@ -4,9 +4,9 @@ import torch
 
 from napari_quac.example import example_volume, load_example
 from napari_quac.explain.exaggeration_bins import traverse_bins
+from napari_quac.generators.exaggeration.recipe import ExaggerationRecipe
+from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
-from napari_quac.networks.generators.exaggeration import ExaggerationRecipe
-from napari_quac.networks.generators.stargan import StarGANRecipe
 
 
 @pytest.fixture(scope="module")
@@ -92,8 +92,8 @@ def test_volume_is_classified_at_its_points(classifier):
 
 def test_cyclegan_takes_t_bars_away_and_puts_them_in(classifier):
     """On held-back samples, judged by the classifier, and by where the true difference is."""
+    from napari_quac.generators.cyclegan.recipe import recipe_from_texts
     from napari_quac.networks.generator import ConversionRequest
-    from napari_quac.networks.generators.cyclegan import recipe_from_texts
 
     example = load_example()
     generator = recipe_from_texts([str(path) for path in example.cyclegan_paths]).load("cpu")

@@ -12,11 +12,11 @@ import torch
 from qtpy.QtWidgets import QComboBox, QMenu
 from torch import Tensor, nn
 
+from napari_quac.generators import GENERATORS
+from napari_quac.generators.fido.recipe import FidoRecipe
+from napari_quac.generators.program.recipe import ProgramRecipe
 from napari_quac.gui.dock import QuacDock
 from napari_quac.networks.generator import FunctionGenerator
-from napari_quac.networks.generators import GENERATORS
-from napari_quac.networks.generators.fido_infill import FidoRecipe
-from napari_quac.networks.generators.program import ProgramRecipe
 
 from .conftest import explain, load, wait
 

@@ -8,11 +8,11 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
+from napari_quac.generators.cyclegan.recipe import CycleGANGenerator
+from napari_quac.generators.exaggeration.recipe import ExaggerationRecipe
+from napari_quac.generators.stargan.recipe import StarGANGenerator
+from napari_quac.generators.warp.recipe import WarpGenerator
 from napari_quac.live.training_kinds import KINDS
-from napari_quac.networks.generators.cyclegan import CycleGANGenerator
-from napari_quac.networks.generators.exaggeration import ExaggerationRecipe
-from napari_quac.networks.generators.stargan import StarGANGenerator
-from napari_quac.networks.generators.warp import WarpGenerator
 
 from .conftest import load, wait
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from napari_quac.generators.warp.recipe import WarpGenerator, WarpRecipe
 from napari_quac.gui.dock import QuacDock
 from napari_quac.gui.warp_layers import ARROWS, FOLDED, GROWTH, arrows
 from napari_quac.live.choices import ReadySamples
-from napari_quac.networks.generators.warp import WarpGenerator, WarpRecipe
 from napari_quac.testing import CornerSamples, ReadyNetwork, corner_classifier, corner_generator
 
 from .conftest import explain, wait

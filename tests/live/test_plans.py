@@ -8,13 +8,13 @@ import pytest
 from napari_quac.batch.plan import BatchPlan
 from napari_quac.errors import DataError
 from napari_quac.example import load_example
+from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.live.choices import Choices, FolderSamples, ReadySamples
 from napari_quac.live.plans import apply_plan, not_shown, open_plan, plan_of, write_plan
 from napari_quac.live.results import Results
 from napari_quac.live.sample_columns import SampleColumns, list_samples
 from napari_quac.live.sample_order import order_samples
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
-from napari_quac.networks.generators.stargan import StarGANRecipe
 from napari_quac.testing import CornerSamples, ReadyNetwork, corner_classifier
 
 

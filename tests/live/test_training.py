@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from napari_quac.errors import NetworkError
+from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.live.earlier_trainings import (
     earlier_trainings,
     judgement,
@@ -21,7 +22,6 @@ from napari_quac.live.earlier_trainings import (
 from napari_quac.live.network_files import look_into
 from napari_quac.live.training import Training, TrainingOrder, TrainingView
 from napari_quac.live.training_kinds import trained
-from napari_quac.networks.generators.stargan import StarGANRecipe
 from napari_quac.stepwise import Progress
 from napari_quac.testing import CornerSamples, ReadyNetwork, corner_classifier
 from napari_quac.train import TrainingState

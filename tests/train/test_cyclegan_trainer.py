@@ -9,10 +9,10 @@ import torch
 
 from napari_quac.cli import main
 from napari_quac.errors import CheckpointError, DataError, ShapeError
+from napari_quac.generators.cyclegan.recipe import recipe_from_texts
 from napari_quac.networks.checkpoint import inspect
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest
-from napari_quac.networks.generators.cyclegan import recipe_from_texts
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.train import CycleGANTraining, CycleWeights, TrainingState, train_cyclegan
 from napari_quac.train.cyclegan_networks import translator

@@ -14,11 +14,11 @@ from napari_quac.cli import main
 from napari_quac.data.sample import Sample
 from napari_quac.errors import CheckpointError, DataError, ShapeError
 from napari_quac.explain.exaggeration_bins import traverse_bins
+from napari_quac.generators.exaggeration.recipe import ExaggerationRecipe
 from napari_quac.networks.architectures.exaggeration_net import load_explainer
 from napari_quac.networks.checkpoint import inspect
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest
-from napari_quac.networks.generators.exaggeration import ExaggerationRecipe
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.train import ExaggerationTraining, ExaggerationWeights, train_exaggeration
 from napari_quac.train.exaggeration_net import TrainableExplainer, bin_code

@@ -10,9 +10,9 @@ from listed import Listed
 from torch import Tensor, nn
 
 from napari_quac.errors import CheckpointError, DataError, NotFiniteError, ShapeError
+from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest
-from napari_quac.networks.generators.stargan import StarGANRecipe
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.train.checkpointing import write_state
 from napari_quac.train.settings import LossWeights, StarGANTraining

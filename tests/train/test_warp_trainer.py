@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from napari_quac.data.synthetic_shapes import SyntheticShapes
 from napari_quac.errors import DataError
+from napari_quac.generators.warp.recipe import WarpRecipe
 from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.generators.warp import WarpRecipe
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.train.warp_trainer import WarpTraining, train_warp
 

@@ -67,8 +67,8 @@ def _numbers(text: str) -> tuple[float, float]:
 
 
 def _recipe(options: argparse.Namespace) -> Any:
-    from napari_quac.networks.generators import GENERATORS
-    from napari_quac.networks.generators.cyclegan import direction_in, recipe_from_texts
+    from napari_quac.generators import GENERATORS
+    from napari_quac.generators.cyclegan.recipe import direction_in, recipe_from_texts
 
     texts: list[str] = options.generator
     if len(texts) == 1 and not Path(texts[0]).exists() and texts[0] in GENERATORS:
@@ -95,12 +95,12 @@ def _named(name: str, cls: type) -> Any:
 
 
 def _from_file(path: Path, options: argparse.Namespace) -> Any:
+    from napari_quac.generators.cyclegan.recipe import with_partner
+    from napari_quac.generators.exaggeration.recipe import ExaggerationRecipe
+    from napari_quac.generators.program.recipe import ProgramRecipe
+    from napari_quac.generators.stargan.recipe import StarGANRecipe
+    from napari_quac.generators.warp.recipe import WarpRecipe
     from napari_quac.networks.checkpoint import inspect
-    from napari_quac.networks.generators.cyclegan import with_partner
-    from napari_quac.networks.generators.exaggeration import ExaggerationRecipe
-    from napari_quac.networks.generators.program import ProgramRecipe
-    from napari_quac.networks.generators.stargan import StarGANRecipe
-    from napari_quac.networks.generators.warp import WarpRecipe
 
     inspection = inspect(path, run=False)
     if inspection.is_program and inspection.role == "unknown":

@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> None:
 def _generators() -> list[dict[str, Any]]:
     """Return the kinds of generators, those of other packages too, and what can be set."""
     from napari_quac.explain.parameter import parameters_of
-    from napari_quac.networks.generators import GENERATORS
+    from napari_quac.generators import GENERATORS
 
     found: list[dict[str, Any]] = []
     for name in GENERATORS:

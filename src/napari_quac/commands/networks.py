@@ -189,9 +189,9 @@ def load_samples_and_classifier(options: argparse.Namespace) -> tuple[Dataset, C
 def load_generator(options: argparse.Namespace) -> Generator:
     """Load the generator that the options name."""
     from napari_quac.commands.generators import generator_recipe
+    from napari_quac.generators.cyclegan.file import network_files
+    from napari_quac.generators.generated.recipe import PrecomputedRecipe
     from napari_quac.networks.device import resolve_device
-    from napari_quac.networks.generators.cyclegan_file import network_files
-    from napari_quac.networks.generators.from_folder import PrecomputedRecipe
 
     if options.generated is not None:
         image_range = tuple(options.image_range) if options.image_range else None

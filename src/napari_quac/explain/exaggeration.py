@@ -19,10 +19,10 @@ from napari_quac.explain.exaggeration_paths import (
     inner_generator,
     path_kind,
 )
-from napari_quac.explain.neighbours import penultimate_features
+from napari_quac.explain.neighbors import penultimate_features
 from napari_quac.explain.pair import Pair
+from napari_quac.generators.exaggeration.recipe import ExaggerationGenerator
 from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.generators.exaggeration import ExaggerationGenerator
 from napari_quac.stepwise import Progress, stepwise
 
 N_GRID = 33  # points between the source's and the target's style

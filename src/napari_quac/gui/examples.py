@@ -57,7 +57,7 @@ def open_example_volume(
 
 
 def _recipes(example: Example) -> tuple[Any, Any]:
+    from napari_quac.generators.stargan.recipe import StarGANRecipe
     from napari_quac.networks.classifier_recipe import ClassifierRecipe
-    from napari_quac.networks.generators.stargan import StarGANRecipe
 
     return ClassifierRecipe(example.classifier_path), StarGANRecipe(example.generator_path)

@@ -51,7 +51,7 @@ class LayerMenu(QComboBox):
         viewer: Any,
         name: str,
         tooltip: str,
-        layer_type: type,
+        layer_type: Any,
         accepts: Callable[[Any], bool] = lambda layer: True,
         *,
         first: str = "",
@@ -96,7 +96,6 @@ class LayerMenu(QComboBox):
     def _on_layers(self, event: Any = None) -> None:
         removed = getattr(event, "value", None) if getattr(event, "type", "") == "removed" else None
         entries: dict[Any, str] = {None: self._first} if self._first else {}
-        layer: Any
         for layer in self._viewer.layers:
             if isinstance(layer, self._layer_type) and layer != removed and self._accepts(layer):
                 entries[layer.name] = layer.name

@@ -62,15 +62,15 @@ def look_into(
         If it can be used as neither; the text names file, finding and way out.
     """
     if not path.exists() and "=" in str(path):
-        from napari_quac.networks.generators.cyclegan import recipe_from_texts
+        from napari_quac.generators.cyclegan.recipe import recipe_from_texts
 
         return _with_programs(recipe_from_texts([str(path)]))
     if path.is_dir() and holds_networks(path):
-        from napari_quac.networks.generators.cyclegan import recipe_from_texts
+        from napari_quac.generators.cyclegan.recipe import recipe_from_texts
 
         return Found("generator", recipe_from_texts([str(path)]))
     if path.is_dir():
-        from napari_quac.networks.generators.from_folder import PrecomputedRecipe
+        from napari_quac.generators.generated.recipe import PrecomputedRecipe
 
         recipe: Any = PrecomputedRecipe(path)
         recipe.load()  # an empty folder is no generator
@@ -81,7 +81,7 @@ def look_into(
     if inspection.problem:
         raise CheckpointError(inspection.problem)
     if inspection.kind == "cyclegan":
-        from napari_quac.networks.generators.cyclegan import with_partner
+        from napari_quac.generators.cyclegan.recipe import with_partner
 
         return Found(
             "generator",
@@ -90,26 +90,26 @@ def look_into(
             findings=inspection.findings,
         )
     if inspection.kind == "simulator":
-        from napari_quac.networks.generators.warp import WarpRecipe
+        from napari_quac.generators.warp.recipe import WarpRecipe
 
         warping = WarpRecipe(path)
         return Found("generator", warping, sha256=inspection.sha256, findings=inspection.findings)
     if inspection.kind == "exaggeration":
-        from napari_quac.networks.generators.exaggeration import ExaggerationRecipe
+        from napari_quac.generators.exaggeration.recipe import ExaggerationRecipe
 
         binned = ExaggerationRecipe(path)
         return Found("generator", binned, sha256=inspection.sha256, findings=inspection.findings)
     if inspection.role == "generator" and inspection.is_program:
-        from napari_quac.networks.generators.program import ProgramRecipe
+        from napari_quac.generators.program.recipe import ProgramRecipe
 
         program = ProgramRecipe(path)
         return Found("generator", program, True, inspection.sha256, inspection.findings)
     if inspection.is_program and role == "generator" and not inspection.metadata:
-        from napari_quac.networks.generators.cyclegan import with_partner
+        from napari_quac.generators.cyclegan.recipe import with_partner
 
         return _with_programs(with_partner(path))
     if inspection.role == "generator":
-        from napari_quac.networks.generators.stargan import StarGANRecipe
+        from napari_quac.generators.stargan.recipe import StarGANRecipe
 
         has_latent = any("latent" in finding for finding in inspection.findings)
         recipe = StarGANRecipe(path, style="latent" if has_latent else "reference")
@@ -127,8 +127,8 @@ def look_into(
 
 def _with_programs(recipe: Any) -> Found:
     """Return a CycleGAN's networks, with a hash of those that are programs."""
+    from napari_quac.generators.cyclegan.file import is_program
     from napari_quac.networks.file_kind import file_hash
-    from napari_quac.networks.generators.cyclegan_file import is_program
 
     programs = [one.checkpoint for one in recipe.translations if is_program(one.checkpoint)]
     hashes = "+".join(file_hash(path) for path in programs)
@@ -143,7 +143,7 @@ def explainer_in(path: Path) -> Any:
     CheckpointError
         If the file holds something else.
     """
-    from napari_quac.networks.generators.exaggeration import ExaggerationRecipe
+    from napari_quac.generators.exaggeration.recipe import ExaggerationRecipe
 
     found = look_into(path)
     if not isinstance(found.recipe, ExaggerationRecipe):

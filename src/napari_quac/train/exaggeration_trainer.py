@@ -13,14 +13,14 @@ from torch import Tensor
 
 from napari_quac.data.dataset import Dataset
 from napari_quac.errors import ShapeError
-from napari_quac.networks.architectures.exaggeration_net import load_explainer
-from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.generators.exaggeration import (
+from napari_quac.generators.exaggeration.recipe import (
     BinLayout,
     ExaggerationGenerator,
     ExaggerationRecipe,
     explainer_metadata,
 )
+from napari_quac.networks.architectures.exaggeration_net import load_explainer
+from napari_quac.networks.classifier import Classifier
 from napari_quac.stepwise import Progress, stepwise
 from napari_quac.train.checkpointing import write_bytes, write_safetensors, write_state
 from napari_quac.train.evaluate import Evaluation, evaluate_generator
@@ -58,7 +58,7 @@ class TrainedExplainer:
     Attributes
     ----------
     path : Path
-        For :class:`~napari_quac.networks.generators.exaggeration.ExaggerationRecipe`.
+        For :class:`~napari_quac.generators.exaggeration.recipe.ExaggerationRecipe`.
     generator : ExaggerationGenerator
         The same, live.
     steps : int

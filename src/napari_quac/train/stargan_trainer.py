@@ -14,9 +14,9 @@ from torch import Tensor
 
 from napari_quac.data.dataset import Dataset
 from napari_quac.errors import CheckpointError, DataError, ShapeError
+from napari_quac.generators.stargan.recipe import StarGANGenerator, StarGANRecipe
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
-from napari_quac.networks.generators.stargan import StarGANGenerator, StarGANRecipe
 from napari_quac.stepwise import Progress, stepwise
 from napari_quac.train.checkpointing import read_state, write_bytes
 from napari_quac.train.classifier_trainer import train_on_pool
@@ -54,7 +54,7 @@ class TrainedGenerator:
     Attributes
     ----------
     path : Path
-        The generator's file, for :class:`~napari_quac.networks.generators.stargan.StarGANRecipe`.
+        The generator's file, for :class:`~napari_quac.generators.stargan.recipe.StarGANRecipe`.
     generator : StarGANGenerator
         The same, live.
     steps : int

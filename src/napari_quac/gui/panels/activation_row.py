@@ -16,7 +16,7 @@ from napari_quac.live.controller import Controller
 from napari_quac.live.results import Results
 
 if TYPE_CHECKING:
-    from napari_quac.networks.generators.final_activation import FoundActivation
+    from napari_quac.generators.stargan.final_activation import FoundActivation
 
 ACTIVATIONS = ("tanh", "sigmoid", "none")
 STATED = "Final activation"
@@ -83,7 +83,7 @@ class ActivationRow(QWidget):
             return
 
         def start() -> object:
-            from napari_quac.networks.generators.final_activation import measure_final_activation
+            from napari_quac.generators.stargan.final_activation import measure_final_activation
 
             return measure_final_activation(recipe, dataset)
 

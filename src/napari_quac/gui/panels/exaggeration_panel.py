@@ -408,6 +408,6 @@ def _example_explainer(classifier: Any) -> Any:
 
     if getattr(classifier, "path", None) != CLASSIFIER_FILE or not EXPLAINER_FILE.is_file():
         return None
-    from napari_quac.networks.generators.exaggeration import ExaggerationRecipe
+    from napari_quac.generators.exaggeration.recipe import ExaggerationRecipe
 
     return ExaggerationRecipe(EXPLAINER_FILE)

@@ -12,15 +12,17 @@ from qtpy.QtWidgets import QFrame, QWidget
 from napari_quac.errors import ShapeError
 from napari_quac.gui.text import WrappedLabel, set_tone
 from napari_quac.gui.widgets import button, column
-from napari_quac.live.choices import Choices, FittedSamples
+from napari_quac.live.choices import Choices, PreprocessedSamples
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import Failure
 from napari_quac.live.results import Results
 
 if TYPE_CHECKING:
-    from napari_quac.data.fitted import Fit
+    from napari_quac.data.preprocessing import Preprocessing
 
-    Suggestion = Fit | tuple[int, ...]  # a preprocessing, or an input size of the classifier
+    Suggestion = (
+        Preprocessing | tuple[int, ...]
+    )  # a preprocessing, or an input size of the classifier
 
 MAX_SUGGESTIONS = 5
 
@@ -57,18 +59,22 @@ class FitPanel(QWidget):
 
     def _on_failed(self, fault: Failure) -> None:
         error = fault.error
-        if not isinstance(error, ShapeError) or error.found is None or error.wanted is None:
+        if (
+            not isinstance(error, ShapeError)
+            or error.image_shape is None
+            or error.network_input is None
+        ):
             return
         if fault.slot not in ("prediction", "pair") or self._choices.samples is None:
             return
-        from napari_quac.data.fitted import ways_to_fit
+        from napari_quac.data.preprocessing import suggest_preprocessing
 
-        channels, size = error.wanted
+        channels, size = error.network_input
         is_classifier = fault.slot == "prediction"
-        sizes = self._other_size(error.found) if is_classifier else ()
+        sizes = self._other_size(error.image_shape) if is_classifier else ()
         suggestions: tuple[tuple[str, Suggestion], ...] = (
             *sizes,
-            *ways_to_fit(error.found, channels, size),
+            *suggest_preprocessing(error.image_shape, channels, size),
         )
         self._suggestions = suggestions[:MAX_SUGGESTIONS]
         if not self._suggestions:
@@ -77,7 +83,7 @@ class FitPanel(QWidget):
         verb = "was probably" if is_classifier and self._is_guessed() else "was"
         self.text.setText(
             f"The {network} {verb} trained on images with {_shape(channels, size)}, but the "
-            f"samples have {_shape(error.found[0], error.found[1:])}."
+            f"samples have {_shape(error.image_shape[0], error.image_shape[1:])}."
         )
         set_tone(self.card, "bad")
         set_tone(self.text, "bad")
@@ -110,8 +116,8 @@ class FitPanel(QWidget):
         self._suggestions = ()
         source = self._choices.samples
         changes: list[str] = []
-        while isinstance(source, FittedSamples):
-            changes.insert(0, str(source.fit))
+        while isinstance(source, PreprocessedSamples):
+            changes.insert(0, str(source.preprocessing))
             source = source.source
         self.text.setText("The samples are preprocessed: " + ", ".join(changes) + ".")
         set_tone(self.card, "")
@@ -124,7 +130,7 @@ class FitPanel(QWidget):
         for number, suggestion_button in enumerate(self.buttons):
             suggestion_button.setVisible(number < len(texts))
             suggestion_button.setText(texts[number] if number < len(texts) else "")
-        self.undo_button.setVisible(isinstance(self._choices.samples, FittedSamples))
+        self.undo_button.setVisible(isinstance(self._choices.samples, PreprocessedSamples))
 
     def _on_suggestion(self, number: int) -> None:
         source = self._choices.samples
@@ -134,11 +140,11 @@ class FitPanel(QWidget):
         if isinstance(suggestion, tuple):
             self._choices.classifier = replace(self._choices.classifier, image_size=suggestion)
         else:
-            self._choices.samples = FittedSamples(source, suggestion)
+            self._choices.samples = PreprocessedSamples(source, suggestion)
 
     def _on_undo(self) -> None:
         source = self._choices.samples
-        while isinstance(source, FittedSamples):
+        while isinstance(source, PreprocessedSamples):
             source = source.source
         self._choices.samples = source
 

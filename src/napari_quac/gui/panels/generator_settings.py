@@ -105,7 +105,7 @@ class GeneratorSettings(QWidget):
 
 def generator_names() -> tuple[str, ...]:
     """Return the generators that can do without a file: FIDO, and those of other packages."""
-    from napari_quac.networks.generators import BUILTIN, GENERATORS
+    from napari_quac.generators import BUILTIN, GENERATORS
 
     return ("fido", *(name for name in GENERATORS if name not in BUILTIN))
 
@@ -121,7 +121,7 @@ def recipe_named(name: str) -> Any:
         If it cannot be imported.
     """
     from napari_quac.errors import CheckpointError
-    from napari_quac.networks.generators import GENERATORS
+    from napari_quac.generators import GENERATORS
 
     cls = GENERATORS[name]
     try:

@@ -85,7 +85,7 @@ class MorphometryPanel(OnDemandSection):
 
     def request(self, again: bool = False) -> None:
         """Show the measurements of the displayed hybrid, or start them."""
-        if self._results.shown is None:
+        if self._results.displayed_hybrid is None:
             return
         if self._results.morphometry is not None and not again:
             self._show()
@@ -118,7 +118,7 @@ class MorphometryPanel(OnDemandSection):
         morphometry = self._results.morphometry
         self.table.setEnabled(morphometry is not None)
         self.export_button.setEnabled(morphometry is not None)
-        if self._results.shown is None:
+        if self._results.displayed_hybrid is None:
             self._measured = None
             self.table.clear()
             self.line.setText(EMPTY)

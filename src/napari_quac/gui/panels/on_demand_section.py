@@ -128,7 +128,7 @@ class OnDemandSection(Section):
         self._later = debouncer(self, REST_MS, lambda: self.request())
         self.set_open(False)
         self.button.toggled.connect(self.on_folded)
-        results.events.shown.connect(self._on_displayed)
+        results.events.displayed_hybrid.connect(self._on_displayed)
 
     def request(self) -> None:
         """Show the current result, or start its computation."""

@@ -100,10 +100,10 @@ class PredictionPanel(Section):
         self._role_labels: dict[int, ElidedLabel] = {}
         for widget in (self._empty, self._legend_row, self._rows):
             self.body_layout.addWidget(widget)
-        for event in (results.events.prediction, results.events.pair, results.events.best_so_far,
+        for event in (results.events.prediction, results.events.pair, results.events.partial_pair,
                       results.events.loaded_classifier):  # fmt: skip
             event.connect(self._show)
-        results.events.shown.connect(self._show_hybrid)
+        results.events.displayed_hybrid.connect(self._show_hybrid)
         self._show()
 
     def set_palette_of(self, colors: Palette) -> None:
@@ -131,7 +131,7 @@ class PredictionPanel(Section):
         if classifier is None or prediction is None:
             self.set_summary("")
             return
-        pair = self._results.pair or self._results.best_so_far
+        pair = self._results.pair or self._results.partial_pair
         order = prediction.probabilities.argsort(descending=True).tolist()
         first = [pair.source, pair.target] if pair is not None else []
         indices = list(dict.fromkeys([*first, *order]))[:MAX_CLASSES]
@@ -148,7 +148,7 @@ class PredictionPanel(Section):
         self.set_summary(f"{hidden} more classes" if hidden else "")
 
     def _show_hybrid(self) -> None:
-        shown = self._results.shown
+        shown = self._results.displayed_hybrid
         self._fill("hybrid", shown.hybrid.prediction if shown is not None else None)
 
     def _fill(self, role: str, probabilities: Tensor | None) -> None:

@@ -98,7 +98,7 @@ class QuestionBox(QWidget):
             self.strip.show_pictures(text, (), ())
             return
         verb = "Nearest" if first_question else "Explains the nearest"
-        title = f"{verb} correctly classified {label}, {neighbours.explained_basis}"
+        title = f"{verb} correctly classified {label}, {neighbours.basis_text}"
         tooltips = [
             f"{sample.id} · distance {distance:.3g}"
             for sample, distance in zip(neighbours.samples, neighbours.distances, strict=True)

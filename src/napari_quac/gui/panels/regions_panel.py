@@ -86,7 +86,9 @@ class RegionsPanel(OnDemandSection):
         """Show the regions of the displayed mask, or start their evaluation."""
         if self._results.regions is not None:
             self._show()
-        elif self._results.shown is not None and "regions" not in self._controller.running:
+        elif (
+            self._results.displayed_hybrid is not None and "regions" not in self._controller.running
+        ):
             self._controller.ask("regions")
 
     def on_folded(self, is_open: bool) -> None:
@@ -99,7 +101,7 @@ class RegionsPanel(OnDemandSection):
         regions = self._results.regions
         self.table.setEnabled(regions is not None)
         self.export_button.setEnabled(regions is not None and bool(regions.regions))
-        if self._results.shown is None:
+        if self._results.displayed_hybrid is None:
             self._fill(None)
             self.line.setText(EMPTY)
             self.set_summary("")

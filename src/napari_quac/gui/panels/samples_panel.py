@@ -12,7 +12,7 @@ from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QWidget
 from superqt.utils import signals_blocked
 
-from napari_quac.data.extent import short_extent
+from napari_quac.data.place import short_extent
 from napari_quac.errors import QuacError
 from napari_quac.gui.layer_menu import LayerMenu, is_input
 from napari_quac.gui.layer_volume import readable

@@ -1,4 +1,4 @@
-"""Running work with its device and remaining time, errors, and buttons to cancel and resume."""
+"""RunningJob work with its device and remaining time, errors, and buttons to cancel and resume."""
 
 from __future__ import annotations
 
@@ -8,12 +8,21 @@ from qtpy.QtWidgets import QApplication, QProgressBar, QSizePolicy, QWidget
 
 from napari_quac.gui.text import WrappedLabel, duration, set_tone
 from napari_quac.gui.widgets import button, column, row, throttler
-from napari_quac.live.controller import Controller, Running
+from napari_quac.live.controller import Controller, RunningJob
 from napari_quac.live.failure import Failure
 
 THROTTLE_MS = 150
 """Steps follow each other faster than they can be read, and each repaint costs a frame."""
-QUIET = {"prediction", "sample", "previews", "listing", "neighbours", "devices", "prepare", "warp"}
+QUIET = {
+    "prediction",
+    "sample",
+    "previews",
+    "sample_list",
+    "neighbours",
+    "devices",
+    "prepare",
+    "warp",
+}
 """Work that ends before its description could be read."""
 
 
@@ -149,7 +158,7 @@ class StatusPanel(QWidget):
             self.line.setText(self._note or self._idle)
             set_tone(self.line, "note")
 
-    def _show_running(self, running: Running) -> None:
+    def _show_running(self, running: RunningJob) -> None:
         progress = running.progress
         text = progress.text if progress is not None and progress.text else running.doing
         parts = [_capitalized(text)]

@@ -14,7 +14,7 @@ from napari_quac.gui.section import Section
 from napari_quac.gui.text import WrappedLabel, grouped, measured
 from napari_quac.gui.widgets import button, menu, row
 from napari_quac.live.choices import Choices
-from napari_quac.live.results import Results, Shown
+from napari_quac.live.results import DisplayedHybrid, Results
 
 if TYPE_CHECKING:
     from napari_quac.explain.curve import Curve
@@ -49,7 +49,7 @@ class ThresholdPanel(Section):
         self.body_layout.addWidget(self.line)
         self._build_view_rows()
         self.slider.valueChanged.connect(self._on_slider)
-        results.events.shown.connect(self._show)
+        results.events.displayed_hybrid.connect(self._show)
         self._show()
 
     def go_to_optimum(self) -> None:
@@ -118,7 +118,7 @@ class ThresholdPanel(Section):
             self._choices.threshold = float(self._curve.thresholds[index])
 
     def _show(self) -> None:
-        shown = self._results.shown
+        shown = self._results.displayed_hybrid
         usable = shown is not None and not shown.explanation.curve.degenerate
         self.slider.setEnabled(usable)
         self.optimum_button.setEnabled(usable)
@@ -146,7 +146,7 @@ class ThresholdPanel(Section):
         return classifier.class_names if classifier is not None else ()
 
 
-def threshold_line(shown: Shown, class_names: tuple[str, ...]) -> str:
+def threshold_line(shown: DisplayedHybrid, class_names: tuple[str, ...]) -> str:
     """Return ``mask 3.1 % · 508 px · 8 128 nm² · p(ACh) 0.05 → 0.91 · Δ 0.86 of at most 0.93``."""
     pair, hybrid = shown.explanation.pair, shown.hybrid
     sample = pair.query

@@ -1,0 +1,180 @@
+"""Correctly classified samples that are most like a misprediction."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from napari_quac.data.dataset import Dataset
+from napari_quac.data.sample import Sample
+from napari_quac.errors import QuacError
+from napari_quac.explain.prediction_table import PredictionTable
+from napari_quac.networks.classifier import Classifier, to_logits
+from napari_quac.stepwise import Progress, stepwise
+
+N_NEIGHBORS = 6
+N_CANDIDATES = 64
+"""So many images, the nearest by their probabilities, are compared by features."""
+
+Basis = Literal["features", "probabilities"]
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbors:
+    """Correctly classified samples of one class, nearest first.
+
+    Attributes
+    ----------
+    query : Sample
+        The misprediction.
+    label : int
+        The class of the neighbours: the one that the query is said to have.
+    indices : tuple of int
+        Their places in the dataset.
+    samples : tuple of Sample
+    distances : tuple of float
+    basis : "features" or "probabilities"
+        What the distance was measured on.
+    """
+
+    query: Sample
+    label: int
+    indices: tuple[int, ...]
+    samples: tuple[Sample, ...]
+    distances: tuple[float, ...]
+    basis: Basis
+
+    @property
+    def basis_text(self) -> str:
+        """The basis in words."""
+        if self.basis == "features":
+            return "by the features before the classifier's last layer"
+        return "by the predicted probabilities"
+
+
+@stepwise
+def nearest_correct(
+    query: Sample,
+    label: int,
+    table: PredictionTable,
+    dataset: Dataset,
+    classifier: Classifier,
+    n: int = N_NEIGHBORS,
+) -> Generator[Progress, None, Neighbors | None]:
+    """Find the correctly classified samples of a class that are nearest to a query.
+
+    The nearest 64 by the Hellinger distance of their probabilities are compared by the Euclidean
+    distance of the features that enter the last linear layer, divided by the square root of their
+    number. A classifier that does not let one look inside is compared by its probabilities alone.
+
+    Parameters
+    ----------
+    query : Sample
+        The misprediction.
+    label : int
+        The classifier's class that the query's label names.
+    table : PredictionTable
+        What the classifier says of the dataset.
+    dataset : Dataset
+        Where neighbours are looked for.
+    classifier : Classifier
+        The classifier under study.
+    n : int
+        How many neighbours, at most.
+
+    Returns
+    -------
+    Steps of Neighbors or None
+        None if no sample of the class is classified correctly.
+    """
+    correct = np.flatnonzero((table.truth == label) & (table.predicted == label))
+    if not len(correct):
+        return None
+    yield Progress(0, None, "look for neighbours")
+    prediction = classifier.predict(query.image[None])[0].numpy()
+    distances = hellinger(table.probabilities[correct], prediction)
+    order = np.argsort(distances, kind="stable")[:N_CANDIDATES]
+    candidates, distances = correct[order], distances[order]
+    basis: Basis = "probabilities"
+    own = penultimate_features(classifier, query.image[None])
+    samples: dict[int, Sample] = {}
+    if own is not None:
+        basis, measured = "features", np.full(len(candidates), np.inf)
+        for number, index in enumerate(candidates.tolist()):
+            yield Progress(number, len(candidates), "look for neighbours")
+            try:
+                samples[index] = dataset[index]
+                features = penultimate_features(classifier, samples[index].image[None])
+            except QuacError:
+                continue  # it cannot be read any more, so it is no neighbour
+            if features is not None:
+                difference = (features - own).flatten().double()
+                measured[number] = float(difference.square().mean().sqrt())
+        order = np.argsort(measured, kind="stable")
+        candidates, distances = candidates[order], measured[order]
+    kept = [k for k in range(min(n, len(candidates))) if np.isfinite(distances[k])]
+    indices = tuple(int(candidates[k]) for k in kept)
+    return Neighbors(
+        query,
+        label,
+        indices,
+        tuple(samples.get(index) or dataset[index] for index in indices),
+        tuple(float(distances[k]) for k in kept),
+        basis,
+    )
+
+
+def hellinger(
+    probabilities: NDArray[np.float32], other: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    r"""Return the Hellinger distance of each row (N, K) to ``other`` (K,), in [0, 1].
+
+    .. math:: \sqrt{\tfrac12 \sum_k (\sqrt{p_k} - \sqrt{q_k})^2}
+    """
+    difference = np.sqrt(probabilities.astype(np.float64)) - np.sqrt(other.astype(np.float64))
+    return np.asarray(np.sqrt(0.5 * np.square(difference).sum(axis=1)))
+
+
+def penultimate_features(classifier: Classifier, images: Tensor) -> Tensor | None:
+    """Return what enters the last linear layer of a classifier.
+
+    Parameters
+    ----------
+    classifier : Classifier
+        The classifier under study.
+    images : (N, C, *S) Tensor, float32 in [0, 1]
+        What to look at.
+
+    Returns
+    -------
+    features : (N, F) Tensor, on the CPU, or None
+        None for a network that cannot be looked into, or whose output is not that of its last
+        linear layer.
+    """
+    module = classifier.module
+    if classifier.kind != "eager" or not isinstance(module, nn.Module):
+        return None
+    layers = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
+    if not layers:
+        return None
+    seen: list[tuple[Tensor, Tensor]] = []
+
+    def note(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        seen.append((inputs[0].detach(), output.detach()))
+
+    hook = layers[-1].register_forward_hook(note)
+    try:
+        with torch.no_grad():
+            inputs = classifier.value_range.to_network(images.to(classifier.device))
+            logits = to_logits(module(inputs), classifier.output)
+    finally:
+        hook.remove()
+    if len(seen) != 1 or seen[0][1].shape != logits.shape:
+        return None
+    return seen[0][0].flatten(1).float().cpu()

@@ -1,0 +1,15 @@
+"""The built-in generators by name; other packages add theirs by entry point."""
+
+from napari_quac.registry import Registry
+
+BUILTIN = {
+    "stargan": "napari_quac.generators.stargan.recipe:StarGANRecipe",
+    "fido": "napari_quac.generators.fido.recipe:FidoRecipe",
+    "cyclegan": "napari_quac.generators.cyclegan.recipe:CycleGANRecipe",
+    "warp": "napari_quac.generators.warp.recipe:WarpRecipe",
+    "exaggeration": "napari_quac.generators.exaggeration.recipe:ExaggerationRecipe",
+    "program": "napari_quac.generators.program.recipe:ProgramRecipe",
+    "from-folder": "napari_quac.generators.generated.recipe:PrecomputedRecipe",
+}
+
+GENERATORS = Registry("generator", "napari_quac.generators", BUILTIN, needs=("load",))

@@ -1,0 +1,1 @@
+"""Progressive exaggeration: a bin-conditional generator of images along a probability."""

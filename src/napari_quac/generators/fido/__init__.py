@@ -1,0 +1,1 @@
+"""FIDO infill: the query with the smallest region replaced that makes it the target class."""

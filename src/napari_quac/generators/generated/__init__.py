@@ -1,0 +1,1 @@
+"""Previously generated images, read from the folders of the QuAC library."""

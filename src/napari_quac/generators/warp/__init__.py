@@ -1,0 +1,1 @@
+"""Warping simulators: a deformation field and an added pattern, both of chosen strength."""
