@@ -9,6 +9,7 @@ import torch
 from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QLabel
 
 from napari_quac.gui.dock import QuacDock
 
@@ -190,8 +191,8 @@ def test_previews_select_and_broken_ones_say_why(dock: QuacDock) -> None:
 def test_start_card_tells_the_steps_and_goes(dock: QuacDock) -> None:
     assert not dock.start.isHidden()
     load(dock)
-    marks = [mark.text() for mark, _ in dock.start._steps.values()]
-    assert marks == ["✓", "✓", "3"]
+    marks = [label for label in dock.start.findChildren(QLabel) if label.property("role") == "mark"]
+    assert [mark.text() for mark in marks] == ["✓", "✓", "3"]
     explain(dock)
     assert dock.start.isHidden()
 

@@ -251,7 +251,7 @@ def test_points_outside_are_counted_and_say_so_when_clicked(placed: QuacDock) ->
     assert "were changed" in placed.points_panel.message.text()
     placed.points_panel.use_button.click()
     settle(placed)
-    assert "6 of 7 points used. 1 lie outside" in placed.points_panel.message.text()
+    assert "6 of 7 points used. 1 point lies outside" in placed.points_panel.message.text()
     marks.selected_data = {6}
     assert "Point 7 is no sample" in placed.points_panel.message.text()
 
@@ -501,7 +501,7 @@ def test_part_of_a_volume_that_is_damaged_is_told_and_the_rest_goes_on(
     placed.choices.sample_index = 3
     wait(lambda: placed.status.failure is not None)
     assert "cannot be read" in placed.status.failure.sentence  # type: ignore[union-attr]
-    told = [r.message for r in notification_manager.records if "shown black" in r.message]
+    told = [r.message for r in notification_manager.records if "displayed in black" in r.message]
     assert len(told) == 1
     placed.choices.sample_index = 2
     settle(placed)
@@ -515,12 +515,12 @@ def test_file_with_several_images_asks_which_one(dock: QuacDock, tmp_path: Path)
     volume, _ = made_volume()
     with h5py.File(tmp_path / "em.h5", "w") as file:
         file["labels"], file["volumes/raw"] = volume // 2, np.stack([volume // 3, volume])
-    panel, menu = dock.points_panel, dock.points_panel.inside_row.menu
+    panel, menu = dock.points_panel, dock.points_panel.array_row.menu
     panel.set_open(True)
-    assert panel.inside_row.isHidden()
+    assert panel.array_row.isHidden()
     panel.volume_field.edit.setText(str(tmp_path / "em.h5"))
     QTest.keyClick(panel.volume_field.edit, Qt.Key.Key_Return)
-    wait(lambda: not panel.inside_row.isHidden())
+    wait(lambda: not panel.array_row.isHidden())
     assert panel.message.text() == "'em.h5' holds 2 images. Choose one above."
     assert [menu.itemText(i) for i in range(menu.count())] == ["labels", "volumes/raw"]
     assert menu.currentIndex() == -1 and not len(dock._viewer.layers)

@@ -152,7 +152,8 @@ def test_table_is_written_or_it_is_told_why_not(
     assert float(rows[0]["y_nm"]) == pytest.approx(4 * float(rows[0]["y_pixel"]))
     wrong = str(tmp_path / "none" / "regions.csv")
     monkeypatch.setattr(
-        "napari_quac.gui.panels.regions_panel.QFileDialog.getSaveFileName", lambda *_: (wrong, "")
+        "napari_quac.gui.panels.on_demand_section.QFileDialog.getSaveFileName",
+        lambda *_: (wrong, ""),
     )
     opened.regions.export_button.click()
     assert opened.status.failure is not None

@@ -69,10 +69,3 @@ def _held(action: Callable[[bool], None]) -> Callable[[Any], Iterator[None]]:
         action(False)
 
     return press
-
-
-def keys_table() -> str:
-    """Return the table as Markdown."""
-    lines = ["| key | what it does |", "|---|---|"]
-    lines += [f"| `{key.key}` | {key.text} |" for key in KEYS]
-    return "\n".join(lines) + "\n"

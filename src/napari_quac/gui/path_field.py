@@ -60,6 +60,7 @@ class PathField(QWidget):
         if self._menu is None:
             return
         submenu = self._menu.addMenu("Without a file")
+        submenu.setObjectName(f"{self.button.objectName()}_without_file")
 
         def fill() -> None:
             submenu.clear()

@@ -334,7 +334,10 @@ class PointsPanel(Section):
         parts = [f"{grouped(len(dataset))} of {grouped(dataset.n_points)} points used."]
         n_unused = dataset.n_outside + dataset.n_skipped
         if n_unused:
-            parts.append(f"{grouped(n_unused)} points or their patches lie outside the volume.")
+            noun = "point lies" if n_unused == 1 else "points lie"
+            parts.append(
+                f"{grouped(n_unused)} {noun} outside of the volume or too close to its border."
+            )
         if not is_byte(dataset.volume):
             low, high = self.low.value(), self.high.value()
             text = f"Stored values: {low:g} is black, {high:g} is white (see Details)."
