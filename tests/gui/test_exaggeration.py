@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_quac.example import load_example
-from napari_quac.generators.exaggeration.recipe import BinLayout, explainer_metadata
+from napari_quac.generators.exaggeration.generator import BinLayout, explainer_metadata
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.gui.dock import QuacDock
 from napari_quac.gui.exaggeration_layers import CHANGE, LADDER

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QComboBox, QMenu
 from torch import Tensor, nn
 
 from napari_quac.generators import GENERATORS
+from napari_quac.generators.family import GeneratorFamily
 from napari_quac.generators.fido.recipe import FidoRecipe
 from napari_quac.generators.program.recipe import ProgramRecipe
 from napari_quac.gui.dock import QuacDock
@@ -28,7 +29,7 @@ class Push(nn.Module):
 
 
 @dataclass(frozen=True)
-class FadeRecipe:
+class FadeRecipe(GeneratorFamily):
     step: float = 0.1
 
     def load(self, device: Any = "cpu") -> FunctionGenerator:
@@ -37,7 +38,7 @@ class FadeRecipe:
 
 
 @dataclass(frozen=True)
-class BrokenRecipe:
+class BrokenRecipe(GeneratorFamily):
     path: Path
 
     def load(self, device: Any = "cpu") -> FunctionGenerator:

@@ -24,7 +24,6 @@ from napari_quac.explain.pair import Pair
 from napari_quac.explain.pipeline import ExplainSettings, explain_pair
 from napari_quac.explain.question import SourceBasis, default_question, true_class
 from napari_quac.explain.search import search
-from napari_quac.generators.generated.recipe import PrecomputedRecipe
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import Generator
 from napari_quac.reports.record import Failure, explained_record, failed_record
@@ -168,7 +167,7 @@ def source_basis_for(generator: Any) -> SourceBasis:
         Images that were generated earlier lie in folders that the label names; all others are
         generated from what the classifier sees.
     """
-    return "label" if isinstance(generator, PrecomputedRecipe) else "prediction"
+    return generator.source_basis  # type: ignore[no-any-return]
 
 
 @stepwise

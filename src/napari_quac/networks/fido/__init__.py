@@ -1,1 +1,8 @@
-"""Mask optimisation against a classifier: which pixels to keep, which to drop and fill in."""
+"""FIDO: the mask over a replaced region, optimised against a classifier."""
+
+from typing import Literal
+
+InfillName = Literal["generated", "mean", "blur", "random", "local", "inpainter"]
+
+PENALTY = 1e-3 * 224**2
+"""The paper's price of 0.001 per pixel, at its image size."""

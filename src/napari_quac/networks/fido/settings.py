@@ -9,10 +9,9 @@ from typing import Any
 from torch import Tensor
 
 from napari_quac.errors import DataError
+from napari_quac.networks.fido import PENALTY
 from napari_quac.networks.fido.objective import Objective, check_objective, priced
 
-PENALTY = 1e-3 * 224**2
-"""The paper's price of 0.001 per pixel, at its image size."""
 BBMP_PENALTY = 5e-3 * 224**2
 
 
