@@ -12,9 +12,8 @@ from napari_quac.explain.pair import Pair
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.fido import PENALTY, InfillName
 from napari_quac.networks.fido.infill import InfillChoice, make_infill
-from napari_quac.networks.fido.objective import Objective
-from napari_quac.networks.fido.optimise import optimise_mask
-from napari_quac.networks.fido.settings import BBMP_PENALTY, FidoSettings
+from napari_quac.networks.fido.optimize import optimize_mask
+from napari_quac.networks.fido.settings import BBMP_PENALTY, FidoSettings, Objective
 from napari_quac.stepwise import Progress, Steps, stepwise
 
 
@@ -77,9 +76,9 @@ class Fido:
     def attribute(self, pair: Pair, classifier: Classifier) -> Steps[SignedMap]:
         """Return the probability that a pixel belongs to the region, as it is.
 
-        See :func:`~napari_quac.networks.fido.optimise.optimise_mask`.
+        See :func:`~napari_quac.networks.fido.optimize.optimize_mask`.
         """
-        return optimised_map(self, pair, classifier)
+        return optimize_map(self, pair, classifier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +110,7 @@ class BBMP(Fido):
 
 
 @stepwise
-def optimised_map(
+def optimize_map(
     method: Fido, pair: Pair, classifier: Classifier
 ) -> Generator[Progress, None, SignedMap]:
     """Optimise the mask of a method and return it as a map.
@@ -132,7 +131,7 @@ def optimised_map(
     """
     choice = InfillChoice(method.infill, method.level, method.inpainter)
     infill = make_infill(choice, pair.query.image, pair.generated, classifier.device)
-    state = yield from optimise_mask(
+    state = yield from optimize_mask(
         pair.query.image, pair.source, pair.target, classifier, infill, method.settings()
     )
     values = state.map.expand(pair.query.image.shape).clone()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,10 +67,12 @@ class CycleGANRecipe(GeneratorFamily):
 
         Also for the folder of a training, and for a program that returns images.
         """
-        path, names = inspection.path, inspection.tensors
+        from napari_quac.networks.architectures.translation import is_translation
+
+        path = inspection.path
         if inspection.kind == "folder":
             return cls(tuple(_in_folder(path))) if holds_networks(path) else None
-        if not (is_translation(names) or inspection.returns_images):
+        if not (is_translation(inspection.tensors) or inspection.returns_images):
             return None
         source, target = (inspection.metadata.get(key, "") for key in ("source", "target"))
         partner = _partner_of(path)
@@ -191,14 +193,6 @@ def split_direction(text: str) -> tuple[str, str, Path]:
             "instance synapse:cytosol=latest_net_G_A.pth."
         )
     return parts[0], parts[1], Path(path)
-
-
-def is_translation(names: Iterable[str]) -> bool:
-    """Tell the generator of a CycleGAN or pix2pix by the names of its tensors."""
-    names = list(names)
-    is_unet = any(name.startswith("model.model.") for name in names)
-    is_resnet = "model.1.weight" in names and any(".conv_block." in name for name in names)
-    return is_unet or is_resnet
 
 
 def holds_networks(directory: Path) -> bool:

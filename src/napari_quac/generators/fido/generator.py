@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import torch
 
-from napari_quac.generators.fido.recipe import FidoRecipe
 from napari_quac.networks.fido.infill import InfillChoice, make_infill
-from napari_quac.networks.fido.optimise import optimise_mask
+from napari_quac.networks.fido.optimize import optimize_mask
 from napari_quac.networks.fido.settings import FidoSettings
 from napari_quac.networks.generator import ConversionRequest, Proposals, proposal_seed
+
+if TYPE_CHECKING:
+    from napari_quac.generators.fido.recipe import FidoRecipe
 
 
 class FidoGenerator:
@@ -35,7 +38,7 @@ class FidoGenerator:
         images, origins = [], []
         for number in range(first, min(first + n, recipe.n_proposals)):
             seed = proposal_seed(request.seed, number)
-            state = optimise_mask(
+            state = optimize_mask(
                 request.query,
                 request.source,
                 request.target,

@@ -10,7 +10,7 @@ import torch
 
 from napari_quac.data.image_file import IMAGE_SUFFIXES, read_image
 from napari_quac.errors import DataError, NoCounterfactualError, ShapeError
-from napari_quac.generators.generated.recipe import STYLES
+from napari_quac.generators.generated import STYLES
 from napari_quac.networks.generator import ConversionRequest, Proposals
 
 
@@ -32,6 +32,8 @@ class GeneratedImages:
     class_names : tuple of str
         Names of all source and target folders, sorted.
     """
+
+    source_basis = "label"
 
     def __init__(self, directory: Path, image_range: tuple[float, float] | None = None) -> None:
         self.directory = directory

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from napari_quac.generators.family import GeneratorFamily
+from napari_quac.generators.generated import STYLES
 
 if TYPE_CHECKING:
     import torch
 
     from napari_quac.generators.generated.lookup import GeneratedImages
     from napari_quac.networks.checkpoint import Inspection
-
-STYLES = ("latent", "reference")
 
 
 @dataclass(frozen=True)

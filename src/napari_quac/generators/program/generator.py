@@ -6,18 +6,20 @@ Which of both a program is shows in what it returns for the first query: a field
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from napari_quac.errors import CheckpointError, ShapeError
 from napari_quac.generators.exaggeration.generator import BinLayout, ExaggerationGenerator
-from napari_quac.generators.program.recipe import ProgramRecipe
 from napari_quac.generators.warp.generator import WarpGenerator
 from napari_quac.generators.warp.recipe import WarpRecipe
 from napari_quac.networks.generator import ConversionRequest, Proposals
 from napari_quac.networks.value_range import ValueRange
+
+if TYPE_CHECKING:
+    from napari_quac.generators.program.recipe import ProgramRecipe
 
 N_BINS, MOST_BINS = 10, 64
 FAILURES = (RuntimeError, IndexError, ValueError, TypeError, AssertionError)

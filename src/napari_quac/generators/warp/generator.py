@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from napari_quac.errors import DataError, NetworkError, NotFiniteError, ShapeError
-from napari_quac.generators.warp.recipe import WarpRecipe
 from napari_quac.networks.generator import ConversionRequest, Proposals
 from napari_quac.networks.warp.jacobian import determinant, folding
 from napari_quac.networks.warp.sampling import in_voxels, warp
+
+if TYPE_CHECKING:
+    from napari_quac.generators.warp.recipe import WarpRecipe
 
 STRENGTHS = tuple(round(0.1 * step, 1) for step in range(1, 16))
 Simulator = Callable[[Tensor, Tensor], Tensor]

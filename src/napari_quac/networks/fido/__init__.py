@@ -1,4 +1,4 @@
-"""FIDO: the mask over a replaced region, optimised against a classifier."""
+"""Mask optimization against a classifier: pixels to keep, and pixels to drop and fill in."""
 
 from typing import Literal
 
