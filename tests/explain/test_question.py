@@ -15,7 +15,8 @@ from napari_quac.explain.question import (
     true_class,
 )
 from napari_quac.explain.settings import ExplainSettings
-from napari_quac.generators.generated.recipe import GeneratedImages, GeneratedRecipe
+from napari_quac.generators.generated.lookup import GeneratedImages
+from napari_quac.generators.generated.recipe import GeneratedRecipe
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.testing import CLASSES, corner_classifier
 

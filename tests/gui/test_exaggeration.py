@@ -153,5 +153,5 @@ def test_a_file_that_is_no_explainer_is_told_and_nothing_changes(
     load(dock)
     dock.exaggeration.use_explainer(load_example().classifier_path)
     wait(lambda: dock.status.failure is not None)
-    assert "is no explainer by bins" in dock.status.failure.sentence
+    assert "holds no generator for Progressive exaggeration" in dock.status.failure.sentence
     assert dock.choices.explainer is None

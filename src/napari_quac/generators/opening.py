@@ -260,8 +260,8 @@ def recognize_family(path: Path, family: str) -> Any:
     if not isinstance(network.recipe, recipe_class):
         content = network.findings[0] if network.findings else f"It holds a {network.role}."
         raise CheckpointError(
-            f"'{path.name}' is of another kind than '{recipe_class.title}'. {content} Choose "
-            "another file, or train such a generator (Train generator)."
+            f"'{path.name}' holds no generator for {recipe_class.title}. {content} Choose another "
+            "file, or train such a generator."
         )
     return network.recipe
 
