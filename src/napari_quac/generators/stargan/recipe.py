@@ -78,21 +78,27 @@ class StarGANRecipe(GeneratorFamily):
 
     def describe_file(self, inspection: Inspection) -> Inspection:
         """Return the inspection with classes, size, styles and output form."""
-        from napari_quac.networks.architectures.stargan_v2_shapes import hyperparameters_of, said_in
+        from napari_quac.networks.architectures.stargan_v2_shapes import (
+            read_hyperparameters,
+            read_metadata,
+        )
         from napari_quac.networks.classifier_card import names_from_text
         from napari_quac.networks.tensor_file import flat
 
         state, metadata = inspection.read_state(), inspection.metadata
         parts = {name: tensors for name, tensors in state.items() if isinstance(tensors, dict)}
         try:
-            hyper = hyperparameters_of(parts or {"generator": flat(state)}, metadata)
+            hyper = read_hyperparameters(parts or {"generator": flat(state)}, metadata)
         except CheckpointError as error:
             raise CheckpointError(f"'{inspection.path.name}': {error}") from error
-        stored_activation = said_in(metadata, "final_activation")
+        stored_activation = read_metadata(metadata, "final_activation")
         hyper = replace(hyper, final_activation=stored_activation or "tanh")
         available = (("latent", hyper.has_mapping), ("reference", hyper.has_style_encoder))
         styles = " or ".join(style for style, is_there in available if is_there) or "not contained"
-        size, names = said_in(metadata, "query_size") or hyper.img_size, names_from_text(metadata)
+        size, names = (
+            read_metadata(metadata, "query_size") or hyper.img_size,
+            names_from_text(metadata),
+        )
         form = hyper.final_activation + ("" if stored_activation else " (assumed)")
         return replace(
             inspection,

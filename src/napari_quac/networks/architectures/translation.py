@@ -1,4 +1,4 @@
-"""Networks that translate an image into one of the same size, read off a state dict."""
+"""Generators of CycleGAN and pix2pix, read off their state dicts."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ def load_translation(
     try:
         module.load_state_dict(without_old_statistics(tensors), strict=True)
     except RuntimeError as error:
-        shown = " ".join(line.strip() for line in str(error).splitlines()[1:])[:300]
+        mismatch = " ".join(line.strip() for line in str(error).splitlines()[1:])[:300]
         raise CheckpointError(
-            f"'{name}' is not quite a {layout.name} of CycleGAN or pix2pix. {shown}"
+            f"'{name}' does not match a {layout.name} of CycleGAN or pix2pix. {mismatch}"
         ) from error
     return layout, module.eval().requires_grad_(False)
