@@ -49,7 +49,7 @@ def open_report(path: str | Path, re_root: tuple[str, str] | None = None) -> Rep
 
 
 def _from_store(folder: Path) -> Report:
-    from napari_quac.explain.pipeline import ExplainSettings
+    from napari_quac.explain.settings import ExplainSettings
     from napari_quac.reports.store import ExplanationStore
 
     store = ExplanationStore.open(folder)

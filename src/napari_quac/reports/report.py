@@ -16,7 +16,7 @@ from napari_quac.reports.tables import to_frame
 if TYPE_CHECKING:
     import pandas as pd
 
-    from napari_quac.explain.pipeline import ExplainSettings
+    from napari_quac.explain.settings import ExplainSettings
 
 
 @dataclass(frozen=True, eq=False)
