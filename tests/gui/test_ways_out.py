@@ -85,7 +85,9 @@ def test_samples_are_made_to_fit_the_generator(dock: QuacDock, tmp_path: Path) -
     assert dock.fit.isHidden()
     dock.search.explain_button.click()
     wait(lambda: dock.status.failure is not None)
-    assert "generator was trained on images with 1 channel of 32 px" in find(dock, "fit_text").text()
+    assert (
+        "generator was trained on images with 1 channel of 32 px" in find(dock, "fit_text").text()
+    )
     click(dock, "Crop samples to central 32 px")
     explain(dock)
     assert dock.results.pair.generated.shape == (1, 32, 32)
