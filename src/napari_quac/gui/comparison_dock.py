@@ -31,8 +31,7 @@ from napari_quac.live.choices import Choices
 from napari_quac.live.results import Results
 
 if TYPE_CHECKING:
-    from napari_quac.live.comparing import Compared
-    from napari_quac.reports.comparison import ComparisonRow
+    from napari_quac.reports.comparison import ComparisonRow, MethodComparison
 
 Cell = Callable[["ComparisonRow"], str]
 
@@ -199,7 +198,7 @@ class ComparisonDock(QWidget):
         if compared is None or classifier is None:
             return "All methods side by side, on this pair or over many samples."
         pair = compared.last.pair
-        if compared.n_wanted == 1:
+        if not compared.is_of_samples:
             names = classifier.class_names
             truth = any(row.iou is not None for row in compared.rows)
             known = "" if truth else " · the true difference is not known"
@@ -241,16 +240,12 @@ class ComparisonDock(QWidget):
             self.table.setItem(number, column, item)
         self.table.setRowHeight(number, 21)
 
-    def _show_tiles(self, compared: Compared | None) -> None:
+    def _show_tiles(self, compared: MethodComparison | None) -> None:
         colors = self._colors
         if compared is None or colors is None:
             self._drop_tiles(list(self.tiles))
             return
-        explained = {
-            result.method: result.explanation
-            for result in compared.last.results
-            if result.explanation is not None
-        }
+        explained = compared.last.explanations
         rows = [row for row in compared.rows if row.method in explained and row.score is not None]
         wanted = [row.method for row in rows]
         self._drop_tiles([name for name in self.tiles if name not in wanted])
