@@ -25,6 +25,7 @@ import napari
 import numpy as np
 import tifffile
 import torch
+from napari_quac.train.stargan_trainer import GENERATOR_FILE, train_stargan
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
@@ -35,7 +36,6 @@ from napari_quac.gui.dock import QuacDock
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.train.settings import StarGANTraining
-from napari_quac.train.stargan_trainer import GENERATOR_FILE, train_stargan
 
 CLASSES = ("cytosol", "mitochondrion", "synapse")
 VOXEL_NM = (45.0, 4.6, 4.6)

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from napari_quac.train.warp_trainer import WarpTraining, train_warp
 
 from napari_quac.data.synthetic_shapes import SyntheticShapes
 from napari_quac.generators.warp.recipe import WarpRecipe
 from napari_quac.networks.warp.jacobian import determinant, log_growth
 from napari_quac.networks.warp.sampling import warp
 from napari_quac.train import ClassifierTraining, train_classifier
-from napari_quac.train.warp_trainer import WarpTraining, train_warp
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from napari_quac.train.exaggeration_net import TrainableExplainer
 
 from napari_quac.example import load_example
 from napari_quac.generators.exaggeration.recipe import BinLayout, explainer_metadata
@@ -15,7 +16,6 @@ from napari_quac.gui.exaggeration_layers import CHANGE, LADDER
 from napari_quac.live.choices import ReadySamples
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.train.checkpointing import write_safetensors
-from napari_quac.train.exaggeration_net import TrainableExplainer
 
 from .conftest import explain, load, wait
 

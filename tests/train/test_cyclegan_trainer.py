@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from napari_quac.train.cyclegan_networks import translator
 
 from napari_quac.cli import main
 from napari_quac.errors import CheckpointError, DataError, ShapeError
@@ -15,7 +16,6 @@ from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.train import CycleGANTraining, CycleWeights, TrainingState, train_cyclegan
-from napari_quac.train.cyclegan_networks import translator
 from train.listed import Listed
 
 SMALL = CycleGANTraining(

@@ -9,6 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from napari_quac.train.exaggeration_net import TrainableExplainer, bin_code
+from napari_quac.train.exaggeration_step import bins_of, consistency_loss, order_loss
+from napari_quac.train.two_classes import of_two
 
 from napari_quac.cli import main
 from napari_quac.data.sample import Sample
@@ -21,9 +24,6 @@ from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.train import ExaggerationTraining, ExaggerationWeights, train_exaggeration
-from napari_quac.train.exaggeration_net import TrainableExplainer, bin_code
-from napari_quac.train.exaggeration_step import bins_of, consistency_loss, order_loss
-from napari_quac.train.two_classes import of_two
 from train.listed import Listed
 from train.test_cyclegan_trainer import SquareNetwork, squares
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from listed import Listed
+from napari_quac.train.stargan_trainer import TrainingState, train_stargan
 from torch import Tensor, nn
 
 from napari_quac.errors import CheckpointError, DataError, NotFiniteError, ShapeError
@@ -16,7 +17,6 @@ from napari_quac.networks.generator import ConversionRequest
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.train.checkpointing import write_state
 from napari_quac.train.settings import LossWeights, StarGANTraining
-from napari_quac.train.stargan_trainer import TrainingState, train_stargan
 
 FAST = StarGANTraining(
     image_size=32,

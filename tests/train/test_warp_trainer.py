@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from napari_quac.train.warp_trainer import WarpTraining, train_warp
 from torch import Tensor, nn
 
 from napari_quac.data.synthetic_shapes import SyntheticShapes
@@ -15,7 +16,6 @@ from napari_quac.errors import DataError
 from napari_quac.generators.warp.recipe import WarpRecipe
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.value_range import ValueRange
-from napari_quac.train.warp_trainer import WarpTraining, train_warp
 
 QUICK = WarpTraining(
     minutes=5,

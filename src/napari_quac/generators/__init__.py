@@ -13,3 +13,17 @@ BUILTIN = {
 }
 
 GENERATORS = Registry("generator", "napari_quac.generators", BUILTIN, needs=("load",))
+
+TRAININGS = Registry(
+    "generator training",
+    "napari_quac.trainings",
+    {
+        "stargan": "napari_quac.generators.stargan.training_settings:StarGANTrainingSettings",
+        "cyclegan": "napari_quac.generators.cyclegan.training_settings:CycleGANTrainingSettings",
+        "exaggeration": "napari_quac.generators.exaggeration.training_settings:"
+        "ExaggerationTrainingSettings",
+        "warp": "napari_quac.generators.warp.training_settings:WarpTrainingSettings",
+    },
+    needs=("TASK", "FILES"),
+)
+"""Settings classes of the families that can be trained; listing them loads no PyTorch."""
