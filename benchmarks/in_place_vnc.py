@@ -173,7 +173,7 @@ def explain_in_place(
             raise SystemExit(dock.status.failure.sentence)
         wait(lambda: not dock.controller.running)
         seconds.append(time.monotonic() - start)
-        shown, pair = dock.results.shown, dock.results.pair
+        shown, pair = dock.results.displayed_hybrid, dock.results.pair
         names = dock.results.loaded_classifier.class_names
         question = f"{names[pair.source]} -> {names[pair.target]}"
         score = shown.explanation.curve.quac_score

@@ -58,7 +58,7 @@ def explained_dock(viewer: napari.Viewer, size: int) -> QuacDock:
 
 def disagreement(dock: QuacDock) -> str:
     """Say what does not agree; empty if all does."""
-    shown = dock.results.shown
+    shown = dock.results.displayed_hybrid
     layers, hybrid = dock.layers.layers, shown.hybrid
     pair = shown.explanation.pair
     if not np.array_equal(layers["mask"].data, hybrid.mask.numpy()[0]):

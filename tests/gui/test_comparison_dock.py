@@ -54,7 +54,12 @@ def test_click_on_a_picture_or_a_row_shows_that_method(explained: QuacDock) -> N
     part = dock.methods_compared
     part.pictures_button.setChecked(True)
     QTest.mouseClick(part.tiles["d-ig"], Qt.MouseButton.LeftButton)
-    wait(lambda: dock.results.shown and dock.results.shown.explanation.method == "d-ig")
+    wait(
+        lambda: (
+            dock.results.displayed_hybrid
+            and dock.results.displayed_hybrid.explanation.method == "d-ig"
+        )
+    )
     assert dock.choices.shown_method == "d-ig" and "d-ig" in dock.choices.methods
     assert part.tiles["d-ig"].isChecked()
     wait(lambda: not dock.controller.running)
@@ -63,7 +68,12 @@ def test_click_on_a_picture_or_a_row_shows_that_method(explained: QuacDock) -> N
     item = part.table.item(row, 0)
     place = part.table.visualItemRect(item).center()
     QTest.mouseClick(part.table.viewport(), Qt.MouseButton.LeftButton, pos=place)
-    wait(lambda: dock.results.shown and dock.results.shown.explanation.method == "residual")
+    wait(
+        lambda: (
+            dock.results.displayed_hybrid
+            and dock.results.displayed_hybrid.explanation.method == "residual"
+        )
+    )
     assert part.tiles["residual"].isChecked()
 
 

@@ -25,7 +25,7 @@ def test_demo_explains_a_sample_by_itself(make_napari_viewer: Any) -> None:
     dock.explained.connect(lambda: finished.append(True))
     wait(lambda: finished or dock.status.failure, 240)
     assert dock.status.failure is None, dock.status.line.text()
-    assert dock.results.shown is not None
+    assert dock.results.displayed_hybrid is not None
     assert dock.comparison.is_side_by_side
     dock.shut_down()
 

@@ -52,7 +52,7 @@ def assert_said_and_calm(dock: QuacDock) -> None:
 def assert_works_again(dock: QuacDock) -> None:
     explain(dock)
     assert dock.status.failure is None, dock.status.line.text()
-    assert dock.results.shown is not None
+    assert dock.results.displayed_hybrid is not None
     assert dock.status.line.text().startswith("Ready")
 
 
@@ -108,7 +108,7 @@ def test_one_method_fails_and_the_other_is_shown(
         assert_said_and_calm(dock)
         assert dock.methods.scores["random"].text() == "not available"
         assert dock.choices.shown_method == "residual"
-        assert dock.results.shown is not None
+        assert dock.results.displayed_hybrid is not None
     assert_works_again(dock)
 
 
@@ -237,7 +237,7 @@ def test_dock_can_be_opened_again(make_napari_viewer: Any) -> None:
     second = open_dock(viewer)
     load(second)
     explain(second)
-    assert second.results.shown is not None
+    assert second.results.displayed_hybrid is not None
     second.shut_down()
 
 

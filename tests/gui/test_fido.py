@@ -38,8 +38,13 @@ def test_mask_evolves_in_the_layers_until_it_is_stopped_and_kept(explained: Quac
     assert seen[:3] == [1, 10, 20]
     assert 50 <= explanation.attribution.details["steps"] < 5000
     assert dock.results.explanations.evolving is None
-    wait(lambda: dock.results.shown is not None and dock.results.shown.explanation is explanation)
-    mask = dock.results.shown.hybrid.mask.numpy()[0]
+    wait(
+        lambda: (
+            dock.results.displayed_hybrid is not None
+            and dock.results.displayed_hybrid.explanation is explanation
+        )
+    )
+    mask = dock.results.displayed_hybrid.hybrid.mask.numpy()[0]
     wait(lambda: np.array_equal(dock.layers.layers["mask"].data, mask))
     assert any(not np.array_equal(masks[0], other) for other in masks[1:])
 
@@ -54,4 +59,4 @@ def test_cancelled_optimisation_leaves_the_other_methods(explained: QuacDock) ->
     assert list(dock.results.explanations.by_method) == ["residual", "random"]
     assert dock.results.explanations.evolving is None
     dock.methods.shown_menu.setCurrentIndex(dock.methods.shown_menu.findData("random"))
-    wait(lambda: dock.results.shown is not None)
+    wait(lambda: dock.results.displayed_hybrid is not None)

@@ -16,7 +16,7 @@ from .conftest import explain, load, open_dock, wait
 
 def assert_agrees(dock: QuacDock) -> None:
     """Mask, hybrid, bars, marker, slider and text tell the same."""
-    shown = dock.results.shown
+    shown = dock.results.displayed_hybrid
     assert shown is not None
     hybrid, pair = shown.hybrid, shown.explanation.pair
     layers = dock.layers.layers
@@ -39,7 +39,7 @@ def test_explaining_shows_everything(explained: QuacDock) -> None:
     assert explained.status.failure is None
     assert sorted(explained.layers.layers) == sorted(NAMES)
     assert_agrees(explained)
-    shown = explained.results.shown
+    shown = explained.results.displayed_hybrid
     assert shown is not None and shown.index == shown.explanation.curve.best
     assert explained.curve_dock.plot.property("curveNames") == ["residual", "random"]
     assert sorted(explained.curve_dock.legend.buttons) == ["random", "residual"]
@@ -62,7 +62,7 @@ def test_every_move_of_the_slider_ends_in_agreement_without_a_network(
     for _ in range(slider.maximum()):
         QTest.keyClick(slider, Qt.Key.Key_Right)
         assert_agrees(explained)
-        seen.add(explained.results.shown.hybrid.mask_size)  # type: ignore[union-attr]
+        seen.add(explained.results.displayed_hybrid.hybrid.mask_size)  # type: ignore[union-attr]
     assert len(seen) == slider.maximum(), "every position has a mask of its own"
     assert explained.status.failure is None
 
@@ -70,7 +70,7 @@ def test_every_move_of_the_slider_ends_in_agreement_without_a_network(
 def test_optimum_button_goes_to_the_optimum(explained: QuacDock) -> None:
     explained.threshold.slider.setValue(0)
     QTest.mouseClick(explained.threshold.optimum_button, Qt.MouseButton.LeftButton)
-    shown = explained.results.shown
+    shown = explained.results.displayed_hybrid
     assert shown is not None and shown.index == shown.explanation.curve.best
     plot = explained.curve_dock.plot
     assert plot.marker is not None

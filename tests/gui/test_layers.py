@@ -43,12 +43,13 @@ def test_removed_layer_stays_away_until_asked_for(explained: QuacDock) -> None:
     viewer.layers.remove(explained.layers.layers["mask"])
     explained.threshold.slider.setValue(1)
     assert "mask" not in explained.layers.layers
-    assert explained.results.shown is not None, "the result is kept"
+    assert explained.results.displayed_hybrid is not None, "the result is kept"
     assert not explained.threshold.show_layers_button.isHidden()
     explained.threshold.show_layers_button.click()
     wait(lambda: "mask" in explained.layers.layers)
     np.testing.assert_array_equal(
-        explained.layers.layers["mask"].data, explained.results.shown.hybrid.mask.numpy()[0]
+        explained.layers.layers["mask"].data,
+        explained.results.displayed_hybrid.hybrid.mask.numpy()[0],
     )
     assert viewer.layers[-1].name == "mask"
     assert explained.threshold.show_layers_button.isHidden()
@@ -67,7 +68,7 @@ def test_removed_layer_comes_back_in_its_place_with_the_next_explanation(
 def test_renamed_layer_is_still_updated(explained: QuacDock) -> None:
     explained.layers.layers["hybrid"].name = "mine"
     explained.threshold.slider.setValue(0)
-    shown = explained.results.shown
+    shown = explained.results.displayed_hybrid
     assert shown is not None
     np.testing.assert_array_equal(
         explained._viewer.layers["mine"].data, shown.hybrid.image.numpy()[0]
@@ -79,7 +80,7 @@ def test_attribution_is_signed_or_absolute(explained: QuacDock) -> None:
     signed = np.array(layer.data)
     assert np.abs(signed).max() == 1
     explained.threshold.attribution_menu.setCurrentIndex(1)
-    shown = explained.results.shown
+    shown = explained.results.displayed_hybrid
     assert shown is not None
     np.testing.assert_array_equal(layer.data, shown.explanation.attribution.values.numpy()[0])
     assert tuple(layer.contrast_limits) == (0, 1)

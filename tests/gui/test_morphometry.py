@@ -65,7 +65,7 @@ def test_table_follows_the_slider_when_it_rests(opened: QuacDock) -> None:
     assert not opened.morphometry.table.isEnabled()
     wait(lambda: opened.results.morphometry is not None)
     assert opened.results.morphometry.threshold == pytest.approx(  # type: ignore[union-attr]
-        opened.results.shown.hybrid.threshold  # type: ignore[union-attr]
+        opened.results.displayed_hybrid.hybrid.threshold  # type: ignore[union-attr]
     )
 
 

@@ -44,7 +44,7 @@ def test_bad_file_gives_a_red_card_with_the_file_and_a_way_out(
         assert "Traceback" not in card.text.text()
     load(dock)
     explain(dock)
-    assert dock.results.shown is not None
+    assert dock.results.displayed_hybrid is not None
 
 
 def test_bad_file_leaves_the_network_in_use(dock: QuacDock, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_real_classifier_and_generated_images(dock: QuacDock) -> None:
     wait(lambda: dock.results.prediction.sample.label == 1)  # type: ignore[union-attr]
     dock.samples.step(0)
     explain(dock)
-    assert dock.results.shown is not None, dock.status.line.text()
+    assert dock.results.displayed_hybrid is not None, dock.status.line.text()
 
 
 @pytest.mark.long

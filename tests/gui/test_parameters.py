@@ -48,7 +48,7 @@ def test_another_seed_gives_another_random_map(explained: QuacDock) -> None:
     calm(explained)
     after = explained.results.explanations.by_method["random"]
     assert (after.attribution.values != before.attribution.values).any()
-    assert explained.results.shown.explanation is after
+    assert explained.results.displayed_hybrid.explanation is after
     assert explained.methods.settings_buttons["random"].text() == "⚙*"
     find(explained, "parameter_random_defaults").click()
     assert explained.choices.parameters == {}
@@ -64,7 +64,7 @@ def test_presets_and_form_of_the_masking_agree(explained: QuacDock) -> None:
         assert find(explained, "masking_closing").value() == masking.closing
         assert find(explained, "masking_centred").isChecked() == masking.centred
     calm(explained)
-    shown = explained.results.shown
+    shown = explained.results.displayed_hybrid
     assert shown.explanation.curve.masking == PRESETS["centred"]
     find(explained, "masking_closing").setValue(5)
     assert preset.currentData() == "custom"
@@ -74,7 +74,7 @@ def test_presets_and_form_of_the_masking_agree(explained: QuacDock) -> None:
     grid = find(explained, "grid_menu")
     grid.setCurrentIndex(grid.findData("corrected"))
     calm(explained)
-    assert explained.results.shown.explanation.curve.thresholds[-1] == 1
+    assert explained.results.displayed_hybrid.explanation.curve.thresholds[-1] == 1
     assert explained.threshold.slider.value() >= 0
     assert explained.status.failure is None
 

@@ -24,7 +24,7 @@ def test_everything_works_with_the_viewer_that_plugins_get(make_napari_viewer_pr
     explain(dock)
     assert dock.samples.layer_menu.count() == 1
     dock.threshold.slider.setValue(1)
-    shown = dock.results.shown
+    shown = dock.results.displayed_hybrid
     assert shown is not None
     np.testing.assert_array_equal(viewer.layers["mask"].data, shown.hybrid.mask.numpy()[0])
     viewer.layers.remove("generated")

@@ -373,7 +373,10 @@ def test_volume_in_micrometres_with_points_in_nanometres(dock: QuacDock) -> None
     first, item = dock.regions.shown.regions[0], dock.regions.table.topLevelItem(0)  # type: ignore[union-attr]
     assert dock.regions.table.headerItem().text(1) == "area, µm²"
     assert float(item.text(1)) == pytest.approx(first.n_pixels * 0.004**2, rel=0.005) != 0
-    assert f"{dock.results.shown.hybrid.n_pixels * 0.004**2:.3g} µm²" in dock.threshold.line.text()  # type: ignore[union-attr]
+    assert (
+        f"{dock.results.displayed_hybrid.hybrid.n_pixels * 0.004**2:.3g} µm²"
+        in dock.threshold.line.text()
+    )  # type: ignore[union-attr]
 
 
 def test_layers_that_are_renamed_and_moved_stay_chosen(placed: QuacDock) -> None:
@@ -438,7 +441,7 @@ def test_layer_deleted_during_the_run_leaves_the_results(placed: QuacDock, name:
     placed.search.explain_button.click()
     placed._viewer.layers.remove(name)
     wait(lambda: done)
-    assert placed.results.shown is not None and not placed.status.failure
+    assert placed.results.displayed_hybrid is not None and not placed.status.failure
     if name != "query":
         assert f"The layer '{name}' was removed" in placed.points_panel.message.text()
     placed.choices.sample_index = 3

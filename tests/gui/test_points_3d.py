@@ -98,7 +98,7 @@ def mask_by_hand(
 
 def check_shown(dock: QuacDock) -> NDArray[np.bool_]:
     """Compare mask, hybrid, numbers and curve with those made by hand; returns the hard mask."""
-    shown, classifier = dock.results.shown, dock.results.loaded_classifier
+    shown, classifier = dock.results.displayed_hybrid, dock.results.loaded_classifier
     assert shown is not None and classifier is not None
     pair, curve = shown.explanation.pair, shown.explanation.curve
     values = shown.explanation.attribution.values.numpy()
@@ -207,7 +207,7 @@ def test_a_click_on_a_region_picks_it_and_does_not_explain_again(
     marks = open_points(dock, ReadyNetwork(classifier), FunctionGenerator(darken, "of volumes"))
     marks.size = 20
     world = explain_by_click(dock, marks, 2)
-    largest = int(dock.results.shown.explanation.curve.distinct()[1])  # type: ignore[union-attr]
+    largest = int(dock.results.displayed_hybrid.explanation.curve.distinct()[1])  # type: ignore[union-attr]
     dock.threshold.pick(largest)
     QTest.mouseClick(dock.regions.button, Qt.MouseButton.LeftButton)
     wait(lambda: dock.regions.shown is not None and not dock.controller.running)

@@ -17,17 +17,17 @@ def pick(dock: QuacDock, name: str) -> None:
     key = Qt.Key.Key_Down if menu.findData(name) > menu.currentIndex() else Qt.Key.Key_Up
     QTest.keyClick(menu, key)
     assert menu.currentData() == name
-    wait(lambda: not dock.controller.running and dock.results.shown)
+    wait(lambda: not dock.controller.running and dock.results.displayed_hybrid)
     wait(lambda: dock.curve_dock.plot.property("ordinate") == dock.curve_dock._ordinate())
 
 
 def test_dapi_copies_the_query_back(explained: QuacDock) -> None:
     dock = explained
-    before = dock.results.shown
+    before = dock.results.displayed_hybrid
     pair = dock.results.pair
     assert dock.curve_dock.plot.property("ordinate") == "score change"
     pick(dock, "dapi")
-    shown = dock.results.shown
+    shown = dock.results.displayed_hybrid
     assert shown is not None and shown.explanation.pair.is_swapped
     assert dock.results.pair is pair
     source = dock.results.loaded_classifier.class_names[pair.source]
@@ -45,7 +45,7 @@ def test_dapi_copies_the_query_back(explained: QuacDock) -> None:
     assert dock.methods.scores["d-gc"].text() == "not available"
     assert "d-gc" in dock.choices.methods
     pick(dock, "quac")
-    after = dock.results.shown
+    after = dock.results.displayed_hybrid
     assert after is not None and not after.explanation.pair.is_swapped
     assert after.hybrid.mask_size == before.hybrid.mask_size
     assert dock.choices.masking.channel_wise

@@ -70,7 +70,7 @@ def test_nothing_is_asked_while_the_section_is_folded(
 
 
 def test_table_holds_the_regions_of_the_mask_on_show_and_sorts_by_number(opened: QuacDock) -> None:
-    regions, shown = opened.results.regions, opened.results.shown
+    regions, shown = opened.results.regions, opened.results.displayed_hybrid
     assert regions is not None and shown is not None
     assert regions.index == shown.index
     assert len(regions.regions) >= 2
@@ -97,7 +97,7 @@ def test_table_follows_the_slider_when_it_rests(opened: QuacDock) -> None:
     wait(lambda: opened.regions.shown is not None)
     after = opened.results.regions
     assert after is not None and after is not before
-    assert after.index == opened.results.shown.index  # type: ignore[union-attr]
+    assert after.index == opened.results.displayed_hybrid.index  # type: ignore[union-attr]
     assert opened.regions.table.isEnabled()
 
 
@@ -176,7 +176,7 @@ def test_outline_gives_way_to_side_by_side_and_to_removal(opened: QuacDock) -> N
 
 def test_other_sample_empties_the_table(opened: QuacDock) -> None:
     opened.samples.next_button.click()
-    wait(lambda: opened.results.shown is None)
+    wait(lambda: opened.results.displayed_hybrid is None)
     assert opened.regions.table.topLevelItemCount() == 0
     wait(lambda: opened.results.prediction and opened.results.prediction.sample.id == "corner/1")
     explain(opened)

@@ -226,9 +226,11 @@ def test_a_store_opened_without_samples_brings_its_own(
     predicted.choices.report_folder = None
     predicted.results.report = None
     predicted.choices.samples = ReadySamples(other)
-    wait(lambda: predicted.results.listing and predicted.results.listing.ids[0] == "other/0")
+    wait(
+        lambda: predicted.results.sample_list and predicted.results.sample_list.ids[0] == "other/0"
+    )
     predicted.open_path(tmp_path / "store")
-    wait(lambda: predicted.results.shown is not None)
+    wait(lambda: predicted.results.displayed_hybrid is not None)
     wait(lambda: not predicted.controller.running)
     assert cells(predicted, "id") == ["corner/0", "corner/1"]
     explanations = predicted.results.explanations

@@ -93,7 +93,7 @@ def test_slider_moves_mask_hybrid_and_numbers_of_a_volume(volumes: QuacDock) -> 
     layers = volumes.layers.layers
     for position in range(0, volumes.threshold.slider.maximum() + 1, 5):
         volumes.threshold.slider.setValue(position)
-        shown = volumes.results.shown
+        shown = volumes.results.displayed_hybrid
         assert shown is not None
         np.testing.assert_array_equal(layers["mask"].data, shown.hybrid.mask.numpy()[0])
         np.testing.assert_array_equal(layers["hybrid"].data, shown.hybrid.image.numpy()[0])

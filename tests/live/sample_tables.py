@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from napari_quac.explain.prediction_table import PredictionTable
-from napari_quac.live.sample_columns import Listing, Outcomes, SampleColumns
+from napari_quac.live.sample_columns import ExplanationStatus, SampleColumns, SampleIndex
 
 NAMES = ("cytosol", "T-bar", "post synapse")
 
@@ -18,6 +18,10 @@ def small_columns() -> SampleColumns:
         [[0.9, 0.1, 0.0], [0.1, 0.9, 0.0], [0.5, 0.3, 0.2], [0.0, 0.2, 0.8], [np.nan] * 3,
          [np.nan] * 3], dtype=np.float32)  # fmt: skip
     table = PredictionTable(NAMES, probabilities, labels.astype(np.int64), {5: "torn"})
-    outcomes = Outcomes.none_of(6).with_explained(0, 0.7, 1, True).with_explained(1, 0.2, 0, False)
-    listing = Listing(ids, labels.astype(np.int64), NAMES, np.arange(6))
+    outcomes = (
+        ExplanationStatus.none_of(6)
+        .with_explained(0, 0.7, 1, True)
+        .with_explained(1, 0.2, 0, False)
+    )
+    listing = SampleIndex(ids, labels.astype(np.int64), NAMES, np.arange(6))
     return SampleColumns(listing, table, outcomes)

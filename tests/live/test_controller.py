@@ -85,8 +85,8 @@ def test_choices_lead_to_results(session: Session) -> None:
     assert results.pair is not None and results.pair.switches
     assert results.explanations is not None
     assert list(results.explanations.by_method) == ["residual", "random"]
-    assert results.shown is not None
-    assert results.shown.index == results.shown.explanation.curve.best
+    assert results.displayed_hybrid is not None
+    assert results.displayed_hybrid.index == results.displayed_hybrid.explanation.curve.best
     assert not session.failures
 
 
@@ -107,11 +107,11 @@ def test_threshold_gives_the_hybrid_of_the_curve_at_once_and_without_the_network
         raise AssertionError("the network was asked")
 
     classifier.predict = never  # type: ignore[method-assign]
-    assert session.results.shown is not None
-    curve = session.results.shown.explanation.curve
+    assert session.results.displayed_hybrid is not None
+    curve = session.results.displayed_hybrid.explanation.curve
     for index in curve.distinct():
         session.choices.threshold = float(curve.thresholds[index])
-        shown = session.results.shown
+        shown = session.results.displayed_hybrid
         assert shown is not None and shown.index == index
         assert shown.hybrid.mask_size == curve.mask_sizes[index]
         assert np.array_equal(shown.hybrid.prediction.numpy(), curve.predictions[index])
@@ -126,7 +126,7 @@ def test_new_classifier_clears_what_was_made_with_the_old_one(session: Session) 
     session.wait()
     assert session.results.pair is None
     assert session.results.explanations is None
-    assert session.results.shown is None
+    assert session.results.displayed_hybrid is None
     assert session.results.prediction is not None
 
 
@@ -162,7 +162,7 @@ def test_new_sample_clears_the_pair_and_keeps_the_old_sample_until_the_new_one(
     assert session.results.sample is old
     session.wait()
     assert session.results.sample is not old
-    assert session.results.pair is None and session.results.shown is None
+    assert session.results.pair is None and session.results.displayed_hybrid is None
 
 
 def test_only_the_newest_of_many_samples_is_shown(session: Session) -> None:
@@ -317,7 +317,7 @@ def test_another_masking_keeps_the_attributions(session: Session) -> None:
     for name in ("residual", "random"):
         assert after[name].attribution is before[name].attribution
         assert after[name].curve.masking == Masking(closing=3, blur=5)
-    assert session.results.shown.explanation is after["residual"]
+    assert session.results.displayed_hybrid.explanation is after["residual"]
     session.choices.grid = "corrected"
     session.wait()
     assert len(session.results.explanations.by_method["random"].curve.thresholds) == 102

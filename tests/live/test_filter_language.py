@@ -88,7 +88,7 @@ def test_an_error_says_where_and_names_the_known_words(
 @pytest.mark.parametrize("name", ["T-bar.2", "pre synapse", "wrong", "2", 'a "b"', "Ångström"])
 def test_every_class_name_can_be_written(name: str) -> None:
     columns = small_columns()
-    listing = columns.listing
+    listing = columns.sample_list
     object.__setattr__(listing, "classes", (name, *listing.classes[1:]))
     object.__setattr__(columns.predictions, "class_names", (name, *columns.class_names[1:]))
     assert np.flatnonzero(parse_filter(f"label = {quoted(name)}").mask(columns)).tolist() == [0, 1]

@@ -48,7 +48,7 @@ def test_what_the_filter_holds_is_explained_into_a_store(
     assert many.state == "done" and not session.failures, many.problem
     assert (many.n_done, many.n_total) == (3, 3)
     assert many.summary is not None and many.summary.n_explained == 3
-    outcomes = session.results.outcomes
+    outcomes = session.results.explanation_status
     assert outcomes is not None and np.flatnonzero(outcomes.explained).tolist() == [0, 1, 2]
     assert (outcomes.switched[:3] == 1).all() and np.isfinite(outcomes.scores[:3]).all()
     opened = session.results.report
@@ -127,7 +127,9 @@ def test_an_opened_store_shows_what_was_written_without_computing(
     session.choices.report_folder = tmp_path / "store"
     session.wait()
     session.choices.sample_index = 1
-    session.wait(lambda: session.results.shown is not None and not session.controller.running)
+    session.wait(
+        lambda: session.results.displayed_hybrid is not None and not session.controller.running
+    )
     assert not session.failures
     restored = session.results.explanations
     assert restored is not None and restored.restored_for == ("residual", "random")

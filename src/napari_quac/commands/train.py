@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_quac.commands.networks import names
-from napari_quac.commands.output import add_json_option, made_folder, print_json, tell
+from napari_quac.commands.output import add_json_option, create_folder, print_json
 from napari_quac.errors import CheckpointError, DataError
 from napari_quac.explain.parameter import Parameter, parameters_of
 from napari_quac.generators import TRAININGS
@@ -222,7 +222,7 @@ def run_classifier(options: argparse.Namespace) -> None:
             _folder(options.samples, options),
             settings,
             _folder(options.validation, options) if options.validation else None,
-            made_folder(options.out) / "classifier.safetensors",
+            create_folder(options.out) / "classifier.safetensors",
             resolve_device(options.device),
         )
     )
@@ -244,7 +244,7 @@ def run_generator(options: argparse.Namespace) -> None:
     trained = _with_progress(
         train_generator(
             dataset,
-            made_folder(options.out),
+            create_folder(options.out),
             settings,
             _classifier(options.classifier, options, dataset) if options.classifier else None,
             pair=getattr(options, "pair", None),
@@ -321,5 +321,5 @@ def _with_progress(steps: Steps[Any]) -> Any:
         now = time.monotonic()
         if now - last >= SECONDS_BETWEEN_LINES and sys.stderr is not None:
             share = f" {progress.done / progress.total:.0%}" if progress.total else ""
-            tell(f"{progress.text}{share}")
+            notify(f"{progress.text}{share}")
             last = now

@@ -34,10 +34,12 @@ class Pair:
         Proposals that were looked at to find it.
     is_swapped : bool
         The two images have changed roles, as DAPI looks at them: ``query`` is the generated image,
-        ``generated`` the one from the data. See :func:`swapped`.
+        ``generated`` the one from the data. See :func:`swap_pair`.
     proposals : tuple of Pair
         The best ones that were seen on the way, most probable target first; this one is among
         them. Empty where nothing was searched.
+    class_names : tuple of str
+        Classes of the classifier, in the order of the predictions.
     """
 
     query: Sample
@@ -50,6 +52,11 @@ class Pair:
     n_tried: int = 1
     is_swapped: bool = False
     proposals: tuple[Pair, ...] = ()
+    class_names: tuple[str, ...] = ()
+
+    def class_name(self, index: int) -> str:
+        """Return the name of a class, or its number where no names were given."""
+        return self.class_names[index] if self.class_names else str(index)
 
     @property
     def switches(self) -> bool:
@@ -96,11 +103,18 @@ def make_pair(
         )
     predictions = classifier.predict(torch.stack([query.image, generated]))
     return Pair(
-        query, generated, source, target, predictions[0], predictions[1], dict(origin or {})
+        query,
+        generated,
+        source,
+        target,
+        predictions[0],
+        predictions[1],
+        dict(origin or {}),
+        class_names=tuple(classifier.class_names),
     )
 
 
-def swapped(pair: Pair) -> Pair:
+def swap_pair(pair: Pair) -> Pair:
     """Return the pair with the roles of its images changed.
 
     The generated image becomes the query and the target class the source, so that all that asks
@@ -123,9 +137,9 @@ def swapped(pair: Pair) -> Pair:
     )
 
 
-def seen_from(pair: Pair, side: Side) -> Pair:
+def orient_pair(pair: Pair, side: Side) -> Pair:
     """Return the pair as it is, or swapped if the generated image is to be attributed."""
-    return swapped(pair) if side == "generated" else pair
+    return swap_pair(pair) if side == "generated" else pair
 
 
 def check_classes(source: int, target: int, classifier: Classifier) -> None:

@@ -36,7 +36,7 @@ class CurveDock(QWidget):
         layout.addWidget(self.legend)
         self.plot.position_picked.connect(self.position_picked)
         self.legend.method_picked.connect(self.method_picked)
-        results.events.shown.connect(self._on_shown)
+        results.events.displayed_hybrid.connect(self._on_shown)
         choices.events.shown_method.connect(self.show_curves)
 
     def set_palette_of(self, colors: Palette) -> None:
@@ -64,7 +64,7 @@ class CurveDock(QWidget):
         return f"p({classifier.class_names[explanations.pair.source]}) regained"
 
     def _on_shown(self) -> None:
-        shown = self._results.shown
+        shown = self._results.displayed_hybrid
         if shown is None or shown.explanation.curve.degenerate:
             self.plot.clear_marker()
         else:

@@ -125,10 +125,10 @@ class LayerSync(QObject):
         self._rest.setSingleShot(True)
         self._rest.setInterval(REST_MS)
         self._rest.timeout.connect(self._tell_listeners)
-        for name in ("sample", "pair", "best_so_far"):
+        for name in ("sample", "pair", "partial_pair"):
             getattr(results.events, name).connect(self._on_result)
         results.events.explanations.connect(self._on_explanations)
-        results.events.shown.connect(self._on_shown)
+        results.events.displayed_hybrid.connect(self._on_shown)
         viewer.layers.events.removed.connect(self._on_removed)
 
     @property
@@ -190,10 +190,10 @@ class LayerSync(QObject):
         """Listen to nothing any more; the layers stay as they are."""
         self._later.stop()
         self._rest.stop()
-        for name in ("sample", "pair", "best_so_far"):
+        for name in ("sample", "pair", "partial_pair"):
             getattr(self._results.events, name).disconnect(self._on_result)
         self._results.events.explanations.disconnect(self._on_explanations)
-        self._results.events.shown.disconnect(self._on_shown)
+        self._results.events.displayed_hybrid.disconnect(self._on_shown)
         self._viewer.layers.events.removed.disconnect(self._on_removed)
         self.layers.clear()
 
@@ -208,7 +208,7 @@ class LayerSync(QObject):
 
     def _on_shown(self) -> None:
         """Follow slider and method at once; another pair waits for a turn of its own."""
-        shown = self._results.shown
+        shown = self._results.displayed_hybrid
         pair = shown.explanation.pair if shown is not None else None
         if pair is None or pair is not self._followed or "query" not in self.layers:
             self._followed = pair
@@ -251,11 +251,11 @@ class LayerSync(QObject):
     def _source(self, name: str) -> Tensor:
         """Return the tensor that a layer shows."""
         results, sample = self._results, present(self._results.sample)
-        shown = results.shown
+        shown = results.displayed_hybrid
         if name == "query":
             return sample.image
         if name == "generated":
-            pair = results.pair or results.best_so_far
+            pair = results.pair or results.partial_pair
             return (
                 pair.generated if pair is not None else sample.image.new_zeros(sample.image.shape)
             )
@@ -285,9 +285,9 @@ class LayerSync(QObject):
             return source
         if name in ("generated", "mask", "attribution") and self._results.sample is not None:
             blank = (
-                self._results.shown is None
+                self._results.displayed_hybrid is None
                 if name != "generated"
-                else not (self._results.pair or self._results.best_so_far)
+                else not (self._results.pair or self._results.partial_pair)
             )
             if blank:
                 return ("blank", tuple(self._results.sample.image.shape))
@@ -315,7 +315,7 @@ class LayerSync(QObject):
 
     def _speaks_for_target(self) -> bool:
         """Tell whether positive values of the shown attribution speak for the target class."""
-        shown, pair = self._results.shown, self._results.pair
+        shown, pair = self._results.displayed_hybrid, self._results.pair
         if shown is None or pair is None:
             return False
         return shown.explanation.attribution.of_class == pair.target

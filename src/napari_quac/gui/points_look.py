@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from napari_quac.data.volume_points import VolumePoints
     from napari_quac.explain.prediction_table import PredictionTable
-    from napari_quac.live.sample_columns import Outcomes
+    from napari_quac.live.sample_columns import ExplanationStatus
 
 CLASS_COLORS = ("#4db8ff", "#f5a623", "#3ecf8e", "#c792ea", "#ff8fab", "#d4e157", "#4dd0c8",
                 "#ff8a65", "#9aa3ff", "#b08968")  # fmt: skip
@@ -26,7 +26,7 @@ PREDICTED, CONFIDENCE, RIGHT, SCORE = (
 
 
 def features_of(
-    dataset: VolumePoints, n_points: int, table: PredictionTable, outcomes: Outcomes | None
+    dataset: VolumePoints, n_points: int, table: PredictionTable, outcomes: ExplanationStatus | None
 ) -> dict[str, NDArray[Any]]:
     """Return columns for all points of a layer; empty or NaN for those that are no sample."""
     predicted = np.full(n_points, "", dtype=object)

@@ -66,7 +66,7 @@ class PointsSync(QObject):
         choices.events.sample_index.connect(self._on_index)
         results.events.loaded_samples.connect(self._on_dataset)
         results.events.predictions.connect(self._on_predictions)
-        results.events.outcomes.connect(self._on_predictions)
+        results.events.explanation_status.connect(self._on_predictions)
         viewer.layers.events.removed.connect(self._on_removed)
         viewer.mouse_drag_callbacks.append(self._on_mouse)
 
@@ -107,7 +107,7 @@ class PointsSync(QObject):
         self._choices.events.sample_index.disconnect(self._on_index)
         self._results.events.loaded_samples.disconnect(self._on_dataset)
         self._results.events.predictions.disconnect(self._on_predictions)
-        self._results.events.outcomes.disconnect(self._on_predictions)
+        self._results.events.explanation_status.disconnect(self._on_predictions)
         self._viewer.layers.events.removed.disconnect(self._on_removed)
         if self._on_mouse in self._viewer.mouse_drag_callbacks:
             self._viewer.mouse_drag_callbacks.remove(self._on_mouse)
@@ -258,7 +258,7 @@ class PointsSync(QObject):
         if not self._is_tied() or dataset is None or table is None or len(table) != len(dataset):
             return
         n_points = len(self.layer.data)
-        outcomes = self._results.outcomes
+        outcomes = self._results.explanation_status
         if outcomes is not None and len(outcomes.scores) != len(dataset):
             outcomes = None
         columns = features_of(dataset, n_points, table, outcomes)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from psygnal import SignalGroupDescriptor
 
-from napari_quac.data.recipes import FittedRecipe, ImageFolderRecipe
+from napari_quac.data.recipes import ImageFolderRecipe, PreprocessedRecipe
 from napari_quac.explain.mask import Masking
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
-    from napari_quac.explain.curve import Grid
+    from napari_quac.explain.procedure import Grid
 
 DEFAULT_METHODS = ("d-ig", "d-deeplift", "d-ingrad", "residual", "random")
 
@@ -34,7 +34,7 @@ class NetworkRecipe(Protocol):
 
 
 FolderSamples = ImageFolderRecipe
-FittedSamples = FittedRecipe
+PreprocessedSamples = PreprocessedRecipe
 
 
 @dataclass(frozen=True)

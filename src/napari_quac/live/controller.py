@@ -28,7 +28,7 @@ ASKED_ABOUT = {"sample_index", "target", "seed"}.union(
 
 
 @dataclass(frozen=True)
-class Running:
+class RunningJob:
     """A piece of work that waits or runs.
 
     Attributes
@@ -75,7 +75,7 @@ class Controller:
         self.choices = choices
         self.results = results
         self.lane = lane
-        self.running: dict[str, Running] = {}
+        self.running: dict[str, RunningJob] = {}
         self._tickets: dict[str, object] = {}
         self._worked: dict[str, tuple[Any, ...]] = {}
         self._quiet = False
@@ -106,7 +106,7 @@ class Controller:
         background: bool = False,
     ) -> None:
         """Run work beside the results in the lane, such as looking into a file."""
-        self._note(slot, Running(slot, doing, None, time.monotonic()))
+        self._note(slot, RunningJob(slot, doing, None, time.monotonic()))
 
         def on_done(value: Any) -> None:
             self._note(slot, None)
@@ -155,8 +155,8 @@ class Controller:
                 self._revert(slot)
             self.running.pop(slot)
         self._given_up = tuple(name for name in cancelled if name in RESUMABLE)
-        if "pair" in cancelled and self.results.best_so_far is not None:
-            self.results.best_so_far = None
+        if "pair" in cancelled and self.results.partial_pair is not None:
+            self.results.partial_pair = None
         known = self.results.explanations
         if "explanations" in cancelled and known is not None and known.evolving is not None:
             self.results.explanations = replace(known, evolving=None)
@@ -215,12 +215,12 @@ class Controller:
                 self._renew(name, rule)
         if changed in ("loaded_classifier", "loaded_samples", "loaded_generator"):
             self._name_classes()
-        if changed == "restored":
+        if changed == "loaded_explanations":
             self._show_restored()
 
     def _show_restored(self) -> None:
         """Show what a report says of the sample, unless it was just explained anew."""
-        restored, busy = self.results.restored, "pair" in self.running
+        restored, busy = self.results.loaded_explanations, "pair" in self.running
         if restored is None or busy:
             return
         found = restored.by_method
@@ -300,7 +300,7 @@ class Controller:
             self.failed.emit(failure(name, rule.doing, error))
             return
         inputs = tuple(self._value(part) for part in rule.made_from)
-        self._note(name, Running(name, rule.doing, None, time.monotonic()))
+        self._note(name, RunningJob(name, rule.doing, None, time.monotonic()))
         ticket = self._tickets[name] = object()
 
         def if_current(react: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -346,11 +346,11 @@ class Controller:
 
     def _note_outcome(self, explanations: Explanations) -> None:
         """Note in the table what was explained by itself."""
-        order, outcomes = self.results.order, self.results.outcomes
+        order, outcomes = self.results.order, self.results.explanation_status
         pair = explanations.pair
         if order is None or outcomes is None or not explanations.by_method:
             return
-        index = order.columns.listing.index_of.get(pair.query.id)
+        index = order.columns.sample_list.index_of.get(pair.query.id)
         if index is not None:
             scores = [
                 one.quac_score
@@ -358,7 +358,10 @@ class Controller:
                 if not one.attribution.degenerate
             ]
             best = max(scores, default=None)
-            self._set("outcomes", outcomes.with_explained(index, best, pair.target, pair.switches))
+            self._set(
+                "explanation_status",
+                outcomes.with_explained(index, best, pair.target, pair.switches),
+            )
 
     def _on_failed(self, name: str, rule: Rule, error: BaseException) -> None:
         self._note(name, None)
@@ -380,7 +383,7 @@ class Controller:
     def _progress(self, slot: str, progress: Progress) -> None:
         known = self.running.get(slot)
         if known is not None:
-            self._note(slot, Running(slot, known.doing, progress, known.since))
+            self._note(slot, RunningJob(slot, known.doing, progress, known.since))
 
     def _revert(self, name: str) -> None:
         """Put the choices that did not work back to those that did."""
@@ -398,7 +401,7 @@ class Controller:
         if getattr(self.results, name) is not value:
             setattr(self.results, name, value)
 
-    def _note(self, slot: str, running: Running | None) -> None:
+    def _note(self, slot: str, running: RunningJob | None) -> None:
         if running is None:
             self.running.pop(slot, None)
         else:

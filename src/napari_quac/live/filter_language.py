@@ -315,7 +315,7 @@ class _Parser:
         text = _unquoted(token)
 
         def test(columns: SampleColumns) -> Mask:
-            ids = columns.listing.ids
+            ids = columns.sample_list.ids
             if operator == "~":
                 return np.asarray(np.strings.find(ids, text) >= 0)
             return np.asarray(_COMPARE[operator](ids, text))

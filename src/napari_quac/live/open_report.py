@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_quac.errors import DataError
 from napari_quac.explain.mask import Masking
-from napari_quac.live.sample_columns import UNKNOWN, Listing, Outcomes
+from napari_quac.live.sample_columns import UNKNOWN, ExplanationStatus, SampleIndex
 
 if TYPE_CHECKING:
     from napari_quac.data.sample import Sample
@@ -53,25 +53,25 @@ class OpenReport:
 
 
 @dataclass(frozen=True, eq=False)
-class Recorded:
+class ReportColumns:
     """What a report says of the listed samples.
 
     Attributes
     ----------
-    outcomes : Outcomes
+    status : ExplanationStatus
     predictions : PredictionTable
         As they were when the report was made.
     positions : (E,) ndarray, int64
         Index of the sample of each entry; -1 where it is not listed.
     """
 
-    outcomes: Outcomes
+    status: ExplanationStatus
     predictions: PredictionTable
     positions: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class Restored:
+class LoadedExplanations:
     """The explanations of a sample, as they were written.
 
     Attributes
@@ -120,14 +120,14 @@ def report_of_store(
     return OpenReport(report, store.folder, store, store.info.masking)
 
 
-def recorded(opened: OpenReport, listing: Listing, class_names: Sequence[str]) -> Recorded:
+def recorded(opened: OpenReport, listing: SampleIndex, class_names: Sequence[str]) -> ReportColumns:
     """Line a report up with the samples.
 
     Parameters
     ----------
     opened : OpenReport
         The report.
-    listing : Listing
+    listing : SampleIndex
         The samples.
     class_names : sequence of str
         Of the classifier in use; empty for those of the report.
@@ -138,7 +138,7 @@ def recorded(opened: OpenReport, listing: Listing, class_names: Sequence[str]) -
     names = tuple(class_names) or _names_of(report)
     own = {name: number for number, name in enumerate(names)}
     to_own = [own.get(report.class_name(number), UNKNOWN) for number in range(_n_classes(report))]
-    outcomes = Outcomes.none_of(len(listing))
+    outcomes = ExplanationStatus.none_of(len(listing))
     probabilities = np.full((len(listing), len(names)), np.nan, dtype=np.float32)
     truth = np.full(len(listing), UNKNOWN, dtype=np.int64)
     positions = np.full(len(report.entries), UNKNOWN, dtype=np.int64)
@@ -164,13 +164,13 @@ def recorded(opened: OpenReport, listing: Listing, class_names: Sequence[str]) -
         for failure in report.failures
         if failure.sample_id in index_of and outcomes.switched[index_of[failure.sample_id]] < 0
     }
-    outcomes = Outcomes(outcomes.scores, outcomes.targets, outcomes.switched, failures)
-    return Recorded(outcomes, PredictionTable(names, probabilities, truth), positions)
+    outcomes = ExplanationStatus(outcomes.scores, outcomes.targets, outcomes.switched, failures)
+    return ReportColumns(outcomes, PredictionTable(names, probabilities, truth), positions)
 
 
 def restore(
     opened: OpenReport, sample: Sample, class_names: Sequence[str], target: int | None = None
-) -> Restored | None:
+) -> LoadedExplanations | None:
     """Read the explanations of a sample; None if the report has none, or has other classes.
 
     Parameters
@@ -221,7 +221,7 @@ def restore(
             found[entry.method] = restored_explanation(entry, pair, opened.masking, predictions)
         except DataError:
             continue  # what else there is can be shown
-    return Restored(found) if found else None
+    return LoadedExplanations(found) if found else None
 
 
 def _n_classes(report: Report) -> int:

@@ -57,7 +57,7 @@ def plan_of(choices: Choices, results: Results, output: Path) -> BatchPlan:
     """
     from napari_quac.batch.asking import AUTO
     from napari_quac.batch.plan import BatchPlan
-    from napari_quac.explain.search import SearchSettings
+    from napari_quac.explain.settings import SearchSettings
 
     for name in ("samples", "classifier", "generator"):
         if getattr(choices, name) is None:
@@ -125,7 +125,7 @@ def _ids_in_view(choices: Choices, results: Results) -> tuple[str, ...]:
         return ()
     if not len(order):
         raise DataError("The filter holds no sample, so there is nothing to plan. Choose another.")
-    return tuple(str(name) for name in order.columns.listing.ids[np.sort(order.indices)])
+    return tuple(str(name) for name in order.columns.sample_list.ids[np.sort(order.indices)])
 
 
 def write_plan(plan: BatchPlan, path: Path) -> None:

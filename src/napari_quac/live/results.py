@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
     from napari_quac.data.dataset import Dataset
     from napari_quac.data.sample import Sample
-    from napari_quac.explain.curve import Grid
     from napari_quac.explain.exaggeration import Exaggeration
     from napari_quac.explain.explanation import Explanation
     from napari_quac.explain.hybrid import Hybrid
     from napari_quac.explain.morphometry import Morphometry
-    from napari_quac.explain.neighbours import Neighbours
+    from napari_quac.explain.neighbors import Neighbors
     from napari_quac.explain.pair import Pair
     from napari_quac.explain.prediction_table import PredictionTable
+    from napari_quac.explain.procedure import Grid
     from napari_quac.explain.regions import Regions
     from napari_quac.explain.search import SearchState
     from napari_quac.explain.warp import WarpView
     from napari_quac.live.comparing import Compared
-    from napari_quac.live.open_report import OpenReport, Recorded, Restored
-    from napari_quac.live.sample_columns import Listing, Outcomes
+    from napari_quac.live.open_report import LoadedExplanations, OpenReport, ReportColumns
+    from napari_quac.live.sample_columns import ExplanationStatus, SampleIndex
     from napari_quac.live.sample_order import SampleOrder
     from napari_quac.networks.classifier import Classifier
     from napari_quac.networks.generator import Generator
@@ -142,7 +142,7 @@ class Explanations:
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class DisplayedHybrid:
     """The hybrid on show.
 
     Attributes
@@ -192,19 +192,19 @@ class Results:
     previews: tuple[Preview, ...] = ()
     sample: Sample | None = None
     prediction: Prediction | None = None
-    listing: Listing | None = None
+    sample_list: SampleIndex | None = None
     predictions: PredictionTable | None = None
-    outcomes: Outcomes | None = None
+    explanation_status: ExplanationStatus | None = None
     order: SampleOrder | None = None
-    neighbours: Neighbours | None = None
+    neighbours: Neighbors | None = None
     report: OpenReport | None = None
-    recorded: Recorded | None = None
-    restored: Restored | None = None
-    best_so_far: Pair | None = None
+    report_columns: ReportColumns | None = None
+    loaded_explanations: LoadedExplanations | None = None
+    partial_pair: Pair | None = None
     search_state: SearchState | None = None
     pair: Pair | None = None
     explanations: Explanations | None = None
-    shown: Shown | None = None
+    displayed_hybrid: DisplayedHybrid | None = None
     warp: WarpView | None = None
     exaggeration: Exaggeration | None = None
     comparison: Compared | None = None

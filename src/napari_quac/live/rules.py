@@ -16,15 +16,15 @@ from napari_quac.live.choices import Choices
 from napari_quac.live.filter_language import FilterError
 from napari_quac.live.open_report import open_explanations, recorded, restore
 from napari_quac.live.results import (
+    DisplayedHybrid,
     Evolving,
     Explanations,
     Prediction,
     Preview,
     Results,
-    Shown,
     present,
 )
-from napari_quac.live.sample_columns import Outcomes, SampleColumns, list_samples
+from napari_quac.live.sample_columns import ExplanationStatus, SampleColumns, list_samples
 from napari_quac.live.sample_order import SampleOrder, order_samples
 from napari_quac.stepwise import Progress, Steps, stepwise
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from napari_quac.explain.attribution import Attribution
     from napari_quac.explain.curve import Curve
     from napari_quac.explain.morphometry import Morphometry
-    from napari_quac.explain.neighbours import Neighbours
+    from napari_quac.explain.neighbors import Neighbors
     from napari_quac.explain.pair import Pair
     from napari_quac.explain.prediction_table import PredictionTable
     from napari_quac.explain.regions import Regions
@@ -190,7 +190,8 @@ def _search(choices: Choices, results: Results) -> Work:
         references = ()
 
     def start() -> Steps[Pair]:
-        from napari_quac.explain.search import SearchSettings, search
+        from napari_quac.explain.search import search
+        from napari_quac.explain.settings import SearchSettings
 
         settings = SearchSettings(max_tries=max_tries)
         return search(
@@ -238,7 +239,7 @@ def _open_report(choices: Choices, results: Results) -> Work:
 
 
 def _recorded(choices: Choices, results: Results) -> Work:
-    opened, listing = present(results.report), present(results.listing)
+    opened, listing = present(results.report), present(results.sample_list)
     classifier = results.loaded_classifier
     names = classifier.class_names if classifier is not None else ()
     return lambda: recorded(opened, listing, names)
@@ -253,18 +254,18 @@ def _restored(choices: Choices, results: Results) -> Work:
 
 
 def _outcomes(choices: Choices, results: Results) -> Work:
-    n_samples, known = len(present(results.listing)), results.recorded
-    if known is not None and len(known.outcomes) == n_samples:
-        return lambda: known.outcomes
-    return lambda: Outcomes.none_of(n_samples)
+    n_samples, known = len(present(results.sample_list)), results.report_columns
+    if known is not None and len(known.status) == n_samples:
+        return lambda: known.status
+    return lambda: ExplanationStatus.none_of(n_samples)
 
 
 def _order(choices: Choices, results: Results) -> Work:
-    listing = present(results.listing)
+    listing = present(results.sample_list)
     predictions = _of_length(results.predictions, len(listing))
-    if predictions is None and results.recorded is not None:
-        predictions = _of_length(results.recorded.predictions, len(listing))
-    outcomes = _of_length(results.outcomes, len(listing))
+    if predictions is None and results.report_columns is not None:
+        predictions = _of_length(results.report_columns.predictions, len(listing))
+    outcomes = _of_length(results.explanation_status, len(listing))
     columns = SampleColumns(listing, predictions, outcomes)
     if results.order is not None and results.order.columns.is_of(columns):
         columns = results.order.columns  # what was worked out of them is kept
@@ -293,8 +294,8 @@ def _neighbours(choices: Choices, results: Results) -> Work:
     if not prediction.is_wrong or not table.is_complete:
         return lambda: None
 
-    def start() -> Steps[Neighbours | None]:
-        from napari_quac.explain.neighbours import nearest_correct
+    def start() -> Steps[Neighbors | None]:
+        from napari_quac.explain.neighbors import nearest_correct
 
         return nearest_correct(prediction.sample, present(prediction.truth), table, dataset,
                                classifier)  # fmt: skip
@@ -386,11 +387,11 @@ def explain_methods(
     from napari_quac.explain.attribution import attribute
     from napari_quac.explain.method_parameters import build_method, merged
     from napari_quac.explain.pipeline import explain_attribution
-    from napari_quac.explain.procedure import PRESETS
+    from napari_quac.explain.settings import PRESETS
 
     pair, done = wanted.pair, wanted
-    procedure = PRESETS[wanted.preset].procedure
-    parameters = merged(PRESETS[wanted.preset].parameters, wanted.parameters)
+    procedure = PRESETS[wanted.preset].settings.procedure
+    parameters = merged(PRESETS[wanted.preset].settings.parameters, wanted.parameters)
     seen = procedure.pair(pair)  # once, so that all explanations share it
     attributions = _known_attributions(wanted, known)
     if known is not None and (known.masking, known.grid) == (wanted.masking, wanted.grid):
@@ -474,7 +475,7 @@ def _compare(choices: Choices, results: Results) -> Work:
     indices = [in_view[place] for place in places]
 
     def start() -> Any:
-        from napari_quac.explain.search import SearchSettings
+        from napari_quac.explain.settings import SearchSettings
 
         settings = replace(settings_for(*how), search=SearchSettings(max_tries=tries))
         return compare_samples(indices, target, dataset, classifier, generator, settings, seed)
@@ -485,9 +486,9 @@ def _compare(choices: Choices, results: Results) -> Work:
 def _show(choices: Choices, results: Results) -> Work:
     explanations = present(results.explanations)
     method, threshold = choices.shown_method, choices.threshold
-    before = results.shown
+    before = results.displayed_hybrid
 
-    def show() -> Shown | None:
+    def show() -> DisplayedHybrid | None:
         from napari_quac.explain.curve import hybrid_at
 
         explanation = explanations.by_method.get(method)
@@ -497,13 +498,13 @@ def _show(choices: Choices, results: Results) -> Work:
         index = curve.best if threshold is None else nearest_position(curve, threshold)
         if before is not None and before.explanation is explanation and before.index == index:
             return before
-        return Shown(explanation, hybrid_at(explanation.pair, curve, index), index)
+        return DisplayedHybrid(explanation, hybrid_at(explanation.pair, curve, index), index)
 
     return show
 
 
 def _find_regions(choices: Choices, results: Results) -> Work:
-    shown, classifier = present(results.shown), present(results.loaded_classifier)
+    shown, classifier = present(results.displayed_hybrid), present(results.loaded_classifier)
 
     def start() -> Steps[Regions]:
         from napari_quac.explain.regions import find_regions
@@ -514,7 +515,7 @@ def _find_regions(choices: Choices, results: Results) -> Work:
 
 
 def _measure_change(choices: Choices, results: Results) -> Work:
-    shown, labels = present(results.shown), choices.labels
+    shown, labels = present(results.displayed_hybrid), choices.labels
 
     def start() -> Steps[Morphometry]:
         from napari_quac.explain.morphometry import measure_change
@@ -549,7 +550,7 @@ RULES: dict[str, Rule] = {
     "prediction": Rule(
         ("sample", "loaded_classifier"), _predict, "predicting the sample", urgent=True
     ),
-    "listing": Rule(("loaded_samples",), _list, "listing the samples", keep=False, brief=True),
+    "sample_list": Rule(("loaded_samples",), _list, "listing the samples", keep=False, brief=True),
     "predictions": Rule(
         ("loaded_samples", "loaded_classifier"),
         _predict_all,
@@ -560,17 +561,17 @@ RULES: dict[str, Rule] = {
         by_itself=_is_cheap,
     ),
     "report": Rule(("report_folder",), _open_report, "opening the explanations", reverts=True),
-    "recorded": Rule(
-        ("listing", "report"),
+    "report_columns": Rule(
+        ("sample_list", "report"),
         _recorded,
         "lining the explanations up",
         also=("loaded_classifier",),
         brief=True,
     ),
-    "outcomes": Rule(
-        ("listing",), _outcomes, "listing the explanations", also=("recorded",), here=True
+    "explanation_status": Rule(
+        ("sample_list",), _outcomes, "listing the explanations", also=("report_columns",), here=True
     ),
-    "restored": Rule(
+    "loaded_explanations": Rule(
         ("sample", "report", "loaded_classifier"),
         _restored,
         "reading the explanation",
@@ -579,10 +580,17 @@ RULES: dict[str, Rule] = {
         brief=True,
     ),
     "order": Rule(
-        ("listing",),
+        ("sample_list",),
         _order,
         "filtering the samples",
-        also=("predictions", "recorded", "outcomes", "filter_text", "sort_by", "sort_ascending"),
+        also=(
+            "predictions",
+            "report_columns",
+            "explanation_status",
+            "filter_text",
+            "sort_by",
+            "sort_ascending",
+        ),
         here=True,
     ),
     "neighbours": Rule(
@@ -597,7 +605,7 @@ RULES: dict[str, Rule] = {
         _search,
         "searching a generated image",
         on_demand=True,
-        partial_to="best_so_far",
+        partial_to="partial_pair",
         state_to="search_state",
     ),
     "explanations": Rule(
@@ -628,13 +636,20 @@ RULES: dict[str, Rule] = {
         keep=False,
         brief=True,
     ),
-    "shown": Rule(
+    "displayed_hybrid": Rule(
         ("explanations", "shown_method"), _show, "making the hybrid", also=("threshold",), here=True
     ),
     "regions": Rule(
-        ("shown", "loaded_classifier"), _find_regions, "asking about regions", on_demand=True
+        ("displayed_hybrid", "loaded_classifier"),
+        _find_regions,
+        "asking about regions",
+        on_demand=True,
     ),
     "morphometry": Rule(
-        ("shown",), _measure_change, "measuring the change", also=("labels",), on_demand=True
+        ("displayed_hybrid",),
+        _measure_change,
+        "measuring the change",
+        also=("labels",),
+        on_demand=True,
     ),
 }

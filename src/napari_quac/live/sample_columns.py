@@ -18,7 +18,7 @@ UNKNOWN = -1
 
 
 @dataclass(frozen=True, eq=False)
-class Listing:
+class SampleIndex:
     """Ids and labels of N samples, without their images.
 
     Attributes
@@ -46,7 +46,7 @@ class Listing:
         return {str(name): index for index, name in enumerate(self.ids)}
 
 
-def list_samples(dataset: Dataset) -> Listing:
+def list_samples(dataset: Dataset) -> SampleIndex:
     """Ask a dataset for the ids and labels of its samples."""
     n_samples = len(dataset)
     ids = np.array([dataset.sample_id(index) for index in range(n_samples)], dtype=np.str_)
@@ -59,11 +59,11 @@ def list_samples(dataset: Dataset) -> Listing:
     )
     ranks = np.empty(n_samples, dtype=np.int64)
     ranks[np.argsort(ids, kind="stable")] = np.arange(n_samples)
-    return Listing(ids, labels, tuple(dataset.classes), ranks)
+    return SampleIndex(ids, labels, tuple(dataset.classes), ranks)
 
 
 @dataclass(frozen=True, eq=False)
-class Outcomes:
+class ExplanationStatus:
     """What explanations said of N samples; one row for each, the last target counts.
 
     Attributes
@@ -84,8 +84,8 @@ class Outcomes:
     failures: Mapping[int, str] = field(default_factory=dict)
 
     @classmethod
-    def none_of(cls, n_samples: int) -> Outcomes:
-        """Return the outcomes before anything was explained."""
+    def none_of(cls, n_samples: int) -> ExplanationStatus:
+        """Return the status before anything was explained."""
         return cls(
             np.full(n_samples, np.nan),
             np.full(n_samples, UNKNOWN, dtype=np.int64),
@@ -102,17 +102,17 @@ class Outcomes:
 
     def with_explained(
         self, index: int, score: float | None, target: int, switched: bool | None
-    ) -> Outcomes:
-        """Return the outcomes with one sample more."""
+    ) -> ExplanationStatus:
+        """Return the status with one sample more."""
         scores, targets, flags = self.scores.copy(), self.targets.copy(), self.switched.copy()
         scores[index] = np.nan if score is None else score
         targets[index] = target
         flags[index] = bool(switched)
         failures = {key: text for key, text in self.failures.items() if key != index}
-        return Outcomes(scores, targets, flags, failures)
+        return ExplanationStatus(scores, targets, flags, failures)
 
-    def with_failed(self, index: int, reason: str) -> Outcomes:
-        """Return the outcomes with one failure more."""
+    def with_failed(self, index: int, reason: str) -> ExplanationStatus:
+        """Return the status with one failure more."""
         return replace(self, failures={**self.failures, index: reason})
 
 
@@ -122,18 +122,18 @@ class SampleColumns:
 
     Attributes
     ----------
-    listing : Listing
+    sample_list : SampleIndex
     predictions : PredictionTable or None
         As far as it has come.
-    outcomes : Outcomes or None
+    status : ExplanationStatus or None
     """
 
-    listing: Listing
+    sample_list: SampleIndex
     predictions: PredictionTable | None = None
-    outcomes: Outcomes | None = None
+    status: ExplanationStatus | None = None
 
     def __len__(self) -> int:
-        return len(self.listing)
+        return len(self.sample_list)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -143,7 +143,7 @@ class SampleColumns:
     @cached_property
     def known_names(self) -> tuple[str, ...]:
         """Every class name that a label or a prediction can have."""
-        return tuple(dict.fromkeys((*self.listing.classes, *self.class_names)))
+        return tuple(dict.fromkeys((*self.sample_list.classes, *self.class_names)))
 
     @cached_property
     def numbers(self) -> NDArray[np.int64]:
@@ -192,7 +192,7 @@ class SampleColumns:
     @cached_property
     def label_codes(self) -> NDArray[np.int64]:
         """Label as an index into ``known_names``; -1 where there is none."""
-        return self._codes(self.listing.labels, self.listing.classes)
+        return self._codes(self.sample_list.labels, self.sample_list.classes)
 
     @cached_property
     def predicted_codes(self) -> NDArray[np.int64]:
@@ -202,23 +202,23 @@ class SampleColumns:
     @cached_property
     def target_codes(self) -> NDArray[np.int64]:
         """Explained target as an index into ``known_names``; -1 where there is none."""
-        return self._codes(self._outcomes.targets, self.class_names)
+        return self._codes(self._status.targets, self.class_names)
 
     @property
     def scores(self) -> NDArray[np.float64]:
         """QuAC score of the explanation; NaN where there is none."""
-        return self._outcomes.scores
+        return self._status.scores
 
     @property
     def switched(self) -> NDArray[np.int8]:
         """1 where the generated image switches, 0 where not, -1 without an explanation."""
-        return self._outcomes.switched
+        return self._status.switched
 
     @cached_property
     def failed(self) -> NDArray[np.bool_]:
         """Where a prediction or an explanation failed."""
         flags = np.zeros(len(self), dtype=np.bool_)
-        for failures in (self.prediction_failures, self._outcomes.failures):
+        for failures in (self.prediction_failures, self._status.failures):
             if failures:
                 flags[np.fromiter(failures, dtype=np.int64)] = True
         return flags
@@ -226,7 +226,7 @@ class SampleColumns:
     @cached_property
     def explained_or_failed(self) -> bool:
         """Whether there is an explanation of any sample, or a reason for having none."""
-        return bool(self._outcomes.explained.any()) or bool(self._outcomes.failures)
+        return bool(self._status.explained.any()) or bool(self._status.failures)
 
     @property
     def prediction_failures(self) -> Mapping[int, str]:
@@ -245,23 +245,23 @@ class SampleColumns:
 
     def failure(self, index: int) -> str:
         """Return why a sample could not be predicted or explained; empty if it could."""
-        return self.prediction_failures.get(index) or self._outcomes.failures.get(index, "")
+        return self.prediction_failures.get(index) or self._status.failures.get(index, "")
 
     def is_of(self, other: SampleColumns) -> bool:
         """Whether others hold the very same tables."""
         return (
-            self.listing is other.listing
+            self.sample_list is other.sample_list
             and self.predictions is other.predictions
-            and self.outcomes is other.outcomes
+            and self.status is other.status
         )
 
     def head(self) -> SampleColumns:
         """Return the same columns without any row, to try a filter on."""
-        return SampleColumns(_first_rows(self.listing), _no_predictions(self.predictions), None)
+        return SampleColumns(_first_rows(self.sample_list), _no_predictions(self.predictions), None)
 
     @cached_property
-    def _outcomes(self) -> Outcomes:
-        return self.outcomes if self.outcomes is not None else Outcomes.none_of(len(self))
+    def _status(self) -> ExplanationStatus:
+        return self.status if self.status is not None else ExplanationStatus.none_of(len(self))
 
     def _codes(self, indices: NDArray[np.int64], names: tuple[str, ...]) -> NDArray[np.int64]:
         positions = [self.known_names.index(name) for name in names]
@@ -271,7 +271,7 @@ class SampleColumns:
 
 SORT_KEYS: Mapping[str, Callable[[SampleColumns], NDArray[Any]]] = {
     "number": lambda columns: columns.numbers,
-    "id": lambda columns: columns.listing.id_ranks,
+    "id": lambda columns: columns.sample_list.id_ranks,
     "label": lambda columns: columns.label_codes,
     "predicted": lambda columns: columns.predicted_codes,
     "confidence": lambda columns: columns.confidence,
@@ -292,8 +292,10 @@ def sort_key(columns: SampleColumns, name: str) -> NDArray[Any]:
     return SORT_KEYS.get(name, SORT_KEYS["number"])(columns)
 
 
-def _first_rows(listing: Listing) -> Listing:
-    return Listing(listing.ids[:0], listing.labels[:0], listing.classes, listing.id_ranks[:0])
+def _first_rows(sample_list: SampleIndex) -> SampleIndex:
+    return SampleIndex(
+        sample_list.ids[:0], sample_list.labels[:0], sample_list.classes, sample_list.id_ranks[:0]
+    )
 
 
 def _no_predictions(table: PredictionTable | None) -> PredictionTable | None:

@@ -15,7 +15,7 @@ from napari_quac.generators.cyclegan.file import TranslationFile, translation_me
 from napari_quac.generators.cyclegan.recipe import CycleGANGenerator, CycleGANRecipe, Translation
 from napari_quac.generators.cyclegan.training_settings import CycleGANTrainingSettings
 from napari_quac.networks.architectures.resnet_generator import ResnetGenerator
-from napari_quac.networks.architectures.translation import recognise_translation
+from napari_quac.networks.architectures.translation import recognize_translation
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.train.adversarial import BETAS, AdversarialTask, initialize
@@ -142,7 +142,7 @@ class CycleGANTask(AdversarialTask[CycleGANTrainingSettings, ImagePair]):
             module = self.average[direction]
             files[source, target] = TranslationFile(
                 module,
-                recognise_translation(module.state_dict(), "network in training"),
+                recognize_translation(module.state_dict(), "network in training"),
                 source,
                 target,
                 residual=True,

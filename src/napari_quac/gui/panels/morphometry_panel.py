@@ -114,7 +114,7 @@ class MorphometryPanel(Section):
         self.place_menu.currentIndexChanged.connect(self._show_place)
         self.export_button.clicked.connect(self._on_export)
         self.button.toggled.connect(self._on_folded)
-        results.events.shown.connect(self._on_shown)
+        results.events.displayed_hybrid.connect(self._on_shown)
         results.events.morphometry.connect(self._show)
         for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
             event.connect(self._show_layers)
@@ -186,7 +186,7 @@ class MorphometryPanel(Section):
             self._rest.start()
 
     def _ask(self, again: bool = False) -> None:
-        if self._results.shown is None:
+        if self._results.displayed_hybrid is None:
             return
         if self._results.morphometry is not None and not again:
             self._show()
@@ -209,7 +209,7 @@ class MorphometryPanel(Section):
         found = self._results.morphometry
         self.table.setEnabled(found is not None)
         self.export_button.setEnabled(found is not None)
-        if self._results.shown is None:
+        if self._results.displayed_hybrid is None:
             self._found = None
             self.table.clear()
             self.line.setText(EMPTY)

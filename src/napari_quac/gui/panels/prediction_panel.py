@@ -107,10 +107,10 @@ class PredictionPanel(Section):
         self._row_widgets: list[QWidget] = []
         self._role_labels: dict[int, ElidedLabel] = {}
         self.body_layout.addWidget(self._rows)
-        for event in (results.events.prediction, results.events.pair, results.events.best_so_far,
+        for event in (results.events.prediction, results.events.pair, results.events.partial_pair,
                       results.events.loaded_classifier):  # fmt: skip
             event.connect(self._show)
-        results.events.shown.connect(self._show_hybrid)
+        results.events.displayed_hybrid.connect(self._show_hybrid)
         self._show()
 
     def set_palette_of(self, colors: Palette) -> None:
@@ -138,7 +138,7 @@ class PredictionPanel(Section):
         if classifier is None or prediction is None:
             self.set_summary("")
             return
-        pair = self._results.pair or self._results.best_so_far
+        pair = self._results.pair or self._results.partial_pair
         order = prediction.probabilities.argsort(descending=True).tolist()
         first = [pair.source, pair.target] if pair is not None else []
         wanted = list(dict.fromkeys([*first, *order]))[:MAX_CLASSES]
@@ -155,7 +155,7 @@ class PredictionPanel(Section):
         self.set_summary(f"{hidden} more classes not shown" if hidden else "")
 
     def _show_hybrid(self) -> None:
-        shown = self._results.shown
+        shown = self._results.displayed_hybrid
         self._fill("hybrid", shown.hybrid.prediction if shown is not None else None)
 
     def _fill(self, role: str, probabilities: Tensor | None) -> None:

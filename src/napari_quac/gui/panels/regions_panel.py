@@ -127,7 +127,7 @@ class RegionsPanel(Section):
         self.table.itemClicked.connect(self._on_clicked)
         self.export_button.clicked.connect(self._on_export)
         self.button.toggled.connect(self._on_folded)
-        results.events.shown.connect(self._on_shown)
+        results.events.displayed_hybrid.connect(self._on_shown)
         results.events.regions.connect(self._show)
         self.set_open(False)
         self._show()
@@ -177,7 +177,7 @@ class RegionsPanel(Section):
             self._rest.start()
 
     def _ask(self) -> None:
-        shown, known = self._results.shown, self._results.regions
+        shown, known = self._results.displayed_hybrid, self._results.regions
         if known is not None:
             self._show()
         elif shown is not None and "regions" not in self._controller.running:
@@ -188,7 +188,7 @@ class RegionsPanel(Section):
         there = regions is not None
         self.table.setEnabled(there)
         self.export_button.setEnabled(there and bool(regions.regions))  # type: ignore[union-attr]
-        if self._results.shown is None:
+        if self._results.displayed_hybrid is None:
             self._fill(None)
             self.line.setText(EMPTY)
             self.set_summary("")

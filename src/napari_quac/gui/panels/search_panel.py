@@ -81,7 +81,7 @@ class SearchPanel(Section):
         ):
             signal.connect(self._show_targets)
         results.events.pair.connect(self._show_badge)
-        results.events.best_so_far.connect(self._show_badge)
+        results.events.partial_pair.connect(self._show_badge)
         results.events.pair.connect(self._show_proposals)
         results.events.loaded_generator.connect(self._show_ready)
         controller.running_changed.connect(self._show_ready)
@@ -140,7 +140,7 @@ class SearchPanel(Section):
         )
 
     def _show_badge(self) -> None:
-        pair = self._results.pair or self._results.best_so_far
+        pair = self._results.pair or self._results.partial_pair
         classifier = self._results.loaded_classifier
         text, tone = "", "note"
         if pair is not None and classifier is not None:
@@ -155,9 +155,9 @@ class SearchPanel(Section):
                 text, tone = f"✗ does not switch to {name}: best {reached:.2f} in {tries}", "bad"
         self.set_summary(text)
         if pair is not None and text:
-            from napari_quac.networks.centre_slice import centre_slice_sentence
+            from napari_quac.networks.center_slice import describe_center_slice
 
-            text = f"{text}\n{centre_slice_sentence(pair.origin)}".strip()
+            text = f"{text}\n{describe_center_slice(pair.origin)}".strip()
         self.badge.setVisible(bool(text))
         self.badge.setText(text)
         set_tone(self.badge, tone)

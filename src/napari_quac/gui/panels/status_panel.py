@@ -15,12 +15,21 @@ from qtpy.QtWidgets import (
 )
 
 from napari_quac.gui.text import WrappedLabel, duration, set_tone
-from napari_quac.live.controller import Controller, Running
+from napari_quac.live.controller import Controller, RunningJob
 from napari_quac.live.failure import Failure
 
 THROTTLE_MS = 150
 """Steps come faster than one can read, and each repaint costs the window a frame."""
-QUIET = {"prediction", "sample", "previews", "listing", "neighbours", "devices", "prepare", "warp"}
+QUIET = {
+    "prediction",
+    "sample",
+    "previews",
+    "sample_list",
+    "neighbours",
+    "devices",
+    "prepare",
+    "warp",
+}
 """Work that is over before one could read about it."""
 
 
@@ -161,7 +170,7 @@ class StatusPanel(QWidget):
             self.line.setText(self._note or self._idle)
             set_tone(self.line, "note")
 
-    def _show_running(self, running: Running) -> None:
+    def _show_running(self, running: RunningJob) -> None:
         progress = running.progress
         parts = [running.doing[:1].upper() + running.doing[1:]]
         if progress is not None and progress.text and progress.text != running.doing:

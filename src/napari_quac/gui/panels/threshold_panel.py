@@ -13,7 +13,7 @@ from superqt.utils import signals_blocked
 from napari_quac.gui.section import Section
 from napari_quac.gui.text import WrappedLabel, grouped, measured
 from napari_quac.live.choices import Choices
-from napari_quac.live.results import Results, Shown
+from napari_quac.live.results import DisplayedHybrid, Results
 
 if TYPE_CHECKING:
     from napari_quac.explain.curve import Curve
@@ -50,7 +50,7 @@ class ThresholdPanel(Section):
         self._build_view_rows()
         self.slider.valueChanged.connect(self._on_slider)
         self.optimum_button.clicked.connect(self.go_to_optimum)
-        results.events.shown.connect(self._show)
+        results.events.displayed_hybrid.connect(self._show)
         self._show()
 
     def go_to_optimum(self) -> None:
@@ -127,7 +127,7 @@ class ThresholdPanel(Section):
             self._choices.threshold = float(self._curve.thresholds[index])
 
     def _show(self) -> None:
-        shown = self._results.shown
+        shown = self._results.displayed_hybrid
         usable = shown is not None and not shown.explanation.curve.degenerate
         self.slider.setEnabled(usable)
         self.optimum_button.setEnabled(usable)
@@ -155,7 +155,7 @@ class ThresholdPanel(Section):
         return classifier.class_names if classifier is not None else ()
 
 
-def threshold_line(shown: Shown, class_names: tuple[str, ...]) -> str:
+def threshold_line(shown: DisplayedHybrid, class_names: tuple[str, ...]) -> str:
     """Return ``mask 3.1 % · 508 px · 8 128 nm² · p(ACh) 0.05 → 0.91 · 0.86 of 0.93 reachable``."""
     pair, hybrid = shown.explanation.pair, shown.hybrid
     sample = pair.query

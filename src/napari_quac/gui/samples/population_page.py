@@ -65,7 +65,7 @@ class PopulationPage(QWidget):
         row.setSpacing(8)
         row.addWidget(self.plot, 1)
         row.addWidget(side)
-        for signal in (results.events.order, results.events.recorded):
+        for signal in (results.events.order, results.events.report_columns):
             signal.connect(self._on_news)
         self._show(())
 
@@ -87,7 +87,7 @@ class PopulationPage(QWidget):
     def _sum_up(self) -> None:
         """Sum up, in the lane, the entries whose samples are in view."""
         results = self._results
-        opened, known, order = results.report, results.recorded, results.order
+        opened, known, order = results.report, results.report_columns, results.order
         if opened is None or known is None or order is None or not len(opened.report):
             self._show_pairs(())
             self._show(())

@@ -9,7 +9,7 @@ from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt
 from qtpy.QtGui import QColor
 
 from napari_quac.gui.palette import Palette
-from napari_quac.live.sample_columns import UNKNOWN, Listing, SampleColumns
+from napari_quac.live.sample_columns import UNKNOWN, SampleColumns, SampleIndex
 from napari_quac.live.sample_order import SampleOrder
 
 TITLES = {
@@ -74,7 +74,7 @@ class SampleModel(QAbstractTableModel):
         if name == "number":
             texts = [f"0{len(columns)}"]
         elif name == "id":
-            texts = [_longest_shown_id(columns.listing)]
+            texts = [_longest_shown_id(columns.sample_list)]
         elif name in ("label", "predicted", "target"):
             texts = list(columns.known_names)
         else:
@@ -122,7 +122,7 @@ class SampleModel(QAbstractTableModel):
             return self._color(order.columns, int(order.indices[index.row()]), name)
         if role == Qt.ItemDataRole.ToolTipRole:
             at = int(order.indices[index.row()])
-            return order.columns.failure(at) or str(order.columns.listing.ids[at])
+            return order.columns.failure(at) or str(order.columns.sample_list.ids[at])
         return None
 
     def _title(self, name: str) -> str:
@@ -145,7 +145,7 @@ class SampleModel(QAbstractTableModel):
         if name == "number":
             return str(at + 1)
         if name == "id":
-            return _shown_id(columns.listing, at)
+            return _shown_id(columns.sample_list, at)
         if name in ("label", "predicted", "target"):
             codes = {
                 "label": columns.label_codes,
@@ -167,14 +167,14 @@ class SampleModel(QAbstractTableModel):
         return "" if np.isnan(value) else f"{value:.3f}"
 
 
-def _shown_id(listing: Listing, at: int) -> str:
+def _shown_id(listing: SampleIndex, at: int) -> str:
     """Return the id of a sample without the folder of its class, which the next column tells."""
     label = int(listing.labels[at])
     name = str(listing.ids[at])
     return name if label == UNKNOWN else name.removeprefix(f"{listing.classes[label]}/")
 
 
-def _longest_shown_id(listing: Listing) -> str:
+def _longest_shown_id(listing: SampleIndex) -> str:
     if not len(listing):
         return ""
     folders = np.array([*(f"{name}/" for name in listing.classes), "/"])[listing.labels]
@@ -196,11 +196,11 @@ def _is_number(name: str) -> bool:
 def _column_names(columns: SampleColumns) -> tuple[str, ...]:
     """Return the columns that have something to say."""
     names = ["number", "id"]
-    if columns.listing.classes:
+    if columns.sample_list.classes:
         names.append("label")
     if columns.class_names:
         names.append("predicted")
-        names += ["wrong"] if columns.listing.classes else []
+        names += ["wrong"] if columns.sample_list.classes else []
         names.append("confidence")
     if columns.class_names or (columns.switched != UNKNOWN).any():
         names += ["score", "switched", "target"]
