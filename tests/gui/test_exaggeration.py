@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from napari_quac.train.exaggeration_net import TrainableExplainer
 
 from napari_quac.example import load_example
 from napari_quac.generators.exaggeration.recipe import BinLayout, explainer_metadata
+from napari_quac.generators.exaggeration.training_network import TrainableExplainer
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.gui.dock import QuacDock
 from napari_quac.gui.exaggeration_layers import CHANGE, LADDER

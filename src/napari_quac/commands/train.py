@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, is_dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_quac.commands.networks import names
-from napari_quac.commands.output import add_json_option, create_folder, print_json
+from napari_quac.commands.output import add_json_option, create_folder, notify, print_json
 from napari_quac.errors import CheckpointError, DataError
 from napari_quac.explain.parameter import Parameter, parameters_of
 from napari_quac.generators import TRAININGS
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from napari_quac.stepwise import Steps
 
 SECONDS_BETWEEN_LINES = 5.0
+S = TypeVar("S", bound=TrainingSettings)
 PREFIX = "setting."
 
 
@@ -180,9 +181,7 @@ def _metavar(parameter: Parameter) -> str:
     return {int: "N", float: "X"}.get(parameter.kind or str, "TEXT")
 
 
-def settings_from_options(
-    cls: type[TrainingSettings], options: argparse.Namespace
-) -> TrainingSettings:
+def settings_from_options(cls: type[S], options: argparse.Namespace) -> S:
     """Return the settings that the options name.
 
     Raises
@@ -199,7 +198,7 @@ def settings_from_options(
                 nested.setdefault(field, {})[inner] = value
             else:
                 values[field] = value
-    create: Callable[..., TrainingSettings] = cls
+    create: Callable[..., S] = cls
     for preset in cls.PRESETS:
         if getattr(options, preset):
             create = getattr(cls, preset)
@@ -237,7 +236,8 @@ def run_generator(options: argparse.Namespace) -> None:
     from napari_quac.networks.device import resolve_device
     from napari_quac.train.generator_trainer import train_generator
 
-    settings = settings_from_options(TRAININGS[options.family], options)
+    cls: type[GeneratorTrainingSettings] = TRAININGS[options.family]
+    settings = settings_from_options(cls, options)
     dataset = _folder(options.samples, options)
     masks = _masks(options) if getattr(options, "masks", None) else None
     evaluator = getattr(options, "evaluator", None)
