@@ -191,7 +191,7 @@ class AdversarialTrainingSettings(GeneratorTrainingSettings):
     precision: Precision = "auto"
     guidance_minutes: Duration = 3.0
     evaluator_minutes: OptionalDuration = 3.0
-    evaluated_images: Count = 30
+    evaluated_images: Annotated[int, {"min": 0, "max": 2**31 - 1}] = 30
 
     def __post_init__(self) -> None:
         super().__post_init__()
