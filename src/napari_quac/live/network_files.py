@@ -150,7 +150,7 @@ def explainer_in(path: Path) -> Any:
         holds = found.findings[0] if found.findings else f"It holds a {found.role}."
         raise CheckpointError(
             f"'{path.name}' is no explainer by bins. {holds} Choose the file of a bin-conditional "
-            "explainer, or train one: Make a generator, Kind."
+            "explainer, or train one: Train a generator."
         )
     return found.recipe
 
