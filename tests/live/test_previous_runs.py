@@ -4,8 +4,8 @@ import json
 import threading
 from pathlib import Path
 
-from napari_quac.generators import TRAININGS
-from napari_quac.live.network_files import look_into
+from napari_quac.generators.opening import recognize_network
+from napari_quac.generators.trainings import training_settings
 from napari_quac.live.previous_runs import (
     RunEvaluation,
     next_folder,
@@ -36,7 +36,7 @@ def test_each_family_is_read_back_with_its_classes_and_settings(tmp_path: Path) 
             samples.classes,
             "cpu",
             output,
-            TRAININGS[family](minutes=5, seed=3, **size),
+            training_settings(family)(minutes=5, seed=3, **size),
             pair=("right", "both"),
         )
         stop = threading.Event()
@@ -50,7 +50,7 @@ def test_each_family_is_read_back_with_its_classes_and_settings(tmp_path: Path) 
         assert run.evaluation.conversion_rate is None
         assert run.can_resume
         assert run.sentence.endswith("(right → both); stopped before the evaluation.")
-        assert look_into(run.path).role == "generator"
+        assert recognize_network(run.path).role == "generator"
     assert {run.family for run in previous_runs(tmp_path)} == {"cyclegan", "exaggeration", "warp"}
 
 
@@ -60,16 +60,16 @@ def test_numbers_of_an_evaluation_name_the_classifier_that_judged(tmp_path: Path
     pairs = [{"n_images": 20}]
     path = tmp_path / "evaluation.json"
     path.write_text(json.dumps({"bins": bins, "conversion_rate": 0.5, "pairs": pairs}))
-    evaluation = read_evaluation(path, TRAININGS["exaggeration"])
+    evaluation = read_evaluation(path, training_settings("exaggeration"))
     assert (evaluation.conversion_rate, evaluation.n_images) == (0.5, 20)
     assert evaluation.summary is not None
     assert evaluation.summary.short == "Spearman 0.97"
     assert "median of 40 held-out samples" in evaluation.summary.sentence
     assert "judged by the classifier being explained" in evaluation.summary.sentence
     path.write_text(json.dumps({"warp": warp}))
-    evaluation = read_evaluation(path, TRAININGS["warp"])
+    evaluation = read_evaluation(path, training_settings("warp"))
     assert evaluation.conversion_rate is None
     assert evaluation.summary is not None
     assert evaluation.summary.short == "switches 80%"
     assert "96% of 30 held-out samples" in evaluation.summary.sentence
-    assert read_evaluation(tmp_path / "none.json", TRAININGS["warp"]) == RunEvaluation()
+    assert read_evaluation(tmp_path / "none.json", training_settings("warp")) == RunEvaluation()

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from generators.test_cyclegan_training import squares
-from napari_quac.generators import TRAININGS
+from napari_quac.generators.trainings import training_settings
 from napari_quac.live.previous_runs import read_run
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest
@@ -62,7 +62,7 @@ def classifier() -> Classifier:
 
 def run(family: str, output: Path, resume: bool = False, **others: Any) -> list[dict[str, float]]:
     """Train in small and return the running means of the losses after each step."""
-    settings = TRAININGS[family](**{**COMMON, **SMALL[family], **others})
+    settings = training_settings(family)(**{**COMMON, **SMALL[family], **others})
     steps = train_generator(squares(), output, settings, classifier(), resume=resume)
     states = [progress.partial for progress in steps]
     return [dict(state.losses) for state in states if isinstance(state, TrainingState)]
@@ -107,7 +107,7 @@ def test_an_earlier_training_is_resumed_with_the_same_numbers(tmp_path: Path) ->
 def test_earlier_runs_are_listed_with_their_settings_and_open(family: str) -> None:
     earlier = read_run(BEFORE / family)
     assert earlier is not None
-    assert earlier.settings == TRAININGS[family](**{**COMMON, **SMALL[family]})
+    assert earlier.settings == training_settings(family)(**{**COMMON, **SMALL[family]})
     assert (earlier.family, earlier.steps, earlier.image_size) == (family, 3, 32)
     assert earlier.pair == (None if family == "stargan" else ("dark", "bright"))
     recipe = earlier.settings.task().recipe(BEFORE / family, ("dark", "bright"))

@@ -5,12 +5,12 @@ import json
 import pytest
 
 from napari_quac.errors import DataError, ShapeError, UnknownNameError
-from napari_quac.generators import TRAININGS
 from napari_quac.generators.stargan.training import hyperparameters
 from napari_quac.generators.stargan.training_settings import (
     StarGANLossWeights,
     StarGANTrainingSettings,
 )
+from napari_quac.generators.trainings import trainable_families, training_settings
 from napari_quac.networks.architectures.stargan_v2 import official_hyperparameters
 from napari_quac.train.settings import (
     AdversarialTrainingSettings,
@@ -59,15 +59,15 @@ def test_too_many_halvings_are_refused() -> None:
         StarGANTrainingSettings(image_size=48, n_down=5)
 
 
-@pytest.mark.parametrize("name", TRAININGS.names())
+@pytest.mark.parametrize("name", [*trainable_families()])
 def test_every_family_checks_its_settings_and_has_a_task(name: str) -> None:
-    cls = TRAININGS[name]
+    cls = training_settings(name)
     for wrong in ({"minutes": 0}, {"steps": 0}, {"batch_size": 2.5}, {"decay": 1.5}):
         with pytest.raises(DataError, match=next(iter(wrong))):
             cls(**wrong)
     task = cls.task()
     assert issubclass(task, TrainingTask)
-    assert cls.TITLE and cls.SUMMARY and task.caption(("a", "b")).startswith("Left to right")
+    assert cls.SUMMARY and task.caption(("a", "b")).startswith("Left to right")
     if issubclass(cls, AdversarialTrainingSettings):
         with pytest.raises(DataError, match="cycle"):
             type(cls().weights)(cycle=-1)

@@ -17,7 +17,8 @@ from napari_quac.commands.networks import names
 from napari_quac.commands.output import add_json_option, create_folder, notify, print_json
 from napari_quac.errors import CheckpointError, DataError
 from napari_quac.explain.parameter import Parameter, parameters_of
-from napari_quac.generators import TRAININGS
+from napari_quac.generators import GENERATORS
+from napari_quac.generators.trainings import trainable_families, training_settings
 from napari_quac.train.settings import (
     AdversarialTrainingSettings,
     ClassifierTrainingSettings,
@@ -48,9 +49,8 @@ def add_parser(commands: Any) -> None:
     _add_common_options(classifier)
     add_setting_options(classifier, ClassifierTrainingSettings)
     classifier.set_defaults(run=run_classifier)
-    for name in TRAININGS.usable():
-        cls = TRAININGS[name]
-        family = families.add_parser(name, help=cls.TITLE, description=cls.SUMMARY)
+    for name, cls in trainable_families().items():
+        family = families.add_parser(name, help=GENERATORS[name].title, description=cls.SUMMARY)
         _add_common_options(family)
         _add_generator_options(family, cls)
         add_setting_options(family, cls)
@@ -236,8 +236,7 @@ def run_generator(options: argparse.Namespace) -> None:
     from napari_quac.networks.device import resolve_device
     from napari_quac.train.generator_trainer import train_generator
 
-    cls: type[GeneratorTrainingSettings] = TRAININGS[options.family]
-    settings = settings_from_options(cls, options)
+    settings = settings_from_options(training_settings(options.family), options)
     dataset = _folder(options.samples, options)
     masks = _masks(options) if getattr(options, "masks", None) else None
     evaluator = getattr(options, "evaluator", None)

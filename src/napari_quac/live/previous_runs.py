@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_quac.errors import QuacError
-from napari_quac.generators import TRAININGS
+from napari_quac.generators import GENERATORS
+from napari_quac.generators.trainings import trainable_families
 from napari_quac.train.settings import GeneratorTrainingSettings, settings_from_json
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class PreviousRun:
     ----------
     folder : Path
     family : str
-        Name in :data:`~napari_quac.generators.TRAININGS`.
+        Id of the generator family.
     path : Path
         File to open, or folder for a family of several files.
     settings : GeneratorTrainingSettings
@@ -80,7 +81,7 @@ class PreviousRun:
         rate, summary = self.evaluation.conversion_rate, self.evaluation.summary
         words = "not evaluated" if rate is None else f"converts {rate:.0%}"
         words = words if summary is None else summary.short
-        return f"{self.settings.TITLE} · {words} · {self.minutes:.0f} min"
+        return f"{GENERATORS[self.family].title} · {words} · {self.minutes:.0f} min"
 
     @property
     def sentence(self) -> str:
@@ -116,8 +117,7 @@ def previous_runs(root: Path) -> tuple[PreviousRun, ...]:
 
 def read_run(folder: Path) -> PreviousRun | None:
     """Return the run in a folder; None if there is none that can be read."""
-    for family in TRAININGS.usable():
-        cls = TRAININGS[family]
+    for family, cls in trainable_families().items():
         for file in sorted(folder.glob(cls.FILES))[:1]:
             try:
                 return _read(folder, family, cls, file)

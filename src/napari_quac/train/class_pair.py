@@ -11,9 +11,7 @@ from napari_quac.networks.classifier import Classifier
 from napari_quac.train.images import ImagePool
 
 
-def validate_class_pair(
-    pair: Sequence[str] | None, classes: tuple[str, ...], title: str
-) -> tuple[str, str]:
+def validate_class_pair(pair: Sequence[str] | None, classes: tuple[str, ...]) -> tuple[str, str]:
     """Return the two classes of a training.
 
     Parameters
@@ -22,8 +20,6 @@ def validate_class_pair(
         By default the only two classes.
     classes : tuple of str
         Classes of the images.
-    title : str
-        Name of the generator family, for the error message.
 
     Raises
     ------
@@ -32,8 +28,8 @@ def validate_class_pair(
     """
     if pair is None and len(classes) != 2:
         raise DataError(
-            f"{title} needs two classes, and there are {len(classes)}: {', '.join(classes)}. "
-            "Choose a pair."
+            f"This generator needs two classes, and there are {len(classes)}: "
+            f"{', '.join(classes)}. Choose a pair."
         )
     names = tuple(pair or classes)
     unknown = [name for name in names if name not in classes]

@@ -135,7 +135,7 @@ def train_generator(
     pool = yield from load_pool(dataset)
     names: tuple[str, str] | None = None
     if settings.NEEDS_CLASS_PAIR:
-        names = settings.order_pair(validate_class_pair(pair, pool.classes, settings.TITLE))
+        names = settings.order_pair(validate_class_pair(pair, pool.classes))
         pool = select_class_pair(pool, names)
     task_class.check_images(pool, settings)
     adversarial = settings if isinstance(settings, AdversarialTrainingSettings) else None

@@ -114,8 +114,6 @@ class GeneratorTrainingSettings(TrainingSettings):
         Time between two checkpoints.
     """
 
-    TITLE: ClassVar[str] = ""
-    """Name of the family in menus and error messages."""
     SUMMARY: ClassVar[str] = ""
     """Purpose of the generator, in two sentences."""
     TASK: ClassVar[str] = ""
@@ -198,7 +196,7 @@ class AdversarialTrainingSettings(GeneratorTrainingSettings):
         size, multiple = self.image_size, self.MULTIPLE
         if size < 32 or size % multiple:
             raise ShapeError(
-                f"{self.TITLE} is trained at 32 pixels or more, in multiples of {multiple}; "
+                f"A network resolution is 32 pixels or more, in multiples of {multiple}; "
                 f"image_size is {size}. Choose {max(32, round(size / multiple) * multiple)}: "
                 "images of any other size are resized."
             )

@@ -43,7 +43,6 @@ class CycleGANTrainingSettings(AdversarialTrainingSettings):
         Residual blocks; the authors use 6 or 9.
     """
 
-    TITLE = "CycleGAN"
     SUMMARY = (
         "Two networks learn to turn one class into the other and back, guided by your classifier. "
         "One image for each query, without styles."

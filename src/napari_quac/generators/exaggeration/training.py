@@ -20,12 +20,12 @@ from napari_quac.generators.exaggeration.bins import (
     order_loss,
 )
 from napari_quac.generators.exaggeration.evaluation import BinEvaluation, evaluate_bins
-from napari_quac.generators.exaggeration.recipe import (
+from napari_quac.generators.exaggeration.generator import (
     BinLayout,
     ExaggerationGenerator,
-    ExaggerationRecipe,
     explainer_metadata,
 )
+from napari_quac.generators.exaggeration.recipe import ExaggerationRecipe
 from napari_quac.generators.exaggeration.training_network import TrainableExplainer
 from napari_quac.generators.exaggeration.training_settings import ExaggerationTrainingSettings
 from napari_quac.networks.architectures.exaggeration_net import load_explainer

@@ -60,7 +60,6 @@ class ExaggerationTrainingSettings(AdversarialTrainingSettings):
         Residual blocks.
     """
 
-    TITLE = "Progressive exaggeration"
     SUMMARY = (
         "Learns to take a sample to any probability of a class, in ten bins from low to high. "
         "It is used in Exaggerate, below."

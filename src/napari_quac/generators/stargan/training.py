@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_quac.generators.stargan.file import stargan_metadata
-from napari_quac.generators.stargan.recipe import StarGANGenerator, StarGANRecipe
+from napari_quac.generators.stargan.generator import StarGANGenerator
+from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.generators.stargan.training_settings import StarGANTrainingSettings
 from napari_quac.networks.architectures.stargan_v2 import StarGAN, StarGANHyperparameters
 from napari_quac.networks.classifier import Classifier

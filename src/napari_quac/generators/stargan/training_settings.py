@@ -70,7 +70,6 @@ class StarGANTrainingSettings(AdversarialTrainingSettings):
         Step size of the mapping network, which needs smaller steps.
     """
 
-    TITLE = "StarGAN v2"
     SUMMARY = (
         "Learns from your samples to turn each class into the others, guided by your classifier."
     )

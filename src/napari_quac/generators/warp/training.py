@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from napari_quac.data.dataset import Dataset
 from napari_quac.errors import DataError
-from napari_quac.generators.warp.recipe import WarpGenerator, WarpRecipe
+from napari_quac.generators.warp.generator import WarpGenerator
+from napari_quac.generators.warp.recipe import WarpRecipe
 from napari_quac.generators.warp.training_settings import WarpTrainingSettings
 from napari_quac.networks.architectures.warp_unet import WarpHyperparameters, WarpUNet
 from napari_quac.networks.classifier import Classifier

@@ -30,7 +30,6 @@ class WarpTrainingSettings(GeneratorTrainingSettings):
         Length of the bottleneck.
     """
 
-    TITLE = "Warping simulator"
     SUMMARY = (
         "Learns to deform a sample, without painting on it, so that your classifier changes its "
         "prediction. For classes that differ in shape or size."

@@ -6,20 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import (
-    QComboBox,
-    QHBoxLayout,
-    QProgressBar,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QProgressBar, QWidget
 from superqt.utils import signals_blocked
 
-from napari_quac.gui.fitted_picture import FittedPicture, pixmap_of
 from napari_quac.gui.panels.train_settings import TrainSettings
+from napari_quac.gui.pictures import FittedPicture, pixels_of, pixmap_of
 from napari_quac.gui.section import Section, labelled_row
-from napari_quac.gui.text import WrappedLabel, duration, set_tone
+from napari_quac.gui.text import WrappedLabel, duration
+from napari_quac.gui.widgets import button, column, menu, row
 from napari_quac.live.choices import Choices
 from napari_quac.live.failure import Failure
 from napari_quac.live.previous_runs import PreviousRun, next_folder, previous_runs, read_run
@@ -84,7 +78,7 @@ class TrainPanel(Section):
         dataset, classifier = self._results.loaded_samples, self._results.loaded_classifier
         if dataset is None or classifier is None:
             return
-        self._show_message("")
+        self.evaluation.show_message("")
         self.picture.clear()
         self.picture_caption.hide()
         self._training.start(
@@ -101,24 +95,21 @@ class TrainPanel(Section):
         )
 
     def _build_buttons(self) -> None:
-        self.train_button = QPushButton("Train generator")
-        self.train_button.setObjectName("train_button")
-        self.train_button.setProperty("primary", "true")
-        self.train_button.clicked.connect(self.train)
-        self.stop_button = QPushButton("Stop and use")
-        self.stop_button.setObjectName("train_stop_button")
-        self.stop_button.setToolTip("End within one step, keep the trained state, and use it")
-        self.stop_button.clicked.connect(self._training.stop)
-        self.use_now_button = QPushButton("Use current checkpoint")
-        self.use_now_button.setObjectName("train_use_now_button")
-        self.use_now_button.setToolTip("Use the generator of the last preview; training continues")
-        self.use_now_button.clicked.connect(lambda: self._use(self._current_run()))
+        self.train_button = button("Train generator", "train_button", "", self.train, primary=True)
+        self.stop_button = button(
+            "Stop and use",
+            "train_stop_button",
+            "End within one step, keep the trained state, and use it.",
+            self._training.stop,
+        )
+        self.use_now_button = button(
+            "Use current checkpoint",
+            "train_use_now_button",
+            "Use the generator of the last preview; training continues.",
+            lambda: self._use(self._current_run()),
+        )
         self._while_running = QWidget()
-        row = QHBoxLayout(self._while_running)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(6)
-        row.addWidget(self.stop_button, 1)
-        row.addWidget(self.use_now_button, 1)
+        row(self.stop_button, 1, self.use_now_button, 1, parent=self._while_running)
         self.body_layout.addWidget(self.train_button)
         self.body_layout.addWidget(self._while_running)
 
@@ -138,33 +129,33 @@ class TrainPanel(Section):
             widget.hide()
 
     def _build_previous(self) -> None:
-        self.previous_menu = QComboBox()
-        self.previous_menu.setObjectName("train_previous_menu")
-        self.previous_menu.setMinimumContentsLength(8)
-        self.previous_menu.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        self.previous_menu = menu(
+            "train_previous_menu",
+            "Previous runs of all generator families are listed with the newest first.",
+            picked=self._on_run_picked,
+            n_characters=8,
         )
-        self.previous_menu.setToolTip("Previous runs of all generator families, the newest first")
-        self.previous_menu.currentIndexChanged.connect(self._on_run_picked)
-        self.use_button = QPushButton("Use")
-        self.use_button.setObjectName("train_use_button")
-        self.use_button.clicked.connect(lambda: self._use(self._chosen_run()))
-        self.resume_button = QPushButton("Resume training")
-        self.resume_button.setObjectName("train_resume_button")
-        self.resume_button.setToolTip("Continue the chosen run for the time above")
-        self.resume_button.clicked.connect(self.resume)
+        self.use_button = button(
+            "Use",
+            "train_use_button",
+            "Open the generator of the chosen run.",
+            lambda: self._use(self._chosen_run()),
+        )
+        self.resume_button = button(
+            "Resume training",
+            "train_resume_button",
+            "Continue the chosen run with its settings, for the time above.",
+            self.resume,
+        )
         self.previous_line = WrappedLabel("", "train_previous_line", "muted")
         self._previous_rows = QWidget()
-        column = QVBoxLayout(self._previous_rows)
-        column.setContentsMargins(0, 4, 0, 0)
-        column.setSpacing(6)
-        column.addLayout(labelled_row("Previous runs", self.previous_menu))
-        column.addWidget(self.previous_line)
-        row = QHBoxLayout()
-        row.setSpacing(6)
-        row.addWidget(self.use_button, 1)
-        row.addWidget(self.resume_button, 1)
-        column.addLayout(row)
+        rows = column(
+            labelled_row("Previous runs", self.previous_menu),
+            self.previous_line,
+            row(self.use_button, 1, self.resume_button, 1),
+            parent=self._previous_rows,
+        )
+        rows.setContentsMargins(0, 4, 0, 0)
         self.body_layout.addWidget(self._previous_rows)
 
     def _on_family(self) -> None:
@@ -204,7 +195,7 @@ class TrainPanel(Section):
         running = status is not None
         self.train_button.setVisible(not running)
         self.train_button.setEnabled(not problem)
-        self.train_button.setToolTip(problem or "The training runs while you continue working")
+        self.train_button.setToolTip(problem or "The training runs while you continue working.")
         self._while_running.setVisible(running)
         self.progress_bar.setVisible(running)
         self.settings.setEnabled(not running)
@@ -225,30 +216,26 @@ class TrainPanel(Section):
         self.set_summary(f"{status.share:.0%}")
 
     def _show_preview(self, state: TrainingState) -> None:
-        self.picture.set_picture(pixmap_of(state.picture))
-        self.picture.show()
+        if state.picture is not None:
+            self.picture.set_picture(pixmap_of(pixels_of(state.picture)))
+            self.picture.show()
         request = self._training.request
         if request is not None:
             self.picture_caption.setText(request.caption)
             self.picture_caption.show()
         if state.score is not None:
-            self._show_message(
+            self.evaluation.show_message(
                 f"{state.score.n_converted} of {state.score.n_images} conversions convince an "
                 "evaluation classifier that the generator never saw."
             )
         else:
-            self._show_message(state.message or EVALUATOR_IN_TRAINING)
-
-    def _show_message(self, text: str, tone: str = "") -> None:
-        self.evaluation.setText(text)
-        self.evaluation.setVisible(bool(text))
-        set_tone(self.evaluation, tone)
+            self.evaluation.show_message(state.message or EVALUATOR_IN_TRAINING)
 
     def _on_finished(self, folder: Path) -> None:
         self._show_runs()
         run = read_run(folder)
         if run is not None:
-            self._show_message(run.sentence, "good")
+            self.evaluation.show_message(run.sentence, "good")
             self._on_run_picked()
             self._use(run)
         self.line.hide()
@@ -256,7 +243,7 @@ class TrainPanel(Section):
 
     def _on_failed(self, fault: Failure) -> None:
         self.line.hide()
-        self._show_message(fault.sentence, "bad")
+        self.evaluation.show_message(fault.sentence, "bad")
         self._show_runs()
 
     def _current_run(self) -> PreviousRun | None:

@@ -5,25 +5,28 @@ from __future__ import annotations
 from dataclasses import is_dataclass, replace
 from typing import Any
 
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import (
-    QComboBox,
-    QHBoxLayout,
-    QLabel,
-    QSpinBox,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QWidget
 from superqt.utils import signals_blocked
 
 from napari_quac.errors import QuacError
 from napari_quac.explain.parameter import parameters_of
-from napari_quac.generators import TRAININGS
+from napari_quac.generators import GENERATORS
+from napari_quac.generators.trainings import trainable_families, training_settings
 from napari_quac.gui.form import Form
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.section import caption, labelled_row
 from napari_quac.gui.text import WrappedLabel
+from napari_quac.gui.widgets import (
+    column,
+    discard,
+    disclosure_button,
+    fill_menu,
+    menu,
+    muted,
+    row,
+    spin_box,
+)
 from napari_quac.live.previous_runs import PreviousRun
 from napari_quac.train.settings import GeneratorTrainingSettings
 
@@ -32,10 +35,10 @@ DEFAULT_SIZE = 64
 SECONDS_BETWEEN_PREVIEWS = 15.0
 MAIN_FIELDS = ("minutes", "image_size")
 SIZE_TIP = (
-    "Resolution at which the generator works, in pixels. Its changes are enlarged to the size of "
-    "your images, whose detail is kept; a lower one trains faster."
+    "The network resolution in pixels. Changes are enlarged to the size of your images, whose "
+    "detail is kept; a lower resolution trains faster."
 )
-WHOLE_TIP = "This generator works at the size of the images"
+WHOLE_TIP = "This generator is trained at the size of the images."
 
 
 class TrainSettings(QWidget):
@@ -49,32 +52,44 @@ class TrainSettings(QWidget):
         self._side: int | None = None
         self._classes: tuple[str, ...] = ()
         self._size = DEFAULT_SIZE  # the last choice, for families with a choice
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(6)
-        self.family_menu = _narrow_menu("train_family_menu")
-        for name in TRAININGS.usable():
-            self.family_menu.addItem(TRAININGS[name].TITLE, name)
-        self.family_menu.setToolTip("Family of the generator, which determines what it can change")
-        self.family_menu.currentIndexChanged.connect(self._on_family)
-        layout.addLayout(labelled_row("Generator", self.family_menu))
+        families = {name: GENERATORS[name].title for name in trainable_families()}
+        self.family_menu = menu(
+            "train_family_menu",
+            "The family determines what the generator can change.",
+            families,
+            self._on_family,
+            n_characters=2,
+        )
         self.introduction = WrappedLabel("", "train_introduction", "muted")
-        layout.addWidget(self.introduction)
-        layout.addWidget(self._build_pair())
-        self.minutes = QSpinBox()
-        self.minutes.setObjectName("train_minutes")
-        self.minutes.setRange(1, 10_000)
+        self.minutes = spin_box(
+            "train_minutes", "Longer training is better, and can be resumed later.", 1, 10_000
+        )
         self.minutes.setSuffix(" min")
-        self.minutes.setToolTip("Longer training is better, and can be resumed later")
-        self.size_menu = _narrow_menu("train_size")
+        self.size_menu = menu("train_size", n_characters=2)
         self.size_menu.activated.connect(self._on_size_picked)
-        layout.addLayout(labelled_row("Time", self.minutes))
-        layout.addLayout(labelled_row("Resolution", self.size_menu))
         self.folder = PathField(
             "Output folder", "train_folder", "a folder for your generators", folders=True
         )
-        layout.addWidget(self.folder)
-        layout.addWidget(self._build_details())
+        self._details = QWidget()
+        self._details_column = column(spacing=4, parent=self._details)
+        self.forms: dict[str, Form[Any]] = {}
+        self.details_button = disclosure_button(
+            "Details",
+            "train_details_button",
+            "Show all settings of the training and the weights of its losses.",
+            self._details,
+        )
+        column(
+            labelled_row("Generator", self.family_menu),
+            self.introduction,
+            self._build_pair(),
+            labelled_row("Time", self.minutes),
+            labelled_row("Resolution", self.size_menu),
+            self.folder,
+            self.details_button,
+            self._details,
+            parent=self,
+        )
         self._on_family()
 
     @property
@@ -85,8 +100,7 @@ class TrainSettings(QWidget):
     @property
     def settings_class(self) -> type[GeneratorTrainingSettings]:
         """Settings class of the chosen generator family."""
-        cls: type[GeneratorTrainingSettings] = TRAININGS[self.family]
-        return cls
+        return training_settings(self.family)
 
     @property
     def pair(self) -> tuple[str, str] | None:
@@ -119,8 +133,8 @@ class TrainSettings(QWidget):
             return "Choose two different classes."
         if not _has_size(cls) and side is not None and side % cls.MULTIPLE:
             return (
-                f"A {cls.TITLE.lower()} needs images of a multiple of {cls.MULTIPLE} pixels a "
-                f"side; these have {side}. Crop or resize them."
+                f"A {GENERATORS[self.family].title.lower()} needs images of a multiple of "
+                f"{cls.MULTIPLE} pixels a side; these have {side}. Crop or resize them."
             )
         try:
             _ = self.value
@@ -133,11 +147,10 @@ class TrainSettings(QWidget):
         if classes == self._classes:
             return
         self._classes = classes
-        for place, menu in enumerate((self.first_menu, self.second_menu)):
-            with signals_blocked(menu):
-                menu.clear()
-                menu.addItems(classes)
-                menu.setCurrentIndex(min(place, len(classes) - 1))
+        for place, class_menu in enumerate((self.first_menu, self.second_menu)):
+            fill_menu(class_menu, dict(zip(classes, classes, strict=True)))
+            with signals_blocked(class_menu):
+                class_menu.setCurrentIndex(min(place, len(classes) - 1))
         self.changed.emit()
 
     def show_side(self, side: int | None) -> None:
@@ -162,56 +175,29 @@ class TrainSettings(QWidget):
         self.family_changed.emit()
 
     def _build_pair(self) -> QWidget:
-        self.first_menu = _narrow_menu("train_first_menu")
-        self.second_menu = _narrow_menu("train_second_menu")
-        self.first_menu.setToolTip("For probability bins the class of the lowest bin")
-        self.second_menu.setToolTip(
-            "For probability bins the class whose probability rises, for a simulator the class "
-            "whose pattern is added"
+        self.first_menu = menu(
+            "train_first_menu",
+            "For probability bins this is the class of the lowest bin.",
+            picked=self.changed,
+            n_characters=2,
         )
-        for menu in (self.first_menu, self.second_menu):
-            menu.currentIndexChanged.connect(lambda _: self.changed.emit())
+        self.second_menu = menu(
+            "train_second_menu",
+            "For probability bins this is the class whose probability rises, for a simulator the "
+            "class whose pattern is added.",
+            picked=self.changed,
+            n_characters=2,
+        )
         self._pair_row = QWidget()
-        row = QHBoxLayout(self._pair_row)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(6)
-        arrow = QLabel("→")
-        arrow.setProperty("role", "muted")
-        row.addWidget(caption("Classes"))
-        row.addWidget(self.first_menu, 1)
-        row.addWidget(arrow)
-        row.addWidget(self.second_menu, 1)
+        parts = (caption("Classes"), self.first_menu, 1, muted("→"), self.second_menu, 1)
+        row(*parts, parent=self._pair_row)
         return self._pair_row
-
-    def _build_details(self) -> QWidget:
-        self.details_button = QToolButton()
-        self.details_button.setObjectName("train_details_button")
-        self.details_button.setProperty("role", "link")
-        self.details_button.setText("Details")
-        self.details_button.setToolTip("All settings of the training and the weights of its losses")
-        self.details_button.setCheckable(True)
-        self.details_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.details_button.setArrowType(Qt.ArrowType.RightArrow)
-        self.details_button.toggled.connect(self._show_details)
-        self.details = QWidget()
-        self.details.hide()
-        column = QVBoxLayout(self.details)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(4)
-        self.forms: dict[str, Form[Any]] = {}
-        box = QWidget()
-        layout = QVBoxLayout(box)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addWidget(self.details_button)
-        layout.addWidget(self.details)
-        return box
 
     def _build_forms(self) -> None:
         """Build one form of the settings, and one of each group such as the loss weights."""
-        column = self.details.layout()
-        while (item := column.takeAt(0)) is not None:
-            item.widget().deleteLater()
+        count = self._details_column.count()
+        parts = [self._details_column.itemAt(index).widget() for index in range(count)]
+        discard(self._details_column, parts)
         cls = self.settings_class
         default = replace(
             cls(),
@@ -227,14 +213,11 @@ class TrainSettings(QWidget):
                 self.forms[parameter.name] = Form(group, f"train_{parameter.name}")
         for field, form in self.forms.items():
             if field:
-                column.addWidget(WrappedLabel(f"Loss {field}", f"train_{field}_title", "muted"))
-            column.addWidget(form)
+                self._details_column.addWidget(
+                    WrappedLabel(f"Loss {field}", f"train_{field}_title", "muted")
+                )
+            self._details_column.addWidget(form)
             form.changed.connect(lambda _: self.changed.emit())
-
-    def _show_details(self, is_open: bool) -> None:
-        self.details.setVisible(is_open)
-        arrow = Qt.ArrowType.DownArrow if is_open else Qt.ArrowType.RightArrow
-        self.details_button.setArrowType(arrow)
 
     def _on_family(self) -> None:
         cls = self.settings_class
@@ -250,29 +233,18 @@ class TrainSettings(QWidget):
 
     def _show_sizes(self) -> None:
         has_size, side = _has_size(self.settings_class), self._side or SIZES[-1]
+        sizes = sorted(s for s in {*SIZES, self._size} if s <= side) or [SIZES[0]]
+        best = max((size for size in sizes if size <= self._size), default=sizes[0])
+        entries = {size: f"{size} px" for size in sizes}
+        if not has_size:
+            entries = {side: f"{side} px, the size of the images"}
+        fill_menu(self.size_menu, entries)
         with signals_blocked(self.size_menu):
-            self.size_menu.clear()
-            if has_size:
-                sizes = sorted(s for s in {*SIZES, self._size} if s <= side) or [SIZES[0]]
-                for size in sizes:
-                    self.size_menu.addItem(f"{size} px", size)
-                best = max((size for size in sizes if size <= self._size), default=sizes[0])
-                self.size_menu.setCurrentIndex(sizes.index(best))
-            else:
-                self.size_menu.addItem(f"{side} px, the size of the images", side)
+            self.size_menu.setCurrentIndex(sizes.index(best) if has_size else 0)
         self.size_menu.setEnabled(has_size)
         self.size_menu.setToolTip(SIZE_TIP if has_size else WHOLE_TIP)
 
 
 def _has_size(cls: type[GeneratorTrainingSettings]) -> bool:
-    """Return True if a family works at a resolution of its own."""
+    """Return True if a family has a network resolution."""
     return hasattr(cls, "image_size")
-
-
-def _narrow_menu(name: str) -> QComboBox:
-    """Return a menu that is as wide as the dock has room for, whatever its texts."""
-    menu = QComboBox()
-    menu.setObjectName(name)
-    menu.setMinimumContentsLength(2)
-    menu.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    return menu
