@@ -14,8 +14,8 @@ from collections import Counter, defaultdict
 import torch
 
 from napari_quac.example import load_example
-from napari_quac.explain.pipeline import ExplainSettings, explain
-from napari_quac.explain.search import SearchSettings
+from napari_quac.explain.pipeline import explain
+from napari_quac.explain.settings import ExplainSettings, SearchSettings
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.reports.localization import (
@@ -44,7 +44,9 @@ def main() -> None:
     classifier = ClassifierRecipe(arguments.classifier or example.classifier_path).load("cpu")
     generator = StarGANRecipe(arguments.generator or example.generator_path).load()
     settings = ExplainSettings(
-        METHODS, search=SearchSettings(arguments.tries, block=arguments.tries)
+        METHODS,
+        search=SearchSettings(arguments.tries, block=arguments.tries),
+        seed=arguments.seed,
     )
     found: dict[str, list[Localization]] = defaultdict(list)
     by_pair: dict[str, dict[str, list[Localization]]] = defaultdict(lambda: defaultdict(list))
@@ -60,14 +62,12 @@ def main() -> None:
                 continue
             # the difference is known between the sample's own class and the target; where the
             # prediction is wrong the classifier leaves another class than the one that is drawn
-            explanations = explain(
-                sample, target, classifier, generator, settings, arguments.seed
-            ).result()
-            pair = explanations[0].pair
+            explanations = explain(sample, target, classifier, generator, settings).result()
+            pair = explanations.pair
             counts["pairs"] += 1
             counts["pairs that switch"] += pair.switches
             truth = dataset.difference_mask(index, target)
-            for explanation in explanations:
+            for explanation in explanations.values():
                 one = localize_explanation(explanation, truth)
                 found[explanation.method].append(one)
                 name = f"{classes[sample.label]} -> {classes[target]}"

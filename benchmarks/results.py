@@ -27,7 +27,8 @@ from napari_quac.explain.attribution import attribute
 from napari_quac.explain.methods import METHODS
 from napari_quac.explain.pair import Pair
 from napari_quac.explain.pipeline import explain_attribution
-from napari_quac.explain.search import SearchSettings, search
+from napari_quac.explain.search import search
+from napari_quac.explain.settings import SearchSettings
 from napari_quac.generators.generated.recipe import PrecomputedRecipe
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.networks.classifier import Classifier

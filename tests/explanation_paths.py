@@ -27,9 +27,10 @@ from napari_quac.data.recipes import ImageFolderRecipe
 from napari_quac.errors import MethodUnavailableError
 from napari_quac.explain.explanation import Explanation
 from napari_quac.explain.pair import Pair
-from napari_quac.explain.pipeline import ExplainSettings, explain_pair
+from napari_quac.explain.pipeline import explain_pair
 from napari_quac.explain.question import default_question, true_class
-from napari_quac.explain.search import SearchSettings, search
+from napari_quac.explain.search import search
+from napari_quac.explain.settings import ExplainSettings, SearchSettings
 from napari_quac.generators.exaggeration.recipe import ExaggerationRecipe
 from napari_quac.generators.generated.recipe import PrecomputedRecipe
 from napari_quac.generators.stargan.file import stargan_metadata
@@ -227,8 +228,8 @@ def _write_exaggeration(path: Path) -> None:
 
 def settings_of(case: Case) -> ExplainSettings:
     """Return what is computed in a case."""
-    settings = ExplainSettings.of_preset(case.preset)
-    return replace(settings, methods=METHODS, search=SearchSettings(max_tries=TRIES))
+    settings = ExplainSettings.from_preset(case.preset).with_methods(METHODS)
+    return replace(settings, search=SearchSettings(max_tries=TRIES))
 
 
 def in_python(case: Case, files: Files, folder: Path) -> Answer:
@@ -240,10 +241,8 @@ def in_python(case: Case, files: Files, folder: Path) -> Answer:
     truth = true_class(sample.label, dataset.classes, classifier)
     source, target = default_question(prediction, truth, basis)
     pair = search(sample, target, classifier, generator, settings.search, SEED, source).result()
-    failures: dict[str, BaseException] = {}
-    explanations = explain_pair(pair, classifier, settings, failures.__setitem__).result()
-    by_method = {explanation.method: explanation for explanation in explanations}
-    return _answer(case, pair, by_method, failures, truth)
+    explanations = explain_pair(pair, classifier, settings).result()
+    return _answer(case, pair, explanations, explanations.failures, truth)
 
 
 def in_dock(case: Case, files: Files, folder: Path) -> Answer:

@@ -12,7 +12,7 @@ from napari_quac.batch.plan import BatchPlan
 from napari_quac.data.recipes import ImageFolderRecipe, SyntheticRecipe
 from napari_quac.errors import DataError, QuacError, UnknownNameError
 from napari_quac.explain.mask import Masking
-from napari_quac.explain.search import SearchSettings
+from napari_quac.explain.settings import SearchSettings
 from napari_quac.generators.generated.recipe import PrecomputedRecipe
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.live.choices import ReadySamples

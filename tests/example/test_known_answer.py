@@ -5,8 +5,8 @@ from collections import defaultdict
 import pytest
 
 from napari_quac.example import load_example
-from napari_quac.explain.pipeline import ExplainSettings, explain
-from napari_quac.explain.search import SearchSettings
+from napari_quac.explain.pipeline import explain
+from napari_quac.explain.settings import ExplainSettings, SearchSettings
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.reports.localization import localize_explanation, summarize_localizations
@@ -28,7 +28,9 @@ def summaries():
         targets = sorted({0, 1, 2} - {predicted, sample.label})
         target = targets[index // 3 % len(targets)]  # one of two, so that all six pairs come up
         truth = example.dataset.difference_mask(index, target)
-        for explanation in explain(sample, target, classifier, generator, settings).result():
+        for explanation in (
+            explain(sample, target, classifier, generator, settings).result().values()
+        ):
             found[explanation.method].append(localize_explanation(explanation, truth))
     return summarize_localizations(found)
 

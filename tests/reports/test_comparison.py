@@ -13,8 +13,7 @@ from napari_quac.errors import DataError
 from napari_quac.explain.mask import Masking
 from napari_quac.explain.methods import METHODS
 from napari_quac.explain.pair import Pair, make_pair
-from napari_quac.explain.pipeline import ExplainSettings
-from napari_quac.explain.procedure import PRESETS
+from napari_quac.explain.settings import PRESETS, ExplainSettings
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest
 from napari_quac.reports.comparison import (
@@ -131,12 +130,14 @@ def test_many_pairs_leave_out_what_does_not_switch(classifier: Classifier) -> No
 
 
 def test_dapi_takes_the_area_of_the_mean_curve_of_sure_pairs(classifier: Classifier) -> None:
-    dapi = replace(ExplainSettings.of_preset("dapi"), methods=("d-ig",), masking=SETTINGS.masking)
+    dapi = replace(
+        ExplainSettings.from_preset("dapi").with_methods(("d-ig",)), masking=SETTINGS.masking
+    )
     found = [
         compare_methods(pair_of(index, classifier, 1), classifier, dapi).result()
         for index in (0, 3)
     ]
-    assert all(PRESETS["dapi"].procedure.accepts(c.pair) for c in found)
+    assert all(PRESETS["dapi"].settings.procedure.accepts(c.pair) for c in found)
     (row,) = rows_of(found)
     curves = [c.results[0].explanation.curve.interpolate() for c in found]
     np.testing.assert_allclose(row.curve, np.mean(curves, axis=0))

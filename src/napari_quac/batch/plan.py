@@ -25,12 +25,15 @@ from napari_quac.data import DATASETS
 from napari_quac.data.fitted import Fit
 from napari_quac.data.recipes import FittedRecipe
 from napari_quac.errors import DataError, QuacError
-from napari_quac.explain.curve import Grid
 from napari_quac.explain.mask import Masking
 from napari_quac.explain.method_parameters import MethodParameters, build_method
-from napari_quac.explain.pipeline import DEFAULT_METHODS, ExplainSettings
-from napari_quac.explain.question import SourceBasis
-from napari_quac.explain.search import SearchSettings
+from napari_quac.explain.procedure import Grid
+from napari_quac.explain.settings import (
+    DEFAULT_METHODS,
+    ExplainSettings,
+    SearchSettings,
+    SourceBasis,
+)
 from napari_quac.generators import GENERATORS
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.registry import unknown_name

@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> None:
         If there is no generator, or at the end, if samples failed.
     """
     from napari_quac.explain.exaggeration_paths import inner_generator
-    from napari_quac.explain.search import SearchSettings
+    from napari_quac.explain.settings import SearchSettings
     from napari_quac.generators.exaggeration.recipe import ExaggerationGenerator
 
     if options.generator is None:

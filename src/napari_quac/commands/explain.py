@@ -36,13 +36,14 @@ from napari_quac.commands.score import (
     write_arrays,
 )
 from napari_quac.errors import DataError, QuacError
+from napari_quac.serialize import to_plain
 
 if TYPE_CHECKING:
     from napari_quac.batch.asking import Asking, Questions
     from napari_quac.data.sample import Sample
     from napari_quac.explain.explanation import Explanation
     from napari_quac.explain.morphometry import PlaceChange
-    from napari_quac.explain.question import SourceBasis
+    from napari_quac.explain.settings import SourceBasis
     from napari_quac.networks.classifier import Classifier
 
 AUTO, ALL = "auto", "all"
@@ -113,7 +114,7 @@ def run(options: argparse.Namespace) -> None:
     """
     from napari_quac.batch.asking import questions_about
     from napari_quac.batch.resources import named_after
-    from napari_quac.explain.search import SearchSettings
+    from napari_quac.explain.settings import SearchSettings
 
     if options.tries < 1:
         raise DataError(f"At least one try is needed, got --tries {options.tries}.")
@@ -170,7 +171,7 @@ def run(options: argparse.Namespace) -> None:
         "methods": list(methods),
         "masking": settings.masking.name,
         "grid": settings.grid,
-        "parameters": settings.parameters,
+        "parameters": to_plain(settings.parameters),
         "n": len(records),
         "n_failed": len(failed),
         "n_switched": sum(bool(record.get("switches")) for record in records),

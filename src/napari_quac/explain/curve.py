@@ -19,8 +19,6 @@ from napari_quac.explain.score import best_point, interpolate_curve, quac_score
 from napari_quac.networks.classifier import Classifier
 from napari_quac.stepwise import Progress, stepwise
 
-__all__ = ["Curve", "Grid", "hybrid_at", "make_hybrid", "threshold_grid", "trace_curve"]
-
 
 def threshold_grid(grid: Grid = "quac_0_2") -> NDArray[np.float64]:
     """Return the thresholds of a curve, ascending.

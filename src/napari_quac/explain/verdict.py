@@ -8,7 +8,7 @@ from typing import Literal
 
 from napari_quac.explain.explanation import Explanation
 from napari_quac.explain.pair import swap_pair
-from napari_quac.explain.procedure import PRESETS
+from napari_quac.explain.settings import PRESETS
 from napari_quac.networks.centre_slice import centre_slice_sentence
 
 BASELINES = ("residual", "random")
@@ -69,8 +69,8 @@ def verdict(
         )
     if sentence := centre_slice_sentence(pair.origin):
         findings.append(Finding(sentence, "note"))
-    if explanation.pair.is_swapped and not PRESETS["dapi"].procedure.accepts(pair):
-        limit = PRESETS["dapi"].procedure.min_confidence
+    if explanation.pair.is_swapped and not PRESETS["dapi"].settings.procedure.accepts(pair):
+        limit = PRESETS["dapi"].settings.procedure.min_confidence
         findings.append(
             Finding(
                 f"DAPI leaves such a pair out: p > {limit:g} is asked of the query for its class "

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from napari_quac.data.dataset import Dataset
     from napari_quac.data.sample import Sample
-    from napari_quac.explain.curve import Grid
     from napari_quac.explain.exaggeration import Exaggeration
     from napari_quac.explain.explanation import Explanation
     from napari_quac.explain.hybrid import Hybrid
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from napari_quac.explain.neighbors import Neighbors
     from napari_quac.explain.pair import Pair
     from napari_quac.explain.prediction_table import PredictionTable
+    from napari_quac.explain.procedure import Grid
     from napari_quac.explain.regions import Regions
     from napari_quac.explain.search import SearchState
     from napari_quac.explain.warp import WarpView

@@ -190,7 +190,8 @@ def _search(choices: Choices, results: Results) -> Work:
         references = ()
 
     def start() -> Steps[Pair]:
-        from napari_quac.explain.search import SearchSettings, search
+        from napari_quac.explain.search import search
+        from napari_quac.explain.settings import SearchSettings
 
         settings = SearchSettings(max_tries=max_tries)
         return search(
@@ -386,11 +387,11 @@ def explain_methods(
     from napari_quac.explain.attribution import attribute
     from napari_quac.explain.method_parameters import build_method, merged
     from napari_quac.explain.pipeline import explain_attribution
-    from napari_quac.explain.procedure import PRESETS
+    from napari_quac.explain.settings import PRESETS
 
     pair, done = wanted.pair, wanted
-    procedure = PRESETS[wanted.preset].procedure
-    parameters = merged(PRESETS[wanted.preset].parameters, wanted.parameters)
+    procedure = PRESETS[wanted.preset].settings.procedure
+    parameters = merged(PRESETS[wanted.preset].settings.parameters, wanted.parameters)
     seen = procedure.pair(pair)  # once, so that all explanations share it
     attributions = _known_attributions(wanted, known)
     if known is not None and (known.masking, known.grid) == (wanted.masking, wanted.grid):
@@ -474,7 +475,7 @@ def _compare(choices: Choices, results: Results) -> Work:
     indices = [in_view[place] for place in places]
 
     def start() -> Any:
-        from napari_quac.explain.search import SearchSettings
+        from napari_quac.explain.settings import SearchSettings
 
         settings = replace(settings_for(*how), search=SearchSettings(max_tries=tries))
         return compare_samples(indices, target, dataset, classifier, generator, settings, seed)

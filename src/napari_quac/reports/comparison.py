@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,17 +12,16 @@ from numpy.typing import ArrayLike, NDArray
 from napari_quac.data.dataset import Dataset
 from napari_quac.errors import QuacError
 from napari_quac.explain.explanation import Explanation
-from napari_quac.explain.method_parameters import build_method
+from napari_quac.explain.explanations import Explanations
 from napari_quac.explain.methods import METHODS
 from napari_quac.explain.pair import Pair, swap_pair
-from napari_quac.explain.pipeline import ExplainSettings, explain_by
+from napari_quac.explain.pipeline import explain_pair
 from napari_quac.explain.procedure import Procedure
 from napari_quac.explain.score import ABSCISSAE
+from napari_quac.explain.settings import ExplainSettings
 from napari_quac.networks.classifier import Classifier
 from napari_quac.reports.localization import Localization, localize_explanation
-from napari_quac.stepwise import Progress, Steps, stepwise
-
-T = TypeVar("T")
+from napari_quac.stepwise import Progress, stepwise
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,24 +154,30 @@ def compare_methods(
         ``Progress.partial`` is what has come so far, after each method.
     """
     settings = settings or replace(ExplainSettings(), methods=tuple(METHODS))
-    done = Comparison(pair, settings.procedure)
-    total = len(settings.methods)
-    for number, name in enumerate(settings.methods):
-        yield Progress(100 * number, 100 * total, f"compare: {name}", done)
-        watch = _Watch()
+    steps = iter(explain_pair(pair, classifier, settings))
+    while True:
         try:
-            method = build_method(name, settings.parameters)
-            steps = explain_by(
-                pair, name, method, classifier, settings.masking, settings.grid, settings.procedure
-            )
-            explanation = yield from watch.timed(steps, number, total, f"compare: {name}")
-        except QuacError as error:
-            result = MethodResult(name, reason=str(error), seconds=watch.seconds)
-        else:
-            found = _localised(explanation, truth)
-            result = MethodResult(name, explanation, "", watch.seconds, found)
-        done = replace(done, results=(*done.results, result))
-    return done
+            step = next(steps)
+        except StopIteration as end:
+            return _compared(end.value, truth)
+        partial = None
+        if step.partial is not None and step.partial.partial_mask is None:
+            partial = _compared(step.partial, truth)
+        yield replace(step, text=step.text.replace("explain by", "compare:"), partial=partial)
+
+
+def _compared(explanations: Explanations, truth: ArrayLike | None) -> Comparison:
+    explanations.raise_failures(QuacError)
+    results = []
+    for name in explanations.settings.methods:
+        seconds = explanations.seconds.get(name, 0.0)
+        if name in explanations.failures:
+            reason = str(explanations.failures[name])
+            results.append(MethodResult(name, reason=reason, seconds=seconds))
+        elif name in explanations:
+            found = _localised(explanations[name], truth)
+            results.append(MethodResult(name, explanations[name], "", seconds, found))
+    return Comparison(explanations.pair, explanations.settings.procedure, tuple(results))
 
 
 def _localised(explanation: Explanation, truth: ArrayLike | None) -> Localization | None:
@@ -306,27 +310,3 @@ def true_difference(
         return None  # it shows another class than it is asked to leave
     mask: NDArray[np.bool_] = np.asarray(mask_of(index, dataset.classes.index(target)), dtype=bool)
     return mask if mask.any() else None
-
-
-class _Watch:
-    """Counts the time that steps take themselves, not what is done between them."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def timed(
-        self, steps: Steps[T], number: int, total: int, text: str
-    ) -> Generator[Progress, None, T]:
-        """Pass steps on, counted in hundredths of a method."""
-        generator = iter(steps)
-        while True:
-            begun = time.perf_counter()
-            try:
-                step = next(generator)
-            except StopIteration as end:
-                value: T = end.value
-                return value
-            finally:
-                self.seconds += time.perf_counter() - begun
-            share = step.done / step.total if step.total else 0.0
-            yield Progress(round(100 * (number + share)), 100 * total, text)
