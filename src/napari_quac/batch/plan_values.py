@@ -95,7 +95,9 @@ def map_paths(value: Any, change: Callable[[Path], Path]) -> Any:
     if isinstance(value, tuple):
         return tuple(map_paths(entry, change) for entry in value)
     if is_dataclass(value) and not isinstance(value, type):
-        values = {f.name: map_paths(getattr(value, f.name), change) for f in fields(value) if f.init}
+        values = {
+            f.name: map_paths(getattr(value, f.name), change) for f in fields(value) if f.init
+        }
         return replace(value, **values)
     return value
 

@@ -267,5 +267,7 @@ def estimate(plan: BatchPlan, dataset: Dataset, n_classes: int) -> int:
             shape = tuple(dataset[index].image.shape)
         except QuacError:
             continue
-        return estimate_bytes(shape, len(plan.settings.methods), n_samples_of(plan, dataset) * per_sample)
+        return estimate_bytes(
+            shape, len(plan.settings.methods), n_samples_of(plan, dataset) * per_sample
+        )
     return 0

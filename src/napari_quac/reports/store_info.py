@@ -160,9 +160,7 @@ class StoreInfo:
         if self.class_names != other.class_names:
             classes, other_classes = _text([*self.class_names]), _text([*other.class_names])
             reasons.append(f"class names {classes}, not {other_classes}")
-        settings, other_settings = (
-            replace(info.settings, targets=AUTO) for info in (self, other)
-        )
+        settings, other_settings = (replace(info.settings, targets=AUTO) for info in (self, other))
         if settings != other_settings:
             plain, other_plain = settings.to_dict(), other_settings.to_dict()
             reasons += [
@@ -179,7 +177,9 @@ def identify(recipe: Any, name: str = "") -> NetworkIdentity:
     A folder, such as one of previously generated images, has no hash; the hash of each generated
     image is part of its record.
     """
-    values = {f.name: getattr(recipe, f.name) for f in fields(recipe)} if is_dataclass(recipe) else {}
+    values = (
+        {f.name: getattr(recipe, f.name) for f in fields(recipe)} if is_dataclass(recipe) else {}
+    )
     files = {key: value for key, value in values.items() if isinstance(value, Path)}
     names = [path.name for path in files.values()]
     hashes = {key: file_hash(path) for key, path in files.items() if path.is_file()}
@@ -197,7 +197,9 @@ def rescue_info(records: Path) -> StoreInfo | None:
         try:
             record = json.loads(path.read_bytes())
             lengths = {numbers["curve"]["n_thresholds"] for numbers in record["methods"].values()}
-            grids = [grid for grid in ("corrected", "dapi") if {len(threshold_grid(grid))} == lengths]
+            grids = [
+                grid for grid in ("corrected", "dapi") if {len(threshold_grid(grid))} == lengths
+            ]
             preset = ExplainSettings.from_preset(record.get("preset") or "quac")
             settings = replace(
                 preset.with_methods(tuple(record["methods"])),
