@@ -171,6 +171,7 @@ def test_samples_in_memory_cannot_be_written_into_a_plan(tmp_path):
 
 def test_samples_that_are_changed_to_fit_are_written_and_read(tmp_path):
     from napari_quac.data.fitted import Fit
+
     from napari_quac.data.recipes import FittedRecipe
 
     folder = ImageFolderRecipe(tmp_path / "images")

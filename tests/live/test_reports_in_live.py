@@ -74,8 +74,8 @@ def test_cancelled_work_goes_on_where_it_stopped(
     session.wait(lambda: many.state != "running")
     session.wait()
     assert many.state == "done" and many.summary is not None
-    assert many.summary.n_kept >= len(before)
-    assert many.summary.n_kept + many.summary.n_explained == 9
+    assert many.summary.n_existing >= len(before)
+    assert many.summary.n_existing + many.summary.n_explained == 9
 
 
 def test_another_seed_does_not_mix_into_a_store(
@@ -227,11 +227,6 @@ def test_many_are_explained_with_the_parameters_and_thresholds_of_the_dock(
     session.choices.grid = "corrected"
     run(session, many, tmp_path / "store")
     store = ExplanationStore.open(tmp_path / "store")
-    assert store.info.parameters == {"random": {"seed": 7}}
-    assert store.info.grid == "corrected"
+    assert store.info.settings.parameters == {"random": {"seed": 7}}
+    assert store.info.settings.grid == "corrected"
     assert len(next(store.entries()).mask_sizes) == len(threshold_grid("corrected"))  # type: ignore[union-attr]
-    session.choices.preset = "dapi"
-    many.state = "ready"
-    many.start(tmp_path / "other")
-    assert many.state == "ready"
-    assert "preset" in many.refusal()

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from napari_quac.batch.plan import BatchPlan
+from napari_quac.batch.plan_values import paths_in
 from napari_quac.data.dataset import Dataset
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.device import resolve_device
 from napari_quac.networks.generator import Generator
-from napari_quac.reports.store_info import StoreInfo, identify
+from napari_quac.reports.store_info import StoreInfo
 
 _loaded: dict[str, Resources] = {}
 
@@ -42,7 +41,7 @@ def load_resources(plan: BatchPlan) -> Resources:
         If something cannot be loaded.
     """
     recipes = (plan.samples, plan.classifier, plan.generator)
-    key = repr((recipes, plan.device, [_state(path) for path in _paths(recipes)]))
+    key = repr((recipes, plan.device, [_state(path) for path in paths_in(recipes)]))
     if key not in _loaded:
         _loaded.clear()
         dataset = plan.samples.load()
@@ -73,31 +72,18 @@ def describe(plan: BatchPlan) -> StoreInfo:
         If a network cannot be loaded, or knows no such target.
     """
     resources = load_resources(plan)
-    asking = plan.asking
-    if not isinstance(asking.targets, str):
-        for name in asking.targets:
+    settings = plan.settings
+    if not isinstance(settings.targets, str):
+        for name in settings.targets:
             resources.classifier.class_index(name)
     return StoreInfo.of(
         resources.classifier,
-        identify(plan.generator, resources.generator.name),
-        asking.settings,
-        plan.seed,
-        targets=asking.targets,
-        source_basis=asking.source_basis,
-        samples=resources.dataset.name,
-        plan=replace(plan, device="auto").plain(),
+        resources.generator,
+        plan.generator,
+        settings,
+        resources.dataset.name,
+        replace(plan, device="auto").plain(),
     )
-
-
-def _paths(value: Any) -> Iterator[Path]:
-    if isinstance(value, Path):
-        yield value
-    elif isinstance(value, tuple | list):
-        for item in value:
-            yield from _paths(item)
-    elif is_dataclass(value):
-        for entry in fields(value):
-            yield from _paths(getattr(value, entry.name))
 
 
 def _state(path: Path) -> tuple[int, int]:

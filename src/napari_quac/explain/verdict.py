@@ -9,7 +9,7 @@ from typing import Literal
 from napari_quac.explain.explanation import Explanation
 from napari_quac.explain.pair import swap_pair
 from napari_quac.explain.settings import PRESETS
-from napari_quac.networks.centre_slice import centre_slice_sentence
+from napari_quac.networks.center_slice import describe_center_slice
 
 BASELINES = ("residual", "random")
 COMPLETENESS_LIMIT = 0.05
@@ -67,7 +67,7 @@ def verdict(
                 "bad",
             )
         )
-    if sentence := centre_slice_sentence(pair.origin):
+    if sentence := describe_center_slice(pair.origin):
         findings.append(Finding(sentence, "note"))
     if explanation.pair.is_swapped and not PRESETS["dapi"].settings.procedure.accepts(pair):
         limit = PRESETS["dapi"].settings.procedure.min_confidence

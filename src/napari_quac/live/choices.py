@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from psygnal import SignalGroupDescriptor
 
-from napari_quac.data.recipes import FittedRecipe, ImageFolderRecipe
+from napari_quac.data.recipes import ImageFolderRecipe, PreprocessedRecipe
 from napari_quac.explain.mask import Masking
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class NetworkRecipe(Protocol):
 
 
 FolderSamples = ImageFolderRecipe
-FittedSamples = FittedRecipe
+PreprocessedSamples = PreprocessedRecipe
 
 
 @dataclass(frozen=True)

@@ -198,11 +198,6 @@ class ExplainManyCard(QFrame):
             self._say(f"Needs {needed}.", "note")
             self.start_button.setEnabled(False)
             return
-        if self._work.refusal():
-            self.title.setText("Explain these")
-            self._say(self._work.refusal(), "bad")
-            self.start_button.setEnabled(False)
-            return
         estimate = self._work.estimate(Path(self.folder.text()).expanduser())
         self.title.setText(f"Explain {grouped(estimate.n_samples)} samples")
         parts = []
@@ -243,8 +238,8 @@ class ExplainManyCard(QFrame):
         if summary is None:
             return []
         parts = [f"{grouped(summary.n_switched)} switch"]
-        if summary.n_kept:
-            parts.append(f"{grouped(summary.n_kept)} were there already")
+        if summary.n_existing:
+            parts.append(f"{grouped(summary.n_existing)} were there already")
         if summary.n_failed:
             parts.append(f"{grouped(summary.n_failed)} failed: {summary.first_failure}")
         for name, why in summary.unavailable.items():
