@@ -29,7 +29,7 @@ from shared_data import shared_data
 def store(tmp_path: Path) -> ExplanationStore:
     settings = ExplainSettings(("residual", "random"), search=SearchSettings(max_tries=2))
     dataset, classifier = CornerSamples(), corner_classifier()
-    info = StoreInfo.of(classifier, NetworkIdentity("corners"), settings, 0)
+    info = StoreInfo(classifier.class_names, *(NetworkIdentity("corners"),) * 2, settings)
     made = ExplanationStore.create(tmp_path / "corners", info)
     tasks = [Task(index, dataset.sample_id(index)) for index in range(3)]
     explain_tasks(tasks, dataset, classifier, corner_generator(), settings, made).result()

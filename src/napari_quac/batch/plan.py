@@ -19,8 +19,8 @@ from napari_quac.batch.plan_values import (
     relative,
 )
 from napari_quac.data import DATASETS
-from napari_quac.data.fitted import Fit
-from napari_quac.data.recipes import FittedRecipe
+from napari_quac.data.preprocessing import Preprocessing
+from napari_quac.data.recipes import PreprocessedRecipe
 from napari_quac.errors import DataError, QuacError
 from napari_quac.explain.method_parameters import check_methods
 from napari_quac.explain.settings import ExplainSettings, refuse_repetition
@@ -41,7 +41,7 @@ class BatchPlan:
     Attributes
     ----------
     samples : recipe
-        One of the kinds in :data:`napari_quac.data.DATASETS`, or one of them with ``fit``.
+        One of the kinds in :data:`napari_quac.data.DATASETS`, with or without ``preprocessing``.
     classifier : ClassifierRecipe
     generator : recipe
         One of the kinds in :data:`napari_quac.generators.GENERATORS`.
@@ -197,18 +197,21 @@ class _Loader(_BaseLoader):  # type: ignore[misc]  # PyYAML has no types
 
 
 def _build_samples(values: Any, base: Path) -> Any:
-    """Build the recipe of samples, which may be changed to fit the classifier (``fit``)."""
-    if not isinstance(values, Mapping) or "fit" not in values:
+    """Build the recipe of samples, with or without ``preprocessing`` (``fit`` in schema 1)."""
+    if not isinstance(values, Mapping) or not {"preprocessing", "fit"} & set(values):
         return build_recipe(DATASETS, values, "samples", base)
-    source = {key: value for key, value in values.items() if key != "fit"}
-    fit = build(Fit, values["fit"], "samples.fit", base)
-    return FittedRecipe(build_recipe(DATASETS, source, "samples", base), fit)
+    source = dict(values)
+    changes = next(source.pop(key) for key in ("preprocessing", "fit") if key in source)
+    if isinstance(changes, Mapping):
+        changes = {"mode" if key == "how" else key: value for key, value in changes.items()}
+    preprocessing = build(Preprocessing, changes, "samples.preprocessing", base)
+    return PreprocessedRecipe(build_recipe(DATASETS, source, "samples", base), preprocessing)
 
 
 def _plain_samples(samples: Any, base: Path | None) -> dict[str, Any]:
-    if not isinstance(samples, FittedRecipe):
+    if not isinstance(samples, PreprocessedRecipe):
         return plain_recipe(DATASETS, samples, base, "samples")
     source = _plain_samples(samples.source, base)
-    if "fit" in source:
-        raise DataError("The samples are changed twice to fit a network. Undo one change.")
-    return {**source, "fit": plain_values(samples.fit)}
+    if "preprocessing" in source:
+        raise DataError("The samples are preprocessed twice. Undo one preprocessing.")
+    return {**source, "preprocessing": plain_values(samples.preprocessing)}

@@ -92,7 +92,8 @@ def open_explanations(folder: Path) -> OpenReport:
         If it is none of them.
     """
     from napari_quac.reports.opening import open_report
-    from napari_quac.reports.store import INFO, ExplanationStore
+    from napari_quac.reports.store import ExplanationStore
+    from napari_quac.reports.store_info import INFO
 
     if (folder / INFO).is_file():
         store = ExplanationStore.open(folder)

@@ -38,7 +38,7 @@ def migrate_settings(values: Mapping[str, Any]) -> dict[str, Any]:
     """
     flat = {name: values[name] for name in SETTING_NAMES if values.get(name) is not None}
     methods, parameters = _split_methods(flat.get("methods", DEFAULT_METHODS))
-    parameters = {**flat.get("parameters", {}), **parameters}
+    parameters = {**flat.get("parameters", {}), **{k: v for k, v in parameters.items() if v}}
     flat["parameters"] = {name: parameters[name] for name in methods if parameters.get(name)}
     if flat.get("targets") == "chosen":  # samples that were selected by hand, each with a target
         flat["targets"] = list(values["class_names"])

@@ -137,7 +137,7 @@ def restored_explanation(
         name,
         entry.degenerate,
         entry.completeness,
-        is_stand_in=name != entry.method,
+        is_fallback=name != entry.method,
     )
     if predictions is None:
         predictions = _target_predictions(entry, pair)

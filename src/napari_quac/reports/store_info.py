@@ -6,10 +6,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from napari_quac import __version__
 from napari_quac.errors import DataError, QuacError
+from napari_quac.explain.procedure import Grid
 from napari_quac.explain.settings import AUTO, ExplainSettings
 from napari_quac.networks.file_kind import file_hash
 from napari_quac.reports.earlier_formats import migrate_settings
@@ -91,6 +92,7 @@ class StoreInfo:
         recipe : recipe
             Of the generator; its files are hashed.
         settings : ExplainSettings
+            Its source basis is resolved for the generator.
         samples : str
             Name of the dataset.
         plan : mapping, optional
@@ -197,13 +199,11 @@ def rescue_info(records: Path) -> StoreInfo | None:
         try:
             record = json.loads(path.read_bytes())
             lengths = {numbers["curve"]["n_thresholds"] for numbers in record["methods"].values()}
-            grids = [
-                grid for grid in ("corrected", "dapi") if {len(threshold_grid(grid))} == lengths
-            ]
+            grids = [g for g in get_args(Grid) if {len(threshold_grid(g))} == lengths]
             preset = ExplainSettings.from_preset(record.get("preset") or "quac")
             settings = replace(
                 preset.with_methods(tuple(record["methods"])),
-                grid=grids[0] if grids else "quac_0_2",
+                grid=grids[0] if grids else preset.grid,
                 seed=int(record["seed"]),
             )
             unknown = NetworkIdentity("unknown")
