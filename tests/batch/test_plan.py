@@ -14,7 +14,7 @@ from napari_quac.errors import DataError, QuacError, UnknownNameError
 from napari_quac.explain.mask import Masking
 from napari_quac.explain.settings import ExplainSettings, SearchSettings
 from napari_quac.generators import GENERATORS
-from napari_quac.generators.generated.recipe import PrecomputedRecipe
+from napari_quac.generators.generated.recipe import GeneratedRecipe
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.live.choices import ReadySamples
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
@@ -97,7 +97,7 @@ def test_defaults_need_not_be_written(tmp_path):
         tmp_path,
     )
     assert plan.samples == SyntheticRecipe(3)
-    assert plan.generator == PrecomputedRecipe(tmp_path / "made")
+    assert plan.generator == GeneratedRecipe(tmp_path / "made")
     assert plan.settings == ExplainSettings()
 
 

@@ -136,16 +136,16 @@ def test_an_unknown_target_is_refused_before_anything_is_written(plan):
 
 
 def test_a_fault_of_ours_is_a_record_with_its_traceback(plan, monkeypatch, capsys):
-    from napari_quac.generators.generated.recipe import PrecomputedGenerator
+    from napari_quac.generators.generated.lookup import GeneratedImages
 
-    propose = PrecomputedGenerator.propose
+    propose = GeneratedImages.propose
 
     def fails_once(self, request, first, n):
         if request.query_id == "right/1.npy":
             raise RuntimeError("shapes cannot be multiplied")
         return propose(self, request, first, n)
 
-    monkeypatch.setattr(PrecomputedGenerator, "propose", fails_once)
+    monkeypatch.setattr(GeneratedImages, "propose", fails_once)
     assert main(["run", str(write_plan(plan, plan.output.parent))]) == 1
     assert "right/1.npy" in capsys.readouterr().err
     store = ExplanationStore.open(plan.output)

@@ -57,8 +57,10 @@ def build_recipe(registry: Registry, values: Any, place: str, base: Path) -> Any
     if KIND not in values:
         kinds = ", ".join(registry.names())
         raise DataError(f"'{place}.{KIND}' is missing. Choose one of: {kinds}.")
-    settings = {key: value for key, value in values.items() if key != KIND}
-    return build(registry[str(values[KIND])], settings, place, base)
+    recipe = registry[str(values[KIND])]
+    former = getattr(recipe, "former_fields", {})
+    settings = {former.get(key, key): value for key, value in values.items() if key != KIND}
+    return build(recipe, settings, place, base)
 
 
 def plain_recipe(registry: Registry, recipe: Any, base: Path | None, place: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QMenu, QScrollArea, QVBoxLayout, QWidget
 
 from napari_quac.errors import QuacError
 from napari_quac.explain.methods import METHODS
+from napari_quac.generators.opening import is_generator_folder
 from napari_quac.gui.bottom_docks import BottomDocks
 from napari_quac.gui.compare import Comparison
 from napari_quac.gui.comparison_dock import ComparisonDock
@@ -54,7 +55,6 @@ from napari_quac.live.failure import Failure, failure
 from napari_quac.live.lane import Lane
 from napari_quac.live.mispredictions import next_misprediction
 from napari_quac.live.neighbour_query import NeighbourQuery
-from napari_quac.live.network_files import holds_generated_images, holds_networks
 from napari_quac.live.plans import OpenedPlan, apply_plan, not_shown, open_plan, plan_of, write_plan
 from napari_quac.live.results import Results
 from napari_quac.live.training import Training
@@ -264,12 +264,11 @@ class QuacDock(QWidget):
     def open_path(self, path: Path) -> None:
         """Open a network, or a folder of samples, of generated images or of explanations."""
         self.status.forget_failure()
-        is_generator = path.is_dir() and (holds_networks(path) or holds_generated_images(path))
         if path.suffix in (".yaml", ".yml"):
             self.open_plan(path)
         elif holds_explanations(path):
             self.open_explanations(path)
-        elif path.is_dir() and not is_generator:
+        elif path.is_dir() and not is_generator_folder(path):
             self.samples.open_folder(path)
         else:
             self.networks.open_path(path)
@@ -299,8 +298,8 @@ class QuacDock(QWidget):
 
         def opened(found: OpenedPlan) -> None:
             names = found.plan.classifier.class_names or ()
-            self.networks.use_found(found.classifier)
-            self.networks.use_found(found.generator)
+            self.networks.use_network(found.classifier)
+            self.networks.use_network(found.generator)
             apply_plan(found.plan, self.choices, tuple(names))
             self.all_samples.many_card.folder.setText(str(found.plan.output))
             self.status.show_note(not_shown(found.plan))

@@ -106,6 +106,7 @@ def _read_store(folder: Path) -> Report:
         store.info.class_names,
         folder.name,
         tuple(notes),
+        store.info.settings,
     )
 
 

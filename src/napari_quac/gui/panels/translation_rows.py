@@ -46,7 +46,7 @@ class TranslationRows(QWidget):
         translations = getattr(recipe, "translations", ())
         for number, translation in enumerate(translations):
             label, source, arrow, target = self._row(number)
-            label.setText(Path(translation.checkpoint).name)
+            label.setText(Path(translation.path).name)
             for menu, said in ((source, translation.source), (target, translation.target)):
                 self._fill(menu, said)
             for widget in (label, source, arrow, target):
