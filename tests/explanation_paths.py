@@ -24,8 +24,8 @@ from torch import nn
 from napari_quac.batch.plan import BatchPlan
 from napari_quac.cli import main
 from napari_quac.data.recipes import ImageFolderRecipe
-from napari_quac.errors import MethodUnavailableError
 from napari_quac.explain.explanation import Explanation
+from napari_quac.explain.explanations import Explanations
 from napari_quac.explain.pair import Pair
 from napari_quac.explain.pipeline import explain
 from napari_quac.explain.question import question_for
@@ -44,7 +44,7 @@ from napari_quac.networks.architectures.stargan_v2 import StarGAN, StarGANHyperp
 from napari_quac.networks.architectures.warp_unet import WarpHyperparameters, WarpUNet
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.networks.value_range import ValueRange
-from napari_quac.reports.comparison import Comparison, MethodResult, rows_of
+from napari_quac.reports.comparison import Comparison, comparison_rows
 from napari_quac.reports.record import Failure, explained_record, to_json
 from napari_quac.reports.store import ExplanationStore
 from napari_quac.reports.task_images import images_of
@@ -304,12 +304,9 @@ def in_comparison_of_dock(case: Case, files: Files, folder: Path) -> Answer:
         settle(lambda: results.comparison is not None and "comparison" not in controller.running)
         (comparison,) = results.comparison.comparisons
         truth = results.prediction.truth
-    of_case = [result for result in comparison.results if result.method in METHODS]
-    by_method = {r.method: r.explanation for r in of_case if r.explanation is not None}
-    failures = {
-        r.method: MethodUnavailableError(r.reason) for r in of_case if r.explanation is None
-    }
-    return _answer(case, comparison.pair, by_method, failures, truth)
+    explanations = comparison.explanations
+    failures = {name: e for name, e in explanations.failures.items() if name in METHODS}
+    return _answer(case, comparison.pair, explanations, failures, truth)
 
 
 WAYS: dict[str, Callable[[Case, Files, Path], Answer]] = {
@@ -386,7 +383,7 @@ def _answer(
     case: Case,
     pair: Pair,
     by_method: Mapping[str, Explanation],
-    failures: Mapping[str, BaseException],
+    failures: Mapping[str, Exception],
     truth: int | None,
 ) -> Answer:
     """Return explanations in memory as the store keeps them, and as a comparison sums them up."""
@@ -402,11 +399,8 @@ def _answer(
         failures={name: Failure(name, str(error), type(error).__name__)
                   for name, error in failures.items()},
     )  # fmt: skip
-    compared = tuple(
-        MethodResult(name, by_method.get(name), str(failures.get(name, "")), 0.0, None)
-        for name in METHODS
-    )
-    rows = rows_of(Comparison(pair, settings_of(case).procedure, compared))
+    compared = Explanations(pair, settings_of(case), by_method, failures)
+    rows = comparison_rows([Comparison(compared)])
     return Answer(
         json.loads(to_json(record)),
         images_of(pair, explanations),
