@@ -58,7 +58,7 @@ from napari_quac.live.neighbour_query import NeighbourQuery
 from napari_quac.live.plans import OpenedPlan, apply_plan, not_shown, open_plan, plan_of, write_plan
 from napari_quac.live.results import Results
 from napari_quac.live.training import Training
-from napari_quac.reports.recognise import holds_explanations
+from napari_quac.reports.opening import holds_explanations
 
 DOCK_WIDTH = 356
 LANE_NICENESS = 10
