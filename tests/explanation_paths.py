@@ -27,9 +27,8 @@ from napari_quac.data.recipes import ImageFolderRecipe
 from napari_quac.explain.explanation import Explanation
 from napari_quac.explain.explanations import Explanations
 from napari_quac.explain.pair import Pair
-from napari_quac.explain.pipeline import explain_pair
-from napari_quac.explain.question import default_question, true_class
-from napari_quac.explain.search import search
+from napari_quac.explain.pipeline import explain
+from napari_quac.explain.question import question_for
 from napari_quac.explain.settings import ExplainSettings, SearchSettings
 from napari_quac.generators.exaggeration.recipe import ExaggerationRecipe
 from napari_quac.generators.generated.recipe import GeneratedRecipe
@@ -229,20 +228,22 @@ def _write_exaggeration(path: Path) -> None:
 def settings_of(case: Case) -> ExplainSettings:
     """Return what is computed in a case."""
     settings = ExplainSettings.from_preset(case.preset).with_methods(METHODS)
-    return replace(settings, search=SearchSettings(max_tries=TRIES))
+    basis = "auto" if case.basis == "default" else case.basis
+    search = SearchSettings(max_tries=TRIES)
+    return replace(settings, search=search, source_basis=basis, seed=SEED)
 
 
 def in_python(case: Case, files: Files, folder: Path) -> Answer:
     """Answer by the library alone, as in a notebook."""
     dataset = files.samples(case).load()
     classifier, generator = files.classifier.load("cpu"), files.generator(case).load("cpu")
-    sample, settings, basis = dataset[0], settings_of(case), case.resolved_basis
-    prediction = classifier.predict(sample.image[None])[0]
-    truth = true_class(sample.label, dataset.classes, classifier)
-    source, target = default_question(prediction, truth, basis)
-    pair = search(sample, target, classifier, generator, settings.search, SEED, source).result()
-    explanations = explain_pair(pair, classifier, settings).result()
-    return _answer(case, pair, explanations, explanations.failures, truth)
+    sample, settings = dataset[0], settings_of(case)
+    question = question_for(sample, dataset.classes, classifier, settings, generator)
+    assert question.basis == case.resolved_basis
+    explanations = explain(
+        sample, question.targets[0], classifier, generator, settings, question.source
+    ).result()
+    return _answer(case, explanations.pair, explanations, explanations.failures, question.label)
 
 
 def in_dock(case: Case, files: Files, folder: Path) -> Answer:
@@ -259,7 +260,6 @@ def in_dock_for_many(case: Case, files: Files, folder: Path) -> Answer:
     with live_state(case, files) as (choices, results, controller, settle):
         many = ExplainMany(choices, results, controller)
         settle(lambda: not many.missing())
-        assert not many.refusal(), many.refusal()
         many.start(folder / "many")
         settle(lambda: many.state != "running")
         many.close()
@@ -275,18 +275,11 @@ def by_explain(case: Case, files: Files, folder: Path) -> Answer:
 
 def by_run(case: Case, files: Files, folder: Path) -> Answer:
     """Answer by a plan file and ``napari-quac run``."""
-    settings = settings_of(case)
     plan = BatchPlan(
-        samples=files.samples(case),
-        classifier=files.classifier,
-        generator=files.generator(case),
-        source_basis=None if case.basis == "default" else case.basis,
-        methods=settings.methods,
-        parameters=settings.parameters,
-        masking=settings.masking,
-        grid=settings.grid,
-        search=settings.search,
-        seed=SEED,
+        files.samples(case),
+        files.classifier,
+        files.generator(case),
+        settings_of(case),
         device="cpu",
         output=folder / "run",
     )
@@ -399,7 +392,7 @@ def _answer(
         pair,
         explanations,
         CLASSES,
-        seed=SEED,
+        settings=settings_of(case),
         truth=truth,
         source_basis=case.resolved_basis,
         asked=[pair.target],

@@ -59,8 +59,6 @@ def divergence(way: str, case: Case) -> str:
     is_other_question = case.sample == "mispredicted" and case.resolved_basis == "label"
     if way == "explain":
         return "the command writes a format of its own"
-    if way in ("run", "explain-these") and case.preset == "dapi":
-        return "plans and stores know no procedure, so DAPI is refused for many samples"
     if way == "dock" and is_other_question:
         return "the dock takes the source from the prediction alone"
     passes = "label" if case.generator == "generated" else "prediction"
