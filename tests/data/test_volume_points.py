@@ -88,7 +88,7 @@ def test_no_point_inside_is_refused() -> None:
         (CENTRES[:, 1:], (1, 16, 16), "2 coordinates each"),
         (CENTRES, (16, 16), "does not fit"),
         (CENTRES, (1, 0, 16), "at least 1"),
-        (np.full((2, 3), np.nan), (1, 16, 16), "no number"),
+        (np.full((2, 3), np.nan), (1, 16, 16), "not finite"),
         (np.empty((0, 3)), (1, 16, 16), "no points"),
     ],
 )
@@ -118,7 +118,7 @@ def test_level_follows_the_voxel_size_of_the_network() -> None:
     coarse = VolumePoints(pyramid(), CENTRES[:1] * (40, 4, 4), (1, 8, 8), voxel_size=(8, 8))
     assert fine[0].scale == (4, 4) and coarse[0].scale == (8, 8)
     assert "were 4 × 4" not in fine.size_mismatch()
-    assert fine.size_mismatch().startswith("The voxels are 4 × 4 nm, the network was trained for")
+    assert fine.size_mismatch().startswith("The voxels have 4 × 4 nm, but the network was trained with")
     assert coarse.size_mismatch() == ""
     middles = [d[0].place.transform.to_world((0, 4, 4)) for d in (fine, coarse)]  # type: ignore[union-attr]
     np.testing.assert_allclose(middles[0], middles[1], atol=4)
@@ -211,7 +211,7 @@ def test_recipe_without_columns_to_guess_asks(tmp_path: Path) -> None:
     np.save(tmp_path / "em.npy", EM)
     (tmp_path / "p.csv").write_text("a;b;c;name\n4;30;30;k\n")
     recipe = VolumePointsRecipe(tmp_path / "em.npy", tmp_path / "p.csv", size=(1, 8, 8))
-    with pytest.raises(DataError, match="Which columns of 'p' are the coordinates"):
+    with pytest.raises(DataError, match="coordinates of 'p' cannot be recognized"):
         recipe.load()
     named = VolumePointsRecipe(tmp_path / "em.npy", tmp_path / "p.csv", (1, 8, 8),
                                columns=("a", "b", "c"), label_column="name")  # fmt: skip
