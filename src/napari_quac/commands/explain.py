@@ -87,8 +87,8 @@ def run(options: argparse.Namespace) -> None:
     DataError
         At the end, if samples failed.
     """
-    from napari_quac.batch.resources import named_after
     from napari_quac.explain.question import question_for
+    from napari_quac.networks.class_names import name_classes
 
     if options.tries < 1:
         raise DataError(f"At least one try is needed, got --tries {options.tries}.")
@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> None:
     methods = settings.methods
     dataset, classifier = load_samples_and_classifier(options)
     generator = load_generator(options)
-    named_after(classifier, getattr(generator, "class_names", ()))
+    name_classes(classifier, getattr(generator, "class_names", ()))
     if options.target not in (AUTO, ALL):
         classifier.class_index(options.target)
     out = create_folder(options.out)
