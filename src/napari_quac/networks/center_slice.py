@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from napari_quac.errors import ShapeError
-from napari_quac.networks.generator import ConversionRequest, Generator, Proposals, axes_of
+from napari_quac.networks.generator import ConversionRequest, Generator, Proposals
 
 APPLIED_TO = "applied_to"
 
 
-class CenterSliceGenerator:
+class CenterSliceGenerator(Generator):
     """Changes one slice of a volume by a generator of images; the others stay as they are.
 
     The slice is number ``D // 2``, counted from 0: the one on which a patch is centred. Each
@@ -72,7 +72,7 @@ def fitting(generator: Generator, query: Tensor) -> Generator:
     query : (C, *S) Tensor
         The image or volume that it will be asked about.
     """
-    if query.ndim == 4 and axes_of(generator) == 2:
+    if query.ndim == 4 and generator.n_axes == 2:
         return CenterSliceGenerator(generator)
     return generator
 
