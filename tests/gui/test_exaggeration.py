@@ -136,7 +136,7 @@ def test_bins_of_an_explainer_are_a_path_without_a_generated_image(
     assert {names[found.pair.source], names[found.pair.target]} == {"left", "right"}
     assert panel.line.text().endswith("(target 0.95) · bin 10 of 10")
     panel.slider.setValue(0)
-    assert panel.line.text().endswith("(wanted 0.05) · bin 1 of 10")
+    assert panel.line.text().endswith("(target 0.05) · bin 1 of 10")
     np.testing.assert_array_equal(
         dock._viewer.layers["exaggerated"].data, found.images[0, 0].numpy()
     )

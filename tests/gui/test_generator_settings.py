@@ -66,7 +66,7 @@ def others() -> Iterator[None]:
 
 
 def offered(dock: QuacDock) -> dict[str, Any]:
-    menu = dock.networks.fields["generator"]._offered
+    menu = dock.findChild(QMenu, "generator_choose_without_file")
     assert isinstance(menu, QMenu)
     menu.aboutToShow.emit()
     return {action.text(): action for action in menu.actions()}

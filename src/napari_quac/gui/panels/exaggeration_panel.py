@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QSl
 from superqt.utils import signals_blocked
 
 from napari_quac.generators.opening import recognize_family
-from napari_quac.gui.exaggeration_layers import CHANGE, LADDER, ExaggerationLayers, reach_of
+from napari_quac.gui.exaggeration_layers import CHANGE, LADDER, ExaggerationLayers, difference_limit
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.panels.small_plot import SmallPlot
 from napari_quac.gui.section import Section, labelled_row
@@ -265,7 +265,7 @@ class ExaggerationPanel(Section):
             self.set_summary("")
             return
         there = found.reachable
-        self._reach = reach_of(found)
+        self._reach = difference_limit(found)
         self._points.setData(found.desired[there], found.achieved[there])
         self.numbers.setText(numbers_text(found, self._target_name(found)))
         self.set_summary(

@@ -72,7 +72,7 @@ class NetworksPanel(Section):
             self.cards[role].declined.connect(lambda role=role: self._on_declined(role))
             if role == "classifier":
                 self.size_row = NetworkSize()
-                self.size_row.given.connect(self._on_size_given)
+                self.size_row.picked.connect(self._on_size_given)
                 self.size_row.hide()
                 self.body_layout.addWidget(self.size_row)
         self.translations = TranslationRows()
@@ -251,7 +251,7 @@ class NetworksPanel(Section):
         if size is None:
             pixels = "any size"
         channels = "1 channel" if classifier.channels == 1 else f"{classifier.channels} channels"
-        kind = classifier.description.get("Kind", classifier.kind)
+        kind = classifier.description.get("Kind", classifier.form)
         card.show_facts(
             f"✓ {kind} · {classifier.n_classes} classes · {pixels} · {channels}",
             classifier.description,

@@ -60,7 +60,7 @@ class TranslationRows(QWidget):
     def _row(self, number: int) -> tuple[ElidedLabel, QComboBox, QLabel, QComboBox]:
         if number < len(self.rows):
             return self.rows[number]
-        label = ElidedLabel("", Qt.TextElideMode.ElideLeft)
+        label = ElidedLabel(mode=Qt.TextElideMode.ElideLeft)
         label.setProperty("role", "muted")
         source, arrow, target = QComboBox(), QLabel("→"), QComboBox()
         for menu, role in ((source, "source"), (target, "target")):
