@@ -209,7 +209,7 @@ def test_explain_these_runs_from_the_card_and_its_curves_are_shown(
     pairs = dock.curves.pairs
     assert pairs.count() == 4, "all, and each of the three pairs"
     pairs.setCurrentIndex(1)
-    wait(lambda: dock.curves._found and dock.curves._found[0].n_curves == 1)
+    wait(lambda: dock.curves.populations and dock.curves.populations[0].n_curves == 1)
 
 
 def test_a_store_opened_without_samples_brings_its_own(

@@ -34,7 +34,7 @@ class PopulationPage(QWidget):
         self.setObjectName("population_page")
         self._choices, self._results, self._controller = choices, results, controller
         self._colors: Palette | None = None
-        self._populations: tuple[Population, ...] = ()
+        self.populations: tuple[Population, ...] = ()
         self._is_active = False
         self._later = debouncer(self, SETTLE_MS, self._summarize)
         self.plot = PopulationPlot()
@@ -62,7 +62,7 @@ class PopulationPage(QWidget):
         """Follow napari's theme."""
         self._colors = colors
         self.plot.set_palette_of(colors)
-        self._show(self._populations)
+        self._show(self.populations)
 
     def set_active(self, is_active: bool) -> None:
         """Update the page, or pause while another page is displayed."""
@@ -113,7 +113,7 @@ class PopulationPage(QWidget):
             fill_menu(self.pairs, entries)
 
     def _show(self, populations: tuple[Population, ...]) -> None:
-        self._populations = populations
+        self.populations = populations
         while self._grid.count():
             item = self._grid.takeAt(0)
             widget = item.widget() if item is not None else None
