@@ -16,7 +16,7 @@ from napari_quac.errors import (
     ShapeError,
 )
 from napari_quac.explain import search as search_module
-from napari_quac.explain.search import N_KEPT, SearchState, search, task_seed
+from napari_quac.explain.search import MAX_PROPOSALS, SearchState, search, task_seed
 from napari_quac.explain.settings import SearchSettings
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest, FunctionGenerator, Proposals
@@ -199,7 +199,7 @@ def test_progress_shows_the_best_pair_so_far(classifier: Classifier) -> None:
 
 def test_search_can_be_given_up_between_two_steps() -> None:
     network = CountingNetwork(LinearNetwork(torch.ones(SHAPE), 8.0))
-    classifier = classifier_of(network, shape=SHAPE, kind="callable")
+    classifier = classifier_of(network, shape=SHAPE, form="callable")
     steps = search(DARK, 1, classifier, ListedGenerator([0.1] * 50))
     next(steps)
     next(steps)
@@ -285,9 +285,9 @@ def test_the_best_proposals_stay_with_the_pair() -> None:
     settings = SearchSettings(max_tries=20, block=20)
     pair = search(images[0], 1, corner_classifier(), corner_generator(), settings).result()
     confidences = [float(one.generated_prediction[1]) for one in pair.proposals]
-    assert len(confidences) == N_KEPT and confidences == sorted(confidences, reverse=True)
+    assert len(confidences) == MAX_PROPOSALS and confidences == sorted(confidences, reverse=True)
     assert pair.proposals[0].generated is pair.generated
-    assert len({one.origin["proposal"] for one in pair.proposals}) == N_KEPT
+    assert len({one.origin["proposal"] for one in pair.proposals}) == MAX_PROPOSALS
     every = search(images[0], 1, corner_classifier(), corner_generator(),
                    SearchSettings(max_tries=20, block=20, keep="first")).result()  # fmt: skip
     assert any(one.generated is every.generated for one in every.proposals)

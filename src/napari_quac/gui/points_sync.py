@@ -307,12 +307,12 @@ def point_features(
     as_labelled = np.full(n_points, "", dtype=object)
     confidence = np.full(n_points, np.nan)
     score = np.full(n_points, np.nan)
-    rows, is_predicted = dataset.rows, table.known
+    rows, is_predicted = dataset.rows, table.is_predicted
     names = np.array([*table.class_names, ""], dtype=object)
     predicted[rows] = names[table.predicted]
     confidence[rows] = np.where(is_predicted, table.confidence, np.nan)
     has_truth = is_predicted & (table.truth >= 0)
-    as_labelled[rows] = np.where(has_truth, np.where(table.wrong, "no", "yes"), "")
+    as_labelled[rows] = np.where(has_truth, np.where(table.mispredicted, "no", "yes"), "")
     if outcomes is not None:
         score[rows] = outcomes.scores
     return {PREDICTED: predicted, CONFIDENCE: confidence, RIGHT: as_labelled, SCORE: score}
@@ -333,12 +333,12 @@ def point_colors(
     palette = np.array([_rgba(color) for color in CLASS_COLORS])
     face = np.tile(_rgba(NO_COLOR, 0.6), (n_points, 1))
     border = np.tile(_rgba(NO_COLOR, 0.6), (n_points, 1))
-    is_predicted = table.known
+    is_predicted = table.is_predicted
     rows = dataset.rows[is_predicted]
     face[rows] = palette[table.predicted[is_predicted] % len(palette)]
     face[rows, 3] = 0.85
     border[rows] = _rgba(CORRECT_COLOR, 0.7)
-    border[dataset.rows[table.wrong]] = _rgba(MISPREDICTED_COLOR)
+    border[dataset.rows[table.mispredicted]] = _rgba(MISPREDICTED_COLOR)
     return face, border
 
 

@@ -52,6 +52,7 @@ class StarGANRecipe(GeneratorFamily):
     id = "stargan"
     title = "StarGAN v2"
     summary = "One network that turns a query into any of its classes, by a style."
+    training = "napari_quac.generators.stargan.training_settings:StarGANTrainingSettings"
     files = ("path", "references")
     hidden = ("style", "final_activation", "image_size", "query_size")
     former_fields: ClassVar[Mapping[str, str]] = {"checkpoint": "path"}
@@ -83,12 +84,12 @@ class StarGANRecipe(GeneratorFamily):
             read_metadata,
         )
         from napari_quac.networks.classifier_card import names_from_text
-        from napari_quac.networks.tensor_file import flat
+        from napari_quac.networks.tensor_file import flatten_state
 
         state, metadata = inspection.read_state(), inspection.metadata
         parts = {name: tensors for name, tensors in state.items() if isinstance(tensors, dict)}
         try:
-            hyper = read_hyperparameters(parts or {"generator": flat(state)}, metadata)
+            hyper = read_hyperparameters(parts or {"generator": flatten_state(state)}, metadata)
         except CheckpointError as error:
             raise CheckpointError(f"'{inspection.path.name}': {error}") from error
         stored_activation = read_metadata(metadata, "final_activation")

@@ -181,11 +181,10 @@ class ExplainManyCard(QFrame):
 
     def _show_estimate(self) -> None:
         missing = self._work.missing()
-        if missing or self._work.refusal():
+        if missing:
             self.title.setText("Explain these")
             needed = ", ".join(dict.fromkeys(MISSING[name] for name in missing))
-            text = f"This requires {needed}." if missing else self._work.refusal()
-            self._say(text, "note" if missing else "bad")
+            self._say(f"This requires {needed}.", "note")
             self.start_button.setEnabled(False)
             return
         estimate = self._work.estimate(Path(self.folder.text()).expanduser())
