@@ -51,7 +51,7 @@ def load_resources(plan: BatchPlan) -> Resources:
         classifier = name_classes(
             plan.classifier.load(plan.device),
             dataset.classes,
-            getattr(generator, "class_names", ()),
+            generator.class_names,
         )
         _loaded[key] = Resources(dataset, classifier, generator)
     return _loaded[key]
