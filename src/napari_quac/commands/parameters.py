@@ -1,4 +1,4 @@
-"""The option that sets parameters of attribution methods."""
+"""Command-line option for parameters of attribution methods."""
 
 from __future__ import annotations
 
@@ -12,33 +12,32 @@ if TYPE_CHECKING:
 
 
 def add_parameter_option(parser: argparse.ArgumentParser) -> None:
-    """Add ``--parameter``, which can be given again and again."""
+    """Add ``--parameter``, which can be repeated."""
     parser.add_argument(
         "--parameter",
         action="append",
         default=[],
         metavar="METHOD.NAME=VALUE",
-        help="set a parameter of a method, such as d-ig.n_steps=100; 'napari-quac methods' lists "
-        "them",
+        help="parameter of a method, such as d-ig.n_steps=100 (repeatable; see 'napari-quac "
+        "methods')",
     )
 
 
 def read_parameters(options: argparse.Namespace, methods: tuple[str, ...]) -> MethodParameters:
-    """Return the parameters that the options set.
+    """Return the parameters of the options.
 
     Raises
     ------
     QuacError
-        If a method, parameter or value is wrong, or belongs to a method that is not computed.
+        If a method, parameter or value is invalid, or belongs to a method that is not computed.
     """
     from napari_quac.explain.method_parameters import parse_parameters
 
-    found = parse_parameters(options.parameter)
-    for name in found:
+    parameters = parse_parameters(options.parameter)
+    for name in parameters:
         if name not in methods:
             raise DataError(
                 f"--parameter sets '{name}', which is not among the methods to compute "
-                f"({', '.join(methods) or 'none'}). Add it to --methods, or leave the parameter "
-                "out."
+                f"({', '.join(methods) or 'none'}). Add it to --methods, or remove the parameter."
             )
-    return found
+    return parameters

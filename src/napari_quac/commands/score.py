@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_quac.commands.flipping import add_flipping_option, flipped, flipping_table
+from napari_quac.commands.flipping import add_flipping_option, flipping_table, measure_flipping
 from napari_quac.commands.measuring import (
     add_measuring_options,
-    measured,
+    measure_explanation,
     measurements_text,
     read_labels,
 )
@@ -187,9 +187,11 @@ def run(options: argparse.Namespace) -> None:
     records = {e.method: as_record(e) for e in explanations}
     labels = read_labels(options.labels) if options.labels else None
     for explanation in explanations:
-        records[explanation.method] |= measured(explanation, classifier, options, labels)[0]
+        records[explanation.method] |= measure_explanation(
+            explanation, classifier, options, labels
+        )[0]
     for explanation in explanations if options.flipping else ():
-        found = flipped(explanation, classifier, options.flipping)
+        found = measure_flipping(explanation, classifier, options.flipping)
         records[explanation.method]["flipping"] = found
     if options.json:
         print_json(
