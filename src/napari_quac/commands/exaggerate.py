@@ -61,20 +61,13 @@ def run(options: argparse.Namespace) -> None:
     DataError
         If the generator is missing, or at the end, if samples failed.
     """
-    from napari_quac.explain.exaggeration_paths import inner_generator
     from napari_quac.explain.settings import SearchSettings
-    from napari_quac.generators.exaggeration.generator import ExaggerationGenerator
 
     if options.generator is None:
         raise DataError("The generator is missing. Add --generator FILE.")
     dataset, classifier = load_samples_and_classifier(options)
     target = classifier.class_index(options.target)
     generator = load_generator(options)
-    if options.anchored and isinstance(inner_generator(generator), ExaggerationGenerator):
-        raise DataError(
-            "--anchored applies to paths of styles; a bin-conditional generator has none. Remove "
-            "--anchored."
-        )
     folder = create_folder(options.out)
     records: list[dict[str, Any]] = []
     settings = SearchSettings(max_tries=options.tries)
@@ -135,15 +128,17 @@ def _path(
     """Return the path of a sample to the target by the means of the generator."""
     from napari_quac.explain.exaggeration import exaggerate
     from napari_quac.explain.exaggeration_bins import traverse_bins
-    from napari_quac.explain.exaggeration_paths import inner_generator
     from napari_quac.explain.search import search
-    from napari_quac.generators.exaggeration.generator import ExaggerationGenerator
 
-    inner = inner_generator(generator)
-    if not isinstance(inner, ExaggerationGenerator):
+    path = traverse_bins(sample, generator, classifier).result()
+    if path is None:
         pair = search(sample, target, classifier, generator, settings, options.seed).result()
         return exaggerate(pair, generator, classifier, options.anchored).result()
-    path = traverse_bins(sample, inner, classifier).result()
+    if options.anchored:
+        raise DataError(
+            "--anchored applies to paths of styles; a bin-conditional generator has none. Remove "
+            "--anchored."
+        )
     if path.pair.target != target:
         names = classifier.class_names
         raise DataError(
@@ -170,6 +165,7 @@ def _write(out: Path, path: Any, classifier: Any) -> dict[str, Any]:
         "source": classifier.class_names[pair.source],
         "switches": pair.switches,
         "made_of": path.kind,
+        "meaning": path.meaning,
         "valid": path.is_valid,
         "identity": path.identity,
         "monotonicity": path.monotonicity,
@@ -187,10 +183,8 @@ def _write(out: Path, path: Any, classifier: Any) -> dict[str, Any]:
 
 
 def _status_text(record: dict[str, Any]) -> str:
-    from napari_quac.explain.exaggeration_paths import MEANINGS
-
     warning = f"; {record['warning']}" if record["warning"] else ""
     return (
-        f"{MEANINGS[record['made_of']]}: Spearman {record['monotonicity']:.2f}, "
+        f"{record['meaning']}: Spearman {record['monotonicity']:.2f}, "
         f"{record['rungs_reached']} of {record['rungs']} probabilities reached{warning}"
     )
