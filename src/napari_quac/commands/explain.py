@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from napari_quac.commands.measuring import (
     add_measuring_options,
     find_labels,
-    measured,
+    measure_explanation,
     paired_changes_record,
 )
 from napari_quac.commands.networks import (
@@ -220,7 +220,9 @@ def _explain_one(
     try:
         labels = find_labels(options.labels, sample.id)
         for explanation in explanations:
-            more, places[explanation.method] = measured(explanation, classifier, options, labels)
+            more, places[explanation.method] = measure_explanation(
+                explanation, classifier, options, labels
+            )
             record["methods"][explanation.method] |= more
         _write(folder, explanations, record)
     except QuacError as error:
