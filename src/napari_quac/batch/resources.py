@@ -8,6 +8,7 @@ from pathlib import Path
 from napari_quac.batch.plan import BatchPlan
 from napari_quac.batch.plan_values import paths_in
 from napari_quac.data.dataset import Dataset
+from napari_quac.data.image_folder import ImageFiles
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.device import resolve_device
 from napari_quac.networks.generator import Generator
@@ -47,6 +48,8 @@ def load_resources(plan: BatchPlan) -> Resources:
         dataset = plan.samples.load()
         device = resolve_device(plan.device)
         classifier = named_after(plan.classifier.load(plan.device), dataset.classes)
+        if isinstance(dataset, ImageFiles) and classifier.n_axes is not None:
+            dataset.n_axes = classifier.n_axes
         generator = plan.generator.load(device)
         named_after(classifier, getattr(generator, "class_names", ()))
         _loaded[key] = Resources(dataset, classifier, generator)
