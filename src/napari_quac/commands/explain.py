@@ -23,13 +23,15 @@ from napari_quac.commands.networks import (
     add_generator_setting_option,
     add_samples_option,
     classifier_recipe,
-    names,
     samples_recipe,
 )
 from napari_quac.commands.output import add_json_option, notify, print_json
-from napari_quac.commands.parameters import add_parameter_option
 from napari_quac.commands.run import add_run_options, raise_failures, run_plan, summary_text
-from napari_quac.commands.score import add_masking_options, settings_from
+from napari_quac.commands.settings_options import (
+    add_question_options,
+    add_settings_options,
+    read_settings,
+)
 from napari_quac.errors import DataError, QuacError
 
 if TYPE_CHECKING:
@@ -63,30 +65,8 @@ def add_parser(commands: Any) -> None:
         "--references", type=Path, metavar="DIR", help="images for --style reference, by class"
     )
     add_samples_option(parser)
-    parser.add_argument(
-        "--target",
-        default="auto",
-        metavar="CLASS|auto|all",
-        help="auto: the second most probable class, or the true class of a misprediction (default)",
-    )
-    parser.add_argument(
-        "--source-basis",
-        choices=("prediction", "label"),
-        help="origin of the source class (default: prediction; with --generated the label, which "
-        "names the folder)",
-    )
-    parser.add_argument(
-        "--methods",
-        type=names,
-        metavar="A,B",
-        help="see 'napari-quac methods' (default: those of the preset)",
-    )
-    add_parameter_option(parser)
-    parser.add_argument(
-        "--tries", type=int, default=100, metavar="N", help="proposals per sample (default: 100)"
-    )
-    parser.add_argument("--seed", type=int, default=0)
-    add_masking_options(parser)
+    add_question_options(parser)
+    add_settings_options(parser)
     add_measuring_options(
         parser, "structures to measure in: a folder of label images, named like the samples"
     )
@@ -145,7 +125,7 @@ def plan_from(options: argparse.Namespace) -> BatchPlan:
     recipes = (samples_recipe(options), classifier_recipe(options), generator_recipe(options))
     samples, classifier, generator = map_paths(recipes, lambda path: absolute(path, Path()))
     output = absolute(options.out, Path())
-    settings = settings_from(options)
+    settings = read_settings(options)
     return BatchPlan(samples, classifier, generator, settings, options.device, output)
 
 

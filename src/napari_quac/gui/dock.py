@@ -230,9 +230,9 @@ class QuacDock(QWidget):
         if wanted == self.choices.sample_index:
             QTimer.singleShot(0, self._ask_for_pair)
 
-    def _on_generator_made(self, path: Path, kind: str) -> None:
-        """Put what was made where it is used: an explainer is a path, all else a generator."""
-        if kind == "exaggeration":
+    def _use_trained_generator(self, path: Path, is_path: bool) -> None:
+        """Open a trained generator in *Exaggerate* if it produces paths, else as generator."""
+        if is_path:
             self.exaggeration.use_explainer(path)
         else:
             self.networks.open_path(path, "generator")
@@ -546,7 +546,7 @@ class QuacDock(QWidget):
         self.start.example_requested.connect(self.try_example)
         self.start.open_requested.connect(self._show_open_menu)
         self.search.explain_requested.connect(self.explain)
-        self.train.use_wanted.connect(self._on_generator_made)
+        self.train.use_requested.connect(self._use_trained_generator)
         self.search.question.neighbour_picked.connect(self._on_neighbour_picked)
         results.events.prediction.connect(self._on_predicted)
         self.points.picked.connect(self._on_point_picked)
