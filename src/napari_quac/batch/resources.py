@@ -51,7 +51,7 @@ def load_resources(plan: BatchPlan) -> Resources:
         if isinstance(dataset, ImageFiles) and classifier.n_axes is not None:
             dataset.n_axes = classifier.n_axes
         generator = plan.generator.load(device)
-        named_after(classifier, getattr(generator, "class_names", ()))
+        named_after(classifier, generator.class_names)
         _loaded[key] = Resources(dataset, classifier, generator)
     return _loaded[key]
 
