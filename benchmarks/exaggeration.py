@@ -13,7 +13,8 @@ import numpy as np
 
 from napari_quac.example import load_example
 from napari_quac.explain.exaggeration import consistency, exaggerate, validity
-from napari_quac.explain.search import SearchSettings, search
+from napari_quac.explain.search import search
+from napari_quac.explain.settings import SearchSettings
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 

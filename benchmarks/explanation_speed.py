@@ -122,7 +122,7 @@ def run_library_procedure() -> dict:
         changes = probabilities(hybrids)[:, target] - before
         return quac_score(np.array(sizes) / attribution.size, changes.astype(np.float64))
 
-    def normalised(raw):
+    def normalize_map(raw):
         magnitude = np.abs(raw.detach().numpy())
         return (magnitude - magnitude.min()) / (magnitude.max() - magnitude.min())
 
@@ -135,7 +135,7 @@ def run_library_procedure() -> dict:
             raw = method.attribute(
                 query[None].clone().requires_grad_(), generated[None], target=source
             )[0]
-            found.append(score(query, generated, target, normalised(raw)))
+            found.append(score(query, generated, target, normalize_map(raw)))
         if index:
             times.append(time.perf_counter() - begun)
             scores += found

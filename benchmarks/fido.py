@@ -19,7 +19,8 @@ from napari_quac.example import load_example
 from napari_quac.explain.attribution import attribute
 from napari_quac.explain.method_parameters import build_method
 from napari_quac.explain.pipeline import explain_attribution
-from napari_quac.explain.search import SearchSettings, search
+from napari_quac.explain.search import search
+from napari_quac.explain.settings import SearchSettings
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.networks.fido.settings import MaskState

@@ -14,11 +14,15 @@ from collections import Counter, defaultdict
 import torch
 
 from napari_quac.example import load_example
-from napari_quac.explain.pipeline import ExplainSettings, explain
-from napari_quac.explain.search import SearchSettings
+from napari_quac.explain.pipeline import explain
+from napari_quac.explain.settings import ExplainSettings, SearchSettings
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
-from napari_quac.reports.localisation import Localisation, localise, summarise
+from napari_quac.reports.localization import (
+    Localization,
+    localize_explanation,
+    summarize_localizations,
+)
 
 METHODS = ("d-ig", "d-deeplift", "d-ingrad", "ig", "residual", "random")
 COLUMNS = ("pointing", "energy_ratio", "mask_energy_ratio", "iou", "average_precision")
@@ -40,10 +44,12 @@ def main() -> None:
     classifier = ClassifierRecipe(arguments.classifier or example.classifier_path).load("cpu")
     generator = StarGANRecipe(arguments.generator or example.generator_path).load()
     settings = ExplainSettings(
-        METHODS, search=SearchSettings(arguments.tries, block=arguments.tries)
+        METHODS,
+        search=SearchSettings(arguments.tries, block=arguments.tries),
+        seed=arguments.seed,
     )
-    found: dict[str, list[Localisation]] = defaultdict(list)
-    by_pair: dict[str, dict[str, list[Localisation]]] = defaultdict(lambda: defaultdict(list))
+    found: dict[str, list[Localization]] = defaultdict(list)
+    by_pair: dict[str, dict[str, list[Localization]]] = defaultdict(lambda: defaultdict(list))
     counts: Counter[str] = Counter()
     start = time.monotonic()
     for index in range(len(dataset)):
@@ -56,19 +62,17 @@ def main() -> None:
                 continue
             # the difference is known between the sample's own class and the target; where the
             # prediction is wrong the classifier leaves another class than the one that is drawn
-            explanations = explain(
-                sample, target, classifier, generator, settings, arguments.seed
-            ).result()
-            pair = explanations[0].pair
+            explanations = explain(sample, target, classifier, generator, settings).result()
+            pair = explanations.pair
             counts["pairs"] += 1
             counts["pairs that switch"] += pair.switches
             truth = dataset.difference_mask(index, target)
-            for explanation in explanations:
-                one = localise(explanation, truth)
+            for explanation in explanations.values():
+                one = localize_explanation(explanation, truth)
                 found[explanation.method].append(one)
                 name = f"{classes[sample.label]} -> {classes[target]}"
                 by_pair[name][explanation.method].append(one)
-    summaries = summarise(found)
+    summaries = summarize_localizations(found)
     if arguments.json:
         print(
             json.dumps(
@@ -86,7 +90,7 @@ def main() -> None:
     for title, table in tables.items():
         print(f"\n{title}")
         print(f"{'method':12s}" + "".join(f"{name:>19s}" for name in (*COLUMNS, "median score")))
-        for name, summary in summarise(table).items():
+        for name, summary in summarize_localizations(table).items():
             values = [getattr(summary, column) for column in COLUMNS]
             row = "".join(f"{value:19.3f}" for value in (*values, summary.quac_score))
             print(f"{name:12s}{row}")

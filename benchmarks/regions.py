@@ -20,9 +20,9 @@ import torch
 from napari_quac.example import load_example
 from napari_quac.explain.curve import Curve
 from napari_quac.explain.explanation import Explanation
-from napari_quac.explain.pipeline import ExplainSettings, explain
+from napari_quac.explain.pipeline import explain
 from napari_quac.explain.regions import find_regions
-from napari_quac.explain.search import SearchSettings
+from napari_quac.explain.settings import ExplainSettings, SearchSettings
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.reports.region_truth import auroc, true_regions
@@ -59,7 +59,9 @@ def main() -> None:
             truth = dataset.difference_mask(index, target)
             counts["pairs"] += 1
             explanation: Explanation
-            for explanation in explain(sample, target, classifier, generator, settings).result():
+            for explanation in (
+                explain(sample, target, classifier, generator, settings).result().values()
+            ):
                 for place, position in places(explanation.curve):
                     regions = find_regions(explanation, classifier, position).result()
                     hits = true_regions(regions, truth)

@@ -27,12 +27,17 @@ from napari_quac.explain.attribution import attribute
 from napari_quac.explain.methods import METHODS
 from napari_quac.explain.pair import Pair
 from napari_quac.explain.pipeline import explain_attribution
-from napari_quac.explain.search import SearchSettings, search
+from napari_quac.explain.search import search
+from napari_quac.explain.settings import SearchSettings
 from napari_quac.generators.generated.recipe import PrecomputedRecipe
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
-from napari_quac.reports.localisation import Localisation, localise, summarise
+from napari_quac.reports.localization import (
+    Localization,
+    localize_explanation,
+    summarize_localizations,
+)
 from napari_quac.reports.truth_folder import read_mask
 
 NAMES = ("d-ig", "d-deeplift", "d-ingrad", "ig", "residual", "random")
@@ -64,7 +69,7 @@ def rows_of(
         attribution = attribute(pair, name, METHODS[name](), classifier).result()
         explanation = explain_attribution(pair, attribution, classifier).result()
         seconds = time.process_time() - begun
-        found = None if truth is None else asdict(localise(explanation, truth))
+        found = None if truth is None else asdict(localize_explanation(explanation, truth))
         ends = names[pair.source], names[pair.target]
         score = explanation.quac_score
         yield Row(pair.query.id, *ends, name, pair.switches, score, seconds, found)
@@ -114,10 +119,10 @@ def overall_table(rows: list[Row]) -> list[str]:
         by_method[row.method].append(row)
     vanilla = {(row.sample, row.target): row.score for row in by_method["ig"]}
     known = {
-        name: [Localisation(**row.truth) for row in several if row.truth is not None]
+        name: [Localization(**row.truth) for row in several if row.truth is not None]
         for name, several in by_method.items()
     }
-    found = summarise(known)
+    found = summarize_localizations(known)
     lines = [
         "| method | n | QuAC score, median (quartiles) | above `ig` | n with truth | energy "
         "| energy / chance | AUPRC | pointing | mask IoU | seconds |",

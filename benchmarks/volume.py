@@ -104,7 +104,7 @@ def run(path: Path, voxels: np.ndarray, asked: argparse.Namespace) -> None:
     from qtpy.QtTest import QTest
     from qtpy.QtWidgets import QApplication
 
-    from napari_quac.data.volume_file import volume_of_zarr
+    from napari_quac.data.volume_file import volume_from_zarr
     from napari_quac.example import load_example
     from napari_quac.gui.dock import QuacDock
     from napari_quac.gui.layer_volume import layer_of_volume
@@ -129,7 +129,7 @@ def run(path: Path, voxels: np.ndarray, asked: argparse.Namespace) -> None:
 
     store = counting_store(path)
     started = time.perf_counter()
-    volume = volume_of_zarr(zarr.open_group(store, mode="r"), path, "em")
+    volume = volume_from_zarr(zarr.open_group(store, mode="r"), path, "em")
     data, look = layer_of_volume(volume)
     viewer.add_image(data, **look)
     marks = viewer.add_points(voxels, name="synapses", scale=VOXEL, units=("nm",) * 3, size=60,

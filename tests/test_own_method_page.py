@@ -67,11 +67,12 @@ def test_its_own_tests_pass_and_it_explains(installed: Path, tmp_path: Path) -> 
         "\ntest_smooth_ig(); test_fade()\n"
         "from napari_quac.generators import GENERATORS\n"
         "assert GENERATORS['fade'] is FadeRecipe\n"
-        "from napari_quac.explain.pipeline import ExplainSettings, explain\n"
+        "from napari_quac.explain.pipeline import explain\n"
+        "from napari_quac.explain.settings import ExplainSettings\n"
         "from napari_quac.testing import CornerSamples, corner_classifier, corner_generator\n"
         "settings = ExplainSettings(('smooth-ig',), parameters={'smooth-ig': {'n_copies': 2}})\n"
         "made = explain(CornerSamples()[0], 1, corner_classifier(), corner_generator(), settings)\n"
-        "print(made.result()[0].quac_score)\n"
+        "print(made.result()['smooth-ig'].quac_score)\n"
     )
     path = tmp_path / "check.py"
     path.write_text(code, encoding="utf-8")

@@ -89,3 +89,58 @@ def test_the_function_keeps_its_name_and_docstring() -> None:
     assert count.__name__ == "count"
     assert count.__doc__ == "Count to n."
     assert isinstance(count(1), Steps)
+
+
+def test_steps_within_a_whole_are_rescaled_and_return_their_result() -> None:
+    steps = count(4)
+    seen = []
+    part = steps.within(1, 3)
+    while True:
+        try:
+            seen.append(next(part))
+        except StopIteration as end:
+            assert end.value == 4
+            break
+    assert [(p.done, p.total, p.text, p.partial) for p in seen] == [
+        (100, 300, "counting", None),
+        (125, 300, "counting", None),
+        (150, 300, "counting", None),
+        (175, 300, "counting", None),
+    ]
+    assert steps.seconds > 0
+
+
+def test_text_and_partial_result_within_a_whole_are_chosen_by_the_caller() -> None:
+    texts = [p.text for p in count(2).within(0, 2, "item")]
+    assert texts == ["item", "item"]
+    part = list(count(2).within(0, 2, lambda p: f"at {p.done}", partial=lambda p: [p.partial]))
+    assert [(p.text, p.partial) for p in part] == [("at 0", [0]), ("at 1", [1])]
+
+
+def test_within_a_whole_that_counts_items_an_item_is_finished_when_the_next_begins() -> None:
+    @stepwise
+    def finishing() -> Generator[Progress, None, None]:
+        yield Progress(0, None, "unknown length")
+        yield Progress(1, 2)
+        yield Progress(2, 2)
+
+    part = list(finishing().within(5, 7, resolution=1))
+    assert [(p.done, p.total) for p in part] == [(5, 7)] * 3
+
+
+def test_ending_early_and_closing_reach_the_steps_within_a_whole() -> None:
+    ended = []
+
+    @stepwise
+    def endless() -> Generator[Progress, None, None]:
+        yield Progress(0, None, finish=lambda: ended.append("finish"))
+
+    (step,) = endless().within(0, 1)
+    assert step.finish is not None
+    step.finish()
+    assert ended == ["finish"]
+    released.clear()
+    part = count(3).within(0, 1)
+    next(part)
+    part.close()
+    assert released == ["count"]

@@ -5,17 +5,15 @@ from .errors import QuacError
 from .explain.attribution import Attribution, AttributionMethod, SignedMap, attribute
 from .explain.curve import Curve, hybrid_at, make_hybrid, threshold_grid, trace_curve
 from .explain.explanation import Explanation
+from .explain.explanations import Explanations
 from .explain.hybrid import Hybrid, blend
 from .explain.mask import Masking
 from .explain.methods import METHODS
 from .explain.pair import Pair, make_pair
-from .explain.pipeline import (
-    ExplainSettings,
-    explain_attribution,
-    explain_pair,
-)
+from .explain.pipeline import explain_attribution, explain_pair
 from .explain.score import best_point, quac_score
-from .explain.search import SearchSettings, search
+from .explain.search import search
+from .explain.settings import ExplainSettings, SearchSettings
 from .explain.verdict import Finding, verdict
 from .generators import GENERATORS
 from .networks.classifier import Classifier
@@ -42,6 +40,7 @@ __all__ = [
     "Curve",
     "ExplainSettings",
     "Explanation",
+    "Explanations",
     "Finding",
     "FunctionGenerator",
     "Generator",

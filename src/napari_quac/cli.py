@@ -28,7 +28,7 @@ from napari_quac.commands import (
 )
 from napari_quac.errors import QuacError
 
-DONE, OUR_FAULT, WRONG_INPUT = 0, 1, 2
+DONE, INTERNAL_ERROR, WRONG_INPUT = 0, 1, 2
 COMMANDS = (
     demo,
     inspect,
@@ -45,10 +45,10 @@ COMMANDS = (
 
 
 class OneSentenceParser(argparse.ArgumentParser):
-    """A parser that says what is wrong in one line, and where the help is."""
+    """A parser with error messages of one line that name the help."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong and leave with the exit code of wrong input."""
+        """Print the error and exit with the code of wrong input."""
         sentence = message[:1].upper() + message[1:].rstrip(".")
         self.exit(WRONG_INPUT, f"{self.prog}: {sentence}. See '{self.prog} --help'.\n")
 
@@ -58,8 +58,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = OneSentenceParser(
         prog="napari-quac",
         description="Ask a trained image classifier what it sees.",
-        epilog="Exit code 0: done. 2: the input is wrong, one sentence on standard error says "
-        "how. 1: a fault of ours.",
+        epilog="Exit code 0: done. 2: the input is wrong; one line on standard error says what is "
+        "wrong and how to fix it. 1: internal error.",
     )
     parser.add_argument("--version", action="version", version=f"napari-quac {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 done, 2 wrong input, 1 a fault of ours.
+        0 done, 2 wrong input, 1 internal error.
     """
     options = build_parser().parse_args(arguments)
     try:
@@ -89,11 +89,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"napari-quac: {_one_line(error)}", file=sys.stderr)
         return WRONG_INPUT
     except BrokenPipeError:
-        # the reader of our output left, as `| head` does; nothing can be written any more
+        # the reader of the output has closed it, as `| head` does; nothing more can be written
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except KeyboardInterrupt:
-        print("napari-quac: stopped; what was finished is kept.", file=sys.stderr)
+        print("napari-quac: stopped; finished results are preserved.", file=sys.stderr)
         return 130
     except MemoryError:
         print(
@@ -103,12 +103,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return WRONG_INPUT
     except run.FaultsError as error:
         print(f"napari-quac: {_one_line(error)}", file=sys.stderr)
-        return OUR_FAULT
-    except Exception:  # noqa: BLE001 - the last line of defence, which shows everything
+        return INTERNAL_ERROR
+    except Exception:  # noqa: BLE001 - the outermost handler, which prints everything
         traceback.print_exc()
-        said = "napari-quac: this is a fault of ours; please report the lines above."
-        print(said, file=sys.stderr)
-        return OUR_FAULT
+        print("napari-quac: Internal error: please report the lines above.", file=sys.stderr)
+        return INTERNAL_ERROR
     return DONE
 
 

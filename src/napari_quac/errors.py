@@ -1,4 +1,4 @@
-"""What can go wrong on purpose, each with a sentence a biologist can act on.
+"""Errors with a message that a biologist can act on.
 
 None of these derives from ``RuntimeError``, which is what PyTorch raises for everything.
 """
@@ -10,36 +10,36 @@ from typing import Any
 
 
 class QuacError(Exception):
-    """Something the user can put right; the text says what and how."""
+    """An error that the user can correct; its message names the cause and the remedy."""
 
 
 class DataError(QuacError):
-    """An image, a folder or a table cannot be used as it is."""
+    """An unusable image, folder or table."""
 
 
 class ShapeError(DataError):
-    """Images, or an image and a network, do not fit each other in shape.
+    """A mismatch of shapes between images, or between an image and a network.
 
     Attributes
     ----------
-    found : tuple of int or None
-        Shape (C, *S) of the image, where a network refused it.
-    wanted : (channels, size) or None
-        What the network was trained for; its size is None where any will do.
+    image_shape : tuple of int or None
+        Shape (C, *S) of the image that a network refused.
+    network_input : (channels, size) or None
+        Input of the network; its size is None where any size is accepted.
     """
 
     def __init__(
         self,
         message: str,
-        found: tuple[int, ...] | None = None,
-        wanted: tuple[int, tuple[int, ...] | None] | None = None,
+        image_shape: tuple[int, ...] | None = None,
+        network_input: tuple[int, tuple[int, ...] | None] | None = None,
     ) -> None:
         super().__init__(message)
-        self.found, self.wanted = found, wanted
+        self.image_shape, self.network_input = image_shape, network_input
 
 
 class SeveralArraysError(DataError):
-    """A file holds several images; one has to be named.
+    """A file with several images, of which one has to be named.
 
     Attributes
     ----------
@@ -53,48 +53,48 @@ class SeveralArraysError(DataError):
 
 
 class ValueRangeError(DataError):
-    """Values lie outside of the range they are said to have."""
+    """Values outside of their declared range."""
 
 
 class StorageError(DataError):
-    """Results cannot be written: the disk is full, read-only or gone; nothing is half-written."""
+    """A failure to write results to a full, read-only or missing disk; no file is incomplete."""
 
 
 class CheckpointError(QuacError):
-    """A file does not hold the network that was asked for."""
+    """A file without the requested network."""
 
 
 class NetworkError(QuacError):
-    """A network failed while it was computing."""
+    """A failure of a network during its computation."""
 
 
 class OutOfMemoryError(NetworkError):
-    """A device had no memory left, even for a batch of one image."""
+    """Too little memory on a device, even for a batch of one image."""
 
 
 class NotFiniteError(NetworkError):
-    """A network returned NaN or infinity."""
+    """NaN or infinity in the output of a network."""
 
 
 class UnknownNameError(QuacError):
-    """A class, a method or a device was named that does not exist."""
+    """An unknown name of a class, a method or a device."""
 
 
 class MethodUnavailableError(QuacError):
-    """An attribution method cannot be computed on this network."""
+    """An attribution method that is not applicable to a network."""
 
 
 class MethodFailedError(MethodUnavailableError):
-    """A method of another package raised something, or returned no map."""
+    """A failure inside a method of another package: an exception, or no map."""
 
 
 class NoCounterfactualError(QuacError):
-    """No proposal of the generator could be made for this query and target.
+    """A lack of any proposal of the generator for a query and a target.
 
     Attributes
     ----------
     best : Pair or None
-        The best pair found so far, where there is one.
+        The best pair of the search so far.
     """
 
     def __init__(self, message: str, best: Any = None) -> None:
@@ -103,4 +103,4 @@ class NoCounterfactualError(QuacError):
 
 
 class CancelledError(QuacError):
-    """The user stopped the work; what was finished is kept."""
+    """A cancellation by the user; finished results are preserved."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import wraps
+from time import perf_counter
 from typing import Any, Generic, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -49,10 +50,17 @@ class Steps(Generic[T]):
 
     Iterate it for its progress, call :meth:`result` to do all of it at once, or write
     ``value = yield from steps`` inside of another stepwise function.
+
+    Attributes
+    ----------
+    seconds : float
+        Time spent in the steps themselves, without pauses between them, as :meth:`within` counts
+        it.
     """
 
     def __init__(self, generator: Generator[Progress, None, T]) -> None:
         self._generator = generator
+        self.seconds = 0.0
 
     def __iter__(self) -> Generator[Progress, None, T]:
         return self._generator
@@ -68,6 +76,57 @@ class Steps(Generic[T]):
             except StopIteration as end:
                 value: T = end.value
                 return value
+
+    def within(
+        self,
+        index: int,
+        total: int,
+        text: str | Callable[[Progress], str] = "",
+        *,
+        resolution: int = 100,
+        partial: Callable[[Progress], Any] | None = None,
+    ) -> Generator[Progress, None, T]:
+        """Do the steps as one of several items: ``value = yield from steps.within(2, 5)``.
+
+        Parameters
+        ----------
+        index : int
+            Position of this item, from 0.
+        total : int
+            Number of items.
+        text : str or callable
+            Status text in place of that of the steps; a callable derives it from each step.
+        resolution : int
+            Units of progress per item. With 1, ``done`` counts finished items.
+        partial : callable, optional
+            Derives the partial result of the whole work from a step; by default there is none.
+
+        Returns
+        -------
+        generator
+            Yields the progress within the whole work, returns the result of the steps.
+        """
+        try:
+            while True:
+                begun = perf_counter()
+                try:
+                    step = next(self._generator)
+                except StopIteration as end:
+                    value: T = end.value
+                    return value
+                finally:
+                    self.seconds += perf_counter() - begun
+                share = step.done / step.total if step.total else 0.0
+                yield Progress(
+                    # an item counts as finished when the next one begins
+                    resolution * index + min(int(resolution * share), resolution - 1),
+                    resolution * total,
+                    text(step) if callable(text) else text or step.text,
+                    partial(step) if partial is not None else None,
+                    finish=step.finish,
+                )
+        finally:
+            self._generator.close()
 
     def close(self) -> None:
         """Give the work up; what it holds is released."""

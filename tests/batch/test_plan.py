@@ -12,7 +12,7 @@ from napari_quac.batch.plan import BatchPlan
 from napari_quac.data.recipes import ImageFolderRecipe, SyntheticRecipe
 from napari_quac.errors import DataError, QuacError, UnknownNameError
 from napari_quac.explain.mask import Masking
-from napari_quac.explain.search import SearchSettings
+from napari_quac.explain.settings import SearchSettings
 from napari_quac.generators.generated.recipe import PrecomputedRecipe
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.live.choices import ReadySamples
@@ -137,16 +137,21 @@ def test_samples_in_memory_cannot_be_written_into_a_plan(tmp_path):
 
 
 def test_samples_that_are_changed_to_fit_are_written_and_read(tmp_path):
-    from napari_quac.data.fitted import Fit
-    from napari_quac.data.recipes import FittedRecipe
+    from napari_quac.data.preprocessing import Preprocessing
+    from napari_quac.data.recipes import PreprocessedRecipe
 
     folder = ImageFolderRecipe(tmp_path / "images")
-    for fit in (Fit(channels="average", size=(32, 32)), Fit(channels=1, how="crop", size=(8, 8))):
-        plan = some_plan(tmp_path, samples=FittedRecipe(folder, fit))
+    for preprocessing in (
+        Preprocessing(channels="average", size=(32, 32)),
+        Preprocessing(channels=1, mode="crop", size=(8, 8)),
+    ):
+        plan = some_plan(tmp_path, samples=PreprocessedRecipe(folder, preprocessing))
         plan.write(tmp_path / "plan.yaml")
         assert BatchPlan.read(tmp_path / "plan.yaml") == plan
-    twice = FittedRecipe(FittedRecipe(folder, Fit(size=(9, 9))), Fit(size=(8, 8)))
-    with pytest.raises(DataError, match="changed twice"):
+    twice = PreprocessedRecipe(
+        PreprocessedRecipe(folder, Preprocessing(size=(9, 9))), Preprocessing(size=(8, 8))
+    )
+    with pytest.raises(DataError, match="preprocessed twice"):
         some_plan(tmp_path, samples=twice).write(tmp_path / "plan.yaml")
 
 
@@ -160,3 +165,18 @@ def test_a_parameter_of_another_kind_is_refused_before_the_run(tmp_path):
     for wrong in ("many", True, 2.5):
         with pytest.raises(DataError, match="'n_steps' has to be a whole number"):
             some_plan(tmp_path, parameters={"d-ig": {"n_steps": wrong}})
+
+
+def test_a_plan_with_the_former_key_of_preprocessing_is_read(tmp_path):
+    from napari_quac.data.preprocessing import Preprocessing
+    from napari_quac.data.recipes import PreprocessedRecipe
+
+    preprocessing = Preprocessing(channels=1, mode="crop", size=(8, 8))
+    folder = ImageFolderRecipe(tmp_path / "images")
+    plan = some_plan(tmp_path, samples=PreprocessedRecipe(folder, preprocessing))
+    path = tmp_path / "plan.yaml"
+    plan.write(path)
+    text = path.read_text()
+    assert "preprocessing:" in text and "mode: crop" in text
+    path.write_text(text.replace("preprocessing:", "fit:").replace("mode: crop", "how: crop"))
+    assert BatchPlan.read(path) == plan

@@ -10,7 +10,7 @@ from napari_quac.batch.asking import Asking
 from napari_quac.batch.replay import replay
 from napari_quac.batch.tasks import explain_tasks, tasks_of
 from napari_quac.data.sample import Sample
-from napari_quac.explain.pipeline import ExplainSettings
+from napari_quac.explain.settings import ExplainSettings
 from napari_quac.reports.store import ExplanationStore
 from napari_quac.reports.store_info import NetworkIdentity, StoreInfo
 from napari_quac.testing import CornerSamples, corner_classifier, corner_generator

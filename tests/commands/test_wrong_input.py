@@ -208,7 +208,7 @@ def test_a_fault_of_ours_ends_with_1_and_shows_the_traceback(worked_example, cap
     assert main(worked_example.arguments(methods="residual")) == 1
     printed = capsys.readouterr()
     assert "surprise" in printed.err
-    assert "fault of ours" in printed.err
+    assert "Internal error" in printed.err
     assert printed.out == ""
 
 

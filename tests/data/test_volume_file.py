@@ -13,7 +13,7 @@ from zarr.storage import LocalStore
 from napari_quac.data.n5 import N5Array
 from napari_quac.data.place import Transform
 from napari_quac.data.volume import Level, SpatialView, Volume, volume_of_array
-from napari_quac.data.volume_file import open_volume, volume_of_zarr
+from napari_quac.data.volume_file import open_volume, volume_from_zarr
 from napari_quac.errors import DataError
 
 from .volumes import WITH_ENDS, CountingStore, write_n5, write_ome_zarr
@@ -176,7 +176,7 @@ def test_zarr_reads_the_chunks_of_a_patch_only(tmp_path: Path) -> None:
                              dtype="u1", compressors=None)  # fmt: skip
     made[:] = 7
     store = CountingStore(LocalStore(tmp_path / "a.zarr", read_only=True))
-    volume = volume_of_zarr(zarr.open_array(store, mode="r"), None, "a.zarr")
+    volume = volume_from_zarr(zarr.open_array(store, mode="r"), None, "a.zarr")
     volume.finest.read((3, 60, 60), (4, 90, 110))
     assert store.chunks == {"c/3/1/1", "c/3/1/2"}
     assert store.n_bytes == 2 * 50 * 50

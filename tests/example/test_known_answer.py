@@ -5,11 +5,11 @@ from collections import defaultdict
 import pytest
 
 from napari_quac.example import load_example
-from napari_quac.explain.pipeline import ExplainSettings, explain
-from napari_quac.explain.search import SearchSettings
+from napari_quac.explain.pipeline import explain
+from napari_quac.explain.settings import ExplainSettings, SearchSettings
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
-from napari_quac.reports.localisation import localise, summarise
+from napari_quac.reports.localization import localize_explanation, summarize_localizations
 
 METHODS = ("d-ig", "ig", "residual", "random")
 N_SAMPLES = 12
@@ -28,9 +28,11 @@ def summaries():
         targets = sorted({0, 1, 2} - {predicted, sample.label})
         target = targets[index // 3 % len(targets)]  # one of two, so that all six pairs come up
         truth = example.dataset.difference_mask(index, target)
-        for explanation in explain(sample, target, classifier, generator, settings).result():
-            found[explanation.method].append(localise(explanation, truth))
-    return summarise(found)
+        for explanation in (
+            explain(sample, target, classifier, generator, settings).result().values()
+        ):
+            found[explanation.method].append(localize_explanation(explanation, truth))
+    return summarize_localizations(found)
 
 
 @pytest.mark.long

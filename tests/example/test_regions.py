@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from napari_quac.example import load_example
-from napari_quac.explain.pipeline import ExplainSettings, explain
+from napari_quac.explain.pipeline import explain
 from napari_quac.explain.regions import find_regions
-from napari_quac.explain.search import SearchSettings
+from napari_quac.explain.settings import ExplainSettings, SearchSettings
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.reports.region_truth import auroc, true_regions
@@ -25,7 +25,7 @@ def ranked():
         sample = example.dataset[index]
         predicted = int(classifier.predict(sample.image[None])[0].argmax())
         target = min({0, 1, 2} - {predicted, sample.label})
-        (found,) = explain(sample, target, classifier, generator, settings).result()
+        (found,) = explain(sample, target, classifier, generator, settings).result().values()
         position = int(np.argmin(np.abs(found.curve.mask_sizes - 0.1)))
         regions = find_regions(found, classifier, position).result()
         alone += [region.effect_alone for region in regions.regions]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from explain.small_networks import LinearNetwork, classifier_of, random_pair
 from napari_quac.errors import NotFiniteError, ShapeError
-from napari_quac.explain.attribution import SignedMap, attribute, normalised
+from napari_quac.explain.attribution import SignedMap, attribute, normalize_map
 from napari_quac.explain.pair import Pair
 from napari_quac.networks.classifier import Classifier
 from napari_quac.stepwise import Progress, stepwise
@@ -44,7 +44,7 @@ def pair(classifier: Classifier) -> Pair:
 @given(images(1), st.sampled_from([1e-30, 1e-3, 1.0, 1e6, 1e30]))
 def test_values_span_0_to_1_on_any_scale(drawn: tuple[Tensor], scale: float) -> None:
     signed = (drawn[0] - 0.5) * scale
-    values, degenerate = normalised(signed)
+    values, degenerate = normalize_map(signed)
     assert torch.isfinite(values).all()
     if degenerate:
         assert not values.any()
@@ -59,23 +59,23 @@ def test_values_span_0_to_1_on_any_scale(drawn: tuple[Tensor], scale: float) -> 
 @given(images(1))
 def test_sign_does_not_matter_for_the_values(drawn: tuple[Tensor]) -> None:
     signed = drawn[0] - 0.5
-    assert torch.equal(normalised(signed)[0], normalised(-signed)[0])
+    assert torch.equal(normalize_map(signed)[0], normalize_map(-signed)[0])
 
 
 @pytest.mark.parametrize("level", [0.0, -3.0, 1e30])
 def test_constant_map_is_degenerate_and_zero(level: float) -> None:
-    values, degenerate = normalised(torch.full((3, 4, 4), level))
+    values, degenerate = normalize_map(torch.full((3, 4, 4), level))
     assert degenerate
     assert not values.any()
 
 
 def test_map_of_opposite_signs_is_constant_too() -> None:
-    assert normalised(torch.tensor([[[1.0, -1.0]]]))[1]
+    assert normalize_map(torch.tensor([[[1.0, -1.0]]]))[1]
 
 
 def test_all_channels_share_one_scale() -> None:
     signed = torch.tensor([[[0.0, 1.0]], [[2.0, 4.0]]])
-    assert normalised(signed)[0].tolist() == [[[0, 0.25]], [[0.5, 1]]]
+    assert normalize_map(signed)[0].tolist() == [[[0, 0.25]], [[0.5, 1]]]
 
 
 def test_plain_tensor_signed_map_and_steps_are_accepted(pair: Pair, classifier: Classifier) -> None:

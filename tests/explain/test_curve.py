@@ -16,7 +16,7 @@ from explain.small_networks import (
     random_pair,
 )
 from napari_quac.errors import NotFiniteError, ShapeError
-from napari_quac.explain.attribution import Attribution, normalised
+from napari_quac.explain.attribution import Attribution, normalize_map
 from napari_quac.explain.curve import Curve, hybrid_at, make_hybrid, threshold_grid, trace_curve
 from napari_quac.explain.hybrid import blend
 from napari_quac.explain.mask import Masking
@@ -36,7 +36,7 @@ def small_case(
 
 
 def attribution_of(signed: torch.Tensor) -> Attribution:
-    values, degenerate = normalised(signed)
+    values, degenerate = normalize_map(signed)
     return Attribution(values, signed, "given", "given", degenerate)
 
 

@@ -22,9 +22,10 @@ from napari_quac.explain.exaggeration import (
     smallest_alphas,
     validity,
 )
-from napari_quac.explain.neighbours import penultimate_features
+from napari_quac.explain.neighbors import penultimate_features
 from napari_quac.explain.pair import make_pair
-from napari_quac.explain.search import SearchSettings, search
+from napari_quac.explain.search import search
+from napari_quac.explain.settings import SearchSettings
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.reports.exaggeration_files import (

@@ -13,7 +13,8 @@ from napari_quac.data.sample import Sample
 from napari_quac.explain.exaggeration import exaggerate
 from napari_quac.explain.exaggeration_paths import path_kind
 from napari_quac.explain.pair import Pair
-from napari_quac.explain.search import SearchSettings, search
+from napari_quac.explain.search import search
+from napari_quac.explain.settings import SearchSettings
 from napari_quac.generators.exaggeration.recipe import BinLayout, ExaggerationGenerator
 from napari_quac.generators.warp.recipe import WarpGenerator, WarpRecipe
 from napari_quac.networks.classifier import Classifier

@@ -13,14 +13,14 @@ from napari_quac.data.sample import Sample
 from napari_quac.errors import MethodUnavailableError, UnknownNameError
 from napari_quac.explain.curve import threshold_grid
 from napari_quac.explain.mask import Masking
-from napari_quac.explain.pair import Pair, make_pair, swapped
-from napari_quac.explain.pipeline import ExplainSettings, explain_pair
-from napari_quac.explain.procedure import PRESETS
+from napari_quac.explain.pair import Pair, make_pair, swap_pair
+from napari_quac.explain.pipeline import explain_pair
 from napari_quac.explain.score import best_point
+from napari_quac.explain.settings import PRESETS, ExplainSettings
 from napari_quac.explain.verdict import verdict
 from napari_quac.networks.classifier import Classifier
 
-DAPI = ExplainSettings.of_preset("dapi")
+DAPI = ExplainSettings.from_preset("dapi")
 PLAIN = Masking(closing=1, blur=1, channel_wise=False)
 
 
@@ -38,8 +38,8 @@ def four_pixels() -> tuple[Classifier, Pair]:
 @pytest.mark.parametrize("method", ["d-ig", "d-deeplift"])
 def test_dapi_on_the_worked_example(method: str, four_pixels: tuple[Classifier, Pair]) -> None:
     classifier, pair = four_pixels
-    settings = replace(DAPI, methods=(method,), masking=PLAIN)
-    (explanation,) = explain_pair(pair, classifier, settings).result()
+    settings = replace(DAPI.with_methods((method,)), masking=PLAIN)
+    (explanation,) = explain_pair(pair, classifier, settings).result().values()
     curve = explanation.curve
     assert len(curve.thresholds) == 201
     assert curve.quac_score == pytest.approx(0.8292919, abs=1e-6)
@@ -66,10 +66,12 @@ def test_sign_of_a_map_matters_for_dapi_and_not_for_quac() -> None:
     pair = make_pair(Sample("x", torch.zeros(1, 1, 2)), torch.ones(1, 1, 2), 0, 1, classifier)
     plain = Masking(1, 1)
     quac = ExplainSettings(("d-ig",), plain)
-    (one,) = explain_pair(pair, classifier, quac).result()
-    (other,) = explain_pair(
-        pair, classifier, replace(DAPI, methods=("d-ig",), masking=PLAIN)
-    ).result()
+    (one,) = explain_pair(pair, classifier, quac).result().values()
+    (other,) = (
+        explain_pair(pair, classifier, replace(DAPI.with_methods(("d-ig",)), masking=PLAIN))
+        .result()
+        .values()
+    )
     assert torch.equal(one.counterfactual.mask.flatten(), torch.tensor([1.0, 0.0]))
     dapi_at = {
         float(t): s for t, s in zip(other.curve.thresholds, other.curve.mask_sizes, strict=True)
@@ -82,21 +84,21 @@ def test_methods_of_one_image_see_the_image_of_the_data() -> None:
     pair = random_pair(classifier, source=2, target=0)
     names = ("ig", "ingrad", "gc")
     alone = explain_pair(pair, classifier, ExplainSettings(names)).result()
-    dapi = explain_pair(pair, classifier, replace(DAPI, methods=names)).result()
-    for one, other in zip(alone, dapi, strict=True):
+    dapi = explain_pair(pair, classifier, DAPI.with_methods(names)).result()
+    for one, other in zip(alone.values(), dapi.values(), strict=True):
         assert torch.equal(one.attribution.signed, other.attribution.signed)
 
 
 def test_swapping_twice_changes_nothing(four_pixels: tuple[Classifier, Pair]) -> None:
     pair = four_pixels[1]
-    there = swapped(pair)
+    there = swap_pair(pair)
     assert (there.source, there.target, there.is_swapped) == (1, 0, True)
     assert torch.equal(there.query.image, pair.generated)
-    back = swapped(there)
+    back = swap_pair(there)
     assert torch.equal(back.query.image, pair.query.image) and not back.is_swapped
-    procedure = PRESETS["dapi"].procedure
+    procedure = PRESETS["dapi"].settings.procedure
     assert procedure.pair(there) is there
-    assert PRESETS["quac"].procedure.pair(pair) is pair
+    assert PRESETS["quac"].settings.procedure.pair(pair) is pair
 
 
 def test_optimum_by_squares_is_the_older_rule() -> None:
@@ -109,11 +111,11 @@ def test_optimum_by_squares_is_the_older_rule() -> None:
 def test_unsure_pairs_are_not_for_dapi(four_pixels: tuple[Classifier, Pair]) -> None:
     classifier, pair = four_pixels
     unsure = replace(pair, generated_prediction=torch.tensor([0.3, 0.7]))
-    procedure = PRESETS["dapi"].procedure
+    procedure = PRESETS["dapi"].settings.procedure
     assert procedure.accepts(pair) and not procedure.accepts(unsure)
-    assert PRESETS["quac"].procedure.accepts(unsure)
-    settings = replace(DAPI, methods=("d-ig",), masking=PLAIN)
-    (explanation,) = explain_pair(unsure, classifier, settings).result()
+    assert PRESETS["quac"].settings.procedure.accepts(unsure)
+    settings = replace(DAPI.with_methods(("d-ig",)), masking=PLAIN)
+    (explanation,) = explain_pair(unsure, classifier, settings).result().values()
     texts = [finding.text for finding in verdict(explanation, (), classifier.class_names)]
     assert any("DAPI leaves such a pair out" in text for text in texts)
     assert any("Pasting back 6.2% of the image is enough for class 0" in text for text in texts)
@@ -124,14 +126,16 @@ def test_all_methods_of_the_preset_run_and_missing_ones_are_told() -> None:
     classifier = classifier_of(random_network((1, 8, 8)), 3, (1, 8, 8))
     pair = random_pair(classifier)
     found = explain_pair(pair, classifier, DAPI).result()
-    assert [e.method for e in found] == list(DAPI.methods)
+    assert list(found) == list(DAPI.methods)
     blind = classifier_of(classifier.module, 3, (1, 8, 8), kind="torchscript")
-    told: dict[str, MethodUnavailableError] = {}
-    left = explain_pair(pair, blind, DAPI, told.__setitem__).result()
-    assert set(told) == {"d-gc", "d-ggc", "gc", "ggc"}
-    assert len(left) == len(DAPI.methods) - 4
+    explanations = explain_pair(pair, blind, DAPI).result()
+    assert set(explanations.failures) == {"d-gc", "d-ggc", "gc", "ggc"}
+    assert len(explanations) == len(DAPI.methods) - 4
+    explanations.raise_failures(MethodUnavailableError)
+    with pytest.raises(MethodUnavailableError):
+        explanations.raise_failures()
 
 
 def test_unknown_preset() -> None:
     with pytest.raises(UnknownNameError, match="dapi"):
-        ExplainSettings.of_preset("dabi")
+        ExplainSettings.from_preset("dabi")

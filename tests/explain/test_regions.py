@@ -13,7 +13,7 @@ from torch import Tensor
 
 from explain.small_networks import classifier_of
 from napari_quac.data.sample import Sample
-from napari_quac.explain.attribution import Attribution, normalised
+from napari_quac.explain.attribution import Attribution, normalize_map
 from napari_quac.explain.explanation import Explanation
 from napari_quac.explain.mask import Masking
 from napari_quac.explain.pair import make_pair
@@ -40,7 +40,7 @@ def explained(
     """Explain a black query and a white generated image by a given map."""
     query = Sample("black", torch.zeros(attribution.shape), **place)  # type: ignore[arg-type]
     pair = make_pair(query, torch.ones(attribution.shape), 0, 1, classifier)
-    values, degenerate = normalised(attribution)
+    values, degenerate = normalize_map(attribution)
     given_map = Attribution(values, attribution, "given", "given map", degenerate)
     return explain_attribution(pair, given_map, classifier, masking).result()
 

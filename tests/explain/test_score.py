@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from napari_quac.explain.score import ABSCISSAE, best_point, interpolated, quac_score
+from napari_quac.explain.score import ABSCISSAE, best_point, interpolate_curve, quac_score
 from strategies import quick
 
 CURVES = st.integers(1, 40).flatmap(
@@ -30,7 +30,7 @@ def test_straight_curve_has_half_of_the_square_below_it() -> None:
 
 
 def test_curve_is_led_to_0_and_to_the_full_mask() -> None:
-    curve = interpolated(np.array([0.5]), np.array([0.8]))
+    curve = interpolate_curve(np.array([0.5]), np.array([0.8]))
     assert curve[0] == 0
     assert curve[25] == pytest.approx(0.4)
     assert curve[50] == pytest.approx(0.8)
@@ -45,7 +45,7 @@ def test_score_can_be_negative() -> None:
 def test_at_a_shared_mask_size_the_highest_threshold_counts() -> None:
     sizes = np.array([1.0, 0.5, 0.5, 0.5, 0.2])
     changes = np.array([0.9, 0.6, 0.7, 0.4, 0.1])
-    curve = interpolated(sizes, changes)
+    curve = interpolate_curve(sizes, changes)
     assert curve[50] == 0.4
     # just below, the line ends at the lowest threshold; just above, it starts at the highest
     assert curve[49] == pytest.approx(0.1 + (0.6 - 0.1) * (0.49 - 0.2) / 0.3)
@@ -60,7 +60,7 @@ def test_interpolation_equals_the_piecewise_rule(curve: tuple[np.ndarray, np.nda
     for size, change in [(1.0, changes[0]), *zip(sizes, changes, strict=True), (0.0, 0.0)]:
         points.setdefault(float(size), []).append(float(change))
     known = sorted(points)
-    found = interpolated(sizes, changes)
+    found = interpolate_curve(sizes, changes)
     for at, value in zip(ABSCISSAE, found, strict=True):
         if float(at) in points:
             expected = points[float(at)][-1]

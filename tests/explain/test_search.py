@@ -16,7 +16,8 @@ from napari_quac.errors import (
     ShapeError,
 )
 from napari_quac.explain import search as search_module
-from napari_quac.explain.search import N_KEPT, SearchSettings, SearchState, search, task_seed
+from napari_quac.explain.search import N_KEPT, SearchState, search, task_seed
+from napari_quac.explain.settings import SearchSettings
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest, FunctionGenerator, Proposals
 from napari_quac.testing import CornerSamples, corner_classifier, corner_generator

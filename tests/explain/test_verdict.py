@@ -8,7 +8,8 @@ import torch
 from explain.small_networks import distracting_generator, left_sample
 from napari_quac.explain.explanation import Explanation
 from napari_quac.explain.mask import Masking
-from napari_quac.explain.pipeline import ExplainSettings, explain
+from napari_quac.explain.pipeline import explain
+from napari_quac.explain.settings import ExplainSettings
 from napari_quac.explain.verdict import verdict
 from napari_quac.testing import CLASSES, corner_classifier
 
@@ -19,7 +20,7 @@ def explanations() -> dict[str, Explanation]:
     found = explain(
         left_sample(), 1, corner_classifier(), distracting_generator(), settings
     ).result()
-    return {e.method: e for e in found}
+    return dict(found)
 
 
 def texts(explanation: Explanation, others: list[Explanation] | None = None) -> dict[str, str]:

@@ -14,8 +14,9 @@ from napari_quac.explain.curve import hybrid_at, make_hybrid, trace_curve
 from napari_quac.explain.mask import Masking
 from napari_quac.explain.methods import METHODS
 from napari_quac.explain.pair import make_pair
-from napari_quac.explain.pipeline import ExplainSettings, explain, explain_pair
-from napari_quac.explain.search import SearchSettings, search
+from napari_quac.explain.pipeline import explain, explain_pair
+from napari_quac.explain.search import search
+from napari_quac.explain.settings import ExplainSettings, SearchSettings
 from napari_quac.explain.verdict import verdict
 from napari_quac.networks.generator import FunctionGenerator
 
@@ -46,7 +47,7 @@ def test_maps_of_volumes_add_up(pooling: type[nn.Module], name: str, limit: floa
     classifier = classifier_of(vgg_like(pooling), 3, SHAPE, (-1, 1))
     pair = random_pair(classifier)
     found = attribute(pair, name, METHODS[name](), classifier).result()
-    assert not found.is_stand_in
+    assert not found.is_fallback
     assert found.values.shape == SHAPE
     assert found.completeness is not None
     assert found.completeness < limit
@@ -86,7 +87,7 @@ def test_volume_of_one_slice_has_the_score_of_the_image(masking: Masking) -> Non
     settings = ExplainSettings(("d-ig", "d-deeplift", "residual"), masking)
     images = explain_pair(image_pair, flat, settings).result()
     volumes = explain_pair(volume_pair, deep, settings).result()
-    for one, other in zip(images, volumes, strict=True):
+    for one, other in zip(images.values(), volumes.values(), strict=True):
         assert one.quac_score == other.quac_score
         np.testing.assert_array_equal(one.curve.mask_sizes, other.curve.mask_sizes)
         np.testing.assert_array_equal(one.curve.predictions, other.curve.predictions)
@@ -137,7 +138,9 @@ def test_generator_of_images_changes_the_centre_slice_and_says_so(n_axes: int | 
     changed = (pair.generated != query.image).flatten(2).any(dim=2)[0]
     assert changed.tolist() == ([False, False, True, False] if n_axes == 2 else [True] * 4)
     explanations = explain_pair(pair, classifier, ExplainSettings(("residual",))).result()
-    said = [finding.text for finding in verdict(explanations[0], (), classifier.class_names)]
+    said = [
+        finding.text for finding in verdict(explanations["residual"], (), classifier.class_names)
+    ]
     assert any("only slice 3 of 4 (the centre) was changed" in text for text in said) == (
         n_axes == 2
     )
@@ -155,7 +158,9 @@ def test_volume_is_explained_from_search_to_counterfactual() -> None:
         return image
 
     settings = ExplainSettings(("d-ig",), Masking(closing=1, blur=1))
-    (found,) = explain(query, 1, classifier, FunctionGenerator(bright_spot), settings).result()
+    (found,) = (
+        explain(query, 1, classifier, FunctionGenerator(bright_spot), settings).result().values()
+    )
     mask = found.counterfactual.mask[0]
     assert mask[2].all()
     assert not mask[[0, 1, 3]].any()

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from napari_quac.data.sample import Sample
 from napari_quac.errors import CheckpointError, ShapeError
-from napari_quac.explain.search import SearchSettings, search
+from napari_quac.explain.search import search
+from napari_quac.explain.settings import SearchSettings
 from napari_quac.generators.exaggeration.recipe import ExaggerationRecipe
 from napari_quac.live.network_files import look_into
 from napari_quac.networks.architectures.exaggeration_net import load_explainer

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from napari_quac.data.sample import Sample
 from napari_quac.errors import CheckpointError, DataError, ShapeError
-from napari_quac.explain.search import SearchSettings, search
+from napari_quac.explain.search import search
+from napari_quac.explain.settings import SearchSettings
 from napari_quac.explain.warp import field_hybrid, view_warp
 from napari_quac.generators.warp.recipe import WarpRecipe
 from napari_quac.live.network_files import look_into

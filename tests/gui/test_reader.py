@@ -14,8 +14,7 @@ from npe2 import PluginManager
 
 from napari_quac.batch.asking import Asking
 from napari_quac.batch.tasks import Task, explain_tasks
-from napari_quac.explain.pipeline import ExplainSettings
-from napari_quac.explain.search import SearchSettings
+from napari_quac.explain.settings import ExplainSettings, SearchSettings
 from napari_quac.gui import plugin_settings
 from napari_quac.gui.reader import get_reader, read_explanations
 from napari_quac.reports.recognise import INDEXES

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QWidget
 from napari_quac.generators.stargan.file import write_official
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.gui.dock import QuacDock
-from napari_quac.live.choices import FittedSamples, ReadySamples
+from napari_quac.live.choices import PreprocessedSamples, ReadySamples
 from napari_quac.networks.architectures.stargan_v2 import StarGAN, official_hyperparameters
 from napari_quac.networks.architectures.vgg import Vgg
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
@@ -86,10 +86,10 @@ def test_samples_are_made_to_fit_the_generator(dock: QuacDock, tmp_path: Path) -
     dock.search.explain_button.click()
     wait(lambda: dock.status.failure is not None)
     assert "generator was trained for 1 channel of 32 px" in find(dock, "fit_text").text()
-    click(dock, "Crop the centre, 32 px")
+    click(dock, "Crop samples to central 32 px")
     explain(dock)
     assert dock.results.pair.generated.shape == (1, 32, 32)
-    assert isinstance(dock.choices.samples, FittedSamples)
+    assert isinstance(dock.choices.samples, PreprocessedSamples)
 
 
 def test_a_fitting_network_makes_the_buttons_go(dock: QuacDock) -> None:

@@ -54,11 +54,11 @@ def test_scores_and_curves_are_the_librarys(printed: dict, method: str) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_quartiles_are_the_librarys_when_pairs_count_as_often_as_visited(method: str) -> None:
-    from napari_quac.explain.score import interpolated
+    from napari_quac.explain.score import interpolate_curve
 
     text = (PIPELINE / "reports" / method / "default_report.json").read_text()
     curves = [
-        interpolated(np.array(one["normalized_mask_sizes"]), np.array(one["score_changes"]))
+        interpolate_curve(np.array(one["normalized_mask_sizes"]), np.array(one["score_changes"]))
         for one in json.loads(text)["results"]
     ]
     with np.load(PIPELINE / "reports" / f"curve_{method}.npz") as curve:

@@ -19,7 +19,7 @@ from napari_quac.explain.methods.deeplift import DiscriminativeDeepLift
 from napari_quac.explain.methods.deeplift_rules import deeplift
 from napari_quac.explain.pair import Pair
 from napari_quac.explain.pipeline import explain_attribution
-from napari_quac.explain.score import ABSCISSAE, best_point, interpolated, quac_score
+from napari_quac.explain.score import ABSCISSAE, best_point, interpolate_curve, quac_score
 
 if TYPE_CHECKING:
     from parity.conftest import Reference
@@ -162,7 +162,7 @@ def test_curve_of_our_own_maps(
     sizes = reference[f"{key}_mask_sizes"]
     assert np.abs(curve.mask_sizes - sizes).max() < 1e-3
     assert curve.optimal_threshold == float(reference[f"{key}_optimal_threshold"])
-    np.testing.assert_allclose(curve.interpolated(), reference[f"{key}_curve"], rtol=0, atol=2e-3)
+    np.testing.assert_allclose(curve.interpolate(), reference[f"{key}_curve"], rtol=0, atol=2e-3)
     found = hybrid_at(reference.pair(kind, number), curve, curve.best)
     np.testing.assert_allclose(
         found.prediction, reference[f"{key}_counterfactual_prob"], rtol=0, atol=1e-3
@@ -175,7 +175,7 @@ def check_curve(reference: Reference, key: str, curve: Curve) -> None:
     for ours, theirs in (
         (curve.score_changes, "score_change"),
         (curve.predictions, "hybrid_prob"),
-        (curve.interpolated(), "curve"),
+        (curve.interpolate(), "curve"),
         (curve.quac_score, "quac_score"),
     ):
         np.testing.assert_allclose(ours, reference[f"{key}_{theirs}"], rtol=0, atol=2e-6)
@@ -191,7 +191,7 @@ def test_score_and_optimum_of_given_curves(reference: Reference, number: int) ->
         sizes = reference[key]
         changes = reference[f"{stem}_score_change"].astype(np.float64)
         np.testing.assert_allclose(
-            interpolated(sizes, changes), reference[f"{stem}_curve"], rtol=0, atol=1e-12
+            interpolate_curve(sizes, changes), reference[f"{stem}_curve"], rtol=0, atol=1e-12
         )
         assert quac_score(sizes, changes) == pytest.approx(
             float(reference[f"{stem}_quac_score"]), abs=1e-12

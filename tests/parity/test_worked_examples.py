@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_quac.data.sample import Sample
-from napari_quac.explain.attribution import Attribution, attribute, normalised
+from napari_quac.explain.attribution import Attribution, attribute, normalize_map
 from napari_quac.explain.curve import Curve, trace_curve
 from napari_quac.explain.mask import Masking, ellipse, gaussian_kernel
 from napari_quac.explain.methods import METHODS
@@ -40,7 +40,9 @@ def two_class(weights: Tensor, offset: float, factor: float) -> Classifier:
 
 
 def given(values: Tensor) -> Attribution:
-    return Attribution(*normalised(values)[:1], values, "given", "given", normalised(values)[1])
+    return Attribution(
+        *normalize_map(values)[:1], values, "given", "given", normalize_map(values)[1]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -92,10 +94,10 @@ def test_four_pixels_curve(four_pixel_curve: tuple[Attribution, Curve]) -> None:
     ):
         assert set(np.rint(curve.mask_sizes[part] * 64)) == {size}
         np.testing.assert_allclose(curve.score_changes[part], change, rtol=0, atol=1e-7)
-    found = curve.interpolated()[:8]
+    found = curve.interpolate()[:8]
     expected = [0, 0.1930768, 0.4006675, 0.6269190, 0.7390539, 0.8136078, 0.8413485, 0.8482836]
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-7)
-    np.testing.assert_allclose(curve.interpolated()[7:], 0.84828365, rtol=0, atol=1e-7)
+    np.testing.assert_allclose(curve.interpolate()[7:], 0.84828365, rtol=0, atol=1e-7)
     assert found[1] == pytest.approx(0.01 * 64 * 0.3016825, abs=1e-7)
 
 

@@ -13,8 +13,7 @@ from napari_quac.errors import DataError
 from napari_quac.explain.mask import Masking
 from napari_quac.explain.methods import METHODS
 from napari_quac.explain.pair import Pair, make_pair
-from napari_quac.explain.pipeline import ExplainSettings
-from napari_quac.explain.procedure import PRESETS
+from napari_quac.explain.settings import PRESETS, ExplainSettings
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest
 from napari_quac.reports.comparison import (
@@ -86,7 +85,7 @@ def test_best_score_comes_first_and_the_numbers_are_those_of_the_explanation(
     assert rows[0].reached == pytest.approx(float(explanation.counterfactual.prediction[1]))
     assert rows[0].inverse == pytest.approx(float(explanation.inverse_prediction[1]))
     assert rows[0].completeness == explanation.attribution.completeness
-    np.testing.assert_array_equal(rows[0].curve, explanation.curve.interpolated())
+    np.testing.assert_array_equal(rows[0].curve, explanation.curve.interpolate())
 
 
 def test_truth_tells_methods_apart(comparison: Comparison) -> None:
@@ -131,14 +130,16 @@ def test_many_pairs_leave_out_what_does_not_switch(classifier: Classifier) -> No
 
 
 def test_dapi_takes_the_area_of_the_mean_curve_of_sure_pairs(classifier: Classifier) -> None:
-    dapi = replace(ExplainSettings.of_preset("dapi"), methods=("d-ig",), masking=SETTINGS.masking)
+    dapi = replace(
+        ExplainSettings.from_preset("dapi").with_methods(("d-ig",)), masking=SETTINGS.masking
+    )
     found = [
         compare_methods(pair_of(index, classifier, 1), classifier, dapi).result()
         for index in (0, 3)
     ]
-    assert all(PRESETS["dapi"].procedure.accepts(c.pair) for c in found)
+    assert all(PRESETS["dapi"].settings.procedure.accepts(c.pair) for c in found)
     (row,) = rows_of(found)
-    curves = [c.results[0].explanation.curve.interpolated() for c in found]
+    curves = [c.results[0].explanation.curve.interpolate() for c in found]
     np.testing.assert_allclose(row.curve, np.mean(curves, axis=0))
     assert row.score == pytest.approx(np.trapezoid(np.mean(curves, axis=0), dx=0.01))
     unsure = replace(found[1].pair, query_prediction=torch.tensor([0.7, 0.2, 0.1]))

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from napari_quac.errors import DataError
-from napari_quac.explain.pipeline import ExplainSettings, explain
+from napari_quac.explain.pipeline import explain
+from napari_quac.explain.settings import ExplainSettings
 from napari_quac.reports.opening import open_report
 from napari_quac.reports.record import Failure, explained_record, failed_record
 from napari_quac.reports.store import ExplanationStore
@@ -22,7 +23,11 @@ METHODS = ("d-ig", "random")
 @pytest.fixture(scope="module")
 def made():
     sample, classifier = CornerSamples(size=16)[0], corner_classifier(16)
-    return explain(sample, 1, classifier, corner_generator(16), ExplainSettings(METHODS)).result()
+    return tuple(
+        explain(sample, 1, classifier, corner_generator(16), ExplainSettings(METHODS))
+        .result()
+        .values()
+    )
 
 
 def test_a_store_opens_with_its_failures_and_what_is_damaged(tmp_path, made):

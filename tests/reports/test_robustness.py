@@ -14,7 +14,7 @@ from napari_quac.explain.pair import Pair, make_pair
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.reports.robustness import infidelity, max_sensitivity
-from napari_quac.reports.sanity import cascading_randomisation
+from napari_quac.reports.sanity import cascading_randomization
 
 
 class Small(nn.Module):
@@ -118,10 +118,10 @@ def test_randomisation_changes_what_explains_the_network_and_not_the_residual(im
     classifier = small(curved=True)
     before = [parameter.clone() for parameter in classifier.module.parameters()]
     pair = pair_of(images, classifier)
-    steps = cascading_randomisation(pair, "d-ig", METHODS["d-ig"](), classifier, seed=1).result()
+    steps = cascading_randomization(pair, "d-ig", METHODS["d-ig"](), classifier, seed=1).result()
     assert [step.layer for step in steps] == ["last", "first"]
     assert steps[-1].rank_correlation < 0.9
-    blind = cascading_randomisation(pair, "residual", METHODS["residual"](), classifier).result()
+    blind = cascading_randomization(pair, "residual", METHODS["residual"](), classifier).result()
     assert [step.rank_correlation for step in blind] == [1, 1]
     assert all(
         torch.equal(old, new)
@@ -134,7 +134,7 @@ def test_running_statistics_stay(images):
     network.requires_grad_(False)
     network[0].running_mean.fill_(0.3)
     classifier = Classifier(network, ("0", "1"), 1, (6, 6), ValueRange(0, 1))
-    steps = cascading_randomisation(
+    steps = cascading_randomization(
         pair_of(images, classifier), "d-ingrad", METHODS["d-ingrad"](), classifier
     ).result()
     assert [step.layer for step in steps] == ["2", "0"]
@@ -149,4 +149,4 @@ def test_a_network_without_layers_is_refused(images):
     classifier = Classifier(Function().eval(), ("0", "1"), 1, (6, 6), ValueRange(0, 1))
     pair = pair_of(images, classifier)
     with pytest.raises(MethodUnavailableError, match="no layers"):
-        cascading_randomisation(pair, "d-ingrad", METHODS["d-ingrad"](), classifier).result()
+        cascading_randomization(pair, "d-ingrad", METHODS["d-ingrad"](), classifier).result()

@@ -17,8 +17,9 @@ import zarr
 
 from napari_quac.data.sample import Sample
 from napari_quac.errors import DataError, StorageError
-from napari_quac.explain.pipeline import ExplainSettings, explain
+from napari_quac.explain.pipeline import explain
 from napari_quac.explain.search import N_KEPT
+from napari_quac.explain.settings import ExplainSettings
 from napari_quac.reports.entry import FailedEntry, ReportEntry
 from napari_quac.reports.record import Failure, explained_record, failed_record, plain, to_json
 from napari_quac.reports.store import ExplanationStore, estimate_bytes, task_key
@@ -34,7 +35,7 @@ def made():
     """A sample of the corner networks with two explanations."""
     sample, classifier = CornerSamples(size=16)[0], corner_classifier(16)
     settings = ExplainSettings(METHODS)
-    return explain(sample, 1, classifier, corner_generator(16), settings).result()
+    return tuple(explain(sample, 1, classifier, corner_generator(16), settings).result().values())
 
 
 @pytest.fixture

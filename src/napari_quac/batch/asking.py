@@ -21,17 +21,17 @@ from napari_quac.data.sample import Sample
 from napari_quac.errors import CancelledError, QuacError, StorageError
 from napari_quac.explain.explanation import Explanation
 from napari_quac.explain.pair import Pair
-from napari_quac.explain.pipeline import ExplainSettings, explain_pair
-from napari_quac.explain.question import SourceBasis, default_question, true_class
+from napari_quac.explain.pipeline import explain_pair
+from napari_quac.explain.question import choose_question, resolve_source_basis, true_class
 from napari_quac.explain.search import search
-from napari_quac.generators.generated.recipe import PrecomputedRecipe
+from napari_quac.explain.settings import ALL, AUTO, ExplainSettings, SourceBasis
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import Generator
 from napari_quac.reports.record import Failure, explained_record, failed_record
 from napari_quac.reports.task_images import images_of
 from napari_quac.stepwise import Progress, stepwise
 
-AUTO, ALL = "auto", "all"
+__all__ = ["ALL", "AUTO"]
 logger = logging.getLogger(__name__)
 
 
@@ -142,21 +142,11 @@ def questions_about(
     classifier.check_image(sample.image.shape, f"'{sample.id}'")
     prediction = classifier.predict(sample.image[None])[0]
     truth = true_class(sample.label, classes, classifier)
-    automatic = default_question(prediction, truth, asking.source_basis)
-    if source is not None:
-        basis = "given"
-    elif asking.source_basis == "label" and truth is not None:
-        source, basis = truth, "label"
-    else:
-        source, basis = int(prediction.argmax()), "prediction"
-    if targets is None:
-        if asking.targets == AUTO:
-            targets = (automatic[1],)
-        elif asking.targets == ALL:
-            targets = tuple(range(classifier.n_classes))
-        else:
-            targets = tuple(classifier.class_index(name) for name in asking.targets)
-    return Questions(source, tuple(t for t in targets if t != source), truth, basis)
+    settings = replace(asking.settings, targets=asking.targets, source_basis=asking.source_basis)
+    question = choose_question(
+        prediction, truth, settings, classifier, source=source, targets=targets
+    )
+    return Questions(question.source, question.targets, truth, question.basis)
 
 
 def source_basis_for(generator: Any) -> SourceBasis:
@@ -168,7 +158,7 @@ def source_basis_for(generator: Any) -> SourceBasis:
         Images that were generated earlier lie in folders that the label names; all others are
         generated from what the classifier sees.
     """
-    return "label" if isinstance(generator, PrecomputedRecipe) else "prediction"
+    return resolve_source_basis("auto", generator)
 
 
 @stepwise
@@ -220,22 +210,16 @@ def answer(
         record["asked"] = [names[asked] for asked in questions.targets]
         return Answer(record, details=details)
     seconds[""] = time.perf_counter() - begun
-    explanations: list[Explanation] = []
+    explanations = yield from explain_pair(pair, classifier, asking.settings)
+    seconds |= explanations.seconds
     failures: dict[str, Failure] = {}
     details = ""
-    for name in asking.settings.methods:
-        begun = time.perf_counter()
-        try:
-            explanations += yield from explain_pair(
-                pair, classifier, replace(asking.settings, methods=(name,))
-            )
-        except Exception as error:  # noqa: BLE001 - kept beside the methods that worked
-            failures[name], told = failure_of(name, error, sample.id)
-            details += told
-        seconds[name] = time.perf_counter() - begun
+    for name, problem in explanations.failures.items():
+        failures[name], told = failure_of(name, problem, sample.id)
+        details += told
     record = explained_record(
         pair,
-        explanations,
+        list(explanations.values()),
         names,
         seed=asking.seed,
         truth=questions.truth,
@@ -243,7 +227,7 @@ def answer(
         asked=questions.targets,
         failures=failures,
     )
-    return Answer(record, pair, tuple(explanations), seconds, details)
+    return Answer(record, pair, tuple(explanations.values()), seconds, details)
 
 
 def failure_of(stage: str, error: Exception, sample_id: str) -> tuple[Failure, str]:

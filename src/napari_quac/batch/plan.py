@@ -22,15 +22,18 @@ from napari_quac.batch.plan_values import (
     shown,
 )
 from napari_quac.data import DATASETS
-from napari_quac.data.fitted import Fit
-from napari_quac.data.recipes import FittedRecipe
+from napari_quac.data.preprocessing import Preprocessing
+from napari_quac.data.recipes import PreprocessedRecipe
 from napari_quac.errors import DataError, QuacError
-from napari_quac.explain.curve import Grid
 from napari_quac.explain.mask import Masking
 from napari_quac.explain.method_parameters import MethodParameters, build_method
-from napari_quac.explain.pipeline import DEFAULT_METHODS, ExplainSettings
-from napari_quac.explain.question import SourceBasis
-from napari_quac.explain.search import SearchSettings
+from napari_quac.explain.procedure import Grid
+from napari_quac.explain.settings import (
+    DEFAULT_METHODS,
+    ExplainSettings,
+    SearchSettings,
+    SourceBasis,
+)
 from napari_quac.generators import GENERATORS
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.registry import unknown_name
@@ -270,20 +273,25 @@ class _Loader(_BaseLoader):  # type: ignore[misc]  # PyYAML has no types
 
 
 def _samples(values: Any, base: Path) -> Any:
-    """Return the recipe of samples, which may be changed to fit the classifier (``fit``)."""
-    if not isinstance(values, Mapping) or "fit" not in values:
+    """Return the recipe of samples, with or without ``preprocessing`` (earlier called ``fit``)."""
+    if isinstance(values, Mapping) and "fit" in values:
+        values = {"preprocessing" if key == "fit" else key: value for key, value in values.items()}
+    if not isinstance(values, Mapping) or "preprocessing" not in values:
         return build_recipe(DATASETS, values, "samples", base)
-    fit = build(Fit, values["fit"], "samples.fit")
-    rest = {key: value for key, value in values.items() if key != "fit"}
-    return FittedRecipe(build_recipe(DATASETS, rest, "samples", base), fit)
+    changes = values["preprocessing"]
+    if isinstance(changes, Mapping) and "how" in changes:
+        changes = {"mode" if key == "how" else key: value for key, value in changes.items()}
+    preprocessing = build(Preprocessing, changes, "samples.preprocessing")
+    rest = {key: value for key, value in values.items() if key != "preprocessing"}
+    return PreprocessedRecipe(build_recipe(DATASETS, rest, "samples", base), preprocessing)
 
 
 def _plain_samples(samples: Any, base: Path | None) -> dict[str, Any]:
-    if isinstance(samples, FittedRecipe):
+    if isinstance(samples, PreprocessedRecipe):
         source = _plain_samples(samples.source, base)
-        if "fit" in source:
-            raise DataError("The samples are changed twice to fit a network. Undo one change.")
-        return {**source, "fit": plain_values(samples.fit)}
+        if "preprocessing" in source:
+            raise DataError("The samples are preprocessed twice. Undo one preprocessing.")
+        return {**source, "preprocessing": plain_values(samples.preprocessing)}
     return plain_recipe(DATASETS, samples, base, "samples")
 
 

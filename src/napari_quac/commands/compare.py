@@ -17,19 +17,20 @@ from napari_quac.commands.networks import (
     load_samples,
     names,
 )
-from napari_quac.commands.output import add_json_option, print_json, table, tell
+from napari_quac.commands.output import add_json_option, notify, print_json, table
 from napari_quac.commands.parameters import add_parameter_option
 from napari_quac.commands.score import add_masking_options, read_pair, settings_from
 from napari_quac.errors import DataError, QuacError
 
 if TYPE_CHECKING:
+    from typing import Literal
+
     import numpy as np
     from numpy.typing import NDArray
 
     from napari_quac.data.sample import Sample
     from napari_quac.explain.pair import Pair
-    from napari_quac.explain.pipeline import ExplainSettings
-    from napari_quac.explain.question import SourceBasis
+    from napari_quac.explain.settings import ExplainSettings
     from napari_quac.networks.classifier import Classifier
     from napari_quac.reports.comparison import Comparison, ComparisonRow
 
@@ -205,7 +206,8 @@ def _many(
     options: argparse.Namespace, settings: ExplainSettings
 ) -> tuple[list[Comparison], Classifier, dict[str, str]]:
     from napari_quac.explain.question import default_question, true_class
-    from napari_quac.explain.search import SearchSettings, search
+    from napari_quac.explain.search import search
+    from napari_quac.explain.settings import SearchSettings
     from napari_quac.reports.comparison import compare_methods, true_difference
 
     if options.generator is None and options.generated is None:
@@ -213,7 +215,7 @@ def _many(
     dataset = load_samples(options)
     classifier = load_classifier(options, dataset.classes)
     generator = load_generator(options)
-    basis: SourceBasis = options.source_basis or (
+    basis: Literal["prediction", "label"] = options.source_basis or (
         "label" if options.generated is not None else "prediction"
     )
     failed: dict[str, str] = {}
@@ -241,10 +243,10 @@ def _many(
             if options.masks is not None:
                 truth = _mask(options.masks / sample.id, sample)
             found.append(compare_methods(pair, classifier, settings, truth).result())
-            tell(f"{len(found) + len(failed)}: {name}")
+            notify(f"{len(found) + len(failed)}: {name}")
         except QuacError as error:
             failed[name] = str(error)
-            tell(f"{name}: {error}")
+            notify(f"{name}: {error}")
     if not found:
         reason = next(iter(failed.values()), "no sample has another class than the target")
         raise DataError(f"No sample could be compared: {reason}")

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from napari_quac.commands.output import tell
+from napari_quac.commands.output import notify
 from napari_quac.errors import QuacError
 
 DEFAULT_PICTURE = Path("napari-quac-demo.png")
@@ -47,14 +47,14 @@ def run(options: argparse.Namespace) -> None:
     if not _has_display():
         if picture is None:
             picture = DEFAULT_PICTURE
-            tell(f"There is no display here, so a picture is written to '{picture}' instead.")
+            notify(f"There is no display here, so a picture is written to '{picture}' instead.")
         _under_virtual_display(picture)
         return
     if picture is not None:
         from napari_quac.gui.demo import screenshot_demo
 
         screenshot_demo(picture)
-        tell(f"The picture is in '{picture}'.")
+        notify(f"The picture is in '{picture}'.")
         return
     import napari
 

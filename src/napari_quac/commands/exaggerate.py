@@ -14,7 +14,7 @@ from napari_quac.commands.networks import (
     load_generator,
     load_samples_and_classifier,
 )
-from napari_quac.commands.output import add_json_option, made_folder, print_json, tell
+from napari_quac.commands.output import add_json_option, create_folder, notify, print_json
 from napari_quac.errors import DataError, QuacError
 
 
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> None:
         If there is no generator, or at the end, if samples failed.
     """
     from napari_quac.explain.exaggeration_paths import inner_generator
-    from napari_quac.explain.search import SearchSettings
+    from napari_quac.explain.settings import SearchSettings
     from napari_quac.generators.exaggeration.recipe import ExaggerationGenerator
 
     if options.generator is None:
@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> None:
     generator = load_generator(options)
     if options.anchored and isinstance(inner_generator(generator), ExaggerationGenerator):
         raise DataError("--anchored is about paths of styles; the bins of an explainer have none.")
-    out = made_folder(options.out)
+    out = create_folder(options.out)
     records: list[dict[str, Any]] = []
     settings = SearchSettings(max_tries=options.tries)
     for index in range(len(dataset)):
@@ -72,14 +72,14 @@ def run(options: argparse.Namespace) -> None:
             sample = dataset[index]
             classifier.check_image(sample.image.shape, f"'{identity}'")
             if int(classifier.predict(sample.image[None])[0].argmax()) == target:
-                tell(f"{index + 1}/{len(dataset)} {identity}: is called {options.target} already")
+                notify(f"{index + 1}/{len(dataset)} {identity}: is called {options.target} already")
                 continue
             found = _path(sample, target, classifier, generator, settings, options)
             records.append(_write(out, found, classifier))
-            tell(f"{index + 1}/{len(dataset)} {identity}: {_said(records[-1])}")
+            notify(f"{index + 1}/{len(dataset)} {identity}: {_said(records[-1])}")
         except QuacError as error:
             records.append({"id": identity, "error": str(error)})
-            tell(f"{index + 1}/{len(dataset)} {identity}: {error}")
+            notify(f"{index + 1}/{len(dataset)} {identity}: {error}")
     failed = [record for record in records if "error" in record]
     if options.json:
         summary = _summary(records)
@@ -143,7 +143,7 @@ def _write(out: Path, found: Any, classifier: Any) -> dict[str, Any]:
     )
 
     pair = found.pair
-    folder = made_folder(out / PurePosixPath(pair.query.id).with_suffix(""))
+    folder = create_folder(out / PurePosixPath(pair.query.id).with_suffix(""))
     write_exaggeration(folder, found)
     follows = consistency(found.desired, found.achieved)
     return {

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from napari_quac.commands.measuring import (
     add_measuring_options,
-    labels_of,
+    find_labels,
     measured,
-    paired_record,
+    paired_changes_record,
 )
 from napari_quac.commands.networks import (
     add_classifier_options,
@@ -27,7 +27,7 @@ from napari_quac.commands.networks import (
     load_samples_and_classifier,
     names,
 )
-from napari_quac.commands.output import add_json_option, made_folder, print_json, tell
+from napari_quac.commands.output import add_json_option, create_folder, notify, print_json
 from napari_quac.commands.parameters import add_parameter_option
 from napari_quac.commands.score import (
     add_masking_options,
@@ -36,13 +36,14 @@ from napari_quac.commands.score import (
     write_arrays,
 )
 from napari_quac.errors import DataError, QuacError
+from napari_quac.serialize import to_plain
 
 if TYPE_CHECKING:
     from napari_quac.batch.asking import Asking, Questions
     from napari_quac.data.sample import Sample
     from napari_quac.explain.explanation import Explanation
     from napari_quac.explain.morphometry import PlaceChange
-    from napari_quac.explain.question import SourceBasis
+    from napari_quac.explain.settings import SourceBasis
     from napari_quac.networks.classifier import Classifier
 
 AUTO, ALL = "auto", "all"
@@ -113,7 +114,7 @@ def run(options: argparse.Namespace) -> None:
     """
     from napari_quac.batch.asking import questions_about
     from napari_quac.batch.resources import named_after
-    from napari_quac.explain.search import SearchSettings
+    from napari_quac.explain.settings import SearchSettings
 
     if options.tries < 1:
         raise DataError(f"At least one try is needed, got --tries {options.tries}.")
@@ -125,7 +126,7 @@ def run(options: argparse.Namespace) -> None:
     if options.target not in (AUTO, ALL):
         classifier.class_index(options.target)
     asking = _asking(options, settings)
-    out = made_folder(options.out)
+    out = create_folder(options.out)
     records: list[dict[str, Any]] = []
     folders = _folders_of([dataset.sample_id(index) for index in range(len(dataset))])
     changes: dict[tuple[str, str, str], list[tuple[PlaceChange, ...]]] = {}
@@ -135,7 +136,7 @@ def run(options: argparse.Namespace) -> None:
             questions = questions_about(sample, dataset.classes, classifier, asking)
         except QuacError as error:
             records.append({"id": dataset.sample_id(index), "error": str(error)})
-            tell(f"{index + 1}/{len(dataset)} {dataset.sample_id(index)}: {error}")
+            notify(f"{index + 1}/{len(dataset)} {dataset.sample_id(index)}: {error}")
             continue
         for target in questions.targets:
             begun = time.perf_counter()
@@ -153,7 +154,7 @@ def run(options: argparse.Namespace) -> None:
             )
             records.append(record)
             where = f"{record['source']} → {record['target']}"
-            tell(
+            notify(
                 f"{index + 1}/{len(dataset)} {sample.id} {where}: {_summary(record)} "
                 f"({time.perf_counter() - begun:.1f} s)"
             )
@@ -170,7 +171,7 @@ def run(options: argparse.Namespace) -> None:
         "methods": list(methods),
         "masking": settings.masking.name,
         "grid": settings.grid,
-        "parameters": settings.parameters,
+        "parameters": to_plain(settings.parameters),
         "n": len(records),
         "n_failed": len(failed),
         "n_switched": sum(bool(record.get("switches")) for record in records),
@@ -178,7 +179,12 @@ def run(options: argparse.Namespace) -> None:
     }
     if options.morphometry:
         document["morphometry"] = [
-            {"source": source, "target": target, "method": method, "changes": paired_record(found)}
+            {
+                "source": source,
+                "target": target,
+                "method": method,
+                "changes": paired_changes_record(found),
+            }
             for (source, target, method), found in changes.items()
         ]
     (out / "explanations.json").write_text(json.dumps(document, indent=1, allow_nan=False))
@@ -249,7 +255,7 @@ def _explain_one(
     folder = options.out / sample_folder / record["target"]
     record["folder"] = folder.relative_to(options.out).as_posix()
     try:
-        labels = labels_of(options.labels, sample.id)
+        labels = find_labels(options.labels, sample.id)
         for explanation in found.explanations:
             more, places[explanation.method] = measured(explanation, classifier, options, labels)
             record["methods"][explanation.method] |= more
@@ -288,7 +294,7 @@ def _write(folder: Path, explanations: tuple[Explanation, ...], record: dict[str
 
     partial = folder.with_name(folder.name + ".part")
     shutil.rmtree(partial, ignore_errors=True)
-    made_folder(partial)
+    create_folder(partial)
     pair = explanations[0].pair
     try:
         np.save(partial / "query.npy", pair.query.image.numpy())

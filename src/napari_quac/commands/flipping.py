@@ -34,11 +34,11 @@ def flipped(explanation: Explanation, classifier: Classifier, infill: str) -> di
     import torch
 
     from napari_quac.explain.flipping import flipping
-    from napari_quac.explain.pair import swapped
+    from napari_quac.explain.pair import swap_pair
     from napari_quac.networks.fido.infill import InfillChoice, make_infill
 
     pair = explanation.pair
-    pair = swapped(pair) if pair.is_swapped else pair
+    pair = swap_pair(pair) if pair.is_swapped else pair
     query = pair.query.image
     fill = make_infill(InfillChoice(infill), query, pair.generated)  # type: ignore[arg-type]
     nothing_kept = torch.zeros((1, 1, *query.shape[1:]))

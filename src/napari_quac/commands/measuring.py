@@ -44,7 +44,7 @@ def read_labels(path: Path) -> NDArray[np.generic]:
     return read_array(path)
 
 
-def labels_of(directory: Path | None, sample_id: str) -> NDArray[np.generic] | None:
+def find_labels(directory: Path | None, sample_id: str) -> NDArray[np.generic] | None:
     """Read the labels of a sample from a folder; they have its id, with any ending.
 
     Raises
@@ -87,7 +87,7 @@ def measured(
     return record, places
 
 
-def paired_record(places: Sequence[Sequence[PlaceChange]]) -> list[dict[str, Any]]:
+def paired_changes_record(places: Sequence[Sequence[PlaceChange]]) -> list[dict[str, Any]]:
     """Return the comparison over samples, without single labels, whose numbers mean nothing."""
     from napari_quac.reports.paired_morphometry import paired_changes
 
@@ -95,7 +95,7 @@ def paired_record(places: Sequence[Sequence[PlaceChange]]) -> list[dict[str, Any
     return [asdict(change) for change in paired_changes(named)]
 
 
-def measured_as_text(records: dict[str, dict[str, Any]]) -> str:
+def measurements_text(records: dict[str, dict[str, Any]]) -> str:
     """Return regions and morphometry of all methods in lines for people."""
     return "\n\n".join(
         text for text in (_regions_text(records), _morphometry_text(records)) if text

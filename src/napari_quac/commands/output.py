@@ -27,7 +27,7 @@ def print_json(document: dict[str, Any]) -> None:
     print(json.dumps(_standard({"schema": SCHEMA, **document}), indent=1, allow_nan=False))
 
 
-def tell(text: str) -> None:
+def notify(text: str) -> None:
     """Say how it goes, on standard error."""
     print(text, file=sys.stderr, flush=True)
 
@@ -41,7 +41,7 @@ def table(rows: Sequence[tuple[str, ...]]) -> str:
     )
 
 
-def made_folder(path: Path) -> Path:
+def create_folder(path: Path) -> Path:
     """Make a folder for results.
 
     Raises

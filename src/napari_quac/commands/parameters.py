@@ -23,7 +23,7 @@ def add_parameter_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def parameters_from(options: argparse.Namespace, methods: tuple[str, ...]) -> MethodParameters:
+def read_parameters(options: argparse.Namespace, methods: tuple[str, ...]) -> MethodParameters:
     """Return the parameters that the options set.
 
     Raises

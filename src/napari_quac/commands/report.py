@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_quac.commands.networks import add_classifier_options, names
-from napari_quac.commands.output import add_json_option, print_json, tell
+from napari_quac.commands.output import add_json_option, notify, print_json
 
 if TYPE_CHECKING:
     from napari_quac.networks.classifier import Classifier
-    from napari_quac.reports.judge import Judgement
+    from napari_quac.reports.evaluation import Evaluation
     from napari_quac.reports.report import Report
 
 
@@ -124,14 +124,14 @@ def run(options: argparse.Namespace) -> None:
     report = open_report(options.folder, re_root)
     report, said = filtered(report, options)
     for note in (*report.notes, *said):
-        tell(note)
+        notify(note)
     classifier = _classifier(options, report)
     document = _document(report, (*report.notes, *said))
     judgement = _judgement(report, options, classifier)
     if judgement is not None:
-        from napari_quac.commands.report_truth import judgement_record
+        from napari_quac.commands.report_truth import evaluation_record
 
-        document["judgement"] = judgement_record(report, judgement)
+        document["judgement"] = evaluation_record(report, judgement)
     _write(report, options, classifier, document)
     if options.json:
         print_json(document)
@@ -140,9 +140,9 @@ def run(options: argparse.Namespace) -> None:
 
     print(as_table(report))
     if judgement is not None:
-        from napari_quac.commands.report_truth import judgement_tables
+        from napari_quac.commands.report_truth import evaluation_tables
 
-        print("\n" + judgement_tables(report, judgement))
+        print("\n" + evaluation_tables(report, judgement))
 
 
 def filtered(report: Report, options: argparse.Namespace) -> tuple[Report, list[str]]:
@@ -197,7 +197,7 @@ def _classifier(options: argparse.Namespace, report: Report) -> Classifier | Non
 
 def _judgement(
     report: Report, options: argparse.Namespace, classifier: Classifier | None
-) -> Judgement | None:
+) -> Evaluation | None:
     """Judge the explanations, if the options ask for it."""
     from napari_quac.errors import DataError
 
@@ -207,13 +207,13 @@ def _judgement(
         raise DataError("--insertion-deletion asks the classifier; name it by --classifier FILE.")
     if options.truth is None and not options.insertion_deletion:
         return None
-    from napari_quac.reports.judge import judge
+    from napari_quac.reports.evaluation import evaluate_report
     from napari_quac.reports.truth_folder import TruthFolder
 
     structures = [report.class_name(report.class_index(name)) for name in options.truth_of or ()]
     truth = None if options.truth is None else TruthFolder(options.truth, structures)
     asked = classifier if options.insertion_deletion else None
-    judgement = judge(report, truth, asked).result()
+    judgement = evaluate_report(report, truth, asked).result()
     if not judgement.judged:
         raise DataError(
             f"'{options.truth}' has no mask for any of the {len(report)} explanations. Masks are "
@@ -221,7 +221,7 @@ def _judgement(
             f"'{report.entries[0].sample_id}' with any ending."
         )
     if judgement.problems:
-        tell(f"{len(judgement.problems)} cannot be judged; the first: {judgement.problems[0]}")
+        notify(f"{len(judgement.problems)} cannot be judged; the first: {judgement.problems[0]}")
     return judgement
 
 
@@ -277,11 +277,11 @@ def _write(
         from napari_quac.reports.quac_write import write_quac_report
 
         done = write_quac_report(report, options.to_quac, options.image_format, classifier).result()
-        tell(f"{done.n_written} entries written to '{done.folder}' for the QuAC library")
+        notify(f"{done.n_written} entries written to '{done.folder}' for the QuAC library")
         if done.left_out:
-            tell(f"{len(done.left_out)} were left out; the first: {done.left_out[0]}")
+            notify(f"{len(done.left_out)} were left out; the first: {done.left_out[0]}")
         if done.largest_drift is not None:
-            tell(f"largest change of a probability by writing images: {done.largest_drift:.2g}")
+            notify(f"largest change of a probability by writing images: {done.largest_drift:.2g}")
         document["to_quac"] = {
             "folder": done.folder,
             "reports": done.reports,

@@ -8,8 +8,8 @@ from typing import Any
 
 from napari_quac.commands.output import table
 from napari_quac.commands.report_table import pair_name
-from napari_quac.reports.judge import Judgement
-from napari_quac.reports.localisation import LocalisationSummary
+from napari_quac.reports.evaluation import Evaluation
+from napari_quac.reports.localization import LocalizationSummary
 from napari_quac.reports.population import population
 from napari_quac.reports.report import Report
 
@@ -37,12 +37,12 @@ AREA_HEADER = (
 )
 
 
-def judgement_tables(report: Report, judgement: Judgement) -> str:
+def evaluation_tables(report: Report, judgement: Evaluation) -> str:
     """Return what was found out in lines for people."""
     parts = []
-    localised = judgement.localisation()
+    localised = judgement.localization()
     if localised:
-        n = sum(one.localisation is not None for one in judgement.judged)
+        n = sum(one.localization is not None for one in judgement.judged)
         parts += [
             f"Against the known answer ({n} maps; {judgement.n_without_truth} explanations without "
             "a known answer are left out)",
@@ -77,13 +77,13 @@ def computed(report: Report, method: str) -> str:
     return population([entry for entry in report if entry.method == method], method).name
 
 
-def _map_rows(report: Report, judgement: Judgement) -> list[tuple[str, ...]]:
+def _map_rows(report: Report, judgement: Evaluation) -> list[tuple[str, ...]]:
     pairs: list[tuple[int | None, int | None]] = list(judgement.class_pairs())
     if len(pairs) > 1:
         pairs.insert(0, (None, None))
     rows: list[tuple[str, ...]] = []
     for source, target in pairs:
-        found = judgement.localisation(source, target)
+        found = judgement.localization(source, target)
         for number, (method, one) in enumerate(found.items()):
             pair = "" if number else pair_name(report, source, target)
             rows.append((pair, computed(report, method), *_cells(one)))
@@ -92,7 +92,7 @@ def _map_rows(report: Report, judgement: Judgement) -> list[tuple[str, ...]]:
     return rows
 
 
-def _cells(one: LocalisationSummary) -> tuple[str, ...]:
+def _cells(one: LocalizationSummary) -> tuple[str, ...]:
     return (
         str(one.n),
         _number(one.quac_score),
@@ -107,13 +107,13 @@ def _cells(one: LocalisationSummary) -> tuple[str, ...]:
     )
 
 
-def _chance_row(one: LocalisationSummary) -> tuple[str, ...]:
+def _chance_row(one: LocalizationSummary) -> tuple[str, ...]:
     area = _number(one.area)
     pointing = _number(one.pointing_chance)
     return ("", "(chance)", "", "", pointing, area, "1.00", area, "0.500", area, "", "")
 
 
-def judgement_record(report: Report, judgement: Judgement) -> dict[str, Any]:
+def evaluation_record(report: Report, judgement: Evaluation) -> dict[str, Any]:
     """Return what was found out as JSON-ready values."""
     pairs: list[tuple[int | None, int | None]] = [(None, None), *judgement.class_pairs()]
     return {
@@ -125,7 +125,7 @@ def judgement_record(report: Report, judgement: Judgement) -> dict[str, Any]:
                 "target": None if target is None else report.class_name(target),
                 "localisation": {
                     method: dataclasses.asdict(one)
-                    for method, one in judgement.localisation(source, target).items()
+                    for method, one in judgement.localization(source, target).items()
                 },
                 "areas": judgement.areas(source, target),
             }
@@ -138,8 +138,8 @@ def judgement_record(report: Report, judgement: Judgement) -> dict[str, Any]:
                 "target": report.class_name(one.entry.target),
                 "method": one.entry.method,
                 "localisation": None
-                if one.localisation is None
-                else dataclasses.asdict(one.localisation),
+                if one.localization is None
+                else dataclasses.asdict(one.localization),
                 "areas": one.areas,
             }
             for one in judgement.judged

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_quac.commands.output import add_json_option, print_json, tell
+from napari_quac.commands.output import add_json_option, notify, print_json
 from napari_quac.errors import DataError, StorageError
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> None:
             _tell_waiting(client, options)
             summary = batch.run(plan, client, options.resume, _Teller())
     except KeyboardInterrupt:
-        tell(f"Stopped. {_how_to_go_on(options)}")
+        notify(f"Stopped. {_how_to_go_on(options)}")
         raise
     except StorageError as error:
         raise StorageError(f"{error} {_how_to_go_on(options)}") from error
@@ -156,12 +156,14 @@ def _tell_space(plan: BatchPlan) -> None:
     free = shutil.disk_usage(place).free
     n_samples = n_samples_of(plan, dataset)
     text = f"{n_samples} samples; at most {_size(needed)} on disk, {_size(free)} are free"
-    tell(text if needed < free else f"{text}: it may not fit. The run stops cleanly if it is full.")
+    notify(
+        text if needed < free else f"{text}: it may not fit. The run stops cleanly if it is full."
+    )
 
 
 def _tell_waiting(client: Any, options: argparse.Namespace) -> None:
     if client is not None and not client.nthreads():
-        tell(
+        notify(
             "No worker is connected yet; the run begins with the first one. Start it with: "
             f"dask worker {options.scheduler} --nthreads 1"
         )
@@ -185,7 +187,7 @@ class _Teller:
         said += self._left(advance)
         if latest.n_failed:
             said += f"; {latest.first_failure}"
-        tell(f"{advance.done}/{advance.total} {advance.sample_id}: {said}")
+        notify(f"{advance.done}/{advance.total} {advance.sample_id}: {said}")
 
     def _left(self, advance: Advance) -> str:
         if self._first is None:  # took long, since networks were loaded

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,20 +11,26 @@ from napari_quac.commands.flipping import add_flipping_option, flipped, flipping
 from napari_quac.commands.measuring import (
     add_measuring_options,
     measured,
-    measured_as_text,
+    measurements_text,
     read_labels,
 )
 from napari_quac.commands.networks import add_classifier_options, load_classifier, names
-from napari_quac.commands.output import add_json_option, made_folder, print_json, table, tell
-from napari_quac.commands.parameters import add_parameter_option, parameters_from
+from napari_quac.commands.output import (
+    add_json_option,
+    create_folder,
+    notify,
+    print_json,
+    table,
+)
+from napari_quac.commands.parameters import add_parameter_option, read_parameters
+from napari_quac.serialize import to_plain
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from napari_quac.errors import QuacError
     from napari_quac.explain.attribution import Attribution
     from napari_quac.explain.explanation import Explanation
-    from napari_quac.explain.pipeline import ExplainSettings
+    from napari_quac.explain.settings import ExplainSettings
     from napari_quac.networks.classifier import Classifier
 
 GIVEN = "given"
@@ -104,11 +109,10 @@ def settings_from(options: argparse.Namespace) -> ExplainSettings:
     UnknownNameError
         If there is no such method.
     """
-    from napari_quac.explain.method_parameters import merged
     from napari_quac.explain.methods import METHODS
-    from napari_quac.explain.pipeline import ExplainSettings
+    from napari_quac.explain.settings import ExplainSettings
 
-    settings = ExplainSettings.of_preset(options.preset)
+    settings = ExplainSettings.from_preset(options.preset)
     masking = masking_from(options)
     if not settings.masking.channel_wise:
         masking = replace(masking, channel_wise=False)
@@ -116,11 +120,9 @@ def settings_from(options: argparse.Namespace) -> ExplainSettings:
     for name in methods:
         METHODS[name]
     return replace(
-        settings,
-        methods=methods,
+        settings.with_methods(methods, read_parameters(options, methods)),
         masking=masking,
         grid=options.grid or settings.grid,
-        parameters=merged(settings.parameters, parameters_from(options, methods)),
     )
 
 
@@ -144,12 +146,11 @@ def masking_from(options: argparse.Namespace) -> Any:
 def run(options: argparse.Namespace) -> None:
     """Compute and print, for each method, score, optimum, curve and predictions."""
     from napari_quac.data.sample import Sample
+    from napari_quac.errors import MethodUnavailableError
     from napari_quac.explain.pair import make_pair
     from napari_quac.explain.pipeline import explain_attribution, explain_pair
 
     settings = settings_from(options)
-    if options.attribution and options.methods is None:
-        settings = replace(settings, methods=(), parameters={})
     classifier = load_classifier(options)
     source, target = (classifier.class_index(c) for c in (options.source, options.target))
     query, generated, image_range = read_pair(options, classifier)
@@ -164,9 +165,11 @@ def run(options: argparse.Namespace) -> None:
             ).result()
         )
     unavailable: dict[str, str] = {}
-    explanations += explain_pair(
-        pair, classifier, settings, told_of_unavailable(options, unavailable)
-    ).result()
+    if options.methods is not None or not options.attribution:
+        computed = explain_pair(pair, classifier, settings).result()
+        computed.raise_failures(*([] if options.methods else [MethodUnavailableError]))
+        unavailable = {name: str(error) for name, error in computed.failures.items()}
+        explanations += computed.values()
     if options.out is not None:
         write_arrays(options.out, explanations)
     records = {e.method: as_record(e) for e in explanations}
@@ -187,7 +190,7 @@ def run(options: argparse.Namespace) -> None:
                 "preset": options.preset,
                 "masking": settings.masking.name,
                 "grid": settings.grid,
-                "parameters": settings.parameters,
+                "parameters": to_plain(settings.parameters),
                 "predictions": {
                     "query": pair.query_prediction,
                     "generated": pair.generated_prediction,
@@ -208,19 +211,10 @@ def run(options: argparse.Namespace) -> None:
     print(as_table(explanations))
     if options.flipping:
         print("\n" + flipping_table(records, classifier.class_names[source], options.flipping))
-    if text := measured_as_text(records):
+    if text := measurements_text(records):
         print(f"\n{text}")
     for name, reason in unavailable.items():
         print(f"{name}: {reason}")
-
-
-def told_of_unavailable(
-    options: argparse.Namespace, unavailable: dict[str, str]
-) -> Callable[[str, QuacError], None] | None:
-    """Return what collects methods that a network does not allow; None if they were asked for."""
-    if options.methods is not None:
-        return None
-    return lambda name, error: unavailable.update({name: str(error)})
 
 
 def read_pair(
@@ -253,7 +247,7 @@ def read_pair(
 
 
 def read_attribution(path: Path, query: Tensor) -> Attribution:
-    """Read a map; one within [0, 1] is taken as it is, any other is normalised.
+    """Read a map; one within [0, 1] is taken as it is, any other is normalize_map.
 
     Raises
     ------
@@ -265,7 +259,7 @@ def read_attribution(path: Path, query: Tensor) -> Attribution:
 
     from napari_quac.data.image_file import read_array
     from napari_quac.errors import DataError, ShapeError
-    from napari_quac.explain.attribution import Attribution, normalised
+    from napari_quac.explain.attribution import Attribution, normalize_map
 
     array = read_array(path)
     if array.dtype.kind == "f" and not np.isfinite(array).all():
@@ -285,7 +279,7 @@ def read_attribution(path: Path, query: Tensor) -> Attribution:
             f"The attribution '{path.name}' has shape {array.shape}, the query "
             f"{tuple(query.shape)}; expected the same, or one channel of the same size."
         )
-    values, degenerate = normalised(signed)
+    values, degenerate = normalize_map(signed)
     if not degenerate and signed.min() >= 0 and signed.max() <= 1:
         values = signed
     return Attribution(values, signed, GIVEN, f"given map '{path.name}'", degenerate)
@@ -335,7 +329,7 @@ def as_table(explanations: list[Explanation]) -> str:
             )
         )
         if residual is not None and residual > 0.05:
-            tell(
+            notify(
                 f"{attribution.method}: the attribution misses {residual:.0%} of the change that "
                 "it should add up to."
             )
@@ -355,7 +349,7 @@ def write_arrays(directory: Path, explanations: list[Explanation]) -> None:
     from napari_quac.errors import DataError
 
     for explanation in explanations:
-        folder = made_folder(directory / explanation.method)
+        folder = create_folder(directory / explanation.method)
         arrays = {
             "attribution": explanation.attribution.values,
             "signed": explanation.attribution.signed,

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_quac.commands.output import add_json_option, made_folder, print_json, tell
+from napari_quac.commands.output import add_json_option, create_folder, notify, print_json
 from napari_quac.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def run_classifier(options: argparse.Namespace) -> None:
             _folder(options.samples, options),
             settings,
             _folder(options.validation, options),
-            made_folder(options.out) / "classifier.safetensors",
+            create_folder(options.out) / "classifier.safetensors",
             resolve_device(options.device),
         )
     )
@@ -202,7 +202,7 @@ def run_stargan(options: argparse.Namespace) -> None:
     trained = _with_progress(
         train_stargan(
             dataset,
-            made_folder(options.out),
+            create_folder(options.out),
             settings,
             _classifier(options.classifier, options, dataset.classes),
             validation=_folder(options.validation, options),
@@ -230,7 +230,7 @@ def run_warp(options: argparse.Namespace) -> None:
             classifier,
             settings,
             options.positive,
-            made_folder(options.out),
+            create_folder(options.out),
             pair=names(options.pair) if options.pair else None,
             validation=_folder(options.validation, options),
             resume=options.resume,
@@ -265,7 +265,7 @@ def run_cyclegan(options: argparse.Namespace) -> None:
     trained = _with_progress(
         train_cyclegan(
             dataset,
-            made_folder(options.out),
+            create_folder(options.out),
             CycleGANTraining(**{name: v for name, v in values.items() if v is not None}),
             _classifier(options.classifier, options, dataset.classes),
             pair=names(options.pair) if options.pair else None,
@@ -299,7 +299,7 @@ def run_exaggeration(options: argparse.Namespace) -> None:
     trained = _with_progress(
         train_exaggeration(
             dataset,
-            made_folder(options.out),
+            create_folder(options.out),
             ExaggerationTraining(**{name: v for name, v in values.items() if v is not None}),
             _classifier(options.classifier, options, dataset.classes),
             pair=names(options.pair) if options.pair else None,
@@ -394,5 +394,5 @@ def _with_progress(steps: Steps[Any]) -> Any:
         now = time.monotonic()
         if now - last >= SECONDS_BETWEEN_LINES and sys.stderr is not None:
             share = f" {progress.done / progress.total:.0%}" if progress.total else ""
-            tell(f"{progress.text}{share}")
+            notify(f"{progress.text}{share}")
             last = now

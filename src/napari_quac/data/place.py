@@ -1,4 +1,4 @@
-"""Where voxels lie in the world: in the parts that napari's layers have, and as one matrix."""
+"""Positions of voxels in the world, as the parts of napari's layers and as one matrix."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _UNIT_NAMES = {
 
 
 def unit_of_length(name: str | None) -> str | None:
-    """Return the usual sign of a unit of length, or None if it is none, such as ``"pixel"``.
+    """Return the symbol of a unit of length; None for anything else, such as ``"pixel"``.
 
     Examples
     --------
@@ -33,17 +33,16 @@ def unit_of_length(name: str | None) -> str | None:
 
 @dataclass(frozen=True)
 class Transform:
-    """From voxels to the world, along D axes.
+    """A map from voxels to the world, along D axes.
 
-    Voxel number k of an axis has its centre at k, so that voxel 0 reaches from −½ to ½; this is how
-    napari draws an image.
+    The center of voxel k lies at k, so that voxel 0 reaches from −½ to ½, as in napari.
 
     Attributes
     ----------
     scale : tuple of float
         World units per voxel; negative where an axis is mirrored.
     translate : tuple of float
-        World position of the centre of voxel 0.
+        World position of the center of voxel 0.
     rotate : D tuples of D floats
         Rotation; empty for none.
     shear : D tuples of D floats
@@ -106,21 +105,30 @@ def rows_of(matrix: ArrayLike) -> Rows:
     return tuple(tuple(row) for row in array.tolist())
 
 
+def extent(size: Sequence[int]) -> str:
+    """Return a size in words: ``128 × 128 pixels`` or ``16 × 160 × 160 voxels``."""
+    return " × ".join(map(str, size)) + (" voxels" if len(size) == 3 else " pixels")
+
+
+def short_extent(size: Sequence[int]) -> str:
+    """Return a size in short: ``128 × 128 px`` or ``16 × 160 × 160 vx``."""
+    return " × ".join(map(str, size)) + (" vx" if len(size) == 3 else " px")
+
+
 @dataclass(frozen=True)
 class Place:
-    """Where an image that was cut out of a volume lies.
+    """The position in the world of an image that was cut out of a volume.
 
     Attributes
     ----------
     transform : Transform
         From voxels of the image to the world, along all D axes of the volume.
     size : tuple of int
-        Voxels of the image along these axes; axes of one voxel that the image does not show are
-        among them.
+        Voxels of the image along these axes, with the hidden axes of one voxel.
     offset : tuple of int
         The image's first voxel, in voxels of the level of the volume that it was read from.
     center_world : tuple of float
-        The point that was asked for.
+        The requested point.
     """
 
     transform: Transform
@@ -128,9 +136,9 @@ class Place:
     offset: tuple[int, ...]
     center_world: tuple[float, ...]
 
-    def spread_out(self, values: NDArray[Any], n_colours: int = 0) -> NDArray[Any]:
-        """Return values of the image's shape with all axes of the volume; colours stay last."""
-        return values.reshape(self.size + ((n_colours,) if n_colours else ()))
+    def spread_out(self, values: NDArray[Any], n_colors: int = 0) -> NDArray[Any]:
+        """Return values of the image's shape with all axes of the volume; colors stay last."""
+        return values.reshape(self.size + ((n_colors,) if n_colors else ()))
 
     def part(self, start: Sequence[float], step: Sequence[float], size: Sequence[int]) -> Place:
         """Return the place of an image cut or resized out of this one.
@@ -144,10 +152,10 @@ class Place:
         size : sequence of int
             Voxels of the new one.
         """
-        more = len(self.size) - len(size)
-        whole_start, whole_step = (*(0.0,) * more, *start), (*(1.0,) * more, *step)
+        n_hidden = len(self.size) - len(size)
+        whole_start, whole_step = (*(0.0,) * n_hidden, *start), (*(1.0,) * n_hidden, *step)
         return replace(
             self,
             transform=self.transform.at(whole_start, whole_step),
-            size=(*self.size[:more], *size),
+            size=(*self.size[:n_hidden], *size),
         )

@@ -10,7 +10,7 @@ from napari_quac.errors import DataError
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
-    from napari_quac.data.fitted import Fit
+    from napari_quac.data.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True)
@@ -97,19 +97,18 @@ class SyntheticRecipe:
 
 
 @dataclass(frozen=True)
-class FittedRecipe:
-    """Samples that are changed to fit a network.
+class PreprocessedRecipe:
+    """Samples with a channel selection or another size, so that they fit a network.
 
     Attributes
     ----------
     source : recipe
         The samples as they are.
-    fit : Fit
-        What is changed.
+    preprocessing : Preprocessing
     """
 
     source: Any
-    fit: Fit
+    preprocessing: Preprocessing
 
     @property
     def directory(self) -> Path | None:
@@ -118,6 +117,6 @@ class FittedRecipe:
 
     def load(self) -> Dataset:
         """Load the samples as they are; they are changed one by one, when they are read."""
-        from napari_quac.data.fitted import FittedDataset
+        from napari_quac.data.preprocessing import PreprocessedDataset
 
-        return FittedDataset(self.source.load(), self.fit)
+        return PreprocessedDataset(self.source.load(), self.preprocessing)

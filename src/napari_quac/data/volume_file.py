@@ -170,7 +170,7 @@ def _open_zarr(path: Path, dataset: str, channel: int) -> Volume:
             f"'{where}' cannot be opened as zarr ({_one_line(error)}).{hint}", inside
         ) from error
     if not hasattr(found, "shape"):
-        return volume_of_zarr(found, path, where, channel)
+        return volume_from_zarr(found, path, where, channel)
     above, _, last = dataset.rpartition("/")
     parent = root[above] if above else root if dataset else _group_above(path)
     return _zarr_array(found, parent, last or path.name, path, where, channel)
@@ -197,7 +197,7 @@ def _zarr_array(array: Any, parent: Any, name: str, path: Path, where: str, chan
     return _plain(array, {**attributes, **dict(array.attrs)}, _stem(where), path, channel)
 
 
-def volume_of_zarr(found: Any, path: Path | None, where: str, channel: int = 0) -> Volume:
+def volume_from_zarr(found: Any, path: Path | None, where: str, channel: int = 0) -> Volume:
     """Return an open zarr array, or a group with an OME-Zarr image, as a volume."""
     if hasattr(found, "shape"):
         return _plain(found, dict(found.attrs), _stem(where), path or Path(where), channel)
@@ -209,7 +209,7 @@ def volume_of_zarr(found: Any, path: Path | None, where: str, channel: int = 0) 
         return Volume(levels, name, ome.unit, path, _n_channels(found, ome))
     images = _zarr_images(found)
     if len(images) == 1:
-        return volume_of_zarr(found[images[0]], path, f"{where}/{images[0]}", channel)
+        return volume_from_zarr(found[images[0]], path, f"{where}/{images[0]}", channel)
     names = [name for name, _ in found.arrays()]
     if len(names) == 1 and not images:
         return _zarr_array(found[names[0]], found, names[0], path or Path(where), where, channel)

@@ -67,7 +67,7 @@ class Attribution:
         All values were equal, so that no pixel is ranked above another; ``values`` are 0.
     completeness : float or None
         ``|Σ signed − Δlogit| / max(|Δlogit|, 1e-6)``; None where no sum is promised.
-    is_stand_in : bool
+    is_fallback : bool
         Something else than the method was computed, as ``label`` says.
     details : Mapping
         What the method found out or decided on the way, such as its number of nodes.
@@ -81,14 +81,14 @@ class Attribution:
     label: str
     degenerate: bool = False
     completeness: float | None = None
-    is_stand_in: bool = False
+    is_fallback: bool = False
     details: Mapping[str, Any] = field(default_factory=dict)
     of_class: int | None = None
 
     @property
     def true_name(self) -> str:
         """The method's name in the registry, or that of what was computed in its place."""
-        return self.label if self.is_stand_in else self.method
+        return self.label if self.is_fallback else self.method
 
 
 @runtime_checkable
@@ -109,7 +109,7 @@ class AttributionMethod(Protocol):
         """Return a signed (C, *S) map on any scale."""
 
 
-def normalised(signed: Tensor) -> tuple[Tensor, bool]:
+def normalize_map(signed: Tensor) -> tuple[Tensor, bool]:
     r"""Stretch the absolute values of a map to [0, 1].
 
     .. math:: a = \frac{|A| - \min|A|}{\max|A| - \min|A|}
@@ -198,11 +198,11 @@ def attribute(
         raise NotFiniteError(
             f"The attribution '{name}' of '{pair.query.id}' holds NaN or infinity. {cause}"
         )
-    values, degenerate = normalised(signed)
+    values, degenerate = normalize_map(signed)
     if computed.is_probability:
         values = signed.clamp(0, 1)
     label = computed.computed_as or method.label
-    is_stand_in = label != method.label
+    is_fallback = label != method.label
     other_side = getattr(method, "direction", "query") == "generated"
     return Attribution(
         values,
@@ -211,7 +211,7 @@ def attribute(
         label,
         degenerate,
         computed.completeness,
-        is_stand_in,
+        is_fallback,
         computed.details,
         pair.target if other_side else pair.source,
     )

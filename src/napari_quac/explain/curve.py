@@ -15,11 +15,9 @@ from napari_quac.explain.hybrid import Hybrid, blend
 from napari_quac.explain.mask import Masking
 from napari_quac.explain.pair import Pair
 from napari_quac.explain.procedure import Grid, Procedure
-from napari_quac.explain.score import best_point, interpolated, quac_score
+from napari_quac.explain.score import best_point, interpolate_curve, quac_score
 from napari_quac.networks.classifier import Classifier
 from napari_quac.stepwise import Progress, stepwise
-
-__all__ = ["Curve", "Grid", "hybrid_at", "make_hybrid", "threshold_grid", "trace_curve"]
 
 
 def threshold_grid(grid: Grid = "quac_0_2") -> NDArray[np.float64]:
@@ -84,9 +82,9 @@ class Curve:
         """Threshold of the optimum."""
         return float(self.thresholds[self.best])
 
-    def interpolated(self) -> NDArray[np.float64]:
+    def interpolate(self) -> NDArray[np.float64]:
         """Return the score changes at mask sizes 0, 0.01, …, 1."""
-        return interpolated(self.mask_sizes, self.score_changes)
+        return interpolate_curve(self.mask_sizes, self.score_changes)
 
     def distinct(self) -> NDArray[np.intp]:
         """Return the indices of thresholds with different masks, the first of each group.

@@ -19,7 +19,7 @@ from napari_quac.explain.exaggeration_paths import (
     inner_generator,
     path_kind,
 )
-from napari_quac.explain.neighbours import penultimate_features
+from napari_quac.explain.neighbors import penultimate_features
 from napari_quac.explain.pair import Pair
 from napari_quac.generators.exaggeration.recipe import ExaggerationGenerator
 from napari_quac.networks.classifier import Classifier

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from napari_quac.errors import ShapeError
 from napari_quac.networks.classifier import CPU_BATCH, Classifier
-from napari_quac.networks.fido.objective import log_odds
+from napari_quac.networks.fido.optimize import log_odds
 from napari_quac.stepwise import Progress, stepwise
 
 LEVELS = (0.1, 0.2, 0.3, 0.4)

@@ -68,6 +68,7 @@ def blend(query: Tensor, generated: Tensor, mask: Tensor) -> Tensor:
 
     Examples
     --------
+    >>> import torch
     >>> x, g = torch.zeros(1, 2, 2), torch.ones(1, 2, 2)
     >>> blend(x, g, torch.tensor([[[1.0, 0.0], [0.5, 0.0]]]))
     tensor([[[1.0000, 0.0000],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,6 +79,7 @@ class Masking:
         If ``closing`` is below 1, ``blur`` is not odd, or one is above 101.
     """
 
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
     closing: Annotated[int, {"min": 1, "max": MAX_KERNEL}] = 10
     blur: Annotated[int, {"min": 1, "max": MAX_KERNEL, "step": 2}] = 11
     channel_wise: bool = True

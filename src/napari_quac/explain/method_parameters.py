@@ -9,6 +9,7 @@ from napari_quac.errors import DataError
 from napari_quac.explain.attribution import AttributionMethod
 from napari_quac.explain.methods import METHODS
 from napari_quac.explain.parameter import Parameter, parameters_of
+from napari_quac.explain.settings import ExplainSettings
 from napari_quac.registry import unknown_name
 
 MethodParameters = Mapping[str, Mapping[str, Any]]
@@ -46,6 +47,18 @@ def build_method(name: str, parameters: MethodParameters | None = None) -> Attri
     except (TypeError, ValueError) as error:
         raise DataError(f"The method '{name}' cannot be made with {given}: {error}") from error
     return built
+
+
+def check_methods(settings: ExplainSettings) -> None:
+    """Refuse unknown methods, and parameters that a method does not accept.
+
+    Raises
+    ------
+    UnknownNameError, DataError
+        As :func:`build_method` does.
+    """
+    for name in settings.methods:
+        build_method(name, settings.parameters)
 
 
 def merged(first: MethodParameters, over: MethodParameters) -> MethodParameters:

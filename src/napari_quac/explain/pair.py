@@ -34,7 +34,7 @@ class Pair:
         Proposals that were looked at to find it.
     is_swapped : bool
         The two images have changed roles, as DAPI looks at them: ``query`` is the generated image,
-        ``generated`` the one from the data. See :func:`swapped`.
+        ``generated`` the one from the data. See :func:`swap_pair`.
     proposals : tuple of Pair
         The best ones that were seen on the way, most probable target first; this one is among
         them. Empty where nothing was searched.
@@ -100,7 +100,7 @@ def make_pair(
     )
 
 
-def swapped(pair: Pair) -> Pair:
+def swap_pair(pair: Pair) -> Pair:
     """Return the pair with the roles of its images changed.
 
     The generated image becomes the query and the target class the source, so that all that asks
@@ -123,9 +123,9 @@ def swapped(pair: Pair) -> Pair:
     )
 
 
-def seen_from(pair: Pair, side: Side) -> Pair:
+def orient_pair(pair: Pair, side: Side) -> Pair:
     """Return the pair as it is, or swapped if the generated image is to be attributed."""
-    return swapped(pair) if side == "generated" else pair
+    return swap_pair(pair) if side == "generated" else pair
 
 
 def check_classes(source: int, target: int, classifier: Classifier) -> None:

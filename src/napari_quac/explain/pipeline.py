@@ -1,73 +1,29 @@
-"""The steps in a row: from a sample to its explanations."""
+"""From a sample to its explanations: search, attribute, trace the curve, take the optimum."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Generator as Iterating
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 
 import torch
 
 from napari_quac.data.sample import Sample
-from napari_quac.errors import MethodUnavailableError
-from napari_quac.explain.attribution import Attribution, AttributionMethod, attribute
-from napari_quac.explain.curve import Curve, Grid, hybrid_at, trace_curve
+from napari_quac.explain.attribution import Attribution, attribute
+from napari_quac.explain.curve import hybrid_at, trace_curve
 from napari_quac.explain.explanation import Explanation
+from napari_quac.explain.explanations import Explanations, PartialMask
 from napari_quac.explain.hybrid import blend
 from napari_quac.explain.mask import Masking
-from napari_quac.explain.method_parameters import MethodParameters, build_method
+from napari_quac.explain.method_parameters import build_method
 from napari_quac.explain.pair import Pair
-from napari_quac.explain.procedure import QUAC_METHODS, Procedure, preset
-from napari_quac.explain.search import SearchSettings, search
+from napari_quac.explain.procedure import Grid, Procedure
+from napari_quac.explain.search import search
+from napari_quac.explain.settings import ExplainSettings
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import Generator
 from napari_quac.stepwise import Progress, stepwise
-
-DEFAULT_METHODS = QUAC_METHODS
-
-
-@dataclass(frozen=True)
-class ExplainSettings:
-    """What is computed for each pair.
-
-    Attributes
-    ----------
-    methods : tuple of str
-        Names in the registry of methods.
-    masking : Masking
-    grid : "quac_0_2", "corrected" or "dapi"
-        See :func:`~napari_quac.explain.curve.threshold_grid`.
-    search : SearchSettings
-    parameters : mapping of str to mapping
-        Name of a method to its parameters that differ from the defaults.
-    procedure : Procedure
-        Which image is pasted into which, and what is made of it.
-    """
-
-    methods: tuple[str, ...] = DEFAULT_METHODS
-    masking: Masking = field(default_factory=Masking)
-    grid: Grid = "quac_0_2"
-    search: SearchSettings = field(default_factory=SearchSettings)
-    parameters: MethodParameters = field(default_factory=dict)
-    procedure: Procedure = field(default_factory=Procedure)
-
-    @classmethod
-    def of_preset(cls, name: str) -> ExplainSettings:
-        """Return the settings of a published system, ``"quac"`` or ``"dapi"``.
-
-        Raises
-        ------
-        UnknownNameError
-            If there is no such preset.
-        """
-        chosen = preset(name)
-        return cls(
-            chosen.methods,
-            chosen.masking,
-            chosen.grid,
-            parameters=chosen.parameters,
-            procedure=chosen.procedure,
-        )
 
 
 @stepwise
@@ -77,40 +33,36 @@ def explain(
     classifier: Classifier,
     generator: Generator,
     settings: ExplainSettings | None = None,
-    seed: int = 0,
     source: int | None = None,
-    on_unavailable: Callable[[str, MethodUnavailableError], None] | None = None,
-) -> Iterating[Progress, None, tuple[Explanation, ...]]:
-    """Search a generated image and explain what made the classifier change its mind.
+) -> Iterating[Progress, None, Explanations]:
+    """Search a generated image and explain why the classifier changes its prediction.
 
     Parameters
     ----------
     sample : Sample
-        The sample to be explained.
+        The query.
     target : int
         Class to reach.
     classifier : Classifier
         The classifier under study.
     generator : Generator
-        What makes the proposals.
+        Source of the proposals.
     settings : ExplainSettings, optional
-        What is computed; by default everything.
-    seed : int
-        Of the whole piece of work; the same seed, sample and target give the same arrays in the
+        By default those of QuAC. The same settings, sample and target give the same arrays in the
         window, in a notebook and on a cluster.
     source : int, optional
-        By default the predicted class.
-    on_unavailable : callable, optional
-        See :func:`explain_pair`.
+        Class to leave; by default the predicted class.
 
     Returns
     -------
-    Steps of tuple of Explanation
-        One for each method, in their order.
+    Steps of Explanations
+        See :func:`explain_pair`.
     """
     settings = settings or ExplainSettings()
-    pair = yield from search(sample, target, classifier, generator, settings.search, seed, source)
-    explanations = yield from explain_pair(pair, classifier, settings, on_unavailable)
+    pair = yield from search(
+        sample, target, classifier, generator, settings.search, settings.seed, source
+    )
+    explanations = yield from explain_pair(pair, classifier, settings)
     return explanations
 
 
@@ -119,9 +71,9 @@ def explain_pair(
     pair: Pair,
     classifier: Classifier,
     settings: ExplainSettings | None = None,
-    on_unavailable: Callable[[str, MethodUnavailableError], None] | None = None,
-) -> Iterating[Progress, None, tuple[Explanation, ...]]:
-    """Explain a pair that is there already; one explanation for each method.
+    previous: Explanations | None = None,
+) -> Iterating[Progress, None, Explanations]:
+    """Explain a pair by all methods of the settings; a failure of one does not stop the others.
 
     Parameters
     ----------
@@ -130,67 +82,93 @@ def explain_pair(
     classifier : Classifier
         The classifier under study.
     settings : ExplainSettings, optional
-        What is computed; by default everything.
-    on_unavailable : callable, optional
-        Is told of each method that cannot be computed on this network, which is then left out.
-
-    Raises
-    ------
-    MethodUnavailableError
-        If a method cannot be computed on this network and nobody is there to be told.
-    """
-    settings = settings or ExplainSettings()
-    explanations = []
-    for name in settings.methods:
-        method = build_method(name, settings.parameters)
-        try:
-            explanation = yield from explain_by(
-                pair, name, method, classifier, settings.masking, settings.grid, settings.procedure
-            )
-        except MethodUnavailableError as error:
-            if on_unavailable is None:
-                raise
-            on_unavailable(name, error)
-            continue
-        explanations.append(explanation)
-    return tuple(explanations)
-
-
-@stepwise
-def explain_by(
-    pair: Pair,
-    name: str,
-    method: AttributionMethod,
-    classifier: Classifier,
-    masking: Masking | None = None,
-    grid: Grid = "quac_0_2",
-    procedure: Procedure | None = None,
-) -> Iterating[Progress, None, Explanation]:
-    """Explain a pair by one method.
-
-    Parameters
-    ----------
-    pair : Pair
-        Query and generated image with their predictions.
-    name : str
-        Name of the method in the registry.
-    method : AttributionMethod
-        The method with its parameters.
-    classifier : Classifier
-        The classifier under study.
-    masking, grid, procedure : optional
-        See :class:`ExplainSettings`.
+        By default those of QuAC.
+    previous : Explanations, optional
+        Earlier explanations. Of the same pair, nothing is computed again that would be equal:
+        neither explanations nor, with another masking or grid, attributions.
 
     Returns
     -------
-    Steps of Explanation
-        Its pair is in the roles of the procedure.
+    Steps of Explanations
+        ``Progress.partial`` holds the explanations so far, after each method and with each new
+        mask of a method that optimizes it. Use :meth:`Explanations.raise_failures` to get an error
+        instead of an entry in ``failures``.
     """
-    procedure = procedure or Procedure()
-    seen = procedure.attributed(pair, method)
-    attribution = yield from attribute(seen, name, method, classifier)
+    settings = settings or ExplainSettings()
+    procedure, total = settings.procedure, len(settings.methods)
+    roles = procedure.pair(pair)  # once, so that all explanations share it
+    attributions = _reusable_attributions(pair, settings, previous)
+    done = Explanations(pair, settings)
+    if previous is not None and _curve_settings(previous.settings) == _curve_settings(settings):
+        reused = [name for name in settings.methods if name in attributions]
+        done = replace(
+            done,
+            by_method={name: previous[name] for name in reused},
+            seconds={name: previous.seconds[name] for name in reused if name in previous.seconds},
+        )
+    for index, name in enumerate(settings.methods):
+        if name in done:
+            continue
+        yield Progress(100 * index, 100 * total, f"explain by {name}", done)
+        steps = _explain_by(name, pair, roles, classifier, settings, attributions.get(name))
+        status, mask = partial(_status, name), partial(_with_partial_mask, done, name)
+        try:
+            explanation = yield from steps.within(index, total, status, partial=mask)
+        except Exception as error:  # noqa: BLE001 - kept beside the methods that succeeded
+            done = replace(done, failures={**done.failures, name: error})
+        else:
+            computed = {**done.by_method, name: explanation}
+            ordered = {key: computed[key] for key in settings.methods if key in computed}
+            done = replace(done, by_method=ordered)
+        done = replace(done, seconds={**done.seconds, name: steps.seconds})
+    return done
+
+
+def _status(name: str, step: Progress) -> str:
+    return f"explain by {name}" if step.partial is None else f"{name}: {step.text}"
+
+
+def _with_partial_mask(done: Explanations, name: str, step: Progress) -> Explanations | None:
+    mask = PartialMask.from_progress(name, step)
+    return None if mask is None else replace(done, partial_mask=mask)
+
+
+def _curve_settings(settings: ExplainSettings) -> tuple[Masking, Grid]:
+    return settings.masking, settings.grid
+
+
+def _reusable_attributions(
+    pair: Pair, settings: ExplainSettings, previous: Explanations | None
+) -> Mapping[str, Attribution]:
+    """Return the previous attributions that would be equal."""
+    if previous is None or previous.pair is not pair:
+        return {}
+    if previous.settings.procedure != settings.procedure:
+        return {}
+    before, now = previous.settings.parameters, settings.parameters
+    return {
+        name: explanation.attribution
+        for name, explanation in previous.items()
+        if before.get(name, {}) == now.get(name, {})
+    }
+
+
+@stepwise
+def _explain_by(
+    name: str,
+    pair: Pair,
+    roles: Pair,
+    classifier: Classifier,
+    settings: ExplainSettings,
+    attribution: Attribution | None,
+) -> Iterating[Progress, None, Explanation]:
+    procedure = settings.procedure
+    if attribution is None:
+        method = build_method(name, settings.parameters)
+        query_pair = procedure.attributed(pair, method)
+        attribution = yield from attribute(query_pair, name, method, classifier)
     explanation = yield from explain_attribution(
-        procedure.pair(pair), attribution, classifier, masking, grid, procedure
+        roles, attribution, classifier, settings.masking, settings.grid, procedure
     )
     return explanation
 
@@ -211,15 +189,19 @@ def explain_attribution(
     pair : Pair
         Query and generated image with their predictions.
     attribution : Attribution
-        How much each pixel matters.
+        Importance of each pixel.
     classifier : Classifier
         The classifier under study.
     masking : Masking, optional
-        How a threshold becomes a mask; by default as in the QuAC library.
+        By default that of the QuAC library.
     grid : "quac_0_2", "corrected" or "dapi"
-        Which thresholds; see :func:`threshold_grid`.
+        Thresholds; see :func:`~napari_quac.explain.curve.threshold_grid`.
     procedure : Procedure, optional
-        ``pair`` is brought into its roles.
+        By default that of QuAC. ``pair`` is brought into its roles.
+
+    Returns
+    -------
+    Steps of Explanation
     """
     procedure = procedure or Procedure()
     pair = procedure.pair(pair)
@@ -227,13 +209,6 @@ def explain_attribution(
         pair, attribution, classifier, masking, grid, procedure=procedure
     )
     yield Progress(1, 1, f"inverse hybrid of {attribution.method}")
-    return finished(pair, attribution, curve, classifier)
-
-
-def finished(
-    pair: Pair, attribution: Attribution, curve: Curve, classifier: Classifier
-) -> Explanation:
-    """Put together what is known, and ask about the inverse hybrid."""
     counterfactual = hybrid_at(pair, curve, curve.best)
     inverse = blend(pair.generated, pair.query.image, counterfactual.mask)
     inverse_prediction = classifier.predict(torch.stack([inverse]))[0]

@@ -1,19 +1,41 @@
-"""Which class to leave and which to reach, for a sample that is right or wrong."""
+"""The question about a sample: the class to leave, and the classes to reach."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from torch import Tensor
 
+from napari_quac.explain.settings import ALL, AUTO, ExplainSettings, SourceBasis
 from napari_quac.networks.classifier import Classifier
 
-SourceBasis = Literal["prediction", "label"]
+Basis = Literal["prediction", "label", "given"]
+
+
+@dataclass(frozen=True)
+class Question:
+    """Source and targets of a sample.
+
+    Attributes
+    ----------
+    source : int
+        Class to leave.
+    targets : tuple of int
+        Classes to reach, without the source; empty if the source is the only target of the
+        settings.
+    basis : "prediction", "label" or "given"
+        Origin of the source; ``given`` for one that the caller passed.
+    """
+
+    source: int
+    targets: tuple[int, ...]
+    basis: Basis
 
 
 def true_class(label: int | None, classes: Sequence[str], classifier: Classifier) -> int | None:
-    """Return the classifier's class that a label of a dataset names.
+    """Return the class of the classifier that a label of a dataset names.
 
     Parameters
     ----------
@@ -35,27 +57,87 @@ def true_class(label: int | None, classes: Sequence[str], classifier: Classifier
     return classifier.class_names.index(name) if name in classifier.class_names else None
 
 
-def default_question(
-    prediction: Tensor, truth: int | None, basis: SourceBasis = "prediction"
-) -> tuple[int, int]:
-    """Return the source and the target that ask the most useful question.
+def resolve_source_basis(
+    basis: SourceBasis, generator: Any = None
+) -> Literal["prediction", "label"]:
+    """Return where the source comes from.
 
     Parameters
     ----------
-    prediction : (K,) Tensor
-        Class probabilities of the query.
-    truth : int or None
-        Its true class, if known.
-    basis : "prediction" or "label"
-        Where the source comes from. A misprediction is asked *what would have to look different
-        for the classifier to agree with the label?* by "prediction", and *what makes it look like
-        the predicted class?* by "label".
-
-    Returns
-    -------
-    source, target : int
-        For a right prediction, or without a label, the predicted and the second-best class.
+    basis : "auto", "prediction" or "label"
+        As in the settings.
+    generator : Generator or recipe, optional
+        Its attribute ``source_basis`` decides about ``auto``: ``"label"`` for images in folders
+        named by their label. Without the attribute the source is the predicted class.
     """
+    if basis == AUTO:
+        basis = getattr(generator, "source_basis", "prediction")
+    return "label" if basis == "label" else "prediction"
+
+
+def choose_question(
+    prediction: Tensor,
+    label: int | None,
+    settings: ExplainSettings,
+    classifier: Classifier,
+    generator: Any = None,
+    *,
+    source: int | None = None,
+    targets: Sequence[int] | None = None,
+) -> Question:
+    """Choose source and targets of a sample.
+
+    A correct prediction, or a sample without a label, is asked for the second most probable class
+    if targets are automatic. A misprediction is asked what would have to look different for the
+    classifier to agree with the label (source from the prediction), or what makes the sample look
+    like the predicted class (source from the label).
+
+    Parameters
+    ----------
+    prediction : (K,) Tensor, float32 in [0, 1]
+        Class probabilities of the query.
+    label : int or None
+        True class of the query as an index of the classifier; see :func:`true_class`.
+    settings : ExplainSettings
+        Source basis and targets.
+    classifier : Classifier
+        The classifier under study.
+    generator : Generator or recipe, optional
+        Decides about the source basis ``auto``; see :func:`resolve_source_basis`.
+    source : int, optional
+        Class to leave instead of that of the settings.
+    targets : sequence of int, optional
+        Classes to reach instead of those of the settings.
+
+    Raises
+    ------
+    UnknownNameError
+        If the classifier has no class of the name of a target.
+    """
+    order = [int(index) for index in prediction.argsort(descending=True)]
+    predicted, second = order[0], order[min(1, len(order) - 1)]
+    basis: Basis = resolve_source_basis(settings.source_basis, generator)
+    if label is None:
+        basis = "prediction"
+    origin = label if label is not None and basis == "label" else predicted
+    if targets is None:
+        if settings.targets == ALL:
+            targets = range(classifier.n_classes)
+        elif settings.targets == AUTO:
+            is_mispredicted = label is not None and label != predicted
+            opposite = predicted if basis == "label" else label
+            targets = (opposite if is_mispredicted and opposite is not None else second,)
+        else:
+            targets = [classifier.class_index(name) for name in settings.targets]
+    if source is not None:
+        origin, basis = source, "given"
+    return Question(origin, tuple(t for t in targets if t != origin), basis)
+
+
+def default_question(
+    prediction: Tensor, truth: int | None, basis: Literal["prediction", "label"] = "prediction"
+) -> tuple[int, int]:
+    """Return the source and the most useful target; see :func:`choose_question`."""
     order = [int(index) for index in prediction.argsort(descending=True)]
     predicted = order[0]
     if truth is None or truth == predicted:

@@ -10,7 +10,7 @@ from napari_quac.explain.procedure import Optimum
 ABSCISSAE = np.arange(0, 1.0001, 0.01)
 
 
-def interpolated(
+def interpolate_curve(
     mask_sizes: NDArray[np.float64], score_changes: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return the score changes at mask sizes 0, 0.01, …, 1.
@@ -50,7 +50,7 @@ def quac_score(mask_sizes: NDArray[np.float64], score_changes: NDArray[np.float6
     .. [1] Adjavon et al., "Quantitative Attributions with Counterfactuals",
        2024, doi:10.1101/2024.11.26.625505
     """
-    return float(np.trapezoid(interpolated(mask_sizes, score_changes), ABSCISSAE))
+    return float(np.trapezoid(interpolate_curve(mask_sizes, score_changes), ABSCISSAE))
 
 
 def best_point(

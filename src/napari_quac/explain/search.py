@@ -6,14 +6,14 @@ import hashlib
 from collections.abc import Generator as Iterating
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import torch
 
 from napari_quac.data.sample import Sample
 from napari_quac.errors import NoCounterfactualError, NotFiniteError
 from napari_quac.explain.pair import Pair, check_classes
-from napari_quac.networks.centre_slice import fitting
+from napari_quac.explain.settings import SearchSettings
+from napari_quac.networks.center_slice import fitting
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest, Generator, Proposals, ask_generator
 from napari_quac.stepwise import Progress, stepwise
@@ -21,27 +21,6 @@ from napari_quac.stepwise import Progress, stepwise
 PER_STEP_CPU = 2  # measured: a StarGAN decodes one or two at a time fastest on the CPU
 PER_STEP_GPU = 16
 N_KEPT = 6  # proposals that stay with the pair, to look at side by side
-
-
-@dataclass(frozen=True, slots=True)
-class SearchSettings:
-    """How long to search, and which proposal to keep.
-
-    Attributes
-    ----------
-    max_tries : int
-        Proposals to look at, at most.
-    block : int
-        Proposals that are judged together: the search ends after the first block in which one
-        switches.
-    keep : "most_confident" or "first"
-        Of all proposals seen, keep the one with the highest probability of the target, or the
-        first one that switches.
-    """
-
-    max_tries: int = 100
-    block: int = 10
-    keep: Literal["most_confident", "first"] = "most_confident"
 
 
 @dataclass(frozen=True, eq=False)

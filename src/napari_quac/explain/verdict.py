@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from napari_quac.explain.explanation import Explanation
-from napari_quac.explain.pair import swapped
-from napari_quac.explain.procedure import PRESETS
-from napari_quac.networks.centre_slice import centre_slice_sentence
+from napari_quac.explain.pair import swap_pair
+from napari_quac.explain.settings import PRESETS
+from napari_quac.networks.center_slice import describe_center_slice
 
 BASELINES = ("residual", "random")
 COMPLETENESS_LIMIT = 0.05
@@ -50,7 +50,7 @@ def verdict(
         Whether the generated image switches the class, the hybrid keeps it, the inverse hybrid
         stays, how the score ranks against the baselines, whether the numbers add up.
     """
-    pair = swapped(explanation.pair) if explanation.pair.is_swapped else explanation.pair
+    pair = swap_pair(explanation.pair) if explanation.pair.is_swapped else explanation.pair
     target = class_names[pair.target]
     reached = float(pair.generated_prediction[pair.target])
     findings = []
@@ -67,10 +67,10 @@ def verdict(
                 "bad",
             )
         )
-    if sentence := centre_slice_sentence(pair.origin):
+    if sentence := describe_center_slice(pair.origin):
         findings.append(Finding(sentence, "note"))
-    if explanation.pair.is_swapped and not PRESETS["dapi"].procedure.accepts(pair):
-        limit = PRESETS["dapi"].procedure.min_confidence
+    if explanation.pair.is_swapped and not PRESETS["dapi"].settings.procedure.accepts(pair):
+        limit = PRESETS["dapi"].settings.procedure.min_confidence
         findings.append(
             Finding(
                 f"DAPI leaves such a pair out: p > {limit:g} is asked of the query for its class "

@@ -11,11 +11,11 @@ from napari_quac.stepwise import Progress, Steps, stepwise
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
-    from napari_quac.explain.curve import Grid
     from napari_quac.explain.mask import Masking
     from napari_quac.explain.method_parameters import MethodParameters
     from napari_quac.explain.pair import Pair
-    from napari_quac.explain.pipeline import ExplainSettings
+    from napari_quac.explain.procedure import Grid
+    from napari_quac.explain.settings import ExplainSettings
     from napari_quac.networks.classifier import Classifier
     from napari_quac.networks.generator import Generator as ImageGenerator
     from napari_quac.reports.comparison import Comparison, ComparisonRow
@@ -56,9 +56,9 @@ def settings_for(
     """Return the settings of a preset, as they were changed, with every method there is."""
     from napari_quac.explain.method_parameters import merged
     from napari_quac.explain.methods import METHODS
-    from napari_quac.explain.pipeline import ExplainSettings
+    from napari_quac.explain.settings import ExplainSettings
 
-    settings = ExplainSettings.of_preset(preset)
+    settings = ExplainSettings.from_preset(preset)
     return replace(
         settings,
         methods=tuple(METHODS),

@@ -144,8 +144,7 @@ class ExplainMany:
     def asking(self) -> Asking:
         """Return what is asked, as chosen in the dock."""
         from napari_quac.batch.asking import AUTO, Asking, source_basis_for
-        from napari_quac.explain.pipeline import ExplainSettings
-        from napari_quac.explain.search import SearchSettings
+        from napari_quac.explain.settings import ExplainSettings, SearchSettings
 
         choices, classifier = self._choices, present(self._results.loaded_classifier)
         targets: Any = AUTO

@@ -57,7 +57,7 @@ def plan_of(choices: Choices, results: Results, output: Path) -> BatchPlan:
     """
     from napari_quac.batch.asking import AUTO
     from napari_quac.batch.plan import BatchPlan
-    from napari_quac.explain.search import SearchSettings
+    from napari_quac.explain.settings import SearchSettings
 
     for name in ("samples", "classifier", "generator"):
         if getattr(choices, name) is None:

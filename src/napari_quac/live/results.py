@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from napari_quac.explain.explanations import Explanations
     from napari_quac.explain.hybrid import Hybrid
     from napari_quac.explain.morphometry import Morphometry
-    from napari_quac.explain.neighbours import Neighbours
+    from napari_quac.explain.neighbors import Neighbors
     from napari_quac.explain.pair import Pair
     from napari_quac.explain.prediction_table import PredictionTable
+    from napari_quac.explain.procedure import Grid
     from napari_quac.explain.regions import Regions
     from napari_quac.explain.search import SearchState
     from napari_quac.explain.settings import ExplainSettings
@@ -90,7 +91,7 @@ class Results:
     predictions: PredictionTable | None = None
     explanation_status: ExplanationStatus | None = None
     order: SampleOrder | None = None
-    neighbours: Neighbours | None = None
+    neighbours: Neighbors | None = None
     report: OpenReport | None = None
     report_columns: ReportColumns | None = None
     target: int | None = None

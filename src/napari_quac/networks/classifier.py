@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from napari_quac.data.extent import extent, short_extent
+from napari_quac.data.place import extent, short_extent
 from napari_quac.errors import NotFiniteError, QuacError, ShapeError, UnknownNameError
 from napari_quac.networks.fast_inference import fast_version
 from napari_quac.networks.memory import in_batches

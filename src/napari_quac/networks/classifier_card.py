@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from napari_quac.data.extent import short_extent
+from napari_quac.data.place import short_extent
 from napari_quac.errors import CheckpointError
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.trial import Trial

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import nn
 
-from napari_quac.data.extent import extent
+from napari_quac.data.place import extent
 from napari_quac.errors import CheckpointError
 from napari_quac.networks.channel_axis import without_channel_axis
 from napari_quac.networks.classifier import Classifier

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from napari_quac.data.extent import extent
+from napari_quac.data.place import extent
 from napari_quac.errors import CheckpointError
 from napari_quac.networks.channel_axis import without_channel_axis
 from napari_quac.networks.classifier import Output

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,17 +12,16 @@ from numpy.typing import ArrayLike, NDArray
 from napari_quac.data.dataset import Dataset
 from napari_quac.errors import QuacError
 from napari_quac.explain.explanation import Explanation
-from napari_quac.explain.method_parameters import build_method
+from napari_quac.explain.explanations import Explanations
 from napari_quac.explain.methods import METHODS
-from napari_quac.explain.pair import Pair, swapped
-from napari_quac.explain.pipeline import ExplainSettings, explain_by
+from napari_quac.explain.pair import Pair, swap_pair
+from napari_quac.explain.pipeline import explain_pair
 from napari_quac.explain.procedure import Procedure
 from napari_quac.explain.score import ABSCISSAE
+from napari_quac.explain.settings import ExplainSettings
 from napari_quac.networks.classifier import Classifier
-from napari_quac.reports.localisation import Localisation, localise
-from napari_quac.stepwise import Progress, Steps, stepwise
-
-T = TypeVar("T")
+from napari_quac.reports.localization import Localization, localize_explanation
+from napari_quac.stepwise import Progress, stepwise
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +38,7 @@ class MethodResult:
         Why not, as a sentence; else empty.
     seconds : float
         Time for attribution and curve.
-    localisation : Localisation or None
+    localisation : Localization or None
         Against the true difference, where it is known.
     """
 
@@ -48,7 +46,7 @@ class MethodResult:
     explanation: Explanation | None = None
     reason: str = ""
     seconds: float = 0.0
-    localisation: Localisation | None = None
+    localisation: Localization | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,30 +154,36 @@ def compare_methods(
         ``Progress.partial`` is what has come so far, after each method.
     """
     settings = settings or replace(ExplainSettings(), methods=tuple(METHODS))
-    done = Comparison(pair, settings.procedure)
-    total = len(settings.methods)
-    for number, name in enumerate(settings.methods):
-        yield Progress(100 * number, 100 * total, f"compare: {name}", done)
-        watch = _Watch()
+    steps = iter(explain_pair(pair, classifier, settings))
+    while True:
         try:
-            method = build_method(name, settings.parameters)
-            steps = explain_by(
-                pair, name, method, classifier, settings.masking, settings.grid, settings.procedure
-            )
-            explanation = yield from watch.timed(steps, number, total, f"compare: {name}")
-        except QuacError as error:
-            result = MethodResult(name, reason=str(error), seconds=watch.seconds)
-        else:
-            found = _localised(explanation, truth)
-            result = MethodResult(name, explanation, "", watch.seconds, found)
-        done = replace(done, results=(*done.results, result))
-    return done
+            step = next(steps)
+        except StopIteration as end:
+            return _compared(end.value, truth)
+        partial = None
+        if step.partial is not None and step.partial.partial_mask is None:
+            partial = _compared(step.partial, truth)
+        yield replace(step, text=step.text.replace("explain by", "compare:"), partial=partial)
 
 
-def _localised(explanation: Explanation, truth: ArrayLike | None) -> Localisation | None:
+def _compared(explanations: Explanations, truth: ArrayLike | None) -> Comparison:
+    explanations.raise_failures(QuacError)
+    results = []
+    for name in explanations.settings.methods:
+        seconds = explanations.seconds.get(name, 0.0)
+        if name in explanations.failures:
+            reason = str(explanations.failures[name])
+            results.append(MethodResult(name, reason=reason, seconds=seconds))
+        elif name in explanations:
+            found = _localised(explanations[name], truth)
+            results.append(MethodResult(name, explanations[name], "", seconds, found))
+    return Comparison(explanations.pair, explanations.settings.procedure, tuple(results))
+
+
+def _localised(explanation: Explanation, truth: ArrayLike | None) -> Localization | None:
     if truth is None or explanation.attribution.degenerate or not np.asarray(truth).any():
         return None
-    return localise(explanation, truth)
+    return localize_explanation(explanation, truth)
 
 
 def rows_of(
@@ -236,7 +240,7 @@ def _row(
             reason = "the map is constant and ranks nothing"
         return ComparisonRow(method, method, n_degenerate=n_degenerate, reason=reason)
     explanations = [explanation for _, explanation in ranked]
-    curves = np.array([e.curve.interpolated() for e in explanations])
+    curves = np.array([e.curve.interpolate() for e in explanations])
     mean = procedure.aggregate == "mean"
     curve = curves.mean(axis=0) if mean else np.median(curves, axis=0)
     scores = [e.quac_score for e in explanations]
@@ -266,7 +270,7 @@ def _row(
     )
 
 
-def _energy_ratio(found: Sequence[Localisation]) -> float | None:
+def _energy_ratio(found: Sequence[Localization]) -> float | None:
     area, energy = _mean([f.area for f in found]), _mean([f.energy for f in found])
     return energy / area if area and energy is not None else None
 
@@ -297,7 +301,7 @@ def true_difference(
         The classifier under study.
     """
     mask_of = getattr(dataset, "difference_mask", None)
-    pair = swapped(pair) if pair.is_swapped else pair
+    pair = swap_pair(pair) if pair.is_swapped else pair
     target, source = (classifier.class_names[i] for i in (pair.target, pair.source))
     if mask_of is None or target not in dataset.classes:
         return None
@@ -306,27 +310,3 @@ def true_difference(
         return None  # it shows another class than it is asked to leave
     mask: NDArray[np.bool_] = np.asarray(mask_of(index, dataset.classes.index(target)), dtype=bool)
     return mask if mask.any() else None
-
-
-class _Watch:
-    """Counts the time that steps take themselves, not what is done between them."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def timed(
-        self, steps: Steps[T], number: int, total: int, text: str
-    ) -> Generator[Progress, None, T]:
-        """Pass steps on, counted in hundredths of a method."""
-        generator = iter(steps)
-        while True:
-            begun = time.perf_counter()
-            try:
-                step = next(generator)
-            except StopIteration as end:
-                value: T = end.value
-                return value
-            finally:
-                self.seconds += time.perf_counter() - begun
-            share = step.done / step.total if step.total else 0.0
-            yield Progress(round(100 * (number + share)), 100 * total, text)

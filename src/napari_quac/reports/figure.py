@@ -19,7 +19,7 @@ SUFFIXES = (".svg", ".pdf", ".png")
 PANEL_INCHES = (2.3, 2.0)
 MAX_COLUMNS = 3
 # Okabe and Ito's colours, which the colour-blind tell apart; their yellow is too pale on white
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 BASELINES = {"random": "#888888", "residual": "#222222"}
 STYLE: dict[str, Any] = {
     "font.family": "sans-serif",
@@ -115,12 +115,12 @@ def save_figure(report: Report, path: Path, by_pair: bool = True) -> None:
         ) from error
 
 
-def colour_of(method: str, methods: tuple[str, ...]) -> str:
+def method_color(method: str, methods: tuple[str, ...]) -> str:
     """Return the colour of a method: the baselines are grey, the others take turns."""
     if method in BASELINES:
         return BASELINES[method]
     others = [name for name in methods if name not in BASELINES]
-    return COLOURS[others.index(method) % len(COLOURS)]
+    return COLORS[others.index(method) % len(COLORS)]
 
 
 def _draw_panel(axes: Axes, drawn: list[Population], title: str, methods: tuple[str, ...]) -> None:
@@ -128,7 +128,7 @@ def _draw_panel(axes: Axes, drawn: list[Population], title: str, methods: tuple[
     for one in drawn:
         if one.median is None or one.lower is None or one.upper is None:
             continue
-        colour = colour_of(one.method, methods)
+        colour = method_color(one.method, methods)
         dashed = one.method in BASELINES or _turn(one.method, methods) > 0
         style = (0, (3, 1.5)) if dashed else "-"
         alpha = 0.07 if one.method in BASELINES else 0.13
@@ -144,7 +144,7 @@ def _draw_panel(axes: Axes, drawn: list[Population], title: str, methods: tuple[
 def _turn(method: str, methods: tuple[str, ...]) -> int:
     """Return how often all colours were used before this method."""
     others = [name for name in methods if name not in BASELINES]
-    return others.index(method) // len(COLOURS)
+    return others.index(method) // len(COLORS)
 
 
 def _title(report: Report, pair: tuple[int | None, int | None], drawn: list[Population]) -> str:

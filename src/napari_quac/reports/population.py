@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_quac.explain.score import interpolated
+from napari_quac.explain.score import interpolate_curve
 from napari_quac.reports.entry import ReportEntry
 from napari_quac.reports.report import Report, has_score
 
@@ -100,7 +100,7 @@ def population(
     """
     ranked = [entry for entry in entries if not entry.degenerate]
     scores = [entry.quac_score for entry in ranked if has_score(entry)]
-    curves = [curve for entry in ranked if (curve := interpolated_curve(entry)) is not None]
+    curves = [curve for entry in ranked if (curve := entry_curve(entry)) is not None]
     lower, median, upper = _quartiles(curves)
     score_lower, score_median, score_upper = _quartiles(scores)
     return Population(
@@ -121,13 +121,13 @@ def population(
     )
 
 
-def interpolated_curve(entry: ReportEntry) -> NDArray[np.float64] | None:
+def entry_curve(entry: ReportEntry) -> NDArray[np.float64] | None:
     """Return the score changes at mask sizes 0, 0.01, …, 1; None without a usable curve."""
     sizes, changes = entry.mask_sizes, entry.score_changes
     usable = 0 < len(sizes) == len(changes) and np.isfinite(sizes).all()
     if not usable or not np.isfinite(changes).all():
         return None
-    return interpolated(sizes, changes)
+    return interpolate_curve(sizes, changes)
 
 
 def _quartiles(values: Iterable[object]) -> tuple[NDArray[np.float64] | None, ...]:

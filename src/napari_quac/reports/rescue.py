@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from napari_quac.explain.curve import Grid, threshold_grid
+from napari_quac.explain.curve import threshold_grid
+from napari_quac.explain.procedure import Grid
 from napari_quac.reports.store_info import NetworkIdentity, StoreInfo
 
 

@@ -135,7 +135,7 @@ def restored_explanation(
         name,
         entry.degenerate,
         entry.completeness,
-        is_stand_in=name != entry.method,
+        is_fallback=name != entry.method,
     )
     if predictions is None:
         predictions = _known_of_the_target(entry, pair)

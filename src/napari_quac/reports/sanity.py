@@ -37,7 +37,7 @@ class SanityStep:
 
 
 @stepwise
-def cascading_randomisation(
+def cascading_randomization(
     pair: Pair, name: str, method: AttributionMethod, classifier: Classifier, seed: int = 0
 ) -> Generator[Progress, None, tuple[SanityStep, ...]]:
     """Randomise the network from its last layer to its first, and explain it after each.

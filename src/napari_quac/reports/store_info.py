@@ -9,9 +9,9 @@ from typing import Any
 
 from napari_quac import __version__
 from napari_quac.errors import DataError
-from napari_quac.explain.curve import Grid
 from napari_quac.explain.mask import Masking
-from napari_quac.explain.pipeline import ExplainSettings
+from napari_quac.explain.procedure import Grid
+from napari_quac.explain.settings import ExplainSettings
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.file_kind import file_hash
 from napari_quac.reports.record import plain

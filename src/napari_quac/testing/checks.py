@@ -50,7 +50,7 @@ def check_method(method: AttributionMethod, compares_both: bool | None = None) -
     --------
     >>> from napari_quac.explain.methods import METHODS
     >>> len(check_method(METHODS["d-ig"]()))
-    8
+    7
     """
     answered = [*_check_value(method, "method")]
     _require(

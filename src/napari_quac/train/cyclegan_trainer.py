@@ -20,7 +20,7 @@ from napari_quac.generators.cyclegan.recipe import (
     CycleGANRecipe,
     Translation,
 )
-from napari_quac.networks.architectures.translation import recognise_translation
+from napari_quac.networks.architectures.translation import recognize_translation
 from napari_quac.networks.classifier import Classifier
 from napari_quac.stepwise import Progress, stepwise
 from napari_quac.train.checkpointing import write_bytes, write_safetensors, write_state
@@ -83,7 +83,7 @@ class CycleGANRun(Run):
             module = self.trainer.average[way]
             files[source, target] = TranslationFile(
                 module,
-                recognise_translation(module.state_dict(), "network in training"),
+                recognize_translation(module.state_dict(), "network in training"),
                 source,
                 target,
                 residual=True,

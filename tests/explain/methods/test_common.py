@@ -8,7 +8,7 @@ import torch
 from explain.small_networks import classifier_of, identical, random_network, random_pair
 from napari_quac.explain.attribution import Attribution, attribute
 from napari_quac.explain.methods import METHODS
-from napari_quac.explain.pair import Pair, swapped
+from napari_quac.explain.pair import Pair, swap_pair
 from napari_quac.networks.classifier import Classifier
 
 FOR_ANY_FUNCTION = ("d-ig", "d-deeplift", "d-ingrad", "ig", "deeplift", "residual", "random")
@@ -104,7 +104,7 @@ def test_direction_generated_is_the_method_on_the_swapped_pair(name: str) -> Non
     pair = random_pair(classifier, source=2, target=1)
     method = METHODS[name]
     there = attribute(pair, name, method(direction="generated"), classifier).result()
-    back = attribute(swapped(pair), name, method(), classifier).result()
+    back = attribute(swap_pair(pair), name, method(), classifier).result()
     assert torch.equal(there.signed, back.signed)
     assert not torch.allclose(there.values, map_of(name, pair, classifier).values, atol=1e-2)
 

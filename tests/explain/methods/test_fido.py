@@ -15,7 +15,8 @@ from napari_quac.explain.mask import Masking
 from napari_quac.explain.method_parameters import build_method
 from napari_quac.explain.pair import make_pair
 from napari_quac.explain.pipeline import explain_attribution
-from napari_quac.explain.search import SearchSettings, search
+from napari_quac.explain.search import search
+from napari_quac.explain.settings import SearchSettings
 from napari_quac.generators import GENERATORS
 from napari_quac.testing import corner_classifier, corner_image
 

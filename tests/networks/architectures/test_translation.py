@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from napari_quac.errors import CheckpointError
-from napari_quac.networks.architectures.translation import load_translation, recognise_translation
+from napari_quac.networks.architectures.translation import load_translation, recognize_translation
 
 State = dict[str, Tensor]
 
@@ -169,9 +169,9 @@ def test_unet_generator(levels: int, norm: str, old: bool) -> None:
 
 
 def test_three_channels_are_read_off() -> None:
-    layout = recognise_translation(resnet_state(6, "batch", channels=3), "a.pth")
+    layout = recognize_translation(resnet_state(6, "batch", channels=3), "a.pth")
     assert (layout.channels, layout.out_channels) == (3, 3)
-    assert recognise_translation(unet_state(7, "batch", channels=3), "a.pth").channels == 3
+    assert recognize_translation(unet_state(7, "batch", channels=3), "a.pth").channels == 3
 
 
 @pytest.mark.parametrize("without", ["model.14.conv_block.1.weight", "model.17.weight"])

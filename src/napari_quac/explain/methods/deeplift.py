@@ -12,7 +12,7 @@ from napari_quac.errors import MethodUnavailableError
 from napari_quac.explain.attribution import SignedMap
 from napari_quac.explain.methods.deeplift_rules import deeplift
 from napari_quac.explain.methods.gradient import logit_gradient
-from napari_quac.explain.pair import Pair, Side, seen_from
+from napari_quac.explain.pair import Pair, Side, orient_pair
 from napari_quac.networks.classifier import Classifier
 
 GRADIENT_TIMES_DIFFERENCE = "gradient × difference"
@@ -32,9 +32,9 @@ class DiscriminativeDeepLift:
     direction: Side = "query"
 
     def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:
-        """Return the map; see :func:`deeplift_or_its_stand_in`."""
-        pair = seen_from(pair, self.direction)
-        return deeplift_or_its_stand_in(pair.query.image, pair.generated, pair.source, classifier)
+        """Return the map; see :func:`deeplift_or_fallback`."""
+        pair = orient_pair(pair, self.direction)
+        return deeplift_or_fallback(pair.query.image, pair.generated, pair.source, classifier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +52,13 @@ class VanillaDeepLift:
     baseline: Annotated[float, {"min": 0.0, "max": 1.0}] = 0.5
 
     def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:
-        """Return the map; see :func:`deeplift_or_its_stand_in`."""
+        """Return the map; see :func:`deeplift_or_fallback`."""
         query = pair.query.image
         baseline = torch.full_like(query, self.baseline)
-        return deeplift_or_its_stand_in(query, baseline, pair.source, classifier)
+        return deeplift_or_fallback(query, baseline, pair.source, classifier)
 
 
-def deeplift_or_its_stand_in(
+def deeplift_or_fallback(
     image: Tensor, baseline: Tensor, class_index: int, classifier: Classifier
 ) -> SignedMap:
     """Return DeepLIFT, or gradient × difference by its own name where there is no way in.

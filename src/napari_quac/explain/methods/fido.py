@@ -11,9 +11,8 @@ from napari_quac.explain.attribution import SignedMap
 from napari_quac.explain.pair import Pair
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.fido.infill import InfillChoice, InfillName, make_infill
-from napari_quac.networks.fido.objective import Objective
-from napari_quac.networks.fido.optimise import optimise_mask
-from napari_quac.networks.fido.settings import BBMP_PENALTY, PENALTY, FidoSettings
+from napari_quac.networks.fido.optimize import optimize_mask
+from napari_quac.networks.fido.settings import BBMP_PENALTY, PENALTY, FidoSettings, Objective
 from napari_quac.stepwise import Progress, Steps, stepwise
 
 
@@ -76,9 +75,9 @@ class Fido:
     def attribute(self, pair: Pair, classifier: Classifier) -> Steps[SignedMap]:
         """Return the probability that a pixel belongs to the region, as it is.
 
-        See :func:`~napari_quac.networks.fido.optimise.optimise_mask`.
+        See :func:`~napari_quac.networks.fido.optimize.optimize_mask`.
         """
-        return optimised_map(self, pair, classifier)
+        return optimize_map(self, pair, classifier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +109,7 @@ class BBMP(Fido):
 
 
 @stepwise
-def optimised_map(
+def optimize_map(
     method: Fido, pair: Pair, classifier: Classifier
 ) -> Generator[Progress, None, SignedMap]:
     """Optimise the mask of a method and return it as a map.
@@ -131,7 +130,7 @@ def optimised_map(
     """
     choice = InfillChoice(method.infill, method.level, method.inpainter)
     infill = make_infill(choice, pair.query.image, pair.generated, classifier.device)
-    state = yield from optimise_mask(
+    state = yield from optimize_mask(
         pair.query.image, pair.source, pair.target, classifier, infill, method.settings()
     )
     values = state.map.expand(pair.query.image.shape).clone()

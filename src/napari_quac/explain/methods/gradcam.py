@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from napari_quac.errors import MethodUnavailableError
 from napari_quac.explain.attribution import SignedMap
-from napari_quac.explain.pair import Pair, Side, seen_from
+from napari_quac.explain.pair import Pair, Side, orient_pair
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.memory import in_batches
 
@@ -45,7 +45,7 @@ class StereoGradCam:
 
     def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:
         """Return the map (C, *S), from 0 to 1; see :func:`stereo_gradcam`."""
-        return SignedMap(stereo_gradcam(seen_from(pair, self.direction), classifier))
+        return SignedMap(stereo_gradcam(orient_pair(pair, self.direction), classifier))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class GradCam:
         """Return ``Σ_k mean(∇A_k) A_k``, enlarged bilinearly to (C, *S)."""
         image = pair.query.image
         activation, gradient = last_convolution(image, pair.source, classifier)
-        return SignedMap(enlarged(gradcam(activation, gradient), image.shape))
+        return SignedMap(upsample(gradcam(activation, gradient), image.shape))
 
 
 def stereo_gradcam(pair: Pair, classifier: Classifier) -> Tensor:
@@ -92,7 +92,7 @@ def stereo_gradcam(pair: Pair, classifier: Classifier) -> Tensor:
     image = pair.query.image
     activation, gradient = last_convolution(image, pair.source, classifier)
     other, _ = last_convolution(pair.generated, pair.source, classifier)
-    values = enlarged((gradient * (other - activation)).sum(dim=0), image.shape).abs()
+    values = upsample((gradient * (other - activation)).sum(dim=0), image.shape).abs()
     largest = values.max()
     return values / largest if largest > 0 else values
 
@@ -103,7 +103,7 @@ def gradcam(activation: Tensor, gradient: Tensor) -> Tensor:
     return (activation * weights.view(-1, *(1,) * (activation.ndim - 1))).sum(dim=0)
 
 
-def enlarged(
+def upsample(
     values: Tensor, shape: torch.Size, mode: Literal["linear", "nearest"] = "linear"
 ) -> Tensor:
     """Return a small map (*s) at the size of an image (C, *S), the same for all channels."""

@@ -17,12 +17,12 @@ from torch.overrides import TorchFunctionMode
 from napari_quac.errors import MethodUnavailableError
 from napari_quac.explain.attribution import SignedMap
 from napari_quac.explain.methods.gradcam import (
-    enlarged,
     gradcam,
     last_convolution,
     stereo_gradcam,
+    upsample,
 )
-from napari_quac.explain.pair import Pair, Side, seen_from
+from napari_quac.explain.pair import Pair, Side, orient_pair
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.memory import in_batches
 
@@ -46,7 +46,7 @@ class StereoGuidedGradCam:
 
     def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:
         """Return the guided gradient of the target at ``x_t``, times stereo Grad-CAM; (C, *S)."""
-        pair = seen_from(pair, self.direction)
+        pair = orient_pair(pair, self.direction)
         coarse = stereo_gradcam(pair, classifier)
         return SignedMap(guided_gradient(pair.generated, pair.target, classifier) * coarse)
 
@@ -67,7 +67,7 @@ class GuidedGradCam:
         """Return the product (C, *S); Grad-CAM is enlarged by repeating values, as in DAPI."""
         image = pair.query.image
         activation, gradient = last_convolution(image, pair.source, classifier)
-        coarse = enlarged(gradcam(activation, gradient).relu(), image.shape, "nearest")
+        coarse = upsample(gradcam(activation, gradient).relu(), image.shape, "nearest")
         return SignedMap(guided_gradient(image, pair.source, classifier) * coarse)
 
 

@@ -9,7 +9,7 @@ import torch
 
 from napari_quac.explain.attribution import SignedMap
 from napari_quac.explain.methods.gradient import logit_gradient
-from napari_quac.explain.pair import Pair, Side, seen_from
+from napari_quac.explain.pair import Pair, Side, orient_pair
 from napari_quac.networks.classifier import Classifier
 
 
@@ -36,7 +36,7 @@ class DiscriminativeInputGradient:
 
     def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:
         """Return ``|∇ℓ_s(x)| ⊙ (x_t − x)``, signed (C, *S)."""
-        pair = seen_from(pair, self.direction)
+        pair = orient_pair(pair, self.direction)
         query, generated = classifier.value_range.to_network(
             torch.stack([pair.query.image, pair.generated])
         )

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from napari_quac.explain.attribution import SignedMap
 from napari_quac.explain.methods.gradient import logit_gradient, source_logits
-from napari_quac.explain.pair import Pair, Side, seen_from
+from napari_quac.explain.pair import Pair, Side, orient_pair
 from napari_quac.networks.classifier import Classifier
 from napari_quac.stepwise import Progress, Steps, stepwise
 
@@ -45,7 +45,7 @@ class DiscriminativeIG:
 
     def attribute(self, pair: Pair, classifier: Classifier) -> Steps[SignedMap]:
         """Return the map; see :func:`integrated_gradients`."""
-        pair = seen_from(pair, self.direction)
+        pair = orient_pair(pair, self.direction)
         integrate = complete_gradients if self.until_complete else integrated_gradients
         return integrate(pair.query.image, pair.generated, pair.source, classifier, self.n_steps)
 

@@ -238,7 +238,9 @@ def recipe_from_texts(texts: Sequence[str]) -> CycleGANRecipe:
 
     Examples
     --------
-    >>> recipe_from_texts(["left:right=a.pth"]).translations[0].target  # doctest: +SKIP
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile(suffix=".pth") as file:
+    ...     recipe_from_texts([f"left:right={file.name}"]).translations[0].target
     'right'
     """
     found: list[Translation] = []

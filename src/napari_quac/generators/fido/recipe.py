@@ -10,7 +10,7 @@ import torch
 
 from napari_quac.errors import DataError
 from napari_quac.networks.fido.infill import InfillChoice, InfillName, make_infill
-from napari_quac.networks.fido.optimise import optimise_mask
+from napari_quac.networks.fido.optimize import optimize_mask
 from napari_quac.networks.fido.settings import PENALTY, FidoSettings
 from napari_quac.networks.generator import ConversionRequest, Proposals, proposal_seed
 
@@ -80,7 +80,7 @@ class FidoGenerator:
         images, origins = [], []
         for number in range(first, min(first + n, recipe.n_proposals)):
             seed = proposal_seed(request.seed, number)
-            state = optimise_mask(
+            state = optimize_mask(
                 request.query,
                 request.source,
                 request.target,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 
@@ -33,6 +33,8 @@ class PrecomputedRecipe:
         :func:`~napari_quac.data.image_file.read_image`.
     """
 
+    source_basis: ClassVar = "label"
+    """Folders are named by the label, not by the prediction."""
     directory: Path
     style: Literal["auto", "latent", "reference"] = "auto"
     image_range: tuple[float, float] | None = None
@@ -73,6 +75,8 @@ class PrecomputedGenerator:
     class_names : tuple of str
         Names of all source and target folders, sorted.
     """
+
+    source_basis = PrecomputedRecipe.source_basis
 
     def __init__(self, directory: Path, image_range: tuple[float, float] | None = None) -> None:
         self.directory = directory

@@ -11,15 +11,17 @@ from qtpy.QtWidgets import QFrame, QPushButton, QVBoxLayout, QWidget
 
 from napari_quac.errors import ShapeError
 from napari_quac.gui.text import WrappedLabel, set_tone
-from napari_quac.live.choices import Choices, FittedSamples
+from napari_quac.live.choices import Choices, PreprocessedSamples
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import Failure
 from napari_quac.live.results import Results
 
 if TYPE_CHECKING:
-    from napari_quac.data.fitted import Fit
+    from napari_quac.data.preprocessing import Preprocessing
 
-    Way = Fit | tuple[int, ...]  # a change of the samples, or a size of the classifier's images
+    Way = (
+        Preprocessing | tuple[int, ...]
+    )  # a change of the samples, or a size of the classifier's images
 
 MAX_WAYS = 5
 
@@ -67,16 +69,20 @@ class FitPanel(QWidget):
 
     def _on_failed(self, fault: Failure) -> None:
         error = fault.error
-        if not isinstance(error, ShapeError) or error.found is None or error.wanted is None:
+        if (
+            not isinstance(error, ShapeError)
+            or error.image_shape is None
+            or error.network_input is None
+        ):
             return
         if fault.slot not in ("prediction", "pair") or self._choices.samples is None:
             return
-        from napari_quac.data.fitted import ways_to_fit
+        from napari_quac.data.preprocessing import suggest_preprocessing
 
-        channels, size = error.wanted
-        ways = ways_to_fit(error.found, channels, size)
+        channels, size = error.network_input
+        ways = suggest_preprocessing(error.image_shape, channels, size)
         of_classifier = fault.slot == "prediction"
-        others = self._other_size(error.found) if of_classifier else ()
+        others = self._other_size(error.image_shape) if of_classifier else ()
         found: tuple[tuple[str, Way], ...] = (*others, *ways)
         self._ways = found[:MAX_WAYS]
         if not self._ways:
@@ -85,7 +91,7 @@ class FitPanel(QWidget):
         verb = "seems to be trained" if of_classifier and self._is_guessed() else "was trained"
         self.text.setText(
             f"The {network} {verb} for {_shape(channels, size)}; the samples have "
-            f"{_shape(error.found[0], error.found[1:])}."
+            f"{_shape(error.image_shape[0], error.image_shape[1:])}."
         )
         set_tone(self.card, "bad")
         set_tone(self.text, "bad")
@@ -118,8 +124,8 @@ class FitPanel(QWidget):
         self._ways = ()
         source = self._choices.samples
         changes: list[str] = []
-        while isinstance(source, FittedSamples):
-            changes.insert(0, str(source.fit))
+        while isinstance(source, PreprocessedSamples):
+            changes.insert(0, str(source.preprocessing))
             source = source.source
         self.text.setText("Samples are changed to fit: " + ", ".join(changes) + ".")
         set_tone(self.card, "")
@@ -132,7 +138,7 @@ class FitPanel(QWidget):
             there = number < len(self._ways)
             button.setVisible(there)
             button.setText(self._ways[number][0] if there else "")
-        self.undo_button.setVisible(isinstance(self._choices.samples, FittedSamples))
+        self.undo_button.setVisible(isinstance(self._choices.samples, PreprocessedSamples))
 
     def _on_way(self, number: int) -> None:
         source = self._choices.samples
@@ -142,11 +148,11 @@ class FitPanel(QWidget):
         if isinstance(way, tuple):
             self._choices.classifier = replace(self._choices.classifier, image_size=way)
         else:
-            self._choices.samples = FittedSamples(source, way)
+            self._choices.samples = PreprocessedSamples(source, way)
 
     def _on_undo(self) -> None:
         source = self._choices.samples
-        while isinstance(source, FittedSamples):
+        while isinstance(source, PreprocessedSamples):
             source = source.source
         self._choices.samples = source
 

@@ -210,9 +210,9 @@ class MethodsPanel(Section):
         name = self.preset_menu.itemData(row)
         if name == self._choices.preset:
             return
-        from napari_quac.explain.procedure import PRESETS
+        from napari_quac.explain.settings import PRESETS
 
-        chosen = PRESETS[name]
+        chosen = PRESETS[name].settings
         self._choices.threshold = None
         self._choices.grid = chosen.grid
         self._choices.masking = replace(

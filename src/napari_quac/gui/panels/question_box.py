@@ -98,7 +98,7 @@ class QuestionBox(QWidget):
             self.strip.show_pictures(text, (), ())
             return
         what = "Asked of" if not first_question else "Nearest"
-        title = f"{what} correctly classified {label}, {neighbours.explained_basis}"
+        title = f"{what} correctly classified {label}, {neighbours.basis_text}"
         tips = [
             f"{sample.id} · distance {distance:.3g}"
             for sample, distance in zip(neighbours.samples, neighbours.distances, strict=True)

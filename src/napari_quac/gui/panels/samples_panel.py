@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
-from napari_quac.data.extent import short_extent
+from napari_quac.data.place import short_extent
 from napari_quac.errors import QuacError
 from napari_quac.gui.layer_menu import rename_entry
 from napari_quac.gui.layer_volume import readable

@@ -155,9 +155,9 @@ class SearchPanel(Section):
                 text, tone = f"✗ does not switch to {name}: best {reached:.2f} in {tries}", "bad"
         self.set_summary(text)
         if pair is not None and text:
-            from napari_quac.networks.centre_slice import centre_slice_sentence
+            from napari_quac.networks.center_slice import describe_center_slice
 
-            text = f"{text}\n{centre_slice_sentence(pair.origin)}".strip()
+            text = f"{text}\n{describe_center_slice(pair.origin)}".strip()
         self.badge.setVisible(bool(text))
         self.badge.setText(text)
         set_tone(self.badge, tone)

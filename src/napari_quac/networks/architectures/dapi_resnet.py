@@ -83,7 +83,7 @@ class DapiBlock(nn.Module):
         return self.relu2(self.bn2(self.conv2(inner)) + self.downsample(maps))  # type: ignore[no-any-return]
 
 
-def recognise_dapi_resnet(
+def recognize_dapi_resnet(
     tensors: Mapping[str, Tensor], image_size: tuple[int, ...] | None = None
 ) -> Layout | None:
     """Read the structure of a :class:`DapiResNet` off its state dict; None if it is another one.

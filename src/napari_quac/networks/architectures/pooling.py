@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from napari_quac.data.extent import extent
+from napari_quac.data.place import extent
 
 Factors = tuple[int, ...]
 

@@ -6,20 +6,20 @@ from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor
 
-from napari_quac.networks.architectures.dapi_resnet import recognise_dapi_resnet
+from napari_quac.networks.architectures.dapi_resnet import recognize_dapi_resnet
 from napari_quac.networks.architectures.layout import Layout
-from napari_quac.networks.architectures.resnet import recognise_resnet
-from napari_quac.networks.architectures.vgg import recognise_vgg
+from napari_quac.networks.architectures.resnet import recognize_resnet
+from napari_quac.networks.architectures.vgg import recognize_vgg
 from napari_quac.registry import unknown_name
 
 Recogniser = Callable[[Mapping[str, Tensor], "tuple[int, ...] | None"], "Layout | None"]
 
 ARCHITECTURES: Mapping[str, Recogniser] = {
-    "vgg2d": recognise_vgg,
-    "vgg3d": recognise_vgg,
-    "resnet": recognise_resnet,
-    "resnet-dapi": recognise_dapi_resnet,
-    "resnet2d-funlib": recognise_dapi_resnet,
+    "vgg2d": recognize_vgg,
+    "vgg3d": recognize_vgg,
+    "resnet": recognize_resnet,
+    "resnet-dapi": recognize_dapi_resnet,
+    "resnet2d-funlib": recognize_dapi_resnet,
 }
 
 
@@ -50,8 +50,8 @@ def recognise_classifier(
     if architecture is not None and architecture not in ARCHITECTURES:
         raise unknown_name("architecture", architecture, list(ARCHITECTURES))
     for recogniser in dict.fromkeys(ARCHITECTURES.values()):
-        if recogniser is recognise_vgg:
-            layout = recognise_vgg(tensors, image_size, pools)
+        if recogniser is recognize_vgg:
+            layout = recognize_vgg(tensors, image_size, pools)
         else:
             layout = recogniser(tensors, image_size)
         if layout is not None and architecture in (None, layout.name):

@@ -126,7 +126,7 @@ def _short_cut(inputs: int, outputs: int, stride: int) -> nn.Module:
     return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
 
 
-def recognise_resnet(
+def recognize_resnet(
     tensors: Mapping[str, Tensor], image_size: tuple[int, ...] | None = None
 ) -> Layout | None:
     """Read the structure of a :class:`ResNet` off its state dict; None if it is another one."""

@@ -11,7 +11,7 @@ from napari_quac.networks.architectures.translation import (
     Norm,
     TranslationLayout,
     norm_of,
-    normalisation,
+    normalization,
 )
 
 FIRST_BLOCK = 10
@@ -35,12 +35,12 @@ class ResnetBlock(nn.Module):
         self.conv_block = nn.Sequential(
             nn.ReflectionPad2d(1),
             nn.Conv2d(width, width, 3, bias=bias),
-            normalisation(norm, width),
+            normalization(norm, width),
             nn.ReLU(),
             *([nn.Dropout(0.5)] if dropout else []),
             nn.ReflectionPad2d(1),
             nn.Conv2d(width, width, 3, bias=bias),
-            normalisation(norm, width),
+            normalization(norm, width),
         )
 
     def forward(self, features: Tensor) -> Tensor:
@@ -79,16 +79,16 @@ class ResnetGenerator(nn.Module):
 
         def down(narrow: int) -> list[nn.Module]:
             convolution = nn.Conv2d(narrow, 2 * narrow, 3, 2, 1, bias=bias)
-            return [convolution, normalisation(norm, 2 * narrow), nn.ReLU()]
+            return [convolution, normalization(norm, 2 * narrow), nn.ReLU()]
 
         def up(wide: int) -> list[nn.Module]:
             convolution = nn.ConvTranspose2d(wide, wide // 2, 3, 2, 1, 1, bias=bias)
-            return [convolution, normalisation(norm, wide // 2), nn.ReLU()]
+            return [convolution, normalization(norm, wide // 2), nn.ReLU()]
 
         self.model = nn.Sequential(
             nn.ReflectionPad2d(3),
             nn.Conv2d(channels, width, 7, bias=bias),
-            normalisation(norm, width),
+            normalization(norm, width),
             nn.ReLU(),
             *down(width),
             *down(2 * width),

@@ -41,7 +41,7 @@ class TranslationLayout:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
-def normalisation(norm: Norm, width: int) -> nn.Module:
+def normalization(norm: Norm, width: int) -> nn.Module:
     """Return the layer that follows a convolution; without weights unless it is batch norm."""
     if norm == "batch":
         return nn.BatchNorm2d(width)
@@ -66,7 +66,7 @@ def without_old_statistics(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def recognise_translation(tensors: Mapping[str, Tensor], name: str) -> TranslationLayout:
+def recognize_translation(tensors: Mapping[str, Tensor], name: str) -> TranslationLayout:
     """Return the architecture of a CycleGAN's or pix2pix's generator.
 
     Parameters
@@ -113,7 +113,7 @@ def load_translation(
     CheckpointError
         If names or shapes do not fit.
     """
-    layout = recognise_translation(tensors, name)
+    layout = recognize_translation(tensors, name)
     module = layout.build()
     try:
         module.load_state_dict(without_old_statistics(tensors), strict=True)

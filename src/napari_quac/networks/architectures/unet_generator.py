@@ -12,7 +12,7 @@ from napari_quac.networks.architectures.translation import (
     Norm,
     TranslationLayout,
     norm_of,
-    normalisation,
+    normalization,
 )
 
 DOWN, UP = (4, 2, 1), (4, 2, 1)  # kernel, stride, padding
@@ -43,13 +43,13 @@ class UnetLevel(nn.Module):
         if not outermost:
             down.insert(0, nn.LeakyReLU(0.2))
         if not outermost and not innermost:
-            down.append(normalisation(norm, here))
+            down.append(normalization(norm, here))
         inside = [] if innermost else [UnetLevel(widths[1:], here, norm)]
         wide = here if innermost else 2 * here
         up: list[nn.Module] = [
             nn.ReLU(),
             nn.ConvTranspose2d(wide, out_channels, *UP, bias=bias or outermost),
-            nn.Tanh() if outermost else normalisation(norm, out_channels),
+            nn.Tanh() if outermost else normalization(norm, out_channels),
         ]
         self.outermost = outermost
         self.model = nn.Sequential(*down, *inside, *up)

@@ -31,7 +31,7 @@ class Vgg(nn.Module):
     pools : sequence of sequences of int, optional
         Pooling factors of each level, 2 along each axis by default.
     batch_norm : bool
-        Whether a batch normalisation follows each convolution.
+        Whether a batch normalization follows each convolution.
     dropout : float or None
         Dropout rate between the fully connected layers in training; None for no such layer.
     """
@@ -49,7 +49,7 @@ class Vgg(nn.Module):
         super().__init__()
         flat = len(image_size) == 2
         convolution = nn.Conv2d if flat else nn.Conv3d
-        normalisation = nn.BatchNorm2d if flat else nn.BatchNorm3d
+        normalization = nn.BatchNorm2d if flat else nn.BatchNorm3d
         pooling = nn.MaxPool2d if flat else nn.MaxPool3d
         pools = pools or [(2,) * len(image_size)] * len(levels)
         features: list[nn.Module] = []
@@ -57,7 +57,7 @@ class Vgg(nn.Module):
             for width in widths:
                 features.append(convolution(channels, width, kernel_size=3, padding=1))
                 if batch_norm:
-                    features.append(normalisation(width))
+                    features.append(normalization(width))
                 features.append(nn.ReLU())
                 channels = width
             features.append(pooling(tuple(factors)))
@@ -77,7 +77,7 @@ class Vgg(nn.Module):
         return self.classifier(torch.flatten(self.features(images), 1))  # type: ignore[no-any-return]
 
 
-def recognise_vgg(
+def recognize_vgg(
     tensors: Mapping[str, Tensor],
     image_size: tuple[int, ...] | None = None,
     pools: Sequence[Sequence[int]] | None = None,

@@ -1,1 +1,1 @@
-"""Mask optimisation against a classifier: which pixels to keep, which to drop and fill in."""
+"""Mask optimization against a classifier: pixels to keep, and pixels to drop and fill in."""

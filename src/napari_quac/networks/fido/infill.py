@@ -1,4 +1,4 @@
-"""What takes the place of the pixels that were dropped."""
+"""Infills: images that replace the dropped pixels of a query."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ LOCAL_WINDOW = 15  # pixels
 RANDOM_SIGMA = 0.2
 
 Infill = Callable[[Tensor, torch.Generator], Tensor]
-"""Takes what is kept, (N, 1, *S) of 0 and 1, and returns (N or 1, C, *S) in [0, 1]."""
+"""Takes masks of preserved pixels, (N, 1, *S) of 0 and 1; returns (N or 1, C, *S) in [0, 1]."""
 
 
 @dataclass(frozen=True, slots=True)
 class InfillChoice:
-    """Which infill, with what it needs.
+    """The choice of an infill, with its parameters.
 
     Attributes
     ----------
     name : str
         ``generated``: the generated image. ``mean``: one level per channel. ``blur``: the query,
-        blurred by 10 px at 224 px. ``random``: one colour per draw and noise. ``local``: the mean
-        of the kept pixels within 15 px, the level where none is kept. ``inpainter``: a network.
+        blurred by 10 px at 224 px. ``random``: one color per draw and noise. ``local``: the mean
+        of the preserved pixels within 15 px, or the level without any. ``inpainter``: a network.
     level : float or None
         For ``mean`` and ``local``; None for the query's own mean.
     inpainter : Path or None
-        A TorchScript or .pt2 file ``(image, kept) -> image`` with ``image`` (N, C, *S) in [0, 1]
-        and ``kept`` (N, 1, *S) of 0 and 1.
+        A TorchScript or .pt2 file ``(image, mask) -> image`` with ``image`` (N, C, *S) in [0, 1]
+        and ``mask`` (N, 1, *S), which is 1 at preserved pixels, else 0.
     """
 
     name: InfillName = "generated"
@@ -60,20 +60,20 @@ def make_infill(
     Parameters
     ----------
     choice : InfillChoice
-        Which one.
+        The infill.
     query : (C, *S) Tensor, float32 in [0, 1]
         The query image.
     generated : (C, *S) Tensor, float32 in [0, 1], optional
         For ``generated``.
     device : torch.device, optional
-        Where it is computed.
+        Device of the computation.
 
     Raises
     ------
     UnknownNameError
         If there is no such infill.
     DataError
-        If what it needs is missing.
+        If its image or its network is missing.
     """
     device = device or query.device
     query = query.to(device)
@@ -88,7 +88,7 @@ def make_infill(
     if choice.name == "generated":
         if generated is None:
             raise DataError(
-                "The infill 'generated' needs a generated image. Search one first, or choose "
+                "The infill 'generated' needs a generated image. Generate one first, or choose "
                 "another infill: mean, blur, random or local."
             )
         if generated.shape != query.shape:
@@ -98,16 +98,16 @@ def make_infill(
             )
         return _always(generated.to(device))
     if choice.name == "random":
-        return lambda kept, random: random_infill(query, len(kept), random)
+        return lambda masks, random: random_infill(query, len(masks), random)
     if choice.name == "local":
-        return lambda kept, random: local_mean(query, kept, level)
+        return lambda masks, random: local_mean(query, masks, level)
     if choice.name == "inpainter":
         return _inpainter(choice.inpainter, query, device)
     raise unknown_name("infill", choice.name, list(INFILLS))
 
 
 def _always(image: Tensor) -> Infill:
-    return lambda kept, random: image[None]
+    return lambda masks, random: image[None]
 
 
 def blurred(image: Tensor) -> Tensor:
@@ -119,31 +119,31 @@ def blurred(image: Tensor) -> Tensor:
 
 
 def random_infill(query: Tensor, n: int, random: torch.Generator) -> Tensor:
-    """Return ``n`` images of one uniform colour each, with noise of 0.2 on every value."""
-    colour = torch.rand((n, len(query), *(1,) * (query.ndim - 1)), generator=random)
+    """Return ``n`` images of one uniform color each, with noise of 0.2 on every value."""
+    color = torch.rand((n, len(query), *(1,) * (query.ndim - 1)), generator=random)
     noise = torch.randn((n, *query.shape), generator=random)
-    return (colour + RANDOM_SIGMA * noise).clamp(0, 1).to(query.device)
+    return (color + RANDOM_SIGMA * noise).clamp(0, 1).to(query.device)
 
 
-def local_mean(query: Tensor, kept: Tensor, level: Tensor) -> Tensor:
-    """Return the mean of the kept pixels in a window of 15 px around each.
+def local_mean(query: Tensor, masks: Tensor, level: Tensor) -> Tensor:
+    """Return the mean of the preserved pixels in a window of 15 px around each.
 
     Parameters
     ----------
     query : (C, *S) Tensor
         The image.
-    kept : (N, 1, *S) Tensor of 0 and 1
-        What is kept.
+    masks : (N, 1, *S) Tensor of 0 and 1
+        1 at preserved pixels.
     level : (C, 1, ...) Tensor
-        Where the window holds no kept pixel.
+        Value where the window holds no preserved pixel.
 
     Returns
     -------
     (N, C, *S) Tensor
     """
-    share, total = _window_mean(kept), _window_mean(kept * query)
-    nothing = share < 0.5 / LOCAL_WINDOW ** (query.ndim - 1)
-    return torch.where(nothing, level, total / share.clamp_min(1e-12)).clamp(0, 1)
+    share, total = _window_mean(masks), _window_mean(masks * query)
+    empty = share < 0.5 / LOCAL_WINDOW ** (query.ndim - 1)
+    return torch.where(empty, level, total / share.clamp_min(1e-12)).clamp(0, 1)
 
 
 def _window_mean(values: Tensor) -> Tensor:
@@ -162,28 +162,28 @@ def _window_mean(values: Tensor) -> Tensor:
 def _inpainter(path: Path | None, query: Tensor, device: torch.device) -> Infill:
     if path is None:
         raise DataError(
-            "The infill 'inpainter' needs a TorchScript or .pt2 file (image, kept) -> image. Give "
+            "The infill 'inpainter' needs a TorchScript or .pt2 file (image, mask) -> image. Give "
             "its path, or choose another infill."
         )
     from napari_quac.networks.programs import load_program
 
     network = load_program(Path(path), n_inputs=2).to(device)
 
-    def fill(kept: Tensor, random: torch.Generator) -> Tensor:
-        images = query.expand(len(kept), *query.shape)
+    def fill(masks: Tensor, random: torch.Generator) -> Tensor:
+        images = query.expand(len(masks), *query.shape)
         try:
             with torch.no_grad():
-                filled = network(images * kept, kept)
+                filled = network(images * masks, masks)
         except RuntimeError as error:
             raise NetworkError(
                 f"The inpainter '{path.name}' failed on an image of {tuple(images.shape)} and a "
-                f"mask of {tuple(kept.shape)}: {str(error).splitlines()[-1]}"
+                f"mask of {tuple(masks.shape)}: {str(error).splitlines()[-1]}"
             ) from error
         if not isinstance(filled, Tensor) or filled.shape != images.shape:
-            found = tuple(filled.shape) if isinstance(filled, Tensor) else type(filled).__name__
+            output = tuple(filled.shape) if isinstance(filled, Tensor) else type(filled).__name__
             raise ShapeError(
-                f"The inpainter '{path.name}' returned {found} for images of "
-                f"{tuple(images.shape)}; it has to return images of the same shape."
+                f"The inpainter '{path.name}' returned {output} for images of "
+                f"{tuple(images.shape)}; expected images of the same shape."
             )
         if not torch.isfinite(filled).all():
             raise NotFiniteError(f"The inpainter '{path.name}' returned NaN or infinity.")

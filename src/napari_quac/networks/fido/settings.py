@@ -1,16 +1,18 @@
-"""How a mask is optimised, and how far it has come."""
+"""Settings and state of a mask optimization."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
 from napari_quac.errors import DataError
-from napari_quac.networks.fido.objective import Objective, check_objective, priced
+from napari_quac.registry import unknown_name
 
+Objective = Literal["conversion", "ssr", "sdr"]
+OBJECTIVES: tuple[Objective, ...] = ("conversion", "ssr", "sdr")
 PENALTY = 1e-3 * 224**2
 """The paper's price of 0.001 per pixel, at its image size."""
 BBMP_PENALTY = 5e-3 * 224**2
@@ -18,7 +20,7 @@ BBMP_PENALTY = 5e-3 * 224**2
 
 @dataclass(frozen=True, slots=True)
 class FidoSettings:
-    r"""How a mask is optimised.
+    r"""Settings of a mask optimization.
 
     Attributes
     ----------
@@ -29,13 +31,13 @@ class FidoSettings:
         :math:`\Lambda`, price in log-odds of dropping (for ``ssr``: of keeping) the whole image.
         It is the paper's price per pixel times the number of pixels, so it suits all image sizes.
     total_variation : float
-        Price of the squared differences of neighbouring pixels.
+        Price of the squared differences of neighboring pixels.
     temperature : float
         Of the relaxed draws.
     n_samples : int
         Masks drawn per step.
     n_steps : int
-        Steps, at most.
+        Maximum number of steps.
     learning_rate : float
         Of Adam; falls linearly to 0.
     ramp : int
@@ -45,15 +47,17 @@ class FidoSettings:
     seed : int
         Of the draws.
     deterministic : bool
-        Optimise the mask itself in place of its distribution, as BBMP does.
+        Optimize the mask itself instead of its distribution, as BBMP does.
     tolerance : float
-        The optimisation has converged when the probabilities move by less than this per ten
+        The optimization has converged when the probabilities move by less than this per ten
         steps, on average, and the region no longer changes; 0 to do all steps.
 
     Raises
     ------
     DataError
-        If a number makes no sense.
+        If a number is out of range.
+    UnknownNameError
+        If there is no such objective.
     """
 
     objective: Objective = "conversion"
@@ -70,12 +74,11 @@ class FidoSettings:
     tolerance: float = 0.001
 
     def __post_init__(self) -> None:
-        check_objective(self.objective)
-        wholes = {"n_samples": self.n_samples, "n_steps": self.n_steps}
-        wholes["pixels_per_cell"] = self.pixels_per_cell
-        for name, value in wholes.items():
-            if value < 1:
-                raise DataError(f"FIDO needs {name} of at least 1, got {value}.")
+        if self.objective not in OBJECTIVES:
+            raise unknown_name("objective", self.objective, list(OBJECTIVES))
+        for name in ("n_samples", "n_steps", "pixels_per_cell"):
+            if getattr(self, name) < 1:
+                raise DataError(f"FIDO needs {name} of at least 1, got {getattr(self, name)}.")
         if self.temperature <= 0 or self.learning_rate <= 0:
             raise DataError(
                 "FIDO needs a temperature and a learning rate above 0, got "
@@ -88,29 +91,34 @@ class FidoSettings:
             )
 
 
+def priced(objective: Objective, drop: Tensor) -> Tensor:
+    """Return the probability that costs: of keeping a pixel for *ssr*, else of dropping it."""
+    return 1 - drop if objective == "ssr" else drop
+
+
 @dataclass(frozen=True, eq=False)
 class MaskState:
-    """A mask as far as it has been optimised.
+    """The state of a mask optimization.
 
     Attributes
     ----------
     settings : FidoSettings
     step : int
-        Steps that were done.
+        Number of completed steps.
     drop : (1, *S) Tensor, float32 in [0, 1]
         Probability that a pixel is dropped.
     hybrid : (C, *S) Tensor, float32 in [0, 1]
-        The query, infilled where it is dropped for certain (``map`` cut at 0.5).
+        The query, infilled where pixels are dropped (``map`` cut at 0.5).
     prediction : (K,) Tensor, float32 in [0, 1]
         Of the hybrid.
     log_odds : float
         Of the class that the objective is about, for the hybrid.
     score_term, price_term : float
-        The two parts of what is minimised, at the last step.
+        The two terms of the loss, at the last step.
     grid : (1, *G) Tensor
-        The parameters, from which the optimisation can go on.
+        The parameters, from which the optimization can resume.
     agreement : float or None
-        Share of 20 draws that do what was asked: keep the source (ssr), lose it (sdr), reach the
+        Share of 20 draws that meet the objective: keep the source (ssr), lose it (sdr), reach the
         target (conversion). None before the end.
     converged : bool
     """
@@ -129,12 +137,12 @@ class MaskState:
 
     @property
     def map(self) -> Tensor:
-        """How likely a pixel belongs to the region that was looked for; (1, *S) in [0, 1]."""
+        """Probability that a pixel belongs to the region; (1, *S) in [0, 1]."""
         return priced(self.settings.objective, self.drop)
 
     @property
     def region(self) -> Tensor:
-        """The region itself: ``map`` above one half; (1, *S) of bool."""
+        """The region: ``map`` above one half; (1, *S) of bool."""
         return self.map > 0.5
 
     @property
@@ -148,7 +156,7 @@ class MaskState:
         return self.region_size if self.settings.objective == "ssr" else 1 - self.region_size
 
     def record(self) -> Mapping[str, Any]:
-        """Return the numbers of the optimisation, JSON-ready."""
+        """Return the numbers of the optimization, JSON-ready."""
         return {
             "objective": self.settings.objective,
             "penalty": self.settings.penalty,

@@ -8,7 +8,7 @@ import torch
 
 from napari_quac.data.image_file import write_image
 from napari_quac.errors import DataError
-from napari_quac.reports.judge import ORDER_MEASURES, judge
+from napari_quac.reports.evaluation import ORDER_MEASURES, evaluate_report
 from napari_quac.reports.truth_folder import TruthFolder, read_mask
 from reports.reports_for_tests import entry, report
 from reports.test_pixel_order import GENERATED, QUERY, WEIGHTS, Classifier, ValueRange, WeightedSum
@@ -96,8 +96,8 @@ def test_missing_folder_is_named(tmp_path):
 
 def test_baselines_stand_beside_the_methods_that_were_explained(tmp_path):
     put(tmp_path, "cytosol/mitochondrion/a.png")
-    judgement = judge(report(pair_entry()), TruthFolder(tmp_path)).result()
-    found = judgement.localisation()
+    judgement = evaluate_report(report(pair_entry()), TruthFolder(tmp_path)).result()
+    found = judgement.localization()
     assert set(found) == {"d-ig", "residual", "random"}
     assert (found["d-ig"].energy, found["d-ig"].iou) == (1, 1)
     # seven equal pixels, four of them true; no mask was made of it
@@ -111,7 +111,7 @@ def test_baselines_stand_beside_the_methods_that_were_explained(tmp_path):
 def test_own_baselines_are_not_made_again(tmp_path):
     put(tmp_path, "cytosol/mitochondrion/a.png")
     both = report(pair_entry(), pair_entry(method="residual"), pair_entry(method="random"))
-    found = judge(both, TruthFolder(tmp_path)).result().localisation()
+    found = evaluate_report(both, TruthFolder(tmp_path)).result().localization()
     assert [one.n for one in found.values()] == [1, 1, 1]
     assert found["residual"].energy == 1  # the map of the report, here that of d-ig
 
@@ -125,30 +125,30 @@ def test_what_has_no_answer_or_ranked_nothing_is_counted(tmp_path):
         pair_entry("cytosol/empty.png"),
         pair_entry("cytosol/a.png", method="ig", degenerate=True),
     )
-    judgement = judge(many, TruthFolder(tmp_path)).result()
+    judgement = evaluate_report(many, TruthFolder(tmp_path)).result()
     assert judgement.n_without_truth == 3
-    assert judgement.localisation()["d-ig"].n == 1
-    assert "ig" not in judgement.localisation()
+    assert judgement.localization()["d-ig"].n == 1
+    assert "ig" not in judgement.localization()
     assert judgement.class_pairs() == ((0, 1),)
 
 
 def test_one_that_cannot_be_judged_does_not_stop_the_others(tmp_path):
     put(tmp_path, "cytosol/mitochondrion/a.png")
     put(tmp_path, "cytosol/mitochondrion/b.png", np.ones((4, 4)))
-    judgement = judge(
+    judgement = evaluate_report(
         report(pair_entry(), pair_entry("cytosol/b.png")), TruthFolder(tmp_path)
     ).result()
-    assert judgement.localisation()["d-ig"].n == 1
+    assert judgement.localization()["d-ig"].n == 1
     assert "cytosol/b.png, d-ig" in judgement.problems[0]
     with pytest.raises(DataError, match="No explanation could be judged"):
-        judge(report(entry("cytosol/a.png")), TruthFolder(tmp_path)).result()
+        evaluate_report(report(entry("cytosol/a.png")), TruthFolder(tmp_path)).result()
 
 
 def test_areas_are_found_without_any_truth(tmp_path):
     classifier = Classifier(WeightedSum().eval(), ("0", "1"), 1, (8, 8), ValueRange(0, 1))
-    judgement = judge(report(pair_entry()), None, classifier).result()
+    judgement = evaluate_report(report(pair_entry()), None, classifier).result()
     areas = judgement.areas()
     assert set(areas["d-ig"]) == {"n", *ORDER_MEASURES}
     assert areas["d-ig"]["counterfactual_insertion"] > areas["random"]["counterfactual_insertion"]
     assert areas["d-ig"]["counterfactual_deletion"] < areas["random"]["counterfactual_deletion"]
-    assert judgement.localisation() == {}
+    assert judgement.localization() == {}

@@ -18,7 +18,7 @@ from napari_quac.explain.prediction_table import PredictionTable
 from napari_quac.networks.classifier import Classifier, to_logits
 from napari_quac.stepwise import Progress, stepwise
 
-N_NEIGHBOURS = 6
+N_NEIGHBORS = 6
 N_CANDIDATES = 64
 """So many images, the nearest by their probabilities, are compared by features."""
 
@@ -26,7 +26,7 @@ Basis = Literal["features", "probabilities"]
 
 
 @dataclass(frozen=True, eq=False)
-class Neighbours:
+class Neighbors:
     """Correctly classified samples of one class, nearest first.
 
     Attributes
@@ -51,7 +51,7 @@ class Neighbours:
     basis: Basis
 
     @property
-    def explained_basis(self) -> str:
+    def basis_text(self) -> str:
         """The basis in words."""
         if self.basis == "features":
             return "by the features before the classifier's last layer"
@@ -65,8 +65,8 @@ def nearest_correct(
     table: PredictionTable,
     dataset: Dataset,
     classifier: Classifier,
-    n: int = N_NEIGHBOURS,
-) -> Generator[Progress, None, Neighbours | None]:
+    n: int = N_NEIGHBORS,
+) -> Generator[Progress, None, Neighbors | None]:
     """Find the correctly classified samples of a class that are nearest to a query.
 
     The nearest 64 by the Hellinger distance of their probabilities are compared by the Euclidean
@@ -90,7 +90,7 @@ def nearest_correct(
 
     Returns
     -------
-    Steps of Neighbours or None
+    Steps of Neighbors or None
         None if no sample of the class is classified correctly.
     """
     correct = np.flatnonzero((table.truth == label) & (table.predicted == label))
@@ -120,7 +120,7 @@ def nearest_correct(
         candidates, distances = candidates[order], measured[order]
     kept = [k for k in range(min(n, len(candidates))) if np.isfinite(distances[k])]
     indices = tuple(int(candidates[k]) for k in kept)
-    return Neighbours(
+    return Neighbors(
         query,
         label,
         indices,

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from napari_quac.data.sample import Sample
-from napari_quac.explain.neighbours import hellinger, nearest_correct, penultimate_features
+from napari_quac.explain.neighbors import hellinger, nearest_correct, penultimate_features
 from napari_quac.explain.prediction_table import predict_all
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.value_range import ValueRange
@@ -60,7 +60,7 @@ def test_a_closed_network_is_compared_by_its_probabilities_and_says_so() -> None
     table = predict_all(dataset, classifier).result()
     found = nearest_correct(dataset[4], 2, table, dataset, classifier).result()
     assert found is not None and found.basis == "probabilities"
-    assert "probabilities" in found.explained_basis
+    assert "probabilities" in found.basis_text
     assert set(found.indices) <= {2, 5, 8} and found.distances[0] <= found.distances[-1]
     assert penultimate_features(classifier, dataset[0].image[None]) is None
 

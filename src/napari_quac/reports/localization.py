@@ -24,7 +24,7 @@ from napari_quac.reports.truth import (
 
 
 @dataclass(frozen=True)
-class Localisation:
+class Localization:
     """How well one explanation hits the true difference of its pair.
 
     Attributes
@@ -66,7 +66,7 @@ class Localisation:
 
 
 @dataclass(frozen=True)
-class LocalisationSummary:
+class LocalizationSummary:
     """The same over many explanations by one method; means where nothing else is said.
 
     Attributes
@@ -101,7 +101,7 @@ class LocalisationSummary:
     quac_score: float | None
 
 
-def localise(explanation: Explanation, truth: ArrayLike) -> Localisation:
+def localize_explanation(explanation: Explanation, truth: ArrayLike) -> Localization:
     """Judge one explanation.
 
     Parameters
@@ -116,7 +116,7 @@ def localise(explanation: Explanation, truth: ArrayLike) -> Localisation:
     ShapeError, DataError
         See :func:`~napari_quac.reports.truth.pointing_game`.
     """
-    return localise_maps(
+    return localize_maps(
         explanation.attribution.values.numpy(),
         truth,
         explanation.counterfactual.mask.numpy(),
@@ -124,12 +124,12 @@ def localise(explanation: Explanation, truth: ArrayLike) -> Localisation:
     )
 
 
-def localise_maps(
+def localize_maps(
     attribution: ArrayLike,
     truth: ArrayLike,
     mask: ArrayLike | None = None,
     quac_score: float | None = None,
-) -> Localisation:
+) -> Localization:
     """Judge an attribution and its mask.
 
     Parameters
@@ -151,7 +151,7 @@ def localise_maps(
     values = np.asarray(attribution).max(axis=0)
     # softening leaves rounding errors of either sign
     soft = None if mask is None else np.clip(np.asarray(mask).max(axis=0), 0, 1)
-    return Localisation(
+    return Localization(
         pointing=pointing_game(values, truth),
         pointing_chance=pointing_chance(truth),
         energy=energy_inside(values, truth),
@@ -166,25 +166,25 @@ def localise_maps(
     )
 
 
-def summarise(
-    found: Mapping[str, Iterable[Localisation]],
-) -> dict[str, LocalisationSummary]:
+def summarize_localizations(
+    found: Mapping[str, Iterable[Localization]],
+) -> dict[str, LocalizationSummary]:
     """Sum up by method; methods without any explanation are left out.
 
     Parameters
     ----------
-    found : mapping of str to iterable of Localisation
+    found : mapping of str to iterable of Localization
         By method.
     """
     return {method: _summary(list(several)) for method, several in found.items() if several}
 
 
-def _summary(several: list[Localisation]) -> LocalisationSummary:
+def _summary(several: list[Localization]) -> LocalizationSummary:
     area, energy = _mean(one.area for one in several), _mean(one.energy for one in several)
     masked = [one for one in several if one.mask_energy is not None]
     mask_energy = _known_mean(one.mask_energy for one in masked)
     scores = [one.quac_score for one in several if one.quac_score is not None]
-    return LocalisationSummary(
+    return LocalizationSummary(
         n=len(several),
         pointing=_mean(one.pointing for one in several),
         pointing_chance=_mean(one.pointing_chance for one in several),

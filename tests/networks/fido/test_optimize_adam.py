@@ -7,7 +7,7 @@ import sys
 
 import torch
 
-from napari_quac.networks.fido.adam import Adam
+from napari_quac.networks.fido.optimize import Adam
 
 
 def test_goes_where_that_of_torch_goes() -> None:
@@ -31,13 +31,13 @@ def test_a_mask_is_optimised_without_a_second_of_imports() -> None:
     program = """
 import sys
 import torch
-from napari_quac.networks.fido.optimise import optimise_mask
+from napari_quac.networks.fido.optimize import optimize_mask
 from napari_quac.networks.fido.settings import FidoSettings
 from napari_quac.testing import corner_classifier, corner_image
 from napari_quac.networks.fido.infill import InfillChoice, make_infill
 image, other = corner_image(0, 16), corner_image(1, 16)
 infill = make_infill(InfillChoice("generated"), image, other, torch.device("cpu"))
-steps = iter(optimise_mask(image, 0, 1, corner_classifier(16), infill, FidoSettings(n_steps=30)))
+steps = iter(optimize_mask(image, 0, 1, corner_classifier(16), infill, FidoSettings(n_steps=30)))
 before = set(sys.modules)
 for _ in range(3):
     next(steps)

@@ -15,7 +15,7 @@ from napari_quac.networks.generator import ConversionRequest, Generator, Proposa
 APPLIED_TO = "applied_to"
 
 
-class CentreSliceGenerator:
+class CenterSliceGenerator:
     """Changes one slice of a volume by a generator of images; the others stay as they are.
 
     The slice is number ``D // 2``, counted from 0: the one on which a patch is centred. Each
@@ -73,11 +73,11 @@ def fitting(generator: Generator, query: Tensor) -> Generator:
         The image or volume that it will be asked about.
     """
     if query.ndim == 4 and axes_of(generator) == 2:
-        return CentreSliceGenerator(generator)
+        return CenterSliceGenerator(generator)
     return generator
 
 
-def centre_slice_sentence(origin: Mapping[str, Any]) -> str:
+def describe_center_slice(origin: Mapping[str, Any]) -> str:
     """Return what is said about an image that was changed in one slice; else nothing."""
     place = origin.get(APPLIED_TO)
     if not isinstance(place, Mapping):

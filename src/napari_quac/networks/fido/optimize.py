@@ -1,4 +1,4 @@
-"""Find the smallest region of an image that decides, by gradient descent on a random mask."""
+"""Find the smallest decisive region of an image, by gradient descent on a random mask."""
 
 from __future__ import annotations
 
@@ -7,30 +7,26 @@ from dataclasses import replace
 from threading import Event
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from napari_quac.errors import MethodUnavailableError, NotFiniteError
 from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.fido.adam import Adam
 from napari_quac.networks.fido.infill import Infill
-from napari_quac.networks.fido.objective import (
-    class_of,
-    log_odds,
-    priced,
-    score_loss,
-    total_variation,
-)
-from napari_quac.networks.fido.relaxation import concrete_drop, grid_size, upsampled
-from napari_quac.networks.fido.settings import FidoSettings, MaskState
+from napari_quac.networks.fido.settings import FidoSettings, MaskState, priced
 from napari_quac.stepwise import Progress, stepwise
 
 SHOW_EVERY = 10  # steps
-N_CHECKS = 20  # draws of which it is told how many do what was asked
+N_CHECKS = 20  # draws for the agreement
 REGION_TOLERANCE = 1e-3  # share of the image that may change sides in ten steps at convergence
+BETAS = (0.9, 0.999)
+ADAM_EPSILON = 1e-8
+EPSILON = 1e-6  # float32 distinguishes 1 - 1e-6 from 1, which is all that the logarithms need
+MODES = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
 
 @stepwise
-def optimise_mask(
+def optimize_mask(
     query: Tensor,
     source: int,
     target: int,
@@ -39,7 +35,7 @@ def optimise_mask(
     settings: FidoSettings | None = None,
     start: MaskState | None = None,
 ) -> Generator[Progress, None, MaskState]:
-    r"""Optimise which pixels of a query are dropped and filled in.
+    r"""Optimize a mask of the query's pixels that are dropped and filled in.
 
     .. math:: \min_\theta E_z[\mp s_c(z \odot x + (1 - z) \odot \tilde x)]
         + \Lambda \cdot \mathrm{mean}(\theta_\uparrow)
@@ -57,13 +53,13 @@ def optimise_mask(
     settings : FidoSettings, optional
         Objective, price, steps.
     start : MaskState, optional
-        Go on from here, with these or other settings.
+        State to resume from, with these or other settings.
 
     Returns
     -------
     Steps of MaskState
-        Every ten steps ``Progress.partial`` is the state; ``Progress.finish`` ends the work and
-        keeps what there is.
+        Every ten steps ``Progress.partial`` is the state; ``Progress.finish`` ends the work early
+        with the present state.
 
     Raises
     ------
@@ -74,9 +70,9 @@ def optimise_mask(
 
     Notes
     -----
-    The paper's code shows the upsampled logits; here :math:`\theta_\uparrow` is what is sampled,
-    priced and shown. Its price per pixel is replaced by :math:`\Lambda`, which does not depend on
-    the size of the image.
+    The paper's code displays the upsampled logits; here :math:`\theta_\uparrow` itself is sampled,
+    priced and displayed. The paper's price per pixel is replaced by :math:`\Lambda`, which does not
+    depend on the size of the image.
 
     References
     ----------
@@ -86,15 +82,16 @@ def optimise_mask(
        ICCV 2017 (``deterministic``).
     """
     settings = settings or FidoSettings()
-    run = _Run(query, class_of(settings.objective, source, target), classifier, infill, settings)
+    class_index = target if settings.objective == "conversion" else source
+    run = _Run(query, class_index, classifier, infill, settings)
     first_step = run.resume(start)
     stop = Event()
     state: MaskState | None = None
-    told: MaskState | None = None
+    reported: MaskState | None = None
     step = first_step
     while step < settings.n_steps and not stop.is_set():
-        news, told = (state if state is not told else None), state
-        yield Progress(step, settings.n_steps, _text(state), news, finish=stop.set)
+        partial, reported = (state if state is not reported else None), state
+        yield Progress(step, settings.n_steps, _text(state), partial, finish=stop.set)
         run.descend(step)
         step += 1
         if step % SHOW_EVERY == 0 or step == first_step + 1:
@@ -107,7 +104,7 @@ def optimise_mask(
 
 
 class _Run:
-    """The parameters of one optimisation and what moves them."""
+    """The parameters of one optimization and their optimizer."""
 
     def __init__(
         self,
@@ -122,14 +119,14 @@ class _Run:
         self.query = query.to(classifier.device)
         self.image_size = tuple(query.shape[1:])
         cells = grid_size(self.image_size, settings.pixels_per_cell)
-        # ω = 0 is a coin toss for every cell; BBMP begins with everything kept
+        # 0 is a coin toss for every cell; BBMP begins with a mask that keeps all pixels
         self.grid = torch.zeros((1, *cells), device=classifier.device, requires_grad=True)
         self.random = torch.Generator().manual_seed(settings.seed)
-        self.optimiser = Adam(self.grid)
+        self.optimizer = Adam(self.grid)
         self.terms = (0.0, 0.0)
 
     def resume(self, start: MaskState | None) -> int:
-        """Take the parameters of an earlier state; return the step to go on with."""
+        """Take the parameters of an earlier state; return the step to resume at."""
         if start is None or start.grid.shape != self.grid.shape:
             return 0
         if start.settings.deterministic != self.settings.deterministic:
@@ -153,26 +150,27 @@ class _Run:
         rate = settings.learning_rate * (1 - step / settings.n_steps)
         with torch.enable_grad():
             drop = self.drop()
-            kept = 1 - self._draw(drop, 1 if settings.deterministic else settings.n_samples)
-            logits = self.classifier.logits(self._filled(kept))
+            masks = 1 - self._draw(drop, 1 if settings.deterministic else settings.n_samples)
+            logits = self.classifier.logits(self._filled(masks))
             if not logits.requires_grad:
                 raise MethodUnavailableError(
-                    f"The classifier {self.classifier.name} gives no gradients (it was frozen or "
-                    "exported for inference), which FIDO needs. Choose 'residual', or load its "
-                    "weights."
+                    f"The classifier {self.classifier.name} has no gradients (it was frozen or "
+                    "exported for inference), but FIDO needs them. Choose 'residual', or load the "
+                    "weights of the classifier."
                 )
-            score = score_loss(settings.objective, log_odds(logits, self.class_index))
+            score = log_odds(logits, self.class_index).mean()
+            score = score if settings.objective == "sdr" else -score
             price = settings.penalty * priced(settings.objective, drop).mean()
             if settings.total_variation:
                 price = price + settings.total_variation * total_variation(drop)
             if not torch.isfinite(score):
                 raise NotFiniteError(
                     f"The log-odds of the classifier {self.classifier.name} became NaN or "
-                    "infinite while a mask was optimised. Check its value range "
+                    "infinite during the optimization of a mask. Check its value range "
                     f"(now {self.classifier.value_range}) and its weights."
                 )
             (gradient,) = torch.autograd.grad(score + ramp * price, self.grid)
-        self.optimiser.step(gradient, rate)
+        self.optimizer.step(gradient, rate)
         if settings.deterministic:
             with torch.no_grad():
                 self.grid.clamp_(0, 1)
@@ -185,13 +183,13 @@ class _Run:
         uniform = torch.rand((n, *drop.shape), generator=self.random).to(drop.device)
         return concrete_drop(drop[None], uniform, self.settings.temperature)
 
-    def _filled(self, kept: Tensor) -> Tensor:
-        """Return the infilled queries; the infill sees the rounded mask and has no gradient."""
-        filled = self.infill((kept.detach() > 0.5).float(), self.random)
-        return kept * self.query + (1 - kept) * filled
+    def _filled(self, masks: Tensor) -> Tensor:
+        """Return the infilled queries; the infill sees the rounded masks and has no gradient."""
+        filled = self.infill((masks.detach() > 0.5).float(), self.random)
+        return masks * self.query + (1 - masks) * filled
 
     def state(self, step: int) -> MaskState:
-        """Return where the optimisation stands."""
+        """Return the present state of the optimization."""
         settings = self.settings
         with torch.no_grad():
             drop = self.drop()
@@ -211,16 +209,20 @@ class _Run:
         )
 
     def agreement(self, source: int, target: int) -> float | None:
-        """Return the share of draws that do what was asked; None if nothing is drawn."""
+        """Return the share of draws that meet the objective; None if nothing is drawn."""
         if self.settings.deterministic:
             return None
         with torch.no_grad():
             drop = self.drop()
             uniform = torch.rand((N_CHECKS, *drop.shape), generator=self.random).to(drop.device)
-            kept = (uniform >= drop[None]).float()
-            called = self.classifier.predict(self._filled(kept).cpu()).argmax(dim=1)
-        wanted = {"conversion": called == target, "ssr": called == source, "sdr": called != source}
-        return float(wanted[self.settings.objective].float().mean())
+            masks = (uniform >= drop[None]).float()
+            classes = self.classifier.predict(self._filled(masks).cpu()).argmax(dim=1)
+        agrees = {
+            "conversion": classes == target,
+            "ssr": classes == source,
+            "sdr": classes != source,
+        }
+        return float(agrees[self.settings.objective].float().mean())
 
 
 def _is_calm(before: MaskState, now: MaskState) -> bool:
@@ -233,5 +235,114 @@ def _is_calm(before: MaskState, now: MaskState) -> bool:
 
 def _text(state: MaskState | None) -> str:
     if state is None:
-        return "optimising the mask"
-    return f"optimising the mask: {state.kept_fraction:.0%} kept, log-odds {state.log_odds:+.1f}"
+        return "optimizing the mask"
+    return (
+        f"optimizing the mask: {state.kept_fraction:.0%} preserved, log-odds {state.log_odds:+.1f}"
+    )
+
+
+class Adam:
+    r"""The Adam optimizer, for a single tensor.
+
+    .. math:: \theta \leftarrow \theta - \eta \,
+        \frac{m / (1 - \beta_1^t)}{\sqrt{v / (1 - \beta_2^t)} + \epsilon}
+
+    Parameters
+    ----------
+    parameter : Tensor
+        Updated in place.
+
+    Notes
+    -----
+    ``torch.optim`` is avoided: its first optimizer in a process imports ``torch._dynamo``, 800
+    modules in about a second, during which the work cannot be canceled.
+
+    References
+    ----------
+    .. [1] Kingma, Ba, "Adam: a method for stochastic optimization", ICLR 2015.
+    """
+
+    def __init__(self, parameter: Tensor) -> None:
+        self.parameter = parameter
+        self.mean = torch.zeros_like(parameter, requires_grad=False)
+        self.square = torch.zeros_like(parameter, requires_grad=False)
+        self.n_steps = 0
+
+    def step(self, gradient: Tensor, learning_rate: float) -> None:
+        """Take one step against a gradient of the parameter's shape."""
+        self.n_steps += 1
+        first, second = BETAS
+        with torch.no_grad():
+            self.mean.lerp_(gradient, 1 - first)
+            self.square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
+            size = (self.square / (1 - second**self.n_steps)).sqrt_().add_(ADAM_EPSILON)
+            rate = learning_rate / (1 - first**self.n_steps)
+            self.parameter.addcdiv_(self.mean, size, value=-rate)
+
+
+def log_odds(logits: Tensor, class_index: int) -> Tensor:
+    r"""Return the log-odds of a class.
+
+    .. math:: s_c = \log f_c - \log(1 - f_c) = \ell_c - \log \sum_{k \ne c} e^{\ell_k}
+
+    Parameters
+    ----------
+    logits : (N, K) Tensor
+        Two classes or more; probabilities near 0 and 1 lose nothing in this form.
+    class_index : int
+        The class :math:`c`.
+
+    Returns
+    -------
+    (N,) Tensor
+    """
+    others = torch.cat([logits[:, :class_index], logits[:, class_index + 1 :]], dim=1)
+    return logits[:, class_index] - others.logsumexp(dim=1)
+
+
+def total_variation(probability: Tensor) -> Tensor:
+    """Return the sum of squared differences of neighboring pixels along each spatial axis."""
+    total = probability.new_zeros(())
+    for axis in range(1, probability.ndim):
+        total = total + probability.diff(dim=axis).square().sum()
+    return total
+
+
+def concrete_drop(drop: Tensor, uniform: Tensor, temperature: float) -> Tensor:
+    r"""Draw soft masks of dropped pixels from the Concrete distribution.
+
+    .. math:: d = \mathrm{sigmoid}((\mathrm{logit}\,\theta + \mathrm{logit}\,u) / T)
+
+    Parameters
+    ----------
+    drop : Tensor in [0, 1]
+        Probability :math:`\theta` that a pixel is dropped.
+    uniform : Tensor in [0, 1]
+        Uniform noise :math:`u`, one number per pixel and draw.
+    temperature : float
+        :math:`T`; the smaller, the closer to 0 and 1.
+
+    Returns
+    -------
+    Tensor in [0, 1], of the broadcast shape
+
+    References
+    ----------
+    .. [1] Maddison, Mnih, Teh, "The Concrete distribution", ICLR 2017.
+    """
+    theta = drop.clamp(EPSILON, 1 - EPSILON)
+    noise = uniform.clamp(EPSILON, 1 - EPSILON)
+    return torch.sigmoid((theta.logit() + noise.logit()) / temperature)
+
+
+def grid_size(image_size: tuple[int, ...], pixels_per_cell: int) -> tuple[int, ...]:
+    """Return the size of the mask's grid: at least 8 cells a side, at most one per pixel."""
+    return tuple(min(side, max(8, -(-side // pixels_per_cell))) for side in image_size)
+
+
+def upsampled(grid: Tensor, image_size: tuple[int, ...]) -> Tensor:
+    """Return probabilities (1, *S) of a grid (1, *G), interpolated linearly, corners on corners."""
+    if tuple(grid.shape[1:]) == image_size:
+        return grid
+    mode = MODES[len(image_size)]
+    return F.interpolate(grid[None], image_size, mode=mode, align_corners=True)[0]

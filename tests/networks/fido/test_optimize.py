@@ -9,9 +9,14 @@ from torch import Tensor, nn
 from napari_quac.errors import DataError, MethodUnavailableError, UnknownNameError
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.fido.infill import InfillChoice, make_infill
-from napari_quac.networks.fido.objective import log_odds, total_variation
-from napari_quac.networks.fido.optimise import optimise_mask
-from napari_quac.networks.fido.relaxation import concrete_drop, grid_size, upsampled
+from napari_quac.networks.fido.optimize import (
+    concrete_drop,
+    grid_size,
+    log_odds,
+    optimize_mask,
+    total_variation,
+    upsampled,
+)
 from napari_quac.networks.fido.settings import FidoSettings, MaskState
 from napari_quac.networks.value_range import ValueRange
 
@@ -44,7 +49,7 @@ def image(classifier: Classifier) -> Tensor:
 
 def found(classifier: Classifier, image: Tensor, settings: FidoSettings) -> MaskState:
     infill = make_infill(InfillChoice("mean", level=0.0), image)
-    return optimise_mask(image, 1, 0, classifier, infill, settings).result()
+    return optimize_mask(image, 1, 0, classifier, infill, settings).result()
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -89,7 +94,7 @@ def test_same_seed_gives_the_same_mask_and_another_seed_another(
 
 def test_finish_keeps_what_there_is(classifier: Classifier, image: Tensor) -> None:
     infill = make_infill(InfillChoice("mean", level=0.0), image)
-    steps = optimise_mask(image, 1, 0, classifier, infill, FidoSettings("sdr"))
+    steps = optimize_mask(image, 1, 0, classifier, infill, FidoSettings("sdr"))
     shown = []
     iterator = iter(steps)
     while True:
@@ -112,7 +117,7 @@ def test_work_goes_on_from_an_earlier_state(classifier: Classifier, image: Tenso
     infill = make_infill(InfillChoice("mean", level=0.0), image)
     short = found(classifier, image, FidoSettings("sdr", penalty=0.7 * 64, n_steps=150))
     settings = FidoSettings("sdr", penalty=0.7 * 64, n_steps=300)
-    state = optimise_mask(image, 1, 0, classifier, infill, settings, start=short).result()
+    state = optimize_mask(image, 1, 0, classifier, infill, settings, start=short).result()
     assert state.step > 150
     assert torch.equal(state.region, classifier.module.weights >= 0.5)
 

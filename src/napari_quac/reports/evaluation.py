@@ -10,15 +10,15 @@ import torch
 from numpy.typing import NDArray
 
 from napari_quac.errors import DataError
-from napari_quac.explain.attribution import normalised
+from napari_quac.explain.attribution import normalize_map
 from napari_quac.explain.methods.baselines import Random
 from napari_quac.networks.classifier import Classifier
 from napari_quac.reports.entry import ReportEntry
-from napari_quac.reports.localisation import (
-    Localisation,
-    LocalisationSummary,
-    localise_maps,
-    summarise,
+from napari_quac.reports.localization import (
+    Localization,
+    LocalizationSummary,
+    localize_maps,
+    summarize_localizations,
 )
 from napari_quac.reports.pixel_order import (
     counterfactual_deletion,
@@ -40,30 +40,30 @@ ORDER_MEASURES = (
 
 
 @dataclass(frozen=True)
-class Judged:
+class EntryEvaluation:
     """What was found out about one entry.
 
     Attributes
     ----------
     entry : ReportEntry
-    localisation : Localisation or None
+    localization : Localization or None
         None where the true difference is not known.
     areas : dict of str to float
         Areas of the curves of ``ORDER_MEASURES``; empty without a classifier.
     """
 
     entry: ReportEntry
-    localisation: Localisation | None
+    localization: Localization | None
     areas: dict[str, float]
 
 
 @dataclass(frozen=True, eq=False)
-class Judgement:
+class Evaluation:
     """What was found out about a report.
 
     Attributes
     ----------
-    judged : tuple of Judged
+    judged : tuple of EntryEvaluation
         Entries with a known answer, or all of them where only pixels are replaced; *residual* and
         *random* are among them, also where the report does not have them.
     n_without_truth : int
@@ -72,19 +72,19 @@ class Judgement:
         One sentence for each entry that could not be judged.
     """
 
-    judged: tuple[Judged, ...]
+    judged: tuple[EntryEvaluation, ...]
     n_without_truth: int
     problems: tuple[str, ...]
 
-    def localisation(
+    def localization(
         self, source: int | None = None, target: int | None = None
-    ) -> dict[str, LocalisationSummary]:
+    ) -> dict[str, LocalizationSummary]:
         """Return the summary of each method, of all class pairs or of one."""
-        found: dict[str, list[Localisation]] = {}
+        found: dict[str, list[Localization]] = {}
         for one in self._of_pair(source, target):
-            if one.localisation is not None:
-                found.setdefault(one.entry.method, []).append(one.localisation)
-        return summarise(found)
+            if one.localization is not None:
+                found.setdefault(one.entry.method, []).append(one.localization)
+        return summarize_localizations(found)
 
     def areas(
         self, source: int | None = None, target: int | None = None
@@ -104,16 +104,16 @@ class Judgement:
         """Return the class pairs that something was judged of."""
         return tuple(sorted({(one.entry.source, one.entry.target) for one in self.judged}))
 
-    def _of_pair(self, source: int | None, target: int | None) -> Iterator[Judged]:
+    def _of_pair(self, source: int | None, target: int | None) -> Iterator[EntryEvaluation]:
         for one in self.judged:
             if (source, target) in ((None, None), (one.entry.source, one.entry.target)):
                 yield one
 
 
 @stepwise
-def judge(
+def evaluate_report(
     report: Report, truth: TruthFolder | None, classifier: Classifier | None = None
-) -> Generator[Progress, None, Judgement]:
+) -> Generator[Progress, None, Evaluation]:
     """Judge the explanations of a report.
 
     Parameters
@@ -127,14 +127,14 @@ def judge(
 
     Returns
     -------
-    Steps of Judgement
+    Steps of Evaluation
 
     Notes
     -----
     Where the report lacks *residual* or *random*, their maps are made from query and generated
     image. They have no mask then, since that takes a curve.
     """
-    judged: list[Judged] = []
+    judged: list[EntryEvaluation] = []
     problems: list[str] = []
     n_without = 0
     entries = _with_baselines(report)
@@ -147,22 +147,22 @@ def judge(
             if entry.degenerate or (truth is not None and (known is None or not known.any())):
                 n_without += id(entry) in own
                 continue
-            localisation = None if known is None else _localised(entry, known)
+            localization = None if known is None else _localised(entry, known)
             areas: dict[str, float] = {}
             if classifier is not None:
                 areas = yield from _areas(entry, classifier)
         except DataError as error:
             problems.append(f"{entry.sample_id}, {entry.method}: {error}")
             continue
-        judged.append(Judged(entry, localisation, areas))
+        judged.append(EntryEvaluation(entry, localization, areas))
     if problems and not judged:
         raise DataError(f"No explanation could be judged; the first: {problems[0]}")
-    return Judgement(tuple(judged), n_without, tuple(problems))
+    return Evaluation(tuple(judged), n_without, tuple(problems))
 
 
-def _localised(entry: ReportEntry, known: NDArray[np.bool_]) -> Localisation:
+def _localised(entry: ReportEntry, known: NDArray[np.bool_]) -> Localization:
     mask = None if entry.quac_score is None else entry.array("mask")
-    return localise_maps(entry.array("attribution"), known, mask, entry.quac_score)
+    return localize_maps(entry.array("attribution"), known, mask, entry.quac_score)
 
 
 def _areas(
@@ -205,7 +205,7 @@ def _baseline(entry: ReportEntry, name: str) -> ReportEntry:
         query = entry.array("query")
         noise = Random().noise(query.shape) if name == "random" else None
         signed = query - entry.array("generated") if noise is None else noise
-        values: NDArray[np.float32] = normalised(torch.from_numpy(signed))[0].numpy()
+        values: NDArray[np.float32] = normalize_map(torch.from_numpy(signed))[0].numpy()
         return values
 
     return replace(

@@ -1,0 +1,89 @@
+"""Frozen dataclasses to and from the plain values of JSON and YAML; unknown keys are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_type_hints
+
+from napari_quac.errors import DataError, QuacError
+from napari_quac.registry import unknown_name
+
+T = TypeVar("T")
+UNKNOWN_KEY = ("unexpected_keyword_argument", "extra_forbidden")
+
+
+def to_plain(value: Any) -> Any:
+    """Return dataclasses and mappings as dictionaries, sequences as lists, paths as text."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_plain(entry) for entry in value]
+    return value.as_posix() if isinstance(value, Path) else value
+
+
+def from_plain(cls: type[T], values: Any, place: str = "") -> T:
+    """Build a value of a type from plain values.
+
+    Parameters
+    ----------
+    cls : type
+        Anything that pydantic can check. A dataclass that refuses unknown keys declares
+        ``__pydantic_config__ = {"extra": "forbid"}``.
+    values : object
+        Values as JSON and YAML have them.
+    place : str
+        Position in the file for error messages, such as ``"search"``.
+
+    Raises
+    ------
+    UnknownNameError
+        If a key is unknown; the message names the nearest one.
+    DataError
+        If a value is missing, has the wrong type or is impossible.
+    """
+    import pydantic
+
+    try:
+        return pydantic.TypeAdapter(cls).validate_python(values)
+    except pydantic.ValidationError as error:
+        raise _readable(cls, dict(error.errors()[0]), place) from error
+    except QuacError as error:
+        raise type(error)(f"'{place}': {error}" if place else str(error)) from error
+
+
+def _readable(cls: Any, detail: Mapping[str, Any], place: str) -> QuacError:
+    """Return the error of pydantic as a sentence for the user."""
+    path = [str(part) for part in detail["loc"]]
+    if detail["type"] in UNKNOWN_KEY:
+        parent = ".".join([*([place] if place else []), *path[:-1]])
+        kind = f"setting of '{parent}'" if parent else "setting"
+        names = [field.name for field in fields(_dataclass_at(cls, path[:-1]))]
+        return unknown_name(kind, path[-1], names)
+    position = ".".join([*([place] if place else []), *path])
+    if detail["type"] == "missing":
+        return DataError(f"'{position}' is missing.")
+    if detail["type"] == "value_error":
+        return DataError(f"'{position}': {detail['ctx']['error']}")
+    expected = detail["msg"][:1].lower() + detail["msg"][1:]
+    prefix = f"'{position}' is {abbreviated(detail['input'])}"
+    return DataError(f"{prefix if position else abbreviated(detail['input'])}: {expected}.")
+
+
+def abbreviated(value: Any) -> str:
+    """Return a value in quotation marks, cut to 60 characters, for error messages."""
+    if value is None:
+        return "empty"
+    text = str(value)
+    return f"'{text if len(text) <= 60 else text[:57] + '…'}'"
+
+
+def _dataclass_at(cls: Any, path: list[str]) -> Any:
+    """Return the dataclass that a path of field names leads to."""
+    for name in path:
+        hint = get_type_hints(cls)[name]
+        cls = next(kind for kind in (hint, *get_args(hint)) if is_dataclass(kind))
+    return cls
