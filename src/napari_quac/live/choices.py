@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from psygnal import SignalGroupDescriptor
 
-from napari_quac.explain.settings import AUTO, DEFAULT_METHODS, ExplainSettings
+from napari_quac.explain.settings import AUTO, DEFAULT_METHODS, PRESETS, ExplainSettings
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
@@ -98,7 +98,7 @@ class Choices:
         Position of the proposal that is explained among those of the search; None for the best.
     compared_samples : int
         Number of samples over which methods are compared; 0 for the displayed pair.
-    neighbour_styles : bool
+    neighbor_styles : bool
         Take styles from the nearest correctly classified samples, where the generator can.
     filter_text : str
         See :mod:`~napari_quac.live.filter_language`; empty for all samples.
@@ -127,7 +127,7 @@ class Choices:
     threshold: float | None = None
     proposal_index: int | None = None
     compared_samples: int = 0
-    neighbour_styles: bool = False
+    neighbor_styles: bool = False
     filter_text: str = ""
     sort_by: str = "number"
     sort_ascending: bool = True
@@ -148,6 +148,38 @@ class Choices:
             changes["search"] = replace(settings.search, max_tries=changes.pop("max_tries"))
         self.settings = replace(settings, **changes)
 
+    def choose_preset(self, name: str, methods: Iterable[str] = ()) -> None:
+        """Use the procedure, grid, channel-wise masking and parameters of a preset.
+
+        Parameters
+        ----------
+        name : str
+            ``"quac"`` or ``"dapi"``.
+        methods : iterable of str
+            Methods to add. All methods keep parameters that the user has changed.
+        """
+        settings, after = self.settings, PRESETS[name].settings
+        before = PRESETS[settings.preset or "quac"].settings.parameters
+        chosen = tuple(dict.fromkeys((*settings.methods, *methods)))
+        self.settings = replace(
+            settings,
+            methods=chosen,
+            parameters={
+                method: {
+                    **after.parameters.get(method, {}),
+                    **_changes(settings.parameters.get(method, {}), before.get(method, {})),
+                }
+                for method in chosen
+            },
+            masking=replace(settings.masking, channel_wise=after.masking.channel_wise),
+            grid=after.grid,
+            procedure=after.procedure,
+        )
+
     def choose_target(self, class_name: str | None) -> None:
         """Choose the class to reach; None for the most useful one of each sample."""
         self.update_settings(targets=AUTO if class_name is None else (class_name,))
+
+
+def _changes(values: Mapping[str, Any], initial: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if initial.get(key) != value}

@@ -87,6 +87,7 @@ class JobRunner:
         progress : callable, optional
             Receives each progress.
         priority : Priority
+            Order among all jobs.
         """
         ticket = self._tickets[slot] = object()
         self._note(RunningJob(slot, status_text, None, time.monotonic()))

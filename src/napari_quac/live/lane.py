@@ -118,6 +118,7 @@ class Lane:
         progress : callable, optional
             Receives each :class:`Progress` that is yielded.
         priority : Priority
+            Order among all jobs.
         """
         with self._condition:
             if self._closed:

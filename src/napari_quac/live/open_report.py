@@ -122,7 +122,6 @@ def report_of_store(
     store: ExplanationStore, entries: Sequence[ReportEntry | FailedEntry]
 ) -> OpenReport:
     """Return entries of a store as a report."""
-    from napari_quac.explain.settings import ExplainSettings
     from napari_quac.reports.entry import ReportEntry
     from napari_quac.reports.report import Report
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_quac.errors import DataError
+from napari_quac.explain.settings import ExplainSettings
 from napari_quac.live.choices import Choices, ReadySamples
 from napari_quac.live.results import Results
 
@@ -55,30 +56,26 @@ def plan_of(choices: Choices, results: Results, output: Path) -> BatchPlan:
     DataError
         If samples or networks are missing, or exist in memory only.
     """
-    from napari_quac.batch.asking import AUTO
     from napari_quac.batch.plan import BatchPlan
-    from napari_quac.explain.settings import SearchSettings
 
     for name in ("samples", "classifier", "generator"):
         if getattr(choices, name) is None:
             raise DataError(f"A plan needs samples and both networks; the {name} is missing.")
     if refusal(choices):
         raise DataError(refusal(choices))
-    classifier = results.loaded_classifier
-    targets: Any = AUTO
-    if choices.target is not None and classifier is not None:
-        targets = (classifier.class_names[choices.target],)
+    settings = choices.settings
     return BatchPlan(
         samples=_samples_recipe(choices.samples),
         classifier=choices.classifier,
         generator=choices.generator,
-        targets=targets,
-        methods=choices.methods,
-        parameters=chosen_parameters(choices),
-        masking=choices.masking,
-        grid=choices.grid,
-        search=SearchSettings(max_tries=choices.max_tries),
-        seed=choices.seed,
+        targets=settings.targets,
+        source_basis=None if settings.source_basis == "auto" else settings.source_basis,
+        methods=settings.methods,
+        parameters=settings.parameters,
+        masking=settings.masking,
+        grid=settings.grid,
+        search=settings.search,
+        seed=settings.seed,
         device=choices.device,
         output=output,
         only=_ids_in_view(choices, results),
@@ -86,16 +83,9 @@ def plan_of(choices: Choices, results: Results, output: Path) -> BatchPlan:
     )
 
 
-def chosen_parameters(choices: Choices) -> dict[str, dict[str, Any]]:
-    """Return the parameters of the chosen methods that differ from their defaults."""
-    return {
-        name: dict(given) for name in choices.methods if (given := choices.parameters.get(name))
-    }
-
-
 def refusal(choices: Choices) -> str:
     """Return why what is chosen cannot be done for many samples; empty if it can."""
-    if choices.preset != "quac":
+    if choices.settings.preset != "quac":
         return (
             "Many samples are explained as QuAC does, by hybrids of the query; choose its preset "
             "under Methods. Others are for the pair on show."
@@ -174,22 +164,20 @@ def open_plan(path: Path) -> OpenedPlan:
 def apply_plan(plan: BatchPlan, choices: Choices, class_names: tuple[str, ...] = ()) -> None:
     """Take samples and settings of a plan; networks are taken by who asks about programs."""
     choices.device = plan.device
-    choices.methods = plan.methods
     if choices.shown_method not in plan.methods:
         choices.shown_method = plan.methods[0]
-    choices.preset = "quac"
-    choices.parameters = plan.parameters
-    choices.masking, choices.grid = plan.masking, plan.grid
+    is_single = isinstance(plan.targets, tuple) and len(plan.targets) == 1
+    choices.settings = ExplainSettings(
+        methods=plan.methods,
+        masking=plan.masking,
+        grid=plan.grid,
+        search=plan.search,
+        parameters=plan.parameters,
+        source_basis=plan.source_basis or "auto",
+        targets=plan.targets if is_single and plan.targets[0] in class_names else "auto",
+        seed=plan.seed,
+    )
     choices.filter_text = plan.filter
-    choices.max_tries = plan.search.max_tries
-    choices.seed = plan.seed
-    choices.target = None
-    if (
-        isinstance(plan.targets, tuple)
-        and len(plan.targets) == 1
-        and plan.targets[0] in class_names
-    ):
-        choices.target = class_names.index(plan.targets[0])
     choices.samples = plan.samples
 
 

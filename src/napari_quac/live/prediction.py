@@ -69,7 +69,9 @@ def predict(sample: Sample, classifier: Classifier, classes: Sequence[str]) -> P
     Parameters
     ----------
     sample : Sample
+        The sample.
     classifier : Classifier
+        The classifier under study.
     classes : sequence of str
         Class names of the dataset.
 

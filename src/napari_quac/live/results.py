@@ -18,12 +18,11 @@ if TYPE_CHECKING:
     from napari_quac.explain.neighbors import Neighbors
     from napari_quac.explain.pair import Pair
     from napari_quac.explain.prediction_table import PredictionTable
-    from napari_quac.explain.procedure import Grid
     from napari_quac.explain.regions import Regions
     from napari_quac.explain.search import SearchState
     from napari_quac.explain.settings import ExplainSettings
     from napari_quac.explain.warp import WarpView
-    from napari_quac.live.comparing import MethodComparison
+    from napari_quac.live.comparing import Compared
     from napari_quac.live.open_report import LoadedExplanations, OpenReport, ReportColumns
     from napari_quac.live.prediction import Prediction
     from napari_quac.live.sample_columns import ExplanationStatus, SampleIndex
@@ -91,7 +90,7 @@ class Results:
     predictions: PredictionTable | None = None
     explanation_status: ExplanationStatus | None = None
     order: SampleOrder | None = None
-    neighbours: Neighbors | None = None
+    neighbors: Neighbors | None = None
     report: OpenReport | None = None
     report_columns: ReportColumns | None = None
     target: int | None = None
@@ -106,6 +105,6 @@ class Results:
     displayed_hybrid: DisplayedHybrid | None = None
     warp: WarpView | None = None
     exaggeration: Exaggeration | None = None
-    comparison: MethodComparison | None = None
+    comparison: Compared | None = None
     regions: Regions | None = None
     morphometry: Morphometry | None = None

@@ -147,6 +147,7 @@ def evaluation_order(rules: Rules, choices: frozenset[str] = frozenset()) -> dic
     Parameters
     ----------
     rules : mapping of str to Rule
+        By name of the result or choice.
     choices : frozenset of str
         Names of all choices.
 
@@ -183,6 +184,7 @@ def question_names(rules: Rules, choices: frozenset[str]) -> frozenset[str]:
     Parameters
     ----------
     rules : mapping of str to Rule
+        By name of the result or choice.
     choices : frozenset of str
         Names of all choices.
     """

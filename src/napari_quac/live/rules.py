@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_quac.errors import DataError, QuacError
-from napari_quac.explain.settings import AUTO, ExplainSettings, SearchSettings
+from napari_quac.explain.settings import AUTO, ExplainSettings
 from napari_quac.live.choices import LabelImage, ReadySamples, ReportSource, SampleSource
 from napari_quac.live.filter_language import FilterError
 from napari_quac.live.lane import Priority
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from napari_quac.explain.exaggeration import Exaggeration
     from napari_quac.explain.explanations import Explanations
     from napari_quac.explain.morphometry import Morphometry
-    from napari_quac.explain.neighbours import Neighbours
+    from napari_quac.explain.neighbors import Neighbors
     from napari_quac.explain.pair import Pair
     from napari_quac.explain.prediction_table import PredictionTable
     from napari_quac.explain.regions import Regions
     from napari_quac.explain.search import SearchState
     from napari_quac.explain.warp import WarpView
-    from napari_quac.live.comparing import MethodComparison
+    from napari_quac.live.comparing import Compared
     from napari_quac.live.open_report import OpenReport, ReportColumns
     from napari_quac.live.sample_columns import SampleIndex
     from napari_quac.networks.classifier import Classifier
@@ -52,15 +52,18 @@ T = TypeVar("T")
 
 
 def load_samples(samples: SampleSource) -> Dataset:
+    """Read the dataset."""
     return samples.load()
 
 
 def load_classifier(classifier: Any, device: str) -> Classifier:
+    """Load the classifier on the device."""
     network: Classifier = classifier.load(device)
     return network
 
 
 def load_generator(generator: Any, device: str) -> ImageGenerator:
+    """Load the generator on the device."""
     from napari_quac.networks.device import resolve_device
 
     network: ImageGenerator = generator.load(resolve_device(device))
@@ -122,6 +125,13 @@ def spread_evenly(total: int, n: int) -> list[int]:
 
 
 def read_sample(loaded_samples: Dataset, sample_index: int) -> Sample:
+    """Read the selected sample.
+
+    Raises
+    ------
+    DataError
+        If there is no sample of this index.
+    """
     n_samples = len(loaded_samples)
     if not 0 <= sample_index < n_samples:
         raise DataError(
@@ -134,6 +144,7 @@ def read_sample(loaded_samples: Dataset, sample_index: int) -> Sample:
 def predict_sample(
     sample: Sample, loaded_classifier: Classifier, *, loaded_samples: Dataset
 ) -> Prediction:
+    """Predict the selected sample."""
     return predict(sample, loaded_classifier, loaded_samples.classes)
 
 
@@ -141,6 +152,7 @@ def predict_sample(
 
 
 def index_samples(loaded_samples: Dataset) -> SampleIndex:
+    """List ids and labels of all samples."""
     return list_samples(loaded_samples)
 
 
@@ -150,6 +162,7 @@ def predict_samples(
     *,
     predictions: PredictionTable | None = None,
 ) -> Steps[PredictionTable]:
+    """Predict all samples that have no prediction yet."""
     from napari_quac.explain.prediction_table import predict_all
 
     return predict_all(
@@ -158,6 +171,7 @@ def predict_samples(
 
 
 def has_few_samples(loaded_samples: Dataset, predict_up_to: int) -> bool:
+    """Tell whether all samples are predicted without a request."""
     return len(loaded_samples) <= predict_up_to
 
 
@@ -213,16 +227,16 @@ def _of_length(table: T | None, n_samples: int) -> T | None:
     return table
 
 
-def find_neighbours(
+def find_neighbors(
     prediction: Prediction,
     predictions: PredictionTable,
     loaded_samples: Dataset,
     loaded_classifier: Classifier,
-) -> Steps[Neighbours | None] | None:
+) -> Steps[Neighbors | None] | None:
     """Find the nearest correctly classified samples of a misprediction."""
     if prediction.truth is None or not prediction.is_mispredicted or not predictions.is_complete:
         return None
-    from napari_quac.explain.neighbours import nearest_correct
+    from napari_quac.explain.neighbors import nearest_correct
 
     return nearest_correct(
         prediction.sample, prediction.truth, predictions, loaded_samples, loaded_classifier
@@ -233,15 +247,21 @@ def find_neighbours(
 
 
 def load_report(report_source: ReportSource) -> OpenReport:
+    """Read the report."""
     return report_source.load()
 
 
 def take_report_samples(
-    report: OpenReport, *, loaded_samples: Dataset | None = None, samples: SampleSource | None = None
+    report: OpenReport,
+    *,
+    loaded_samples: Dataset | None = None,
+    samples: SampleSource | None = None,
 ) -> SampleSource | None:
     """Show the samples of a report that is about none of the loaded samples."""
     dataset = loaded_samples
-    if dataset is not None and any(dataset.sample_id(i) in report.by_sample for i in range(len(dataset))):
+    if dataset is not None and any(
+        dataset.sample_id(i) in report.by_sample for i in range(len(dataset))
+    ):
         return samples
     from napari_quac.reports.report_samples import ReportSamples
 
@@ -251,6 +271,7 @@ def take_report_samples(
 def compute_report_columns(
     sample_list: SampleIndex, report: OpenReport, loaded_classifier: Classifier | None = None
 ) -> ReportColumns:
+    """Align the report with the table of samples."""
     names = loaded_classifier.class_names if loaded_classifier is not None else ()
     return align_report(report, sample_list, names)
 
@@ -280,7 +301,14 @@ def load_sample_explanations(
 
 def derive_pair_settings(settings: ExplainSettings) -> ExplainSettings:
     """Return the settings on which the explanations of a pair depend."""
-    return replace(settings, search=SearchSettings(), source_basis=AUTO, targets=AUTO, seed=0)
+    initial = ExplainSettings()
+    return replace(
+        settings,
+        search=initial.search,
+        source_basis=initial.source_basis,
+        targets=initial.targets,
+        seed=initial.seed,
+    )
 
 
 def derive_comparison_settings(pair_settings: ExplainSettings) -> ExplainSettings:
@@ -325,19 +353,19 @@ def search_pair(
     loaded_generator: ImageGenerator,
     *,
     settings: ExplainSettings,
-    generator: Any,
-    neighbours: Neighbours | None = None,
-    neighbour_styles: bool = False,
+    neighbors: Neighbors | None = None,
+    neighbor_styles: bool = False,
     search_state: SearchState | None = None,
 ) -> Steps[Pair]:
+    """Search for a generated image that answers the question about the sample."""
     from napari_quac.explain.search import search
 
-    question = prediction.choose_question(settings, loaded_classifier, generator)
+    question = prediction.choose_question(settings, loaded_classifier, loaded_generator)
     target = question.targets[0] if question.targets else question.source
     references: tuple[Sample, ...] = ()
-    if neighbour_styles and neighbours is not None:
-        if neighbours.query is sample and neighbours.label == target:
-            references = neighbours.samples
+    if neighbor_styles and neighbors is not None:
+        if neighbors.query is sample and neighbors.label == target:
+            references = neighbors.samples
     return search(
         sample,
         target,
@@ -481,26 +509,23 @@ def compare_methods(
     compared_samples: int = 0,
     *,
     settings: ExplainSettings,
-    generator: Any,
+    target: int | None = None,
     sample_index: int | None = None,
     order: SampleOrder | None = None,
-) -> Steps[MethodComparison]:
+) -> Steps[Compared]:
     """Compare all methods on the displayed pair, or on samples spread evenly over the table."""
     from napari_quac.live.comparing import compare_pair, compare_samples
 
     if compared_samples:
-        rows = order.indices.tolist() if order is not None and len(order) else range(len(loaded_samples))
+        rows = (
+            order.indices.tolist()
+            if order is not None and len(order)
+            else range(len(loaded_samples))
+        )
         indices = [rows[place] for place in spread_evenly(len(rows), compared_samples)]
-        question = replace(
-            comparison_settings,
-            search=settings.search,
-            source_basis=settings.source_basis,
-            targets=settings.targets,
-            seed=settings.seed,
-        )
-        return compare_samples(
-            indices, loaded_samples, loaded_classifier, loaded_generator, question
-        )
+        search = replace(comparison_settings, search=settings.search)
+        networks = (loaded_classifier, loaded_generator)
+        return compare_samples(indices, target, loaded_samples, *networks, search, settings.seed)
     if pair is None or sample_index is None:
         raise DataError("There is no pair to compare methods on. Explain a sample first.")
     return compare_pair(pair, sample_index, loaded_samples, loaded_classifier, comparison_settings)
@@ -515,6 +540,7 @@ def exaggerate_query(
     *,
     device: str,
 ) -> Steps[Exaggeration]:
+    """Compute the path from the query to the generated image, or through the bins."""
     from napari_quac.explain.exaggeration import exaggerate
     from napari_quac.explain.exaggeration_bins import traverse_bins
     from napari_quac.explain.exaggeration_paths import inner_generator
@@ -537,7 +563,8 @@ def exaggerate_query(
 
 def view_deformation(
     pair: Pair, loaded_generator: ImageGenerator, loaded_classifier: Classifier
-) -> WarpView | None:
+) -> Steps[WarpView] | None:
+    """Compute the deformation of a warping simulator; None for other generators."""
     from napari_quac.explain.exaggeration_paths import inner_generator, path_kind
     from napari_quac.explain.warp import view_warp
 
@@ -549,6 +576,7 @@ def view_deformation(
 def analyze_regions(
     displayed_hybrid: DisplayedHybrid, loaded_classifier: Classifier
 ) -> Steps[Regions]:
+    """Analyze the regions of the displayed mask."""
     from napari_quac.explain.regions import find_regions
 
     return find_regions(displayed_hybrid.explanation, loaded_classifier, displayed_hybrid.index)
@@ -557,6 +585,7 @@ def analyze_regions(
 def measure_morphometry(
     displayed_hybrid: DisplayedHybrid, labels: LabelImage | None = None
 ) -> Steps[Morphometry]:
+    """Measure the displayed change, within labeled structures if there are any."""
     from napari_quac.explain.morphometry import measure_change
 
     values = labels.read() if labels is not None else None
@@ -586,8 +615,8 @@ RULES: dict[str, Rule] = {
     ),
     "explanation_status": Derived(note_explanations, "listing the explanations"),
     "order": Derived(order_table, "filtering the samples"),
-    "neighbours": Job(
-        find_neighbours,
+    "neighbors": Job(
+        find_neighbors,
         "searching neighbors",
         Priority.SHORT,
         clear_on=("prediction", "predictions", "loaded_samples", "loaded_classifier"),

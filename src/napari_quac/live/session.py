@@ -14,7 +14,7 @@ from napari_quac.live.choices import Choices, ReadySamples, ReportFolder
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import failure
 from napari_quac.live.lane import Deliver, Lane
-from napari_quac.live.neighbour_query import NeighbourQuery
+from napari_quac.live.neighbor_query import NeighborQuery
 from napari_quac.live.network_files import (
     Found,
     holds_generated_images,
@@ -24,6 +24,7 @@ from napari_quac.live.network_files import (
 from napari_quac.live.plans import OpenedPlan, apply_plan, not_shown, open_plan, plan_of, write_plan
 from napari_quac.live.prediction import next_misprediction
 from napari_quac.live.results import Results
+from napari_quac.live.sample_order import step_sample
 from napari_quac.reports.recognise import holds_explanations
 
 if TYPE_CHECKING:
@@ -94,6 +95,8 @@ class Session:
     """The user has asked for something else, so that earlier failures are obsolete."""
     explained = Signal()
     """All chosen methods have explained the pair, or failed."""
+    plan_opened = Signal(Path)
+    """A plan was opened; its output folder."""
 
     def __init__(
         self,
@@ -104,7 +107,7 @@ class Session:
         self.choices, self.results = choices or Choices(), Results()
         self.lane = Lane(deliver, prepare_lane)
         self.controller = Controller(self.choices, self.results, self.lane)
-        self.neighbour_query = NeighbourQuery(self.choices, self.results)
+        self.neighbor_query = NeighborQuery(self.choices, self.results)
         self.networks: NetworkOpener = TrustedNetworks(self.controller)
         self._sample_to_explain: int | None = None
         self.results.events.prediction.connect(self._on_prediction)
@@ -116,9 +119,9 @@ class Session:
         self.results.events.prediction.disconnect(self._on_prediction)
         self.results.events.explanations.disconnect(self._on_explanations)
         self.results.events.report.disconnect(self._on_report)
-        for signal in (self.noted, self.requested, self.explained):
+        for signal in (self.noted, self.requested, self.explained, self.plan_opened):
             signal.disconnect()
-        self.neighbour_query.close()
+        self.neighbor_query.close()
         return self.controller.close()
 
     @property
@@ -141,7 +144,9 @@ class Session:
         Parameters
         ----------
         index : int
+            Position in the dataset.
         explain : bool
+            Whether to explain it.
         """
         self._sample_to_explain = index if explain else None
         is_selected = index == self.choices.sample_index
@@ -151,11 +156,7 @@ class Session:
 
     def step(self, by: int) -> None:
         """Select the sample some rows further, in the order of the table."""
-        dataset, order, index = self.results.loaded_samples, self.results.order, self.choices.sample_index
-        if order is not None and len(order):
-            self.choices.sample_index = order.step(index, by)
-        elif order is None and dataset is not None and index is not None:
-            self.choices.sample_index = min(max(0, index + by), len(dataset) - 1)
+        step_sample(self.choices, self.results, by)
 
     def next_misprediction(self) -> None:
         """Select the next misprediction among the samples in view."""
@@ -188,8 +189,8 @@ class Session:
     def explain(self) -> None:
         """Search for a generated image of the selected sample and explain it."""
         self.requested.emit()
-        if self.neighbour_query.is_needed:
-            self.explain_neighbour(0)
+        if self.neighbor_query.is_needed:
+            self.explain_neighbor(0)
         else:
             self.controller.request("searched_pair")
 
@@ -202,9 +203,9 @@ class Session:
         self.requested.emit()
         self.select_sample(int(order.indices[0]), explain=True)
 
-    def explain_neighbour(self, number: int) -> None:
+    def explain_neighbor(self, number: int) -> None:
         """Ask a neighbor of the misprediction what makes it look like the predicted class."""
-        if self.neighbour_query.go_to(number):
+        if self.neighbor_query.go_to(number):
             self._sample_to_explain = self.choices.sample_index
         else:
             self.noted.emit(
@@ -212,13 +213,13 @@ class Session:
                 "samples first to find the neighbors."
             )
 
-    def pick_neighbour(self, number: int) -> None:
+    def pick_neighbor(self, number: int) -> None:
         """Explain a neighbor if the question is about neighbors, else select it."""
-        neighbours = self.results.neighbours
+        neighbors = self.results.neighbors
         if self.choices.settings.source_basis == "label":
-            self.explain_neighbour(number)
-        elif neighbours is not None:
-            self.choices.sample_index = neighbours.indices[number]
+            self.explain_neighbor(number)
+        elif neighbors is not None:
+            self.choices.sample_index = neighbors.indices[number]
 
     def show_method(self, name: str) -> None:
         """Display a method, which is added to the chosen ones if it is not among them."""
@@ -285,27 +286,22 @@ class Session:
             self.controller.failed.emit(failure("plan", "saving the plan", error))
             return
         n_samples = len(plan.only)
-        scope = f"the {n_samples:,} samples in view".replace(",", "\u2009") if n_samples else "all samples"
+        scope = (
+            f"the {n_samples:,} samples in view".replace(",", "\u2009")
+            if n_samples
+            else "all samples"
+        )
         self.noted.emit(f"Saved '{path.name}', about {scope}.")
 
-    def open_plan(self, path: Path, opened: Callable[[Path], None] | None = None) -> None:
-        """Use samples, networks and settings of a plan.
-
-        Parameters
-        ----------
-        path : Path
-            File of the plan.
-        opened : callable, optional
-            Receives the output folder of the plan.
-        """
+    def open_plan(self, path: Path) -> None:
+        """Use samples, networks and settings of a plan."""
         self.requested.emit()
 
         def use(plan: OpenedPlan) -> None:
             self.networks.use_found(plan.classifier)
             self.networks.use_found(plan.generator)
             apply_plan(plan.plan, self.choices, tuple(plan.plan.classifier.class_names or ()))
-            if opened is not None:
-                opened(plan.plan.output)
+            self.plan_opened.emit(plan.plan.output)
             self.noted.emit(not_shown(plan.plan))
 
         self.controller.run("plan", f"opening '{path.name}'", lambda: open_plan(path), use)

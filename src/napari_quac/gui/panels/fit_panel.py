@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFrame, QPushButton, QVBoxLayout, QWidget
 
+from napari_quac.data.recipes import PreprocessedRecipe
 from napari_quac.errors import ShapeError
 from napari_quac.gui.text import WrappedLabel, set_tone
-from napari_quac.live.choices import Choices, PreprocessedSamples
+from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import Failure
 from napari_quac.live.results import Results
@@ -75,7 +76,7 @@ class FitPanel(QWidget):
             or error.network_input is None
         ):
             return
-        if fault.slot not in ("prediction", "pair") or self._choices.samples is None:
+        if fault.slot not in ("prediction", "searched_pair") or self._choices.samples is None:
             return
         from napari_quac.data.preprocessing import suggest_preprocessing
 
@@ -124,7 +125,7 @@ class FitPanel(QWidget):
         self._ways = ()
         source = self._choices.samples
         changes: list[str] = []
-        while isinstance(source, PreprocessedSamples):
+        while isinstance(source, PreprocessedRecipe):
             changes.insert(0, str(source.preprocessing))
             source = source.source
         self.text.setText("Samples are changed to fit: " + ", ".join(changes) + ".")
@@ -138,7 +139,7 @@ class FitPanel(QWidget):
             there = number < len(self._ways)
             button.setVisible(there)
             button.setText(self._ways[number][0] if there else "")
-        self.undo_button.setVisible(isinstance(self._choices.samples, PreprocessedSamples))
+        self.undo_button.setVisible(isinstance(self._choices.samples, PreprocessedRecipe))
 
     def _on_way(self, number: int) -> None:
         source = self._choices.samples
@@ -148,11 +149,11 @@ class FitPanel(QWidget):
         if isinstance(way, tuple):
             self._choices.classifier = replace(self._choices.classifier, image_size=way)
         else:
-            self._choices.samples = PreprocessedSamples(source, way)
+            self._choices.samples = PreprocessedRecipe(source, way)
 
     def _on_undo(self) -> None:
         source = self._choices.samples
-        while isinstance(source, PreprocessedSamples):
+        while isinstance(source, PreprocessedRecipe):
             source = source.source
         self._choices.samples = source
 

@@ -19,7 +19,7 @@ CUSTOM = "custom"
 
 
 class MaskingRow(QWidget):
-    """Sets ``choices.masking`` and ``choices.grid``."""
+    """Sets ``choices.settings.masking`` and ``choices.settings.grid``."""
 
     def __init__(self, choices: Choices) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class MaskingRow(QWidget):
         self.settings_button.setText("⚙")
         self.settings_button.setCheckable(True)
         self.settings_button.setToolTip("Size of closing and blur, channels, thresholds")
-        self.form: Form[Masking] = Form(Masking, "masking", choices.masking)
+        self.form: Form[Masking] = Form(Masking, "masking", choices.settings.masking)
         self.grid_menu = QComboBox()
         self.grid_menu.setObjectName("grid_menu")
         self.grid_menu.setMinimumContentsLength(12)
@@ -58,8 +58,7 @@ class MaskingRow(QWidget):
         self.settings_button.toggled.connect(self._details.setVisible)
         self.form.changed.connect(self._on_form)
         self.grid_menu.currentIndexChanged.connect(self._on_grid)
-        choices.events.masking.connect(self._show)
-        choices.events.grid.connect(self._show)
+        choices.events.settings.connect(self._show)
         self._show()
 
     def _on_preset(self, row: int) -> None:
@@ -73,19 +72,16 @@ class MaskingRow(QWidget):
         self._set(masking)
 
     def _set(self, masking: Masking) -> None:
-        """Take another masking; thresholds of the old curve mean nothing for the new one."""
-        if masking != self._choices.masking:
-            self._choices.threshold = None
-            self._choices.masking = masking
+        if masking != self._choices.settings.masking:
+            self._choices.update_settings(masking=masking)
 
     def _on_grid(self, row: int) -> None:
         grid = self.grid_menu.itemData(row)
-        if grid != self._choices.grid:
-            self._choices.threshold = None
-            self._choices.grid = grid
+        if grid != self._choices.settings.grid:
+            self._choices.update_settings(grid=grid)
 
     def _show(self) -> None:
-        masking = self._choices.masking
+        masking = self._choices.settings.masking
         name = next((name for name, preset in PRESETS.items() if preset == masking), CUSTOM)
         with signals_blocked(self.presets):
             custom = self.presets.findData(CUSTOM)
@@ -95,6 +91,6 @@ class MaskingRow(QWidget):
                 self.presets.removeItem(custom)
             self.presets.setCurrentIndex(self.presets.findData(name))
         with signals_blocked(self.grid_menu):
-            self.grid_menu.setCurrentIndex(self.grid_menu.findData(self._choices.grid))
+            self.grid_menu.setCurrentIndex(self.grid_menu.findData(self._choices.settings.grid))
         if self.form.value != masking:
             self.form.set_value(masking)

@@ -194,7 +194,7 @@ class MorphometryPanel(Section):
         labels = self._labels()
         if labels is not None or self._choices.labels is not None:
             self._choices.labels = labels
-        self._controller.ask("morphometry")
+        self._controller.request("morphometry")
 
     def _labels(self) -> LabelImage | None:
         name, sample = self.labels_menu.currentData(), self._results.sample

@@ -181,7 +181,7 @@ class RegionsPanel(Section):
         if known is not None:
             self._show()
         elif shown is not None and "regions" not in self._controller.running:
-            self._controller.ask("regions")
+            self._controller.request("regions")
 
     def _show(self) -> None:
         regions = self._results.regions

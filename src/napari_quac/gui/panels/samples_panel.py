@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 from superqt.utils import signals_blocked
 
 from napari_quac.data.place import short_extent
+from napari_quac.data.recipes import ImageFolderRecipe
 from napari_quac.errors import QuacError
 from napari_quac.gui.layer_menu import rename_entry
 from napari_quac.gui.layer_volume import readable
@@ -28,11 +29,12 @@ from napari_quac.gui.pictures import thumbnail
 from napari_quac.gui.plain_spin import PlainSpinBox
 from napari_quac.gui.section import Section, caption, labelled_row
 from napari_quac.gui.text import ElidedLabel, WrappedLabel, set_tone
-from napari_quac.live.choices import Choices, FolderSamples, ReadySamples
+from napari_quac.live.choices import Choices, ReadySamples
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import failure
 from napari_quac.live.results import Results
 from napari_quac.live.rules import N_PREVIEWS
+from napari_quac.live.sample_order import step_sample
 
 PREVIEW_SIZE = 46
 
@@ -78,7 +80,7 @@ class SamplesPanel(Section):
     def open_folder(self, directory: Path) -> None:
         """Take the images of a folder as samples."""
         self.problem.hide()
-        self._choices.samples = FolderSamples(directory.expanduser())
+        self._choices.samples = ImageFolderRecipe(directory.expanduser())
 
     def use_layer(self) -> None:
         """Take the images of the chosen layer as samples."""
@@ -112,12 +114,7 @@ class SamplesPanel(Section):
 
     def step(self, by: int) -> None:
         """Go some samples forward or back, in the order of the table."""
-        dataset, index = self._results.loaded_samples, self._choices.sample_index
-        order = self._results.order
-        if order is not None and len(order):
-            self._choices.sample_index = order.step(index, by)
-        elif order is None and dataset is not None and index is not None:
-            self._choices.sample_index = min(max(0, index + by), len(dataset) - 1)
+        step_sample(self._choices, self._results, by)
 
     def close_panel(self) -> None:
         """Listen to the viewer no more."""
@@ -208,7 +205,7 @@ class SamplesPanel(Section):
 
     def _on_range_given(self) -> None:
         source = self._choices.samples
-        if isinstance(source, FolderSamples):
+        if isinstance(source, ImageFolderRecipe):
             given = (self.folder_low.value(), self.folder_high.value())
             self.problem.hide()
             self._choices.samples = replace(source, image_range=given)
@@ -337,7 +334,7 @@ class SamplesPanel(Section):
         problems = [preview.problem for preview in previews if preview.problem]
         about_range = any("range" in problem for problem in problems)
         self._folder_range.setVisible(
-            about_range and isinstance(self._choices.samples, FolderSamples)
+            about_range and isinstance(self._choices.samples, ImageFolderRecipe)
         )
         if problems and not good:
             self.problem.setText(problems[0])
@@ -383,8 +380,8 @@ class SamplesPanel(Section):
             p = float(prediction.probabilities.max())
             mark = ""
             if prediction.truth is not None:
-                mark = " ✗" if prediction.is_wrong else " ✓"
-                tone = "bad" if prediction.is_wrong else ""
+                mark = " ✗" if prediction.is_mispredicted else " ✓"
+                tone = "bad" if prediction.is_mispredicted else ""
             parts.append(f"predicted {classifier.class_names[prediction.predicted]} {p:.2f}{mark}")
         self.sample_line.setText(" · ".join(parts))
         set_tone(self.sample_line, tone)

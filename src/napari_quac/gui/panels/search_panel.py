@@ -13,7 +13,8 @@ from napari_quac.gui.section import Section, caption, labelled_row
 from napari_quac.gui.text import WrappedLabel, set_tone
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
-from napari_quac.live.neighbour_query import NeighbourQuery
+from napari_quac.live.neighbor_query import NeighborQuery
+from napari_quac.live.prediction import Prediction
 from napari_quac.live.results import Results
 
 MISSING = {
@@ -30,7 +31,7 @@ class SearchPanel(Section):
     explain_wanted = Signal()
 
     def __init__(
-        self, choices: Choices, results: Results, controller: Controller, query: NeighbourQuery
+        self, choices: Choices, results: Results, controller: Controller, query: NeighborQuery
     ) -> None:
         super().__init__("Explain", "explain")
         self.question = QuestionBox(choices, results, query)
@@ -67,17 +68,19 @@ class SearchPanel(Section):
         self.body_layout.addWidget(self.explain_button)
         self.body_layout.addWidget(self.badge)
         self.proposals = PictureStrip("proposal")
-        self.proposals.picked.connect(controller.take_proposal)
+        self.proposals.picked.connect(self._on_proposal_picked)
         self.body_layout.addWidget(self.proposals)
-        bind(choices, "max_tries", self.tries, self.tries.valueChanged, self.tries.value,
-             self.tries.setValue)  # fmt: skip
-        bind(choices, "seed", self.seed, self.seed.valueChanged, self.seed.value,
+        bind(choices, "settings.search.max_tries", self.tries, self.tries.valueChanged,
+             self.tries.value, self.tries.setValue)  # fmt: skip
+        bind(choices, "settings.seed", self.seed, self.seed.valueChanged, self.seed.value,
              self.seed.setValue)  # fmt: skip
         self.target_menu.currentIndexChanged.connect(self._on_target_picked)
         for signal in (
             results.events.loaded_classifier,
             results.events.prediction,
-            choices.events.target,
+            results.events.target,
+            results.events.loaded_generator,
+            choices.events.settings,
         ):
             signal.connect(self._show_targets)
         results.events.pair.connect(self._show_badge)
@@ -89,29 +92,40 @@ class SearchPanel(Section):
         self._show_badge()
 
     def _on_target_picked(self, row: int) -> None:
-        self._choices.target = self.target_menu.itemData(row)
+        self._choices.choose_target(self.target_menu.itemData(row))
+
+    def _on_proposal_picked(self, number: int) -> None:
+        self._choices.proposal_index = number
 
     def _show_targets(self) -> None:
         classifier, prediction = self._results.loaded_classifier, self._results.prediction
         names = classifier.class_names if classifier is not None else ()
-        if self._choices.target is not None and self._choices.target >= len(names):
-            self._choices.target = None
         default = "Auto"
-        if prediction is not None and prediction.default_target() < len(names):
-            why = "the true class" if prediction.is_wrong else "second best"
-            default = f"Auto: {names[prediction.default_target()]} ({why})"
+        if prediction is not None and len(prediction.probabilities) == len(names):
+            default = f"Auto: {self._automatic_target(prediction)}"
         with signals_blocked(self.target_menu):
             self.target_menu.clear()
             self.target_menu.addItem(default, None)
-            for index, name in enumerate(names):
-                self.target_menu.addItem(name, index)
-            target = self._choices.target
+            for name in names:
+                self.target_menu.addItem(name, name)
+            target = self._results.target
             self.target_menu.setCurrentIndex(0 if target is None else target + 1)
         self._show_ready()
 
+    def _automatic_target(self, prediction: Prediction) -> str:
+        classifier, settings = self._results.loaded_classifier, self._choices.settings
+        if classifier is None:
+            return ""
+        generator = self._results.loaded_generator
+        question = prediction.choose_automatic_question(settings, classifier, generator)
+        name = classifier.class_names[question.targets[0]] if question.targets else "none"
+        if not prediction.is_mispredicted:
+            return f"{name} (second best)"
+        return f"{name} ({'the true class' if question.basis == 'prediction' else 'predicted'})"
+
     def _show_ready(self) -> None:
-        missing = self._controller.missing_for("pair")
-        busy = "pair" in self._controller.running
+        missing = self._controller.missing_for("searched_pair")
+        busy = "searched_pair" in self._controller.running
         self.explain_button.setEnabled(not missing and not busy)
         if missing:
             needed = ", ".join(dict.fromkeys(MISSING[name] for name in missing))

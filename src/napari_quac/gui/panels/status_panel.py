@@ -15,8 +15,9 @@ from qtpy.QtWidgets import (
 )
 
 from napari_quac.gui.text import WrappedLabel, duration, set_tone
-from napari_quac.live.controller import Controller, RunningJob
+from napari_quac.live.controller import Controller
 from napari_quac.live.failure import Failure
+from napari_quac.live.job_runner import RunningJob
 
 THROTTLE_MS = 150
 """Steps come faster than one can read, and each repaint costs the window a frame."""
@@ -25,7 +26,7 @@ QUIET = {
     "sample",
     "previews",
     "sample_list",
-    "neighbours",
+    "neighbors",
     "devices",
     "prepare",
     "warp",
@@ -172,8 +173,8 @@ class StatusPanel(QWidget):
 
     def _show_running(self, running: RunningJob) -> None:
         progress = running.progress
-        parts = [running.doing[:1].upper() + running.doing[1:]]
-        if progress is not None and progress.text and progress.text != running.doing:
+        parts = [running.status_text[:1].upper() + running.status_text[1:]]
+        if progress is not None and progress.text and progress.text != running.status_text:
             parts = [progress.text[:1].upper() + progress.text[1:]]
         counted = progress if progress is not None and progress.total else None
         # QProgressBar draws the window at once when its value changes, unless it is told to wait
@@ -182,7 +183,7 @@ class StatusPanel(QWidget):
         if counted is not None:
             self.progress_bar.setValue(min(counted.done, counted.total or 0))
         self.progress_bar.setUpdatesEnabled(True)
-        if counted is not None and running.slot == "pair":
+        if counted is not None and running.slot == "searched_pair":
             parts.append(f"{counted.done} of {counted.total} tries")
         left = running.seconds_left()
         if left is not None:

@@ -143,7 +143,7 @@ class SamplesDock(QWidget):
 
     def predict_all(self) -> None:
         """Predict every sample that has no prediction yet."""
-        self._controller.ask("predictions")
+        self._controller.request("predictions")
 
     def _first_row(self) -> QHBoxLayout:
         row = QHBoxLayout()
