@@ -19,7 +19,7 @@ from pathlib import Path
 
 from napari_quac.batch.plan import BatchPlan
 from napari_quac.data.recipes import ImageFolderRecipe
-from napari_quac.generators.generated.recipe import PrecomputedRecipe
+from napari_quac.generators.generated.recipe import GeneratedRecipe
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 
 
@@ -57,7 +57,7 @@ def main() -> None:
         BatchPlan(
             ImageFolderRecipe(subset(given.samples, given.limit, folder / "samples")),
             ClassifierRecipe(given.classifier.absolute()),
-            PrecomputedRecipe(given.generated.absolute()),
+            GeneratedRecipe(given.generated.absolute()),
             targets="all",
             methods=("d-ig", "d-deeplift"),
             output=folder / "out",

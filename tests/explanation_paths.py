@@ -32,7 +32,7 @@ from napari_quac.explain.question import default_question, true_class
 from napari_quac.explain.search import search
 from napari_quac.explain.settings import ExplainSettings, SearchSettings
 from napari_quac.generators.exaggeration.recipe import ExaggerationRecipe
-from napari_quac.generators.generated.recipe import PrecomputedRecipe
+from napari_quac.generators.generated.recipe import GeneratedRecipe
 from napari_quac.generators.stargan.file import stargan_metadata
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.generators.warp.recipe import WarpRecipe
@@ -128,7 +128,7 @@ class Files:
         """Recipe of the generator of a case."""
         return {
             "stargan": StarGANRecipe(self.folder / "stargan.safetensors"),
-            "generated": PrecomputedRecipe(self.folder / "generated"),
+            "generated": GeneratedRecipe(self.folder / "generated"),
             "exaggeration": ExaggerationRecipe(self.folder / "exaggeration.pt", "both"),
             "warp": WarpRecipe(self.folder / "warp.pt", "both"),
         }[case.generator]

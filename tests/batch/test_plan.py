@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from napari_quac.data.recipes import ImageFolderRecipe, SyntheticRecipe
 from napari_quac.errors import DataError, QuacError, UnknownNameError
 from napari_quac.explain.mask import Masking
 from napari_quac.explain.settings import SearchSettings
-from napari_quac.generators.generated.recipe import PrecomputedRecipe
+from napari_quac.generators.generated.recipe import GeneratedRecipe
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.live.choices import ReadySamples
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
@@ -69,10 +68,9 @@ def test_defaults_need_not_be_written(tmp_path):
         tmp_path,
     )
     assert plan.samples == SyntheticRecipe(3)
-    assert plan.generator == PrecomputedRecipe(tmp_path / "made")
+    assert plan.generator == GeneratedRecipe(tmp_path / "made")
     assert plan.targets == "auto"
-    assert plan.asking.source_basis == "label"
-    assert replace(plan, generator=StarGANRecipe(tmp_path)).asking.source_basis == "prediction"
+    assert plan.settings.source_basis == "auto"
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def test_regions_of_a_volume_are_flown_to_through_the_slices(volumes: QuacDock) 
     explain(volumes)
     volumes.threshold.go_to_optimum()
     volumes.regions.button.click()
-    wait(lambda: volumes.regions.shown is not None)
+    wait(lambda: volumes.regions.displayed_regions is not None)
     regions = volumes.results.regions
     assert regions is not None
     assert volumes.regions.table.headerItem().text(1) == "volume, nm³"

@@ -99,7 +99,8 @@ def build_recipe(registry: Registry, values: Any, where: str, base: Path) -> Any
         kinds = ", ".join(registry.names())
         raise DataError(f"'{where}.{KIND}' is missing. Choose one of: {kinds}.")
     recipe = registry[str(values[KIND])]
-    rest = {key: value for key, value in values.items() if key != KIND}
+    former = getattr(recipe, "former_fields", {})
+    rest = {former.get(key, key): value for key, value in values.items() if key != KIND}
     return rebased(build(recipe, rest, where), base)
 
 

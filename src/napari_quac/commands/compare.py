@@ -61,7 +61,7 @@ def add_parser(commands: Any) -> None:
     add_samples_option(parser, required=False)
     add_generator_option(parser)
     add_generator_setting_option(parser)
-    parser.add_argument("--style", choices=("latent", "reference"), default="latent")
+    parser.add_argument("--style", choices=("latent", "reference"))
     parser.add_argument("--references", type=Path, metavar="DIR")
     parser.add_argument(
         "--source-basis", choices=("prediction", "label"), help="as in 'napari-quac explain'"

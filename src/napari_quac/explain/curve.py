@@ -86,6 +86,15 @@ class Curve:
         """Return the score changes at mask sizes 0, 0.01, …, 1."""
         return interpolate_curve(self.mask_sizes, self.score_changes)
 
+    def index_at(self, threshold: float) -> int:
+        """Return the position in ``thresholds`` of the distinct mask that a threshold belongs to.
+
+        A threshold between two positions takes the larger mask.
+        """
+        positions = self.distinct()
+        n_below = int(np.searchsorted(self.thresholds[positions], threshold + 1e-9, side="right"))
+        return int(positions[max(0, n_below - 1)])
+
     def distinct(self) -> NDArray[np.intp]:
         """Return the indices of thresholds with different masks, the first of each group.
 

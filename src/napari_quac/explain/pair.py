@@ -38,6 +38,8 @@ class Pair:
     proposals : tuple of Pair
         The best ones that were seen on the way, most probable target first; this one is among
         them. Empty where nothing was searched.
+    class_names : tuple of str
+        Classes of the classifier, in the order of the predictions.
     """
 
     query: Sample
@@ -50,6 +52,11 @@ class Pair:
     n_tried: int = 1
     is_swapped: bool = False
     proposals: tuple[Pair, ...] = ()
+    class_names: tuple[str, ...] = ()
+
+    def class_name(self, index: int) -> str:
+        """Return the name of a class, or its number where no names were given."""
+        return self.class_names[index] if self.class_names else str(index)
 
     @property
     def switches(self) -> bool:
@@ -96,7 +103,14 @@ def make_pair(
         )
     predictions = classifier.predict(torch.stack([query.image, generated]))
     return Pair(
-        query, generated, source, target, predictions[0], predictions[1], dict(origin or {})
+        query,
+        generated,
+        source,
+        target,
+        predictions[0],
+        predictions[1],
+        dict(origin or {}),
+        class_names=tuple(classifier.class_names),
     )
 
 

@@ -192,6 +192,7 @@ def search(
         kept.origin,
         n_tried=n_seen,
         proposals=tuple(kept_proposals),
+        class_names=tuple(classifier.class_names),
     )
 
 
@@ -227,6 +228,7 @@ def _judged(
             prediction,
             dict(origin),
             n_tried=first + index + 1,
+            class_names=tuple(classifier.class_names),
         )
         for index, (image, prediction, origin) in enumerate(
             zip(proposals.images, predictions, proposals.origins, strict=True)

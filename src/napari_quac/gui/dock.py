@@ -257,7 +257,7 @@ class QuacDock(QWidget):
         """Notice that the dock was taken out of the window, which is how napari closes it."""
         if event.type() == QEvent.Type.ParentChange:
             if self.parent() is not None:
-                QTimer.singleShot(0, self._window_watch.look)
+                QTimer.singleShot(0, self._window_watch.watch)
             elif self._was_docked:
                 self.shut_down()
             self._was_docked = self._was_docked or self.parent() is not None
@@ -266,7 +266,7 @@ class QuacDock(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         """Notice the window, to see it close."""
         super().showEvent(event)
-        self._window_watch.look()
+        self._window_watch.watch()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Take files and folders."""
@@ -293,7 +293,7 @@ class QuacDock(QWidget):
         self.train = TrainPanel(choices, results, self.training)
         self.search = SearchPanel(choices, results, controller, self.session.neighbor_query)
         self.threshold = ThresholdPanel(choices, results)
-        self.regions = RegionsPanel(choices, results, controller)
+        self.regions = RegionsPanel(results, controller)
         self.region_view = RegionView(self._viewer, self.layers, self.regions)
         self.morphometry = MorphometryPanel(
             self._viewer, self.layers.layers, choices, results, controller
@@ -344,34 +344,34 @@ class QuacDock(QWidget):
         session.requested.connect(status.forget_failure)
         session.explained.connect(self._on_session_explained)
         session.plan_opened.connect(self._show_plan_output)
-        self.start.example_wanted.connect(self.try_example)
-        self.start.volume_wanted.connect(self.try_example_volume)
-        self.start.open_wanted.connect(self._show_open_menu)
-        self.search.explain_wanted.connect(session.explain)
+        self.start.example_requested.connect(self.try_example)
+        self.start.volume_requested.connect(self.try_example_volume)
+        self.start.open_requested.connect(self._show_open_menu)
+        self.search.explain_requested.connect(session.explain)
         self.search.question.neighbor_picked.connect(session.pick_neighbor)
         self.train.use_wanted.connect(self._use_generator)
         self.fit.explained.connect(self._on_shape_mismatch)
         self.points.picked.connect(self._on_point_picked)
         self.points.is_region = lambda position: self.region_view.number_at(position) > 0
-        self.samples.next_misprediction_wanted.connect(session.next_misprediction)
+        self.samples.next_misprediction_requested.connect(session.next_misprediction)
         self.threshold.blink_held.connect(self.blink)
-        self.threshold.side_by_side_wanted.connect(self.comparison.set_side_by_side)
-        self.threshold.show_layers_wanted.connect(self.show_layers)
+        self.threshold.side_by_side_requested.connect(self.comparison.set_side_by_side)
+        self.threshold.show_layers_requested.connect(self.show_layers)
         self.threshold.attribution_mode_picked.connect(self.layers.set_attribution_mode)
         self.threshold.mask_style_picked.connect(self.layers.set_mask_style)
         self.comparison.side_by_side_changed.connect(self.threshold.show_side_by_side)
         self.comparison.side_by_side_changed.connect(self.region_view.set_side_by_side)
         self.layers.layers_changed.connect(self._show_missing)
         self.all_samples.letter_pressed.connect(self._on_letter)
-        self.all_samples.measure_wanted.connect(session.measure)
+        self.all_samples.measure_requested.connect(session.measure)
         self.all_samples.many.begun.connect(status.forget_failure)
-        self.all_samples.open_wanted.connect(session.open_explanations)
+        self.all_samples.open_requested.connect(session.open_explanations)
         self.all_samples.dropped.connect(session.open_path)
-        self.all_samples.many_card.save_plan_wanted.connect(self._save_plan)
-        self.all_samples.many_card.open_plan_wanted.connect(session.open_plan)
-        self.methods.compare_wanted.connect(self.compare_methods)
-        self.methods_compared.pair_wanted.connect(self.compare_methods)
-        self.methods_compared.samples_wanted.connect(self.compare_methods)
+        self.all_samples.many_card.save_plan_requested.connect(self._save_plan)
+        self.all_samples.many_card.open_plan_requested.connect(session.open_plan)
+        self.methods.compare_requested.connect(self.compare_methods)
+        self.methods_compared.pair_requested.connect(self.compare_methods)
+        self.methods_compared.samples_requested.connect(self.compare_methods)
         self.methods_compared.method_picked.connect(session.show_method)
         self.curve_dock.position_picked.connect(self.threshold.pick)
         self.curve_dock.method_picked.connect(session.show_method)

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_quac.errors import DataError
-from napari_quac.explain.settings import ExplainSettings
 from napari_quac.live.choices import Choices, ReadySamples
 from napari_quac.live.results import Results
 
 if TYPE_CHECKING:
     from napari_quac.batch.plan import BatchPlan
-    from napari_quac.live.network_files import Found
+    from napari_quac.generators.opening import RecognizedNetwork
 
 
 @dataclass(frozen=True)
@@ -25,13 +24,13 @@ class OpenedPlan:
     Attributes
     ----------
     plan : BatchPlan
-    classifier, generator : Found
+    classifier, generator : RecognizedNetwork
         With the recipes of the plan; the user is asked before a program is run.
     """
 
     plan: BatchPlan
-    classifier: Found
-    generator: Found
+    classifier: RecognizedNetwork
+    generator: RecognizedNetwork
 
 
 def plan_of(choices: Choices, results: Results, output: Path) -> BatchPlan:
@@ -142,19 +141,19 @@ def open_plan(path: Path) -> OpenedPlan:
         If the plan or a network of it cannot be used.
     """
     from napari_quac.batch.plan import BatchPlan
-    from napari_quac.live.network_files import Found, look_into
+    from napari_quac.generators.opening import RecognizedNetwork, recognize_network
 
     plan = BatchPlan.read(path)
     found = {}
     for role in ("classifier", "generator"):
         recipe = getattr(plan, role)
-        place = next((v for v in vars(recipe).values() if isinstance(v, Path)), None)
+        place = next(iter(recipe.paths()), None)
         if place is None and role == "generator":
-            found[role] = Found("generator", recipe)  # one that needs no file
+            found[role] = RecognizedNetwork("generator", recipe)  # one that needs no file
             continue
         if place is None:
             raise DataError(f"The {role} of '{path.name}' names no file, so it cannot be opened.")
-        looked = look_into(place)
+        looked = recognize_network(place)
         if looked.role != role:
             raise DataError(f"'{place.name}' in '{path.name}' is no {role}, but a {looked.role}.")
         found[role] = replace(looked, recipe=recipe)
@@ -166,17 +165,9 @@ def apply_plan(plan: BatchPlan, choices: Choices, class_names: tuple[str, ...] =
     choices.device = plan.device
     if choices.shown_method not in plan.methods:
         choices.shown_method = plan.methods[0]
-    is_single = isinstance(plan.targets, tuple) and len(plan.targets) == 1
-    choices.settings = ExplainSettings(
-        methods=plan.methods,
-        masking=plan.masking,
-        grid=plan.grid,
-        search=plan.search,
-        parameters=plan.parameters,
-        source_basis=plan.source_basis or "auto",
-        targets=plan.targets if is_single and plan.targets[0] in class_names else "auto",
-        seed=plan.seed,
-    )
+    targets = plan.targets
+    is_single = isinstance(targets, tuple) and len(targets) == 1 and targets[0] in class_names
+    choices.settings = replace(plan.settings, targets=targets if is_single else "auto")
     choices.filter_text = plan.filter
     choices.samples = plan.samples
 

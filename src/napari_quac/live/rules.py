@@ -544,7 +544,7 @@ def exaggerate_query(
     from napari_quac.explain.exaggeration import exaggerate
     from napari_quac.explain.exaggeration_bins import traverse_bins
     from napari_quac.explain.exaggeration_paths import inner_generator
-    from napari_quac.generators.exaggeration.recipe import ExaggerationGenerator
+    from napari_quac.generators.exaggeration.generator import ExaggerationGenerator
     from napari_quac.networks.device import resolve_device
 
     sample = prediction.sample

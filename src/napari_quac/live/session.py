@@ -10,17 +10,12 @@ from psygnal import Signal
 
 from napari_quac.errors import CheckpointError, QuacError
 from napari_quac.explain.methods import METHODS
+from napari_quac.generators.opening import RecognizedNetwork, is_generator_folder, recognize_network
 from napari_quac.live.choices import Choices, ReadySamples, ReportFolder
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import failure
 from napari_quac.live.lane import Deliver, Lane
 from napari_quac.live.neighbor_query import NeighborQuery
-from napari_quac.live.network_files import (
-    Found,
-    holds_generated_images,
-    holds_networks,
-    look_into,
-)
 from napari_quac.live.plans import OpenedPlan, apply_plan, not_shown, open_plan, plan_of, write_plan
 from napari_quac.live.prediction import next_misprediction
 from napari_quac.live.results import Results
@@ -37,7 +32,7 @@ class NetworkOpener(Protocol):
     def open_path(self, path: Path) -> None:
         """Inspect a file or folder and use it."""
 
-    def use_found(self, found: Found) -> None:
+    def use_network(self, network: RecognizedNetwork) -> None:
         """Use a file that was inspected before."""
 
 
@@ -55,19 +50,22 @@ class TrustedNetworks:
     def open_path(self, path: Path) -> None:
         """Inspect a file or folder and use it."""
         self._controller.run(
-            "look into file", f"inspecting '{path.name}'", lambda: look_into(path), self.use_found
+            "recognize network",
+            f"inspecting '{path.name}'",
+            lambda: recognize_network(path),
+            self.use_network,
         )
 
-    def use_found(self, found: Found) -> None:
+    def use_network(self, network: RecognizedNetwork) -> None:
         """Use a file that was inspected before."""
-        if found.is_program:
+        if network.is_program:
             error = CheckpointError(
-                f"The {found.role} contains a program, which is not run without consent. Set its "
+                f"The {network.role} contains a program, which is not run without consent. Set its "
                 "recipe in the choices if you trust its origin."
             )
-            self._controller.failed.emit(failure(found.role, "opening a network", error))
+            self._controller.failed.emit(failure(network.role, "opening a network", error))
         else:
-            setattr(self._controller.choices, found.role, found.recipe)
+            setattr(self._controller.choices, network.role, network.recipe)
 
 
 class Session:
@@ -247,12 +245,11 @@ class Session:
     def open_path(self, path: Path) -> None:
         """Open a plan, a network, or a folder of samples, generated images or explanations."""
         self.requested.emit()
-        is_generator = path.is_dir() and (holds_networks(path) or holds_generated_images(path))
         if path.suffix in (".yaml", ".yml"):
             self.open_plan(path)
         elif holds_explanations(path):
             self.open_explanations(path)
-        elif path.is_dir() and not is_generator:
+        elif path.is_dir() and not is_generator_folder(path):
             self.open_samples(path)
         else:
             self.networks.open_path(path)
@@ -298,8 +295,8 @@ class Session:
         self.requested.emit()
 
         def use(plan: OpenedPlan) -> None:
-            self.networks.use_found(plan.classifier)
-            self.networks.use_found(plan.generator)
+            self.networks.use_network(plan.classifier)
+            self.networks.use_network(plan.generator)
             apply_plan(plan.plan, self.choices, tuple(plan.plan.classifier.class_names or ()))
             self.plan_opened.emit(plan.plan.output)
             self.noted.emit(not_shown(plan.plan))

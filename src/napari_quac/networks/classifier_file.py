@@ -16,7 +16,6 @@ from napari_quac.networks.architectures.layout import Layout
 from napari_quac.networks.architectures.recognise import (
     ARCHITECTURES,
     recognise_classifier,
-    recognise_generator,
 )
 from napari_quac.networks.classifier import Kind
 from napari_quac.networks.file_kind import FileKind, file_kind
@@ -29,13 +28,6 @@ from napari_quac.networks.programs import (
 from napari_quac.networks.tensor_file import flat, read_tensors
 
 Shapes = Mapping[str, tuple[int, ...]]
-
-GENERATOR_NAMES = {
-    "stargan": "a StarGAN generator",
-    "cyclegan": "a CycleGAN generator",
-    "simulator": "a warping simulator",
-    "exaggeration": "a progressive exaggeration generator",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,9 +105,6 @@ def open_classifier_file(
         )
     state, metadata = read_tensors(path)
     tensors = flat(state)
-    found = recognise_generator(tensors)
-    if found is not None:
-        raise CheckpointError(generator_sentence(path, *found))
     size = image_size or size_from_text(metadata.get("image_size"))
     layout = recognise_classifier(tensors, size, architecture, pools or pools_in(metadata))
     if layout is None:
@@ -204,16 +193,6 @@ def numbers_from_text(text: str | None) -> tuple[float, ...]:
         return tuple(float(value) for value in values)
     except (ValueError, TypeError):
         return ()
-
-
-def generator_sentence(path: Path, kind: str, keys: str) -> str:
-    """Return what is said when a generator is given as classifier."""
-    loaded = kind in ("stargan", "cyclegan")
-    way_out = "Use it as generator?" if loaded else "Choose a classifier here."
-    return (
-        f"'{path.name}': This file holds {GENERATOR_NAMES[kind]} (keys `{keys}`), not a "
-        f"classifier. {way_out}"
-    )
 
 
 def onnx_sentence(path: Path) -> str:

@@ -83,6 +83,10 @@ class ClassifierRecipe:
         if self.pools is not None:
             object.__setattr__(self, "pools", tuple(tuple(factors) for factors in self.pools))
 
+    def paths(self) -> tuple[Path, ...]:
+        """Return the file."""
+        return (self.path,)
+
     def load(self, device: str = "auto") -> Classifier:
         """Load the network, try it on noise and blank images, and return it ready for use.
 

@@ -49,6 +49,7 @@ def open_report(path: str | Path, re_root: tuple[str, str] | None = None) -> Rep
 
 
 def _from_store(folder: Path) -> Report:
+    from napari_quac.explain.settings import ExplainSettings
     from napari_quac.reports.store import ExplanationStore
 
     store = ExplanationStore.open(folder)
@@ -63,4 +64,10 @@ def _from_store(folder: Path) -> Report:
         tuple(store.info.class_names),
         folder.name,
         tuple(notes),
+        ExplainSettings(
+            store.info.methods,
+            store.info.masking,
+            store.info.grid,
+            parameters=store.info.parameters,
+        ),
     )

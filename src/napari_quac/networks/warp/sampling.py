@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from napari_quac.errors import ShapeError
-
-AxisOrder = Literal["array", "reversed"]
-Unit = Literal["voxel", "normalised"]
+from napari_quac.networks.warp import AxisOrder, Unit
 
 
 def warp(images: Tensor, field: Tensor, nearest: bool = False) -> Tensor:
