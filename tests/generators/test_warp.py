@@ -170,7 +170,7 @@ def test_classes_that_it_does_not_know_are_refused(growing) -> None:
         return torch.cat([Mass()(images), torch.zeros(len(images), 1)], dim=1)
 
     names = ("small", "large", "none")
-    other = Classifier(three, names, 1, (33, 33), ValueRange(0, 1), kind="callable")
+    other = Classifier(three, names, 1, (33, 33), ValueRange(0, 1), form="callable")
     with pytest.raises(DataError, match="cannot turn 'small' into 'none'"):
         search(sample, 2, other, generator, source=0).result()
 

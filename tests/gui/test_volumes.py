@@ -51,7 +51,7 @@ def looks_at_the_spot() -> Classifier:
         value = 12 * (volumes[SPOT].mean(dim=(1, 2, 3, 4)) - 0.4)
         return torch.stack([-value, value], dim=1)
 
-    return classifier_of(network, 2, SHAPE, kind="callable")
+    return classifier_of(network, 2, SHAPE, form="callable")
 
 
 def brighten(query: Tensor, source: int, target: int, seed: int) -> Tensor:

@@ -97,7 +97,7 @@ def test_a_pixel_is_replaced_in_all_channels():
 
     seen: list[torch.Tensor] = []
     classifier = Classifier(
-        Channels().eval(), ("0", "1"), 3, (2, 2), ValueRange(0, 1), kind="callable"
+        Channels().eval(), ("0", "1"), 3, (2, 2), ValueRange(0, 1), form="callable"
     )
     order = torch.zeros(3, 2, 2)
     order[1, 1, 0] = 1

@@ -336,10 +336,12 @@ def _recipe_from_texts(texts: Sequence[str]) -> Any:
 
 def _recognized(recipe: Any, findings: tuple[str, ...] = ()) -> RecognizedNetwork:
     """Return a generator with the hashes of those of its files that are programs."""
-    from napari_quac.networks.file_kind import file_hash, file_kind
+    from napari_quac.networks.file_format import detect_format, file_hash
 
     files = [path for path in recipe.paths() if path.is_file()]
-    programs = [path for path in files if file_kind(path) in ("torchscript", "exported program")]
+    programs = [
+        path for path in files if detect_format(path) in ("torchscript", "exported program")
+    ]
     hashes = "+".join(file_hash(path) for path in programs)
     return RecognizedNetwork("generator", recipe, hashes, findings)
 

@@ -29,8 +29,7 @@ from napari_quac.live.choices import Choices
 from napari_quac.live.results import Results
 
 if TYPE_CHECKING:
-    from napari_quac.live.comparing import Compared
-    from napari_quac.reports.comparison import ComparisonRow
+    from napari_quac.reports.comparison import ComparisonRow, MethodComparison
 
 Cell = Callable[["ComparisonRow"], str]
 
@@ -190,7 +189,7 @@ class ComparisonDock(QWidget):
         if compared is None or classifier is None:
             return "Compare all methods on this pair or on several samples."
         pair = compared.last.pair
-        if compared.n_wanted == 1:
+        if not compared.is_of_samples:
             names = classifier.class_names
             has_truth = any(entry.iou is not None for entry in compared.rows)
             note = "" if has_truth else " · true difference unknown"
@@ -231,16 +230,12 @@ class ComparisonDock(QWidget):
             self.table.setItem(number, index, item)
         self.table.setRowHeight(number, 21)
 
-    def _show_tiles(self, compared: Compared | None) -> None:
+    def _show_tiles(self, compared: MethodComparison | None) -> None:
         colors = self._colors
         if compared is None or colors is None:
             self._drop_tiles(list(self.tiles))
             return
-        explained = {
-            result.method: result.explanation
-            for result in compared.last.results
-            if result.explanation is not None
-        }
+        explained = compared.last.explanations
         rows = [
             entry
             for entry in compared.rows

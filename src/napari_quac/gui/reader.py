@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_quac.reports.recognise import INDEXES, holds_explanations
+from napari_quac.reports.opening import INDEXES, holds_explanations
 
 if TYPE_CHECKING:
     from napari_quac.live.open_report import OpenReport

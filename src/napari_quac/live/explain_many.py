@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from psygnal import Signal
 
-from napari_quac.errors import DataError
 from napari_quac.live.choices import Choices, ReportFolder
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import failure
 from napari_quac.live.lane import Priority
 from napari_quac.live.open_report import OpenReport, open_explanations, report_of_store
-from napari_quac.live.plans import refusal
 from napari_quac.live.results import Results
 from napari_quac.stepwise import Progress, stepwise
 
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
     from napari_quac.explain.settings import ExplainSettings
     from napari_quac.networks.classifier import Classifier
-    from napari_quac.networks.generator import Generator as ImageGenerator
     from napari_quac.reports.store import ExplanationStore
 
 SLOT = "explain_many"
@@ -135,10 +132,6 @@ class ExplainMany:
         seconds = None if self.seconds_per_sample is None else n * self.seconds_per_sample
         return Estimate(n, seconds, n_bytes, n_free)
 
-    def refusal(self) -> str:
-        """Return why the samples in view cannot be explained as is chosen; empty if they can."""
-        return refusal(self._choices)
-
     def missing(self) -> tuple[str, ...]:
         """Return the names of the results that are needed first."""
         needed = ("loaded_samples", "loaded_classifier", "loaded_generator", "order")
@@ -147,7 +140,7 @@ class ExplainMany:
     def start(self, folder: Path) -> None:
         """Explain the samples in view; what the folder holds already is not done again."""
         order = self._results.order
-        if order is None or self.missing() or self.refusal() or self.state == "running":
+        if order is None or self.missing() or self.state == "running":
             return
         self._folder, self._indices = folder, tuple(order.indices.tolist())
         self._run()
@@ -198,7 +191,11 @@ class ExplainMany:
         self.begun.emit()
 
         def work() -> Any:
-            store = open_or_create(folder, classifier, generator, recipe, settings, dataset.name)
+            from napari_quac.reports.store import ExplanationStore
+            from napari_quac.reports.store_info import StoreInfo
+
+            info = StoreInfo.of(classifier, generator, recipe, settings, dataset.name)
+            store = ExplanationStore.open_or_create(folder, info)
             return explain_into(tasks, dataset, classifier, generator, settings, store)
 
         self._controller.run(
@@ -271,45 +268,6 @@ class ExplainMany:
             self.seconds_per_sample = time.monotonic() - begun
             self._begun = None
             self.changed.emit()
-
-
-def open_or_create(
-    folder: Path,
-    classifier: Classifier,
-    generator: ImageGenerator | None,
-    recipe: Any,
-    settings: ExplainSettings,
-    samples: str,
-) -> ExplanationStore:
-    """Return the store of a folder, begun anew if there is none.
-
-    Raises
-    ------
-    DataError
-        If the folder holds explanations that were made otherwise.
-    """
-    from dataclasses import is_dataclass
-
-    from napari_quac.explain.question import resolve_source_basis
-    from napari_quac.reports.store import INFO, ExplanationStore
-    from napari_quac.reports.store_info import NetworkIdentity, StoreInfo, identify
-
-    name = getattr(generator, "name", "")
-    identity = identify(recipe, name) if is_dataclass(recipe) else NetworkIdentity(name)
-    info = StoreInfo.of(
-        classifier, identity, settings, settings.seed, targets=settings.targets,
-        source_basis=resolve_source_basis(settings.source_basis, recipe), samples=samples,
-    )  # fmt: skip
-    if not (folder / INFO).exists():
-        return ExplanationStore.create(folder, info)
-    store = ExplanationStore.open(folder)
-    differences = info.differences(store.info)
-    if differences:
-        raise DataError(
-            f"'{folder}' holds explanations that were made otherwise: {'; '.join(differences)}. "
-            "Choose another folder."
-        )
-    return store
 
 
 @stepwise

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_quac.errors import DataError
-from napari_quac.explain.mask import Masking
+from napari_quac.explain.settings import ExplainSettings
 from napari_quac.live.sample_columns import UNKNOWN, ExplanationStatus, SampleIndex
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from napari_quac.explain.explanations import Explanations
     from napari_quac.explain.pair import Pair
     from napari_quac.explain.prediction_table import PredictionTable
-    from napari_quac.explain.settings import ExplainSettings
     from napari_quac.reports.entry import FailedEntry, ReportEntry
     from napari_quac.reports.report import Report
     from napari_quac.reports.store import ExplanationStore
@@ -36,14 +35,14 @@ class OpenReport:
     folder : Path
     store : ExplanationStore or None
         The store of the report, if it has one.
-    masking : Masking
-        Conversion of thresholds to masks.
+    settings : ExplainSettings
+        Masking and procedure of the explanations.
     """
 
     report: Report
     folder: Path
     store: ExplanationStore | None = None
-    masking: Masking = field(default_factory=Masking)
+    settings: ExplainSettings = field(default_factory=ExplainSettings)
 
     @cached_property
     def by_sample(self) -> dict[str, list[ReportEntry]]:
@@ -110,7 +109,8 @@ def open_explanations(folder: Path) -> OpenReport:
         If the folder is none of these.
     """
     from napari_quac.reports.opening import open_report
-    from napari_quac.reports.store import INFO, ExplanationStore
+    from napari_quac.reports.store import ExplanationStore
+    from napari_quac.reports.store_info import INFO
 
     if (folder / INFO).is_file():
         store = ExplanationStore.open(folder)
@@ -135,7 +135,7 @@ def report_of_store(
         store.folder.name,
         notes,
     )
-    return OpenReport(report, store.folder, store, store.info.masking)
+    return OpenReport(report, store.folder, store, store.info.settings)
 
 
 def align_report(
@@ -208,7 +208,7 @@ def load_explanations(
     class_names : sequence of str
         Names of the classifier.
     settings : ExplainSettings
-        Current settings, which are those of the explanations, apart from the masking.
+        Current settings, which are those of the explanations, apart from masking and procedure.
     target : int, optional
         Class to reach.
     previous : LoadedExplanations, optional
@@ -253,12 +253,15 @@ def load_explanations(
             predictions = None
             if entry.method in curves:
                 predictions = whole_curve(curves[entry.method]["curve"], "predictions")
-            by_method[entry.method] = restored_explanation(entry, pair, opened.masking, predictions)
+            by_method[entry.method] = restored_explanation(
+                entry, pair, opened.settings, predictions
+            )
         except DataError:
             continue  # the other methods can be shown
     if not by_method:
         return None
-    settings = replace(settings, masking=opened.masking)
+    recorded = opened.settings
+    settings = replace(settings, masking=recorded.masking, procedure=recorded.procedure)
     explanations = Explanations(pair, settings, by_method, is_restored=True)
     return LoadedExplanations(explanations, opened.folder)
 

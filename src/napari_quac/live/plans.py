@@ -60,21 +60,11 @@ def plan_of(choices: Choices, results: Results, output: Path) -> BatchPlan:
     for name in ("samples", "classifier", "generator"):
         if getattr(choices, name) is None:
             raise DataError(f"A plan needs samples and both networks; the {name} is missing.")
-    if refusal(choices):
-        raise DataError(refusal(choices))
-    settings = choices.settings
     return BatchPlan(
         samples=_samples_recipe(choices.samples),
         classifier=choices.classifier,
         generator=choices.generator,
-        targets=settings.targets,
-        source_basis=None if settings.source_basis == "auto" else settings.source_basis,
-        methods=settings.methods,
-        parameters=settings.parameters,
-        masking=settings.masking,
-        grid=settings.grid,
-        search=settings.search,
-        seed=settings.seed,
+        settings=choices.settings,
         device=choices.device,
         output=output,
         only=_ids_in_view(choices, results),
@@ -82,22 +72,12 @@ def plan_of(choices: Choices, results: Results, output: Path) -> BatchPlan:
     )
 
 
-def refusal(choices: Choices) -> str:
-    """Return why what is chosen cannot be done for many samples; empty if it can."""
-    if choices.settings.preset != "quac":
-        return (
-            "Many samples are explained as QuAC does, by hybrids of the query; choose its preset "
-            "under Methods. Others are for the pair on show."
-        )
-    return ""
-
-
 def not_shown(plan: BatchPlan) -> str:
     """Return what of a plan the dock does not take over, in words; empty if it takes all."""
     said = []
     if plan.only and not plan.filter:
         said.append(f"It is about {len(plan.only)} samples; the table shows all of them.")
-    targets = plan.targets
+    targets = plan.settings.targets
     if targets != "auto" and (isinstance(targets, str) or len(targets) > 1):
         every = "every class" if isinstance(targets, str) else ", ".join(targets)
         said.append(
@@ -162,12 +142,13 @@ def open_plan(path: Path) -> OpenedPlan:
 
 def apply_plan(plan: BatchPlan, choices: Choices, class_names: tuple[str, ...] = ()) -> None:
     """Take samples and settings of a plan; networks are taken by who asks about programs."""
+    settings = plan.settings
     choices.device = plan.device
-    if choices.shown_method not in plan.methods:
-        choices.shown_method = plan.methods[0]
-    targets = plan.targets
+    if choices.shown_method not in settings.methods:
+        choices.shown_method = settings.methods[0]
+    targets = settings.targets
     is_single = isinstance(targets, tuple) and len(targets) == 1 and targets[0] in class_names
-    choices.settings = replace(plan.settings, targets=targets if is_single else "auto")
+    choices.settings = settings if is_single else replace(settings, targets="auto")
     choices.filter_text = plan.filter
     choices.samples = plan.samples
 

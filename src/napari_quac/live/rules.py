@@ -10,6 +10,7 @@ from collections.abc import Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from napari_quac.data.spread import evenly_spaced
 from napari_quac.errors import DataError, QuacError
 from napari_quac.explain.settings import AUTO, ExplainSettings
 from napari_quac.live.choices import LabelImage, ReadySamples, ReportSource, SampleSource
@@ -36,11 +37,11 @@ if TYPE_CHECKING:
     from napari_quac.explain.regions import Regions
     from napari_quac.explain.search import SearchState
     from napari_quac.explain.warp import WarpView
-    from napari_quac.live.comparing import Compared
     from napari_quac.live.open_report import OpenReport, ReportColumns
     from napari_quac.live.sample_columns import SampleIndex
     from napari_quac.networks.classifier import Classifier
     from napari_quac.networks.generator import Generator as ImageGenerator
+    from napari_quac.reports.comparison import MethodComparison
 
 N_PREVIEWS = 6
 PARTIAL_SECONDS = 0.25
@@ -104,7 +105,7 @@ def name_classes(
 @stepwise
 def read_previews(loaded_samples: Dataset) -> Generator[Progress, None, tuple[Preview, ...]]:
     """Read six samples, evenly spread over the dataset."""
-    indices = spread_evenly(len(loaded_samples), N_PREVIEWS)
+    indices = evenly_spaced(len(loaded_samples), N_PREVIEWS)
     previews = []
     for done, index in enumerate(indices):
         yield Progress(done, len(indices), "previews")
@@ -116,12 +117,6 @@ def read_previews(loaded_samples: Dataset) -> Generator[Progress, None, tuple[Pr
             low, high = float(sample.image.min()), float(sample.image.max())
             previews.append(Preview(index, sample, low, high))
     return tuple(previews)
-
-
-def spread_evenly(total: int, n: int) -> list[int]:
-    """Return at most ``n`` indices below ``total``, the first and the last among them."""
-    n = min(n, total)
-    return sorted({round(i * (total - 1) / max(1, n - 1)) for i in range(n)})
 
 
 def read_sample(loaded_samples: Dataset, sample_index: int) -> Sample:
@@ -334,12 +329,13 @@ def adapt_settings(
     settings: ExplainSettings,
     loaded_explanations: LoadedExplanations | None = None,
 ) -> ExplainSettings:
-    """Drop targets that the classifier does not have; use the masking of a report that is shown."""
+    """Drop targets that the classifier does not have; use masks and procedure of a shown report."""
     if loaded_classifier is not None and isinstance(settings.targets, tuple):
         if not set(settings.targets) <= set(loaded_classifier.class_names):
             settings = replace(settings, targets=AUTO)
     if loaded_explanations is not None and loaded_explanations.pair is pair:
-        settings = replace(settings, masking=loaded_explanations.explanations.settings.masking)
+        recorded = loaded_explanations.explanations.settings
+        settings = replace(settings, masking=recorded.masking, procedure=recorded.procedure)
     return settings
 
 
@@ -509,26 +505,26 @@ def compare_methods(
     compared_samples: int = 0,
     *,
     settings: ExplainSettings,
-    target: int | None = None,
     sample_index: int | None = None,
     order: SampleOrder | None = None,
-) -> Steps[Compared]:
+) -> Steps[MethodComparison]:
     """Compare all methods on the displayed pair, or on samples spread evenly over the table."""
-    from napari_quac.live.comparing import compare_pair, compare_samples
+    from napari_quac.reports.comparison import compare_pair, compare_samples, true_difference
 
     if compared_samples:
-        rows = (
-            order.indices.tolist()
-            if order is not None and len(order)
-            else range(len(loaded_samples))
+        n_samples = len(loaded_samples)
+        rows = order.indices.tolist() if order is not None and len(order) else range(n_samples)
+        return compare_samples(
+            [rows[place] for place in evenly_spaced(len(rows), compared_samples)],
+            loaded_samples,
+            loaded_classifier,
+            loaded_generator,
+            settings.with_methods(comparison_settings.methods),
         )
-        indices = [rows[place] for place in spread_evenly(len(rows), compared_samples)]
-        search = replace(comparison_settings, search=settings.search)
-        networks = (loaded_classifier, loaded_generator)
-        return compare_samples(indices, target, loaded_samples, *networks, search, settings.seed)
     if pair is None or sample_index is None:
         raise DataError("There is no pair to compare methods on. Explain a sample first.")
-    return compare_pair(pair, sample_index, loaded_samples, loaded_classifier, comparison_settings)
+    truth = true_difference(loaded_samples, sample_index, pair, loaded_classifier)
+    return compare_pair(pair, loaded_classifier, comparison_settings, truth)
 
 
 def exaggerate_query(

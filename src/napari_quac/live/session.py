@@ -20,7 +20,7 @@ from napari_quac.live.plans import OpenedPlan, apply_plan, not_shown, open_plan,
 from napari_quac.live.prediction import next_misprediction
 from napari_quac.live.results import Results
 from napari_quac.live.sample_order import step_sample
-from napari_quac.reports.recognise import holds_explanations
+from napari_quac.reports.opening import holds_explanations
 
 if TYPE_CHECKING:
     from napari_quac.example import Example

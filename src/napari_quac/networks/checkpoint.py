@@ -16,9 +16,9 @@ from napari_quac.networks.classifier_file import (
     unknown_layout_sentence,
 )
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
-from napari_quac.networks.file_kind import file_hash, file_kind
+from napari_quac.networks.file_format import detect_format, file_hash
 from napari_quac.networks.programs import count_inputs, load_program, program_metadata
-from napari_quac.networks.tensor_file import State, flat, read_tensors
+from napari_quac.networks.tensor_file import State, flatten_state, read_tensors
 from napari_quac.networks.trial import ReturnsImagesError
 
 Role = Literal["classifier", "generator", "unknown"]
@@ -122,7 +122,7 @@ def read_inspection(path: Path) -> Inspection:
     """
     if path.is_dir():
         return Inspection(path, "folder", "unknown", "", 0)
-    kind = file_kind(path)
+    kind = detect_format(path)
     sha256, size = file_hash(path), path.stat().st_size
     if kind == "onnx":
         return Inspection(path, kind, "classifier", sha256, size, problem=onnx_sentence(path))
@@ -130,7 +130,7 @@ def read_inspection(path: Path) -> Inspection:
         metadata, n_inputs = program_metadata(path), count_inputs(path)
         return Inspection(path, kind, "unknown", sha256, size, metadata=metadata, n_inputs=n_inputs)
     state, metadata = read_tensors(path)
-    shapes = {name: tuple(tensor.shape) for name, tensor in flat(state).items()}
+    shapes = {name: tuple(tensor.shape) for name, tensor in flatten_state(state).items()}
     container: InspectionKind = "safetensors" if kind == "safetensors" else "state dict"
     return Inspection(path, container, "unknown", sha256, size, tensors=shapes, metadata=metadata)
 
@@ -163,7 +163,7 @@ def inspect_classifier(
         warning = "The file holds a program; use it only if you trust where it comes from."
         inspection = replace(inspection, tensors=shapes, findings=(warning,))
         return _with_trial(inspection, image_size) if run else inspection
-    tensors, metadata = flat(inspection.read_state()), inspection.metadata
+    tensors, metadata = flatten_state(inspection.read_state()), inspection.metadata
     size = image_size or size_from_text(metadata.get("image_size"))
     layout = recognise_classifier(tensors, size, pools=pools or pools_in(metadata))
     if layout is None:

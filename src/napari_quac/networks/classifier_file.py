@@ -17,15 +17,15 @@ from napari_quac.networks.architectures.recognise import (
     ARCHITECTURES,
     recognise_classifier,
 )
-from napari_quac.networks.classifier import Kind
-from napari_quac.networks.file_kind import FileKind, file_kind
+from napari_quac.networks.classifier import NetworkForm
+from napari_quac.networks.file_format import FileFormat, detect_format
 from napari_quac.networks.programs import (
     load_exported,
     load_torchscript,
+    prepare_for_inference,
     program_metadata,
-    ready,
 )
-from napari_quac.networks.tensor_file import flat, read_tensors
+from napari_quac.networks.tensor_file import flatten_state, read_tensors
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -38,7 +38,7 @@ class OpenedFile:
     ----------
     module : torch module
         On the CPU, in eval mode, without parameter gradients.
-    kind : str
+    form : str
         As in :class:`~napari_quac.networks.classifier.Classifier`.
     file_kind : str
     shapes : Mapping[str, tuple]
@@ -53,8 +53,8 @@ class OpenedFile:
     """
 
     module: nn.Module
-    kind: Kind
-    file_kind: FileKind
+    form: NetworkForm
+    file_kind: FileFormat
     shapes: Shapes
     metadata: Mapping[str, str]
     layout: Layout | None = None
@@ -86,7 +86,7 @@ def open_classifier_file(
     CheckpointError
         If the file is missing, damaged, or holds no classifier that is known here.
     """
-    kind = file_kind(path)
+    kind = detect_format(path)
     if kind == "onnx":
         raise CheckpointError(onnx_sentence(path))
     if kind == "torchscript":
@@ -104,7 +104,7 @@ def open_classifier_file(
             image_size=program.image_size,
         )
     state, metadata = read_tensors(path)
-    tensors = flat(state)
+    tensors = flatten_state(state)
     size = image_size or size_from_text(metadata.get("image_size"))
     layout = recognise_classifier(tensors, size, architecture, pools or pools_in(metadata))
     if layout is None:
@@ -162,7 +162,7 @@ def build_with_weights(layout: Layout, tensors: Mapping[str, Tensor], path: Path
             )
     counters = {n: torch.tensor(0) for n in wanted if n not in tensors}
     module.load_state_dict({**tensors, **counters}, strict=True, assign=True)
-    ready(module)
+    prepare_for_inference(module)
     return module
 
 

@@ -17,10 +17,10 @@ from napari_quac.explain.attribution import (
     attribute,
     normalize_map,
 )
-from napari_quac.explain.mask import Masking
 from napari_quac.explain.method_parameters import build_method
 from napari_quac.explain.methods.baselines import Random
 from napari_quac.explain.pair import Pair
+from napari_quac.explain.settings import ExplainSettings
 from napari_quac.networks.classifier import Classifier
 from napari_quac.reports.entry import ReportEntry
 from napari_quac.reports.localization import (
@@ -308,11 +308,10 @@ def _regions(
     report: Report,
     classifier: Classifier,
 ) -> Generator[Progress, None, RegionEffects]:
-    masking = Masking() if report.settings is None else report.settings.masking
     # the report may lack the predictions, on which the effects are based
     query, generated = classifier.predict(torch.stack([pair.query.image, pair.generated]))
     pair = replace(pair, query_prediction=query, generated_prediction=generated)
-    explanation = restored_explanation(entry, pair, masking)
+    explanation = restored_explanation(entry, pair, report.settings or ExplainSettings())
     hybrid = explanation.counterfactual
     if not np.allclose(hybrid.mask, entry.array("mask"), atol=LARGEST_DEVIATION):
         raise DataError(

@@ -50,7 +50,7 @@ def corner_classifier(size: int = 32) -> Classifier:
         channels=1,
         image_size=(size, size),
         value_range=ValueRange(0, 1),
-        kind="callable",
+        form="callable",
         name="corners",
         description={"Kind": "two corners"},
     )

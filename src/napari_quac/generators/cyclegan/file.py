@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from napari_quac.errors import CheckpointError
 from napari_quac.networks.architectures.layout import TranslationLayout
 from napari_quac.networks.architectures.translation import is_translation, load_translation
-from napari_quac.networks.file_kind import file_kind
+from napari_quac.networks.file_format import detect_format
 from napari_quac.networks.programs import load_program, program_metadata
-from napari_quac.networks.tensor_file import flat, read_tensors
+from napari_quac.networks.tensor_file import flatten_state, read_tensors
 from napari_quac.networks.value_range import ValueRange
 
 ARCHITECTURE = "cyclegan"
@@ -69,7 +69,7 @@ def read_translation(path: Path) -> TranslationFile:
     if is_program(path):
         return _read_program(path)
     state, metadata = read_tensors(path)
-    tensors = flat(state)
+    tensors = flatten_state(state)
     if not is_translation(tensors):
         raise CheckpointError(
             f"'{path.name}' holds no generator of CycleGAN or pix2pix. Choose the file that its "
@@ -97,7 +97,7 @@ def read_translation(path: Path) -> TranslationFile:
 
 def is_program(path: Path) -> bool:
     """Tell whether a file brings its own program."""
-    return file_kind(path) in ("torchscript", "exported program")
+    return detect_format(path) in ("torchscript", "exported program")
 
 
 def _read_program(path: Path) -> TranslationFile:

@@ -119,14 +119,14 @@ class CycleGANRecipe(GeneratorFamily):
     def describe_file(self, inspection: Inspection) -> Inspection:
         """Return the inspection with architecture, channels and direction."""
         from napari_quac.networks.architectures.translation import load_translation
-        from napari_quac.networks.tensor_file import flat
+        from napari_quac.networks.tensor_file import flatten_state
 
         if inspection.returns_images:
             finding = "It returns images, so it is a generator. Choose its source and target class."
             return replace(inspection, findings=(*inspection.findings, finding))
         if inspection.kind == "folder":
             return inspection
-        layout = load_translation(flat(inspection.read_state()), inspection.path.name)[0]
+        layout = load_translation(flatten_state(inspection.read_state()), inspection.path.name)[0]
         first = self.translations[0]
         direction = (
             f"turns {first.source} into {first.target}"

@@ -55,9 +55,9 @@ class ExaggerationRecipe(GeneratorFamily):
         """Return the inspection with bins, channels and classes."""
         from napari_quac.networks.architectures.exaggeration_net import load_explainer
         from napari_quac.networks.classifier_card import names_from_text
-        from napari_quac.networks.tensor_file import flat
+        from napari_quac.networks.tensor_file import flatten_state
 
-        network = load_explainer(flat(inspection.read_state()), inspection.path.name)
+        network = load_explainer(flatten_state(inspection.read_state()), inspection.path.name)
         names = names_from_text(inspection.metadata)
         of = f" of the probability of {names[1]}, against {names[0]}" if len(names) == 2 else ""
         finding = f"Progressive exaggeration with {network.n_bins} bins{of}."
@@ -79,12 +79,12 @@ class ExaggerationRecipe(GeneratorFamily):
         )
         from napari_quac.networks.architectures.exaggeration_net import load_explainer
         from napari_quac.networks.device import resolve_device
-        from napari_quac.networks.tensor_file import flat, read_tensors
+        from napari_quac.networks.tensor_file import flatten_state, read_tensors
 
         path = Path(self.path)
         device = resolve_device(device) if isinstance(device, str) else device
         tensors, metadata = read_tensors(path)
-        network = load_explainer(flat(tensors), path.name)
+        network = load_explainer(flatten_state(tensors), path.name)
         layout = stored_layout(metadata)
         if self.positive is not None:
             layout = replace(layout, positive=self.positive)

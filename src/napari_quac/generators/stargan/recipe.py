@@ -83,12 +83,12 @@ class StarGANRecipe(GeneratorFamily):
             read_metadata,
         )
         from napari_quac.networks.classifier_card import names_from_text
-        from napari_quac.networks.tensor_file import flat
+        from napari_quac.networks.tensor_file import flatten_state
 
         state, metadata = inspection.read_state(), inspection.metadata
         parts = {name: tensors for name, tensors in state.items() if isinstance(tensors, dict)}
         try:
-            hyper = read_hyperparameters(parts or {"generator": flat(state)}, metadata)
+            hyper = read_hyperparameters(parts or {"generator": flatten_state(state)}, metadata)
         except CheckpointError as error:
             raise CheckpointError(f"'{inspection.path.name}': {error}") from error
         stored_activation = read_metadata(metadata, "final_activation")

@@ -64,9 +64,9 @@ class WarpRecipe(GeneratorFamily):
         """Return the inspection with dimensions, channels, size and classes."""
         from napari_quac.networks.architectures.warp_unet import load_warp_unet
         from napari_quac.networks.classifier_card import names_from_text
-        from napari_quac.networks.tensor_file import flat
+        from napari_quac.networks.tensor_file import flatten_state
 
-        hyper = load_warp_unet(flat(inspection.read_state()), inspection.path.name).hyper
+        hyper = load_warp_unet(flatten_state(inspection.read_state()), inspection.path.name).hyper
         names = names_from_text(inspection.metadata)
         pattern = f"adds the pattern of {names[1]}" if len(names) == 2 else "without class names"
         return replace(
@@ -90,18 +90,18 @@ class WarpRecipe(GeneratorFamily):
         from napari_quac.networks.architectures.stargan_v2_shapes import read_metadata
         from napari_quac.networks.architectures.warp_unet import load_warp_unet
         from napari_quac.networks.device import resolve_device
-        from napari_quac.networks.file_kind import file_kind
+        from napari_quac.networks.file_format import detect_format
         from napari_quac.networks.programs import load_program
-        from napari_quac.networks.tensor_file import flat, read_tensors
+        from napari_quac.networks.tensor_file import flatten_state, read_tensors
 
         path = Path(self.path)
         device = resolve_device(device) if isinstance(device, str) else device
-        if file_kind(path) in ("torchscript", "exported program"):
+        if detect_format(path) in ("torchscript", "exported program"):
             script = load_program(path, n_inputs=2).to(device)
             complete = self if self.positive is not None else replace(self, positive=1)
             return WarpGenerator(script, complete, path.name, device, None)
         tensors, metadata = read_tensors(path)
-        network = load_warp_unet(flat(tensors), path.name).to(device)
+        network = load_warp_unet(flatten_state(tensors), path.name).to(device)
         hyper = network.hyper
         shape = (hyper.channels, *(hyper.image_size,) * hyper.n_axes)
         names = [str(name) for name in read_metadata(metadata, "class_names") or ()]

@@ -251,7 +251,7 @@ class NetworksPanel(Section):
         if size is None:
             pixels = "any size"
         channels = "1 channel" if classifier.channels == 1 else f"{classifier.channels} channels"
-        kind = classifier.description.get("Kind", classifier.kind)
+        kind = classifier.description.get("Kind", classifier.form)
         card.show_facts(
             f"✓ {kind} · {classifier.n_classes} classes · {pixels} · {channels}",
             classifier.description,

@@ -200,11 +200,6 @@ class ExplainManyCard(QFrame):
             self._say(f"Needs {needed}.", "note")
             self.start_button.setEnabled(False)
             return
-        if self._work.refusal():
-            self.title.setText("Explain these")
-            self._say(self._work.refusal(), "bad")
-            self.start_button.setEnabled(False)
-            return
         estimate = self._work.estimate(Path(self.folder.text()).expanduser())
         self.title.setText(f"Explain {grouped(estimate.n_samples)} samples")
         parts = []
