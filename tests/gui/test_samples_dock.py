@@ -303,6 +303,6 @@ def test_a_plan_is_about_the_samples_in_view(predicted: QuacDock, tmp_path: Path
     predicted.choices.choose_preset("dapi")
     QTest.mouseClick(predicted.all_samples.many_button, LEFT)
     card = predicted.all_samples.many_card
-    assert "preset" in card.line.text() and not card.start_button.isEnabled()
+    assert card.start_button.isEnabled(), "every preset explains many samples"
     predicted.choices.choose_preset("quac")
     assert card.start_button.isEnabled()
