@@ -130,8 +130,8 @@ def next_misprediction(
         )
     rows = list(range(len(dataset)) if order is None else order)
     start = rows.index(after) + 1 if after in rows else 0
-    mispredicted = table.wrong if table is not None else None
-    predicted = table.known if table is not None else None
+    mispredicted = table.mispredicted if table is not None else None
+    predicted = table.is_predicted if table is not None else None
     for offset in range(len(rows)):
         index = rows[(start + offset) % len(rows)]
         if table is not None and mispredicted is not None and predicted is not None:

@@ -161,7 +161,7 @@ def predict_samples(
     from napari_quac.explain.prediction_table import predict_all
 
     return predict_all(
-        loaded_samples, loaded_classifier, known=predictions, partial_every=PARTIAL_SECONDS
+        loaded_samples, loaded_classifier, previous=predictions, partial_every=PARTIAL_SECONDS
     )
 
 
