@@ -9,13 +9,13 @@ import pytest
 
 from napari_quac.example import load_example
 from napari_quac.generators.exaggeration.generator import BinLayout, explainer_metadata
+from napari_quac.generators.exaggeration.training_network import TrainableExplainer
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.gui.dock import QuacDock
 from napari_quac.gui.exaggeration_layers import CHANGE, LADDER
 from napari_quac.live.choices import ReadySamples
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.train.checkpointing import write_safetensors
-from napari_quac.train.exaggeration_net import TrainableExplainer
 
 from .conftest import explain, load, wait
 

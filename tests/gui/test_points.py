@@ -12,7 +12,6 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
-from napari_quac.data.point_table import write_point_table
 from napari_quac.data.volume import SpatialView
 from napari_quac.data.volume_points import VolumePoints
 from napari_quac.gui.dock import QuacDock
@@ -24,6 +23,7 @@ from napari_quac.testing import (
     corner_generator,
     corner_image,
 )
+from point_tables import write_point_table
 from shared_data import shared_data
 
 from .conftest import explain, wait
@@ -547,8 +547,8 @@ def test_rows_without_a_position_keep_the_numbers_of_the_others(
     (tmp_path / "s.csv").write_text("\n".join(lines))
     panel = open_table(placed, tmp_path / "s.csv")
     assert panel.table_box.preview.text() == (
-        "6 of 6 inside. 1 row has no position and will be left out. "
-        "Commas are read as decimal ones."
+        "6 of 6 inside. 1 row has no position and will be skipped. "
+        "Commas are interpreted as decimal commas."
     )
     panel.use_button.click()
     settle(placed)

@@ -198,9 +198,9 @@ class QuacDock(QWidget):
     def _show_plan_output(self, folder: Path) -> None:
         self.all_samples.many_card.folder.setText(str(folder))
 
-    def _use_generator(self, path: Path, kind: str) -> None:
-        """Use a trained generator: bin-conditional ones as path, others as generator."""
-        if kind == "exaggeration":
+    def _use_trained_generator(self, path: Path, is_path: bool) -> None:
+        """Open a trained generator in *Exaggerate* if it produces paths, else as generator."""
+        if is_path:
             self.exaggeration.use_explainer(path)
         else:
             self.networks.open_path(path, "generator")
@@ -349,7 +349,7 @@ class QuacDock(QWidget):
         self.start.open_requested.connect(self._show_open_menu)
         self.search.explain_requested.connect(session.explain)
         self.search.question.neighbor_picked.connect(session.pick_neighbor)
-        self.train.use_wanted.connect(self._use_generator)
+        self.train.use_requested.connect(self._use_trained_generator)
         self.fit.explained.connect(self._on_shape_mismatch)
         self.points.picked.connect(self._on_point_picked)
         self.points.is_region = lambda position: self.region_view.number_at(position) > 0

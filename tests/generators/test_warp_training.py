@@ -13,18 +13,22 @@ from torch import Tensor, nn
 from napari_quac.data.synthetic_shapes import SyntheticShapes
 from napari_quac.errors import DataError
 from napari_quac.generators.warp.recipe import WarpRecipe
+from napari_quac.generators.warp.training import WarpEvaluation
+from napari_quac.generators.warp.training_settings import WarpTrainingSettings
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.value_range import ValueRange
-from napari_quac.train.warp_trainer import WarpTraining, train_warp
+from napari_quac.train.checkpointing import read_state
+from napari_quac.train.generator_trainer import train_generator
+from napari_quac.train.settings import settings_from_json
 
-QUICK = WarpTraining(
+QUICK = WarpTrainingSettings(
     minutes=5,
     steps=80,
     batch_size=8,
     learning_rate=2e-3,
     margin=0.5,
     smoothness=0.05,
-    widths=(4, 4, 8, 4, 4),
+    width=4,
     bottleneck=8,
 )
 
@@ -57,24 +61,38 @@ def test_classes_differ_in_the_density_and_nothing_else() -> None:
 def test_logit_follows_and_the_file_loads_as_a_generator(
     classifier: Classifier, tmp_path: Path
 ) -> None:
-    trained = train_warp(SyntheticShapes(60, "train"), classifier, QUICK, output=tmp_path).result()
+    trained = train_generator(SyntheticShapes(60, "train"), tmp_path, QUICK, classifier).result()
     assert trained.steps == 80
-    assert trained.sign_agreement > 0.7
+    assert isinstance(trained.measures, WarpEvaluation)
+    assert trained.measures.sign_agreement > 0.7
     generator = WarpRecipe(tmp_path / "warp.safetensors").load("cpu")
     assert generator.recipe.positive == "large"
     assert generator.field(SyntheticShapes(2)[0].image, 1).abs().max() > 0
 
 
-def test_same_seed_gives_the_same_network(classifier: Classifier) -> None:
+def test_same_seed_gives_the_same_network(classifier: Classifier, tmp_path: Path) -> None:
     quick = replace(QUICK, steps=2)
-    one, other = (
-        train_warp(SyntheticShapes(16, "train"), classifier, quick).result().network
-        for _ in range(2)
-    )
-    for a, b in zip(one.parameters(), other.parameters(), strict=True):
-        assert torch.equal(a, b)
+    states = []
+    for name in ("a", "b"):
+        images = SyntheticShapes(16, "train")
+        train_generator(images, tmp_path / name, quick, classifier).result()
+        states.append(read_state(tmp_path / name / "resume.pt")["network"])
+    for key, tensor in states[0].items():
+        assert torch.equal(tensor, states[1][key])
 
 
-def test_unknown_class_is_refused(classifier: Classifier) -> None:
+def test_unknown_class_is_refused(classifier: Classifier, tmp_path: Path) -> None:
+    settings = replace(QUICK, positive="huge")
     with pytest.raises(DataError, match="no class 'huge'"):
-        train_warp(SyntheticShapes(8), classifier, QUICK, positive="huge").result()
+        train_generator(SyntheticShapes(8), tmp_path, settings, classifier).result()
+
+
+def test_a_simulator_needs_a_classifier(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="Choose a classifier"):
+        train_generator(SyntheticShapes(8), tmp_path, QUICK).result()
+
+
+def test_widths_of_earlier_files_are_read() -> None:
+    stored = {"minutes": 3.0, "widths": [8, 16, 32, 16, 16], "margin": 0.5}
+    settings = settings_from_json(WarpTrainingSettings, stored)
+    assert settings == WarpTrainingSettings(minutes=3.0, margin=0.5)

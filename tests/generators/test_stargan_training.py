@@ -6,19 +6,24 @@ from typing import Any
 
 import pytest
 import torch
-from listed import Listed
 from torch import Tensor, nn
 
 from napari_quac.errors import CheckpointError, DataError, NotFiniteError, ShapeError
 from napari_quac.generators.stargan.recipe import StarGANRecipe
+from napari_quac.generators.stargan.training import StarGANTask
+from napari_quac.generators.stargan.training_settings import (
+    StarGANLossWeights,
+    StarGANTrainingSettings,
+)
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.train.checkpointing import write_state
-from napari_quac.train.settings import LossWeights, StarGANTraining
-from napari_quac.train.stargan_trainer import TrainingState, train_stargan
+from napari_quac.train.generator_trainer import train_generator
+from napari_quac.train.loop import TrainingState
+from train.listed import Listed
 
-FAST = StarGANTraining(
+FAST = StarGANTrainingSettings(
     image_size=32,
     minutes=10,
     steps=2,
@@ -28,8 +33,8 @@ FAST = StarGANTraining(
     style_dim=4,
     latent_dim=3,
     mapping_channels=8,
-    guide_minutes=0.001,
-    judge_minutes=0,
+    guidance_minutes=0.001,
+    evaluator_minutes=0,
     precision="float32",
 )
 
@@ -59,9 +64,9 @@ def request(size: int = 32) -> ConversionRequest:
 
 
 def test_trained_file_opens_as_generator_and_agrees_with_the_live_one(tmp_path: Path) -> None:
-    trained = train_stargan(dataset(), tmp_path, FAST, CLASSIFIER).result()
+    trained = train_generator(dataset(), tmp_path, FAST, CLASSIFIER).result()
     assert trained.steps == 2
-    generator = StarGANRecipe(trained.path).load()
+    generator = StarGANRecipe(trained.files[0]).load()
     assert generator.class_names == ("dark", "bright")
     asked = request()
     images = generator.propose(asked, 0, 2).images
@@ -69,8 +74,8 @@ def test_trained_file_opens_as_generator_and_agrees_with_the_live_one(tmp_path: 
 
 
 def test_larger_images_are_reduced_and_queries_keep_their_size(tmp_path: Path) -> None:
-    trained = train_stargan(dataset(size=48), tmp_path, FAST, CLASSIFIER).result()
-    generator = StarGANRecipe(trained.path).load()
+    trained = train_generator(dataset(size=48), tmp_path, FAST, CLASSIFIER).result()
+    generator = StarGANRecipe(trained.files[0]).load()
     assert generator.query_size == 48
     assert generator.propose(request(48), 0, 1).images.shape == (1, 1, 48, 48)
     with pytest.raises(ShapeError, match=r"\(1, 48, 48\)"):
@@ -82,10 +87,10 @@ def test_colour_images_and_the_plain_form(tmp_path: Path) -> None:
         FAST,
         residual=False,
         final_activation="tanh",
-        weights=LossWeights(guidance=0, diversity=1),
+        weights=StarGANLossWeights(guidance=0, diversity=1),
     )
-    trained = train_stargan(dataset(channels=3), tmp_path, settings).result()
-    generator = StarGANRecipe(trained.path).load()
+    trained = train_generator(dataset(channels=3), tmp_path, settings).result()
+    generator = StarGANRecipe(trained.files[0]).load()
     assert generator.hyper.final_activation == "tanh"
     classifier = Classifier(Bright(), ("dark", "bright"), 3)
     asked = ConversionRequest(torch.rand(3, 32, 32), 0, 1, classifier)
@@ -95,7 +100,7 @@ def test_colour_images_and_the_plain_form(tmp_path: Path) -> None:
 def test_progress_brings_losses_and_pictures(tmp_path: Path) -> None:
     states = [
         progress.partial
-        for progress in train_stargan(dataset(), tmp_path, FAST, CLASSIFIER)
+        for progress in train_generator(dataset(), tmp_path, FAST, CLASSIFIER)
         if isinstance(progress.partial, TrainingState)
     ]
     assert [state.step for state in states] == [1, 2]
@@ -106,13 +111,13 @@ def test_progress_brings_losses_and_pictures(tmp_path: Path) -> None:
 
 
 def test_what_was_trained_is_kept_when_cancelled_and_can_go_on(tmp_path: Path) -> None:
-    steps = train_stargan(dataset(), tmp_path, replace(FAST, steps=50), CLASSIFIER)
+    steps = train_generator(dataset(), tmp_path, replace(FAST, steps=50), CLASSIFIER)
     for progress in steps:
         if isinstance(progress.partial, TrainingState) and progress.partial.step == 3:
             break
     steps.close()
     StarGANRecipe(tmp_path / "generator.safetensors").load()
-    trained = train_stargan(
+    trained = train_generator(
         dataset(), tmp_path, replace(FAST, steps=5), CLASSIFIER, resume=True
     ).result()
     assert trained.steps == 5
@@ -120,29 +125,29 @@ def test_what_was_trained_is_kept_when_cancelled_and_can_go_on(tmp_path: Path) -
 
 def test_resuming_with_other_sizes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no training"):
-        train_stargan(dataset(), tmp_path, FAST, CLASSIFIER, resume=True).result()
-    train_stargan(dataset(), tmp_path, FAST, CLASSIFIER).result()
+        train_generator(dataset(), tmp_path, FAST, CLASSIFIER, resume=True).result()
+    train_generator(dataset(), tmp_path, FAST, CLASSIFIER).result()
     wider = replace(FAST, base_channels=8)
-    with pytest.raises(CheckpointError, match="other sizes"):
-        train_stargan(dataset(), tmp_path, wider, CLASSIFIER, resume=True).result()
+    with pytest.raises(CheckpointError, match="other network sizes"):
+        train_generator(dataset(), tmp_path, wider, CLASSIFIER, resume=True).result()
     write_state(tmp_path / "resume.pt", {"step": 1})
     with pytest.raises(CheckpointError, match="cannot be resumed"):
-        train_stargan(dataset(), tmp_path, FAST, CLASSIFIER, resume=True).result()
+        train_generator(dataset(), tmp_path, FAST, CLASSIFIER, resume=True).result()
     (tmp_path / "resume.pt").write_bytes(b"damaged")
     with pytest.raises(CheckpointError, match="damaged"):
-        train_stargan(dataset(), tmp_path, FAST, CLASSIFIER, resume=True).result()
+        train_generator(dataset(), tmp_path, FAST, CLASSIFIER, resume=True).result()
 
 
 def test_a_classifier_is_trained_for_guidance_and_another_to_judge(tmp_path: Path) -> None:
-    settings = replace(FAST, judge_minutes=0.001, judged_images=1)
-    trained = train_stargan(dataset(n=6), tmp_path, settings).result()
+    settings = replace(FAST, evaluator_minutes=0.001, evaluated_images=1)
+    trained = train_generator(dataset(n=6), tmp_path, settings).result()
     assert trained.evaluation is not None
-    assert trained.evaluation.judge == "judge.safetensors"
+    assert trained.evaluation.evaluator == "evaluation_classifier.safetensors"
     assert {path.name for path in tmp_path.iterdir()} == {
         "evaluation.json",
         "generator.safetensors",
-        "guide.safetensors",
-        "judge.safetensors",
+        "evaluation_classifier.safetensors",
+        "guidance_classifier.safetensors",
         "resume.pt",
     }
 
@@ -159,25 +164,23 @@ def test_classifiers_that_do_not_fit_are_refused(
     classifier: Classifier, error: type[Exception], words: str, tmp_path: Path
 ) -> None:
     with pytest.raises(error, match=words):
-        train_stargan(dataset(), tmp_path, FAST, classifier).result()
+        train_generator(dataset(), tmp_path, FAST, classifier).result()
 
 
 def test_images_smaller_than_the_networks_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ShapeError, match="Set image_size to 32"):
-        train_stargan(dataset(), tmp_path, replace(FAST, image_size=64), CLASSIFIER).result()
+        train_generator(dataset(), tmp_path, replace(FAST, image_size=64), CLASSIFIER).result()
 
 
 def test_divergence_is_said_and_no_bad_state_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from napari_quac.train import stargan_trainer
-
     def diverged(*_: Any) -> dict[str, float]:
         return {"adversarial": float("nan")}
 
-    monkeypatch.setattr(stargan_trainer.StarGANTrainer, "step", diverged)
+    monkeypatch.setattr(StarGANTask, "step", diverged)
     with pytest.raises(NotFiniteError, match="diverged"):
-        train_stargan(dataset(), tmp_path, FAST, CLASSIFIER).result()
+        train_generator(dataset(), tmp_path, FAST, CLASSIFIER).result()
     assert not list(tmp_path.iterdir())
 
 
@@ -185,16 +188,16 @@ def test_an_output_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
     with pytest.raises(DataError, match="cannot be written"):
-        train_stargan(dataset(), blocked / "folder", FAST, CLASSIFIER).result()
+        train_generator(dataset(), blocked / "folder", FAST, CLASSIFIER).result()
 
 
 def test_a_torchscript_classifier_guides(tmp_path: Path) -> None:
     scripted = torch.jit.script(Bright().eval())  # type: ignore[no-untyped-call]
     classifier = replace(CLASSIFIER, module=scripted, form="torchscript")
-    assert train_stargan(dataset(), tmp_path, FAST, classifier).result().steps == 2
+    assert train_generator(dataset(), tmp_path, FAST, classifier).result().steps == 2
 
 
 def test_two_images_per_class_are_enough(tmp_path: Path) -> None:
-    settings = replace(FAST, judge_minutes=0.001, judged_images=1)
-    trained = train_stargan(dataset(n=2), tmp_path, settings).result()
+    settings = replace(FAST, evaluator_minutes=0.001, evaluated_images=1)
+    trained = train_generator(dataset(n=2), tmp_path, settings).result()
     assert trained.evaluation is not None

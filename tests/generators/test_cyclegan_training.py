@@ -9,16 +9,21 @@ import torch
 
 from napari_quac.cli import main
 from napari_quac.errors import CheckpointError, DataError, ShapeError
+from napari_quac.generators.cyclegan.training import translator
+from napari_quac.generators.cyclegan.training_settings import (
+    CycleGANLossWeights,
+    CycleGANTrainingSettings,
+)
 from napari_quac.generators.opening import inspect_network, recognize_generator
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest
 from napari_quac.networks.value_range import ValueRange
-from napari_quac.train import CycleGANTraining, CycleWeights, TrainingState, train_cyclegan
-from napari_quac.train.cyclegan_networks import translator
+from napari_quac.train.generator_trainer import train_generator
+from napari_quac.train.loop import TrainingState
 from train.listed import Listed
 
-SMALL = CycleGANTraining(
-    image_size=32, minutes=5, steps=3, batch_size=2, width=4, blocks=1, judge_minutes=0,
+SMALL = CycleGANTrainingSettings(
+    image_size=32, minutes=5, steps=3, batch_size=2, width=4, blocks=1, evaluator_minutes=0,
     precision="float32", symmetries=False,
 )  # fmt: skip
 
@@ -55,7 +60,7 @@ def test_untrained_network_changes_nothing() -> None:
 
 
 def test_files_are_read_by_our_loader_and_know_their_direction(tmp_path: Path) -> None:
-    trained = train_cyclegan(squares(), tmp_path, SMALL, square_classifier()).result()
+    trained = train_generator(squares(), tmp_path, SMALL, square_classifier()).result()
     assert trained.steps == 3
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "bright_to_dark.safetensors",
@@ -74,10 +79,10 @@ def test_files_are_read_by_our_loader_and_know_their_direction(tmp_path: Path) -
 @pytest.mark.long
 def test_training_learns_to_turn_the_middle(tmp_path: Path) -> None:
     settings = replace(SMALL, steps=60, learning_rate=4e-3, batch_size=4,
-                       weights=CycleWeights(guidance=1.0, sparsity=0.3))  # fmt: skip
+                       weights=CycleGANLossWeights(guidance=1.0, sparsity=0.3))  # fmt: skip
     judge = square_classifier()
-    trained = train_cyclegan(
-        squares(24), tmp_path, settings, square_classifier(), validation=squares(8), judge=judge
+    trained = train_generator(
+        squares(24), tmp_path, settings, square_classifier(), validation=squares(8), evaluator=judge
     ).result()
     assert trained.evaluation is not None
     assert trained.evaluation.conversion_rate >= 0.75
@@ -91,8 +96,10 @@ def test_training_learns_to_turn_the_middle(tmp_path: Path) -> None:
 def test_images_larger_than_the_networks_are_judged_by_a_classifier_of_their_size(
     tmp_path: Path,
 ) -> None:
-    settings = replace(SMALL, judge_minutes=0.01, judged_images=2)
-    trained = train_cyclegan(squares(12, size=64), tmp_path, settings, square_classifier()).result()
+    settings = replace(SMALL, evaluator_minutes=0.01, evaluated_images=2)
+    trained = train_generator(
+        squares(12, size=64), tmp_path, settings, square_classifier()
+    ).result()
     assert trained.evaluation is not None
     request = ConversionRequest(squares(1, size=64)[0].image, 0, 1, square_classifier())
     assert trained.generator.propose(request, 0, 1).images.shape == (1, 1, 64, 64)
@@ -101,9 +108,9 @@ def test_images_larger_than_the_networks_are_judged_by_a_classifier_of_their_siz
 def test_resuming_goes_on_and_gives_what_one_run_gives(tmp_path: Path) -> None:
     at_once, in_two = tmp_path / "a", tmp_path / "b"
     settings = replace(SMALL, decay=0.0)
-    train_cyclegan(squares(), at_once, replace(settings, steps=4), square_classifier()).result()
-    train_cyclegan(squares(), in_two, replace(settings, steps=2), square_classifier()).result()
-    resumed = train_cyclegan(
+    train_generator(squares(), at_once, replace(settings, steps=4), square_classifier()).result()
+    train_generator(squares(), in_two, replace(settings, steps=2), square_classifier()).result()
+    resumed = train_generator(
         squares(), in_two, replace(settings, steps=4), square_classifier(), resume=True
     ).result()
     assert resumed.steps == 4
@@ -119,7 +126,7 @@ def test_resuming_goes_on_and_gives_what_one_run_gives(tmp_path: Path) -> None:
 
 def test_pictures_come_and_cancelling_keeps_what_was_learnt(tmp_path: Path) -> None:
     settings = replace(SMALL, steps=50, preview_seconds=1e-6)
-    steps = train_cyclegan(squares(), tmp_path, settings, square_classifier())
+    steps = train_generator(squares(), tmp_path, settings, square_classifier())
     states = [p.partial for p, _ in zip(steps, range(8), strict=False)
               if isinstance(p.partial, TrainingState)]  # fmt: skip
     pictures = [state.picture for state in states if state.picture is not None]
@@ -132,11 +139,11 @@ def test_pictures_come_and_cancelling_keeps_what_was_learnt(tmp_path: Path) -> N
 
 def test_pair_has_to_be_said_where_there_are_three_classes(tmp_path: Path) -> None:
     three = squares(12, classes=("dark", "bright", "grey"))
-    with pytest.raises(DataError, match="Say which two"):
-        train_cyclegan(three, tmp_path, SMALL, square_classifier()).result()
+    with pytest.raises(DataError, match="Choose a pair"):
+        train_generator(three, tmp_path, SMALL, square_classifier()).result()
     with pytest.raises(DataError, match="There are: dark, bright, grey"):
-        train_cyclegan(three, tmp_path, SMALL, square_classifier(), pair=("dark", "x")).result()
-    trained = train_cyclegan(
+        train_generator(three, tmp_path, SMALL, square_classifier(), pair=("dark", "x")).result()
+    trained = train_generator(
         three, tmp_path, SMALL, square_classifier(), pair=("bright", "dark")
     ).result()
     assert trained.generator.pairs == ["bright → dark", "dark → bright"]
@@ -144,18 +151,18 @@ def test_pair_has_to_be_said_where_there_are_three_classes(tmp_path: Path) -> No
 
 def test_wrong_input_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no training to resume"):
-        train_cyclegan(squares(), tmp_path, SMALL, square_classifier(), resume=True).result()
-    with pytest.raises(ShapeError, match="less than the 32"):
-        train_cyclegan(squares(size=24), tmp_path, SMALL, square_classifier()).result()
-    with pytest.raises(DataError, match="knows no class 'pale'"):
+        train_generator(squares(), tmp_path, SMALL, square_classifier(), resume=True).result()
+    with pytest.raises(ShapeError, match="less than the network resolution of 32"):
+        train_generator(squares(size=24), tmp_path, SMALL, square_classifier()).result()
+    with pytest.raises(DataError, match="has no class 'pale'"):
         pale = squares(classes=("dark", "pale"))
-        train_cyclegan(pale, tmp_path, SMALL, square_classifier()).result()
+        train_generator(pale, tmp_path, SMALL, square_classifier()).result()
     with pytest.raises(ShapeError, match="Choose 32"):
-        CycleGANTraining(image_size=40)
+        CycleGANTrainingSettings(image_size=40)
     with pytest.raises(DataError, match="steps"):
-        CycleGANTraining(steps=0)
+        CycleGANTrainingSettings(steps=0)
     with pytest.raises(DataError, match="blocks"):
-        CycleGANTraining(blocks=0)
+        CycleGANTrainingSettings(blocks=0)
 
 
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""How well the images of an explainer have the probability that was asked for."""
+"""Evaluation of a bin-conditional generator: achieved against desired probability."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from scipy.stats import spearmanr
 
 from napari_quac.data.dataset import Dataset
 from napari_quac.explain.exaggeration import bin_centre, consistency, validity
+from napari_quac.generators.exaggeration.bins import Posterior
 from napari_quac.generators.exaggeration.generator import ExaggerationGenerator
 from napari_quac.stepwise import Progress, stepwise
-from napari_quac.train.exaggeration_step import Posterior
 
 GOOD = 0.95
 
 
 @dataclass(frozen=True)
 class BinEvaluation:
-    """How well achieved probabilities follow the desired ones.
+    """Agreement of achieved and desired probabilities.
 
     Attributes
     ----------
     n_images : int
-        Images that were taken through all bins.
+        Images in the evaluation, each in all bins.
     rank_correlation : float
         Median over the images of Spearman's rank correlation of desired and achieved.
     rank_correlation_low : float
@@ -38,7 +38,7 @@ class BinEvaluation:
     correlation : float
         Pearson's, over all images and bins.
     flipped : float
-        Share of the images that are called the other class at the other end.
+        Share of the images that are classified as the other class at the other end.
     validity : float or None
         Share, among those with a probability below 0.2 or above 0.8, whose probability changes
         by more than 0.8 at the other end; None if there are none.
@@ -46,9 +46,8 @@ class BinEvaluation:
         Mean absolute change at the other end, on a range of 1.
     reconstruction_error : float
         Mean absolute change in the image's own bin, where there should be none.
-    judged_by : str
-        The classifier that is explained: this says how well its bins are met, and nothing of
-        what another classifier would say.
+    classifier : str
+        Classifier being explained, whose bins these are; another classifier may disagree.
     """
 
     n_images: int
@@ -61,7 +60,7 @@ class BinEvaluation:
     validity: float | None
     mean_change: float
     reconstruction_error: float
-    judged_by: str
+    classifier: str
 
     def to_json(self) -> dict[str, Any]:
         """Return the numbers as JSON-ready values."""
@@ -69,17 +68,17 @@ class BinEvaluation:
 
 
 @stepwise
-def evaluate_explainer(
+def evaluate_bins(
     generator: ExaggerationGenerator, posterior: Posterior, dataset: Dataset
 ) -> Generator[Progress, None, BinEvaluation]:
-    """Take every image through all bins and ask the classifier.
+    """Generate every image in all bins and predict its probability.
 
     Parameters
     ----------
     generator : ExaggerationGenerator
-        The explainer.
+        Bin-conditional generator.
     posterior : Posterior
-        The classifier that it explains, and its two classes.
+        Classifier that it explains, and its two classes.
     dataset : Dataset
         Images of the two classes.
 
@@ -91,19 +90,19 @@ def evaluate_explainer(
     desired = np.array([bin_centre(index, n_bins) for index in range(n_bins)])
     achieved, at_rest, ends, changes, errors = [], [], [], [], []
     for index in range(len(dataset)):
-        yield Progress(index, len(dataset), "asking about the bins")
+        yield Progress(index, len(dataset), "evaluating the bins")
         query = dataset[index].image
-        made = generator.traversal(query)
-        images = torch.cat([query[None], made]).to(posterior.classifier.device)
+        generated = generator.traversal(query)
+        images = torch.cat([query[None], generated]).to(posterior.classifier.device)
         with torch.no_grad():
             q = posterior.log_odds(posterior.logits(images)).double().sigmoid().cpu().numpy()
         at_rest.append(q[0])
         achieved.append(q[1:])
         end = n_bins - 1 if q[0] < 0.5 else 0
         ends.append(q[1 + end])
-        changes.append(float((made[end] - query).abs().mean()))
-        own = min(n_bins - 1, int(n_bins * q[0]))
-        errors.append(float((made[own] - query).abs().mean()))
+        changes.append(float((generated[end] - query).abs().mean()))
+        query_bin = min(n_bins - 1, int(n_bins * q[0]))
+        errors.append(float((generated[query_bin] - query).abs().mean()))
     table, query_q, end_q = np.array(achieved), np.array(at_rest), np.array(ends)
     ranks = [_rank_correlation(desired, row) for row in table]
     follows = consistency(np.tile(desired, len(table)), table.ravel())

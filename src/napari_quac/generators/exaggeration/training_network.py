@@ -1,4 +1,4 @@
-"""A bin-conditional explainer that can be trained; its file has the layout of derm_audit.
+"""Bin-conditional network in training; its file has the layout of derm_audit.
 
 Reading such files is in :mod:`napari_quac.networks.architectures.exaggeration_net`, whose forward
 is the same computation with fixed tensors.
@@ -13,14 +13,14 @@ from torch import Tensor, nn
 DEGREE = 1
 MOMENTUM = 0.1
 EPSILON = 1e-5
-SLOPE = 0.25  # by how much bins differ before anything is learnt
+SLOPE = 0.25  # difference of the bins before the first step
 
 
 def bin_code(n_bins: int) -> Tensor:
-    """Return 1 and the place of each bin, from -1 to 1 in even steps; (n_bins, 2).
+    """Return 1 and the position of each bin, from -1 to 1 in even steps; (n_bins, 2).
 
-    Scale and offset of a norm are linear in it: neighbouring bins are learnt together, and lie in
-    order. With one number for each bin on its own, most bins are seen too rarely in minutes.
+    Scale and offset of a norm are linear in it: neighboring bins are trained together, and lie in
+    order. With separate numbers for each bin, most bins are seen too rarely in minutes.
     """
     place = torch.linspace(-1, 1, n_bins)
     return torch.stack([torch.ones_like(place), place], dim=1)
@@ -42,11 +42,11 @@ class TrainableBinNorm(nn.Module):
         gamma[0] = 1.0
         gamma[1], beta[1] = SLOPE * torch.randn(width), SLOPE * torch.randn(width)
         self.gamma, self.beta = nn.Parameter(gamma), nn.Parameter(beta)
-        self.keeps_means = False
+        self.fixed_means = False
 
     def forward(self, features: Tensor, bins: Tensor) -> Tensor:
-        """Return normalised features (N, width, h, w) for bins (N,)."""
-        from_batch = self.training and not self.keeps_means
+        """Return normalized features (N, width, h, w) for bins (N,)."""
+        from_batch = self.training and not self.fixed_means
         normed = F.batch_norm(
             features, self.running_mean, self.running_var, None, None, from_batch, MOMENTUM, EPSILON
         )
@@ -116,7 +116,7 @@ class TrainableExplainer(nn.Module):
                 self.convolutions[f"block{number}{part}"] = same(wide, wide, 3)
                 self.norms[f"block{number}{part}"] = norm(wide)
         for parameter in self.convolutions["layer10"].parameters():
-            nn.init.zeros_(parameter)  # at first it changes nothing
+            nn.init.zeros_(parameter)  # no change at first
 
     def forward(self, images: Tensor, bins: Tensor) -> Tensor:
         """Return half the change (N, C, S, S) of images in [-1, 1] for bins (N,)."""
@@ -136,10 +136,10 @@ class TrainableExplainer(nn.Module):
         return torch.tanh(self.convolutions["layer10"](features))
 
     def keep_means(self, keep: bool) -> None:
-        """Normalise by the running means, or by those of each batch."""
+        """Normalize by the running means if ``keep``, else by those of each batch."""
         for norm in self.modules():
             if isinstance(norm, TrainableBinNorm):
-                norm.keeps_means = keep
+                norm.fixed_means = keep
 
     def published(self) -> dict[str, Tensor]:
         """Return its tensors by the names of derm_audit."""

@@ -10,26 +10,30 @@ import numpy as np
 import pytest
 import torch
 
+from generators.test_cyclegan_training import SquareNetwork, squares
 from napari_quac.cli import main
 from napari_quac.data.sample import Sample
 from napari_quac.errors import CheckpointError, DataError, ShapeError
 from napari_quac.explain.exaggeration_bins import traverse_bins
+from napari_quac.generators.exaggeration.bins import bins_of, consistency_loss, order_loss
 from napari_quac.generators.exaggeration.recipe import ExaggerationRecipe
+from napari_quac.generators.exaggeration.training_network import TrainableExplainer, bin_code
+from napari_quac.generators.exaggeration.training_settings import (
+    ExaggerationLossWeights,
+    ExaggerationTrainingSettings,
+)
 from napari_quac.generators.opening import inspect_network
 from napari_quac.networks.architectures.exaggeration_net import load_explainer
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest
 from napari_quac.networks.value_range import ValueRange
-from napari_quac.train import ExaggerationTraining, ExaggerationWeights, train_exaggeration
-from napari_quac.train.exaggeration_net import TrainableExplainer, bin_code
-from napari_quac.train.exaggeration_step import bins_of, consistency_loss, order_loss
-from napari_quac.train.two_classes import of_two
+from napari_quac.train.class_pair import select_class_pair
+from napari_quac.train.generator_trainer import train_generator
 from train.listed import Listed
-from train.test_cyclegan_trainer import SquareNetwork, squares
 
-SMALL = ExaggerationTraining(
-    image_size=32, minutes=5, steps=3, batch_size=4, width=4, blocks=1, judge_minutes=0,
-    precision="float32", symmetries=False, weights=ExaggerationWeights(adversarial=0.0),
+SMALL = ExaggerationTrainingSettings(
+    image_size=32, minutes=5, steps=3, batch_size=4, width=4, blocks=1, evaluator_minutes=0,
+    precision="float32", symmetries=False, weights=ExaggerationLossWeights(adversarial=0.0),
 )  # fmt: skip
 
 
@@ -92,15 +96,15 @@ def test_two_bins_of_a_query_have_to_lie_apart_in_their_order() -> None:
 @pytest.mark.long
 def test_training_learns_to_reach_each_probability(tmp_path: Path) -> None:
     settings = replace(SMALL, steps=120, learning_rate=4e-3, batch_size=8,
-                       weights=ExaggerationWeights(adversarial=0.0, sparsity=0.3))  # fmt: skip
+                       weights=ExaggerationLossWeights(adversarial=0.0, sparsity=0.3))  # fmt: skip
     classifier = square_classifier()
-    trained = train_exaggeration(
-        squares(24), tmp_path, settings, classifier, validation=squares(8), judge=classifier
+    trained = train_generator(
+        squares(24), tmp_path, settings, classifier, validation=squares(8), evaluator=classifier
     ).result()
-    assert trained.bins.n_images == 8
-    assert trained.bins.rank_correlation >= 0.95
-    assert trained.bins.correlation > 0.7
-    assert trained.bins.flipped >= 0.75
+    assert trained.measures.n_images == 8
+    assert trained.measures.rank_correlation >= 0.95
+    assert trained.measures.correlation > 0.7
+    assert trained.measures.flipped >= 0.75
     assert trained.evaluation is not None
     assert trained.evaluation.conversion_rate >= 0.75
     written = json.loads((tmp_path / "evaluation.json").read_text())
@@ -117,7 +121,7 @@ def test_training_learns_to_reach_each_probability(tmp_path: Path) -> None:
 
 
 def test_file_is_read_by_our_loader_and_knows_its_classes(tmp_path: Path) -> None:
-    trained = train_exaggeration(squares(), tmp_path, SMALL, square_classifier()).result()
+    trained = train_generator(squares(), tmp_path, SMALL, square_classifier()).result()
     path = tmp_path / "explainer.safetensors"
     found = inspect_network(path)
     assert found.problem is None
@@ -148,14 +152,14 @@ def test_a_sample_of_a_third_class_is_told_that_the_explainer_is_not_about_it(
 
     names = ("dark", "bright", "other")
     classifier = Classifier(Third().eval(), names, 1, (32, 32), ValueRange(), name="third")
-    trained = train_exaggeration(squares(), tmp_path, SMALL, square_classifier()).result()
+    trained = train_generator(squares(), tmp_path, SMALL, square_classifier()).result()
     with pytest.raises(DataError, match="this sample is called 'other'"):
         traverse_bins(squares()[0], trained.generator, classifier).result()
 
 
 def test_stopping_keeps_what_was_learnt_and_resuming_goes_on(tmp_path: Path) -> None:
-    settings = replace(SMALL, steps=50, weights=ExaggerationWeights())
-    steps = train_exaggeration(squares(), tmp_path, settings, square_classifier())
+    settings = replace(SMALL, steps=50, weights=ExaggerationLossWeights())
+    steps = train_generator(squares(), tmp_path, settings, square_classifier())
     pictures = []
     for progress in steps:
         state = progress.partial
@@ -166,23 +170,23 @@ def test_stopping_keeps_what_was_learnt_and_resuming_goes_on(tmp_path: Path) -> 
     steps.close()
     assert pictures[0].shape == (1, 4 * 34 - 2, 6 * 34 - 2)
     assert (tmp_path / "explainer.safetensors").is_file()
-    resumed = train_exaggeration(
+    resumed = train_generator(
         squares(), tmp_path, replace(settings, steps=4), square_classifier(), resume=True
     ).result()
     assert resumed.steps == 4
     other = replace(settings, width=6)
     with pytest.raises(CheckpointError, match="cannot be resumed"):
-        train_exaggeration(squares(), tmp_path, other, square_classifier(), resume=True).result()
+        train_generator(squares(), tmp_path, other, square_classifier(), resume=True).result()
 
 
 def test_which_two_classes_has_to_be_clear(tmp_path: Path) -> None:
     three = squares(12, classes=("dark", "bright", "other"))
     with pytest.raises(DataError, match="two classes, and there are 3"):
-        train_exaggeration(three, tmp_path, SMALL, square_classifier()).result()
+        train_generator(three, tmp_path, SMALL, square_classifier()).result()
     with pytest.raises(ShapeError, match="multiples of 16"):
-        ExaggerationTraining(image_size=40)
-    with pytest.raises(DataError, match="at least 2 bins"):
-        ExaggerationTraining(n_bins=1)
+        ExaggerationTrainingSettings(image_size=40)
+    with pytest.raises(DataError, match="'n_bins' has to lie between 2"):
+        ExaggerationTrainingSettings(n_bins=1)
 
 
 def test_commands_train_and_go_through_the_bins(
@@ -196,10 +200,11 @@ def test_commands_train_and_go_through_the_bins(
         folder.mkdir(parents=True, exist_ok=True)
         pixels = (images[index].image[0].numpy() * 255).astype(np.uint8)
         Image.fromarray(pixels).save(folder / f"{index}.png")
-    from napari_quac.train import ClassifierTraining, train_classifier
+    from napari_quac.train.classifier_trainer import train_classifier
+    from napari_quac.train.settings import ClassifierTrainingSettings
 
     classifier = train_classifier(
-        squares(16), ClassifierTraining(minutes=0.01, feature_maps=4, head=8, levels=2),
+        squares(16), ClassifierTrainingSettings(minutes=0.01, feature_maps=4, head=8, levels=2),
         path=tmp_path / "classifier.safetensors",
     ).result().classifier  # fmt: skip
     code = main(
@@ -230,6 +235,6 @@ def test_classes_are_those_of_the_pair_whatever_the_order(tmp_path: Path) -> Non
     pool_classes = ("bright", "dark")
     from napari_quac.train.images import load_pool
 
-    pool = of_two(load_pool(squares(8)).result(), pool_classes)
+    pool = select_class_pair(load_pool(squares(8)).result(), pool_classes)
     assert pool.classes == pool_classes
     assert float(pool.images(pool.of_class(0))[:, :, 12:20, 12:20].mean()) > 0.5
