@@ -93,7 +93,7 @@ def use_table(dock: QuacDock, path: Path) -> None:
     QTest.mouseClick(panel.use_button, Qt.MouseButton.LeftButton)
     wait(lambda: dock.results.loaded_samples is dock.points.dataset)
     wait(lambda: dock.results.predictions is not None and dock.results.predictions.is_complete)
-    wait(lambda: not dock.controller.running and not dock.points._later.isActive())
+    wait(lambda: not dock.controller.running and not dock.points.has_pending_update)
 
 
 def accuracy(dock: QuacDock, path: Path, sections: np.ndarray, classifier: Classifier) -> str:

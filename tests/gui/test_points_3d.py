@@ -146,7 +146,7 @@ def explain_by_click(dock: QuacDock, marks: Any, row: int) -> Any:
     click_at(dock, world)
     wait(lambda: finished or dock.status.failure)
     assert dock.status.failure is None, dock.status.failure
-    wait(lambda: not dock.controller.running and not dock.layers._later.isActive())
+    wait(lambda: not dock.controller.running and not dock.layers.has_pending_update)
     return world
 
 

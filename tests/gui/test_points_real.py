@@ -82,7 +82,7 @@ def test_real_synapses_in_place(dock: QuacDock) -> None:
         dock._viewer.dims.set_point(0, world[0])
         click_at(dock, world)
         wait(lambda n=number: len(explained) == n and not dock.controller.running)
-        wait(lambda: not dock.layers._later.isActive())
+        wait(lambda: not dock.layers.has_pending_update)
         hybrid = dock.layers.layers["hybrid"]
         np.testing.assert_allclose(hybrid.data_to_world((0, 64, 64)), world, atol=1e-6)
     assert explained == [f"point {row}" for row in range(5, 115, 11)]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QWidget
 
 from napari_quac.gui.dock import QuacDock
 from napari_quac.live.controller import Controller
@@ -80,7 +81,8 @@ def test_table_holds_the_regions_of_the_mask_on_show_and_sorts_by_number(opened:
     assert opened.regions.table.headerItem().text(1) == "area, nm²"
     assert texts(opened, 1)[0] == f"{16 * regions.regions[0].n_pixels:,}".replace(",", " ")
     assert int((regions.labels > 0).sum()) == shown.hybrid.n_pixels
-    assert f"{len(regions.regions)} regions" in opened.regions._summary.text()
+    summary = opened.regions.findChild(QWidget, "summary_regions")
+    assert f"{len(regions.regions)} regions" in summary.text()
     opened.regions.table.sortByColumn(1, Qt.SortOrder.DescendingOrder)
     sizes = sorted((r.n_pixels for r in regions.regions), reverse=True)
     by_number = {r.number: r.n_pixels for r in regions.regions}

@@ -69,7 +69,7 @@ def test_filter_box_says_what_it_does_not_understand_and_keeps_the_rest(
     assert "Did you mean 'label'?" in dock.field.problem.text()
     assert not dock.field.problem.isHidden() and dock.field.property("tone") == "bad"
     assert len(cells(predicted, "id")) == 2, "the filter before is kept"
-    QTest.mouseClick(dock.chips.chips["wrong"], LEFT)
+    QTest.mouseClick(dock.chips.chips["mispredicted"], LEFT)
     assert dock.field.text() == "wrong" and dock.field.problem.isHidden()
     assert cells(predicted, "id") == ["corner/4"]
 
@@ -183,7 +183,7 @@ def test_predicting_can_be_stopped_and_continued(
     wait(lambda: "predictions" not in dock.controller.running)
     table = dock.results.predictions
     assert table is not None and not table.is_complete
-    assert button.text() == "Predict the rest"
+    assert button.text() == "Predict remaining samples"
     QTest.mouseClick(button, LEFT)
     table_is_whole(dock)
     assert button.isHidden()
@@ -203,13 +203,13 @@ def test_explain_these_runs_from_the_card_and_its_curves_are_shown(
     assert dock.many.state == "done", dock.many.problem
     wait(lambda: not predicted.controller.running)
     assert card.title.text() == "3 samples explained"
-    assert cells(predicted, "switched") == ["switches"] * 3
+    assert cells(predicted, "switched") == ["switched"] * 3
     QTest.mouseClick(dock.tabs["curves"], LEFT)
     wait(lambda: dock.curves.plot.property("curveNames") == ["residual", "random"], 10)
     pairs = dock.curves.pairs
     assert pairs.count() == 4, "all, and each of the three pairs"
     pairs.setCurrentIndex(1)
-    wait(lambda: dock.curves._found and dock.curves._found[0].n_curves == 1)
+    wait(lambda: dock.curves.populations and dock.curves.populations[0].n_curves == 1)
 
 
 def test_a_store_opened_without_samples_brings_its_own(

@@ -186,6 +186,11 @@ class LayerSync(QObject):
         if not paused:
             self._later.start()
 
+    @property
+    def has_pending_update(self) -> bool:
+        """Whether layers are updated in a later turn of the event loop."""
+        return bool(self._later.isActive())
+
     def close(self) -> None:
         """Listen to nothing any more; the layers stay as they are."""
         self._later.stop()
