@@ -48,7 +48,7 @@ def load_resources(plan: BatchPlan) -> Resources:
         device = resolve_device(plan.device)
         classifier = named_after(plan.classifier.load(plan.device), dataset.classes)
         generator = plan.generator.load(device)
-        named_after(classifier, getattr(generator, "class_names", ()))
+        named_after(classifier, generator.class_names)
         _loaded[key] = Resources(dataset, classifier, generator)
     return _loaded[key]
 

@@ -52,17 +52,13 @@ def run(options: argparse.Namespace) -> None:
     DataError
         If there is no generator, or at the end, if samples failed.
     """
-    from napari_quac.explain.exaggeration_paths import inner_generator
     from napari_quac.explain.settings import SearchSettings
-    from napari_quac.generators.exaggeration.generator import ExaggerationGenerator
 
     if options.generator is None:
         raise DataError("A generator is needed: --generator FILE.")
     dataset, classifier = load_samples_and_classifier(options)
     target = classifier.class_index(options.target)
     generator = load_generator(options)
-    if options.anchored and isinstance(inner_generator(generator), ExaggerationGenerator):
-        raise DataError("--anchored is about paths of styles; the bins of an explainer have none.")
     out = create_folder(options.out)
     records: list[dict[str, Any]] = []
     settings = SearchSettings(max_tries=options.tries)
@@ -116,15 +112,14 @@ def _path(
     """Return the path of a sample to the target, along what the generator has."""
     from napari_quac.explain.exaggeration import exaggerate
     from napari_quac.explain.exaggeration_bins import traverse_bins
-    from napari_quac.explain.exaggeration_paths import inner_generator
     from napari_quac.explain.search import search
-    from napari_quac.generators.exaggeration.generator import ExaggerationGenerator
 
-    inner = inner_generator(generator)
-    if not isinstance(inner, ExaggerationGenerator):
+    found = traverse_bins(sample, generator, classifier).result()
+    if found is None:
         pair = search(sample, target, classifier, generator, settings, options.seed).result()
         return exaggerate(pair, generator, classifier, options.anchored).result()
-    found = traverse_bins(sample, inner, classifier).result()
+    if options.anchored:
+        raise DataError("--anchored needs a path of styles; a bin-conditional generator has none.")
     if found.pair.target != target:
         names = classifier.class_names
         raise DataError(
@@ -151,6 +146,7 @@ def _write(out: Path, found: Any, classifier: Any) -> dict[str, Any]:
         "source": classifier.class_names[pair.source],
         "switches": pair.switches,
         "made_of": found.kind,
+        "meaning": found.meaning,
         "valid": found.is_valid,
         "identity": found.identity,
         "monotonicity": found.monotonicity,
@@ -168,10 +164,8 @@ def _write(out: Path, found: Any, classifier: Any) -> dict[str, Any]:
 
 
 def _said(record: dict[str, Any]) -> str:
-    from napari_quac.explain.exaggeration_paths import MEANINGS
-
     warning = f"; {record['warning']}" if record["warning"] else ""
     return (
-        f"{MEANINGS[record['made_of']]}: Spearman {record['monotonicity']:.2f}, "
+        f"{record['meaning']}: Spearman {record['monotonicity']:.2f}, "
         f"{record['rungs_reached']} of {record['rungs']} probabilities reached{warning}"
     )

@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> None:
     methods = settings.methods
     dataset, classifier = load_samples_and_classifier(options)
     generator = load_generator(options)
-    named_after(classifier, getattr(generator, "class_names", ()))
+    named_after(classifier, generator.class_names)
     if options.target not in (AUTO, ALL):
         classifier.class_index(options.target)
     out = create_folder(options.out)

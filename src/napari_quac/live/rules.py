@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from napari_quac.explain.prediction_table import PredictionTable
     from napari_quac.explain.regions import Regions
     from napari_quac.explain.search import SearchState
-    from napari_quac.explain.warp import WarpView
+    from napari_quac.generators.warp.view import WarpView
     from napari_quac.live.open_report import OpenReport, ReportColumns
     from napari_quac.live.sample_columns import SampleIndex
     from napari_quac.networks.classifier import Classifier
@@ -88,7 +88,8 @@ def take_class_names(
     is_named_here = class_names is not None and classifier.class_names == class_names
     if not (loaded_classifier.is_nameless or is_named_here):
         return None
-    sources = (loaded_samples.classes, getattr(loaded_generator, "class_names", ()))
+    generated = loaded_generator.class_names if loaded_generator is not None else ()
+    sources = (loaded_samples.classes, generated)
     fitting = [tuple(names) for names in sources if len(names) == loaded_classifier.n_classes]
     return fitting[0] if fitting else class_names
 
@@ -539,18 +540,15 @@ def exaggerate_query(
     """Compute the path from the query to the generated image, or through the bins."""
     from napari_quac.explain.exaggeration import exaggerate
     from napari_quac.explain.exaggeration_bins import traverse_bins
-    from napari_quac.explain.exaggeration_paths import inner_generator
-    from napari_quac.generators.exaggeration.generator import ExaggerationGenerator
     from napari_quac.networks.device import resolve_device
 
-    sample = prediction.sample
+    sample, generator = prediction.sample, loaded_generator
     if explainer is not None:
         return traverse_bins(sample, explainer.load(resolve_device(device)), loaded_classifier)
-    if pair is not None:
-        return exaggerate(pair, loaded_generator, loaded_classifier)
-    inner = inner_generator(loaded_generator)
-    if isinstance(inner, ExaggerationGenerator):
-        return traverse_bins(sample, inner, loaded_classifier)
+    if pair is not None and generator is not None:
+        return exaggerate(pair, generator, loaded_classifier)
+    if generator is not None and generator.n_bins is not None:
+        return traverse_bins(sample, generator, loaded_classifier)
     raise DataError(
         "There is no generated image as the end of the path. Press Explain first, or use the bins "
         "of a bin-conditional generator as path."
@@ -559,14 +557,11 @@ def exaggerate_query(
 
 def view_deformation(
     pair: Pair, loaded_generator: ImageGenerator, loaded_classifier: Classifier
-) -> Steps[WarpView] | None:
+) -> Steps[WarpView | None]:
     """Compute the deformation of a warping simulator; None for other generators."""
-    from napari_quac.explain.exaggeration_paths import inner_generator, path_kind
-    from napari_quac.explain.warp import view_warp
+    from napari_quac.generators.warp.view import view_warp
 
-    if path_kind(pair, loaded_generator) != "warp":
-        return None
-    return view_warp(pair, inner_generator(loaded_generator), loaded_classifier)
+    return view_warp(pair, loaded_generator, loaded_classifier)
 
 
 def analyze_regions(
