@@ -536,7 +536,7 @@ def exaggerate_query(
     explainer: Any = None,
     *,
     device: str,
-) -> Steps[Exaggeration | None]:
+) -> Steps[Exaggeration] | Steps[Exaggeration | None]:
     """Compute the path from the query to the generated image, or through the bins."""
     from napari_quac.explain.exaggeration import exaggerate
     from napari_quac.explain.exaggeration_bins import traverse_bins
