@@ -14,7 +14,7 @@ from napari_quac.commands.generators import generator_recipe
 from napari_quac.commands.measuring import (
     add_measuring_options,
     find_labels,
-    measured,
+    measure_explanation,
     paired_changes_record,
 )
 from napari_quac.commands.networks import (
@@ -190,7 +190,7 @@ def _measure(
         try:
             labels = find_labels(options.labels, record["id"])
             for name, explanation in restore_explanations(store, key).items():
-                measurements, places = measured(explanation, classifier, options, labels)
+                measurements, places = measure_explanation(explanation, classifier, options, labels)
                 record["methods"][name] |= measurements
                 if record["switches"]:
                     question = (record["source"], record["target"], name)
