@@ -27,12 +27,12 @@ from napari_quac.gui.layers import LayerSync
 from napari_quac.gui.main_thread import MainThread
 from napari_quac.gui.palette import palette_of, style_sheet
 from napari_quac.gui.panels.exaggeration_panel import ExaggerationPanel
-from napari_quac.gui.panels.fit_panel import FitPanel
 from napari_quac.gui.panels.methods_panel import MethodsPanel
 from napari_quac.gui.panels.morphometry_panel import MorphometryPanel
 from napari_quac.gui.panels.networks_panel import NetworksPanel
 from napari_quac.gui.panels.points_panel import PointsPanel
 from napari_quac.gui.panels.prediction_panel import PredictionPanel
+from napari_quac.gui.panels.preprocessing_panel import PreprocessingPanel
 from napari_quac.gui.panels.regions_panel import RegionsPanel
 from napari_quac.gui.panels.samples_panel import SamplesPanel
 from napari_quac.gui.panels.search_panel import SearchPanel
@@ -502,8 +502,8 @@ class QuacDock(QWidget):
         self.points_panel = PointsPanel(
             self._viewer, self.points, self.layers.layers, choices, results, controller
         )
-        self.fit = FitPanel(choices, results, controller)
-        self.fit.explained.connect(self._on_ways_out)
+        self.preprocessing = PreprocessingPanel(choices, results, controller)
+        self.preprocessing.explained.connect(self._on_ways_out)
         self.train = TrainPanel(choices, results, self.training)
         self.neighbour_query = NeighbourQuery(choices, results)
         self.search = SearchPanel(choices, results, controller, self.neighbour_query)
@@ -523,7 +523,7 @@ class QuacDock(QWidget):
         column = QVBoxLayout(body)
         column.setContentsMargins(10, 8, 10, 8)
         column.setSpacing(2)
-        for panel in (self.start, self.networks, self.samples, self.points_panel, self.fit,
+        for panel in (self.start, self.networks, self.samples, self.points_panel, self.preprocessing,
                       self.train, self.search, self.threshold, self.regions, self.predictions,
                       self.methods, self.verdict, self.deformation, self.exaggeration,
                       self.morphometry):  # fmt: skip
@@ -594,7 +594,7 @@ class QuacDock(QWidget):
         self._look_there.start()
 
     def _show_ways_out(self) -> None:
-        self.scroll.ensureWidgetVisible(self.fit)
+        self.scroll.ensureWidgetVisible(self.preprocessing)
 
     def _show_explanations(self) -> None:
         """Draw the curves that have come, after the layers were drawn."""

@@ -29,11 +29,11 @@ class QuestionBox(QWidget):
             n_characters=12,
             picked=self._on_question,
         )
-        self.strip = PictureStrip("neighbour")
+        self.strip = PictureStrip("neighbor")
         self.strip.picked.connect(self.neighbour_picked)
         self.styles = check_box(
             "Use the styles of these neighbors",
-            "neighbour_styles_check",
+            "neighbor_styles_check",
             "Give the generator the style of each neighbor in turn, instead of random styles.",
         )
         self.back_button = button(
