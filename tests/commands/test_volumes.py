@@ -90,7 +90,7 @@ def test_inspect_needs_the_size_and_then_tells_the_structure(
     files: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["inspect", str(files / "checkpoint")]) == 2
-    assert "size of its volumes cannot be known" in capsys.readouterr().err
+    assert "size of its volumes cannot be determined" in capsys.readouterr().err
     found = run(capsys, "inspect", files / "checkpoint", "--image-size", "4,16,16")
     assert (found["architecture"], found["image_size"]) == ("vgg3d", list(SIZE))
     assert found["parameters"]["pools"] == [[1, 2, 2], [2, 2, 2]]

@@ -21,7 +21,7 @@ from napari_quac.live.failure import Failure
 from napari_quac.live.lane import Lane
 from napari_quac.live.mispredictions import next_misprediction
 from napari_quac.live.results import Results
-from napari_quac.networks.generator import Proposals
+from napari_quac.networks.generator import Generator, Proposals
 from napari_quac.testing import (
     CornerSamples,
     ReadyNetwork,
@@ -333,7 +333,7 @@ def test_a_wrong_parameter_is_said_and_the_others_go_on(session: Session) -> Non
     assert "between 0 and 50" in str(explanations.failures["random"])
 
 
-class Deaf:
+class Deaf(Generator):
     """A generator whose images never switch, and that counts what it was asked for."""
 
     name = "deaf"

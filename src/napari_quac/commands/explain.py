@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from napari_quac.commands.measuring import (
     add_measuring_options,
     find_labels,
-    measured,
+    measure_explanation,
     paired_changes_record,
 )
 from napari_quac.commands.networks import (
@@ -87,8 +87,8 @@ def run(options: argparse.Namespace) -> None:
     DataError
         At the end, if samples failed.
     """
-    from napari_quac.batch.resources import named_after
     from napari_quac.explain.question import question_for
+    from napari_quac.networks.class_names import name_classes
 
     if options.tries < 1:
         raise DataError(f"At least one try is needed, got --tries {options.tries}.")
@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> None:
     methods = settings.methods
     dataset, classifier = load_samples_and_classifier(options)
     generator = load_generator(options)
-    named_after(classifier, getattr(generator, "class_names", ()))
+    name_classes(classifier, generator.class_names)
     if options.target not in (AUTO, ALL):
         classifier.class_index(options.target)
     out = create_folder(options.out)
@@ -220,7 +220,9 @@ def _explain_one(
     try:
         labels = find_labels(options.labels, sample.id)
         for explanation in explanations:
-            more, places[explanation.method] = measured(explanation, classifier, options, labels)
+            more, places[explanation.method] = measure_explanation(
+                explanation, classifier, options, labels
+            )
             record["methods"][explanation.method] |= more
         _write(folder, explanations, record)
     except QuacError as error:

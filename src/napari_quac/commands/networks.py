@@ -138,8 +138,8 @@ def load_classifier(options: argparse.Namespace, known_classes: tuple[str, ...] 
         Class names of the samples: taken in their sorted order, as the QuAC library does, where
         neither the options nor the file name the classes and their number fits.
     """
-    from napari_quac.batch.resources import named_after
     from napari_quac.generators import opening
+    from napari_quac.networks.class_names import name_classes
 
     classifier = opening.load_classifier(
         options.classifier,
@@ -149,7 +149,7 @@ def load_classifier(options: argparse.Namespace, known_classes: tuple[str, ...] 
         image_size=options.image_size,
         pools=options.pools,
     )
-    return classifier if options.classes else named_after(classifier, known_classes)
+    return classifier if options.classes else name_classes(classifier, known_classes)
 
 
 def load_samples(options: argparse.Namespace) -> Dataset:

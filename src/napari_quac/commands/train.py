@@ -284,7 +284,7 @@ def _folder(path: Path, options: argparse.Namespace) -> ImageFolder:
 
 def _classifier(path: Path, options: argparse.Namespace, dataset: ImageFolder) -> Classifier:
     """Load a guidance or evaluation classifier; one without names has those of the folder."""
-    from napari_quac.batch.resources import named_after
+    from napari_quac.networks.class_names import name_classes
     from napari_quac.networks.classifier_recipe import ClassifierRecipe
 
     value_range = tuple(options.value_range) if options.value_range else None
@@ -294,7 +294,7 @@ def _classifier(path: Path, options: argparse.Namespace, dataset: ImageFolder) -
             f"'{path.name}' has {classifier.n_classes} classes, the folder has "
             f"{len(dataset.classes)}: {', '.join(dataset.classes)}. Name them by --classes."
         )
-    return named_after(classifier, dataset.classes)
+    return name_classes(classifier, dataset.classes)
 
 
 def _masks(options: argparse.Namespace) -> Any:

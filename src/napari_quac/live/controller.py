@@ -259,7 +259,8 @@ class Controller:
         recipe = self.choices.classifier
         if classifier is None or dataset is None or not hasattr(recipe, "class_names"):
             return
-        generated = tuple(getattr(self.results.loaded_generator, "class_names", ()))
+        generator = self.results.loaded_generator
+        generated = generator.class_names if generator is not None else ()
         known = [c for c in (dataset.classes, generated) if len(c) == classifier.n_classes]
         if not known:
             return

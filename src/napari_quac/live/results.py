@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from napari_quac.explain.procedure import Grid
     from napari_quac.explain.regions import Regions
     from napari_quac.explain.search import SearchState
-    from napari_quac.explain.warp import WarpView
+    from napari_quac.generators.warp.view import WarpView
     from napari_quac.live.open_report import LoadedExplanations, OpenReport, ReportColumns
     from napari_quac.live.sample_columns import ExplanationStatus, SampleIndex
     from napari_quac.live.sample_order import SampleOrder

@@ -323,21 +323,18 @@ def _exaggerate(choices: Choices, results: Results) -> Work:
     def start() -> Any:
         from napari_quac.explain.exaggeration import exaggerate
         from napari_quac.explain.exaggeration_bins import traverse_bins
-        from napari_quac.explain.exaggeration_paths import inner_generator
-        from napari_quac.generators.exaggeration.generator import ExaggerationGenerator
         from napari_quac.networks.device import resolve_device
 
         if explainer is not None:
             return traverse_bins(sample, explainer.load(resolve_device(device)), classifier)
         if pair is None:
-            inner = inner_generator(generator)
-            if isinstance(inner, ExaggerationGenerator):
-                return traverse_bins(sample, inner, classifier)
+            if generator is not None and generator.n_bins is not None:
+                return traverse_bins(sample, generator, classifier)
             raise DataError(
                 "There is no generated image to lead a path to. Press Explain first, or take the "
                 "bins of an explainer as path."
             )
-        return exaggerate(pair, generator, classifier)
+        return exaggerate(pair, present(generator), classifier)
 
     return start
 
@@ -347,12 +344,9 @@ def _view_warp(choices: Choices, results: Results) -> Work:
     classifier = present(results.loaded_classifier)
 
     def start() -> Any:
-        from napari_quac.explain.exaggeration_paths import inner_generator, path_kind
-        from napari_quac.explain.warp import view_warp
+        from napari_quac.generators.warp.view import view_warp
 
-        if path_kind(pair, generator) != "warp":
-            return None
-        return view_warp(pair, inner_generator(generator), classifier)
+        return view_warp(pair, generator, classifier)
 
     return start
 

@@ -84,7 +84,8 @@ class QuestionBox(QWidget):
             and neighbours.query is prediction.sample
             and bool(neighbours.indices)
         )
-        can_take = getattr(self._results.loaded_generator, "takes_references", False)
+        generator = self._results.loaded_generator
+        can_take = generator is not None and generator.takes_references
         first_question = self._choices.source_basis == "prediction"
         self.styles.setVisible(fits and can_take and first_question)
         if neighbours is None or not fits:
