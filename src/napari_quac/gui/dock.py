@@ -524,9 +524,9 @@ class QuacDock(QWidget):
         column.setContentsMargins(10, 8, 10, 8)
         column.setSpacing(2)
         for panel in (self.start, self.networks, self.samples, self.points_panel,
-                      self.preprocessing, self.train, self.search, self.threshold, self.regions, self.predictions,
-                      self.methods, self.verdict, self.deformation, self.exaggeration,
-                      self.morphometry):  # fmt: skip
+                      self.preprocessing, self.train, self.search, self.threshold,
+                      self.regions, self.predictions, self.methods, self.verdict,
+                      self.deformation, self.exaggeration, self.morphometry):  # fmt: skip
             column.addWidget(panel)
         column.addStretch(1)
         self.scroll = QScrollArea()
