@@ -56,16 +56,8 @@ def covering(factors: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
 
 def divergence(way: str, case: Case) -> str:
     """Return why a way does not yet answer a case as the Python call does; empty if it does."""
-    is_other_question = case.sample == "mispredicted" and case.resolved_basis == "label"
     if way == "explain":
         return "the command writes a format of its own"
-    if way == "dock" and is_other_question:
-        return "the dock takes the source from the prediction alone"
-    passes = "label" if case.generator == "generated" else "prediction"
-    if way == "compare-in-dock" and case.sample == "mispredicted" and case.resolved_basis != passes:
-        return "the dock does not pass the source basis on to its comparison"
-    if way == "explain-these" and case.resolved_basis != passes:
-        return "the dock does not pass the source basis on to many samples"
     return ""
 
 

@@ -10,10 +10,11 @@ import pytest
 import torch
 from qtpy.QtWidgets import QWidget
 
+from napari_quac.data.recipes import PreprocessedRecipe
 from napari_quac.generators.stargan.file import write_official
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.gui.dock import QuacDock
-from napari_quac.live.choices import PreprocessedSamples, ReadySamples
+from napari_quac.live.choices import ReadySamples
 from napari_quac.networks.architectures.stargan_v2 import StarGAN, official_hyperparameters
 from napari_quac.networks.architectures.vgg import Vgg
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
@@ -92,7 +93,7 @@ def test_samples_are_made_to_fit_the_generator(dock: QuacDock, tmp_path: Path) -
     click(dock, "Crop samples to central 32 px")
     explain(dock)
     assert dock.results.pair.generated.shape == (1, 32, 32)
-    assert isinstance(dock.choices.samples, PreprocessedSamples)
+    assert isinstance(dock.choices.samples, PreprocessedRecipe)
 
 
 def test_a_fitting_network_makes_the_buttons_go(dock: QuacDock) -> None:
@@ -131,8 +132,8 @@ def test_cancelled_search_is_resumed_by_its_button(
     generator = dock.results.loaded_generator
     brake = Brake(generator.propose)  # type: ignore[union-attr]
     monkeypatch.setattr(generator, "propose", brake)
-    dock.choices.max_tries = 30
-    dock.choices.target = 2
+    dock.choices.update_settings(max_tries=30)
+    dock.choices.choose_target("both")
     dock.search.explain_button.click()
     wait(lambda: brake.calls > 1)
     dock.status.cancel_button.click()
@@ -145,12 +146,12 @@ def test_cancelled_search_is_resumed_by_its_button(
     assert dock.status.resume_button.isHidden()
     wait(lambda: finished)
     assert dock.results.displayed_hybrid is not None and dock.status.failure is None
-    dock.choices.seed = 3
+    dock.choices.update_settings(seed=3)
     dock.search.explain_button.click()
-    wait(lambda: "pair" in dock.controller.running and dock.results.search_state)
+    wait(lambda: "searched_pair" in dock.controller.running and dock.results.search_state)
     dock.status.cancel_button.click()
     assert not dock.status.resume_button.isHidden()
-    dock.choices.seed = 4
+    dock.choices.update_settings(seed=4)
     assert dock.status.resume_button.isHidden(), "that would be another search"
 
 

@@ -137,7 +137,7 @@ class SamplesDock(QWidget):
 
     def predict_all(self) -> None:
         """Predict every sample without a prediction."""
-        self._controller.ask("predictions")
+        self._controller.request("predictions")
 
     def _first_row(self) -> QHBoxLayout:
         self.tabs: dict[str, QToolButton] = {}
