@@ -29,7 +29,7 @@ def assert_agrees(dock: QuacDock) -> None:
     for index, probability in enumerate(hybrid.prediction.tolist()):
         assert dock.predictions.bars["hybrid", index].property("probability") == probability
     text = dock.threshold.line.text()
-    assert f"mask {100 * hybrid.mask_size:.1f} %" in text
+    assert f"mask {hybrid.mask_size:.1%}" in text
     assert f"→ {float(hybrid.prediction[pair.target]):.2f}" in text
     position = dock.threshold.slider.value()
     assert shown.explanation.curve.distinct()[position] == shown.index

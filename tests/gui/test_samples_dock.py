@@ -178,7 +178,9 @@ def test_predicting_can_be_stopped_and_continued(
     assert button.text() == "Predict all" and button.isEnabled()
     monkeypatch.setattr("napari_quac.live.rules.PARTIAL_SECONDS", 0.0)
     QTest.mouseClick(button, LEFT)
-    wait(lambda: dock.results.predictions and 8 <= dock.results.predictions.known.sum() < 400)
+    wait(
+        lambda: dock.results.predictions and 8 <= dock.results.predictions.is_predicted.sum() < 400
+    )
     QTest.mouseClick(button, LEFT)
     wait(lambda: "predictions" not in dock.controller.running)
     table = dock.results.predictions

@@ -8,6 +8,7 @@ from pathlib import Path
 from napari_quac.batch.plan import BatchPlan
 from napari_quac.batch.plan_values import paths_in
 from napari_quac.data.dataset import Dataset
+from napari_quac.data.image_folder import ImageFiles
 from napari_quac.networks.class_names import name_classes
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.device import resolve_device
@@ -53,6 +54,8 @@ def load_resources(plan: BatchPlan) -> Resources:
             dataset.classes,
             generator.class_names,
         )
+        if isinstance(dataset, ImageFiles) and classifier.n_axes is not None:
+            dataset.n_axes = classifier.n_axes
         _loaded[key] = Resources(dataset, classifier, generator)
     return _loaded[key]
 

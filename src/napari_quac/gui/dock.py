@@ -25,12 +25,12 @@ from napari_quac.gui.layers import LayerSync
 from napari_quac.gui.main_thread import MainThread
 from napari_quac.gui.palette import palette_of, style_sheet
 from napari_quac.gui.panels.exaggeration_panel import ExaggerationPanel
-from napari_quac.gui.panels.fit_panel import FitPanel
 from napari_quac.gui.panels.methods_panel import MethodsPanel
 from napari_quac.gui.panels.morphometry_panel import MorphometryPanel
 from napari_quac.gui.panels.networks_panel import NetworksPanel
 from napari_quac.gui.panels.points_panel import PointsPanel
 from napari_quac.gui.panels.prediction_panel import PredictionPanel
+from napari_quac.gui.panels.preprocessing_panel import PreprocessingPanel
 from napari_quac.gui.panels.regions_panel import RegionsPanel
 from napari_quac.gui.panels.samples_panel import SamplesPanel
 from napari_quac.gui.panels.search_panel import SearchPanel
@@ -96,7 +96,7 @@ class QuacDock(QWidget):
         self._shows_first_curve = False
         self._draw_curves = self._timer(self._show_curves, AFTER_LAYERS_MS)
         self._announce_explained = self._timer(self._on_explained, AFTER_VERDICT_MS)
-        self._scroll_to_fit = self._timer(self._show_fit, AFTER_LAYERS_MS)
+        self._scroll_to_preprocessing = self._timer(self._show_preprocessing, AFTER_LAYERS_MS)
         self._window_watch = WindowWatch(self, DOCK_WIDTH)
         self._main_thread = MainThread(self)
         self.defaults = read_defaults()
@@ -225,7 +225,7 @@ class QuacDock(QWidget):
         if self._is_closed:
             return
         self._is_closed = True
-        for timer in (self._draw_curves, self._announce_explained, self._scroll_to_fit):
+        for timer in (self._draw_curves, self._announce_explained, self._scroll_to_preprocessing):
             timer.stop()
         self._main_thread.close()
         self.training.close()
@@ -289,7 +289,7 @@ class QuacDock(QWidget):
         self.points_panel = PointsPanel(
             self._viewer, self.points, self.layers.layers, choices, results, controller
         )
-        self.fit = FitPanel(choices, results, controller)
+        self.preprocessing = PreprocessingPanel(choices, results, controller)
         self.train = TrainPanel(choices, results, self.training)
         self.search = SearchPanel(choices, results, controller, self.session.neighbor_query)
         self.threshold = ThresholdPanel(choices, results)
@@ -308,10 +308,10 @@ class QuacDock(QWidget):
         column = QVBoxLayout(body)
         column.setContentsMargins(10, 8, 10, 8)
         column.setSpacing(2)
-        for panel in (self.start, self.networks, self.samples, self.points_panel, self.fit,
-                      self.train, self.search, self.threshold, self.regions, self.predictions,
-                      self.methods, self.verdict, self.deformation, self.exaggeration,
-                      self.morphometry):  # fmt: skip
+        for panel in (self.start, self.networks, self.samples, self.points_panel,
+                      self.preprocessing, self.train, self.search, self.threshold,
+                      self.regions, self.predictions, self.methods, self.verdict,
+                      self.deformation, self.exaggeration, self.morphometry):  # fmt: skip
             column.addWidget(panel)
         column.addStretch(1)
         self.scroll = QScrollArea()
@@ -350,7 +350,7 @@ class QuacDock(QWidget):
         self.search.explain_requested.connect(session.explain)
         self.search.question.neighbor_picked.connect(session.pick_neighbor)
         self.train.use_requested.connect(self._use_trained_generator)
-        self.fit.explained.connect(self._on_shape_mismatch)
+        self.preprocessing.explained.connect(self._on_shape_mismatch)
         self.points.picked.connect(self._on_point_picked)
         self.points.is_region = lambda position: self.region_view.number_at(position) > 0
         self.samples.next_misprediction_requested.connect(session.next_misprediction)
@@ -397,10 +397,10 @@ class QuacDock(QWidget):
         """Scroll to the shape-mismatch card, and show the error nowhere else."""
         self.samples.problem.hide()
         self.status.show_failure(fault)
-        self._scroll_to_fit.start()
+        self._scroll_to_preprocessing.start()
 
-    def _show_fit(self) -> None:
-        self.scroll.ensureWidgetVisible(self.fit)
+    def _show_preprocessing(self) -> None:
+        self.scroll.ensureWidgetVisible(self.preprocessing)
 
     def _on_explanations(self) -> None:
         self._draw_curves.start()

@@ -31,11 +31,11 @@ class QuestionBox(QWidget):
             picked=self._on_question,
         )
         self.basis_line = WrappedLabel("", "source_basis_line", role="muted")
-        self.strip = PictureStrip("neighbour")
+        self.strip = PictureStrip("neighbor")
         self.strip.picked.connect(self.neighbor_picked)
         self.styles = check_box(
             "Use the styles of these neighbors",
-            "neighbour_styles_check",
+            "neighbor_styles_check",
             "Give the generator the style of each neighbor in turn, instead of random styles.",
         )
         self.back_button = button(

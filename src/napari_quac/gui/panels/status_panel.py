@@ -47,7 +47,7 @@ class StatusPanel(QWidget):
         self.line = WrappedLabel(self._idle, "status_line")
         self.details_button = button(
             "Copy details",
-            "details_button",
+            "copy_details_button",
             "Copy the message with all its details to the clipboard.",
             self.copy_details,
         )

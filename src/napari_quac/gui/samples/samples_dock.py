@@ -158,7 +158,7 @@ class SamplesDock(QWidget):
     def _build_matrix_side(self) -> None:
         self.share_button = button(
             "Normalize rows",
-            "matrix_shares_button",
+            "matrix_normalize_button",
             "Show shares of each label instead of counts.",
             checkable=True,
         )

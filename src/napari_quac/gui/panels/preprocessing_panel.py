@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 MAX_SUGGESTIONS = 5
 
 
-class FitPanel(QWidget):
+class PreprocessingPanel(QWidget):
     """The shape-mismatch card: suggests a preprocessing, describes it, and undoes it."""
 
     explained = Signal(object)
@@ -38,16 +38,16 @@ class FitPanel(QWidget):
         super().__init__()
         self._choices, self._results = choices, results
         self._suggestions: tuple[tuple[str, Suggestion], ...] = ()
-        self.text = WrappedLabel("", "fit_text")
+        self.text = WrappedLabel("", "preprocessing_text")
         self.buttons = [
-            button("", f"fit_{number}", clicked=partial(self._on_suggestion, number))
+            button("", f"preprocessing_{number}", clicked=partial(self._on_suggestion, number))
             for number in range(MAX_SUGGESTIONS)
         ]
         self.undo_button = button(
-            "Undo", "fit_undo", "Use the samples without these changes.", self._on_undo
+            "Undo", "preprocessing_undo", "Use the samples without these changes.", self._on_undo
         )
         self.card = QFrame()
-        self.card.setObjectName("fit_card")
+        self.card.setObjectName("preprocessing_card")
         self.card.setProperty("card", "true")
         layout = column(self.text, *self.buttons, self.undo_button, spacing=4, parent=self.card)
         layout.setAlignment(self.undo_button, Qt.AlignmentFlag.AlignLeft)
