@@ -93,7 +93,7 @@ def use_table(dock: QuacDock, path: Path) -> None:
     QTest.mouseClick(panel.use_button, Qt.MouseButton.LeftButton)
     wait(lambda: dock.results.loaded_samples is dock.points.dataset)
     wait(lambda: dock.results.predictions is not None and dock.results.predictions.is_complete)
-    wait(lambda: not dock.controller.running and not dock.points._later.isActive())
+    wait(lambda: not dock.controller.running and not dock.points.has_pending_update)
 
 
 def accuracy(dock: QuacDock, path: Path, sections: np.ndarray, classifier: Classifier) -> str:
@@ -147,7 +147,7 @@ def explain_in_place(
     dock = QuacDock(viewer)
     viewer.window.add_dock_widget(dock, name="QuAC", area="right", add_vertical_stretch=False)
     dock.choices.classifier, dock.choices.generator = recipe, StarGANRecipe(generator)
-    dock.choices.max_tries = arguments.tries
+    dock.choices.update_settings(max_tries=arguments.tries)
     wait(lambda: dock.results.loaded_classifier and dock.results.loaded_generator)
     viewer.add_image(sections, name="ssTEM", scale=VOXEL_NM, units=("nm",) * 3)
     for name in ("mitochondria", "synapses"):

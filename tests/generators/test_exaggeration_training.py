@@ -153,7 +153,7 @@ def test_a_sample_of_a_third_class_is_told_that_the_explainer_is_not_about_it(
     names = ("dark", "bright", "other")
     classifier = Classifier(Third().eval(), names, 1, (32, 32), ValueRange(), name="third")
     trained = train_generator(squares(), tmp_path, SMALL, square_classifier()).result()
-    with pytest.raises(DataError, match="this sample is called 'other'"):
+    with pytest.raises(DataError, match="this sample is classified as 'other'"):
         traverse_bins(squares()[0], trained.generator, classifier).result()
 
 

@@ -11,7 +11,7 @@ import torch
 from scipy.stats import spearmanr
 
 from napari_quac.data.dataset import Dataset
-from napari_quac.explain.exaggeration import bin_centre, consistency, validity
+from napari_quac.explain.exaggeration import bin_center, consistency, validity
 from napari_quac.generators.exaggeration.bins import Posterior
 from napari_quac.generators.exaggeration.generator import ExaggerationGenerator
 from napari_quac.stepwise import Progress, stepwise
@@ -87,7 +87,7 @@ def evaluate_bins(
     .. [1] Singla et al., "Explanation by progressive exaggeration", ICLR 2020.
     """
     n_bins = generator.n_bins
-    desired = np.array([bin_centre(index, n_bins) for index in range(n_bins)])
+    desired = np.array([bin_center(index, n_bins) for index in range(n_bins)])
     achieved, at_rest, ends, changes, errors = [], [], [], [], []
     for index in range(len(dataset)):
         yield Progress(index, len(dataset), "evaluating the bins")

@@ -1,4 +1,4 @@
-"""What a warping simulator did to a query: growth, folding, and the logit against strength."""
+"""The deformation behind a generated image: growth, folding, and the logit against strength."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_quac.explain.exaggeration_paths import generator_path
 from napari_quac.explain.pair import Pair
-from napari_quac.generators.warp.generator import WarpGenerator
+from napari_quac.generators.warp.generator import WarpPath
 from napari_quac.networks.classifier import Classifier
+from napari_quac.networks.generator import Generator as GeneratorProtocol
 from napari_quac.networks.warp.jacobian import determinant, folding, log_growth
 from napari_quac.networks.warp.sampling import warp
 from napari_quac.stepwise import Progress, stepwise
@@ -85,16 +87,16 @@ class WarpView:
 
 @stepwise
 def view_warp(
-    pair: Pair, generator: WarpGenerator, classifier: Classifier
-) -> Generator[Progress, None, WarpView]:
-    """Look at the deformation behind a generated image.
+    pair: Pair, generator: GeneratorProtocol, classifier: Classifier
+) -> Generator[Progress, None, WarpView | None]:
+    """Analyze the deformation behind a generated image; None if it was not deformed.
 
     Parameters
     ----------
     pair : Pair
         Found with ``generator``; ``pair.origin`` holds its strength and direction.
-    generator : WarpGenerator
-        The simulator.
+    generator : Generator
+        The generator of the pair.
     classifier : Classifier
         The classifier under study.
 
@@ -102,10 +104,13 @@ def view_warp(
     -----
     For strengths below 0 the simulator's other direction is taken, as it was trained.
     """
-    query, option = pair.query.image, int(pair.origin["option"])
+    query = pair.query.image
     yield Progress(0, 3, "deformation")
-    forward, backward = generator.field(query, option), generator.field(query, -option)
-    field = (float(pair.origin["strength"]) * forward).numpy()
+    path = generator_path(pair, generator, classifier)
+    if not isinstance(path, WarpPath):
+        return None
+    forward, backward = path.full_field, path.simulator.field(query, -path.option)
+    field = path.field.numpy()
     det = determinant(field)
     yield Progress(1, 3, "logit against strength")
     fields = torch.stack([a * forward if a >= 0 else -a * backward for a in STRENGTHS])
@@ -124,7 +129,7 @@ def field_hybrid(query: Tensor, field: Tensor, mask: Tensor) -> Tensor:
     r"""Deform only where a mask is: :math:`x \circ (\mathrm{id} + m \cdot u)`.
 
     Pasting the pixels of a moved structure leaves a double image at its old place; here the mask
-    acts on the displacement, and nothing is seen twice (the processor ``field``).
+    acts on the displacement, so that nothing appears twice.
 
     Parameters
     ----------
