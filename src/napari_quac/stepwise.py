@@ -77,6 +77,23 @@ class Steps(Generic[T]):
                 value: T = end.value
                 return value
 
+    def follow(self, on_step: Callable[[Progress], None]) -> T:
+        """Do all remaining steps, call a function after each, and return the result.
+
+        Parameters
+        ----------
+        on_step : callable
+            Takes the progress; an error in it stops the work.
+        """
+        try:
+            while True:
+                on_step(next(self._generator))
+        except StopIteration as end:
+            value: T = end.value
+            return value
+        finally:
+            self._generator.close()
+
     def within(
         self,
         index: int,

@@ -29,7 +29,7 @@ from napari_quac.train.settings import (
 if TYPE_CHECKING:
     from napari_quac.data.image_folder import ImageFolder
     from napari_quac.networks.classifier import Classifier
-    from napari_quac.stepwise import Steps
+    from napari_quac.stepwise import Progress, Steps
 
 SECONDS_BETWEEN_LINES = 5.0
 S = TypeVar("S", bound=TrainingSettings)
@@ -256,17 +256,14 @@ def run_generator(options: argparse.Namespace) -> None:
         )
     )
     files, task, evaluation = trained.files, settings.task(), trained.evaluation
-    measures = trained.measures and trained.measures.to_json()
     if options.json:
-        document = {"file": files[0]} if len(files) == 1 else {"files": files}
-        document |= {"steps": trained.steps, "conversion_rate": None}
-        document |= {task.EVALUATION_KEY: measures} if measures else {}
-        print_json({**document, **(evaluation.to_json() if evaluation else {})})
+        named = {"file": files[0]} if len(files) == 1 else {"files": files}
+        print_json({**named, "steps": trained.steps, "conversion_rate": None, **trained.document})
         return
     for file in files:
         print(f"'{file}'")
-    if measures:
-        print(task.summarize(measures).sentence)
+    if trained.measures is not None:
+        print(task.summarize(trained.measures.to_json()).sentence)
     if evaluation is not None:
         rate = evaluation.conversion_rate
         print(f"conversion rate {rate:.3f}, judged by the evaluation classifier")
@@ -307,18 +304,14 @@ def _masks(options: argparse.Namespace) -> Any:
 
 def _with_progress(steps: Steps[Any]) -> Any:
     """Run a training, with a line on standard error every few seconds."""
-    generator = iter(steps)
     last = 0.0
-    while True:
-        try:
-            progress = next(generator)
-        except StopIteration as end:
-            return end.value
-        except KeyboardInterrupt:
-            generator.close()
-            raise
+
+    def report(progress: Progress) -> None:
+        nonlocal last
         now = time.monotonic()
         if now - last >= SECONDS_BETWEEN_LINES and sys.stderr is not None:
             share = f" {progress.done / progress.total:.0%}" if progress.total else ""
             notify(f"{progress.text}{share}")
             last = now
+
+    return steps.follow(report)
