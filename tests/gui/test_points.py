@@ -232,7 +232,7 @@ def test_wrong_unit_and_order_are_told_before_and_refused(placed: QuacDock, tmp_
     for factor, reverse, unit, sentence in (
         ((40, 4, 4), False, "µm", "0 of 6 inside. Read as nm (40, 4, 4): 6 inside."),
         ((1, 1, 1), True, "voxel", "0 of 6 inside. Read as voxels, x-y-z: 6 inside."),
-        ((1e7, 1e7, 1e7), False, "voxel", "0 of 6 inside, whatever order or unit"),
+        ((1e7, 1e7, 1e7), False, "voxel", "0 of 6 inside for every axis order and unit"),
     ):
         placed.points_panel.table = None
         panel = open_table(placed, table_file(tmp_path, factor, reverse=reverse))
