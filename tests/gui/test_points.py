@@ -472,7 +472,7 @@ def test_volume_file_opens_lazily_as_a_layer(dock: QuacDock, tmp_path: Path) -> 
     assert "Choose a Points layer" in panel.message.text()
     panel.volume_field.edit.setText(str(tmp_path / "other.zarr"))
     QTest.keyClick(panel.volume_field.edit, Qt.Key.Key_Return)
-    wait(lambda: "There is no" in panel.message.text())
+    wait(lambda: "does not exist" in panel.message.text())
 
 
 def test_part_of_a_volume_that_is_damaged_is_told_and_the_rest_goes_on(
