@@ -71,7 +71,7 @@ class SearchPanel(Section):
         for signal in (
             results.events.loaded_classifier,
             results.events.prediction,
-            results.events.settings,
+            results.events.target,
             results.events.loaded_generator,
             choices.events.settings,
         ):
