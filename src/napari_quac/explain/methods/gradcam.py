@@ -1,4 +1,4 @@
-"""Grad-CAM: of the query alone, and in stereo, by what the last convolution sees in both images."""
+"""Grad-CAM of the query alone, and of the activations of both images."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ CONVOLUTIONS: dict[int, tuple[type[nn.Module], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class StereoGradCam:
-    """What the last convolution sees in one image and not in the other, by its gradient.
+    """Difference of the last convolution's activations in both images, weighted by the gradient.
 
     Attributes
     ----------
     direction : "query" or "generated"
-        Which image the gradient is taken at.
+        Image at which the gradient is computed.
 
     Notes
     -----
@@ -125,7 +125,7 @@ def last_convolution(
     image : (C, *S) Tensor, float32 in [0, 1]
         The image.
     class_index : int
-        Class whose logit is meant.
+        Class of the logit.
     classifier : Classifier
         A network of modules; the last one that is a convolution, in their order, is taken.
 
@@ -139,14 +139,14 @@ def last_convolution(
         If the network cannot be entered, has no convolution, or uses it other than once.
     """
     layer = _layer_of(classifier, image.ndim)
-    kept: list[Tensor] = []
+    outputs: list[Tensor] = []
 
     def keep(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
-        kept.append(output)
-        return output.clone()  # an activation that works in place leaves the kept one alone
+        outputs.append(output)
+        return output.clone()  # so that an in-place activation does not change it
 
     def step(batch: Tensor) -> Tensor:
-        kept.clear()
+        outputs.clear()
         handle = layer.register_forward_hook(keep)
         try:
             with torch.enable_grad():
@@ -154,16 +154,16 @@ def last_convolution(
                 logits = classifier.class_evidence(leaf)
         finally:
             handle.remove()
-        if len(kept) != 1:
+        if len(outputs) != 1:
             raise MethodUnavailableError(
-                f"The last convolution of the classifier {classifier.name} is used {len(kept)} "
+                f"The last convolution of the classifier {classifier.name} is used {len(outputs)} "
                 "times for one image, so it is not defined which of its outputs Grad-CAM means. "
                 "Choose 'd-ig'."
             )
         (gradient,) = torch.autograd.grad(
-            logits[:, class_index].sum(), kept[0], materialize_grads=True
+            logits[:, class_index].sum(), outputs[0], materialize_grads=True
         )
-        return torch.stack([kept[0].detach(), gradient], dim=1).float().cpu()
+        return torch.stack([outputs[0].detach(), gradient], dim=1).float().cpu()
 
     inputs = classifier.value_range.to_network(image[None])
     both = in_batches(step, inputs, 1, f"Grad-CAM of the classifier {classifier.name}")
