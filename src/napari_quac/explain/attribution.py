@@ -179,8 +179,8 @@ def attribute(
     computed = SignedMap(output) if isinstance(output, Tensor) else output
     if not isinstance(computed, SignedMap) or not isinstance(computed.values, Tensor):
         raise MethodFailedError(
-            f"The method '{name}' returned {type(output).__name__}. It must return a tensor with the "
-            "shape of the image, or a SignedMap of one."
+            f"The method '{name}' returned {type(output).__name__}; a tensor with the shape of the "
+            "image, or a SignedMap of one, is needed."
         )
     signed = computed.values.detach().to("cpu", torch.float32)
     if signed.shape != pair.query.image.shape:
@@ -196,7 +196,7 @@ def attribute(
             else f"Ask the authors of {type(method).__module__}, or choose another method."
         )
         raise NotFiniteError(
-            f"The attribution '{name}' of '{pair.query.id}' holds NaN or infinity. {cause}"
+            f"The attribution '{name}' of '{pair.query.id}' contains NaN or infinity. {cause}"
         )
     values, degenerate = normalize_map(signed)
     if computed.is_probability:

@@ -163,8 +163,8 @@ def trace_curve(
         )
     if not np.isfinite(values).all():
         raise NotFiniteError(
-            f"The attribution '{attribution.method}' of '{pair.query.id}' contains NaN or infinity. "
-            "Repair the map, or compute it again."
+            f"The attribution '{attribution.method}' of '{pair.query.id}' contains NaN or "
+            "infinity. Repair the map, or compute it again."
         )
     values = np.broadcast_to(values, tuple(image.shape))
     if attribution.degenerate:

@@ -73,8 +73,8 @@ def verdict(
         limit = PRESETS["dapi"].settings.procedure.min_confidence
         findings.append(
             Finding(
-                f"DAPI excludes this pair: it requires p > {limit:g} for the class of the query and "
-                "for the target of the generated image.",
+                f"DAPI excludes this pair: it requires p > {limit:g} for the class of the query "
+                "and for the target of the generated image.",
                 "note",
             )
         )

@@ -167,25 +167,31 @@ def last_convolution(
 
     inputs = classifier.value_range.to_network(image[None])
     both = in_batches(step, inputs, 1, f"Grad-CAM of the classifier {classifier.name}")
-    kept.clear()
+    outputs.clear()
     return both[0, 0], both[0, 1]
 
 
 def _layer_of(classifier: Classifier, ndim: int) -> nn.Module:
-    """Return the last convolution, or say why there is none."""
+    """Return the last convolution of the network.
+
+    Raises
+    ------
+    MethodUnavailableError
+        If there is none, or it is not accessible.
+    """
     if classifier.form in ("torchscript", "exported"):
-        what = "TorchScript program" if classifier.form == "torchscript" else "exported program"
+        form = "TorchScript program" if classifier.form == "torchscript" else "exported program"
         raise MethodUnavailableError(
-            f"Grad-CAM needs the layers inside of the network, and the classifier "
-            f"{classifier.name} is a {what}, whose layers cannot be entered. Choose 'd-ig', or "
+            f"Grad-CAM needs the layers of the network, and the classifier {classifier.name} is "
+            f"a {form}, whose layers are not accessible. Choose 'd-ig', or "
             "load the network's state dict."
         )
-    wanted, name = CONVOLUTIONS[ndim]
+    kind, name = CONVOLUTIONS[ndim]
     modules = classifier.module.modules() if isinstance(classifier.module, nn.Module) else ()
-    found = [module for module in modules if isinstance(module, wanted)]
-    if not found:
+    convolutions = [module for module in modules if isinstance(module, kind)]
+    if not convolutions:
         raise MethodUnavailableError(
             f"Grad-CAM needs a convolution ({name}), and the classifier {classifier.name} has none "
             "as a module. Choose 'd-ig'."
         )
-    return found[-1]
+    return convolutions[-1]
