@@ -147,7 +147,7 @@ def explain_in_place(
     dock = QuacDock(viewer)
     viewer.window.add_dock_widget(dock, name="QuAC", area="right", add_vertical_stretch=False)
     dock.choices.classifier, dock.choices.generator = recipe, StarGANRecipe(generator)
-    dock.choices.max_tries = arguments.tries
+    dock.choices.update_settings(max_tries=arguments.tries)
     wait(lambda: dock.results.loaded_classifier and dock.results.loaded_generator)
     viewer.add_image(sections, name="ssTEM", scale=VOXEL_NM, units=("nm",) * 3)
     for name in ("mitochondria", "synapses"):

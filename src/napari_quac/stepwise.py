@@ -18,23 +18,23 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Progress:
-    """How far a piece of work has come.
+    """The progress of a piece of work.
 
     Attributes
     ----------
     done : int
-        Steps that are finished.
+        Number of finished steps.
     total : int or None
-        Steps in all; None where nobody knows.
+        Number of all steps, if known.
     text : str
-        What is going on, in words for the status line.
+        Text for the status line.
     partial : object
-        Something worth showing already, such as the best pair so far; None if there is nothing.
+        Intermediate result for display, such as the best pair so far; None if there is none.
     state : object
-        What the work can be continued from, should it be given up here; None if it cannot.
+        State to resume from if the work is stopped here; None if it cannot be resumed.
     finish : callable or None
-        Lets the work end early with what it has, at its next step; None where that is impossible.
-        It may be called from any thread.
+        Ends the work early at its next step, with a result; None where that is impossible. It may
+        be called from any thread.
     """
 
     done: int
@@ -69,13 +69,30 @@ class Steps(Generic[T]):
         return next(self._generator)
 
     def result(self) -> T:
-        """Do all the steps that are left and return the result."""
+        """Do all remaining steps and return the result."""
         while True:
             try:
                 next(self._generator)
             except StopIteration as end:
                 value: T = end.value
                 return value
+
+    def follow(self, on_step: Callable[[Progress], None]) -> T:
+        """Do all remaining steps, call a function after each, and return the result.
+
+        Parameters
+        ----------
+        on_step : callable
+            Takes the progress; an error in it stops the work.
+        """
+        try:
+            while True:
+                on_step(next(self._generator))
+        except StopIteration as end:
+            value: T = end.value
+            return value
+        finally:
+            self._generator.close()
 
     def within(
         self,
@@ -129,7 +146,7 @@ class Steps(Generic[T]):
             self._generator.close()
 
     def close(self) -> None:
-        """Give the work up; what it holds is released."""
+        """Stop the work and release its resources."""
         self._generator.close()
 
 

@@ -66,10 +66,11 @@ def test_score_and_explain_on_volumes_agree(
     explained = run(
         capsys, "explain", *network(files), "--samples", files / "samples" / "left" / "0.npy",
         "--generated", files / "generated", "--target", "all", "--source-basis", "prediction",
-        "--methods", "d-ig,residual", "--out", files / "out", "--regions",
+        "--methods", "d-ig,residual", "--out", files / "out",
+        "--arrays", files / "arrays", "--regions",
     )  # fmt: skip
     record = explained["explanations"][0]
-    folder, source = files / "out" / record["folder"], record["source"]
+    folder, source = files / "arrays" / record["folder"], record["source"]
     scored = run(
         capsys, "score", *network(files), "--query", folder / "query.npy", "--generated",
         folder / "generated.npy", "--source", source, "--target", record["target"],

@@ -46,7 +46,7 @@ def test_a_click_beside_a_short_name_counts(explained, qtbot):
 
 def test_a_group_unfolds_when_one_of_its_methods_is_chosen(explained):
     assert find(explained, "method_check_d-gc").isHidden()
-    explained.choices.methods = (*explained.choices.methods, "d-gc")
+    explained.choices.update_settings(methods=(*explained.choices.settings.methods, "d-gc"))
     assert not find(explained, "method_check_d-gc").isHidden()
     assert find(explained, "method_group_more").isChecked()
 

@@ -435,7 +435,7 @@ def test_coarse_level_on_screen_has_no_say(placed: QuacDock) -> None:
 @pytest.mark.parametrize("name", ["em", "marks", "query"])
 @pytest.mark.long
 def test_layer_deleted_during_the_run_leaves_the_results(placed: QuacDock, name: str) -> None:
-    placed.choices.max_tries = 3
+    placed.choices.update_settings(max_tries=3)
     done: list[bool] = []
     placed.explained.connect(lambda: done.append(True))
     placed.search.explain_button.click()

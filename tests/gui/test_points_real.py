@@ -36,8 +36,9 @@ def test_real_synapses_in_place(dock: QuacDock) -> None:
     checkpoint = shared_data("checkpoints", "vnc_classifier_state_dict.pt")
     dock.choices.classifier = ClassifierRecipe(checkpoint, class_names=CLASSES)
     dock.choices.generator = ReadyNetwork(FunctionGenerator(smooth, "smooth"))
-    dock.choices.methods, dock.choices.shown_method = ("residual",), "residual"
-    dock.choices.max_tries = 1
+    dock.choices.update_settings(methods=("residual",))
+    dock.choices.shown_method = "residual"
+    dock.choices.update_settings(max_tries=1)
     wait(lambda: dock.results.loaded_classifier and dock.results.loaded_generator)
     sections = tifffile.imread(folder / "stack1_sections00-13.tif")
     dock._viewer.add_image(sections, name="em", scale=(45, 4.6, 4.6), units=("nm",) * 3)

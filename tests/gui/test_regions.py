@@ -206,12 +206,12 @@ def test_classifier_that_fails_is_told_and_the_next_mask_is_asked_about(
 
 def test_cancel_and_closing_while_regions_are_asked_about(opened: QuacDock) -> None:
     QTest.keyClick(opened.threshold.slider, Qt.Key.Key_Left)
-    opened.controller.ask("regions")
+    opened.controller.request("regions")
     opened.controller.cancel()
     assert "regions" not in opened.controller.running
     wait(lambda: opened.regions.displayed_regions is not None)  # asked again at rest
     QTest.keyClick(opened.threshold.slider, Qt.Key.Key_Left)
-    opened.controller.ask("regions")
+    opened.controller.request("regions")
     viewer: Any = opened._viewer
     assert any(c == opened.region_view.on_press for c in viewer.mouse_drag_callbacks)
     opened.shut_down()

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from napari_quac.batch.plan import BatchPlan
+from napari_quac.data.recipes import ImageFolderRecipe
 from napari_quac.errors import DataError
 from napari_quac.example import load_example
 from napari_quac.explain.settings import ExplainSettings
 from napari_quac.generators.stargan.recipe import StarGANRecipe
-from napari_quac.live.choices import Choices, FolderSamples, ReadySamples
+from napari_quac.live.choices import Choices, ReadySamples
 from napari_quac.live.plans import apply_plan, not_shown, open_plan, plan_of, write_plan
 from napari_quac.live.results import Results
 from napari_quac.live.sample_columns import SampleColumns, list_samples
@@ -21,12 +22,15 @@ from napari_quac.testing import CornerSamples, ReadyNetwork, corner_classifier
 
 def chosen(tmp_path: Path) -> Choices:
     example = load_example()
-    return Choices(
-        samples=FolderSamples(tmp_path / "images"),
+    choices = Choices(
+        samples=ImageFolderRecipe(tmp_path / "images"),
         classifier=ClassifierRecipe(example.classifier_path),
         generator=StarGANRecipe(example.generator_path),
-        methods=("d-ig", "random"), shown_method="d-ig", max_tries=30, seed=5, device="cpu",
-    )  # fmt: skip
+        shown_method="d-ig",
+        device="cpu",
+    )
+    choices.update_settings(methods=("d-ig", "random"), max_tries=30, seed=5)
+    return choices
 
 
 def test_what_is_saved_is_what_opens(tmp_path: Path) -> None:
@@ -39,7 +43,7 @@ def test_what_is_saved_is_what_opens(tmp_path: Path) -> None:
     assert opened.plan.output == tmp_path / "out"
     again = Choices()
     apply_plan(opened.plan, again)
-    for name in ("samples", "methods", "shown_method", "max_tries", "seed", "device", "masking"):
+    for name in ("samples", "settings", "shown_method", "device"):
         assert getattr(again, name) == getattr(choices, name), name
 
 
@@ -71,8 +75,8 @@ def test_what_exists_in_memory_only_is_refused_with_a_way_out(tmp_path: Path) ->
 
 def test_parameters_thresholds_and_the_samples_in_view_are_part_of_the_plan(tmp_path: Path) -> None:
     choices, results = chosen(tmp_path), Results()
-    choices.parameters = {"d-ig": {"n_steps": 20}, "fido": {"n_iterations": 3}}
-    choices.grid = "corrected"
+    choices.update_settings(methods=("d-ig", "random"), parameters={"d-ig": {"n_steps": 20}})
+    choices.update_settings(grid="corrected")
     listing = list_samples(CornerSamples(n=6))
     choices.filter_text = "label != left"
     results.order = order_samples(SampleColumns(listing), choices.filter_text, "id", False)
@@ -83,9 +87,7 @@ def test_parameters_thresholds_and_the_samples_in_view_are_part_of_the_plan(tmp_
     assert list(plan.only) == kept
     again = Choices()
     apply_plan(plan, again)
-    for name in ("filter_text", "grid", "preset"):
-        assert getattr(again, name) == getattr(choices, name), name
-    assert again.parameters == {"d-ig": {"n_steps": 20}}
+    assert (again.filter_text, again.settings) == (choices.filter_text, choices.settings)
     choices.filter_text = ""
     results.order = order_samples(SampleColumns(listing))
     assert plan_of(choices, results, tmp_path / "out").only == ()
@@ -111,13 +113,11 @@ def test_what_the_dock_does_not_take_over_is_said(tmp_path: Path) -> None:
 def test_every_preset_is_planned_and_opened(tmp_path: Path) -> None:
     choices = chosen(tmp_path)
     dapi = ExplainSettings.from_preset("dapi")
-    choices.preset, choices.masking, choices.grid = "dapi", dapi.masking, dapi.grid
-    choices.methods, choices.parameters = ("d-ig", "d-ingrad"), {"d-ig": {"n_steps": 9}}
+    choices.settings = dapi.with_methods(("d-ig", "d-ingrad"), {"d-ig": {"n_steps": 9}})
     write_plan(plan_of(choices, Results(), tmp_path / "out"), tmp_path / "plan.yaml")
     plan = BatchPlan.read(tmp_path / "plan.yaml")
     assert plan.settings.procedure == dapi.procedure
     assert plan.settings.parameters == {"d-ig": {"n_steps": 9}, "d-ingrad": {"absolute": True}}
     again = Choices()
     apply_plan(plan, again)
-    for name in ("preset", "masking", "grid", "methods", "parameters"):
-        assert getattr(again, name) == getattr(choices, name), name
+    assert again.settings == choices.settings

@@ -29,7 +29,7 @@ from napari_quac.train.settings import (
 if TYPE_CHECKING:
     from napari_quac.data.image_folder import ImageFolder
     from napari_quac.networks.classifier import Classifier
-    from napari_quac.stepwise import Steps
+    from napari_quac.stepwise import Progress, Steps
 
 SECONDS_BETWEEN_LINES = 5.0
 S = TypeVar("S", bound=TrainingSettings)
@@ -284,7 +284,7 @@ def _folder(path: Path, options: argparse.Namespace) -> ImageFolder:
 
 def _classifier(path: Path, options: argparse.Namespace, dataset: ImageFolder) -> Classifier:
     """Load a guidance or evaluation classifier; one without names has those of the folder."""
-    from napari_quac.batch.resources import named_after
+    from napari_quac.networks.class_names import name_classes
     from napari_quac.networks.classifier_recipe import ClassifierRecipe
 
     value_range = tuple(options.value_range) if options.value_range else None
@@ -294,7 +294,7 @@ def _classifier(path: Path, options: argparse.Namespace, dataset: ImageFolder) -
             f"'{path.name}' has {classifier.n_classes} classes, the folder has "
             f"{len(dataset.classes)}: {', '.join(dataset.classes)}. Name them by --classes."
         )
-    return named_after(classifier, dataset.classes)
+    return name_classes(classifier, dataset.classes)
 
 
 def _masks(options: argparse.Namespace) -> Any:
@@ -307,18 +307,14 @@ def _masks(options: argparse.Namespace) -> Any:
 
 def _with_progress(steps: Steps[Any]) -> Any:
     """Run a training, with a line on standard error every few seconds."""
-    generator = iter(steps)
     last = 0.0
-    while True:
-        try:
-            progress = next(generator)
-        except StopIteration as end:
-            return end.value
-        except KeyboardInterrupt:
-            generator.close()
-            raise
+
+    def report(progress: Progress) -> None:
+        nonlocal last
         now = time.monotonic()
         if now - last >= SECONDS_BETWEEN_LINES and sys.stderr is not None:
             share = f" {progress.done / progress.total:.0%}" if progress.total else ""
             notify(f"{progress.text}{share}")
             last = now
+
+    return steps.follow(report)

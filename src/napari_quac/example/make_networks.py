@@ -29,7 +29,7 @@ from napari_quac.generators.stargan.training_settings import (
 )
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
-from napari_quac.stepwise import Steps
+from napari_quac.stepwise import Progress, Steps
 from napari_quac.train.checkpointing import write_safetensors
 from napari_quac.train.classifier_trainer import TrainedClassifier, train_classifier
 from napari_quac.train.generator_trainer import TrainingResult, train_generator
@@ -171,17 +171,16 @@ def halve_precision(path: Path) -> None:
 def _log_progress(steps: Steps[T]) -> T:
     """Do the steps and log their progress, whenever there is something new."""
     activity, logged = "", 0
-    while True:
-        try:
-            progress = next(steps)
-        except StopIteration as end:
-            outcome: T = end.value
-            return outcome
+
+    def log(progress: Progress) -> None:
+        nonlocal activity, logged
         present = progress.text.rstrip("0123456789").partition(":")[0]
         if present != activity or progress.done >= logged + 20:
             logger.info("%s", progress.text)
             logged = progress.done
         activity = present
+
+    return steps.follow(log)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -14,7 +14,6 @@ from napari_quac.live.results import Results
 
 if TYPE_CHECKING:
     from napari_quac.batch.plan import BatchPlan
-    from napari_quac.explain.settings import ExplainSettings
     from napari_quac.generators.opening import RecognizedNetwork
 
 
@@ -65,30 +64,11 @@ def plan_of(choices: Choices, results: Results, output: Path) -> BatchPlan:
         samples=_samples_recipe(choices.samples),
         classifier=choices.classifier,
         generator=choices.generator,
-        settings=chosen_settings(choices, results),
+        settings=choices.settings,
         device=choices.device,
         output=output,
         only=_ids_in_view(choices, results),
         filter=choices.filter_text,
-    )
-
-
-def chosen_settings(choices: Choices, results: Results) -> ExplainSettings:
-    """Return the settings that the choices stand for."""
-    from napari_quac.explain.settings import AUTO, ExplainSettings
-
-    classifier = results.loaded_classifier
-    targets: Any = AUTO
-    if choices.target is not None and classifier is not None:
-        targets = (classifier.class_names[choices.target],)
-    settings = ExplainSettings.from_preset(choices.preset)
-    return replace(
-        settings.with_methods(choices.methods, choices.parameters),
-        masking=choices.masking,
-        grid=choices.grid,
-        search=replace(settings.search, max_tries=choices.max_tries),
-        targets=targets,
-        seed=choices.seed,
     )
 
 
@@ -162,28 +142,14 @@ def open_plan(path: Path) -> OpenedPlan:
 
 def apply_plan(plan: BatchPlan, choices: Choices, class_names: tuple[str, ...] = ()) -> None:
     """Take samples and settings of a plan; networks are taken by who asks about programs."""
-    from napari_quac.explain.settings import PRESETS
-
-    choices.device = plan.device
     settings = plan.settings
-    initial = PRESETS[settings.preset or "quac"].settings.parameters
-    choices.methods = settings.methods
+    choices.device = plan.device
     if choices.shown_method not in settings.methods:
         choices.shown_method = settings.methods[0]
-    choices.preset = settings.preset or "quac"
-    choices.parameters = {
-        name: values
-        for name, values in settings.parameters.items()
-        if values != initial.get(name, {})
-    }
-    choices.masking, choices.grid = settings.masking, settings.grid
-    choices.filter_text = plan.filter
-    choices.max_tries = settings.search.max_tries
-    choices.seed = settings.seed
-    choices.target = None
     targets = settings.targets
-    if isinstance(targets, tuple) and len(targets) == 1 and targets[0] in class_names:
-        choices.target = class_names.index(targets[0])
+    is_single = isinstance(targets, tuple) and len(targets) == 1 and targets[0] in class_names
+    choices.settings = settings if is_single else replace(settings, targets="auto")
+    choices.filter_text = plan.filter
     choices.samples = plan.samples
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,10 +16,16 @@ from napari_quac.errors import DataError
 from napari_quac.explain.attribution import Attribution
 from napari_quac.explain.curve import Curve, hybrid_at, signed_values
 from napari_quac.explain.explanation import Explanation
+from napari_quac.explain.explanations import Explanations
 from napari_quac.explain.pair import Pair
 from napari_quac.explain.score import best_point
 from napari_quac.explain.settings import ExplainSettings
 from napari_quac.reports.entry import ReportEntry
+from napari_quac.reports.record import whole_curve
+from napari_quac.reports.task_images import PROPOSAL
+
+if TYPE_CHECKING:
+    from napari_quac.reports.store import ExplanationStore
 
 
 def restored_pair(entry: ReportEntry, n_classes: int, sample: Sample | None = None) -> Pair:
@@ -165,6 +171,38 @@ def restored_explanation(
         counterfactual = replace(counterfactual, prediction=known)
     inverse = _prediction(entry.inverse_prediction, len(pair.query_prediction))
     return Explanation(pair, attribution, curve, counterfactual, inverse)
+
+
+def restore_explanations(
+    store: ExplanationStore, key: str, sample: Sample | None = None
+) -> Explanations:
+    """Read the pair and the explanations of a record of a store.
+
+    Parameters
+    ----------
+    store : ExplanationStore
+        The store.
+    key : str
+        Key of a record that is not a failure.
+    sample : Sample, optional
+        See :func:`restored_pair`.
+
+    Raises
+    ------
+    DataError
+        If images are damaged or gone, or do not fit the sample.
+    """
+    record, settings = store.record(key), store.info.settings
+    entries = [e for e in store.entries_of(key, record) if isinstance(e, ReportEntry)]
+    pair = restored_pair(entries[0], len(store.info.class_names), sample)
+    pair = with_proposals(
+        pair, record.get("proposals", ()), lambda n: store.image(key, f"{PROPOSAL}/{n}")
+    )
+    by_method = {}
+    for entry in entries:
+        predictions = whole_curve(record["methods"][entry.method]["curve"], "predictions")
+        by_method[entry.method] = restored_explanation(entry, pair, settings, predictions)
+    return Explanations(pair, settings, by_method, is_restored=True)
 
 
 def entries_of_sample(

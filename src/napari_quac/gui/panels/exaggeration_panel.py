@@ -71,7 +71,7 @@ class ExaggerationPanel(Section):
         self._reach = 0.0
         self._build_path_menu()
         self.start_button = _button("Exaggerate", "exaggerate_button", TOOLTIP)
-        self.start_button.clicked.connect(lambda: controller.ask("exaggeration"))
+        self.start_button.clicked.connect(lambda: controller.request("exaggeration"))
         self.save_button = _button(
             "Save…",
             "exaggeration_save_button",

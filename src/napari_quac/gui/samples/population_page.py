@@ -16,6 +16,7 @@ from napari_quac.gui.text import ElidedLabel, WrappedLabel
 from napari_quac.gui.widgets import column, debouncer, entry_data, fill_menu, menu, muted, row
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
+from napari_quac.live.lane import Priority
 from napari_quac.live.results import Results
 
 if TYPE_CHECKING:
@@ -103,7 +104,8 @@ class PopulationPage(QWidget):
 
             return tuple(population(group, name) for name, group in groups.items())
 
-        self._controller.run("populations", "summarizing curves", work, self._show, background=True)
+        self._controller.run("populations", "summarizing curves", work, self._show,
+                             priority=Priority.BACKGROUND)  # fmt: skip
 
     def _show_pairs(self, pairs: tuple[tuple[int, int, str, str], ...]) -> None:
         entries: dict[tuple[int, int] | None, str] = {None: ALL_PAIRS}

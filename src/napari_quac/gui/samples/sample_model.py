@@ -76,7 +76,7 @@ class SampleModel(QAbstractTableModel):
         elif name == "id":
             texts = [_longest_display_id(columns.sample_list)]
         elif name in ("label", "predicted", "target"):
-            texts = list(columns.known_names)
+            texts = list(columns.all_class_names)
         else:
             texts = {"wrong": ["✗"], "switched": ["not switched"]}.get(name, ["0.000"])
         return max([title, *texts], key=len)
@@ -152,7 +152,7 @@ class SampleModel(QAbstractTableModel):
                 "target": columns.target_codes,
             }[name]
             code = int(codes[at])
-            return "" if code == UNKNOWN else columns.known_names[code]
+            return "" if code == UNKNOWN else columns.all_class_names[code]
         if name == "wrong":
             return "✗" if columns.wrong[at] else ("✓" if columns.right[at] else "")
         if name == "switched":

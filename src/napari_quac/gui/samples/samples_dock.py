@@ -137,7 +137,7 @@ class SamplesDock(QWidget):
 
     def predict_all(self) -> None:
         """Predict every sample without a prediction."""
-        self._controller.ask("predictions")
+        self._controller.request("predictions")
 
     def _first_row(self) -> QHBoxLayout:
         self.tabs: dict[str, QToolButton] = {}
@@ -158,7 +158,7 @@ class SamplesDock(QWidget):
     def _build_matrix_side(self) -> None:
         self.share_button = button(
             "Normalize rows",
-            "matrix_shares_button",
+            "matrix_normalize_button",
             "Show shares of each label instead of counts.",
             checkable=True,
         )

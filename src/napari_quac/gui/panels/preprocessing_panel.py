@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFrame, QWidget
 
+from napari_quac.data.recipes import PreprocessedRecipe
 from napari_quac.errors import ShapeError
 from napari_quac.gui.text import WrappedLabel, set_tone
 from napari_quac.gui.widgets import button, column
-from napari_quac.live.choices import Choices, PreprocessedSamples
+from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import Failure
 from napari_quac.live.results import Results
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 MAX_SUGGESTIONS = 5
 
 
-class FitPanel(QWidget):
+class PreprocessingPanel(QWidget):
     """The shape-mismatch card: suggests a preprocessing, describes it, and undoes it."""
 
     explained = Signal(object)
@@ -37,16 +38,16 @@ class FitPanel(QWidget):
         super().__init__()
         self._choices, self._results = choices, results
         self._suggestions: tuple[tuple[str, Suggestion], ...] = ()
-        self.text = WrappedLabel("", "fit_text")
+        self.text = WrappedLabel("", "preprocessing_text")
         self.buttons = [
-            button("", f"fit_{number}", clicked=partial(self._on_suggestion, number))
+            button("", f"preprocessing_{number}", clicked=partial(self._on_suggestion, number))
             for number in range(MAX_SUGGESTIONS)
         ]
         self.undo_button = button(
-            "Undo", "fit_undo", "Use the samples without these changes.", self._on_undo
+            "Undo", "preprocessing_undo", "Use the samples without these changes.", self._on_undo
         )
         self.card = QFrame()
-        self.card.setObjectName("fit_card")
+        self.card.setObjectName("preprocessing_card")
         self.card.setProperty("card", "true")
         layout = column(self.text, *self.buttons, self.undo_button, spacing=4, parent=self.card)
         layout.setAlignment(self.undo_button, Qt.AlignmentFlag.AlignLeft)
@@ -65,7 +66,7 @@ class FitPanel(QWidget):
             or error.network_input is None
         ):
             return
-        if fault.slot not in ("prediction", "pair") or self._choices.samples is None:
+        if fault.slot not in ("prediction", "searched_pair") or self._choices.samples is None:
             return
         from napari_quac.data.preprocessing import suggest_preprocessing
 
@@ -116,7 +117,7 @@ class FitPanel(QWidget):
         self._suggestions = ()
         source = self._choices.samples
         changes: list[str] = []
-        while isinstance(source, PreprocessedSamples):
+        while isinstance(source, PreprocessedRecipe):
             changes.insert(0, str(source.preprocessing))
             source = source.source
         self.text.setText("The samples are preprocessed: " + ", ".join(changes) + ".")
@@ -130,7 +131,7 @@ class FitPanel(QWidget):
         for number, suggestion_button in enumerate(self.buttons):
             suggestion_button.setVisible(number < len(texts))
             suggestion_button.setText(texts[number] if number < len(texts) else "")
-        self.undo_button.setVisible(isinstance(self._choices.samples, PreprocessedSamples))
+        self.undo_button.setVisible(isinstance(self._choices.samples, PreprocessedRecipe))
 
     def _on_suggestion(self, number: int) -> None:
         source = self._choices.samples
@@ -140,11 +141,11 @@ class FitPanel(QWidget):
         if isinstance(suggestion, tuple):
             self._choices.classifier = replace(self._choices.classifier, image_size=suggestion)
         else:
-            self._choices.samples = PreprocessedSamples(source, suggestion)
+            self._choices.samples = PreprocessedRecipe(source, suggestion)
 
     def _on_undo(self) -> None:
         source = self._choices.samples
-        while isinstance(source, PreprocessedSamples):
+        while isinstance(source, PreprocessedRecipe):
             source = source.source
         self._choices.samples = source
 
