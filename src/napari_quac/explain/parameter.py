@@ -83,7 +83,7 @@ class Parameter:
         if self.options or self.kind not in _TYPE_NAMES:
             return
         is_flag = isinstance(value, bool)
-        fits = {
+        fits: dict[type | None, bool] = {
             bool: is_flag,
             int: isinstance(value, int) and not is_flag,
             float: isinstance(value, int | float) and not is_flag,
