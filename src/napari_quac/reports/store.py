@@ -245,6 +245,10 @@ class ExplanationStore:
         """Return the keys of the records that were there at the last look."""
         return tuple(self._keys)
 
+    def key_of(self, sample_id: str, target: int) -> str:
+        """Return the key of a sample and the index of its target class."""
+        return task_key(sample_id, self.info.class_names[target])
+
     def has(self, key: str) -> bool:
         """Whether there is a record now."""
         return self._record_path(key).is_file()
