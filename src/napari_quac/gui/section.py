@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QWidget
 from napari_quac.gui.text import ElidedLabel
 from napari_quac.gui.widgets import column, disclosure_button, muted, row
 
-CAPTION_WIDTH = 74
+CAPTION_WIDTH = 74  # pixels, at least
 
 
 class Section(QWidget):
@@ -56,9 +56,9 @@ class Section(QWidget):
 
 
 def caption(text: str) -> QLabel:
-    """Return a label for the left of a row; all have one width, so that fields line up."""
+    """Return a label for the left of a row; short labels have one width to align the fields."""
     label = muted(text)
-    label.setFixedWidth(CAPTION_WIDTH)
+    label.setMinimumWidth(CAPTION_WIDTH)
     return label
 
 
