@@ -16,6 +16,8 @@ from .explain.search import search
 from .explain.settings import ExplainSettings, SearchSettings
 from .explain.verdict import Finding, verdict
 from .generators import GENERATORS
+from .generators.family import GeneratorFamily
+from .generators.opening import load_classifier, load_generator
 from .networks.classifier import Classifier
 from .networks.generator import (
     ConversionRequest,
@@ -44,6 +46,7 @@ __all__ = [
     "Finding",
     "FunctionGenerator",
     "Generator",
+    "GeneratorFamily",
     "Hybrid",
     "ImageFiles",
     "ImageFolder",
@@ -64,6 +67,8 @@ __all__ = [
     "explain_attribution",
     "explain_pair",
     "hybrid_at",
+    "load_classifier",
+    "load_generator",
     "make_hybrid",
     "make_pair",
     "open_report",

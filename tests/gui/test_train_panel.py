@@ -6,8 +6,6 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
-from qtpy.QtCore import Qt
-from qtpy.QtTest import QTest
 
 from napari_quac.generators.cyclegan.generator import CycleGANGenerator
 from napari_quac.generators.exaggeration.recipe import ExaggerationRecipe
@@ -31,11 +29,11 @@ def train_until_preview(dock, family: str, folder: Path) -> None:
     panel.settings.folder.edit.setText(str(folder))
     choose_family(panel, family)
     assert panel.train_button.isEnabled(), panel.train_button.toolTip()
-    QTest.mouseClick(panel.train_button, Qt.MouseButton.LeftButton)
+    panel.train_button.click()
     wait(lambda: not panel.picture.pixmap().isNull() or not dock.training.is_running)
     assert not panel.train_button.isVisibleTo(panel), panel.evaluation.text()
     assert not panel.settings.isEnabled()
-    QTest.mouseClick(panel.stop_button, Qt.MouseButton.LeftButton)
+    panel.stop_button.click()
     wait(lambda: not dock.training.is_running)
 
 
@@ -75,7 +73,7 @@ def test_an_explainer_goes_into_the_exaggeration_section(dock, tmp_path: Path) -
     assert dock.choices.generator is before
     assert dock.exaggeration.path_menu.currentText() == "bins of 001"
     assert dock.exaggeration.is_open
-    QTest.mouseClick(dock.exaggeration.start_button, Qt.MouseButton.LeftButton)
+    dock.exaggeration.start_button.click()
     wait(lambda: dock.results.exaggeration is not None or dock.status.failure)
     assert len(dock.results.exaggeration.images) == 10
 
@@ -90,7 +88,7 @@ def test_a_simulator_is_used_as_generator_and_can_go_on(dock, tmp_path: Path) ->
     steps = panel._runs[0].steps
     choose_family(panel, "stargan")
     panel.settings.first_menu.setCurrentIndex(2)
-    QTest.mouseClick(panel.resume_button, Qt.MouseButton.LeftButton)
+    panel.resume_button.click()
     assert (panel.settings.family, panel.settings.pair) == ("warp", ("left", "right"))
     wait(lambda: dock.training.status.state is not None and dock.training.status.state.step > steps)
 
@@ -117,7 +115,7 @@ def test_every_setting_can_be_reached_under_details(dock, family: str) -> None:
     choose_family(panel, family)
     settings = panel.settings
     assert not settings.forms[""].isVisibleTo(panel)
-    QTest.mouseClick(settings.details_button, Qt.MouseButton.LeftButton)
+    settings.details_button.click()
     assert settings.forms[""].isVisibleTo(panel)
     reachable = {"minutes", "image_size"} | settings.forms[""].fields.keys()
     for field in fields(training_settings(family)):

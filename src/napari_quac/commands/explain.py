@@ -178,6 +178,7 @@ def _measure(
 ) -> tuple[dict[str, Any], list[str]]:
     """Add ``--regions`` and ``--morphometry`` to the records; return comparisons and errors."""
     from napari_quac.batch.resources import load_resources
+    from napari_quac.reports.entry import ReportEntry
     from napari_quac.reports.restored import restore_explanations
 
     if not (options.regions or options.morphometry):
@@ -189,7 +190,12 @@ def _measure(
             continue
         try:
             labels = find_labels(options.labels, record["id"])
-            for name, explanation in restore_explanations(store, key).items():
+            entries = [e for e in store.entries_of(key, record) if isinstance(e, ReportEntry)]
+            explanations = restore_explanations(
+                entries, plan.settings, classifier.n_classes, store=store
+            )
+            explanations.raise_failures()
+            for name, explanation in explanations.items():
                 measurements, places = measure_explanation(explanation, classifier, options, labels)
                 record["methods"][name] |= measurements
                 if record["switches"]:

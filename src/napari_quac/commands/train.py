@@ -256,17 +256,14 @@ def run_generator(options: argparse.Namespace) -> None:
         )
     )
     files, task, evaluation = trained.files, settings.task(), trained.evaluation
-    measures = trained.measures and trained.measures.to_json()
     if options.json:
-        document = {"file": files[0]} if len(files) == 1 else {"files": files}
-        document |= {"steps": trained.steps, "conversion_rate": None}
-        document |= {task.EVALUATION_KEY: measures} if measures else {}
-        print_json({**document, **(evaluation.to_json() if evaluation else {})})
+        named = {"file": files[0]} if len(files) == 1 else {"files": files}
+        print_json({**named, "steps": trained.steps, "conversion_rate": None, **trained.document})
         return
     for file in files:
         print(f"'{file}'")
-    if measures:
-        print(task.summarize(measures).sentence)
+    if trained.measures is not None:
+        print(task.summarize(trained.measures.to_json()).sentence)
     if evaluation is not None:
         rate = evaluation.conversion_rate
         print(f"conversion rate {rate:.3f}, judged by the evaluation classifier")

@@ -17,7 +17,7 @@ from safetensors import safe_open
 
 from napari_quac.data.dataset import Dataset
 from napari_quac.data.synthetic import SyntheticSynapses
-from napari_quac.example.example import CLASSIFIER_FILE, EXPLAINER_FILE, GENERATOR_FILE
+from napari_quac.example.example import CLASSIFIER_FILE, EXAGGERATION_FILE, GENERATOR_FILE
 from napari_quac.generators.cyclegan.training_settings import (
     CycleGANLossWeights,
     CycleGANTrainingSettings,
@@ -42,9 +42,9 @@ N_VALIDATION = 450
 CLASSIFIER_SHARE = 0.3  # of the time
 PAIRS = {
     "cyclegan": ("T-bar", "plain"),
-    "explainer": ("plain", "T-bar"),  # from the lowest bin to the highest
+    "exaggeration": ("plain", "T-bar"),  # from the lowest bin to the highest
 }
-FILE_NAMES = {"generator": GENERATOR_FILE.name, "explainer": EXPLAINER_FILE.name}
+FILE_NAMES = {"generator": GENERATOR_FILE.name, "exaggeration": EXAGGERATION_FILE.name}
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ def generator_settings(name: str, minutes: float) -> GeneratorTrainingSettings:
     """Return the settings of one of the example's generators."""
     if name == "cyclegan":
         return CycleGANTrainingSettings(minutes=minutes, weights=CycleGANLossWeights(guidance=0.05))
-    if name == "explainer":
+    if name == "exaggeration":
         return ExaggerationTrainingSettings(minutes=minutes)
     return StarGANTrainingSettings(
         minutes=minutes,
@@ -122,7 +122,7 @@ def train_example_generator(
 
     Parameters
     ----------
-    name : {"generator", "cyclegan", "explainer"}
+    name : {"generator", "cyclegan", "exaggeration"}
         StarGAN v2 of all classes, CycleGAN, or bin-conditional generator of two of them.
     images : two Dataset
         Images to train on, and for the evaluation of the bins.
@@ -142,7 +142,7 @@ def train_example_generator(
             generator_settings(name, minutes),
             classifier,
             pair=PAIRS.get(name),
-            validation=images[1] if name == "explainer" else None,
+            validation=images[1] if name == "exaggeration" else None,
             resume=(folder / RESUME_FILE).exists(),
         )
     )
@@ -197,7 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "--only",
-        choices=["classifier", "generator", "cyclegan", "explainer"],
+        choices=["classifier", "generator", "cyclegan", "exaggeration"],
         help="train one, and keep the others; the CycleGAN and the bin-conditional generator "
         "(T-bar and plain) are trained only then",
     )

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_quac.errors import DataError
 from napari_quac.explain.settings import ExplainSettings
 from napari_quac.live.sample_columns import UNKNOWN, ExplanationStatus, SampleIndex
 
@@ -122,19 +121,9 @@ def report_of_store(
     store: ExplanationStore, entries: Sequence[ReportEntry | FailedEntry]
 ) -> OpenReport:
     """Return entries of a store as a report."""
-    from napari_quac.reports.entry import ReportEntry
-    from napari_quac.reports.report import Report
+    from napari_quac.reports.opening import report_from_store
 
-    notes = tuple(store.damaged.values())
-    if store.read_only:
-        notes = (f"The store is read-only: {store.read_only}.", *notes)
-    report = Report(
-        tuple(entry for entry in entries if isinstance(entry, ReportEntry)),
-        tuple(entry for entry in entries if not isinstance(entry, ReportEntry)),
-        store.info.class_names,
-        store.folder.name,
-        notes,
-    )
+    report = report_from_store(store, entries)
     return OpenReport(report, store.folder, store, store.info.settings)
 
 
@@ -220,50 +209,25 @@ def load_explanations(
     DataError
         If the sample is not the one that was explained, or arrays are missing.
     """
-    from napari_quac.explain.explanations import Explanations
-    from napari_quac.reports.record import whole_curve
-    from napari_quac.reports.restored import (
-        entries_of_sample,
-        restored_explanation,
-        restored_pair,
-        with_proposals,
-    )
-    from napari_quac.reports.store import task_key
-    from napari_quac.reports.task_images import PROPOSAL
+    from napari_quac.reports.restored import restore_explanations
 
     of_sample = opened.by_sample.get(sample.id, [])
-    entries = entries_of_sample(of_sample, sample.id, target)
-    if not entries and previous is not None:
+    last = of_sample[-1].target if of_sample else None
+    targets = (last if target is None else target, last)
+    requested, latest = ([e for e in of_sample if e.target == index] for index in targets)
+    if not requested and previous is not None:
         return previous
-    entries = entries or entries_of_sample(of_sample, sample.id)
-    if not entries or _names_of(opened.report) != tuple(class_names):
-        return None
-    pair = restored_pair(entries[0], len(class_names), sample)
-    curves = {}
-    if opened.store is not None:
-        store, key = opened.store, task_key(sample.id, class_names[entries[0].target])
-        record = store.record(key)
-        curves = record["methods"]
-        pair = with_proposals(
-            pair, record.get("proposals", ()), lambda n: store.image(key, f"{PROPOSAL}/{n}")
-        )
-    by_method = {}
-    for entry in entries:
-        try:
-            predictions = None
-            if entry.method in curves:
-                predictions = whole_curve(curves[entry.method]["curve"], "predictions")
-            by_method[entry.method] = restored_explanation(
-                entry, pair, opened.settings, predictions
-            )
-        except DataError:
-            continue  # the other methods can be shown
-    if not by_method:
+    if not latest or _names_of(opened.report) != tuple(class_names):
         return None
     recorded = opened.settings
+    explanations = restore_explanations(
+        requested or latest, recorded, len(class_names), sample, opened.store
+    )
+    if not explanations:
+        return None
     settings = replace(settings, masking=recorded.masking, procedure=recorded.procedure)
-    explanations = Explanations(pair, settings, by_method, is_restored=True)
-    return LoadedExplanations(explanations, opened.folder)
+    # a method that cannot be restored is left out, and the others are shown
+    return LoadedExplanations(replace(explanations, settings=settings, failures={}), opened.folder)
 
 
 def _n_classes(report: Report) -> int:

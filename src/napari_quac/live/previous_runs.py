@@ -96,9 +96,9 @@ class PreviousRun:
             return f"{training}; stopped before the evaluation."
         parts = [] if evaluation.summary is None else [evaluation.summary.sentence]
         if evaluation.conversion_rate is not None:
-            phrase = self.settings.task().conversion_phrase()
             parts.append(
-                f"Converts {evaluation.conversion_rate:.0%} of samples{phrase}, judged by an "
+                f"Converts {evaluation.conversion_rate:.0%} of samples"
+                f"{self.settings.task().TRIES}, judged by an "
                 f"evaluation classifier (up to {evaluation.n_images} samples per class pair)."
             )
         return " ".join([*parts, f"{training}."])

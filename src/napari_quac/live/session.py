@@ -16,7 +16,7 @@ from napari_quac.live.controller import Controller
 from napari_quac.live.failure import failure
 from napari_quac.live.lane import Deliver, Lane
 from napari_quac.live.neighbor_query import NeighborQuery
-from napari_quac.live.plans import OpenedPlan, apply_plan, not_shown, open_plan, plan_of, write_plan
+from napari_quac.live.plans import OpenedPlan, apply_plan, open_plan, plan_from, unsupported_by_dock
 from napari_quac.live.prediction import next_misprediction
 from napari_quac.live.results import Results
 from napari_quac.live.sample_order import step_sample
@@ -277,8 +277,8 @@ class Session:
         """
         self.requested.emit()
         try:
-            plan = plan_of(self.choices, self.results, output)
-            write_plan(plan, path)
+            plan = plan_from(self.choices, self.results, output)
+            plan.write(path)
         except QuacError as error:
             self.controller.failed.emit(failure("plan", "saving the plan", error))
             return
@@ -299,7 +299,7 @@ class Session:
             self.networks.use_network(plan.generator)
             apply_plan(plan.plan, self.choices, tuple(plan.plan.classifier.class_names or ()))
             self.plan_opened.emit(plan.plan.output)
-            self.noted.emit(not_shown(plan.plan))
+            self.noted.emit(unsupported_by_dock(plan.plan))
 
         self.controller.run("plan", f"opening '{path.name}'", lambda: open_plan(path), use)
 

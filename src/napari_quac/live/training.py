@@ -1,4 +1,4 @@
-"""Training of a generator beside the window, in a thread and with networks of its own."""
+"""Training of a generator in the background, in a thread and with networks of its own."""
 
 from __future__ import annotations
 

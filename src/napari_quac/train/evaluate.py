@@ -18,7 +18,7 @@ from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest
 from napari_quac.networks.generator import Generator as ImageGenerator
 from napari_quac.stepwise import Progress, stepwise
-from napari_quac.train.images import enlarge_to, reduce_to
+from napari_quac.train.images import resize_for
 
 MaskOf: TypeAlias = Callable[[str], Tensor | None]
 
@@ -200,20 +200,12 @@ def _spread(indices: list[int], n: int | None) -> list[int]:
     return [indices[int(i)] for i in np.linspace(0, len(indices) - 1, n).round()]
 
 
-def _resize_for(classifier: Classifier, images: Tensor) -> Tensor:
-    """Resize images for a classifier that was trained at the network resolution."""
-    if classifier.image_size is None or tuple(images.shape[2:]) == classifier.image_size:
-        return images
-    size = classifier.image_size[0]
-    return reduce_to(images, size) if images.shape[-1] > size else enlarge_to(images, size)
-
-
 def _evaluate_query(
     generator: ImageGenerator, request: ConversionRequest, n_tries: int, mask: Tensor | None
 ) -> tuple[float, float, float, float, float]:
     """Return converted (0 or 1), share converted, and the change of the best: all, in, out."""
     images = generator.propose(request, 0, n_tries).images
-    probabilities = request.classifier.predict(_resize_for(request.classifier, images))
+    probabilities = request.classifier.predict(resize_for(request.classifier, images))
     success = probabilities.argmax(dim=1) == request.target
     best = images[int(probabilities[:, request.target].argmax())]
     change = (best - request.query).abs().mean(dim=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,8 @@ from napari_quac.stepwise import Progress, stepwise
 from napari_quac.train.checkpointing import write_bytes
 from napari_quac.train.class_pair import select_class_pair, validate_class_pair
 from napari_quac.train.evaluate import Evaluation, MaskOf
-from napari_quac.train.held_out_evaluator import (
-    HeldOutEvaluator,
-    train_evaluation_classifier,
-    train_guidance_classifier,
-)
-from napari_quac.train.images import PoolDataset, load_pool
+from napari_quac.train.held_out_evaluator import HeldOutEvaluator, train_side_classifier
+from napari_quac.train.images import ImagePool, PoolDataset, load_pool
 from napari_quac.train.loop import TrainingLoop, load_training_state
 from napari_quac.train.settings import AdversarialTrainingSettings, GeneratorTrainingSettings
 from napari_quac.train.task import FamilyEvaluation, Recipe
@@ -52,6 +48,8 @@ class TrainingResult:
         Measures of the generator family, by the classifier under study.
     evaluation : Evaluation or None
         Conversions, by the evaluation classifier.
+    document : dict of str to object
+        Both as JSON-ready values, as in ``evaluation.json``.
     """
 
     recipe: Recipe
@@ -61,6 +59,7 @@ class TrainingResult:
     minutes: float
     measures: FamilyEvaluation | None = None
     evaluation: Evaluation | None = None
+    document: dict[str, Any] = field(default_factory=dict)
 
 
 @stepwise
@@ -130,48 +129,89 @@ def train_generator(
     NotFiniteError
         If the losses become NaN; the last good state is kept.
     """
-    output, device = Path(output), device or torch.device("cpu")
-    task_class = settings.task()
-    pool = yield from load_pool(dataset)
-    names: tuple[str, str] | None = None
-    if settings.NEEDS_CLASS_PAIR:
-        names = settings.order_pair(validate_class_pair(pair, pool.classes))
-        pool = select_class_pair(pool, names)
-    task_class.check_images(pool, settings)
-    adversarial = settings if isinstance(settings, AdversarialTrainingSettings) else None
-    trains_evaluator = adversarial is not None and adversarial.evaluator_minutes > 0
-    if validation is not None and names is not None:
-        validation = PoolDataset(select_class_pair((yield from load_pool(validation)), names))
-    elif validation is None and (task_class.EVALUATION_KEY or trains_evaluator):
-        random = np.random.default_rng(settings.seed)
-        pool, held_out = pool.split(task_class.HELD_OUT_SHARE, random)
-        validation = PoolDataset(held_out)
-    if classifier is None and adversarial is not None and settings.trains_guidance_classifier:
-        classifier = yield from train_guidance_classifier(pool, adversarial, output, device, resume)
+    pool, held_out = yield from _load_images(dataset, validation, settings, pair)
+    inputs = TrainingInputs(
+        pool, held_out, Path(output), device or torch.device("cpu"), resume, mask_of, structures
+    )
+    return (yield from _train_on_pool(inputs, settings, classifier, evaluator))
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingInputs:
+    """Images of a training and of its evaluation, and the folder of its files."""
+
+    pool: ImagePool
+    held_out: Dataset | None
+    output: Path
+    device: torch.device
+    resume: bool
+    mask_of: MaskOf | Mapping[str, Tensor] | None
+    structures: Sequence[str] | None
+
+
+def _train_on_pool(
+    inputs: TrainingInputs,
+    settings: GeneratorTrainingSettings,
+    classifier: Classifier | None,
+    evaluator: Classifier | None,
+) -> Generator[Progress, None, TrainingResult]:
+    pool, held_out, output, device = inputs.pool, inputs.held_out, inputs.output, inputs.device
+    task_class, held_out_evaluator = settings.task(), None
+    if isinstance(settings, AdversarialTrainingSettings):
+        side = pool, settings, output, device, inputs.resume
+        if classifier is None and settings.trains_guidance_classifier:
+            classifier = yield from train_side_classifier("guidance", *side)
+        if held_out is not None and (evaluator is not None or settings.evaluator_minutes):
+            held_out_evaluator = HeldOutEvaluator(
+                evaluator or train_side_classifier("evaluation", *side),
+                held_out,
+                settings.evaluated_images,
+            )
     task = task_class(pool, settings, classifier, device)
-    minutes_before = load_training_state(task, output) if resume else 0.0
-    side_evaluator = None
-    if validation is not None and evaluator is not None:
-        side_evaluator = HeldOutEvaluator(evaluator, validation)
-    elif validation is not None and adversarial is not None and trains_evaluator:
-        training = train_evaluation_classifier(pool, adversarial, output, device, resume)
-        side_evaluator = HeldOutEvaluator(training, validation)
-    loop = TrainingLoop(task, output, minutes_before, side_evaluator)
+    minutes_before = load_training_state(task, output) if inputs.resume else 0.0
+    loop = TrainingLoop(task, output, minutes_before, held_out_evaluator)
     yield from loop.run()
     recipe = task_class.recipe(output, pool.classes)
     generator = recipe.load(device)
     measures = evaluation = None
     document: dict[str, Any] = {}
-    if validation is not None and task_class.EVALUATION_KEY:
-        measures = yield from task.evaluate(generator, validation)
-        document[task_class.EVALUATION_KEY] = measures.to_json()
-    if side_evaluator is not None and adversarial is not None:
-        evaluation = yield from side_evaluator.evaluate(
-            generator, task.proposals, adversarial.evaluated_images, mask_of, structures
+    if held_out is not None and task.EVALUATION_KEY:
+        measures = yield from task.evaluate(generator, held_out)
+        document[task.EVALUATION_KEY] = measures.to_json()
+    if held_out_evaluator is not None:
+        evaluation = yield from held_out_evaluator.evaluate(
+            generator, task.proposals, inputs.mask_of, inputs.structures
         )
         document |= evaluation.to_json()
     if document:
         write_bytes(output / EVALUATION_FILE, json.dumps(document, indent=1).encode())
+    steps, minutes = task.step_number, loop.minutes
     return TrainingResult(
-        recipe, generator, loop.files, task.step_number, loop.minutes, measures, evaluation
+        recipe, generator, loop.files, steps, minutes, measures, evaluation, document
     )
+
+
+def _load_images(
+    dataset: Dataset,
+    validation: Dataset | None,
+    settings: GeneratorTrainingSettings,
+    pair: Sequence[str] | None,
+) -> Generator[Progress, None, tuple[ImagePool, Dataset | None]]:
+    """Return the training images of the classes, and images for the evaluation if there is one."""
+    task_class = settings.task()
+    pool = yield from load_pool(dataset)
+    if settings.NEEDS_CLASS_PAIR:
+        names = settings.order_pair(validate_class_pair(pair, pool.classes))
+        pool = select_class_pair(pool, names)
+        if validation is not None:
+            held_out = yield from load_pool(validation)
+            validation = PoolDataset(select_class_pair(held_out, names))
+    task_class.check_images(pool, settings)
+    trains_evaluator = isinstance(settings, AdversarialTrainingSettings) and bool(
+        settings.evaluator_minutes
+    )
+    if validation is None and (task_class.EVALUATION_KEY or trains_evaluator):
+        random = np.random.default_rng(settings.seed)
+        pool, held_out = pool.split(task_class.HELD_OUT_SHARE, random)
+        validation = PoolDataset(held_out)
+    return pool, validation

@@ -20,9 +20,8 @@ from napari_quac.train.evaluate import Evaluation, MaskOf, evaluate_generator
 from napari_quac.train.images import ImagePool
 from napari_quac.train.settings import AdversarialTrainingSettings, ClassifierTrainingSettings
 
-GUIDANCE_FILES = ("guidance_classifier.safetensors", "guide.safetensors")
-EVALUATION_FILES = ("evaluation_classifier.safetensors", "judge.safetensors")
-"""Name of the file, and its name in earlier versions."""
+FORMER_FILES = {"guidance": "guide.safetensors", "evaluation": "judge.safetensors"}
+"""Names of the files in earlier versions."""
 PREVIEW_IMAGES = 4  # per class: half a second at 64 px on two cores
 
 
@@ -51,17 +50,22 @@ class HeldOutEvaluator:
         Evaluation classifier, or its training, which yields progress and returns it.
     held_out : Dataset
         Labeled images that neither training sees.
+    max_images : int
+        Images per class in the evaluation.
     """
 
     def __init__(
-        self, classifier: Classifier | Generator[Progress, None, Classifier], held_out: Dataset
+        self,
+        classifier: Classifier | Generator[Progress, None, Classifier],
+        held_out: Dataset,
+        max_images: int,
     ) -> None:
         self.classifier: Classifier | None = None
         if isinstance(classifier, Classifier):
             self.classifier = classifier
         else:
             self._training = classifier
-        self._held_out = held_out
+        self._held_out, self._max_images = held_out, max_images
 
     def train(self, seconds: float) -> float:
         """Train the classifier for about this time; return the seconds that it took.
@@ -93,7 +97,6 @@ class HeldOutEvaluator:
         self,
         generator: ImageGenerator,
         n_proposals: int,
-        max_images: int,
         mask_of: MaskOf | Mapping[str, Tensor] | None = None,
         structures: Sequence[str] | None = None,
     ) -> Generator[Progress, None, Evaluation]:
@@ -106,7 +109,7 @@ class HeldOutEvaluator:
                 self.classifier,
                 self._held_out,
                 n_proposals,
-                max_images,
+                self._max_images,
                 mask_of,
                 structures,
             )
@@ -119,17 +122,20 @@ class HeldOutEvaluator:
             self.classifier = end.value
 
 
-def train_guidance_classifier(
+def train_side_classifier(
+    role: str,
     pool: ImagePool,
     settings: AdversarialTrainingSettings,
     output: Path,
     device: torch.device,
     resume: bool,
 ) -> Generator[Progress, None, Classifier]:
-    """Train a classifier that guides a generator, at the network resolution.
+    """Train a classifier for a generator's training, at the network resolution.
 
     Parameters
     ----------
+    role : {"guidance", "evaluation"}
+        Guidance classifier or evaluation classifier, which differ in width and seed.
     pool : ImagePool
         Training images.
     settings : AdversarialTrainingSettings
@@ -141,28 +147,17 @@ def train_guidance_classifier(
     resume : bool
         Read the file of an earlier run, if there is one.
     """
-    how = _classifier_settings(settings, settings.guidance_minutes, 16, 1)
-    return (yield from _train_or_load(pool, how, output, GUIDANCE_FILES, device, resume))
-
-
-def train_evaluation_classifier(
-    pool: ImagePool,
-    settings: AdversarialTrainingSettings,
-    output: Path,
-    device: torch.device,
-    resume: bool,
-) -> Generator[Progress, None, Classifier]:
-    """Train a classifier of other width and seed; see :func:`train_guidance_classifier`."""
-    # half of its time is the generator's
-    how = _classifier_settings(settings, 2 * settings.evaluator_minutes, 12, 2)
-    return (yield from _train_or_load(pool, how, output, EVALUATION_FILES, device, resume))
-
-
-def _classifier_settings(
-    settings: AdversarialTrainingSettings, minutes: float, feature_maps: int, number: int
-) -> ClassifierTrainingSettings:
+    path, former = output / f"{role}_classifier.safetensors", output / FORMER_FILES[role]
+    for file in (path, former) if resume else ():
+        if file.exists():
+            return ClassifierRecipe(file).load(str(device))
+    # half of the time of an evaluation classifier is the generator's
+    minutes, feature_maps, number = {
+        "guidance": (settings.guidance_minutes, 16, 1),
+        "evaluation": (2 * settings.evaluator_minutes, 12, 2),
+    }[role]
     size = settings.image_size
-    return ClassifierTrainingSettings(
+    classifier_settings = ClassifierTrainingSettings(
         minutes=minutes,
         feature_maps=feature_maps,
         levels=min(4, (size & -size).bit_length() - 1),
@@ -171,19 +166,5 @@ def _classifier_settings(
         precision=settings.precision,
         seed=settings.seed + 1000 * number,
     )
-
-
-def _train_or_load(
-    pool: ImagePool,
-    settings: ClassifierTrainingSettings,
-    output: Path,
-    names: tuple[str, str],
-    device: torch.device,
-    resume: bool,
-) -> Generator[Progress, None, Classifier]:
-    for name in names if resume else ():
-        if (output / name).exists():
-            return ClassifierRecipe(output / name).load(str(device))
-    path = output / names[0]
-    trained = yield from train_on_pool(pool, settings, None, path, device)
+    trained = yield from train_on_pool(pool, classifier_settings, None, path, device)
     return replace(trained.classifier, name=path.name)

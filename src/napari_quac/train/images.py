@@ -14,6 +14,7 @@ from torch import Tensor
 from napari_quac.data.dataset import Dataset
 from napari_quac.data.sample import Sample
 from napari_quac.errors import DataError, ShapeError
+from napari_quac.networks.classifier import Classifier
 from napari_quac.stepwise import Progress, stepwise
 
 MAX_BYTES = 4 * 2**30
@@ -222,6 +223,12 @@ def enlarge_to(images: Tensor, size: int) -> Tensor:
     if images.shape[-1] == size:
         return images
     return F.interpolate(images, (size, size), mode="bilinear", align_corners=False)
+
+
+def resize_for(classifier: Classifier, images: Tensor) -> Tensor:
+    """Return images (N, C, S, S) at the image size of a classifier."""
+    size = classifier.image_size[0] if classifier.image_size else images.shape[-1]
+    return reduce_to(images, size) if images.shape[-1] > size else enlarge_to(images, size)
 
 
 def turn(images: Tensor, symmetry: int) -> Tensor:

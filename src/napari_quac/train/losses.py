@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from napari_quac.networks.architectures.stargan_v2 import convolutional_trunk
 from napari_quac.networks.classifier import Classifier
-from napari_quac.train.images import enlarge_to, reduce_to, turn
+from napari_quac.train.images import resize_for, turn
 
 
 class Discriminator(nn.Module):
@@ -90,10 +90,7 @@ def guidance(
     loss : Tensor
         Mean cross entropy.
     """
-    if classifier.image_size is not None and images.shape[-1] != classifier.image_size[0]:
-        size = classifier.image_size[0]
-        images = reduce_to(images, size) if images.shape[-1] > size else enlarge_to(images, size)
-    images = augment(images, random)
+    images = augment(resize_for(classifier, images), random)
     return F.cross_entropy(classifier.logits(images).float(), target)
 
 

@@ -136,11 +136,6 @@ class GeneratorTrainingSettings(TrainingSettings):
     preview_seconds: Duration = 20.0
     checkpoint_minutes: Duration = 2.0
 
-    @property
-    def trains_guidance_classifier(self) -> bool:
-        """True if a guidance classifier is trained where none is given."""
-        return False
-
     def order_pair(self, names: tuple[str, str]) -> tuple[str, str]:
         """Return the class pair in the order that these settings require."""
         return names
@@ -190,6 +185,11 @@ class AdversarialTrainingSettings(GeneratorTrainingSettings):
     guidance_minutes: Duration = 3.0
     evaluator_minutes: OptionalDuration = 3.0
     evaluated_images: Annotated[int, {"min": 0, "max": 2**31 - 1}] = 30
+
+    @property
+    def trains_guidance_classifier(self) -> bool:
+        """True if a guidance classifier is trained where none is given."""
+        return True
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -77,8 +77,17 @@ class TrainingTask(ABC, Generic[S, B]):
     """Share of the images that is held out where no validation images are given."""
     EVALUATION_KEY: ClassVar[str] = ""
     """Name of the family's section in ``evaluation.json``; empty if it has none."""
+    CAPTION: ClassVar[str] = "Left to right: your sample, then as {classes}"
+    """Meaning of the columns of a preview; ``{positive}`` is the last class."""
+    TRIES: ClassVar[str] = ""
+    """Proposals of one conversion in words, such as ``" in 10 tries"``."""
     STATE_KEYS: ClassVar[Mapping[str, str]] = {}
     """Attributes with a state dict, and their keys in the file to resume from."""
+
+    proposals = 1
+    """Proposals per query in the evaluation."""
+    preview_proposals = 1
+    """Proposals per query when a preview is scored."""
 
     def __init__(
         self, pool: ImagePool, settings: S, classifier: Classifier | None, device: torch.device
@@ -108,16 +117,6 @@ class TrainingTask(ABC, Generic[S, B]):
                 f"The images have {side} pixels a side; a multiple of {multiple} is needed. Crop "
                 "or resize them."
             )
-
-    @property
-    def proposals(self) -> int:
-        """Proposals per query in the evaluation."""
-        return 1
-
-    @property
-    def preview_proposals(self) -> int:
-        """Proposals per query when a preview is scored."""
-        return self.proposals
 
     @abstractmethod
     def draw_batch(self, random: np.random.Generator) -> B:
@@ -159,7 +158,7 @@ class TrainingTask(ABC, Generic[S, B]):
     @classmethod
     def caption(cls, class_names: tuple[str, ...]) -> str:
         """Return the meaning of the columns of a preview picture."""
-        return f"Left to right: your sample, then as {', '.join(class_names)}"
+        return cls.CAPTION.format(classes=", ".join(class_names), positive=class_names[-1])
 
     def preview(self) -> Tensor:
         """Return a picture (C, H, W) in [0, 1] with two queries of each class in rows."""
@@ -182,11 +181,6 @@ class TrainingTask(ABC, Generic[S, B]):
     def summarize(cls, measures: Mapping[str, Any]) -> EvaluationSummary:
         """Return the family's section of ``evaluation.json`` in words."""
         raise NotImplementedError
-
-    @classmethod
-    def conversion_phrase(cls) -> str:
-        """Return the proposals that one conversion has in an evaluation, in words; or empty."""
-        return ""
 
     def state(self) -> dict[str, Any]:
         """Return the state to resume from."""

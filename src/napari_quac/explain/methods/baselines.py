@@ -1,4 +1,4 @@
-"""Maps that know nothing of the network; the ones to beat."""
+"""Baselines: maps without information about the network."""
 
 from __future__ import annotations
 
@@ -27,10 +27,14 @@ class Residual:
     Notes
     -----
     Signed: positive where the query is brighter. The QuAC library returns zeros for one channel
-    and fails for three, by a slip that is not repeated here.
+    and fails for three, because of an error that is not repeated here.
     """
 
     label: ClassVar[str] = "residual"
+    group: ClassVar[str] = "baselines"
+    summary: ClassVar[str] = "Baseline: the difference of the two images, without any network"
+    short: ClassVar[str] = "difference of the images"
+    colors: ClassVar[tuple[str, str]] = ("#9aa3ad", "#6c747d")
     absolute: bool = False
 
     def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:
@@ -48,10 +52,14 @@ class Random:
     sigma : float
         Width of the Gaussian that smooths the noise, pixels.
     seed : int
-        Another seed gives other noise.
+        Seed of the noise.
     """
 
     label: ClassVar[str] = "random"
+    group: ClassVar[str] = "baselines"
+    summary: ClassVar[str] = "Baseline: random numbers"
+    short: ClassVar[str] = "random numbers"
+    colors: ClassVar[tuple[str, str]] = ("#9aa3ad", "#6c747d")
     sigma: Annotated[float, {"min": 0.0, "max": 50.0}] = 4.0
     seed: Annotated[int, {"min": 0, "max": 2**31 - 1}] = 0
 

@@ -1,4 +1,4 @@
-"""FIDO and BBMP: the smallest region that decides, found by optimising a mask."""
+"""FIDO and BBMP: the smallest region that decides, by optimization of a mask."""
 
 from __future__ import annotations
 
@@ -24,28 +24,35 @@ class Fido:
     Attributes
     ----------
     infill : str
-        What comes into the region: the generated image, or something without a class.
+        Replacement of the region: the generated image, or an image without a class.
     penalty : float
-        Price of a larger region.
+        Weight of the size of the region.
     total_variation : float
-        Price of a ragged region.
+        Weight of the total variation of the region.
     n_samples : int
-        Masks that are drawn for each step.
+        Number of random masks per step.
     n_steps : int
-        Steps of the optimisation, at most.
+        Maximum number of steps.
     pixels_per_cell : int
-        Side of the squares that the mask is made of, pixels.
+        Side of the squares of the mask, in pixels.
     seed : int
-        Of the masks that are drawn.
+        Seed of the random masks.
     tolerance : float
-        Change of the objective below which the optimisation ends.
+        Change of the objective below which the optimization ends.
     level : float or None
-        Grey of the infill mean, 0 is black and 1 is white; None for the mean of the query.
+        Gray value of the infill mean, 0 is black and 1 is white; None for the mean of the query.
     inpainter : Path or None
         File of the network for the infill by a network.
     """
 
     label: ClassVar[str] = "FIDO"
+    group: ClassVar[str] = "optimized"
+    summary: ClassVar[str] = (
+        "FIDO: the smallest region whose replacement gives the target, by optimizing a mask"
+    )
+    short: ClassVar[str] = "smallest change"
+    colors: ClassVar[tuple[str, str]] = ("#ff5d8f", "#c2185b")
+    shows_progress: ClassVar[bool] = True
     objective: ClassVar[Objective] = "conversion"
     deterministic: ClassVar[bool] = False
     infill: InfillName = "generated"
@@ -60,7 +67,7 @@ class Fido:
     inpainter: Path | None = None
 
     def settings(self) -> FidoSettings:
-        """Return how the mask is optimised."""
+        """Return the settings of the optimization."""
         return FidoSettings(
             objective=self.objective,
             penalty=self.penalty,
@@ -74,7 +81,7 @@ class Fido:
         )
 
     def attribute(self, pair: Pair, classifier: Classifier) -> Steps[SignedMap]:
-        """Return the probability that a pixel belongs to the region, as it is.
+        """Return the probability that a pixel belongs to the region.
 
         See :func:`~napari_quac.networks.fido.optimize.optimize_mask`.
         """
@@ -86,6 +93,12 @@ class FidoSSR(Fido):
     """Smallest region that suffices for the source when all else is replaced (FIDO, SSR)."""
 
     label: ClassVar[str] = "FIDO-SSR"
+    group: ClassVar[str] = "optimized"
+    summary: ClassVar[str] = (
+        "FIDO: the smallest region that suffices for the source when the rest is replaced"
+    )
+    short: ClassVar[str] = "sufficient region"
+    colors: ClassVar[tuple[str, str]] = ("#b4e35a", "#5f8a00")
     objective: ClassVar[Objective] = "ssr"
 
 
@@ -94,6 +107,10 @@ class FidoSDR(Fido):
     """Smallest region whose replacement destroys the source (FIDO, SDR)."""
 
     label: ClassVar[str] = "FIDO-SDR"
+    group: ClassVar[str] = "optimized"
+    summary: ClassVar[str] = "FIDO: the smallest region whose replacement destroys the source"
+    short: ClassVar[str] = "destroying region"
+    colors: ClassVar[tuple[str, str]] = ("#ff9e6d", "#b34a12")
     objective: ClassVar[Objective] = "sdr"
 
 
@@ -102,6 +119,12 @@ class BBMP(Fido):
     """Smallest soft mask whose replacement destroys the source (Fong and Vedaldi)."""
 
     label: ClassVar[str] = "BBMP"
+    group: ClassVar[str] = "optimized"
+    summary: ClassVar[str] = (
+        "Like fido-sdr with one soft mask in place of random ones (Fong and Vedaldi)"
+    )
+    short: ClassVar[str] = "one soft mask"
+    colors: ClassVar[tuple[str, str]] = ("#7fd6e8", "#0b7d94")
     objective: ClassVar[Objective] = "sdr"
     deterministic: ClassVar[bool] = True
     penalty: Annotated[float, {"min": 0.0, "max": 2000.0}] = BBMP_PENALTY

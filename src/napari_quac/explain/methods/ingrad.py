@@ -31,6 +31,12 @@ class DiscriminativeInputGradient:
     """
 
     label: ClassVar[str] = "D-InGrad"
+    group: ClassVar[str] = "discriminative"
+    summary: ClassVar[str] = (
+        "Discriminative input × gradient: gradient × difference of the two images"
+    )
+    short: ClassVar[str] = "input × gradient"
+    colors: ClassVar[tuple[str, str]] = ("#3ecf8e", "#0c8a57")
     direction: Side = "query"
     absolute: bool = False
 
@@ -51,11 +57,15 @@ class InputGradient:
 
     Notes
     -----
-    The image counts in the classifier's own value range, so a pixel that is 0 there (mid-grey for
+    The image counts in the classifier's own value range, so a pixel that is 0 there (mid-gray for
     most networks) gets nothing.
     """
 
     label: ClassVar[str] = "InGrad"
+    group: ClassVar[str] = "gradients"
+    summary: ClassVar[str] = "Input × gradient of the query alone"
+    short: ClassVar[str] = "input × gradient"
+    colors: ClassVar[tuple[str, str]] = ("#8bd17c", "#3d7d2c")
     of_query_alone: ClassVar[bool] = True
 
     def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:

@@ -44,6 +44,7 @@ def translator(channels: int, settings: CycleGANTrainingSettings) -> ResnetGener
 class CycleGANTask(AdversarialTask[CycleGANTrainingSettings, ImagePair]):
     """Training task of a CycleGAN; see :class:`~napari_quac.train.task.TrainingTask`."""
 
+    CAPTION = "Left to right: your sample, as the other class, and back again"
     network: nn.ModuleDict
     average: nn.ModuleDict
 
@@ -59,11 +60,6 @@ class CycleGANTask(AdversarialTask[CycleGANTrainingSettings, ImagePair]):
         translators = {name: initialize(translator(pool.channels, settings)) for name in DIRECTIONS}
         self.prepare(nn.ModuleDict(translators), 2, settings.width, 128)
         self.optimizer = torch.optim.Adam(self.network.parameters(), settings.learning_rate, BETAS)
-
-    @classmethod
-    def caption(cls, class_names: tuple[str, ...]) -> str:
-        """Return the meaning of the columns of a preview picture."""
-        return "Left to right: your sample, as the other class, and back again"
 
     def draw_batch(self, random: np.random.Generator) -> ImagePair:
         """Draw images of both classes."""

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from napari_quac.networks.classifier import Classifier
-from napari_quac.train.images import enlarge_to, reduce_to
+from napari_quac.train.images import resize_for
 
 
 class Posterior:
@@ -27,11 +27,7 @@ class Posterior:
 
     def logits(self, images: Tensor) -> Tensor:
         """Return the logits (N, K) of images (N, C, S, S) in [0, 1], resized for the classifier."""
-        if self.classifier.image_size is not None:
-            size = self.classifier.image_size[0]
-            side = images.shape[-1]
-            images = reduce_to(images, size) if side > size else enlarge_to(images, size)
-        return self.classifier.logits(images).float()
+        return self.classifier.logits(resize_for(self.classifier, images)).float()
 
     def log_odds(self, logits: Tensor) -> Tensor:
         """Return the log-odds (N,) of the positive class against all others."""

@@ -92,6 +92,8 @@ class ExaggerationTask(AdversarialTask[ExaggerationTrainingSettings, BinBatch]):
     """
 
     EVALUATION_KEY = "bins"
+    CAPTION = "Left to right: your sample, then p({positive}) from low to high"
+    TRIES = " in one of the bins"
     STATE_KEYS: ClassVar[Mapping[str, str]] = {
         **AdversarialTask.STATE_KEYS,
         "network": "network",
@@ -114,6 +116,7 @@ class ExaggerationTask(AdversarialTask[ExaggerationTrainingSettings, BinBatch]):
                 "are. Choose a classifier."
             )
         self.posterior = Posterior(classifier, *class_indices(classifier, pool))
+        self.proposals = self.preview_proposals = settings.n_bins
         super().__init__(pool, settings, classifier, device)
         network = TrainableExplainer(
             pool.channels, settings.n_bins, settings.width, settings.blocks
@@ -121,21 +124,6 @@ class ExaggerationTask(AdversarialTask[ExaggerationTrainingSettings, BinBatch]):
         self.prepare(initialize(network), 3, settings.width, 128)
         self.average.eval()
         self.optimizer = torch.optim.Adam(_groups(self.network), settings.learning_rate, BETAS)
-
-    @property
-    def proposals(self) -> int:
-        """Proposals per query: all bins."""
-        return self.settings.n_bins
-
-    @classmethod
-    def conversion_phrase(cls) -> str:
-        """Return the proposals that one conversion has in an evaluation, in words."""
-        return " in one of the bins"
-
-    @classmethod
-    def caption(cls, class_names: tuple[str, ...]) -> str:
-        """Return the meaning of the columns of a preview picture."""
-        return f"Left to right: your sample, then p({class_names[-1]}) from low to high"
 
     def set_rate(self, factor: float) -> None:
         """Multiply the learning rates by ``factor``; below 1 the batch norms keep their means."""

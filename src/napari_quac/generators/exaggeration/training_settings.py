@@ -76,8 +76,3 @@ class ExaggerationTrainingSettings(AdversarialTrainingSettings):
     n_bins: Annotated[int, {"min": 2, "max": 1000}] = 10
     width: Count = 12
     blocks: Count = 4
-
-    @property
-    def trains_guidance_classifier(self) -> bool:
-        """True: there are no bins without the probability of a classifier."""
-        return True

@@ -74,6 +74,8 @@ def hyperparameters(
 class StarGANTask(AdversarialTask[StarGANTrainingSettings, Batch]):
     """Training task of a StarGAN v2; see :class:`~napari_quac.train.task.TrainingTask`."""
 
+    TRIES = " in 10 tries"
+    proposals = 10
     network: StarGAN
     average: StarGAN
 
@@ -102,21 +104,6 @@ class StarGANTask(AdversarialTask[StarGANTrainingSettings, Batch]):
         self.optimizer = torch.optim.Adam(
             groups, settings.learning_rate, BETAS, weight_decay=WEIGHT_DECAY
         )
-
-    @property
-    def proposals(self) -> int:
-        """Proposals per query in the evaluation, each with a style of its own."""
-        return 10
-
-    @property
-    def preview_proposals(self) -> int:
-        """Proposals per query when a preview is scored."""
-        return 1
-
-    @classmethod
-    def conversion_phrase(cls) -> str:
-        """Return the proposals that one conversion has in an evaluation, in words."""
-        return " in 10 tries"
 
     def set_rate(self, factor: float) -> None:
         """Multiply the learning rates of the settings by ``factor``."""

@@ -140,6 +140,7 @@ class WarpTask(TrainingTask[WarpTrainingSettings, WarpBatch]):
 
     HELD_OUT_SHARE = 0.15
     EVALUATION_KEY = "warp"
+    CAPTION = "Left to right: your sample, deformed to the other class, and the difference"
     STATE_KEYS: ClassVar[Mapping[str, str]] = {"network": "network", "optimizer": "optimiser"}
 
     def __init__(
@@ -169,11 +170,6 @@ class WarpTask(TrainingTask[WarpTrainingSettings, WarpBatch]):
         self.optimizer = torch.optim.Adam(
             self.network.parameters(), settings.learning_rate, weight_decay=1e-4
         )
-
-    @classmethod
-    def caption(cls, class_names: tuple[str, ...]) -> str:
-        """Return the meaning of the columns of a preview picture."""
-        return "Left to right: your sample, deformed to the other class, and the difference"
 
     def set_rate(self, factor: float) -> None:
         """Multiply the learning rate of the settings by ``factor``."""

@@ -403,10 +403,10 @@ def _example_explainer(classifier: Any) -> Any:
     """Return the explainer that comes with the example, if its classifier is in use."""
     if classifier is None:
         return None  # nothing of torch is imported while the window opens
-    from napari_quac.example.example import CLASSIFIER_FILE, EXPLAINER_FILE
+    from napari_quac.example.example import CLASSIFIER_FILE, EXAGGERATION_FILE
 
-    if getattr(classifier, "path", None) != CLASSIFIER_FILE or not EXPLAINER_FILE.is_file():
+    if getattr(classifier, "path", None) != CLASSIFIER_FILE or not EXAGGERATION_FILE.is_file():
         return None
     from napari_quac.generators.exaggeration.recipe import ExaggerationRecipe
 
-    return ExaggerationRecipe(EXPLAINER_FILE)
+    return ExaggerationRecipe(EXAGGERATION_FILE)

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
 
-from napari_quac.errors import UnknownNameError
+from napari_quac.explain.method_info import method_info
 from napari_quac.explain.methods import METHODS
+from napari_quac.explain.parameter import parameters_of
 from napari_quac.gui.form import Form
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.panels.masking_row import MaskingRow
 from napari_quac.gui.panels.method_group import MethodCheck, MethodGroup
-from napari_quac.gui.panels.method_texts import (
-    IN_WORDS,
-    OPTIMISED,
-    PRESET_TEXTS,
-    SHORT,
-    grouped_methods,
-)
+from napari_quac.gui.panels.method_texts import PRESET_TEXTS, grouped_methods
 from napari_quac.gui.section import Section, labelled_row
 from napari_quac.gui.text import ElidedLabel, set_tone
 from napari_quac.gui.widgets import button, choose_entry, fill_menu, link_button, menu, muted
@@ -30,7 +24,6 @@ from napari_quac.live.failure import failure
 from napari_quac.live.results import Results
 
 DAPI_METHODS = ("d-gc", "d-ggc")
-WITHOUT_PARAMETERS = frozenset({"ingrad", "gc", "ggc"})
 """Listed by name, since importing the methods would import torch."""
 
 
@@ -107,10 +100,10 @@ class MethodsPanel(Section):
         """Add the line of a method, and a row below it for its form."""
         check = MethodCheck(name)
         check.setObjectName(f"method_check_{name}")
-        check.setToolTip(_tip(name))
+        check.setToolTip(method_info(name).summary)
         check.setChecked(name in self._choices.settings.methods)
         check.toggled.connect(self._on_checked)
-        broken = _broken(name)
+        broken = method_info(name).problem
         check.setEnabled(not broken)
         swatch = QLabel()
         swatch.setFixedSize(12, 3)
@@ -120,7 +113,7 @@ class MethodsPanel(Section):
         line: list[QWidget] = [swatch, check, score]
         for column, widget in enumerate(line):
             self._grid.addWidget(widget, row, column)
-        if not broken and name not in WITHOUT_PARAMETERS:
+        if not broken and parameters_of(METHODS[name]):
             line.append(self._add_settings_button(name, row))
         form_place = QVBoxLayout()
         self._grid.addLayout(form_place, row + 1, 1, 1, 3)
@@ -179,7 +172,7 @@ class MethodsPanel(Section):
                 self.checks[self._choices.shown_method].setChecked(True)
             return
         added = [name for name in methods if name not in self._choices.settings.methods]
-        if added and added[-1] in OPTIMISED:
+        if added and method_info(added[-1]).shows_progress:
             self._choices.shown_method = added[-1]
         elif self._choices.shown_method not in methods:
             self._choices.shown_method = methods[0]
@@ -232,7 +225,7 @@ class MethodsPanel(Section):
         """Return text, tooltip and tone for the score of a method."""
         explanations = self._results.explanations
         if explanations is None:
-            return IN_WORDS.get(name, ""), "", "note"
+            return method_info(name).short, "", "note"
         explanation = explanations.by_method.get(name)
         if explanation is not None:
             attribution, text = explanation.attribution, f"{explanation.quac_score:.2f}"
@@ -251,21 +244,4 @@ class MethodsPanel(Section):
             error = explanations.failures[name]
             sentence = failure(name, f"explaining by {name}", error).sentence
             return "not available", sentence, "bad"
-        return IN_WORDS.get(name, ""), "", "note"
-
-
-def _broken(name: str) -> str:
-    """Return the error of a method of another package that cannot be imported."""
-    if name in SHORT:
-        return ""
-    try:
-        METHODS[name]
-    except UnknownNameError as error:
-        return str(error)
-    return ""
-
-
-def _tip(name: str) -> str:
-    if name in SHORT:
-        return SHORT[name]
-    return _broken(name) or (inspect.getdoc(METHODS[name]) or name).splitlines()[0]
+        return method_info(name).short, "", "note"

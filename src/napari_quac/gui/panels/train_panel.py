@@ -30,7 +30,7 @@ DURATION = "Usually {minutes:.0f} minutes without a GPU. It can be stopped and u
 
 
 class TrainPanel(Section):
-    """Trains a generator beside the other work of the window."""
+    """Panel that trains a generator in the background and lists previous runs."""
 
     use_requested = Signal(Path, bool)
     """File or folder of a generator, and True if it produces paths for *Exaggerate*."""
