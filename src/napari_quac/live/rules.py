@@ -7,19 +7,26 @@ lane and import PyTorch there, so that a window opens without waiting for it.
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_quac.data.spread import evenly_spaced
 from napari_quac.errors import DataError, QuacError
 from napari_quac.explain.settings import AUTO, ExplainSettings
-from napari_quac.live.choices import LabelImage, ReadySamples, ReportSource, SampleSource
+from napari_quac.live.choices import Choices, LabelImage, ReadySamples, ReportSource, SampleSource
 from napari_quac.live.filter_language import FilterError
 from napari_quac.live.lane import Priority
 from napari_quac.live.open_report import LoadedExplanations, align_report, load_explanations
 from napari_quac.live.prediction import Prediction, predict
 from napari_quac.live.results import DisplayedHybrid, Preview
-from napari_quac.live.rule import Derived, Job, OnDemand, Rule
+from napari_quac.live.rule import (
+    Derived,
+    Job,
+    OnDemand,
+    Rule,
+    evaluation_order,
+    question_names,
+)
 from napari_quac.live.sample_columns import ExplanationStatus, SampleColumns, list_samples
 from napari_quac.live.sample_order import SampleOrder, order_samples
 from napari_quac.stepwise import Progress, Steps, stepwise
@@ -27,7 +34,6 @@ from napari_quac.stepwise import Progress, Steps, stepwise
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
     from napari_quac.data.sample import Sample
-    from napari_quac.explain.curve import Curve
     from napari_quac.explain.exaggeration import Exaggeration
     from napari_quac.explain.explanations import Explanations
     from napari_quac.explain.morphometry import Morphometry
@@ -83,15 +89,16 @@ def take_class_names(
 
     Samples without class folders may come with images that were generated into such folders.
     """
+    from napari_quac.networks.class_names import matching_class_names
+
     if not hasattr(classifier, "class_names"):
         return None
     is_named_here = class_names is not None and classifier.class_names == class_names
     if not (loaded_classifier.is_nameless or is_named_here):
         return None
     generated = loaded_generator.class_names if loaded_generator is not None else ()
-    sources = (loaded_samples.classes, generated)
-    fitting = [tuple(names) for names in sources if len(names) == loaded_classifier.n_classes]
-    return fitting[0] if fitting else class_names
+    n_classes = loaded_classifier.n_classes
+    return matching_class_names(n_classes, loaded_samples.classes, generated) or class_names
 
 
 def name_classes(
@@ -478,20 +485,11 @@ def display_hybrid(
     if explanation is None:
         return None
     curve = explanation.curve
-    index = curve.best if threshold is None else nearest_position(curve, threshold)
+    index = curve.best if threshold is None else curve.index_at(threshold)
     before = displayed_hybrid
     if before is not None and before.explanation is explanation and before.index == index:
         return before
     return DisplayedHybrid(explanation, hybrid_at(explanation.pair, curve, index), index)
-
-
-def nearest_position(curve: Curve, threshold: float) -> int:
-    """Return the index of the distinct mask that a threshold of a curve belongs to."""
-    import numpy as np
-
-    positions = curve.distinct()
-    n_below = int(np.searchsorted(curve.thresholds[positions], threshold + 1e-9, side="right"))
-    return int(positions[max(0, n_below - 1)])
 
 
 # further views of the pair
@@ -656,3 +654,6 @@ RULES: dict[str, Rule] = {
     "regions": OnDemand(analyze_regions, "analyzing regions"),
     "morphometry": OnDemand(measure_morphometry, "measuring the change"),
 }  # fmt: skip
+CHOICES = frozenset(field.name for field in fields(Choices))
+ORDER = evaluation_order(RULES, CHOICES)
+QUESTION = question_names(RULES, CHOICES)
