@@ -68,11 +68,18 @@ class Steps(Generic[T]):
     def __next__(self) -> Progress:
         return next(self._generator)
 
-    def result(self) -> T:
-        """Do all the steps that are left and return the result."""
+    def result(self, progress: bool = False) -> T:
+        """Do all remaining steps and return the result.
+
+        Parameters
+        ----------
+        progress : bool
+            Show a progress bar in the terminal or notebook.
+        """
+        steps = _with_progress_bar(self._generator) if progress else self._generator
         while True:
             try:
-                next(self._generator)
+                next(steps)
             except StopIteration as end:
                 value: T = end.value
                 return value
@@ -141,3 +148,26 @@ def stepwise(function: Callable[P, Generator[Progress, None, T]]) -> Callable[P,
         return Steps(function(*args, **kwargs))
 
     return start
+
+
+def _with_progress_bar(steps: Generator[Progress, None, T]) -> Generator[Progress, None, T]:
+    """Pass steps on, and show them in a bar of the terminal or notebook."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # without ipywidgets, notebooks get a bar of text
+        from tqdm.auto import tqdm
+
+    with tqdm(total=None, bar_format="{desc:<40.40} {percentage:3.0f}%|{bar}| {elapsed}") as bar:
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                bar.n = bar.total or 1
+                bar.total = bar.n
+                bar.refresh()
+                value: T = end.value
+                return value
+            bar.total, bar.n = step.total, step.done
+            bar.set_description_str(step.text)
+            yield step
