@@ -106,11 +106,6 @@ def test_public_names_exist() -> None:
 
 
 KNOWN_CYCLES = [
-    {
-        "networks.architectures.resnet_generator",
-        "networks.architectures.translation",
-        "networks.architectures.unet_generator",
-    },
     {"reports.report", "reports.tables"},
 ]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,8 +70,7 @@ def test_defaults_need_not_be_written(tmp_path):
     assert plan.samples == SyntheticRecipe(3)
     assert plan.generator == PrecomputedRecipe(tmp_path / "made")
     assert plan.targets == "auto"
-    assert plan.asking.source_basis == "label"
-    assert replace(plan, generator=StarGANRecipe(tmp_path)).asking.source_basis == "prediction"
+    assert plan.settings.source_basis == "auto"
 
 
 @pytest.mark.parametrize(

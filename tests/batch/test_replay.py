@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from napari_quac.batch.asking import Asking
 from napari_quac.batch.replay import replay
 from napari_quac.batch.tasks import explain_tasks, tasks_of
 from napari_quac.data.sample import Sample
@@ -30,12 +29,12 @@ class Brighter(CornerSamples):
 def explained(tmp_path):
     dataset, classifier = CornerSamples(n=4, size=SIZE), corner_classifier(SIZE)
     classifier.sha256 = "abc"
-    asking = Asking("auto", "prediction", ExplainSettings(("d-ig", "random")), seed=1)
-    info = StoreInfo.of(classifier, NetworkIdentity("corners"), asking.settings, asking.seed)
+    settings = ExplainSettings(("d-ig", "random"), seed=1)
+    info = StoreInfo.of(classifier, NetworkIdentity("corners"), settings, settings.seed)
     store = ExplanationStore.create(tmp_path / "out", info)
     generator = corner_generator(SIZE)
-    explain_tasks(tasks_of(dataset), dataset, classifier, generator, asking, store).result()
-    return store, dataset, classifier, generator, asking
+    explain_tasks(tasks_of(dataset), dataset, classifier, generator, settings, store).result()
+    return store, dataset, classifier, generator, settings
 
 
 def test_the_same_networks_give_the_same_numbers(explained):
@@ -47,9 +46,9 @@ def test_the_same_networks_give_the_same_numbers(explained):
 
 
 def test_other_samples_and_another_classifier_are_said(explained):
-    store, _, classifier, generator, asking = explained
+    store, _, classifier, generator, settings = explained
     classifier.sha256 = "abd"
-    found = replay(store, Brighter(n=4, size=SIZE), classifier, generator, asking, 2).result()
+    found = replay(store, Brighter(n=4, size=SIZE), classifier, generator, settings, 2).result()
     assert found.largest_probability_change > 1e-4
     assert found.largest_image_change == pytest.approx(0.05, rel=0.5)
     assert "the image of 'corner/0' is another one" in found.text

@@ -200,7 +200,7 @@ def test_order_of_samples_changes_nothing(plan, undisturbed):
     tasks = tasks_of(resources.dataset)
     store = ExplanationStore.create(plan.output, describe(plan))
     random.Random(1).shuffle(tasks)
-    parts = (resources.dataset, resources.classifier, resources.generator, plan.asking, store)
+    parts = (resources.dataset, resources.classifier, resources.generator, plan.settings, store)
     assert explain_tasks(tasks, *parts).result().n_explained == N_TASKS
     assert contents(plan.output) == undisturbed
 
@@ -211,7 +211,7 @@ def test_giving_up_between_steps_keeps_what_is_finished(plan):
 
     resources = load_resources(plan)
     store = ExplanationStore.create(plan.output, describe(plan))
-    parts = (resources.dataset, resources.classifier, resources.generator, plan.asking, store)
+    parts = (resources.dataset, resources.classifier, resources.generator, plan.settings, store)
     steps = explain_tasks(tasks_of(resources.dataset), *parts)
     gaps, last = [], time.perf_counter()
     for step in steps:
@@ -230,14 +230,14 @@ def test_giving_up_between_steps_keeps_what_is_finished(plan):
 def test_going_on_with_more_targets_asks_about_these_too(plan, undisturbed):
     few = batch.run(replace(plan, targets=("left",)))
     n_other = N_SAMPLES - PER_CLASS
-    assert (few.n_explained, few.n_nothing_asked) == (n_other, PER_CLASS)
+    assert (few.n_explained, few.n_without_target) == (n_other, PER_CLASS)
     more = batch.run(plan)
     assert more.n_explained == N_TASKS - n_other
     assert {name.removesuffix(".json") for name in contents(plan.output)} == {
         name.removesuffix(".json") for name in undisturbed
     }
     again = batch.run(plan)
-    assert (again.n_kept, again.n_samples) == (N_SAMPLES, 0)
+    assert (again.n_existing, again.n_samples) == (N_SAMPLES, 0)
 
 
 def test_a_plan_may_name_the_samples_that_are_explained(plan, tmp_path):
@@ -276,9 +276,9 @@ def test_a_record_of_another_image_is_made_again(plan, tmp_path, corner_files):
         parts = load_resources(plan)
         found = explain_tasks(
             [Task(0, parts.dataset.sample_id(0))],
-            parts.dataset, parts.classifier, parts.generator, plan.asking, store,
+            parts.dataset, parts.classifier, parts.generator, plan.settings, store,
         ).result()  # fmt: skip
-        return found.n_explained, found.n_kept
+        return found.n_explained, found.n_existing
 
     assert explained() == (2, 0)
     assert explained() == (0, 2)

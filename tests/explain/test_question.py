@@ -30,7 +30,7 @@ def question(label, basis="auto", targets="auto", generator=None, **given) -> Qu
 
 @pytest.mark.parametrize("basis", ["prediction", "label"])
 def test_correct_prediction_targets_the_second_most_probable_class(basis):
-    assert question(1, basis) == Question(1, (2,), basis)
+    assert question(1, basis) == Question(1, (2,), basis, 1)
 
 
 @pytest.mark.parametrize("basis", ["auto", "prediction", "label"])
@@ -39,17 +39,17 @@ def test_source_without_a_label_is_the_prediction(basis):
 
 
 def test_misprediction_has_two_questions():
-    assert question(0, "prediction") == Question(1, (0,), "prediction")
-    assert question(0, "label") == Question(0, (1,), "label")
+    assert question(0, "prediction") == Question(1, (0,), "prediction", 0)
+    assert question(0, "label") == Question(0, (1,), "label", 0)
 
 
 def test_generator_decides_about_the_automatic_basis(tmp_path):
     (tmp_path / "a" / "b").mkdir(parents=True)
     for generator in (PrecomputedRecipe(tmp_path), PrecomputedGenerator(tmp_path)):
-        assert question(0, generator=generator) == Question(0, (1,), "label")
-        assert question(0, "prediction", generator=generator) == Question(1, (0,), "prediction")
+        assert question(0, generator=generator) == Question(0, (1,), "label", 0)
+        assert question(0, "prediction", generator=generator) == Question(1, (0,), "prediction", 0)
     for other in (None, StarGANRecipe(tmp_path), SimpleNamespace()):
-        assert question(0, generator=other) == Question(1, (0,), "prediction")
+        assert question(0, generator=other) == Question(1, (0,), "prediction", 0)
         assert resolve_source_basis("label", other) == "label"
 
 
@@ -63,10 +63,10 @@ def test_named_and_all_targets_leave_the_source_out():
 
 
 def test_caller_may_give_source_and_targets():
-    assert question(0, source=2) == Question(2, (0,), "given")
+    assert question(0, source=2) == Question(2, (0,), "given", 0)
     settings = ExplainSettings(targets="all")
     chosen = choose_question(PREDICTION, 0, settings, CLASSIFIER, source=2, targets=(1, 2))
-    assert chosen == Question(2, (1,), "given")
+    assert chosen == Question(2, (1,), "given", 0)
 
 
 def test_labels_are_matched_by_name_and_not_by_index():

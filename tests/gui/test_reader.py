@@ -12,7 +12,6 @@ import pytest
 from napari.settings import get_plugin_settings
 from npe2 import PluginManager
 
-from napari_quac.batch.asking import Asking
 from napari_quac.batch.tasks import Task, explain_tasks
 from napari_quac.explain.settings import ExplainSettings, SearchSettings
 from napari_quac.gui import plugin_settings
@@ -29,11 +28,11 @@ from shared_data import shared_data
 @pytest.fixture
 def store(tmp_path: Path) -> ExplanationStore:
     settings = ExplainSettings(("residual", "random"), search=SearchSettings(max_tries=2))
-    asking, dataset, classifier = Asking(settings=settings), CornerSamples(), corner_classifier()
+    dataset, classifier = CornerSamples(), corner_classifier()
     info = StoreInfo.of(classifier, NetworkIdentity("corners"), settings, 0)
     made = ExplanationStore.create(tmp_path / "corners", info)
     tasks = [Task(index, dataset.sample_id(index)) for index in range(3)]
-    explain_tasks(tasks, dataset, classifier, corner_generator(), asking, made).result()
+    explain_tasks(tasks, dataset, classifier, corner_generator(), settings, made).result()
     return made
 
 

@@ -74,8 +74,8 @@ def test_cancelled_work_goes_on_where_it_stopped(
     session.wait(lambda: many.state != "running")
     session.wait()
     assert many.state == "done" and many.summary is not None
-    assert many.summary.n_kept >= len(before)
-    assert many.summary.n_kept + many.summary.n_explained == 9
+    assert many.summary.n_existing >= len(before)
+    assert many.summary.n_existing + many.summary.n_explained == 9
 
 
 def test_another_seed_does_not_mix_into_a_store(

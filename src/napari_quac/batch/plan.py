@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 import yaml
 
-from napari_quac.batch.asking import ALL, AUTO, Asking, source_basis_for
 from napari_quac.batch.plan_values import (
     build,
     build_recipe,
@@ -29,6 +28,8 @@ from napari_quac.explain.mask import Masking
 from napari_quac.explain.method_parameters import MethodParameters, build_method
 from napari_quac.explain.procedure import Grid
 from napari_quac.explain.settings import (
+    ALL,
+    AUTO,
     DEFAULT_METHODS,
     ExplainSettings,
     SearchSettings,
@@ -122,13 +123,18 @@ class BatchPlan:
                 )
 
     @property
-    def asking(self) -> Asking:
-        """What is asked about each sample, and how it is answered."""
-        basis = self.source_basis or source_basis_for(self.generator)
-        settings = ExplainSettings(
-            self.methods, self.masking, self.grid, self.search, self.parameters
+    def settings(self) -> ExplainSettings:
+        """Settings of the explanations."""
+        return ExplainSettings(
+            self.methods,
+            self.masking,
+            self.grid,
+            self.search,
+            self.parameters,
+            source_basis=self.source_basis or "auto",
+            targets=self.targets,
+            seed=self.seed,
         )
-        return Asking(self.targets, basis, settings, self.seed)
 
     @classmethod
     def read(cls, path: str | Path) -> BatchPlan:

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from napari_quac.batch.asking import Asking, answer, questions_about
+from napari_quac.batch.sample_result import explain_target
 from napari_quac.data.dataset import Dataset
 from napari_quac.errors import DataError
+from napari_quac.explain.question import question_for
+from napari_quac.explain.settings import ExplainSettings
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import Generator
 from napari_quac.reports.record import image_hash, is_failed
@@ -60,7 +62,7 @@ def replay(
     dataset: Dataset,
     classifier: Classifier,
     generator: Generator,
-    asking: Asking,
+    settings: ExplainSettings,
     n: int = 3,
 ) -> Iterating[Progress, None, Replay]:
     """Explain a few records again, evenly spread over the store.
@@ -75,8 +77,8 @@ def replay(
         The classifier under study.
     generator : Generator
         What makes the proposals.
-    asking : Asking
-        As it was for the store.
+    settings : ExplainSettings
+        As for the store.
     n : int
         How many records.
 
@@ -110,9 +112,12 @@ def replay(
             raise DataError(
                 f"The classifier does not know the classes of this store ({', '.join(classes)})."
             ) from error
-        questions = questions_about(sample, dataset.classes, classifier, asking, source, (target,))
-        found = yield from answer(sample, questions, target, classifier, generator, asking)
-        if found.pair is None:
+        question = question_for(
+            sample, dataset.classes, classifier, settings, generator,
+            source=source, targets=(target,),
+        )  # fmt: skip
+        found = yield from explain_target(sample, question, target, classifier, generator, settings)
+        if found.explanations is None:
             changes.append(f"'{sample.id}' cannot be explained any more: {found.record['error']}")
             continue
         compared += 1

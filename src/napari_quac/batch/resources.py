@@ -9,6 +9,7 @@ from typing import Any
 
 from napari_quac.batch.plan import BatchPlan
 from napari_quac.data.dataset import Dataset
+from napari_quac.explain.question import resolve_source_basis
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.device import resolve_device
 from napari_quac.networks.generator import Generator
@@ -73,17 +74,17 @@ def describe(plan: BatchPlan) -> StoreInfo:
         If a network cannot be loaded, or knows no such target.
     """
     resources = load_resources(plan)
-    asking = plan.asking
-    if not isinstance(asking.targets, str):
-        for name in asking.targets:
+    settings = plan.settings
+    if not isinstance(settings.targets, str):
+        for name in settings.targets:
             resources.classifier.class_index(name)
     return StoreInfo.of(
         resources.classifier,
         identify(plan.generator, resources.generator.name),
-        asking.settings,
-        plan.seed,
-        targets=asking.targets,
-        source_basis=asking.source_basis,
+        settings,
+        settings.seed,
+        targets=settings.targets,
+        source_basis=resolve_source_basis(settings.source_basis, plan.generator),
         samples=resources.dataset.name,
         plan=replace(plan, device="auto").plain(),
     )

@@ -95,14 +95,14 @@ def run(
     done_before = {task.sample_id for task in wanted if finished.get(task.sample_id)}
     tasks = (task for task in wanted if task.sample_id not in done_before)
     total = len(wanted)
-    summary = Summary(n_kept=len(done_before))
+    summary = Summary(n_existing=len(done_before))
     worked = (
         _in_this_process(plan, tasks, store)
         if client is None
         else _by_workers(plan, tasks, store, client)
     )
     for number, (task, latest) in enumerate(worked, len(done_before) + 1):
-        summary = summary.plus(latest)
+        summary += latest
         if report is not None:
             report(Advance(number, total, task.sample_id, latest))
     return summary
@@ -142,7 +142,7 @@ def explain_task(plan: BatchPlan, task: Task) -> Summary:
     resources = load_resources(plan)
     store = ExplanationStore.open(plan.output, list_records=False)
     return explain_sample(
-        task, resources.dataset, resources.classifier, resources.generator, plan.asking, store
+        task, resources.dataset, resources.classifier, resources.generator, plan.settings, store
     ).result()
 
 
@@ -197,7 +197,7 @@ def _in_this_process(
 ) -> Iterator[tuple[Task, Summary]]:
     import torch
 
-    resources, asking = load_resources(plan), plan.asking
+    resources = load_resources(plan)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as at each of several workers, so that records are the same
     keep_freed_memory()
@@ -210,7 +210,7 @@ def _in_this_process(
                     resources.dataset,
                     resources.classifier,
                     resources.generator,
-                    asking,
+                    plan.settings,
                     store,
                 ).result(),
             )

@@ -1,36 +1,38 @@
-"""The tasks of a batch: each is one sample with all that is asked about it."""
+"""Tasks of a batch: each explains one sample toward all its targets, into a store."""
 
 from __future__ import annotations
 
 from collections.abc import Generator as Iterating
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-from napari_quac.batch.asking import Answer, Asking, answer, failure_of, questions_about
+from napari_quac.batch.sample_result import SampleResult, describe_failure, explain_target
 from napari_quac.data.dataset import Dataset
+from napari_quac.data.sample import Sample
 from napari_quac.errors import DataError
+from napari_quac.explain.question import question_for
+from napari_quac.explain.settings import ExplainSettings
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import Generator
 from napari_quac.reports.record import failed_record, image_hash, is_failed
 from napari_quac.reports.store import UNAVAILABLE, ExplanationStore, task_key
-from napari_quac.stepwise import Progress, Steps, stepwise
+from napari_quac.stepwise import Progress, stepwise
 
 
 @dataclass(frozen=True)
 class Task:
-    """A sample that is to be explained.
+    """A sample to explain.
 
     Attributes
     ----------
     index : int
-        Its place in the dataset.
+        Position in the dataset.
     sample_id : str
-        Its id, so that a dataset that changed meanwhile is noticed.
+        Its id, which reveals a dataset that has changed.
     targets : tuple of int or None
-        Classes to reach, in place of those of the plan.
+        Classes to reach, instead of those of the settings.
     source : int or None
-        Class to leave, in place of that of the plan.
+        Class to leave, instead of that of the settings.
     """
 
     index: int
@@ -41,62 +43,60 @@ class Task:
 
 @dataclass(frozen=True)
 class Summary:
-    """What came of tasks.
+    """The outcome of tasks; add two of them with ``+``.
 
     Attributes
     ----------
     n_samples : int
-        Samples that were worked on.
+        Processed samples.
     n_explained, n_switched : int
-        Samples and targets with a record, and those among them that switch.
-    n_kept : int
-        Samples, or targets of a sample, that had their record before.
-    n_nothing_asked : int
-        Samples that are of the only class to be reached.
+        New records of samples and targets, and those among them whose prediction switches.
+    n_existing : int
+        Samples, or targets of a sample, that had a record before.
     n_failed : int
-        Samples, or samples and targets, that failed altogether or by a method.
-    n_faults : int
-        Those among them that are faults of ours.
+        Samples, or samples and targets, that failed as a whole or in a method.
+    n_internal_errors : int
+        Internal errors among the failures.
     first_failure : str
-        The first of them, in words.
+        Sample, target and error of the first failure.
     unavailable : mapping of str to str
         Methods that the network does not allow, to the reason.
+    n_without_target : int
+        Samples whose source class is the only target.
     """
 
     n_samples: int = 0
     n_explained: int = 0
     n_switched: int = 0
-    n_kept: int = 0
+    n_existing: int = 0
     n_failed: int = 0
-    n_faults: int = 0
+    n_internal_errors: int = 0
     first_failure: str = ""
     unavailable: Mapping[str, str] = field(default_factory=dict)
-    n_nothing_asked: int = 0
+    n_without_target: int = 0
 
-    def plus(self, other: Summary) -> Summary:
-        """Return both together."""
+    def __add__(self, other: Summary) -> Summary:
+        counts = {
+            name: value + getattr(other, name)
+            for name, value in vars(self).items()
+            if isinstance(value, int)
+        }
         return Summary(
-            self.n_samples + other.n_samples,
-            self.n_explained + other.n_explained,
-            self.n_switched + other.n_switched,
-            self.n_kept + other.n_kept,
-            self.n_failed + other.n_failed,
-            self.n_faults + other.n_faults,
-            self.first_failure or other.first_failure,
-            {**other.unavailable, **self.unavailable},
-            self.n_nothing_asked + other.n_nothing_asked,
+            **counts,
+            first_failure=self.first_failure or other.first_failure,
+            unavailable={**other.unavailable, **self.unavailable},
         )
 
 
 def tasks_of(dataset: Dataset, only: Sequence[str] = ()) -> list[Task]:
-    """Return a task for each sample of a dataset; no image is read.
+    """Return a task for each sample of a dataset, without reading images.
 
     Parameters
     ----------
     dataset : Dataset
         The samples.
     only : sequence of str
-        Ids of those that are wanted; empty for all.
+        Ids of the samples to explain; empty for all.
 
     Raises
     ------
@@ -106,16 +106,16 @@ def tasks_of(dataset: Dataset, only: Sequence[str] = ()) -> list[Task]:
     tasks = [Task(index, dataset.sample_id(index)) for index in range(len(dataset))]
     if not only:
         return tasks
-    wanted = set(only)
-    missing = wanted - {task.sample_id for task in tasks}
+    ids = set(only)
+    missing = ids - {task.sample_id for task in tasks}
     if missing:
         first = next(name for name in only if name in missing)
         raise DataError(
-            f"{len(missing)} of the {len(wanted)} samples under 'only' are not in "
-            f"'{dataset.name}'; the first is '{first}'. Take them out, or choose the folder "
-            "that they are in."
+            f"{len(missing)} of the {len(ids)} samples under 'only' are not in "
+            f"'{dataset.name}'; the first is '{first}'. Remove them, or choose the folder "
+            "that contains them."
         )
-    return [task for task in tasks if task.sample_id in wanted]
+    return [task for task in tasks if task.sample_id in ids]
 
 
 @stepwise
@@ -124,45 +124,50 @@ def explain_tasks(
     dataset: Dataset,
     classifier: Classifier,
     generator: Generator,
-    asking: Asking,
+    settings: ExplainSettings,
     store: ExplanationStore,
 ) -> Iterating[Progress, None, Summary]:
-    """Work tasks off, one after the other, into a store.
+    """Explain tasks into a store, one after the other.
 
-    May be given up between any two steps; what is finished is in the store, and starting again
-    goes on after it.
+    The work can be stopped between any two steps; finished records are in the store, and a new
+    start continues after them.
 
     Parameters
     ----------
     tasks : sequence of Task
-        What is explained.
+        Samples to explain.
     dataset : Dataset
-        Where the samples are from.
+        The dataset of the samples.
     classifier : Classifier
         The classifier under study.
     generator : Generator
-        What makes the proposals.
-    asking : Asking
-        What is asked, and how it is answered.
+        Source of the proposals.
+    settings : ExplainSettings
+        Questions, methods, search and seed.
     store : ExplanationStore
-        Where records go.
+        Destination of the records.
 
     Returns
     -------
     Steps of Summary
-        A step for each piece of work; ``done`` counts samples, ``partial`` is the summary so far.
+        ``done`` counts samples, ``partial`` is the summary so far.
 
     Raises
     ------
     StorageError
-        If the disk is full. The failure of a sample is a record instead.
+        If the disk is full. The failure of a sample becomes a record instead.
     """
     summary = Summary()
-    for number, task in enumerate(tasks):
-        steps = explain_sample(task, dataset, classifier, generator, asking, store)
-        found = yield from _counted(steps, number, len(tasks), task.sample_id, summary)
-        summary = summary.plus(found)
-        yield Progress(number + 1, len(tasks), f"{task.sample_id} done", summary)
+    for index, task in enumerate(tasks):
+        steps = explain_sample(task, dataset, classifier, generator, settings, store)
+        summary += yield from steps.within(
+            index,
+            len(tasks),
+            lambda step, task=task: f"{task.sample_id}: {step.text}",  # type: ignore[misc]
+            resolution=1,
+            partial=lambda step, summary=summary: summary,  # type: ignore[misc]
+        )
+        yield Progress(index + 1, len(tasks), f"{task.sample_id} done", summary)
     return summary
 
 
@@ -172,99 +177,85 @@ def explain_sample(
     dataset: Dataset,
     classifier: Classifier,
     generator: Generator,
-    asking: Asking,
+    settings: ExplainSettings,
     store: ExplanationStore,
 ) -> Iterating[Progress, None, Summary]:
-    """Explain one sample towards all its targets; see :func:`explain_tasks`."""
+    """Explain one sample toward all its targets; see :func:`explain_tasks`."""
     yield Progress(0, None, "read")
     stage = "read"
     try:
-        sample = _checked_sample(dataset, task)
+        sample = _read_sample(dataset, task)
         stage = "predict"
-        questions = questions_about(
-            sample, dataset.classes, classifier, asking, task.source, task.targets
-        )
+        question = question_for(
+            sample, dataset.classes, classifier, settings, generator,
+            source=task.source, targets=task.targets,
+        )  # fmt: skip
     except Exception as error:  # noqa: BLE001 - becomes the record
-        failure, details = failure_of(stage, error, task.sample_id)
-        record = failed_record(task.sample_id, failure)
-        return _kept(store, Answer(record, details=details), n_samples=1)
-    _forget_failure(store, task.sample_id)
-    summary = Summary(n_samples=1, n_nothing_asked=int(not questions.targets))
+        failure, details = describe_failure(stage, error, task.sample_id)
+        failed = SampleResult(failed_record(task.sample_id, failure), details=details)
+        return Summary(n_samples=1) + _write(store, failed)
+    _remove_failure(store, task.sample_id)
+    summary = Summary(n_samples=1, n_without_target=int(not question.targets))
     image = image_hash(sample.image)
-    for target in questions.targets:
-        if _is_answered(store, task_key(sample.id, classifier.class_names[target]), image):
-            summary = replace(summary, n_kept=summary.n_kept + 1)
+    for target in question.targets:
+        if _has_record(store, task_key(sample.id, classifier.class_names[target]), image):
+            summary = replace(summary, n_existing=summary.n_existing + 1)
             continue
-        steps = answer(sample, questions, target, classifier, generator, asking)
-        found = yield from steps
-        summary = summary.plus(_kept(store, found))
+        result = yield from explain_target(
+            sample, question, target, classifier, generator, settings
+        )
+        summary += _write(store, result)
     return summary
 
 
-def _checked_sample(dataset: Dataset, task: Task) -> Any:
-    there = dataset.sample_id(task.index) if 0 <= task.index < len(dataset) else None
-    if there != task.sample_id:
+def _read_sample(dataset: Dataset, task: Task) -> Sample:
+    sample_id = dataset.sample_id(task.index) if 0 <= task.index < len(dataset) else None
+    if sample_id != task.sample_id:
         raise DataError(
             f"Sample {task.index} of '{dataset.name}' should be '{task.sample_id}', but is "
-            f"'{there}'. The samples changed meanwhile; start a new run."
+            f"'{sample_id}'. The dataset has changed; start a new run."
         )
     return dataset[task.index]
 
 
-def _is_answered(store: ExplanationStore, key: str, image: str) -> bool:
-    """Whether there is a record that is about this very image."""
+def _has_record(store: ExplanationStore, key: str, image: str) -> bool:
+    """Return True for a record of this very image."""
     if not store.has(key):
         return False
     try:
         record = store.record(key)
         return store.is_answered(record) and record.get("sha256") == image
-    except DataError:  # damaged: is made again
+    except DataError:  # a damaged record is replaced
         return False
 
 
-def _forget_failure(store: ExplanationStore, sample_id: str) -> None:
+def _remove_failure(store: ExplanationStore, sample_id: str) -> None:
     key = task_key(sample_id, None)
     if store.has(key):
         store.forget(key)
 
 
-def _kept(store: ExplanationStore, found: Answer, n_samples: int = 0) -> Summary:
-    """Write an answer and count it."""
-    record = found.record
-    key = store.write(record, found.images(), found.seconds)
-    if found.details:
-        store.note_fault(key, found.details)
+def _write(store: ExplanationStore, result: SampleResult) -> Summary:
+    """Write a result and count it."""
+    record = result.record
+    key = store.write(record, result.images(), result.seconds)
+    if result.details:
+        store.note_fault(key, result.details)
     if is_failed(record):
-        where = f"{record['id']} → {record['target']}" if record["target"] else record["id"]
+        place = f"{record['id']} → {record['target']}" if record["target"] else record["id"]
         return Summary(
-            n_samples,
             n_failed=1,
-            n_faults=int(bool(record.get("fault"))),
-            first_failure=f"{where}: {record['error']}",
+            n_internal_errors=int(bool(record.get("fault"))),
+            first_failure=f"{place}: {record['error']}",
         )
-    failed = record["failed_methods"]
-    unavailable = {n: f["error"] for n, f in failed.items() if f["kind"] == UNAVAILABLE}
-    told = [f"{n}: {f['error']}" for n, f in failed.items() if n not in unavailable]
+    failures = record["failed_methods"]
+    unavailable = {n: f["error"] for n, f in failures.items() if f["kind"] == UNAVAILABLE}
+    errors = [f"{n}: {f['error']}" for n, f in failures.items() if n not in unavailable]
     return Summary(
-        n_samples,
         n_explained=1,
         n_switched=int(record["switches"]),
-        n_failed=int(bool(told)),
-        n_faults=int(any(f.get("fault") for f in failed.values())),
-        first_failure=f"{record['id']} → {record['target']}: {told[0]}" if told else "",
+        n_failed=int(bool(errors)),
+        n_internal_errors=int(any(f.get("fault") for f in failures.values())),
+        first_failure=f"{record['id']} → {record['target']}: {errors[0]}" if errors else "",
         unavailable=unavailable,
     )
-
-
-def _counted(
-    steps: Steps[Summary], number: int, total: int, sample_id: str, summary: Summary
-) -> Iterating[Progress, None, Summary]:
-    """Pass steps on, counted in samples."""
-    generator = iter(steps)
-    while True:
-        try:
-            step = next(generator)
-        except StopIteration as end:
-            found: Summary = end.value
-            return found
-        yield Progress(number, total, f"{sample_id}: {step.text}", summary)

@@ -8,7 +8,6 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -39,11 +38,11 @@ from napari_quac.errors import DataError, QuacError
 from napari_quac.serialize import to_plain
 
 if TYPE_CHECKING:
-    from napari_quac.batch.asking import Asking, Questions
     from napari_quac.data.sample import Sample
     from napari_quac.explain.explanation import Explanation
     from napari_quac.explain.morphometry import PlaceChange
-    from napari_quac.explain.settings import SourceBasis
+    from napari_quac.explain.question import Question
+    from napari_quac.explain.settings import ExplainSettings
     from napari_quac.networks.classifier import Classifier
 
 AUTO, ALL = "auto", "all"
@@ -112,20 +111,18 @@ def run(options: argparse.Namespace) -> None:
     DataError
         At the end, if samples failed.
     """
-    from napari_quac.batch.asking import questions_about
     from napari_quac.batch.resources import named_after
-    from napari_quac.explain.settings import SearchSettings
+    from napari_quac.explain.question import question_for
 
     if options.tries < 1:
         raise DataError(f"At least one try is needed, got --tries {options.tries}.")
-    settings = replace(settings_from(options), search=SearchSettings(max_tries=options.tries))
+    settings = settings_from(options)
     methods = settings.methods
     dataset, classifier = load_samples_and_classifier(options)
     generator = load_generator(options)
     named_after(classifier, getattr(generator, "class_names", ()))
     if options.target not in (AUTO, ALL):
         classifier.class_index(options.target)
-    asking = _asking(options, settings)
     out = create_folder(options.out)
     records: list[dict[str, Any]] = []
     folders = _folders_of([dataset.sample_id(index) for index in range(len(dataset))])
@@ -133,21 +130,21 @@ def run(options: argparse.Namespace) -> None:
     for index in range(len(dataset)):
         try:
             sample = dataset[index]
-            questions = questions_about(sample, dataset.classes, classifier, asking)
+            question = question_for(sample, dataset.classes, classifier, settings, generator)
         except QuacError as error:
             records.append({"id": dataset.sample_id(index), "error": str(error)})
             notify(f"{index + 1}/{len(dataset)} {dataset.sample_id(index)}: {error}")
             continue
-        for target in questions.targets:
+        for target in question.targets:
             begun = time.perf_counter()
             places: dict[str, tuple[PlaceChange, ...]] = {}
             record = _explain_one(
                 sample,
-                questions,
+                question,
                 target,
                 classifier,
                 generator,
-                asking,
+                settings,
                 options,
                 places,
                 folders[index],
@@ -159,9 +156,9 @@ def run(options: argparse.Namespace) -> None:
                 f"({time.perf_counter() - begun:.1f} s)"
             )
             if "error" not in record and record["switches"]:
-                question = (record["source"], record["target"])
+                classes = (record["source"], record["target"])
                 for method, found in places.items():
-                    changes.setdefault((*question, method), []).append(found)
+                    changes.setdefault((*classes, method), []).append(found)
     failed = [record for record in records if "error" in record]
     document = {
         "classifier": {"name": classifier.name, "sha256": classifier.sha256},
@@ -209,38 +206,28 @@ def _folders_of(sample_ids: Sequence[str]) -> list[PurePosixPath]:
     ]
 
 
-def _asking(options: argparse.Namespace, settings: Any) -> Asking:
-    """Return what the options ask about each sample."""
-    from napari_quac.batch.asking import Asking
-
-    basis: SourceBasis = options.source_basis or (
-        "label" if options.generated is not None else "prediction"
-    )
-    named = options.target not in (AUTO, ALL)
-    return Asking((options.target,) if named else options.target, basis, settings, options.seed)
-
-
 def _explain_one(
     sample: Sample,
-    questions: Questions,
+    question: Question,
     target: int,
     classifier: Classifier,
     generator: Any,
-    asking: Asking,
+    settings: ExplainSettings,
     options: argparse.Namespace,
     places: dict[str, tuple[PlaceChange, ...]],
     sample_folder: PurePosixPath,
 ) -> dict[str, Any]:
     """Answer a question as a run does, and write its folder."""
-    from napari_quac.batch.asking import answer
+    from napari_quac.batch.sample_result import explain_target
 
-    found = answer(sample, questions, target, classifier, generator, asking).result()
+    found = explain_target(sample, question, target, classifier, generator, settings).result()
     record = dict(found.record)
     if record.get("fault") or any(f.get("fault") for f in _failed_methods(record)):
         raise RuntimeError(found.details)
-    if "error" in record:
+    if found.explanations is None:
         return record
-    record["methods"] = with_whole_curves(record["methods"], found.explanations)
+    explanations = tuple(found.explanations.values())
+    record["methods"] = with_whole_curves(record["methods"], explanations)
     failed = record.pop("failed_methods")
     record["unavailable"] = {}
     for name, failure in failed.items():
@@ -256,10 +243,10 @@ def _explain_one(
     record["folder"] = folder.relative_to(options.out).as_posix()
     try:
         labels = find_labels(options.labels, sample.id)
-        for explanation in found.explanations:
+        for explanation in explanations:
             more, places[explanation.method] = measured(explanation, classifier, options, labels)
             record["methods"][explanation.method] |= more
-        _write(folder, found.explanations, record)
+        _write(folder, explanations, record)
     except QuacError as error:
         record["error"] = str(error)
     return record

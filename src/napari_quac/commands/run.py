@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class FaultsError(Exception):
-    """Samples failed by faults of ours."""
+    """Samples failed because of internal errors."""
 
 
 def add_parser(commands: Any) -> None:
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> None:
     DataError
         If the plan cannot be run; at the end, if samples failed.
     FaultsError
-        At the end, if some failed by faults of ours.
+        At the end, if some failed because of internal errors.
     """
     from napari_quac.batch import run as batch
     from napari_quac.batch.plan import BatchPlan
@@ -88,10 +88,10 @@ def run(options: argparse.Namespace) -> None:
         print_json(_document(plan, summary, seconds))
     else:
         print(_closing(plan, summary, seconds))
-    if summary.n_faults:
+    if summary.n_internal_errors:
         raise FaultsError(
-            f"{summary.n_faults} failed by faults of ours, see '{plan.output / 'faults'}'; the "
-            f"first failure: {summary.first_failure}"
+            f"{summary.n_internal_errors} failed because of internal errors, see "
+            f"'{plan.output / 'faults'}'; the first failure: {summary.first_failure}"
         )
     if summary.n_failed:
         raise DataError(
@@ -114,7 +114,7 @@ def _replay(plan: BatchPlan, options: argparse.Namespace) -> None:
         resources.dataset,
         resources.classifier,
         resources.generator,
-        plan.asking,
+        plan.settings,
         options.replay,
     ).result()
     if options.json:
@@ -180,9 +180,9 @@ class _Teller:
         """Tell of one sample."""
         latest = advance.latest
         said = f"{latest.n_explained} explained, {latest.n_switched} switch"
-        if latest.n_kept:
-            said += f", {latest.n_kept} were there"
-        if latest.n_nothing_asked:
+        if latest.n_existing:
+            said += f", {latest.n_existing} were there"
+        if latest.n_without_target:
             said = "nothing asked, it is of the only target"
         said += self._left(advance)
         if latest.n_failed:
@@ -215,12 +215,12 @@ def _document(plan: BatchPlan, summary: Summary, seconds: float) -> dict[str, An
     return {
         "output": plan.output,
         "n_samples": summary.n_samples,
-        "n_samples_kept": summary.n_kept,
+        "n_samples_kept": summary.n_existing,
         "n_explained": summary.n_explained,
         "n_switched": summary.n_switched,
-        "n_nothing_asked": summary.n_nothing_asked,
+        "n_nothing_asked": summary.n_without_target,
         "n_failed": summary.n_failed,
-        "n_faults": summary.n_faults,
+        "n_faults": summary.n_internal_errors,
         "first_failure": summary.first_failure or None,
         "unavailable": dict(summary.unavailable),
         "seconds": seconds,
@@ -233,11 +233,11 @@ def _closing(plan: BatchPlan, summary: Summary, seconds: float) -> str:
         f"{summary.n_switched} switch, {summary.n_failed} failed ({seconds:.0f} s), in "
         f"'{plan.output}'"
     ]
-    if summary.n_kept:
-        lines.append(f"{summary.n_kept} had been explained before")
-    if summary.n_nothing_asked:
+    if summary.n_existing:
+        lines.append(f"{summary.n_existing} had been explained before")
+    if summary.n_without_target:
         lines.append(
-            f"nothing was asked about {summary.n_nothing_asked}, which are of the only target"
+            f"nothing was asked about {summary.n_without_target}, which are of the only target"
         )
     lines += [f"{name}: {reason}" for name, reason in summary.unavailable.items()]
     return "\n".join(lines)

@@ -110,7 +110,13 @@ def settings_from(options: argparse.Namespace) -> ExplainSettings:
         If there is no such method.
     """
     from napari_quac.explain.methods import METHODS
-    from napari_quac.explain.settings import ExplainSettings
+    from napari_quac.explain.settings import (
+        ALL,
+        AUTO,
+        ExplainSettings,
+        SearchSettings,
+        SourceBasis,
+    )
 
     settings = ExplainSettings.from_preset(options.preset)
     masking = masking_from(options)
@@ -119,10 +125,16 @@ def settings_from(options: argparse.Namespace) -> ExplainSettings:
     methods = tuple(options.methods or settings.methods)
     for name in methods:
         METHODS[name]
+    target = getattr(options, "target", AUTO)
+    basis: SourceBasis = getattr(options, "source_basis", None) or "auto"
     return replace(
         settings.with_methods(methods, read_parameters(options, methods)),
         masking=masking,
         grid=options.grid or settings.grid,
+        search=SearchSettings(max_tries=getattr(options, "tries", 100)),
+        source_basis=basis,
+        targets=target if target in (AUTO, ALL) else (target,),
+        seed=getattr(options, "seed", 0),
     )
 
 

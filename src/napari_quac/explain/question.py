@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
+from napari_quac.data.sample import Sample
 from napari_quac.explain.settings import ALL, AUTO, ExplainSettings, SourceBasis
 from napari_quac.networks.classifier import Classifier
 
@@ -27,11 +28,14 @@ class Question:
         settings.
     basis : "prediction", "label" or "given"
         Origin of the source; ``given`` for one that the caller passed.
+    label : int or None
+        True class of the sample as an index of the classifier, if known.
     """
 
     source: int
     targets: tuple[int, ...]
     basis: Basis
+    label: int | None = None
 
 
 def true_class(label: int | None, classes: Sequence[str], classifier: Classifier) -> int | None:
@@ -131,7 +135,43 @@ def choose_question(
             targets = [classifier.class_index(name) for name in settings.targets]
     if source is not None:
         origin, basis = source, "given"
-    return Question(origin, tuple(t for t in targets if t != origin), basis)
+    return Question(origin, tuple(t for t in targets if t != origin), basis, label)
+
+
+def question_for(
+    sample: Sample,
+    class_names: Sequence[str],
+    classifier: Classifier,
+    settings: ExplainSettings,
+    generator: Any = None,
+    *,
+    source: int | None = None,
+    targets: Sequence[int] | None = None,
+) -> Question:
+    """Predict a sample and choose its source and targets; see :func:`choose_question`.
+
+    Parameters
+    ----------
+    sample : Sample
+        The query.
+    class_names : sequence of str
+        Class names of its dataset.
+    classifier, settings, generator, source, targets
+        As for :func:`choose_question`.
+
+    Raises
+    ------
+    ShapeError
+        If the sample does not fit the classifier.
+    UnknownNameError
+        If the classifier has no class of the name of a target.
+    """
+    classifier.check_image(sample.image.shape, f"'{sample.id}'")
+    prediction = classifier.predict(sample.image[None])[0]
+    label = true_class(sample.label, class_names, classifier)
+    return choose_question(
+        prediction, label, settings, classifier, generator, source=source, targets=targets
+    )
 
 
 def default_question(

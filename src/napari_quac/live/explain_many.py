@@ -22,9 +22,9 @@ from napari_quac.live.results import Results, present
 from napari_quac.stepwise import Progress, stepwise
 
 if TYPE_CHECKING:
-    from napari_quac.batch.asking import Asking
     from napari_quac.batch.tasks import Summary, Task
     from napari_quac.data.dataset import Dataset
+    from napari_quac.explain.settings import ExplainSettings
     from napari_quac.networks.classifier import Classifier
     from napari_quac.networks.generator import Generator as ImageGenerator
     from napari_quac.reports.store import ExplanationStore
@@ -141,23 +141,23 @@ class ExplainMany:
         needed = ("loaded_samples", "loaded_classifier", "loaded_generator", "order")
         return tuple(name for name in needed if self._results.get(name) is None)
 
-    def asking(self) -> Asking:
-        """Return what is asked, as chosen in the dock."""
-        from napari_quac.batch.asking import AUTO, Asking, source_basis_for
-        from napari_quac.explain.settings import ExplainSettings, SearchSettings
+    def settings(self) -> ExplainSettings:
+        """Return the settings chosen in the dock."""
+        from napari_quac.explain.settings import AUTO, ExplainSettings, SearchSettings
 
         choices, classifier = self._choices, present(self._results.loaded_classifier)
         targets: Any = AUTO
         if choices.target is not None:
             targets = (classifier.class_names[choices.target],)
-        settings = ExplainSettings(
+        return ExplainSettings(
             methods=choices.methods,
             masking=choices.masking,
             grid=choices.grid,
             search=SearchSettings(max_tries=choices.max_tries),
             parameters=chosen_parameters(choices),
+            targets=targets,
+            seed=choices.seed,
         )
-        return Asking(targets, source_basis_for(choices.generator), settings, choices.seed)
 
     def start(self, folder: Path) -> None:
         """Explain the samples in view; what the folder holds already is not done again."""
@@ -203,7 +203,7 @@ class ExplainMany:
         results, folder = self._results, present(self._folder)
         dataset = present(results.loaded_samples)
         classifier, generator = present(results.loaded_classifier), results.loaded_generator
-        recipe, asking = self._choices.generator, self.asking()
+        recipe, settings = self._choices.generator, self.settings()
         tasks = [Task(index, dataset.sample_id(index)) for index in self._indices]
         self.state, self.problem, self.summary = "running", "", None
         self.n_done, self.n_total = 0, len(tasks)
@@ -211,8 +211,8 @@ class ExplainMany:
         self.begun.emit()
 
         def work() -> Any:
-            store = open_or_create(folder, classifier, generator, recipe, asking, dataset.name)
-            return explain_into(tasks, dataset, classifier, generator, asking, store)
+            store = open_or_create(folder, classifier, generator, recipe, settings, dataset.name)
+            return explain_into(tasks, dataset, classifier, generator, settings, store)
 
         self._controller.run(
             SLOT, "explaining many samples", work, self._on_done, self._on_failed,
@@ -302,7 +302,7 @@ def open_or_create(
     classifier: Classifier,
     generator: ImageGenerator | None,
     recipe: Any,
-    asking: Asking,
+    settings: ExplainSettings,
     samples: str,
 ) -> ExplanationStore:
     """Return the store of a folder, begun anew if there is none.
@@ -314,14 +314,15 @@ def open_or_create(
     """
     from dataclasses import is_dataclass
 
+    from napari_quac.explain.question import resolve_source_basis
     from napari_quac.reports.store import INFO, ExplanationStore
     from napari_quac.reports.store_info import NetworkIdentity, StoreInfo, identify
 
     name = getattr(generator, "name", "")
     identity = identify(recipe, name) if is_dataclass(recipe) else NetworkIdentity(name)
     info = StoreInfo.of(
-        classifier, identity, asking.settings, asking.seed,
-        targets=asking.targets, source_basis=asking.source_basis, samples=samples,
+        classifier, identity, settings, settings.seed, targets=settings.targets,
+        source_basis=resolve_source_basis(settings.source_basis, recipe), samples=samples,
     )  # fmt: skip
     if not (folder / INFO).exists():
         return ExplanationStore.create(folder, info)
@@ -341,7 +342,7 @@ def explain_into(
     dataset: Dataset,
     classifier: Classifier,
     generator: Any,
-    asking: Asking,
+    settings: ExplainSettings,
     store: ExplanationStore,
 ) -> Generator[Progress, None, tuple[Summary, OpenReport]]:
     """Explain tasks into a store, and tell every few seconds what it holds.
@@ -356,7 +357,7 @@ def explain_into(
     entries = list(store.entries())
     seen, told = set(store.keys()), time.monotonic()
     done = 0
-    steps = iter(explain_tasks(tasks, dataset, classifier, generator, asking, store))
+    steps = iter(explain_tasks(tasks, dataset, classifier, generator, settings, store))
     while True:
         try:
             step = next(steps)

@@ -55,9 +55,8 @@ def plan_of(choices: Choices, results: Results, output: Path) -> BatchPlan:
     DataError
         If samples or networks are missing, or exist in memory only.
     """
-    from napari_quac.batch.asking import AUTO
     from napari_quac.batch.plan import BatchPlan
-    from napari_quac.explain.settings import SearchSettings
+    from napari_quac.explain.settings import AUTO, SearchSettings
 
     for name in ("samples", "classifier", "generator"):
         if getattr(choices, name) is None:

@@ -15,7 +15,7 @@ from napari_quac.networks.architectures.recognise import (
     recognise_classifier,
     recognise_generator,
 )
-from napari_quac.networks.architectures.stargan_v2_shapes import hyperparameters_of, said_in
+from napari_quac.networks.architectures.stargan_v2_shapes import read_hyperparameters, read_metadata
 from napari_quac.networks.architectures.translation import load_translation
 from napari_quac.networks.architectures.warp_unet import load_warp_unet
 from napari_quac.networks.classifier_card import names_from_text
@@ -249,17 +249,17 @@ def _generator(basis: Inspection, kind: str, state: State) -> Inspection:
         return replace(basis, findings=(finding,), problem=NOT_LOADED)
     states = {name: value for name, value in state.items() if isinstance(value, dict)}
     try:
-        hyper = hyperparameters_of(states or {"generator": _plain(state)}, basis.metadata)
+        hyper = read_hyperparameters(states or {"generator": _plain(state)}, basis.metadata)
     except CheckpointError as error:
         return replace(basis, problem=f"'{basis.path.name}': {error}")
-    said = said_in(basis.metadata, "final_activation")
+    said = read_metadata(basis.metadata, "final_activation")
     hyper = replace(hyper, final_activation=said or "tanh")
     styles = [
         style
         for style, there in (("latent", hyper.has_mapping), ("reference", hyper.has_style_encoder))
         if there
     ]
-    size = said_in(basis.metadata, "query_size") or hyper.img_size
+    size = read_metadata(basis.metadata, "query_size") or hyper.img_size
     form = hyper.final_activation + ("" if said else " (assumed)")
     return replace(
         basis,

@@ -1,4 +1,4 @@
-"""Guess the channels and the size of the images that a network takes, to try them."""
+"""Guess the input channels and image sizes of a network, to try them."""
 
 from __future__ import annotations
 
@@ -11,22 +11,25 @@ USUAL_VOLUMES = (
     (16, 160, 160), (80, 80, 80), (64, 64, 64), (32, 32, 32), (32, 128, 128), (16, 128, 128),
     (16, 64, 64), (8, 64, 64), (8, 32, 32),
 )  # fmt: skip
-_MAX_KERNEL = 11  # a larger square of weights is a picture, not a filter
+_MAX_KERNEL = 11  # larger weights are as large as an image, not a filter
+
+Shape = tuple[int, ...]
+Guess = tuple[int, Shape]  # channels and spatial size
 
 
 def candidates(
-    shapes: Sequence[tuple[int, ...]], channels: int | None, image_size: tuple[int, ...] | None
-) -> Iterator[tuple[int, tuple[int, ...]]]:
-    """Guess what a network takes, the likeliest first.
+    shapes: Sequence[Shape], channels: int | None, image_size: Shape | None
+) -> Iterator[Guess]:
+    """Guess the input of a network, the likeliest first.
 
     Parameters
     ----------
     shapes : sequence of shapes
         Of its tensors, in order.
     channels : int or None
-        Where it is known for sure.
+        If the file or the user gives them.
     image_size : tuple of int or None
-        Spatial size, where it is known for sure.
+        Spatial size, if the file or the user gives it.
 
     Yields
     ------
@@ -34,68 +37,90 @@ def candidates(
     size : tuple of int
         Spatial size.
     """
-    hints = list(_hints(shapes))
-    filters = [shape for shape in shapes if len(shape) in (4, 5) and max(shape[2:]) <= _MAX_KERNEL]
-    first = [filters[0][1]] if filters else []
-    axes = len(filters[0]) - 2 if filters else 2
-    sizes: list[tuple[int, ...]] = [(size, size) for size in USUAL_SIZES]
-    if axes == 3:
-        sizes = _volumes_that_fit(shapes, filters)
-    guesses = [
-        *hints,
-        *((c, size) for c in first for size in sizes),
-        *((c, size) for c in USUAL_CHANNELS for size in sizes if not first),
-        *((c, sizes[0]) for c in USUAL_CHANNELS if c not in first),
-        *((c, volume) for c in (1, 3) for volume in reversed(USUAL_VOLUMES) if not filters),
-    ]
-    given = [channels] if channels is not None else list(dict.fromkeys([*first, *USUAL_CHANNELS]))
+    filters = _filters(shapes)
+    hints = list(_hints(shapes, filters))
     if image_size is not None:
         hinted = [c for c, size in hints if size == image_size]
-        guesses = [(c, image_size) for c in [*hinted, *given]]
-    elif channels is not None:
-        guesses = [(channels, size) for _, size in guesses]
-    yield from dict.fromkeys(c for c in guesses if channels in (None, c[0]))
+        first = [filters[0][1]] if filters else []
+        others = [channels] if channels is not None else [*first, *USUAL_CHANNELS]
+        guesses = [(c, image_size) for c in [*hinted, *others]]
+    else:
+        guesses = [*hints, *_usual_inputs(shapes, filters)]
+        if channels is not None:
+            guesses = [(channels, size) for _, size in guesses]
+    yield from dict.fromkeys(guess for guess in guesses if channels in (None, guess[0]))
 
 
-def _volumes_that_fit(
-    shapes: Sequence[tuple[int, ...]], filters: Sequence[tuple[int, ...]]
-) -> list[tuple[int, ...]]:
-    """Return the usual volumes, first those that halving brings to what the first head sees.
+def _filters(shapes: Sequence[Shape]) -> list[Shape]:
+    """Return the weights of convolutions."""
+    return [shape for shape in shapes if len(shape) in (4, 5) and max(shape[2:]) <= _MAX_KERNEL]
 
-    A trial of a volume costs seconds where only the last layer refuses it.
-    """
+
+def _head_positions(shapes: Sequence[Shape], filters: Sequence[Shape]) -> int:
+    """Return the number of positions at the first linear layer; 0 if it follows from nothing."""
     heads = [shape for shape in shapes if len(shape) == 2]
-    sizes: list[tuple[int, ...]] = list(USUAL_VOLUMES)
-    if heads and filters and heads[0][1] % filters[-1][0] == 0:
-        positions = heads[0][1] // filters[-1][0]
-        sides = round(positions ** (1 / 3))
-        if sides**3 == positions and sides > 1:
-            sizes += [(sides * factor,) * 3 for factor in (16, 8, 4, 2)]
+    if not heads or not filters or heads[0][1] % filters[-1][0]:
+        return 0
+    return heads[0][1] // filters[-1][0]
+
+
+def _usual_inputs(shapes: Sequence[Shape], filters: Sequence[Shape]) -> Iterator[Guess]:
+    """Yield usual sizes: with the channels of the first filter, then with all usual ones."""
+    squares: list[Shape] = [(size, size) for size in USUAL_SIZES]
+    if filters:
+        sizes = _volumes_that_fit(shapes, filters) if len(filters[0]) == 5 else squares
+        yield from ((filters[0][1], size) for size in sizes)
+        # grouped first convolutions have more channels than their weights
+        yield from ((c, sizes[0]) for c in USUAL_CHANNELS)
+    else:
+        yield from ((c, size) for c in USUAL_CHANNELS for size in squares)
+        yield from ((c, volume) for c in (1, 3) for volume in reversed(USUAL_VOLUMES))
+
+
+def _volumes_that_fit(shapes: Sequence[Shape], filters: Sequence[Shape]) -> list[Shape]:
+    """Return the usual volumes, first those whose halvings give the positions of the first head.
+
+    The order matters: a trial of a volume takes seconds if only the last layer refuses it.
+    """
+    sizes: list[Shape] = list(USUAL_VOLUMES)
+    positions = _head_positions(shapes, filters)
+    if positions:
+        side = round(positions ** (1 / 3))
+        if side**3 == positions and side > 1:
+            sizes += [(side * factor,) * 3 for factor in (16, 8, 4, 2)]
+        # the ratio of voxels to positions is a power of 2 if all poolings halve
         sizes.sort(key=lambda size: not math.log2(math.prod(size) / positions).is_integer())
     return list(dict.fromkeys(sizes))
 
 
-def _hints(shapes: Sequence[tuple[int, ...]]) -> Iterator[tuple[int, tuple[int, ...]]]:
-    """Channels and sizes that the shapes of weights speak for."""
-    filters = [shape for shape in shapes if len(shape) in (4, 5) and max(shape[2:]) <= _MAX_KERNEL]
-    if filters:
-        heads = [shape for shape in shapes if len(shape) == 2]
-        last = filters[-1][0]
-        if len(filters[0]) == 4 and heads and heads[0][1] % last == 0:
-            side = math.isqrt(heads[0][1] // last)
-            if side > 1 and side**2 * last == heads[0][1]:
-                for factor in (16, 8, 4, 32, 2, 64, 1):
-                    yield filters[0][1], (side * factor, side * factor)
-        return
+def _hints(shapes: Sequence[Shape], filters: Sequence[Shape]) -> Iterator[Guess]:
+    """Yield channels and sizes that follow from the shapes of weights."""
+    if not filters:
+        yield from _hints_without_filters(shapes)
+    elif len(filters[0]) == 4:
+        positions = _head_positions(shapes, filters)
+        side = math.isqrt(positions)
+        if side > 1 and side**2 == positions:
+            # 3 to 6 halvings are usual; fewer, or none, are rare
+            for factor in (16, 8, 4, 32, 2, 64, 1):
+                yield filters[0][1], (side * factor, side * factor)
+
+
+def _hints_without_filters(shapes: Sequence[Shape]) -> Iterator[Guess]:
     for shape in shapes:  # weights as large as the image: (..., C, H, W)
         if len(shape) >= 3 and min(shape[-2:]) > 1 and shape[-3] <= max(USUAL_CHANNELS):
             yield shape[-3], shape[-2:]
-    for shape in shapes:  # a layer that sees all pixels of all channels
+    for shape in shapes:  # a layer over all pixels of all channels
         if len(shape) in (1, 2):
             for length in sorted(set(shape), reverse=True):
-                for channels in USUAL_CHANNELS:
-                    side = math.isqrt(length // channels)
-                    if side > 3 and side**2 * channels == length:
-                        yield channels, (side, side)
+                yield from _square_images(length)
         if len(shape) == 2 and shape[0] == shape[1]:
             yield 1, shape
+
+
+def _square_images(n_values: int) -> Iterator[Guess]:
+    """Yield the square images of more than 3 pixels a side that have so many values."""
+    for channels in USUAL_CHANNELS:
+        side = math.isqrt(n_values // channels)
+        if side > 3 and side**2 * channels == n_values:
+            yield channels, (side, side)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from napari_quac.networks.architectures.pooling import downsampling, pooled
@@ -18,34 +20,31 @@ from napari_quac.networks.architectures.pooling import downsampling, pooled
         ((28, 28), ((1, 1), (2, 2))),
     ],
 )
-def test_factors_leave_what_the_head_sees(
+def test_factors_match_the_positions_of_the_head(
     size: tuple[int, ...], pools: tuple[tuple[int, ...], ...]
 ) -> None:
-    left = pooled(size, pools)
-    n_positions = 1
-    for length in left:
-        n_positions *= length
-    found = downsampling(n_positions, len(pools), len(size), size)
-    assert not found.problem
-    assert found.image_size == size
-    assert sorted(map(sum, found.pools)) == sorted(map(sum, pools))
+    n_positions = math.prod(pooled(size, pools))
+    pooling = downsampling(n_positions, len(pools), len(size), size)
+    assert not pooling.problem
+    assert pooling.image_size == size
+    assert sorted(map(sum, pooling.pools)) == sorted(map(sum, pools))
 
 
-def test_order_of_the_published_networks_comes_first_and_others_are_told() -> None:
-    found = downsampling(800, 4, 3, (16, 160, 160))
-    assert found.pools == ((1, 2, 2), (1, 2, 2), (1, 2, 2), (2, 2, 2))
-    assert "7 other choices would fit as well" in found.note
+def test_order_of_the_published_networks_comes_first_and_others_are_noted() -> None:
+    pooling = downsampling(800, 4, 3, (16, 160, 160))
+    assert pooling.pools == ((1, 2, 2), (1, 2, 2), (1, 2, 2), (2, 2, 2))
+    assert "7 other choices would fit as well" in pooling.note
 
 
-def test_factors_that_are_given_are_taken_or_refused() -> None:
-    given = ((2, 2, 2), (1, 2, 2), (1, 2, 2), (1, 2, 2))
-    found = downsampling(800, 4, 3, (16, 160, 160), given)
-    assert (found.pools, found.note, found.problem) == (given, "", "")
+def test_factors_of_the_user_are_taken_or_refused() -> None:
+    factors = ((2, 2, 2), (1, 2, 2), (1, 2, 2), (1, 2, 2))
+    pooling = downsampling(800, 4, 3, (16, 160, 160), factors)
+    assert (pooling.pools, pooling.note, pooling.problem) == (factors, "", "")
     wrong = downsampling(800, 4, 3, (16, 160, 160), ((2, 2, 2),) * 4)
-    assert "do not leave the 800 positions" in wrong.problem
+    assert "do not yield the 800 positions" in wrong.problem
     few = downsampling(800, 4, 3, (16, 160, 160), ((2, 2, 2),))
     assert "4 levels" in few.problem
-    assert "size" in downsampling(800, 4, 3, None, given).problem
+    assert "size" in downsampling(800, 4, 3, None, factors).problem
 
 
 def test_size_with_another_number_of_axes_is_refused() -> None:
@@ -54,4 +53,4 @@ def test_size_with_another_number_of_axes_is_refused() -> None:
 
 def test_cube_is_assumed_where_nothing_is_known() -> None:
     assert downsampling(125, 4, 3).image_size == (80, 80, 80)
-    assert "cannot be known" in downsampling(7, 4, 3).problem
+    assert "cannot be determined" in downsampling(7, 4, 3).problem

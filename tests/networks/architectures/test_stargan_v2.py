@@ -19,9 +19,9 @@ from napari_quac.networks.architectures.stargan_v2 import (
     official_hyperparameters,
 )
 from napari_quac.networks.architectures.stargan_v2_shapes import (
+    drop_stale_heads,
     infer_hyperparameters,
     infer_image_size,
-    without_stale_heads,
 )
 
 TINY = StarGANHyperparameters(
@@ -97,7 +97,7 @@ def test_stale_heads_of_single_head_files_are_dropped() -> None:
     network = StarGAN(replace(TINY, single_head=True))
     encoder = dict(states_of(network)["style_encoder"])
     stale = {f"unshared.{k}.weight": torch.zeros(64, 512) for k in range(2)}
-    clean = without_stale_heads({**encoder, **stale})
+    clean = drop_stale_heads({**encoder, **stale})
     assert clean.keys() == encoder.keys()
     domain = torch.tensor([0, 2])
     images = torch.rand(2, 1, 32, 32)

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from napari_quac.errors import CheckpointError
+from napari_quac.networks.architectures.layout import TranslationLayout
 from napari_quac.networks.architectures.recognise import recognise_generator
-from napari_quac.networks.architectures.translation import TranslationLayout, load_translation
+from napari_quac.networks.architectures.translation import load_translation
 from napari_quac.networks.file_kind import file_kind
 from napari_quac.networks.programs import load_program, program_metadata
 from napari_quac.networks.tensor_file import flat, read_tensors

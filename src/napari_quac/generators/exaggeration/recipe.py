@@ -14,7 +14,7 @@ from torch import Tensor
 from napari_quac.errors import DataError, NetworkError, NotFiniteError, ShapeError
 from napari_quac.generators.stargan.recipe import resize
 from napari_quac.networks.architectures.exaggeration_net import load_explainer
-from napari_quac.networks.architectures.stargan_v2_shapes import said_in
+from napari_quac.networks.architectures.stargan_v2_shapes import read_metadata
 from napari_quac.networks.device import resolve_device
 from napari_quac.networks.generator import ConversionRequest, Proposals
 from napari_quac.networks.tensor_file import flat, read_tensors
@@ -89,13 +89,13 @@ class BinLayout:
 
 def said_layout(metadata: Mapping[str, str]) -> BinLayout:
     """Return what a safetensors file says about itself; what it leaves out is as published."""
-    names, size = said_in(metadata, "class_names"), said_in(metadata, "network_size")
-    limits, is_pair = said_in(metadata, "range"), isinstance(names, list) and len(names) == 2
+    names, size = read_metadata(metadata, "class_names"), read_metadata(metadata, "network_size")
+    limits, is_pair = read_metadata(metadata, "range"), isinstance(names, list) and len(names) == 2
     return BinLayout(
         str(names[1]) if is_pair else 1,
         str(names[0]) if is_pair else "",
         ValueRange(*limits) if isinstance(limits, list) and len(limits) == 2 else ValueRange(),
-        said_in(metadata, "residual") is True,
+        read_metadata(metadata, "residual") is True,
         size if isinstance(size, int) else None,
     )
 

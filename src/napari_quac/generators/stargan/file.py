@@ -21,9 +21,9 @@ from napari_quac.networks.architectures.stargan_v2 import (
 )
 from napari_quac.networks.architectures.stargan_v2_shapes import (
     ARCHITECTURE,
-    hyperparameters_of,
-    said_in,
-    without_stale_heads,
+    drop_stale_heads,
+    read_hyperparameters,
+    read_metadata,
 )
 from napari_quac.networks.tensor_file import read_tensors
 from napari_quac.networks.value_range import ValueRange
@@ -91,10 +91,10 @@ def read_stargan(
         if name in PARTS and not isinstance(state, Tensor)
     }
     try:
-        hyper = hyperparameters_of(states, metadata, image_size)
+        hyper = read_hyperparameters(states, metadata, image_size)
     except CheckpointError as error:
         raise CheckpointError(f"'{path.name}': {error}") from error
-    said = said_in(metadata, "final_activation")
+    said = read_metadata(metadata, "final_activation")
     assumed = False
     if not hyper.residual:
         activation = final_activation or said
@@ -102,11 +102,11 @@ def read_stargan(
         hyper = replace(hyper, final_activation="tanh" if assumed else activation)
     network = StarGAN(hyper)
     for name, state in states.items():
-        _load(getattr(network, name), without_stale_heads(state), name, path)
-    low_high = said_in(metadata, "range") or said_in(metadata, "value_range")
+        _load(getattr(network, name), drop_stale_heads(state), name, path)
+    low_high = read_metadata(metadata, "range") or read_metadata(metadata, "value_range")
     if value_range is None:
         value_range = ValueRange(*low_high) if _is_pair(low_high) else ValueRange()
-    names = class_names or tuple(map(str, said_in(metadata, "class_names") or ()))
+    names = class_names or tuple(map(str, read_metadata(metadata, "class_names") or ()))
     if names and len(names) > hyper.num_domains and not hyper.single_head:
         raise CheckpointError(
             f"{len(names)} class names were given for '{path.name}', which knows "
@@ -116,7 +116,7 @@ def read_stargan(
         form = "predicts the change"
     else:
         form = hyper.final_activation + (" (assumed)" if assumed else "")
-    query_size = said_in(metadata, "query_size")
+    query_size = read_metadata(metadata, "query_size")
     return StarGANFile(
         network.eval().requires_grad_(False),
         names,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from napari_quac.errors import DataError, NetworkError, NotFiniteError, ShapeError
-from napari_quac.networks.architectures.stargan_v2_shapes import said_in
+from napari_quac.networks.architectures.stargan_v2_shapes import read_metadata
 from napari_quac.networks.architectures.warp_unet import load_warp_unet
 from napari_quac.networks.device import resolve_device
 from napari_quac.networks.file_kind import file_kind
@@ -70,7 +70,7 @@ class WarpRecipe:
         network = load_warp_unet(flat(tensors), path.name).to(device)
         hyper = network.hyper
         shape = (hyper.channels, *(hyper.image_size,) * hyper.n_axes)
-        names = [str(name) for name in said_in(metadata, "class_names") or ()]
+        names = [str(name) for name in read_metadata(metadata, "class_names") or ()]
         said: str | int = names[1] if len(names) == 2 else 1
         known = self if self.positive is not None else replace(self, positive=said)
         return WarpGenerator(network, known, path.name, device, shape)

@@ -243,8 +243,8 @@ class ExplainManyCard(QFrame):
         if summary is None:
             return []
         parts = [f"{grouped(summary.n_switched)} switch"]
-        if summary.n_kept:
-            parts.append(f"{grouped(summary.n_kept)} were there already")
+        if summary.n_existing:
+            parts.append(f"{grouped(summary.n_existing)} were there already")
         if summary.n_failed:
             parts.append(f"{grouped(summary.n_failed)} failed: {summary.first_failure}")
         for name, why in summary.unavailable.items():

@@ -88,7 +88,7 @@ def recognize_dapi_resnet(
 ) -> Layout | None:
     """Read the structure of a :class:`DapiResNet` off its state dict; None if it is another one.
 
-    ``image_size`` is needed where the image is no multiple of the downsampling.
+    ``image_size`` is needed where the image size is no multiple of the downsampling.
     """
     needed = ("conv.weight", "conv.bias", "bn.weight", "layer1.0.downsample.0.weight")
     if any(name not in tensors for name in needed):

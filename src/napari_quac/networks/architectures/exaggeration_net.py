@@ -1,8 +1,9 @@
-"""Bin-conditional explainers: an image and the bin of the wanted probability give an image.
+"""Bin-conditional generators: an image and the bin of the desired probability give an image.
 
-Published layouts are read off their state dicts: encoder-decoder of pre-activation residual blocks
-(the PyTorch port of Singla et al. by Luab), and a CycleGAN-like one (derm_audit). In both every
-batch norm is conditional on the bin; one with a plain encoder is next door.
+The published layouts are read off their state dicts: an encoder-decoder of pre-activation residual
+blocks (the PyTorch port of Singla et al. by Luab), and a CycleGAN-like one (derm_audit). In both
+every batch norm is conditional on the bin. The layout with a plain encoder is in
+``exaggeration_split``.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ PARTS = ("G.", "generator.")
 
 
 class BinNorm(nn.Module):
-    """Batch norm, then a scale and an offset that are looked up by the bin.
+    """Batch norm, then a scale and an offset from a table of the bins.
 
     Parameters
     ----------
     state : Mapping[str, Tensor]
-        Its tensors, by the names of either layout.
+        Its tensors, with the names of any layout.
     """
 
     def __init__(self, state: Mapping[str, Tensor]) -> None:
@@ -44,7 +45,7 @@ class BinNorm(nn.Module):
                 self.register_buffer("beta", state[f"{beta}.weight"])
                 self.register_buffer("mean", state[f"{norm}running_mean"])
                 self.register_buffer("variance", state[f"{norm}running_var"])
-                # where they were not used they are still 1 and 0
+                # files without affine batch norms lack them
                 self.register_buffer("scale", state.get(f"{norm}weight"))
                 self.register_buffer("offset", state.get(f"{norm}bias"))
                 return
@@ -56,7 +57,7 @@ class BinNorm(nn.Module):
         return int(self.get_buffer("gamma").shape[0])
 
     def forward(self, features: Tensor, bins: Tensor) -> Tensor:
-        """Return normalised features (N, C, H, W) for bins (N,)."""
+        """Return normalized features (N, C, H, W) for bins (N,)."""
         normed = F.batch_norm(
             features,
             self.get_buffer("mean"),
@@ -115,7 +116,7 @@ class ResidualExplainer(nn.Module):
 
     @property
     def multiple(self) -> int:
-        """What the side of an image has to be a multiple of."""
+        """Divisor of the sides of an image."""
         return int(2**self.n_down)
 
     def _blocks(self) -> list[str]:
@@ -142,7 +143,7 @@ class ResidualExplainer(nn.Module):
 class TranslationExplainer(nn.Module):
     """The layout of derm_audit; forward gives the image in [-1, 1]."""
 
-    multiple = 1  # what is too much is cut off
+    multiple = 1  # excess pixels are cropped
 
     def __init__(self, state: Mapping[str, Tensor]) -> None:
         super().__init__()
@@ -186,15 +187,15 @@ class TranslationExplainer(nn.Module):
             weight, bias = step.get_buffer("weight"), step._buffers["bias"]
             features = F.conv_transpose2d(features, weight, bias, 2, 1, 1)
             features = F.relu(self.norms[name](features, bins))
-        made = torch.tanh(self.last(features, reflect=True))
-        return torch.as_tensor(made[..., : images.shape[-2], : images.shape[-1]])
+        translated = torch.tanh(self.last(features, reflect=True))
+        return torch.as_tensor(translated[..., : images.shape[-2], : images.shape[-1]])
 
 
 Explainer = ResidualExplainer | TranslationExplainer | SplitExplainer
 
 
 def load_explainer(tensors: Mapping[str, Tensor], name: str) -> Explainer:
-    """Build the explainer that a state dict belongs to.
+    """Build the bin-conditional generator of a state dict.
 
     Parameters
     ----------
@@ -206,9 +207,9 @@ def load_explainer(tensors: Mapping[str, Tensor], name: str) -> Explainer:
     Raises
     ------
     CheckpointError
-        If it is none of the layouts.
+        If its layout is unknown.
     """
-    # weights may be kept in half precision; it computes in float32
+    # files may hold half precision; computations are in float32
     state = {key: v.float() if v.is_floating_point() else v for key, v in tensors.items()}
     try:
         if TELLING in state:
@@ -230,8 +231,8 @@ def load_explainer(tensors: Mapping[str, Tensor], name: str) -> Explainer:
 
 def _sentence(missing: str) -> str:
     return (
-        f"{missing} is not that of a bin-conditional explainer that is known here (Luab, "
-        "Shvetsov, derm_audit). Export it as TorchScript or .pt2 with forward(image, bin) -> "
+        f"{missing} does not match any known bin-conditional generator (Luab, Shvetsov, "
+        "derm_audit). Export it as TorchScript or .pt2 with forward(image, bin) -> "
         "image, or have it write its images into folders SOURCE/TARGET/NAME and open that as "
         "generator."
     )
@@ -242,8 +243,8 @@ def _part(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _count(state: Mapping[str, Tensor], pattern: str, first: int = 1) -> int:
-    found = [match for match in (re.match(pattern, key) for key in state) if match]
-    return max((int(match[1]) + 1 - first for match in found), default=0)
+    matches = [match for match in (re.match(pattern, key) for key in state) if match]
+    return max((int(match[1]) + 1 - first for match in matches), default=0)
 
 
 def _resampled(features: Tensor, shrinks: bool) -> Tensor:

@@ -21,13 +21,13 @@ class SplitExplainer(nn.Module):
     Parameters
     ----------
     state : Mapping[str, Tensor]
-        The file; what belongs to neither part, such as a discriminator, is left out.
+        The file; other parts, such as a discriminator, are ignored.
 
     Notes
     -----
     ``enc.first_block`` is in the files, and no image passes through it. Shortcuts are divided by
-    their largest singular value, as one power iteration from the stored vector finds it; the
-    authors' code goes on iterating with every image.
+    their largest singular value, from one power iteration that starts at the stored vector; the
+    authors' code iterates again with every image.
     """
 
     def __init__(self, state: Mapping[str, Tensor]) -> None:
@@ -56,7 +56,7 @@ class SplitExplainer(nn.Module):
 
     @property
     def multiple(self) -> int:
-        """What the side of an image has to be a multiple of."""
+        """Divisor of the sides of an image."""
         return int(2**self.n_down)
 
     def forward(self, images: Tensor, bins: Tensor) -> Tensor:
@@ -113,7 +113,7 @@ def _enlarged(features: Tensor) -> Tensor:
 
 
 def _largest_singular_value(weight: Tensor, start: Tensor | None) -> Tensor:
-    """Return it as one power iteration from the stored left vector finds it."""
+    """Estimate it by one power iteration from the stored left vector."""
     matrix = weight.flatten(1)
     if start is None:
         return matrix.new_ones(())

@@ -1,12 +1,14 @@
-"""A network whose structure was read off its state dict."""
+"""Layouts: the structure of a network, read off its state dict."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor, nn
+
+Norm = Literal["instance", "batch", "none"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,13 +24,14 @@ class Layout:
     channels, n_classes : int
         Channels of its input, and number of its outputs.
     image_size : tuple of int or None
-        Spatial size that it needs; None if any will do, or if it is not known (see ``problem``).
+        Spatial size that it needs; None if any will do, or if it cannot be determined (see
+        ``problem``).
     parameters : Mapping[str, Any]
-        The rest of what was found, JSON-ready.
+        Further properties, JSON-ready.
     notes : tuple of str
-        What was assumed, in sentences.
+        Assumptions, in sentences.
     problem : str
-        Why it cannot be built without being told more; empty if it can.
+        The reason why it cannot be built without further settings; empty if it can.
     """
 
     name: str
@@ -43,9 +46,52 @@ class Layout:
 
 def numbered(tensors: Mapping[str, Tensor], part: str) -> dict[int, Tensor]:
     """Return the weights ``part.NUMBER.weight`` by their number, in ascending order."""
-    found = {}
+    weights = {}
     for name, tensor in tensors.items():
         pieces = name.split(".")
         if len(pieces) == 3 and pieces[0] == part and pieces[2] == "weight" and pieces[1].isdigit():
-            found[int(pieces[1])] = tensor
-    return dict(sorted(found.items()))
+            weights[int(pieces[1])] = tensor
+    return dict(sorted(weights.items()))
+
+
+@dataclass(frozen=True, eq=False)
+class TranslationLayout:
+    """An architecture that fits the state dict of a generator of CycleGAN or pix2pix.
+
+    Attributes
+    ----------
+    name : str
+        Such as ``"ResNet, 9 blocks"``.
+    norm : "instance", "batch" or "none"
+    channels, out_channels : int
+        Of its input and of its output.
+    multiple : int
+        Height and width have to be multiples of this, in pixels.
+    build : callable
+        Returns the module, with weights yet to be loaded.
+    parameters : Mapping[str, Any]
+        Further properties, JSON-ready.
+    """
+
+    name: str
+    norm: Norm
+    channels: int
+    out_channels: int
+    multiple: int
+    build: Callable[[], nn.Module]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+def normalization(norm: Norm, width: int) -> nn.Module:
+    """Return the layer that follows a convolution; without weights unless it is batch norm."""
+    if norm == "batch":
+        return nn.BatchNorm2d(width)
+    return nn.InstanceNorm2d(width) if norm == "instance" else nn.Identity()
+
+
+def norm_of(tensors: Mapping[str, Tensor], convolution: str, following: str) -> Norm:
+    """Tell the norm from a convolution and the layer after it, by their names in the file."""
+    if f"{following}.weight" in tensors:
+        return "batch"
+    # a norm with an offset makes a bias before it superfluous, so there is none
+    return "instance" if f"{convolution}.bias" in tensors else "none"

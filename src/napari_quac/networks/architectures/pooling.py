@@ -16,18 +16,18 @@ SYNISTER_SIZE = (16, 160, 160)  # voxels; the input of the published 3-D synapse
 
 @dataclass(frozen=True)
 class Downsampling:
-    """Pooling factors of each level, and the size of the input that goes with them.
+    """Pooling factors of each level, and the size of the input that matches them.
 
     Attributes
     ----------
     pools : tuple of tuple of int
         One factor for each axis, for each level.
     image_size : tuple of int or None
-        None if it cannot be known.
+        None if it cannot be determined.
     note : str
-        What was assumed, as a sentence.
+        The assumption, as a sentence.
     problem : str
-        Why nothing fits; empty if something does.
+        The reason why nothing fits; empty if something does.
     """
 
     pools: tuple[Factors, ...]
@@ -41,9 +41,9 @@ def downsampling(
     n_levels: int,
     n_axes: int,
     image_size: tuple[int, ...] | None = None,
-    given: Sequence[Sequence[int]] | None = None,
+    factors: Sequence[Sequence[int]] | None = None,
 ) -> Downsampling:
-    """Find pooling factors that leave as many positions as the fully connected layers see.
+    """Find pooling factors that match the number of positions at the fully connected layers.
 
     Parameters
     ----------
@@ -56,59 +56,56 @@ def downsampling(
     image_size : tuple of int, optional
         Spatial size of the input. Without it, a square or cube that is halved at each level is
         assumed, or in 3-D the size of the published synapse classifiers.
-    given : sequence of sequence of int, optional
-        The factors, where they are known.
+    factors : sequence of sequence of int, optional
+        The pooling factors of each level, if the user gives them.
 
     Notes
     -----
-    The size fixes how often each axis is halved, and not at which level. Where several orders fit,
-    that of the published networks is taken: thick sections are left alone first, and levels
-    without pooling come last.
+    The size determines how often each axis is halved, but not at which level. Where several orders
+    fit, that of the published networks is taken: thick sections are halved last, and levels without
+    pooling come last.
     """
-    first = ((2,) * n_axes,) * n_levels
-    if given is not None:
-        return _as_given(tuple(map(tuple, given)), n_positions, n_levels, n_axes, image_size)
-    if image_size is not None:
-        if len(image_size) != n_axes:
-            what = "images" if n_axes == 2 else "volumes"
-            text = f"it takes {what}, and {extent(image_size)} has {len(image_size)} axes"
-            return Downsampling(first, None, problem=text)
-        fitting = [p for p in schemes(n_levels, n_axes) if _fits(image_size, p, n_positions)]
-        if fitting:
-            note = "" if fitting[0] == first else _note(fitting)
-            return Downsampling(fitting[0], image_size, note)
-    elif n_axes == 3 and (
-        fitting := [p for p in schemes(n_levels, 3) if _fits(SYNISTER_SIZE, p, n_positions)]
-    ):
-        note = f"Its size was assumed to be {extent(SYNISTER_SIZE)}, as in synister. "
-        return Downsampling(fitting[0], SYNISTER_SIZE, note + _note(fitting))
-    side = round(n_positions ** (1 / n_axes))
-    size = (side * 2**n_levels,) * n_axes
-    if side**n_axes != n_positions and image_size is not None:
-        problem = (
-            f"its fully connected layers see {n_positions} positions, which no pooling of "
-            f"{extent(image_size)} leaves"
-        )
-        return Downsampling(first, None, problem=problem)
-    if side**n_axes != n_positions:
-        problem = (
-            f"its fully connected layers see {n_positions} positions, so the size of its "
-            f"{'images' if n_axes == 2 else 'volumes'} cannot be known"
-        )
-        return Downsampling(first, None, problem=problem)
-    if image_size is None:
-        return Downsampling(first, size)
-    what = "images" if n_axes == 2 else "volumes"
-    problem = (
-        f"its fully connected layers fit {what} of {extent(size)}, not of {extent(image_size)}"
+    halved = ((2,) * n_axes,) * n_levels
+    if factors is not None:
+        return _checked(tuple(map(tuple, factors)), n_positions, n_levels, n_axes, image_size)
+    kind = "images" if n_axes == 2 else "volumes"
+    if image_size is not None and len(image_size) != n_axes:
+        problem = f"it takes {kind}, and {extent(image_size)} has {len(image_size)} axes"
+        return Downsampling(halved, None, problem=problem)
+    # Published synapse classifiers are the likeliest 3-D networks in files without a size, and
+    # their position counts are no cubes.
+    size = image_size or (SYNISTER_SIZE if n_axes == 3 else None)
+    fitting = (
+        [pools for pools in schemes(n_levels, n_axes) if _fits(size, pools, n_positions)]
+        if size is not None
+        else []
     )
-    return Downsampling(first, None, problem=problem)
+    if fitting:
+        note = "" if image_size and fitting[0] == halved else _note(fitting)
+        if image_size is None:
+            note = f"Its size was assumed to be {extent(SYNISTER_SIZE)}, as in synister. {note}"
+        return Downsampling(fitting[0], size, note)
+    # Otherwise the positions have to form a square or cube, the image halved at each level.
+    side = round(n_positions ** (1 / n_axes))
+    cube = (side * 2**n_levels,) * n_axes if side**n_axes == n_positions else None
+    sees = f"its fully connected layers see {n_positions} positions"
+    if image_size is None:
+        if cube is not None:
+            return Downsampling(halved, cube)
+        problem = f"{sees}, so the size of its {kind} cannot be determined"
+    elif cube is not None:
+        problem = (
+            f"its fully connected layers fit {kind} of {extent(cube)}, not of {extent(image_size)}"
+        )
+    else:
+        problem = f"{sees}, which no pooling of {extent(image_size)} yields"
+    return Downsampling(halved, None, problem=problem)
 
 
 def schemes(n_levels: int, n_axes: int) -> Iterator[tuple[Factors, ...]]:
-    """Yield all that may be, the likeliest first; factors are 1 or 2, y and x are alike."""
+    """Yield all pooling schemes, the likeliest first; factors are 1 or 2, equal along y and x."""
     full, none = (2,) * n_axes, (1,) * n_axes
-    flat = (1, 2, 2)  # sections are thicker than pixels: halved less often
+    flat = (1, 2, 2)  # sections are thicker than pixels, so they are halved less often
     kinds = (full, none) if n_axes == 2 else (flat, full, none)
     usual = [(full,) * n_levels]
     if n_axes == 3:
@@ -119,18 +116,18 @@ def schemes(n_levels: int, n_axes: int) -> Iterator[tuple[Factors, ...]]:
 
 
 def pooled(size: Sequence[int], pools: Sequence[Sequence[int]]) -> tuple[int, ...]:
-    """Return what is left of a size; each level rounds down."""
-    left = tuple(size)
+    """Return a size after pooling; each level rounds down."""
+    lengths = tuple(size)
     for factors in pools:
-        left = tuple(length // factor for length, factor in zip(left, factors, strict=True))
-    return left
+        lengths = tuple(length // factor for length, factor in zip(lengths, factors, strict=True))
+    return lengths
 
 
 def _fits(size: Sequence[int], pools: Sequence[Sequence[int]], n_positions: int) -> bool:
     return math.prod(pooled(size, pools)) == n_positions
 
 
-def _as_given(
+def _checked(
     pools: tuple[Factors, ...],
     n_positions: int,
     n_levels: int,
@@ -139,13 +136,17 @@ def _as_given(
 ) -> Downsampling:
     text = ", ".join("×".join(map(str, factors)) for factors in pools)
     if len(pools) != n_levels or any(len(factors) != n_axes for factors in pools):
-        problem = f"it has {n_levels} levels in {n_axes} axes, which {text} are no factors for"
+        problem = (
+            f"it has {n_levels} levels in {n_axes} axes, which the factors {text} do not match"
+        )
         return Downsampling(((2,) * n_axes,) * n_levels, None, problem=problem)
     if image_size is None:
-        return Downsampling(pools, None, problem="with factors alone its size cannot be known")
+        return Downsampling(
+            pools, None, problem="its size cannot be determined from the factors alone"
+        )
     if len(image_size) != n_axes or not _fits(image_size, pools, n_positions):
         problem = (
-            f"{extent(image_size)} pooled by {text} do not leave the {n_positions} positions that "
+            f"{extent(image_size)} pooled by {text} do not yield the {n_positions} positions that "
             "its fully connected layers see"
         )
         return Downsampling(pools, None, problem=problem)
@@ -159,6 +160,6 @@ def _note(fitting: Sequence[tuple[Factors, ...]]) -> str:
     if others:
         note += (
             f" {others} other choice{'s' if others > 1 else ''} would fit as well; give the "
-            "factors if the network was trained with another one."
+            "factors if the network was trained with other ones."
         )
     return note

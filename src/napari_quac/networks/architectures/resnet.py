@@ -1,4 +1,4 @@
-"""Residual classifiers with the names of torchvision (and timm): resnet18 to resnet152 and kin."""
+"""Residual classifiers with the names of torchvision (and timm): resnet18 to resnet152."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class ResNet(nn.Sequential):
 
 
 class BasicBlock(nn.Module):
-    """Two 3×3 convolutions beside a short cut; the activations are separate, for DeepLIFT."""
+    """Two 3×3 convolutions beside a shortcut; the activations are separate, for DeepLIFT."""
 
     def __init__(self, inputs: int, width: int, stride: int) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
         self.relu2 = nn.ReLU()
-        self.downsample = _short_cut(inputs, width, stride)
+        self.downsample = _shortcut(inputs, width, stride)
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return maps of half the size where the stride is 2."""
@@ -98,7 +98,7 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """A 1×1, a 3×3 and a 1×1 convolution beside a short cut."""
+    """A 1×1, a 3×3 and a 1×1 convolution beside a shortcut."""
 
     def __init__(self, inputs: int, inner: int, outer: int, stride: int, groups: int) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ class Bottleneck(nn.Module):
         self.conv3 = nn.Conv2d(inner, outer, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(outer)
         self.relu3 = nn.ReLU()
-        self.downsample = _short_cut(inputs, outer, stride)
+        self.downsample = _shortcut(inputs, outer, stride)
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return maps of half the size where the stride is 2."""
@@ -120,7 +120,7 @@ class Bottleneck(nn.Module):
         return self.relu3(self.bn3(self.conv3(inner)) + self.downsample(maps))  # type: ignore[no-any-return]
 
 
-def _short_cut(inputs: int, outputs: int, stride: int) -> nn.Module:
+def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Module:
     if stride == 1 and inputs == outputs:
         return nn.Identity()
     return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
@@ -170,6 +170,6 @@ def stage_depths(tensors: Mapping[str, Tensor]) -> list[int]:
     """Count the blocks of ``layer1``, ``layer2``, ... in a state dict."""
     blocks: dict[int, set[int]] = {}
     for name in tensors:
-        if found := re.match(r"layer(\d+)\.(\d+)\.", name):
-            blocks.setdefault(int(found[1]), set()).add(int(found[2]))
+        if match := re.match(r"layer(\d+)\.(\d+)\.", name):
+            blocks.setdefault(int(match[1]), set()).add(int(match[2]))
     return [len(blocks[stage]) for stage in sorted(blocks)]

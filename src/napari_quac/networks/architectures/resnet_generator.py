@@ -1,4 +1,4 @@
-"""The ResNet generator of CycleGAN and pix2pix; any number of blocks, three kinds of norm."""
+"""The ResNet generator of CycleGAN and pix2pix; any number of blocks, three norms."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from napari_quac.networks.architectures.translation import (
+from napari_quac.networks.architectures.layout import (
     Norm,
     TranslationLayout,
     norm_of,
@@ -18,7 +18,7 @@ FIRST_BLOCK = 10
 
 
 class ResnetBlock(nn.Module):
-    """Two convolutions whose result is added to what they are given.
+    """Two convolutions whose output is added to their input.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class ResnetBlock(nn.Module):
         Feature maps.
     norm : "instance", "batch" or "none"
     dropout : bool
-        Moves the second convolution on by one; does nothing in eval mode.
+        Shifts the second convolution by one; has no effect in eval mode.
     """
 
     def __init__(self, width: int, norm: Norm, dropout: bool) -> None:
@@ -50,7 +50,7 @@ class ResnetBlock(nn.Module):
 
 
 class ResnetGenerator(nn.Module):
-    """Down twice, blocks, up twice; images (N, C, S, S) in [-1, 1] to the same.
+    """Two reductions, residual blocks and two enlargements; images (N, C, S, S) in [-1, 1].
 
     Parameters
     ----------
@@ -117,14 +117,14 @@ def read_resnet_generator(tensors: Mapping[str, Tensor]) -> TranslationLayout:
     Raises
     ------
     LookupError, ValueError
-        If it is none.
+        If the state dict is of another network.
     """
     blocks = {int(name.split(".")[1]) for name in tensors if ".conv_block." in name}
     n_blocks = len(blocks)
     if not blocks or blocks != set(range(FIRST_BLOCK, FIRST_BLOCK + n_blocks)):
         raise ValueError(f"its blocks are at {sorted(blocks)}, not from {FIRST_BLOCK} on")
     prefix = f"model.{FIRST_BLOCK}.conv_block"
-    # number 6 alone tells nothing: it is the norm where there is batch norm and no dropout
+    # number 6 alone is ambiguous: it is the norm where there is batch norm and no dropout
     dropout = f"{prefix}.5.weight" not in tensors
     first = tensors["model.1.weight"]
     last = tensors[f"model.{FIRST_BLOCK + n_blocks + 7}.weight"]

@@ -1,7 +1,7 @@
-"""StarGAN v2: one generator for all classes, steered by a style.
+"""StarGAN v2: one generator for all classes, conditioned on a style.
 
-Our own implementation, with the key names of published ``*_nets_ema.ckpt`` files so that they load
-strictly. What a file's shapes say about its network is read in ``stargan_v2_shapes``.
+An independent implementation with the key names of published ``*_nets_ema.ckpt`` files, so that
+they load strictly. ``stargan_v2_shapes`` reads the hyperparameters off the shapes of a file.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ N_BOTTLENECK = 2
 
 @dataclass(frozen=True, slots=True)
 class StarGANHyperparameters:
-    """Everything that is needed to build the three networks.
+    """Sizes and output form of the three networks.
 
     Attributes
     ----------
@@ -35,31 +35,31 @@ class StarGANHyperparameters:
     channels : int
         Channels of the images.
     num_domains : int
-        Classes that the style networks know.
+        Classes of the style networks.
     style_dim, latent_dim : int
-        Length of a style and of the random vector it is made from.
+        Length of a style and of the random vector that it is computed from.
     base_channels : int
         Feature maps at full resolution; each halving doubles them.
     max_channels : int
-        Feature maps are never more than these.
+        Maximum number of feature maps.
     n_down : int
-        How often the generator halves the resolution before the bottleneck.
+        Halvings of the resolution in the generator before the bottleneck.
     mapping_channels : int
         Width of the mapping network.
     style_base_channels, style_max_channels : int
         As above, for the style encoder.
     style_blocks : int
-        Halvings in the style encoder, which so looks at images of ``4 * 2**style_blocks`` pixels.
+        Halvings in the style encoder, whose images have ``4 * 2**style_blocks`` pixels a side.
     single_head : bool
-        One style head for all classes, in place of one for each.
+        One style head for all classes, instead of one for each.
     has_mapping, has_style_encoder : bool
-        Which of the style networks there are.
+        Presence of the style networks.
     variational_generator, variational_style : bool
-        Whether a mean and a variance are predicted; only the mean is used.
+        Prediction of a mean and a variance, of which only the mean is used.
     residual : bool
-        The generator predicts the change: ``clamp(x + 2 * tanh(out))``, in place of the image.
+        The generator predicts the change: ``clamp(x + 2 * tanh(out))``, instead of the image.
     final_activation : {"none", "tanh", "sigmoid"}
-        What ends the plain form.
+        Final activation of the plain form.
     """
 
     img_size: int
@@ -84,7 +84,7 @@ class StarGANHyperparameters:
 
     @property
     def style_image_size(self) -> int:
-        """Height and width to which the style encoder brings its images, pixels."""
+        """Height and width in pixels to which the style encoder resizes its images."""
         return int(4 * 2**self.style_blocks)
 
 
@@ -131,21 +131,21 @@ def official_hyperparameters(
 
 
 class AdaptiveInstanceNorm(nn.Module):
-    """Instance norm whose gain and offset come from a style."""
+    """An instance norm with gain and offset from a style."""
 
     def __init__(self, style_dim: int, channels: int) -> None:
         super().__init__()
         self.fc = nn.Linear(style_dim, 2 * channels)
 
     def forward(self, features: Tensor, style: Tensor) -> Tensor:
-        """Return features (N, C, H, W), renormed by styles (N, style_dim)."""
+        """Return features (N, C, H, W), normalized by styles (N, style_dim)."""
         gain, offset = self.fc(style)[:, :, None, None].chunk(2, dim=1)
         normed = F.instance_norm(features, eps=NORM_EPSILON)
         return cast("Tensor", (1 + gain) * normed + offset)
 
 
 class DownBlock(nn.Module):
-    """Residual block that may halve the resolution, with or without instance norm."""
+    """A residual block that may halve the resolution, with or without instance norm."""
 
     def __init__(self, c_in: int, c_out: int, norm: bool = False, down: bool = False) -> None:
         super().__init__()
@@ -169,7 +169,7 @@ class DownBlock(nn.Module):
 
 
 class UpBlock(nn.Module):
-    """Residual block that is steered by a style and may double the resolution."""
+    """A residual block that is conditioned on a style and may double the resolution."""
 
     def __init__(self, c_in: int, c_out: int, style_dim: int, up: bool = False) -> None:
         super().__init__()
@@ -194,9 +194,9 @@ class UpBlock(nn.Module):
 
 
 class Generator(nn.Module):
-    """Encoder of the query, and decoder that is steered by a style.
+    """An encoder of the query, and a decoder conditioned on a style.
 
-    Returns the bare output; what it means (an image or a change) is up to :func:`finish`.
+    The output is raw; :meth:`StarGAN.finish` turns it into an image.
     """
 
     def __init__(self, hyper: StarGANHyperparameters) -> None:
@@ -224,25 +224,25 @@ class Generator(nn.Module):
             self.mu, self.logvar = nn.Conv2d(deep, deep, 1), nn.Conv2d(deep, deep, 1)
 
     def encode_query(self, images: Tensor) -> Tensor:
-        """Return what the decoder needs of images (N, C, H, W) in the network's range."""
+        """Return features of images (N, C, H, W) in the network's range, for the decoder."""
         features = self.from_rgb(images)
         for block in self.encode:
             features = block(features)
         return cast("Tensor", features if self.mu is None else self.mu(features))
 
     def decode_style(self, features: Tensor, style: Tensor) -> Tensor:
-        """Return the bare output (N, C, H, W) for styles (N, style_dim)."""
+        """Return the raw output (N, C, H, W) for styles (N, style_dim)."""
         for block in self.decode:
             features = block(features, style)
         return cast("Tensor", self.to_rgb(features))
 
     def forward(self, images: Tensor, style: Tensor) -> Tensor:
-        """Encode and decode in one go."""
+        """Encode and decode."""
         return self.decode_style(self.encode_query(images), style)
 
 
 class MappingNetwork(nn.Module):
-    """From a random vector and a class to a style."""
+    """A network from a random vector and a class to a style."""
 
     def __init__(self, hyper: StarGANHyperparameters) -> None:
         super().__init__()
@@ -259,7 +259,7 @@ class MappingNetwork(nn.Module):
 
 
 class StyleEncoder(nn.Module):
-    """From an image and its class to its style."""
+    """A network from an image and its class to its style."""
 
     def __init__(self, hyper: StarGANHyperparameters) -> None:
         super().__init__()
@@ -322,7 +322,7 @@ class StarGAN(nn.Module):
         """
         if self.mapping_network is None:
             raise CheckpointError(
-                "This StarGAN v2 has no 'mapping_network', so random vectors make no style. "
+                "This StarGAN v2 has no 'mapping_network', so it has no styles of random vectors. "
                 "Choose style 'reference'."
             )
         return cast("Tensor", self.mapping_network(latent, domain))
@@ -337,20 +337,20 @@ class StarGAN(nn.Module):
         """
         if self.style_encoder is None:
             raise CheckpointError(
-                "This StarGAN v2 has no 'style_encoder', so images make no style. Choose style "
-                "'latent'."
+                "This StarGAN v2 has no 'style_encoder', so it has no styles of images. Choose "
+                "style 'latent'."
             )
         return cast("Tensor", self.style_encoder(images, domain))
 
     @staticmethod
     def change(out: Tensor) -> Tensor:
-        """Return the change (N, C, H, W) on a range of 2 that a bare residual output means."""
+        """Return the change (N, C, H, W) on a range of 2 that a raw residual output stands for."""
         return 2 * torch.tanh(out)
 
     def finish(self, images: Tensor, out: Tensor) -> Tensor:
-        """Return generated images (N, C, H, W) from queries in [-1, 1] and the bare output.
+        """Return generated images (N, C, H, W) from queries in [-1, 1] and the raw output.
 
-        The plain form returns what the final activation gives, whatever its range.
+        The plain form returns the output of the final activation, in any range.
         """
         if self.hyper.residual:
             return (images + self.change(out)).clamp(-1, 1)

@@ -1,4 +1,4 @@
-"""What the key names and shapes of a StarGAN v2 file say about its network."""
+"""Read the hyperparameters of a StarGAN v2 off the key names and shapes of its file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STALE_HEAD = re.compile(r"unshared\.\d+\.")
 
 
 def infer_hyperparameters(states: States, img_size: int | None = None) -> StarGANHyperparameters:
-    """Find out how a StarGAN v2 was built from what its file holds.
+    """Infer the hyperparameters of a StarGAN v2 from its tensors.
 
     Parameters
     ----------
@@ -28,12 +28,12 @@ def infer_hyperparameters(states: States, img_size: int | None = None) -> StarGA
         ``generator`` and, where the file has them, ``mapping_network`` and ``style_encoder``; each
         from key to tensor.
     img_size : int, optional
-        Height and width, pixels, where somebody knows; otherwise it follows from the widths.
+        Height and width in pixels, if the user gives them; otherwise they follow from the widths.
 
     Returns
     -------
     hyper : StarGANHyperparameters
-        In the plain form without final activation: neither follows from shapes.
+        In the plain form without final activation, which do not follow from shapes.
 
     Raises
     ------
@@ -97,48 +97,48 @@ def infer_hyperparameters(states: States, img_size: int | None = None) -> StarGA
     )
 
 
-def hyperparameters_of(
+def read_hyperparameters(
     states: Mapping[str, Mapping[str, Tensor]],
     metadata: Mapping[str, str],
     image_size: int | None = None,
 ) -> StarGANHyperparameters:
-    """Take what shapes cannot say from a file's description where it has one.
+    """Read hyperparameters from the shapes, and the form of the output from the metadata.
 
     Parameters
     ----------
     states : mapping of mappings
         See :func:`infer_hyperparameters`.
     metadata : mapping of str to str
-        What the file says about itself.
+        Metadata of the file.
     image_size : int, optional
-        Height and width, pixels, where somebody knows.
+        Height and width in pixels, if the user gives them.
 
     Returns
     -------
     hyper : StarGANHyperparameters
-        In the plain form without final activation if the file does not say more.
+        In the plain form without final activation if the metadata do not state another one.
 
     Raises
     ------
     CheckpointError
-        If the description and the tensors contradict each other; see also
+        If metadata and tensors contradict each other; see also
         :func:`infer_hyperparameters`.
     """
-    said = said_in(metadata, "architecture_parameters")
-    if metadata.get("architecture") != ARCHITECTURE or not isinstance(said, dict):
-        known_size = said_in(metadata, "image_size")
-        if image_size is None and isinstance(known_size, int):
-            image_size = known_size
+    description = read_metadata(metadata, "architecture_parameters")
+    if metadata.get("architecture") != ARCHITECTURE or not isinstance(description, dict):
+        stored_size = read_metadata(metadata, "image_size")
+        if image_size is None and isinstance(stored_size, int):
+            image_size = stored_size
         return infer_hyperparameters(states, image_size)
-    known = {field.name for field in fields(StarGANHyperparameters)}
-    if not isinstance(said.get("img_size"), int) or set(said) - known:
+    names = {field.name for field in fields(StarGANHyperparameters)}
+    if not isinstance(description.get("img_size"), int) or set(description) - names:
         raise CheckpointError(
-            "its description does not fit its tensors. Save the network again, or take the "
-            "description out of the file."
+            "its metadata do not match its tensors. Save the network again, or remove the metadata "
+            "from the file."
         )
-    # shapes have the last word on everything but what they cannot say
-    hyper = infer_hyperparameters(states, said["img_size"])
-    return replace(hyper, residual=bool(said.get("residual", False)))
+    # shapes take precedence over the metadata, which may be outdated
+    hyper = infer_hyperparameters(states, description["img_size"])
+    return replace(hyper, residual=bool(description.get("residual", False)))
 
 
 def infer_image_size(base_channels: int, n_down: int) -> int:
@@ -156,23 +156,23 @@ def infer_image_size(base_channels: int, n_down: int) -> int:
         if 2**14 // size == base_channels and size % 2**n_down == 0
     ]
     if len(sizes) != 1:
-        found = " and ".join(map(str, sizes)) if sizes else "none"
+        matches = " and ".join(map(str, sizes)) if sizes else "none"
         raise CheckpointError(
             f"The image size does not follow from the file: {base_channels} base channels with "
-            f"{n_down} halvings fit {found}. Give the image size (pixels) that it was trained on."
+            f"{n_down} halvings match {matches}. Give the image size of its training, in pixels."
         )
     return sizes[0]
 
 
-def without_stale_heads(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Drop heads that single-head style encoders carry along without ever using them."""
+def drop_stale_heads(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Drop heads that single-head style encoders store but never use."""
     if "output.weight" not in state:
         return dict(state)
     return {key: value for key, value in state.items() if not STALE_HEAD.match(key)}
 
 
-def said_in(metadata: Mapping[str, str], key: str) -> Any:
-    """Return a value of a file's description, from JSON where it is JSON; None if missing."""
+def read_metadata(metadata: Mapping[str, str], key: str) -> Any:
+    """Return an entry of a file's metadata, decoded if it is JSON; None if it is missing."""
     text = metadata.get(key)
     if text is None:
         return None

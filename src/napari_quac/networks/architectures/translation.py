@@ -1,59 +1,15 @@
-"""Networks that translate an image into one of the same size, read off a state dict."""
+"""Generators of CycleGAN and pix2pix, read off their state dicts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Mapping
 
 from torch import Tensor, nn
 
 from napari_quac.errors import CheckpointError
-
-Norm = Literal["instance", "batch", "none"]
-
-
-@dataclass(frozen=True, eq=False)
-class TranslationLayout:
-    """An architecture that fits the state dict of a translating network.
-
-    Attributes
-    ----------
-    name : str
-        Such as ``"ResNet, 9 blocks"``.
-    norm : "instance", "batch" or "none"
-    channels, out_channels : int
-        Of its input and of its output.
-    multiple : int
-        Height and width have to be multiples of this, in pixels.
-    build : callable
-        Returns the module, with weights yet to be loaded.
-    parameters : Mapping[str, Any]
-        The rest of what was found, JSON-ready.
-    """
-
-    name: str
-    norm: Norm
-    channels: int
-    out_channels: int
-    multiple: int
-    build: Callable[[], nn.Module]
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-
-
-def normalization(norm: Norm, width: int) -> nn.Module:
-    """Return the layer that follows a convolution; without weights unless it is batch norm."""
-    if norm == "batch":
-        return nn.BatchNorm2d(width)
-    return nn.InstanceNorm2d(width) if norm == "instance" else nn.Identity()
-
-
-def norm_of(tensors: Mapping[str, Tensor], convolution: str, following: str) -> Norm:
-    """Tell the norm from a convolution and the layer after it, by their names in the file."""
-    if f"{following}.weight" in tensors:
-        return "batch"
-    # a bias before a norm with an offset of its own would be of no use, and is left out
-    return "instance" if f"{convolution}.bias" in tensors else "none"
+from napari_quac.networks.architectures.layout import TranslationLayout
+from napari_quac.networks.architectures.resnet_generator import read_resnet_generator
+from napari_quac.networks.architectures.unet_generator import read_unet_generator
 
 
 def without_old_statistics(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -81,9 +37,6 @@ def recognize_translation(tensors: Mapping[str, Tensor], name: str) -> Translati
     CheckpointError
         If the shapes fit neither a ResNet nor a U-Net generator.
     """
-    from napari_quac.networks.architectures.resnet_generator import read_resnet_generator
-    from napari_quac.networks.architectures.unet_generator import read_unet_generator
-
     try:
         nested = any(key.startswith("model.model.") for key in tensors)
         return read_unet_generator(tensors) if nested else read_resnet_generator(tensors)
@@ -118,8 +71,8 @@ def load_translation(
     try:
         module.load_state_dict(without_old_statistics(tensors), strict=True)
     except RuntimeError as error:
-        shown = " ".join(line.strip() for line in str(error).splitlines()[1:])[:300]
+        mismatch = " ".join(line.strip() for line in str(error).splitlines()[1:])[:300]
         raise CheckpointError(
-            f"'{name}' is not quite a {layout.name} of CycleGAN or pix2pix. {shown}"
+            f"'{name}' does not match a {layout.name} of CycleGAN or pix2pix. {mismatch}"
         ) from error
     return layout, module.eval().requires_grad_(False)

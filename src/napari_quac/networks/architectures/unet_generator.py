@@ -1,4 +1,4 @@
-"""The U-Net generator of pix2pix and CycleGAN; any number of levels, three kinds of norm."""
+"""The U-Net generator of pix2pix and CycleGAN; any number of levels, three norms."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from napari_quac.networks.architectures.translation import (
+from napari_quac.networks.architectures.layout import (
     Norm,
     TranslationLayout,
     norm_of,
@@ -19,17 +19,17 @@ DOWN, UP = (4, 2, 1), (4, 2, 1)  # kernel, stride, padding
 
 
 class UnetLevel(nn.Module):
-    """One level with all those below it: down, what is below, and up again beside the input.
+    """One level with all those below it: down, the levels below, and up again beside the input.
 
     Parameters
     ----------
     widths : sequence of int
-        Channels that this level is given, then the feature maps of it and of each level below.
+        Input channels of this level, then the feature maps of it and of each level below.
     out_channels : int
-        Channels of its way up, before its input is put beside it.
+        Channels of its way up, before its input is concatenated.
     norm : "instance", "batch" or "none"
     outermost : bool
-        The whole network: ends in tanh, and nothing is put beside.
+        The whole network: ends in tanh, without concatenation.
     """
 
     def __init__(
@@ -37,15 +37,15 @@ class UnetLevel(nn.Module):
     ) -> None:
         super().__init__()
         bias = norm == "instance"
-        given, here, *below = widths
+        inputs, width, *below = widths
         innermost = not below
-        down: list[nn.Module] = [nn.Conv2d(given, here, *DOWN, bias=bias)]
+        down: list[nn.Module] = [nn.Conv2d(inputs, width, *DOWN, bias=bias)]
         if not outermost:
             down.insert(0, nn.LeakyReLU(0.2))
         if not outermost and not innermost:
-            down.append(normalization(norm, here))
-        inside = [] if innermost else [UnetLevel(widths[1:], here, norm)]
-        wide = here if innermost else 2 * here
+            down.append(normalization(norm, width))
+        inside = [] if innermost else [UnetLevel(widths[1:], width, norm)]
+        wide = width if innermost else 2 * width
         up: list[nn.Module] = [
             nn.ReLU(),
             nn.ConvTranspose2d(wide, out_channels, *UP, bias=bias or outermost),
@@ -56,12 +56,12 @@ class UnetLevel(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return (N, out_channels, h, w), with the input's channels before it if not outermost."""
-        made: Tensor = self.model(features)
-        return made if self.outermost else torch.cat([features, made], dim=1)
+        outputs: Tensor = self.model(features)
+        return outputs if self.outermost else torch.cat([features, outputs], dim=1)
 
 
 class UnetGenerator(nn.Module):
-    """A U-Net; images (N, C, S, S) in [-1, 1] to the same, S a multiple of ``2**levels``.
+    """A U-Net; images (N, C, S, S) in [-1, 1], with S a multiple of ``2**levels``.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def read_unet_generator(tensors: Mapping[str, Tensor]) -> TranslationLayout:
     Raises
     ------
     LookupError, ValueError
-        If it is none.
+        If the state dict is of another network.
     """
     first = tensors["model.model.0.weight"]
     last = tensors["model.model.3.weight"]

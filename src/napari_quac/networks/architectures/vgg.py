@@ -1,4 +1,4 @@
-"""VGG-like classifiers in 2-D and 3-D, as the authors of QuAC, DAPI and synister use them."""
+"""VGG-like classifiers in 2-D and 3-D, as in QuAC, DAPI and synister."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from napari_quac.networks.architectures.pooling import downsampling, pooled
 class Vgg(nn.Module):
     """Levels of convolutions and max pooling, then fully connected layers.
 
-    Activations are modules of their own and none is used twice, so that DeepLIFT can be computed.
+    Activations are separate modules and none is used twice, as DeepLIFT requires.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class Vgg(nn.Module):
     pools : sequence of sequences of int, optional
         Pooling factors of each level, 2 along each axis by default.
     batch_norm : bool
-        Whether a batch normalization follows each convolution.
+        Batch normalization after each convolution.
     dropout : float or None
         Dropout rate between the fully connected layers in training; None for no such layer.
     """
@@ -89,9 +89,9 @@ def recognize_vgg(
     tensors : Mapping[str, Tensor]
         The state dict, with names ``features.*`` and ``classifier.*``.
     image_size : tuple of int, optional
-        Spatial size of the input, where it is known.
+        Spatial size of the input, if the file or the user gives it.
     pools : sequence of sequence of int, optional
-        Pooling factors of each level, where they are known; they are not stored in the file, see
+        Pooling factors of each level, if the user gives them; files do not store them, see
         :func:`~napari_quac.networks.architectures.pooling.downsampling`.
 
     Returns
@@ -101,11 +101,7 @@ def recognize_vgg(
     """
     weights, head = numbered(tensors, "features"), numbered(tensors, "classifier")
     convolutions = {index: weight for index, weight in weights.items() if weight.ndim > 2}
-    if not convolutions or not head or any(weight.ndim != 2 for weight in head.values()):
-        return None
-    if any(name.split(".")[0] not in ("features", "classifier") for name in tensors):
-        return None
-    if any(set(weight.shape[2:]) != {3} for weight in convolutions.values()):
+    if not _has_parts(tensors, convolutions, head):
         return None
     batch_norm = len(weights) > len(convolutions)
     levels = _levels(list(convolutions.items()), 3 if batch_norm else 2)
@@ -119,22 +115,33 @@ def recognize_vgg(
     area, rest = divmod(int(next(iter(head.values())).shape[1]), levels[-1][-1])
     if rest:
         return None
-    found = downsampling(area, len(levels), axes, image_size, pools)
+    pooling = downsampling(area, len(levels), axes, image_size, pools)
 
     def build() -> nn.Module:
         dropout = None if head_gaps == {2} else 0.5
-        size = found.image_size or (1,) * axes
-        return Vgg(channels, levels, widths, size, found.pools, batch_norm, dropout)
+        size = pooling.image_size or (1,) * axes
+        return Vgg(channels, levels, widths, size, pooling.pools, batch_norm, dropout)
 
     parameters = {
         "levels": levels,
         "head": widths,
-        "pools": [list(factors) for factors in found.pools],
+        "pools": [list(factors) for factors in pooling.pools],
         "batch_norm": batch_norm,
     }
-    notes = (found.note,) if found.note else ()
-    name, size = f"vgg{axes}d", found.image_size
-    return Layout(name, build, channels, widths[-1], size, parameters, notes, found.problem)
+    notes = (pooling.note,) if pooling.note else ()
+    name, size = f"vgg{axes}d", pooling.image_size
+    return Layout(name, build, channels, widths[-1], size, parameters, notes, pooling.problem)
+
+
+def _has_parts(
+    tensors: Mapping[str, Tensor], convolutions: Mapping[int, Tensor], head: Mapping[int, Tensor]
+) -> bool:
+    """Tell whether there are 3 × 3 convolutions and linear layers, and nothing else."""
+    if not convolutions or not head or any(weight.ndim != 2 for weight in head.values()):
+        return False
+    if any(name.split(".")[0] not in ("features", "classifier") for name in tensors):
+        return False
+    return all(set(weight.shape[2:]) == {3} for weight in convolutions.values())
 
 
 def _levels(convolutions: list[tuple[int, Tensor]], step: int) -> list[list[int]] | None:

@@ -1,14 +1,13 @@
-"""A network that displaces: U-shaped, both directions in one by conditional convolution.
+"""A U-Net of displacement fields, for both directions by conditional convolution.
 
 Names and shapes of its tensors are those of the simulators of Liu et al., so that their weights
-load; it also comes for 2-D images and other sizes.
+load; there are also variants for 2-D images and other sizes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +22,7 @@ WIDTHS = (16, 32, 64, 16, 16)
 
 @dataclass(frozen=True, slots=True)
 class WarpHyperparameters:
-    """What a state dict tells about the network.
+    """Sizes of the network, read off a state dict or set for a training.
 
     Attributes
     ----------
@@ -37,7 +36,7 @@ class WarpHyperparameters:
     n_experts : int
         Kernels that each conditional convolution mixes.
     bottleneck : int
-        Length of the code in the middle.
+        Length of the code at the bottleneck.
     """
 
     n_axes: int = 2
@@ -49,12 +48,12 @@ class WarpHyperparameters:
 
     @property
     def cells(self) -> int:
-        """Values in the middle, before they are made into a code."""
+        """Values at the coarsest level, before the bottleneck."""
         return int(self.widths[-1] * (self.image_size // 2**LEVELS) ** self.n_axes)
 
 
 class Routing(nn.Module):
-    """Decides for each sample how much of each kernel to take."""
+    """Shares of the kernels of a conditional convolution, for each sample."""
 
     def __init__(self, channels: int, n_experts: int) -> None:
         super().__init__()
@@ -102,59 +101,55 @@ class Plain(nn.Module):
 
     def forward(self, features: Tensor, option: Tensor) -> Tensor:
         """Return the convolved features."""
-        result: Tensor = self.conv(features, option)
-        return result
+        return torch.as_tensor(self.conv(features, option))
 
 
-def _normalised(channels: int, resample: nn.Module, n_axes: int) -> nn.Sequential:
+def _normalized(channels: int, resample: nn.Module, n_axes: int) -> nn.Sequential:
     norm = nn.BatchNorm3d(channels) if n_axes == 3 else nn.BatchNorm2d(channels)
     return nn.Sequential(norm, nn.LeakyReLU(SLOPE), resample)
 
 
 class Down(nn.Module):
-    """Normalise, rectify, pool, convolve."""
+    """Normalization, activation, pooling and convolution."""
 
     def __init__(self, inputs: int, outputs: int, hyper: WarpHyperparameters) -> None:
         super().__init__()
         pool = nn.MaxPool3d(2) if hyper.n_axes == 3 else nn.MaxPool2d(2)
-        self.feed = _normalised(inputs, pool, hyper.n_axes)
+        self.feed = _normalized(inputs, pool, hyper.n_axes)
         self.conv = ConditionalConvolution(inputs, outputs, hyper)
 
     def forward(self, features: Tensor, option: Tensor) -> Tensor:
         """Return features at half the size."""
-        result: Tensor = self.conv(self.feed(features), option)
-        return result
+        return torch.as_tensor(self.conv(self.feed(features), option))
 
 
 class Up(nn.Module):
-    """Convolve, normalise, rectify, enlarge."""
+    """Convolution, normalization, activation and enlargement."""
 
     def __init__(self, inputs: int, outputs: int, hyper: WarpHyperparameters) -> None:
         super().__init__()
         self.conv = ConditionalConvolution(inputs, outputs, hyper)
-        self.feed = _normalised(outputs, nn.Upsample(scale_factor=2), hyper.n_axes)
+        self.feed = _normalized(outputs, nn.Upsample(scale_factor=2), hyper.n_axes)
 
     def forward(self, features: Tensor, option: Tensor) -> Tensor:
         """Return features at twice the size."""
-        result: Tensor = self.feed(self.conv(features, option))
-        return result
+        return torch.as_tensor(self.feed(self.conv(features, option)))
 
 
 class UpWithoutConvolution(nn.Module):
-    """Normalise, rectify, enlarge."""
+    """Normalization, activation and enlargement."""
 
     def __init__(self, channels: int, hyper: WarpHyperparameters) -> None:
         super().__init__()
-        self.act_bn_mp = _normalised(channels, nn.Upsample(scale_factor=2), hyper.n_axes)
+        self.act_bn_mp = _normalized(channels, nn.Upsample(scale_factor=2), hyper.n_axes)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return features at twice the size."""
-        result: Tensor = self.act_bn_mp(features)
-        return result
+        return torch.as_tensor(self.act_bn_mp(features))
 
 
 class WarpUNet(nn.Module):
-    """Returns a displacement field (N, n, *S) in voxels for images (N, C, *S) and options (N, 1).
+    """A network from images (N, C, *S) and options (N, 1) to fields (N, n, *S) in voxels.
 
     Parameters
     ----------
@@ -202,7 +197,7 @@ class WarpUNet(nn.Module):
 
 
 def load_warp_unet(tensors: Mapping[str, Tensor], name: str) -> WarpUNet:
-    """Build the network that a state dict belongs to.
+    """Build the network of a state dict.
 
     Parameters
     ----------
@@ -214,7 +209,7 @@ def load_warp_unet(tensors: Mapping[str, Tensor], name: str) -> WarpUNet:
     Raises
     ------
     CheckpointError
-        If it is no displacement network of this kind.
+        If it is another network.
     """
     wrapped = any(key.startswith("trans.") for key in tensors)
     state = {
@@ -222,15 +217,19 @@ def load_warp_unet(tensors: Mapping[str, Tensor], name: str) -> WarpUNet:
         for key, value in tensors.items()
         if not wrapped or key.startswith("trans.")
     }
-    unused = ("in_Linear2.", "SpatialTransformer.", "e_cls.")  # theirs, without a part in the field
+    unused = (
+        "in_Linear2.",
+        "SpatialTransformer.",
+        "e_cls.",
+    )  # of the authors, without effect on the field
     state = {key: value for key, value in state.items() if not key.startswith(unused)}
     try:
         network = WarpUNet(_hyperparameters(state))
         network.load_state_dict(state, strict=True)
     except (KeyError, ValueError, RuntimeError) as error:
-        said: Any = str(error).splitlines()[-1].strip()[:300]
+        mismatch = str(error).splitlines()[-1].strip()[:300]
         raise CheckpointError(
-            f"'{name}' is no displacement network that is known here: {said}. Export it as "
+            f"'{name}' does not match any known displacement network: {mismatch}. Export it as "
             "TorchScript with forward(image, option) -> field, or have it write its images into "
             "folders SOURCE/TARGET/NAME and open that folder as generator."
         ) from error
