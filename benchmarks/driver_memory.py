@@ -31,8 +31,7 @@ samples: {{kind: folder, directory: samples}}
 classifier: {{path: classifier.pt, class_names: [left, right, both], value_range: [0, 1],
   image_size: {SIZE}, channels: 1}}
 generator: {{kind: from-folder, directory: made}}
-targets: auto
-methods: [residual]
+settings: {{methods: [residual]}}
 device: cpu
 output: out
 """

@@ -13,7 +13,7 @@ import time
 
 import torch
 
-from napari_quac.generators.stargan.recipe import StarGANGenerator
+from napari_quac.generators.stargan.generator import StarGANGenerator
 from napari_quac.networks.architectures.stargan_v2 import StarGAN, official_hyperparameters
 
 N_PROPOSALS = 10

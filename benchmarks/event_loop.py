@@ -25,9 +25,9 @@ import torch
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
+from napari_quac.generators.opening import recognize_network
 from napari_quac.gui import dock as dock_module
 from napari_quac.live.choices import FolderSamples
-from napari_quac.live.network_files import look_into
 
 
 def wait(condition, seconds: float = 600.0) -> None:
@@ -49,8 +49,8 @@ def measure(arguments: argparse.Namespace, threads: int) -> None:
     viewer.window.resize(1366, 768)
     dock = dock_module.QuacDock(viewer)
     viewer.window.add_dock_widget(dock, name="QuAC", area="right")
-    dock.choices.classifier = look_into(arguments.classifier).recipe
-    dock.choices.generator = look_into(arguments.generator).recipe
+    dock.choices.classifier = recognize_network(arguments.classifier).recipe
+    dock.choices.generator = recognize_network(arguments.generator).recipe
     dock.choices.samples = FolderSamples(arguments.samples)
     wait(lambda: dock.results.prediction is not None and dock.results.loaded_generator is not None)
     dock.choices.sample_index = arguments.sample

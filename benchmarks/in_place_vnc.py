@@ -86,10 +86,10 @@ def click_at(viewer: napari.Viewer, world: np.ndarray) -> None:
 def use_table(dock: QuacDock, path: Path) -> None:
     """Type the path of a table, and press Use points."""
     panel = dock.points_panel
-    panel._table = None
+    panel.table = None
     panel.table_field.edit.setText(str(path))
     QTest.keyClick(panel.table_field.edit, Qt.Key.Key_Return)
-    wait(lambda: panel._table is not None)
+    wait(lambda: panel.table is not None)
     QTest.mouseClick(panel.use_button, Qt.MouseButton.LeftButton)
     wait(lambda: dock.results.loaded_samples is dock.points.dataset)
     wait(lambda: dock.results.predictions is not None and dock.results.predictions.is_complete)

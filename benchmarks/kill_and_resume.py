@@ -23,7 +23,8 @@ import numpy as np
 
 from napari_quac.batch.plan import BatchPlan
 from napari_quac.data.recipes import ImageFolderRecipe
-from napari_quac.generators.generated.recipe import PrecomputedRecipe
+from napari_quac.explain.settings import ExplainSettings
+from napari_quac.generators.generated.recipe import GeneratedRecipe
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.reports.store import ExplanationStore
 
@@ -99,9 +100,8 @@ def main() -> None:
             BatchPlan(
                 ImageFolderRecipe(given.samples.absolute()),
                 ClassifierRecipe(given.classifier.absolute()),
-                PrecomputedRecipe(given.generated.absolute()),
-                targets="all",
-                methods=tuple(given.methods.split(",")),
+                GeneratedRecipe(given.generated.absolute()),
+                ExplainSettings(tuple(given.methods.split(",")), targets="all"),
                 output=folder / which,
             ).write(plans[which])
         dataset = ImageFolderRecipe(given.samples).load()

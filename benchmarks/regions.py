@@ -25,7 +25,8 @@ from napari_quac.explain.regions import find_regions
 from napari_quac.explain.settings import ExplainSettings, SearchSettings
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
-from napari_quac.reports.region_truth import auroc, true_regions
+from napari_quac.reports.region_truth import true_regions
+from napari_quac.reports.truth import ranking_auroc
 
 MASK_SIZE = 0.1
 
@@ -76,12 +77,12 @@ def main() -> None:
     for (method, place), rows in found.items():
         alone, without, area, hits, pairs = (np.array(column) for column in zip(*rows, strict=True))
         by_pair = [
-            auroc(alone[pairs == pair], hits[pairs == pair])
+            ranking_auroc(alone[pairs == pair], hits[pairs == pair])
             for pair in np.unique(pairs)
             if 0 < hits[pairs == pair].sum() < (pairs == pair).sum()
         ]
         numbers = "".join(
-            f"{auroc(scores, hits):{width}.3f}"
+            f"{ranking_auroc(scores, hits):{width}.3f}"
             for scores, width in ((alone, 9), (without, 10), (area, 8))
         )
         print(f"{method + ', ' + place:24s}{len(rows):9d}{hits.sum():7d}{numbers}"

@@ -29,7 +29,7 @@ from napari_quac.explain.pair import Pair
 from napari_quac.explain.pipeline import explain_attribution
 from napari_quac.explain.search import search
 from napari_quac.explain.settings import SearchSettings
-from napari_quac.generators.generated.recipe import PrecomputedRecipe
+from napari_quac.generators.generated.recipe import GeneratedRecipe
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
@@ -97,7 +97,7 @@ def vnc_rows(data: Path, per_class: int) -> Iterator[Row]:
     classifier = ClassifierRecipe(
         data / "checkpoints/vnc_classifier_state_dict.pt", class_names=CLASSES
     ).load("cpu")
-    generator = PrecomputedRecipe(data / "vnc_generated").load()
+    generator = GeneratedRecipe(data / "vnc_generated").load()
     samples = ImageFolder(data / "vnc_patches/validation")
     masks = data / "vnc_patches_labels/validation"
     for label, name in enumerate(CLASSES):

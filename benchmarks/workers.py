@@ -19,7 +19,8 @@ from pathlib import Path
 
 from napari_quac.batch.plan import BatchPlan
 from napari_quac.data.recipes import ImageFolderRecipe
-from napari_quac.generators.generated.recipe import PrecomputedRecipe
+from napari_quac.explain.settings import ExplainSettings
+from napari_quac.generators.generated.recipe import GeneratedRecipe
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 
 
@@ -57,9 +58,8 @@ def main() -> None:
         BatchPlan(
             ImageFolderRecipe(subset(given.samples, given.limit, folder / "samples")),
             ClassifierRecipe(given.classifier.absolute()),
-            PrecomputedRecipe(given.generated.absolute()),
-            targets="all",
-            methods=("d-ig", "d-deeplift"),
+            GeneratedRecipe(given.generated.absolute()),
+            ExplainSettings(("d-ig", "d-deeplift"), targets="all"),
             output=folder / "out",
         ).write(plan)
         rates: dict[int, list[float]] = {1: [], 2: []}

@@ -96,7 +96,7 @@ def measuring_pictures(folder: Path) -> None:
     curve = dock.results.shown.explanation.curve
     dock.threshold.pick(int(np.argmin(np.abs(curve.mask_sizes - 0.1))))
     dock.regions.button.click()
-    wait(lambda: dock.regions.shown is not None)
+    wait(lambda: dock.regions.displayed_regions is not None)
     dock.scroll.verticalScrollBar().setValue(0)
     dock.regions.table.setCurrentItem(dock.regions.table.topLevelItem(0))
     picture(viewer, folder, "regions")

@@ -24,15 +24,14 @@ from torch import nn
 from napari_quac.batch.plan import BatchPlan
 from napari_quac.cli import main
 from napari_quac.data.recipes import ImageFolderRecipe
-from napari_quac.errors import MethodUnavailableError
 from napari_quac.explain.explanation import Explanation
+from napari_quac.explain.explanations import Explanations
 from napari_quac.explain.pair import Pair
-from napari_quac.explain.pipeline import explain_pair
-from napari_quac.explain.question import default_question, true_class
-from napari_quac.explain.search import search
+from napari_quac.explain.pipeline import explain
+from napari_quac.explain.question import question_for
 from napari_quac.explain.settings import ExplainSettings, SearchSettings
 from napari_quac.generators.exaggeration.recipe import ExaggerationRecipe
-from napari_quac.generators.generated.recipe import PrecomputedRecipe
+from napari_quac.generators.generated.recipe import GeneratedRecipe
 from napari_quac.generators.stargan.file import stargan_metadata
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.generators.warp.recipe import WarpRecipe
@@ -45,7 +44,7 @@ from napari_quac.networks.architectures.stargan_v2 import StarGAN, StarGANHyperp
 from napari_quac.networks.architectures.warp_unet import WarpHyperparameters, WarpUNet
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.networks.value_range import ValueRange
-from napari_quac.reports.comparison import Comparison, MethodResult, rows_of
+from napari_quac.reports.comparison import Comparison, comparison_rows
 from napari_quac.reports.record import Failure, explained_record, to_json
 from napari_quac.reports.store import ExplanationStore
 from napari_quac.reports.task_images import images_of
@@ -128,7 +127,7 @@ class Files:
         """Recipe of the generator of a case."""
         return {
             "stargan": StarGANRecipe(self.folder / "stargan.safetensors"),
-            "generated": PrecomputedRecipe(self.folder / "generated"),
+            "generated": GeneratedRecipe(self.folder / "generated"),
             "exaggeration": ExaggerationRecipe(self.folder / "exaggeration.pt", "both"),
             "warp": WarpRecipe(self.folder / "warp.pt", "both"),
         }[case.generator]
@@ -229,20 +228,22 @@ def _write_exaggeration(path: Path) -> None:
 def settings_of(case: Case) -> ExplainSettings:
     """Return what is computed in a case."""
     settings = ExplainSettings.from_preset(case.preset).with_methods(METHODS)
-    return replace(settings, search=SearchSettings(max_tries=TRIES))
+    basis = "auto" if case.basis == "default" else case.basis
+    search = SearchSettings(max_tries=TRIES)
+    return replace(settings, search=search, source_basis=basis, seed=SEED)
 
 
 def in_python(case: Case, files: Files, folder: Path) -> Answer:
     """Answer by the library alone, as in a notebook."""
     dataset = files.samples(case).load()
     classifier, generator = files.classifier.load("cpu"), files.generator(case).load("cpu")
-    sample, settings, basis = dataset[0], settings_of(case), case.resolved_basis
-    prediction = classifier.predict(sample.image[None])[0]
-    truth = true_class(sample.label, dataset.classes, classifier)
-    source, target = default_question(prediction, truth, basis)
-    pair = search(sample, target, classifier, generator, settings.search, SEED, source).result()
-    explanations = explain_pair(pair, classifier, settings).result()
-    return _answer(case, pair, explanations, explanations.failures, truth)
+    sample, settings = dataset[0], settings_of(case)
+    question = question_for(sample, dataset.classes, classifier, settings, generator)
+    assert question.basis == case.resolved_basis
+    explanations = explain(
+        sample, question.targets[0], classifier, generator, settings, question.source
+    ).result()
+    return _answer(case, explanations.pair, explanations, explanations.failures, question.label)
 
 
 def in_dock(case: Case, files: Files, folder: Path) -> Answer:
@@ -259,7 +260,6 @@ def in_dock_for_many(case: Case, files: Files, folder: Path) -> Answer:
     with live_state(case, files) as (choices, results, controller, settle):
         many = ExplainMany(choices, results, controller)
         settle(lambda: not many.missing())
-        assert not many.refusal(), many.refusal()
         many.start(folder / "many")
         settle(lambda: many.state != "running")
         many.close()
@@ -275,18 +275,11 @@ def by_explain(case: Case, files: Files, folder: Path) -> Answer:
 
 def by_run(case: Case, files: Files, folder: Path) -> Answer:
     """Answer by a plan file and ``napari-quac run``."""
-    settings = settings_of(case)
     plan = BatchPlan(
-        samples=files.samples(case),
-        classifier=files.classifier,
-        generator=files.generator(case),
-        source_basis=None if case.basis == "default" else case.basis,
-        methods=settings.methods,
-        parameters=settings.parameters,
-        masking=settings.masking,
-        grid=settings.grid,
-        search=settings.search,
-        seed=SEED,
+        files.samples(case),
+        files.classifier,
+        files.generator(case),
+        settings_of(case),
         device="cpu",
         output=folder / "run",
     )
@@ -311,12 +304,9 @@ def in_comparison_of_dock(case: Case, files: Files, folder: Path) -> Answer:
         settle(lambda: results.comparison is not None and "comparison" not in controller.running)
         (comparison,) = results.comparison.comparisons
         truth = results.prediction.truth
-    of_case = [result for result in comparison.results if result.method in METHODS]
-    by_method = {r.method: r.explanation for r in of_case if r.explanation is not None}
-    failures = {
-        r.method: MethodUnavailableError(r.reason) for r in of_case if r.explanation is None
-    }
-    return _answer(case, comparison.pair, by_method, failures, truth)
+    explanations = comparison.explanations
+    failures = {name: e for name, e in explanations.failures.items() if name in METHODS}
+    return _answer(case, comparison.pair, explanations, failures, truth)
 
 
 WAYS: dict[str, Callable[[Case, Files, Path], Answer]] = {
@@ -393,7 +383,7 @@ def _answer(
     case: Case,
     pair: Pair,
     by_method: Mapping[str, Explanation],
-    failures: Mapping[str, BaseException],
+    failures: Mapping[str, Exception],
     truth: int | None,
 ) -> Answer:
     """Return explanations in memory as the store keeps them, and as a comparison sums them up."""
@@ -402,18 +392,15 @@ def _answer(
         pair,
         explanations,
         CLASSES,
-        seed=SEED,
+        settings=settings_of(case),
         truth=truth,
         source_basis=case.resolved_basis,
         asked=[pair.target],
         failures={name: Failure(name, str(error), type(error).__name__)
                   for name, error in failures.items()},
     )  # fmt: skip
-    compared = tuple(
-        MethodResult(name, by_method.get(name), str(failures.get(name, "")), 0.0, None)
-        for name in METHODS
-    )
-    rows = rows_of(Comparison(pair, settings_of(case).procedure, compared))
+    compared = Explanations(pair, settings_of(case), by_method, failures)
+    rows = comparison_rows([Comparison(compared)])
     return Answer(
         json.loads(to_json(record)),
         images_of(pair, explanations),

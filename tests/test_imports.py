@@ -105,11 +105,6 @@ def test_public_names_exist() -> None:
         assert getattr(napari_quac, name) is not None
 
 
-KNOWN_CYCLES = [
-    {"reports.report", "reports.tables"},
-]
-
-
 def runtime_imports(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
     """Yield all imports that run, also those inside functions."""
     for child in ast.iter_child_nodes(node):
@@ -183,9 +178,4 @@ def test_import_cycles_are_recognized() -> None:
 
 
 def test_modules_import_each_other_in_no_other_cycle() -> None:
-    assert [cycle for cycle in cycles_of_package() if cycle not in KNOWN_CYCLES] == []
-
-
-def test_known_cycles_still_exist() -> None:
-    resolved = [cycle for cycle in KNOWN_CYCLES if cycle not in cycles_of_package()]
-    assert resolved == [], "remove them from KNOWN_CYCLES"
+    assert cycles_of_package() == []

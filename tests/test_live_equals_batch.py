@@ -59,11 +59,11 @@ def divergence(way: str, case: Case) -> str:
     is_other_question = case.sample == "mispredicted" and case.resolved_basis == "label"
     if way == "explain":
         return "the command writes a format of its own"
-    if way in ("run", "explain-these") and case.preset == "dapi":
-        return "plans and stores know no procedure, so DAPI is refused for many samples"
-    if way in ("dock", "compare-in-dock") and is_other_question:
+    if way == "dock" and is_other_question:
         return "the dock takes the source from the prediction alone"
     passes = "label" if case.generator == "generated" else "prediction"
+    if way == "compare-in-dock" and case.sample == "mispredicted" and case.resolved_basis != passes:
+        return "the dock does not pass the source basis on to its comparison"
     if way == "explain-these" and case.resolved_basis != passes:
         return "the dock does not pass the source basis on to many samples"
     return ""

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module, metadata
 from typing import Any
 
 from napari_quac.errors import UnknownNameError
 
 
-def unknown_name(kind: str, name: str, known: list[str]) -> UnknownNameError:
-    """Return an error that lists the known names and points at the nearest one."""
-    near = difflib.get_close_matches(name, known, n=1)
+def unknown_name(kind: str, name: str, names: list[str]) -> UnknownNameError:
+    """Return an error that lists all names and suggests the nearest one."""
+    near = difflib.get_close_matches(name, names, n=1)
     hint = f" Did you mean '{near[0]}'?" if near else ""
-    return UnknownNameError(f"There is no {kind} '{name}'.{hint} Known: {', '.join(known)}.")
+    return UnknownNameError(f"There is no {kind} '{name}'.{hint} Known: {', '.join(names)}.")
 
 
 class Registry:
@@ -29,23 +30,31 @@ class Registry:
     builtin : Mapping[str, str]
         Name to ``"package.module:Class"``.
     needs : sequence of str
-        What a class has to have to be of use, such as ``"attribute"``.
+        Attributes that every class needs, such as ``"attribute"``.
+    former : Mapping[str, str], optional
+        Earlier name to name; earlier names are accepted but not listed.
     """
 
     def __init__(
-        self, kind: str, group: str, builtin: Mapping[str, str], needs: Sequence[str] = ()
+        self,
+        kind: str,
+        group: str,
+        builtin: Mapping[str, str],
+        needs: Sequence[str] = (),
+        former: Mapping[str, str] | None = None,
     ) -> None:
         self.kind = kind
+        self._former = dict(former or {})
         self._needs = tuple(needs)
         self._group = group
         self._targets: dict[str, str] = dict(builtin)
         self._classes: dict[str, Any] = {}
-        self._asked_packages = False
+        self._has_entry_points = False
 
-    def _ask_packages(self) -> None:
-        if self._asked_packages:
+    def _read_entry_points(self) -> None:
+        if self._has_entry_points:
             return
-        self._asked_packages = True
+        self._has_entry_points = True
         owners: dict[str, str] = dict.fromkeys(self._targets, "napari-quac")
         for entry in metadata.entry_points(group=self._group):
             owner = entry.dist.name if entry.dist else "an unknown package"
@@ -59,7 +68,7 @@ class Registry:
 
     def names(self) -> list[str]:
         """Return all names, built-in ones first."""
-        self._ask_packages()
+        self._read_entry_points()
         return [*self._targets, *(name for name in self._classes if name not in self._targets)]
 
     def usable(self) -> tuple[str, ...]:
@@ -67,7 +76,7 @@ class Registry:
         return tuple(name for name in self.names() if not self.problem(name))
 
     def problem(self, name: str) -> str:
-        """Return why the class of a name cannot be had; empty if it can."""
+        """Return the reason why the class of a name is unavailable; empty if it is available."""
         try:
             self[name]
         except UnknownNameError as error:
@@ -78,7 +87,7 @@ class Registry:
         return iter(self.names())
 
     def __contains__(self, name: object) -> bool:
-        return name in self.names()
+        return name in self.names() or name in self._former
 
     def __getitem__(self, name: str) -> Any:
         """Return the class of that name, imported now if it was not before.
@@ -88,28 +97,44 @@ class Registry:
         UnknownNameError
             If there is no such name, or the package that brings it cannot be imported.
         """
+        name = self._former.get(name, name)
         if name not in self.names():
             raise unknown_name(self.kind, name, self.names())
         if name not in self._classes:
             module, _, attribute = self._targets[name].partition(":")
             try:
-                found = getattr(import_module(module), attribute)
+                cls = getattr(import_module(module), attribute)
             except Exception as error:  # another package may fail in any way
                 raise UnknownNameError(
                     f"The {self.kind} '{name}' cannot be loaded from {self._targets[name]}: "
                     f"{type(error).__name__}: {error}"
                 ) from error
-            missing = [wanted for wanted in self._needs if not hasattr(found, wanted)]
+            missing = [attribute for attribute in self._needs if not hasattr(cls, attribute)]
             if missing:
                 raise UnknownNameError(
                     f"The {self.kind} '{name}' from {self._targets[name]} has no "
                     f"{' and no '.join(missing)}, which every {self.kind} needs."
                 )
-            self._classes[name] = found
+            self._classes[name] = cls
         return self._classes[name]
 
+    @contextmanager
+    def temporarily(self, name: str, cls: Any) -> Iterator[None]:
+        """Add a class until the ``with`` block ends, in a test.
+
+        Raises
+        ------
+        UnknownNameError
+            If the name is taken.
+        """
+        self.add(name, cls)
+        try:
+            yield
+        finally:
+            del self._classes[name]
+
     def add(self, name: str, cls: Any) -> None:
-        """Add a class of your own, in a notebook or a test.
+        """Add a class for this session, in a notebook or a script.
 
         Raises
         ------

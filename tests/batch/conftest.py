@@ -34,7 +34,7 @@ def corner_files(tmp_path_factory) -> Path:
         "classifier: {path: classifier.pt, class_names: [left, right, both], value_range: [0, 1],\n"
         f"  image_size: {SIZE}, channels: 1}}\n"
         "generator: {kind: from-folder, directory: made}\n"
-        "targets: all\nmethods: [d-ig, residual]\ndevice: cpu\noutput: out\n"
+        "settings: {targets: all, methods: [d-ig, residual]}\ndevice: cpu\noutput: out\n"
     )
     return folder
 

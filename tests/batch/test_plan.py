@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from napari_quac.batch.plan import BatchPlan
 from napari_quac.data.recipes import ImageFolderRecipe, SyntheticRecipe
 from napari_quac.errors import DataError, QuacError, UnknownNameError
 from napari_quac.explain.mask import Masking
-from napari_quac.explain.settings import SearchSettings
-from napari_quac.generators.generated.recipe import PrecomputedRecipe
+from napari_quac.explain.settings import ExplainSettings, SearchSettings
+from napari_quac.generators import GENERATORS
+from napari_quac.generators.generated.recipe import GeneratedRecipe
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.live.choices import ReadySamples
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
@@ -25,14 +27,16 @@ def some_plan(folder: Path, **changes) -> BatchPlan:
         "samples": ImageFolderRecipe(folder / "images", (0.0, 1.0)),
         "classifier": ClassifierRecipe(Path("/networks/c.pt"), class_names=("a", "b")),
         "generator": StarGANRecipe(folder / "g.ckpt", value_range=ValueRange(0, 1)),
-        "targets": ("b",),
-        "source_basis": "label",
-        "methods": ("d-ig", "residual"),
-        "parameters": {"d-ig": {"n_steps": 20}},
-        "masking": Masking(closing=4, blur=1),
-        "grid": "corrected",
-        "search": SearchSettings(max_tries=7, keep="first"),
-        "seed": 5,
+        "settings": ExplainSettings(
+            ("d-ig", "residual"),
+            Masking(closing=4, blur=1),
+            "corrected",
+            SearchSettings(max_tries=7, keep="first"),
+            {"d-ig": {"n_steps": 20}},
+            source_basis="label",
+            targets=("b",),
+            seed=5,
+        ),
         "device": "cpu",
         "output": folder / "results",
     }
@@ -46,7 +50,32 @@ def test_what_is_written_is_read_again(tmp_path):
     plain = yaml.safe_load((tmp_path / "plan.yaml").read_text())
     assert plain["samples"]["directory"] == "images"
     assert plain["classifier"]["path"] == "/networks/c.pt"
-    assert plain["methods"] == [{"d-ig": {"n_steps": 20}}, "residual"]
+    assert plain["settings"] == plan.settings.to_dict()
+    assert plain["settings"]["parameters"] == {"d-ig": {"n_steps": 20}}
+
+
+@pytest.mark.parametrize("preset", ["quac", "dapi"])
+def test_every_preset_is_written_and_read(tmp_path, preset):
+    plan = some_plan(tmp_path, settings=ExplainSettings.from_preset(preset))
+    plan.write(tmp_path / "plan.yaml")
+    assert BatchPlan.read(tmp_path / "plan.yaml") == plan
+
+
+def test_a_preset_is_named_and_changed(tmp_path):
+    values = yaml.safe_load(
+        """
+        samples: {kind: synthetic}
+        classifier: {path: c.pt}
+        generator: {kind: stargan, checkpoint: g.ckpt}
+        settings: {preset: dapi, methods: [d-ingrad, d-ig], masking: {blur: 1}, targets: a}
+        """
+    )
+    settings = BatchPlan.from_plain(values, tmp_path).settings
+    dapi = ExplainSettings.from_preset("dapi")
+    assert settings.procedure == dapi.procedure
+    assert settings.masking == replace(dapi.masking, blur=1)
+    assert settings.parameters == {"d-ingrad": {"absolute": True}}
+    assert settings.targets == ("a",)
 
 
 def test_relative_paths_start_at_the_plans_folder(tmp_path, monkeypatch):
@@ -68,21 +97,27 @@ def test_defaults_need_not_be_written(tmp_path):
         tmp_path,
     )
     assert plan.samples == SyntheticRecipe(3)
-    assert plan.generator == PrecomputedRecipe(tmp_path / "made")
-    assert plan.targets == "auto"
-    assert plan.settings.source_basis == "auto"
+    assert plan.generator == GeneratedRecipe(tmp_path / "made")
+    assert plan.settings == ExplainSettings()
 
 
 @pytest.mark.parametrize(
     ("change", "error", "told"),
     [
         ("sead: 3", UnknownNameError, "Did you mean 'seed'"),
-        ("seed: many", DataError, "'seed' is 'many'"),
+        ("settings: {sead: 3}", UnknownNameError, "Did you mean 'seed'"),
+        ("schema: 2\nseed: 3", DataError, "Move it below 'settings'"),
+        ("settings: {seed: 3}\nseed: 3", DataError, "Move it below 'settings'"),
+        ("settings: {preset: dapy}", UnknownNameError, "Did you mean 'dapi'"),
+        ("settings: {methods: [ig], parameters: {d-ig: {n_steps: 3}}}", UnknownNameError, "d-ig"),
+        ("settings: [a]", DataError, "mapping"),
+        ("device: 3", DataError, "'device' is '3'"),
+        ("seed: many", DataError, "seed' is 'many'"),
         ("search: {max_trys: 3}", UnknownNameError, "Did you mean 'max_tries'"),
         ("search: {max_tries: 0}", DataError, "at least 1"),
         ("search: {keep: best}", DataError, "search.keep"),
         ("masking: {blur: 4}", DataError, "odd"),
-        ("masking: 4", DataError, "'masking' needs settings"),
+        ("masking: 4", DataError, "masking' is '4'"),
         ("methods: [d-igg]", UnknownNameError, "Did you mean 'd-ig'"),
         ("methods: [{d-ig: {steps: 3}}]", UnknownNameError, "n_steps"),
         ("methods: [d-ig, d-ig]", DataError, "twice"),
@@ -99,7 +134,7 @@ def test_defaults_need_not_be_written(tmp_path):
         ("generator: {kind: stargan, checkpoint: g, value_range: {lo: 1}}", UnknownNameError,
          "low"),
         ("generator: {kind: stargan, checkpoint: g, value_range: {low: 1, high: 0}}",
-         QuacError, "value_range"),
+         QuacError, "value range"),
         ("[1, 2]", DataError, "YAML"),
     ],
 )  # fmt: skip
@@ -153,18 +188,6 @@ def test_samples_that_are_changed_to_fit_are_written_and_read(tmp_path):
         some_plan(tmp_path, samples=twice).write(tmp_path / "plan.yaml")
 
 
-@pytest.mark.parametrize("key", ["methods", "targets", "only"])
-def test_what_is_named_twice_is_refused(tmp_path, key):
-    with pytest.raises(DataError, match=f"'{key}' names 'residual' twice"):
-        some_plan(tmp_path, **{key: ("residual", "residual"), "parameters": {}})
-
-
-def test_a_parameter_of_another_kind_is_refused_before_the_run(tmp_path):
-    for wrong in ("many", True, 2.5):
-        with pytest.raises(DataError, match="'n_steps' has to be a whole number"):
-            some_plan(tmp_path, parameters={"d-ig": {"n_steps": wrong}})
-
-
 def test_a_plan_with_the_former_key_of_preprocessing_is_read(tmp_path):
     from napari_quac.data.preprocessing import Preprocessing
     from napari_quac.data.recipes import PreprocessedRecipe
@@ -178,3 +201,38 @@ def test_a_plan_with_the_former_key_of_preprocessing_is_read(tmp_path):
     assert "preprocessing:" in text and "mode: crop" in text
     path.write_text(text.replace("preprocessing:", "fit:").replace("mode: crop", "how: crop"))
     assert BatchPlan.read(path) == plan
+
+
+def test_a_sample_that_is_named_twice_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"'only' contains 'a\.png' twice"):
+        some_plan(tmp_path, only=("a.png", "a.png"))
+
+
+def test_a_parameter_of_another_type_is_refused_before_the_run(tmp_path):
+    for wrong in ("many", True, 2.5):
+        settings = ExplainSettings(("d-ig",), parameters={"d-ig": {"n_steps": wrong}})
+        with pytest.raises(DataError, match="'n_steps' has to be a whole number"):
+            some_plan(tmp_path, settings=settings)
+
+
+@dataclass(frozen=True)
+class RecipeOfAPackage:
+    """A recipe that does not say that it refuses unknown keys."""
+
+    step: float = 0.1
+    range: ValueRange = field(default_factory=ValueRange)
+
+    def load(self, device: str = "auto") -> None:
+        """Load nothing."""
+
+
+def test_unknown_keys_of_recipes_of_other_packages_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setitem(GENERATORS._classes, "fade", RecipeOfAPackage)
+    values = {"samples": {"kind": "synthetic"}, "classifier": {"path": "c.pt"}}
+    plan = BatchPlan.from_plain(
+        {**values, "generator": {"kind": "fade", "step": 1, "range": {"low": 0}}}
+    )
+    assert plan.generator == RecipeOfAPackage(1.0, ValueRange(0, 1))
+    for generator in ({"kind": "fade", "stp": 1}, {"kind": "fade", "range": {"lo": 0}}):
+        with pytest.raises(UnknownNameError, match="Did you mean"):
+            BatchPlan.from_plain({**values, "generator": generator})

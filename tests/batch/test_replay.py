@@ -11,8 +11,8 @@ from napari_quac.batch.tasks import explain_tasks, tasks_of
 from napari_quac.data.sample import Sample
 from napari_quac.explain.settings import ExplainSettings
 from napari_quac.reports.store import ExplanationStore
-from napari_quac.reports.store_info import NetworkIdentity, StoreInfo
-from napari_quac.testing import CornerSamples, corner_classifier, corner_generator
+from napari_quac.reports.store_info import StoreInfo
+from napari_quac.testing import CornerSamples, ReadyNetwork, corner_classifier, corner_generator
 
 SIZE = 16
 
@@ -30,9 +30,9 @@ def explained(tmp_path):
     dataset, classifier = CornerSamples(n=4, size=SIZE), corner_classifier(SIZE)
     classifier.sha256 = "abc"
     settings = ExplainSettings(("d-ig", "random"), seed=1)
-    info = StoreInfo.of(classifier, NetworkIdentity("corners"), settings, settings.seed)
-    store = ExplanationStore.create(tmp_path / "out", info)
     generator = corner_generator(SIZE)
+    info = StoreInfo.of(classifier, generator, ReadyNetwork(generator), settings)
+    store = ExplanationStore.create(tmp_path / "out", info)
     explain_tasks(tasks_of(dataset), dataset, classifier, generator, settings, store).result()
     return store, dataset, classifier, generator, settings
 

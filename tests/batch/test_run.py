@@ -36,6 +36,10 @@ def undisturbed(corner_files, tmp_path_factory):
     return contents(plan.output)
 
 
+def with_settings(plan, **changes):
+    return replace(plan, settings=replace(plan.settings, **changes))
+
+
 def write_plan(plan, folder):
     path = folder / "plan.yaml"
     plan.write(path)
@@ -122,26 +126,26 @@ def test_results_are_not_touched_without_resume(plan, capsys):
 def test_results_of_another_plan_are_not_mixed_in(plan):
     batch.run(plan)
     with pytest.raises(DataError, match="seed 0, not 3"):
-        batch.run(replace(plan, seed=3))
+        batch.run(with_settings(plan, seed=3))
 
 
 def test_an_unknown_target_is_refused_before_anything_is_written(plan):
     with pytest.raises(DataError.__base__, match="lefft"):
-        batch.run(replace(plan, targets=("lefft",)))
+        batch.run(with_settings(plan, targets=("lefft",)))
     assert not plan.output.exists()
 
 
 def test_a_fault_of_ours_is_a_record_with_its_traceback(plan, monkeypatch, capsys):
-    from napari_quac.generators.generated.recipe import PrecomputedGenerator
+    from napari_quac.generators.generated.lookup import GeneratedImages
 
-    propose = PrecomputedGenerator.propose
+    propose = GeneratedImages.propose
 
     def fails_once(self, request, first, n):
         if request.query_id == "right/1.npy":
             raise RuntimeError("shapes cannot be multiplied")
         return propose(self, request, first, n)
 
-    monkeypatch.setattr(PrecomputedGenerator, "propose", fails_once)
+    monkeypatch.setattr(GeneratedImages, "propose", fails_once)
     assert main(["run", str(write_plan(plan, plan.output.parent))]) == 1
     assert "right/1.npy" in capsys.readouterr().err
     store = ExplanationStore.open(plan.output)
@@ -228,7 +232,7 @@ def test_giving_up_between_steps_keeps_what_is_finished(plan):
 
 
 def test_going_on_with_more_targets_asks_about_these_too(plan, undisturbed):
-    few = batch.run(replace(plan, targets=("left",)))
+    few = batch.run(with_settings(plan, targets=("left",)))
     n_other = N_SAMPLES - PER_CLASS
     assert (few.n_explained, few.n_without_target) == (n_other, PER_CLASS)
     more = batch.run(plan)

@@ -148,7 +148,7 @@ def test_options_that_do_not_go_together(explained, tmp_path, capsys):
     for more, said in (
         (("--insertion-deletion",), "--classifier"),
         (("--truth-of", "dark"), "--truth DIR"),
-        (("--truth", tmp_path), "has no mask"),
+        (("--truth", tmp_path), "contains no mask"),
         (("--truth", tmp_path / "missing"), "does not exist"),
     ):
         assert run(explained, *more) == 2

@@ -5,6 +5,7 @@ import torch
 from napari_quac.example import example_volume, load_example
 from napari_quac.explain.exaggeration_bins import traverse_bins
 from napari_quac.generators.exaggeration.recipe import ExaggerationRecipe
+from napari_quac.generators.opening import recognize_generator
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 
@@ -92,11 +93,12 @@ def test_volume_is_classified_at_its_points(classifier):
 
 def test_cyclegan_takes_t_bars_away_and_puts_them_in(classifier):
     """On held-back samples, judged by the classifier, and by where the true difference is."""
-    from napari_quac.generators.cyclegan.recipe import recipe_from_texts
     from napari_quac.networks.generator import ConversionRequest
 
     example = load_example()
-    generator = recipe_from_texts([str(path) for path in example.cyclegan_paths]).load("cpu")
+    generator = recognize_generator([str(path) for path in example.cyclegan_paths]).recipe.load(
+        "cpu"
+    )
     assert sorted(generator.pairs) == ["T-bar → plain", "plain → T-bar"]
     dataset, converted, contrast = example.dataset, [], []
     for index in range(0, 24):

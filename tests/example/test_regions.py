@@ -9,7 +9,8 @@ from napari_quac.explain.regions import find_regions
 from napari_quac.explain.settings import ExplainSettings, SearchSettings
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
-from napari_quac.reports.region_truth import auroc, true_regions
+from napari_quac.reports.region_truth import true_regions
+from napari_quac.reports.truth import ranking_auroc
 
 N_SAMPLES = 6
 
@@ -43,5 +44,5 @@ def test_there_is_something_to_rank(ranked):
 
 def test_effects_rank_true_differences_above_the_rest(ranked):
     alone, without, hits = ranked
-    assert auroc(alone, hits) >= 0.9
-    assert auroc(without, hits) >= 0.9
+    assert ranking_auroc(alone, hits) >= 0.9
+    assert ranking_auroc(without, hits) >= 0.9

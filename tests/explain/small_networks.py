@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from napari_quac.data.sample import Sample
 from napari_quac.explain.pair import Pair, make_pair
-from napari_quac.networks.classifier import Classifier, Kind
+from napari_quac.networks.classifier import Classifier, NetworkForm
 from napari_quac.networks.generator import FunctionGenerator
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.testing import corner_image
@@ -66,7 +66,7 @@ def classifier_of(
     n_classes: int = 2,
     shape: tuple[int, ...] = (1, 8, 8),
     limits: tuple[float, float] = (0, 1),
-    kind: Kind = "eager",
+    form: NetworkForm = "eager",
 ) -> Classifier:
     """Return a classifier of a network in eval mode."""
     if isinstance(network, nn.Module):
@@ -79,7 +79,7 @@ def classifier_of(
         channels=shape[0],
         image_size=shape[1:],
         value_range=ValueRange(*limits),
-        kind=kind,
+        form=form,
         name="small",
     )
 

@@ -128,7 +128,7 @@ def test_score_change_is_that_of_the_target_against_the_query() -> None:
 
 def test_equal_masks_are_evaluated_once() -> None:
     network = CountingNetwork(LinearNetwork(torch.ones(1, 8, 8), 30.0))
-    classifier = classifier_of(network, kind="callable")
+    classifier = classifier_of(network, form="callable")
     pair = random_pair(classifier)
     signed = torch.zeros(1, 8, 8)
     signed[0, :2] = 1
@@ -141,7 +141,7 @@ def test_equal_masks_are_evaluated_once() -> None:
 
 def test_points_of_a_curve_are_shown_without_asking_the_network() -> None:
     network = CountingNetwork(LinearNetwork(torch.ones(1, 8, 8), 30.0))
-    classifier = classifier_of(network, kind="callable")
+    classifier = classifier_of(network, form="callable")
     pair = random_pair(classifier)
     curve = trace_curve(pair, attribution_of(torch.rand(1, 8, 8)), classifier).result()
     asked = network.n_calls

@@ -15,8 +15,9 @@ from napari_quac.explain.exaggeration_paths import path_kind
 from napari_quac.explain.pair import Pair
 from napari_quac.explain.search import search
 from napari_quac.explain.settings import SearchSettings
-from napari_quac.generators.exaggeration.recipe import BinLayout, ExaggerationGenerator
-from napari_quac.generators.warp.recipe import WarpGenerator, WarpRecipe
+from napari_quac.generators.exaggeration.generator import BinLayout, ExaggerationGenerator
+from napari_quac.generators.warp.generator import WarpGenerator
+from napari_quac.generators.warp.recipe import WarpRecipe
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.networks.warp.sampling import warp

@@ -127,7 +127,7 @@ def test_all_methods_of_the_preset_run_and_missing_ones_are_told() -> None:
     pair = random_pair(classifier)
     found = explain_pair(pair, classifier, DAPI).result()
     assert list(found) == list(DAPI.methods)
-    blind = classifier_of(classifier.module, 3, (1, 8, 8), kind="torchscript")
+    blind = classifier_of(classifier.module, 3, (1, 8, 8), form="torchscript")
     explanations = explain_pair(pair, blind, DAPI).result()
     assert set(explanations.failures) == {"d-gc", "d-ggc", "gc", "ggc"}
     assert len(explanations) == len(DAPI.methods) - 4

@@ -15,7 +15,8 @@ from napari_quac.explain.question import (
     true_class,
 )
 from napari_quac.explain.settings import ExplainSettings
-from napari_quac.generators.generated.recipe import PrecomputedGenerator, PrecomputedRecipe
+from napari_quac.generators.generated.lookup import GeneratedImages
+from napari_quac.generators.generated.recipe import GeneratedRecipe
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.testing import CLASSES, corner_classifier
 
@@ -45,7 +46,7 @@ def test_misprediction_has_two_questions():
 
 def test_generator_decides_about_the_automatic_basis(tmp_path):
     (tmp_path / "a" / "b").mkdir(parents=True)
-    for generator in (PrecomputedRecipe(tmp_path), PrecomputedGenerator(tmp_path)):
+    for generator in (GeneratedRecipe(tmp_path), GeneratedImages(tmp_path)):
         assert question(0, generator=generator) == Question(0, (1,), "label", 0)
         assert question(0, "prediction", generator=generator) == Question(1, (0,), "prediction", 0)
     for other in (None, StarGANRecipe(tmp_path), SimpleNamespace()):

@@ -31,7 +31,7 @@ def looking_at(weights: Tensor) -> Classifier:
         value = (images * weights).flatten(1).sum(dim=1) - 2
         return torch.stack([-value, value], dim=1)
 
-    return classifier_of(network, 2, tuple(weights.shape), kind="callable")
+    return classifier_of(network, 2, tuple(weights.shape), form="callable")
 
 
 def explained(

@@ -199,7 +199,7 @@ def test_progress_shows_the_best_pair_so_far(classifier: Classifier) -> None:
 
 def test_search_can_be_given_up_between_two_steps() -> None:
     network = CountingNetwork(LinearNetwork(torch.ones(SHAPE), 8.0))
-    classifier = classifier_of(network, shape=SHAPE, kind="callable")
+    classifier = classifier_of(network, shape=SHAPE, form="callable")
     steps = search(DARK, 1, classifier, ListedGenerator([0.1] * 50))
     next(steps)
     next(steps)

@@ -130,7 +130,7 @@ def mean_of_centre(images: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("n_axes", [2, 3, None])
 def test_generator_of_images_changes_the_centre_slice_and_says_so(n_axes: int | None) -> None:
-    classifier = classifier_of(mean_of_centre, 2, SHAPE, kind="callable")
+    classifier = classifier_of(mean_of_centre, 2, SHAPE, form="callable")
     generator = FunctionGenerator(brighter_image, "brighter")
     generator.n_axes = n_axes  # type: ignore[attr-defined]
     query = Sample("dark", torch.full(SHAPE, 0.4))
@@ -148,7 +148,7 @@ def test_generator_of_images_changes_the_centre_slice_and_says_so(n_axes: int | 
 
 
 def test_volume_is_explained_from_search_to_counterfactual() -> None:
-    classifier = classifier_of(mean_of_centre, 2, SHAPE, kind="callable")
+    classifier = classifier_of(mean_of_centre, 2, SHAPE, form="callable")
     query = Sample("dark", torch.full(SHAPE, 0.4))
 
     def bright_spot(image: Tensor, source: int, target: int, seed: int) -> Tensor:

@@ -12,15 +12,18 @@ from napari_quac.data.sample import Sample
 from napari_quac.errors import CheckpointError, ShapeError, UnknownNameError
 from napari_quac.explain.search import search
 from napari_quac.generators.cyclegan.file import translation_metadata
+from napari_quac.generators.cyclegan.generator import CycleGANGenerator
 from napari_quac.generators.cyclegan.recipe import (
-    CycleGANGenerator,
     CycleGANRecipe,
     Translation,
-    recipe_from_texts,
-    with_partner,
+)
+from napari_quac.generators.opening import (
+    inspect_network,
+    load_classifier,
+    recognize_generator,
+    recognize_network,
 )
 from napari_quac.networks.architectures.resnet_generator import ResnetGenerator
-from napari_quac.networks.checkpoint import inspect
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest
 from napari_quac.networks.value_range import ValueRange
@@ -59,8 +62,8 @@ def image_of(generator: CycleGANGenerator, asked: ConversionRequest) -> Tensor:
 
 
 def test_folder_has_a_network_for_each_direction(folder: Path, classifier: Classifier) -> None:
-    recipe = recipe_from_texts([f"synapse:cytosol={folder}"])
-    assert [(t.source, t.target, t.checkpoint.name) for t in recipe.translations] == [
+    recipe = recognize_generator([f"synapse:cytosol={folder}"]).recipe
+    assert [(t.source, t.target, t.path.name) for t in recipe.translations] == [
         ("synapse", "cytosol", "latest_net_G_A.pth"),
         ("cytosol", "synapse", "latest_net_G_B.pth"),
     ]
@@ -77,7 +80,7 @@ def test_folder_has_a_network_for_each_direction(folder: Path, classifier: Class
 def test_there_is_one_proposal_and_it_is_always_the_same(
     folder: Path, classifier: Classifier
 ) -> None:
-    generator = recipe_from_texts([f"synapse:cytosol={folder}"]).load("cpu")
+    generator = recognize_generator([f"synapse:cytosol={folder}"]).recipe.load("cpu")
     asked = request(classifier, 0, 1)
     assert len(generator.propose(asked, 0, 5).images) == 1
     assert len(generator.propose(asked, 1, 5).images) == 0
@@ -87,13 +90,13 @@ def test_there_is_one_proposal_and_it_is_always_the_same(
 
 
 def test_pair_without_a_network_names_those_there_are(folder: Path, classifier: Classifier) -> None:
-    generator = recipe_from_texts([f"synapse:cytosol={folder}"]).load("cpu")
+    generator = recognize_generator([f"synapse:cytosol={folder}"]).recipe.load("cpu")
     with pytest.raises(UnknownNameError, match="synapse → cytosol, cytosol → synapse"):
         generator.propose(request(classifier, 0, 2), 0, 1)
 
 
 def test_direction_that_nobody_said_is_asked_for(folder: Path, classifier: Classifier) -> None:
-    generator = with_partner(folder / "latest_net_G_A.pth").load("cpu")
+    generator = recognize_network(folder / "latest_net_G_A.pth").recipe.load("cpu")
     assert "latest_net_G_B.pth" in generator.description["Direction missing"]
     with pytest.raises(UnknownNameError, match=r"'latest_net_G_A\.pth' and .* say so"):
         generator.propose(request(classifier, 0, 1), 0, 1)
@@ -121,11 +124,11 @@ def test_wrong_text_is_told_how_it_should_be(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(CheckpointError, match=said):
-        recipe_from_texts([text])
+        recognize_generator([text])
 
 
 def test_wrong_queries_are_refused(folder: Path, classifier: Classifier) -> None:
-    generator = recipe_from_texts([f"synapse:cytosol={folder}"]).load("cpu")
+    generator = recognize_generator([f"synapse:cytosol={folder}"]).recipe.load("cpu")
     for shape, said in (((3, 16, 16), "1 channel"), ((1, 18, 16), "multiples of 4")):
         asked = ConversionRequest(torch.rand(shape), 0, 1, classifier)
         with pytest.raises(ShapeError, match=said):
@@ -149,7 +152,7 @@ def test_our_own_file_says_its_direction_and_predicts_the_change(
     network = ResnetGenerator(1, 1, 4, 1).eval()
     metadata = translation_metadata("synapse", "cytosol", 8, ValueRange(-1, 1), {})
     write_safetensors(path, network.state_dict(), metadata)
-    generator = recipe_from_texts([str(tmp_path)]).load("cpu")
+    generator = recognize_generator([str(tmp_path)]).recipe.load("cpu")
     assert generator.pairs == ["synapse → cytosol"]
     asked = request(classifier, 0, 1)
     small = torch.nn.functional.avg_pool2d(asked.query[None], 2) * 2 - 1
@@ -159,18 +162,16 @@ def test_our_own_file_says_its_direction_and_predicts_the_change(
 
 
 def test_card_says_what_the_file_is(folder: Path) -> None:
-    found = inspect(folder / "latest_net_G_A.pth")
-    assert (found.kind, found.role, found.problem, found.channels) == (
+    found = inspect_network(folder / "latest_net_G_A.pth")
+    assert (found.family, found.role, found.problem, found.channels) == (
         "cyclegan",
         "generator",
         None,
         1,
     )
     assert "ResNet, 1 block, instance norm" in found.findings[0]
-    with pytest.raises(CheckpointError, match="Use it as generator"):
-        from napari_quac.networks.classifier_recipe import ClassifierRecipe
-
-        ClassifierRecipe(folder / "latest_net_G_A.pth").load("cpu")
+    with pytest.raises(CheckpointError, match="Open it as generator"):
+        load_classifier(folder / "latest_net_G_A.pth", device="cpu")
 
 
 def test_command_line_takes_a_folder_with_a_direction(

@@ -14,9 +14,8 @@ from napari_quac.errors import CheckpointError, ShapeError
 from napari_quac.explain.search import search
 from napari_quac.explain.settings import SearchSettings
 from napari_quac.generators.exaggeration.recipe import ExaggerationRecipe
-from napari_quac.live.network_files import look_into
+from napari_quac.generators.opening import inspect_network, recognize_network
 from napari_quac.networks.architectures.exaggeration_net import load_explainer
-from napari_quac.networks.checkpoint import inspect
 from napari_quac.testing import corner_classifier, corner_image
 
 State = dict[str, Tensor]
@@ -139,10 +138,10 @@ def test_outputs_are_those_of_the_network_written_down_once_more(
     path = tmp_path / "explainer.pt"
     wrapped = {f"{prefix}{key}": value for key, value in state.items()}
     torch.save({"state_dict": wrapped} if prefix else {"generator": wrapped, "epoch": 3}, path)
-    inspection = inspect(path, run=False)
-    assert (inspection.kind, inspection.problem) == ("exaggeration", None)
+    inspection = inspect_network(path, run=False)
+    assert (inspection.family, inspection.problem) == ("exaggeration", None)
     assert "10 bins" in inspection.findings[0]
-    generator = look_into(path).recipe.load("cpu")
+    generator = recognize_network(path).recipe.load("cpu")
     query = torch.rand(1, 16, 16)
     made = generator.traversal(query)
     assert made.shape == (10, 1, 16, 16)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from napari_quac.errors import CheckpointError
 from napari_quac.generators.exaggeration.recipe import ExaggerationRecipe
-from napari_quac.networks.checkpoint import inspect
+from napari_quac.generators.opening import inspect_network
 
 WIDTHS = (4, 6, 8)
 
@@ -109,8 +109,8 @@ def test_outputs_are_those_of_an_independent_forward(
     path = tmp_path / "split.pth"
     state = network.state_dict()
     torch.save({"model": state, "step": 3} if wrapped else state, path)
-    found = inspect(path)
-    assert (found.kind, found.role, found.problem) == ("exaggeration", "generator", None)
+    found = inspect_network(path)
+    assert (found.family, found.role, found.problem) == ("exaggeration", "generator", None)
     query = torch.rand(channels, 16, 24)
     with torch.no_grad():
         made = network((2 * query - 1).expand(n_bins, *query.shape), torch.arange(n_bins))

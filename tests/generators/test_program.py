@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from napari_quac.commands.generators import with_settings
 from napari_quac.errors import CheckpointError, UnknownNameError
-from napari_quac.generators.cyclegan.recipe import CycleGANRecipe, recipe_from_texts
-from napari_quac.generators.exaggeration.recipe import ExaggerationGenerator
+from napari_quac.generators.cyclegan.recipe import CycleGANRecipe
+from napari_quac.generators.exaggeration.generator import ExaggerationGenerator
+from napari_quac.generators.opening import inspect_network, recognize_generator, recognize_network
 from napari_quac.generators.program.recipe import ProgramRecipe
-from napari_quac.generators.warp.recipe import WarpGenerator, WarpRecipe
-from napari_quac.live.network_files import look_into
-from napari_quac.networks.checkpoint import inspect
+from napari_quac.generators.warp.generator import WarpGenerator
+from napari_quac.generators.warp.recipe import WarpRecipe
 from napari_quac.networks.generator import ConversionRequest
 from napari_quac.networks.warp.sampling import warp
 from napari_quac.testing import check_generator
@@ -75,7 +75,7 @@ def request_() -> ConversionRequest:
 
 def test_a_field_makes_a_simulator(save: Save, request_: ConversionRequest) -> None:
     path = save(Push(), (torch.rand(1, 1, 32, 32), torch.ones(1, 1)), "push")
-    found = look_into(path)
+    found = recognize_network(path)
     assert found.recipe == ProgramRecipe(path)
     assert found.is_program
     generator = found.recipe.load("cpu")
@@ -107,7 +107,7 @@ def test_images_make_an_explainer_with_as_many_bins_as_it_takes(
     save: Save, request_: ConversionRequest
 ) -> None:
     path = save(Binned(7), (torch.rand(1, 1, 32, 32), torch.zeros(1, dtype=torch.long)), "binned")
-    generator = look_into(path).recipe.load("cpu")
+    generator = recognize_network(path).recipe.load("cpu")
     proposals = generator.propose(request_, 0, 100)
     assert isinstance(generator.inner, ExaggerationGenerator)
     assert len(proposals.images) == 7
@@ -119,23 +119,23 @@ def test_images_make_an_explainer_with_as_many_bins_as_it_takes(
 def test_images_alone_make_a_translation(save: Save, request_: ConversionRequest) -> None:
     path = save(Darker(), (torch.rand(1, 1, 32, 32),), "darker")
     for recipe in (
-        recipe_from_texts([f"left:right={path}"]),
-        look_into(Path(f"left:right={path}")).recipe,
+        recognize_generator([f"left:right={path}"]).recipe,
+        recognize_network(Path(f"left:right={path}")).recipe,
     ):
         assert isinstance(recipe, CycleGANRecipe)
         if path.suffix == ".pt2":  # made for 32 pixels, which it says
             assert recipe.load("cpu").pairs == ["left → right"]
         made = recipe.load("cpu").propose(request_, 0, 1).images[0]
         torch.testing.assert_close(made, request_.query / 2)
-    assert look_into(path, role="generator").is_program
-    assert inspect(path).role == "generator"
+    assert recognize_network(path, role="generator").is_program
+    assert inspect_network(path).role == "generator"
 
 
 def test_a_classifier_is_no_translation(save: Save) -> None:
     network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1, 3))
     path = save(network, (torch.rand(1, 1, 32, 32),), "classifier")
     with pytest.raises(CheckpointError, match="it is a classifier"):
-        recipe_from_texts([f"left:right={path}"]).load("cpu")
+        recognize_generator([f"left:right={path}"]).recipe.load("cpu")
 
 
 def test_a_program_that_returns_something_else_is_refused(
@@ -147,7 +147,7 @@ def test_a_program_that_returns_something_else_is_refused(
 
     path = save(Sum(), (torch.rand(1, 1, 32, 32), torch.ones(1, 1)), "sum")
     with pytest.raises(CheckpointError, match="neither a warping simulator nor"):
-        look_into(path).recipe.load("cpu").propose(request_, 0, 1)
+        recognize_network(path).recipe.load("cpu").propose(request_, 0, 1)
 
 
 def test_programs_answer_like_our_own_generators(save: Save) -> None:

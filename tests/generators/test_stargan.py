@@ -22,7 +22,8 @@ from napari_quac.generators.stargan.file import (
     stargan_metadata,
     write_official,
 )
-from napari_quac.generators.stargan.recipe import StarGANGenerator, StarGANRecipe
+from napari_quac.generators.stargan.generator import StarGANGenerator
+from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.networks.architectures.stargan_v2 import (
     StarGAN,
     StarGANHyperparameters,

@@ -16,14 +16,13 @@ from napari_quac.errors import CheckpointError, DataError, ShapeError
 from napari_quac.explain.search import search
 from napari_quac.explain.settings import SearchSettings
 from napari_quac.explain.warp import field_hybrid, view_warp
+from napari_quac.generators.opening import inspect_network, recognize_network
 from napari_quac.generators.warp.recipe import WarpRecipe
-from napari_quac.live.network_files import look_into
 from napari_quac.networks.architectures.warp_unet import (
     WarpHyperparameters,
     WarpUNet,
     load_warp_unet,
 )
-from napari_quac.networks.checkpoint import inspect
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.value_range import ValueRange
 
@@ -94,11 +93,11 @@ def test_a_published_file_loads_without_its_classifier_and_its_grid(tmp_path: Pa
               "SpatialTransformer.grid": torch.zeros(1, 3, 64, 64, 64)}  # fmt: skip
     path = tmp_path / "model-00000.pt"
     torch.save(state, path)
-    inspection = inspect(path, run=False)
-    assert (inspection.kind, inspection.problem) == ("simulator", None)
+    inspection = inspect_network(path, run=False)
+    assert (inspection.family, inspection.problem) == ("warp", None)
     assert inspection.image_size == (32, 32)
-    assert look_into(path).recipe == WarpRecipe(path)
-    generator = look_into(path).recipe.load("cpu")
+    assert recognize_network(path).recipe == WarpRecipe(path)
+    generator = recognize_network(path).recipe.load("cpu")
     query = torch.rand(1, 32, 32)
     expected = network(query[None], torch.ones(1, 1))[0]
     torch.testing.assert_close(generator.field(query, 1), expected)
@@ -171,7 +170,7 @@ def test_classes_that_it_does_not_know_are_refused(growing) -> None:
         return torch.cat([Mass()(images), torch.zeros(len(images), 1)], dim=1)
 
     names = ("small", "large", "none")
-    other = Classifier(three, names, 1, (33, 33), ValueRange(0, 1), kind="callable")
+    other = Classifier(three, names, 1, (33, 33), ValueRange(0, 1), form="callable")
     with pytest.raises(DataError, match="cannot turn 'small' into 'none'"):
         search(sample, 2, other, generator, source=0).result()
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_quac.example import load_example
-from napari_quac.generators.exaggeration.recipe import BinLayout, explainer_metadata
+from napari_quac.generators.exaggeration.generator import BinLayout, explainer_metadata
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.gui.dock import QuacDock
 from napari_quac.gui.exaggeration_layers import CHANGE, LADDER
@@ -153,5 +153,5 @@ def test_a_file_that_is_no_explainer_is_told_and_nothing_changes(
     load(dock)
     dock.exaggeration.use_explainer(load_example().classifier_path)
     wait(lambda: dock.status.failure is not None)
-    assert "is no explainer by bins" in dock.status.failure.sentence
+    assert "holds no generator for Progressive exaggeration" in dock.status.failure.sentence
     assert dock.choices.explainer is None

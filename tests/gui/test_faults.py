@@ -172,7 +172,7 @@ def test_cancel_at_each_stage(dock: QuacDock, monkeypatch: pytest.MonkeyPatch, s
         # what is over in a moment is not cancelled, and its answer may still be on the way
         wait(lambda: not dock.lane.slots() and not dock.controller.running)
     assert dock.status.progress_bar.isHidden()
-    assert dock.status.line.text().startswith("Cancelled")
+    assert dock.status.line.text().startswith("Canceled")
     dock.choices.max_tries = 2
     assert_works_again(dock)
 

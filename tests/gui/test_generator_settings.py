@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from qtpy.QtWidgets import QComboBox, QMenu
 from torch import Tensor, nn
 
 from napari_quac.generators import GENERATORS
+from napari_quac.generators.family import GeneratorFamily
 from napari_quac.generators.fido.recipe import FidoRecipe
 from napari_quac.generators.program.recipe import ProgramRecipe
 from napari_quac.gui.dock import QuacDock
@@ -28,7 +30,7 @@ class Push(nn.Module):
 
 
 @dataclass(frozen=True)
-class FadeRecipe:
+class FadeRecipe(GeneratorFamily):
     step: float = 0.1
 
     def load(self, device: Any = "cpu") -> FunctionGenerator:
@@ -37,21 +39,34 @@ class FadeRecipe:
 
 
 @dataclass(frozen=True)
-class BrokenRecipe:
-    path: Path
+class BrokenRecipe(GeneratorFamily):
+    path: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.path is None:
+            raise ValueError("the path is missing")
 
     def load(self, device: Any = "cpu") -> FunctionGenerator:
         raise NotImplementedError
 
 
+@dataclass(frozen=True)
+class FileRecipe(GeneratorFamily):
+    path: Path
+
+
 @pytest.fixture
-def others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(GENERATORS._classes, "fade", FadeRecipe)
-    monkeypatch.setitem(GENERATORS._classes, "broken", BrokenRecipe)
+def others() -> Iterator[None]:
+    with (
+        GENERATORS.temporarily("fade", FadeRecipe),
+        GENERATORS.temporarily("broken", BrokenRecipe),
+        GENERATORS.temporarily("with-file", FileRecipe),
+    ):
+        yield
 
 
 def offered(dock: QuacDock) -> dict[str, Any]:
-    menu = dock.networks.fields["generator"]._offered
+    menu = dock.findChild(QMenu, "generator_choose_without_file")
     assert isinstance(menu, QMenu)
     menu.aboutToShow.emit()
     return {action.text(): action for action in menu.actions()}
@@ -110,5 +125,7 @@ def test_a_generator_that_needs_settings_says_so(dock: QuacDock, others: None) -
     load(dock)
     before = dock.choices.generator
     offered(dock)["broken"].trigger()
-    wait(lambda: "cannot be made without settings" in dock.networks.cards["generator"].text.text())
+    wait(
+        lambda: "cannot be created without settings" in dock.networks.cards["generator"].text.text()
+    )
     assert dock.choices.generator is before

@@ -158,7 +158,7 @@ def test_next_misprediction_and_its_target(explained: QuacDock) -> None:
     QTest.mouseClick(explained.samples.misprediction_button, Qt.MouseButton.LeftButton)
     wait(lambda: explained.results.prediction.sample.id == "corner/4")  # type: ignore[union-attr]
     assert "✗" in explained.samples.sample_line.text()
-    assert "both (the true class)" in explained.search.target_menu.currentText()
+    assert "both (label)" in explained.search.target_menu.currentText()
     explain(explained)
     pair = explained.results.pair
     assert pair is not None and (pair.source, pair.target) == (1, 2)

@@ -44,7 +44,7 @@ def test_table_holds_the_numbers_of_the_place_and_is_written(
         f"{place.counterfactual['mean']:.3f}",
         f"{place.difference('mean'):+.3f}".replace("-", "−"),
     ]
-    assert "100% of it in the mask" in opened.morphometry.line.text()
+    assert "100% covered by the mask" in opened.morphometry.line.text()
     menu = opened.morphometry.place_menu
     menu.setCurrentIndex(menu.findData("outside the mask"))
     outside = found.place("outside the mask")

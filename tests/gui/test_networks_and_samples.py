@@ -9,6 +9,7 @@ import torch
 from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QLabel
 
 from napari_quac.gui.dock import QuacDock
 
@@ -169,13 +170,13 @@ def test_range_of_sixteen_bit_files_is_asked_for(dock: QuacDock, tmp_path: Path)
         image = np.full((32, 32), 1000 + number, np.uint16)
         tifffile.imwrite(tmp_path / "left" / f"{number}.tif", image)
     type_path(dock, "samples", tmp_path)
-    wait(lambda: not dock.samples._folder_range.isHidden())
+    wait(lambda: not dock.samples.folder_range.isHidden())
     assert "1000" in dock.samples.problem.text()
     dock.samples.folder_high.setValue(2000)
     dock.samples.use_range_button.click()
     wait(lambda: dock.results.prediction is not None)
     settle(dock)
-    assert dock.samples._folder_range.isHidden() and dock.samples.problem.isHidden()
+    assert dock.samples.folder_range.isHidden() and dock.samples.problem.isHidden()
     assert float(dock.results.sample.image.max()) == 0.5  # type: ignore[union-attr]
 
 
@@ -190,8 +191,8 @@ def test_previews_select_and_broken_ones_say_why(dock: QuacDock) -> None:
 def test_start_card_tells_the_steps_and_goes(dock: QuacDock) -> None:
     assert not dock.start.isHidden()
     load(dock)
-    marks = [mark.text() for mark, _ in dock.start._steps.values()]
-    assert marks == ["✓", "✓", "3"]
+    marks = [label for label in dock.start.findChildren(QLabel) if label.property("role") == "mark"]
+    assert [mark.text() for mark in marks] == ["✓", "✓", "3"]
     explain(dock)
     assert dock.start.isHidden()
 

@@ -208,7 +208,7 @@ def open_table(dock: QuacDock, path: Path) -> Any:
     panel = dock.points_panel
     panel.table_field.edit.setText(str(path))
     QTest.keyClick(panel.table_field.edit, Qt.Key.Key_Return)
-    wait(lambda: panel._table is not None and panel.points_menu.currentData() == "table")
+    wait(lambda: panel.table is not None and panel.points_menu.currentData() == "table")
     return panel
 
 
@@ -234,7 +234,7 @@ def test_wrong_unit_and_order_are_told_before_and_refused(placed: QuacDock, tmp_
         ((1, 1, 1), True, "voxel", "0 of 6 inside. Read as voxels, x-y-z: 6 inside."),
         ((1e7, 1e7, 1e7), False, "voxel", "0 of 6 inside, whatever order or unit"),
     ):
-        placed.points_panel._table = None
+        placed.points_panel.table = None
         panel = open_table(placed, table_file(tmp_path, factor, reverse=reverse))
         box = panel.table_box
         box.order_menu.setCurrentIndex(0)
@@ -251,7 +251,7 @@ def test_points_outside_are_counted_and_say_so_when_clicked(placed: QuacDock) ->
     assert "were changed" in placed.points_panel.message.text()
     placed.points_panel.use_button.click()
     settle(placed)
-    assert "6 of 7 points used. 1 lie outside" in placed.points_panel.message.text()
+    assert "6 of 7 points used. 1 point lies outside" in placed.points_panel.message.text()
     marks.selected_data = {6}
     assert "Point 7 is no sample" in placed.points_panel.message.text()
 
@@ -294,13 +294,13 @@ def test_outline_of_a_region_lies_on_a_mirrored_and_turned_layer(placed: QuacDoc
     explain(placed)
     placed.threshold.slider.setValue(placed.threshold.slider.maximum() // 4)
     placed.regions.button.click()
-    wait(lambda: placed.regions.shown is not None)
+    wait(lambda: placed.regions.displayed_regions is not None)
     placed.regions.table.setCurrentItem(placed.regions.table.topLevelItem(0))
     outline, query = placed.region_view.layer, placed.layers.layers["query"]
     assert outline.data.shape == query.data.shape == (1, 32, 32)
     for voxel in ((0, 0, 0), (0, 31, 5)):
         np.testing.assert_allclose(outline.data_to_world(voxel), query.data_to_world(voxel))
-    first = placed.regions.shown.regions[0]  # type: ignore[union-attr]
+    first = placed.regions.displayed_regions.regions[0]  # type: ignore[union-attr]
     center = query.data_to_world((0, *first.centroid))
     np.testing.assert_allclose(placed._viewer.scene.camera.center[-2:], center[-2:])
     assert placed._viewer.scene.camera.zoom > 0
@@ -336,9 +336,9 @@ def test_clicks_and_flights_where_layers_differ_in_unit(
         np.testing.assert_allclose(center, points[row, 1:] * 4)
     explain(dock)
     dock.regions.button.click()
-    wait(lambda: dock.regions.shown is not None)
+    wait(lambda: dock.regions.displayed_regions is not None)
     dock.regions.table.setCurrentItem(dock.regions.table.topLevelItem(0))
-    inside = np.argwhere(dock.regions.shown.labels == 1)[0]  # type: ignore[union-attr]
+    inside = np.argwhere(dock.regions.displayed_regions.labels == 1)[0]  # type: ignore[union-attr]
     place = (points[1] + (0, *(inside - 16))) * nm
     assert dock.region_view.number_at(place) == 1
     center = dock._viewer.scene.camera.center[-2:]
@@ -369,8 +369,8 @@ def test_volume_in_micrometres_with_points_in_nanometres(dock: QuacDock) -> None
     explain(dock)
     dock.threshold.slider.setValue(dock.threshold.slider.maximum() // 4)
     dock.regions.button.click()
-    wait(lambda: dock.regions.shown is not None)
-    first, item = dock.regions.shown.regions[0], dock.regions.table.topLevelItem(0)  # type: ignore[union-attr]
+    wait(lambda: dock.regions.displayed_regions is not None)
+    first, item = dock.regions.displayed_regions.regions[0], dock.regions.table.topLevelItem(0)  # type: ignore[union-attr]
     assert dock.regions.table.headerItem().text(1) == "area, µm²"
     assert float(item.text(1)) == pytest.approx(first.n_pixels * 0.004**2, rel=0.005) != 0
     assert (
@@ -501,7 +501,7 @@ def test_part_of_a_volume_that_is_damaged_is_told_and_the_rest_goes_on(
     placed.choices.sample_index = 3
     wait(lambda: placed.status.failure is not None)
     assert "cannot be read" in placed.status.failure.sentence  # type: ignore[union-attr]
-    told = [r.message for r in notification_manager.records if "shown black" in r.message]
+    told = [r.message for r in notification_manager.records if "displayed in black" in r.message]
     assert len(told) == 1
     placed.choices.sample_index = 2
     settle(placed)
@@ -515,12 +515,12 @@ def test_file_with_several_images_asks_which_one(dock: QuacDock, tmp_path: Path)
     volume, _ = made_volume()
     with h5py.File(tmp_path / "em.h5", "w") as file:
         file["labels"], file["volumes/raw"] = volume // 2, np.stack([volume // 3, volume])
-    panel, menu = dock.points_panel, dock.points_panel.inside_row.menu
+    panel, menu = dock.points_panel, dock.points_panel.array_row.menu
     panel.set_open(True)
-    assert panel.inside_row.isHidden()
+    assert panel.array_row.isHidden()
     panel.volume_field.edit.setText(str(tmp_path / "em.h5"))
     QTest.keyClick(panel.volume_field.edit, Qt.Key.Key_Return)
-    wait(lambda: not panel.inside_row.isHidden())
+    wait(lambda: not panel.array_row.isHidden())
     assert panel.message.text() == "'em.h5' holds 2 images. Choose one above."
     assert [menu.itemText(i) for i in range(menu.count())] == ["labels", "volumes/raw"]
     assert menu.currentIndex() == -1 and not len(dock._viewer.layers)

@@ -210,8 +210,8 @@ def test_a_click_on_a_region_picks_it_and_does_not_explain_again(
     largest = int(dock.results.displayed_hybrid.explanation.curve.distinct()[1])  # type: ignore[union-attr]
     dock.threshold.pick(largest)
     QTest.mouseClick(dock.regions.button, Qt.MouseButton.LeftButton)
-    wait(lambda: dock.regions.shown is not None and not dock.controller.running)
-    regions = dock.regions.shown
+    wait(lambda: dock.regions.displayed_regions is not None and not dock.controller.running)
+    regions = dock.regions.displayed_regions
     assert regions is not None
     parts = skimage.measure.label(check_shown(dock), connectivity=3)
     assert len(regions.regions) == parts.max() == 2
@@ -228,6 +228,6 @@ def test_a_click_on_a_region_picks_it_and_does_not_explain_again(
         item = dock.regions.table.selectedItems()[0]
         assert item.text(0) == str(region.number)
         np.testing.assert_array_equal(np.asarray(dock.region_view.layer.data) == 1, inside)
-        assert not dock.controller.running and dock.regions.shown is regions
+        assert not dock.controller.running and dock.regions.displayed_regions is regions
     click_at(dock, np.add(world, (0, 70, 70)))
     assert dock.regions.table.selectedItems()[0].text(0) == str(regions.regions[-1].number)

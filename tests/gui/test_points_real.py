@@ -45,10 +45,10 @@ def test_real_synapses_in_place(dock: QuacDock) -> None:
     assert classifier is not None
     accuracies = {}
     for name in ("mitochondria", "synapses"):
-        panel._table = None
+        panel.table = None
         panel.table_field.edit.setText(str(folder / f"{name}.csv"))
         QTest.keyClick(panel.table_field.edit, Qt.Key.Key_Return)
-        wait(lambda: panel._table is not None)
+        wait(lambda: panel.table is not None)
         assert panel.table_box.preview.property("tone") == "good"
         panel.use_button.click()
         wait(lambda: dock.results.loaded_samples is dock.points.dataset)

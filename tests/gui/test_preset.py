@@ -18,7 +18,7 @@ def pick(dock: QuacDock, name: str) -> None:
     QTest.keyClick(menu, key)
     assert menu.currentData() == name
     wait(lambda: not dock.controller.running and dock.results.displayed_hybrid)
-    wait(lambda: dock.curve_dock.plot.property("ordinate") == dock.curve_dock._ordinate())
+    wait(lambda: dock.curve_dock.plot.property("ordinate") == dock.curve_dock.ordinate)
 
 
 def test_dapi_copies_the_query_back(explained: QuacDock) -> None:

@@ -16,7 +16,7 @@ from napari_quac.batch.tasks import Task, explain_tasks
 from napari_quac.explain.settings import ExplainSettings, SearchSettings
 from napari_quac.gui import plugin_settings
 from napari_quac.gui.reader import get_reader, read_explanations
-from napari_quac.reports.recognise import INDEXES
+from napari_quac.reports.opening import INDEXES
 from napari_quac.reports.store import INFO, ExplanationStore
 from napari_quac.reports.store_info import NetworkIdentity, StoreInfo
 from napari_quac.testing import CornerSamples, corner_classifier, corner_generator
@@ -29,7 +29,7 @@ from shared_data import shared_data
 def store(tmp_path: Path) -> ExplanationStore:
     settings = ExplainSettings(("residual", "random"), search=SearchSettings(max_tries=2))
     dataset, classifier = CornerSamples(), corner_classifier()
-    info = StoreInfo.of(classifier, NetworkIdentity("corners"), settings, 0)
+    info = StoreInfo(classifier.class_names, *(NetworkIdentity("corners"),) * 2, settings)
     made = ExplanationStore.create(tmp_path / "corners", info)
     tasks = [Task(index, dataset.sample_id(index)) for index in range(3)]
     explain_tasks(tasks, dataset, classifier, corner_generator(), settings, made).result()
@@ -93,7 +93,7 @@ def test_other_files_and_folders_are_left_to_others(tmp_path: Path, content: str
 def test_recognising_is_light_and_knows_the_index_of_a_store() -> None:
     assert INFO in INDEXES
     code = (
-        "import sys, napari_quac.gui.reader, napari_quac.reports.recognise; "
+        "import sys, napari_quac.gui.reader, napari_quac.reports.opening; "
         "sys.exit(any(m in sys.modules for m in ('torch', 'zarr', 'qtpy')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -22,7 +22,7 @@ def opened(explained: QuacDock) -> QuacDock:
     explained.choices.shown_method = "residual"
     explained.threshold.slider.setValue(explained.threshold.slider.maximum() // 4)
     explained.regions.button.click()
-    wait(lambda: explained.regions.shown is not None)
+    wait(lambda: explained.regions.displayed_regions is not None)
     return explained
 
 
@@ -47,7 +47,7 @@ class Click:
 
 def press_on_canvas(dock: QuacDock, position: tuple[float, ...], moves: int = 0) -> None:
     event = Click(position)
-    callback = next(c for c in dock._viewer.mouse_drag_callbacks if c == dock.region_view._on_press)
+    callback = next(c for c in dock._viewer.mouse_drag_callbacks if c == dock.region_view.on_press)
     steps = callback(dock._viewer, event)
     next(steps, None)
     for _ in range(moves):
@@ -94,7 +94,7 @@ def test_table_follows_the_slider_when_it_rests(opened: QuacDock) -> None:
         QTest.keyClick(slider, Qt.Key.Key_Left)
         assert opened.results.regions is None
         assert not opened.regions.table.isEnabled()
-    wait(lambda: opened.regions.shown is not None)
+    wait(lambda: opened.regions.displayed_regions is not None)
     after = opened.results.regions
     assert after is not None and after is not before
     assert after.index == opened.results.displayed_hybrid.index  # type: ignore[union-attr]
@@ -152,7 +152,8 @@ def test_table_is_written_or_it_is_told_why_not(
     assert float(rows[0]["y_nm"]) == pytest.approx(4 * float(rows[0]["y_pixel"]))
     wrong = str(tmp_path / "none" / "regions.csv")
     monkeypatch.setattr(
-        "napari_quac.gui.panels.regions_panel.QFileDialog.getSaveFileName", lambda *_: (wrong, "")
+        "napari_quac.gui.panels.on_demand_section.QFileDialog.getSaveFileName",
+        lambda *_: (wrong, ""),
     )
     opened.regions.export_button.click()
     assert opened.status.failure is not None
@@ -180,7 +181,7 @@ def test_other_sample_empties_the_table(opened: QuacDock) -> None:
     assert opened.regions.table.topLevelItemCount() == 0
     wait(lambda: opened.results.prediction and opened.results.prediction.sample.id == "corner/1")
     explain(opened)
-    wait(lambda: opened.regions.shown is not None)
+    wait(lambda: opened.regions.displayed_regions is not None)
 
 
 @pytest.mark.long
@@ -198,7 +199,7 @@ def test_classifier_that_fails_is_told_and_the_next_mask_is_asked_about(
         assert opened.results.regions is None
         assert not opened.regions.table.isEnabled()
     QTest.keyClick(opened.threshold.slider, Qt.Key.Key_Left)
-    wait(lambda: opened.regions.shown is not None)
+    wait(lambda: opened.regions.displayed_regions is not None)
 
 
 def test_cancel_and_closing_while_regions_are_asked_about(opened: QuacDock) -> None:
@@ -206,13 +207,13 @@ def test_cancel_and_closing_while_regions_are_asked_about(opened: QuacDock) -> N
     opened.controller.ask("regions")
     opened.controller.cancel()
     assert "regions" not in opened.controller.running
-    wait(lambda: opened.regions.shown is not None)  # asked again at rest
+    wait(lambda: opened.regions.displayed_regions is not None)  # asked again at rest
     QTest.keyClick(opened.threshold.slider, Qt.Key.Key_Left)
     opened.controller.ask("regions")
     viewer: Any = opened._viewer
-    assert any(c == opened.region_view._on_press for c in viewer.mouse_drag_callbacks)
+    assert any(c == opened.region_view.on_press for c in viewer.mouse_drag_callbacks)
     opened.shut_down()
     assert not opened.lane.is_alive
-    assert not any(c == opened.region_view._on_press for c in viewer.mouse_drag_callbacks)
+    assert not any(c == opened.region_view.on_press for c in viewer.mouse_drag_callbacks)
     QTest.qWait(400)
     assert opened.results.regions is None

@@ -92,7 +92,7 @@ def test_download_is_announced_cancelled_and_gone_on_with(
     timer = QTimer()
     timer.timeout.connect(cancel)
     timer.start(20)
-    with pytest.raises(CancelledError, match=r"at section 2 of 2\. What had"):
+    with pytest.raises(CancelledError, match=r"at section 2 of 2\. Downloaded files"):
         drosophila_vnc()
     timer.stop()
     cache = tmp_path / "cache"

@@ -8,10 +8,10 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
-from napari_quac.generators.cyclegan.recipe import CycleGANGenerator
+from napari_quac.generators.cyclegan.generator import CycleGANGenerator
 from napari_quac.generators.exaggeration.recipe import ExaggerationRecipe
-from napari_quac.generators.stargan.recipe import StarGANGenerator
-from napari_quac.generators.warp.recipe import WarpGenerator
+from napari_quac.generators.stargan.generator import StarGANGenerator
+from napari_quac.generators.warp.generator import WarpGenerator
 from napari_quac.live.training_kinds import KINDS
 
 from .conftest import load, wait
@@ -45,7 +45,7 @@ def test_a_generator_is_made_in_the_window_and_used_when_it_is_stopped(
     make_until_seen(dock, "stargan", tmp_path)
     assert panel.picture_caption.text().endswith("then as left, right, both")
     wait(lambda: isinstance(dock.results.loaded_generator, StarGANGenerator))
-    assert dock.choices.generator.checkpoint == tmp_path / "001" / "generator.safetensors"
+    assert dock.choices.generator.path == tmp_path / "001" / "generator.safetensors"
     assert "stopped before it was judged" in panel.judgement.text()
     assert panel.earlier_menu.itemText(0).startswith("001 · StarGAN · not judged")
     assert panel.go_on_button.isEnabled()

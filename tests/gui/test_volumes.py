@@ -51,7 +51,7 @@ def looks_at_the_spot() -> Classifier:
         value = 12 * (volumes[SPOT].mean(dim=(1, 2, 3, 4)) - 0.4)
         return torch.stack([-value, value], dim=1)
 
-    return classifier_of(network, 2, SHAPE, kind="callable")
+    return classifier_of(network, 2, SHAPE, form="callable")
 
 
 def brighten(query: Tensor, source: int, target: int, seed: int) -> Tensor:
@@ -106,7 +106,7 @@ def test_regions_of_a_volume_are_flown_to_through_the_slices(volumes: QuacDock) 
     explain(volumes)
     volumes.threshold.go_to_optimum()
     volumes.regions.button.click()
-    wait(lambda: volumes.regions.shown is not None)
+    wait(lambda: volumes.regions.displayed_regions is not None)
     regions = volumes.results.regions
     assert regions is not None
     assert volumes.regions.table.headerItem().text(1) == "volume, nm³"

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from napari_quac.generators.warp.recipe import WarpGenerator, WarpRecipe
+from napari_quac.generators.warp.generator import WarpGenerator
+from napari_quac.generators.warp.recipe import WarpRecipe
 from napari_quac.gui.dock import QuacDock
 from napari_quac.gui.warp_layers import ARROWS, FOLDED, GROWTH, arrows
 from napari_quac.live.choices import ReadySamples

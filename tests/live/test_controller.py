@@ -14,6 +14,7 @@ import torch
 
 from napari_quac.errors import CheckpointError, NetworkError
 from napari_quac.explain.mask import Masking
+from napari_quac.generators.family import GeneratorFamily
 from napari_quac.live.choices import Choices, ReadySamples
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import Failure
@@ -264,7 +265,7 @@ def test_misprediction_is_found_and_its_default_target_is_the_true_class(
 
 
 @dataclass(frozen=True)
-class NamedRecipe:
+class NamedRecipe(GeneratorFamily):
     class_names: tuple[str, ...] | None = None
 
     def load(self, device: object) -> Any:

@@ -8,6 +8,7 @@ import pytest
 from napari_quac.batch.plan import BatchPlan
 from napari_quac.errors import DataError
 from napari_quac.example import load_example
+from napari_quac.explain.settings import ExplainSettings
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.live.choices import Choices, FolderSamples, ReadySamples
 from napari_quac.live.plans import apply_plan, not_shown, open_plan, plan_of, write_plan
@@ -76,8 +77,8 @@ def test_parameters_thresholds_and_the_samples_in_view_are_part_of_the_plan(tmp_
     choices.filter_text = "label != left"
     results.order = order_samples(SampleColumns(listing), choices.filter_text, "id", False)
     plan = plan_of(choices, results, tmp_path / "out")
-    assert plan.parameters == {"d-ig": {"n_steps": 20}}
-    assert plan.grid == "corrected"
+    assert plan.settings.parameters == {"d-ig": {"n_steps": 20}}
+    assert plan.settings.grid == "corrected"
     kept = [str(name) for name, label in zip(listing.ids, listing.labels, strict=True) if label]
     assert list(plan.only) == kept
     again = Choices()
@@ -98,13 +99,25 @@ def test_what_the_dock_does_not_take_over_is_said(tmp_path: Path) -> None:
     plan = plan_of(chosen(tmp_path), Results(), tmp_path / "out")
     assert not_shown(plan) == ""
     assert "about 1 samples" in not_shown(replace(plan, only=("a",)))
-    assert "about every class" in not_shown(replace(plan, targets="all"))
-    assert "about a, b" in not_shown(replace(plan, targets=("a", "b")))
-    assert not_shown(replace(plan, targets=("a",), only=("a",), filter="wrong")) == ""
+    assert "about every class" in not_shown(
+        replace(plan, settings=replace(plan.settings, targets="all"))
+    )
+    assert "about a, b" in not_shown(
+        replace(plan, settings=replace(plan.settings, targets=("a", "b")))
+    )
+    assert not_shown(replace(plan, only=("a",), filter="wrong")) == ""
 
 
-def test_another_preset_is_for_the_pair_on_show(tmp_path: Path) -> None:
+def test_every_preset_is_planned_and_opened(tmp_path: Path) -> None:
     choices = chosen(tmp_path)
-    choices.preset = "dapi"
-    with pytest.raises(DataError, match="choose its preset"):
-        plan_of(choices, Results(), tmp_path / "out")
+    dapi = ExplainSettings.from_preset("dapi")
+    choices.preset, choices.masking, choices.grid = "dapi", dapi.masking, dapi.grid
+    choices.methods, choices.parameters = ("d-ig", "d-ingrad"), {"d-ig": {"n_steps": 9}}
+    write_plan(plan_of(choices, Results(), tmp_path / "out"), tmp_path / "plan.yaml")
+    plan = BatchPlan.read(tmp_path / "plan.yaml")
+    assert plan.settings.procedure == dapi.procedure
+    assert plan.settings.parameters == {"d-ig": {"n_steps": 9}, "d-ingrad": {"absolute": True}}
+    again = Choices()
+    apply_plan(plan, again)
+    for name in ("preset", "masking", "grid", "methods", "parameters"):
+        assert getattr(again, name) == getattr(choices, name), name

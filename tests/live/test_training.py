@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from napari_quac.errors import NetworkError
+from napari_quac.generators.opening import recognize_network
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.live.earlier_trainings import (
     earlier_trainings,
@@ -19,7 +20,6 @@ from napari_quac.live.earlier_trainings import (
     next_folder,
     read_training,
 )
-from napari_quac.live.network_files import look_into
 from napari_quac.live.training import Training, TrainingOrder, TrainingView
 from napari_quac.live.training_kinds import trained
 from napari_quac.stepwise import Progress
@@ -161,7 +161,7 @@ def test_each_kind_is_read_back_with_its_classes_and_its_own_number(tmp_path: Pa
         assert (found.kind, found.pair, found.image_size) == (kind, ("right", "both"), 32)
         assert found.conversion_rate is None
         assert found.can_go_on
-        assert look_into(found.path).role == "generator"
+        assert recognize_network(found.path).role == "generator"
     assert {one.kind for one in earlier_trainings(tmp_path)} == {"cyclegan", "exaggeration", "warp"}
 
 

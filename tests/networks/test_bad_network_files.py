@@ -18,9 +18,10 @@ import torch
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
 
-from napari_quac.errors import CheckpointError, QuacError
-from napari_quac.networks.checkpoint import inspect, read_tensors
+from napari_quac.errors import CheckpointError, DataError, QuacError
+from napari_quac.generators.opening import inspect_network, load_classifier
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
+from napari_quac.networks.tensor_file import read_tensors
 
 FORBIDDEN = ("Traceback", "\x1b[", "RuntimeError", "torch/csrc", 'File "', "most recent call")
 
@@ -293,7 +294,7 @@ def test_inspecting_a_wrong_file_gives_a_sentence_or_a_problem(tmp_path: Path, c
     path = tmp_path / "network.ckpt"
     path.write_bytes(BAD_FILES[case]())
     try:
-        found = inspect(path)
+        found = inspect_network(path)
     except CheckpointError as error:
         check_sentence(str(error), path.name)
     else:
@@ -321,7 +322,11 @@ def test_pickle_with_code_is_refused_and_not_run(tmp_path: Path, old: bool, insi
     )
     path = tmp_path / "evil.pt"
     torch.save(content, path, _use_new_zipfile_serialization=not old)
-    for load in (ClassifierRecipe(path).load, lambda: inspect(path), lambda: read_tensors(path)):
+    for load in (
+        ClassifierRecipe(path).load,
+        lambda: inspect_network(path),
+        lambda: read_tensors(path),
+    ):
         with pytest.raises(
             CheckpointError, match="This file holds Python objects beside"
         ) as caught:
@@ -335,7 +340,7 @@ def test_plain_pickle_with_code_is_not_run(tmp_path: Path) -> None:
     path = tmp_path / "evil.pkl"
     path.write_bytes(pickle.dumps(RunsCommand(witness)))
     with pytest.raises(CheckpointError, match=r"evil\.pkl"):
-        inspect(path)
+        inspect_network(path)
     assert not witness.exists()
 
 
@@ -381,8 +386,10 @@ def test_exported_program_with_code_is_refused_and_not_run(tmp_path: Path, part:
 def test_directory_is_named(tmp_path: Path) -> None:
     folder = tmp_path / "networks"
     folder.mkdir()
+    with pytest.raises(DataError, match="networks' holds no generated images"):
+        inspect_network(folder)
     with pytest.raises(CheckpointError, match="'networks' is a folder"):
-        inspect(folder)
+        load_classifier(folder)
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:
@@ -399,18 +406,17 @@ def test_unreadable_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(Path, "open", refuse)  # root may read everything, so it is pretended
     with pytest.raises(CheckpointError, match=r"'locked\.pt' cannot be read \(Permission denied"):
-        inspect(path)
+        inspect_network(path)
 
 
 def test_stargan_as_classifier_asks_whether_it_is_the_generator(tmp_path: Path) -> None:
     path = tmp_path / "100000_nets_ema.ckpt"
     torch.save(STARGAN, path)
     with pytest.raises(CheckpointError) as caught:
-        ClassifierRecipe(path).load("cpu")
-    assert (
-        "This file holds a StarGAN generator (keys `generator.*`), not a classifier. "
-        "Use it as generator?"
-    ) in str(caught.value)
+        load_classifier(path, device="cpu")
+    assert "holds a generator (StarGAN v2), not a classifier. Open it as generator" in str(
+        caught.value
+    )
 
 
 def test_wrong_number_of_class_names(tmp_path: Path) -> None:

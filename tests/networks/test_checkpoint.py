@@ -11,8 +11,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from napari_quac.generators.opening import inspect_network
 from napari_quac.networks.architectures.vgg import Vgg
-from napari_quac.networks.checkpoint import inspect, read_tensors
+from napari_quac.networks.tensor_file import read_tensors
 
 NETWORKS: dict[str, dict[str, Tensor]] = {
     "generator": {"from_rgb.weight": torch.rand(8, 1, 3, 3)},
@@ -34,7 +35,7 @@ def flattened() -> dict[str, Tensor]:
 def test_state_dict_is_known_by_its_content(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     torch.save(vgg().state_dict(), path)
-    found = inspect(path)
+    found = inspect_network(path)
     assert (found.kind, found.role, found.architecture) == ("state dict", "classifier", "vgg2d")
     assert (found.n_classes, found.channels, found.image_size) == (3, 1, (16, 16))
     assert found.tensors["classifier.3.weight"] == (3, 16)
@@ -47,7 +48,7 @@ def test_state_dict_is_known_by_its_content(tmp_path: Path, name: str) -> None:
 def test_torchscript_is_tried_and_its_origin_mentioned(tmp_path: Path) -> None:
     path = tmp_path / "classifier.bin"
     torch.jit.save(torch.jit.script(vgg()), str(path))
-    found = inspect(path)
+    found = inspect_network(path)
     assert (found.kind, found.role) == ("torchscript", "classifier")
     assert (found.n_classes, found.channels, found.image_size) == (3, 1, (16, 16))
     assert found.is_program
@@ -58,14 +59,14 @@ def test_torchscript_is_tried_and_its_origin_mentioned(tmp_path: Path) -> None:
 def test_torchscript_is_not_run_where_that_is_not_wanted(tmp_path: Path) -> None:
     path = tmp_path / "classifier.pt"
     torch.jit.save(torch.jit.script(vgg()), str(path))
-    found = inspect(path, run=False)
+    found = inspect_network(path, run=False)
     assert (found.kind, found.role, found.n_classes) == ("torchscript", "unknown", None)
 
 
 def test_torchscript_generator_is_recognised(tmp_path: Path) -> None:
     path = tmp_path / "generator.pt"
     torch.jit.save(torch.jit.script(nn.Conv2d(1, 1, 3, padding=1)), str(path))
-    found = inspect(path)
+    found = inspect_network(path)
     assert found.role == "generator"
     assert found.problem is None
 
@@ -93,26 +94,26 @@ def test_stargan_parts_come_back_nested(tmp_path: Path, prefix: str) -> None:
 def test_stargan_is_a_generator(tmp_path: Path) -> None:
     path = tmp_path / "a.ckpt"
     torch.save(NETWORKS, path)
-    found = inspect(path)
-    assert (found.kind, found.role) == ("stargan", "generator")
+    found = inspect_network(path)
+    assert (found.family, found.role) == ("stargan", "generator")
 
 
 @pytest.mark.parametrize(
-    ("keys", "kind"),
+    ("keys", "family"),
     [
         (["model.1.weight", "model.10.conv_block.1.weight"], "cyclegan"),
         (["model.model.0.weight", "model.model.1.model.1.weight"], "cyclegan"),
-        (["e_cls.0.weight", "trans.0.conv.weight"], "simulator"),
+        (["e_cls.0.weight", "trans.0.conv.weight"], "warp"),
         (["G.bn1.gamma_conditional.weight", "G.bn1.weight"], "exaggeration"),
     ],
 )
 def test_other_generators_are_named_with_a_way_out(
-    tmp_path: Path, keys: list[str], kind: str
+    tmp_path: Path, keys: list[str], family: str
 ) -> None:
     path = tmp_path / "g.pth"
     torch.save({key: torch.rand(2, 2) for key in keys}, path)
-    found = inspect(path)
-    assert (found.kind, found.role) == (kind, "generator")
+    found = inspect_network(path)
+    assert (found.family, found.role) == (family, "generator")
     assert found.problem is not None
     assert "folder" in found.problem
 
@@ -120,7 +121,7 @@ def test_other_generators_are_named_with_a_way_out(
 def test_onnx_has_a_problem_and_a_way_out(tmp_path: Path) -> None:
     path = tmp_path / "c.onnx"
     path.write_bytes(b"\x08\x07\x12\x07pytorch\x1a\x032.0" + bytes(40))
-    found = inspect(path)
+    found = inspect_network(path)
     assert found.kind == "onnx"
     assert found.problem is not None
     assert "TorchScript" in found.problem
@@ -130,7 +131,7 @@ def test_numbers_of_numpy_beside_the_weights_do_not_hinder(tmp_path: Path) -> No
     path = tmp_path / "c.pt"
     extras = {"loss": np.float64(1), "best": np.float32(2), "epoch": np.int64(3), "ok": np.bool_(1)}
     torch.save({"model_state_dict": vgg().state_dict(), **extras}, path)
-    assert inspect(path).role == "classifier"
+    assert inspect_network(path).role == "classifier"
 
 
 def test_tensors_of_cyclegan_keep_their_names(tmp_path: Path) -> None:

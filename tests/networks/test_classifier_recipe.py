@@ -251,7 +251,7 @@ def test_state_dict_in_any_wrapping_gives_the_same_network(
     network, path = vgg(), tmp_path / "misleading.png"
     save(network.state_dict(), path)
     classifier = ClassifierRecipe(path, value_range=(0, 1)).load("cpu")
-    assert classifier.kind == "eager"
+    assert classifier.form == "eager"
     assert classifier.image_size == (16, 16)
     images = torch.rand(3, 1, 16, 16)
     with torch.no_grad():
@@ -274,7 +274,7 @@ def test_exported_program_takes_any_batch_and_has_gradients(
     network = vgg()
     path = export(network, torch.rand(n_exported, 1, 16, 16), tmp_path / "c.pt2", dynamic)
     classifier = ClassifierRecipe(path, value_range=(0, 1)).load("cpu")
-    assert (classifier.kind, classifier.channels, classifier.image_size) == (
+    assert (classifier.form, classifier.channels, classifier.image_size) == (
         "exported",
         1,
         (16, 16),
@@ -293,7 +293,7 @@ def test_exported_program_takes_any_batch_and_has_gradients(
 def test_exported_program_is_known_by_its_content(tmp_path: Path, suffix: str) -> None:
     path = export(vgg(), torch.rand(1, 1, 16, 16), tmp_path / "c.pt2", False)
     path = path.rename(tmp_path / f"c{suffix}")
-    assert ClassifierRecipe(path).load("cpu").kind == "exported"
+    assert ClassifierRecipe(path).load("cpu").form == "exported"
 
 
 def test_parameters_need_no_gradients_and_dropout_is_off(tmp_path: Path) -> None:
@@ -332,7 +332,7 @@ def test_any_function_is_a_classifier() -> None:
         ["mean", "maximum"],
         value_range=(0, 1),
     )
-    assert classifier.kind == "callable"
+    assert classifier.form == "callable"
     assert classifier.predict(torch.rand(3, 1, 9, 9)).shape == (3, 2)
 
 

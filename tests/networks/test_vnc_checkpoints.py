@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_quac.networks.checkpoint import inspect
+from napari_quac.generators.opening import inspect_network
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 
 DATA = Path(
@@ -37,7 +37,7 @@ def test_probabilities_equal_the_reference(name: str) -> None:
 
 
 def test_architecture_is_read_off_the_state_dict() -> None:
-    found = inspect(DATA / "checkpoints" / FILES[1])
+    found = inspect_network(DATA / "checkpoints" / FILES[1])
     assert (found.kind, found.role, found.architecture) == ("state dict", "classifier", "vgg2d")
     assert (found.n_classes, found.channels, found.image_size) == (3, 1, (128, 128))
     assert found.parameters["levels"] == [[16, 16], [32, 32], [64, 64], [128, 128]]

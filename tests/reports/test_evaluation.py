@@ -8,7 +8,7 @@ import torch
 
 from napari_quac.data.image_file import write_image
 from napari_quac.errors import DataError
-from napari_quac.reports.evaluation import ORDER_MEASURES, evaluate_report
+from napari_quac.reports.evaluation import ORDER_MEASURES, Checks, evaluate_report
 from napari_quac.reports.truth_folder import TruthFolder, read_mask
 from reports.reports_for_tests import entry, report
 from reports.test_pixel_order import GENERATED, QUERY, WEIGHTS, Classifier, ValueRange, WeightedSum
@@ -140,13 +140,13 @@ def test_one_that_cannot_be_judged_does_not_stop_the_others(tmp_path):
     ).result()
     assert judgement.localization()["d-ig"].n == 1
     assert "cytosol/b.png, d-ig" in judgement.problems[0]
-    with pytest.raises(DataError, match="No explanation could be judged"):
+    with pytest.raises(DataError, match="No explanation can be evaluated"):
         evaluate_report(report(entry("cytosol/a.png")), TruthFolder(tmp_path)).result()
 
 
 def test_areas_are_found_without_any_truth(tmp_path):
     classifier = Classifier(WeightedSum().eval(), ("0", "1"), 1, (8, 8), ValueRange(0, 1))
-    judgement = evaluate_report(report(pair_entry()), None, classifier).result()
+    judgement = evaluate_report(report(pair_entry()), None, classifier, Checks(True)).result()
     areas = judgement.areas()
     assert set(areas["d-ig"]) == {"n", *ORDER_MEASURES}
     assert areas["d-ig"]["counterfactual_insertion"] > areas["random"]["counterfactual_insertion"]

@@ -18,6 +18,7 @@ from napari_quac.reports.task_images import images_of
 from napari_quac.testing import CLASSES, CornerSamples, corner_classifier, corner_generator
 
 METHODS = ("d-ig", "random")
+SETTINGS = ExplainSettings(METHODS)
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +33,10 @@ def made():
 
 def test_a_store_opens_with_its_failures_and_what_is_damaged(tmp_path, made):
     identity = NetworkIdentity("corners", {"checkpoint": "abc"})
-    info = StoreInfo.of(corner_classifier(16), identity, ExplainSettings(METHODS), seed=0)
+    info = StoreInfo(CLASSES, identity, identity, SETTINGS)
     store = ExplanationStore.create(tmp_path / "out", info)
     key = store.write(
-        explained_record(made[0].pair, made, CLASSES, seed=0, truth=0, asked=[1]),
+        explained_record(made[0].pair, made, CLASSES, settings=SETTINGS, truth=0, asked=[1]),
         images_of(made[0].pair, made),
     )
     store.write(failed_record("bad.png", Failure("read", "It is empty.")))
@@ -52,7 +53,7 @@ def test_a_store_opens_with_its_failures_and_what_is_damaged(tmp_path, made):
 def explain_record(made):
     from napari_quac.commands.explain import with_whole_curves
 
-    record = explained_record(made[0].pair, made, CLASSES, seed=0, truth=0, asked=[1])
+    record = explained_record(made[0].pair, made, CLASSES, settings=SETTINGS, truth=0, asked=[1])
     methods = with_whole_curves(record["methods"], made)
     return {**record, "id": f"{CLASSES[0]}/a.png", "methods": methods, "folder": "a/there"}
 

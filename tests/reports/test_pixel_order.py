@@ -11,8 +11,6 @@ from napari_quac.errors import DataError, ShapeError
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.reports.pixel_order import (
-    counterfactual_deletion,
-    counterfactual_insertion,
     deletion,
     insertion,
     replace_in_order,
@@ -43,7 +41,7 @@ def classifier() -> Classifier:
 
 
 def test_counterfactual_deletion_of_the_worked_example(classifier):
-    curve = counterfactual_deletion(QUERY, GENERATED, WEIGHTS, classifier, 1, 1).result()
+    curve = replace_in_order(GENERATED, QUERY, WEIGHTS, classifier, 1, 1).result()
     expected = [0.9241418, 0.6224593, 0.2689414, 0.1192029, 0.0758582]
     np.testing.assert_allclose(curve.probabilities[:5], expected, rtol=0, atol=1e-7)
     assert len(curve.probabilities) == 65
@@ -51,7 +49,7 @@ def test_counterfactual_deletion_of_the_worked_example(classifier):
 
 
 def test_counterfactual_insertion_of_the_worked_example(classifier):
-    curve = counterfactual_insertion(QUERY, GENERATED, WEIGHTS, classifier, 1, 1).result()
+    curve = replace_in_order(QUERY, GENERATED, WEIGHTS, classifier, 1, 1).result()
     expected = [0.0758582, 0.3775407, 0.7310586, 0.8807971, 0.9241418]
     np.testing.assert_allclose(curve.probabilities[:5], expected, rtol=0, atol=1e-7)
     assert curve.area == pytest.approx(0.9052798, abs=1e-7)
@@ -59,20 +57,18 @@ def test_counterfactual_insertion_of_the_worked_example(classifier):
 
 def test_a_map_that_is_wrong_is_told_from_one_that_is_right(classifier):
     wrong = 1 - WEIGHTS
-    curve = counterfactual_insertion(QUERY, GENERATED, wrong, classifier, 1, 1).result()
+    curve = replace_in_order(QUERY, GENERATED, wrong, classifier, 1, 1).result()
     assert curve.area < 0.2
 
 
 def test_last_step_takes_what_is_left(classifier):
-    curve = counterfactual_insertion(QUERY, GENERATED, WEIGHTS, classifier, 1, 30).result()
+    curve = replace_in_order(QUERY, GENERATED, WEIGHTS, classifier, 1, 30).result()
     assert curve.shares.tolist() == [0, 30 / 64, 60 / 64, 1]
     assert curve.probabilities[-1] == pytest.approx(0.9241418)
 
 
 def test_by_default_there_are_as_many_steps_as_pixels_in_a_row(classifier):
-    assert (
-        len(counterfactual_insertion(QUERY, GENERATED, WEIGHTS, classifier, 1).result().shares) == 9
-    )
+    assert len(replace_in_order(QUERY, GENERATED, WEIGHTS, classifier, 1).result().shares) == 9
 
 
 def test_deletion_watches_the_predicted_class_and_puts_grey_in_place(classifier):
@@ -101,7 +97,7 @@ def test_a_pixel_is_replaced_in_all_channels():
 
     seen: list[torch.Tensor] = []
     classifier = Classifier(
-        Channels().eval(), ("0", "1"), 3, (2, 2), ValueRange(0, 1), kind="callable"
+        Channels().eval(), ("0", "1"), 3, (2, 2), ValueRange(0, 1), form="callable"
     )
     order = torch.zeros(3, 2, 2)
     order[1, 1, 0] = 1
@@ -131,5 +127,5 @@ def test_wrong_input_is_refused(classifier):
         replace_in_order(QUERY, GENERATED, torch.zeros(1, 4, 4), classifier, 1).result()
     with pytest.raises(DataError, match="NaN"):
         replace_in_order(QUERY, GENERATED, WEIGHTS * torch.nan, classifier, 1).result()
-    with pytest.raises(DataError, match="At least one pixel"):
+    with pytest.raises(DataError, match="1 or more"):
         replace_in_order(QUERY, GENERATED, WEIGHTS, classifier, 1, 0).result()

@@ -183,7 +183,7 @@ def test_entries_without_arrays_are_left_out_with_a_reason(tmp_path):
     bare = full_entry("b.png", read=None)
     done = write_quac_report(report(full_entry(), bare), tmp_path / "out").result()
     assert done.n_written == 1
-    assert "b.png" in done.left_out[0]
+    assert "b.png" in done.skipped[0]
     with pytest.raises(DataError, match="No entry could be written"):
         write_quac_report(report(bare), tmp_path / "none").result()
     assert not (tmp_path / "none").exists()

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from napari_quac.errors import DataError, ShapeError
+from napari_quac.errors import ShapeError
 from napari_quac.explain.regions import Region, Regions
-from napari_quac.reports.region_truth import auroc, true_regions
+from napari_quac.reports.region_truth import RegionEffects, pool_effects, true_regions
 
 
 def region(number: int) -> Region:
@@ -20,14 +20,10 @@ def test_regions_that_touch_the_truth_are_true() -> None:
         true_regions(regions, truth[:2])
 
 
-@pytest.mark.parametrize(
-    ("scores", "known", "expected"),
-    [([3, 2, 1], [1, 1, 0], 1.0), ([1, 2, 3], [1, 0, 0], 0.0), ([1, 1], [1, 0], 0.5)],
-)
-def test_auroc_is_the_share_of_pairs_in_the_right_order(scores, known, expected) -> None:
-    assert auroc(scores, known) == expected
-
-
-def test_auroc_needs_both() -> None:
-    with pytest.raises(DataError, match="some are true"):
-        auroc([1, 2], [True, True])
+def test_pooled_regions_are_ranked_together() -> None:
+    first = RegionEffects((True, False), (0.9, 0.2), (0.1, 0.3))
+    second = RegionEffects((True, False), (0.2, 0.1), (0.2, 0.2))
+    pooled = pool_effects([first, second])
+    assert (pooled.n_true, len(pooled.alone)) == (2, 4)
+    assert pooled.auroc_alone == 0.875
+    assert pooled.auroc_left_out == 0.125

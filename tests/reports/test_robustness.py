@@ -59,7 +59,7 @@ def test_gradient_of_a_linear_network_is_faithful(images):
     assert wrong > 1e-4
     # twice a good map is as good once it may be scaled, and the reverse of it too
     assert infidelity(image, 2 * right, classifier, 0).result() > 1e-5
-    assert infidelity(image, 2 * right, classifier, 0, normalise=True).result() < 1e-9
+    assert infidelity(image, 2 * right, classifier, 0, normalize=True).result() < 1e-9
 
 
 def test_map_that_was_multiplied_is_judged_by_the_change_over_its_difference(images):
@@ -91,7 +91,7 @@ def test_infidelity_equals_captums_on_the_same_changes(images):
 
 
 def test_infidelity_without_noise_is_refused(images):
-    with pytest.raises(DataError, match="Noise above 0"):
+    with pytest.raises(DataError, match="above 0"):
         infidelity(images[0], images[0], small(), 0, noise=0).result()
 
 

@@ -28,20 +28,20 @@ from napari_quac.reports.task_images import images_of
 from napari_quac.testing import CLASSES, CornerSamples, corner_classifier, corner_generator
 
 METHODS = ("d-ig", "residual")
+SETTINGS = ExplainSettings(METHODS)
 
 
 @pytest.fixture(scope="module")
 def made():
     """A sample of the corner networks with two explanations."""
     sample, classifier = CornerSamples(size=16)[0], corner_classifier(16)
-    settings = ExplainSettings(METHODS)
-    return tuple(explain(sample, 1, classifier, corner_generator(16), settings).result().values())
+    return tuple(explain(sample, 1, classifier, corner_generator(16), SETTINGS).result().values())
 
 
 @pytest.fixture
 def info() -> StoreInfo:
     generator = NetworkIdentity("corners", {"checkpoint": "abc"})
-    return StoreInfo.of(corner_classifier(16), generator, ExplainSettings(METHODS), seed=0)
+    return StoreInfo(CLASSES, NetworkIdentity("classifier"), generator, SETTINGS)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def store(tmp_path, info) -> ExplanationStore:
 
 
 def record_of(made, **changes):
-    record = explained_record(made[0].pair, made, CLASSES, seed=0, truth=0, asked=[1])
+    record = explained_record(made[0].pair, made, CLASSES, settings=SETTINGS, truth=0, asked=[1])
     return {**record, **changes}
 
 
@@ -151,7 +151,7 @@ def test_a_failure_is_an_entry_with_its_stage(store):
 
 def test_a_method_that_failed_stands_beside_those_that_worked(store, made):
     failures = {"deeplift": Failure("attribution", "Not on this network.")}
-    record = explained_record(made[0].pair, made[:1], CLASSES, seed=0, failures=failures)
+    record = explained_record(made[0].pair, made[:1], CLASSES, settings=SETTINGS, failures=failures)
     key = store.write(record, images_of(made[0].pair, made[:1]))
     worked, failed = store.entries_of(key)
     assert isinstance(worked, ReportEntry)
@@ -220,6 +220,7 @@ def test_a_newer_store_opens_read_only_with_the_reason(store, made):
     store.write(record_of(made), images_of(made[0].pair, made))
     path = store.folder / "store.json"
     values = json.loads(path.read_text())
+    values["settings"] |= {"novelty": 1, "masking": {**values["settings"]["masking"], "depth": 2}}
     path.write_text(json.dumps({**values, "schema": 99, "version": "9.0", "novelty": 1}))
     newer = ExplanationStore.open(store.folder)
     assert "newer format" in newer.read_only
@@ -318,15 +319,20 @@ def test_a_sample_is_finished_when_all_that_it_asks_is_answered(store, made):
 def test_differences_are_told_in_words_and_names_of_files_do_not_count(info):
     renamed = replace(info, generator=NetworkIdentity("elsewhere", {"checkpoint": "abc"}))
     assert info.differences(renamed) == []
-    other = replace(info, seed=1, generator=NetworkIdentity("corners", {"checkpoint": "abd"}))
+    other = replace(
+        info,
+        settings=replace(info.settings, seed=1, targets="all"),
+        generator=NetworkIdentity("corners", {"checkpoint": "abd"}),
+    )
     text = "; ".join(other.differences(info))
     assert "seed 1, not 0" in text
+    assert "targets" not in text
     assert "the generator is another file" in text
 
 
 def test_a_sample_keeps_its_place_in_the_world(made):
     sample = Sample("a", made[0].pair.query.image, 2, (4.0, 4.0), (1.0, 2.0), "nm")
-    record = explained_record(replace(made[0].pair, query=sample), made, CLASSES, seed=3)
+    record = explained_record(replace(made[0].pair, query=sample), made, CLASSES, settings=SETTINGS)
     assert record["translate"] == [1.0, 2.0]
     assert record["label"] == 2
     assert json.loads(to_json(record)) == record

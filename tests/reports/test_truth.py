@@ -15,6 +15,7 @@ from napari_quac.reports.truth import (
     pointing_chance,
     pointing_game,
     rank_accuracy,
+    ranking_auroc,
 )
 
 TRUTH = np.zeros((8, 8), dtype=bool)
@@ -130,3 +131,12 @@ def test_chance_of_pointing_is_the_share_of_pixels_that_hit():
     each.reshape(64, 64)[range(64), range(64)] = 1
     hits = [pointing_game(one, TRUTH, tolerance=1.2) for one in each]
     assert pointing_chance(TRUTH, tolerance=1.2) == np.mean(hits)
+
+
+@pytest.mark.parametrize(
+    ("scores", "labels", "expected"),
+    [([3, 2, 1], [1, 1, 0], 1.0), ([1, 2, 3], [1, 0, 0], 0.0), ([-1, -1], [1, 0], 0.5)],
+)
+def test_ranking_auroc_is_the_share_of_pairs_in_the_right_order(scores, labels, expected):
+    assert ranking_auroc(scores, labels) == expected
+    assert np.isnan(ranking_auroc(scores, [1] * len(scores)))

@@ -9,8 +9,7 @@ import torch
 
 from napari_quac.cli import main
 from napari_quac.errors import CheckpointError, DataError, ShapeError
-from napari_quac.generators.cyclegan.recipe import recipe_from_texts
-from napari_quac.networks.checkpoint import inspect
+from napari_quac.generators.opening import inspect_network, recognize_generator
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest
 from napari_quac.networks.value_range import ValueRange
@@ -63,12 +62,12 @@ def test_files_are_read_by_our_loader_and_know_their_direction(tmp_path: Path) -
         "dark_to_bright.safetensors",
         "resume.pt",
     ]
-    generator = recipe_from_texts([str(tmp_path)]).load("cpu")
+    generator = recognize_generator([str(tmp_path)]).recipe.load("cpu")
     assert sorted(generator.pairs) == ["bright → dark", "dark → bright"]
     request = ConversionRequest(squares()[0].image, 0, 1, square_classifier())
     again, live = (g.propose(request, 0, 1).images for g in (generator, trained.generator))
     assert torch.equal(again, live)
-    found = inspect(tmp_path / "dark_to_bright.safetensors")
+    found = inspect_network(tmp_path / "dark_to_bright.safetensors")
     assert found.problem is None and "turns dark into bright" in found.findings[0]
 
 
@@ -110,7 +109,7 @@ def test_resuming_goes_on_and_gives_what_one_run_gives(tmp_path: Path) -> None:
     assert resumed.steps == 4
     request = ConversionRequest(squares()[0].image, 0, 1, square_classifier())
     images = [
-        recipe_from_texts([str(folder)]).load("cpu").propose(request, 0, 1).images
+        recognize_generator([str(folder)]).recipe.load("cpu").propose(request, 0, 1).images
         for folder in (at_once, in_two)
     ]
     assert not torch.equal(images[0][0], request.query)

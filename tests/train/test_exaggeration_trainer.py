@@ -15,8 +15,8 @@ from napari_quac.data.sample import Sample
 from napari_quac.errors import CheckpointError, DataError, ShapeError
 from napari_quac.explain.exaggeration_bins import traverse_bins
 from napari_quac.generators.exaggeration.recipe import ExaggerationRecipe
+from napari_quac.generators.opening import inspect_network
 from napari_quac.networks.architectures.exaggeration_net import load_explainer
-from napari_quac.networks.checkpoint import inspect
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest
 from napari_quac.networks.value_range import ValueRange
@@ -119,7 +119,7 @@ def test_training_learns_to_reach_each_probability(tmp_path: Path) -> None:
 def test_file_is_read_by_our_loader_and_knows_its_classes(tmp_path: Path) -> None:
     trained = train_exaggeration(squares(), tmp_path, SMALL, square_classifier()).result()
     path = tmp_path / "explainer.safetensors"
-    found = inspect(path)
+    found = inspect_network(path)
     assert found.problem is None
     assert found.findings == (
         "Progressive exaggeration with 10 bins of the probability of bright, against dark.",

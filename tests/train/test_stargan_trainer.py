@@ -190,7 +190,7 @@ def test_an_output_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 def test_a_torchscript_classifier_guides(tmp_path: Path) -> None:
     scripted = torch.jit.script(Bright().eval())  # type: ignore[no-untyped-call]
-    classifier = replace(CLASSIFIER, module=scripted, kind="torchscript")
+    classifier = replace(CLASSIFIER, module=scripted, form="torchscript")
     assert train_stargan(dataset(), tmp_path, FAST, classifier).result().steps == 2
 
 

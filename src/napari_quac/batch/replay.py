@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_quac.batch.sample_result import explain_target
 from napari_quac.data.dataset import Dataset
+from napari_quac.data.spread import evenly_spaced
 from napari_quac.errors import DataError
 from napari_quac.explain.question import question_for
 from napari_quac.explain.settings import ExplainSettings
@@ -92,7 +93,7 @@ def replay(
         changes.append(f"the classifier is another file than '{store.info.classifier.name}'")
     index_of = {dataset.sample_id(index): index for index in range(len(dataset))}
     keys = store.keys()
-    chosen = sorted({round(k) for k in np.linspace(0, len(keys) - 1, n)}) if keys else []
+    chosen = evenly_spaced(len(keys), n)
     compared, largest_p, largest_image = 0, 0.0, 0.0
     for number, position in enumerate(chosen):
         yield Progress(number, len(chosen), "replay check")

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from napari_quac.batch.plan import BatchPlan
+from napari_quac.batch.plan_values import paths_in
 from napari_quac.data.dataset import Dataset
-from napari_quac.explain.question import resolve_source_basis
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.device import resolve_device
 from napari_quac.networks.generator import Generator
-from napari_quac.reports.store_info import StoreInfo, identify
+from napari_quac.reports.store_info import StoreInfo
 
 _loaded: dict[str, Resources] = {}
 
@@ -43,7 +41,7 @@ def load_resources(plan: BatchPlan) -> Resources:
         If something cannot be loaded.
     """
     recipes = (plan.samples, plan.classifier, plan.generator)
-    key = repr((recipes, plan.device, [_state(path) for path in _paths(recipes)]))
+    key = repr((recipes, plan.device, [_state(path) for path in paths_in(recipes)]))
     if key not in _loaded:
         _loaded.clear()
         dataset = plan.samples.load()
@@ -80,25 +78,12 @@ def describe(plan: BatchPlan) -> StoreInfo:
             resources.classifier.class_index(name)
     return StoreInfo.of(
         resources.classifier,
-        identify(plan.generator, resources.generator.name),
+        resources.generator,
+        plan.generator,
         settings,
-        settings.seed,
-        targets=settings.targets,
-        source_basis=resolve_source_basis(settings.source_basis, plan.generator),
-        samples=resources.dataset.name,
-        plan=replace(plan, device="auto").plain(),
+        resources.dataset.name,
+        replace(plan, device="auto").plain(),
     )
-
-
-def _paths(value: Any) -> Iterator[Path]:
-    if isinstance(value, Path):
-        yield value
-    elif isinstance(value, tuple | list):
-        for item in value:
-            yield from _paths(item)
-    elif is_dataclass(value):
-        for entry in fields(value):
-            yield from _paths(getattr(value, entry.name))
 
 
 def _state(path: Path) -> tuple[int, int]:

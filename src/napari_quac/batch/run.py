@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from napari_quac.batch.freed_memory import keep_freed_memory
@@ -19,7 +18,8 @@ from napari_quac.batch.tasks import Summary, Task, explain_sample, tasks_of
 from napari_quac.data.dataset import Dataset
 from napari_quac.errors import DataError, QuacError
 from napari_quac.reports.record import Failure, failed_record
-from napari_quac.reports.store import INFO, ExplanationStore
+from napari_quac.reports.store import ExplanationStore
+from napari_quac.reports.store_info import INFO
 
 PER_WORKER = 2
 """Tasks that wait or run at each worker; more would only fill the scheduler's memory."""
@@ -89,9 +89,9 @@ def run(
             "another 'output' in the plan."
         )
     wanted = tasks_of(plan.samples.load(), plan.only)
-    store = open_store(plan, _ask(client, describe, plan))
+    store = ExplanationStore.open_or_create(plan.output, _ask(client, describe, plan))
     store.clean()
-    finished = store.finished(plan.targets)
+    finished = store.finished(plan.settings.targets)
     done_before = {task.sample_id for task in wanted if finished.get(task.sample_id)}
     tasks = (task for task in wanted if task.sample_id not in done_before)
     total = len(wanted)
@@ -106,32 +106,6 @@ def run(
         if report is not None:
             report(Advance(number, total, task.sample_id, latest))
     return summary
-
-
-def open_store(plan: BatchPlan, wanted: Any) -> ExplanationStore:
-    """Return the store of a plan, made now or found to be of the same plan.
-
-    Raises
-    ------
-    DataError
-        If what is there was made in another way, or is damaged.
-    """
-    folder = Path(plan.output)
-    if not (folder / INFO).exists():
-        return ExplanationStore.create(folder, wanted)
-    store = ExplanationStore.open(folder)
-    if store.read_only:
-        raise DataError(
-            f"The results in '{folder}' cannot be added to: {store.read_only}. Choose another "
-            "'output'."
-        )
-    differences = store.info.differences(wanted)
-    if differences:
-        raise DataError(
-            f"'{folder}' holds results that were made in another way: {'; '.join(differences)}. "
-            "Choose another 'output', or put the plan back."
-        )
-    return store
 
 
 def explain_task(plan: BatchPlan, task: Task) -> Summary:
@@ -283,14 +257,16 @@ def estimate(plan: BatchPlan, dataset: Dataset, n_classes: int) -> int:
     from napari_quac.reports.store import estimate_bytes
 
     per_sample = 1
-    if plan.targets == "all":
+    if plan.settings.targets == "all":
         per_sample = n_classes - 1
-    elif isinstance(plan.targets, tuple):
-        per_sample = len(plan.targets)
+    elif isinstance(plan.settings.targets, tuple):
+        per_sample = len(plan.settings.targets)
     for index in range(min(len(dataset), 10)):
         try:
             shape = tuple(dataset[index].image.shape)
         except QuacError:
             continue
-        return estimate_bytes(shape, len(plan.methods), n_samples_of(plan, dataset) * per_sample)
+        return estimate_bytes(
+            shape, len(plan.settings.methods), n_samples_of(plan, dataset) * per_sample
+        )
     return 0

@@ -114,7 +114,7 @@ def explain_target(
         pair,
         list(explanations.values()),
         names,
-        seed=settings.seed,
+        settings=settings,
         truth=question.label,
         source_basis=question.basis,
         asked=question.targets,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,19 +19,16 @@ from napari_quac.commands.networks import (
 from napari_quac.commands.output import add_json_option, notify, print_json, table
 from napari_quac.commands.parameters import add_parameter_option
 from napari_quac.commands.score import add_masking_options, read_pair, settings_from
-from napari_quac.errors import DataError, QuacError
+from napari_quac.errors import DataError
 
 if TYPE_CHECKING:
-    from typing import Literal
-
     import numpy as np
     from numpy.typing import NDArray
 
     from napari_quac.data.sample import Sample
-    from napari_quac.explain.pair import Pair
     from napari_quac.explain.settings import ExplainSettings
     from napari_quac.networks.classifier import Classifier
-    from napari_quac.reports.comparison import Comparison, ComparisonRow
+    from napari_quac.reports.comparison import ComparisonRow, MethodComparison
 
 
 def add_parser(commands: Any) -> None:
@@ -55,18 +51,20 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--target",
         default="auto",
-        metavar="CLASS|auto",
-        help="auto: the second-best class, or the true class of a misprediction (default)",
+        metavar="CLASS|auto|all",
+        help="auto: the second most probable class, or the true class of a misprediction (default)",
     )
     add_samples_option(parser, required=False)
     add_generator_option(parser)
     add_generator_setting_option(parser)
-    parser.add_argument("--style", choices=("latent", "reference"), default="latent")
+    parser.add_argument("--style", choices=("latent", "reference"))
     parser.add_argument("--references", type=Path, metavar="DIR")
     parser.add_argument(
         "--source-basis", choices=("prediction", "label"), help="as in 'napari-quac explain'"
     )
-    parser.add_argument("--max-samples", type=int, metavar="N", help="spread over the samples")
+    parser.add_argument(
+        "--max-samples", type=int, metavar="N", help="at most N samples, evenly spaced"
+    )
     parser.add_argument(
         "--tries", type=int, default=100, metavar="N", help="proposals per sample (default: 100)"
     )
@@ -98,31 +96,25 @@ def run(options: argparse.Namespace) -> None:
     DataError
         If the options name neither a pair nor samples, or no sample could be explained.
     """
-    from napari_quac.explain.methods import METHODS
-    from napari_quac.reports.comparison import countable, rows_of
+    from napari_quac.reports.comparison import counted_pairs
+    from napari_quac.reports.comparison_figure import comparison_figure, write_figure
 
     if options.figure is not None and options.figure.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise DataError(f"'{options.figure.name}' has to end in one of .png, .svg, .pdf.")
-    every = options.methods is None
-    if every:
-        options.methods = METHODS.usable()
-    settings = settings_from(options)
-    if every:  # with those that cannot be imported, which are shown with the reason
-        settings = replace(settings, methods=tuple(METHODS))
-    one = options.query is not None
-    if one == bool(options.samples):
+    settings = _settings(options)
+    is_pair = options.query is not None
+    if is_pair == bool(options.samples):
         raise DataError(
-            "Give either one pair (--query, --generated, --source, --target), or samples "
+            "Name either one pair (--query, --generated, --source, --target), or samples "
             "(--samples, with --generator or a folder as --generated)."
         )
-    comparisons, classifier, failed = (_one_pair if one else _many)(options, settings)
-    rows = rows_of(comparisons)
-    left_out = len(comparisons) - len(countable(comparisons)) if len(comparisons) > 1 else 0
+    comparison, classifier = (_one_pair if is_pair else _samples)(options, settings)
+    pairs = comparison.comparisons
+    counted = counted_pairs(pairs)
+    n_left_out = len(pairs) - len(counted) if len(pairs) > 1 else 0
     if options.figure is not None:
-        from napari_quac.reports.comparison_figure import comparison_figure, write_figure
-
-        shown = (countable(comparisons) or comparisons)[0]
-        write_figure(comparison_figure(shown, classifier.class_names, rows), options.figure)
+        figure = comparison_figure((counted or pairs)[0], classifier.class_names, comparison.rows)
+        write_figure(figure, options.figure)
     if options.json:
         print_json(
             {
@@ -131,23 +123,37 @@ def run(options: argparse.Namespace) -> None:
                 "masking": settings.masking.name,
                 "grid": settings.grid,
                 "classes": classifier.class_names,
-                "n_pairs": len(comparisons),
-                "n_left_out": left_out,
-                "failed": failed,
-                "methods": [row.to_json() for row in rows],
+                "n_pairs": len(pairs),
+                "n_left_out": n_left_out,
+                "failed": dict(comparison.failures),
+                "methods": [row.to_json() for row in comparison.rows],
             }
         )
         return
-    print(as_table(rows, settings))
-    for row in rows:
+    print(as_table(comparison.rows, settings))
+    for row in comparison.rows:
         if row.reason:
             print(f"{row.method}: {row.reason}")
-    if left_out:
-        print(f"{left_out} of {len(comparisons)} pairs left out: they do not switch surely enough")
+    if n_left_out:
+        print(
+            f"{n_left_out} of {len(pairs)} pairs left out: the class does not switch with enough "
+            "confidence"
+        )
+
+
+def _settings(options: argparse.Namespace) -> ExplainSettings:
+    """Return the settings of the options, by default with every method."""
+    from napari_quac.explain.methods import METHODS
+
+    if options.methods is not None:
+        return settings_from(options)
+    options.methods = METHODS.usable()
+    # methods that cannot be imported are listed with the reason
+    return settings_from(options).with_methods(tuple(METHODS))
 
 
 def as_table(rows: tuple[ComparisonRow, ...], settings: ExplainSettings) -> str:
-    """Return rows in lines for people."""
+    """Format rows as a table."""
     several = any(row.n > 1 for row in rows)
     area = "area" if settings.procedure.into == "generated" else "QuAC score"
     columns: list[tuple[str, str, str]] = [
@@ -177,86 +183,63 @@ def as_table(rows: tuple[ComparisonRow, ...], settings: ExplainSettings) -> str:
 
 def _one_pair(
     options: argparse.Namespace, settings: ExplainSettings
-) -> tuple[list[Comparison], Classifier, dict[str, str]]:
+) -> tuple[MethodComparison, Classifier]:
     from napari_quac.data.sample import Sample
     from napari_quac.explain.pair import make_pair
-    from napari_quac.reports.comparison import compare_methods
+    from napari_quac.reports.comparison import compare_pair
 
-    missing = [
-        f"--{name}"
-        for name, there in (
-            ("generated", options.generated is not None),
-            ("source", options.source is not None),
-            ("target", options.target != "auto"),
-        )
-        if not there
-    ]
+    is_missing = {
+        "--generated": options.generated is None,
+        "--source": options.source is None,
+        "--target": options.target == "auto",
+    }
+    missing = [name for name, absent in is_missing.items() if absent]
     if missing:
-        raise DataError(f"With --query, {', '.join(missing)} has to be given as well.")
+        raise DataError(f"--query also needs {', '.join(missing)}.")
     classifier = load_classifier(options)
     source, target = (classifier.class_index(c) for c in (options.source, options.target))
     query, generated, _ = read_pair(options, classifier)
     sample = Sample(options.query.name, query)
     pair = make_pair(sample, generated, source, target, classifier)
     truth = None if options.masks is None else _mask(options.masks, sample)
-    return [compare_methods(pair, classifier, settings, truth).result()], classifier, {}
+    return compare_pair(pair, classifier, settings, truth).result(), classifier
 
 
-def _many(
+def _samples(
     options: argparse.Namespace, settings: ExplainSettings
-) -> tuple[list[Comparison], Classifier, dict[str, str]]:
-    from napari_quac.explain.question import default_question, true_class
-    from napari_quac.explain.search import search
-    from napari_quac.explain.settings import SearchSettings
-    from napari_quac.reports.comparison import compare_methods, true_difference
+) -> tuple[MethodComparison, Classifier]:
+    from napari_quac.data.spread import evenly_spaced
+    from napari_quac.explain.settings import ALL, AUTO
+    from napari_quac.reports.comparison import compare_samples
 
     if options.generator is None and options.generated is None:
         raise DataError("Samples need a --generator, or a folder as --generated.")
     dataset = load_samples(options)
     classifier = load_classifier(options, dataset.classes)
+    if options.target not in (AUTO, ALL):
+        classifier.class_index(options.target)
     generator = load_generator(options)
-    basis: Literal["prediction", "label"] = options.source_basis or (
-        "label" if options.generated is not None else "prediction"
-    )
-    failed: dict[str, str] = {}
-    found: list[Comparison] = []
-    for index in _spread(len(dataset), options.max_samples):
-        name = dataset.sample_id(index)
+    indices = evenly_spaced(len(dataset), options.max_samples)
+    steps = iter(
+        compare_samples(
+            indices, dataset, classifier, generator, settings,
+            None if options.masks is None
+            else lambda _, sample, pair: _mask(options.masks / sample.id, sample),
+        )
+    )  # fmt: skip
+    text = ""
+    while True:
         try:
-            sample = dataset[index]
-            classifier.check_image(sample.image.shape, f"'{name}'")
-            prediction = classifier.predict(sample.image[None])[0]
-            known = true_class(sample.label, dataset.classes, classifier)
-            source, target = default_question(prediction, known, basis)
-            if options.target != "auto":
-                source = (
-                    int(prediction.argmax()) if basis == "prediction" or known is None else known
-                )
-                target = classifier.class_index(options.target)
-                if target == source:
-                    continue
-            how = SearchSettings(max_tries=options.tries)
-            pair: Pair = search(
-                sample, target, classifier, generator, how, options.seed, source
-            ).result()
-            truth = true_difference(dataset, index, pair, classifier)
-            if options.masks is not None:
-                truth = _mask(options.masks / sample.id, sample)
-            found.append(compare_methods(pair, classifier, settings, truth).result())
-            notify(f"{len(found) + len(failed)}: {name}")
-        except QuacError as error:
-            failed[name] = str(error)
-            notify(f"{name}: {error}")
-    if not found:
-        reason = next(iter(failed.values()), "no sample has another class than the target")
-        raise DataError(f"No sample could be compared: {reason}")
-    return found, classifier, failed
-
-
-def _spread(n: int, wanted: int | None) -> list[int]:
-    if wanted is None or wanted >= n:
-        return list(range(n))
-    return sorted({round(i * (n - 1) / max(1, wanted - 1)) for i in range(max(1, wanted))})
+            step = next(steps)
+        except StopIteration as end:
+            comparison: MethodComparison = end.value
+            break
+        if step.text != text:
+            text = step.text
+            notify(text)
+    for name, error in comparison.failures.items():
+        notify(f"{name}: {error}")
+    return comparison, classifier
 
 
 def _mask(path: Path, sample: Sample) -> NDArray[np.bool_] | None:

@@ -30,7 +30,7 @@ def add_parser(commands: Any) -> None:
     add_classifier_options(parser)
     add_generator_option(parser)
     add_generator_setting_option(parser)
-    parser.add_argument("--style", choices=("latent", "reference"), default="latent")
+    parser.add_argument("--style", choices=("latent", "reference"))
     parser.add_argument("--references", type=Path, metavar="DIR")
     add_samples_option(parser)
     parser.add_argument("--target", required=True, metavar="CLASS")
@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> None:
     """
     from napari_quac.explain.exaggeration_paths import inner_generator
     from napari_quac.explain.settings import SearchSettings
-    from napari_quac.generators.exaggeration.recipe import ExaggerationGenerator
+    from napari_quac.generators.exaggeration.generator import ExaggerationGenerator
 
     if options.generator is None:
         raise DataError("A generator is needed: --generator FILE.")
@@ -118,7 +118,7 @@ def _path(
     from napari_quac.explain.exaggeration_bins import traverse_bins
     from napari_quac.explain.exaggeration_paths import inner_generator
     from napari_quac.explain.search import search
-    from napari_quac.generators.exaggeration.recipe import ExaggerationGenerator
+    from napari_quac.generators.exaggeration.generator import ExaggerationGenerator
 
     inner = inner_generator(generator)
     if not isinstance(inner, ExaggerationGenerator):

@@ -66,7 +66,7 @@ def add_parser(commands: Any) -> None:
         help="images generated earlier, SOURCE/TARGET/NAME",
     )
     add_generator_setting_option(parser)
-    parser.add_argument("--style", choices=("latent", "reference"), default="latent")
+    parser.add_argument("--style", choices=("latent", "reference"))
     parser.add_argument(
         "--references", type=Path, metavar="DIR", help="images for --style reference, by class"
     )

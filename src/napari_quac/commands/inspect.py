@@ -33,9 +33,9 @@ def run(options: argparse.Namespace) -> None:
     CheckpointError
         If the file is no network, or one that cannot be used as it is.
     """
-    from napari_quac.networks.checkpoint import inspect
+    from napari_quac.generators.opening import inspect_network
 
-    inspection = inspect(options.file, image_size=options.image_size, pools=options.pools)
+    inspection = inspect_network(options.file, image_size=options.image_size, pools=options.pools)
     if inspection.problem:
         raise CheckpointError(inspection.problem)
     if options.json:
@@ -43,6 +43,7 @@ def run(options: argparse.Namespace) -> None:
             "path": inspection.path,
             "kind": inspection.kind,
             "role": inspection.role,
+            "family": inspection.family or None,
             "sha256": inspection.sha256,
             "size": inspection.size,
             "architecture": inspection.architecture,

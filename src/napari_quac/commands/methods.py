@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from napari_quac.commands.output import add_json_option, print_json, table
@@ -73,16 +74,19 @@ def _generators() -> list[dict[str, Any]]:
         except UnknownNameError as error:
             found.append({"name": name, "description": f"unavailable: {error}", "settings": {}})
             continue
-        known = {one.name: _described(one) for one in parameters_of(recipe) if _is_setting(one)}
-        sentence = (recipe.__doc__ or "").strip().splitlines()[0]
-        found.append({"name": name, "description": sentence, "settings": known})
+        settings = {
+            parameter.name: _described(parameter)
+            for parameter in parameters_of(recipe)
+            if _is_setting(parameter, recipe.files)
+        }
+        about = {"name": name, "title": recipe.title, "description": recipe.summary}
+        found.append({**about, "settings": settings})
     return found
 
 
-def _is_setting(parameter: Parameter) -> bool:
-    files = ("checkpoint", "directory", "references")
-    simple = parameter.kind is not None or parameter.name in ("positive", "value_range")
-    return simple and parameter.name not in files
+def _is_setting(parameter: Parameter, files: Sequence[str]) -> bool:
+    is_simple = parameter.kind is not None or parameter.name in ("positive", "value_range")
+    return is_simple and parameter.name not in files
 
 
 def _described(parameter: Parameter) -> dict[str, Any]:

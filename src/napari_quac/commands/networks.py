@@ -139,18 +139,16 @@ def load_classifier(options: argparse.Namespace, known_classes: tuple[str, ...] 
         neither the options nor the file name the classes and their number fits.
     """
     from napari_quac.batch.resources import named_after
-    from napari_quac.networks.classifier_recipe import ClassifierRecipe
+    from napari_quac.generators import opening
 
-    value_range = tuple(options.value_range) if options.value_range else None
-    recipe = ClassifierRecipe(
+    classifier = opening.load_classifier(
         options.classifier,
-        None,
         options.classes,
-        value_range,
+        options.device,
+        value_range=tuple(options.value_range) if options.value_range else None,
         image_size=options.image_size,
         pools=options.pools,
     )
-    classifier = recipe.load(options.device)
     return classifier if options.classes else named_after(classifier, known_classes)
 
 
@@ -189,20 +187,10 @@ def load_samples_and_classifier(options: argparse.Namespace) -> tuple[Dataset, C
 def load_generator(options: argparse.Namespace) -> Generator:
     """Load the generator that the options name."""
     from napari_quac.commands.generators import generator_recipe
-    from napari_quac.generators.cyclegan.file import network_files
-    from napari_quac.generators.generated.recipe import PrecomputedRecipe
     from napari_quac.networks.device import resolve_device
 
-    if options.generated is not None:
-        image_range = tuple(options.image_range) if options.image_range else None
-        precomputed: Generator = PrecomputedRecipe(
-            options.generated, image_range=image_range
-        ).load()
-        return precomputed
-    folder = Path(options.generator[0])
-    if len(options.generator) == 1 and folder.is_dir() and not network_files(folder):
-        options.generated = folder
-        return load_generator(options)
     recipe = generator_recipe(options)
+    if recipe.source_basis == "label":
+        options.generated = recipe.path
     generator: Generator = recipe.load(resolve_device(options.device))
     return generator

@@ -1,13 +1,15 @@
-"""A report in words and numbers: lines for people, records for programs."""
+"""A report as tables and as JSON records."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from napari_quac.commands.output import table
-from napari_quac.reports.population import Population, populations
+from napari_quac.explain.score import ABSCISSAE
+from napari_quac.reports.population import Population, population, populations
 from napari_quac.reports.rates import Rate
-from napari_quac.reports.report import Report, converts
+from napari_quac.reports.report import Report
 
 if TYPE_CHECKING:
     from napari_quac.reports.entry import ReportEntry
@@ -16,23 +18,23 @@ HEADER = ("pair", "method", "n", "median", "quartiles", "degenerate", "no curve"
 
 
 def as_table(report: Report) -> str:
-    """Return the numbers of a report in lines for people."""
+    """Return the numbers of a report as tables."""
     n_samples = len({(entry.sample_id, entry.target) for entry in report.entries})
     n_failed = len(report.failures)
     parts = [
         f"{report.name}: {len(report)} explanations of {n_samples} samples and targets, "
         f"{n_failed} failed",
         "",
-        "QuAC scores (n: those that are not degenerate and have a score)",
+        "QuAC scores (n: explanations with a score, without degenerate ones)",
         table([HEADER, *_rows(report)]),
         "",
-        "Conversion (share of samples with a generated image that is called the target)",
+        "Conversion (share of samples with a generated image that is classified as the target)",
         table([("pair", "rate", "n", "unknown", "failed"), *_rate_rows(report)]),
     ]
     translation = report.translation_rate()
     if translation.value is not None:
         parts.append(
-            f"\nTranslation (share of generated images called the target): "
+            f"\nTranslation (share of generated images classified as the target): "
             f"{translation.value:.1%} (n = {translation.n})"
         )
     if report.failures:
@@ -46,23 +48,23 @@ def _rows(report: Report) -> list[tuple[str, ...]]:
     if len(report.class_pairs) > 1:
         groups = [*populations(report, by_pair=False), *groups]
     rows: list[tuple[str, ...]] = []
-    before = ""
-    for one in groups:
-        pair = pair_name(report, one.source, one.target)
+    previous_pair = ""
+    for group in groups:
+        pair = pair_name(report, group.source, group.target)
         rows.append(
             (
-                pair if pair != before else "",
-                one.name,
-                str(one.n_scores),
-                _number(one.score_median),
+                pair if pair != previous_pair else "",
+                group.name,
+                str(group.n_scores),
+                _number(group.score_median),
                 "-"
-                if one.score_lower is None
-                else f"{_number(one.score_lower)} to {_number(one.score_upper)}",
-                str(one.n_degenerate),
-                str(one.n_entries - one.n_degenerate - one.n_curves),
+                if group.score_lower is None
+                else f"{_number(group.score_lower)} to {_number(group.score_upper)}",
+                str(group.n_degenerate),
+                str(group.n_entries - group.n_degenerate - group.n_curves),
             )
         )
-        before = pair
+        previous_pair = pair
     return rows
 
 
@@ -83,16 +85,50 @@ def _rate_rows(report: Report) -> list[tuple[str, ...]]:
 
 
 def pair_name(report: Report, source: int | None, target: int | None) -> str:
-    """Return a class pair in words."""
+    """Return a class pair as text."""
     if source is None or target is None:
         return "all pairs"
     return f"{report.class_name(source)} → {report.class_name(target)}"
 
 
+def computed_name(report: Report, method: str) -> str:
+    """Return the name of the actual computation of a method, if known."""
+    return population([entry for entry in report if entry.method == method], method).name
+
+
+def report_record(report: Report, notes: Sequence[str]) -> dict[str, Any]:
+    """Return a report as JSON-ready values, with all curves."""
+    return {
+        "report": report.name,
+        "classes": list(report.class_names),
+        "methods": list(report.methods),
+        "n": len(report),
+        "n_failed": len(report.failures),
+        "notes": list(notes),
+        "conversion_rate": rate_record(report, report.conversion_rate()),
+        "conversion_rates": [rate_record(report, rate) for rate in report.conversion_rates()],
+        "translation_rate": rate_record(report, report.translation_rate()),
+        "translation_rates": [rate_record(report, rate) for rate in report.translation_rates()],
+        "mask_sizes": ABSCISSAE,
+        "by_method": [population_record(report, group) for group in populations(report, False)],
+        "by_method_and_pair": [population_record(report, group) for group in populations(report)],
+        "entries": [entry_record(report, entry) for entry in report.entries],
+        "failures": [
+            {
+                "sample": failure.sample_id,
+                **pair_record(report, failure.source, failure.target),
+                "stage": failure.stage,
+                "error": failure.error,
+            }
+            for failure in report.failures
+        ],
+    }
+
+
 def rate_record(report: Report, rate: Rate) -> dict[str, Any]:
     """Return a rate as JSON-ready values."""
     return {
-        **_pair_record(report, rate.source, rate.target),
+        **pair_record(report, rate.source, rate.target),
         "rate": rate.value,
         "n": rate.n,
         "n_success": rate.n_success,
@@ -101,25 +137,25 @@ def rate_record(report: Report, rate: Rate) -> dict[str, Any]:
     }
 
 
-def population_record(report: Report, one: Population) -> dict[str, Any]:
+def population_record(report: Report, group: Population) -> dict[str, Any]:
     """Return a population as JSON-ready values."""
     return {
-        **_pair_record(report, one.source, one.target),
-        "method": one.method,
-        "computed": list(one.computed),
-        "n": one.n_entries,
-        "n_degenerate": one.n_degenerate,
-        "n_scores": one.n_scores,
-        "n_curves": one.n_curves,
+        **pair_record(report, group.source, group.target),
+        "method": group.method,
+        "computed": list(group.computed),
+        "n": group.n_entries,
+        "n_degenerate": group.n_degenerate,
+        "n_scores": group.n_scores,
+        "n_curves": group.n_curves,
         "quac_score": {
-            "median": one.score_median,
-            "lower_quartile": one.score_lower,
-            "upper_quartile": one.score_upper,
+            "median": group.score_median,
+            "lower_quartile": group.score_lower,
+            "upper_quartile": group.score_upper,
         },
         "curve": {
-            "median": one.median,
-            "lower_quartile": one.lower,
-            "upper_quartile": one.upper,
+            "median": group.median,
+            "lower_quartile": group.lower,
+            "upper_quartile": group.upper,
         },
     }
 
@@ -128,7 +164,7 @@ def entry_record(report: Report, entry: ReportEntry) -> dict[str, Any]:
     """Return an entry as JSON-ready values, with its curve."""
     return {
         "sample": entry.sample_id,
-        **_pair_record(report, entry.source, entry.target),
+        **pair_record(report, entry.source, entry.target),
         "method": entry.method,
         "computed": entry.true_name or None,
         "label": None if entry.label is None else report.class_name(entry.label),
@@ -138,7 +174,7 @@ def entry_record(report: Report, entry: ReportEntry) -> dict[str, Any]:
         "completeness": entry.completeness,
         "degenerate": entry.degenerate,
         "switches": entry.switches,
-        "converts": converts(entry),
+        "converts": entry.converts,
         "n_tried": entry.n_tried,
         "seconds": entry.seconds,
         "predictions": {
@@ -154,7 +190,8 @@ def entry_record(report: Report, entry: ReportEntry) -> dict[str, Any]:
     }
 
 
-def _pair_record(report: Report, source: int | None, target: int | None) -> dict[str, Any]:
+def pair_record(report: Report, source: int | None, target: int | None) -> dict[str, Any]:
+    """Return the class names of a pair as JSON-ready values."""
     return {
         "source": None if source is None else report.class_name(source),
         "target": None if target is None else report.class_name(target),

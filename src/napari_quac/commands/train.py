@@ -277,7 +277,7 @@ def run_cyclegan(options: argparse.Namespace) -> None:
             device=resolve_device(options.device),
         )
     )
-    files = tuple(one.checkpoint for one in trained.recipe.translations)
+    files = tuple(one.path for one in trained.recipe.translations)
     _say(files, trained.evaluation, options)
 
 

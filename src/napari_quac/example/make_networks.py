@@ -151,8 +151,8 @@ def make_cyclegan(
     if trained.evaluation is not None:
         logger.info("conversion rate %.3f", trained.evaluation.conversion_rate)
     for one in trained.recipe.translations:
-        path = output / one.checkpoint.name
-        path.write_bytes(one.checkpoint.read_bytes())
+        path = output / one.path.name
+        path.write_bytes(one.path.read_bytes())
         halve_precision(path)
     return trained
 

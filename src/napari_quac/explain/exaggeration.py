@@ -21,7 +21,7 @@ from napari_quac.explain.exaggeration_paths import (
 )
 from napari_quac.explain.neighbors import penultimate_features
 from napari_quac.explain.pair import Pair
-from napari_quac.generators.exaggeration.recipe import ExaggerationGenerator
+from napari_quac.generators.exaggeration.generator import ExaggerationGenerator
 from napari_quac.networks.classifier import Classifier
 from napari_quac.stepwise import Progress, stepwise
 

@@ -10,7 +10,7 @@ from napari_quac.data.sample import Sample
 from napari_quac.errors import DataError
 from napari_quac.explain.exaggeration import Exaggeration, bin_centre, exaggeration_of_bins
 from napari_quac.explain.pair import make_pair
-from napari_quac.generators.exaggeration.recipe import ExaggerationGenerator
+from napari_quac.generators.exaggeration.generator import ExaggerationGenerator
 from napari_quac.networks.classifier import Classifier
 from napari_quac.stepwise import Progress, stepwise
 

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from napari_quac.explain.pair import Pair
-from napari_quac.generators.exaggeration.recipe import ExaggerationGenerator
-from napari_quac.generators.program.recipe import ProgramGenerator
-from napari_quac.generators.stargan.recipe import StarGANGenerator
+from napari_quac.generators.exaggeration.generator import ExaggerationGenerator
+from napari_quac.generators.program.generator import ProgramGenerator
+from napari_quac.generators.stargan.generator import StarGANGenerator
 from napari_quac.generators.stargan.style_path import style_path
-from napari_quac.generators.warp.recipe import WarpGenerator
+from napari_quac.generators.warp.generator import WarpGenerator
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.warp.jacobian import determinant, folding
 from napari_quac.networks.warp.sampling import warp

@@ -158,7 +158,7 @@ def penultimate_features(classifier: Classifier, images: Tensor) -> Tensor | Non
         linear layer.
     """
     module = classifier.module
-    if classifier.kind != "eager" or not isinstance(module, nn.Module):
+    if classifier.form != "eager" or not isinstance(module, nn.Module):
         return None
     layers = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
     if not layers:

@@ -13,7 +13,7 @@ from napari_quac.data.sample import Sample
 from napari_quac.errors import NoCounterfactualError, NotFiniteError
 from napari_quac.explain.pair import Pair, check_classes
 from napari_quac.explain.settings import SearchSettings
-from napari_quac.networks.center_slice import fitting
+from napari_quac.networks.center_slice import adapt_to_query
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest, Generator, Proposals, ask_generator
 from napari_quac.stepwise import Progress, stepwise
@@ -133,7 +133,7 @@ def search(
     if source is None:
         source = int(query_prediction.argmax())
     check_classes(source, target, classifier)
-    generator = fitting(generator, sample.image)
+    generator = adapt_to_query(generator, sample.image)
     request = ConversionRequest(
         query=sample.image,
         source=source,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_quac.explain.pair import Pair
-from napari_quac.generators.warp.recipe import WarpGenerator
+from napari_quac.generators.warp.generator import WarpGenerator
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.warp.jacobian import determinant, folding, log_growth
 from napari_quac.networks.warp.sampling import warp

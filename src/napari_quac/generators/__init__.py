@@ -1,15 +1,32 @@
-"""The built-in generators by name; other packages add theirs by entry point."""
+"""Generator families by id, one package each; other packages add theirs by entry point."""
 
 from napari_quac.registry import Registry
 
 BUILTIN = {
     "stargan": "napari_quac.generators.stargan.recipe:StarGANRecipe",
-    "fido": "napari_quac.generators.fido.recipe:FidoRecipe",
     "cyclegan": "napari_quac.generators.cyclegan.recipe:CycleGANRecipe",
-    "warp": "napari_quac.generators.warp.recipe:WarpRecipe",
     "exaggeration": "napari_quac.generators.exaggeration.recipe:ExaggerationRecipe",
+    "warp": "napari_quac.generators.warp.recipe:WarpRecipe",
+    "generated": "napari_quac.generators.generated.recipe:GeneratedRecipe",
     "program": "napari_quac.generators.program.recipe:ProgramRecipe",
-    "from-folder": "napari_quac.generators.generated.recipe:PrecomputedRecipe",
+    "fido": "napari_quac.generators.fido.recipe:FidoRecipe",
 }
 
-GENERATORS = Registry("generator", "napari_quac.generators", BUILTIN, needs=("load",))
+FORMER_IDS = {
+    "from-folder": "generated",
+    "precomputed": "generated",
+    "translation": "cyclegan",
+    "simulator": "warp",
+    "deformation": "warp",
+    "explainer": "exaggeration",
+    "bins": "exaggeration",
+}
+"""Earlier names of the families, which are still read everywhere."""
+
+GENERATORS = Registry(
+    "generator",
+    "napari_quac.generators",
+    BUILTIN,
+    needs=("load", "from_file", "paths"),
+    former=FORMER_IDS,
+)

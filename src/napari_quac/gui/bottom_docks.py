@@ -1,4 +1,4 @@
-"""The docks that lie one behind the other below the canvas: samples, curve and comparison."""
+"""The tabbed docks below the canvas: samples, curve and comparison."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ COMPARISON_NAME = "QuAC comparison"
 
 
 class BottomDocks(QObject):
-    """Puts three widgets below the canvas, brings one to the front, and takes them away.
+    """Adds three widgets below the canvas, raises them, and removes them.
 
-    Samples and curve are there from the start; the comparison comes when it is asked for.
+    Samples and curve are added at the start, the comparison on request.
     """
 
     changed = Signal()
-    """The samples or the curve were closed or brought back."""
+    """The samples or the curve were closed or restored."""
 
     def __init__(
         self,
@@ -42,29 +42,29 @@ class BottomDocks(QObject):
         return self._curve.parent() is None or self._samples.parent() is None
 
     def show(self) -> None:
-        """Put samples and curve below the canvas, if they are not there."""
+        """Add samples and curve below the canvas if they were closed."""
         for widget, name in ((self._samples, SAMPLES_NAME), (self._curve, CURVE_NAME)):
             self._add(widget, name)
         raise_dock(self._curve, behind=self._samples)
 
     def raise_samples(self) -> None:
-        """Bring the samples to the front."""
+        """Raise the samples."""
         raise_dock(self._samples)
 
     def raise_curve(self) -> None:
-        """Bring the curve to the front."""
+        """Raise the curve."""
         raise_dock(self._curve)
 
     def show_comparison(self) -> None:
-        """Put the comparison in front of the curve."""
+        """Add the comparison in front of the curve."""
         self._add(self._comparison, COMPARISON_NAME)
         self._comparison.show()
         raise_dock(self._comparison, behind=self._curve)
-        # a tab that is new comes to the front only once the window has laid it out
+        # a new tab can be raised only after the window has laid it out
         QTimer.singleShot(0, self._raise_comparison)
 
     def close(self, window_closes: bool) -> None:
-        """Take all away, unless the window that they are in closes."""
+        """Remove all docks, unless the whole window closes."""
         self._is_closed = True
         if window_closes:
             return
@@ -75,9 +75,9 @@ class BottomDocks(QObject):
             widget.deleteLater()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Notice that one was closed."""
+        """Emit ``changed`` after a dock was closed or restored."""
         if event.type() == QEvent.Type.ParentChange:
-            QTimer.singleShot(0, self._tell)
+            QTimer.singleShot(0, self._emit_changed)
         return False
 
     def _add(self, widget: QWidget, name: str) -> None:
@@ -91,13 +91,13 @@ class BottomDocks(QObject):
         if not self._is_closed:
             raise_dock(self._comparison)
 
-    def _tell(self) -> None:
+    def _emit_changed(self) -> None:
         if not self._is_closed:
             self.changed.emit()
 
 
 def dock_of(widget: QWidget) -> QDockWidget | None:
-    """Return the dock widget that a widget lies in."""
+    """Return the dock widget that contains a widget."""
     parent = widget.parent()
     while parent is not None and not isinstance(parent, QDockWidget):
         parent = parent.parent()
@@ -105,7 +105,7 @@ def dock_of(widget: QWidget) -> QDockWidget | None:
 
 
 def raise_dock(widget: QWidget, behind: QWidget | None = None) -> None:
-    """Bring a dock to the front; ``behind`` shares its place, if it has none of its own yet."""
+    """Raise the dock of a widget; one that was just added becomes a tab beside ``behind``."""
     dock = dock_of(widget)
     if dock is None:
         return

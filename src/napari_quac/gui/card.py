@@ -1,22 +1,23 @@
-"""What is known about a file, or in red what is wrong with it."""
+"""A card that describes a file, or says in red what is wrong with it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout
+from qtpy.QtWidgets import QFrame
 
 from napari_quac.gui.text import WrappedLabel, set_tone
+from napari_quac.gui.widgets import button, column, row
 
 
 class Card(QFrame):
-    """A headline, lines of findings, and up to two ways out as buttons.
+    """A headline, lines of details, and up to two buttons for a decision.
 
     Parameters
     ----------
     name : str
-        The card is called ``<name>_card``, its text ``<name>_card_text``, its details
+        The card is named ``<name>_card``, its text ``<name>_card_text``, its details
         ``<name>_card_details``, its buttons ``<name>_card_yes`` and ``<name>_card_no``. The
         property ``tone`` of the card is ``"bad"`` when something is wrong, else ``""``.
     """
@@ -29,25 +30,13 @@ class Card(QFrame):
         self.setObjectName(f"{name}_card")
         self.setProperty("card", "true")
         self.setProperty("tone", "")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(10, 7, 10, 7)
-        layout.setSpacing(4)
         self.text = WrappedLabel("", f"{name}_card_text")
         self.details = WrappedLabel("", f"{name}_card_details", "muted")
-        self.yes_button = QPushButton()
-        self.yes_button.setObjectName(f"{name}_card_yes")
-        self.no_button = QPushButton()
-        self.no_button.setObjectName(f"{name}_card_no")
-        self.yes_button.clicked.connect(self.accepted)
-        self.no_button.clicked.connect(self.declined)
-        buttons = QHBoxLayout()
-        buttons.setSpacing(6)
-        buttons.addWidget(self.yes_button)
-        buttons.addWidget(self.no_button)
-        buttons.addStretch(1)
-        layout.addWidget(self.text)
-        layout.addWidget(self.details)
-        layout.addLayout(buttons)
+        self.yes_button = button("", f"{name}_card_yes", clicked=self.accepted)
+        self.no_button = button("", f"{name}_card_no", clicked=self.declined)
+        buttons = row(self.yes_button, self.no_button, None)
+        layout = column(self.text, self.details, buttons, spacing=4, parent=self)
+        layout.setContentsMargins(10, 7, 10, 7)
         self._facts: Mapping[str, str] = {}
         self._unfolded = False
         self.clear()
@@ -58,17 +47,17 @@ class Card(QFrame):
         return bool(self.property("tone") == "bad")
 
     def clear(self) -> None:
-        """Show nothing."""
+        """Hide the card and forget its facts."""
         self._facts = {}
         self.hide()
 
     def show_facts(self, headline: str, facts: Mapping[str, str]) -> None:
-        """Say what a file holds."""
+        """Describe a file."""
         self._facts = facts
         self._fill(headline, "", "")
 
     def show_problem(self, sentence: str, still: str = "") -> None:
-        """Say in red what is wrong, and what is used meanwhile."""
+        """Show in red what is wrong, and what is used in the meantime."""
         self._facts = {"": still} if still else {}
         self._fill(sentence, "bad", "")
 
@@ -86,15 +75,13 @@ class Card(QFrame):
         self.text.setText(text)
         set_tone(self, tone)
         set_tone(self.text, tone)
-        self.yes_button.setText(yes)
-        self.yes_button.setVisible(bool(yes))
-        self.no_button.setText(no)
-        self.no_button.setVisible(bool(no))
+        for answer_button, answer in ((self.yes_button, yes), (self.no_button, no)):
+            answer_button.setText(answer)
+            answer_button.setVisible(bool(answer))
         self._show_details()
         self.show()
 
     def _show_details(self) -> None:
-        always = self.is_bad
         lines = [f"{key}: {value}" if key else value for key, value in self._facts.items()]
         self.details.setText("\n".join(lines))
-        self.details.setVisible(bool(lines) and (always or self._unfolded))
+        self.details.setVisible(bool(lines) and (self.is_bad or self._unfolded))

@@ -1,4 +1,4 @@
-"""Ways of comparing: hold to blink between query and hybrid, and all images side by side."""
+"""Comparison of images in the canvas: blink between query and hybrid, and side by side."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from napari_quac.gui.layers import LayerSync
 
 
 class Comparison(QObject):
-    """Changes which layers are seen, and puts everything back afterwards.
+    """Changes the visibility of layers for a comparison, and restores it afterwards.
 
     Parameters
     ----------
@@ -31,33 +31,33 @@ class Comparison(QObject):
 
     @property
     def is_blinking(self) -> bool:
-        """Whether the other image is shown right now."""
+        """Whether the other image is displayed now."""
         return self._before_blink is not None
 
     @property
     def is_side_by_side(self) -> bool:
-        """Whether all images have a panel of their own."""
+        """Whether each image has its own panel."""
         return self._before_grid is not None
 
     def hold(self) -> None:
-        """Show the query alone; or the hybrid, where it was not to be seen."""
+        """Show only the query, or only the hybrid if it was hidden."""
         layers = self._sync.layers
         if self._before_blink is not None or not {"query", "hybrid"} <= set(layers):
             return
         self._before_blink = {name: bool(layer.visible) for name, layer in layers.items()}
-        wanted = "query" if layers["hybrid"].visible else "hybrid"
+        other_image = "query" if layers["hybrid"].visible else "hybrid"
         for name, layer in layers.items():
-            _show(layer, name == wanted)
+            _show(layer, name == other_image)
 
     def release(self) -> None:
-        """Show what was shown before."""
+        """Restore the visibility of the layers."""
         before, self._before_blink = self._before_blink, None
         for name, visible in (before or {}).items():
             if name in self._sync.layers:
                 _show(self._sync.layers[name], visible)
 
     def set_side_by_side(self, enabled: bool) -> None:
-        """Give every layer a panel with its name, or go back."""
+        """Show each layer in its own panel with its name, or restore the single view."""
         if enabled == self.is_side_by_side:
             return
         self.release()
@@ -86,12 +86,12 @@ class Comparison(QObject):
         self.side_by_side_changed.emit(enabled)
 
     def close(self) -> None:
-        """Go back to how the viewer was."""
+        """Restore the viewer."""
         self.release()
         self.set_side_by_side(False)
 
 
 def _show(layer: Any, visible: bool) -> None:
-    """Set what differs only: napari draws a layer again even if nothing changes."""
+    """Set the visibility if it differs: napari redraws a layer even without a change."""
     if bool(layer.visible) != visible:
         layer.visible = visible

@@ -1,26 +1,27 @@
-"""The dock with the curves of all methods, their legend, and the marker of the threshold."""
+"""Dock with the curves of all methods, their legend, and the marker of the threshold."""
 
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_quac.gui.curve_legend import CurveLegend
 from napari_quac.gui.curve_plot import CurvePlot
 from napari_quac.gui.palette import Palette
+from napari_quac.gui.widgets import row
 from napari_quac.live.choices import Choices
 from napari_quac.live.results import Results
 
 
 class CurveDock(QWidget):
-    """Draws what was found; a position or a method that is picked in it is told.
+    """Displays curves and legend, and emits the picked position or method.
 
-    The curves are drawn when :meth:`show_curves` is called, so that whoever calls it decides in
-    which turn of the event loop; the marker follows the slider at once.
+    Curves are drawn when :meth:`show_curves` is called, so that the caller chooses the turn of the
+    event loop; the marker follows the slider immediately.
     """
 
     position_picked = Signal(int)
-    """The threshold, by its index, that the marker was dragged to."""
+    """Index of the threshold to which the marker was dragged."""
     method_picked = Signal(str)
 
     def __init__(self, choices: Choices, results: Results) -> None:
@@ -29,11 +30,7 @@ class CurveDock(QWidget):
         self._choices, self._results = choices, results
         self.plot = CurvePlot()
         self.legend = CurveLegend()
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(4, 4, 4, 4)
-        layout.setSpacing(2)
-        layout.addWidget(self.plot, 1)
-        layout.addWidget(self.legend)
+        row(self.plot, 1, self.legend, spacing=2, parent=self).setContentsMargins(4, 4, 4, 4)
         self.plot.position_picked.connect(self.position_picked)
         self.legend.method_picked.connect(self.method_picked)
         results.events.displayed_hybrid.connect(self._on_shown)
@@ -45,19 +42,20 @@ class CurveDock(QWidget):
         self.legend.set_palette_of(colors)
 
     def show_curves(self) -> None:
-        """Draw the curves that there are."""
+        """Draw the curves of all explanations."""
         explanations = self._results.explanations
-        found = explanations.by_method if explanations else {}
-        curves = {name: explanation.curve for name, explanation in found.items()}
-        names = {name: explanation.attribution.true_name for name, explanation in found.items()}
+        by_method = explanations.by_method if explanations else {}
+        curves = {name: explanation.curve for name, explanation in by_method.items()}
+        names = {name: explanation.attribution.true_name for name, explanation in by_method.items()}
         self.plot.set_curves(curves, self._choices.shown_method)
-        self.plot.set_ordinate(self._ordinate())
+        self.plot.set_ordinate(self.ordinate)
         scores = {name: curve.quac_score for name, curve in curves.items()}
         self.legend.set_scores(scores, self._choices.shown_method, names)
         self._on_shown()
 
-    def _ordinate(self) -> str:
-        """Return what rises along the curves."""
+    @property
+    def ordinate(self) -> str:
+        """Label of the vertical axis for the current preset."""
         explanations, classifier = self._results.explanations, self._results.loaded_classifier
         if explanations is None or classifier is None or explanations.preset == "quac":
             return "score change"

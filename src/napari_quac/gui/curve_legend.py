@@ -1,4 +1,4 @@
-"""Names, scores and colours of the curves; a click shows that method."""
+"""Names, scores and colors of the curves; a click selects that method."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from collections.abc import Mapping
 
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
-from qtpy.QtWidgets import QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QToolButton, QWidget
 
 from napari_quac.gui.palette import Palette, line_style
+from napari_quac.gui.widgets import column, discard, link_button
 
 SWATCH = QSize(22, 12)
 
 
 class CurveLegend(QWidget):
-    """One button for each curve, called ``legend_<method>``."""
+    """One button for each curve, named ``legend_<method>``."""
 
     method_picked = Signal(str)
 
@@ -22,10 +23,8 @@ class CurveLegend(QWidget):
         super().__init__()
         self._colors: Palette | None = None
         self.buttons: dict[str, QToolButton] = {}
-        self._layout = QVBoxLayout(self)
+        self._layout = column(None, spacing=2, parent=self)
         self._layout.setContentsMargins(4, 10, 4, 4)
-        self._layout.setSpacing(2)
-        self._layout.addStretch(1)
         self.setFixedWidth(132)
         self.hide()
 
@@ -35,39 +34,39 @@ class CurveLegend(QWidget):
         self._paint()
 
     def set_scores(
-        self, scores: Mapping[str, float], shown: str, true_names: Mapping[str, str]
+        self, scores: Mapping[str, float], selected: str, true_names: Mapping[str, str]
     ) -> None:
-        """Show these methods with their QuAC scores, by the names of what was computed."""
+        """Show methods with their QuAC scores, under the names of the computed attributions."""
         self._match(list(scores))
         for name, button in self.buttons.items():
             button.setText(f"{true_names[name]}  {scores[name]:.2f}")
-            button.setChecked(name == shown)
+            button.setChecked(name == selected)
         self.setVisible(bool(scores))
 
     def _match(self, names: list[str]) -> None:
-        """Have a button for each method, in their order; what fits already stays."""
-        known = list(self.buttons)
-        if names == known:
+        """Create the buttons of the methods in their order; existing buttons are reused."""
+        before = list(self.buttons)
+        if names == before:
             return
-        for name in known if names[: len(known)] != known else ():
-            button = self.buttons.pop(name)
-            self._layout.removeWidget(button)
-            button.setParent(None)
-            button.deleteLater()
+        if names[: len(before)] != before:
+            discard(self._layout, self.buttons.values())
+            self.buttons.clear()
         for position, name in enumerate(names):
             if name in self.buttons:
                 continue
-            button = QToolButton()
-            button.setObjectName(f"legend_{name}")
-            button.setProperty("role", "legend")
-            button.setCheckable(True)
-            button.setAutoExclusive(True)
-            button.setIconSize(SWATCH)
-            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-            button.setToolTip(f"Show {name}: its QuAC score is the area under this curve")
-            button.clicked.connect(lambda _=False, name=name: self.method_picked.emit(name))
-            self._layout.insertWidget(position, button)
-            self.buttons[name] = button
+            entry = link_button(
+                "",
+                f"legend_{name}",
+                f"Show {name}; its QuAC score is the area under this curve.",
+                lambda _=False, name=name: self.method_picked.emit(name),
+                role="legend",
+                checkable=True,
+            )
+            entry.setAutoExclusive(True)
+            entry.setIconSize(SWATCH)
+            entry.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+            self._layout.insertWidget(position, entry)
+            self.buttons[name] = entry
         self._paint()
 
     def _paint(self) -> None:
@@ -78,7 +77,7 @@ class CurveLegend(QWidget):
 
 
 def line_sample(colors: Palette, method: str) -> QPixmap:
-    """Return a short piece of the line by which the curve of a method is drawn."""
+    """Return a sample of the line of a method's curve."""
     picture = QPixmap(SWATCH)
     picture.fill(Qt.GlobalColor.transparent)
     painter = QPainter(picture)

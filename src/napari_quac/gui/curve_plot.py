@@ -1,4 +1,4 @@
-"""The QuAC curves of all methods, with a marker that can be dragged along the shown one."""
+"""QuAC curves of all methods, with a marker that can be dragged along the selected curve."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 class CurvePlot(pg.PlotWidget):
-    """Score change against mask size; pressing or dragging moves along the shown curve.
+    """Score change against mask size; press or drag to move along the selected curve.
 
     Its Qt properties ``markerMaskSize``, ``markerScoreChange``, ``optimumMaskSize``,
-    ``optimumScoreChange`` (floats, None without a curve) and ``curveNames`` tell what is drawn.
+    ``optimumScoreChange`` (floats, None without a curve) and ``curveNames`` describe the plot.
     """
 
     position_picked = Signal(int)
-    """Index in the thresholds of the shown curve."""
+    """Index of a threshold of the selected curve."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -33,7 +33,7 @@ class CurvePlot(pg.PlotWidget):
         self.setAccessibleName("QuAC curves: score change against mask size")
         self._curves: dict[str, Curve] = {}
         self._items: dict[str, pg.PlotDataItem] = {}
-        self._shown = ""
+        self._selected = ""
         self._positions = np.empty(0, dtype=int)
         self._colors: Palette | None = None
         plot = self.getPlotItem()
@@ -57,9 +57,7 @@ class CurvePlot(pg.PlotWidget):
         for item in (self._zero, self._optimum, self._line, self._dot):
             plot.addItem(item, ignoreBounds=True)
         plot.layout.setContentsMargins(2, 8, 6, 2)
-        self._hint = pg.TextItem(
-            "The curves appear here once a sample is explained.", anchor=(0.5, 0.5)
-        )
+        self._hint = pg.TextItem("Explain a sample to see its curves.", anchor=(0.5, 0.5))
         self._hint.setPos(0.5, 0.5)
         plot.addItem(self._hint, ignoreBounds=True)
         self._dragging = False
@@ -68,11 +66,11 @@ class CurvePlot(pg.PlotWidget):
         self._show_marker(None)
 
     def sizeHint(self) -> QSize:
-        """Return a low and wide size, as fits below napari's canvas."""
+        """Return a low and wide size for the place below the canvas."""
         return QSize(480, 200)
 
     def minimumSizeHint(self) -> QSize:
-        """Return the smallest size that can be read."""
+        """Return the smallest readable size."""
         return QSize(240, 130)
 
     @property
@@ -97,8 +95,8 @@ class CurvePlot(pg.PlotWidget):
         self._hint.setColor(QColor(colors.muted))
         self._style()
 
-    def set_curves(self, curves: Mapping[str, Curve], shown: str) -> None:
-        """Draw these curves, and put the marker's line on the one that is shown."""
+    def set_curves(self, curves: Mapping[str, Curve], selected: str) -> None:
+        """Draw curves, and move the marker to the selected one."""
         plot = self.getPlotItem()
         for name in [name for name in self._items if name not in curves]:
             plot.removeItem(self._items.pop(name))
@@ -113,35 +111,38 @@ class CurvePlot(pg.PlotWidget):
                 plot.addItem(self._items[name])
             self._items[name].setData(x, y)
         self._curves = dict(curves)
-        self._shown = shown
+        self._selected = selected
         self.setProperty("curveNames", list(curves))
         self._hint.setVisible(not curves)
-        on_show = curves.get(shown)
-        if on_show is None or on_show.degenerate:
+        selected_curve = curves.get(selected)
+        if selected_curve is None or selected_curve.degenerate:
             self._positions = np.empty(0, dtype=int)
             self._optimum.setData([], [])
-            self._tell("optimum", None)
+            self._set_position("optimum", None)
             self._show_marker(None)
         else:
-            self._positions = on_show.distinct()
-            at = on_show.best
-            best = (float(on_show.mask_sizes[at]), float(on_show.score_changes[at]))
+            self._positions = selected_curve.distinct()
+            index = selected_curve.best
+            best = (
+                float(selected_curve.mask_sizes[index]),
+                float(selected_curve.score_changes[index]),
+            )
             self._optimum.setData([best[0]], [best[1]])
-            self._tell("optimum", best)
+            self._set_position("optimum", best)
         self._fit(curves)
         self._style()
 
     def set_ordinate(self, text: str) -> None:
-        """Say what the height of a curve is; the property ``ordinate`` has it, too."""
+        """Set the label of the vertical axis, also as the property ``ordinate``."""
         self.setProperty("ordinate", text)
         self.getPlotItem().setLabel("left", text)
 
     def set_marker(self, mask_size: float, score_change: float) -> None:
-        """Move the marker, without telling anybody."""
+        """Move the marker without a signal."""
         self._show_marker((mask_size, score_change))
 
     def clear_marker(self) -> None:
-        """Take the marker away."""
+        """Hide the marker."""
         self._show_marker(None)
 
     def _show_marker(self, place: tuple[float, float] | None) -> None:
@@ -150,11 +151,11 @@ class CurvePlot(pg.PlotWidget):
         if place is not None:
             self._line.setPos(place[0])
             self._dot.setData([place[0]], [place[1]])
-        self._tell("marker", place)
+        self._set_position("marker", place)
 
-    def _tell(self, what: str, place: tuple[float, float] | None) -> None:
-        self.setProperty(f"{what}MaskSize", None if place is None else place[0])
-        self.setProperty(f"{what}ScoreChange", None if place is None else place[1])
+    def _set_position(self, name: str, place: tuple[float, float] | None) -> None:
+        self.setProperty(f"{name}MaskSize", None if place is None else place[0])
+        self.setProperty(f"{name}ScoreChange", None if place is None else place[1])
 
     def _fit(self, curves: Mapping[str, Curve]) -> None:
         lowest = min((float(c.score_changes.min()) for c in curves.values()), default=0.0)
@@ -168,24 +169,23 @@ class CurvePlot(pg.PlotWidget):
             return
         for name, item in self._items.items():
             color = QColor(colors.method(name))
-            shown = name == self._shown
-            if not shown:
+            is_selected = name == self._selected
+            if not is_selected:
                 color.setAlphaF(0.75)
-            item.setPen(pg.mkPen(color, width=2.6 if shown else 1.3, style=line_style(name)))
-            item.setZValue(10 if shown else (1 if name in BASELINES else 2))
-        shown_color = colors.method(self._shown)
+            item.setPen(pg.mkPen(color, width=2.6 if is_selected else 1.3, style=line_style(name)))
+            item.setZValue(10 if is_selected else (1 if name in BASELINES else 2))
         self._dot.setBrush(pg.mkBrush(colors.text))
-        self._optimum.setBrush(pg.mkBrush(shown_color))
+        self._optimum.setBrush(pg.mkBrush(colors.method(self._selected)))
 
     def _nearest(self, mask_size: float) -> int | None:
-        curve = self._curves.get(self._shown)
+        curve = self._curves.get(self._selected)
         if curve is None or not len(self._positions):
             return None
         distances = np.abs(curve.mask_sizes[self._positions] - mask_size)
         return int(self._positions[int(np.argmin(distances))])
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        """Jump to where the curve is pressed, and drag on from there."""
+        """Move the marker to the pressed position, and start dragging."""
         if event.button() != Qt.MouseButton.LeftButton or not len(self._positions):
             super().mousePressEvent(event)
             return
@@ -203,14 +203,14 @@ class CurvePlot(pg.PlotWidget):
             return
         box = self.getPlotItem().getViewBox()
         inside = box.sceneBoundingRect().contains(self.mapToScene(event.position().toPoint()))
-        over = bool(len(self._positions)) and inside
+        can_drag = bool(len(self._positions)) and inside
         self.viewport().setCursor(
-            Qt.CursorShape.SizeHorCursor if over else Qt.CursorShape.ArrowCursor
+            Qt.CursorShape.SizeHorCursor if can_drag else Qt.CursorShape.ArrowCursor
         )
         super().mouseMoveEvent(event)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        """Let go of the marker."""
+        """Release the marker."""
         if self._dragging and event.button() == Qt.MouseButton.LeftButton:
             self._dragging = False
             self._pick(event)

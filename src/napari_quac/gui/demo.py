@@ -1,4 +1,4 @@
-"""The example, opened and explained by itself: for ``napari-quac demo`` and for pictures."""
+"""Automatic demo with the example, for ``napari-quac demo`` and for screenshots."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ DOCK_NAME = "QuAC"
 
 
 class _Demo(QObject):
-    """Does one thing after the other, each when the one before has told that it is done."""
+    """Runs the steps of the demo one after the other."""
 
     def __init__(self, dock: QuacDock, side_by_side: bool) -> None:
         super().__init__(dock)
         self._dock = dock
         self._side_by_side = side_by_side
         self._stage = "load"
-        self._wanted = ""
+        self._sample_id = ""
         dock.results.events.prediction.connect(self._on_prediction)
         dock.results.events.loaded_generator.connect(self._on_prediction)
         dock.explained.connect(self._on_explained)
@@ -37,27 +37,27 @@ class _Demo(QObject):
         if self._stage == "load":
             self._stage = "choose"
             self._choose()
-        elif self._stage == "select" and prediction.sample.id == self._wanted:
+        elif self._stage == "select" and prediction.sample.id == self._sample_id:
             self._stage = "explain"
             QTimer.singleShot(0, self._explain)
 
     def _choose(self) -> None:
         classifier = self._dock.results.loaded_classifier
 
-        def look() -> int:
+        def find() -> int:
             from napari_quac.example import load_example
 
             mistakes = load_example().mispredicted(classifier)  # type: ignore[arg-type]
             return mistakes[0] if mistakes else 0
 
-        self._dock.controller.run("demo", "looking for a misprediction", look, self._select)
+        self._dock.controller.run("demo", "searching for a misprediction", find, self._select)
 
     def _select(self, index: int) -> None:
         results, choices = self._dock.results, self._dock.choices
         if results.loaded_samples is None:
             return
         self._stage = "select"
-        self._wanted = results.loaded_samples.sample_id(index)
+        self._sample_id = results.loaded_samples.sample_id(index)
         if choices.sample_index == index:
             self._on_prediction()
         else:
@@ -75,19 +75,19 @@ class _Demo(QObject):
 
 
 def open_demo(viewer: Any, side_by_side: bool = True) -> QuacDock:
-    """Open the dock, load the example and explain one misprediction; returns at once.
+    """Open the dock, load the example and explain a misprediction; return immediately.
 
     Parameters
     ----------
     viewer : napari viewer
-        Where to open it.
+        Gets the dock.
     side_by_side : bool
-        Show every image in a panel of its own in the end.
+        Show each image in its own panel at the end.
 
     Returns
     -------
     dock : QuacDock
-        Its signal ``explained`` tells when all is there.
+        Emits ``explained`` at the end.
     """
     dock = QuacDock(viewer)
     viewer.window.add_dock_widget(dock, name=DOCK_NAME, area="right", add_vertical_stretch=False)
@@ -96,7 +96,7 @@ def open_demo(viewer: Any, side_by_side: bool = True) -> QuacDock:
 
 
 def screenshot_demo(path: str | Path, theme: str = "dark", side_by_side: bool = True) -> Path:
-    """Open the demo, write a picture of the whole window when it is explained, and close it.
+    """Run the demo, write a screenshot of the whole window, and close it.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def screenshot_demo(path: str | Path, theme: str = "dark", side_by_side: bool = 
     Raises
     ------
     QuacError
-        If something failed or took too long; the text says what.
+        If a step failed or took too long.
     """
     import napari
 
@@ -139,7 +139,7 @@ def screenshot_demo(path: str | Path, theme: str = "dark", side_by_side: bool = 
             raise QuacError(failures[0].sentence) from failures[0].error
         if not in_time:
             raise QuacError(
-                f"The demo was not explained within {TIMEOUT_SECONDS} s. It said: "
+                f"The demo did not end within {TIMEOUT_SECONDS} s. Last status: "
                 f"{dock.status.line.text()}"
             )
         path = Path(path)

@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QMenu, QScrollArea, QVBoxLayout, QWidget
 
 from napari_quac.errors import QuacError
 from napari_quac.explain.methods import METHODS
+from napari_quac.generators.opening import is_generator_folder
 from napari_quac.gui.bottom_docks import BottomDocks
 from napari_quac.gui.compare import Comparison
 from napari_quac.gui.comparison_dock import ComparisonDock
@@ -54,11 +55,10 @@ from napari_quac.live.failure import Failure, failure
 from napari_quac.live.lane import Lane
 from napari_quac.live.mispredictions import next_misprediction
 from napari_quac.live.neighbour_query import NeighbourQuery
-from napari_quac.live.network_files import holds_generated_images, holds_networks
 from napari_quac.live.plans import OpenedPlan, apply_plan, not_shown, open_plan, plan_of, write_plan
 from napari_quac.live.results import Results
 from napari_quac.live.training import Training
-from napari_quac.reports.recognise import holds_explanations
+from napari_quac.reports.opening import holds_explanations
 
 DOCK_WIDTH = 356
 LANE_NICENESS = 10
@@ -135,18 +135,18 @@ class QuacDock(QWidget):
             self.choices, self.results, self.controller, self.defaults.store_folder
         )
         self.all_samples.letter_pressed.connect(self._on_letter)
-        self.all_samples.measure_wanted.connect(self.measure)
+        self.all_samples.measure_requested.connect(self.measure)
         self.all_samples.many.begun.connect(self.status.forget_failure)
-        self.all_samples.open_wanted.connect(self.open_explanations)
+        self.all_samples.open_requested.connect(self.open_explanations)
         self.all_samples.dropped.connect(self.open_path)
         card = self.all_samples.many_card
-        card.save_plan_wanted.connect(self.save_plan)
-        card.open_plan_wanted.connect(self.open_plan)
+        card.save_plan_requested.connect(self.save_plan)
+        card.open_plan_requested.connect(self.open_plan)
         self.curve_dock = CurveDock(self.choices, self.results)
         self.methods_compared = ComparisonDock(self.choices, self.results)
-        self.methods.compare_wanted.connect(self.compare_methods)
-        self.methods_compared.pair_wanted.connect(self.compare_methods)
-        self.methods_compared.samples_wanted.connect(self.compare_methods)
+        self.methods.compare_requested.connect(self.compare_methods)
+        self.methods_compared.pair_requested.connect(self.compare_methods)
+        self.methods_compared.samples_requested.connect(self.compare_methods)
         self.methods_compared.method_picked.connect(self._on_compared_method_picked)
         self.curve_dock.position_picked.connect(self.threshold.pick)
         self.curve_dock.method_picked.connect(self._on_method_picked)
@@ -264,12 +264,11 @@ class QuacDock(QWidget):
     def open_path(self, path: Path) -> None:
         """Open a network, or a folder of samples, of generated images or of explanations."""
         self.status.forget_failure()
-        is_generator = path.is_dir() and (holds_networks(path) or holds_generated_images(path))
         if path.suffix in (".yaml", ".yml"):
             self.open_plan(path)
         elif holds_explanations(path):
             self.open_explanations(path)
-        elif path.is_dir() and not is_generator:
+        elif path.is_dir() and not is_generator_folder(path):
             self.samples.open_folder(path)
         else:
             self.networks.open_path(path)
@@ -299,8 +298,8 @@ class QuacDock(QWidget):
 
         def opened(found: OpenedPlan) -> None:
             names = found.plan.classifier.class_names or ()
-            self.networks.use_found(found.classifier)
-            self.networks.use_found(found.generator)
+            self.networks.use_network(found.classifier)
+            self.networks.use_network(found.generator)
             apply_plan(found.plan, self.choices, tuple(names))
             self.all_samples.many_card.folder.setText(str(found.plan.output))
             self.status.show_note(not_shown(found.plan))
@@ -471,7 +470,7 @@ class QuacDock(QWidget):
         """Notice that the dock was taken out of the window, which is how napari closes it."""
         if event.type() == QEvent.Type.ParentChange:
             if self.parent() is not None:
-                QTimer.singleShot(0, self._window_watch.look)
+                QTimer.singleShot(0, self._window_watch.watch)
             elif self._was_docked:
                 self.shut_down()
             self._was_docked = self._was_docked or self.parent() is not None
@@ -480,7 +479,7 @@ class QuacDock(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         """Notice the window, to see it close."""
         super().showEvent(event)
-        self._window_watch.look()
+        self._window_watch.watch()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Take files and folders."""
@@ -509,7 +508,7 @@ class QuacDock(QWidget):
         self.neighbour_query = NeighbourQuery(choices, results)
         self.search = SearchPanel(choices, results, controller, self.neighbour_query)
         self.threshold = ThresholdPanel(choices, results)
-        self.regions = RegionsPanel(choices, results, controller)
+        self.regions = RegionsPanel(results, controller)
         self.region_view = RegionView(self._viewer, self.layers, self.regions)
         self.morphometry = MorphometryPanel(
             self._viewer, self.layers.layers, choices, results, controller
@@ -544,22 +543,22 @@ class QuacDock(QWidget):
 
     def _connect(self) -> None:
         results = self.results
-        self.start.example_wanted.connect(self.try_example)
-        self.start.open_wanted.connect(self._show_open_menu)
-        self.search.explain_wanted.connect(self.explain)
+        self.start.example_requested.connect(self.try_example)
+        self.start.open_requested.connect(self._show_open_menu)
+        self.search.explain_requested.connect(self.explain)
         self.train.use_wanted.connect(self._on_generator_made)
         self.search.question.neighbour_picked.connect(self._on_neighbour_picked)
         results.events.prediction.connect(self._on_predicted)
         self.points.picked.connect(self._on_point_picked)
         self.points.is_region = lambda position: self.region_view.number_at(position) > 0
-        self.start.volume_wanted.connect(self.try_example_volume)
+        self.start.volume_requested.connect(self.try_example_volume)
         results.events.report.connect(self._on_report)
-        self.samples.next_misprediction_wanted.connect(self.next_misprediction)
+        self.samples.next_misprediction_requested.connect(self.next_misprediction)
         self.threshold.blink_held.connect(self.blink)
-        self.threshold.side_by_side_wanted.connect(self.comparison.set_side_by_side)
+        self.threshold.side_by_side_requested.connect(self.comparison.set_side_by_side)
         self.comparison.side_by_side_changed.connect(self.threshold.show_side_by_side)
         self.comparison.side_by_side_changed.connect(self.region_view.set_side_by_side)
-        self.threshold.show_layers_wanted.connect(self.show_layers)
+        self.threshold.show_layers_requested.connect(self.show_layers)
         self.threshold.attribution_mode_picked.connect(self.layers.set_attribution_mode)
         self.threshold.mask_style_picked.connect(self.layers.set_mask_style)
         self.layers.layers_changed.connect(self._show_missing)

@@ -1,4 +1,4 @@
-"""Layers of a path: the image on show, what it changes, and the ladder as a stack."""
+"""Layers of an exaggeration path: the displayed image, its difference, and the ladder."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from napari_quac.data.sample import Sample
     from napari_quac.explain.exaggeration import Exaggeration
 
-FRAME, CHANGE, LADDER = "exaggerated", "change (image on show − query)", "ladder"
-SMALLEST_REACH = 0.05  # of the colours of the change
+FRAME, CHANGE, LADDER = "exaggerated", "difference (exaggerated − query)", "ladder"
+SMALLEST_LIMIT = 0.05  # of the color map of the difference
 
 
 class ExaggerationLayers:
-    """Makes the layers when they are first needed and updates them; nothing else touches them.
+    """Adds layers on first use, and is the only object to update them.
 
     Parameters
     ----------
@@ -32,33 +32,33 @@ class ExaggerationLayers:
         self._layers: dict[str, Any] = {}
 
     def show_frame(self, sample: Sample, image: Tensor) -> None:
-        """Show one image (C, *S) of the path."""
-        values, rgb = shown_values(image)
+        """Show an image (C, *S) of the path."""
+        values, rgb = layer_values(image)
         look = {} if rgb else {"contrast_limits": (0.0, 1.0)}
         self._show(FRAME, values, sample, sample.image.ndim - 1, rgb=rgb, **look)
 
-    def show_change(self, sample: Sample, image: Tensor, reach: float) -> None:
-        """Show where an image is brighter (orange) and darker (blue) than the query."""
+    def show_change(self, sample: Sample, image: Tensor, limit: float) -> None:
+        """Show where an image is brighter (orange) or darker (blue) than the query."""
         change = (image - sample.image).mean(dim=0).numpy()
-        limits = (-reach, reach)
+        limits = (-limit, limit)
         look = {"colormap": signed_colormap(), "blending": "translucent"}
         self._show(CHANGE, change, sample, change.ndim, contrast_limits=limits, **look)
         self._layers[CHANGE].contrast_limits = limits
 
-    def show_ladder(self, found: Exaggeration) -> None:
-        """Show the images of the ladder that are reached, one behind the other."""
-        sample = found.pair.query
-        images = [shown_values(image) for image in found.ladder[found.reachable]]
+    def show_ladder(self, path: Exaggeration) -> None:
+        """Show the reachable images of the ladder as a stack."""
+        sample = path.pair.query
+        images = [layer_values(image) for image in path.ladder[path.reachable]]
         rgb = images[0][1]
         stack = np.stack([values for values, _ in images])
         look = {} if rgb else {"contrast_limits": (0.0, 1.0)}
-        self.remove(LADDER)  # another number of images needs another stack
-        n_axes = sample.image.ndim  # one more for the steps
+        self.remove(LADDER)  # the number of images may differ
+        n_axes = sample.image.ndim  # with the axis of the steps
         self._show(LADDER, stack, sample, n_axes, rgb=rgb, **look)
         self._viewer.dims.set_current_step(0, 0)
 
     def remove(self, *names: str) -> None:
-        """Take layers away, if they are there."""
+        """Remove layers."""
         for name in names:
             layer = self._layers.pop(name, None)
             if layer is not None and layer in self._viewer.layers:
@@ -80,16 +80,16 @@ class ExaggerationLayers:
         self._layers[name] = self._viewer.add_image(values, name=name, **look, **placed)
 
 
-def shown_values(image: Tensor) -> tuple[NDArray[np.float32], bool]:
-    """Return what a layer shows of an image (C, *S), and whether its channels are colours."""
+def layer_values(image: Tensor) -> tuple[NDArray[np.float32], bool]:
+    """Return the values of an image (C, *S) for a layer, and True if its channels are colors."""
     values = image.numpy()
     if values.shape[0] == 3 and values.ndim == 3:
         return np.moveaxis(values, 0, -1), True
     return values[0], False
 
 
-def reach_of(found: Exaggeration) -> float:
-    """Return the largest change that the colours tell apart, the same for the whole path."""
-    changes = (found.images - found.pair.query.image).abs()
-    return max(SMALLEST_REACH, float(changes.flatten().quantile(0.999)) if changes.numel() < 10**7
+def difference_limit(path: Exaggeration) -> float:
+    """Return the limit of the color map of the difference, common to the whole path."""
+    changes = (path.images - path.pair.query.image).abs()
+    return max(SMALLEST_LIMIT, float(changes.flatten().quantile(0.999)) if changes.numel() < 10**7
                else float(changes.max()))  # fmt: skip

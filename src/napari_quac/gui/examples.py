@@ -1,4 +1,4 @@
-"""Opens the example that comes with the package, as patches or as a volume with points."""
+"""The example of the package, as patches or as a volume with points."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def open_example(choices: Choices, controller: Controller, networks: NetworksPan
         example = load_example()
         return example.dataset, _recipes(example)
 
-    def loaded(found: tuple[Any, Any]) -> None:
-        dataset, recipes = found
+    def loaded(example: tuple[Any, Any]) -> None:
+        dataset, recipes = example
         networks.use_recipes(*recipes)
         choices.samples = ReadySamples(dataset)
         networks.set_open(False)
@@ -42,8 +42,8 @@ def open_example_volume(
 
         return synthetic_synapses(), _recipes(load_example())
 
-    def loaded(found: tuple[Any, Any]) -> None:
-        layers, recipes = found
+    def loaded(example: tuple[Any, Any]) -> None:
+        layers, recipes = example
         networks.use_recipes(*recipes)
         networks.set_open(False)
         (image, image_look, _), (points, points_look, _) = layers
@@ -53,7 +53,7 @@ def open_example_volume(
         points_panel.set_open(True)
         points_panel.use_points()
 
-    controller.run("example", "drawing the volume", load, loaded)
+    controller.run("example", "opening the example volume", load, loaded)
 
 
 def _recipes(example: Example) -> tuple[Any, Any]:

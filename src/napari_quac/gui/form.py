@@ -1,4 +1,4 @@
-"""A frozen dataclass as a form: the same for methods, for masking, for recipes."""
+"""Forms for frozen dataclasses: methods, masking, recipes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from qtpy.QtWidgets import (
     QGridLayout,
     QLineEdit,
     QPushButton,
-    QVBoxLayout,
     QWidget,
 )
 from superqt.utils import signals_blocked
@@ -23,33 +22,34 @@ from superqt.utils import signals_blocked
 from napari_quac.errors import QuacError
 from napari_quac.explain.parameter import Parameter, parameters_of
 from napari_quac.gui.section import caption
-from napari_quac.gui.text import WrappedLabel, set_tone
+from napari_quac.gui.text import WrappedLabel
+from napari_quac.gui.widgets import button, check_box, column
 
 T = TypeVar("T")
 LOWEST, HIGHEST = -(2**31), 2**31 - 1
 
 
 class FormField:
-    """One parameter as a widget of magicgui; an optional one can be switched off.
+    """A parameter as a widget of magicgui; an optional parameter has a check box.
 
     Parameters
     ----------
     parameter : Parameter
     value : object
-        Shown at first.
+        Initial value.
     name : str
-        ``objectName`` of the control.
+        Object name of the control.
     """
 
     def __init__(self, parameter: Parameter, value: Any, name: str) -> None:
         self.parameter = parameter
         options = _options_of(parameter)
         hint: Any = Literal[parameter.options] if parameter.options else parameter.kind
-        known = {} if value is None else {"value": value}
+        initial = {} if value is None else {"value": value}
         self._widget: Any = create_widget(
             annotation=Annotated[hint, options] if options else hint,
             name=parameter.name,
-            **known,
+            **initial,
         )
         self.native: QWidget = self._widget.native
         self.native.setObjectName(name)
@@ -62,27 +62,25 @@ class FormField:
             for part in self.native.findChildren(QPushButton):
                 part.setObjectName(f"{name}_choose")
         self.changed = self._widget.changed
-        # a spin box rounds: what nobody has touched stays as it was given
-        self._given, self._rounded = value, self._widget.value
+        # a spin box rounds: a value that the user did not edit keeps its exact number
+        self._exact, self._rounded = value, self._widget.value
         self.switch: QCheckBox | None = None
         if parameter.is_optional:
-            self.switch = QCheckBox()
-            self.switch.setObjectName(f"{name}_given")
-            self.switch.setToolTip("Whether it is given")
+            self.switch = check_box("", f"{name}_enabled", "Set this optional parameter.")
             self.switch.setChecked(value is not None)
             self.native.setEnabled(value is not None)
             self.switch.toggled.connect(self.native.setEnabled)
 
     @property
     def value(self) -> Any:
-        """What the field says."""
+        """The value of the field; None if it is switched off."""
         if self.switch is not None and not self.switch.isChecked():
             return None
-        found = self._widget.value
-        return self._given if self._given is not None and found == self._rounded else found
+        value = self._widget.value
+        return self._exact if self._exact is not None and value == self._rounded else value
 
     def show(self, value: Any) -> None:
-        """Show a value without announcing it."""
+        """Show a value without a signal."""
         if self.switch is not None:
             with signals_blocked(self.switch):
                 self.switch.setChecked(value is not None)
@@ -91,33 +89,34 @@ class FormField:
             with self._widget.changed.blocked():
                 self._widget.value = value
         if value is not None:
-            self._given, self._rounded = value, self._widget.value
+            self._exact, self._rounded = value, self._widget.value
 
 
 class Form(QWidget, Generic[T]):
-    """Edits a frozen dataclass; each change makes a new one.
+    """A form that edits a frozen dataclass; each change creates a new instance.
 
-    Fields are described by their annotations (``Annotated[int, {"min": 2, "max": 500}]``,
-    ``Literal``, ``bool``, ``Path``, optional ones) and by the docstring of the class. What the
-    class refuses is said in red, and not taken.
+    The annotations (``Annotated[int, {"min": 2, "max": 500}]``, ``Literal``, ``bool``, ``Path``,
+    optional fields) and the docstring of the class describe the fields. An invalid value is
+    reported in red and not used.
 
     Parameters
     ----------
     cls : type
         The dataclass; all its fields have defaults.
     name : str
-        Controls are called ``<name>_<field>``; *Defaults* is called ``<name>_defaults``, and the
-        sentence in red ``<name>_problem``.
+        Controls are named ``<name>_<field>``, the button ``<name>_defaults``, and the error
+        message ``<name>_problem``.
     value : object, optional
-        Shown at first; by default what the class makes without arguments.
+        Initial instance; by default that of the class without arguments.
     default : object, optional
-        What *Defaults* goes back to; by default what the class makes without arguments.
+        Instance to which *Restore defaults* returns; by default that of the class without
+        arguments.
     only : sequence of str, optional
-        The fields to show; the others stay as they are in ``value``.
+        The fields to show; the others keep their values.
     """
 
     changed = Signal(object)
-    """The user changed something, and the class accepted it."""
+    """The user changed a value, and the class accepted it."""
 
     def __init__(
         self,
@@ -137,15 +136,15 @@ class Form(QWidget, Generic[T]):
         grid.setHorizontalSpacing(6)
         grid.setVerticalSpacing(4)
         grid.setColumnStretch(2, 1)
-        shown_parameters = [
+        parameters = [
             parameter
             for parameter in parameters_of(cls)
             if parameter.kind is not None and (only is None or parameter.name in only)
         ]
-        for row, parameter in enumerate(shown_parameters):
-            shown = getattr(self._value, parameter.name)
-            field = FormField(parameter, shown, f"{name}_{parameter.name}")
-            if parameter.kind is not bool:  # which says its name itself
+        for row, parameter in enumerate(parameters):
+            initial = getattr(self._value, parameter.name)
+            field = FormField(parameter, initial, f"{name}_{parameter.name}")
+            if parameter.kind is not bool:  # a check box has its own label
                 label = caption(parameter.name.replace("_", " "))
                 label.setToolTip(parameter.help)
                 grid.addWidget(label, row, 0)
@@ -155,28 +154,26 @@ class Form(QWidget, Generic[T]):
             grid.addWidget(field.native, row, 2)
             field.changed.connect(self._on_changed)
             self.fields[parameter.name] = field
-        self.defaults_button = QPushButton("Defaults")
-        self.defaults_button.setObjectName(f"{name}_defaults")
-        self.defaults_button.setToolTip("Put everything back to its default")
-        self.defaults_button.clicked.connect(self._on_defaults)
+        self.defaults_button = button(
+            "Restore defaults",
+            f"{name}_defaults",
+            "Restore the default values of all fields.",
+            self._on_defaults,
+        )
         grid.addWidget(self.defaults_button, len(self.fields), 2, Qt.AlignmentFlag.AlignLeft)
         self.problem = WrappedLabel("", f"{name}_problem")
-        set_tone(self.problem, "bad")
         self.problem.hide()
-        layout = QVBoxLayout(self)
+        layout = column(grid, self.problem, spacing=4, parent=self)
         layout.setContentsMargins(20, 0, 0, 4)
-        layout.setSpacing(4)
-        layout.addLayout(grid)
-        layout.addWidget(self.problem)
         self._show_defaults()
 
     @property
     def value(self) -> T:
-        """The last one that the class accepted."""
+        """The last instance that the class accepted."""
         return self._value
 
     def set_value(self, value: T) -> None:
-        """Show a value without announcing it."""
+        """Show a value without a signal."""
         self._value = value
         self.problem.hide()
         for name, field in self.fields.items():
@@ -184,7 +181,7 @@ class Form(QWidget, Generic[T]):
         self._show_defaults()
 
     def changes(self) -> dict[str, Any]:
-        """Return the fields that differ from their defaults."""
+        """Return the values that differ from their defaults."""
         return {
             name: getattr(self._value, name)
             for name in self.fields
@@ -193,13 +190,12 @@ class Form(QWidget, Generic[T]):
 
     def _on_changed(self) -> None:
         try:
-            given = {name: field.value for name, field in self.fields.items()}
+            values = {name: field.value for name, field in self.fields.items()}
             for name, field in self.fields.items():
-                field.parameter.check(given[name])
-            value: T = replace(self._value, **given)  # type: ignore[type-var]
+                field.parameter.check(values[name])
+            value: T = replace(self._value, **values)  # type: ignore[type-var]
         except (QuacError, TypeError, ValueError) as error:
-            self.problem.setText(str(error))
-            self.problem.show()
+            self.problem.show_message(str(error), "bad")
             return
         self.problem.hide()
         if value != self._value:
@@ -219,13 +215,13 @@ class Form(QWidget, Generic[T]):
 
 
 def _options_of(parameter: Parameter) -> dict[str, Any]:
-    """Return what magicgui needs to know of a number: without limits it stops at 999."""
+    """Return the options of a number for magicgui, whose default limit is 999."""
     if parameter.kind not in (int, float) or parameter.options:
         return {}
     low, high = parameter.low, parameter.high
-    short = low is not None and high is not None and high - low <= 1
+    is_short = low is not None and high is not None and high - low <= 1
     return {
         "min": LOWEST if low is None else low,
         "max": HIGHEST if high is None else high,
-        "step": parameter.step if parameter.kind is int else 0.01 if short else 0.5,
+        "step": parameter.step if parameter.kind is int else 0.01 if is_short else 0.5,
     }

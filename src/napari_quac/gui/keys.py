@@ -1,4 +1,4 @@
-"""All keys in one table; it binds them while the dock is open, and writes ``docs/keys.md``."""
+"""Table of all keys, which are bound while the dock is open."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Key:
-    """A key and what it does.
+    """A key and its action.
 
     Attributes
     ----------
     key : str
-        As napari writes it.
+        In the notation of napari.
     action : str
         Name of a method of the dock.
     text : str
-        What it does, for the table.
+        Description for the documentation.
     held : bool
-        The action is called with True when the key goes down, and with False when it comes up.
+        The action receives True when the key is pressed, and False when it is released.
     """
 
     key: str
@@ -30,27 +30,27 @@ class Key:
 
 
 KEYS = (
-    Key("G", "blink", "Hold: show the query instead of the hybrid", held=True),
-    Key("H", "toggle_side_by_side", "Side by side: every image in a panel of its own"),
-    Key("N", "next_misprediction", "Go to the next sample in the table that is predicted wrongly"),
-    Key("J", "previous_sample", "Go to the previous sample in the table"),
-    Key("K", "next_sample", "Go to the next sample in the table"),
+    Key("G", "blink", "Hold to show the query instead of the hybrid", held=True),
+    Key("H", "toggle_side_by_side", "Show images side by side, each in its own panel"),
+    Key("N", "next_misprediction", "Select the next misprediction in the table"),
+    Key("J", "previous_sample", "Select the previous sample in the table"),
+    Key("K", "next_sample", "Select the next sample in the table"),
     Key("U", "explain", "Explain the selected sample"),
     Key("W", "go_to_optimum", "Set the threshold to the optimum"),
-    Key(",", "larger_mask", "Next larger mask"),
-    Key(".", "smaller_mask", "Next smaller mask"),
+    Key(",", "larger_mask", "Select the next larger mask"),
+    Key(".", "smaller_mask", "Select the next smaller mask"),
 )
 
 
 def bind_keys(viewer: Any, dock: Any) -> None:
-    """Let the keys act on a dock."""
+    """Bind the keys to the actions of a dock."""
     for key in KEYS:
         action = getattr(dock, key.action)
         viewer.bind_key(key.key, _held(action) if key.held else _pressed(action), overwrite=True)
 
 
 def unbind_keys(viewer: Any) -> None:
-    """Give the keys back."""
+    """Unbind the keys."""
     for key in KEYS:
         viewer.bind_key(key.key, None)
 
@@ -69,10 +69,3 @@ def _held(action: Callable[[bool], None]) -> Callable[[Any], Iterator[None]]:
         action(False)
 
     return press
-
-
-def keys_table() -> str:
-    """Return the table as Markdown."""
-    lines = ["| key | what it does |", "|---|---|"]
-    lines += [f"| `{key.key}` | {key.text} |" for key in KEYS]
-    return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""A labels layer, read at the pixels of another layer, wherever both lie in the world."""
+"""Labels of a layer at the pixels of another layer, by their positions in the world."""
 
 from __future__ import annotations
 
@@ -18,24 +18,23 @@ def labels_at(
 ) -> Callable[[], Labels]:
     """Return a function that reads the label at each pixel of a reference layer.
 
-    Where things lie is looked up now; what is read, later and in any thread.
+    Transforms are read immediately; the labels are read later, in any thread.
 
     Parameters
     ----------
     labels : napari Labels layer
-        In memory or lazy, of any scale and orientation; of several levels the finest is read.
+        In memory or lazy, with any transform; of several levels the finest is read.
     reference : napari layer
-        Whose pixels are meant.
+        Gives the pixels.
     shape : tuple of int
         Spatial shape of the reference, the last axes of its data.
     point : tuple of float
-        Where the viewer's sliders are, in the world; used along axes that the reference does not
-        have.
+        Position of the viewer's sliders in the world, for axes that the reference does not have.
 
     Returns
     -------
     read : callable
-        Returns (*S) int64; 0 where the labels do not reach.
+        Returns (*S) int64; 0 outside of the labels.
     """
     n_axes = len(shape)
     data = labels.data[0] if labels.multiscale else labels.data
@@ -66,10 +65,10 @@ def _read(
     place = np.tensordot(np.indices(shape, dtype=np.float64), steps, axes=(0, 0)) + origin
     # halves are rounded down, so that two grids half a pixel apart match one to one
     index = np.ceil(np.round(place, 6) - 0.5).astype(np.int64)
-    there = ((index >= 0) & (index < data.shape)).all(axis=-1)
-    found = np.zeros(shape, dtype=np.int64)
-    if there.any():
-        low, high = index[there].min(axis=0), index[there].max(axis=0) + 1
+    is_inside = ((index >= 0) & (index < data.shape)).all(axis=-1)
+    pixel_labels = np.zeros(shape, dtype=np.int64)
+    if is_inside.any():
+        low, high = index[is_inside].min(axis=0), index[is_inside].max(axis=0) + 1
         part = np.asarray(data[tuple(slice(a, b) for a, b in zip(low, high, strict=True))])
-        found[there] = part[tuple((index[there] - low).T)]
-    return found
+        pixel_labels[is_inside] = part[tuple((index[is_inside] - low).T)]
+    return pixel_labels

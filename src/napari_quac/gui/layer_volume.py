@@ -1,4 +1,4 @@
-"""Image layers of napari as volumes, and volumes as image layers."""
+"""Conversion between image layers of napari and volumes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from napari_quac.errors import DataError
 
 
 def transform_of(layer: Any) -> Transform:
-    """Return the whole transform of a layer, in its parts."""
+    """Return the transform of a layer, split into its parts."""
     n_axes = int(layer.ndim)
     shear = np.eye(n_axes)
     shear[np.triu_indices(n_axes, 1)] = np.asarray(layer.shear)[: n_axes * (n_axes - 1) // 2]
@@ -30,30 +30,30 @@ def transform_of(layer: Any) -> Transform:
 
 
 def unit_of(layer: Any) -> str | None:
-    """Return the unit of length of a layer's world; None where it has none, such as pixels.
+    """Return the unit of length of a layer's world; None without one, such as for pixels.
 
     Raises
     ------
     DataError
-        If its axes have different ones.
+        If its axes have different units.
     """
     units = {unit_of_length(str(unit)) for unit in layer.units}
     if len(units) > 1:
-        said = ", ".join(map(str, layer.units))
+        text = ", ".join(map(str, layer.units))
         raise DataError(
-            f"The axes of the layer '{layer.name}' have different units ({said}). Give all axes "
-            "the same one."
+            f"The axes of the layer '{layer.name}' have different units ({text}). Set the same "
+            "unit for all axes."
         )
     return units.pop()
 
 
 def volume_of_layer(layer: Any) -> Volume:
-    """Return an image layer as a volume; a multi-resolution one with all of its levels.
+    """Return an image layer as a volume, with all levels of a multi-resolution layer.
 
     Parameters
     ----------
     layer : napari Image layer
-        Only what is asked for is read later on.
+        Read lazily.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def volume_of_layer(layer: Any) -> Volume:
     levels = []
     for array, factor in zip(arrays, factors, strict=True):
         step = factor[: base.ndim].tolist()
-        # a coarse voxel covers whole fine ones, and has its centre in their middle
+        # a coarse voxel covers whole fine voxels; its center is their middle
         transform = base.at([(k - 1) / 2 for k in step], step) if step else base
         levels.append(Level(readable(array), transform, rgb=bool(layer.rgb)))
     path = Path(layer.source.path) if layer.source.path else None
@@ -74,12 +74,12 @@ def volume_of_layer(layer: Any) -> Volume:
 
 
 def readable(array: Any) -> Any:
-    """Return a layer's array for reading: what the viewer shows black for a fault is an error."""
+    """Return the array of a layer for reading; unreadable parts raise instead of being black."""
     return array.strict() if isinstance(array, SpatialView) else array
 
 
 def points_in_world(layer: Any, volume: Volume) -> NDArray[np.float64]:
-    """Return the world positions of a Points layer in the unit of a volume; (N, D)."""
+    """Return the world positions (N, D) of a Points layer in the unit of a volume."""
     world = transform_of(layer).to_world(np.asarray(layer.data, float))
     unit = unit_of(layer)
     if unit in NM_PER_UNIT and volume.unit in NM_PER_UNIT and unit != volume.unit:
@@ -88,7 +88,7 @@ def points_in_world(layer: Any, volume: Volume) -> NDArray[np.float64]:
 
 
 def layer_of_volume(volume: Volume) -> tuple[Any, dict[str, Any]]:
-    """Return data and arguments for ``viewer.add_image`` that show a volume lazily."""
+    """Return data and arguments of ``viewer.add_image`` for a lazy display of a volume."""
     finest = volume.finest
     arrays = [_sliceable(level) for level in volume.levels]
     transform = finest.transform
@@ -102,22 +102,22 @@ def layer_of_volume(volume: Volume) -> tuple[Any, dict[str, Any]]:
     if volume.unit is not None:
         look["units"] = (volume.unit,) * volume.ndim
     if finest.dtype.kind in "bui" and finest.dtype.itemsize <= 1:
-        look["contrast_limits"] = usual_range(finest.dtype)  # napari would read a plane for it
+        look["contrast_limits"] = usual_range(finest.dtype)  # else napari reads a plane
     if len(arrays) > 1:
         return arrays, {**look, "multiscale": True}
     return arrays[0], {**look, "multiscale": False}
 
 
 def _sliceable(level: Level) -> Any:
-    """Return an array that napari can slice; time and channel are taken out."""
+    """Return an array without time and channel axes that napari can slice."""
     if isinstance(level.array, np.ndarray) and not level.fixed:
         return level.array
-    told: set[str] = set()
+    reported: set[str] = set()
 
-    def tell(error: DataError) -> None:
-        """Say once what cannot be read; the viewer would stop in the middle of a selection."""
-        if str(error) not in told:
-            told.add(str(error))
-            show_warning(f"{error} It is shown black.")
+    def report(error: DataError) -> None:
+        """Warn once about each error; raising it would interrupt napari's slicing."""
+        if str(error) not in reported:
+            reported.add(str(error))
+            show_warning(f"{error} This part is displayed in black.")
 
-    return SpatialView(level, on_fault=tell)
+    return SpatialView(level, on_fault=report)

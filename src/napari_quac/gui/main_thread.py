@@ -1,4 +1,4 @@
-"""Run a call in the GUI thread."""
+"""Calls from other threads, executed in the GUI thread."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from qtpy.QtCore import QObject, Qt, Signal
 
 
 class MainThread(QObject):
-    """Brings calls from other threads into the thread that built it, in their order."""
+    """Executes calls in the thread that created it, in their order.
+
+    superqt's ``ensure_main_thread`` runs calls from the main thread itself immediately, before
+    earlier ones of other threads, and cannot drop pending calls when the dock closes.
+    """
 
     _called = Signal(object)
 
@@ -18,12 +22,12 @@ class MainThread(QObject):
         self._called.connect(self._run, Qt.ConnectionType.QueuedConnection)
 
     def call(self, function: Callable[[], None]) -> None:
-        """Run ``function`` in the GUI thread, when the event loop comes to it."""
+        """Queue ``function`` for the event loop of the GUI thread."""
         if not self._closed:
             self._called.emit(function)
 
     def close(self) -> None:
-        """Drop what is still under way, and all that comes later."""
+        """Drop all pending and later calls."""
         self._closed = True
 
     def _run(self, function: Callable[[], None]) -> None:

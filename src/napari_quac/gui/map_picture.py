@@ -1,4 +1,4 @@
-"""A method's map and curve as one small picture."""
+"""The attribution map and the curve of a method as one small picture."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QPointF, QRectF, Qt
-from qtpy.QtGui import QColor, QImage, QPainter, QPen, QPixmap, QPolygonF
+from qtpy.QtGui import QColor, QPainter, QPen, QPixmap, QPolygonF
 
 from napari_quac.gui.palette import MASK_COLOR, SIGNED_COLORS, Palette
+from napari_quac.gui.pictures import pixmap_of
 
 if TYPE_CHECKING:
     from napari_quac.explain.explanation import Explanation
@@ -20,7 +21,7 @@ GAP = 3
 
 
 def map_pixels(explanation: Explanation) -> NDArray[np.uint8]:
-    """Return the image that is explained with the signed map over it and the mask's outline.
+    """Return the query with the signed attribution map over it and the mask's outline.
 
     Parameters
     ----------
@@ -30,7 +31,7 @@ def map_pixels(explanation: Explanation) -> NDArray[np.uint8]:
     Returns
     -------
     pixels : (H, W, 3) ndarray, uint8
-        Orange speaks for the class that the query has, blue for the target; outline in yellow.
+        Orange supports the source class, blue the target class; the outline is yellow.
     """
     pair, attribution = explanation.pair, explanation.attribution
     image = _plane(pair.query.image.numpy())
@@ -59,25 +60,24 @@ def tile_picture(
     Parameters
     ----------
     explanation : Explanation
-        Whose map is drawn.
+        Gives the map.
     curve : (101,) ndarray
-        What is drawn below it, from mask size 0 to 1.
+        Drawn below the map, from mask size 0 to 1.
     name : str
-        The method, for its colour.
+        The method, for its color.
     colors : Palette
         Of napari's theme.
     """
-    pixels = np.ascontiguousarray(map_pixels(explanation))
-    height, width = pixels.shape[:2]
-    image = QImage(pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888).copy()
+    attribution_map = pixmap_of(map_pixels(explanation))
     picture = QPixmap(SIDE, SIDE + GAP + CURVE_HEIGHT)
     picture.fill(Qt.GlobalColor.transparent)
     painter = QPainter(picture)
     painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    scale = SIDE / max(width, height)
-    w, h = scale * width, scale * height
-    painter.drawImage(QRectF((SIDE - w) / 2, (SIDE - h) / 2, w, h), image)
+    size = attribution_map.size().scaled(SIDE, SIDE, Qt.AspectRatioMode.KeepAspectRatio)
+    width, height = size.width(), size.height()
+    place = QRectF((SIDE - width) / 2, (SIDE - height) / 2, width, height)
+    painter.drawPixmap(place, attribution_map, QRectF(attribution_map.rect()))
     _draw_curve(painter, QRectF(0, SIDE + GAP, SIDE, CURVE_HEIGHT), curve, name, colors)
     painter.end()
     return picture

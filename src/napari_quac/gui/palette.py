@@ -1,4 +1,4 @@
-"""Colours of the dock, taken from napari's theme, and the style sheet made of them."""
+"""Colors of the dock for napari's theme, and the style sheet."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from napari.utils.theme import get_theme
 from qtpy.QtCore import Qt
 
 MASK_COLOR = "#ffd60a"
-SIGNED_COLORS = ("#2f9bff", "#ff7a1a")  # for the target, for the source
+SIGNED_COLORS = ("#2f9bff", "#ff7a1a")  # of the target class, of the source class
 METHOD_COLORS = {
     "d-ig": ("#f5a623", "#b86e00"),
     "d-deeplift": ("#4db8ff", "#0b72b5"),
@@ -33,29 +33,29 @@ BASELINES = ("residual", "random")
 
 
 def line_style(method: str) -> Qt.PenStyle:
-    """Return how the curve of a method is drawn; baselines are dashed and dotted."""
+    """Return the line style of a method's curve; baselines are dashed and dotted."""
     styles = {"random": Qt.PenStyle.DotLine, "residual": Qt.PenStyle.DashLine}
     return styles.get(method, Qt.PenStyle.SolidLine)
 
 
 @dataclass(frozen=True)
 class Palette:
-    """Colours as ``#rrggbb``.
+    """Colors as ``#rrggbb``.
 
     Attributes
     ----------
     dark : bool
     background, surface, line : str
-        Behind the sections, of fields and cards, of borders.
+        Of the dock, of fields and cards, of borders.
     text, muted : str
     accent, on_accent : str
-        Of the main button and the shown value, and of text on it.
+        Of the primary button and selections, and of text on them.
     good, bad, note : str
-        Tones of findings.
+        Of messages and verdicts.
     query, generated, hybrid : str
         The three images, in bars and legends.
     font_points : float
-        Size of napari's font.
+        Font size of napari.
     """
 
     dark: bool
@@ -75,15 +75,14 @@ class Palette:
     font_points: float
 
     def method(self, name: str) -> str:
-        """Return the colour of a method's curve."""
-        known = METHOD_COLORS.get(name)
-        if known is None:
-            known = _MORE_COLORS[sum(name.encode()) % len(_MORE_COLORS)]
-        return known[0] if self.dark else known[1]
+        """Return the color of a method's curve."""
+        further = _MORE_COLORS[sum(name.encode()) % len(_MORE_COLORS)]
+        dark, light = METHOD_COLORS.get(name, further)
+        return dark if self.dark else light
 
 
 def palette_of(theme_id: str) -> Palette:
-    """Return the colours that go with a theme of napari."""
+    """Return the colors for a theme of napari."""
     theme: Any = get_theme(theme_id)
     dark = theme.type == "dark"
     return Palette(
@@ -111,7 +110,7 @@ def _hex(color: Any) -> str:
 
 
 def style_sheet(colors: Palette) -> str:
-    """Return the style sheet of the docks, on top of napari's own."""
+    """Return the style sheet of the docks, which extends that of napari."""
     return f"""
 QWidget#quac_dock, QWidget#quac_scroll_body, QWidget#quac_curve_dock,
 QWidget#quac_comparison_dock, QWidget#comparison_tiles, QWidget#quac_samples_dock {{

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QMenu, QPushButton, QWidget
+from qtpy.QtWidgets import QFileDialog, QMenu, QWidget
 
 from napari_quac.gui.section import caption
+from napari_quac.gui.widgets import button, line_edit, row
 
 
 class PathField(QWidget):
@@ -19,11 +20,11 @@ class PathField(QWidget):
     ----------
     label : str
     name : str
-        The field is called ``<name>_path``, the button ``<name>_choose``.
+        The field is named ``<name>_path``, the button ``<name>_choose``.
     hint : str
-        Shown while the field is empty.
+        Placeholder of the empty field.
     file_filter : str
-        For the dialog that chooses a file; empty where only folders make sense.
+        Filter of the file dialog; empty if only folders can be chosen.
     folders : bool
         Whether a folder can be chosen.
     """
@@ -36,70 +37,63 @@ class PathField(QWidget):
         super().__init__()
         self._file_filter, self._title = file_filter, label
         self._menu: QMenu | None = None
-        self._offered: QMenu | None = None
         self.setAcceptDrops(True)
-        self.edit = QLineEdit()
-        self.edit.setObjectName(f"{name}_path")
-        self.edit.setPlaceholderText(hint)
-        self.edit.setToolTip("Type a path and press Enter, or drop a file here")
+        self.edit = line_edit(
+            f"{name}_path", "Type a path and press Enter, or drop a file here.", hint
+        )
         self.edit.setMinimumWidth(60)
-        self.edit.setAcceptDrops(False)  # the whole line takes drops
-        self.button = QPushButton("Choose…")
-        self.button.setObjectName(f"{name}_choose")
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(6)
-        row.addWidget(caption(label))
-        row.addWidget(self.edit, 1)
-        row.addWidget(self.button)
+        self.edit.setAcceptDrops(False)  # the whole line accepts drops
+        self.button = button("Choose…", f"{name}_choose", f"Choose the {label.lower() or 'file'}.")
+        row(caption(label), self.edit, 1, self.button, parent=self)
         if file_filter and folders:
-            self._menu = menu = QMenu(self.button)
-            menu.setObjectName(f"{name}_choose_menu")
-            menu.addAction("File…", self.choose_file)
-            menu.addAction("Folder…", self.choose_folder)
-            self.button.setMenu(menu)
+            self._menu = QMenu(self.button)
+            self._menu.setObjectName(f"{name}_choose_menu")
+            self._menu.addAction("File…", self.choose_file)
+            self._menu.addAction("Folder…", self.choose_folder)
+            self.button.setMenu(self._menu)
         else:
             self.button.clicked.connect(self.choose_file if file_filter else self.choose_folder)
         self.edit.returnPressed.connect(self._on_entered)
 
-    def offer(self, names: Callable[[], Sequence[str]], chosen: Callable[[str], None]) -> None:
-        """Offer what needs no path in a menu *Without a file*, which is filled when it opens."""
+    def offer(self, names: Callable[[], Sequence[str]], picked: Callable[[str], None]) -> None:
+        """Add a menu *Without a file*, which is filled when it opens."""
         if self._menu is None:
             return
-        self._offered = offered = self._menu.addMenu("Without a file")
+        submenu = self._menu.addMenu("Without a file")
+        submenu.setObjectName(f"{self.button.objectName()}_without_file")
 
         def fill() -> None:
-            offered.clear()
+            submenu.clear()
             for name in names():
-                offered.addAction(name, lambda name=name: chosen(name))
+                submenu.addAction(name, lambda name=name: picked(name))
 
-        offered.aboutToShow.connect(fill)
+        submenu.aboutToShow.connect(fill)
 
     def show_path(self, path: Path | str | None, text: str = "") -> None:
-        """Show a path that was chosen elsewhere, without announcing it."""
+        """Show a path, or a text in its place, without a signal."""
         self.edit.setText(text or (str(path) if path else ""))
         self.edit.setCursorPosition(0 if text else len(self.edit.text()))
         self.edit.setToolTip(self.edit.text())
 
     def choose_file(self) -> None:
-        """Ask for a file."""
+        """Open a dialog for a file."""
         path, _ = QFileDialog.getOpenFileName(self, self._title, self._folder(), self._file_filter)
         if path:
             self._take(path)
 
     def choose_folder(self) -> None:
-        """Ask for a folder."""
+        """Open a dialog for a folder."""
         path = QFileDialog.getExistingDirectory(self, self._title, self._folder())
         if path:
             self._take(path)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        """Take files."""
+        """Accept files."""
         if event.mimeData().hasUrls():
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        """Take the first file that was dropped."""
+        """Use the first dropped file."""
         paths = [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]
         if paths:
             event.setDropAction(Qt.DropAction.CopyAction)

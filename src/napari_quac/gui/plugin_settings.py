@@ -1,4 +1,4 @@
-"""Defaults from napari's preferences, page napari-quac."""
+"""Defaults from the page napari-quac of napari's preferences."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ PLUGIN, CATEGORY = "napari-quac", "defaults"
 
 @dataclass(frozen=True)
 class Defaults:
-    """What the dock begins with.
+    """Initial settings of the dock.
 
     Attributes
     ----------
     device : str
-        As in the device menu.
+        ``auto`` or a device of the menu.
     methods : tuple of str
     max_tries : int
     seed : int
     predict_up_to : int
-        That many samples are predicted without being asked.
+        Data sets with at most that many samples are predicted automatically.
     store_folder : str
-        Where explanations go that do not lie beside the samples; empty for napari-quac's own.
+        Folder for explanations of samples without a folder; empty for that of napari-quac.
     """
 
     device: str = "auto"
@@ -34,7 +34,7 @@ class Defaults:
 
 
 def read_defaults() -> Defaults:
-    """Read the preferences; what is not set, or makes no sense, is as it always was."""
+    """Read the preferences; missing and invalid values are replaced by the defaults."""
     from napari.settings import get_plugin_settings
 
     from napari_quac.explain.methods import METHODS
@@ -43,11 +43,10 @@ def read_defaults() -> Defaults:
         settings: Any = getattr(get_plugin_settings(PLUGIN), CATEGORY)
     except (KeyError, AttributeError):  # the plugin is not installed, only imported
         return Defaults()
-    known = set(METHODS)
-    wanted = [name.strip() for name in str(settings.methods).replace(";", ",").split(",")]
+    names = [name.strip() for name in str(settings.methods).replace(";", ",").split(",")]
     return Defaults(
         device=str(settings.device).strip() or "auto",
-        methods=tuple(name for name in wanted if name in known),
+        methods=tuple(name for name in names if name in set(METHODS)),
         max_tries=max(1, int(settings.max_tries)),
         seed=max(0, int(settings.seed)),
         predict_up_to=max(0, int(settings.predict_up_to)),

@@ -1,6 +1,6 @@
-"""Open explanations in napari without the dock: drag and drop, File > Open.
+"""Reader of explanations for napari itself: drag and drop, File > Open.
 
-Layers are lazy: an image is read when napari shows it.
+Layers are lazy: napari reads an image when it displays it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_quac.reports.recognise import INDEXES, holds_explanations
+from napari_quac.reports.opening import INDEXES, holds_explanations
 
 if TYPE_CHECKING:
     from napari_quac.live.open_report import OpenReport
@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 
 LayerData = tuple[Any, dict[str, Any], str]
 OF_THE_PAIR = ("query", "generated")
+LOOK: dict[str, dict[str, Any]] = {
+    "query": {"colormap": "gray"},
+    "generated": {"colormap": "gray", "visible": False},
+    "counterfactual": {"colormap": "gray"},
+    "attribution": {"colormap": "inferno", "blending": "additive", "visible": False},
+    "mask": {"colormap": "yellow", "blending": "additive", "opacity": 0.4},
+}
 
 
 def get_reader(path: str | Sequence[str]) -> Callable[[str], list[LayerData]] | None:
@@ -45,21 +52,21 @@ def read_explanations(path: str) -> list[LayerData]:
     place = Path(path)
     opened = open_explanations(place.parent if place.name in INDEXES else place)
     if not len(opened.report):
-        raise DataError(f"'{place.name}' holds no explanation yet.")
+        raise DataError(f"'{place.name}' contains no explanations yet.")
     return _layers(opened)
 
 
 class LazyStack:
-    """Images of many entries as one array that reads what is asked for.
+    """Images of many entries as a lazy array.
 
     Parameters
     ----------
     entries : (M, N) nested sequence of ReportEntry or None
-        By method and sample; None where a method has no entry.
+        By method and sample; None for a missing entry.
     name : str
-        Which image of the entry.
+        Name of the image in the entry.
     shape : tuple of int
-        ``(C, *S)`` of one image.
+        ``(C, *S)`` of an image.
 
     Attributes
     ----------
@@ -78,7 +85,7 @@ class LazyStack:
         self.ndim = len(self.shape)
 
     def __getitem__(self, index: Any) -> NDArray[np.float32]:
-        """Return a part; the first two axes are given as slices, as dask asks for them."""
+        """Return a part; dask indexes the first two axes by slices."""
         methods, samples, *rest = index
         rows = range(len(self._entries))[methods]
         columns = range(len(self._entries[0]))[samples]
@@ -88,7 +95,7 @@ class LazyStack:
         return block[(slice(None), slice(None), *rest)]
 
     def _image(self, entry: ReportEntry | None) -> NDArray[np.float32]:
-        """Return an image; NaN where there is none, and where a smaller one does not reach."""
+        """Return an image; NaN for a missing image and outside of a smaller one."""
         from napari_quac.errors import DataError
 
         canvas = np.full(self._image_shape, np.nan, dtype=np.float32)
@@ -109,45 +116,45 @@ class LazyStack:
 def _layers(opened: OpenReport) -> list[LayerData]:
     report = opened.report
     tasks = list(dict.fromkeys((entry.sample_id, entry.target) for entry in report))
-    by_place = {(entry.method, entry.sample_id, entry.target): entry for entry in report}
-    methods = report.methods
-    table = [[by_place.get((method, *task)) for task in tasks] for method in methods]
+    by_key = {(entry.method, entry.sample_id, entry.target): entry for entry in report}
+    table = [[by_key.get((method, *task)) for task in tasks] for method in report.methods]
     first_of_task = {(entry.sample_id, entry.target): entry for entry in reversed(report.entries)}
-    pairs = [[first_of_task[task] for task in tasks]]
+    first_entries = [first_of_task[task] for task in tasks]
     shape = _image_shape(report.entries)
-    found = [first_of_task[task] for task in tasks]
-    metadata = {
-        "quac_report": str(opened.folder),
-        "samples": [entry.sample_id for entry in found],
-        "sources": [report.class_name(entry.source) for entry in found],
-        "targets": [report.class_name(entry.target) for entry in found],
-        "switches": [entry.switches for entry in found],
-        "methods": list(methods),
-        "quac_scores": {
-            method: [entry.quac_score if entry is not None else None for entry in row]
-            for method, row in zip(methods, table, strict=True)
-        },
-    }
-    look: dict[str, dict[str, Any]] = {
-        "query": {"colormap": "gray"},
-        "generated": {"colormap": "gray", "visible": False},
-        "counterfactual": {"colormap": "gray"},
-        "attribution": {"colormap": "inferno", "blending": "additive", "visible": False},
-        "mask": {"colormap": "yellow", "blending": "additive", "opacity": 0.4},
-    }
+    metadata = _metadata(opened, first_entries, table)
     layers: list[LayerData] = []
-    for name, how in look.items():
-        rows = pairs * len(methods) if name in OF_THE_PAIR else table
+    for name, look in LOOK.items():
+        rows = [first_entries] * len(table) if name in OF_THE_PAIR else table
         data, labels = _lazy(rows, name, shape)
         kwargs = {
             "name": f"{name} · {report.name}",
             "contrast_limits": (0.0, 1.0),
             "axis_labels": labels,
             "metadata": metadata,
-            **how,
+            **look,
         }
         layers.append((data, kwargs, "image"))
     return layers
+
+
+def _metadata(
+    opened: OpenReport,
+    first_entries: Sequence[ReportEntry],
+    table: Sequence[Sequence[ReportEntry | None]],
+) -> dict[str, Any]:
+    report = opened.report
+    return {
+        "quac_report": str(opened.folder),
+        "samples": [entry.sample_id for entry in first_entries],
+        "sources": [report.class_name(entry.source) for entry in first_entries],
+        "targets": [report.class_name(entry.target) for entry in first_entries],
+        "switches": [entry.switches for entry in first_entries],
+        "methods": list(report.methods),
+        "quac_scores": {
+            method: [entry.quac_score if entry is not None else None for entry in row]
+            for method, row in zip(report.methods, table, strict=True)
+        },
+    }
 
 
 def _lazy(
@@ -167,19 +174,19 @@ def _lazy(
 
 
 def _image_shape(entries: Sequence[ReportEntry]) -> tuple[int, ...]:
-    """Return the shape of the first image that can be read.
+    """Return the shape of the first readable image.
 
     Raises
     ------
     DataError
-        If none can.
+        If no image is readable.
     """
     from napari_quac.errors import DataError
 
-    problem: DataError | None = None
-    for entry in entries[:20]:
+    first_error = DataError("The report contains no images.")
+    for number, entry in enumerate(entries[:20]):
         try:
             return tuple(entry.array("query").shape)
         except DataError as error:
-            problem = problem or error
-    raise problem or DataError("The report holds no images.")
+            first_error = error if number == 0 else first_error
+    raise first_error

@@ -1,4 +1,4 @@
-"""One region in the canvas: outlined, flown to, and picked by a click."""
+"""The selected region in the canvas: its outline, camera moves to it, and selection by a click."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 LAYER_NAME = "region"
 OUTLINE = {None: "transparent", 0: "transparent", 1: "#00e5ff"}
 LINE_WIDTH = 1  # pixels of the image
-SHARE = 1 / 3  # of the canvas, that a region fills when it is flown to
-CLICK_PIXELS = 4  # that a hand may move between press and release
-CLOSEST = 4.0  # times the zoom at which the whole image fits
+SHARE = 1 / 3  # of the canvas that a region fills after a camera move
+CLICK_PIXELS = 4  # movement between press and release that still is a click
+CLOSEST = 4.0  # largest zoom, relative to that of the whole image
 
 
 class RegionView(QObject):
-    """Follows the table of regions, and tells it what is clicked.
+    """Outlines the region selected in the table, and selects the region clicked in the canvas.
 
     Parameters
     ----------
     viewer : napari viewer
     layers : LayerSync
-        Whose query the regions lie on.
+        The regions lie on their query.
     panel : RegionsPanel
-        Its parent.
+        Parent of this object.
     """
 
     def __init__(self, viewer: Any, layers: LayerSync, panel: RegionsPanel) -> None:
@@ -48,15 +48,15 @@ class RegionView(QObject):
         panel.region_picked.connect(self._on_picked)
         panel.regions_changed.connect(self._on_regions)
         viewer.layers.events.removed.connect(self._on_removed)
-        viewer.mouse_drag_callbacks.append(self._on_press)
+        viewer.mouse_drag_callbacks.append(self.on_press)
 
     @property
     def layer(self) -> Any:
-        """The layer with the outline; None before a region was picked."""
+        """The layer with the outline; None before a region is picked."""
         return self._layer
 
     def set_side_by_side(self, enabled: bool) -> None:
-        """Take the outline away while each layer has a panel of its own."""
+        """Remove the outline while each layer has its own panel."""
         self._side_by_side = enabled
         if enabled:
             self._remove()
@@ -64,15 +64,15 @@ class RegionView(QObject):
             self._outline(self._regions, self._number)
 
     def close(self, window_closes: bool = False) -> None:
-        """Listen to the viewer no more."""
+        """Disconnect all signals of the viewer."""
         self._viewer.layers.events.removed.disconnect(self._on_removed)
-        if self._on_press in self._viewer.mouse_drag_callbacks:
-            self._viewer.mouse_drag_callbacks.remove(self._on_press)
+        if self.on_press in self._viewer.mouse_drag_callbacks:
+            self._viewer.mouse_drag_callbacks.remove(self.on_press)
         if not window_closes:
             self._remove()
 
     def _on_regions(self, regions: Regions | None) -> None:
-        """Hide an outline that is out of date."""
+        """Hide an outdated outline."""
         if regions is self._regions and regions is not None:
             return
         self._regions, self._number = regions, None
@@ -84,7 +84,7 @@ class RegionView(QObject):
         if not self._side_by_side:
             self._outline(regions, number)
         if not self._from_canvas:
-            self._fly_to(regions, number)
+            self._move_to(regions, number)
 
     def _outline(self, regions: Regions, number: int) -> None:
         query = self._sync.layers.get("query")
@@ -115,7 +115,7 @@ class RegionView(QObject):
             self._layer.visible = True
 
     def _place(self, query: Any) -> None:
-        """Lay the outline on the query, wherever that lies."""
+        """Copy the transform of the query to the outline."""
         n = self._layer.ndim
         self._layer.scale = query.scale[-n:]
         self._layer.translate = query.translate[-n:]
@@ -124,7 +124,7 @@ class RegionView(QObject):
             self._layer.shear = query.shear
             self._layer.affine = query.affine
 
-    def _fly_to(self, regions: Regions, number: int) -> None:
+    def _move_to(self, regions: Regions, number: int) -> None:
         query = self._sync.layers.get("query")
         region = next((r for r in regions.regions if r.number == number), None)
         if query is None or region is None:
@@ -138,13 +138,13 @@ class RegionView(QObject):
                 self._viewer.dims.set_point(axis, place[axis - offset])
         camera = self._viewer.scene.camera
         center = list(camera.center)
-        shown = [place[axis - offset] for axis in displayed if axis >= offset]
-        center[-len(shown) :] = shown
+        position = [place[axis - offset] for axis in displayed if axis >= offset]
+        center[-len(position) :] = position
         camera.center = tuple(center)
         camera.zoom = self._zoom(region.box, regions.labels.shape, query)
 
     def _zoom(self, box: Any, shape: tuple[int, ...], query: Any) -> float:
-        """Return the zoom at which a region fills a part of the canvas, within limits."""
+        """Return the zoom at which a region fills a share of the canvas, within limits."""
         grid = self._viewer.canvas.grid
         rows, columns = grid.actual_shape(len(self._viewer.layers)) if grid.enabled else (1, 1)
         canvas = np.array(self._viewer.canvas.size) / (rows, columns)
@@ -152,12 +152,12 @@ class RegionView(QObject):
         sides = np.array([stop - start for start, stop in box[-2:]]) * scale
         whole = np.array(shape[-2:]) * scale
         fit = float((canvas / (1.1 * whole)).min())
-        wanted = float((SHARE * canvas / sides).min())
-        return min(max(wanted, fit), CLOSEST * fit)
+        zoom = float((SHARE * canvas / sides).min())
+        return min(max(zoom, fit), CLOSEST * fit)
 
-    def _on_press(self, viewer: Any, event: Any) -> Iterator[None]:
-        """Select the region that is clicked, unless the mouse is dragged."""
-        if self._panel.shown is None or getattr(event, "button", 1) != 1:
+    def on_press(self, viewer: Any, event: Any) -> Iterator[None]:
+        """Select the clicked region; a drag selects none."""
+        if self._panel.displayed_regions is None or getattr(event, "button", 1) != 1:
             return
         start = np.array(event.pos)
         yield
@@ -174,8 +174,8 @@ class RegionView(QObject):
                 self._from_canvas = False
 
     def number_at(self, position: Any) -> int:
-        """Return the region at a position in the world; 0 for none, or while none are shown."""
-        query, regions = self._sync.layers.get("query"), self._panel.shown
+        """Return the number of the region at a position in the world; 0 if there is none."""
+        query, regions = self._sync.layers.get("query"), self._panel.displayed_regions
         if query is None or regions is None:
             return 0
         labels: NDArray[np.int32] = regions.labels

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_quac.gui.beside import beside_the_window
+from napari_quac.gui.event_loop import run_with_event_loop
 
 LayerTuple = tuple[Any, dict[str, Any], str]
 
@@ -48,12 +48,12 @@ def synapse_patches() -> list[LayerTuple]:
 
 
 def drosophila_vnc() -> list[LayerTuple]:
-    """Return sections of the Drosophila ventral nerve cord, downloaded with the user's consent.
+    """Return sections of the Drosophila ventral nerve cord; the menu entry announces a download.
 
     Raises
     ------
     DataError
-        If they cannot be had; the text says where they can be put instead.
+        If the download fails; the message names the folder for a manual download.
     """
     from napari.utils.notifications import show_info
 
@@ -70,11 +70,11 @@ def drosophila_vnc() -> list[LayerTuple]:
     missing = n_missing()
     if missing:
         show_info(
-            f"Downloading {missing} sections of about 1 MB into '{vnc_folder()}'. To cancel: "
-            "'activity', below on the right."
+            f"Downloading {missing} sections of about 1 MB each to '{vnc_folder()}'. To cancel, "
+            "open 'activity' at the bottom right of the window."
         )
-    volume = beside_the_window(fetch_vnc())
-    show_info(f"Licence of these images: {LICENCE}. Please cite {CITATION}.")
+    volume = run_with_event_loop(fetch_vnc())
+    show_info(f"License of these images: {LICENCE}. Please cite {CITATION}.")
     look = {
         "name": f"Drosophila VNC, ssTEM ({LICENCE})",
         "colormap": "gray",

@@ -1,4 +1,4 @@
-"""Labels that never push the dock wider, and numbers for people."""
+"""Labels that never widen the dock, and numbers formatted for reading."""
 
 from __future__ import annotations
 
@@ -15,41 +15,43 @@ from qtpy.QtGui import (
     QTextOption,
 )
 from qtpy.QtWidgets import QLabel, QSizePolicy, QStyle, QWidget
+from superqt import QElidingLabel
 
 
-class ElidedLabel(QLabel):
-    """One line of text that is cut with an ellipsis where it does not fit; the tip has it all."""
+class ElidedLabel(QElidingLabel):
+    """One line of plain text, elided where it does not fit; the tooltip has the whole text."""
 
     def __init__(
-        self, text: str = "", mode: Qt.TextElideMode = Qt.TextElideMode.ElideRight
+        self,
+        text: str = "",
+        name: str = "",
+        role: str = "",
+        mode: Qt.TextElideMode = Qt.TextElideMode.ElideRight,
     ) -> None:
-        super().__init__(text)
-        self._mode = mode
+        super().__init__()
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setElideMode(mode)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self.setToolTip(text)
+        _mark(self, name, role)
+        self.setText(text)
 
     def setText(self, text: str) -> None:
-        """Set the whole text."""
+        """Set the whole text, and the tooltip."""
         if text != self.text():
             super().setText(text)
             self.setToolTip(text)
 
     def minimumSizeHint(self) -> QSize:
-        """Return a width that always fits."""
-        return QSize(20, super().minimumSizeHint().height())
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        """Draw as much as there is room for."""
-        painter = QPainter(self)
-        painter.setPen(self.palette().color(self.foregroundRole()))
-        rect = self.contentsRect()
-        text = self.fontMetrics().elidedText(self.text(), self._mode, rect.width())
-        painter.drawText(rect, int(self.alignment()), text)
-        painter.end()
+        """Return a width that fits any dock."""
+        return QSize(20, self.sizeHint().height())
 
 
 class WrappedLabel(QLabel):
-    """Text in as many lines as it takes, broken inside of long names where it must be."""
+    """Text in as many lines as needed, with long names broken.
+
+    ``QLabel`` and superqt's ``QElidingLabel`` wrap between words only, so that a long path would
+    widen the dock.
+    """
 
     def __init__(self, text: str = "", name: str = "", role: str = "") -> None:
         super().__init__(text)
@@ -57,10 +59,13 @@ class WrappedLabel(QLabel):
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
         self.setMinimumWidth(40)
-        if name:
-            self.setObjectName(name)
-        if role:
-            self.setProperty("role", role)
+        _mark(self, name, role)
+
+    def show_message(self, text: str, tone: str = "") -> None:
+        """Show a text in a tone (see :func:`set_tone`), or hide the label if there is none."""
+        self.setText(text)
+        set_tone(self, tone)
+        self.setVisible(bool(text))
 
     def setText(self, text: str) -> None:
         """Set the text."""
@@ -69,7 +74,7 @@ class WrappedLabel(QLabel):
             self.updateGeometry()
 
     def hasHeightForWidth(self) -> bool:
-        """Tell layouts that the height follows from the width."""
+        """Return True: the height depends on the width."""
         return True
 
     def heightForWidth(self, width: int) -> int:
@@ -79,18 +84,18 @@ class WrappedLabel(QLabel):
         return math.ceil(height)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Ask for another height at another width."""
+        """Update the height for the new width."""
         super().resizeEvent(event)
         if event.oldSize().width() != event.size().width():
             self.updateGeometry()
 
     def sizeHint(self) -> QSize:
-        """Return the size at the present width."""
+        """Return the size at the current width."""
         width = max(self.width(), 120)
         return QSize(width, self.heightForWidth(width))
 
     def minimumSizeHint(self) -> QSize:
-        """Return a width that always fits."""
+        """Return a width that fits any dock."""
         return QSize(40, self.fontMetrics().height())
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -116,8 +121,15 @@ class WrappedLabel(QLabel):
         return document
 
 
+def _mark(label: QLabel, name: str, role: str) -> None:
+    if name:
+        label.setObjectName(name)
+    if role:
+        label.setProperty("role", role)
+
+
 def set_tone(widget: QWidget, tone: str) -> None:
-    """Set the tone (good, bad, note or nothing) that the style sheet looks at."""
+    """Set the tone of a widget in the style sheet: good, bad, note or none."""
     if widget.property("tone") != tone:
         widget.setProperty("tone", tone)
         style: QStyle = widget.style()
@@ -126,7 +138,7 @@ def set_tone(widget: QWidget, tone: str) -> None:
 
 
 def signed(number: float, digits: int = 2) -> str:
-    """Return a difference with its sign; what rounds to nothing has none."""
+    """Return a difference with its sign, and zero without one."""
     text = f"{number:+.{digits}f}"
     return text[1:] if float(text) == 0 else text.replace("-", "−")
 
@@ -137,7 +149,7 @@ def grouped(number: float) -> str:
 
 
 def measured(size: float) -> str:
-    """Return an area or a volume: in groups of digits, or with three that count if it is small.
+    """Return an area or a volume: in groups of digits, or with three significant ones.
 
     Examples
     --------
@@ -148,7 +160,7 @@ def measured(size: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration in words, roundly."""
+    """Return a rounded duration in words."""
     if seconds < 1:
         return "less than 1 s"
     if seconds < 90:

@@ -1,4 +1,4 @@
-"""Layers of a warp: where the content goes, what grows, and where the field folds."""
+"""Layers of a deformation: displacement, growth and folds."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 Measure = Literal["log", "growth", "determinant"]
 ARROWS, GROWTH, FOLDED = "displacement", "growth (red: larger in the simulation)", "folded"
 N_ARROWS = 32  # along the longest axis
-SHORTEST = 0.25  # pixels; shorter arrows would only be dust on the image
+SHORTEST = 0.25  # pixels; shorter arrows would clutter the image
 
 
 def diverging(reverse: bool = False) -> Colormap:
-    """Blue (smaller) over transparent (no change) to red (larger), by rising or falling values."""
+    """Return a color map from blue (smaller) to red (larger), transparent for no change."""
     colors = [(0.1, 0.4, 1, 0.9), (0.3, 0.6, 1, 0.45), (1, 1, 1, 0), (1, 0.45, 0.3, 0.45),
               (1, 0.1, 0.05, 0.9)]  # fmt: skip
     name = "quac growth, falling" if reverse else "quac growth"
@@ -32,19 +32,19 @@ def diverging(reverse: bool = False) -> Colormap:
 
 
 def arrows(field: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return vectors (n, 2, D) from where the content is to where it goes."""
+    """Return vectors (n, 2, D) from the original to the displaced position of the content."""
     n_axes, size = len(field), field.shape[1:]
     step = max(1, max(size) // N_ARROWS)
     places = np.indices(size)[(slice(None), *(slice(step // 2, None, step),) * n_axes)]
-    moved = field[(slice(None), *(slice(step // 2, None, step),) * n_axes)]
-    starts = (places + moved).reshape(n_axes, -1).T
-    directions = -moved.reshape(n_axes, -1).T
+    displacement = field[(slice(None), *(slice(step // 2, None, step),) * n_axes)]
+    starts = (places + displacement).reshape(n_axes, -1).T
+    directions = -displacement.reshape(n_axes, -1).T
     vectors = np.stack([starts, directions], axis=1).astype(np.float64)
     return np.asarray(vectors[np.linalg.norm(directions, axis=1) >= SHORTEST])
 
 
 class WarpLayers(QObject):
-    """Adds three layers while the generator on show is a simulator, and removes them after it.
+    """Three layers, present only while the generator is a warping simulator.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class WarpLayers(QObject):
         results.events.warp.connect(self._show)
 
     def close(self) -> None:
-        """Listen to nothing any more; the layers stay."""
+        """Disconnect all signals; the layers remain."""
         self._results.events.warp.disconnect(self._show)
 
     def set_measure(self, measure: Measure) -> None:
@@ -88,10 +88,10 @@ class WarpLayers(QObject):
             layer.contour = 1
             self.layers[FOLDED] = layer
         self.layers[FOLDED].visible = bool(view.folded.any())
-        moved = arrows(view.field)
-        if not self._updated(ARROWS, moved, place):
+        vectors = arrows(view.field)
+        if not self._updated(ARROWS, vectors, place):
             self.layers[ARROWS] = self._viewer.add_vectors(
-                moved,
+                vectors,
                 name=ARROWS,
                 edge_color="#ffd60a",
                 edge_width=0.25,
@@ -107,25 +107,25 @@ class WarpLayers(QObject):
             "growth": (view.growth, 1.0),
             "determinant": (view.determinant, 1.0),
         }[self.measure]
-        # a determinant below 1 means larger: its colours run the other way
-        colours = diverging(reverse=self.measure == "determinant")
-        shown = np.where(view.folded, no_change, values)
-        around = limits(shown, no_change)
-        if self._updated(GROWTH, shown, place):
-            self.layers[GROWTH].colormap = colours
-            self.layers[GROWTH].contrast_limits = around
+        # a determinant below 1 means growth: its color map is reversed
+        colormap = diverging(reverse=self.measure == "determinant")
+        data = np.where(view.folded, no_change, values)
+        contrast_limits = limits(data, no_change)
+        if self._updated(GROWTH, data, place):
+            self.layers[GROWTH].colormap = colormap
+            self.layers[GROWTH].contrast_limits = contrast_limits
             return
         self.layers[GROWTH] = self._viewer.add_image(
-            shown,
+            data,
             name=GROWTH,
-            colormap=colours,
-            contrast_limits=around,
+            colormap=colormap,
+            contrast_limits=contrast_limits,
             blending="translucent",
             **place,
         )
 
     def _updated(self, name: str, data: Any, place: dict[str, Any]) -> bool:
-        """Give a layer that is there new data and place; False if there is none to update."""
+        """Update data and place of a layer; return False if there is no layer to update."""
         layer = self.layers.get(name)
         if layer is None or layer not in self._viewer.layers:
             return False

@@ -1,4 +1,4 @@
-"""Notices that the window of the dock closes, and makes room for the dock in it."""
+"""Detection of a closing window, and the corners that the window gives to the dock."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ CORNERS = (
 
 
 class WindowWatch(QObject):
-    """Watches the window that a widget is in.
+    """Watches the window of a widget.
 
     Parameters
     ----------
     widget : QWidget
-        What lies in the window, or will.
+        A widget in the window, or one that will be added to it.
     width : int
-        Pixels that it wants.
+        Preferred width in pixels.
     """
 
     closing = Signal(bool)
-    """The window was asked to close; False when somebody thought better of it."""
+    """True if the window is about to close; False if closing was canceled."""
     closed = Signal()
-    """It did close."""
+    """The window was closed."""
 
     def __init__(self, widget: QWidget, width: int) -> None:
         super().__init__(widget)
@@ -38,8 +38,8 @@ class WindowWatch(QObject):
         self._corners: dict[Any, Any] = {}
         self._has_ended = False
 
-    def look(self) -> None:
-        """Take the window that the widget is in now."""
+    def watch(self) -> None:
+        """Watch the current window of the widget."""
         window = self._widget.window()
         if self._has_ended or window is self._widget or window is self._window:
             return
@@ -48,7 +48,7 @@ class WindowWatch(QObject):
         self._take_corners(window)
 
     def end(self, window_closes: bool) -> None:
-        """Let go of the window, and give it its corners back if it stays."""
+        """Release the window, and restore its corners unless it closes."""
         self._has_ended = True
         if self._window is None:
             return
@@ -59,13 +59,13 @@ class WindowWatch(QObject):
         self._window = None
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Tell that the window is asked to close, and see later whether it did."""
+        """Emit ``closing``, and check later whether the window was closed."""
         if watched is self._window and event.type() == QEvent.Type.Close:
             self.closing.emit(True)
-            QTimer.singleShot(0, self._see_whether_it_closed)
+            QTimer.singleShot(0, self._check_closed)
         return False
 
-    def _see_whether_it_closed(self) -> None:
+    def _check_closed(self) -> None:
         if self._has_ended:
             return
         if self._window is not None and not self._window.isVisible():
@@ -74,7 +74,7 @@ class WindowWatch(QObject):
             self.closing.emit(False)
 
     def _take_corners(self, window: QWidget) -> None:
-        """Let the side docks reach down to the bottom, so that this one has room."""
+        """Extend the side docks to the bottom of the window, so that the dock has more room."""
         if isinstance(window, QMainWindow):
             self._corners = {corner: window.corner(corner) for corner, _ in CORNERS}
             for corner, area in CORNERS:

@@ -1,7 +1,7 @@
-"""Positions of one layer in the world of another, or of the viewer, where their units differ.
+"""Conversion of positions between the worlds of layers and of the viewer if their units differ.
 
-A layer's world has the layer's unit. The viewer's, in which slice, camera and mouse are, has a unit
-that fits all of its layers: nanometres where one layer is in nanometres and one in micrometres.
+The world of a layer has the unit of the layer. The world of the viewer, with slice, camera and
+mouse, has a common unit of all layers: nanometers for layers in nanometers and micrometers.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from napari_quac.data.place import NM_PER_UNIT, unit_of_length
 
 
 def factors(units: Sequence[Any] | None, to: Sequence[Any] | None) -> NDArray[np.float64]:
-    """Return what lengths along the last axes are multiplied by, as many as both have.
+    """Return the conversion factors of lengths along the last common axes.
 
     Parameters
     ----------
     units, to : sequence of units
-        As ``layer.units`` or ``viewer.dims.units`` give them. An axis of which one is no length,
-        such as pixels or seconds, keeps its numbers. None, as the viewer has it where layers do
-        not go together, gives no factors.
+        ``layer.units`` or ``viewer.dims.units``. The factor is 1 for an axis without a length in
+        both, such as pixels or seconds. None, which the viewer has for incompatible layers, gives
+        no factors.
     """
     if units is None or to is None:
         return np.ones(0)
     n = min(len(units), len(to))
     pairs = zip(list(units)[-n:], list(to)[-n:], strict=True)
-    return np.array([_factor(str(own), str(other)) for own, other in pairs])
+    return np.array([_factor(str(unit), str(other)) for unit, other in pairs])
 
 
 def to_viewer(viewer: Any, layer: Any, world: Sequence[float]) -> NDArray[np.float64]:
-    """Return a position, or lengths, of a layer's world in that of the viewer."""
+    """Convert a position or lengths from the world of a layer to that of the viewer."""
     return _scaled(world, factors(layer.units, viewer.dims.units))
 
 
 def from_viewer(viewer: Any, layer: Any, world: Sequence[float]) -> NDArray[np.float64]:
-    """Return a position in the viewer's world in that of a layer."""
+    """Convert a position from the world of the viewer to that of a layer."""
     return _scaled(world, factors(viewer.dims.units, layer.units))
 
 
@@ -50,7 +50,7 @@ def _scaled(world: Sequence[float], by: NDArray[np.float64]) -> NDArray[np.float
 
 
 def _factor(unit: str, other: str) -> float:
-    own, wanted = unit_of_length(unit), unit_of_length(other)
-    if own not in NM_PER_UNIT or wanted not in NM_PER_UNIT:
+    source, target = unit_of_length(unit), unit_of_length(other)
+    if source not in NM_PER_UNIT or target not in NM_PER_UNIT:
         return 1.0
-    return NM_PER_UNIT[own] / NM_PER_UNIT[wanted]
+    return NM_PER_UNIT[source] / NM_PER_UNIT[target]

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from psygnal import Signal
 
-from napari_quac.errors import DataError
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import failure
 from napari_quac.live.open_report import OpenReport, open_explanations, report_of_store
-from napari_quac.live.plans import chosen_parameters, refusal
+from napari_quac.live.plans import chosen_settings
 from napari_quac.live.results import Results, present
 from napari_quac.stepwise import Progress, stepwise
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
     from napari_quac.explain.settings import ExplainSettings
     from napari_quac.networks.classifier import Classifier
-    from napari_quac.networks.generator import Generator as ImageGenerator
     from napari_quac.reports.store import ExplanationStore
 
 SLOT = "explain_many"
@@ -132,36 +130,14 @@ class ExplainMany:
         seconds = None if self.seconds_per_sample is None else n * self.seconds_per_sample
         return Estimate(n, seconds, n_bytes, n_free)
 
-    def refusal(self) -> str:
-        """Return why the samples in view cannot be explained as is chosen; empty if they can."""
-        return refusal(self._choices)
-
     def missing(self) -> tuple[str, ...]:
         """Return the names of the results that are needed first."""
         needed = ("loaded_samples", "loaded_classifier", "loaded_generator", "order")
         return tuple(name for name in needed if self._results.get(name) is None)
 
-    def settings(self) -> ExplainSettings:
-        """Return the settings chosen in the dock."""
-        from napari_quac.explain.settings import AUTO, ExplainSettings, SearchSettings
-
-        choices, classifier = self._choices, present(self._results.loaded_classifier)
-        targets: Any = AUTO
-        if choices.target is not None:
-            targets = (classifier.class_names[choices.target],)
-        return ExplainSettings(
-            methods=choices.methods,
-            masking=choices.masking,
-            grid=choices.grid,
-            search=SearchSettings(max_tries=choices.max_tries),
-            parameters=chosen_parameters(choices),
-            targets=targets,
-            seed=choices.seed,
-        )
-
     def start(self, folder: Path) -> None:
         """Explain the samples in view; what the folder holds already is not done again."""
-        if self.missing() or self.refusal() or self.state == "running":
+        if self.missing() or self.state == "running":
             return
         order = present(self._results.order)
         self._folder, self._indices = folder, tuple(order.indices.tolist())
@@ -203,7 +179,7 @@ class ExplainMany:
         results, folder = self._results, present(self._folder)
         dataset = present(results.loaded_samples)
         classifier, generator = present(results.loaded_classifier), results.loaded_generator
-        recipe, settings = self._choices.generator, self.settings()
+        recipe, settings = self._choices.generator, chosen_settings(self._choices, results)
         tasks = [Task(index, dataset.sample_id(index)) for index in self._indices]
         self.state, self.problem, self.summary = "running", "", None
         self.n_done, self.n_total = 0, len(tasks)
@@ -211,7 +187,11 @@ class ExplainMany:
         self.begun.emit()
 
         def work() -> Any:
-            store = open_or_create(folder, classifier, generator, recipe, settings, dataset.name)
+            from napari_quac.reports.store import ExplanationStore
+            from napari_quac.reports.store_info import StoreInfo
+
+            info = StoreInfo.of(classifier, generator, recipe, settings, dataset.name)
+            store = ExplanationStore.open_or_create(folder, info)
             return explain_into(tasks, dataset, classifier, generator, settings, store)
 
         self._controller.run(
@@ -295,45 +275,6 @@ class ExplainMany:
             self.seconds_per_sample = time.monotonic() - begun
             self._begun = None
             self.changed.emit()
-
-
-def open_or_create(
-    folder: Path,
-    classifier: Classifier,
-    generator: ImageGenerator | None,
-    recipe: Any,
-    settings: ExplainSettings,
-    samples: str,
-) -> ExplanationStore:
-    """Return the store of a folder, begun anew if there is none.
-
-    Raises
-    ------
-    DataError
-        If the folder holds explanations that were made otherwise.
-    """
-    from dataclasses import is_dataclass
-
-    from napari_quac.explain.question import resolve_source_basis
-    from napari_quac.reports.store import INFO, ExplanationStore
-    from napari_quac.reports.store_info import NetworkIdentity, StoreInfo, identify
-
-    name = getattr(generator, "name", "")
-    identity = identify(recipe, name) if is_dataclass(recipe) else NetworkIdentity(name)
-    info = StoreInfo.of(
-        classifier, identity, settings, settings.seed, targets=settings.targets,
-        source_basis=resolve_source_basis(settings.source_basis, recipe), samples=samples,
-    )  # fmt: skip
-    if not (folder / INFO).exists():
-        return ExplanationStore.create(folder, info)
-    store = ExplanationStore.open(folder)
-    differences = info.differences(store.info)
-    if differences:
-        raise DataError(
-            f"'{folder}' holds explanations that were made otherwise: {'; '.join(differences)}. "
-            "Choose another folder."
-        )
-    return store
 
 
 @stepwise

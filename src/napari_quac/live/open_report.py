@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_quac.errors import DataError
-from napari_quac.explain.mask import Masking
+from napari_quac.explain.settings import ExplainSettings
 from napari_quac.live.sample_columns import UNKNOWN, ExplanationStatus, SampleIndex
 
 if TYPE_CHECKING:
@@ -34,14 +34,14 @@ class OpenReport:
     folder : Path
     store : ExplanationStore or None
         Where the report is that of a store.
-    masking : Masking
-        How thresholds became masks.
+    settings : ExplainSettings
+        Masking and procedure of the explanations.
     """
 
     report: Report
     folder: Path
     store: ExplanationStore | None = None
-    masking: Masking = field(default_factory=Masking)
+    settings: ExplainSettings = field(default_factory=ExplainSettings)
 
     @cached_property
     def by_sample(self) -> dict[str, list[ReportEntry]]:
@@ -92,7 +92,8 @@ def open_explanations(folder: Path) -> OpenReport:
         If it is none of them.
     """
     from napari_quac.reports.opening import open_report
-    from napari_quac.reports.store import INFO, ExplanationStore
+    from napari_quac.reports.store import ExplanationStore
+    from napari_quac.reports.store_info import INFO
 
     if (folder / INFO).is_file():
         store = ExplanationStore.open(folder)
@@ -117,7 +118,7 @@ def report_of_store(
         store.folder.name,
         notes,
     )
-    return OpenReport(report, store.folder, store, store.info.masking)
+    return OpenReport(report, store.folder, store, store.info.settings)
 
 
 def recorded(opened: OpenReport, listing: SampleIndex, class_names: Sequence[str]) -> ReportColumns:
@@ -218,7 +219,7 @@ def restore(
             predictions = None
             if entry.method in curves:
                 predictions = whole_curve(curves[entry.method]["curve"], "predictions")
-            found[entry.method] = restored_explanation(entry, pair, opened.masking, predictions)
+            found[entry.method] = restored_explanation(entry, pair, opened.settings, predictions)
         except DataError:
             continue  # what else there is can be shown
     return LoadedExplanations(found) if found else None

@@ -14,7 +14,8 @@ from napari_quac.live.results import Results
 
 if TYPE_CHECKING:
     from napari_quac.batch.plan import BatchPlan
-    from napari_quac.live.network_files import Found
+    from napari_quac.explain.settings import ExplainSettings
+    from napari_quac.generators.opening import RecognizedNetwork
 
 
 @dataclass(frozen=True)
@@ -24,13 +25,13 @@ class OpenedPlan:
     Attributes
     ----------
     plan : BatchPlan
-    classifier, generator : Found
+    classifier, generator : RecognizedNetwork
         With the recipes of the plan; the user is asked before a program is run.
     """
 
     plan: BatchPlan
-    classifier: Found
-    generator: Found
+    classifier: RecognizedNetwork
+    generator: RecognizedNetwork
 
 
 def plan_of(choices: Choices, results: Results, output: Path) -> BatchPlan:
@@ -56,28 +57,15 @@ def plan_of(choices: Choices, results: Results, output: Path) -> BatchPlan:
         If samples or networks are missing, or exist in memory only.
     """
     from napari_quac.batch.plan import BatchPlan
-    from napari_quac.explain.settings import AUTO, SearchSettings
 
     for name in ("samples", "classifier", "generator"):
         if getattr(choices, name) is None:
             raise DataError(f"A plan needs samples and both networks; the {name} is missing.")
-    if refusal(choices):
-        raise DataError(refusal(choices))
-    classifier = results.loaded_classifier
-    targets: Any = AUTO
-    if choices.target is not None and classifier is not None:
-        targets = (classifier.class_names[choices.target],)
     return BatchPlan(
         samples=_samples_recipe(choices.samples),
         classifier=choices.classifier,
         generator=choices.generator,
-        targets=targets,
-        methods=choices.methods,
-        parameters=chosen_parameters(choices),
-        masking=choices.masking,
-        grid=choices.grid,
-        search=SearchSettings(max_tries=choices.max_tries),
-        seed=choices.seed,
+        settings=chosen_settings(choices, results),
         device=choices.device,
         output=output,
         only=_ids_in_view(choices, results),
@@ -85,21 +73,23 @@ def plan_of(choices: Choices, results: Results, output: Path) -> BatchPlan:
     )
 
 
-def chosen_parameters(choices: Choices) -> dict[str, dict[str, Any]]:
-    """Return the parameters of the chosen methods that differ from their defaults."""
-    return {
-        name: dict(given) for name in choices.methods if (given := choices.parameters.get(name))
-    }
+def chosen_settings(choices: Choices, results: Results) -> ExplainSettings:
+    """Return the settings that the choices stand for."""
+    from napari_quac.explain.settings import AUTO, ExplainSettings
 
-
-def refusal(choices: Choices) -> str:
-    """Return why what is chosen cannot be done for many samples; empty if it can."""
-    if choices.preset != "quac":
-        return (
-            "Many samples are explained as QuAC does, by hybrids of the query; choose its preset "
-            "under Methods. Others are for the pair on show."
-        )
-    return ""
+    classifier = results.loaded_classifier
+    targets: Any = AUTO
+    if choices.target is not None and classifier is not None:
+        targets = (classifier.class_names[choices.target],)
+    settings = ExplainSettings.from_preset(choices.preset)
+    return replace(
+        settings.with_methods(choices.methods, choices.parameters),
+        masking=choices.masking,
+        grid=choices.grid,
+        search=replace(settings.search, max_tries=choices.max_tries),
+        targets=targets,
+        seed=choices.seed,
+    )
 
 
 def not_shown(plan: BatchPlan) -> str:
@@ -107,7 +97,7 @@ def not_shown(plan: BatchPlan) -> str:
     said = []
     if plan.only and not plan.filter:
         said.append(f"It is about {len(plan.only)} samples; the table shows all of them.")
-    targets = plan.targets
+    targets = plan.settings.targets
     if targets != "auto" and (isinstance(targets, str) or len(targets) > 1):
         every = "every class" if isinstance(targets, str) else ", ".join(targets)
         said.append(
@@ -151,19 +141,19 @@ def open_plan(path: Path) -> OpenedPlan:
         If the plan or a network of it cannot be used.
     """
     from napari_quac.batch.plan import BatchPlan
-    from napari_quac.live.network_files import Found, look_into
+    from napari_quac.generators.opening import RecognizedNetwork, recognize_network
 
     plan = BatchPlan.read(path)
     found = {}
     for role in ("classifier", "generator"):
         recipe = getattr(plan, role)
-        place = next((v for v in vars(recipe).values() if isinstance(v, Path)), None)
+        place = next(iter(recipe.paths()), None)
         if place is None and role == "generator":
-            found[role] = Found("generator", recipe)  # one that needs no file
+            found[role] = RecognizedNetwork("generator", recipe)  # one that needs no file
             continue
         if place is None:
             raise DataError(f"The {role} of '{path.name}' names no file, so it cannot be opened.")
-        looked = look_into(place)
+        looked = recognize_network(place)
         if looked.role != role:
             raise DataError(f"'{place.name}' in '{path.name}' is no {role}, but a {looked.role}.")
         found[role] = replace(looked, recipe=recipe)
@@ -172,23 +162,28 @@ def open_plan(path: Path) -> OpenedPlan:
 
 def apply_plan(plan: BatchPlan, choices: Choices, class_names: tuple[str, ...] = ()) -> None:
     """Take samples and settings of a plan; networks are taken by who asks about programs."""
+    from napari_quac.explain.settings import PRESETS
+
     choices.device = plan.device
-    choices.methods = plan.methods
-    if choices.shown_method not in plan.methods:
-        choices.shown_method = plan.methods[0]
-    choices.preset = "quac"
-    choices.parameters = plan.parameters
-    choices.masking, choices.grid = plan.masking, plan.grid
+    settings = plan.settings
+    initial = PRESETS[settings.preset or "quac"].settings.parameters
+    choices.methods = settings.methods
+    if choices.shown_method not in settings.methods:
+        choices.shown_method = settings.methods[0]
+    choices.preset = settings.preset or "quac"
+    choices.parameters = {
+        name: values
+        for name, values in settings.parameters.items()
+        if values != initial.get(name, {})
+    }
+    choices.masking, choices.grid = settings.masking, settings.grid
     choices.filter_text = plan.filter
-    choices.max_tries = plan.search.max_tries
-    choices.seed = plan.seed
+    choices.max_tries = settings.search.max_tries
+    choices.seed = settings.seed
     choices.target = None
-    if (
-        isinstance(plan.targets, tuple)
-        and len(plan.targets) == 1
-        and plan.targets[0] in class_names
-    ):
-        choices.target = class_names.index(plan.targets[0])
+    targets = settings.targets
+    if isinstance(targets, tuple) and len(targets) == 1 and targets[0] in class_names:
+        choices.target = class_names.index(targets[0])
     choices.samples = plan.samples
 
 

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from napari_quac.explain.regions import Regions
     from napari_quac.explain.search import SearchState
     from napari_quac.explain.warp import WarpView
-    from napari_quac.live.comparing import Compared
     from napari_quac.live.open_report import LoadedExplanations, OpenReport, ReportColumns
     from napari_quac.live.sample_columns import ExplanationStatus, SampleIndex
     from napari_quac.live.sample_order import SampleOrder
     from napari_quac.networks.classifier import Classifier
     from napari_quac.networks.generator import Generator
+    from napari_quac.reports.comparison import MethodComparison
 
 T = TypeVar("T")
 
@@ -207,7 +207,7 @@ class Results:
     displayed_hybrid: DisplayedHybrid | None = None
     warp: WarpView | None = None
     exaggeration: Exaggeration | None = None
-    comparison: Compared | None = None
+    comparison: MethodComparison | None = None
     regions: Regions | None = None
     morphometry: Morphometry | None = None
 

@@ -133,10 +133,9 @@ def _previews(choices: Choices, results: Results) -> Work:
 @stepwise
 def make_previews(dataset: Dataset) -> Generator[Progress, None, tuple[Preview, ...]]:
     """Read six samples, evenly spread over the dataset."""
-    n = len(dataset)
-    indices = sorted(
-        {round(i * (n - 1) / (N_PREVIEWS - 1)) for i in range(N_PREVIEWS)} if n else ()
-    )
+    from napari_quac.data.spread import evenly_spaced
+
+    indices = evenly_spaced(len(dataset), N_PREVIEWS)
     previews = []
     for done, index in enumerate(indices):
         yield Progress(done, len(indices), "previews")
@@ -325,7 +324,7 @@ def _exaggerate(choices: Choices, results: Results) -> Work:
         from napari_quac.explain.exaggeration import exaggerate
         from napari_quac.explain.exaggeration_bins import traverse_bins
         from napari_quac.explain.exaggeration_paths import inner_generator
-        from napari_quac.generators.exaggeration.recipe import ExaggerationGenerator
+        from napari_quac.generators.exaggeration.generator import ExaggerationGenerator
         from napari_quac.networks.device import resolve_device
 
         if explainer is not None:
@@ -460,25 +459,33 @@ def evolving_of(name: str, step: Progress) -> Evolving | None:
 
 
 def _compare(choices: Choices, results: Results) -> Work:
-    from napari_quac.live.comparing import compare_pair, compare_samples, settings_for
+    from napari_quac.data.spread import evenly_spaced
 
     classifier, dataset = present(results.loaded_classifier), present(results.loaded_samples)
-    how = (choices.preset, choices.masking, choices.grid, dict(choices.parameters))
-    n_wanted, target, seed = choices.compared_samples, choices.target, choices.seed
-    if not n_wanted:
-        pair, index = present(results.pair), present(choices.sample_index)
-        return lambda: compare_pair(pair, index, dataset, classifier, settings_for(*how))
-    generator, tries = present(results.loaded_generator), choices.max_tries
-    in_view = results.order.indices.tolist() if results.order else range(len(dataset))
-    n = min(n_wanted, len(in_view))
-    places = sorted({round(i * (len(in_view) - 1) / max(1, n - 1)) for i in range(n)})
-    indices = [in_view[place] for place in places]
+    preset, masking, grid = choices.preset, choices.masking, choices.grid
+    parameters, target, seed = dict(choices.parameters), choices.target, choices.seed
+    n, tries = choices.compared_samples, choices.max_tries
+    pair, index, generator = results.pair, choices.sample_index, results.loaded_generator
+    rows = results.order.indices.tolist() if results.order else range(len(dataset))
 
     def start() -> Any:
-        from napari_quac.explain.settings import SearchSettings
+        from napari_quac.explain.methods import METHODS
+        from napari_quac.explain.settings import AUTO, ExplainSettings, SearchSettings
+        from napari_quac.reports.comparison import compare_pair, compare_samples, true_difference
 
-        settings = replace(settings_for(*how), search=SearchSettings(max_tries=tries))
-        return compare_samples(indices, target, dataset, classifier, generator, settings, seed)
+        settings = replace(
+            ExplainSettings.from_preset(preset).with_methods(tuple(METHODS), parameters),
+            masking=masking,
+            grid=grid,
+            search=SearchSettings(max_tries=tries),
+            targets=AUTO if target is None else (classifier.class_names[target],),
+            seed=seed,
+        )
+        if not n:
+            truth = true_difference(dataset, present(index), present(pair), classifier)
+            return compare_pair(present(pair), classifier, settings, truth)
+        indices = [rows[place] for place in evenly_spaced(len(rows), n)]
+        return compare_samples(indices, dataset, classifier, present(generator), settings)
 
     return start
 

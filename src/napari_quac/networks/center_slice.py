@@ -1,4 +1,4 @@
-"""Generators of images, applied to the centre slice of a volume."""
+"""Generators of images, applied to the center slice of a volume."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ APPLIED_TO = "applied_to"
 
 
 class CenterSliceGenerator:
-    """Changes one slice of a volume by a generator of images; the others stay as they are.
+    """A generator of volumes, which changes only the center slice by a generator of images.
 
-    The slice is number ``D // 2``, counted from 0: the one on which a patch is centred. Each
-    origin says so under ``applied_to``.
+    The slice has the index ``D // 2``, on which patches are centered. Each origin records it under
+    ``applied_to``.
 
     Parameters
     ----------
@@ -31,10 +31,10 @@ class CenterSliceGenerator:
 
     def __init__(self, generator: Generator) -> None:
         self.generator = generator
-        self.name = f"{generator.name}, centre slice"
+        self.name = f"{generator.name}, center slice"
         self.description: Mapping[str, str] = {
             **generator.description,
-            "Applied to": "the centre slice of a volume",
+            "Applied to": "the center slice of a volume",
         }
 
     def propose(self, request: ConversionRequest, first: int, n: int) -> Proposals:
@@ -43,34 +43,34 @@ class CenterSliceGenerator:
         Raises
         ------
         ShapeError
-            If the query is no volume.
+            If the query is not a volume.
         """
         volume = request.query
         if volume.ndim != 4:
             raise ShapeError(
-                f"A centre slice needs a volume, the query has shape {tuple(volume.shape)}. Use "
-                "the generator itself."
+                f"A center slice needs a volume, but the query has shape {tuple(volume.shape)}. "
+                "Use the generator itself."
             )
         depth = volume.shape[1]
-        centre = depth // 2
-        found = self.generator.propose(replace(request, query=volume[:, centre]), first, n)
-        if not len(found.images):
+        center = depth // 2
+        slices = self.generator.propose(replace(request, query=volume[:, center]), first, n)
+        if not len(slices.images):
             return Proposals(volume.new_empty((0, *volume.shape)), ())
-        volumes = volume.to("cpu", torch.float32).repeat(len(found.images), 1, 1, 1, 1)
-        volumes[:, :, centre] = found.images
-        place = {"slice": centre, "of": depth}
-        return Proposals(volumes, tuple({**o, APPLIED_TO: place} for o in found.origins))
+        volumes = volume.to("cpu", torch.float32).repeat(len(slices.images), 1, 1, 1, 1)
+        volumes[:, :, center] = slices.images
+        place = {"slice": center, "of": depth}
+        return Proposals(volumes, tuple({**o, APPLIED_TO: place} for o in slices.origins))
 
 
-def fitting(generator: Generator, query: Tensor) -> Generator:
-    """Return the generator, or for a volume one that applies it to the centre slice.
+def adapt_to_query(generator: Generator, query: Tensor) -> Generator:
+    """Return the generator, or for a volume one that applies it to the center slice.
 
     Parameters
     ----------
     generator : Generator
         Any generator.
     query : (C, *S) Tensor
-        The image or volume that it will be asked about.
+        The image or volume.
     """
     if query.ndim == 4 and axes_of(generator) == 2:
         return CenterSliceGenerator(generator)
@@ -78,11 +78,11 @@ def fitting(generator: Generator, query: Tensor) -> Generator:
 
 
 def describe_center_slice(origin: Mapping[str, Any]) -> str:
-    """Return what is said about an image that was changed in one slice; else nothing."""
+    """Return a sentence if only one slice of a volume was changed, else an empty text."""
     place = origin.get(APPLIED_TO)
     if not isinstance(place, Mapping):
         return ""
     return (
         f"The generator works on images: only slice {place['slice'] + 1} of {place['of']} (the "
-        "centre) was changed."
+        "center) was changed."
     )

@@ -1,4 +1,4 @@
-"""Networks of volumes that take no channel axis, as the first ones of synister."""
+"""Networks of volumes without a channel axis, as the first ones of synister."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class WithoutChannelAxis(nn.Module):
-    """Hands volumes (N, 1, D, H, W) to a network that takes (N, D, H, W)."""
+    """A network for volumes (N, 1, D, H, W) around one for (N, D, H, W)."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -19,8 +19,8 @@ class WithoutChannelAxis(nn.Module):
         return logits
 
 
-def without_channel_axis(network: nn.Module) -> nn.Module:
-    """Return the network in a wrapper of its own kind, with what the wrapper needs."""
+def add_channel_axis(network: nn.Module) -> nn.Module:
+    """Wrap a network that takes no channel axis; a script stays a script."""
     wrapped = WithoutChannelAxis(network).eval()
     if isinstance(network, torch.jit.ScriptModule):
         script: nn.Module = torch.jit.script(wrapped)

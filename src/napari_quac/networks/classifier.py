@@ -18,7 +18,7 @@ from napari_quac.networks.memory import in_batches
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.registry import unknown_name
 
-Kind = Literal["eager", "torchscript", "exported", "callable"]
+NetworkForm = Literal["eager", "torchscript", "exported", "callable"]
 Output = Literal[
     "logits", "probabilities", "log-probabilities", "binary logit", "binary probability"
 ]
@@ -32,7 +32,7 @@ MAX_FAST_SIZES = 4  # each image size has its own fast version, with a copy of t
 
 @dataclass(eq=False)
 class Classifier:
-    """A trained classifier, ready to be asked.
+    """A trained classifier.
 
     Attributes
     ----------
@@ -44,23 +44,23 @@ class Classifier:
     channels : int
         Number of channels of its input.
     image_size : tuple of int or None
-        Spatial size ``*S`` that it needs; None if any will do.
+        Spatial size ``*S`` of its input; None for any.
     value_range : ValueRange
-        What it was trained on.
+        Its input range.
     output : str
-        What ``module`` returns; everything is brought to logits.
-    kind : str
-        How the network is given, which decides what can be computed with it.
+        The output of ``module``, which is converted to logits.
+    form : str
+        Form of the network, which determines the computations that are possible.
     device : torch.device
     name, sha256 : str
-        File name and hash; empty for a network that is not from a file.
+        File name and hash; empty for a network without a file.
     description : Mapping[str, str]
-        Label to value, for the card.
+        Label and text of each line of the card.
     size_was_guessed : bool
         ``image_size`` worked in a trial or follows from the weights, but neither the file nor the
-        user says that it is the right one; the first images decide, if the network takes them.
+        user confirms it; the first images replace it, if the network takes them.
     n_axes : int or None
-        2 for images and 3 for volumes; None where neither size nor trial tells.
+        2 for images and 3 for volumes; None if neither size nor trial determines it.
     """
 
     module: nn.Module
@@ -69,7 +69,7 @@ class Classifier:
     image_size: tuple[int, ...] | None = None
     value_range: ValueRange = field(default_factory=ValueRange)
     output: Output = "logits"
-    kind: Kind = "eager"
+    form: NetworkForm = "eager"
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     name: str = ""
     sha256: str = ""
@@ -90,11 +90,11 @@ class Classifier:
 
     @property
     def is_nameless(self) -> bool:
-        """Whether nobody said what the classes are called."""
+        """True if neither the file nor the user names the classes."""
         return self.class_names == tuple(f"class {index}" for index in range(self.n_classes))
 
     def class_index(self, name: str | int) -> int:
-        """Return the index of a class that is given by name or index.
+        """Return the index of a class, from its name or index.
 
         Raises
         ------
@@ -109,71 +109,71 @@ class Classifier:
         error = unknown_name("class", text, list(self.class_names))
         if self.is_nameless:
             raise UnknownNameError(
-                f"{error} Name the classes in the order of the outputs (as a command, --classes), "
-                "or give the number."
+                f"{error} Name the classes in output order (--classes on the command line), or "
+                "give the number of the class."
             )
         raise error
 
-    def check_image(self, shape: Sequence[int], what: str = "The image") -> None:
-        """Refuse an image of shape ``(C, *S)`` that does not fit.
+    def check_image(self, shape: Sequence[int], image_name: str = "The image") -> None:
+        """Refuse an image of shape ``(C, *S)`` that does not match the input.
 
         Raises
         ------
         ShapeError
             With both shapes in its text.
         """
-        wanted = f"{self.channels} channel{'s' if self.channels != 1 else ''}"
+        n_channels, size = (shape[0], tuple(shape[1:])) if len(shape) >= 3 else (None, ())
+        if self.n_axes is not None and len(size) != self.n_axes and len(shape) in (3, 4):
+            raise ShapeError(self._axes_message(shape, image_name))
+        wrong_size = self.image_size is not None and size != self.image_size
+        if wrong_size and self.size_was_guessed and n_channels == self.channels:
+            wrong_size = not self._adopts_size(size)
+        if n_channels == self.channels and not wrong_size:
+            return
+        network_input = _plural(self.channels)
         if self.image_size is not None:
-            wanted += " of " + extent(self.image_size)
-        if self.n_axes is not None and len(shape) - 1 != self.n_axes and len(shape) in (3, 4):
-            raise ShapeError(self._about_axes(shape, what))
-        wrong_size = self.image_size is not None and tuple(shape[1:]) != self.image_size
-        if wrong_size and self.size_was_guessed and shape[0] == self.channels:
-            wrong_size = not self._adopts_size(tuple(shape[1:]))
-        if len(shape) < 3 or shape[0] != self.channels or wrong_size:
-            found = (
-                f"{shape[0]} channel{'s' if shape[0] != 1 else ''} of " + extent(shape[1:])
-                if len(shape) >= 3
-                else f"shape {tuple(shape)}"
+            network_input += f" of {extent(self.image_size)}"
+        if n_channels is None:
+            image = f"shape {tuple(shape)}"
+        else:
+            image = f"{_plural(n_channels)} of {extent(size)}"
+        verb = "seems to be trained" if self.size_was_guessed else "was trained"
+        if n_channels is not None and n_channels != self.channels:
+            form = {1: "gray", 3: "RGB"}.get(self.channels, f"{self.channels} channels")
+            advice = f"Save the images in {form}, or choose another classifier."
+        elif wrong_size and self.size_was_guessed:
+            advice = (
+                "If it was trained on images of this size, enter its image size (Details of its "
+                "card, or --image-size on the command line). Otherwise choose other images."
             )
-            which = f"classifier {self.name}" if self.name else "classifier"
-            verb = "seems to be trained" if self.size_was_guessed else "was trained"
-            raise ShapeError(
-                f"{what} has {found}, but the {which} {verb} for {wanted}. "
-                + self._way_out(shape, wrong_size),
-                tuple(shape),
-                (self.channels, self.image_size),
-            )
+        else:
+            advice = "Choose other images, another classifier, or crop the images to that size."
+        raise ShapeError(
+            f"{image_name} has {image}, but the {self._title} {verb} for {network_input}. {advice}",
+            tuple(shape),
+            (self.channels, self.image_size),
+        )
 
-    def _way_out(self, shape: Sequence[int], wrong_size: bool) -> str:
-        """Return what can be done about an image that does not fit."""
-        if len(shape) >= 3 and shape[0] != self.channels:
-            form = {1: "grey", 3: "RGB"}.get(self.channels, f"{self.channels} channels")
-            return f"Save the images in {form}, or choose another classifier."
-        if wrong_size and self.size_was_guessed:
-            return (
-                "If it was trained on images of this size, give its image size (Details of its "
-                "card; as a command, --image-size). Otherwise choose other images."
-            )
-        return "Choose other images, another classifier, or crop the images to that size."
+    @property
+    def _title(self) -> str:
+        return f"classifier {self.name}".strip()
 
-    def _about_axes(self, shape: Sequence[int], what: str) -> str:
+    def _axes_message(self, shape: Sequence[int], image_name: str) -> str:
         volumes = self.n_axes == 3
-        found = f"{'an image' if volumes else 'a volume'} of {extent(shape[1:])}"
-        which = f"classifier {self.name}" if self.name else "classifier"
+        image = f"{'an image' if volumes else 'a volume'} of {extent(shape[1:])}"
         size = f" of {extent(self.image_size)}" if self.image_size is not None else ""
-        way_out = (
+        advice = (
             "Choose volumes (Z, Y, X), in npy files or tif stacks"
             if volumes
             else "Choose images, such as one section of each volume"
         )
         return (
-            f"{what} is {found}, but the {which} takes {'volumes' if volumes else 'images'}{size}. "
-            f"{way_out}, or another classifier."
+            f"{image_name} is {image}, but the {self._title} takes "
+            f"{'volumes' if volumes else 'images'}{size}. {advice}, or another classifier."
         )
 
     def batch_for(self, size: Sequence[int]) -> int:
-        """Return how many images of a spatial size are asked about at a time."""
+        """Return the batch size for images of a spatial size."""
         on_cpu = self.device.type == "cpu"
         usual = CPU_BATCH if on_cpu else GPU_BATCH
         if len(size) < 3:
@@ -182,8 +182,8 @@ class Classifier:
         return max(1, min(usual, limit // math.prod(size)))
 
     def can_be_precise(self) -> bool:
-        """Whether there is a network to copy into float64, and room for it."""
-        if self.kind != "eager" or self.device.type == "mps":
+        """Tell whether a copy of the network in float64 is possible and small enough."""
+        if self.form != "eager" or self.device.type == "mps":
             return False
         return sum(p.numel() for p in self.module.parameters()) <= MOST_PRECISE_WEIGHTS
 
@@ -193,7 +193,7 @@ class Classifier:
         Parameters
         ----------
         images : (N, C, *S) Tensor, float32 in [0, 1], on ``device``
-            What to classify.
+            Images to classify.
 
         Returns
         -------
@@ -207,14 +207,14 @@ class Classifier:
         Parameters
         ----------
         inputs : (N, C, *S) Tensor in ``value_range``, on ``device``
-            What to classify.
+            Images to classify.
         precise : bool
-            Compute with a copy of the network in float64; ``inputs`` are float64 then.
+            Compute with a copy of the network in float64, for ``inputs`` in float64.
         """
         return to_logits(self._outputs(inputs, precise), self.output)
 
     def class_evidence(self, inputs: Tensor, precise: bool = False) -> Tensor:
-        """Return what attributions share out among the pixels: the logit of each class.
+        """Return the evidence that attributions distribute over pixels: the logit of each class.
 
         Parameters
         ----------
@@ -227,8 +227,8 @@ class Classifier:
 
         Notes
         -----
-        The logits of a network with one output g are (0, g): the first class has none to share
-        out, whatever the image. Its log-odds -g stand in for it, so that it can be the source.
+        The logits of a network with one output g are (0, g): that of the first class does not
+        depend on the image. Its log-odds -g replace it, so that the class can be the source.
         """
         outputs = self._outputs(inputs, precise)
         if self.output not in ("binary logit", "binary probability"):
@@ -249,10 +249,10 @@ class Classifier:
         Parameters
         ----------
         images : (N, C, *S) Tensor, float32 in [0, 1], on any device
-            What to classify.
+            Images to classify.
         batch_size : int, optional
-            Images at a time; by default what is fastest on the device. It is halved when memory
-            runs out.
+            Images at a time; by default the fastest number for the device. It is halved when
+            memory runs out.
 
         Returns
         -------
@@ -267,7 +267,7 @@ class Classifier:
             batch_size = self.batch_for(images.shape[2:])
         size = images.shape[2:]
         if size not in self._fast and len(self._fast) < MAX_FAST_SIZES:
-            self._fast[size] = fast_version(self.module, self.kind, self._probe(size))
+            self._fast[size] = fast_version(self.module, self.form, self._probe(size))
         fast = self._fast.get(size, self.module)
 
         def step(batch: Tensor) -> Tensor:
@@ -275,17 +275,17 @@ class Classifier:
                 inputs = self.value_range.to_network(batch.to(self.device))
                 return to_logits(fast(inputs), self.output).softmax(dim=1).float().cpu()
 
-        probabilities = in_batches(step, images, batch_size, f"classifier {self.name}".strip())
+        probabilities = in_batches(step, images, batch_size, self._title)
         if not torch.isfinite(probabilities).all():
             raise NotFiniteError(
-                f"The classifier {self.name} returned NaN or infinity. Check its value range "
+                f"The {self._title} returned NaN or infinity. Check its value range "
                 f"(now {self.value_range}) and its weights."
             )
-        # leaving inference mode, so that others may use the result in autograd
+        # outside of inference mode, so that callers can use the probabilities in autograd
         return probabilities.clone()
 
     def _adopts_size(self, size: tuple[int, ...]) -> bool:
-        """Take ``size`` in place of the guessed one, if the network works with it."""
+        """Replace the guessed size by ``size``, if the network works with it."""
         try:
             with torch.no_grad():
                 outputs = self.logits(torch.zeros((2, self.channels, *size), device=self.device))
@@ -299,19 +299,23 @@ class Classifier:
         return True
 
     def _probe(self, size: torch.Size) -> Tensor:
-        """Images on which the fast version has to agree with the original."""
+        """Return images on which the fast version has to agree with the original."""
         generator = torch.Generator().manual_seed(0)
         noise = torch.rand((3, self.channels, *size), generator=generator)
         return self.value_range.to_network(noise).to(self.device)
 
 
+def _plural(n_channels: int) -> str:
+    return f"{n_channels} channel{'s' if n_channels != 1 else ''}"
+
+
 def to_logits(outputs: Tensor, output: Output) -> Tensor:
-    """Bring what a network returns to logits (N, K)."""
+    """Convert the output of a network to logits (N, K)."""
     if not isinstance(outputs, Tensor) or outputs.ndim != 2:
-        found = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+        actual = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
         raise QuacError(
-            f"A classifier has to return one row of class values per image, this one returned "
-            f"{found}."
+            f"A classifier returns one row of class values per image, but this one returned "
+            f"{actual}. Export a network that returns the logits."
         )
     if output == "logits" or output == "log-probabilities":
         return outputs

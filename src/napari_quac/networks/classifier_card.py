@@ -33,18 +33,18 @@ def describe(
     missing = "" if trial.has_gradients else "IG and D-InGrad: no gradients reach its input. "
     if not trial.has_gradients:
         missing += "DeepLIFT: the same."
-    elif classifier.kind == "eager" and what == KIND_NAMES["eager"]:
+    elif classifier.form == "eager" and what == KIND_NAMES["eager"]:
         missing += "DeepLIFT: only if all its activations are modules, which shows when it is used."
-    elif classifier.kind == "eager":
+    elif classifier.form == "eager":
         gradients += ["D-DeepLIFT", "DeepLIFT"]
-    elif classifier.kind == "callable":
+    elif classifier.form == "callable":
         missing += "DeepLIFT: it needs a module whose activations are modules."
     else:
         missing += (
-            f"DeepLIFT: the activations of a {KIND_NAMES[classifier.kind]} network cannot be "
+            f"DeepLIFT: the activations of a {KIND_NAMES[classifier.form]} network cannot be "
             "replaced."
         )
-        if classifier.kind == "torchscript":
+        if classifier.form == "torchscript":
             missing += " Gradient × difference is given instead, under its own name."
     description = {
         "Kind": what,

@@ -16,26 +16,18 @@ from napari_quac.networks.architectures.layout import Layout
 from napari_quac.networks.architectures.recognise import (
     ARCHITECTURES,
     recognise_classifier,
-    recognise_generator,
 )
-from napari_quac.networks.classifier import Kind
-from napari_quac.networks.file_kind import FileKind, file_kind
+from napari_quac.networks.classifier import NetworkForm
+from napari_quac.networks.file_format import FileFormat, detect_format
 from napari_quac.networks.programs import (
     load_exported,
     load_torchscript,
+    prepare_for_inference,
     program_metadata,
-    ready,
 )
-from napari_quac.networks.tensor_file import flat, read_tensors
+from napari_quac.networks.tensor_file import flatten_state, read_tensors
 
 Shapes = Mapping[str, tuple[int, ...]]
-
-GENERATOR_NAMES = {
-    "stargan": "a StarGAN generator",
-    "cyclegan": "a CycleGAN generator",
-    "simulator": "a warping simulator",
-    "exaggeration": "a progressive exaggeration generator",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +38,7 @@ class OpenedFile:
     ----------
     module : torch module
         On the CPU, in eval mode, without parameter gradients.
-    kind : str
+    form : str
         As in :class:`~napari_quac.networks.classifier.Classifier`.
     file_kind : str
     shapes : Mapping[str, tuple]
@@ -61,8 +53,8 @@ class OpenedFile:
     """
 
     module: nn.Module
-    kind: Kind
-    file_kind: FileKind
+    form: NetworkForm
+    file_kind: FileFormat
     shapes: Shapes
     metadata: Mapping[str, str]
     layout: Layout | None = None
@@ -94,7 +86,7 @@ def open_classifier_file(
     CheckpointError
         If the file is missing, damaged, or holds no classifier that is known here.
     """
-    kind = file_kind(path)
+    kind = detect_format(path)
     if kind == "onnx":
         raise CheckpointError(onnx_sentence(path))
     if kind == "torchscript":
@@ -112,10 +104,7 @@ def open_classifier_file(
             image_size=program.image_size,
         )
     state, metadata = read_tensors(path)
-    tensors = flat(state)
-    found = recognise_generator(tensors)
-    if found is not None:
-        raise CheckpointError(generator_sentence(path, *found))
+    tensors = flatten_state(state)
     size = image_size or size_from_text(metadata.get("image_size"))
     layout = recognise_classifier(tensors, size, architecture, pools or pools_in(metadata))
     if layout is None:
@@ -173,7 +162,7 @@ def build_with_weights(layout: Layout, tensors: Mapping[str, Tensor], path: Path
             )
     counters = {n: torch.tensor(0) for n in wanted if n not in tensors}
     module.load_state_dict({**tensors, **counters}, strict=True, assign=True)
-    ready(module)
+    prepare_for_inference(module)
     return module
 
 
@@ -204,16 +193,6 @@ def numbers_from_text(text: str | None) -> tuple[float, ...]:
         return tuple(float(value) for value in values)
     except (ValueError, TypeError):
         return ()
-
-
-def generator_sentence(path: Path, kind: str, keys: str) -> str:
-    """Return what is said when a generator is given as classifier."""
-    loaded = kind in ("stargan", "cyclegan")
-    way_out = "Use it as generator?" if loaded else "Choose a classifier here."
-    return (
-        f"'{path.name}': This file holds {GENERATOR_NAMES[kind]} (keys `{keys}`), not a "
-        f"classifier. {way_out}"
-    )
 
 
 def onnx_sentence(path: Path) -> str:

@@ -10,7 +10,7 @@ from torch import nn
 
 from napari_quac.data.place import extent
 from napari_quac.errors import CheckpointError
-from napari_quac.networks.channel_axis import without_channel_axis
+from napari_quac.networks.channel_axis import add_channel_axis
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.classifier_card import (
     KIND_NAMES,
@@ -27,7 +27,7 @@ from napari_quac.networks.classifier_file import (
     size_from_text,
 )
 from napari_quac.networks.device import resolve_device
-from napari_quac.networks.file_kind import file_hash
+from napari_quac.networks.file_format import file_hash
 from napari_quac.networks.from_module import classifier_from_module, on_device
 from napari_quac.networks.trial import Trial, try_network
 from napari_quac.networks.value_range import ValueRange
@@ -83,6 +83,10 @@ class ClassifierRecipe:
         if self.pools is not None:
             object.__setattr__(self, "pools", tuple(tuple(factors) for factors in self.pools))
 
+    def paths(self) -> tuple[Path, ...]:
+        """Return the file."""
+        return (self.path,)
+
     def load(self, device: str = "auto") -> Classifier:
         """Load the network, try it on noise and blank images, and return it ready for use.
 
@@ -111,20 +115,20 @@ class ClassifierRecipe:
             self.class_names or names_from_text(opened.metadata), trial.n_outputs, name
         )
         classifier = Classifier(
-            without_channel_axis(opened.module) if trial.lacks_channel_axis else opened.module,
+            add_channel_axis(opened.module) if trial.lacks_channel_axis else opened.module,
             class_names,
             channels=trial.channels,
             image_size=trial.image_size,
             value_range=value_range,
             output=trial.output,
-            kind=opened.kind,
+            form=opened.form,
             name=name,
             sha256=file_hash(self.path),
             size_was_guessed=trial.size_was_guessed
             or (follows_from_weights and trial.image_size is not None),
             n_axes=trial.n_axes,
         )
-        what = opened.layout.name if opened.layout else KIND_NAMES[opened.kind]
+        what = opened.layout.name if opened.layout else KIND_NAMES[opened.form]
         notes = (*(opened.layout.notes if opened.layout else ()), *trial.notes)
         classifier.description = describe(classifier, what, range_source, notes, trial)
         return on_device(classifier, target)
@@ -138,14 +142,14 @@ class ClassifierRecipe:
                 f"'{self.path.name}' was trained for {known} channel{'s' if known != 1 else ''}, "
                 f"not for {self.channels}. Leave the channels away, or choose another file."
             )
-        fixed = opened.image_size if opened.kind == "exported" else None
+        fixed = opened.image_size if opened.form == "exported" else None
         if fixed and size and fixed != size:
             raise CheckpointError(
                 f"'{self.path.name}' was exported for {extent(fixed)}, not for {extent(size)}. "
                 "Leave the image size away, or export it again."
             )
         network: nn.Module = opened.module
-        if opened.kind == "torchscript":
+        if opened.form == "torchscript":
             # tried on a copy: TorchScript optimises for what it sees first
             network = open_classifier_file(self.path).module
         size = size or opened.image_size or size_from_text(opened.metadata.get("image_size"))

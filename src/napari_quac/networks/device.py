@@ -1,4 +1,4 @@
-"""The devices there are: their names, their free memory, and which one ``auto`` means."""
+"""Devices of this machine: their names, their free memory, and the choice of ``auto``."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class DeviceInfo:
     Attributes
     ----------
     id : str
-        What :func:`resolve_device` takes, such as ``"cpu"`` or ``"cuda:0"``.
+        Name for :func:`resolve_device`, such as ``"cpu"`` or ``"cuda:0"``.
     name : str
-        For people.
+        Name for users.
     free_memory, total_memory : int or None
-        Bytes; None where nobody can tell.
+        Bytes; None if unknown.
     """
 
     id: str
@@ -38,7 +38,7 @@ class DeviceInfo:
 
 
 def list_devices() -> tuple[DeviceInfo, ...]:
-    """Return the devices of this machine; the CPU is always there and comes last."""
+    """Return the devices of this machine; the CPU is always among them and comes last."""
     devices = []
     if torch.cuda.is_available():
         for index in range(torch.cuda.device_count()):
@@ -83,21 +83,21 @@ def resolve_device(name: str = "auto") -> torch.device:
         )
     if name == "mps" and not torch.backends.mps.is_available():
         raise QuacError(
-            "Device 'mps' cannot be used: this is no Mac with an Apple GPU that PyTorch "
+            "Device 'mps' cannot be used: this machine has no Apple GPU that PyTorch "
             "supports. Choose 'auto' or 'cpu'."
         )
-    known = [device.id for device in devices]
+    ids = [device.id for device in devices]
     if name == "cuda":
         return torch.device("cuda", torch.cuda.current_device())
-    if name not in known:
-        raise unknown_name("device", name, ["auto", *known])
+    if name not in ids:
+        raise unknown_name("device", name, ["auto", *ids])
     return torch.device(name)
 
 
 def _why_no_cuda() -> str:
     if torch.version.cuda is None and torch.version.hip is None:
-        return "the PyTorch that is installed was built without CUDA"
-    return "no GPU with a working CUDA driver was found"
+        return "the installed PyTorch was built without CUDA"
+    return "there is no GPU with a working CUDA driver"
 
 
 def _main_memory() -> tuple[int | None, int | None]:

@@ -3,8 +3,8 @@
 Of 56 hybrids of 128 × 128 pixels in batches of 8 (VGG of 2.4 million parameters, one thread), the
 network as it is took 752 ms, folded batch norm with channels-last 421 ms, and TorchScript's
 ``optimize_for_inference`` 355 ms, from a script as from a trace; probabilities differ by 1.2e-7.
-The last is what is done here: it needs no change of memory layout, which a ``.view`` before the
-head does not survive.
+The last one is used here: it needs no change of memory layout, which breaks a ``.view`` before the
+head.
 """
 
 from __future__ import annotations
@@ -31,26 +31,26 @@ _ERRORS = (
     torch.jit.Error,
 )
 MOST_WEIGHTS = 10**8  # the copy of a network with more would take over 0.4 GB
-WARM_UP_BATCHES = (8, 8, 1, 3)  # TorchScript optimises during its first runs
+WARM_UP_BATCHES = (8, 8, 1, 3)  # TorchScript optimizes during its first runs
 
 
 def fast_version(
-    module: Callable[[Tensor], Tensor], kind: str, probe: Tensor | None
+    module: Callable[[Tensor], Tensor], form: str, probe: Tensor | None
 ) -> Callable[[Tensor], Tensor]:
     """Return a faster function with the same results as ``module``, or ``module`` itself.
 
-    The result is compared with the original on noise and blank images and on several batch sizes;
-    it is only taken if all agree. It has no gradients and its own copy of the weights, so weights
-    that are changed later do not reach it. Its first, slow runs are done here.
+    It is compared with the original on noise and blank images and on several batch sizes, and is
+    returned only if all agree. It has no gradients and its own copy of the weights, so later
+    changes of the weights have no effect on it. Its first, slow runs take place here.
 
     Parameters
     ----------
     module : torch module or callable
         (N, C, *S) Tensor to (N, K) Tensor, in eval mode; it is not changed.
-    kind : str
-        Kind of the classifier; only ``"eager"`` and ``"torchscript"`` networks can be made faster.
+    form : str
+        Form of the classifier; only ``"eager"`` and ``"torchscript"`` networks can be made faster.
     probe : (n, C, *S) Tensor or None
-        Images in the value range of the network. None, where no size is known, gives ``module``.
+        Images in the input range of the network; None, without a size, gives ``module``.
 
     Returns
     -------
@@ -59,14 +59,14 @@ def fast_version(
     """
     if probe is None or probe.device.type != "cpu" or not isinstance(module, nn.Module):
         return module
-    if kind not in ("eager", "torchscript") or module.training:
+    if form not in ("eager", "torchscript") or module.training:
         return module
     if sum(weights.numel() for weights in module.parameters()) > MOST_WEIGHTS:
         return module
     with torch.inference_mode(False), torch.no_grad():
         batch = _test_images(probe.clone())
         try:
-            fast = _optimised(module, kind, batch)
+            fast = _optimized(module, form, batch)
             with torch.inference_mode():
                 expected = module(batch)
                 agrees = all(_agree(expected[:n], fast(batch[:n])) for n in WARM_UP_BATCHES)
@@ -79,24 +79,24 @@ def fast_version(
     return fast
 
 
-def _optimised(module: nn.Module, kind: str, batch: Tensor) -> Callable[[Tensor], Tensor]:
+def _optimized(module: nn.Module, form: str, batch: Tensor) -> Callable[[Tensor], Tensor]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        if kind == "torchscript":
+        if form == "torchscript":
             script = copy.deepcopy(module)
         else:
             script = torch.jit.trace(module, batch[:3], check_trace=False)
         fast: Callable[[Tensor], Tensor] = torch.jit.optimize_for_inference(
             torch.jit.freeze(script)
         )
-    decided = [w.message for w in caught if w.category.__name__ == "TracerWarning"]
-    if decided:  # what depended on values or shapes is fixed in the trace
-        raise ValueError(str(decided[0]))
+    decisions = [w.message for w in caught if w.category.__name__ == "TracerWarning"]
+    if decisions:  # the trace fixes decisions that depend on values or shapes
+        raise ValueError(str(decisions[0]))
     return fast
 
 
 def _test_images(probe: Tensor) -> Tensor:
-    """Eight images: the probe's, and blank ones of its extremes and mean."""
+    """Return eight images: the probe's, and blank ones of its extremes and mean."""
     blank = torch.ones_like(probe[:1])
     images: Sequence[Tensor] = (
         probe,
@@ -109,15 +109,15 @@ def _test_images(probe: Tensor) -> Tensor:
     return batch.repeat(-(-8 // len(batch)), *(1,) * (batch.ndim - 1))[:8].contiguous()
 
 
-def _agree(expected: Tensor, found: Tensor) -> bool:
-    if expected.shape != found.shape:
+def _agree(expected: Tensor, outputs: Tensor) -> bool:
+    if expected.shape != outputs.shape:
         return False
     if not torch.isfinite(expected).all():
         return False
     scale = max(1.0, float(expected.abs().max()))
-    if float((expected - found).abs().max()) > OUTPUT_TOLERANCE * scale:
+    if float((expected - outputs).abs().max()) > OUTPUT_TOLERANCE * scale:
         return False
-    difference = _probabilities(expected) - _probabilities(found)
+    difference = _probabilities(expected) - _probabilities(outputs)
     return float(difference.abs().max()) <= PROBABILITY_TOLERANCE
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_quac.errors import NetworkError, QuacError
-from napari_quac.networks.classifier import Classifier, Kind
+from napari_quac.networks.classifier import Classifier, NetworkForm
 from napari_quac.networks.classifier_card import (
     KIND_NAMES,
     OutputChoice,
@@ -17,7 +17,7 @@ from napari_quac.networks.classifier_card import (
     with_output,
 )
 from napari_quac.networks.device import resolve_device
-from napari_quac.networks.programs import ready
+from napari_quac.networks.programs import prepare_for_inference
 from napari_quac.networks.trial import try_network
 from napari_quac.networks.value_range import ValueRange
 
@@ -59,11 +59,11 @@ def classifier_from_module(
     CheckpointError
         If it does not return one row of finite numbers per image, or the names do not fit.
     """
-    kind: Kind = "callable"
+    form: NetworkForm = "callable"
     network = module
     if isinstance(module, nn.Module):
-        kind = "torchscript" if isinstance(module, torch.jit.ScriptModule) else "eager"
-        network = ready(module.cpu())
+        form = "torchscript" if isinstance(module, torch.jit.ScriptModule) else "eager"
+        network = prepare_for_inference(module.cpu())
     size = (image_size, image_size) if isinstance(image_size, int) else image_size
     limits = ValueRange(*value_range)
     shapes = [tuple(p.shape) for p in module.parameters()] if isinstance(module, nn.Module) else []
@@ -77,11 +77,11 @@ def classifier_from_module(
         trial.image_size,
         limits,
         trial.output,
-        kind,
+        form,
         name=name,
         n_axes=trial.n_axes,
     )
-    classifier.description = describe(classifier, KIND_NAMES[kind], "as given", trial.notes, trial)
+    classifier.description = describe(classifier, KIND_NAMES[form], "as given", trial.notes, trial)
     return on_device(classifier, resolve_device(device))
 
 

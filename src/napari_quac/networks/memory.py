@@ -1,4 +1,4 @@
-"""Work through a batch in pieces that fit into the device's memory."""
+"""Process batches in pieces that fit into the device's memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from napari_quac.errors import OutOfMemoryError
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error of PyTorch's means that memory ran out."""
+    """Tell whether an error of PyTorch means that memory ran out."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     text = str(error).lower()
@@ -21,7 +21,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def in_batches(
-    step: Callable[[Tensor], Tensor], images: Tensor, batch_size: int, what: str
+    step: Callable[[Tensor], Tensor], images: Tensor, batch_size: int, network_name: str
 ) -> Tensor:
     """Apply ``step`` to pieces of ``images`` and join the results.
 
@@ -34,31 +34,31 @@ def in_batches(
     images : (N, ...) Tensor
         The images.
     batch_size : int
-        Size of a piece to begin with.
-    what : str
-        What is computing, for the message.
+        Initial size of a piece.
+    network_name : str
+        For the message.
 
     Raises
     ------
     OutOfMemoryError
         If one image alone does not fit.
     """
-    results: list[Tensor] = []
+    pieces: list[Tensor] = []
     start = 0
     while start < len(images):
         try:
-            results.append(step(images[start : start + batch_size]))
+            pieces.append(step(images[start : start + batch_size]))
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             if batch_size == 1:
                 raise OutOfMemoryError(
-                    f"Memory ran out in the {what}, even for a single image. Close other programs, "
-                    "choose smaller images, or choose another device."
+                    f"Memory ran out in the {network_name}, even for a single image. Close other "
+                    "programs, choose smaller images, or choose another device."
                 ) from error
             batch_size = max(1, batch_size // 2)
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             continue
         start += batch_size
-    return torch.cat(results)
+    return torch.cat(pieces)

@@ -1,7 +1,7 @@
-"""Networks that bring their program with them: TorchScript and ``torch.export``.
+"""Networks whose file contains their program: TorchScript and ``torch.export``.
 
-Neither can run arbitrary Python when loaded as it is here, but both are programs; whoever opens a
-file from elsewhere should be asked once.
+Neither can run arbitrary Python when it is loaded by these functions, but both are programs, so the
+user confirms once that a file is trustworthy.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_quac.errors import CheckpointError
-from napari_quac.networks.file_kind import ZIP_ERRORS, code_sentence, damaged, file_kind
+from napari_quac.networks.file_format import ZIP_ERRORS, code_sentence, damaged, detect_format
 from napari_quac.networks.tensor_file import METADATA_KEYS
 
 _READ_ERRORS = (
@@ -49,7 +49,7 @@ def load_torchscript(path: Path, n_inputs: int = 1) -> torch.jit.ScriptModule:
     arguments = [a for a in method.schema.arguments[1:] if not a.has_default_value()]
     if len(arguments) != n_inputs:
         raise CheckpointError(_inputs_sentence(path, [a.name for a in arguments], n_inputs))
-    ready(module)
+    prepare_for_inference(module)
     return module
 
 
@@ -68,38 +68,39 @@ def _forward_of(path: Path, module: torch.jit.ScriptModule) -> Any:
     if method is None:
         raise CheckpointError(
             f"'{path.name}' is a TorchScript file without a 'forward' function, so it cannot be "
-            "asked. Export the network itself with torch.jit.script or torch.jit.trace."
+            "run. Export the network itself with torch.jit.script or torch.jit.trace."
         )
     return method
 
 
 def load_program(path: Path, n_inputs: int = 1) -> nn.Module:
-    """Load TorchScript or a ``torch.export`` program; see the loaders of either.
+    """Load a TorchScript or ``torch.export`` program.
 
     Raises
     ------
     CheckpointError
         If it is neither, is damaged, or does not take that many inputs.
     """
-    kind = file_kind(path)
+    kind = detect_format(path)
     if kind == "torchscript":
         return load_torchscript(path, n_inputs)
     if kind == "exported program":
         return load_exported(path, n_inputs)
     raise CheckpointError(
-        f"'{path.name}' is no program. Export the network as TorchScript, or with torch.export."
+        f"'{path.name}' is not an exported program. Export the network as TorchScript, or with "
+        "torch.export."
     )
 
 
 def count_inputs(path: Path) -> int:
-    """Return how many inputs a program takes, without running it.
+    """Count the inputs of a program, without running it.
 
     Raises
     ------
     CheckpointError
         If it cannot be read.
     """
-    if file_kind(path) == "torchscript":
+    if detect_format(path) == "torchscript":
         forward = _forward_of(path, _read_torchscript(path))
         return len([a for a in forward.schema.arguments[1:] if not a.has_default_value()])
     return len(_read_exported(path).graph_signature.user_inputs)
@@ -129,7 +130,7 @@ def load_exported(path: Path, n_inputs: int = 1) -> ExportedNetwork:
         raise CheckpointError(_inputs_sentence(path, [str(name) for name in names], n_inputs))
     bounds = [_bounds(length, program.range_constraints) for length in shapes[0] or ()]
     network = ExportedNetwork(program.module(), bounds)
-    ready(network)
+    prepare_for_inference(network)
     return network
 
 
@@ -143,23 +144,23 @@ def _read_exported(path: Path) -> torch.export.ExportedProgram:
     except _READ_ERRORS as error:
         raise CheckpointError(
             f"'{path.name}' cannot be read as a torch.export program: it is damaged, or was "
-            f"written by a PyTorch that does not fit this one ({torch.__version__}). Export it "
-            "again, or as TorchScript."
+            f"written by a PyTorch that is incompatible with this one ({torch.__version__}). "
+            "Export it again, or as TorchScript."
         ) from error
 
 
 class ExportedNetwork(nn.Module):
     """A ``torch.export`` program that takes batches of any size.
 
-    A program exported for a fixed number of images refuses all others; here it gets its number,
-    filled up by repeating the last image.
+    A program exported for a fixed batch size refuses all others; its batches are padded by
+    repeating the last image.
 
     Parameters
     ----------
     program : torch module
-        What ``ExportedProgram.module()`` gives; it has neither ``train`` nor ``eval``.
+        The output of ``ExportedProgram.module()``, which has neither ``train`` nor ``eval``.
     bounds : list of (smallest, largest)
-        Allowed length of each axis (N, C, *S); ``largest`` is None where there is no limit.
+        Allowed length of each axis (N, C, *S); ``largest`` is None without a limit.
     """
 
     def __init__(self, program: nn.Module, bounds: list[tuple[int, int | None]]) -> None:
@@ -170,48 +171,44 @@ class ExportedNetwork(nn.Module):
 
     @property
     def channels(self) -> int | None:
-        """The only number of channels it takes, if there is only one."""
+        """Number of channels; None if several are possible."""
         return _only(self.bounds[1]) if len(self.bounds) > 1 else None
 
     @property
     def image_size(self) -> tuple[int, ...] | None:
-        """The only spatial size it takes, if there is only one."""
+        """Spatial size; None if several are possible."""
         sizes = [_only(bound) for bound in self.bounds[2:]]
         return None if None in sizes else tuple(size for size in sizes if size is not None)
 
     def train(self, mode: bool = True) -> ExportedNetwork:
-        """Do nothing: a program was exported in one mode and stays in it."""
+        """Do nothing: the mode of an exported program is fixed."""
         del mode
         return self
 
     def forward(self, images: Tensor, *others: Tensor) -> Tensor:
-        """Return what the program returns for images (N, C, *S), for any N.
-
-        ``others`` have as many rows.
-        """
+        """Run the program on images (N, C, *S) of any N; ``others`` have as many rows."""
         smallest, largest = self.bounds[0]
         size = largest if largest is not None else max(1, len(images))
-        results = []
+        pieces = []
         for start in range(0, max(1, len(images)), size):
-            piece = images[start : start + size]
-            parts = [filled_up(one[start : start + size], smallest) for one in (images, *others)]
-            result = self.program(*parts)
-            if others and isinstance(result, tuple | list) and result:
-                result = result[0]  # explainers return a code after the image
-            if not isinstance(result, Tensor):
-                return result  # type: ignore[no-any-return]  # refused by the caller, with its type
-            results.append(result[: len(piece)])
-        return results[0] if len(results) == 1 else torch.cat(results)
+            inputs = [tensor[start : start + size] for tensor in (images, *others)]
+            outputs = self.program(*(_padded(rows, smallest) for rows in inputs))
+            if others and isinstance(outputs, tuple | list) and outputs:
+                outputs = outputs[0]  # bin-conditional generators return a code after the image
+            if not isinstance(outputs, Tensor):
+                return outputs  # type: ignore[no-any-return]  # the caller refuses its type
+            pieces.append(outputs[: len(inputs[0])])
+        return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
 
 
-def filled_up(rows: Tensor, n: int) -> Tensor:
-    """Repeat the last row until there are ``n`` of them."""
+def _padded(rows: Tensor, n: int) -> Tensor:
+    """Repeat the last row until there are ``n``."""
     missing = n - len(rows)
     return torch.cat([rows, rows[-1:].expand(missing, *rows.shape[1:])]) if missing > 0 else rows
 
 
-def ready(module: nn.Module) -> nn.Module:
-    """Put a network into eval mode, float32, without gradients of its parameters."""
+def prepare_for_inference(module: nn.Module) -> nn.Module:
+    """Switch a network to eval mode, float32, without gradients of its parameters."""
     module.eval()
     if any(p.is_floating_point() and p.dtype != torch.float32 for p in module.parameters()):
         module.float()
@@ -221,7 +218,7 @@ def ready(module: nn.Module) -> nn.Module:
 
 
 def program_metadata(path: Path) -> dict[str, str]:
-    """Return what was stored beside a program as extra files, such as ``class_names``."""
+    """Return the extra files of a program as metadata, such as ``class_names``."""
     metadata = {}
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
@@ -232,14 +229,14 @@ def program_metadata(path: Path) -> dict[str, str]:
 
 
 def _refuse_code(path: Path) -> None:
-    """Refuse what torch.export.load would unpickle without restriction, or run as machine code."""
+    """Refuse parts that torch.export.load would unpickle without restriction, or machine code."""
     for name, content in _members(path):
         if "aotinductor" in name or content[:4] == b"\x7fELF":
             raise CheckpointError(code_sentence(path, "compiled machine code"))
         try:
-            pickled = name.endswith("_config.json") and _says_pickle(json.loads(content))
+            pickled = name.endswith("_config.json") and _uses_pickle(json.loads(content))
         except ValueError as error:
-            raise damaged(path, f"'{name}' is no JSON text") from error
+            raise damaged(path, f"'{name}' is not valid JSON") from error
         if pickled:
             raise CheckpointError(code_sentence(path, name.rpartition("/")[2]))
         if content[:2] == b"PK" or content[:1] == b"\x80":
@@ -255,7 +252,7 @@ def _members(path: Path) -> Iterator[tuple[str, bytes]]:
                 raise damaged(path, "it holds two parts of the same name")
             for name in names:
                 yield name, archive.read(name)
-        if "serialized_exported_program.json" in names:  # this old kind is not read by PyTorch's
+        if "serialized_exported_program.json" in names:  # PyTorch's reader refuses this old format
             return
         reader = torch._C.PyTorchFileReader(str(path))
         for name in reader.get_all_records():
@@ -264,7 +261,7 @@ def _members(path: Path) -> Iterator[tuple[str, bytes]]:
         raise damaged(path, "its parts cannot be read") from error
 
 
-def _says_pickle(config: Any) -> bool:
+def _uses_pickle(config: Any) -> bool:
     entries = config.get("config", {}).values() if isinstance(config, dict) else ()
     return any(
         entry.get("use_pickle") or str(entry.get("path_name", "")).startswith(("custom", "opaque"))
@@ -284,7 +281,7 @@ def _check_restricted(path: Path, name: str, content: bytes) -> None:
 
 @contextmanager
 def _weights_only() -> Iterator[None]:
-    """Have every ``torch.load`` inside refuse Python objects, whatever it is called with."""
+    """Make every ``torch.load`` refuse Python objects, whatever its arguments."""
     name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
     before = os.environ.get(name)
     os.environ[name] = "1"
@@ -312,13 +309,14 @@ def _only(bound: tuple[int, int | None]) -> int | None:
 
 
 def _inputs_sentence(path: Path, names: list[str], n_inputs: int = 1) -> str:
-    found = f"{len(names)} inputs ({', '.join(names)})" if names else "no input"
+    plural = "s" if len(names) != 1 else ""
+    inputs = f"{len(names)} input{plural} ({', '.join(names)})" if names else "no input"
     if n_inputs != 1:
         return (
-            f"'{path.name}' takes {found}, {n_inputs} are needed: a batch of images, and what it "
-            "is to do with them. Export a network whose forward function takes those."
+            f"'{path.name}' takes {inputs}, but {n_inputs} are needed: a batch of images and a "
+            "condition, such as a class. Export a network whose forward function takes both."
         )
     return (
-        f"'{path.name}' takes {found}, a classifier takes one batch of images. Export a network "
-        "whose forward function takes the images alone."
+        f"'{path.name}' takes {inputs}, but a classifier takes one batch of images. Export a "
+        "network whose forward function takes only the images."
     )

@@ -1,4 +1,4 @@
-"""Read the tensors of a file, and nothing that could run code."""
+"""Read the tensors of a file without running code."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from napari_quac.errors import CheckpointError
-from napari_quac.networks.file_kind import KINDS_READ, code_sentence, damaged, file_kind
+from napari_quac.networks.file_format import READABLE_FORMATS, code_sentence, damaged, detect_format
 
 State: TypeAlias = "dict[str, Tensor | dict[str, Tensor]]"
 
-# where training scripts put the state dict; the averaged weights come first
+# keys under which training scripts store the state dict; averaged weights come first
 WRAPPERS = ("model_ema_state_dict", "model_state_dict", "state_dict", "model", "net", "generator")
 NETWORKS_IN_ONE_FILE = ("generator", "mapping_network", "style_encoder", "fan")
 METADATA_KEYS = (
@@ -51,44 +51,43 @@ def read_tensors(path: str | Path) -> tuple[State, dict[str, str]]:
     Parameters
     ----------
     path : path
-        A safetensors file, or one written by ``torch.save`` in the new or the old way.
+        A safetensors file, or one written by ``torch.save`` in the new or the old format.
 
     Returns
     -------
     state : dict from name to Tensor, or to dict from name to Tensor
-        One state dict; or several by the name of their network, as StarGAN v2 files have them.
-        Wrappers such as ``model_state_dict`` are taken off, and prefixes such as ``module.`` that
-        all names have. On the CPU.
+        One state dict; or several by the name of their network, as in StarGAN v2 files. On the
+        CPU, without wrappers such as ``model_state_dict`` and prefixes such as ``module.``.
     metadata : dict from str to str
-        What the file says about itself, such as ``class_names``; lists and numbers as JSON.
+        Metadata, such as ``class_names``; lists and numbers as JSON.
 
     Raises
     ------
     CheckpointError
-        If the file is missing, damaged, of another kind, or holds Python objects.
+        If the file is missing, damaged, in another format, or holds Python objects.
     """
     path = Path(path)
-    kind = file_kind(path)
-    if kind == "safetensors":
+    file_format = detect_format(path)
+    if file_format == "safetensors":
         return _read_safetensors(path)
-    if kind not in ("torch.save", "old torch.save"):
+    if file_format not in ("torch.save", "old torch.save"):
         names = {"torchscript": "a TorchScript program", "onnx": "an ONNX network"}
         raise CheckpointError(
-            f"'{path.name}' holds {names.get(kind, 'an exported program')}, not a state dict. "
-            "Save the weights alone with torch.save(network.state_dict(), …)."
+            f"'{path.name}' holds {names.get(file_format, 'an exported program')}, not a state "
+            "dict. Save only the weights with torch.save(network.state_dict(), …)."
         )
     return _unwrapped(_restricted_load(path), path)
 
 
-def flat(state: State) -> dict[str, Tensor]:
+def flatten_state(state: State) -> dict[str, Tensor]:
     """Return all tensors of :func:`read_tensors` in one dict, named ``network.tensor``."""
-    result: dict[str, Tensor] = {}
-    for name, value in state.items():
-        if isinstance(value, Tensor):
-            result[name] = value
+    tensors: dict[str, Tensor] = {}
+    for name, content in state.items():
+        if isinstance(content, Tensor):
+            tensors[name] = content
         else:
-            result.update({f"{name}.{inner}": tensor for inner, tensor in value.items()})
-    return result
+            tensors |= {f"{name}.{inner}": tensor for inner, tensor in content.items()}
+    return tensors
 
 
 def _read_safetensors(path: Path) -> tuple[State, dict[str, str]]:
@@ -133,12 +132,12 @@ def _restricted_load(path: Path) -> Any:
 
 
 def _numpy_scalars() -> list[Any]:
-    """Numbers of NumPy, which training scripts like to store beside the weights."""
-    kinds = ("float64", "float32", "float16", "int64", "int32", "bool")
+    """Return the scalar types of NumPy, which training scripts store beside the weights."""
+    types = ("float64", "float32", "float16", "int64", "int32", "bool")
     scalar = np.dtype("float64").type(0).__reduce__()[0]
     return [
         np.dtype,
-        *(type(np.dtype(kind)) for kind in kinds),
+        *(type(np.dtype(name)) for name in types),
         (scalar, "numpy._core.multiarray.scalar"),
         (scalar, "numpy.core.multiarray.scalar"),
     ]
@@ -148,7 +147,7 @@ def _unwrapped(content: Any, path: Path) -> tuple[State, dict[str, str]]:
     if isinstance(content, Tensor):
         raise CheckpointError(
             f"'{path.name}' holds a single tensor of shape {tuple(content.shape)}, not a network. "
-            f"Choose a file with {KINDS_READ}."
+            f"Choose a file with {READABLE_FORMATS}."
         )
     if not isinstance(content, Mapping):
         raise CheckpointError(
@@ -172,14 +171,14 @@ def _unwrapped(content: Any, path: Path) -> tuple[State, dict[str, str]]:
     if not tensors:
         keys = ", ".join(f"'{key}'" for key in list(content)[:6]) or "nothing"
         raise CheckpointError(
-            f"'{path.name}' holds no weights where they are looked for; it holds {keys}. Save the "
+            f"'{path.name}' holds no weights under a usual name; it holds {keys}. Save the "
             "state dict itself, or under the name 'state_dict'."
         )
     return _by_network(tensors), metadata
 
 
 def _by_network(tensors: dict[str, Tensor]) -> State:
-    """Nest the state dicts that were flattened with the name of their network in front."""
+    """Nest state dicts whose names start with the name of their network."""
     names = {name.split(".")[0] for name in tensors}
     if not names & set(NETWORKS_IN_ONE_FILE):
         return dict(without_prefixes(tensors))
@@ -192,34 +191,34 @@ def _by_network(tensors: dict[str, Tensor]) -> State:
 
 def _tensors(content: Mapping[Any, Any]) -> dict[str, Tensor]:
     return {
-        str(name): value.detach() for name, value in content.items() if isinstance(value, Tensor)
+        str(name): tensor.detach() for name, tensor in content.items() if isinstance(tensor, Tensor)
     }
 
 
 def _metadata(content: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
     for key in METADATA_KEYS:
-        value = content.get(key)
-        if isinstance(value, str):
-            yield key, value
-        elif isinstance(value, list | tuple | dict | int | float):
+        entry = content.get(key)
+        if isinstance(entry, str):
+            yield key, entry
+        elif isinstance(entry, list | tuple | dict | int | float):
             with contextlib.suppress(TypeError, ValueError):
-                yield key, json.dumps(value)
+                yield key, json.dumps(entry)
 
 
 def without_prefixes(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Take off what DataParallel, compile and wrappers put in front of all names.
+    """Remove the prefixes of all names from DataParallel, compile and wrappers.
 
-    ``model.`` stays where a number follows, since CycleGAN generators have it by themselves.
+    ``model.`` stays before a number, where it belongs to the names of CycleGAN generators.
     """
-    result = dict(tensors)
-    if any(name.startswith("module.") for name in result):
-        result.pop("n_averaged", None)  # weight averaging counts its updates
+    state = dict(tensors)
+    if any(name.startswith("module.") for name in state):
+        state.pop("n_averaged", None)  # weight averaging counts its updates
     while True:
-        prefix = next((p for p in _PREFIXES if all(name.startswith(p) for name in result)), None)
-        if not result or prefix is None:
-            return result
-        rest = {name.removeprefix(prefix): value for name, value in result.items()}
-        firsts = {name.split(".")[0] for name in rest}
+        prefix = next((p for p in _PREFIXES if all(name.startswith(p) for name in state)), None)
+        if not state or prefix is None:
+            return state
+        shorter = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+        firsts = {name.split(".")[0] for name in shorter}
         if prefix == "model." and all(first.isdigit() or first == "model" for first in firsts):
-            return result
-        result = rest
+            return state
+        state = shorter

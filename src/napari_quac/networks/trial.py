@@ -1,4 +1,4 @@
-"""Try a network on noise and blank images, to learn what its file does not say."""
+"""Try a network on noise and blank images, to infer what its file does not state."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from napari_quac.data.place import extent
 from napari_quac.errors import CheckpointError
-from napari_quac.networks.channel_axis import without_channel_axis
+from napari_quac.networks.channel_axis import add_channel_axis
 from napari_quac.networks.classifier import Output
 from napari_quac.networks.input_guess import USUAL_SIZES, USUAL_VOLUMES, candidates
 from napari_quac.networks.memory import is_out_of_memory
@@ -27,31 +27,31 @@ _ERRORS = (
 
 
 class ReturnsImagesError(CheckpointError):
-    """The network returns images: it is a generator, not a classifier."""
+    """Images in the output of a network: it is a generator, not a classifier."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What a network turned out to take and to return.
+    """The inputs and outputs of a network, found by a trial.
 
     Attributes
     ----------
     channels : int
     image_size : tuple of int or None
-        None if any size will do.
+        None if it takes any size.
     n_outputs : int
     output : str
-        What it returns, as in :class:`~napari_quac.networks.classifier.Classifier`.
+        Its output, as in :class:`~napari_quac.networks.classifier.Classifier`.
     has_gradients : bool
-        Whether gradients reach its input.
+        True if gradients reach its input.
     size_was_guessed : bool
-        Whether ``image_size`` is one of several that may work.
+        True if ``image_size`` is one of several that may work.
     notes : tuple of str
-        What was assumed or is odd, in sentences.
+        Assumptions and oddities, in sentences.
     n_axes : int
         2 for images, 3 for volumes.
     lacks_channel_axis : bool
-        It takes volumes (N, D, H, W); the trial was on a wrapper that drops the channel axis.
+        True if it takes volumes (N, D, H, W); the trial used a wrapper with a channel axis.
     """
 
     channels: int
@@ -73,7 +73,7 @@ def try_network(
     image_size: tuple[int, ...] | None = None,
     value_range: ValueRange | None = None,
 ) -> Trial:
-    """Find out what a classifier takes and returns.
+    """Find out the inputs and outputs of a classifier.
 
     Parameters
     ----------
@@ -82,20 +82,20 @@ def try_network(
     name : str
         File name, for messages.
     shapes : sequence of shapes
-        Of its tensors, in order; they say where to begin.
+        Of its tensors, in order; they determine the first guesses.
     channels : int, optional
-        Channels of its input; not questioned where given.
+        Channels of its input, if they are certain.
     image_size : tuple of int, optional
-        Spatial size of its input; not questioned where given.
+        Spatial size of its input, if it is certain.
     value_range : ValueRange, optional
-        Range of the images to try, [-1, 1] by default.
+        Input range of the network, [-1, 1] by default.
 
     Raises
     ------
     ReturnsImagesError
         If it returns images.
     CheckpointError
-        If no size works, or it returns anything else than one row of finite numbers per image.
+        If no size works, or its output is not one row of finite numbers per image.
     """
     value_range = value_range or ValueRange()
     network, lacks_channel_axis, channels, size = _find_network(
@@ -106,15 +106,18 @@ def try_network(
         outputs = _rows(network(inputs), len(inputs), name)
     _check_finite(outputs, name)
     output, notes = _guess_output(network, inputs, outputs)
-    free = image_size is None and _takes_other_sizes(network, channels, size)
+    takes_any_size = image_size is None and _takes_other_sizes(network, channels, size)
     gradients = _has_gradients(network, inputs[:1])
     n_outputs = 2 if outputs.shape[1] == 1 else int(outputs.shape[1])
-    guessed = image_size is None and not free
+    guessed = image_size is None and not takes_any_size
     if lacks_channel_axis:
-        notes = (*notes, "It takes volumes without a channel axis, which is dropped for it.")
+        notes = (
+            *notes,
+            "It takes volumes without a channel axis; the axis is removed automatically.",
+        )
     return Trial(
         channels,
-        None if free else size,
+        None if takes_any_size else size,
         n_outputs,
         output,
         gradients,
@@ -132,7 +135,7 @@ def _find_network(
     channels: int | None,
     image_size: tuple[int, ...] | None,
 ) -> tuple[Network, bool, int, tuple[int, ...]]:
-    """Find what a network takes, also one of volumes that has no channel axis."""
+    """Find the input of a network, also of one for volumes without a channel axis."""
     try:
         return network, False, *_find_input(network, name, shapes, channels, image_size)
     except ReturnsImagesError:
@@ -141,7 +144,7 @@ def _find_network(
         volumes = any(len(shape) == 5 and shape[1] == 1 for shape in shapes)
         if not volumes or channels not in (None, 1) or not isinstance(network, nn.Module):
             raise
-        wrapped = without_channel_axis(network)
+        wrapped = add_channel_axis(network)
         try:
             return wrapped, True, *_find_input(wrapped, name, shapes, 1, image_size)
         except CheckpointError:
@@ -156,10 +159,10 @@ def _find_input(
     channels: int | None,
     image_size: tuple[int, ...] | None,
 ) -> tuple[int, tuple[int, ...]]:
-    odd: CheckpointError | None = None
-    tried = 0
+    wrong_output: CheckpointError | None = None
+    n_trials = 0
     for candidate_channels, size in candidates(shapes, channels, image_size):
-        tried += 1
+        n_trials += 1
         generator = torch.Generator().manual_seed(0)
         noise = torch.rand((2, candidate_channels, *size), generator=generator)
         try:
@@ -172,25 +175,25 @@ def _find_input(
         try:
             _rows(outputs, 2, name)
         except CheckpointError as error:
-            odd = odd or error
-            # more or fewer rows than images come from a reshape that another size makes right
+            wrong_output = wrong_output or error
+            # more or fewer rows than images come from a reshape, which works with another size
             if not isinstance(outputs, Tensor) or outputs.ndim != 2:
                 break
             continue
         return candidate_channels, size
-    if odd is not None:
-        raise odd
-    said = [f"{channels} channels" if channels else "", extent(image_size) if image_size else ""]
-    given = " and ".join(text for text in said if text)
-    if given:
+    if wrong_output is not None:
+        raise wrong_output
+    parts = [f"{channels} channels" if channels else "", extent(image_size) if image_size else ""]
+    requested_input = " and ".join(filter(None, parts))
+    if requested_input:
         raise CheckpointError(
-            f"'{name}' does not take images of {given}. Leave them away to have them tried out, or "
-            "give those that it was trained with."
+            f"'{name}' does not take images of {requested_input}. Leave these settings empty to "
+            "have them found by trial, or give those of its training."
         )
     raise CheckpointError(
-        f"'{name}' takes none of the {tried} usual sizes of images that were tried "
+        f"'{name}' takes none of the {n_trials} usual image sizes that were tried "
         f"({', '.join(map(str, USUAL_SIZES[:4]))}, … pixels, {extent(USUAL_VOLUMES[0])}, …; 1 to 4 "
-        "channels). Give the image size and the channels that it was trained with."
+        "channels). Give the image size and the number of channels of its training."
     )
 
 
@@ -206,14 +209,14 @@ def _inputs(channels: int, size: tuple[int, ...], value_range: ValueRange) -> Te
 
 def _rows(outputs: Any, n: int, name: str) -> Tensor:
     """Check that ``outputs`` is (n, K)."""
-    expected = "a classifier has to return one row of class values for each image"
+    expected = "a classifier returns one row of class values for each image"
     if not isinstance(outputs, Tensor):
-        found = type(outputs).__name__
+        output = type(outputs).__name__
         if isinstance(outputs, tuple | list | dict):
-            found += f" of {len(outputs)} values"
+            output += f" of {len(outputs)} values"
         raise CheckpointError(
-            f"'{name}' returns a {found}, but {expected}. Export a network that returns the logits "
-            "alone."
+            f"'{name}' returns a {output}, but {expected}. Export a network that returns the "
+            "logits alone."
         )
     if outputs.ndim >= 3 and min(outputs.shape[2:]) > 1:
         raise ReturnsImagesError(
@@ -245,14 +248,14 @@ def _guess_output(
     values = values[torch.isfinite(values).all(dim=1)]
     inside = bool(((values >= -1e-6) & (values <= 1 + 1e-6)).all())
     if outputs.shape[1] == 1:
-        note = "It has one output, taken as the second of two classes."
+        note = "It has one output, interpreted as the second of two classes."
         return ("binary probability" if inside else "binary logit"), (note,)
     if inside and bool(((values.sum(dim=1) - 1).abs() < 1e-3).all()):
         return "probabilities", ()
     if inside:
         return "logits", (
             "All its outputs lie between 0 and 1 but do not sum to 1, as from separate sigmoids; "
-            "they are taken as logits.",
+            "they are interpreted as logits.",
         )
     if bool((values <= 1e-6).all()) and bool(((values.exp().sum(dim=1) - 1).abs() < 1e-3).all()):
         return "log-probabilities", ()

@@ -1,22 +1,24 @@
-"""The affine map between our images in [0, 1] and what a network eats."""
+"""The affine map between images in [0, 1] and the input range of a network."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from napari_quac.errors import ValueRangeError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
 class ValueRange:
-    """Range of values that a network was trained on.
+    """The input range of a network.
 
     Attributes
     ----------
     low, high : float
-        What black and white become for the network; -1 and 1 in the QuAC library.
+        Network inputs for black and white; -1 and 1 in the QuAC library.
 
     Raises
     ------

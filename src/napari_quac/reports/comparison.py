@@ -1,106 +1,126 @@
-"""All methods on the same pairs, side by side: score, mask, completeness, controls, truth, time."""
+"""All methods on the same pairs: scores, masks, completeness, controls, known answer, time."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_quac.data.dataset import Dataset
-from napari_quac.errors import QuacError
+from napari_quac.data.sample import Sample
+from napari_quac.errors import DataError, QuacError
 from napari_quac.explain.explanation import Explanation
 from napari_quac.explain.explanations import Explanations
 from napari_quac.explain.methods import METHODS
 from napari_quac.explain.pair import Pair, swap_pair
 from napari_quac.explain.pipeline import explain_pair
 from napari_quac.explain.procedure import Procedure
+from napari_quac.explain.question import question_for
 from napari_quac.explain.score import ABSCISSAE
+from napari_quac.explain.search import search
 from napari_quac.explain.settings import ExplainSettings
 from napari_quac.networks.classifier import Classifier
+from napari_quac.networks.generator import Generator as ImageGenerator
 from napari_quac.reports.localization import Localization, localize_explanation
 from napari_quac.stepwise import Progress, stepwise
 
-
-@dataclass(frozen=True, eq=False)
-class MethodResult:
-    """What one method gave for one pair.
-
-    Attributes
-    ----------
-    method : str
-        Name in the registry.
-    explanation : Explanation or None
-        None if the method cannot be had.
-    reason : str
-        Why not, as a sentence; else empty.
-    seconds : float
-        Time for attribution and curve.
-    localisation : Localization or None
-        Against the true difference, where it is known.
-    """
-
-    method: str
-    explanation: Explanation | None = None
-    reason: str = ""
-    seconds: float = 0.0
-    localisation: Localization | None = None
+TruthOf = Callable[[int, Sample, Pair], ArrayLike | None]
+"""Takes index, sample and pair; returns the pixels (*S) that really differ, if they are known."""
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """All methods on one pair, as far as they have come.
+    """All methods on one pair, as far as computed.
 
     Attributes
     ----------
-    pair : Pair
-        As it was searched, query and generated image not swapped.
-    procedure : Procedure
-        How curves were made of it.
-    results : tuple of MethodResult
+    explanations : Explanations
+        Of all methods, with the errors of those that failed.
+    localizations : mapping of str to Localization
+        Name of a method to its agreement with the true difference, where that is known.
     """
 
-    pair: Pair
-    procedure: Procedure = field(default_factory=Procedure)
-    results: tuple[MethodResult, ...] = ()
+    explanations: Explanations
+    localizations: Mapping[str, Localization] = field(default_factory=dict)
+
+    @property
+    def pair(self) -> Pair:
+        """The pair, query and generated image not swapped."""
+        return self.explanations.pair
+
+    @property
+    def counts(self) -> bool:
+        """Whether the pair switches the class with the confidence that the procedure requires."""
+        return self.pair.switches and self.explanations.settings.procedure.accepts(self.pair)
+
+
+@dataclass(frozen=True, eq=False)
+class MethodComparison:
+    """All methods over one pair or many, as far as computed.
+
+    Attributes
+    ----------
+    comparisons : tuple of Comparison
+        One for each pair.
+    failures : mapping of str to str
+        Id of each sample that could not be explained, to the error.
+    is_of_samples : bool
+        Whether pairs of several samples are compared, even if only one is finished.
+    rows : tuple of ComparisonRow
+        One for each method, the best score first.
+    """
+
+    comparisons: tuple[Comparison, ...]
+    failures: Mapping[str, str] = field(default_factory=dict)
+    is_of_samples: bool = False
+    rows: tuple[ComparisonRow, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rows", comparison_rows(self.comparisons))
+
+    @property
+    def last(self) -> Comparison:
+        """The most recent pair, whose maps are displayed."""
+        return self.comparisons[-1]
 
 
 @dataclass(frozen=True, eq=False)
 class ComparisonRow:
-    """One method over one pair or many; medians where nothing else is said.
+    """The numbers of one method over one pair or many; medians unless stated otherwise.
 
     Attributes
     ----------
     method, true_name : str
-        As it was asked for, and what was computed.
+        Name in the registry, and name of the method that was computed.
     n : int
-        Pairs that count.
+        Number of pairs behind the numbers.
     score : float or None
-        QuAC score, or the area under the mean curve in DAPI's procedure; None if unavailable.
+        QuAC score, or the area under the mean curve for DAPI; None if unavailable.
     mask_size : float or None
         Share of the image at the optimum.
     reached : float or None
-        Probability of the wanted class at the optimum.
+        Probability of the target class at the optimum.
     reaches : float or None
-        Share of pairs whose hybrid at the optimum is called the wanted class.
+        Share of pairs whose hybrid at the optimum is classified as the target class.
     inverse : float or None
-        Probability of the wanted class for the inverse hybrid, in which all the rest is changed;
-        low is good.
+        Probability of the target class for the inverse hybrid, in which the rest is changed; low
+        is good.
     inverse_holds : float or None
-        Share of pairs whose inverse hybrid is not called the wanted class.
+        Share of pairs whose inverse hybrid is not classified as the target class.
     completeness : float or None
-        Relative residual; None for methods that promise no sum.
+        Relative residual; None for methods without a completeness axiom.
     pointing, energy_ratio, iou, average_precision : float or None
         Means against the true difference, where it is known; an energy ratio of 1 is chance.
     seconds : float or None
     n_degenerate : int
-        Pairs for which the map ranked nothing; they count nowhere else.
+        Number of pairs with a constant map; they count nowhere else.
     reason : str
-        Why the method cannot be had, where it cannot.
+        Error of a method that failed; empty otherwise.
     curve : (101,) ndarray
-        Median or mean of the curves at mask sizes 0, 0.01, …, 1; empty without any.
+        Median or mean of the curves at mask sizes 0, 0.01, …, 1; empty without curves.
     """
 
     method: str
@@ -129,13 +149,13 @@ class ComparisonRow:
 
 
 @stepwise
-def compare_methods(
+def compare_pair(
     pair: Pair,
     classifier: Classifier,
     settings: ExplainSettings | None = None,
     truth: ArrayLike | None = None,
-) -> Generator[Progress, None, Comparison]:
-    """Explain one pair by all methods; those that cannot be had are kept with the reason.
+) -> Generator[Progress, None, MethodComparison]:
+    """Explain one pair by all methods; those that are unavailable are listed with the reason.
 
     Parameters
     ----------
@@ -144,140 +164,206 @@ def compare_methods(
     classifier : Classifier
         The classifier under study.
     settings : ExplainSettings, optional
-        Methods, masking and procedure; by default every method there is.
+        Methods, masking and procedure; by default every registered method.
     truth : (*S) array_like of bool, optional
-        Which pixels really differ between query and target class.
+        Pixels that really differ between query and target class.
 
     Returns
     -------
-    Steps of Comparison
-        ``Progress.partial`` is what has come so far, after each method.
+    Steps of MethodComparison
+        ``Progress.partial`` is the comparison so far, after each method.
     """
-    settings = settings or replace(ExplainSettings(), methods=tuple(METHODS))
-    steps = iter(explain_pair(pair, classifier, settings))
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as end:
-            return _compared(end.value, truth)
-        partial = None
-        if step.partial is not None and step.partial.partial_mask is None:
-            partial = _compared(step.partial, truth)
-        yield replace(step, text=step.text.replace("explain by", "compare:"), partial=partial)
+    settings = settings or ExplainSettings().with_methods(tuple(METHODS))
+    difference = None if truth is None or not np.any(truth) else truth
+    localizations: dict[str, Localization] = {}
+
+    def compared(explanations: Explanations) -> MethodComparison:
+        explanations.raise_failures(QuacError)
+        for name, explanation in explanations.items():
+            is_ranked = name not in localizations and not explanation.attribution.degenerate
+            if difference is not None and is_ranked:
+                localizations[name] = localize_explanation(explanation, difference)
+        return MethodComparison((Comparison(explanations, dict(localizations)),))
+
+    def partial(step: Progress) -> MethodComparison | None:
+        explanations = step.partial
+        if explanations is None or explanations.partial_mask is not None:
+            return None
+        return compared(explanations)
+
+    steps = explain_pair(pair, classifier, settings)
+    resolution = 100 * len(settings.methods)
+    explanations = yield from steps.within(0, 1, resolution=resolution, partial=partial)
+    return compared(explanations)
 
 
-def _compared(explanations: Explanations, truth: ArrayLike | None) -> Comparison:
-    explanations.raise_failures(QuacError)
-    results = []
-    for name in explanations.settings.methods:
-        seconds = explanations.seconds.get(name, 0.0)
-        if name in explanations.failures:
-            reason = str(explanations.failures[name])
-            results.append(MethodResult(name, reason=reason, seconds=seconds))
-        elif name in explanations:
-            found = _localised(explanations[name], truth)
-            results.append(MethodResult(name, explanations[name], "", seconds, found))
-    return Comparison(explanations.pair, explanations.settings.procedure, tuple(results))
-
-
-def _localised(explanation: Explanation, truth: ArrayLike | None) -> Localization | None:
-    if truth is None or explanation.attribution.degenerate or not np.asarray(truth).any():
-        return None
-    return localize_explanation(explanation, truth)
-
-
-def rows_of(
-    comparisons: Comparison | Sequence[Comparison], procedure: Procedure | None = None
-) -> tuple[ComparisonRow, ...]:
-    """Sum up by method, the best score first and what cannot be had last.
-
-    Pairs whose generated image does not switch, or of which the procedure asks more confidence,
-    are left out of more than one.
+@stepwise
+def compare_samples(
+    indices: Sequence[int],
+    dataset: Dataset,
+    classifier: Classifier,
+    generator: ImageGenerator,
+    settings: ExplainSettings,
+    truth_of: TruthOf | None = None,
+) -> Generator[Progress, None, MethodComparison]:
+    """Search pairs of several samples, and compare all methods over them.
 
     Parameters
     ----------
-    comparisons : Comparison or sequence of Comparison
-        One pair, or many.
-    procedure : Procedure, optional
-        By default that of the comparisons.
+    indices : sequence of int
+        Positions of the samples in the dataset; one that fails does not stop the others.
+    dataset : Dataset
+        The samples.
+    classifier : Classifier
+        The classifier under study.
+    generator : Generator
+        Source of the proposals.
+    settings : ExplainSettings
+        Questions, methods, procedure, search and seed.
+    truth_of : callable, optional
+        Pixels that really differ; by default those that the dataset knows.
+
+    Returns
+    -------
+    Steps of MethodComparison
+        ``Progress.partial`` is the comparison so far, after each sample.
+
+    Raises
+    ------
+    DataError
+        If no sample could be explained.
     """
-    several = [comparisons] if isinstance(comparisons, Comparison) else list(comparisons)
-    if not several:
+    comparisons: list[Comparison] = []
+    failures: dict[str, str] = {}
+    partial: MethodComparison | None = None
+    for position, index in enumerate(indices):
+        name = dataset.sample_id(index)
+        place = (position, len(indices), f"sample {position + 1} of {len(indices)}: {name}")
+        yield Progress(100 * position, 100 * len(indices), place[2], partial)
+        try:
+            sample = dataset[index]
+            question = question_for(sample, dataset.classes, classifier, settings, generator)
+            for target in question.targets:
+                pair = yield from search(
+                    sample, target, classifier, generator,
+                    settings.search, settings.seed, question.source,
+                ).within(*place)  # fmt: skip
+                truth = (
+                    truth_of(index, sample, pair)
+                    if truth_of is not None
+                    else true_difference(dataset, index, pair, classifier)
+                )
+                compared = yield from compare_pair(pair, classifier, settings, truth).within(*place)
+                comparisons += compared.comparisons
+        except QuacError as error:
+            failures[name] = str(error)
+        if comparisons:
+            partial = MethodComparison(tuple(comparisons), dict(failures), is_of_samples=True)
+    if partial is None:
+        reason = next(iter(failures.values()), "All of them belong to the target class already.")
+        raise DataError(f"No sample could be compared. {reason}")
+    return partial
+
+
+def comparison_rows(comparisons: Sequence[Comparison]) -> tuple[ComparisonRow, ...]:
+    """Summarize each method over all pairs, the best score first and unavailable methods last.
+
+    If there are several pairs, those that do not count are left out; see
+    :attr:`Comparison.counts`.
+
+    Parameters
+    ----------
+    comparisons : sequence of Comparison
+        With the same settings.
+    """
+    if not comparisons:
         return ()
-    procedure = procedure or several[0].procedure
-    counted = several if len(several) == 1 else countable(several)
-    by_method: dict[str, list[MethodResult]] = {}
-    for comparison in several:
-        for result in comparison.results:
-            by_method.setdefault(result.method, [])
-            if comparison in counted:
-                by_method[result.method].append(result)
-    reasons = {r.method: r.reason for c in several for r in c.results if r.reason}
+    settings = comparisons[0].explanations.settings
+    counted = counted_pairs(comparisons) if len(comparisons) > 1 else comparisons
     rows = [
-        _row(method, results, reasons.get(method, ""), procedure)
-        for method, results in by_method.items()
+        _row(name, counted, _reason(name, comparisons), settings.procedure)
+        for name in settings.methods
+        if any(name in c.explanations or name in c.explanations.failures for c in comparisons)
     ]
     return tuple(sorted(rows, key=lambda row: -np.inf if row.score is None else row.score)[::-1])
 
 
-def countable(comparisons: Iterable[Comparison]) -> list[Comparison]:
-    """Return those whose pair switches the class, as surely as their procedure asks."""
-    return [c for c in comparisons if c.pair.switches and c.procedure.accepts(c.pair)]
+def counted_pairs(comparisons: Iterable[Comparison]) -> list[Comparison]:
+    """Return the comparisons whose pair counts among several."""
+    return [comparison for comparison in comparisons if comparison.counts]
+
+
+def _reason(method: str, comparisons: Sequence[Comparison]) -> str:
+    """Return the last error of a method; empty if it never failed."""
+    failures = [c.explanations.failures[method] for c in comparisons
+                if method in c.explanations.failures]  # fmt: skip
+    return str(failures[-1]) if failures else ""
 
 
 def _row(
-    method: str, results: Sequence[MethodResult], reason: str, procedure: Procedure
+    method: str, comparisons: Sequence[Comparison], reason: str, procedure: Procedure
 ) -> ComparisonRow:
-    explained = [r for r in results if r.explanation is not None]
-    ranked = [
-        (r, r.explanation)
-        for r in explained
-        if r.explanation is not None and not r.explanation.attribution.degenerate
-    ]
+    explained = [c for c in comparisons if method in c.explanations]
+    ranked = [c for c in explained if not c.explanations[method].attribution.degenerate]
     n_degenerate = len(explained) - len(ranked)
     if not ranked:
         if n_degenerate:
             reason = "the map is constant and ranks nothing"
         return ComparisonRow(method, method, n_degenerate=n_degenerate, reason=reason)
-    explanations = [explanation for _, explanation in ranked]
-    curves = np.array([e.curve.interpolate() for e in explanations])
-    mean = procedure.aggregate == "mean"
-    curve = curves.mean(axis=0) if mean else np.median(curves, axis=0)
-    scores = [e.quac_score for e in explanations]
-    score = float(np.trapezoid(curve, ABSCISSAE)) if mean else float(np.median(scores))
-    wanted = [e.pair.target for e in explanations]
-    hybrids = [e.counterfactual.prediction for e in explanations]
-    inverse = [e.inverse_prediction for e in explanations]
-    found = [r.localisation for r, _ in ranked if r.localisation is not None]
+    explanations = [c.explanations[method] for c in ranked]
+    localizations = [c.localizations[method] for c in ranked if method in c.localizations]
     return ComparisonRow(
-        method,
-        explanations[0].attribution.true_name,
-        len(ranked),
-        score,
-        _median([e.counterfactual.mask_size for e in explanations]),
-        _median([float(p[w]) for p, w in zip(hybrids, wanted, strict=True)]),
-        _mean([float(int(p.argmax()) == w) for p, w in zip(hybrids, wanted, strict=True)]),
-        _median([float(p[w]) for p, w in zip(inverse, wanted, strict=True)]),
-        _mean([float(int(p.argmax()) != w) for p, w in zip(inverse, wanted, strict=True)]),
-        _median([e.attribution.completeness for e in explanations]),
-        _mean([one.pointing for one in found]),
-        _energy_ratio(found),
-        _mean([one.iou for one in found if one.iou is not None]),
-        _mean([one.average_precision for one in found]),
-        _median([r.seconds for r, _ in ranked]),
-        n_degenerate,
-        curve=curve,
+        method=method,
+        true_name=explanations[0].attribution.true_name,
+        n=len(ranked),
+        completeness=_median([e.attribution.completeness for e in explanations]),
+        seconds=_median([c.explanations.seconds.get(method) for c in ranked]),
+        n_degenerate=n_degenerate,
+        **_curve_numbers(explanations, procedure),
+        **_hybrid_numbers(explanations),
+        **_truth_numbers(localizations),
     )
 
 
-def _energy_ratio(found: Sequence[Localization]) -> float | None:
-    area, energy = _mean([f.area for f in found]), _mean([f.energy for f in found])
-    return energy / area if area and energy is not None else None
+def _curve_numbers(explanations: Sequence[Explanation], procedure: Procedure) -> dict[str, Any]:
+    curves = np.array([e.curve.interpolate() for e in explanations])
+    if procedure.aggregate == "mean":
+        curve = curves.mean(axis=0)
+        return {"curve": curve, "score": float(np.trapezoid(curve, ABSCISSAE))}
+    scores = [e.quac_score for e in explanations]
+    return {"curve": np.median(curves, axis=0), "score": _median(scores)}
+
+
+def _hybrid_numbers(explanations: Sequence[Explanation]) -> dict[str, Any]:
+    numbers: dict[str, Any] = {
+        "mask_size": _median([e.counterfactual.mask_size for e in explanations])
+    }
+    for key, share_key, is_inverse in (
+        ("reached", "reaches", False),
+        ("inverse", "inverse_holds", True),
+    ):
+        probabilities, shares = [], []
+        for e in explanations:
+            p = e.inverse_prediction if is_inverse else e.counterfactual.prediction
+            probabilities.append(float(p[e.pair.target]))
+            shares.append(float((int(p.argmax()) == e.pair.target) != is_inverse))
+        numbers |= {key: _median(probabilities), share_key: _mean(shares)}
+    return numbers
+
+
+def _truth_numbers(localizations: Sequence[Localization]) -> dict[str, Any]:
+    area, energy = _mean([f.area for f in localizations]), _mean([f.energy for f in localizations])
+    return {
+        "pointing": _mean([f.pointing for f in localizations]),
+        "energy_ratio": energy / area if area and energy is not None else None,
+        "iou": _mean([f.iou for f in localizations if f.iou is not None]),
+        "average_precision": _mean([f.average_precision for f in localizations]),
+    }
 
 
 def _median(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.median(known)) if known else None
+    numbers = [value for value in values if value is not None]
+    return float(np.median(numbers)) if numbers else None
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_quac.errors import DataError
 from napari_quac.explain.score import ABSCISSAE
-from napari_quac.reports.comparison import Comparison, ComparisonRow, rows_of
+from napari_quac.reports.comparison import Comparison, ComparisonRow, comparison_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,8 +44,8 @@ def comparison_figure(
     """
     from matplotlib.figure import Figure
 
-    rows = [row for row in rows or rows_of(comparison) if row.score is not None]
-    explained = {r.method: r.explanation for r in comparison.results if r.explanation is not None}
+    rows = [row for row in rows or comparison_rows([comparison]) if row.score is not None]
+    explained = comparison.explanations
     shown = [row for row in rows if row.method in explained]
     n_lines = 1 + -(-len(shown) // COLUMNS)
     figure = Figure(figsize=(3.1 * COLUMNS, 1.9 * n_lines + 1.7 * (n_lines - 1)), dpi=120)

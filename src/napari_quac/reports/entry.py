@@ -1,7 +1,8 @@
-"""One line of a report: what one method said of one sample and target, arrays on request."""
+"""One entry of a report: the explanation of one sample and target by one method."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,8 +19,8 @@ ARRAY_NAMES = ("query", "generated", "attribution", "signed", "mask", "counterfa
 class ReportEntry:
     """One method's explanation of one sample towards one target.
 
-    Numbers are held, arrays are read on request, so that a report of 100 000 entries fits into
-    memory. What a source does not tell is None, or an array of length 0.
+    Numbers are held in memory and arrays are read on request, so that a report of 100 000 entries
+    fits into memory. A quantity that the source does not record is None, or an array of length 0.
 
     Attributes
     ----------
@@ -27,13 +28,13 @@ class ReportEntry:
     source, target : int
         Indices into the classifier's classes.
     method : str
-        Name in the registry, or of the folder the entry is from.
+        Name in the registry, or of the folder that contains the entry.
     true_name : str
-        What was really computed.
+        Name of the computation, such as a fallback on a network that does not allow the method.
     label : int or None
         The classifier's class that the sample's label names.
     source_basis : str
-        ``"prediction"``, ``"label"`` or ``"given"``; empty where nobody noted it.
+        ``"prediction"``, ``"label"`` or ``"given"``; empty if unknown.
     query_prediction, generated_prediction, counterfactual_prediction, inverse_prediction :
         tuple of K floats in [0, 1], or None
     thresholds, mask_sizes, score_changes : (T,) ndarray, float64
@@ -43,17 +44,18 @@ class ReportEntry:
     completeness : float or None
         Relative residual of the attribution's sum.
     degenerate : bool
-        The attribution ranked nothing; such entries are left out of medians.
+        True for a constant attribution, which ranks no pixel above another; medians exclude such
+        entries.
     switches : bool or None
-        Whether the generated image is called the target.
+        Whether the generated image is classified as the target.
     n_tried : int or None
-        Proposals that were looked at.
+        Number of proposals.
     seconds : float or None
-        What it took.
+        Computation time.
     paths : mapping of str to str
-        Where arrays lie as files, by the names in ``ARRAY_NAMES``.
+        Files of the arrays, by the names in ``ARRAY_NAMES``.
     origin : mapping
-        How the generated image came about.
+        Provenance of the generated image.
     read : callable or None
         Returns the (C, *S) array of a name in ``ARRAY_NAMES``.
     """
@@ -85,10 +87,22 @@ class ReportEntry:
 
     @property
     def predicted(self) -> int | None:
-        """The class that the query is predicted to be."""
+        """Predicted class of the query."""
         if self.query_prediction is None:
             return None
         return int(np.argmax(self.query_prediction))
+
+    @property
+    def has_score(self) -> bool:
+        """True if the QuAC score is finite."""
+        return self.quac_score is not None and math.isfinite(self.quac_score)
+
+    @property
+    def converts(self) -> bool | None:
+        """True if the counterfactual is classified as the target; None if unknown."""
+        if self.counterfactual_prediction is None:
+            return None
+        return int(np.argmax(self.counterfactual_prediction)) == self.target
 
     def array(self, name: str) -> NDArray[np.float32]:
         """Read one of the arrays; (C, *S), float32.
@@ -96,10 +110,13 @@ class ReportEntry:
         Raises
         ------
         DataError
-            If it was not kept, or is not where it was.
+            If the array was not saved, or its file is missing.
         """
         if self.read is None:
-            raise DataError(f"The arrays of '{self.sample_id}' were not kept with this report.")
+            raise DataError(
+                f"The arrays of '{self.sample_id}' were not saved with this report. Explain the "
+                "sample again."
+            )
         return self.read(name)
 
 
@@ -111,13 +128,13 @@ class FailedEntry:
     ----------
     sample_id : str
     target : int or None
-        None where it failed before a target was chosen.
+        None if the failure precedes the choice of a target.
     stage : str
-        What was being done, such as ``"search"``.
+        Step that failed, such as ``"search"``.
     error : str
-        The sentence that the user was told.
+        Error message.
     source : int or None
-        None where it is not known.
+        None if unknown.
     """
 
     sample_id: str

@@ -1,17 +1,26 @@
-"""Judge all explanations of a report: against a known answer, and by replacing pixels."""
+"""Evaluation of all explanations of a report: against the truth, and with the classifier."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_quac.errors import DataError
-from napari_quac.explain.attribution import normalize_map
+from napari_quac.errors import DataError, QuacError
+from napari_quac.explain.attribution import (
+    Attribution,
+    AttributionMethod,
+    attribute,
+    normalize_map,
+)
+from napari_quac.explain.method_parameters import build_method
 from napari_quac.explain.methods.baselines import Random
+from napari_quac.explain.pair import Pair
+from napari_quac.explain.settings import ExplainSettings
 from napari_quac.networks.classifier import Classifier
 from napari_quac.reports.entry import ReportEntry
 from napari_quac.reports.localization import (
@@ -20,13 +29,12 @@ from napari_quac.reports.localization import (
     localize_maps,
     summarize_localizations,
 )
-from napari_quac.reports.pixel_order import (
-    counterfactual_deletion,
-    counterfactual_insertion,
-    deletion,
-    insertion,
-)
+from napari_quac.reports.pixel_order import deletion, insertion, replace_in_order
+from napari_quac.reports.region_truth import RegionEffects, compare_regions, pool_effects
 from napari_quac.reports.report import Report
+from napari_quac.reports.restored import restored_explanation, restored_pair
+from napari_quac.reports.robustness import Robustness, measure_robustness
+from napari_quac.reports.sanity import SanityStep, cascading_randomization
 from napari_quac.reports.truth_folder import TruthFolder
 from napari_quac.stepwise import Progress, stepwise
 
@@ -37,159 +45,327 @@ ORDER_MEASURES = (
     "counterfactual_deletion",
     "counterfactual_insertion",
 )
+# Of the range of a map. Rounding, other hardware and 16-bit files stay below 0.01.
+LARGEST_DEVIATION = 0.02
+
+
+@dataclass(frozen=True)
+class Checks:
+    """Measures that need the classifier.
+
+    Attributes
+    ----------
+    insertion_deletion : bool
+        Areas of the curves of ``ORDER_MEASURES``.
+    robustness : bool
+        Infidelity and sensitivity.
+    randomization : bool
+        Sanity check by cascading randomization of the layers.
+    regions : bool
+        Effects of the regions of each mask, compared with the truth.
+    """
+
+    insertion_deletion: bool = False
+    robustness: bool = False
+    randomization: bool = False
+    regions: bool = False
 
 
 @dataclass(frozen=True)
 class EntryEvaluation:
-    """What was found out about one entry.
+    """Evaluation of one entry.
 
     Attributes
     ----------
     entry : ReportEntry
     localization : Localization or None
-        None where the true difference is not known.
+        None if the true difference is unknown.
     areas : dict of str to float
-        Areas of the curves of ``ORDER_MEASURES``; empty without a classifier.
+        Areas of the curves of ``ORDER_MEASURES``; empty without that check.
+    robustness : Robustness or None
+    randomization : tuple of SanityStep
+        Empty without that check.
+    regions : RegionEffects or None
+        None without that check, for an unknown difference and for an entry without a curve.
     """
 
     entry: ReportEntry
-    localization: Localization | None
-    areas: dict[str, float]
+    localization: Localization | None = None
+    areas: dict[str, float] | None = None
+    robustness: Robustness | None = None
+    randomization: tuple[SanityStep, ...] = ()
+    regions: RegionEffects | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What was found out about a report.
+    """Evaluation of a report.
 
     Attributes
     ----------
-    judged : tuple of EntryEvaluation
-        Entries with a known answer, or all of them where only pixels are replaced; *residual* and
-        *random* are among them, also where the report does not have them.
+    evaluations : tuple of EntryEvaluation
+        Of the entries with a known true difference, or of all entries without ``truth``;
+        *residual* and *random* are included even if the report does not contain them.
     n_without_truth : int
-        Entries of the report whose answer is not known, or that ranked nothing.
+        Number of entries of the report with an unknown difference or a constant attribution.
     problems : tuple of str
-        One sentence for each entry that could not be judged.
+        One sentence for each entry that could not be evaluated.
     """
 
-    judged: tuple[EntryEvaluation, ...]
+    evaluations: tuple[EntryEvaluation, ...]
     n_without_truth: int
     problems: tuple[str, ...]
+
+    def class_pairs(self) -> tuple[tuple[int, int], ...]:
+        """Return the class pairs with an evaluation."""
+        return tuple(sorted({(e.entry.source, e.entry.target) for e in self.evaluations}))
 
     def localization(
         self, source: int | None = None, target: int | None = None
     ) -> dict[str, LocalizationSummary]:
         """Return the summary of each method, of all class pairs or of one."""
-        found: dict[str, list[Localization]] = {}
-        for one in self._of_pair(source, target):
-            if one.localization is not None:
-                found.setdefault(one.entry.method, []).append(one.localization)
-        return summarize_localizations(found)
+        return summarize_localizations(self._by_method("localization", source, target))
 
     def areas(
         self, source: int | None = None, target: int | None = None
     ) -> dict[str, dict[str, float]]:
         """Return, for each method, the median area of each curve, and ``n``."""
-        found: dict[str, list[dict[str, float]]] = {}
-        for one in self._of_pair(source, target):
-            if one.areas:
-                found.setdefault(one.entry.method, []).append(one.areas)
         return {
-            method: {"n": len(several)}
-            | {name: float(np.median([a[name] for a in several])) for name in ORDER_MEASURES}
-            for method, several in found.items()
+            method: {"n": len(cases)}
+            | {name: _median(case[name] for case in cases) for name in ORDER_MEASURES}
+            for method, cases in self._by_method("areas", source, target).items()
         }
 
-    def class_pairs(self) -> tuple[tuple[int, int], ...]:
-        """Return the class pairs that something was judged of."""
-        return tuple(sorted({(one.entry.source, one.entry.target) for one in self.judged}))
+    def robustness(
+        self, source: int | None = None, target: int | None = None
+    ) -> dict[str, dict[str, float]]:
+        """Return, for each method, the medians of infidelity and sensitivity, and ``n``."""
+        return {
+            method: {
+                "n": len(cases),
+                "infidelity": _median(case.infidelity for case in cases),
+                "max_sensitivity": _median(case.max_sensitivity for case in cases),
+            }
+            for method, cases in self._by_method("robustness", source, target).items()
+        }
 
-    def _of_pair(self, source: int | None, target: int | None) -> Iterator[EntryEvaluation]:
-        for one in self.judged:
-            if (source, target) in ((None, None), (one.entry.source, one.entry.target)):
-                yield one
+    def randomization(
+        self, source: int | None = None, target: int | None = None
+    ) -> dict[str, dict[str, Any]]:
+        """Return, for each method, the mean correlations after each layer, and ``n``."""
+        return {
+            method: {
+                "n": len(cases),
+                "layers": [step.layer for step in cases[0]],
+                **{
+                    name: _means([[getattr(step, name) for step in steps] for steps in cases])
+                    for name in ("rank_correlation", "absolute_rank_correlation")
+                },
+            }
+            for method, cases in self._by_method("randomization", source, target).items()
+        }
+
+    def regions(
+        self, source: int | None = None, target: int | None = None
+    ) -> dict[str, dict[str, float]]:
+        """Return, for each method, the ranking of the regions of all its masks."""
+        pooled = {
+            method: pool_effects(cases)
+            for method, cases in self._by_method("regions", source, target).items()
+        }
+        return {
+            method: {
+                "n_regions": len(effects.is_true),
+                "n_true": effects.n_true,
+                "auroc_alone": effects.auroc_alone,
+                "auroc_left_out": effects.auroc_left_out,
+            }
+            for method, effects in pooled.items()
+        }
+
+    def _by_method(
+        self, measure: str, source: int | None, target: int | None
+    ) -> dict[str, list[Any]]:
+        cases: dict[str, list[Any]] = {}
+        for evaluation in self.evaluations:
+            entry = evaluation.entry
+            in_pair = (source, target) in ((None, None), (entry.source, entry.target))
+            if in_pair and (case := getattr(evaluation, measure)):
+                cases.setdefault(entry.method, []).append(case)
+        return cases
 
 
 @stepwise
 def evaluate_report(
-    report: Report, truth: TruthFolder | None, classifier: Classifier | None = None
+    report: Report,
+    truth: TruthFolder | None,
+    classifier: Classifier | None = None,
+    checks: Checks | None = None,
 ) -> Generator[Progress, None, Evaluation]:
-    """Judge the explanations of a report.
+    """Evaluate the explanations of a report.
 
     Parameters
     ----------
     report : Report
-        Its entries need their arrays. Degenerate ones are left out.
+        Its entries need their arrays. Degenerate entries are excluded.
     truth : TruthFolder or None
-        Where the known answers are; None if only pixels are to be replaced.
+        The true differences; None for the checks with the classifier alone.
     classifier : Classifier, optional
-        The classifier that was explained; deletion and insertion ask it.
+        The explained classifier.
+    checks : Checks, optional
+        Measures that need the classifier; none by default.
 
     Returns
     -------
     Steps of Evaluation
 
+    Raises
+    ------
+    DataError
+        If no entry can be evaluated.
+
     Notes
     -----
-    Where the report lacks *residual* or *random*, their maps are made from query and generated
-    image. They have no mask then, since that takes a curve.
+    If the report lacks *residual* or *random*, their maps are computed from query and generated
+    image. They have no mask then, since a mask requires a curve.
     """
-    judged: list[EntryEvaluation] = []
+    evaluations: list[EntryEvaluation] = []
     problems: list[str] = []
     n_without = 0
     entries = _with_baselines(report)
-    own = {id(entry) for entry in report.entries}
+    reported = {id(entry) for entry in report.entries}
     for number, entry in enumerate(entries):
-        yield Progress(number, len(entries), f"judge {entry.sample_id}, {entry.method}")
-        known = None
+        yield Progress(number, len(entries), f"evaluate {entry.sample_id}, {entry.method}")
         try:
-            known = None if truth is None or entry.degenerate else truth.mask(entry, report)
-            if entry.degenerate or (truth is not None and (known is None or not known.any())):
-                n_without += id(entry) in own
+            mask = None if truth is None or entry.degenerate else truth.mask(entry, report)
+            if entry.degenerate or (truth is not None and (mask is None or not mask.any())):
+                n_without += id(entry) in reported
                 continue
-            localization = None if known is None else _localised(entry, known)
-            areas: dict[str, float] = {}
-            if classifier is not None:
-                areas = yield from _areas(entry, classifier)
-        except DataError as error:
+            localization = None if mask is None else _localize(entry, mask)
+            evaluation = EntryEvaluation(entry, localization)
+            if classifier is not None and checks is not None:
+                evaluation = yield from _check(evaluation, mask, report, classifier, checks)
+        except QuacError as error:
             problems.append(f"{entry.sample_id}, {entry.method}: {error}")
             continue
-        judged.append(EntryEvaluation(entry, localization, areas))
-    if problems and not judged:
-        raise DataError(f"No explanation could be judged; the first: {problems[0]}")
-    return Evaluation(tuple(judged), n_without, tuple(problems))
+        evaluations.append(evaluation)
+    if problems and not evaluations:
+        raise DataError(f"No explanation can be evaluated; the first problem: {problems[0]}")
+    return Evaluation(tuple(evaluations), n_without, tuple(problems))
 
 
-def _localised(entry: ReportEntry, known: NDArray[np.bool_]) -> Localization:
+def _localize(entry: ReportEntry, truth: NDArray[np.bool_]) -> Localization:
     mask = None if entry.quac_score is None else entry.array("mask")
-    return localize_maps(entry.array("attribution"), known, mask, entry.quac_score)
+    return localize_maps(entry.array("attribution"), truth, mask, entry.quac_score)
+
+
+def _check(
+    evaluation: EntryEvaluation,
+    truth: NDArray[np.bool_] | None,
+    report: Report,
+    classifier: Classifier,
+    checks: Checks,
+) -> Generator[Progress, None, EntryEvaluation]:
+    """Add the measures that need the classifier."""
+    entry = evaluation.entry
+    pair = restored_pair(entry, classifier.n_classes)
+    classifier.check_image(pair.query.image.shape, f"The query '{entry.sample_id}'")
+    if checks.insertion_deletion:
+        areas = yield from _areas(pair, entry.array("attribution"), classifier)
+        evaluation = replace(evaluation, areas=areas)
+    if checks.regions and truth is not None and entry.quac_score is not None:
+        regions = yield from _regions(entry, pair, truth, report, classifier)
+        evaluation = replace(evaluation, regions=regions)
+    if checks.robustness or checks.randomization:
+        seen, attribution, method = yield from _recompute(entry, pair, report, classifier)
+        if checks.robustness:
+            robustness = yield from measure_robustness(seen, attribution, method, classifier)
+            evaluation = replace(evaluation, robustness=robustness)
+        if checks.randomization:
+            steps = yield from cascading_randomization(seen, entry.method, method, classifier)
+            evaluation = replace(evaluation, randomization=steps)
+    return evaluation
 
 
 def _areas(
-    entry: ReportEntry, classifier: Classifier
+    pair: Pair, attribution: NDArray[np.float32], classifier: Classifier
 ) -> Generator[Progress, None, dict[str, float]]:
-    attribution = entry.array("attribution")
-    query = torch.from_numpy(np.ascontiguousarray(entry.array("query")))
-    generated = torch.from_numpy(np.ascontiguousarray(entry.array("generated")))
-    classifier.check_image(query.shape, f"The query '{entry.sample_id}'")
-    pair = (query, generated, attribution, classifier, entry.target)
-    removed = yield from deletion(query, attribution, classifier)
-    brought = yield from insertion(query, attribution, classifier)
-    away = yield from counterfactual_deletion(*pair)
-    towards = yield from counterfactual_insertion(*pair)
-    curves = (removed, brought, away, towards)
+    query, generated = pair.query.image, pair.generated
+    order = (attribution, classifier, pair.target)
+    curves = (
+        (yield from deletion(query, attribution, classifier)),
+        (yield from insertion(query, attribution, classifier)),
+        (yield from replace_in_order(generated, query, *order)),
+        (yield from replace_in_order(query, generated, *order)),
+    )
     return {name: curve.area for name, curve in zip(ORDER_MEASURES, curves, strict=True)}
 
 
+def _regions(
+    entry: ReportEntry,
+    pair: Pair,
+    truth: NDArray[np.bool_],
+    report: Report,
+    classifier: Classifier,
+) -> Generator[Progress, None, RegionEffects]:
+    # the report may lack the predictions, on which the effects are based
+    query, generated = classifier.predict(torch.stack([pair.query.image, pair.generated]))
+    pair = replace(pair, query_prediction=query, generated_prediction=generated)
+    explanation = restored_explanation(entry, pair, report.settings or ExplainSettings())
+    hybrid = explanation.counterfactual
+    if not np.allclose(hybrid.mask, entry.array("mask"), atol=LARGEST_DEVIATION):
+        raise DataError(
+            "the report does not record its masking, and the mask does not follow from the "
+            "attribution by the default one. Explain the samples again with this version."
+        )
+    prediction = classifier.predict(hybrid.image[None])[0]
+    explanation = replace(explanation, counterfactual=replace(hybrid, prediction=prediction))
+    effects = yield from compare_regions(explanation, truth, classifier)
+    return effects
+
+
+def _recompute(
+    entry: ReportEntry, pair: Pair, report: Report, classifier: Classifier
+) -> Generator[Progress, None, tuple[Pair, Attribution, AttributionMethod]]:
+    """Return the attributed pair, its attribution and the method.
+
+    Raises
+    ------
+    DataError
+        If the map deviates from that of the report, whose robustness it then is not.
+    """
+    settings = report.settings
+    method = build_method(entry.method, None if settings is None else settings.parameters)
+    seen = pair if settings is None else settings.procedure.attributed(pair, method)
+    attribution = yield from attribute(seen, entry.method, method, classifier)
+    deviation = float(np.abs(attribution.values.numpy() - entry.array("attribution")).max())
+    if deviation > LARGEST_DEVIATION:
+        raise DataError(
+            f"the attribution computed with {classifier.name} deviates from that of the report by "
+            f"{deviation:.0%} of its range. Use the classifier that was explained; a report "
+            "without recorded parameters needs the default parameters of its methods."
+        )
+    return seen, attribution, method
+
+
+def _means(rows: list[list[float]]) -> list[float]:
+    means: list[float] = np.mean(rows, axis=0).tolist()
+    return means
+
+
+def _median(values: Any) -> float:
+    return float(np.median(list(values)))
+
+
 def _with_baselines(report: Report) -> list[ReportEntry]:
-    """Return the entries, and for each pair the baselines that the report does not have."""
+    """Return the entries, and for each pair the baselines that the report does not contain."""
     entries = list(report.entries)
-    there = {(entry.sample_id, entry.source, entry.target, entry.method) for entry in entries}
+    keys = {(entry.sample_id, entry.source, entry.target, entry.method) for entry in entries}
     for entry in report.entries:
         for name in BASELINES:
             key = (entry.sample_id, entry.source, entry.target, name)
-            if key not in there:
-                there.add(key)
+            if key not in keys:
+                keys.add(key)
                 entries.append(_baseline(entry, name))
     return entries
 
@@ -197,31 +373,29 @@ def _with_baselines(report: Report) -> list[ReportEntry]:
 def _baseline(entry: ReportEntry, name: str) -> ReportEntry:
     """Return an entry with the map of a baseline for the same pair, without curve or score."""
 
-    def read(wanted: str) -> NDArray[np.float32]:
-        if wanted in ("query", "generated"):
-            return entry.array(wanted)
-        if wanted != "attribution":
-            raise DataError(f"'{name}' was not part of the report, so it has no {wanted}.")
+    def read(array_name: str) -> NDArray[np.float32]:
+        if array_name in ("query", "generated"):
+            return entry.array(array_name)
+        if array_name != "attribution":
+            raise DataError(f"'{name}' is not part of the report, so it has no {array_name}.")
         query = entry.array("query")
         noise = Random().noise(query.shape) if name == "random" else None
         signed = query - entry.array("generated") if noise is None else noise
         values: NDArray[np.float32] = normalize_map(torch.from_numpy(signed))[0].numpy()
         return values
 
-    return replace(
-        entry,
-        method=name,
-        true_name=name,
-        quac_score=None,
-        optimal_threshold=None,
-        counterfactual_prediction=None,
-        inverse_prediction=None,
-        thresholds=np.empty(0),
-        mask_sizes=np.empty(0),
-        score_changes=np.empty(0),
-        completeness=None,
-        degenerate=False,
-        seconds=None,
-        paths={},
+    return ReportEntry(
+        entry.sample_id,
+        entry.source,
+        entry.target,
+        name,
+        name,
+        label=entry.label,
+        source_basis=entry.source_basis,
+        query_prediction=entry.query_prediction,
+        generated_prediction=entry.generated_prediction,
+        switches=entry.switches,
+        n_tried=entry.n_tried,
+        origin=entry.origin,
         read=read,
     )

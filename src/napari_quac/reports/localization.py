@@ -1,9 +1,9 @@
-"""Explanations against the known answer, one by one and summed up by method."""
+"""Localization of the true difference by explanations, one by one and summarized by method."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,19 +25,18 @@ from napari_quac.reports.truth import (
 
 @dataclass(frozen=True)
 class Localization:
-    """How well one explanation hits the true difference of its pair.
+    """Agreement of one explanation with the true difference of its pair.
 
     Attributes
     ----------
     pointing : float in [0, 1]
         1 if the attribution's maximum hits.
     pointing_chance : float in [0, 1]
-        The share of pixels that would hit.
+        The share of pixels that hit.
     energy : float in [0, 1]
         Share of the attribution on the true pixels.
     area : float in [0, 1]
-        Share of the image that is true: what energy, average precision and rank accuracy would be
-        by chance.
+        True share of the image: energy, average precision and rank accuracy by chance.
     average_precision : float in [0, 1]
         Of the attribution.
     auroc : float in [0, 1]
@@ -45,10 +44,10 @@ class Localization:
     rank_accuracy : float in [0, 1]
         Share of the attribution's highest values on the true pixels.
     mask_energy : float in [0, 1] or None
-        Share of the softened mask at the optimum on the true pixels. None, as the next two,
-        without a mask.
+        Share of the softened mask at the optimum on the true pixels. This and the next two are
+        None without a mask.
     iou, dice : float in [0, 1] or None
-        Of the softened mask at the optimum, cut at 0.5.
+        Of the softened mask at the optimum, thresholded at 0.5.
     quac_score : float or None
     """
 
@@ -67,7 +66,7 @@ class Localization:
 
 @dataclass(frozen=True)
 class LocalizationSummary:
-    """The same over many explanations by one method; means where nothing else is said.
+    """Localization of many explanations by one method; means unless stated otherwise.
 
     Attributes
     ----------
@@ -77,10 +76,10 @@ class LocalizationSummary:
         Share of hits.
     energy, area : float in [0, 1]
     energy_ratio : float
-        Mean energy by mean area; 1 by chance.
+        Mean energy divided by mean area; 1 by chance.
     average_precision, auroc, rank_accuracy : float in [0, 1]
     mask_energy_ratio : float or None
-        As for the attribution; None, as the next two, where no explanation has a mask.
+        As for the attribution. This and the next two are None if no explanation has a mask.
     iou, dice : float in [0, 1] or None
     quac_score : float or None
         Median.
@@ -102,14 +101,14 @@ class LocalizationSummary:
 
 
 def localize_explanation(explanation: Explanation, truth: ArrayLike) -> Localization:
-    """Judge one explanation.
+    """Compare one explanation with the truth.
 
     Parameters
     ----------
     explanation : Explanation
-        Its attribution and the mask at its optimum are judged.
+        Its attribution and the mask at its optimum are compared.
     truth : (*S) array_like, bool
-        Which pixels really differ between query and target class.
+        Pixels that really differ between query and target class.
 
     Raises
     ------
@@ -130,18 +129,18 @@ def localize_maps(
     mask: ArrayLike | None = None,
     quac_score: float | None = None,
 ) -> Localization:
-    """Judge an attribution and its mask.
+    """Compare an attribution and its mask with the truth.
 
     Parameters
     ----------
     attribution : (C, *S) array_like, non-negative
         Reduced over channels by its maximum.
     truth : (*S) array_like, bool
-        Which pixels really differ between query and target class.
+        Pixels that really differ between query and target class.
     mask : (C, *S) array_like, optional
-        At the optimum, softened; likewise reduced.
+        Softened mask at the optimum; reduced in the same way.
     quac_score : float, optional
-        Is handed through.
+        Copied into the record.
 
     Raises
     ------
@@ -167,48 +166,40 @@ def localize_maps(
 
 
 def summarize_localizations(
-    found: Mapping[str, Iterable[Localization]],
+    localizations: Mapping[str, Sequence[Localization]],
 ) -> dict[str, LocalizationSummary]:
-    """Sum up by method; methods without any explanation are left out.
+    """Summarize by method; methods without any explanation are excluded.
 
     Parameters
     ----------
-    found : mapping of str to iterable of Localization
+    localizations : mapping of str to sequence of Localization
         By method.
     """
-    return {method: _summary(list(several)) for method, several in found.items() if several}
+    return {method: _summarize(cases) for method, cases in localizations.items() if cases}
 
 
-def _summary(several: list[Localization]) -> LocalizationSummary:
-    area, energy = _mean(one.area for one in several), _mean(one.energy for one in several)
-    masked = [one for one in several if one.mask_energy is not None]
-    mask_energy = _known_mean(one.mask_energy for one in masked)
-    scores = [one.quac_score for one in several if one.quac_score is not None]
+def _summarize(cases: Sequence[Localization]) -> LocalizationSummary:
+    masked = [case for case in cases if case.mask_energy is not None]
+    scores = [case.quac_score for case in cases if case.quac_score is not None]
     return LocalizationSummary(
-        n=len(several),
-        pointing=_mean(one.pointing for one in several),
-        pointing_chance=_mean(one.pointing_chance for one in several),
-        energy=energy,
-        area=area,
-        energy_ratio=energy / area,
-        average_precision=_mean(one.average_precision for one in several),
-        # it is not defined where every pixel is true
-        auroc=_mean(one.auroc for one in several if not math.isnan(one.auroc)),
-        rank_accuracy=_mean(one.rank_accuracy for one in several),
-        mask_energy_ratio=(
-            None if mask_energy is None else mask_energy / _mean(one.area for one in masked)
-        ),
-        iou=_known_mean(one.iou for one in several),
-        dice=_known_mean(one.dice for one in several),
+        n=len(cases),
+        pointing=_mean(cases, "pointing"),
+        pointing_chance=_mean(cases, "pointing_chance"),
+        energy=_mean(cases, "energy"),
+        area=_mean(cases, "area"),
+        energy_ratio=_mean(cases, "energy") / _mean(cases, "area"),
+        average_precision=_mean(cases, "average_precision"),
+        auroc=_mean(cases, "auroc"),
+        rank_accuracy=_mean(cases, "rank_accuracy"),
+        mask_energy_ratio=_mean(masked, "mask_energy") / _mean(masked, "area") if masked else None,
+        iou=_mean(masked, "iou") if masked else None,
+        dice=_mean(masked, "dice") if masked else None,
         quac_score=float(np.median(scores)) if scores else None,
     )
 
 
-def _mean(values: Iterable[float]) -> float:
-    found = list(values)
-    return float(np.mean(found)) if found else math.nan
-
-
-def _known_mean(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return _mean(known) if known else None
+def _mean(cases: Sequence[Localization], name: str) -> float:
+    """Return the mean of a field without NaN: the AUROC is undefined where all pixels are true."""
+    values = [getattr(case, name) for case in cases]
+    numbers = [value for value in values if not math.isnan(value)]
+    return float(np.mean(numbers)) if numbers else math.nan

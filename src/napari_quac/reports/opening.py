@@ -1,13 +1,59 @@
-"""Open whatever holds explanations as a report."""
+"""Recognize and open reports: stores, folders of ``explain``, and results of the QuAC library."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from napari_quac.errors import DataError
-from napari_quac.reports import explain_folder
+from napari_quac.reports.earlier_formats import EXPLAIN_INDEX, read_explain_folder
 from napari_quac.reports.entry import FailedEntry, ReportEntry
 from napari_quac.reports.report import Report
+from napari_quac.reports.store_info import INFO
+
+INDEXES = (INFO, EXPLAIN_INDEX)
+"""Of a store, and of a folder that ``explain`` of an earlier version wrote."""
+DEPTH = 3
+"""Levels of folders between the folder of a run and the reports of the QuAC library."""
+MAX_ENTRIES = 2000
+MAX_FOLDERS = 200
+MAX_FILES = 50
+N_BYTES = 65536
+QUAC_KEYS = (
+    "query_path",
+    "counterfactual_path",
+    "normalized_mask_sizes",
+    "score_changes",
+    # of the early versions, with one list per quantity
+    "target_paths",
+    "attribution_paths",
+    "quac_scores",
+)
+
+
+def holds_explanations(path: str | Path) -> bool:
+    """Return whether a path looks like a report, without reading it.
+
+    It reads little enough to be called for anything that is dropped onto a window.
+
+    Parameters
+    ----------
+    path : path
+        A folder, or a json file. A folder is searched a few levels deep, and a large one in part.
+    """
+    path = Path(path)
+    if find_index(path) is not None or (path.is_file() and _is_quac_json(path)):
+        return True
+    return any(_is_quac_json(file) for file in islice(_json_files(path), MAX_FILES))
+
+
+def find_index(path: Path) -> Path | None:
+    """Return the index of a store or of a folder of ``explain``; None for other reports."""
+    if path.name in INDEXES and path.is_file():
+        return path
+    return next((path / name for name in INDEXES if (path / name).is_file()), None)
 
 
 def open_report(path: str | Path, re_root: tuple[str, str] | None = None) -> Report:
@@ -16,51 +62,81 @@ def open_report(path: str | Path, re_root: tuple[str, str] | None = None) -> Rep
     Parameters
     ----------
     path : path
-        A store of explanations, a folder that ``explain`` wrote, a result folder of the QuAC
-        library or one of its json files.
+        A store of explanations, a folder that ``explain`` of an earlier version wrote, a result
+        folder of the QuAC library, or a json file of one of them.
     re_root : (old, new), optional
         For reports of the QuAC library whose folder was moved: the beginning of the noted paths
-        and what to put in its place. Without it files are looked for by the end of their path.
+        and its replacement. Without it files are found by the end of their path.
 
     Raises
     ------
     DataError
-        If there is nothing of that kind, or ``re_root`` is given for what needs none.
+        If there is no report, or ``re_root`` is given for a report that does not need it.
     """
     from napari_quac.reports.quac_read import read_quac_reports
-    from napari_quac.reports.store import INFO
 
     path = Path(path).expanduser()
     if not path.exists():
         raise DataError(f"There is no '{path}'. Check the path.")
-    if path.name == explain_folder.INDEX:
-        path = path.parent
-    own = next((name for name in (INFO, explain_folder.INDEX) if (path / name).is_file()), None)
-    if own and re_root is not None:
+    index = find_index(path)
+    if index is None:
+        return read_quac_reports(path, re_root)
+    if re_root is not None:
         raise DataError(
-            f"'{path}' finds its own files wherever it is (it has a '{own}'). Leave --re-root out; "
-            "it is for reports of the QuAC library."
+            f"'{index.parent}' finds its own files wherever it is (it has a '{index.name}'). Leave "
+            "--re-root out; it is for reports of the QuAC library."
         )
-    if own == INFO:
-        return _from_store(path)
-    if own:
-        return explain_folder.read_explain_folder(path)
-    return read_quac_reports(path, re_root)
+    if index.name == INFO:
+        return _read_store(index.parent)
+    return read_explain_folder(index.parent)
 
 
-def _from_store(folder: Path) -> Report:
+def _read_store(folder: Path) -> Report:
     from napari_quac.reports.store import ExplanationStore
 
     store = ExplanationStore.open(folder)
-    found = list(store.entries())
+    entries = list(store.entries())
     notes = [f"The store is opened for reading only: {store.read_only}."] if store.read_only else []
     if store.damaged:
         first = next(iter(store.damaged.values()))
         notes.append(f"{len(store.damaged)} records cannot be read; the first: {first}")
     return Report(
-        tuple(one for one in found if isinstance(one, ReportEntry)),
-        tuple(one for one in found if isinstance(one, FailedEntry)),
-        tuple(store.info.class_names),
+        tuple(entry for entry in entries if isinstance(entry, ReportEntry)),
+        tuple(entry for entry in entries if isinstance(entry, FailedEntry)),
+        store.info.class_names,
         folder.name,
         tuple(notes),
+        store.info.settings,
     )
+
+
+def _json_files(top: Path) -> Iterator[Path]:
+    """Yield json files, those of higher folders first."""
+    folders = [(top, 0)]
+    for folder, depth in folders:  # grows meanwhile
+        try:
+            with os.scandir(folder) as listed:
+                entries = sorted(islice(listed, MAX_ENTRIES), key=lambda entry: entry.name)
+        except OSError:
+            continue
+        yield from (Path(entry.path) for entry in entries if entry.name.endswith(".json"))
+        if depth == DEPTH:
+            continue
+        for entry in entries:
+            is_folder = not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)
+            if is_folder and len(folders) < MAX_FOLDERS:
+                folders.append((Path(entry.path), depth + 1))
+
+
+def _is_quac_json(path: Path) -> bool:
+    """Return whether two of the keys are near the beginning and the end of a json file."""
+    if path.suffix.lower() != ".json":
+        return False
+    try:
+        with path.open("rb") as file:
+            ends = file.read(N_BYTES)
+            file.seek(max(0, path.stat().st_size - N_BYTES))
+            ends += file.read()
+    except OSError:
+        return False
+    return sum(f'"{key}"'.encode() in ends for key in QUAC_KEYS) >= 2

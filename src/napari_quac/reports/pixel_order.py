@@ -1,7 +1,10 @@
-"""Replace pixels one after the other, the most important first, and watch the prediction.
+"""Deletion and insertion: the prediction while pixels are replaced, the most important first.
 
-Deletion and insertion after RISE, and the same between the two images of a pair, which never
-shows the classifier anything but pixels of real or generated images.
+Between the two images of a pair (:func:`replace_in_order`), the classifier never sees anything but
+pixels of real or generated images: from the generated image to the query is the counterfactual
+deletion, where a low area under the target's curve is good; from the query to the generated image
+is the counterfactual insertion, where a high area is good. The latter is the QuAC curve without
+closing and softening, over the number of pixels.
 """
 
 from __future__ import annotations
@@ -24,12 +27,12 @@ RISE_BLUR = (11, 5.0)
 
 @dataclass(frozen=True, eq=False)
 class OrderCurve:
-    """The probability of a class while pixels are replaced.
+    """Probability of a class while pixels are replaced.
 
     Attributes
     ----------
     shares : (T,) ndarray, float64 in [0, 1]
-        Share of the pixels that are replaced; from 0 to 1.
+        Share of replaced pixels, from 0 to 1.
     probabilities : (T,) ndarray, float64 in [0, 1]
     area : float in [0, 1]
         Under the curve, ``(Σ y − (y₀ + yₙ) / 2) / n`` over its n steps.
@@ -49,21 +52,21 @@ def replace_in_order(
     class_index: int,
     pixels_per_step: int | None = None,
 ) -> Generator[Progress, None, OrderCurve]:
-    """Go from one image to another, pixel by pixel, in falling order of a map.
+    """Replace the pixels of one image by those of another, in falling order of a map.
 
     Parameters
     ----------
     begin, end : (C, *S) Tensor, float32 in [0, 1]
         The images; a pixel is replaced in all its channels.
     attribution : (C, *S) or (*S) array_like
-        Reduced over channels by its maximum; of equal values the first pixel goes first.
+        Reduced over channels by its maximum; among equal values, the first pixel goes first.
     classifier : Classifier
         The classifier under study.
     class_index : int
-        Whose probability is watched.
+        Class whose probability is recorded.
     pixels_per_step : int, optional
-        By default so many that there are as many steps as the shorter side has pixels, as RISE
-        does: 224 pixels at a time in an image of 224 × 224.
+        By default, the number of steps equals the number of pixels along the shorter side, as in
+        RISE: 224 pixels per step for an image of 224 × 224.
 
     Returns
     -------
@@ -72,27 +75,27 @@ def replace_in_order(
     Raises
     ------
     ShapeError
-        If map and images do not cover the same pixels.
+        If map and images have different shapes.
     DataError
-        If the map holds NaN, or fewer than one pixel is to be replaced at a time.
+        If the map contains NaN, or ``pixels_per_step`` is below 1.
     """
     order = _order(begin, end, attribution)
     n_pixels = order.numel()
     per_step = -(-n_pixels // min(begin.shape[-2:])) if pixels_per_step is None else pixels_per_step
     if per_step < 1:
-        raise DataError(f"At least one pixel per step is needed, got {per_step}.")
+        raise DataError(f"The number of pixels per step is {per_step}; it must be 1 or more.")
     counts = [*range(0, n_pixels, per_step), n_pixels]
     batch = CPU_BATCH if classifier.device.type == "cpu" else GPU_BATCH
     image, other = begin.flatten(1).clone(), end.flatten(1)
     probabilities: list[float] = []
-    done = 0
+    n_replaced = 0
     for start in range(0, len(counts), batch):
         yield Progress(start, len(counts), "replace pixels")
         images = []
         for count in counts[start : start + batch]:
-            now = order[done:count]
-            image[:, now] = other[:, now]
-            done = count
+            step = order[n_replaced:count]
+            image[:, step] = other[:, step]
+            n_replaced = count
             images.append(image.reshape(begin.shape).clone())
         probabilities += classifier.predict(torch.stack(images))[:, class_index].tolist()
     values = np.array(probabilities)
@@ -114,11 +117,11 @@ def deletion(
     Parameters
     ----------
     image : (C, *S) Tensor, float32 in [0, 1]
-        The class watched is the one that is predicted for it.
+        The curve follows the probability of its predicted class.
     attribution, classifier, pixels_per_step
         See :func:`replace_in_order`.
     substrate : float in [0, 1]
-        What is put in place; 0.5 is the zero of networks that work in [-1, 1].
+        Value of the replaced pixels; 0.5 is the zero of networks with the input range [-1, 1].
 
     Returns
     -------
@@ -145,16 +148,16 @@ def insertion(
     substrate: float = 0.5,
     pixels_per_step: int | None = None,
 ) -> Generator[Progress, None, OrderCurve]:
-    """Bring an image back from a blurred one, the most important pixels first; high areas are good.
+    """Restore an image from a blurred one, the most important pixels first; high areas are good.
 
     Parameters
     ----------
     image : (C, *S) Tensor, float32 in [0, 1]
-        The class watched is the one that is predicted for it.
+        The curve follows the probability of its predicted class.
     attribution, classifier, pixels_per_step
         See :func:`replace_in_order`.
     substrate : float in [0, 1]
-        What lies around the image when it is blurred (kernel of 11 pixels, σ = 5).
+        Padding value of the blur (kernel of 11 pixels, σ = 5).
 
     Returns
     -------
@@ -173,68 +176,6 @@ def insertion(
     return curve
 
 
-@stepwise
-def counterfactual_deletion(
-    query: Tensor,
-    generated: Tensor,
-    attribution: ArrayLike,
-    classifier: Classifier,
-    target: int,
-    pixels_per_step: int | None = None,
-) -> Generator[Progress, None, OrderCurve]:
-    """Take the generated image back to the query; low areas of the target's curve are good.
-
-    Parameters
-    ----------
-    query, generated : (C, *S) Tensor, float32 in [0, 1]
-        The pair.
-    attribution, classifier, pixels_per_step
-        See :func:`replace_in_order`.
-    target : int
-        Class whose probability is watched.
-
-    Returns
-    -------
-    Steps of OrderCurve
-    """
-    curve = yield from replace_in_order(
-        generated, query, attribution, classifier, target, pixels_per_step
-    )
-    return curve
-
-
-@stepwise
-def counterfactual_insertion(
-    query: Tensor,
-    generated: Tensor,
-    attribution: ArrayLike,
-    classifier: Classifier,
-    target: int,
-    pixels_per_step: int | None = None,
-) -> Generator[Progress, None, OrderCurve]:
-    """Bring the generated image into the query; high areas of the target's curve are good.
-
-    The QuAC curve without closing and softening, over the number of pixels.
-
-    Parameters
-    ----------
-    query, generated : (C, *S) Tensor, float32 in [0, 1]
-        The pair.
-    attribution, classifier, pixels_per_step
-        See :func:`replace_in_order`.
-    target : int
-        Class whose probability is watched.
-
-    Returns
-    -------
-    Steps of OrderCurve
-    """
-    curve = yield from replace_in_order(
-        query, generated, attribution, classifier, target, pixels_per_step
-    )
-    return curve
-
-
 def _order(begin: Tensor, end: Tensor, attribution: ArrayLike) -> Tensor:
     """Return the flat indices of the pixels, the most important first."""
     values = np.asarray(attribution, dtype=np.float64)
@@ -243,10 +184,12 @@ def _order(begin: Tensor, end: Tensor, attribution: ArrayLike) -> Tensor:
     if begin.shape != end.shape or values.shape != tuple(begin.shape[1:]):
         raise ShapeError(
             f"The images have shapes {tuple(begin.shape)} and {tuple(end.shape)}, the map "
-            f"{values.shape}. All have to cover the same pixels."
+            f"{values.shape}. All must cover the same pixels."
         )
     if np.isnan(values).any():
-        raise DataError("The map holds NaN, so its pixels have no order. Compute it again.")
+        raise DataError(
+            "The map contains NaN, so its pixels have no order. Compute the attribution again."
+        )
     return torch.from_numpy(np.argsort(-values, axis=None, kind="stable"))
 
 

@@ -1,4 +1,4 @@
-"""Medians and quartiles of scores and QuAC curves, per method and class pair, always with n."""
+"""Medians and quartiles of scores and QuAC curves, per method and class pair, with n."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from napari_quac.explain.score import interpolate_curve
 from napari_quac.reports.entry import ReportEntry
-from napari_quac.reports.report import Report, has_score
+from napari_quac.reports.report import Report
 
 
 @dataclass(frozen=True, eq=False)
 class Population:
-    """What the entries of one method and class pair have in common.
+    """Summary of the entries of one method and class pair.
 
     Attributes
     ----------
@@ -23,21 +23,21 @@ class Population:
     source, target : int or None
         None for all class pairs together.
     n_entries : int
-        All entries; the other numbers say how many of them count where.
+        Number of entries; the other counts are subsets of them.
     n_degenerate : int
-        Their attribution ranked nothing; left out of scores and curves.
+        Entries with a constant attribution, excluded from scores and curves.
     n_scores : int
-        Finite scores of the rest.
+        Finite scores of the others.
     n_curves : int
-        Usable curves of the rest.
+        Usable curves of the others.
     median, lower, upper : (101,) ndarray or None
         Of the score changes at mask sizes 0, 0.01, …, 1; lower and upper are the quartiles. None
         without a curve.
     score_median, score_lower, score_upper : float or None
         Of the QuAC scores. None without a score.
     computed : tuple of str
-        What was really computed, such as a stand-in on a network that does not allow the method;
-        empty where nobody noted it.
+        Names of the actual computations, such as a fallback on a network that does not allow the
+        method; empty if unknown.
     """
 
     method: str
@@ -57,17 +57,17 @@ class Population:
 
     @property
     def name(self) -> str:
-        """The method, by what was really computed."""
+        """Name of the actual computation, otherwise the method."""
         return ", ".join(self.computed) or self.method
 
 
 def populations(report: Report, by_pair: bool = True) -> tuple[Population, ...]:
-    """Sum up a report.
+    """Summarize a report.
 
     Parameters
     ----------
     report : Report
-        What to sum up.
+        The report.
     by_pair : bool
         One population for each class pair and method, ordered by pair; else one for each method.
     """
@@ -89,17 +89,17 @@ def population(
     source: int | None = None,
     target: int | None = None,
 ) -> Population:
-    """Sum up entries that belong together.
+    """Summarize a group of entries.
 
     Parameters
     ----------
     entries : sequence of ReportEntry
-        They may be of any method and pair.
+        Entries of any method and pair.
     method, source, target
-        What they have in common.
+        Common method and class pair.
     """
     ranked = [entry for entry in entries if not entry.degenerate]
-    scores = [entry.quac_score for entry in ranked if has_score(entry)]
+    scores = [entry.quac_score for entry in ranked if entry.has_score]
     curves = [curve for entry in ranked if (curve := entry_curve(entry)) is not None]
     lower, median, upper = _quartiles(curves)
     score_lower, score_median, score_upper = _quartiles(scores)

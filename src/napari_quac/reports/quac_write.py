@@ -42,7 +42,7 @@ class QuacExport:
         One ``default_report.json`` for each method.
     n_written : int
         Entries in them.
-    left_out : tuple of str
+    skipped : tuple of str
         One sentence for each entry that could not be written.
     largest_drift : float or None
         Largest change of a class probability between an image in memory and its file; None where
@@ -52,7 +52,7 @@ class QuacExport:
     folder: Path
     reports: tuple[Path, ...]
     n_written: int
-    left_out: tuple[str, ...]
+    skipped: tuple[str, ...]
     largest_drift: float | None
 
 
@@ -109,21 +109,21 @@ def write_quac_report(
     names = FileNames()
     by_method = {method: _MethodReport() for method in report.methods}
     folders = _method_folders(report)
-    left_out = []
+    skipped = []
     for number, entry in enumerate(entries):
         yield Progress(number, len(entries), f"write {entry.sample_id}")
         place = _Place(folder, report, entry, names, folders[entry.method], image_format)
         try:
             result, drift = _write_entry(place, entry, classifier)
         except DataError as error:
-            left_out.append(f"{entry.sample_id}, {entry.method}: {error}")
+            skipped.append(f"{entry.sample_id}, {entry.method}: {error}")
             continue
         written = by_method[entry.method]
         written.results.append(result)
         written.entries.append(entry)
         written.drifts.append(drift)
-    if left_out and len(left_out) == len(entries):
-        raise DataError(f"No entry could be written; the first: {left_out[0]}")
+    if skipped and len(skipped) == len(entries):
+        raise DataError(f"No entry could be written; the first: {skipped[0]}")
     reports = []
     for method, written in by_method.items():
         if not written.results:
@@ -146,7 +146,7 @@ def write_quac_report(
         folder,
         tuple(reports),
         sum(len(written.results) for written in by_method.values()),
-        tuple(left_out),
+        tuple(skipped),
         max(drifts, default=None),
     )
 

@@ -1,4 +1,4 @@
-"""How often a generated image convinced the classifier."""
+"""Success rates of generators: conversion and translation rate."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from napari_quac.reports.entry import FailedEntry, ReportEntry
 
 @dataclass(frozen=True)
 class Rate:
-    """A share, with what it is a share of.
+    """A share with its numerator and denominator.
 
     Attributes
     ----------
     source, target : int or None
         The class pair; None for all of them.
     n : int
-        What was counted.
+        Number of cases.
     n_success : int
-        Those of them with a success.
+        Number of successes.
     n_unknown : int
-        Those left out because nobody noted whether they succeeded.
+        Excluded cases whose outcome is unknown.
     n_failed : int
-        Samples that failed with an error, left out as well; those of which no source is known
-        count towards all pairs only.
+        Samples that failed with an error, also excluded; those with an unknown source count
+        towards all pairs only.
     """
 
     source: int | None
@@ -36,7 +36,7 @@ class Rate:
 
     @property
     def value(self) -> float | None:
-        """``n_success / n``; None where there is nothing to count."""
+        """``n_success / n``; None for zero cases."""
         return self.n_success / self.n if self.n else None
 
 
@@ -46,14 +46,14 @@ def conversion_rate(
     source: int | None = None,
     target: int | None = None,
 ) -> Rate:
-    """Return the share of samples for which some proposal was called the target.
+    """Return the share of samples with at least one proposal that is classified as the target.
 
     Parameters
     ----------
     entries : iterable of ReportEntry
         A sample and target counts once, however many methods explained it.
     failures : sequence of FailedEntry
-        Counted beside the rate.
+        Counted in ``n_failed``.
     source, target : int, optional
         Only this class pair.
     """
@@ -65,25 +65,26 @@ def conversion_rate(
         if outcomes.get(key) is not True and entry.switches is not None:
             outcomes[key] = entry.switches
         outcomes.setdefault(key, None)
-    known = [outcome for outcome in outcomes.values() if outcome is not None]
-    # a sample for which one method failed was generated all the same
+    successes = [outcome for outcome in outcomes.values() if outcome is not None]
+    # if only one method failed, the image was generated all the same
     explained = {(sample_id, towards) for sample_id, _, towards in outcomes}
     failed = {
-        (one.sample_id, one.target)
-        for one in failures
-        if (source, target) == (None, None) or (one.source, one.target) == (source, target)
+        (failure.sample_id, failure.target)
+        for failure in failures
+        if (source, target) in ((None, None), (failure.source, failure.target))
     }
     n_failed = len(failed - explained)
-    return Rate(source, target, len(known), sum(known), len(outcomes) - len(known), n_failed)
+    n_unknown = len(outcomes) - len(successes)
+    return Rate(source, target, len(successes), sum(successes), n_unknown, n_failed)
 
 
 def translation_rate(
     entries: Iterable[ReportEntry], source: int | None = None, target: int | None = None
 ) -> Rate:
-    """Return the share of generated images that are called the target.
+    """Return the share of generated images that are classified as the target.
 
-    Known for samples with one proposal only: of several proposals a report keeps the best one, of
-    which nothing can be learned about the others. The rest is counted in ``n_unknown``.
+    The rate covers samples with one proposal only: of several proposals a report keeps the best
+    one, which says nothing about the others. All other samples are counted in ``n_unknown``.
 
     Parameters
     ----------
@@ -97,5 +98,5 @@ def translation_rate(
         if (source, target) in ((None, None), (entry.source, entry.target)):
             key = (entry.sample_id, entry.source, entry.target)
             single[key] = entry.switches if entry.n_tried == 1 else None
-    known = [outcome for outcome in single.values() if outcome is not None]
-    return Rate(source, target, len(known), sum(known), len(single) - len(known))
+    successes = [outcome for outcome in single.values() if outcome is not None]
+    return Rate(source, target, len(successes), sum(successes), len(single) - len(successes))

@@ -20,9 +20,10 @@ from napari_quac.data.sample import Sample
 from napari_quac.explain.explanation import Explanation
 from napari_quac.explain.pair import Pair
 from napari_quac.explain.search import task_seed
+from napari_quac.explain.settings import ExplainSettings
 from napari_quac.explain.verdict import verdict
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def explained_record(
     explanations: Sequence[Explanation],
     class_names: Sequence[str],
     *,
-    seed: int,
+    settings: ExplainSettings,
     truth: int | None = None,
     source_basis: str = "",
     asked: Sequence[int] = (),
@@ -80,8 +81,8 @@ def explained_record(
         One for each method that worked.
     class_names : sequence of str
         Of the classifier.
-    seed : int
-        Of the whole piece of work.
+    settings : ExplainSettings
+        Its seed and preset are recorded.
     truth : int or None
         The classifier's class that the sample's label names.
     source_basis : str
@@ -101,8 +102,9 @@ def explained_record(
         "target": class_names[pair.target],
         "source_basis": source_basis,
         "asked": [class_names[target] for target in asked],
-        "seed": seed,
-        "task_seed": task_seed(seed, sample.id, pair.target),
+        "preset": settings.preset,
+        "seed": settings.seed,
+        "task_seed": task_seed(settings.seed, sample.id, pair.target),
         "switches": pair.switches,
         "n_tried": pair.n_tried,
         "origin": plain(pair.origin),

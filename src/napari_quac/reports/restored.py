@@ -14,11 +14,11 @@ from torch import Tensor
 from napari_quac.data.sample import Sample
 from napari_quac.errors import DataError
 from napari_quac.explain.attribution import Attribution
-from napari_quac.explain.curve import Curve, hybrid_at
+from napari_quac.explain.curve import Curve, hybrid_at, signed_values
 from napari_quac.explain.explanation import Explanation
-from napari_quac.explain.mask import Masking
 from napari_quac.explain.pair import Pair
 from napari_quac.explain.score import best_point
+from napari_quac.explain.settings import ExplainSettings
 from napari_quac.reports.entry import ReportEntry
 
 
@@ -98,7 +98,7 @@ def with_proposals(
 def restored_explanation(
     entry: ReportEntry,
     pair: Pair,
-    masking: Masking,
+    settings: ExplainSettings,
     predictions: NDArray[np.float64] | None = None,
 ) -> Explanation:
     """Return the explanation of one method.
@@ -108,12 +108,12 @@ def restored_explanation(
     entry : ReportEntry
         What was noted.
     pair : Pair
-        Of :func:`restored_pair`.
-    masking : Masking
-        How thresholds became masks.
+        From :func:`restored_pair`; the procedure gives its images their roles.
+    settings : ExplainSettings
+        Masking and procedure of the explanation.
     predictions : (T, K) ndarray, optional
-        Of all hybrids. Without them only the target's probability is known, which follows from the
-        curve; the others are NaN.
+        Class probabilities of all hybrids. Without them only the probability of the target is
+        known, which follows from the curve; the others are NaN.
 
     Raises
     ------
@@ -122,10 +122,12 @@ def restored_explanation(
     """
     if not len(entry.mask_sizes):
         raise DataError(f"The curve of {entry.method} for '{entry.sample_id}' was not kept.")
+    masking, procedure = settings.masking, settings.procedure
+    pair = procedure.pair(pair)
     values = np.array(entry.array("attribution"), dtype=np.float32)
     try:
         signed = np.array(entry.array("signed"), dtype=np.float32)
-    except DataError:  # the QuAC library keeps absolute values alone
+    except DataError:  # the QuAC library stores absolute values alone
         signed = values
     name = entry.true_name or entry.method
     attribution = Attribution(
@@ -138,9 +140,10 @@ def restored_explanation(
         is_fallback=name != entry.method,
     )
     if predictions is None:
-        predictions = _known_of_the_target(entry, pair)
+        predictions = _target_predictions(entry, pair)
     shape = tuple(pair.query.image.shape)
-    closed = masking.close(np.broadcast_to(values, shape))
+    thresholded = signed_values(attribution).numpy() if procedure.signed else values
+    closed = masking.close(np.broadcast_to(thresholded, shape))
     if entry.degenerate:
         closed = np.full(shape, -np.inf, dtype=np.float32)
     curve = Curve(
@@ -152,7 +155,7 @@ def restored_explanation(
         closed=closed,
         masking=masking,
         quac_score=entry.quac_score if entry.quac_score is not None else float("nan"),
-        best=best_point(entry.mask_sizes, entry.score_changes),
+        best=best_point(entry.mask_sizes, entry.score_changes, procedure.optimum),
         n_evaluated=0,
         degenerate=entry.degenerate,
     )
@@ -180,9 +183,9 @@ def _prediction(values: Sequence[float] | None, n_classes: int) -> Tensor:
     return torch.tensor(values, dtype=torch.float32)
 
 
-def _known_of_the_target(entry: ReportEntry, pair: Pair) -> NDArray[np.float64]:
+def _target_predictions(entry: ReportEntry, pair: Pair) -> NDArray[np.float64]:
     n_classes = len(pair.query_prediction)
     predictions = np.full((len(entry.mask_sizes), n_classes), np.nan)
-    before = float(pair.query_prediction[entry.target])
-    predictions[:, entry.target] = before + entry.score_changes
+    before = float(pair.query_prediction[pair.target])
+    predictions[:, pair.target] = before + entry.score_changes
     return predictions

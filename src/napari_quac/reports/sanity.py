@@ -1,4 +1,4 @@
-"""Whether an attribution depends on what the network learned: layers are randomised in turn."""
+"""Sanity check: dependence of an attribution on the weights, by randomizing layer after layer."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from napari_quac.stepwise import Progress, stepwise
 
 @dataclass(frozen=True)
 class SanityStep:
-    """How alike a map is to the original after the layers down to one were randomised.
+    """Similarity of a map to the original after the randomization of the last layers.
 
     Attributes
     ----------
     layer : str
-        The last layer that was randomised; those after it in the network are random too.
+        The first randomized layer; all layers after it in the network are random as well.
     rank_correlation : float in [-1, 1]
         Spearman's, of the signed maps; 0 for a constant map.
     absolute_rank_correlation : float in [-1, 1]
@@ -40,20 +40,20 @@ class SanityStep:
 def cascading_randomization(
     pair: Pair, name: str, method: AttributionMethod, classifier: Classifier, seed: int = 0
 ) -> Generator[Progress, None, tuple[SanityStep, ...]]:
-    """Randomise the network from its last layer to its first, and explain it after each.
+    """Randomize the network from its last layer to its first, and attribute after each.
 
     Weights and biases are drawn from normal distributions with each tensor's own mean and standard
-    deviation; the running statistics of batch norm stay. A method whose map stays as it was, such
-    as *residual*, does not explain the network.
+    deviation; the running statistics of batch norm do not change. A method whose map does not
+    change, such as *residual*, does not explain the network.
 
     Parameters
     ----------
     pair : Pair
-        What is explained; its predictions stay as they are.
+        The attributed pair; its predictions do not change.
     name, method
         The attribution method.
     classifier : Classifier
-        Is not changed.
+        The classifier under study; it is copied, not changed.
     seed : int
         Of the random weights.
 
@@ -65,7 +65,7 @@ def cascading_randomization(
     Raises
     ------
     MethodUnavailableError
-        If the classifier is a function, or a program without parameters that can be reached.
+        If the classifier is a function, or a program without accessible parameters.
 
     References
     ----------
@@ -73,40 +73,40 @@ def cascading_randomization(
     """
     if not isinstance(classifier.module, nn.Module) or not _layers(classifier.module):
         raise MethodUnavailableError(
-            f"The classifier {classifier.name} has no layers whose weights can be randomised. "
+            f"The classifier {classifier.name} has no layers with weights to randomize. "
             "Load it from a state dict or TorchScript."
         )
     random = torch.Generator().manual_seed(seed)
     module = deepcopy(classifier.module)
-    own = yield from attribute(pair, name, method, classifier)
+    original = yield from attribute(pair, name, method, classifier)
     steps = []
     for layer, parameters in reversed(_layers(module)):
         for parameter in parameters:
-            _randomise(parameter, random)
+            _randomize(parameter, random)
         # another object, since predictions and DeepLIFT keep copies of the network
         changed = replace(classifier, module=module)
         other = yield from attribute(pair, name, method, changed)
         steps.append(
             SanityStep(
                 layer,
-                _correlation(own.signed, other.signed),
-                _correlation(own.signed.abs(), other.signed.abs()),
+                _correlation(original.signed, other.signed),
+                _correlation(original.signed.abs(), other.signed.abs()),
             )
         )
     return tuple(steps)
 
 
 def _layers(module: nn.Module) -> list[tuple[str, list[nn.Parameter]]]:
-    """Return the layers that have parameters of their own, in their order."""
-    found = []
+    """Return the layers with parameters, in their order."""
+    layers = []
     for name, layer in module.named_modules():
         parameters = list(layer.parameters(recurse=False))
         if parameters:
-            found.append((name or type(layer).__name__, parameters))
-    return found
+            layers.append((name or type(layer).__name__, parameters))
+    return layers
 
 
-def _randomise(parameter: nn.Parameter, random: torch.Generator) -> None:
+def _randomize(parameter: nn.Parameter, random: torch.Generator) -> None:
     values = parameter.detach()
     spread = float(values.std()) if values.numel() > 1 else 0.0
     noise = torch.randn(values.shape, generator=random) * spread + float(values.mean())
@@ -114,8 +114,8 @@ def _randomise(parameter: nn.Parameter, random: torch.Generator) -> None:
         parameter.copy_(noise.to(values))
 
 
-def _correlation(one: Tensor, other: Tensor) -> float:
-    a, b = one.flatten().double().numpy(), other.flatten().double().numpy()
+def _correlation(first: Tensor, second: Tensor) -> float:
+    a, b = first.flatten().double().numpy(), second.flatten().double().numpy()
     if a.min() == a.max() or b.min() == b.max():
         return 0.0
     return float(spearmanr(a, b).statistic)

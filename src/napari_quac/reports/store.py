@@ -34,9 +34,8 @@ from napari_quac.reports import task_images
 from napari_quac.reports.atomic import remove_leftovers, storage_error, write_file, write_folder
 from napari_quac.reports.entry import FailedEntry, ReportEntry
 from napari_quac.reports.record import is_failed, to_json, whole_curve
-from napari_quac.reports.store_info import SCHEMA, StoreInfo
+from napari_quac.reports.store_info import INFO, SCHEMA, StoreInfo, rescue_info
 
-INFO = "store.json"
 RECORDS = "records"
 IMAGES = "images.zarr"
 TIMINGS = "timings"
@@ -100,7 +99,7 @@ class ExplanationStore:
         self.damaged: dict[str, str] = {}
         self._keys: dict[str, None] = {}
         self._seconds: dict[str, dict[str, float]] | None = None
-        self._thresholds = threshold_grid(info.grid)
+        self._thresholds = threshold_grid(info.settings.grid)
         if list_records:
             self.refresh()
 
@@ -177,6 +176,33 @@ class ExplanationStore:
         elif not os.access(folder, os.W_OK):
             why = "you may not write to its folder"
         return cls(folder, info, why, list_records)
+
+    @classmethod
+    def open_or_create(cls, folder: str | Path, info: StoreInfo) -> ExplanationStore:
+        """Open the store of a folder to add to it, or begin one.
+
+        Raises
+        ------
+        DataError
+            If the explanations in it were made by other networks or settings, or nothing can be
+            added to them.
+        """
+        folder = Path(folder)
+        if not (folder / INFO).exists():
+            return cls.create(folder, info)
+        store = cls.open(folder)
+        if store.read_only:
+            raise DataError(
+                f"Nothing can be added to the explanations in '{folder}': {store.read_only}. "
+                "Choose another output folder."
+            )
+        differences = store.info.differences(info)
+        if differences:
+            raise DataError(
+                f"The explanations in '{folder}' have other settings: {'; '.join(differences)}. "
+                "Choose another output folder, or restore the settings."
+            )
+        return store
 
     def refresh(self) -> tuple[str, ...]:
         """Look for records that came meanwhile; return the keys of those that are new."""
@@ -378,7 +404,7 @@ class ExplanationStore:
             if self.is_answered(record):
                 of_sample.answered.add(record["target"])
         # which target is the most useful one is known only where it, or every one, was asked for
-        is_known = targets != "auto" or self.info.targets in ("auto", "all")
+        is_known = targets != "auto" or self.info.settings.targets in ("auto", "all")
         wanted: set[str] = set()
         if targets == "all":
             wanted = {*self.info.class_names}
@@ -512,9 +538,7 @@ def _rescued(folder: Path, error: Exception) -> StoreInfo:
     DataError
         If they tell nothing.
     """
-    from napari_quac.reports.rescue import rescued_info
-
-    info = rescued_info(folder / RECORDS)
+    info = rescue_info(folder / RECORDS)
     if info is None:
         raise DataError(
             f"'{folder / INFO}' is damaged ({error}), and there is no record to go by. Copy the "

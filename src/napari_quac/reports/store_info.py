@@ -1,44 +1,40 @@
-"""What holds for a whole store: whose explanations they are, and how they were made."""
+"""The description of a store: networks, classes and settings of all its explanations."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from napari_quac import __version__
-from napari_quac.errors import DataError
-from napari_quac.explain.mask import Masking
+from napari_quac.errors import DataError, QuacError
 from napari_quac.explain.procedure import Grid
-from napari_quac.explain.settings import ExplainSettings
-from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.file_kind import file_hash
-from napari_quac.reports.record import plain
+from napari_quac.explain.settings import AUTO, ExplainSettings
+from napari_quac.networks.file_format import file_hash
+from napari_quac.reports.earlier_formats import migrate_settings
+from napari_quac.serialize import to_plain
+
+if TYPE_CHECKING:
+    from napari_quac.networks.classifier import Classifier
+    from napari_quac.networks.generator import Generator
 
 FORMAT = "napari-quac explanations"
-DECISIVE = (
-    "class_names",
-    "methods",
-    "parameters",
-    "masking",
-    "grid",
-    "search",
-    "seed",
-    "source_basis",
-)
-SCHEMA = 1
+INFO = "store.json"
+"""File name of the description."""
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
 class NetworkIdentity:
-    """Which network it was.
+    """Name and hashes of a network.
 
     Attributes
     ----------
     name : str
     sha256 : mapping of str to str
-        Hash of each file it was loaded from, by the field of its recipe that names the file.
+        Hash of each file of the network, by the field of its recipe that names the file.
     """
 
     name: str
@@ -47,44 +43,29 @@ class NetworkIdentity:
 
 @dataclass(frozen=True)
 class StoreInfo:
-    """What holds for all explanations of a store.
+    """Networks, classes and settings of all explanations of a store.
 
     Attributes
     ----------
     class_names : tuple of str
         Of the classifier.
     classifier, generator : NetworkIdentity
-    methods : tuple of str
-    parameters : mapping
-        Of the methods, where they differ from the defaults.
-    masking : Masking
-    grid : "quac_0_2" or "corrected"
-    search : mapping
-        Settings of the search.
-    seed : int
-    targets : str or list of str
-        ``"auto"``, ``"all"``, class names, or ``"chosen"`` where samples were picked by hand.
-    source_basis : str
+    settings : ExplainSettings
+        The source basis is ``"prediction"`` or ``"label"``.
     samples : str
-        Where the samples are from, for people.
+        Name of the dataset, for people.
     plan : mapping or None
         The plan, where there was one.
     version : str
-        Of the package that wrote it.
+        Version of the package that created the store.
     schema : int
+        Of the description on disk.
     """
 
     class_names: tuple[str, ...]
     classifier: NetworkIdentity
     generator: NetworkIdentity
-    methods: tuple[str, ...]
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    masking: Masking = field(default_factory=Masking)
-    grid: Grid = "quac_0_2"
-    search: Mapping[str, Any] = field(default_factory=dict)
-    seed: int = 0
-    targets: str | tuple[str, ...] = "chosen"
-    source_basis: str = "prediction"
+    settings: ExplainSettings = field(default_factory=ExplainSettings)
     samples: str = ""
     plan: Mapping[str, Any] | None = None
     version: str = __version__
@@ -94,110 +75,157 @@ class StoreInfo:
     def of(
         cls,
         classifier: Classifier,
-        generator: NetworkIdentity,
+        generator: Generator | None,
+        recipe: Any,
         settings: ExplainSettings,
-        seed: int,
-        **more: Any,
+        samples: str = "",
+        plan: Mapping[str, Any] | None = None,
     ) -> StoreInfo:
-        """Return what holds for explanations that are made with live networks.
+        """Describe explanations that live networks will make.
 
         Parameters
         ----------
         classifier : Classifier
             The classifier under study.
-        generator : NetworkIdentity
-            See :func:`identify`.
+        generator : Generator or None
+            Its name is that of the description.
+        recipe : recipe
+            Of the generator; its files are hashed.
         settings : ExplainSettings
-            What is computed.
-        seed : int
-            Of the whole piece of work.
-        **more
-            ``targets``, ``source_basis``, ``samples``, ``plan``.
+            Its source basis is resolved for the generator.
+        samples : str
+            Name of the dataset.
+        plan : mapping, optional
+            The plan as plain values.
         """
-        sha256 = {"path": classifier.sha256} if classifier.sha256 else {}
+        from napari_quac.explain.question import resolve_source_basis
+
+        basis = resolve_source_basis(settings.source_basis, generator or recipe)
         return cls(
             class_names=tuple(classifier.class_names),
-            classifier=NetworkIdentity(classifier.name, sha256),
-            generator=generator,
-            methods=settings.methods,
-            parameters={name: dict(given) for name, given in settings.parameters.items() if given},
-            masking=settings.masking,
-            grid=settings.grid,
-            search=asdict(settings.search),
-            seed=seed,
-            **more,
+            classifier=NetworkIdentity(
+                classifier.name, {"path": classifier.sha256} if classifier.sha256 else {}
+            ),
+            generator=identify(recipe, getattr(generator, "name", "")),
+            settings=replace(settings, source_basis=basis),
+            samples=samples,
+            plan=plan,
         )
 
     def plain(self) -> dict[str, Any]:
-        """Return it as JSON-ready values."""
-        values: dict[str, Any] = plain({"format": FORMAT, **asdict(self)})
-        return values
+        """Return the description as JSON-ready values."""
+        return {"format": FORMAT, **to_plain(self)}
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> StoreInfo:
-        """Return what :meth:`plain` was made from; keys of a newer version are left aside.
+        """Read plain values of this or an earlier schema; unknown keys of a later one are ignored.
 
         Raises
         ------
         DataError
-            If it is not the description of a store.
+            If they do not describe a store.
         """
         if values.get("format") != FORMAT:
             raise DataError("it does not describe explanations of napari-quac")
-        known = {entry.name for entry in fields(cls)}
-        given = {key: value for key, value in values.items() if key in known}
         try:
-            given["class_names"] = tuple(given["class_names"])
-            given["methods"] = tuple(given["methods"])
-            given["classifier"] = NetworkIdentity(**given["classifier"])
-            given["generator"] = NetworkIdentity(**given["generator"])
-            names = {entry.name for entry in fields(Masking)}
-            masking = given.get("masking", {})
-            given["masking"] = Masking(**{k: v for k, v in masking.items() if k in names})
-            if isinstance(given.get("targets"), list):
-                given["targets"] = tuple(given["targets"])
-            return cls(**given)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            schema = int(values.get("schema", 1))
+            values = migrate_settings(values) if schema == 1 else values
+            settings = values["settings"]
+            if schema > SCHEMA:
+                settings = _without_unknown_keys(settings, ExplainSettings().to_dict())
+            return cls(
+                class_names=tuple(values["class_names"]),
+                classifier=NetworkIdentity(**values["classifier"]),
+                generator=NetworkIdentity(**values["generator"]),
+                settings=ExplainSettings.from_dict(settings),
+                samples=values.get("samples", ""),
+                plan=values.get("plan"),
+                version=values.get("version", ""),
+                schema=schema,
+            )
+        except (KeyError, TypeError, ValueError, AttributeError, QuacError) as error:
             raise DataError(f"its description lacks something ({error!r})") from error
 
     def differences(self, other: StoreInfo) -> list[str]:
-        """Return what would make explanations differ, in words: ``seed 0, not 1``.
+        """Return the reasons why explanations would differ, such as ``seed 0, not 1``.
 
-        Names and places of files do not count where their hashes are equal.
+        Names and folders of network files do not count where their hashes are equal, nor do
+        targets: one store may hold explanations towards several.
         """
-        found = []
+        reasons = []
         for role in ("classifier", "generator"):
-            mine, theirs = getattr(self, role), getattr(other, role)
-            if dict(mine.sha256) != dict(theirs.sha256):
-                found.append(f"the {role} is another file ('{mine.name}', not '{theirs.name}')")
-        mine, theirs = self.plain(), other.plain()
-        found += [
-            f"{key.replace('_', ' ')} {_shown(mine[key])}, not {_shown(theirs[key])}"
-            for key in DECISIVE
-            if mine[key] != theirs[key]
-        ]
-        return found
+            network, other_network = getattr(self, role), getattr(other, role)
+            if dict(network.sha256) != dict(other_network.sha256):
+                reasons.append(
+                    f"the {role} is another file ('{network.name}', not '{other_network.name}')"
+                )
+        if self.class_names != other.class_names:
+            classes, other_classes = _text([*self.class_names]), _text([*other.class_names])
+            reasons.append(f"class names {classes}, not {other_classes}")
+        settings, other_settings = (replace(info.settings, targets=AUTO) for info in (self, other))
+        if settings != other_settings:
+            plain, other_plain = settings.to_dict(), other_settings.to_dict()
+            reasons += [
+                f"{key.replace('_', ' ')} {_text(plain[key])}, not {_text(other_plain[key])}"
+                for key in plain
+                if plain[key] != other_plain[key]
+            ]
+        return reasons
 
 
 def identify(recipe: Any, name: str = "") -> NetworkIdentity:
     """Return the name and the hashes of the files that a recipe names.
 
-    A folder, such as one of images that were generated earlier, has no hash of its own; the hash
-    of each generated image is part of its record.
+    A folder, such as one of previously generated images, has no hash; the hash of each generated
+    image is part of its record.
     """
-    files = {
-        entry.name: value
-        for entry in fields(recipe)
-        if isinstance(value := getattr(recipe, entry.name), Path)
-    }
+    values = (
+        {f.name: getattr(recipe, f.name) for f in fields(recipe)} if is_dataclass(recipe) else {}
+    )
+    files = {key: value for key, value in values.items() if isinstance(value, Path)}
     names = [path.name for path in files.values()]
     hashes = {key: file_hash(path) for key, path in files.items() if path.is_file()}
     return NetworkIdentity(name or (names[0] if names else type(recipe).__name__), hashes)
 
 
-def _shown(value: Any) -> str:
+def rescue_info(records: Path) -> StoreInfo | None:
+    """Describe a store, whose description is damaged, by its records; None if all are damaged.
+
+    Classes, methods, seed and grid are those of the first record; the networks are unknown.
+    """
+    from napari_quac.explain.curve import threshold_grid
+
+    for path in sorted(records.glob("*.json")):
+        try:
+            record = json.loads(path.read_bytes())
+            lengths = {numbers["curve"]["n_thresholds"] for numbers in record["methods"].values()}
+            grids = [g for g in get_args(Grid) if {len(threshold_grid(g))} == lengths]
+            preset = ExplainSettings.from_preset(record.get("preset") or "quac")
+            settings = replace(
+                preset.with_methods(tuple(record["methods"])),
+                grid=grids[0] if grids else preset.grid,
+                seed=int(record["seed"]),
+            )
+            unknown = NetworkIdentity("unknown")
+            return StoreInfo(tuple(map(str, record["classes"])), unknown, unknown, settings)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, QuacError):
+            continue
+    return None
+
+
+def _without_unknown_keys(values: Any, template: Mapping[str, Any]) -> Any:
+    if not template or not isinstance(values, Mapping):
+        return values
+    return {
+        key: _without_unknown_keys(value, template[key] if isinstance(template[key], dict) else {})
+        for key, value in values.items()
+        if key in template
+    }
+
+
+def _text(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
     if isinstance(value, dict):
-        return ", ".join(f"{key} {item}" for key, item in value.items()) or "defaults"
+        return ", ".join(f"{key} {entry}" for key, entry in value.items()) or "defaults"
     return str(value)

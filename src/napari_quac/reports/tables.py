@@ -1,4 +1,4 @@
-"""A report as a table for other programs: CSV and parquet, a row per entry."""
+"""Export of a report as a table, CSV or Parquet, with one row per entry."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from napari_quac.errors import DataError
 from napari_quac.explain.score import best_point
 from napari_quac.reports.entry import ReportEntry
-from napari_quac.reports.report import Report, converts
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from napari_quac.reports.report import Report
 
 COLUMNS: Mapping[str, str] = {
     "sample": "string",
@@ -41,11 +42,10 @@ COLUMNS: Mapping[str, str] = {
 }
 
 
-def frame(report: Report) -> pd.DataFrame:
+def to_frame(report: Report) -> pd.DataFrame:
     """Return a report as a table, with the columns of ``COLUMNS``.
 
-    ``mask_size`` and ``score_change`` are those of the counterfactual. What is not known is
-    missing.
+    ``mask_size`` and ``score_change`` are those of the counterfactual. Unknown values are missing.
     """
     import pandas as pd
 
@@ -60,18 +60,18 @@ def write_table(report: Report, path: Path) -> None:
     Raises
     ------
     DataError
-        If the ending is another one, the file cannot be written, or parquet needs a package that
-        is not installed.
+        If the file extension is not one of these, the file cannot be written, or Parquet needs a
+        package that is not installed.
     """
     suffix = path.suffix.lower()
     if suffix not in (".csv", ".parquet"):
-        raise DataError(f"Cannot write '{path.name}': choose the ending .csv or .parquet.")
+        raise DataError(f"Cannot write '{path.name}': use the file extension .csv or .parquet.")
     if suffix == ".parquet" and find_spec("pyarrow") is None:
         raise DataError(
-            "Writing parquet needs the package pyarrow. Run pip install 'napari-quac[reports]', or "
-            "write a csv instead."
+            "Writing Parquet needs the package pyarrow. Run pip install 'napari-quac[reports]', or "
+            "write a CSV file instead."
         )
-    table = frame(report)
+    table = to_frame(report)
     try:
         if suffix == ".csv":
             table.to_csv(path, index=False)
@@ -79,7 +79,7 @@ def write_table(report: Report, path: Path) -> None:
             table.to_parquet(path, index=False)
     except OSError as error:
         raise DataError(
-            f"'{path}' cannot be written ({error.strerror or error}). Choose another place."
+            f"'{path}' cannot be written ({error.strerror or error}). Choose another file."
         ) from error
 
 
@@ -99,12 +99,12 @@ def _row(report: Report, entry: ReportEntry) -> dict[str, Any]:
         "optimal_threshold": entry.optimal_threshold,
         "mask_size": None if best is None else float(entry.mask_sizes[best]),
         "score_change": None if best is None else float(entry.score_changes[best]),
-        "p_target_query": _of_target(entry, entry.query_prediction),
-        "p_target_generated": _of_target(entry, entry.generated_prediction),
-        "p_target_counterfactual": _of_target(entry, entry.counterfactual_prediction),
-        "p_target_inverse": _of_target(entry, entry.inverse_prediction),
+        "p_target_query": _target_probability(entry, entry.query_prediction),
+        "p_target_generated": _target_probability(entry, entry.generated_prediction),
+        "p_target_counterfactual": _target_probability(entry, entry.counterfactual_prediction),
+        "p_target_inverse": _target_probability(entry, entry.inverse_prediction),
         "switches": entry.switches,
-        "converts": converts(entry),
+        "converts": entry.converts,
         "degenerate": entry.degenerate,
         "completeness": entry.completeness,
         "n_tried": entry.n_tried,
@@ -112,6 +112,7 @@ def _row(report: Report, entry: ReportEntry) -> dict[str, Any]:
     }
 
 
-def _of_target(entry: ReportEntry, prediction: tuple[float, ...] | None) -> float | None:
-    known = prediction is not None and 0 <= entry.target < len(prediction)
-    return prediction[entry.target] if known and prediction is not None else None
+def _target_probability(entry: ReportEntry, prediction: tuple[float, ...] | None) -> float | None:
+    if prediction is None or entry.target >= len(prediction):
+        return None
+    return prediction[entry.target]

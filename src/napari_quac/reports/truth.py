@@ -1,7 +1,6 @@
-"""How well a map or a mask hits what is known to be the difference.
+"""Agreement of a map or a mask with the true difference of a pair.
 
-The map is reduced over channels by its maximum before it comes here. The truth is that of the
-very pair that was explained.
+Callers reduce the map over channels by its maximum. The truth belongs to the explained pair.
 """
 
 from __future__ import annotations
@@ -37,29 +36,29 @@ def default_tolerance(size: int) -> int:
 def pointing_game(
     attribution: ArrayLike, truth: ArrayLike, tolerance: float | None = None
 ) -> float:
-    """Tell whether the highest value of a map lies on the truth, or close to it.
+    """Check whether the highest value of a map lies on the truth, or close to it.
 
     Parameters
     ----------
     attribution : (*S) array_like, non-negative
-        How much each pixel is said to matter.
+        Importance of each pixel.
     truth : (*S) array_like, bool
-        Which pixels do matter.
+        Pixels that really differ, and so matter.
     tolerance : float, optional
-        The maximum counts as a hit if some true pixel is nearer than this, in pixels; at 0 it has
-        to be a true pixel itself. By default :func:`default_tolerance`.
+        The maximum counts as a hit if a true pixel is nearer than this, in pixels; at 0 it must be
+        a true pixel itself. By default :func:`default_tolerance`.
 
     Returns
     -------
     hit : float in [0, 1]
-        1 or 0; where several pixels share the maximum, the share of them that hit.
+        1 or 0; if several pixels share the maximum, the share of them that hit.
 
     Raises
     ------
     ShapeError
-        If the two do not cover the same pixels.
+        If map and truth have different shapes.
     DataError
-        If no pixel is true, or the map has negative values or NaN.
+        If no pixel is true, or the map contains negative values or NaN.
 
     References
     ----------
@@ -72,10 +71,10 @@ def pointing_game(
     >>> pointing_game([[0.0, 0.0, 1.0]], [[True, False, False]], tolerance=2)
     0.0
     """
-    values, known = _checked(attribution, truth)
+    values, is_true = _validated(attribution, truth)
     if tolerance is None:
         tolerance = default_tolerance(min(values.shape))
-    return float(_hits(known, tolerance)[values == values.max()].mean())
+    return float(_hits(is_true, tolerance)[values == values.max()].mean())
 
 
 def energy_inside(attribution: ArrayLike, truth: ArrayLike) -> float:
@@ -83,34 +82,24 @@ def energy_inside(attribution: ArrayLike, truth: ArrayLike) -> float:
 
     .. math:: \sum_{g} a \,/\, \sum a
 
-    Parameters
-    ----------
-    attribution : (*S) array_like, non-negative
-        How much each pixel is said to matter.
-    truth : (*S) array_like, bool
-        Which pixels do matter.
+    Parameters and errors are those of :func:`pointing_game`.
 
     Returns
     -------
     share : float in [0, 1]
-        By chance :func:`area_share`; 0 for a map that is zero everywhere.
-
-    Raises
-    ------
-    ShapeError, DataError
-        As in :func:`pointing_game`.
+        :func:`area_share` by chance; 0 for a map that is zero everywhere.
 
     References
     ----------
     .. [1] Wang et al., "Score-CAM", CVPR Workshops 2020
     """
-    values, known = _checked(attribution, truth)
+    values, is_true = _validated(attribution, truth)
     total = float(values.sum())
-    return float(values[known].sum()) / total if total > 0 else 0.0
+    return float(values[is_true].sum()) / total if total > 0 else 0.0
 
 
 def area_share(truth: ArrayLike) -> float:
-    """Return the share of the image that is true, the chance level of :func:`energy_inside`."""
+    """Return the true share of the image, the chance level of :func:`energy_inside`."""
     return float(np.asarray(truth, dtype=bool).mean())
 
 
@@ -120,9 +109,9 @@ def iou(mask: ArrayLike, truth: ArrayLike) -> float:
     Parameters
     ----------
     mask : (*S) array_like
-        Soft masks are cut at 0.5.
+        Soft masks are thresholded at 0.5.
     truth : (*S) array_like, bool
-        Which pixels do matter.
+        Pixels that really differ.
 
     Returns
     -------
@@ -133,16 +122,16 @@ def iou(mask: ArrayLike, truth: ArrayLike) -> float:
     ShapeError, DataError
         As in :func:`pointing_game`.
     """
-    values, known = _checked(mask, truth)
+    values, is_true = _validated(mask, truth)
     inside = values > 0.5
-    return float((inside & known).sum() / (inside | known).sum())
+    return float((inside & is_true).sum() / (inside | is_true).sum())
 
 
 def dice(mask: ArrayLike, truth: ArrayLike) -> float:
     """Return the Dice coefficient of a mask and the truth; parameters as in :func:`iou`."""
-    values, known = _checked(mask, truth)
+    values, is_true = _validated(mask, truth)
     inside = values > 0.5
-    return float(2 * (inside & known).sum() / (inside.sum() + known.sum()))
+    return float(2 * (inside & is_true).sum() / (inside.sum() + is_true.sum()))
 
 
 def average_precision(attribution: ArrayLike, truth: ArrayLike) -> float:
@@ -150,30 +139,19 @@ def average_precision(attribution: ArrayLike, truth: ArrayLike) -> float:
 
     .. math:: \sum_i (R_i - R_{i-1}) P_i
 
-    over the distinct values of the map, in falling order; pixels of the same value are taken
-    together.
+    over the distinct values of the map, in falling order; pixels of equal value form one step.
 
-    Parameters
-    ----------
-    attribution : (*S) array_like, non-negative
-        How much each pixel is said to matter.
-    truth : (*S) array_like, bool
-        Which pixels do matter.
+    Parameters and errors are those of :func:`pointing_game`.
 
     Returns
     -------
     precision : float in [0, 1]
-        By chance :func:`area_share`.
-
-    Raises
-    ------
-    ShapeError, DataError
-        As in :func:`pointing_game`.
+        :func:`area_share` by chance.
     """
-    values, known = _checked(attribution, truth)
+    values, is_true = _validated(attribution, truth)
     order = np.argsort(-values, axis=None, kind="stable")
     ranked = values.ravel()[order]
-    hits = np.cumsum(known.ravel()[order])
+    hits = np.cumsum(is_true.ravel()[order])
     last_of_value = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
     precision = hits[last_of_value] / (last_of_value + 1)
     recall = hits[last_of_value] / hits[-1]
@@ -183,109 +161,113 @@ def average_precision(attribution: ArrayLike, truth: ArrayLike) -> float:
 def auroc(attribution: ArrayLike, truth: ArrayLike) -> float:
     """Return the area under the receiver operating characteristic of a map.
 
-    The probability that a true pixel has a higher value than another one; equal values count half.
+    This is the probability that a true pixel has a higher value than another pixel; equal values
+    count half.
 
-    Parameters
-    ----------
-    attribution : (*S) array_like, non-negative
-        How much each pixel is said to matter.
-    truth : (*S) array_like, bool
-        Which pixels do matter.
+    Parameters and errors are those of :func:`pointing_game`.
 
     Returns
     -------
     area : float in [0, 1]
         0.5 by chance; NaN if every pixel is true.
-
-    Raises
-    ------
-    ShapeError, DataError
-        As in :func:`pointing_game`.
     """
-    values, known = _checked(attribution, truth)
-    n_true = int(known.sum())
-    n_others = known.size - n_true
-    if not n_others:
-        return math.nan
-    ranks = rankdata(values, axis=None)  # ties share the mean of their ranks
-    above = ranks[known.ravel()].sum() - n_true * (n_true + 1) / 2
-    return float(above / (n_true * n_others))
+    values, is_true = _validated(attribution, truth)
+    return ranking_auroc(values, is_true)
 
 
-def rank_accuracy(attribution: ArrayLike, truth: ArrayLike) -> float:
-    """Return the share of the highest values that lie on the truth, as many as it has pixels.
+def ranking_auroc(scores: ArrayLike, labels: ArrayLike) -> float:
+    """Return the probability that a positive case has a higher score than a negative one.
 
     Parameters
     ----------
-    attribution : (*S) array_like, non-negative
-        How much each pixel is said to matter.
-    truth : (*S) array_like, bool
-        Which pixels do matter.
+    scores : array_like
+        Any numbers.
+    labels : array_like of the same shape, bool
+        True for positive cases.
+
+    Returns
+    -------
+    area : float in [0, 1]
+        Area under the receiver operating characteristic; 0.5 by chance, equal scores count half.
+        NaN without both positive and negative cases.
+
+    Examples
+    --------
+    >>> ranking_auroc([0.9, 0.2, 0.2, 0.1], [True, True, False, False])
+    0.875
+    """
+    positive = np.asarray(labels, dtype=bool).ravel()
+    n_positive = int(positive.sum())
+    n_negative = positive.size - n_positive
+    if not n_positive or not n_negative:
+        return math.nan
+    ranks = rankdata(scores, axis=None)  # ties share the mean of their ranks
+    above = ranks[positive].sum() - n_positive * (n_positive + 1) / 2
+    return float(above / (n_positive * n_negative))
+
+
+def rank_accuracy(attribution: ArrayLike, truth: ArrayLike) -> float:
+    """Return the share of true pixels among the highest values, as many as are true.
+
+    Parameters and errors are those of :func:`pointing_game`.
 
     Returns
     -------
     share : float in [0, 1]
-        By chance :func:`area_share`. Of pixels with the lowest value that still counts, the share
-        that is expected for a random choice among them.
-
-    Raises
-    ------
-    ShapeError, DataError
-        As in :func:`pointing_game`.
+        :func:`area_share` by chance. Among pixels with the lowest value that still counts, the
+        share expected for a random choice.
 
     References
     ----------
     .. [1] Arras et al., "CLEVR-XAI: a benchmark dataset for the ground truth evaluation of neural
        network explanations", Information Fusion 2022
     """
-    values, known = _checked(attribution, truth)
-    n_true = int(known.sum())
+    values, is_true = _validated(attribution, truth)
+    n_true = int(is_true.sum())
     lowest = np.partition(values, values.size - n_true, axis=None)[values.size - n_true]
     above, tied = values > lowest, values == lowest
     n_tied = n_true - int(above.sum())
-    return float((known[above].sum() + n_tied * known[tied].mean()) / n_true)
+    return float((is_true[above].sum() + n_tied * is_true[tied].mean()) / n_true)
 
 
 def pointing_chance(truth: ArrayLike, tolerance: float | None = None) -> float:
-    """Return the share of pixels that would count as a hit in :func:`pointing_game`.
+    """Return the share of pixels that count as a hit in :func:`pointing_game`.
 
     Parameters
     ----------
     truth : (*S) array_like, bool
-        Which pixels matter.
+        Pixels that really differ.
     tolerance : float, optional
         As in :func:`pointing_game`.
     """
-    known = np.asarray(truth, dtype=bool)
+    is_true = np.asarray(truth, dtype=bool)
     if tolerance is None:
-        tolerance = default_tolerance(min(known.shape))
-    return float(_hits(known, tolerance).mean())
+        tolerance = default_tolerance(min(is_true.shape))
+    return float(_hits(is_true, tolerance).mean())
 
 
-def _hits(known: Truth, tolerance: float) -> Truth:
-    """Return the pixels that are true, or nearer to a true one than the tolerance."""
-    if tolerance == 0 or not known.any():
-        return known
-    near: Truth = distance_transform_edt(~known) < tolerance
+def _hits(is_true: Truth, tolerance: float) -> Truth:
+    """Return the pixels that are true, or closer to a true pixel than the tolerance."""
+    if tolerance == 0 or not is_true.any():
+        return is_true
+    near: Truth = distance_transform_edt(~is_true) < tolerance
     return near
 
 
-def _checked(values: ArrayLike, truth: ArrayLike) -> tuple[Map, Truth]:
-    """Return both as arrays that can be compared."""
+def _validated(values: ArrayLike, truth: ArrayLike) -> tuple[Map, Truth]:
+    """Return map and truth as arrays of equal shape."""
     numbers = np.asarray(values, dtype=np.float64)
-    known = np.asarray(truth, dtype=bool)
-    if numbers.shape != known.shape:
+    is_true = np.asarray(truth, dtype=bool)
+    if numbers.shape != is_true.shape:
         raise ShapeError(
-            f"The map has shape {numbers.shape}, the truth {known.shape}. Both have to cover the "
+            f"The map has shape {numbers.shape}, the truth {is_true.shape}. Both must cover the "
             "same pixels; take the maximum over channels first."
         )
-    if not known.any():
-        raise DataError(
-            "No pixel is true. Localisation can only be judged for pairs that differ somewhere."
-        )
+    if not is_true.any():
+        raise DataError("No pixel is true. Localization needs pairs that differ somewhere.")
     if not (numbers >= 0).all():  # also catches NaN
         raise DataError(
-            f"The map has a lowest value of {numbers.min():g}; expected values from 0. Take the "
+            f"The lowest value of the map is {numbers.min():g}; it must be 0 or more. Take the "
             "absolute value first."
         )
-    return numbers, known
+    return numbers, is_true

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from napari_quac.data.sample import Sample
+from napari_quac.generators.family import GeneratorFamily
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import FunctionGenerator
 from napari_quac.networks.value_range import ValueRange
@@ -48,7 +50,7 @@ def corner_classifier(size: int = 32) -> Classifier:
         channels=1,
         image_size=(size, size),
         value_range=ValueRange(0, 1),
-        kind="callable",
+        form="callable",
         name="corners",
         description={"Kind": "two corners"},
     )
@@ -126,7 +128,7 @@ class CornerSamples:
 
 
 @dataclass(frozen=True)
-class ReadyNetwork:
+class ReadyNetwork(GeneratorFamily):
     """A recipe whose network is there already, or whose loading fails on purpose.
 
     Attributes
@@ -136,10 +138,12 @@ class ReadyNetwork:
         Raised instead.
     """
 
-    network: object
+    files = ()
+
+    network: Any
     error: BaseException | None = None
 
-    def load(self, device: object) -> object:
+    def load(self, device: Any = "auto") -> Any:
         """Return the network."""
         del device
         if self.error is not None:

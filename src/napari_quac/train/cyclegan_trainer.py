@@ -15,11 +15,8 @@ from torch import Tensor
 from napari_quac.data.dataset import Dataset
 from napari_quac.errors import ShapeError
 from napari_quac.generators.cyclegan.file import TranslationFile, translation_metadata
-from napari_quac.generators.cyclegan.recipe import (
-    CycleGANGenerator,
-    CycleGANRecipe,
-    Translation,
-)
+from napari_quac.generators.cyclegan.generator import CycleGANGenerator
+from napari_quac.generators.cyclegan.recipe import CycleGANRecipe, Translation
 from napari_quac.networks.architectures.translation import recognize_translation
 from napari_quac.networks.classifier import Classifier
 from napari_quac.stepwise import Progress, stepwise

@@ -12,7 +12,7 @@ from scipy.stats import spearmanr
 
 from napari_quac.data.dataset import Dataset
 from napari_quac.explain.exaggeration import bin_centre, consistency, validity
-from napari_quac.generators.exaggeration.recipe import ExaggerationGenerator
+from napari_quac.generators.exaggeration.generator import ExaggerationGenerator
 from napari_quac.stepwise import Progress, stepwise
 from napari_quac.train.exaggeration_step import Posterior
 

@@ -13,12 +13,12 @@ from torch import Tensor
 
 from napari_quac.data.dataset import Dataset
 from napari_quac.errors import ShapeError
-from napari_quac.generators.exaggeration.recipe import (
+from napari_quac.generators.exaggeration.generator import (
     BinLayout,
     ExaggerationGenerator,
-    ExaggerationRecipe,
     explainer_metadata,
 )
+from napari_quac.generators.exaggeration.recipe import ExaggerationRecipe
 from napari_quac.networks.architectures.exaggeration_net import load_explainer
 from napari_quac.networks.classifier import Classifier
 from napari_quac.stepwise import Progress, stepwise

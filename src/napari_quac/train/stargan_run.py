@@ -15,7 +15,7 @@ from torch import Tensor
 
 from napari_quac.errors import NotFiniteError
 from napari_quac.generators.stargan.file import stargan_metadata
-from napari_quac.generators.stargan.recipe import StarGANGenerator
+from napari_quac.generators.stargan.generator import StarGANGenerator
 from napari_quac.networks.generator import Generator as ImageGenerator
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.stepwise import Progress

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from napari_quac.data.dataset import Dataset
 from napari_quac.errors import CheckpointError, DataError, ShapeError
-from napari_quac.generators.stargan.recipe import StarGANGenerator, StarGANRecipe
+from napari_quac.generators.stargan.generator import StarGANGenerator
+from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.stepwise import Progress, stepwise

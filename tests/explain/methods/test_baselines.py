@@ -13,7 +13,7 @@ from napari_quac.networks.classifier import Classifier
 
 def classifier_for(shape: tuple[int, ...]) -> Classifier:
     network = CountingNetwork(LinearNetwork(torch.ones(shape)))
-    return classifier_of(network, shape=shape, kind="callable")
+    return classifier_of(network, shape=shape, form="callable")
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 5, 7), (1, 3, 4, 5)])

@@ -92,7 +92,7 @@ def test_range_of_the_network_does_not_matter(name: str) -> None:
         return network((images + 1) / 2)
 
     unit = classifier_of(network, 3, shape, (0, 1))
-    signed = classifier_of(in_other_range, 3, shape, (-1, 1), kind="callable")
+    signed = classifier_of(in_other_range, 3, shape, (-1, 1), form="callable")
     one, other = (map_of(name, random_pair(c), c) for c in (unit, signed))
     torch.testing.assert_close(one.values, other.values, rtol=0, atol=1e-5)
 
@@ -114,7 +114,7 @@ def test_source_is_the_class_that_is_attributed(name: str) -> None:
     shape = (1, 10, 10)
     network = random_network(shape)
     classifier = classifier_of(network, 3, shape)
-    swapped = classifier_of(lambda images: network(images)[:, [2, 1, 0]], 3, shape, kind="callable")
+    swapped = classifier_of(lambda images: network(images)[:, [2, 1, 0]], 3, shape, form="callable")
     one = map_of(name, random_pair(classifier, source=2, target=1), classifier)
     other = map_of(name, random_pair(swapped, source=0, target=1), swapped)
     torch.testing.assert_close(one.values, other.values, rtol=0, atol=1e-5)

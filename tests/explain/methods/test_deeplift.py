@@ -37,7 +37,7 @@ def test_vanilla_method_starts_at_its_baseline() -> None:
 
 def test_torchscript_is_called_by_its_true_name() -> None:
     network = random_network((1, 8, 8)).eval().requires_grad_(False)
-    classifier = classifier_of(torch.jit.script(network), 3, limits=(-1, 1), kind="torchscript")
+    classifier = classifier_of(torch.jit.script(network), 3, limits=(-1, 1), form="torchscript")
     pair = random_pair(classifier)
     found = attribute(pair, "d-deeplift", DiscriminativeDeepLift(), classifier).result()
     assert found.label == GRADIENT_TIMES_DIFFERENCE == "gradient × difference"
@@ -52,7 +52,7 @@ def test_torchscript_is_called_by_its_true_name() -> None:
 def test_exported_program_is_refused_with_a_way_out(
     method: DiscriminativeDeepLift | VanillaDeepLift,
 ) -> None:
-    classifier = classifier_of(random_network((1, 8, 8)), 3, kind="exported")
+    classifier = classifier_of(random_network((1, 8, 8)), 3, form="exported")
     with pytest.raises(MethodUnavailableError, match=r"exported program small.*Choose D-IG"):
         method.attribute(random_pair(classifier), classifier)
 

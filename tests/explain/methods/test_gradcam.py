@@ -182,7 +182,7 @@ def test_network_without_relu_has_no_guided_gradient() -> None:
 @pytest.mark.parametrize("name", ["gc", "d-gc", "ggc", "d-ggc"])
 def test_torchscript_is_refused_with_a_way_out(name: str) -> None:
     scripted = torch.jit.script(network().eval())
-    classifier = classifier_of(scripted, 3, SHAPE, (-1, 1), kind="torchscript")
+    classifier = classifier_of(scripted, 3, SHAPE, (-1, 1), form="torchscript")
     with pytest.raises(MethodUnavailableError, match=r"TorchScript.*'d-ig'"):
         signed(name, random_pair(classifier), classifier)
 

@@ -30,7 +30,7 @@ def test_linear_network_gives_weight_times_difference(drawn: tuple[Tensor, ...])
 
 def test_cubic_network_is_integrated_exactly_with_two_nodes() -> None:
     classifier = classifier_of(
-        lambda images: torch.stack([(images**3).sum((1, 2, 3))] * 2, dim=1), kind="callable"
+        lambda images: torch.stack([(images**3).sum((1, 2, 3))] * 2, dim=1), form="callable"
     )
     pair = random_pair(classifier)
     found = DiscriminativeIG(n_steps=2).attribute(pair, classifier).result()
@@ -70,7 +70,7 @@ def test_torchscript_gives_the_same_map() -> None:
     network = random_network((1, 8, 8)).eval().requires_grad_(False)
     script = torch.jit.script(network)
     eager = classifier_of(network, 3)
-    scripted = classifier_of(script, 3, kind="torchscript")
+    scripted = classifier_of(script, 3, form="torchscript")
     one, other = (
         DiscriminativeIG().attribute(random_pair(c), c).result() for c in (eager, scripted)
     )
@@ -81,7 +81,7 @@ def test_probabilities_are_attributed_as_their_logarithm() -> None:
     network = random_network((1, 8, 8))
     pair = random_pair(classifier_of(network, 3))
     probabilities = replace(
-        classifier_of(lambda images: network(images).softmax(1), 3, kind="callable"),
+        classifier_of(lambda images: network(images).softmax(1), 3, form="callable"),
         output="probabilities",
     )
     found = DiscriminativeIG().attribute(pair, probabilities).result()
@@ -91,7 +91,7 @@ def test_probabilities_are_attributed_as_their_logarithm() -> None:
 
 def test_network_without_gradients_is_refused_with_a_way_out() -> None:
     classifier = classifier_of(
-        lambda images: LinearNetwork(torch.ones(1, 8, 8))(images.detach()), kind="callable"
+        lambda images: LinearNetwork(torch.ones(1, 8, 8))(images.detach()), form="callable"
     )
     with pytest.raises(MethodUnavailableError, match=r"gives no gradients .* Choose 'residual'"):
         DiscriminativeIG().attribute(random_pair(classifier), classifier).result()
@@ -119,7 +119,7 @@ class Step(torch.nn.Module):
 
 
 def test_nodes_are_doubled_until_the_attribution_adds_up() -> None:
-    classifier = classifier_of(Step(), kind="callable")
+    classifier = classifier_of(Step(), form="callable")
     pair = random_pair(classifier)
     pair = replace(
         pair,
@@ -143,7 +143,7 @@ def test_doubling_ends_at_400_nodes_and_is_not_used_by_default() -> None:
         def forward(self, images: Tensor) -> Tensor:
             return torch.sigmoid(1e5 * (images.mean((1, 2, 3)) - 0.3171))[:, None].repeat(1, 2)
 
-    classifier = classifier_of(Steeper(), kind="callable")
+    classifier = classifier_of(Steeper(), form="callable")
     image, baseline = torch.ones(1, 8, 8), torch.zeros(1, 8, 8)
     found = module.complete_gradients(image, baseline, 0, classifier, 150).result()
     assert found.details == {"n_steps": 400}

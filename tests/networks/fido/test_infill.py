@@ -99,7 +99,7 @@ def test_own_inpainter_gets_the_kept_pixels_and_the_mask(tmp_path: Path) -> None
 
 def test_inpainter_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     path = saved(OfImageOnly(), tmp_path / "one.pt")
-    with pytest.raises(CheckpointError, match=r"takes 1 inputs.*2 are needed"):
+    with pytest.raises(CheckpointError, match=r"takes 1 input .*2 are needed"):
         make_infill(InfillChoice("inpainter", inpainter=path), torch.zeros(1, 8, 8))
     with pytest.raises(DataError, match=r"needs a TorchScript or \.pt2 file"):
         make_infill(InfillChoice("inpainter"), torch.zeros(1, 8, 8))

@@ -163,6 +163,6 @@ def test_a_classifier_without_gradients_is_refused(image: Tensor) -> None:
     def detached(images: Tensor) -> Tensor:
         return FourPixels()(images).detach()
 
-    frozen = Classifier(detached, ("0", "1"), 1, (8, 8), ValueRange(0, 1), kind="callable")
+    frozen = Classifier(detached, ("0", "1"), 1, (8, 8), ValueRange(0, 1), form="callable")
     with pytest.raises(MethodUnavailableError, match="no gradients"):
         found(frozen, image, FidoSettings())

@@ -85,10 +85,10 @@ def deeplift_or_fallback(
         If the network holds an operation that DeepLIFT has no rule for, or is no eager module.
     """
     inputs = classifier.value_range.to_network(torch.stack([image, baseline]))
-    if classifier.kind == "torchscript":
+    if classifier.form == "torchscript":
         gradient = logit_gradient(inputs[:1], class_index, classifier)[0]
         return SignedMap(gradient * (inputs[0] - inputs[1]), computed_as=GRADIENT_TIMES_DIFFERENCE)
-    if classifier.kind == "exported":
+    if classifier.form == "exported":
         raise MethodUnavailableError(
             f"DeepLIFT cannot be computed on the exported program {classifier.name}, whose "
             "activations cannot be replaced. Choose D-IG, or load the network's state dict."

@@ -173,8 +173,8 @@ def last_convolution(
 
 def _layer_of(classifier: Classifier, ndim: int) -> nn.Module:
     """Return the last convolution, or say why there is none."""
-    if classifier.kind in ("torchscript", "exported"):
-        what = "TorchScript program" if classifier.kind == "torchscript" else "exported program"
+    if classifier.form in ("torchscript", "exported"):
+        what = "TorchScript program" if classifier.form == "torchscript" else "exported program"
         raise MethodUnavailableError(
             f"Grad-CAM needs the layers inside of the network, and the classifier "
             f"{classifier.name} is a {what}, whose layers cannot be entered. Choose 'd-ig', or "

@@ -39,7 +39,7 @@ def logit_gradient(inputs: Tensor, class_index: int, classifier: Classifier) -> 
     def step(batch: Tensor) -> Tensor:
         with torch.enable_grad():
             leaf = batch.to(classifier.device).detach().requires_grad_()
-            with LeanBackward() if classifier.kind == "eager" else nullcontext():
+            with LeanBackward() if classifier.form == "eager" else nullcontext():
                 logits = classifier.class_evidence(leaf)
             if not logits.requires_grad:
                 raise MethodUnavailableError(

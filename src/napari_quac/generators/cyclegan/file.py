@@ -13,11 +13,10 @@ from torch import Tensor, nn
 
 from napari_quac.errors import CheckpointError
 from napari_quac.networks.architectures.layout import TranslationLayout
-from napari_quac.networks.architectures.recognise import recognise_generator
-from napari_quac.networks.architectures.translation import load_translation
-from napari_quac.networks.file_kind import file_kind
+from napari_quac.networks.architectures.translation import is_translation, load_translation
+from napari_quac.networks.file_format import detect_format
 from napari_quac.networks.programs import load_program, program_metadata
-from napari_quac.networks.tensor_file import flat, read_tensors
+from napari_quac.networks.tensor_file import flatten_state, read_tensors
 from napari_quac.networks.value_range import ValueRange
 
 ARCHITECTURE = "cyclegan"
@@ -70,9 +69,8 @@ def read_translation(path: Path) -> TranslationFile:
     if is_program(path):
         return _read_program(path)
     state, metadata = read_tensors(path)
-    tensors = flat(state)
-    kind = recognise_generator(tensors)
-    if kind is None or kind[0] != "cyclegan":
+    tensors = flatten_state(state)
+    if not is_translation(tensors):
         raise CheckpointError(
             f"'{path.name}' holds no generator of CycleGAN or pix2pix. Choose the file that its "
             "training wrote (EPOCH_net_G_A.pth)."
@@ -99,7 +97,7 @@ def read_translation(path: Path) -> TranslationFile:
 
 def is_program(path: Path) -> bool:
     """Tell whether a file brings its own program."""
-    return file_kind(path) in ("torchscript", "exported program")
+    return detect_format(path) in ("torchscript", "exported program")
 
 
 def _read_program(path: Path) -> TranslationFile:
@@ -150,19 +148,10 @@ def translation_metadata(
     return {"architecture": ARCHITECTURE, "source": source, "target": target, **texts}
 
 
-def said_direction(path: Path) -> tuple[str, str]:
+def stored_direction(path: Path) -> tuple[str, str]:
     """Return the classes that a file says it translates, two empty texts if it does not say."""
     metadata = program_metadata(path) if is_program(path) else read_tensors(path)[1]
     return metadata.get("source", ""), metadata.get("target", "")
-
-
-def partner_of(path: Path) -> Path | None:
-    """Return the network for the way back, ``…_G_B`` for ``…_G_A``, if it lies beside."""
-    for here, there in (("_G_A", "_G_B"), ("_G_B", "_G_A")):
-        if path.stem.endswith(here):
-            partner = path.with_name(path.stem.removesuffix(here) + there + path.suffix)
-            return partner if partner.is_file() else None
-    return None
 
 
 def network_files(directory: Path) -> list[Path]:
@@ -182,7 +171,7 @@ def network_files(directory: Path) -> list[Path]:
         return found[max(found, key=lambda epoch: (epoch == "latest", _number(epoch)))]
     ours = []
     for path in sorted(directory.glob("*.safetensors")):
-        if "_to_" in path.stem and all(said_direction(path)):
+        if "_to_" in path.stem and all(stored_direction(path)):
             ours.append(path)
     return ours
 

@@ -1,48 +1,42 @@
-"""CycleGAN and pix2pix as a generator: one network for each pair of source and target."""
+"""The recipe of a CycleGAN or pix2pix: one network for each pair of source and target."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+from napari_quac.errors import CheckpointError
+from napari_quac.generators.family import GeneratorFamily
 
-from napari_quac.errors import CheckpointError, NotFiniteError, ShapeError, UnknownNameError
-from napari_quac.generators.cyclegan.file import (
-    TranslationFile,
-    network_files,
-    partner_of,
-    read_translation,
-    said_direction,
-)
-from napari_quac.generators.stargan.recipe import resize
-from napari_quac.networks.device import resolve_device
-from napari_quac.networks.generator import ConversionRequest, Proposals
-from napari_quac.networks.memory import in_batches
+if TYPE_CHECKING:
+    import torch
+
+    from napari_quac.generators.cyclegan.generator import CycleGANGenerator
+    from napari_quac.networks.checkpoint import Inspection
 
 
 @dataclass(frozen=True)
 class Translation:
-    """One network, and what it turns into what.
+    """One network with the class that it takes and the class that it returns.
 
     Attributes
     ----------
-    checkpoint : Path
+    path : Path
         ``EPOCH_net_G_A.pth``, ``EPOCH_net_G.pth``, or a safetensors file of ours.
     source, target : str
-        Names of the classes; empty for what the file says. The files of the authors do not say:
-        A and B were two folders when the network was trained.
+        Names of the classes; empty for those in the file. The files of the authors hold none: A
+        and B were two folders when the network was trained.
     """
 
-    checkpoint: Path
+    path: Path
     source: str = ""
     target: str = ""
 
 
 @dataclass(frozen=True)
-class CycleGANRecipe:
+class CycleGANRecipe(GeneratorFamily):
     """The networks of a CycleGAN or pix2pix.
 
     Attributes
@@ -51,19 +45,103 @@ class CycleGANRecipe:
         One for each pair of classes.
     """
 
+    id = "cyclegan"
+    title = "CycleGAN or pix2pix"
+    summary = "One network for each pair of source and target class."
+    files = ()
+
     translations: tuple[Translation, ...]
 
     @property
-    def checkpoint(self) -> Path:
-        """The first file."""
-        return self.translations[0].checkpoint
-
-    @property
     def is_complete(self) -> bool:
-        """Whether it is known of each network what it turns into what."""
-        return all(one.source and one.target for one in self.translations)
+        """Whether source and target of each network are known."""
+        return all(entry.source and entry.target for entry in self.translations)
 
-    def load(self, device: str | torch.device = "cpu") -> CycleGANGenerator:
+    def paths(self) -> tuple[Path, ...]:
+        """Return the files of all networks."""
+        return tuple(entry.path for entry in self.translations)
+
+    @classmethod
+    def from_file(cls, inspection: Inspection) -> CycleGANRecipe | None:
+        """Return the recipe for a network, with that for the way back if it lies beside it.
+
+        Also for the folder of a training, and for a program that returns images.
+        """
+        from napari_quac.networks.architectures.translation import is_translation
+
+        path = inspection.path
+        if inspection.kind == "folder":
+            return cls(tuple(_in_folder(path))) if holds_networks(path) else None
+        if not (is_translation(inspection.tensors) or inspection.returns_images):
+            return None
+        source, target = (inspection.metadata.get(key, "") for key in ("source", "target"))
+        partner = _partner_of(path)
+        back = () if partner is None else (Translation(partner, target, source),)
+        return cls((Translation(path, source, target), *back))
+
+    @classmethod
+    def from_texts(cls, texts: Sequence[str]) -> CycleGANRecipe | None:
+        """Return the recipe for ``SOURCE:TARGET=FILE``, or for several files.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            ``SOURCE:TARGET=FILE`` is one network, ``SOURCE:TARGET=FOLDER`` are those of a training
+            in which SOURCE was A. Files without ``SOURCE:TARGET=`` have to hold both names.
+
+        Raises
+        ------
+        CheckpointError
+            If a text has another form, a file is missing, or a folder holds no networks.
+
+        Examples
+        --------
+        >>> CycleGANRecipe.from_texts(["left:right=a.pth"]).is_complete  # doctest: +SKIP
+        True
+        """
+        from napari_quac.generators.cyclegan.file import stored_direction
+
+        directions = [split_direction(text) for text in texts]
+        if len(texts) == 1 and not directions[0][0]:
+            return None
+        translations: list[Translation] = []
+        for source, target, path in directions:
+            if path.is_dir():
+                translations += _in_folder(path, source, target)
+                continue
+            if not path.is_file():
+                raise CheckpointError(f"'{path}' does not exist. Check the name and the folder.")
+            if not source:
+                source, target = stored_direction(path)
+            translations.append(Translation(path, source, target))
+        return cls(tuple(translations))
+
+    def describe_file(self, inspection: Inspection) -> Inspection:
+        """Return the inspection with architecture, channels and direction."""
+        from napari_quac.networks.architectures.translation import load_translation
+        from napari_quac.networks.tensor_file import flatten_state
+
+        if inspection.returns_images:
+            finding = "It returns images, so it is a generator. Choose its source and target class."
+            return replace(inspection, findings=(*inspection.findings, finding))
+        if inspection.kind == "folder":
+            return inspection
+        layout = load_translation(flatten_state(inspection.read_state()), inspection.path.name)[0]
+        first = self.translations[0]
+        direction = (
+            f"turns {first.source} into {first.target}"
+            if first.source
+            else "does not say which classes it translates"
+        )
+        name = f"{layout.name}, {'no' if layout.norm == 'none' else layout.norm} norm"
+        return replace(
+            inspection,
+            parameters=layout.parameters,
+            channels=layout.channels,
+            findings=(f"CycleGAN or pix2pix generator ({name}), {direction}.",),
+        )
+
+    def load(self, device: str | torch.device = "auto") -> CycleGANGenerator:
         """Read the files and return the live generator.
 
         Raises
@@ -71,199 +149,39 @@ class CycleGANRecipe:
         CheckpointError
             If a file is no such network, or two are for the same pair.
         """
-        if isinstance(device, str):
-            device = resolve_device(device)
+        from napari_quac.generators.cyclegan.file import TranslationFile, read_translation
+        from napari_quac.generators.cyclegan.generator import CycleGANGenerator
+        from napari_quac.networks.device import resolve_device
+
         if not self.translations:
-            raise CheckpointError("A CycleGAN needs at least one network; no file was given.")
+            raise CheckpointError("A CycleGAN needs at least one network. Choose its file.")
         files: dict[tuple[str, str], TranslationFile] = {}
         names: dict[tuple[str, str], str] = {}
         nameless: list[str] = []
-        for one in self.translations:
-            path = Path(one.checkpoint)
+        for entry in self.translations:
+            path = Path(entry.path)
             file = read_translation(path)
-            pair = (one.source or file.source, one.target or file.target)
+            pair = (entry.source or file.source, entry.target or file.target)
             if not all(pair):
                 nameless.append(path.name)
                 continue
             if pair in files:
                 raise CheckpointError(
-                    f"'{names[pair]}' and '{path.name}' are both said to turn {pair[0]} into "
-                    f"{pair[1]}. Say of one of them what it really does."
+                    f"'{names[pair]}' and '{path.name}' are both assigned to {pair[0]} → "
+                    f"{pair[1]}. Correct source and target of one of them."
                 )
             files[pair], names[pair] = file, path.name
-        return CycleGANGenerator(files, names, device, tuple(nameless), self.checkpoint.name)
+        device = resolve_device(device) if isinstance(device, str) else device
+        return CycleGANGenerator(files, names, device, tuple(nameless), self.paths()[0].name)
 
 
-class CycleGANGenerator:
-    """A live CycleGAN; see :class:`~napari_quac.networks.generator.Generator`.
-
-    There is no style and nothing random: proposal 0 is all there is.
-
-    Parameters
-    ----------
-    files : mapping of (source, target) to TranslationFile
-        One network for each pair of classes.
-    names : mapping of (source, target) to str
-        Names of their files.
-    device : torch.device, optional
-        The CPU by default.
-    nameless : tuple of str
-        Files of which nobody has said what they turn into what.
-    name : str
-        Shown to the user.
-    """
-
-    def __init__(
-        self,
-        files: Mapping[tuple[str, str], TranslationFile],
-        names: Mapping[tuple[str, str], str],
-        device: torch.device | None = None,
-        nameless: tuple[str, ...] = (),
-        name: str = "CycleGAN",
-    ) -> None:
-        self.device = device or torch.device("cpu")
-        self.files, self.file_names, self.nameless = dict(files), dict(names), nameless
-        for file in self.files.values():
-            file.module.to(self.device)
-        self.name = name
-        self.description: Mapping[str, str] = self._described()
-
-    @property
-    def pairs(self) -> list[str]:
-        """The pairs that there are, such as ``"synapse → cytosol"``."""
-        return [f"{source} → {target}" for source, target in self.files]
-
-    def propose(self, request: ConversionRequest, first: int, n: int) -> Proposals:
-        """Return the only proposal there is, number 0.
-
-        Raises
-        ------
-        UnknownNameError
-            If there is no network for this source and target.
-        ShapeError
-            If the query has other channels, or a size that the network cannot halve.
-        NotFiniteError
-            If the network returns NaN or infinity.
-        """
-        file, file_name = self._network_for(request)
-        if first > 0 or n < 1:
-            return Proposals(request.query.new_empty((0, *request.query.shape)), ())
-        _check(tuple(request.query.shape), file, file_name)
-
-        def step(batch: Tensor) -> Tensor:
-            with torch.inference_mode():
-                return translate(file, batch.to(self.device)).cpu()
-
-        image = in_batches(step, request.query[None], 1, f"generator {file_name}").clone()
-        if not torch.isfinite(image).all():
-            raise NotFiniteError(
-                f"The network '{file_name}' returned NaN or infinity. Check its weights."
-            )
-        origin = {"generator": self.name, "network": file_name, "proposal": 0}
-        return Proposals(image, (origin,))
-
-    def _network_for(self, request: ConversionRequest) -> tuple[TranslationFile, str]:
-        names = request.classifier.class_names
-        pair = (names[request.source], names[request.target])
-        if pair in self.files:
-            return self.files[pair], self.file_names[pair]
-        there = ", ".join(self.pairs) or "none"
-        more = ""
-        if self.nameless:
-            files = " and ".join(f"'{file}'" for file in self.nameless)
-            more = f" Of {files} it is not known what it turns into what: say so."
-        raise UnknownNameError(
-            f"There is no network that turns {pair[0]} into {pair[1]}. There are: {there}.{more} "
-            "Choose another target, or add the network for this pair."
-        )
-
-    def _described(self) -> dict[str, str]:
-        layouts = {_network_text(file) for file in self.files.values()}
-        channels = {file.layout.channels for file in self.files.values()}
-        multiples = {file.layout.multiple for file in self.files.values()}
-        told = {
-            "Kind": "CycleGAN / pix2pix",
-            "Translates": ", ".join(self.pairs) or "not known yet",
-            "Network": "; ".join(sorted(layouts)),
-            "Channels": ", ".join(map(str, sorted(channels))),
-            "Image size": f"any multiple of {max(multiples)} px" if multiples else "",
-            "Proposals": "one for each query: there is no style and nothing random",
-        }
-        if any(file.layout.name.startswith("U-Net") for file in self.files.values()):
-            told["Dropout"] = "off, though pix2pix keeps it on when it is applied"
-        if self.nameless:
-            told["Direction missing"] = ", ".join(self.nameless)
-        return {key: value for key, value in told.items() if value}
-
-
-def _network_text(file: TranslationFile) -> str:
-    name, norm = file.layout.name, file.layout.norm
-    if name == "program":
-        return name
-    return f"{name}, {'no' if norm == 'none' else norm} norm"
-
-
-def translate(file: TranslationFile, queries: Tensor) -> Tensor:
-    """Return translated images (N, C, S, S) in [0, 1], with the gradient of the network.
-
-    Parameters
-    ----------
-    file : TranslationFile
-        The network.
-    queries : (N, C, S, S) Tensor in [0, 1]
-        On the network's device.
-    """
-    inputs = file.value_range.to_network(queries)
-    if not file.residual:
-        made: Tensor = file.module(inputs)
-        return file.value_range.from_network(made).clamp(0, 1)
-    small = resize(inputs, file.image_size or inputs.shape[-1])
-    # the network predicts the change on our range of 1, from none to the whole of it
-    return (queries + resize(file.module(small), queries.shape[-1])).clamp(0, 1)
-
-
-def recipe_from_texts(texts: Sequence[str]) -> CycleGANRecipe:
-    """Return the recipe that texts describe, as the command line takes them.
-
-    Parameters
-    ----------
-    texts : sequence of str
-        ``SOURCE:TARGET=FILE`` is one network. ``SOURCE:TARGET=FOLDER`` is that of a training, in
-        which SOURCE was A. Without ``SOURCE:TARGET=`` the files themselves have to say it.
-
-    Raises
-    ------
-    CheckpointError
-        If a text has another form, a file is missing, or a folder holds no networks.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.NamedTemporaryFile(suffix=".pth") as file:
-    ...     recipe_from_texts([f"left:right={file.name}"]).translations[0].target
-    'right'
-    """
-    found: list[Translation] = []
-    for text in texts:
-        source, target, path = direction_in(text)
-        if path.is_dir():
-            found += _in_folder(path, source, target)
-            continue
-        if not path.is_file():
-            raise CheckpointError(f"'{path}' does not exist. Check the name and the folder.")
-        if not source:
-            source, target = said_direction(path)
-        found.append(Translation(path, source, target))
-    return CycleGANRecipe(tuple(found))
-
-
-def direction_in(text: str) -> tuple[str, str, Path]:
+def split_direction(text: str) -> tuple[str, str, Path]:
     """Split ``SOURCE:TARGET=PATH``; both names are empty for a path alone.
 
     Raises
     ------
     CheckpointError
-        If there is one name, or three.
+        If there is a single name, or more than two.
     """
     names, equals, path = text.partition("=")
     if not equals or Path(text).exists():
@@ -271,54 +189,40 @@ def direction_in(text: str) -> tuple[str, str, Path]:
     parts = [part.strip() for part in names.split(":")]
     if len(parts) != 2 or not all(parts):
         raise CheckpointError(
-            f"'{text}' does not say what is turned into what. Write SOURCE:TARGET=FILE, for "
+            f"'{text}' does not name source and target class. Write SOURCE:TARGET=FILE, for "
             "instance synapse:cytosol=latest_net_G_A.pth."
         )
     return parts[0], parts[1], Path(path)
 
 
-def with_partner(path: Path) -> CycleGANRecipe:
-    """Return the recipe of a file, and of the network for the way back if it lies beside."""
-    source, target = said_direction(path)
-    partner = partner_of(path)
-    translations = [Translation(path, source, target)]
-    if partner is not None:
-        translations.append(Translation(partner, target, source))
-    return CycleGANRecipe(tuple(translations))
+def holds_networks(directory: Path) -> bool:
+    """Tell the folder of a training by the names of the files in it."""
+    return any(directory.glob("*_net_G*.pth")) or any(directory.glob("*_to_*.safetensors"))
 
 
-def _in_folder(directory: Path, source: str, target: str) -> list[Translation]:
+def _in_folder(directory: Path, source: str = "", target: str = "") -> list[Translation]:
+    from napari_quac.generators.cyclegan.file import network_files, stored_direction
+
     paths = network_files(directory)
     if not paths:
         raise CheckpointError(
             f"'{directory}' holds no network of a CycleGAN (EPOCH_net_G_A.pth, EPOCH_net_G_B.pth). "
             "Choose the folder of one training."
         )
-    found = []
+    translations = []
     for path in paths:
-        back = path.stem.endswith("_G_B")
-        said = said_direction(path)
-        if source and not said[0]:
-            said = (target, source) if back else (source, target)
-        found.append(Translation(path, *said))
-    return found
+        direction = stored_direction(path)
+        if source and not direction[0]:
+            is_back = path.stem.endswith("_G_B")
+            direction = (target, source) if is_back else (source, target)
+        translations.append(Translation(path, *direction))
+    return translations
 
 
-def _check(shape: tuple[int, ...], file: TranslationFile, name: str) -> None:
-    channels, multiple = file.layout.channels, file.layout.multiple
-    if len(shape) != 3 or shape[0] != channels:
-        raise ShapeError(
-            f"The query has shape {shape}, but the network '{name}' was trained on images of "
-            f"{channels} channel{'s' if channels != 1 else ''}. Choose other images, or another "
-            "network."
-        )
-    if file.residual and shape[1] != shape[2]:
-        raise ShapeError(
-            f"The query has {shape[1]} × {shape[2]} pixels; the network '{name}' works on squares. "
-            "Crop the images."
-        )
-    if file.image_size is None and any(size % multiple for size in shape[1:]):
-        raise ShapeError(
-            f"The query has {shape[1]} × {shape[2]} pixels; the network '{name}' "
-            f"({file.layout.name}) needs multiples of {multiple}. Crop or resize the images."
-        )
+def _partner_of(path: Path) -> Path | None:
+    """Return the network for the way back, ``…_G_B`` for ``…_G_A``, if it lies beside."""
+    for ending, other in (("_G_A", "_G_B"), ("_G_B", "_G_A")):
+        if path.stem.endswith(ending):
+            partner = path.with_name(path.stem.removesuffix(ending) + other + path.suffix)
+            return partner if partner.is_file() else None
+    return None

@@ -1,28 +1,29 @@
-"""FIDO as a generator: the query with the smallest region replaced that makes it the target."""
+"""The recipe of FIDO as a generator: the infill, and the price of replacing the image."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from napari_quac.errors import DataError
-from napari_quac.networks.fido.infill import InfillChoice, InfillName, make_infill
-from napari_quac.networks.fido.optimize import optimize_mask
-from napari_quac.networks.fido.settings import PENALTY, FidoSettings
-from napari_quac.networks.generator import ConversionRequest, Proposals, proposal_seed
+from napari_quac.generators.family import GeneratorFamily
+from napari_quac.networks.fido import PENALTY, InfillName
+
+if TYPE_CHECKING:
+    import torch
+
+    from napari_quac.generators.fido.generator import FidoGenerator
 
 
 @dataclass(frozen=True)
-class FidoRecipe:
-    """FIDO as a generator: the smallest region whose replacement gives the target.
+class FidoRecipe(GeneratorFamily):
+    """FIDO as a generator: the smallest region whose replacement gives the target class.
 
     Attributes
     ----------
     infill : str
-        What replaces it: blur, mean, random, local or inpainter; there is no generated image yet.
+        Replacement: blur, mean, random, local or inpainter; there is no generated image yet.
     inpainter : Path or None
         TorchScript or .pt2 file (image, kept) -> image, for the infill by a network.
     level : float or None
@@ -32,8 +33,13 @@ class FidoRecipe:
     n_steps : int
         Of the optimisation.
     n_proposals : int
-        So many masks are optimised, each with a seed of its own.
+        Number of masks that are optimised, each with its own seed.
     """
+
+    id = "fido"
+    title = "FIDO infill"
+    summary = "The query with the smallest region replaced that makes it the target class."
+    files = ()
 
     infill: InfillName = "blur"
     inpainter: Path | None = None
@@ -43,13 +49,15 @@ class FidoRecipe:
     n_proposals: int = 3
 
     def load(self, device: str | torch.device = "auto") -> FidoGenerator:
-        """Return the generator; it computes where the classifier does.
+        """Return the generator; it computes on the device of the classifier.
 
         Raises
         ------
         DataError
             If the infill needs a generated image.
         """
+        from napari_quac.generators.fido.generator import FidoGenerator
+
         del device
         if self.infill == "generated":
             raise DataError(
@@ -57,38 +65,3 @@ class FidoRecipe:
                 "mean, blur, random, local or inpainter; or use FIDO as a method."
             )
         return FidoGenerator(self)
-
-
-class FidoGenerator:
-    """Optimises what to replace; see :class:`~napari_quac.networks.generator.Generator`."""
-
-    def __init__(self, recipe: FidoRecipe) -> None:
-        self.recipe = recipe
-        self.name = f"FIDO, infill {recipe.infill}"
-        self.description: Mapping[str, str] = {
-            "Kind": "optimised infill (FIDO)",
-            "Infill": recipe.infill,
-            "Proposals": str(recipe.n_proposals),
-        }
-
-    def propose(self, request: ConversionRequest, first: int, n: int) -> Proposals:
-        """Return the hybrids number ``first`` to ``first + n - 1``; see :class:`Generator`."""
-        recipe = self.recipe
-        choice = InfillChoice(recipe.infill, recipe.level, recipe.inpainter)
-        infill = make_infill(choice, request.query, device=request.classifier.device)
-        settings = FidoSettings("conversion", penalty=recipe.penalty, n_steps=recipe.n_steps)
-        images, origins = [], []
-        for number in range(first, min(first + n, recipe.n_proposals)):
-            seed = proposal_seed(request.seed, number)
-            state = optimize_mask(
-                request.query,
-                request.source,
-                request.target,
-                request.classifier,
-                infill,
-                replace(settings, seed=seed),
-            ).result()
-            images.append(state.hybrid)
-            origins.append({**state.record(), "infill": recipe.infill, "proposal": number})
-        stacked = torch.stack(images) if images else torch.empty((0, *request.query.shape))
-        return Proposals(stacked, tuple(origins))

@@ -1,62 +1,72 @@
-"""Programs with two inputs as generators: warping simulators and bin-conditional explainers.
-
-Which of both a program is shows in what it returns for the first query: a field, or images.
-"""
+"""The recipe of an exported program with two inputs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, ClassVar
 
-import torch
-from torch import Tensor, nn
-
-from napari_quac.errors import CheckpointError, ShapeError
-from napari_quac.generators.exaggeration.recipe import BinLayout, ExaggerationGenerator
-from napari_quac.generators.warp.recipe import WarpGenerator, WarpRecipe
-from napari_quac.networks.device import resolve_device
-from napari_quac.networks.generator import ConversionRequest, Proposals
-from napari_quac.networks.programs import load_program
+from napari_quac.generators.family import GeneratorFamily
 from napari_quac.networks.value_range import ValueRange
-from napari_quac.networks.warp.sampling import AxisOrder, Unit
+from napari_quac.networks.warp import AxisOrder, Unit
 
-N_BINS, MOST_BINS = 10, 64
-FAILURES = (RuntimeError, IndexError, ValueError, TypeError, AssertionError)
+if TYPE_CHECKING:
+    import torch
+
+    from napari_quac.generators.program.generator import ProgramGenerator
+    from napari_quac.networks.checkpoint import Inspection
 
 
 @dataclass(frozen=True)
-class ProgramRecipe:
-    """TorchScript or ``torch.export`` programs of two inputs, and what their outputs mean.
+class ProgramRecipe(GeneratorFamily):
+    """A TorchScript or ``torch.export`` program of two inputs, and the meaning of its output.
 
     Attributes
     ----------
-    checkpoint : Path
+    path : Path
         ``(image, option) -> field``, with ``image`` (N, C, *S), ``option`` (N, 1) of +1 or -1 and
         ``field`` (N, n, *S): a warping simulator. Or ``(image, bin) -> image``, with ``bin`` (N,)
-        whole numbers: a bin-conditional explainer, which may return more after the image.
+        whole numbers: a bin-conditional generator, which may return more after the image.
     positive : str, int or None
         Class whose pattern option +1 adds, or whose probability rises with the bin; by name or
         index. None for the second one.
     order : {"array", "reversed"}
-        Whether channel 0 of a field moves along the first array axis, or along the last (x first).
+        Axis of channel 0 of a field: the first array axis, or the last one (x first).
     unit : {"voxel", "normalised"}
         Of a field; normalised is [-1, 1] from the first to the last pixel.
     n_bins : int or None
-        Of an explainer; None to find it out.
+        Number of bins; None to find it out.
     value_range : ValueRange or None
-        What the program was trained on; None for 0 to 1 with fields, and -1 to 1 with images.
+        Input range of the program; None for 0 to 1 with fields, and -1 to 1 with images.
     """
 
-    checkpoint: Path
+    id = "program"
+    title = "Exported program"
+    summary = "A program of two inputs: a warping simulator or a bin-conditional generator."
+    former_fields: ClassVar[Mapping[str, str]] = {"checkpoint": "path"}
+
+    path: Path
     positive: str | int | None = None
     order: AxisOrder = "array"
     unit: Unit = "voxel"
     n_bins: int | None = None
     value_range: ValueRange | None = None
 
-    def load(self, device: str | torch.device = "cpu") -> ProgramGenerator:
+    @classmethod
+    def from_file(cls, inspection: Inspection) -> ProgramRecipe | None:
+        """Return the recipe for a program of two inputs."""
+        return cls(inspection.path) if inspection.n_inputs == 2 else None
+
+    def describe_file(self, inspection: Inspection) -> Inspection:
+        """Return the inspection with both possibilities; only the first query decides."""
+        finding = (
+            "The file holds a program of two inputs: a warping simulator (image, option) or a "
+            "bin-conditional generator (image, bin)."
+        )
+        return replace(inspection, findings=(finding,))
+
+    def load(self, device: str | torch.device = "auto") -> ProgramGenerator:
         """Read the file.
 
         Raises
@@ -64,137 +74,10 @@ class ProgramRecipe:
         CheckpointError
             If it is no program of two inputs.
         """
-        path = Path(self.checkpoint)
+        from napari_quac.generators.program.generator import ProgramGenerator
+        from napari_quac.networks.device import resolve_device
+        from napari_quac.networks.programs import load_program
+
+        path = Path(self.path)
         device = resolve_device(device) if isinstance(device, str) else device
         return ProgramGenerator(load_program(path, 2).to(device), self, path.name, device)
-
-
-class ProgramExplainer(nn.Module):
-    """A program as a bin-conditional explainer.
-
-    Parameters
-    ----------
-    program : torch module
-        ``(image, bin) -> image``, or a tuple that begins with the image.
-    n_bins : int
-    """
-
-    channels: int | None = None  # whatever it takes
-    multiple = 1
-    n_bins: int
-
-    def __init__(self, program: nn.Module, n_bins: int) -> None:
-        super().__init__()
-        self.program, self.n_bins = program, n_bins
-
-    def forward(self, images: Tensor, bins: Tensor) -> Tensor:
-        """Return images for images and bins (N,)."""
-        return first_of(self.program(images, bins))
-
-
-class ProgramGenerator:
-    """A live program; see :class:`~napari_quac.networks.generator.Generator`.
-
-    Attributes
-    ----------
-    inner : WarpGenerator, ExaggerationGenerator or None
-        What it turned out to be, once it was asked for an image.
-    """
-
-    def __init__(
-        self, program: nn.Module, recipe: ProgramRecipe, name: str, device: torch.device
-    ) -> None:
-        self.program, self.recipe, self.name, self.device = program, recipe, name, device
-        self.inner: WarpGenerator | ExaggerationGenerator | None = None
-        self.description: Mapping[str, str] = {
-            "Kind": "program of two inputs",
-            "Makes": "fields or images of bins; the first query shows which",
-        }
-
-    def propose(self, request: ConversionRequest, first: int, n: int) -> Proposals:
-        """Return what the simulator or explainer proposes.
-
-        Raises
-        ------
-        CheckpointError
-            If the program returns neither a field nor an image.
-        """
-        return self.known(request.query).propose(request, first, n)
-
-    def known(self, query: Tensor) -> WarpGenerator | ExaggerationGenerator:
-        """Return what the program is, asking it for this query (C, *S) if nobody knows yet."""
-        if self.inner is None:
-            self.inner = self._simulator(query) or self._explainer(query)
-            self.description = self.inner.description
-        return self.inner
-
-    def _simulator(self, query: Tensor) -> WarpGenerator | None:
-        known = self.recipe.value_range or ValueRange(0, 1)
-        image = known.to_network(query[None].to(self.device))
-        option = torch.ones((1, 1), device=self.device)
-        found, _ = self._asked(image, option)
-        n_axes = query.ndim - 1
-        if found is None or tuple(found.shape) != (1, n_axes, *query.shape[1:]):
-            return None
-        if n_axes == len(query) and self.recipe.n_bins is not None:
-            return None  # as many channels as axes: whoever tells the bins means images
-        recipe = WarpRecipe(
-            self.recipe.checkpoint, self._positive, self.recipe.order, self.recipe.unit, known
-        )
-        return WarpGenerator(self.program, recipe, self.name, self.device, None)
-
-    def _explainer(self, query: Tensor) -> ExaggerationGenerator:
-        known = self.recipe.value_range or ValueRange()
-        image = known.to_network(query[None].to(self.device))
-        found, problem = self._asked(image, torch.zeros(1, dtype=torch.long, device=self.device))
-        if found is None or found.shape != image.shape:
-            returned = problem or f"it returned {tuple(found.shape) if found is not None else '?'}"
-            raise CheckpointError(
-                f"'{self.name}' is neither a warping simulator nor a bin-conditional explainer of "
-                f"images of {tuple(query.shape)}: {returned}. It has to return a field "
-                "(N, axes, *S) for (image, option of +1 or -1), or an image for (image, bin)."
-            )
-        n_bins = self.recipe.n_bins or self._count_bins(image)
-        layout = BinLayout(self._positive, value_range=known)
-        return ExaggerationGenerator(
-            ProgramExplainer(self.program, n_bins), layout, self.name, self.device
-        )
-
-    def _count_bins(self, image: Tensor) -> int:
-        """Return the first bin that the program refuses; 10 if it takes any number."""
-        if not self._refuses(image, MOST_BINS):
-            return N_BINS
-        refused = (index for index in range(1, MOST_BINS) if self._refuses(image, index))
-        return next(refused, MOST_BINS)
-
-    def _refuses(self, image: Tensor, index: int) -> bool:
-        bins = torch.full((1,), index, dtype=torch.long, device=self.device)
-        return self._asked(image, bins)[0] is None
-
-    @property
-    def _positive(self) -> str | int:
-        return 1 if self.recipe.positive is None else self.recipe.positive
-
-    def _asked(self, image: Tensor, second: Tensor) -> tuple[Tensor | None, str]:
-        """Return what the program says, or nothing and why."""
-        try:
-            with torch.no_grad():
-                return first_of(self.program(image, second)), ""
-        except ShapeError as error:
-            return None, str(error)
-        except FAILURES as error:
-            return None, str(error).strip().splitlines()[-1]
-
-
-def first_of(outputs: Any) -> Tensor:
-    """Return a tensor, or the first one of several.
-
-    Raises
-    ------
-    ShapeError
-        If there is none.
-    """
-    found = outputs[0] if isinstance(outputs, tuple | list) and outputs else outputs
-    if not isinstance(found, Tensor):
-        raise ShapeError(f"it returned {type(found).__name__}, and no tensor")
-    return found

@@ -11,8 +11,9 @@ import torch
 from napari_quac.data.dataset import Dataset
 from napari_quac.errors import DataError
 from napari_quac.generators.stargan.file import read_stargan, reconstruction_errors
-from napari_quac.generators.stargan.recipe import StarGANRecipe, resize
+from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.networks.architectures.stargan_v2 import FinalActivation
+from napari_quac.networks.resizing import resize
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.stepwise import Progress, stepwise
 
@@ -78,7 +79,7 @@ def measure_final_activation(
     CheckpointError
         If the file has no style encoder.
     """
-    file = read_stargan(recipe.checkpoint, recipe.image_size)
+    file = read_stargan(recipe.path, recipe.image_size)
     names, hyper = recipe.class_names or file.class_names, file.network.hyper
     domains = {
         label: names.index(name) if name in names else label
@@ -103,7 +104,7 @@ def measure_final_activation(
         sample = dataset[index]
         image = resize(sample.image[None], hyper.img_size)
         label = torch.tensor([domains[sample.label or 0]])
-        errors = reconstruction_errors(file.network, image, label, recipe.checkpoint.name)
+        errors = reconstruction_errors(file.network, image, label, recipe.path.name)
         sums.update(errors)
     activation, value_range = min(sums, key=sums.__getitem__)
     error = sums[activation, value_range] / len(chosen)

@@ -1,51 +1,44 @@
-"""StarGAN v2 as a generator: styles from random vectors or from reference images."""
+"""The recipe of a StarGAN v2: its file, and the source of its styles."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
-
-from napari_quac.data.image_folder import ImageFolder
-from napari_quac.data.sample import Sample
-from napari_quac.errors import CheckpointError, DataError, NotFiniteError, QuacError, ShapeError
-from napari_quac.generators.stargan.file import read_stargan
-from napari_quac.networks.architectures.stargan_v2 import StarGAN, activate
-from napari_quac.networks.device import resolve_device
-from napari_quac.networks.generator import ConversionRequest, Proposals, proposal_seed
-from napari_quac.networks.memory import in_batches
+from napari_quac.errors import CheckpointError, DataError, QuacError, ShapeError
+from napari_quac.generators.family import GeneratorFamily
 from napari_quac.networks.value_range import ValueRange
-from napari_quac.registry import unknown_name
+
+if TYPE_CHECKING:
+    import torch
+
+    from napari_quac.generators.stargan.generator import StarGANGenerator
+    from napari_quac.networks.checkpoint import Inspection
 
 Style = Literal["latent", "reference"]
-GPU_BATCH = 8  # on the CPU images are decoded one by one, which is fastest there
 
 
 @dataclass(frozen=True)
-class StarGANRecipe:
-    """A StarGAN v2 file and how it is used.
+class StarGANRecipe(GeneratorFamily):
+    """A StarGAN v2 file and the source of its styles.
 
     Attributes
     ----------
-    checkpoint : Path
+    path : Path
         A ``*_nets_ema.ckpt`` of the QuAC library or of the authors, or a safetensors file of ours.
     style : {"latent", "reference"}
-        Whether styles come from random vectors, or from images of the target class.
+        Styles from random vectors, or from images of the target class.
     references : Path or None
         Folder with one subfolder of images per class; needed for style "reference".
     final_activation : {"auto", "none", "tanh", "sigmoid"}
-        What ends the generator. It is not stored in files of the QuAC library, where "auto" takes
-        tanh as that library does.
+        Last layer of the generator. Files of the QuAC library do not store it; "auto" takes tanh
+        for them, as that library does.
     value_range : ValueRange or None
-        What the network was trained on; None for what the file says, or else [-1, 1].
+        Input range of the network; None for the range in the file, or else [-1, 1].
     class_names : tuple of str or None
-        Names of the generator's domains in their order; None for what the file says.
+        Names of the generator's domains in their order; None for those in the file.
     domains : tuple of int or None
         The generator's domain for each class of the classifier; None to match them by name where
         both have names, else by index.
@@ -53,10 +46,17 @@ class StarGANRecipe:
         Height and width, pixels, at which the network works, where the file does not tell.
     query_size : int or None
         Height and width of the queries, pixels, for a network that predicts the change: queries
-        are reduced for it and the change is enlarged. None for what the file says.
+        are reduced for it and the change is enlarged. None for the size in the file.
     """
 
-    checkpoint: Path
+    id = "stargan"
+    title = "StarGAN v2"
+    summary = "One network that turns a query into any of its classes, by a style."
+    files = ("path", "references")
+    hidden = ("style", "final_activation", "image_size", "query_size")
+    former_fields: ClassVar[Mapping[str, str]] = {"checkpoint": "path"}
+
+    path: Path
     style: Style = "latent"
     references: Path | None = None
     final_activation: Literal["auto", "none", "tanh", "sigmoid"] = "auto"
@@ -66,24 +66,79 @@ class StarGANRecipe:
     image_size: int | None = None
     query_size: int | None = None
 
-    def load(self, device: str | torch.device = "cpu") -> StarGANGenerator:
+    @classmethod
+    def from_file(cls, inspection: Inspection) -> StarGANRecipe | None:
+        """Return the recipe for a state dict with the parts of a StarGAN v2."""
+        names = inspection.tensors
+        parts = {name.partition(".")[0] for name in names}
+        has_generator = "generator.from_rgb.weight" in names or "from_rgb.weight" in names
+        if not has_generator and not parts & {"mapping_network", "style_encoder"}:
+            return None
+        return cls(inspection.path, "latent" if "mapping_network" in parts else "reference")
+
+    def describe_file(self, inspection: Inspection) -> Inspection:
+        """Return the inspection with classes, size, styles and output form."""
+        from napari_quac.networks.architectures.stargan_v2_shapes import (
+            read_hyperparameters,
+            read_metadata,
+        )
+        from napari_quac.networks.classifier_card import names_from_text
+        from napari_quac.networks.tensor_file import flatten_state
+
+        state, metadata = inspection.read_state(), inspection.metadata
+        parts = {name: tensors for name, tensors in state.items() if isinstance(tensors, dict)}
+        try:
+            hyper = read_hyperparameters(parts or {"generator": flatten_state(state)}, metadata)
+        except CheckpointError as error:
+            raise CheckpointError(f"'{inspection.path.name}': {error}") from error
+        stored_activation = read_metadata(metadata, "final_activation")
+        hyper = replace(hyper, final_activation=stored_activation or "tanh")
+        available = (("latent", hyper.has_mapping), ("reference", hyper.has_style_encoder))
+        styles = " or ".join(style for style, is_there in available if is_there) or "not contained"
+        size, names = (
+            read_metadata(metadata, "query_size") or hyper.img_size,
+            names_from_text(metadata),
+        )
+        form = hyper.final_activation + ("" if stored_activation else " (assumed)")
+        return replace(
+            inspection,
+            parameters=asdict(hyper),
+            description={
+                "Kind": self.title,
+                "Image size": f"{size} × {size} px",
+                "Channels": str(hyper.channels),
+                "Classes": ", ".join(names) or str(hyper.num_domains),
+                "Style": f"{styles}, {hyper.style_dim} numbers",
+                "Form": "predicts the change" if hyper.residual else f"whole images, {form}",
+            },
+            n_classes=hyper.num_domains,
+            channels=hyper.channels,
+            image_size=(size,) * 2,
+            class_names=names,
+            findings=(f"StarGAN v2 generator, style {styles}.",),
+        )
+
+    def load(self, device: str | torch.device = "auto") -> StarGANGenerator:
         """Read the file and return the live generator.
 
         Parameters
         ----------
         device : str or torch.device
-            Such as "cpu", "cuda:0", or "auto" for the fastest there is.
+            Such as "cpu", "cuda:0", or "auto" for the fastest available.
 
         Raises
         ------
         CheckpointError
-            If the file is no StarGAN v2, or lacks what the style needs.
+            If the file is no StarGAN v2, or lacks a part that the style needs.
         DataError
             If the reference images cannot be read.
         """
-        if isinstance(device, str):
-            device = resolve_device(device)
-        path = Path(self.checkpoint)
+        from napari_quac.data.image_folder import ImageFolder
+        from napari_quac.generators.stargan.file import read_stargan
+        from napari_quac.generators.stargan.generator import StarGANGenerator
+        from napari_quac.networks.device import resolve_device
+
+        path = Path(self.path)
         activation = None if self.final_activation == "auto" else self.final_activation
         file = read_stargan(path, self.image_size, activation, self.value_range, self.class_names)
         hyper = file.network.hyper
@@ -109,7 +164,7 @@ class StarGANRecipe:
         if self.style == "reference":
             if self.references is None:
                 raise DataError(
-                    "Style 'reference' needs a folder with images of the target class. Give one "
+                    "Style 'reference' needs a folder with images of the target class. Choose one "
                     "with a subfolder per class (as a command, --references), or choose style "
                     "'latent'."
                 )
@@ -121,252 +176,7 @@ class StarGANRecipe:
             value_range=file.value_range,
             references=references,
             domains=self.domains,
-            device=device,
+            device=resolve_device(device) if isinstance(device, str) else device,
             name=path.name,
             description=file.description,
         )
-
-
-class StarGANGenerator:
-    """A live StarGAN v2; see :class:`~napari_quac.networks.generator.Generator`.
-
-    Parameters
-    ----------
-    network : StarGAN
-        With its weights.
-    class_names : tuple of str
-        Names of its domains; empty if nobody knows.
-    query_size : int, optional
-        Height and width of queries, pixels. Where they are larger than what the network was
-        trained on, they are reduced for it and the change that it predicts is enlarged.
-    value_range : ValueRange, optional
-        What the network was trained on.
-    references : ImageFolder, optional
-        Images from which styles are taken; without, styles come from random vectors.
-    domains : sequence of int, optional
-        Domain of each class of the classifier.
-    device : torch.device, optional
-        The CPU by default.
-    name : str
-        Shown to the user.
-    description : Mapping[str, str]
-        Added to the card.
-    """
-
-    def __init__(
-        self,
-        network: StarGAN,
-        class_names: tuple[str, ...] = (),
-        query_size: int | None = None,
-        value_range: ValueRange | None = None,
-        references: ImageFolder | None = None,
-        domains: Sequence[int] | None = None,
-        device: torch.device | None = None,
-        name: str = "StarGAN v2",
-        description: Mapping[str, str] | None = None,
-    ) -> None:
-        self.device = device or torch.device("cpu")
-        self.network = network.to(self.device).eval().requires_grad_(False)
-        self.hyper = network.hyper
-        self.class_names = class_names
-        self.query_size = query_size or self.hyper.img_size
-        self.value_range = value_range or ValueRange()
-        self._references = references
-        self._domains = tuple(domains) if domains is not None else None
-        self.takes_references = network.style_encoder is not None
-        self._last_encoded: tuple[Tensor, Tensor] | None = None
-        self.name = name
-        self.n_axes = 2
-        style = "reference images" if references else "random vectors"
-        self.description: Mapping[str, str] = {
-            "Kind": "StarGAN v2",
-            "Image size": f"{self.query_size} × {self.query_size}, {self.hyper.channels} channel"
-            + ("s" if self.hyper.channels != 1 else ""),
-            "Classes": ", ".join(class_names) or str(self.hyper.num_domains),
-            "Style from": style,
-            "Value range": str(self.value_range),
-            **(description or {}),
-        }
-
-    def propose(self, request: ConversionRequest, first: int, n: int) -> Proposals:
-        """Return proposals number ``first`` to ``first + n - 1``; the query is encoded once.
-
-        With references there are as many proposals as images of the target class, or as the
-        request brings.
-
-        Raises
-        ------
-        ShapeError
-            If the query, or a reference image, has another shape than the network was trained on.
-        UnknownNameError
-            If the target is unknown to this network.
-        NotFiniteError
-            If the network returns NaN or infinity.
-        """
-        self._check(tuple(request.query.shape), "The query", is_query=True)
-        with torch.inference_mode():
-            styles, origins = self._styles(request, first, n)
-            if not origins:
-                return Proposals(request.query.new_empty((0, *request.query.shape)), ())
-            query = request.query[None].to(self.device)
-            features = self._features_of(query)
-
-            def decode(batch: Tensor) -> Tensor:
-                return self.decode(query, features, batch).cpu()
-
-            batch_size = 1 if self.device.type == "cpu" else GPU_BATCH
-            images = in_batches(decode, styles, batch_size, f"generator {self.name}")
-        if not torch.isfinite(images).all():
-            raise NotFiniteError(
-                f"The generator {self.name} returned NaN or infinity. Check its value range (now "
-                f"{self.value_range}) and its weights."
-            )
-        # leaving inference mode, so that others may use the images in autograd
-        return Proposals(images.clone(), tuple(origins))
-
-    def _features_of(self, query: Tensor) -> Tensor:
-        """Encode a query, unless it was the last one: a search asks for a few images at a time."""
-        last = self._last_encoded
-        if last is None or not torch.equal(last[0], query):
-            last = (query.clone(), self.encode(query))
-            self._last_encoded = last
-        return last[1]
-
-    def encode(self, query: Tensor) -> Tensor:
-        """Return what the decoder needs of a query (1, C, S, S) in [0, 1]."""
-        small = resize(self.value_range.to_network(query), self.hyper.img_size)
-        return self.network.generator.encode_query(small)
-
-    def decode(self, query: Tensor, features: Tensor, styles: Tensor) -> Tensor:
-        """Return generated images (n, C, S, S) in [0, 1] for styles (n, style_dim)."""
-        n = len(styles)
-        out = self.network.generator.decode_style(features.expand(n, -1, -1, -1), styles)
-        if self.hyper.residual:
-            # half of the change on a range of 2 is the change on our range of 1
-            change = resize(self.network.change(out) / 2, query.shape[-1])
-            return (query + change).clamp(0, 1)
-        images = activate(out, self.hyper.final_activation)
-        return resize(self.value_range.from_network(images), query.shape[-1]).clamp(0, 1)
-
-    def domain(self, request: ConversionRequest) -> int:
-        """Return the network's domain for the target of a request.
-
-        Raises
-        ------
-        UnknownNameError
-            If there is none.
-        """
-        return self._domain(request.target, tuple(request.classifier.class_names))
-
-    def domain_of(self, label: int, names: tuple[str, ...]) -> int:
-        """Return the network's domain for a class of the classifier; see :meth:`domain`."""
-        return self._domain(label, names)
-
-    def _domain(self, label: int, names: tuple[str, ...]) -> int:
-        n = self.hyper.num_domains
-        own = self.class_names or tuple(str(i) for i in range(n))
-        if self._domains is not None:
-            domain = self._domains[label] if label < len(self._domains) else -1
-        elif self.class_names and label < len(names) and set(names) & set(self.class_names):
-            domain = (
-                self.class_names.index(names[label]) if names[label] in self.class_names else -1
-            )
-        else:
-            domain = label
-        if self.hyper.single_head and self._references is not None and domain >= 0:
-            return domain
-        if not 0 <= domain < n:
-            shown = names[label] if 0 <= label < len(names) else str(label)
-            raise unknown_name(f"class of the generator {self.name} called", shown, list(own))
-        return domain
-
-    def _check(self, shape: tuple[int, ...], what: str, is_query: bool = False) -> None:
-        size, channels = self.query_size, self.hyper.channels
-        if shape != (channels, size, size):
-            raise ShapeError(
-                f"{what} has shape {shape}, but the generator {self.name} was trained on "
-                f"{(channels, size, size)} (channels, height, width). Choose other images, another "
-                "generator, or crop the images to that size.",
-                shape if is_query else None,
-                (channels, (size, size)),
-            )
-
-    def _styles(
-        self, request: ConversionRequest, first: int, n: int
-    ) -> tuple[Tensor, list[dict[str, Any]]]:
-        """Return styles (m, style_dim) and how each came about; m may be less than n."""
-        domain = self.domain(request)
-        origins: list[dict[str, Any]] = []
-        styles: list[Tensor] = []
-        # one at a time, so that the batch size changes not a single bit
-        label = torch.tensor([domain], device=self.device)
-        common = {"generator": self.name, "domain": domain, "seed": request.seed}
-        samples = self._reference_samples(request, first, n)
-        if samples is None:
-            for number in range(first, first + n):
-                seed = proposal_seed(request.seed, number)
-                random = torch.Generator().manual_seed(seed)
-                latent = torch.randn((1, self.hyper.latent_dim), generator=random)
-                styles.append(self.network.style_from_latent(latent.to(self.device), label))
-                origins.append(
-                    {**common, "style": "latent", "proposal": number, "latent_seed": seed}
-                )
-        else:
-            for number, sample in enumerate(samples, first):
-                self._check(tuple(sample.image.shape), f"The reference '{sample.id}'")
-                image = self.value_range.to_network(sample.image[None].to(self.device))
-                styles.append(
-                    self.network.style_from_image(resize(image, self.hyper.img_size), label)
-                )
-                origins.append(
-                    {
-                        **common,
-                        "style": "reference",
-                        "proposal": number,
-                        "reference": str(sample.path or sample.id),
-                    }
-                )
-        return (torch.cat(styles) if styles else torch.empty(0)), origins
-
-    def _reference_samples(
-        self, request: ConversionRequest, first: int, n: int
-    ) -> list[Sample] | None:
-        """Return the images that styles are taken from; None for random vectors."""
-        if request.references and self.takes_references:
-            return list(request.references[first : first + n])
-        references = self._references
-        if references is None:
-            return None
-        indices = _reference_order(references, request)
-        return [references[index] for index in indices[first : first + n]]
-
-
-def resize(images: Tensor, size: int) -> Tensor:
-    """Resize images (N, C, S, S) as in the training: averaged to shrink, bilinear to grow."""
-    here = images.shape[-1]
-    if here == size:
-        return images
-    if here % size == 0:
-        return F.avg_pool2d(images, here // size)
-    return F.interpolate(
-        images, (size, size), mode="bilinear", align_corners=False, antialias=here > size
-    )
-
-
-def _reference_order(references: ImageFolder, request: ConversionRequest) -> list[int]:
-    """Return the reference images of the target class in an order that the seed decides."""
-    names = request.classifier.class_names
-    target = names[request.target] if request.target < len(names) else str(request.target)
-    classes = references.classes
-    if target in classes:
-        label = classes.index(target)
-    elif len(classes) == len(names):
-        label = request.target
-    else:
-        raise DataError(
-            f"The reference folder has no images of class '{target}'; it has "
-            f"{', '.join(classes) or 'no class folders'}. Add a folder '{target}' to it."
-        )
-    of_class = [i for i in range(len(references)) if references.label(i) == label]
-    random = np.random.default_rng([request.seed, request.target])
-    return [of_class[i] for i in random.permutation(len(of_class))]

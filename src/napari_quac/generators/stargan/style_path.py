@@ -12,7 +12,8 @@ from torch import Tensor
 
 from napari_quac.data.image_file import read_image
 from napari_quac.errors import DataError
-from napari_quac.generators.stargan.recipe import StarGANGenerator, resize
+from napari_quac.generators.stargan.generator import StarGANGenerator
+from napari_quac.networks.resizing import resize
 
 N_DRAWS = 256  # latents of which the mean style and its usual distance are taken
 QUANTILE = 0.99

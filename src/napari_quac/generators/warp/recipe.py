@@ -1,58 +1,84 @@
-"""Warping simulators as generators: the query, deformed more and more towards the target."""
+"""The recipe of a warping simulator: its file, and the convention of its displacement field."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
-import torch
-from torch import Tensor
-
-from napari_quac.errors import DataError, NetworkError, NotFiniteError, ShapeError
-from napari_quac.networks.architectures.stargan_v2_shapes import read_metadata
-from napari_quac.networks.architectures.warp_unet import load_warp_unet
-from napari_quac.networks.device import resolve_device
-from napari_quac.networks.file_kind import file_kind
-from napari_quac.networks.generator import ConversionRequest, Proposals
-from napari_quac.networks.programs import load_program
-from napari_quac.networks.tensor_file import flat, read_tensors
+from napari_quac.generators.family import GeneratorFamily
 from napari_quac.networks.value_range import ValueRange
-from napari_quac.networks.warp.jacobian import determinant, folding
-from napari_quac.networks.warp.sampling import AxisOrder, Unit, in_voxels, warp
+from napari_quac.networks.warp import AxisOrder, Unit
 
-STRENGTHS = tuple(round(0.1 * step, 1) for step in range(1, 16))
-Simulator = Callable[[Tensor, Tensor], Tensor]
+if TYPE_CHECKING:
+    import torch
+
+    from napari_quac.generators.warp.generator import WarpGenerator
+    from napari_quac.networks.checkpoint import Inspection
 
 
 @dataclass(frozen=True)
-class WarpRecipe:
-    """A displacement network and what its outputs mean.
+class WarpRecipe(GeneratorFamily):
+    """A displacement network and the convention of its field.
 
     Attributes
     ----------
-    checkpoint : Path
+    path : Path
         A state dict of Liu et al.'s layout, 2-D or 3-D; or TorchScript or .pt2
         ``(image, option) -> field`` with ``image`` (N, C, *S), ``option`` (N, 1) of +1 or -1,
         ``field`` (N, n, *S).
     positive : str, int or None
-        The class whose pattern option +1 adds, by name or index; None for what the file says, or
-        else the second one.
+        The class whose pattern option +1 adds, by name or index; None for the class in the file,
+        or else the second one.
     order : {"array", "reversed"}
-        Whether the field's first channel moves along the first array axis, or along the last.
+        Axis of the field's first channel: the first array axis, or the last one.
     unit : {"voxel", "normalised"}
         Of the field; ``normalised`` is [-1, 1] from the first to the last pixel.
     value_range : ValueRange
-        What the network was trained on.
+        Input range of the network.
     """
 
-    checkpoint: Path
+    id = "warp"
+    title = "Warping simulator"
+    summary = "The query, deformed more and more towards the target class."
+    former_fields: ClassVar[Mapping[str, str]] = {"checkpoint": "path"}
+
+    path: Path
     positive: str | int | None = None
     order: AxisOrder = "array"
     unit: Unit = "voxel"
     value_range: ValueRange = field(default_factory=lambda: ValueRange(0, 1))
 
-    def load(self, device: str | torch.device = "cpu") -> WarpGenerator:
+    @classmethod
+    def from_file(cls, inspection: Inspection) -> WarpRecipe | None:
+        """Return the recipe for a state dict with the option embedding of a simulator."""
+        names = inspection.tensors
+        is_flat = any(name.startswith("e_cls.") for name in names) and any(
+            "trans." in name for name in names
+        )
+        is_routed = any("._routing_fn.fc." in name for name in names)
+        return cls(inspection.path) if is_flat or is_routed else None
+
+    def describe_file(self, inspection: Inspection) -> Inspection:
+        """Return the inspection with dimensions, channels, size and classes."""
+        from napari_quac.networks.architectures.warp_unet import load_warp_unet
+        from napari_quac.networks.classifier_card import names_from_text
+        from napari_quac.networks.tensor_file import flatten_state
+
+        hyper = load_warp_unet(flatten_state(inspection.read_state()), inspection.path.name).hyper
+        names = names_from_text(inspection.metadata)
+        pattern = f"adds the pattern of {names[1]}" if len(names) == 2 else "without class names"
+        return replace(
+            inspection,
+            parameters=asdict(hyper),
+            channels=hyper.channels,
+            image_size=(hyper.image_size,) * hyper.n_axes,
+            class_names=names,
+            findings=(f"Warping simulator ({hyper.n_axes}-D), {pattern}.",),
+        )
+
+    def load(self, device: str | torch.device = "auto") -> WarpGenerator:
         """Read the file.
 
         Raises
@@ -60,129 +86,25 @@ class WarpRecipe:
         CheckpointError
             If it holds no simulator.
         """
-        path = Path(self.checkpoint)
+        from napari_quac.generators.warp.generator import WarpGenerator
+        from napari_quac.networks.architectures.stargan_v2_shapes import read_metadata
+        from napari_quac.networks.architectures.warp_unet import load_warp_unet
+        from napari_quac.networks.device import resolve_device
+        from napari_quac.networks.file_format import detect_format
+        from napari_quac.networks.programs import load_program
+        from napari_quac.networks.tensor_file import flatten_state, read_tensors
+
+        path = Path(self.path)
         device = resolve_device(device) if isinstance(device, str) else device
-        if file_kind(path) in ("torchscript", "exported program"):
+        if detect_format(path) in ("torchscript", "exported program"):
             script = load_program(path, n_inputs=2).to(device)
-            known = self if self.positive is not None else replace(self, positive=1)
-            return WarpGenerator(script, known, path.name, device, None)
+            complete = self if self.positive is not None else replace(self, positive=1)
+            return WarpGenerator(script, complete, path.name, device, None)
         tensors, metadata = read_tensors(path)
-        network = load_warp_unet(flat(tensors), path.name).to(device)
+        network = load_warp_unet(flatten_state(tensors), path.name).to(device)
         hyper = network.hyper
         shape = (hyper.channels, *(hyper.image_size,) * hyper.n_axes)
         names = [str(name) for name in read_metadata(metadata, "class_names") or ()]
-        said: str | int = names[1] if len(names) == 2 else 1
-        known = self if self.positive is not None else replace(self, positive=said)
-        return WarpGenerator(network, known, path.name, device, shape)
-
-
-class WarpGenerator:
-    """A live simulator; see :class:`~napari_quac.networks.generator.Generator`.
-
-    Parameters
-    ----------
-    simulator : callable
-        ``(images, options) -> fields``.
-    recipe : WarpRecipe
-        What its fields mean.
-    name : str
-        Shown to the user.
-    device : torch.device
-        Where it computes.
-    shape : tuple of int or None
-        (C, *S) that it needs, where that is known.
-    """
-
-    def __init__(
-        self,
-        simulator: Simulator,
-        recipe: WarpRecipe,
-        name: str,
-        device: torch.device,
-        shape: tuple[int, ...] | None,
-    ) -> None:
-        self._simulator, self.recipe = simulator, recipe
-        self.name, self.device, self.shape = name, device, shape
-        size = "any" if shape is None else " × ".join(map(str, shape[1:]))
-        self.description: Mapping[str, str] = {
-            "Kind": "warping simulator",
-            "Image size": size,
-            "Adds the pattern of": str(recipe.positive),
-            "Field": f"{recipe.order} axes, {recipe.unit}",
-        }
-
-    def option(self, request: ConversionRequest) -> int:
-        """Return +1 if the target is the positive class, -1 if the source is.
-
-        Raises
-        ------
-        DataError
-            If neither is.
-        """
-        positive = request.classifier.class_index(str(self.recipe.positive))
-        if positive not in (request.source, request.target):
-            names = request.classifier.class_names
-            raise DataError(
-                f"The simulator {self.name} adds or removes the pattern of '{names[positive]}'; "
-                f"it cannot turn '{names[request.source]}' into '{names[request.target]}'. Choose "
-                f"'{names[positive]}' as target, or another generator."
-            )
-        return 1 if request.target == positive else -1
-
-    def field(self, query: Tensor, option: int) -> Tensor:
-        """Return the pull field (n, *S) in voxels at full strength.
-
-        Raises
-        ------
-        ShapeError
-            If the query does not fit, or the simulator returns something else than a field.
-        NotFiniteError
-            If it returns NaN or infinity.
-        """
-        if self.shape is not None and tuple(query.shape) != self.shape:
-            raise ShapeError(
-                f"The query has shape {tuple(query.shape)}, but the simulator {self.name} was "
-                f"trained on {self.shape} (channels, pixels). Crop the images to that size."
-            )
-        image = self.recipe.value_range.to_network(query[None].to(self.device))
-        try:
-            with torch.no_grad():
-                options = torch.full((1, 1), float(option), device=self.device)
-                found = self._simulator(image, options)
-        except RuntimeError as error:
-            raise NetworkError(
-                f"The simulator {self.name} failed on an image of {tuple(query.shape)}: "
-                f"{str(error).splitlines()[-1]}"
-            ) from error
-        wanted = (1, query.ndim - 1, *query.shape[1:])
-        if not isinstance(found, Tensor) or tuple(found.shape) != wanted:
-            what = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
-            raise ShapeError(
-                f"The simulator {self.name} returned {what}; a displacement field of {wanted} was "
-                "expected."
-            )
-        if not torch.isfinite(found).all():
-            raise NotFiniteError(f"The simulator {self.name} returned NaN or infinity.")
-        return in_voxels(found.float().cpu(), self.recipe.order, self.recipe.unit)[0]
-
-    def propose(self, request: ConversionRequest, first: int, n: int) -> Proposals:
-        """Return the query under strengths number ``first`` to ``first + n - 1``, rising."""
-        strengths = STRENGTHS[first : first + n]
-        if not strengths:
-            return Proposals(torch.empty((0, *request.query.shape)), ())
-        option = self.option(request)
-        full = self.field(request.query, option)
-        fields = torch.stack([strength * full for strength in strengths])
-        images = warp(request.query.expand(len(fields), *request.query.shape), fields)
-        origins = tuple(
-            {
-                "generator": self.name,
-                "proposal": first + number,
-                "strength": strength,
-                "option": option,
-                "largest_displacement": float(fields[number].norm(dim=0).max()),
-                "folded": float(folding(determinant(fields[number].numpy())).mean()),
-            }
-            for number, strength in enumerate(strengths)
-        )
-        return Proposals(images.clamp(0, 1), origins)
+        positive: str | int = names[1] if len(names) == 2 else 1
+        complete = self if self.positive is not None else replace(self, positive=positive)
+        return WarpGenerator(network, complete, path.name, device, shape)

@@ -1,15 +1,16 @@
-"""What ends a generator whose file does not say it: chosen by hand, or measured on the samples."""
+"""Last activation of a generator whose file does not specify it: chosen or measured."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QComboBox, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 from superqt.utils import signals_blocked
 
 from napari_quac.gui.section import labelled_row
 from napari_quac.gui.text import WrappedLabel
+from napari_quac.gui.widgets import button, column, menu
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.results import Results
@@ -22,34 +23,34 @@ STATED = "Final activation"
 
 
 class ActivationRow(QWidget):
-    """Hidden unless the final activation of the generator was assumed, or chosen by hand."""
+    """Menu of activations; hidden if the file of the generator specifies its activation."""
 
     def __init__(self, choices: Choices, results: Results, controller: Controller) -> None:
         super().__init__()
         self._choices, self._results, self._controller = choices, results, controller
-        self._found: FoundActivation | None = None
-        self.menu = QComboBox()
-        self.menu.setObjectName("activation_menu")
-        self.menu.setToolTip("What ends the generator; files of the QuAC library do not say it")
-        self.menu.setMinimumContentsLength(8)
-        self.menu.addItem("as assumed", "auto")
-        for name in ACTIVATIONS:
-            self.menu.addItem(name, name)
-        self.measure_button = QPushButton("Measure")
-        self.measure_button.setObjectName("measure_activation_button")
-        self.measure_button.setToolTip("Reconstruct some samples with each of them and compare")
-        self.text = WrappedLabel("", "activation_found", "muted")
-        self.use_button = QPushButton("Use that")
-        self.use_button.setObjectName("use_activation_button")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addLayout(labelled_row("Ends with", self.menu, self.measure_button))
-        layout.addWidget(self.text)
-        layout.addWidget(self.use_button)
-        self.menu.currentIndexChanged.connect(self._on_picked)
-        self.measure_button.clicked.connect(self._on_measure)
-        self.use_button.clicked.connect(self._on_use)
+        self._measured: FoundActivation | None = None
+        self.menu = menu(
+            "activation_menu",
+            "Last activation of the generator, which files of the QuAC library do not specify.",
+            {"auto": "as assumed", **{name: name for name in ACTIVATIONS}},
+            self._on_picked,
+            n_characters=8,
+        )
+        self.measure_button = button(
+            "Measure",
+            "measure_activation_button",
+            "Reconstruct some samples with each activation and compare.",
+            self._on_measure,
+        )
+        self.text = WrappedLabel("", "activation_text", "muted")
+        self.use_button = button(
+            "Use best activation",
+            "use_activation_button",
+            "Use the activation with the best reconstruction.",
+            self._on_use,
+        )
+        labelled = labelled_row("Activation", self.menu, self.measure_button)
+        column(labelled, self.text, self.use_button, spacing=4, parent=self)
         results.events.loaded_generator.connect(self._show)
         results.events.loaded_samples.connect(self._show_ready)
         self._show()
@@ -64,7 +65,7 @@ class ActivationRow(QWidget):
             if chosen == "auto" and stated:
                 self.menu.setItemText(0, stated)
             self.menu.setCurrentIndex(max(0, self.menu.findData(chosen)))
-        self._show_found(None)
+        self._show_measured(None)
         self._show_ready()
 
     def _show_ready(self) -> None:
@@ -86,21 +87,20 @@ class ActivationRow(QWidget):
 
             return measure_final_activation(recipe, dataset)
 
-        def done(found: FoundActivation) -> None:
+        def done(measured: FoundActivation) -> None:
             if self._choices.generator is recipe:
-                self._show_found(found)
+                self._show_measured(measured)
 
         self._controller.run("activation", "measuring the final activation", start, done)
 
-    def _show_found(self, found: FoundActivation | None) -> None:
-        self._found = found
-        self.text.setText("" if found is None else str(found))
-        self.text.setVisible(found is not None)
+    def _show_measured(self, measured: FoundActivation | None) -> None:
+        self._measured = measured
+        self.text.show_message("" if measured is None else str(measured))
         recipe = self._choices.generator
         self.use_button.setVisible(
-            found is not None and found.fits and found.applied_to(recipe) != recipe
+            measured is not None and measured.fits and measured.applied_to(recipe) != recipe
         )
 
     def _on_use(self) -> None:
-        if self._found is not None:
-            self._choices.generator = self._found.applied_to(self._choices.generator)
+        if self._measured is not None:
+            self._choices.generator = self._measured.applied_to(self._choices.generator)

@@ -13,14 +13,14 @@ from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QSlider
 from superqt.utils import signals_blocked
 
-from napari_quac.gui.exaggeration_layers import CHANGE, LADDER, ExaggerationLayers, reach_of
+from napari_quac.generators.opening import recognize_family
+from napari_quac.gui.exaggeration_layers import CHANGE, LADDER, ExaggerationLayers, difference_limit
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.panels.small_plot import SmallPlot
 from napari_quac.gui.section import Section, labelled_row
 from napari_quac.gui.text import WrappedLabel
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
-from napari_quac.live.network_files import explainer_in
 from napari_quac.live.results import Results
 
 if TYPE_CHECKING:
@@ -107,7 +107,10 @@ class ExaggerationPanel(Section):
             self.set_open(True)
 
         self._controller.run(
-            "look into explainer", f"looking into '{path.name}'", lambda: explainer_in(path), found
+            "look into explainer",
+            f"looking into '{path.name}'",
+            lambda: recognize_family(path, "exaggeration"),
+            found,
         )
 
     def _build_path_menu(self) -> None:
@@ -136,7 +139,7 @@ class ExaggerationPanel(Section):
             self.path_menu.clear()
             self.path_menu.addItem(OF_GENERATOR)
             for recipe in self._explainers:
-                self.path_menu.addItem(f"bins of {_short_name(recipe.checkpoint)}", recipe)
+                self.path_menu.addItem(f"bins of {_short_name(recipe.path)}", recipe)
             self.path_menu.addItem(OPEN)
             row = 0 if chosen is None else 1 + self._explainers.index(chosen)
             self.path_menu.setCurrentIndex(row)
@@ -262,7 +265,7 @@ class ExaggerationPanel(Section):
             self.set_summary("")
             return
         there = found.reachable
-        self._reach = reach_of(found)
+        self._reach = difference_limit(found)
         self._points.setData(found.desired[there], found.achieved[there])
         self.numbers.setText(numbers_text(found, self._target_name(found)))
         self.set_summary(

@@ -1,9 +1,9 @@
-"""What the file of a generator does not say, and the generators that need no file."""
+"""Settings of the generator that its file does not hold, and generators without a file."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, replace
 from typing import Any
 
 from qtpy.QtCore import Signal
@@ -13,9 +13,6 @@ from superqt.utils import signals_blocked
 from napari_quac.explain.parameter import parameters_of
 from napari_quac.gui.form import Form
 from napari_quac.gui.section import labelled_row
-
-ROWS_OF_THEIR_OWN = ("StarGANRecipe", "CycleGANRecipe", "PrecomputedRecipe")
-FILES = ("checkpoint", "directory")
 
 
 class GeneratorSettings(QWidget):
@@ -55,11 +52,12 @@ class GeneratorSettings(QWidget):
         said : object
             What the loaded generator takes as the positive class.
         """
-        own = is_dataclass(recipe) and type(recipe).__name__ not in ROWS_OF_THEIR_OWN
+        names = settings_of(type(recipe)) if recipe is not None else ()
+        has_positive = recipe is not None and "positive" in _field_names(recipe)
+        is_shown = bool(names) or has_positive
         same = type(recipe) is type(self._recipe)
-        self._recipe = recipe if own else None
-        names = _settings_of(recipe) if own else ()
-        if not own or not same:
+        self._recipe = recipe if is_shown else None
+        if not names or not same:
             self._drop_form()
         if names and self._form is None:
             self._form = Form(
@@ -69,7 +67,7 @@ class GeneratorSettings(QWidget):
             self._column.addWidget(self._form)
         elif self._form is not None:
             self._form.set_value(recipe)
-        directed = own and hasattr(recipe, "positive") and bool(class_names)
+        directed = has_positive and bool(class_names)
         self._positive_row.setVisible(directed)
         if directed:
             self._fill(class_names, recipe.positive if recipe.positive is not None else said)
@@ -104,50 +102,34 @@ class GeneratorSettings(QWidget):
 
 
 def generator_names() -> tuple[str, ...]:
-    """Return the generators that can do without a file: FIDO, and those of other packages."""
-    from napari_quac.generators import BUILTIN, GENERATORS
-
-    return ("fido", *(name for name in GENERATORS if name not in BUILTIN))
-
-
-def recipe_named(name: str) -> Any:
-    """Return the recipe of a generator as its class makes it without arguments.
-
-    Raises
-    ------
-    CheckpointError
-        If it needs a file.
-    UnknownNameError
-        If it cannot be imported.
-    """
-    from napari_quac.errors import CheckpointError
+    """Return the ids of the families that need no file, those of other packages too."""
     from napari_quac.generators import GENERATORS
+    from napari_quac.generators.family import required_fields
 
-    cls = GENERATORS[name]
-    try:
-        return cls()
-    except Exception as error:  # of another package
-        raise CheckpointError(
-            f"The generator '{name}' cannot be made without settings: {error}. Every field of its "
-            "recipe needs a default."
-        ) from error
+    return tuple(name for name in GENERATORS.usable() if not required_fields(GENERATORS[name]))
 
 
-def _settings_of(recipe: Any) -> tuple[str, ...]:
+def settings_of(recipe_class: Any) -> tuple[str, ...]:
+    """Return the fields of a recipe that the form shows."""
     return tuple(
         parameter.name
-        for parameter in parameters_of(type(recipe))
-        if parameter.kind is not None and parameter.name not in FILES
+        for parameter in parameters_of(recipe_class)
+        if parameter.kind is not None
+        and parameter.name not in (*recipe_class.files, *recipe_class.hidden)
     )
+
+
+def _field_names(recipe: Any) -> tuple[str, ...]:
+    return tuple(entry.name for entry in fields(recipe))
 
 
 def _default(recipe: Any) -> Any:
     """Return the recipe with the defaults of its settings, and the same file."""
     defaults = {p.name: p.default for p in parameters_of(type(recipe))}
-    return replace(recipe, **{name: defaults[name] for name in _settings_of(recipe)})
+    return replace(recipe, **{name: defaults[name] for name in settings_of(type(recipe))})
 
 
-def _others(known: Any, changed: Any) -> dict[str, Any]:
-    """Return what the form does not show, from the recipe that was chosen last."""
-    shown = _settings_of(changed)
-    return {one.name: getattr(known, one.name) for one in fields(known) if one.name not in shown}
+def _others(current: Any, changed: Any) -> dict[str, Any]:
+    """Return the fields that the form does not show, from the current recipe."""
+    names = settings_of(type(changed))
+    return {name: getattr(current, name) for name in _field_names(current) if name not in names}

@@ -1,13 +1,14 @@
-"""How a threshold becomes a mask: a menu of presets, and a form for the rest."""
+"""Conversion of a threshold to a mask: presets, and a form for all parameters."""
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QComboBox, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 from superqt.utils import signals_blocked
 
 from napari_quac.explain.mask import PRESETS, Masking
 from napari_quac.gui.form import Form
 from napari_quac.gui.section import labelled_row
+from napari_quac.gui.widgets import choose_entry, column, link_button, menu
 from napari_quac.live.choices import Choices
 
 GRIDS = {
@@ -24,40 +25,30 @@ class MaskingRow(QWidget):
     def __init__(self, choices: Choices) -> None:
         super().__init__()
         self._choices = choices
-        self.presets = QComboBox()
-        self.presets.setObjectName("masking_preset")
-        self.presets.setToolTip("How attribution above the threshold becomes a mask")
-        for name in PRESETS:
-            self.presets.addItem(name, name)
-        self.settings_button = QToolButton()
-        self.settings_button.setObjectName("masking_settings")
-        self.settings_button.setProperty("role", "link")
-        self.settings_button.setText("⚙")
-        self.settings_button.setCheckable(True)
-        self.settings_button.setToolTip("Size of closing and blur, channels, thresholds")
+        self.presets = menu(
+            "masking_preset",
+            "Conversion of the attribution above the threshold to a mask.",
+            {name: name for name in PRESETS},
+            self._on_preset,
+        )
         self.form: Form[Masking] = Form(Masking, "masking", choices.masking)
-        self.grid_menu = QComboBox()
-        self.grid_menu.setObjectName("grid_menu")
-        self.grid_menu.setMinimumContentsLength(12)
-        self.grid_menu.setToolTip("At which thresholds the curve is traced")
-        for name, text in GRIDS.items():
-            self.grid_menu.addItem(text, name)
-        self._details = QWidget()
-        details = QVBoxLayout(self._details)
-        details.setContentsMargins(0, 0, 0, 0)
-        details.setSpacing(4)
-        details.addWidget(self.form)
-        details.addWidget(self.grid_menu)
-        self._details.hide()
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(6)
-        layout.addLayout(labelled_row("Masking", self.presets, self.settings_button))
-        layout.addWidget(self._details)
-        self.presets.currentIndexChanged.connect(self._on_preset)
-        self.settings_button.toggled.connect(self._details.setVisible)
+        self.grid_menu = menu(
+            "grid_menu", "Thresholds at which the curve is evaluated.", GRIDS, self._on_grid,
+            n_characters=12,
+        )  # fmt: skip
+        details = QWidget()
+        column(self.form, self.grid_menu, spacing=4, parent=details)
+        details.hide()
+        self.settings_button = link_button(
+            "⚙",
+            "masking_settings",
+            "Size of closing and blur, channels, thresholds.",
+            checkable=True,
+        )
+        self.settings_button.toggled.connect(details.setVisible)
+        presets = labelled_row("Masking", self.presets, self.settings_button)
+        column(presets, details, parent=self)
         self.form.changed.connect(self._on_form)
-        self.grid_menu.currentIndexChanged.connect(self._on_grid)
         choices.events.masking.connect(self._show)
         choices.events.grid.connect(self._show)
         self._show()
@@ -73,7 +64,7 @@ class MaskingRow(QWidget):
         self._set(masking)
 
     def _set(self, masking: Masking) -> None:
-        """Take another masking; thresholds of the old curve mean nothing for the new one."""
+        """Set the masking; the threshold belongs to the previous curve."""
         if masking != self._choices.masking:
             self._choices.threshold = None
             self._choices.masking = masking
@@ -94,7 +85,6 @@ class MaskingRow(QWidget):
             elif name != CUSTOM and custom >= 0:
                 self.presets.removeItem(custom)
             self.presets.setCurrentIndex(self.presets.findData(name))
-        with signals_blocked(self.grid_menu):
-            self.grid_menu.setCurrentIndex(self.grid_menu.findData(self._choices.grid))
+        choose_entry(self.grid_menu, self._choices.grid)
         if self.form.value != masking:
             self.form.set_value(masking)

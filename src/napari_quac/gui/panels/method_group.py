@@ -1,4 +1,4 @@
-"""The check box of a method, and the title of a group of them; some groups fold."""
+"""The check box of a method, and the title of a group of methods."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from napari_quac.gui.panels.method_texts import Group
 
 
 class MethodCheck(QCheckBox):
-    """A check box that takes clicks over all of its width, however short its name is."""
+    """A check box that accepts clicks over its whole width, and not only on its name."""
 
     def hitButton(self, pos: QPoint) -> bool:
-        """Tell whether a click there toggles it."""
+        """Return True: the whole widget is clickable."""
         return bool(self.rect().contains(pos))
 
 
 class MethodGroup(QToolButton):
-    """A title above the lines of its methods, which it hides while it is folded.
+    """A title above the lines of its methods; some groups fold.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class MethodGroup(QToolButton):
 
     @property
     def is_open(self) -> bool:
-        """Whether the lines of its methods show."""
+        """Whether the lines of its methods are visible."""
         return not self._folds or bool(self.isChecked())
 
     def add(self, name: str, line: list[QWidget]) -> None:
@@ -63,12 +63,12 @@ class MethodGroup(QToolButton):
         self._forms.append((form, button))
 
     def show_chosen(self, methods: Sequence[str]) -> None:
-        """Unfold when one of its methods is newly chosen."""
+        """Update the title, and unfold the group if one of its methods was just chosen."""
         chosen = frozenset(methods) & frozenset(self._lines)
         if self._folds and chosen - self._chosen:
             self.setChecked(True)
         self._chosen = chosen
-        self._say()
+        self._update_title()
 
     def _on_toggled(self, is_open: bool) -> None:
         for line in self._lines.values():
@@ -76,13 +76,13 @@ class MethodGroup(QToolButton):
                 widget.setVisible(is_open)
         for form, button in self._forms:
             form.setVisible(is_open and button.isChecked())
-        self._say()
+        self._update_title()
 
-    def _say(self) -> None:
+    def _update_title(self) -> None:
         if not self._folds:
             return
         self.setArrowType(Qt.ArrowType.DownArrow if self.is_open else Qt.ArrowType.RightArrow)
-        folded = "" if self.is_open else f" ({len(self._lines)})"
+        count = "" if self.is_open else f" ({len(self._lines)})"
         if self._chosen and not self.is_open:
-            folded = f" ({len(self._chosen)} of {len(self._lines)} chosen)"
-        self.setText(self._title + folded)
+            count = f" ({len(self._chosen)} of {len(self._lines)} chosen)"
+        self.setText(self._title + count)

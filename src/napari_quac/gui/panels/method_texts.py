@@ -51,7 +51,7 @@ class Group(NamedTuple):
     name : str
         Its title is called ``method_group_<name>``.
     title, tip : str
-        Shown, and on hovering.
+        DisplayedHybrid, and on hovering.
     methods : tuple of str
     folds : bool
         Folded until one of them is chosen.

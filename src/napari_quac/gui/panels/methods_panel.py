@@ -1,4 +1,4 @@
-"""Which methods explain, what each scored, and which one is shown."""
+"""Attribution methods with their scores and parameters."""
 
 from __future__ import annotations
 
@@ -7,16 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QComboBox,
-    QGridLayout,
-    QLabel,
-    QPushButton,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
 
 from napari_quac.errors import UnknownNameError
@@ -34,34 +25,34 @@ from napari_quac.gui.panels.method_texts import (
 )
 from napari_quac.gui.section import Section, labelled_row
 from napari_quac.gui.text import ElidedLabel, set_tone
+from napari_quac.gui.widgets import button, choose_entry, fill_menu, link_button, menu, muted
 from napari_quac.live.choices import Choices
 from napari_quac.live.failure import failure
 from napari_quac.live.results import Results
 
 DAPI_METHODS = ("d-gc", "d-ggc")
 WITHOUT_PARAMETERS = frozenset({"ingrad", "gc", "ggc"})
-"""Known by name, since a window should open without importing torch."""
+"""Listed by name, since importing the methods would import torch."""
 
 
 class MethodsPanel(Section):
     """A list of methods with their QuAC scores and their parameters."""
 
-    compare_wanted = Signal()
+    compare_requested = Signal()
 
     def __init__(self, choices: Choices, results: Results) -> None:
         super().__init__("Methods", "methods")
         self._choices, self._results = choices, results
-        self.shown_menu = QComboBox()
-        self.shown_menu.setObjectName("shown_method")
-        self.shown_menu.setToolTip("The method whose attribution, mask and hybrid are shown")
-        self.body_layout.addLayout(labelled_row("Show", self.shown_menu))
-        self.preset_menu = QComboBox()
-        self.preset_menu.setObjectName("preset_menu")
-        for name, (label, tip) in PRESET_TEXTS.items():
-            self.preset_menu.addItem(label, name)
-            row = self.preset_menu.count() - 1
-            self.preset_menu.setItemData(row, tip, Qt.ItemDataRole.ToolTipRole)
+        self.shown_menu = menu(
+            "shown_method", "The method whose attribution, mask and hybrid are displayed."
+        )
+        self.preset_menu = menu(
+            "preset_menu", entries={name: label for name, (label, _) in PRESET_TEXTS.items()}
+        )
+        for index, (_, tooltip) in enumerate(PRESET_TEXTS.values()):
+            self.preset_menu.setItemData(index, tooltip, Qt.ItemDataRole.ToolTipRole)
         self.preset_menu.currentIndexChanged.connect(self._on_preset_picked)
+        self.body_layout.addLayout(labelled_row("Show", self.shown_menu))
         self.body_layout.addLayout(labelled_row("Preset", self.preset_menu))
         grid = QGridLayout()
         grid.setContentsMargins(0, 0, 0, 0)
@@ -76,8 +67,7 @@ class MethodsPanel(Section):
         self._swatches: dict[str, QLabel] = {}
         self._form_places: dict[str, QVBoxLayout] = {}
         self._broken: set[str] = set()
-        self._header = QLabel("QuAC score")
-        self._header.setProperty("role", "muted")
+        self._header = muted("QuAC score")
         grid.addWidget(self._header, 0, 2)
         self.groups: dict[str, MethodGroup] = {}
         for group, names in grouped_methods(METHODS.names()):
@@ -89,12 +79,12 @@ class MethodsPanel(Section):
         self.body_layout.addLayout(grid)
         self.masking = MaskingRow(choices)
         self.body_layout.addWidget(self.masking)
-        self.compare_button = QPushButton("Compare methods")
-        self.compare_button.setObjectName("compare_button")
-        self.compare_button.setToolTip(
-            "All methods there are on this pair, in one table with their maps and curves"
+        self.compare_button = button(
+            "Compare methods",
+            "compare_button",
+            "Compare all available methods on this pair, with their maps and curves.",
+            self.compare_requested,
         )
-        self.compare_button.clicked.connect(self.compare_wanted)
         self.body_layout.addWidget(self.compare_button)
         results.events.pair.connect(self._show_compare)
         self._show_compare()
@@ -108,7 +98,7 @@ class MethodsPanel(Section):
         self._show_scores()
 
     def set_palette_of(self, colors: Palette) -> None:
-        """Show the colours of the curves beside the names."""
+        """Show the colors of the curves beside the names."""
         for name, swatch in self._swatches.items():
             swatch.setStyleSheet(f"background: {colors.method(name)};")
 
@@ -116,7 +106,7 @@ class MethodsPanel(Section):
         self.compare_button.setEnabled(self._results.pair is not None)
 
     def _add_method(self, name: str, row: int) -> list[QWidget]:
-        """Add the line of a method; the row below it is for its form."""
+        """Add the line of a method, and a row below it for its form."""
         check = MethodCheck(name)
         check.setObjectName(f"method_check_{name}")
         check.setToolTip(_tip(name))
@@ -126,9 +116,7 @@ class MethodsPanel(Section):
         check.setEnabled(not broken)
         swatch = QLabel()
         swatch.setFixedSize(12, 3)
-        score = ElidedLabel()
-        score.setObjectName(f"method_score_{name}")
-        score.setText("cannot be imported" if broken else "")
+        score = ElidedLabel("cannot be imported" if broken else "", f"method_score_{name}")
         score.setToolTip(broken)
         self._broken |= {name} if broken else set()
         line: list[QWidget] = [swatch, check, score]
@@ -143,16 +131,15 @@ class MethodsPanel(Section):
         return line
 
     def _add_settings_button(self, name: str, row: int) -> QToolButton:
-        button = QToolButton()
-        button.setObjectName(f"method_settings_{name}")
-        button.setProperty("role", "link")
-        button.setText("⚙")
-        button.setCheckable(True)
-        button.setToolTip(f"Parameters of {name}")
-        button.toggled.connect(lambda unfolded, name=name: self._on_settings(name, unfolded))
-        self._grid.addWidget(button, row, 3)
-        self.settings_buttons[name] = button
-        return button
+        settings_button = link_button(
+            "⚙", f"method_settings_{name}", f"Parameters of {name}.", checkable=True
+        )
+        settings_button.toggled.connect(
+            lambda unfolded, name=name: self._on_settings(name, unfolded)
+        )
+        self._grid.addWidget(settings_button, row, 3)
+        self.settings_buttons[name] = settings_button
+        return settings_button
 
     def _on_settings(self, name: str, unfolded: bool) -> None:
         if name not in self.forms:
@@ -162,8 +149,8 @@ class MethodsPanel(Section):
     def _add_form(self, name: str) -> None:
         from napari_quac.explain.method_parameters import build_method
 
-        given = {name: dict(self._choices.parameters.get(name, {}))}
-        form: Form[Any] = Form(METHODS[name], f"parameter_{name}", build_method(name, given))
+        parameters = {name: dict(self._choices.parameters.get(name, {}))}
+        form: Form[Any] = Form(METHODS[name], f"parameter_{name}", build_method(name, parameters))
         form.changed.connect(lambda _, name=name: self._on_parameters(name))
         self._form_places[name].addWidget(form)
         self.forms[name] = form
@@ -177,12 +164,12 @@ class MethodsPanel(Section):
         self._choices.parameters = {**others, name: changes} if changes else others
 
     def _show_parameters(self) -> None:
-        """Mark the methods whose parameters are not the default ones, and keep forms true."""
+        """Mark methods with changed parameters, and update the forms."""
         from napari_quac.explain.method_parameters import build_method
 
-        for name, button in self.settings_buttons.items():
+        for name, settings_button in self.settings_buttons.items():
             changed = bool(self._choices.parameters.get(name))
-            button.setText("⚙*" if changed else "⚙")
+            settings_button.setText("⚙*" if changed else "⚙")
             if name in self.forms:
                 self.forms[name].set_value(build_method(name, self._choices.parameters))
 
@@ -226,16 +213,11 @@ class MethodsPanel(Section):
         self._choices.preset = name
 
     def _show_choices(self) -> None:
-        with signals_blocked(self.preset_menu):
-            self.preset_menu.setCurrentIndex(self.preset_menu.findData(self._choices.preset))
-        tip = PRESET_TEXTS[self._choices.preset][1]
-        self.preset_menu.setToolTip(tip)
+        choose_entry(self.preset_menu, self._choices.preset)
+        self.preset_menu.setToolTip(PRESET_TEXTS[self._choices.preset][1])
         self._header.setText("QuAC score" if self._choices.preset == "quac" else "area under curve")
-        with signals_blocked(self.shown_menu):
-            self.shown_menu.clear()
-            for name in self._choices.methods:
-                self.shown_menu.addItem(name, name)
-            self.shown_menu.setCurrentIndex(self.shown_menu.findData(self._choices.shown_method))
+        fill_menu(self.shown_menu, {name: name for name in self._choices.methods})
+        choose_entry(self.shown_menu, self._choices.shown_method)
         for name, check in self.checks.items():
             with signals_blocked(check):
                 check.setChecked(name in self._choices.methods)
@@ -244,41 +226,48 @@ class MethodsPanel(Section):
 
     def _show_scores(self) -> None:
         explanations = self._results.explanations
-        found = explanations.by_method if explanations is not None else {}
-        failures = explanations.failures if explanations is not None else {}
-        evolving = explanations.evolving if explanations is not None else None
-        best = max((e.quac_score for e in found.values()), default=None)
+        by_method = explanations.by_method if explanations is not None else {}
+        best = max((e.quac_score for e in by_method.values()), default=None)
         for name, label in self.scores.items():
-            if name in self._broken:
-                continue
-            tone, text, tip = "note", IN_WORDS.get(name, ""), ""
-            if name in found:
-                explanation = found[name]
-                tone, text = "", f"{explanation.quac_score:.2f}"
-                tip = f"Computed as {explanation.attribution.label}"
-                if explanation.attribution.degenerate:
-                    text, tone = "constant, ranks nothing", "bad"
-                elif explanation.attribution.label != METHODS[name].label:
-                    text, tone = f"{text} as {explanation.attribution.label}", "note"
-                elif explanation.quac_score == best and len(found) > 1:
-                    text, tone = text + "  ★ best", "good"
-            elif evolving is not None and evolving.method == name:
-                text, tip, tone = evolving.text, "Optimising its mask", "note"
-            elif name in failures:
-                text, tone = "not available", "bad"
-                tip = failure(name, f"explaining by {name}", failures[name]).sentence
-            label.setText(text)
-            label.setToolTip(tip or text)
-            set_tone(label, tone)
-        if best is not None:
-            winner = max(found.values(), key=lambda explanation: explanation.quac_score)
-            self.set_summary(f"best: {winner.attribution.true_name} {best:.2f}")
-        else:
+            if name not in self._broken:
+                text, tooltip, tone = self._describe_score(name, best)
+                label.setText(text)
+                label.setToolTip(tooltip or text)
+                set_tone(label, tone)
+        if best is None:
             self.set_summary("")
+        else:
+            winner = max(by_method.values(), key=lambda explanation: explanation.quac_score)
+            self.set_summary(f"best: {winner.attribution.true_name} {best:.2f}")
+
+    def _describe_score(self, name: str, best: float | None) -> tuple[str, str, str]:
+        """Return text, tooltip and tone for the score of a method."""
+        explanations = self._results.explanations
+        if explanations is None:
+            return IN_WORDS.get(name, ""), "", "note"
+        explanation = explanations.by_method.get(name)
+        if explanation is not None:
+            attribution, text = explanation.attribution, f"{explanation.quac_score:.2f}"
+            tooltip = f"Computed as {attribution.label}."
+            if attribution.degenerate:
+                return "constant, ranks no pixels", tooltip, "bad"
+            if attribution.label != METHODS[name].label:
+                return f"{text} as {attribution.label}", tooltip, "note"
+            if explanation.quac_score == best and len(explanations.by_method) > 1:
+                return f"{text}  ★ best", tooltip, "good"
+            return text, tooltip, ""
+        evolving = explanations.evolving
+        if evolving is not None and evolving.method == name:
+            return evolving.text, "The mask is being optimized.", "note"
+        if name in explanations.failures:
+            error = explanations.failures[name]
+            sentence = failure(name, f"explaining by {name}", error).sentence
+            return "not available", sentence, "bad"
+        return IN_WORDS.get(name, ""), "", "note"
 
 
 def _broken(name: str) -> str:
-    """Return why a method of another package cannot be used; ours are not imported here."""
+    """Return the error of a method of another package that cannot be imported."""
     if name in SHORT:
         return ""
     try:

@@ -19,13 +19,18 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
+from napari_quac.generators.opening import (
+    RecognizedNetwork,
+    Role,
+    recipe_without_file,
+    recognize_network,
+)
 from napari_quac.gui.card import Card
 from napari_quac.gui.network_size import NetworkSize
 from napari_quac.gui.panels.activation_row import ActivationRow
 from napari_quac.gui.panels.generator_settings import (
     GeneratorSettings,
     generator_names,
-    recipe_named,
 )
 from napari_quac.gui.panels.translation_rows import TranslationRows
 from napari_quac.gui.path_field import PathField
@@ -33,11 +38,9 @@ from napari_quac.gui.section import Section, caption, labelled_row
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import Failure, failure
-from napari_quac.live.network_files import Found, Role, look_into
 from napari_quac.live.results import Results
 
 CLASSIFIER_FILES = "Networks (*.pt *.pth *.ts *.safetensors *.ckpt *.pt2 *.jit);;All files (*)"
-ARTICLE = {"classifier": "classifier", "generator": "generator"}
 
 
 class NetworksPanel(Section):
@@ -49,7 +52,7 @@ class NetworksPanel(Section):
         super().__init__("Networks", "networks")
         self._choices, self._results, self._controller = choices, results, controller
         self._settings = settings
-        self._offers: dict[str, Found] = {}
+        self._offers: dict[str, RecognizedNetwork] = {}
         self._size_on_card: tuple[int, ...] | None = None
         self._looked_into: Path | None = None
         self.fields = {
@@ -69,7 +72,7 @@ class NetworksPanel(Section):
             self.cards[role].declined.connect(lambda role=role: self._on_declined(role))
             if role == "classifier":
                 self.size_row = NetworkSize()
-                self.size_row.given.connect(self._on_size_given)
+                self.size_row.picked.connect(self._on_size_given)
                 self.size_row.hide()
                 self.body_layout.addWidget(self.size_row)
         self.translations = TranslationRows()
@@ -107,11 +110,11 @@ class NetworksPanel(Section):
                 self.size_row.setVisible(self.details_button.isChecked())
             self._looked_into = path
 
-        def found(what: Found) -> None:
-            if role is not None and what.role != role:
-                self._offer_other_role(path, role, what)
+        def use_or_offer(network: RecognizedNetwork) -> None:
+            if role is not None and network.role != role:
+                self._offer_other_role(path, role, network)
             else:
-                self._use(what)
+                self.use_network(network)
 
         def failed(error: BaseException) -> None:
             fault = failure(slot, f"looking into '{path.name}'", error)
@@ -121,8 +124,8 @@ class NetworksPanel(Section):
         self._controller.run(
             slot,
             f"looking into '{path.name}'",
-            lambda: look_into(path, size, pools, meant),
-            found,
+            lambda: recognize_network(path, size, pools, meant),
+            use_or_offer,
             failed,
         )
 
@@ -132,12 +135,16 @@ class NetworksPanel(Section):
             self._show_problem("generator", fault.sentence)
             self._controller.failed.emit(fault)
 
-        def found(recipe: Any) -> None:
-            self._use(Found("generator", recipe))
+        def use(recipe: Any) -> None:
+            self.use_network(RecognizedNetwork("generator", recipe))
             self.fields["generator"].show_path(None, name)
 
         self._controller.run(
-            "look into generator", f"making '{name}'", lambda: recipe_named(name), found, failed
+            "look into generator",
+            f"making '{name}'",
+            lambda: recipe_without_file(name),
+            use,
+            failed,
         )
 
     def use_recipes(self, classifier: Any, generator: Any) -> None:
@@ -145,50 +152,48 @@ class NetworksPanel(Section):
         self._choices.classifier = classifier
         self._choices.generator = generator
 
-    def use_found(self, found: Found) -> None:
-        """Take a network that was looked into; asks before it runs a program."""
-        self._use(found)
-
-    def _use(self, found: Found) -> None:
-        role = found.role
-        if found.is_program and not self._settings.value(f"trusted/{found.sha256}", False, bool):
-            self._offers[role] = found
+    def use_network(self, network: RecognizedNetwork) -> None:
+        """Use a recognized network, after consent if it brings a program."""
+        role = network.role
+        trusted = self._settings.value(f"trusted/{network.program_hash}", False, bool)
+        if network.is_program and not trusted:
+            self._offers[role] = network
             self.cards[role].ask(
-                f"'{_name_of(found.recipe)}' holds a program beside its weights. Use it only if "
+                f"'{_name_of(network.recipe)}' holds a program beside its weights. Use it only if "
                 "you trust where it comes from.",
                 "Trust and use it",
                 "Do not use it",
             )
             return
         self._offers.pop(role, None)
-        path = _path_of(found.recipe)
+        path = _path_of(network.recipe)
         self.fields[role].show_path(path)
-        if getattr(self._choices, role) == found.recipe:
+        if getattr(self._choices, role) == network.recipe:
             self._show_card(role)  # the same file again: nothing to load
-        setattr(self._choices, role, found.recipe)
+        setattr(self._choices, role, network.recipe)
 
-    def _offer_other_role(self, path: Path, role: str, found: Found) -> None:
-        holds = found.findings[0].rstrip(".") if found.findings else f"a {found.role}"
+    def _offer_other_role(self, path: Path, role: str, network: RecognizedNetwork) -> None:
+        content = network.findings[0].rstrip(".") if network.findings else f"a {network.role}"
         kind = "folder" if path.is_dir() else "file"
-        self._offers[role] = found
+        self._offers[role] = network
         self.cards[role].ask(
-            f"'{path.name}' is no {role}. This {kind} holds a {found.role}"
-            + (f" ({holds})" if found.findings else "")
-            + f". Use it as {found.role}?",
-            f"Use as {found.role}",
+            f"'{path.name}' is not a {role}. This {kind} holds a {network.role}"
+            + (f" ({content})" if network.findings else "")
+            + f". Use it as {network.role}?",
+            f"Use as {network.role}",
             "No",
         )
 
     def _on_accepted(self, role: str) -> None:
-        found = self._offers.pop(role, None)
-        if found is None:
+        network = self._offers.pop(role, None)
+        if network is None:
             return
-        if found.is_program:
-            self._settings.setValue(f"trusted/{found.sha256}", True)
-        if found.role != role:
+        if network.is_program:
+            self._settings.setValue(f"trusted/{network.program_hash}", True)
+        if network.role != role:
             self.fields[role].show_path(_path_of(getattr(self._choices, role)))
             self._show_card(role)
-        self._use(found)
+        self.use_network(network)
 
     def _on_declined(self, role: str) -> None:
         self._offers.pop(role, None)
@@ -246,7 +251,7 @@ class NetworksPanel(Section):
         if size is None:
             pixels = "any size"
         channels = "1 channel" if classifier.channels == 1 else f"{classifier.channels} channels"
-        kind = classifier.description.get("Kind", classifier.kind)
+        kind = classifier.description.get("Kind", classifier.form)
         card.show_facts(
             f"✓ {kind} · {classifier.n_classes} classes · {pixels} · {channels}",
             classifier.description,
@@ -431,9 +436,5 @@ def _name_of(recipe: Any) -> str:
 
 
 def _path_of(recipe: Any) -> Path | None:
-    """Return the file or folder of a recipe."""
-    for name in ("path", "checkpoint", "directory"):
-        path = getattr(recipe, name, None)
-        if path is not None:
-            return Path(path)
-    return None
+    """Return the first file or folder of a recipe."""
+    return None if recipe is None else next(iter(recipe.paths()), None)

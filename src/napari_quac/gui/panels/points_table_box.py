@@ -1,4 +1,4 @@
-"""How a table of coordinates is read: columns, order, unit, and how many points lie inside."""
+"""Interpretation of a table of coordinates: columns, order, unit, and points inside the volume."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QWidget
 from superqt.utils import signals_blocked
 
 from napari_quac.data.point_reading import (
@@ -22,58 +22,55 @@ from napari_quac.data.point_reading import (
 from napari_quac.data.point_table import TABLE_UNITS, ColumnMapping, PointTable, guess_columns
 from napari_quac.data.volume import Volume
 from napari_quac.errors import DataError, QuacError
-from napari_quac.gui.plain_spin import PlainSpinBox
-from napari_quac.gui.section import caption
+from napari_quac.gui.section import fields_row
 from napari_quac.gui.text import WrappedLabel, set_tone
+from napari_quac.gui.widgets import NumberField, choose_entry, column, fill_menu, menu, narrow
 
 
 class PointsTableBox(QWidget):
-    """Menus for the columns, and a line that tells how many points lie inside."""
+    """Menus for columns, order and unit, and the number of points inside the volume."""
 
     def __init__(self) -> None:
         super().__init__()
         self._table: PointTable | None = None
         self._volume: Volume | None = None
         self._guess = ColumnMapping(())
-        self.column_menus = [QComboBox() for _ in range(3)]
-        for number, menu in enumerate(self.column_menus):
-            menu.setObjectName(f"points_column_{number}")
-            menu.setToolTip(f"Column of the {('first', 'second', 'third')[number]} coordinate")
-        self.id_menu, self.order_menu, self.unit_menu = QComboBox(), QComboBox(), QComboBox()
-        for menu, name, tip in (
-            (self.id_menu, "points_id_menu", "Column of ids; they are kept exactly"),
-            (self.order_menu, "points_order_menu", "What the three columns are"),
-            (self.unit_menu, "points_unit_menu", "Unit of the coordinates"),
-        ):
-            menu.setObjectName(name)
-            menu.setToolTip(tip)
-        for menu in (*self.column_menus, self.id_menu, self.order_menu, self.unit_menu):
-            menu.setSizeAdjustPolicy(
-                QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        self.column_menus = [
+            self._menu(f"points_column_{number}", f"Column of the {ordinal} coordinate.")
+            for number, ordinal in enumerate(("first", "second", "third"))
+        ]
+        self.id_menu = self._menu("points_id_menu", "Column with the ids of the points.")
+        self.order_menu = self._menu("points_order_menu", "Order of the three columns.", ORDERS)
+        self.unit_menu = self._menu("points_unit_menu", "Unit of the coordinates.", TABLE_UNITS)
+        self.voxel_spins = [
+            NumberField(
+                f"points_voxel_{number}", "Voxel size in nm, missing in the layer.", 0, 1e6, 1
             )
-            menu.setMinimumContentsLength(3)
-            menu.setProperty("narrow", "true")
-            menu.currentIndexChanged.connect(self._show_preview)
-        for order in ORDERS:
-            self.order_menu.addItem(order, order)
-        for unit in TABLE_UNITS:
-            self.unit_menu.addItem(unit, unit)
-        self.voxel_spins = []
-        for number in range(3):
-            spin = PlainSpinBox()
-            spin.setObjectName(f"points_voxel_{number}")
-            spin.setRange(0, 1e6)
-            spin.setDecimals(3)
-            spin.setValue(1)
-            spin.setToolTip("Nanometres per voxel, which the layer does not tell")
-            spin.setProperty("narrow", "true")
+            for number in range(3)
+        ]
+        narrow(*self.voxel_spins)
+        for spin in self.voxel_spins:
             spin.valueChanged.connect(self._show_preview)
-            self.voxel_spins.append(spin)
         self.preview = WrappedLabel("", "points_preview")
-        self._build()
+        self._voxel_row = QWidget()
+        self._voxel_row.setLayout(fields_row("Voxel (nm)", *self.voxel_spins))
+        column(
+            fields_row("Columns", *self.column_menus),
+            fields_row("Read as", self.order_menu, self.unit_menu),
+            fields_row("Ids", self.id_menu),
+            self._voxel_row,
+            self.preview,
+            parent=self,
+        )
+
+    def _menu(self, name: str, tooltip: str, entries: Sequence[str] = ()) -> QComboBox:
+        combo = menu(name, tooltip, {entry: entry for entry in entries}, self._show_preview,
+                     n_characters=3)  # fmt: skip
+        narrow(combo)
+        return combo
 
     def show_table(self, table: PointTable, volume: Volume | None) -> ColumnMapping:
-        """Show a table and propose how to read it on a volume; returns what was guessed."""
+        """Show a table, suggest its interpretation for a volume, and return the guess."""
         if table is self._table and volume is not None and self._volume is not None:
             if volume.finest.array is self._volume.finest.array:
                 self._volume = volume
@@ -89,7 +86,7 @@ class PointsTableBox(QWidget):
         return self._guess
 
     def propose(self) -> None:
-        """Choose the reading that puts most points inside."""
+        """Choose the interpretation with most points inside the volume."""
         counted = self._counted()
         if counted and counted[0].n_inside:
             self._choose(counted[0].reading)
@@ -97,7 +94,7 @@ class PointsTableBox(QWidget):
 
     @property
     def reading(self) -> Reading:
-        """The one that is chosen."""
+        """The chosen interpretation."""
         return Reading(self.order_menu.currentData(), self.unit_menu.currentData())
 
     def points(
@@ -108,16 +105,16 @@ class PointsTableBox(QWidget):
         Parameters
         ----------
         volume : Volume
-            What the points lie in.
+            Gives axes, voxel size and unit.
         table : PointTable
-            The one that is shown.
+            The displayed table.
         label_column : str, optional
-            Column of the classes.
+            Column of the class names.
 
         Raises
         ------
         DataError
-            If no point lies inside, or a coordinate is no number.
+            If no point lies inside, or a coordinate is not a number.
         """
         values, rows = table.positions(self._columns())
         check_reading(self.reading, values, volume, self._voxel_nm())
@@ -130,52 +127,20 @@ class PointsTableBox(QWidget):
             features["class"] = pd.Series([texts[row] for row in rows], dtype=object)
         return self.reading.to_world(values, volume, self._voxel_nm()), features
 
-    def _build(self) -> None:
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(6)
-        for text, widgets in (
-            ("Columns", self.column_menus),
-            ("Read as", [self.order_menu, self.unit_menu]),
-            ("Ids", [self.id_menu]),
-        ):
-            row = QHBoxLayout()
-            row.setContentsMargins(0, 0, 0, 0)
-            row.setSpacing(6)
-            row.addWidget(caption(text))
-            for widget in widgets:
-                row.addWidget(widget, 1)
-            layout.addLayout(row)
-        self._voxel_row = QWidget()
-        voxel_row = QHBoxLayout(self._voxel_row)
-        voxel_row.setContentsMargins(0, 0, 0, 0)
-        voxel_row.setSpacing(6)
-        voxel_row.addWidget(caption("Voxel nm"))
-        for spin in self.voxel_spins:
-            voxel_row.addWidget(spin, 1)
-        layout.addWidget(self._voxel_row)
-        layout.addWidget(self.preview)
-
     def _fill(self, names: Sequence[str], n_axes: int) -> None:
         coordinates = self._guess.coordinates or tuple(names[:n_axes])
-        for number, menu in enumerate(self.column_menus):
+        entries = {name: name for name in names}
+        for number, column_menu in enumerate(self.column_menus):
             used = number >= 3 - n_axes
-            menu.setVisible(used)
-            with signals_blocked(menu):
-                menu.clear()
-                for name in names:
-                    menu.addItem(name, name)
-                at = number - (3 - n_axes)
-                if used and at < len(coordinates):
-                    menu.setCurrentIndex(menu.findData(coordinates[at]))
-        with signals_blocked(self.id_menu):
-            self.id_menu.clear()
-            self.id_menu.addItem("number of the row", "")
-            for name in names:
-                self.id_menu.addItem(name, name)
-            guess = self._guess.id
-            if guess and self._table is not None and self._table.is_unique(guess):
-                self.id_menu.setCurrentIndex(max(0, self.id_menu.findData(guess)))
+            column_menu.setVisible(used)
+            fill_menu(column_menu, entries)
+            axis = number - (3 - n_axes)
+            choose_entry(column_menu, coordinates[axis] if used and axis < len(coordinates)
+                         else next(iter(names), None))  # fmt: skip
+        fill_menu(self.id_menu, {"": "row number", **entries})
+        guess = self._guess.id
+        is_id = guess and self._table is not None and self._table.is_unique(guess)
+        choose_entry(self.id_menu, guess if is_id else "")
         unknown = self._volume is not None and self._volume.unit is None
         self._voxel_row.setVisible(unknown)
         if unknown and self._volume is not None:
@@ -185,12 +150,11 @@ class PointsTableBox(QWidget):
                     spin.setValue(size)
 
     def _choose(self, reading: Reading) -> None:
-        for menu, value in ((self.order_menu, reading.order), (self.unit_menu, reading.unit)):
-            with signals_blocked(menu):
-                menu.setCurrentIndex(menu.findData(value))
+        choose_entry(self.order_menu, reading.order)
+        choose_entry(self.unit_menu, reading.unit)
 
     def _columns(self) -> tuple[str, ...]:
-        return tuple(menu.currentData() for menu in self.column_menus if not menu.isHidden())
+        return tuple(combo.currentData() for combo in self.column_menus if not combo.isHidden())
 
     def _voxel_nm(self) -> tuple[float, ...] | None:
         if self._volume is None or self._volume.unit is not None:
@@ -211,35 +175,35 @@ class PointsTableBox(QWidget):
         if self._table is None:
             return
         if self._volume is None:
-            self._tell("Choose the volume, to see how many points lie inside.", "note")
+            self._say("Choose a volume to see how many points lie inside.", "note")
             return
         try:
             values = self._table.positions(self._columns())[0]
             if values.shape[1] != self._volume.ndim:
                 raise DataError(
-                    f"The volume has {self._volume.ndim} axes, a table has up to 3 coordinates."
+                    f"The volume has {self._volume.ndim} axes, but a table "
+                    "has at most 3 coordinates."
                 )
         except QuacError as error:
-            self._tell(str(error), "bad")
+            self._say(str(error), "bad")
             return
         counted = count_readings(values, self._volume, self._voxel_nm(), self._guess.unit)
-        mine = next(entry for entry in counted if entry.reading == self.reading)
+        chosen = next(entry for entry in counted if entry.reading == self.reading)
         inside = {entry.reading: entry.n_inside for entry in counted}
-        here = self.reading
         for index, order in enumerate(ORDERS):
-            n_inside = inside[Reading(order, here.unit)]
+            n_inside = inside[Reading(order, self.reading.unit)]
             self.order_menu.setItemText(index, f"{order} ({n_inside})")
         for index, unit in enumerate(TABLE_UNITS):
-            n_inside = inside[Reading(here.order, unit)]
+            n_inside = inside[Reading(self.reading.order, unit)]
             self.unit_menu.setItemText(index, f"{unit} ({n_inside})")
-        if not mine.n_inside:
-            self._tell(refusal(mine, counted[0], self._volume, self._voxel_nm()), "bad")
+        if not chosen.n_inside:
+            self._say(refusal(chosen, counted[0], self._volume, self._voxel_nm()), "bad")
         else:
             notes = self._table.notes(self._columns(), self.id_menu.currentData())
-            whole = mine.n_inside == mine.n_points
-            text = ". ".join([mine.sentence(), *(note.rstrip(".") for note in notes)])
-            self._tell(text + "." * bool(notes), "good" if whole and not notes else "note")
+            is_complete = chosen.n_inside == chosen.n_points
+            text = ". ".join([chosen.sentence(), *(note.rstrip(".") for note in notes)])
+            self._say(text + "." * bool(notes), "good" if is_complete and not notes else "note")
 
-    def _tell(self, text: str, tone: str) -> None:
+    def _say(self, text: str, tone: str) -> None:
         self.preview.setText(text)
         set_tone(self.preview, tone)

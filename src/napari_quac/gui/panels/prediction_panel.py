@@ -1,4 +1,4 @@
-"""What the classifier says of query, generated image and hybrid, class by class."""
+"""Class probabilities of query, generated image and hybrid."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QPainter, QPaintEvent
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
 
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.section import Section
 from napari_quac.gui.text import ElidedLabel
+from napari_quac.gui.widgets import column, discard, muted, row
 from napari_quac.live.results import Results
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ MAX_CLASSES = 6
 
 
 class PredictionBar(QWidget):
-    """One probability as a bar with its number; the Qt property ``probability`` holds it too."""
+    """A probability as a bar and a number; the Qt property ``probability`` holds it, too."""
 
     def __init__(self, role: str) -> None:
         super().__init__()
@@ -73,7 +74,7 @@ class PredictionBar(QWidget):
 
 
 class PredictionPanel(Section):
-    """Three bars for each class; bars are called ``prediction_<role>_<class index>``."""
+    """Three bars for each class, named ``prediction_<role>_<class index>``."""
 
     def __init__(self, results: Results) -> None:
         super().__init__("Predictions", "predictions")
@@ -82,31 +83,23 @@ class PredictionPanel(Section):
         self._classes: tuple[tuple[int, str], ...] = ()
         self.bars: dict[tuple[str, int], PredictionBar] = {}
         self._legend: dict[str, QLabel] = {}
-        legend = QHBoxLayout()
-        legend.setSpacing(6)
+        self._legend_row = QWidget()
+        legend = row(parent=self._legend_row)
         for role in ROLES:
-            swatch, label = QLabel(), QLabel(role)
+            swatch = QLabel()
             swatch.setFixedSize(8, 8)
-            label.setProperty("role", "muted")
             legend.addWidget(swatch)
-            legend.addWidget(label)
+            legend.addWidget(muted(role))
             legend.addSpacing(6)
             self._legend[role] = swatch
         legend.addStretch(1)
-        self._empty = QLabel("Choose a classifier and a sample.")
-        self._empty.setProperty("role", "muted")
-        self._legend_row = QWidget()
-        legend.setContentsMargins(0, 0, 0, 0)
-        self._legend_row.setLayout(legend)
-        self.body_layout.addWidget(self._empty)
-        self.body_layout.addWidget(self._legend_row)
+        self._empty = muted("Choose a classifier and a sample.")
         self._rows = QWidget()
-        self._rows_layout = QVBoxLayout(self._rows)
-        self._rows_layout.setContentsMargins(0, 0, 0, 0)
-        self._rows_layout.setSpacing(5)
+        self._rows_layout = column(spacing=5, parent=self._rows)
         self._row_widgets: list[QWidget] = []
         self._role_labels: dict[int, ElidedLabel] = {}
-        self.body_layout.addWidget(self._rows)
+        for widget in (self._empty, self._legend_row, self._rows):
+            self.body_layout.addWidget(widget)
         for event in (results.events.prediction, results.events.pair, results.events.partial_pair,
                       results.events.loaded_classifier):  # fmt: skip
             event.connect(self._show)
@@ -127,32 +120,32 @@ class PredictionPanel(Section):
 
     def _show(self) -> None:
         classifier, prediction = self._results.loaded_classifier, self._results.prediction
-        # another classifier comes before what it says of the sample
+        # a new classifier is set before its prediction for the sample
         if classifier is not None and prediction is not None:
             fits = len(prediction.probabilities) == classifier.n_classes
             prediction = prediction if fits else None
-        there = classifier is not None and prediction is not None
-        self._empty.setVisible(not there)
-        self._legend_row.setVisible(there)
-        self._rows.setVisible(there)
+        has_prediction = classifier is not None and prediction is not None
+        self._empty.setVisible(not has_prediction)
+        self._legend_row.setVisible(has_prediction)
+        self._rows.setVisible(has_prediction)
         if classifier is None or prediction is None:
             self.set_summary("")
             return
         pair = self._results.pair or self._results.partial_pair
         order = prediction.probabilities.argsort(descending=True).tolist()
         first = [pair.source, pair.target] if pair is not None else []
-        wanted = list(dict.fromkeys([*first, *order]))[:MAX_CLASSES]
+        indices = list(dict.fromkeys([*first, *order]))[:MAX_CLASSES]
         if classifier.n_classes <= MAX_CLASSES:
-            wanted = list(range(classifier.n_classes))
-        self._rebuild(tuple((index, classifier.class_names[index]) for index in wanted))
+            indices = list(range(classifier.n_classes))
+        self._rebuild(tuple((index, classifier.class_names[index]) for index in indices))
         roles = {} if pair is None else {pair.source: "source", pair.target: "target"}
         for index, label in self._role_labels.items():
             label.setText(roles.get(index, ""))
         self._fill("query", prediction.probabilities)
         self._fill("generated", pair.generated_prediction if pair is not None else None)
         self._show_hybrid()
-        hidden = classifier.n_classes - len(wanted)
-        self.set_summary(f"{hidden} more classes not shown" if hidden else "")
+        hidden = classifier.n_classes - len(indices)
+        self.set_summary(f"{hidden} more classes" if hidden else "")
 
     def _show_hybrid(self) -> None:
         shown = self._results.displayed_hybrid
@@ -166,44 +159,28 @@ class PredictionPanel(Section):
     def _rebuild(self, classes: tuple[tuple[int, str], ...]) -> None:
         if classes == self._classes:
             return
-        for widget in self._row_widgets:
-            self._rows_layout.removeWidget(widget)
-            widget.setParent(None)
-            widget.deleteLater()
+        discard(self._rows_layout, self._row_widgets)
         self._row_widgets.clear()
         self._role_labels.clear()
         self.bars.clear()
         self._classes = classes
         for index, name in classes:
-            row = self._row(index, name)
-            self._rows_layout.addWidget(row)
-            self._row_widgets.append(row)
+            self._row_widgets.append(self._row(index, name))
+            self._rows_layout.addWidget(self._row_widgets[-1])
         self._paint_bars()
 
     def _row(self, index: int, name: str) -> QWidget:
-        name_label, role_label = ElidedLabel(name), ElidedLabel()
-        name_label.setObjectName(f"prediction_class_{index}")
-        role_label.setProperty("role", "muted")
+        name_label = ElidedLabel(name, f"prediction_class_{index}")
+        self._role_labels[index] = ElidedLabel("", role="muted")
         names = QWidget()
         names.setFixedWidth(92)
-        column = QVBoxLayout(names)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        column.addWidget(name_label)
-        column.addWidget(role_label)
-        column.addStretch(1)
-        self._role_labels[index] = role_label
-        row = QWidget()
-        layout = QHBoxLayout(row)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(8)
-        bars = QVBoxLayout()
-        bars.setSpacing(0)
+        column(name_label, self._role_labels[index], None, spacing=0, parent=names)
+        bars = column(spacing=0)
         for role in ROLES:
             bar = PredictionBar(role)
             bar.setObjectName(f"prediction_{role}_{index}")
             bars.addWidget(bar)
             self.bars[role, index] = bar
-        layout.addWidget(names)
-        layout.addLayout(bars, 1)
-        return row
+        class_row = QWidget()
+        row(names, bars, 1, spacing=8, parent=class_row)
+        return class_row

@@ -1,49 +1,48 @@
-"""The two questions about a misprediction, and its correctly classified neighbours."""
+"""The two questions about a misprediction, and its correctly classified neighbors."""
 
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QPushButton, QVBoxLayout, QWidget
-from superqt.utils import signals_blocked
+from qtpy.QtWidgets import QWidget
 
 from napari_quac.gui.bind import bind
 from napari_quac.gui.picture_strip import PictureStrip
+from napari_quac.gui.widgets import button, check_box, choose_entry, column, fill_menu, menu
 from napari_quac.live.choices import Choices
 from napari_quac.live.neighbour_query import NeighbourQuery
 from napari_quac.live.results import Results
 
 
 class QuestionBox(QWidget):
-    """Shows only while the selected sample is a misprediction, or a neighbour of one."""
+    """Choice of the question; hidden unless the sample is a misprediction or a neighbor of one."""
 
     neighbour_picked = Signal(int)
 
     def __init__(self, choices: Choices, results: Results, query: NeighbourQuery) -> None:
         super().__init__()
         self._choices, self._results, self._query = choices, results, query
-        self.menu = QComboBox()
-        self.menu.setObjectName("question_menu")
-        self.menu.setToolTip(
-            "A misprediction can be asked what it lacks of its label, or what looks like the "
-            "predicted class; the second is asked of its nearest correctly classified neighbour"
+        self.menu = menu(
+            "question_menu",
+            "A misprediction raises two questions: what it lacks of its label, and what it shares "
+            "with the predicted class. The second is answered for its nearest correctly classified "
+            "neighbor.",
+            n_characters=12,
+            picked=self._on_question,
         )
-        self.menu.setMinimumContentsLength(12)
-        self.menu.currentIndexChanged.connect(self._on_question)
         self.strip = PictureStrip("neighbour")
         self.strip.picked.connect(self.neighbour_picked)
-        self.styles = QCheckBox("Take styles from these neighbours")
-        self.styles.setObjectName("neighbour_styles_check")
-        self.styles.setToolTip(
-            "The generator takes the style of each neighbour in turn, instead of random ones"
+        self.styles = check_box(
+            "Use the styles of these neighbors",
+            "neighbour_styles_check",
+            "Give the generator the style of each neighbor in turn, instead of random styles.",
         )
-        self.back_button = QPushButton("‹ Back to the misprediction")
-        self.back_button.setObjectName("back_to_misprediction_button")
-        self.back_button.clicked.connect(query.go_back)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(5)
-        for widget in (self.menu, self.strip, self.styles, self.back_button):
-            column.addWidget(widget)
+        self.back_button = button(
+            "‹ Back to the misprediction",
+            "back_to_misprediction_button",
+            "Select the misprediction again.",
+            query.go_back,
+        )
+        column(self.menu, self.strip, self.styles, self.back_button, spacing=5, parent=self)
         bind(choices, "neighbour_styles", self.styles, self.styles.toggled, self.styles.isChecked,
              self.styles.setChecked)  # fmt: skip
         for signal in (results.events.prediction, results.events.loaded_generator,
@@ -59,21 +58,22 @@ class QuestionBox(QWidget):
 
     def _show(self) -> None:
         prediction, classifier = self._results.prediction, self._results.loaded_classifier
-        wrong = prediction is not None and prediction.is_wrong and classifier is not None
-        asked = self._query.asked_from is not None
-        self.back_button.setVisible(asked)
-        self.setVisible(wrong or asked)
+        is_wrong = prediction is not None and prediction.is_wrong and classifier is not None
+        is_neighbor = self._query.asked_from is not None
+        self.back_button.setVisible(is_neighbor)
+        self.setVisible(is_wrong or is_neighbor)
         for widget in (self.menu, self.strip, self.styles):
-            widget.setVisible(wrong)
-        if prediction is None or classifier is None or prediction.truth is None or not wrong:
+            widget.setVisible(is_wrong)
+        if prediction is None or classifier is None or prediction.truth is None or not is_wrong:
             return
         label = classifier.class_names[prediction.truth]
         predicted = classifier.class_names[prediction.predicted]
-        with signals_blocked(self.menu):
-            self.menu.clear()
-            self.menu.addItem(f"What would make it look like {label}?", "prediction")
-            self.menu.addItem(f"What makes it look like {predicted}?", "label")
-            self.menu.setCurrentIndex(self.menu.findData(self._choices.source_basis))
+        questions = {
+            "prediction": f"What would make it look like {label}?",
+            "label": f"What makes it look like {predicted}?",
+        }
+        fill_menu(self.menu, questions)
+        choose_entry(self.menu, self._choices.source_basis)
         self._show_neighbours(label)
 
     def _show_neighbours(self, label: str) -> None:
@@ -90,18 +90,18 @@ class QuestionBox(QWidget):
         if neighbours is None or not fits:
             table = self._results.predictions
             if table is None or not table.is_complete:
-                text = "Predict all samples to see the nearest correctly classified ones."
+                text = "Predict all samples to see the nearest neighbors."
             elif neighbours is None:
-                text = f"No other {label} is classified correctly, or they are being looked for."
+                text = f"No correctly classified {label} was found yet."
             else:
                 text = ""
             self.strip.show_pictures(text, (), ())
             return
-        what = "Asked of" if not first_question else "Nearest"
-        title = f"{what} correctly classified {label}, {neighbours.basis_text}"
-        tips = [
+        verb = "Nearest" if first_question else "Explains the nearest"
+        title = f"{verb} correctly classified {label}, {neighbours.basis_text}"
+        tooltips = [
             f"{sample.id} · distance {distance:.3g}"
             for sample, distance in zip(neighbours.samples, neighbours.distances, strict=True)
         ]
         images = [sample.image for sample in neighbours.samples]
-        self.strip.show_pictures(title, images, tips, -1 if first_question else 0)
+        self.strip.show_pictures(title, images, tooltips, -1 if first_question else 0)

@@ -1,16 +1,15 @@
-"""Which class to reach, how hard to try, and the button that starts it all."""
+"""Target class, settings of the search, and the button that starts it."""
 
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QSpinBox
-from superqt.utils import signals_blocked
 
 from napari_quac.gui.bind import bind
 from napari_quac.gui.panels.question_box import QuestionBox
 from napari_quac.gui.picture_strip import PictureStrip
 from napari_quac.gui.section import Section, caption, labelled_row
 from napari_quac.gui.text import WrappedLabel, set_tone
+from napari_quac.gui.widgets import button, choose_entry, fill_menu, menu, muted, row, spin_box
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.neighbour_query import NeighbourQuery
@@ -25,9 +24,9 @@ MISSING = {
 
 
 class SearchPanel(Section):
-    """Searches a generated image of the target class and explains the difference."""
+    """Searches for a generated image of the target class and explains the difference."""
 
-    explain_wanted = Signal()
+    explain_requested = Signal()
 
     def __init__(
         self, choices: Choices, results: Results, controller: Controller, query: NeighbourQuery
@@ -36,34 +35,29 @@ class SearchPanel(Section):
         self.question = QuestionBox(choices, results, query)
         self.body_layout.addWidget(self.question)
         self._choices, self._results, self._controller = choices, results, controller
-        self.target_menu = QComboBox()
-        self.target_menu.setObjectName("target_menu")
-        self.target_menu.setToolTip("The class that the generated image should be called")
-        self.target_menu.setMinimumContentsLength(12)
-        self.tries = QSpinBox()
-        self.tries.setObjectName("tries_spin")
-        self.tries.setRange(1, 10000)
-        self.tries.setToolTip("How many proposals of the generator to look at, at most")
-        self.seed = QSpinBox()
-        self.seed.setObjectName("seed_spin")
-        self.seed.setRange(0, 2**31 - 1)
-        self.seed.setToolTip("The same seed gives the same proposals; try another one for others")
-        self.explain_button = QPushButton("Explain")
-        self.explain_button.setObjectName("explain_button")
-        self.explain_button.setProperty("primary", "true")
-        self.explain_button.clicked.connect(self.explain_wanted)
+        self.target_menu = menu(
+            "target_menu",
+            "Class that the classifier has to predict for the generated image.",
+            n_characters=12,
+            picked=self._on_target_picked,
+        )
+        self.tries = spin_box(
+            "tries_spin", "Maximum number of proposals of the generator.", 1, 10000
+        )
+        self.seed = spin_box(
+            "seed_spin",
+            "Random seed; the same seed gives the same proposals.",
+            0,
+            2**31 - 1,
+        )
+        self.explain_button = button(
+            "Explain", "explain_button", clicked=self.explain_requested, primary=True
+        )
         self.badge = WrappedLabel("", "search_badge")
         self.body_layout.addLayout(labelled_row("Target", self.target_menu))
-        row = QHBoxLayout()
-        row.setSpacing(6)
-        seed_label = QLabel("Seed")
-        seed_label.setProperty("role", "muted")
-        row.addWidget(caption("Tries"))
-        row.addWidget(self.tries, 1)
-        row.addSpacing(8)
-        row.addWidget(seed_label)
-        row.addWidget(self.seed, 1)
-        self.body_layout.addLayout(row)
+        self.body_layout.addLayout(
+            row(caption("Tries"), self.tries, 1, muted("Seed"), self.seed, 1)
+        )
         self.body_layout.addWidget(self.explain_button)
         self.body_layout.addWidget(self.badge)
         self.proposals = PictureStrip("proposal")
@@ -73,7 +67,6 @@ class SearchPanel(Section):
              self.tries.setValue)  # fmt: skip
         bind(choices, "seed", self.seed, self.seed.valueChanged, self.seed.value,
              self.seed.setValue)  # fmt: skip
-        self.target_menu.currentIndexChanged.connect(self._on_target_picked)
         for signal in (
             results.events.loaded_classifier,
             results.events.prediction,
@@ -98,15 +91,10 @@ class SearchPanel(Section):
             self._choices.target = None
         default = "Auto"
         if prediction is not None and prediction.default_target() < len(names):
-            why = "the true class" if prediction.is_wrong else "second best"
-            default = f"Auto: {names[prediction.default_target()]} ({why})"
-        with signals_blocked(self.target_menu):
-            self.target_menu.clear()
-            self.target_menu.addItem(default, None)
-            for index, name in enumerate(names):
-                self.target_menu.addItem(name, index)
-            target = self._choices.target
-            self.target_menu.setCurrentIndex(0 if target is None else target + 1)
+            rank = "label" if prediction.is_wrong else "second"
+            default = f"Auto: {names[prediction.default_target()]} ({rank})"
+        fill_menu(self.target_menu, {None: default, **dict(enumerate(names))})
+        choose_entry(self.target_menu, self._choices.target)
         self._show_ready()
 
     def _show_ready(self) -> None:
@@ -115,27 +103,27 @@ class SearchPanel(Section):
         self.explain_button.setEnabled(not missing and not busy)
         if missing:
             needed = ", ".join(dict.fromkeys(MISSING[name] for name in missing))
-            self.explain_button.setToolTip(f"Needs {needed}")
+            self.explain_button.setToolTip(f"Explaining requires {needed}.")
         else:
-            self.explain_button.setToolTip("Search a generated image and explain it (U)")
+            self.explain_button.setToolTip("Generate a counterfactual image and explain it (U).")
 
     def _show_proposals(self) -> None:
         pair, classifier = self._results.pair, self._results.loaded_classifier
-        found = pair.proposals if pair is not None else ()
-        if pair is None or classifier is None or len(found) < 2:
+        proposals = pair.proposals if pair is not None else ()
+        if pair is None or classifier is None or len(proposals) < 2:
             self.proposals.show_pictures("", (), ())
             return
         name = classifier.class_names[pair.target]
-        chosen = [one.generated is pair.generated for one in found].index(True)
-        tips = [
-            f"p({name}) {float(one.generated_prediction[pair.target]):.2f}"
-            + ("" if one.switches else ", does not switch")
-            for one in found
+        chosen = [proposal.generated is pair.generated for proposal in proposals].index(True)
+        tooltips = [
+            f"p({name}) {float(proposal.generated_prediction[pair.target]):.2f}"
+            + ("" if proposal.switches else ", does not switch to the target class")
+            for proposal in proposals
         ]
         self.proposals.show_pictures(
-            f"The best {len(found)} of {pair.n_tried} proposals; click to explain another one",
-            [one.generated for one in found],
-            tips,
+            f"The best {len(proposals)} of {pair.n_tried} proposals; click one to explain it",
+            [proposal.generated for proposal in proposals],
+            tooltips,
             chosen,
         )
 
@@ -145,14 +133,17 @@ class SearchPanel(Section):
         text, tone = "", "note"
         if pair is not None and classifier is not None:
             name = classifier.class_names[pair.target]
-            reached = float(pair.generated_prediction[pair.target])
+            probability = float(pair.generated_prediction[pair.target])
             tries = "1 try" if pair.n_tried == 1 else f"{pair.n_tried} tries"
             if pair.switches:
-                text, tone = f"✓ switches to {name}, {reached:.2f} ({tries})", "good"
+                text, tone = f"✓ switches to {name}: {probability:.2f} ({tries})", "good"
             elif self._results.pair is None:
-                text = f"best so far for {name}: {reached:.2f}"
+                text = f"best so far for {name}: {probability:.2f}"
             else:
-                text, tone = f"✗ does not switch to {name}: best {reached:.2f} in {tries}", "bad"
+                text, tone = (
+                    f"✗ does not switch to {name}: best {probability:.2f} in {tries}",
+                    "bad",
+                )
         self.set_summary(text)
         if pair is not None and text:
             from napari_quac.networks.center_slice import describe_center_slice

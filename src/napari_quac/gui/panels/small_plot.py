@@ -1,4 +1,4 @@
-"""A small plot within a panel, which is to be read and not to be moved."""
+"""A small plot in a panel, without interaction."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ class SmallPlot(pg.PlotWidget):
     ----------
     name : str
         Its object name.
-    tells : str
-        What it shows, for those who do not see it.
+    description : str
+        Accessible name.
     bottom, left : str
-        What the axes are.
+        Labels of the axes.
     """
 
-    def __init__(self, name: str, tells: str, bottom: str, left: str) -> None:
+    def __init__(self, name: str, description: str, bottom: str, left: str) -> None:
         super().__init__()
         self.setObjectName(name)
-        self.setAccessibleName(tells)
+        self.setAccessibleName(description)
         self.setFixedHeight(HEIGHT)
         item = self.getPlotItem()
         item.setMenuEnabled(False)

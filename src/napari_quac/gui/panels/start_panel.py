@@ -1,81 +1,69 @@
-"""Where to begin: three lines that tell the three steps."""
+"""The card with the first three steps."""
 
 from __future__ import annotations
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import (
-    QFrame,
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QFrame, QLabel, QWidget
 
 from napari_quac.gui.text import WrappedLabel, set_tone
+from napari_quac.gui.widgets import button, column, link_button, row
 
 STEPS = (
     ("networks", "Networks: your classifier and a generator"),
-    ("samples", "Samples: images to ask about"),
+    ("samples", "Samples: the images to explain"),
     ("explain", "Explain: what would have to change"),
 )
 
 
 class StartPanel(QFrame):
-    """The card at the top, gone once the first explanation is there."""
+    """The card at the top of the dock, hidden after the first explanation."""
 
-    example_wanted = Signal()
-    volume_wanted = Signal()
-    open_wanted = Signal(QWidget)
+    example_requested = Signal()
+    volume_requested = Signal()
+    open_requested = Signal(QWidget)
 
     def __init__(self) -> None:
         super().__init__()
         self.setProperty("card", "true")
         self.setObjectName("start_card")
-        layout = QVBoxLayout(self)
+        layout = column(spacing=5, parent=self)
         layout.setContentsMargins(12, 10, 12, 12)
-        layout.setSpacing(5)
-        title = WrappedLabel("What does your classifier see?", role="title")
-        layout.addWidget(title)
-        self._steps: dict[str, tuple[QLabel, WrappedLabel]] = {}
+        layout.addWidget(WrappedLabel("What does your classifier see?", role="title"))
+        self._marks: dict[str, QLabel] = {}
         for number, (key, text) in enumerate(STEPS, 1):
-            row = QHBoxLayout()
-            row.setSpacing(6)
-            mark, label = QLabel(str(number)), WrappedLabel(text, f"start_step_{key}")
+            mark = QLabel(str(number))
             mark.setFixedWidth(16)
             mark.setProperty("role", "mark")
-            row.addWidget(mark, 0, Qt.AlignmentFlag.AlignTop)
-            row.addWidget(label, 1)
-            layout.addLayout(row)
-            self._steps[key] = (mark, label)
-        buttons = QHBoxLayout()
+            line = row(mark, WrappedLabel(text, f"start_step_{key}"), 1)
+            line.setAlignment(mark, Qt.AlignmentFlag.AlignTop)
+            layout.addLayout(line)
+            self._marks[key] = mark
+        self.example_button = button(
+            "Try the example",
+            "try_example_button",
+            "Open synthetic EM images with a trained classifier and generator.",
+            self.example_requested,
+            primary=True,
+        )
+        self.open_button = button(
+            "Open…",
+            "open_button",
+            "Open your own networks or samples; files can also be dropped here.",
+            lambda: self.open_requested.emit(self.open_button),
+        )
+        self.volume_button = link_button(
+            "or try the example in a volume",
+            "try_volume_button",
+            "Open the example as a volume, with its synapses as points.",
+            self.volume_requested,
+        )
+        buttons = row(self.example_button, self.open_button, None, spacing=8)
         buttons.setContentsMargins(0, 6, 0, 0)
-        buttons.setSpacing(8)
-        self.example_button = QPushButton("Try the example")
-        self.example_button.setObjectName("try_example_button")
-        self.example_button.setProperty("primary", "true")
-        self.example_button.setToolTip("Synthetic EM images with networks that come along")
-        self.volume_button = QToolButton()
-        self.volume_button.setText("or try it in place, in a volume")
-        self.volume_button.setProperty("role", "link")
-        self.volume_button.setObjectName("try_volume_button")
-        self.volume_button.setToolTip("The example as a volume, with its synapses as points")
-        self.open_button = QPushButton("Open…")
-        self.open_button.setObjectName("open_button")
-        self.open_button.setToolTip("Choose networks or samples of your own; or drop them here")
-        buttons.addWidget(self.example_button)
-        buttons.addWidget(self.open_button)
-        buttons.addStretch(1)
         layout.addLayout(buttons)
         layout.addWidget(self.volume_button, 0, Qt.AlignmentFlag.AlignLeft)
-        self.example_button.clicked.connect(self.example_wanted)
-        self.volume_button.clicked.connect(self.volume_wanted)
-        self.open_button.clicked.connect(lambda: self.open_wanted.emit(self.open_button))
 
     def set_done(self, key: str, done: bool) -> None:
-        """Tick a step off."""
-        mark, _ = self._steps[key]
+        """Mark a step as done, or show its number."""
         number = [name for name, _ in STEPS].index(key) + 1
-        mark.setText("✓" if done else str(number))
-        set_tone(mark, "good" if done else "")
+        self._marks[key].setText("✓" if done else str(number))
+        set_tone(self._marks[key], "good" if done else "")

@@ -1,25 +1,18 @@
-"""What runs, on which device and for how long; what went wrong, and a way to stop."""
+"""RunningJob work with its device and remaining time, errors, and buttons to cancel and resume."""
 
 from __future__ import annotations
 
 from psygnal import EmissionInfo
-from qtpy.QtCore import QTimer, Signal
-from qtpy.QtWidgets import (
-    QApplication,
-    QHBoxLayout,
-    QProgressBar,
-    QPushButton,
-    QSizePolicy,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QApplication, QProgressBar, QSizePolicy, QWidget
 
 from napari_quac.gui.text import WrappedLabel, duration, set_tone
+from napari_quac.gui.widgets import button, column, row, throttler
 from napari_quac.live.controller import Controller, RunningJob
 from napari_quac.live.failure import Failure
 
 THROTTLE_MS = 150
-"""Steps come faster than one can read, and each repaint costs the window a frame."""
+"""Steps follow each other faster than they can be read, and each repaint costs a frame."""
 QUIET = {
     "prediction",
     "sample",
@@ -30,13 +23,13 @@ QUIET = {
     "prepare",
     "warp",
 }
-"""Work that is over before one could read about it."""
+"""Work that ends before its description could be read."""
 
 
 class StatusPanel(QWidget):
-    """The line at the bottom of the dock, always to be seen."""
+    """The line at the bottom of the dock, which does not scroll."""
 
-    cancelled = Signal()
+    canceled = Signal()
 
     def __init__(self, controller: Controller) -> None:
         super().__init__()
@@ -51,42 +44,37 @@ class StatusPanel(QWidget):
         policy.setRetainSizeWhenHidden(True)
         self.progress_bar.setSizePolicy(policy)
         self.line = WrappedLabel(self._idle, "status_line")
-        self.details_button = QPushButton("Details")
-        self.details_button.setObjectName("details_button")
-        self.details_button.setToolTip("Copy the message with all its details to the clipboard")
-        self.cancel_button = QPushButton("Cancel")
-        self.cancel_button.setObjectName("cancel_button")
-        self.cancel_button.setToolTip("Stop within one step; what is finished stays")
-        self.finish_button = QPushButton("Stop and keep")
-        self.finish_button.setObjectName("finish_button")
-        self.finish_button.setToolTip("End the optimisation here and go on with the mask so far")
-        self.finish_button.clicked.connect(controller.finish)
-        self.resume_button = QPushButton("Resume")
-        self.resume_button.setObjectName("resume_button")
-        self.resume_button.setToolTip("Go on where it was cancelled, with the same result")
-        self.resume_button.clicked.connect(self._on_resume)
-        buttons = (self.details_button, self.cancel_button, self.resume_button, self.finish_button)
-        for button in buttons:
-            button.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
-        self.details_button.clicked.connect(self.copy_details)
-        self.cancel_button.clicked.connect(self._on_cancel)
-        row = QHBoxLayout()
-        row.setSpacing(6)
-        row.addWidget(self.line, 1)
-        row.addWidget(self.details_button)
-        row.addWidget(self.resume_button)
-        row.addWidget(self.finish_button)
-        row.addWidget(self.cancel_button)
-        layout = QVBoxLayout(self)
+        self.details_button = button(
+            "Copy details",
+            "details_button",
+            "Copy the message with all its details to the clipboard.",
+            self.copy_details,
+        )
+        self.cancel_button = button(
+            "Cancel",
+            "cancel_button",
+            "Cancel within one step; finished results are kept.",
+            self._on_cancel,
+        )
+        self.finish_button = button(
+            "Stop and keep",
+            "finish_button",
+            "Stop the optimization and continue with its current mask.",
+            controller.finish,
+        )
+        self.resume_button = button(
+            "Resume",
+            "resume_button",
+            "Resume the canceled work; the result is the same as without cancellation.",
+            self._on_resume,
+        )
+        buttons = (self.details_button, self.resume_button, self.finish_button, self.cancel_button)
+        for widget in buttons:
+            widget.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        layout = column(self.progress_bar, row(self.line, 1, *buttons), parent=self)
         layout.setContentsMargins(10, 4, 10, 8)
-        layout.setSpacing(6)
-        layout.addWidget(self.progress_bar)
-        layout.addLayout(row)
-        self._shown_slots: tuple[str, ...] = ()
-        self._throttle = QTimer(self)
-        self._throttle.setSingleShot(True)
-        self._throttle.setInterval(THROTTLE_MS)
-        self._throttle.timeout.connect(self._show)
+        self._running_slots: tuple[str, ...] = ()
+        self._later = throttler(self, THROTTLE_MS, self._show)
         controller.running_changed.connect(self._on_running)
         controller.failed.connect(self.show_failure)
         controller.results.events.connect(self._on_result)
@@ -94,27 +82,27 @@ class StatusPanel(QWidget):
 
     @property
     def failure(self) -> Failure | None:
-        """What went wrong last; None after something worked again."""
+        """The last failure; None after later work succeeded."""
         return self._failure
 
     def set_idle(self, text: str) -> None:
-        """Say what is next, for when nothing runs."""
+        """Set the text for the time when nothing runs: the next step."""
         self._idle = text
         self._show()
 
     def show_failure(self, failure: Failure) -> None:
-        """Say in red what went wrong."""
+        """Show a failure in red."""
         self._failure = failure
         self._note = ""
         self._show()
 
     def show_note(self, text: str) -> None:
-        """Say something until the next thing happens."""
+        """Show a text until the next event."""
         self._failure, self._note = None, text
         self._show()
 
     def forget_failure(self) -> None:
-        """Begin anew: the user asked for something else."""
+        """Clear failure and note: the user requested something else."""
         self._failure, self._note = None, ""
         self._show()
 
@@ -129,11 +117,11 @@ class StatusPanel(QWidget):
     def _on_cancel(self) -> None:
         slots = self._controller.cancel()
         if slots:
-            self.show_note("Cancelled. What was finished is kept.")
-        self.cancelled.emit()
+            self.show_note("Canceled. Finished results are kept.")
+        self.canceled.emit()
 
     def _on_result(self, info: EmissionInfo) -> None:
-        """Take back what is not true any more."""
+        """Clear the failure of work that has succeeded since."""
         if self._failure is not None and info.signal.name == self._failure.slot:
             if info.args[0] is not None:
                 self.forget_failure()
@@ -145,14 +133,14 @@ class StatusPanel(QWidget):
     def _on_running(self) -> None:
         slots = tuple(slot for slot in self._controller.running if slot not in QUIET)
         resumes = self._controller.can_resume != (not self.resume_button.isHidden())
-        if slots != self._shown_slots or resumes:
+        if slots != self._running_slots or resumes:
             self._show()
-        elif slots and not self._throttle.isActive():
-            self._throttle.start()
+        elif slots:
+            self._later.throttle()
 
     def _show(self) -> None:
         running = [r for slot, r in self._controller.running.items() if slot not in QUIET]
-        self._shown_slots = tuple(r.slot for r in running)
+        self._running_slots = tuple(r.slot for r in running)
         self.progress_bar.setVisible(bool(running))
         self.cancel_button.setVisible(bool(running))
         ends = any(r.progress is not None and r.progress.finish is not None for r in running)
@@ -163,7 +151,7 @@ class StatusPanel(QWidget):
             self._show_running(running[-1])
             set_tone(self.line, "")
         elif self._failure is not None:
-            self.details_button.setText("Details")
+            self.details_button.setText("Copy details")
             self.line.setText(self._failure.sentence)
             set_tone(self.line, "bad")
         else:
@@ -172,9 +160,8 @@ class StatusPanel(QWidget):
 
     def _show_running(self, running: RunningJob) -> None:
         progress = running.progress
-        parts = [running.doing[:1].upper() + running.doing[1:]]
-        if progress is not None and progress.text and progress.text != running.doing:
-            parts = [progress.text[:1].upper() + progress.text[1:]]
+        text = progress.text if progress is not None and progress.text else running.doing
+        parts = [_capitalized(text)]
         counted = progress if progress is not None and progress.total else None
         # QProgressBar draws the window at once when its value changes, unless it is told to wait
         self.progress_bar.setUpdatesEnabled(False)
@@ -191,3 +178,10 @@ class StatusPanel(QWidget):
         if classifier is not None:
             parts.append(f"on {classifier.device}")
         self.line.setText(" · ".join(parts))
+
+
+def _capitalized(text: str) -> str:
+    """Return a text with a capital first letter, unless it begins with the id of a sample."""
+    first_word = text.split(" ")[0]
+    is_id = any(character in "/._" or character.isdigit() for character in first_word)
+    return text if is_id else text[:1].upper() + text[1:]

@@ -1,4 +1,4 @@
-"""The slider along the curve, what it says in numbers, and how the layers are looked at."""
+"""The threshold slider, the numbers at the threshold, and the display of the layers."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSlider
+from qtpy.QtWidgets import QSlider
 from superqt.utils import signals_blocked
 
 from napari_quac.gui.section import Section
 from napari_quac.gui.text import WrappedLabel, grouped, measured
+from napari_quac.gui.widgets import button, menu, row
 from napari_quac.live.choices import Choices
 from napari_quac.live.results import DisplayedHybrid, Results
 
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
 
 
 class ThresholdPanel(Section):
-    """Moves along the distinct masks of the shown curve; no network is asked."""
+    """Selects a distinct mask of the displayed curve, without running a network."""
 
     blink_held = Signal(bool)
-    side_by_side_wanted = Signal(bool)
-    show_layers_wanted = Signal()
+    side_by_side_requested = Signal(bool)
+    show_layers_requested = Signal()
     attribution_mode_picked = Signal(str)
     mask_style_picked = Signal(str)
 
@@ -35,91 +36,81 @@ class ThresholdPanel(Section):
         self._positions: NDArray[np.intp] = np.empty(0, dtype=np.intp)
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setObjectName("threshold_slider")
-        self.slider.setToolTip("From the largest mask (left) to the smallest (right)")
+        self.slider.setToolTip("Threshold, from the largest mask (left) to the smallest (right).")
         self.slider.setMinimumHeight(22)
-        self.optimum_button = QPushButton("Optimum")
-        self.optimum_button.setObjectName("optimum_button")
-        self.optimum_button.setToolTip("Go where the score changes most for the least mask (W)")
-        row = QHBoxLayout()
-        row.setSpacing(8)
-        row.addWidget(self.slider, 1)
-        row.addWidget(self.optimum_button)
-        self.body_layout.addLayout(row)
+        self.optimum_button = button(
+            "Optimum",
+            "optimum_button",
+            "Set the threshold to the largest score change for the smallest mask (W).",
+            self.go_to_optimum,
+        )
+        self.body_layout.addLayout(row(self.slider, 1, self.optimum_button, spacing=8))
         self.line = WrappedLabel("", "threshold_line")
         self.body_layout.addWidget(self.line)
         self._build_view_rows()
         self.slider.valueChanged.connect(self._on_slider)
-        self.optimum_button.clicked.connect(self.go_to_optimum)
         results.events.displayed_hybrid.connect(self._show)
         self._show()
 
     def go_to_optimum(self) -> None:
-        """Set the threshold to the optimum of the shown curve."""
+        """Set the threshold to the optimum of the displayed curve."""
         self._choices.threshold = None
 
     def pick(self, index: int) -> None:
-        """Set the threshold to one of the shown curve's, by index."""
+        """Set the threshold to that of a point on the displayed curve, by index."""
         if self._curve is not None:
             self._choices.threshold = float(self._curve.thresholds[index])
 
     def step(self, by: int) -> None:
-        """Move the slider."""
+        """Move the slider by some positions."""
         if self.slider.isEnabled():
             self.slider.setValue(self.slider.value() + by)
 
     def show_side_by_side(self, enabled: bool) -> None:
-        """Show whether the images are side by side."""
+        """Check or uncheck *Side by side*."""
         with signals_blocked(self.side_by_side_button):
             self.side_by_side_button.setChecked(enabled)
 
-    def show_missing(self, something: bool) -> None:
-        """Offer to bring back what was closed."""
-        self.show_layers_button.setVisible(something)
+    def show_missing(self, is_missing: bool) -> None:
+        """Offer to restore layers or the curve if they were closed."""
+        self.show_layers_button.setVisible(is_missing)
 
     def _build_view_rows(self) -> None:
-        self.blink_button = QPushButton("Blink")
-        self.blink_button.setObjectName("blink_button")
-        self.blink_button.setToolTip("Hold: show the query instead of the hybrid (G)")
-        self.side_by_side_button = QPushButton("Side by side")
-        self.side_by_side_button.setObjectName("side_by_side_button")
-        self.side_by_side_button.setCheckable(True)
-        self.side_by_side_button.setToolTip("Every image in a panel of its own (H)")
-        self.show_layers_button = QPushButton("Show layers")
-        self.show_layers_button.setObjectName("show_layers_button")
-        self.show_layers_button.setToolTip("Bring back the layers and the curve that were closed")
-        self.show_layers_button.hide()
-        buttons = QHBoxLayout()
-        buttons.setSpacing(6)
-        for button in (self.blink_button, self.side_by_side_button, self.show_layers_button):
-            buttons.addWidget(button)
-        buttons.addStretch(1)
-        self.attribution_menu = QComboBox()
-        self.attribution_menu.setObjectName("attribution_mode")
-        self.attribution_menu.addItem("Attribution: signed", "signed")
-        self.attribution_menu.addItem("Attribution: absolute", "absolute")
-        self.attribution_menu.setToolTip(
-            "Signed: orange speaks for the source class, blue for the target"
+        self.blink_button = button(
+            "Blink", "blink_button", "Hold to show the query instead of the hybrid (G)."
         )
-        self.mask_menu = QComboBox()
-        self.mask_menu.setObjectName("mask_style")
-        self.mask_menu.addItem("Mask: outline", "outline")
-        self.mask_menu.addItem("Mask: filled", "filled")
-        menus = QHBoxLayout()
-        menus.setSpacing(6)
-        menus.addWidget(self.attribution_menu, 1)
-        menus.addWidget(self.mask_menu, 1)
-        self.body_layout.addLayout(buttons)
-        self.body_layout.addLayout(menus)
         self.blink_button.pressed.connect(lambda: self.blink_held.emit(True))
         self.blink_button.released.connect(lambda: self.blink_held.emit(False))
-        self.side_by_side_button.toggled.connect(self.side_by_side_wanted)
-        self.show_layers_button.clicked.connect(self.show_layers_wanted)
-        self.attribution_menu.currentIndexChanged.connect(
-            lambda row: self.attribution_mode_picked.emit(self.attribution_menu.itemData(row))
+        self.side_by_side_button = button(
+            "Side by side",
+            "side_by_side_button",
+            "Show each image in its own panel (H).",
+            checkable=True,
         )
-        self.mask_menu.currentIndexChanged.connect(
-            lambda row: self.mask_style_picked.emit(self.mask_menu.itemData(row))
+        self.side_by_side_button.toggled.connect(self.side_by_side_requested)
+        self.show_layers_button = button(
+            "Show layers",
+            "show_layers_button",
+            "Restore the layers and the curve that were closed.",
+            self.show_layers_requested,
+            hidden=True,
         )
+        self.attribution_menu = menu(
+            "attribution_mode",
+            "Signed: orange supports the source class, blue the target class.",
+            {"signed": "Attribution: signed", "absolute": "Attribution: absolute"},
+            lambda _: self.attribution_mode_picked.emit(self.attribution_menu.currentData()),
+        )
+        self.mask_menu = menu(
+            "mask_style",
+            "Display of the mask layer.",
+            {"outline": "Mask: outline", "filled": "Mask: filled"},
+            lambda _: self.mask_style_picked.emit(self.mask_menu.currentData()),
+        )
+        self.body_layout.addLayout(
+            row(self.blink_button, self.side_by_side_button, self.show_layers_button, None)
+        )
+        self.body_layout.addLayout(row(self.attribution_menu, 1, self.mask_menu, 1))
 
     def _on_slider(self, position: int) -> None:
         if self._curve is not None and position < len(self._positions):
@@ -133,7 +124,7 @@ class ThresholdPanel(Section):
         self.optimum_button.setEnabled(usable)
         if shown is None:
             self._curve = None
-            self.line.setText("Explain a sample, then slide from the whole change to its core.")
+            self.line.setText("Explain a sample, then move the slider to shrink the mask.")
             self.set_summary("")
             return
         curve = shown.explanation.curve
@@ -156,7 +147,7 @@ class ThresholdPanel(Section):
 
 
 def threshold_line(shown: DisplayedHybrid, class_names: tuple[str, ...]) -> str:
-    """Return ``mask 3.1 % · 508 px · 8 128 nm² · p(ACh) 0.05 → 0.91 · 0.86 of 0.93 reachable``."""
+    """Return ``mask 3.1 % · 508 px · 8 128 nm² · p(ACh) 0.05 → 0.91 · Δ 0.86 of at most 0.93``."""
     pair, hybrid = shown.explanation.pair, shown.hybrid
     sample = pair.query
     one_channel = sample.image.shape[0] == 1
@@ -172,7 +163,7 @@ def threshold_line(shown: DisplayedHybrid, class_names: tuple[str, ...]) -> str:
     name = class_names[pair.target] if pair.target < len(class_names) else str(pair.target)
     before = float(pair.query_prediction[pair.target])
     after = float(hybrid.prediction[pair.target])
-    reachable = float(pair.generated_prediction[pair.target]) - before
+    largest_change = float(pair.generated_prediction[pair.target]) - before
     parts.append(f"p({name}) {before:.2f} → {after:.2f}")
-    parts.append(f"{hybrid.score_change:.2f} of {reachable:.2f} reachable")
+    parts.append(f"Δ {hybrid.score_change:.2f} of {largest_change:.2f}")
     return " · ".join(parts)

@@ -16,8 +16,8 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
-from napari_quac.gui.fitted_picture import FittedPicture, pixmap_of
 from napari_quac.gui.panels.train_settings import TrainSettings
+from napari_quac.gui.pictures import FittedPicture, pixels_of, pixmap_of
 from napari_quac.gui.section import Section, labelled_row
 from napari_quac.gui.text import WrappedLabel, duration, set_tone
 from napari_quac.live.choices import Choices
@@ -233,7 +233,7 @@ class TrainPanel(Section):
         self.set_summary(f"{view.share:.0%}")
 
     def _show_picture(self, picture: Any, glance: Any) -> None:
-        self.picture.set_picture(pixmap_of(picture))
+        self.picture.set_picture(pixmap_of(pixels_of(picture)))
         self.picture.show()
         order, view = self._training.order, self._training.view
         if order is not None:

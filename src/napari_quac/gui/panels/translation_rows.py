@@ -46,7 +46,7 @@ class TranslationRows(QWidget):
         translations = getattr(recipe, "translations", ())
         for number, translation in enumerate(translations):
             label, source, arrow, target = self._row(number)
-            label.setText(Path(translation.checkpoint).name)
+            label.setText(Path(translation.path).name)
             for menu, said in ((source, translation.source), (target, translation.target)):
                 self._fill(menu, said)
             for widget in (label, source, arrow, target):
@@ -60,7 +60,7 @@ class TranslationRows(QWidget):
     def _row(self, number: int) -> tuple[ElidedLabel, QComboBox, QLabel, QComboBox]:
         if number < len(self.rows):
             return self.rows[number]
-        label = ElidedLabel("", Qt.TextElideMode.ElideLeft)
+        label = ElidedLabel(mode=Qt.TextElideMode.ElideLeft)
         label.setProperty("role", "muted")
         source, arrow, target = QComboBox(), QLabel("→"), QComboBox()
         for menu, role in ((source, "source"), (target, "target")):

@@ -1,14 +1,15 @@
-"""What the explanation means, in sentences."""
+"""Checks of the displayed explanation, in sentences."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QGridLayout, QLabel
 
 from napari_quac.gui.section import Section
 from napari_quac.gui.text import WrappedLabel, set_tone
+from napari_quac.gui.widgets import button, debouncer, muted
 from napari_quac.live.choices import Choices
 from napari_quac.live.results import Results
 
@@ -41,28 +42,24 @@ class VerdictPanel(Section):
             grid.addWidget(label, row, 1)
             self._marks.append(mark)
             self.sentences.append(label)
-        self._empty = QLabel("No explanation yet.")
-        self._empty.setProperty("role", "muted")
+        self._empty = muted("No explanation yet.")
         self.body_layout.addWidget(self._empty)
         self.body_layout.addLayout(grid)
-        self.more_points_button = QPushButton("Use more points")
-        self.more_points_button.setObjectName("more_points_button")
-        self.more_points_button.setToolTip(
-            "Double the points along the path until the attribution adds up (at most 400)"
+        self.more_points_button = button(
+            "Use more points",
+            "more_points_button",
+            "Double the points along the path until the attribution is complete (at most 400).",
+            self._on_more_points,
+            hidden=True,
         )
-        self.more_points_button.clicked.connect(self._on_more_points)
-        self.more_points_button.hide()
         self.body_layout.addWidget(self.more_points_button, 0, Qt.AlignmentFlag.AlignLeft)
-        self._later = QTimer(self)
-        self._later.setSingleShot(True)
-        self._later.setInterval(AFTER_THE_CURVES_MS)
-        self._later.timeout.connect(self._show)
+        self._later = debouncer(self, AFTER_THE_CURVES_MS, self._show)
         results.events.explanations.connect(self._on_explanations)
         choices.events.shown_method.connect(self._show)
         self._show()
 
     def _on_explanations(self) -> None:
-        self._later.start()
+        self._later.throttle()
 
     def _show(self) -> None:
         explanations, classifier = self._results.explanations, self._results.loaded_classifier
@@ -74,28 +71,30 @@ class VerdictPanel(Section):
             from napari_quac.explain.verdict import verdict
 
             others = [e for e in explanations.by_method.values() if e is not explanation]
-            found = verdict(explanation, others, classifier.class_names)
-            findings = tuple((finding.tone, finding.text) for finding in found)
+            findings = tuple(
+                (finding.tone, finding.text)
+                for finding in verdict(explanation, others, classifier.class_names)
+            )
         for row, (mark, label) in enumerate(zip(self._marks, self.sentences, strict=True)):
-            there = row < len(findings)
-            mark.setVisible(there)
-            label.setVisible(there)
-            if there:
-                tone, text = findings[row]
-                mark.setText(MARKS[tone])
-                set_tone(mark, tone)
-                label.setText(text)
-                label.setProperty("finding", tone)
-            else:
-                label.setText("")
+            tone, text = findings[row] if row < len(findings) else ("", "")
+            mark.setVisible(bool(tone))
+            mark.setText(MARKS.get(tone, ""))
+            set_tone(mark, tone)
+            label.setVisible(bool(tone))
+            label.setText(text)
+            label.setProperty("finding", tone)
         self._empty.setVisible(not findings)
-        self.more_points_button.setVisible(explanation is not None and self._misses(explanation))
-        bad = sum(tone == "bad" for tone, _ in findings)
-        good = sum(tone == "good" for tone, _ in findings)
-        self.set_summary(f"{good} for it · {bad} against" if findings else "")
+        self.more_points_button.setVisible(
+            explanation is not None and self._needs_more_points(explanation)
+        )
+        n_passed = sum(tone == "good" for tone, _ in findings)
+        n_failed = sum(tone == "bad" for tone, _ in findings)
+        checks = "check" if n_passed == 1 else "checks"
+        summary = f"{n_passed} {checks} passed, {n_failed} failed" if findings else ""
+        self.set_summary(summary)
 
-    def _misses(self, explanation: Explanation) -> bool:
-        """Tell whether the attribution does not add up, and more points would help."""
+    def _needs_more_points(self, explanation: Explanation) -> bool:
+        """Return True if the attribution is incomplete and more points would help."""
         from napari_quac.explain.methods import METHODS
         from napari_quac.explain.parameter import parameters_of
         from napari_quac.explain.verdict import COMPLETENESS_LIMIT
@@ -109,6 +108,9 @@ class VerdictPanel(Section):
         return bool(self._choices.parameters.get(name, {}).get(DOUBLING))
 
     def _on_more_points(self) -> None:
-        name, known = self._choices.shown_method, self._choices.parameters
+        name, parameters = self._choices.shown_method, self._choices.parameters
         self._choices.threshold = None
-        self._choices.parameters = {**known, name: {**known.get(name, {}), DOUBLING: True}}
+        self._choices.parameters = {
+            **parameters,
+            name: {**parameters.get(name, {}), DOUBLING: True},
+        }

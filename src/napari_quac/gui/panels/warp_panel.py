@@ -1,4 +1,4 @@
-"""What a warping simulator did: what grows, whether it folds, and the logit against strength."""
+"""Deformation of a warping simulator: growth, folds, and the logit against the strength."""
 
 from __future__ import annotations
 
@@ -6,51 +6,51 @@ from typing import TYPE_CHECKING, cast
 
 import pyqtgraph as pg
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox
 
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.panels.small_plot import SmallPlot
 from napari_quac.gui.section import Section, labelled_row
 from napari_quac.gui.text import WrappedLabel
 from napari_quac.gui.warp_layers import Measure, WarpLayers
+from napari_quac.gui.widgets import menu
 from napari_quac.live.results import Results
 
 if TYPE_CHECKING:
     from napari_quac.explain.warp import WarpView
 
 MEASURES: dict[Measure, str] = {
-    "log": "log of growth, 0 is no change",
-    "growth": "growth factor 1/det, 1 is no change",
-    "determinant": "Jacobian det, 1 is no change",
+    "log": "log of growth (0: no change)",
+    "growth": "growth factor 1/det (1: no change)",
+    "determinant": "Jacobian det (1: no change)",
 }
 
 
 class WarpPanel(Section):
-    """Shows while the generator is a simulator; hidden otherwise.
+    """Describes the deformation; hidden unless the generator is a warping simulator.
 
     Parameters
     ----------
     results : Results
     layers : WarpLayers
-        Whose growth map is switched here.
+        The section selects the quantity in their growth map.
     """
 
     def __init__(self, results: Results, layers: WarpLayers) -> None:
         super().__init__("Deformation", "deformation")
         self._results, self._layers = results, layers
-        self.measure = QComboBox()
-        self.measure.setObjectName("growth_measure")
-        for name, text in MEASURES.items():
-            self.measure.addItem(text, name)
-        self.measure.setMinimumContentsLength(12)
-        self.measure.setToolTip("What the layer of growth shows; its colours are the same")
-        self.measure.currentIndexChanged.connect(self._on_measure)
+        self.measure = menu(
+            "growth_measure",
+            "Quantity in the layer of growth; the colors have the same meaning for all.",
+            MEASURES,
+            self._on_measure,
+            n_characters=12,
+        )
         self.body_layout.addLayout(labelled_row("Growth", self.measure))
         self.line = WrappedLabel("", "deformation_line")
         self.body_layout.addWidget(self.line)
         self.plot = SmallPlot(
             "logit_plot",
-            "Logit of the target over that of the source, by strength",
+            "Logit difference of target and source against the strength of the deformation",
             "strength of the deformation",
             "logit",
         )
@@ -74,7 +74,7 @@ class WarpPanel(Section):
         self._here.setPen(pg.mkPen(colors.text))
 
     def close_panel(self) -> None:
-        """Listen to nothing any more."""
+        """Disconnect all signals."""
         self._results.events.warp.disconnect(self._show)
 
     def _on_measure(self, row: int) -> None:
@@ -88,23 +88,24 @@ class WarpPanel(Section):
             return
         self._curve.setData(view.strengths, view.logits)
         self._here.setValue(float(view.pair.origin["strength"]))
-        self.line.setText(self._said(view))
-        self.set_summary(f"{view.folded_share:.1%} folds")
+        self.line.setText(_describe(view))
+        self.set_summary(f"{view.folded_share:.1%} folded")
 
-    def _said(self, view: WarpView) -> str:
-        sample = view.pair.query
-        moved = f"{view.largest_displacement:.1f} px"
-        scales = set(sample.scale or ())
-        if sample.unit and len(scales) == 1:
-            moved += f" ({view.largest_displacement * scales.pop():.0f} {sample.unit})"
-        folds = (
-            f"It folds in {view.folded_share:.1%} of the image (outlined), where growth means "
-            "nothing."
-            if view.folded_share
-            else "It folds nowhere."
-        )
-        return (
-            f"Red is larger in the simulation, blue is smaller. Content moves by up to {moved}. "
-            f"{folds} Towards the target the logit rises at {view.agreement(True):.0%} of the "
-            f"strengths; the other way it falls at {view.agreement(False):.0%}."
-        )
+
+def _describe(view: WarpView) -> str:
+    sample = view.pair.query
+    distance = f"{view.largest_displacement:.1f} px"
+    scales = set(sample.scale or ())
+    if sample.unit and len(scales) == 1:
+        distance += f" ({view.largest_displacement * scales.pop():.0f} {sample.unit})"
+    folds = (
+        f"The field folds in {view.folded_share:.1%} of the image (outlined), where growth is "
+        "undefined."
+        if view.folded_share
+        else "The field does not fold."
+    )
+    return (
+        f"Red: larger in the simulation; blue: smaller. The largest displacement is {distance}. "
+        f"{folds} Toward the target, the logit rises at {view.agreement(True):.0%} of the "
+        f"strengths; away from it, the logit falls at {view.agreement(False):.0%}."
+    )

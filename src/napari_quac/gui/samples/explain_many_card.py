@@ -35,9 +35,9 @@ MISSING = {
 class ExplainManyCard(QFrame):
     """Confirms, starts, shows and stops; lies beside the table while it is open."""
 
-    measure_wanted = Signal()
-    save_plan_wanted = Signal(Path)
-    open_plan_wanted = Signal(Path)
+    measure_requested = Signal()
+    save_plan_requested = Signal(Path)
+    open_plan_requested = Signal(Path)
 
     def __init__(self, work: ExplainMany, settings_folder: str = "") -> None:
         super().__init__()
@@ -69,7 +69,9 @@ class ExplainManyCard(QFrame):
         self.progress.setTextVisible(False)
         self.start_button = self._button("Start", "explain_many_start", self._on_start)
         self.start_button.setProperty("primary", "true")
-        self.measure_button = self._button("Measure", "explain_many_measure", self.measure_wanted)
+        self.measure_button = self._button(
+            "Measure", "explain_many_measure", self.measure_requested
+        )
         self.measure_button.setToolTip("Explain one of them, to see how long it takes")
         self.cancel_button = self._button("Cancel", "explain_many_cancel", work.cancel)
         self.cancel_button.setToolTip("Stop within one step; what is finished is kept")
@@ -162,12 +164,12 @@ class ExplainManyCard(QFrame):
         start = Path(self.folder.text()).expanduser().parent / "plan.yaml"
         chosen, _ = QFileDialog.getSaveFileName(self, "Save plan", str(start), PLANS)
         if chosen:
-            self.save_plan_wanted.emit(Path(chosen))
+            self.save_plan_requested.emit(Path(chosen))
 
     def _open_plan(self) -> None:
         chosen, _ = QFileDialog.getOpenFileName(self, "Open plan", "", PLANS)
         if chosen:
-            self.open_plan_wanted.emit(Path(chosen))
+            self.open_plan_requested.emit(Path(chosen))
 
     def _show(self) -> None:
         if self.isHidden():
@@ -196,11 +198,6 @@ class ExplainManyCard(QFrame):
             self.title.setText("Explain these")
             needed = ", ".join(dict.fromkeys(MISSING[name] for name in missing))
             self._say(f"Needs {needed}.", "note")
-            self.start_button.setEnabled(False)
-            return
-        if self._work.refusal():
-            self.title.setText("Explain these")
-            self._say(self._work.refusal(), "bad")
             self.start_button.setEnabled(False)
             return
         estimate = self._work.estimate(Path(self.folder.text()).expanduser())

@@ -41,8 +41,8 @@ class SamplesDock(QWidget):
     """Table, confusion matrix and curves of all samples; one filter for all of them."""
 
     letter_pressed = Signal(str)
-    measure_wanted = Signal()
-    open_wanted = Signal(Path)
+    measure_requested = Signal()
+    open_requested = Signal(Path)
     dropped = Signal(Path)
     """A file or folder of any kind."""
 
@@ -84,7 +84,7 @@ class SamplesDock(QWidget):
         layout.addLayout(self.body, 1)
         self.matrix.cell_picked.connect(self.chips.show_cell)
         self.table.letter_pressed.connect(self.letter_pressed)
-        self.many_card.measure_wanted.connect(self.measure_wanted)
+        self.many_card.measure_requested.connect(self.measure_requested)
         choices.events.filter_text.connect(self.matrix.show_filter)
         for signal in (results.events.order, results.events.loaded_samples,
                        results.events.loaded_classifier, controller.running_changed):  # fmt: skip
@@ -215,7 +215,7 @@ class SamplesDock(QWidget):
         """Ask for a folder of explanations."""
         chosen = QFileDialog.getExistingDirectory(self, "Folder of explanations")
         if chosen:
-            self.open_wanted.emit(Path(chosen))
+            self.open_requested.emit(Path(chosen))
 
     def _on_predict(self) -> None:
         if "predictions" in self._controller.running:

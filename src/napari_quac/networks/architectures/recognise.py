@@ -57,26 +57,3 @@ def recognise_classifier(
         if layout is not None and architecture in (None, layout.name):
             return layout
     return None
-
-
-def recognise_generator(names: Mapping[str, object]) -> tuple[str, str] | None:
-    """Return kind and telling keys of a generator with these tensor names, or None."""
-    if "generator.from_rgb.weight" in names or "from_rgb.weight" in names:
-        return "stargan", "generator.*" if "generator.from_rgb.weight" in names else "from_rgb.*"
-    if any(name.startswith(("mapping_network.", "style_encoder.")) for name in names):
-        return "stargan", "mapping_network.*, style_encoder.*"
-    if any(name.startswith("model.model.") for name in names):
-        return "cyclegan", "model.model.*"
-    if any(".conv_block." in name for name in names) and "model.1.weight" in names:
-        return "cyclegan", "model.*"
-    if any(name.startswith("e_cls.") for name in names) and any("trans." in n for n in names):
-        return "simulator", "trans.*"
-    if any("._routing_fn.fc." in name for name in names):
-        return "simulator", "*._routing_fn.*"
-    if "gen.blocks.0.cbn_relu_first.embed.weight" in names:
-        return "exaggeration", "gen.blocks.*"
-    if any("gamma_conditional" in name or "embed_gamma" in name for name in names) or any(
-        "g_e_res_block" in name for name in names
-    ):
-        return "exaggeration", "gamma_conditional.*"
-    return None

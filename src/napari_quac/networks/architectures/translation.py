@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from torch import Tensor, nn
 
@@ -10,6 +10,14 @@ from napari_quac.errors import CheckpointError
 from napari_quac.networks.architectures.layout import TranslationLayout
 from napari_quac.networks.architectures.resnet_generator import read_resnet_generator
 from napari_quac.networks.architectures.unet_generator import read_unet_generator
+
+
+def is_translation(names: Iterable[str]) -> bool:
+    """Tell the generator of a CycleGAN or pix2pix by the names of its tensors."""
+    names = list(names)
+    is_unet = any(name.startswith("model.model.") for name in names)
+    is_resnet = "model.1.weight" in names and any(".conv_block." in name for name in names)
+    return is_unet or is_resnet
 
 
 def without_old_statistics(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

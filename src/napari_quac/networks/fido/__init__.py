@@ -1,1 +1,8 @@
 """Mask optimization against a classifier: pixels to keep, and pixels to drop and fill in."""
+
+from typing import Literal
+
+InfillName = Literal["generated", "mean", "blur", "random", "local", "inpainter"]
+
+PENALTY = 1e-3 * 224**2
+"""The paper's price of 0.001 per pixel, at its image size."""

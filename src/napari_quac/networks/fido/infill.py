@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -14,9 +13,9 @@ from scipy import ndimage
 from torch import Tensor
 
 from napari_quac.errors import DataError, NetworkError, NotFiniteError, ShapeError
+from napari_quac.networks.fido import InfillName
 from napari_quac.registry import unknown_name
 
-InfillName = Literal["generated", "mean", "blur", "random", "local", "inpainter"]
 INFILLS: tuple[InfillName, ...] = ("generated", "mean", "blur", "random", "local", "inpainter")
 
 BLUR_SIGMA = 10 / 224  # of the longer side

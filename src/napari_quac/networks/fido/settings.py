@@ -9,12 +9,11 @@ from typing import Any, Literal
 from torch import Tensor
 
 from napari_quac.errors import DataError
+from napari_quac.networks.fido import PENALTY
 from napari_quac.registry import unknown_name
 
 Objective = Literal["conversion", "ssr", "sdr"]
 OBJECTIVES: tuple[Objective, ...] = ("conversion", "ssr", "sdr")
-PENALTY = 1e-3 * 224**2
-"""The paper's price of 0.001 per pixel, at its image size."""
 BBMP_PENALTY = 5e-3 * 224**2
 
 

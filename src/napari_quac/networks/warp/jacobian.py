@@ -1,4 +1,4 @@
-"""What a displacement field enlarges, shrinks or folds."""
+"""Growth, shrinkage and folding by a displacement field."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ def divergence(field: NDArray[np.floating]) -> Array:
     return np.asarray(sum(gradient[k, k] for k in range(len(gradient))))
 
 
-def limits(values: Array, centre: float) -> tuple[float, float]:
+def limits(values: Array, center: float) -> tuple[float, float]:
     """Return symmetric limits around *no change*, wide enough for 99 % of the values."""
-    finite = np.abs(values[np.isfinite(values)] - centre)
+    finite = np.abs(values[np.isfinite(values)] - center)
     reach = max(0.05, float(np.percentile(finite, 99))) if finite.size else 0.05
-    return centre - reach, centre + reach
+    return center - reach, center + reach

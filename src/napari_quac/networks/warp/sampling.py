@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from napari_quac.errors import ShapeError
-
-AxisOrder = Literal["array", "reversed"]
-Unit = Literal["voxel", "normalised"]
+from napari_quac.networks.warp import AxisOrder, Unit
 
 
 def warp(images: Tensor, field: Tensor, nearest: bool = False) -> Tensor:
@@ -25,14 +21,14 @@ def warp(images: Tensor, field: Tensor, nearest: bool = False) -> Tensor:
         The images.
     field : (N, n, *S) Tensor
         Displacement :math:`u` in voxels; channel ``k`` moves along array axis ``k``. It is a
-        *pull* field: it says where each pixel of the result comes from.
+        *pull* field, which gives the origin of each pixel of the output.
     nearest : bool
         For labels and masks.
 
     Returns
     -------
     (N, C, *S) Tensor
-        Linear in between, 0 where the field points outside of the image.
+        Interpolated linearly; 0 where the field points outside of the image.
 
     Raises
     ------
@@ -54,28 +50,15 @@ def warp(images: Tensor, field: Tensor, nearest: bool = False) -> Tensor:
     return F.grid_sample(images, grid, mode=mode, padding_mode="zeros", align_corners=True)
 
 
-def compose(first: Tensor, then: Tensor) -> Tensor:
-    r"""Return the one field that does what two do in a row.
-
-    .. math:: w(p) = v(p) + u(p + v(p))
-
-    Parameters
-    ----------
-    first, then : (N, n, *S) Tensor
-        Pull fields :math:`u` and :math:`v` in voxels; ``then`` moves the result of ``first``.
-    """
-    return then + warp(first, then)
-
-
 def in_voxels(field: Tensor, order: AxisOrder = "array", unit: Unit = "voxel") -> Tensor:
-    """Bring a field of another convention to ours.
+    """Convert a field to voxels along array axes.
 
     Parameters
     ----------
     field : (N, n, *S) Tensor
-        As a simulator returned it.
+        Output of a simulator.
     order : {"array", "reversed"}
-        Whether channel 0 moves along the first array axis, or along the last (x first).
+        Axis of channel 0: the first array axis, or the last (x first).
     unit : {"voxel", "normalised"}
         Voxels, or [-1, 1] from the first to the last pixel of an axis.
     """
@@ -85,26 +68,6 @@ def in_voxels(field: Tensor, order: AxisOrder = "array", unit: Unit = "voxel") -
         half = [(length - 1) / 2 for length in field.shape[2:]]
         field = field * field.new_tensor(half).view(1, -1, *(1,) * len(half))
     return field
-
-
-def one_axis_shift(image: Tensor, axis: int, voxels: float = 5.0) -> Tensor:
-    """Return an image moved along one axis, to see whether axes and unit are understood alike.
-
-    A field of ``voxels`` along ``axis`` fetches each pixel from further along that axis, so the
-    content moves the other way.
-
-    Parameters
-    ----------
-    image : (C, *S) Tensor
-        Any image.
-    axis : int
-        Array axis, from 0.
-    voxels : float
-        How far.
-    """
-    field = image.new_zeros((1, image.ndim - 1, *image.shape[1:]))
-    field[:, axis] = voxels
-    return warp(image[None], field)[0]
 
 
 def _positions(field: Tensor) -> Tensor:

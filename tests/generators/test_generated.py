@@ -11,7 +11,7 @@ from torch import nn
 
 from napari_quac.errors import DataError, NoCounterfactualError, ShapeError
 from napari_quac.generators import GENERATORS
-from napari_quac.generators.generated.recipe import PrecomputedRecipe
+from napari_quac.generators.generated.recipe import GeneratedRecipe
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest, Generator
 
@@ -50,7 +50,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("below", ["", "generated_images", "generated_images/latent"])
 def test_folder_can_be_given_at_each_level(root: Path, below: str) -> None:
-    generator = PrecomputedRecipe(root / below).load()
+    generator = GeneratedRecipe(root / below).load()
     assert isinstance(generator, Generator)
     proposals = generator.propose(request("somewhere/cytosol/a.npy"), 0, 10)
     assert proposals.images.shape == (1, 1, 4, 4)
@@ -60,18 +60,18 @@ def test_folder_can_be_given_at_each_level(root: Path, below: str) -> None:
 
 @pytest.mark.parametrize("below", ["", "generated_images", "generated_images/reference"])
 def test_style_can_be_chosen(root: Path, below: str) -> None:
-    generator = PrecomputedRecipe(root / below, style="reference").load()
+    generator = GeneratedRecipe(root / below, style="reference").load()
     assert float(generator.propose(request("a.npy"), 0, 1).images.mean()) == 0.75
 
 
 @pytest.mark.parametrize("query", ["a.png", "a", "x/y/a.tif", "x\\y\\a.png", "b.0.png", "b.0"])
 def test_extension_and_folder_of_the_query_do_not_matter(root: Path, query: str) -> None:
-    images = PrecomputedRecipe(root).load().propose(request(query), 0, 1).images
+    images = GeneratedRecipe(root).load().propose(request(query), 0, 1).images
     assert float(images.mean()) == (0.5 if "b.0" in query else 0.25)
 
 
 def test_further_proposals_come_in_order_and_end(root: Path) -> None:
-    generator = PrecomputedRecipe(root).load()
+    generator = GeneratedRecipe(root).load()
     everything = generator.propose(request("c.png"), 0, 100).images[:, 0, 0, 0]
     torch.testing.assert_close(everything, torch.tensor([0.1, 0.2, 0.3, 0.4, 0.6]))
     later = generator.propose(request("c.png"), 3, 4)
@@ -81,7 +81,7 @@ def test_further_proposals_come_in_order_and_end(root: Path) -> None:
 
 
 def test_missing_image_names_the_path(root: Path) -> None:
-    generator = PrecomputedRecipe(root).load()
+    generator = GeneratedRecipe(root).load()
     with pytest.raises(NoCounterfactualError, match=r"latent/cytosol/synapse/nothing\.png"):
         generator.propose(request("nothing.png"), 0, 1)
     with pytest.raises(NoCounterfactualError, match=r"synapse/cytosol.*There are: cytosol/synapse"):
@@ -89,7 +89,7 @@ def test_missing_image_names_the_path(root: Path) -> None:
 
 
 def test_image_of_another_shape_is_refused(root: Path) -> None:
-    generator = PrecomputedRecipe(root).load()
+    generator = GeneratedRecipe(root).load()
     with pytest.raises(ShapeError, match=r"small\.npy"):
         generator.propose(request("small.png"), 0, 1)
 
@@ -98,14 +98,14 @@ def test_wrong_folders_are_refused(root: Path) -> None:
     write(root / "flat" / "synapse" / "a.npy", 0.5)
     for wrong in (root / "nothing", root / "flat", root / "flat" / "synapse"):
         with pytest.raises(DataError, match="SOURCE/TARGET"):
-            PrecomputedRecipe(wrong).load()
+            GeneratedRecipe(wrong).load()
     with pytest.raises(DataError, match="is a file"):
-        PrecomputedRecipe(
+        GeneratedRecipe(
             root / "generated_images" / "latent" / "cytosol" / "synapse" / "a.npy"
         ).load()
     with pytest.raises(DataError, match="style 'latent'"):
-        PrecomputedRecipe(root / "generated_images" / "reference", style="latent").load()
+        GeneratedRecipe(root / "generated_images" / "reference", style="latent").load()
 
 
 def test_is_registered() -> None:
-    assert GENERATORS["from-folder"] is PrecomputedRecipe
+    assert GENERATORS["generated"] is GeneratedRecipe

@@ -1,4 +1,4 @@
-"""What a file holds, decided by its content and never by its extension."""
+"""Formats of network files, recognized by their content and never by their extension."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Literal
 
 from napari_quac.errors import CheckpointError
 
-FileKind = Literal[
+FileFormat = Literal[
     "torchscript", "exported program", "torch.save", "old torch.save", "safetensors", "onnx"
 ]
 
-KINDS_READ = (
+READABLE_FORMATS = (
     "TorchScript, safetensors, a state dict saved with torch.save, or a torch.export program (.pt2)"
 )
 
@@ -29,7 +29,7 @@ ZIP_ERRORS = (
     RuntimeError,  # a password is asked for
 )
 _OLD_TORCH_SAVE = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20"
-_OTHER_KINDS = (
+_OTHER_FORMATS = (
     (b"\x89PNG\r\n", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"GIF8", "a GIF image"),
@@ -48,8 +48,8 @@ _OTHER_KINDS = (
 )
 
 
-def file_kind(path: Path) -> FileKind:
-    """Tell what kind of network file this is, reading as little of it as possible.
+def detect_format(path: Path) -> FileFormat:
+    """Recognize the format of a network file, reading as little of it as possible.
 
     Parameters
     ----------
@@ -58,13 +58,12 @@ def file_kind(path: Path) -> FileKind:
 
     Returns
     -------
-    kind : str
-        How the file has to be read.
+    file_format : str
 
     Raises
     ------
     CheckpointError
-        If there is no such file, or it is a directory, empty, damaged, or no network at all.
+        If there is no such file, or it is a directory, empty, damaged, or not a network.
     """
     check_is_file(path)
     try:
@@ -74,32 +73,30 @@ def file_kind(path: Path) -> FileKind:
     except OSError as error:
         raise CheckpointError(
             f"'{path.name}' cannot be read ({error.strerror or error}). Check that the file is "
-            "there and that you may read it."
+            "there and that you have permission to read it."
         ) from error
     if not head:
         raise CheckpointError(f"'{path.name}' is empty (0 bytes). Copy or export the file again.")
     if not any(head) and size <= len(head):
         raise damaged(path, f"its {size} bytes are all zero")
     if head.startswith(b"PK\x03\x04") or head.startswith(b"PK\x05\x06"):
-        return _zip_kind(path)
+        return _archive_format(path)
     if head.startswith(_OLD_TORCH_SAVE):
         return "old torch.save"
     if _looks_like_safetensors(head):
-        return _checked_safetensors(path, head, size)
-    for start, name in _OTHER_KINDS:
+        return _check_safetensors(path, head, size)
+    for start, name in _OTHER_FORMATS:
         if head.startswith(start):
-            raise CheckpointError(f"'{path.name}' holds {name}, not a network. {_way_out()}")
+            raise CheckpointError(f"'{path.name}' holds {name}, not a network. {_advice()}")
     if _looks_like_onnx(head):
         return "onnx"
     if head[:1] == b"\x80" and head[1] <= 5:
         raise CheckpointError(code_sentence(path, "a Python pickle"))
-    raise CheckpointError(
-        f"'{path.name}' holds {_text_or_bytes(head)}, not a network. {_way_out()}"
-    )
+    raise CheckpointError(f"'{path.name}' holds {_text_or_bytes(head)}, not a network. {_advice()}")
 
 
 def check_is_file(path: Path) -> None:
-    """Refuse what is missing or a directory.
+    """Refuse a missing file, or a directory.
 
     Raises
     ------
@@ -107,7 +104,7 @@ def check_is_file(path: Path) -> None:
     """
     if path.is_dir():
         raise CheckpointError(
-            f"'{path.name}' is a folder, a network is one file. Choose a file inside of it."
+            f"'{path.name}' is a folder, but a network is a single file. Choose a file inside it."
         )
     if not path.exists():
         raise CheckpointError(
@@ -122,7 +119,7 @@ def file_hash(path: Path) -> str:
 
 
 def damaged(path: Path, finding: str) -> CheckpointError:
-    """Return the error for a file that is of a known kind but cannot be read."""
+    """Return the error for a file of a known format that cannot be read."""
     return CheckpointError(
         f"'{path.name}' is damaged: {finding}. Copy it again from where it came from, or export "
         "the network again."
@@ -130,30 +127,19 @@ def damaged(path: Path, finding: str) -> CheckpointError:
 
 
 def code_sentence(path: Path, finding: str = "") -> str:
-    """Return what is said about a file with Python objects in it; ``finding`` names them."""
-    found = f" ({finding})" if finding else ""
+    """Return the message about a file with Python objects; ``finding`` names them."""
+    objects = f" ({finding})" if finding else ""
     return (
-        f"'{path.name}': This file holds Python objects beside the weights{found}; they were not "
-        "loaded, because loading them would run code. Where the network was made, save its weights "
-        "alone with torch.save(network.state_dict(), …), or export it as TorchScript."
+        f"'{path.name}': This file holds Python objects beside the weights{objects}; they were not "
+        "loaded, because loading them would run code. Where the network was trained, save only its "
+        "weights with torch.save(network.state_dict(), …), or export it as TorchScript."
     )
 
 
-def _zip_kind(path: Path) -> FileKind:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            for member in archive.infolist():  # a CRC of 0 was switched off by who saved it
-                if member.CRC:
-                    with archive.open(member) as part:
-                        while part.read(1 << 20):  # its end compares the checksums
-                            pass
-    except ZIP_ERRORS as error:
-        raise damaged(
-            path, "it begins like a network file, but it is cut off or altered"
-        ) from error
+def _archive_format(path: Path) -> FileFormat:
+    names = _checked_members(path)
     if not names:
-        raise CheckpointError(f"'{path.name}' is an empty archive. {_way_out()}")
+        raise CheckpointError(f"'{path.name}' is an empty archive. {_advice()}")
     inside = {name.partition("/")[2] for name in names}
     if "constants.pkl" in inside and any(name.startswith("code/") for name in inside):
         return "torchscript"
@@ -168,14 +154,14 @@ def _zip_kind(path: Path) -> FileKind:
     if any(name.startswith("data/aotinductor") for name in inside):
         raise CheckpointError(
             f"'{path.name}' holds machine code compiled by AOTInductor, which has no gradients and "
-            "is not run. Export the network with torch.export.save instead."
+            "is never run. Export the network with torch.export.save instead."
         )
     if any(name.endswith(".npy") for name in names):
-        raise CheckpointError(f"'{path.name}' holds NumPy arrays, not a network. {_way_out()}")
+        raise CheckpointError(f"'{path.name}' holds NumPy arrays, not a network. {_advice()}")
     first = ", ".join(f"'{name}'" for name in names[:2])
     raise CheckpointError(
         f"'{path.name}' is a zip archive of other files ({first}), not a network. If the network "
-        f"is one of them, unpack the archive first. {_way_out()}"
+        f"is one of them, unpack the archive first. {_advice()}"
     )
 
 
@@ -183,7 +169,7 @@ def _looks_like_safetensors(head: bytes) -> bool:
     return len(head) > 8 and head[8:9] == b"{" and head[6:8] == b"\x00\x00"
 
 
-def _checked_safetensors(path: Path, head: bytes, size: int) -> FileKind:
+def _check_safetensors(path: Path, head: bytes, size: int) -> FileFormat:
     length = int.from_bytes(head[:8], "little")
     if 8 + length > size:
         raise damaged(path, f"its header says {length} bytes, but the file ends before that")
@@ -210,14 +196,28 @@ def _text_or_bytes(head: bytes) -> str:
     try:
         text = head.decode("utf-8", errors="strict" if len(head) < 4096 else "ignore")
     except UnicodeDecodeError:
-        return "bytes of an unknown kind"
+        return "bytes in an unknown format"
     if "\x00" in text or (not text.isprintable() and not set(text) & set("\n\t ")):
-        return "bytes of an unknown kind"
+        return "bytes in an unknown format"
     start = text.lstrip()[:1]
     if start in "{[":
         return "JSON text"
     return "HTML, perhaps a log-in page" if start == "<" else "text"
 
 
-def _way_out() -> str:
-    return f"Choose a file with {KINDS_READ}."
+def _checked_members(path: Path) -> list[str]:
+    """Return the names in an archive after a comparison of all checksums."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.infolist():
+                if member.CRC:  # 0 means that the checksum was disabled when the file was saved
+                    with archive.open(member) as part:
+                        while part.read(1 << 20):  # its end compares the checksums
+                            pass
+            return archive.namelist()
+    except ZIP_ERRORS as error:
+        raise damaged(path, "it starts like a network file, but is truncated or altered") from error
+
+
+def _advice() -> str:
+    return f"Choose a file with {READABLE_FORMATS}."

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from napari_quac.reports.recognise import holds_explanations
+from napari_quac.reports.opening import holds_explanations
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,358 @@
+"""Open any file or folder: find the generator family or the classifier that it holds, and load it.
+
+All families are asked, those of other packages too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from napari_quac.errors import CheckpointError, DataError, QuacError
+from napari_quac.generators import BUILTIN, GENERATORS
+
+if TYPE_CHECKING:
+    from napari_quac.networks.checkpoint import Inspection
+    from napari_quac.networks.classifier import Classifier
+    from napari_quac.networks.generator import Generator
+
+Role = Literal["classifier", "generator"]
+
+
+@dataclass(frozen=True)
+class RecognizedNetwork:
+    """A file or folder with the recipe that loads it.
+
+    Attributes
+    ----------
+    role : "classifier" or "generator"
+    recipe : ClassifierRecipe or GeneratorFamily
+        Loads it.
+    program_hash : str
+        SHA-256 of the programs in its files, joined by ``+``; empty if there are none. A program
+        is run only with the consent of the user.
+    findings : tuple of str
+        Sentences for the card.
+    """
+
+    role: Role
+    recipe: Any
+    program_hash: str = ""
+    findings: tuple[str, ...] = ()
+
+    @property
+    def is_program(self) -> bool:
+        """Whether loading it runs a program of the file."""
+        return bool(self.program_hash)
+
+
+def load_generator(path: str | Path, device: str = "auto", **settings: Any) -> Generator:
+    """Load a generator from a file or folder of any family.
+
+    Parameters
+    ----------
+    path : path
+        A StarGAN v2, CycleGAN, pix2pix, warping simulator, bin-conditional generator or exported
+        program; the folder of a CycleGAN's training; or a folder of previously generated images.
+    device : str
+        Such as "cpu", "cuda:0", or "auto" for the fastest available.
+    **settings
+        Fields of the family's recipe, such as ``style="reference"`` for a StarGAN v2.
+
+    Returns
+    -------
+    generator : Generator
+
+    Raises
+    ------
+    CheckpointError
+        If no family recognizes the file, or if it is damaged.
+
+    Examples
+    --------
+    >>> load_generator("generator.safetensors")  # doctest: +SKIP
+    """
+    recognized = recognize_generator([str(path)])
+    recipe = replace(recognized.recipe, **settings) if settings else recognized.recipe
+    generator: Generator = recipe.load(device)
+    return generator
+
+
+def load_classifier(
+    path: str | Path,
+    classes: Sequence[str] | None = None,
+    device: str = "auto",
+    **settings: Any,
+) -> Classifier:
+    """Load a classifier from a file.
+
+    Parameters
+    ----------
+    path : path
+        TorchScript, safetensors, a state dict, or a ``torch.export`` program.
+    classes : sequence of str, optional
+        Class names in output order; those in the file by default.
+    device : str
+        Such as "cpu", "cuda:0", or "auto" for the fastest available.
+    **settings
+        Fields of :class:`~napari_quac.networks.classifier_recipe.ClassifierRecipe`, such as
+        ``value_range=(0, 1)`` or ``image_size=128``.
+
+    Returns
+    -------
+    classifier : Classifier
+
+    Raises
+    ------
+    CheckpointError
+        If the file holds no classifier, or if it is damaged.
+
+    Examples
+    --------
+    >>> load_classifier("classifier.pt", classes=["ACh", "GABA"])  # doctest: +SKIP
+    """
+    from napari_quac.networks.classifier_recipe import ClassifierRecipe
+
+    path = Path(path)
+    recipe = ClassifierRecipe(path, class_names=tuple(classes) if classes else None, **settings)
+    try:
+        return recipe.load(device)
+    except CheckpointError:
+        _refuse_generator(path)
+        raise
+
+
+def inspect_network(
+    path: str | Path,
+    run: bool = True,
+    image_size: tuple[int, ...] | None = None,
+    pools: tuple[tuple[int, ...], ...] | None = None,
+) -> Inspection:
+    """Find out what a file or folder holds, by its content and not by its name.
+
+    Parameters
+    ----------
+    path : path
+        Any file or folder.
+    run : bool
+        Try the network on noise and blank images. Without it no program of the file is run, and
+        less is known about TorchScript and exported programs.
+    image_size : tuple of int, optional
+        Spatial size of a classifier's input, where it is known.
+    pools : tuple of tuple of int, optional
+        Pooling factors of each level of a VGG, where they are known.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, empty, damaged, no network, or holds Python objects.
+    DataError
+        If a folder holds neither networks nor generated images.
+    """
+    from napari_quac.networks.checkpoint import inspect_classifier, read_inspection
+
+    inspection = _with_family(read_inspection(Path(path)))
+    if inspection.kind == "folder" and not inspection.family:
+        return _as_generated_images(inspection)
+    if inspection.family:
+        return inspection
+    inspection = inspect_classifier(inspection, run, image_size, pools)
+    return _with_family(inspection) if inspection.returns_images else inspection
+
+
+def recognize_network(
+    path: Path,
+    image_size: tuple[int, ...] | None = None,
+    pools: tuple[tuple[int, ...], ...] | None = None,
+    role: Role | None = None,
+) -> RecognizedNetwork:
+    """Find the recipe for a file or folder, without running a program.
+
+    Parameters
+    ----------
+    path : Path
+        A classifier, a generator of any family, or a folder; ``SOURCE:TARGET=`` before it names
+        the classes of a CycleGAN's network.
+    image_size : tuple of int, optional
+        Spatial size of a classifier's input, where the file does not tell.
+    pools : tuple of tuple of int, optional
+        Pooling factors of each level of a VGG, likewise.
+    role : "classifier" or "generator", optional
+        Intended use. The output of a program of one input is not known before it runs, so one that
+        is intended as a generator is taken for one.
+
+    Raises
+    ------
+    CheckpointError
+        If it can be used as neither; the text names file, finding and solution.
+    """
+    from napari_quac.networks.classifier_recipe import ClassifierRecipe
+
+    if not path.exists() and (recipe := _recipe_from_texts([str(path)])) is not None:
+        return _recognized(recipe)
+    inspection = inspect_network(path, False, image_size, pools)
+    is_open_program = inspection.is_program and not (inspection.family or inspection.metadata)
+    if is_open_program and role == "generator" and not inspection.problem:
+        inspection = _with_family(replace(inspection, returns_images=True))
+    if inspection.problem:
+        raise CheckpointError(inspection.problem)
+    if inspection.recipe is not None:
+        return _recognized(inspection.recipe, inspection.findings)
+    recipe = ClassifierRecipe(path, image_size=image_size, pools=pools)
+    return RecognizedNetwork(
+        "classifier",
+        recipe,
+        inspection.sha256 if inspection.is_program else "",
+        inspection.findings,
+    )
+
+
+def recognize_generator(texts: Sequence[str]) -> RecognizedNetwork:
+    """Find the recipe that words of the command line name.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        A file or folder, words such as ``SOURCE:TARGET=FILE``, or the id of a family that needs no
+        file. A program of one input is run to see what it returns.
+
+    Raises
+    ------
+    CheckpointError
+        If the file holds no generator.
+    UnknownNameError
+        If there is neither such a file nor such a family.
+    """
+    from napari_quac.registry import unknown_name
+
+    path = Path(texts[0])
+    if len(texts) == 1 and not path.exists() and texts[0] in GENERATORS:
+        return RecognizedNetwork("generator", recipe_without_file(texts[0]))
+    if (recipe := _recipe_from_texts(texts)) is not None:
+        return _recognized(recipe)
+    if not path.exists() and not path.suffix and path.parent == Path():
+        raise unknown_name("generator or file called", texts[0], list(GENERATORS))
+    inspection = inspect_network(path, run=False)
+    if inspection.is_program and inspection.role == "unknown" and not inspection.problem:
+        inspection = inspect_network(path)
+    if inspection.recipe is not None and not inspection.problem:
+        return _recognized(inspection.recipe, inspection.findings)
+    content = "a classifier" if inspection.role == "classifier" else "a program with its weights"
+    raise CheckpointError(
+        inspection.problem
+        or f"'{path.name}' holds {content} ({inspection.kind}), not a generator. Open it as "
+        "classifier (as a command, --classifier), or choose another file."
+    )
+
+
+def recognize_family(path: Path, family: str) -> Any:
+    """Return the recipe for a file that has to be of one generator family.
+
+    Raises
+    ------
+    CheckpointError
+        If the file holds something else.
+    """
+    network = recognize_network(path)
+    recipe_class = GENERATORS[family]
+    if not isinstance(network.recipe, recipe_class):
+        content = network.findings[0] if network.findings else f"It holds a {network.role}."
+        raise CheckpointError(
+            f"'{path.name}' holds no generator for {recipe_class.title}. {content} Choose another "
+            "file, or train such a generator."
+        )
+    return network.recipe
+
+
+def recipe_without_file(family: str) -> Any:
+    """Return the recipe of a family that needs no file.
+
+    Raises
+    ------
+    DataError
+        If it needs a file, or cannot be created without settings.
+    UnknownNameError
+        If there is no such family, or it cannot be imported.
+    """
+    from napari_quac.generators.family import required_fields
+
+    recipe_class = GENERATORS[family]
+    if missing := required_fields(recipe_class):
+        raise DataError(
+            f"The generator '{family}' needs a file ({', '.join(missing)}). Choose its file "
+            "instead (as a command, --generator FILE)."
+        )
+    try:
+        return recipe_class()
+    except Exception as error:  # another package may fail in any way
+        raise DataError(
+            f"The generator '{family}' cannot be created without settings: {error}. Every field of "
+            "its recipe needs a default."
+        ) from error
+
+
+def is_generator_folder(path: Path) -> bool:
+    """Tell the folder of a generator from a folder of samples."""
+    from napari_quac.networks.checkpoint import read_inspection
+
+    return path.is_dir() and bool(_with_family(read_inspection(path)).family)
+
+
+def _with_family(inspection: Inspection) -> Inspection:
+    """Ask all families that can be imported for a recipe; the first one wins."""
+    for name in GENERATORS.usable():
+        try:
+            recipe = GENERATORS[name].from_file(inspection)
+            if recipe is None:
+                continue
+            inspection = replace(inspection, role="generator", family=name, recipe=recipe)
+            return recipe.describe_file(inspection)  # type: ignore[no-any-return]
+        except QuacError as error:
+            return replace(inspection, role="generator", family=name, problem=str(error))
+        except Exception as error:
+            if name in BUILTIN:
+                raise
+            raise CheckpointError(  # another package may fail in any way
+                f"The generator family '{name}' failed on '{inspection.path.name}': "
+                f"{type(error).__name__}: {error}"
+            ) from error
+    return inspection
+
+
+def _as_generated_images(inspection: Inspection) -> Inspection:
+    """Take any other folder for one of generated images; loading tells why it is not."""
+    recipe = GENERATORS["generated"](inspection.path)
+    recipe.load()
+    return replace(inspection, role="generator", family="generated", recipe=recipe)
+
+
+def _recipe_from_texts(texts: Sequence[str]) -> Any:
+    families = (GENERATORS[name] for name in GENERATORS.usable())
+    recipes = (family.from_texts(texts) for family in families)
+    return next((recipe for recipe in recipes if recipe is not None), None)
+
+
+def _recognized(recipe: Any, findings: tuple[str, ...] = ()) -> RecognizedNetwork:
+    """Return a generator with the hashes of those of its files that are programs."""
+    from napari_quac.networks.file_format import detect_format, file_hash
+
+    files = [path for path in recipe.paths() if path.is_file()]
+    programs = [
+        path for path in files if detect_format(path) in ("torchscript", "exported program")
+    ]
+    hashes = "+".join(file_hash(path) for path in programs)
+    return RecognizedNetwork("generator", recipe, hashes, findings)
+
+
+def _refuse_generator(path: Path) -> None:
+    """Raise a clear error if a file that was chosen as classifier is a generator."""
+    from napari_quac.networks.checkpoint import read_inspection
+
+    family = _with_family(read_inspection(path)).family
+    if family:
+        raise CheckpointError(
+            f"'{path.name}' holds a generator ({GENERATORS[family].title}), not a classifier. Open "
+            "it as generator, or choose another file."
+        )

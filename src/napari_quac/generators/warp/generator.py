@@ -1,0 +1,132 @@
+"""Warping simulators as generators: the query, deformed more and more towards the target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from napari_quac.errors import DataError, NetworkError, NotFiniteError, ShapeError
+from napari_quac.networks.generator import ConversionRequest, Proposals
+from napari_quac.networks.warp.jacobian import determinant, folding
+from napari_quac.networks.warp.sampling import in_voxels, warp
+
+if TYPE_CHECKING:
+    from napari_quac.generators.warp.recipe import WarpRecipe
+
+STRENGTHS = tuple(round(0.1 * step, 1) for step in range(1, 16))
+Simulator = Callable[[Tensor, Tensor], Tensor]
+
+
+class WarpGenerator:
+    """A live simulator; see :class:`~napari_quac.networks.generator.Generator`.
+
+    Parameters
+    ----------
+    simulator : callable
+        ``(images, options) -> fields``.
+    recipe : WarpRecipe
+        What its fields mean.
+    name : str
+        Shown to the user.
+    device : torch.device
+        Where it computes.
+    shape : tuple of int or None
+        (C, *S) that it needs, where that is known.
+    """
+
+    def __init__(
+        self,
+        simulator: Simulator,
+        recipe: WarpRecipe,
+        name: str,
+        device: torch.device,
+        shape: tuple[int, ...] | None,
+    ) -> None:
+        self._simulator, self.recipe = simulator, recipe
+        self.name, self.device, self.shape = name, device, shape
+        size = "any" if shape is None else " × ".join(map(str, shape[1:]))
+        self.description: Mapping[str, str] = {
+            "Kind": "warping simulator",
+            "Image size": size,
+            "Adds the pattern of": str(recipe.positive),
+            "Field": f"{recipe.order} axes, {recipe.unit}",
+        }
+
+    def option(self, request: ConversionRequest) -> int:
+        """Return +1 if the target is the positive class, -1 if the source is.
+
+        Raises
+        ------
+        DataError
+            If neither is.
+        """
+        positive = request.classifier.class_index(str(self.recipe.positive))
+        if positive not in (request.source, request.target):
+            names = request.classifier.class_names
+            raise DataError(
+                f"The simulator {self.name} adds or removes the pattern of '{names[positive]}'; "
+                f"it cannot turn '{names[request.source]}' into '{names[request.target]}'. Choose "
+                f"'{names[positive]}' as target, or another generator."
+            )
+        return 1 if request.target == positive else -1
+
+    def field(self, query: Tensor, option: int) -> Tensor:
+        """Return the pull field (n, *S) in voxels at full strength.
+
+        Raises
+        ------
+        ShapeError
+            If the query does not fit, or the simulator returns something else than a field.
+        NotFiniteError
+            If it returns NaN or infinity.
+        """
+        if self.shape is not None and tuple(query.shape) != self.shape:
+            raise ShapeError(
+                f"The query has shape {tuple(query.shape)}, but the simulator {self.name} was "
+                f"trained on {self.shape} (channels, pixels). Crop the images to that size."
+            )
+        image = self.recipe.value_range.to_network(query[None].to(self.device))
+        try:
+            with torch.no_grad():
+                options = torch.full((1, 1), float(option), device=self.device)
+                found = self._simulator(image, options)
+        except RuntimeError as error:
+            raise NetworkError(
+                f"The simulator {self.name} failed on an image of {tuple(query.shape)}: "
+                f"{str(error).splitlines()[-1]}"
+            ) from error
+        wanted = (1, query.ndim - 1, *query.shape[1:])
+        if not isinstance(found, Tensor) or tuple(found.shape) != wanted:
+            what = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+            raise ShapeError(
+                f"The simulator {self.name} returned {what}; a displacement field of {wanted} was "
+                "expected."
+            )
+        if not torch.isfinite(found).all():
+            raise NotFiniteError(f"The simulator {self.name} returned NaN or infinity.")
+        return in_voxels(found.float().cpu(), self.recipe.order, self.recipe.unit)[0]
+
+    def propose(self, request: ConversionRequest, first: int, n: int) -> Proposals:
+        """Return the query under strengths number ``first`` to ``first + n - 1``, rising."""
+        strengths = STRENGTHS[first : first + n]
+        if not strengths:
+            return Proposals(torch.empty((0, *request.query.shape)), ())
+        option = self.option(request)
+        full = self.field(request.query, option)
+        fields = torch.stack([strength * full for strength in strengths])
+        images = warp(request.query.expand(len(fields), *request.query.shape), fields)
+        origins = tuple(
+            {
+                "generator": self.name,
+                "proposal": first + number,
+                "strength": strength,
+                "option": option,
+                "largest_displacement": float(fields[number].norm(dim=0).max()),
+                "folded": float(folding(determinant(fields[number].numpy())).mean()),
+            }
+            for number, strength in enumerate(strengths)
+        )
+        return Proposals(images.clamp(0, 1), origins)

@@ -1,0 +1,177 @@
+"""A section that computes its result only while it is open, and exports it as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtWidgets import QFileDialog, QHeaderView, QTreeWidget, QTreeWidgetItem
+
+from napari_quac.errors import QuacError
+from napari_quac.gui.section import Section
+from napari_quac.gui.text import WrappedLabel
+from napari_quac.gui.widgets import button, debouncer
+from napari_quac.live.controller import Controller
+from napari_quac.live.failure import failure
+from napari_quac.live.results import Results
+
+REST_MS = 250
+"""Time without a move of the slider after which the displayed mask is measured."""
+
+
+class NumberTable(QTreeWidget):
+    """A table as high as its rows, up to a limit; numbers are aligned to the right.
+
+    Parameters
+    ----------
+    name : str
+    columns : sequence of str
+        Titles.
+    widths : sequence of int
+        Pixels; together they fit the narrowest dock.
+    stretch : int
+        Column that takes the free width.
+    max_rows, row_height : int
+        Limit of the height in rows, and the smallest height of a row in pixels.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        columns: Sequence[str],
+        widths: Sequence[int],
+        stretch: int,
+        max_rows: int,
+        row_height: int,
+    ) -> None:
+        super().__init__()
+        self._max_rows, self._row_height = max_rows, row_height
+        self.setObjectName(name)
+        self.setRootIsDecorated(False)
+        self.setUniformRowHeights(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setHeaderLabels(list(columns))
+        header = self.header()
+        header.setStretchLastSection(False)
+        header.setMinimumSectionSize(24)
+        for column, width in enumerate(widths):
+            header.resizeSection(column, width)
+            if column:
+                self.headerItem().setTextAlignment(column, Qt.AlignmentFlag.AlignRight)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        header.setSectionResizeMode(stretch, QHeaderView.ResizeMode.Stretch)
+
+    def sizeHint(self) -> QSize:
+        """Return the height of the rows, up to the limit."""
+        rows = min(max(self.topLevelItemCount(), 2), self._max_rows)
+        row_height = max(self.sizeHintForRow(0), self._row_height)
+        return QSize(300, row_height * rows + self.header().sizeHint().height() + 4)
+
+    def minimumSizeHint(self) -> QSize:
+        """Return a width that fits any dock."""
+        return QSize(200, self.sizeHint().height())
+
+
+class NumberRow(QTreeWidgetItem):
+    """A row of a :class:`NumberTable` that sorts by its numbers instead of their text.
+
+    Parameters
+    ----------
+    texts : sequence of str
+    values : sequence of float, optional
+        Sort keys, one for each column.
+    """
+
+    def __init__(self, texts: Sequence[str], values: Sequence[float] = ()) -> None:
+        super().__init__(list(texts))
+        self._values = tuple(values)
+        for column in range(1, len(texts)):
+            self.setTextAlignment(column, int(Qt.AlignmentFlag.AlignRight))
+
+    def __lt__(self, other: QTreeWidgetItem) -> bool:
+        column = self.treeWidget().sortColumn()
+        return bool(self._values[column] < other._values[column])
+
+
+class OnDemandSection(Section):
+    """A section that is folded at first, with a line of text and a button for export.
+
+    Subclasses implement :meth:`request` and :meth:`export`.
+
+    Parameters
+    ----------
+    title, name : str
+        See :class:`~napari_quac.gui.section.Section`; the line is named ``<name>_line``, the
+        button ``<name>_export_button``.
+    empty : str
+        Text of the line while no sample is explained.
+    export_tooltip : str
+    """
+
+    def __init__(
+        self,
+        title: str,
+        name: str,
+        empty: str,
+        export_tooltip: str,
+        results: Results,
+        controller: Controller,
+    ) -> None:
+        super().__init__(title, name)
+        self._name, self._empty = name, empty
+        self._results, self._controller = results, controller
+        self.line = WrappedLabel(empty, f"{name}_line", "muted")
+        self.export_button = button(
+            "Export…", f"{name}_export_button", export_tooltip, self._on_export
+        )
+        self._later = debouncer(self, REST_MS, lambda: self.request())
+        self.set_open(False)
+        self.button.toggled.connect(self.on_folded)
+        results.events.displayed_hybrid.connect(self._on_displayed)
+
+    def request(self) -> None:
+        """Show the current result, or start its computation."""
+        raise NotImplementedError
+
+    def export(self, path: Path) -> None:
+        """Write the result to a CSV file.
+
+        Raises
+        ------
+        DataError
+            If there is no result, or the file cannot be written.
+        """
+        raise NotImplementedError
+
+    def close_panel(self) -> None:
+        """Cancel a pending request."""
+        self._later.cancel()
+
+    def on_folded(self, is_open: bool) -> None:
+        """Request the result of a section that was opened."""
+        if is_open:
+            self.request()
+        else:
+            self._later.cancel()
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Class names of the classifier; empty without one."""
+        classifier = self._results.loaded_classifier
+        return classifier.class_names if classifier is not None else ()
+
+    def _on_displayed(self) -> None:
+        if self.is_open:
+            self._later.throttle()
+
+    def _on_export(self) -> None:
+        path, _ = QFileDialog.getSaveFileName(
+            self, f"Export {self._name}", f"{self._name}.csv", "Tables (*.csv)"
+        )
+        if not path:
+            return
+        try:
+            self.export(Path(path))
+        except QuacError as error:
+            self._controller.failed.emit(failure(self._name, f"exporting {self._name}", error))

@@ -1,0 +1,311 @@
+"""Buttons, menus, fields and rows, each built in one call.
+
+Every widget that a user or a script reaches has an object name; ``docs/controls.md`` lists them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from qtpy.QtCore import QObject, Qt
+from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QBoxLayout,
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QHBoxLayout,
+    QLabel,
+    QLayout,
+    QLineEdit,
+    QPushButton,
+    QSpinBox,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt.utils import QSignalDebouncer, QSignalThrottler, signals_blocked
+
+L = TypeVar("L", bound=QBoxLayout)
+Slot = Callable[..., Any] | Any
+"""A function, or a signal that is emitted in turn."""
+
+
+def button(
+    text: str,
+    name: str,
+    tooltip: str = "",
+    clicked: Slot = None,
+    *,
+    checkable: bool = False,
+    primary: bool = False,
+    hidden: bool = False,
+) -> QPushButton:
+    """Return a push button; a primary one has the accent color of the theme."""
+    widget = QPushButton(text)
+    _prepare(widget, name, tooltip)
+    widget.setCheckable(checkable)
+    if primary:
+        widget.setProperty("primary", "true")
+    if clicked is not None:
+        widget.clicked.connect(clicked)
+    if hidden:
+        widget.hide()
+    return widget
+
+
+def link_button(
+    text: str,
+    name: str,
+    tooltip: str = "",
+    clicked: Slot = None,
+    *,
+    role: str = "link",
+    checkable: bool = False,
+    hidden: bool = False,
+) -> QToolButton:
+    """Return a button without a frame; the style sheet knows its role."""
+    widget = QToolButton()
+    _prepare(widget, name, tooltip)
+    widget.setText(text)
+    widget.setProperty("role", role)
+    widget.setCheckable(checkable)
+    if clicked is not None:
+        widget.clicked.connect(clicked)
+    if hidden:
+        widget.hide()
+    return widget
+
+
+def disclosure_button(
+    text: str, name: str, tooltip: str, body: QWidget, *, role: str = "link"
+) -> QToolButton:
+    """Return a button with an arrow that unfolds ``body``, which is folded at first."""
+    widget = link_button(text, name, tooltip, role=role, checkable=True)
+    widget.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+
+    def show_body(is_open: bool) -> None:
+        body.setVisible(is_open)
+        widget.setArrowType(Qt.ArrowType.DownArrow if is_open else Qt.ArrowType.RightArrow)
+
+    widget.toggled.connect(show_body)
+    show_body(False)
+    return widget
+
+
+def menu(
+    name: str,
+    tooltip: str = "",
+    entries: Mapping[Any, str] | None = None,
+    picked: Slot = None,
+    *,
+    n_characters: int = 0,
+) -> QComboBox:
+    """Return a combo box.
+
+    Parameters
+    ----------
+    name : str
+        Object name.
+    tooltip : str
+        A sentence.
+    entries : mapping, optional
+        Data and text of each entry.
+    picked : callable, optional
+        Connected to ``currentIndexChanged`` after the entries are in.
+    n_characters : int
+        Smallest width; 0 for the width of the longest entry.
+    """
+    widget = QComboBox()
+    _prepare(widget, name, tooltip)
+    if n_characters:
+        widget.setMinimumContentsLength(n_characters)
+        widget.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    fill_menu(widget, entries or {})
+    if picked is not None:
+        widget.currentIndexChanged.connect(picked)
+    return widget
+
+
+def fill_menu(widget: QComboBox, entries: Mapping[Any, str], default: Any = None) -> None:
+    """Replace the entries of a combo box without a signal; a chosen one stays chosen.
+
+    Parameters
+    ----------
+    widget : QComboBox
+        The menu to fill.
+    entries : mapping
+        Data and text of each entry.
+    default : object
+        Data of the entry to choose if the chosen one is gone; otherwise the first is chosen.
+    """
+    chosen = widget.currentData()
+    with signals_blocked(widget):
+        widget.clear()
+        for data, text in entries.items():
+            widget.addItem(text, data)
+        available = list(entries)
+        data = next((data for data in (chosen, default) if data in available), None)
+        widget.setCurrentIndex(available.index(data) if data in available else 0)
+
+
+def choose_entry(widget: QComboBox, data: Any) -> None:
+    """Choose the entry with some data without a signal; none if there is no such entry."""
+    available = entry_data(widget)
+    with signals_blocked(widget):
+        widget.setCurrentIndex(available.index(data) if data in available else -1)
+
+
+def entry_data(widget: QComboBox) -> list[Any]:
+    """Return the data of all entries; tuples, which PySide returns as lists, are tuples."""
+    data = (widget.itemData(index) for index in range(widget.count()))
+    return [tuple(value) if isinstance(value, list) else value for value in data]
+
+
+def spin_box(
+    name: str, tooltip: str, lowest: int, highest: int, value: int | None = None
+) -> QSpinBox:
+    """Return a field for a whole number."""
+    widget = QSpinBox()
+    _prepare(widget, name, tooltip)
+    widget.setRange(lowest, highest)
+    if value is not None:
+        widget.setValue(value)
+    return widget
+
+
+class NumberField(QDoubleSpinBox):
+    """Field for a number, without arrows and without zeros at the end: 255, not 255.000.
+
+    superqt's range slider does not serve for the pairs of limits in this window: their range is
+    that of the data, which is unknown or too wide to be set with a handle.
+
+    Parameters
+    ----------
+    name, tooltip : str
+    lowest, highest : float
+    value : float, optional
+    """
+
+    def __init__(
+        self, name: str, tooltip: str = "", lowest: float = -1e9, highest: float = 1e9,
+        value: float | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        _prepare(self, name, tooltip)
+        self.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+        self.setDecimals(3)
+        self.setRange(lowest, highest)
+        if value is not None:
+            self.setValue(value)
+
+    def textFromValue(self, value: float) -> str:
+        """Return a value without trailing zeros."""
+        text = str(super().textFromValue(value))
+        point = self.locale().decimalPoint()
+        return text.rstrip("0").rstrip(point) if point in text else text
+
+
+def line_edit(name: str, tooltip: str = "", placeholder: str = "") -> QLineEdit:
+    """Return a field for a line of text."""
+    widget = QLineEdit()
+    _prepare(widget, name, tooltip)
+    widget.setPlaceholderText(placeholder)
+    return widget
+
+
+def check_box(text: str, name: str, tooltip: str = "", toggled: Slot = None) -> QCheckBox:
+    """Return a check box."""
+    widget = QCheckBox(text)
+    _prepare(widget, name, tooltip)
+    if toggled is not None:
+        widget.toggled.connect(toggled)
+    return widget
+
+
+def muted(text: str = "", name: str = "") -> QLabel:
+    """Return a label in the color of secondary text."""
+    label = QLabel(text)
+    label.setProperty("role", "muted")
+    if name:
+        label.setObjectName(name)
+    return label
+
+
+def narrow(*widgets: QWidget) -> None:
+    """Let fields shrink and lose their arrows where several share a row."""
+    for widget in widgets:
+        widget.setProperty("narrow", "true")
+        if isinstance(widget, QAbstractSpinBox):
+            widget.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+
+
+def row(
+    *parts: QWidget | QLayout | int | None, spacing: int = 6, parent: QWidget | None = None
+) -> QHBoxLayout:
+    """Return a row without margins.
+
+    Parameters
+    ----------
+    *parts : widget, layout, int or None
+        From left to right; a number gives the part before it that stretch, None is empty space
+        that takes what is left over.
+    spacing : int
+        Pixels between the parts.
+    parent : QWidget, optional
+        Its layout becomes this row.
+    """
+    return _filled(QHBoxLayout(parent) if parent is not None else QHBoxLayout(), parts, spacing)
+
+
+def column(
+    *parts: QWidget | QLayout | int | None, spacing: int = 6, parent: QWidget | None = None
+) -> QVBoxLayout:
+    """Return a column without margins; see :func:`row`."""
+    return _filled(QVBoxLayout(parent) if parent is not None else QVBoxLayout(), parts, spacing)
+
+
+def debouncer(parent: QObject, milliseconds: int, slot: Slot) -> QSignalDebouncer:
+    """Return an object that calls ``slot`` once, after the last of its ``throttle()`` calls."""
+    timer = QSignalDebouncer(parent=parent)
+    timer.setTimeout(milliseconds)
+    timer.triggered.connect(slot)
+    return timer
+
+
+def throttler(parent: QObject, milliseconds: int, slot: Slot) -> QSignalThrottler:
+    """Return an object that calls ``slot`` after ``throttle()``, at most once in that time."""
+    timer = QSignalThrottler(policy=QSignalThrottler.EmissionPolicy.Trailing, parent=parent)
+    timer.setTimeout(milliseconds)
+    timer.triggered.connect(slot)
+    return timer
+
+
+def discard(layout: QLayout, widgets: Iterable[QWidget]) -> None:
+    """Take widgets out of a layout for good."""
+    for widget in widgets:
+        layout.removeWidget(widget)
+        widget.setParent(None)
+        widget.deleteLater()
+
+
+def _prepare(widget: QWidget, name: str, tooltip: str) -> None:
+    widget.setObjectName(name)
+    if tooltip:
+        widget.setToolTip(tooltip)
+
+
+def _filled(layout: L, parts: tuple[Any, ...], spacing: int) -> L:
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(spacing)
+    for part in parts:
+        if part is None:
+            layout.addStretch(1)
+        elif isinstance(part, int):
+            layout.setStretch(layout.count() - 1, part)
+        elif isinstance(part, QLayout):
+            layout.addLayout(part)
+        else:
+            layout.addWidget(part)
+    return layout
