@@ -16,6 +16,8 @@ from .explain.search import search
 from .explain.settings import ExplainSettings, SearchSettings
 from .explain.verdict import Finding, verdict
 from .generators import GENERATORS
+from .generators.opening import load_classifier, load_generator
+from .gui.view import view
 from .networks.classifier import Classifier
 from .networks.generator import (
     ConversionRequest,
@@ -24,6 +26,7 @@ from .networks.generator import (
     Proposals,
 )
 from .networks.value_range import ValueRange
+from .notebook import attribute_image, explain_folder, explain_image
 from .reports.opening import open_report
 from .reports.report import Report
 from .stepwise import Progress, Steps, stepwise
@@ -59,11 +62,16 @@ __all__ = [
     "Steps",
     "ValueRange",
     "attribute",
+    "attribute_image",
     "best_point",
     "blend",
     "explain_attribution",
+    "explain_folder",
+    "explain_image",
     "explain_pair",
     "hybrid_at",
+    "load_classifier",
+    "load_generator",
     "make_hybrid",
     "make_pair",
     "open_report",
@@ -74,5 +82,6 @@ __all__ = [
     "threshold_grid",
     "trace_curve",
     "verdict",
+    "view",
     "write_image",
 ]

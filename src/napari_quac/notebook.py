@@ -16,11 +16,13 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from napari_quac.batch.resources import named_after
+from napari_quac.batch.tasks import explain_tasks, tasks_of
 from napari_quac.data.dataset import Dataset
 from napari_quac.data.image_file import read_image, to_unit_range
 from napari_quac.data.image_folder import ImageFolder
 from napari_quac.data.sample import Sample
-from napari_quac.errors import DataError, NoCounterfactualError, ShapeError
+from napari_quac.errors import DataError, ShapeError
 from napari_quac.explain.attribution import Attribution, attribute
 from napari_quac.explain.explanations import Explanations
 from napari_quac.explain.method_parameters import build_method
@@ -31,7 +33,10 @@ from napari_quac.explain.settings import AUTO, ExplainSettings
 from napari_quac.generators.opening import load_classifier, load_generator
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import FunctionGenerator, Generator
+from napari_quac.reports.opening import open_report
 from napari_quac.reports.report import Report
+from napari_quac.reports.store import ExplanationStore
+from napari_quac.reports.store_info import StoreInfo
 
 Image = ArrayLike | Tensor | Sample | str | Path
 ImageFunction = Callable[[Tensor, int, int, int], Tensor]
@@ -222,13 +227,17 @@ def explain_folder(
     QuacError
         If a network or the folder cannot be used, or the store belongs to other settings.
     """
-    from napari_quac.batch.tasks import explain_dataset
-
     dataset = ImageFolder(samples) if isinstance(samples, str | Path) else samples
-    network = _as_classifier(classifier)
-    chosen = replace(_settings(settings, methods, seed, max_tries), targets=target)
-    steps = explain_dataset(dataset, network, _as_generator(generator), chosen, Path(output))
-    return steps.result(progress=progress)
+    classifier = named_after(_as_classifier(classifier), dataset.classes)
+    generator = _as_generator(generator)
+    settings = replace(_settings(settings, methods, seed, max_tries), targets=target)
+    store = ExplanationStore.open_or_create(
+        output, StoreInfo.of(classifier, generator, generator, settings, dataset.name)
+    )
+    store.clean()
+    tasks = tasks_of(dataset)
+    explain_tasks(tasks, dataset, classifier, generator, settings, store).result(progress=progress)
+    return open_report(output)
 
 
 def _as_classifier(classifier: Any) -> Classifier:

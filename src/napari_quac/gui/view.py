@@ -6,6 +6,7 @@ from typing import Any
 
 from qtpy.QtWidgets import QWidget
 
+from napari_quac.errors import DataError
 from napari_quac.explain.curve import hybrid_at
 from napari_quac.explain.explanation import Explanation
 from napari_quac.explain.explanations import Explanations
@@ -36,7 +37,7 @@ def view(explanations: Explanation | Explanations, viewer: Any = None) -> Any:
 
     Raises
     ------
-    ValueError
+    DataError
         If there is no explanation to show.
     """
     if isinstance(explanations, Explanation):
@@ -44,10 +45,51 @@ def view(explanations: Explanation | Explanations, viewer: Any = None) -> Any:
         settings = ExplainSettings(methods=(explanations.method,))
         explanations = Explanations(pair, settings, {explanations.method: explanations})
     if not explanations:
-        raise ValueError("There is no explanation to show; every method failed.")
+        raise DataError("There is no explanation to show; every method failed.")
     if viewer is None:
         import napari
 
         viewer = napari.Viewer()
-    ExplanationView(viewer, explanations)
+    _ExplanationView(viewer, explanations)
     return viewer
+
+
+class _ExplanationView(QWidget):
+    """The threshold slider of some explanations, and owner of their layers and curve."""
+
+    def __init__(self, viewer: Any, explanations: Explanations) -> None:
+        super().__init__()
+        self.setObjectName("quac_explanation_view")
+        self._choices = Choices(shown_method=next(iter(explanations)))
+        self._results = Results(sample=explanations.pair.query)
+        self._layers = LayerSync(viewer, self._choices, self._results, self)
+        threshold = ThresholdPanel(self._choices, self._results)
+        curves = CurveDock(self._choices, self._results)
+        layout = QVBoxLayout(self)
+        layout.addWidget(threshold)
+        layout.addStretch(1)
+        curves.position_picked.connect(threshold.pick)
+        curves.method_picked.connect(self._show_method)
+        threshold.attribution_mode_picked.connect(self._layers.set_attribution_mode)
+        threshold.mask_style_picked.connect(self._layers.set_mask_style)
+        self._choices.events.threshold.connect(self._show_hybrid)
+        self._choices.events.shown_method.connect(self._show_hybrid)
+        colors = palette_of(viewer.theme)
+        for part in (self, curves):
+            part.setStyleSheet(style_sheet(colors))
+        curves.set_palette_of(colors)
+        viewer.window.add_dock_widget(self, name="QuAC threshold", area="right")
+        viewer.window.add_dock_widget(curves, name="QuAC curve", area="bottom")
+        self._results.explanations = explanations
+        self._results.pair = explanations.pair
+        self._show_hybrid()
+        curves.show_curves()
+
+    def _show_method(self, method: str) -> None:
+        self._choices.threshold = None
+        self._choices.shown_method = method
+
+    def _show_hybrid(self) -> None:
+        explanations = self._results.explanations
+        explanation = explanations[self._choices.shown_method]
+        self._results.displayed_hybrid = display_hybrid(explanation, self._choices.threshold)
