@@ -127,10 +127,10 @@ def test_interrupted_folder_is_continued(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         ((np.zeros((3, 4, 5, 6)), classifier, generator), "has shape (3, 4, 5, 6)"),
-        ((np.full((32, 32), 7.0), classifier, generator), "image_range"),
+        ((np.full((32, 32), 7.0), classifier, generator), "range of the images"),
         ((np.zeros((32, 32), np.uint16), classifier, generator), "range"),
         ((image, nn.Linear(2, 2), generator), "load_classifier(module"),
-        ((image, classifier, 3), "generator is a int"),
+        ((image, classifier, 3), "generator is of type int"),
         ((image, classifier, generator, "rihgt"), "right"),
         ((image, classifier, generator, 9), "9"),
         ((image, classifier, generator, "left"), "left"),

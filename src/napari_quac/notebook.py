@@ -22,7 +22,7 @@ from napari_quac.data.dataset import Dataset
 from napari_quac.data.image_file import read_image, to_unit_range
 from napari_quac.data.image_folder import ImageFolder
 from napari_quac.data.sample import Sample
-from napari_quac.errors import DataError, ShapeError
+from napari_quac.errors import DataError, MethodUnavailableError, ShapeError
 from napari_quac.explain.attribution import Attribution, attribute
 from napari_quac.explain.explanations import Explanations
 from napari_quac.explain.method_parameters import build_method
@@ -88,13 +88,14 @@ def explain_image(
     Returns
     -------
     Explanations
-        A mapping from the name of a method to its :class:`Explanation`.
+        A mapping from the name of a method to its :class:`Explanation`. Methods that cannot be
+        computed on this network are in ``failures``, unless they were chosen by ``methods``.
 
     Raises
     ------
     QuacError
-        If an input does not fit, a method cannot be computed on this network, or the generator has
-        no image of the target class. The message says what to do.
+        If an input does not fit, a chosen method cannot be computed on this network, or the
+        generator has no image of the target class. The message says what to do.
 
     Examples
     --------
@@ -135,7 +136,10 @@ def explain_image(
             source=question.source,
         )
     explanations = steps.result(progress=progress)
-    explanations.raise_failures()
+    # a default method that this network does not allow is reported beside the others
+    explanations.raise_failures(*(() if methods else (MethodUnavailableError,)))
+    if not explanations:
+        explanations.raise_failures()
     return explanations
 
 
@@ -246,7 +250,7 @@ def _as_classifier(classifier: Any) -> Classifier:
     if isinstance(classifier, str | Path):
         return load_classifier(classifier)
     raise DataError(
-        f"The classifier is a {type(classifier).__name__}. Make it a classifier first: "
+        f"The classifier is of type {type(classifier).__name__}. Make it a classifier first: "
         "load_classifier(module, classes=[…], value_range=(0, 1))."
     )
 
@@ -259,7 +263,7 @@ def _as_generator(generator: Any) -> Generator:
     if callable(generator):
         return FunctionGenerator(generator, getattr(generator, "__name__", "function"))
     raise DataError(
-        f"The generator is a {type(generator).__name__}; expected a generator, the path of its "
+        f"The generator is of type {type(generator).__name__}; expected a generator, the path of its "
         "file, or a function (query, source, target, seed)."
     )
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from torch import nn
+
 from napari_quac import __version__
 from napari_quac.errors import DataError, QuacError
 from napari_quac.explain.procedure import Grid
