@@ -112,7 +112,7 @@ def accuracy(dock: QuacDock, path: Path, sections: np.ndarray, classifier: Class
     truth = np.array([CLASSES.index(r["class"]) for r in rows])
     equal = bool(np.array_equal(table.predicted, by_hand))
     return (
-        f"{path.stem}: {len(rows)} points, accuracy {1 - table.wrong.mean():.3f}, by hand "
+        f"{path.stem}: {len(rows)} points, accuracy {1 - table.mispredicted.mean():.3f}, by hand "
         f"{(by_hand == truth).mean():.3f}; arrays equal {same}, predictions equal {equal}"
     )
 
@@ -158,7 +158,7 @@ def explain_in_place(
     done: list[bool] = []
     dock.explained.connect(lambda: done.append(True))
     marks, table = dock.points.layer, dock.results.predictions
-    right = np.flatnonzero(~table.wrong)
+    right = np.flatnonzero(~table.mispredicted)
     switched, scores, seconds = 0, [], []
     print("point        from -> to                  generated  hybrid  mask   score  seconds")
     for number, index in enumerate(right[:: max(1, len(right) // arguments.clicks)], 1):

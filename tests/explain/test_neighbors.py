@@ -46,7 +46,7 @@ def brightness_classifier() -> Classifier:
 def test_the_nearest_correct_ones_come_first_by_features() -> None:
     classifier, dataset = brightness_classifier(), Grey()
     table = predict_all(dataset, classifier).result()
-    assert table.wrong.tolist() == [False, False, False, True, False, False, False]
+    assert table.mispredicted.tolist() == [False, False, False, True, False, False, False]
     found = nearest_correct(dataset[3], 1, table, dataset, classifier, n=2).result()
     assert found is not None
     assert found.indices == (4, 5) and found.basis == "features" and found.label == 1

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from explain.small_networks import (
     left_sample,
 )
 from napari_quac.data.sample import Sample
-from napari_quac.errors import UnknownNameError
+from napari_quac.errors import MethodUnavailableError, UnknownNameError
 from napari_quac.explain.attribution import SignedMap
 from napari_quac.explain.hybrid import blend
 from napari_quac.explain.mask import Masking
@@ -177,3 +178,107 @@ def test_own_method_takes_part_like_the_built_in_ones(
     classifier, pair = half
     explanations = explain_pair(pair, classifier, ExplainSettings(("mine",))).result()
     assert explanations["mine"].attribution.label == "mine"
+
+
+def test_equal_explanations_of_the_same_pair_are_reused(half: tuple[Classifier, Pair]) -> None:
+    classifier, pair = half
+    settings = ExplainSettings(("d-ig", "random"), HARD_EDGED)
+    first = explain_pair(pair, classifier, settings).result()
+    more = explain_pair(
+        pair, classifier, settings.with_methods(("residual", "random", "d-ig")), first
+    ).result()
+    assert list(more) == ["residual", "random", "d-ig"]
+    assert all(more[name] is first[name] for name in first)
+    assert all(more.seconds[name] == first.seconds[name] for name in first)
+    changed = settings.with_methods(("d-ig", "random"), {"random": {"seed": 5}})
+    after = explain_pair(pair, classifier, changed, first).result()
+    assert after["d-ig"] is first["d-ig"]
+    assert after["random"] is not first["random"]
+
+
+def test_attributions_are_reused_with_another_masking_or_grid(
+    half: tuple[Classifier, Pair],
+) -> None:
+    classifier, pair = half
+    settings = ExplainSettings(("d-ig",), HARD_EDGED)
+    first = explain_pair(pair, classifier, settings).result()
+    for changed in (replace(settings, masking=Masking(3, 1)), replace(settings, grid="corrected")):
+        after = explain_pair(pair, classifier, changed, first).result()
+        assert after["d-ig"] is not first["d-ig"]
+        assert after["d-ig"].attribution is first["d-ig"].attribution
+
+
+def test_nothing_of_another_pair_or_procedure_is_reused(half: tuple[Classifier, Pair]) -> None:
+    classifier, pair = half
+    settings = ExplainSettings(("d-ig",), HARD_EDGED)
+    first = explain_pair(pair, classifier, settings).result()
+    other = explain_pair(replace(pair), classifier, settings, first).result()
+    assert other["d-ig"].attribution is not first["d-ig"].attribution
+    dapi = replace(settings, procedure=ExplainSettings.from_preset("dapi").procedure)
+    swapped = explain_pair(pair, classifier, dapi, first).result()
+    assert swapped["d-ig"].attribution is not first["d-ig"].attribution
+
+
+def test_failure_of_a_method_is_kept_and_the_others_go_on(half: tuple[Classifier, Pair]) -> None:
+    classifier, pair = half
+    settings = ExplainSettings(("d-igg", "random", "gc", "residual"), HARD_EDGED)
+    steps = explain_pair(pair, classifier, settings)
+    partial = [step.partial for step in steps if step.partial is not None]
+    assert [(list(p), list(p.failures)) for p in partial] == [
+        ([], []),
+        ([], ["d-igg"]),
+        (["random"], ["d-igg"]),
+        (["random"], ["d-igg", "gc"]),
+    ]
+    done = explain_pair(pair, classifier, settings).result()
+    assert done.is_complete and not partial[-1].is_complete
+    assert set(done.seconds) == set(settings.methods)
+    assert done.pair is pair and done.settings == settings
+    with pytest.raises(MethodUnavailableError):
+        done.raise_failures(UnknownNameError)
+    done.raise_failures(UnknownNameError, MethodUnavailableError)
+
+
+def test_progress_counts_hundredths_of_methods(half: tuple[Classifier, Pair]) -> None:
+    classifier, pair = half
+    steps = explain_pair(pair, classifier, ExplainSettings(("d-ig", "residual"), HARD_EDGED))
+    progress = list(steps)
+    assert {step.total for step in progress} == {200}
+    for index, name in enumerate(("d-ig", "residual")):
+        done = [step.done for step in progress if step.text == f"explain by {name}"]
+        assert done[0] == 100 * index
+        assert all(100 * index <= n < 100 * (index + 1) for n in done)
+
+
+def test_mask_under_optimization_is_a_partial_result_and_can_end_early() -> None:
+    classifier = corner_classifier(16)
+    sample = Sample("left", corner_image(0, 16))
+    generated = corner_image(1, 16)
+    pair = make_pair(sample, generated, 0, 1, classifier)
+    parameters = {"fido": {"n_steps": 60, "pixels_per_cell": 2}}
+    settings = ExplainSettings(("residual", "fido"), HARD_EDGED, parameters=parameters)
+    steps = iter(explain_pair(pair, classifier, settings))
+    masks = []
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            done = end.value
+            break
+        if step.partial is not None and step.partial.partial_mask is not None:
+            masks.append(step.partial)
+            assert step.text.startswith("fido: ") and step.finish is not None
+            step.finish()
+    assert masks and list(masks[0]) == ["residual"]
+    mask = masks[0].partial_mask
+    assert mask.method == "fido" and mask.map.shape == (1, 16, 16)
+    assert set(mask.mask.unique().tolist()) <= {0.0, 1.0}
+    assert mask.text.startswith("step ") and " of 60 · " in mask.text
+    assert list(done) == ["residual", "fido"] and done.partial_mask is None
+
+
+def test_explanations_are_equal_only_to_themselves(half: tuple[Classifier, Pair]) -> None:
+    classifier, pair = half
+    done = explain_pair(pair, classifier, ExplainSettings(("residual",))).result()
+    assert done == done and done != replace(done)
+    assert len({done, replace(done)}) == 2

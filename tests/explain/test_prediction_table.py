@@ -26,9 +26,9 @@ class WithUnreadable:
 
 def test_every_sample_has_its_prediction_and_the_wrong_label_is_found():
     table = predict_all(CornerSamples(9, wrong=(4,)), corner_classifier()).result()
-    assert table.known.all()
+    assert table.is_predicted.all()
     assert list(table.predicted) == [0, 1, 2] * 3
-    assert list(np.flatnonzero(table.wrong)) == [4]
+    assert list(np.flatnonzero(table.mispredicted)) == [4]
     # sample 4 shows the second class and is labelled as the third
     assert table.confusion().tolist() == [[3, 0, 0], [0, 2, 0], [0, 1, 3]]
 
@@ -37,9 +37,9 @@ def test_a_sample_that_cannot_be_read_is_noted_and_the_others_go_on():
     table = predict_all(WithUnreadable(), corner_classifier()).result()
     assert table.failures == {2: "corner/2 is torn"}
     assert table.predicted[2] == UNKNOWN
-    assert not table.wrong[2]
+    assert not table.mispredicted[2]
     assert np.isnan(table.confidence[2])
-    assert table.known.sum() == 8
+    assert table.is_predicted.sum() == 8
     assert table.confusion().sum() == 8
 
 
@@ -55,14 +55,16 @@ def test_partial_tables_are_not_changed_afterwards():
     partials = [
         progress.partial for progress in predict_all(CornerSamples(5), corner_classifier(), 2)
     ]
-    assert [int(partial.known.sum()) for partial in partials] == [0, 2, 4]
+    assert [int(partial.is_predicted.sum()) for partial in partials] == [0, 2, 4]
 
 
 def test_what_is_known_is_not_predicted_again():
     dataset, classifier = CornerSamples(9), corner_classifier()
     whole = predict_all(dataset, classifier, 2).result()
     partial = next(
-        step.partial for step in predict_all(dataset, classifier, 2) if step.partial.known.sum() > 3
+        step.partial
+        for step in predict_all(dataset, classifier, 2)
+        if step.partial.is_predicted.sum() > 3
     )
     asked = []
 
@@ -71,7 +73,7 @@ def test_what_is_known_is_not_predicted_again():
             asked.append(index)
             return super().__getitem__(index)
 
-    resumed = predict_all(Counting(9), classifier, known=partial).result()
+    resumed = predict_all(Counting(9), classifier, previous=partial).result()
     assert asked == [4, 5, 6, 7, 8]
     np.testing.assert_array_equal(resumed.probabilities, whole.probabilities)
     assert resumed.is_complete and not partial.is_complete
@@ -80,7 +82,7 @@ def test_what_is_known_is_not_predicted_again():
 def test_a_failed_sample_is_not_asked_again_and_counts_as_done():
     table = predict_all(WithUnreadable(), corner_classifier()).result()
     assert table.is_complete
-    again = predict_all(WithUnreadable(), corner_classifier(), known=table).result()
+    again = predict_all(WithUnreadable(), corner_classifier(), previous=table).result()
     assert again.failures == {2: "corner/2 is torn"}
 
 

@@ -16,7 +16,7 @@ from napari_quac.errors import (
     ShapeError,
 )
 from napari_quac.explain import search as search_module
-from napari_quac.explain.search import N_KEPT, SearchState, search, task_seed
+from napari_quac.explain.search import MAX_PROPOSALS, SearchState, search, task_seed
 from napari_quac.explain.settings import SearchSettings
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest, FunctionGenerator, Proposals
@@ -285,9 +285,9 @@ def test_the_best_proposals_stay_with_the_pair() -> None:
     settings = SearchSettings(max_tries=20, block=20)
     pair = search(images[0], 1, corner_classifier(), corner_generator(), settings).result()
     confidences = [float(one.generated_prediction[1]) for one in pair.proposals]
-    assert len(confidences) == N_KEPT and confidences == sorted(confidences, reverse=True)
+    assert len(confidences) == MAX_PROPOSALS and confidences == sorted(confidences, reverse=True)
     assert pair.proposals[0].generated is pair.generated
-    assert len({one.origin["proposal"] for one in pair.proposals}) == N_KEPT
+    assert len({one.origin["proposal"] for one in pair.proposals}) == MAX_PROPOSALS
     every = search(images[0], 1, corner_classifier(), corner_generator(),
                    SearchSettings(max_tries=20, block=20, keep="first")).result()  # fmt: skip
     assert any(one.generated is every.generated for one in every.proposals)

@@ -497,7 +497,7 @@ def test_part_of_a_volume_that_is_damaged_is_told_and_the_rest_goes_on(
     wait(lambda: placed.results.predictions and placed.results.predictions.failures)
     settle(placed)
     table = placed.results.predictions
-    assert table is not None and table.known.tolist() == [True] * 3 + [False] + [True] * 2
+    assert table is not None and table.is_predicted.tolist() == [True] * 3 + [False] + [True] * 2
     placed.choices.sample_index = 3
     wait(lambda: placed.status.failure is not None)
     assert "cannot be read" in placed.status.failure.sentence  # type: ignore[union-attr]

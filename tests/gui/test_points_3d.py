@@ -168,7 +168,7 @@ def test_a_click_explains_a_volume_where_it_lies(
     generator = of_images() if flat else FunctionGenerator(darken, "of volumes")
     marks = open_points(dock, recipe, generator)
     dataset, table = samples(dock), dock.results.predictions
-    assert table is not None and not table.wrong.any() and len(dataset) == len(POINTS)
+    assert table is not None and not table.mispredicted.any() and len(dataset) == len(POINTS)
     padded = np.pad(em(), ((2, 2), (16, 16), (16, 16))).astype(np.float32) / np.float32(255)
     for index, (z, y, x) in enumerate(POINTS.astype(int)):
         np.testing.assert_array_equal(

@@ -68,8 +68,8 @@ def test_real_synapses_in_place(dock: QuacDock) -> None:
         by_hand = classifier.predict(images)
         wrong = by_hand.argmax(dim=1).numpy() != [CLASSES.index(r["class"]) for r in rows]
         assert np.array_equal(table.predicted, by_hand.argmax(dim=1).numpy())
-        assert np.array_equal(table.wrong, wrong)
-        accuracies[name] = 1 - table.wrong.mean()
+        assert np.array_equal(table.mispredicted, wrong)
+        accuracies[name] = 1 - table.mispredicted.mean()
     assert min(accuracies.values()) > 0.8, accuracies
 
     panel.explain_check.setChecked(True)

@@ -71,7 +71,7 @@ def test_quartiles_are_the_librarys_when_pairs_count_as_often_as_visited(method:
 def test_every_pair_counts_once_and_no_method_is_lost(printed: dict) -> None:
     assert printed["methods"] == list(METHODS)
     assert printed["n"] == 6
-    assert printed["notes"] == ["9 of 15 results repeat another one and are counted once."]
+    assert printed["notes"] == ["9 of 15 results repeat another one and count once."]
     assert printed["classes"] == ["cytosol", "mitochondrion", "synapse"]
 
 

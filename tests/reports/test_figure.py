@@ -36,5 +36,5 @@ def test_other_endings_are_written(tmp_path, suffix):
 def test_unknown_ending_and_nothing_to_draw_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"\.svg, \.pdf or \.png"):
         save_figure(report(entry()), tmp_path / "figure.doc")
-    with pytest.raises(DataError, match="no curve to draw"):
+    with pytest.raises(DataError, match="contains no curve"):
         draw_report(report(entry("a", 0.0, degenerate=True)))

@@ -82,7 +82,7 @@ def test_repeated_visits_count_once(tmp_path):
     write(tmp_path / "reports/DInGrad/default_report.json", *[result()] * 3, result("b"))
     report = open_report(tmp_path)
     assert [one.sample_id for one in report] == ["cat/a.png", "cat/b.png"]
-    assert report.notes == ("2 of 4 results repeat another one and are counted once.",)
+    assert report.notes == ("2 of 4 results repeat another one and count once.",)
 
 
 def test_a_merged_report_repeats_the_others(tmp_path):
@@ -105,7 +105,7 @@ def test_results_that_differ_under_one_key_are_told_of(tmp_path):
     report = open_report(tmp_path)
     assert len(report) == 1
     assert report.entries[0].quac_score == 0.375
-    assert "with other numbers" in report.notes[0]
+    assert "with different numbers" in report.notes[0]
 
 
 def test_method_comes_from_the_folder_when_paths_do_not_tell(tmp_path):
@@ -142,7 +142,7 @@ def test_missing_optional_fields(tmp_path):
     assert (one.quac_score, one.switches, one.optimal_threshold) == (None, None, None)
     assert len(one.mask_sizes) == 0
     assert not one.degenerate
-    with pytest.raises(DataError, match="does not say where the generated"):
+    with pytest.raises(DataError, match="does not record the array 'generated'"):
         one.array("generated")
 
 
@@ -228,7 +228,7 @@ def test_explicit_re_root(tmp_path):
     (one,) = open_report(path, (GONE, str(tmp_path / "new"))).entries
     assert one.array("query").shape == (1, 4, 4)
     assert one.paths["query"] == str(tmp_path / "new/images/cat/a.png")
-    with pytest.raises(DataError, match="No path in the reports holds '/wrong'"):
+    with pytest.raises(DataError, match="No path in the reports contains '/wrong'"):
         open_report(path, ("/wrong", "/new"))
 
 
@@ -249,7 +249,7 @@ def test_two_files_that_could_be_it_are_refused(tmp_path):
     for run in ("first", "second"):
         write_files(tmp_path / run)
     write(tmp_path / "reports/DInGrad/default_report.json", result())
-    with pytest.raises(DataError, match="2 files could be it"):
+    with pytest.raises(DataError, match="2 files match"):
         open_report(tmp_path).entries[0].array("query")
 
 
@@ -277,7 +277,7 @@ def test_other_files_are_no_report(tmp_path, text):
     (tmp_path / "other.json").write_text(text)
     with pytest.raises(DataError):
         open_report(tmp_path / "other.json")
-    with pytest.raises(DataError, match="no report of the QuAC library"):
+    with pytest.raises(DataError, match="nor a report of the QuAC library"):
         open_report(tmp_path)
 
 
@@ -287,12 +287,12 @@ def test_a_damaged_file_or_result_does_not_hide_the_others(tmp_path):
     (tmp_path / "DDeepLift/default_report.json").write_text('{"results": [')
     report = open_report(tmp_path)
     assert len(report) == 1
-    assert "3 could not be read" in report.notes[0]
+    assert "3 results could not be read" in report.notes[0]
 
 
 def test_a_report_of_which_nothing_can_be_used_is_refused(tmp_path):
     write(tmp_path / "DInGrad/default_report.json", result(source_class=0.5))
-    with pytest.raises(DataError, match=r"Nothing in .* can be read: result 0 .* \(class 0\.5\)"):
+    with pytest.raises(DataError, match=r"No report in .* can be read: result 0 .* \(class 0\.5\)"):
         open_report(tmp_path)
     write(tmp_path / "DInGrad/default_report.json")
     assert len(open_report(tmp_path)) == 0

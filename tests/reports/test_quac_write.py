@@ -184,14 +184,14 @@ def test_entries_without_arrays_are_left_out_with_a_reason(tmp_path):
     done = write_quac_report(report(full_entry(), bare), tmp_path / "out").result()
     assert done.n_written == 1
     assert "b.png" in done.skipped[0]
-    with pytest.raises(DataError, match="No entry could be written"):
+    with pytest.raises(DataError, match="No entry can be written"):
         write_quac_report(report(bare), tmp_path / "none").result()
     assert not (tmp_path / "none").exists()
 
 
 def test_volumes_are_left_out(tmp_path):
     volume = np.zeros((1, 4, 6, 7), np.float32)
-    with pytest.raises(DataError, match="two dimensions"):
+    with pytest.raises(DataError, match="two-dimensional"):
         write_quac_report(report(full_entry(read=lambda name: volume)), tmp_path / "out").result()
 
 

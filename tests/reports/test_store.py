@@ -18,7 +18,7 @@ import zarr
 from napari_quac.data.sample import Sample
 from napari_quac.errors import DataError, StorageError
 from napari_quac.explain.pipeline import explain
-from napari_quac.explain.search import N_KEPT
+from napari_quac.explain.search import MAX_PROPOSALS
 from napari_quac.explain.settings import ExplainSettings
 from napari_quac.reports.entry import FailedEntry, ReportEntry
 from napari_quac.reports.record import Failure, explained_record, failed_record, plain, to_json
@@ -120,7 +120,7 @@ def test_napari_reads_the_images_without_us(store, made):
         assert reader is not None
         ((data, *_),) = reader(str(path))
         stack = np.asarray(data[0] if isinstance(data, list) else data)
-        assert stack.shape == (2 + 4 * len(METHODS) + N_KEPT - 1, 16, 16)
+        assert stack.shape == (2 + 4 * len(METHODS) + MAX_PROPOSALS - 1, 16, 16)
         np.testing.assert_array_equal(stack[1], made[0].pair.generated[0])
 
 

@@ -14,11 +14,14 @@ from napari_quac.commands.networks import (
     load_classifier,
     load_generator,
     load_samples,
-    names,
 )
 from napari_quac.commands.output import add_json_option, notify, print_json, table
-from napari_quac.commands.parameters import add_parameter_option
-from napari_quac.commands.score import add_masking_options, read_pair, settings_from
+from napari_quac.commands.score import read_pair
+from napari_quac.commands.settings_options import (
+    add_question_options,
+    add_settings_options,
+    read_settings,
+)
 from napari_quac.errors import DataError
 
 if TYPE_CHECKING:
@@ -48,29 +51,14 @@ def add_parser(commands: Any) -> None:
         help="the generated image, or a folder SOURCE/TARGET/NAME for many samples",
     )
     parser.add_argument("--source", metavar="CLASS", help="of the query; name or index")
-    parser.add_argument(
-        "--target",
-        default="auto",
-        metavar="CLASS|auto|all",
-        help="auto: the second most probable class, or the true class of a misprediction (default)",
-    )
     add_samples_option(parser, required=False)
     add_generator_option(parser)
     add_generator_setting_option(parser)
     parser.add_argument("--style", choices=("latent", "reference"))
     parser.add_argument("--references", type=Path, metavar="DIR")
-    parser.add_argument(
-        "--source-basis", choices=("prediction", "label"), help="as in 'napari-quac explain'"
-    )
+    add_question_options(parser)
     parser.add_argument(
         "--max-samples", type=int, metavar="N", help="at most N samples, evenly spaced"
-    )
-    parser.add_argument(
-        "--tries", type=int, default=100, metavar="N", help="proposals per sample (default: 100)"
-    )
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--methods", type=names, metavar="A,B", help="see 'napari-quac methods' (default: all)"
     )
     parser.add_argument(
         "--masks",
@@ -79,8 +67,7 @@ def add_parser(commands: Any) -> None:
         help="the true difference of each sample: images named like the samples, above 0 where it "
         "differs; or one image for one pair",
     )
-    add_parameter_option(parser)
-    add_masking_options(parser)
+    add_settings_options(parser, default_methods="all")
     parser.add_argument(
         "--figure", type=Path, metavar="FILE", help="maps and curves as png, svg or pdf"
     )
@@ -146,10 +133,10 @@ def _settings(options: argparse.Namespace) -> ExplainSettings:
     from napari_quac.explain.methods import METHODS
 
     if options.methods is not None:
-        return settings_from(options)
+        return read_settings(options)
     options.methods = METHODS.usable()
     # methods that cannot be imported are listed with the reason
-    return settings_from(options).with_methods(tuple(METHODS))
+    return read_settings(options).with_methods(tuple(METHODS))
 
 
 def as_table(rows: tuple[ComparisonRow, ...], settings: ExplainSettings) -> str:

@@ -24,15 +24,13 @@ from napari_quac.commands.networks import (
     add_samples_option,
     load_generator,
     load_samples_and_classifier,
-    names,
 )
 from napari_quac.commands.output import add_json_option, create_folder, notify, print_json
-from napari_quac.commands.parameters import add_parameter_option
-from napari_quac.commands.score import (
-    add_masking_options,
-    as_record,
-    settings_from,
-    write_arrays,
+from napari_quac.commands.score import as_record, write_arrays
+from napari_quac.commands.settings_options import (
+    add_question_options,
+    add_settings_options,
+    read_settings,
 )
 from napari_quac.errors import DataError, QuacError
 from napari_quac.serialize import to_plain
@@ -71,30 +69,8 @@ def add_parser(commands: Any) -> None:
         "--references", type=Path, metavar="DIR", help="images for --style reference, by class"
     )
     add_samples_option(parser)
-    parser.add_argument(
-        "--target",
-        default=AUTO,
-        metavar="CLASS|auto|all",
-        help="auto: the second-best class, or the true class of a misprediction (default)",
-    )
-    parser.add_argument(
-        "--source-basis",
-        choices=("prediction", "label"),
-        help="where the source comes from (default: prediction; with --generated the label, which "
-        "names the folder)",
-    )
-    parser.add_argument(
-        "--methods",
-        type=names,
-        metavar="A,B",
-        help="see 'napari-quac methods' (default: those of the preset)",
-    )
-    add_parameter_option(parser)
-    parser.add_argument(
-        "--tries", type=int, default=100, metavar="N", help="proposals per sample (default: 100)"
-    )
-    parser.add_argument("--seed", type=int, default=0)
-    add_masking_options(parser)
+    add_question_options(parser)
+    add_settings_options(parser)
     add_measuring_options(
         parser, "structures to measure in: a folder of label images, named like the samples"
     )
@@ -116,7 +92,7 @@ def run(options: argparse.Namespace) -> None:
 
     if options.tries < 1:
         raise DataError(f"At least one try is needed, got --tries {options.tries}.")
-    settings = settings_from(options)
+    settings = read_settings(options)
     methods = settings.methods
     dataset, classifier = load_samples_and_classifier(options)
     generator = load_generator(options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from napari_quac.commands.measuring import (
     measurements_text,
     read_labels,
 )
-from napari_quac.commands.networks import add_classifier_options, load_classifier, names
+from napari_quac.commands.networks import add_classifier_options, load_classifier
 from napari_quac.commands.output import (
     add_json_option,
     create_folder,
@@ -22,7 +22,8 @@ from napari_quac.commands.output import (
     print_json,
     table,
 )
-from napari_quac.commands.parameters import add_parameter_option, read_parameters
+from napari_quac.commands.settings_options import add_settings_options, read_settings
+from napari_quac.errors import DataError, MethodUnavailableError, ShapeError
 from napari_quac.serialize import to_plain
 
 if TYPE_CHECKING:
@@ -30,10 +31,12 @@ if TYPE_CHECKING:
 
     from napari_quac.explain.attribution import Attribution
     from napari_quac.explain.explanation import Explanation
+    from napari_quac.explain.pair import Pair
     from napari_quac.explain.settings import ExplainSettings
     from napari_quac.networks.classifier import Classifier
 
-GIVEN = "given"
+EXTERNAL = "given"
+"""Name of a map from a file, in place of that of a method."""
 
 
 def add_parser(commands: Any) -> None:
@@ -50,16 +53,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--source", required=True, metavar="CLASS", help="name or index")
     parser.add_argument("--target", required=True, metavar="CLASS", help="name or index")
     parser.add_argument(
-        "--methods",
-        type=names,
-        metavar="A,B",
-        help="see 'napari-quac methods' (default: those of the preset)",
-    )
-    add_parameter_option(parser)
-    parser.add_argument(
         "--attribution", type=Path, metavar="FILE.npy", help="score this map, (H, W) or (C, H, W)"
     )
-    add_masking_options(parser)
+    add_settings_options(parser)
     add_measuring_options(
         parser, "structures to measure in: an image of whole numbers, 0 for the background"
     )
@@ -71,126 +67,27 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def add_masking_options(parser: argparse.ArgumentParser) -> None:
-    """Add how a threshold becomes a mask, and a mask a curve."""
-    parser.add_argument(
-        "--preset",
-        choices=("quac", "dapi"),
-        default="quac",
-        help="quac: the generated image is copied into the query; dapi: the query is copied back "
-        "into the generated image, maps keep their sign, any channel counts (default: quac)",
-    )
-    parser.add_argument(
-        "--closing", type=int, default=10, metavar="PIXELS", help="closing element (default: 10)"
-    )
-    parser.add_argument(
-        "--blur", type=int, default=11, metavar="PIXELS", help="blur kernel, odd (default: 11)"
-    )
-    parser.add_argument(
-        "--any-channel",
-        action="store_true",
-        help="a pixel counts in all channels when it does in one",
-    )
-    parser.add_argument(
-        "--grid",
-        choices=("quac_0_2", "corrected", "dapi"),
-        help="thresholds: the QuAC library's; 0, 0.01, … 1; or -1, -0.99, … 1 (default: the "
-        "preset's)",
-    )
-
-
-def settings_from(options: argparse.Namespace) -> ExplainSettings:
-    """Return what is computed, from the preset and what the options say otherwise.
-
-    Raises
-    ------
-    DataError
-        If a size is impossible.
-    UnknownNameError
-        If there is no such method.
-    """
-    from napari_quac.explain.methods import METHODS
-    from napari_quac.explain.settings import (
-        ALL,
-        AUTO,
-        ExplainSettings,
-        SearchSettings,
-        SourceBasis,
-    )
-
-    settings = ExplainSettings.from_preset(options.preset)
-    masking = masking_from(options)
-    if not settings.masking.channel_wise:
-        masking = replace(masking, channel_wise=False)
-    methods = tuple(options.methods or settings.methods)
-    for name in methods:
-        METHODS[name]
-    target = getattr(options, "target", AUTO)
-    basis: SourceBasis = getattr(options, "source_basis", None) or "auto"
-    return replace(
-        settings.with_methods(methods, read_parameters(options, methods)),
-        masking=masking,
-        grid=options.grid or settings.grid,
-        search=SearchSettings(max_tries=getattr(options, "tries", 100)),
-        source_basis=basis,
-        targets=target if target in (AUTO, ALL) else (target,),
-        seed=getattr(options, "seed", 0),
-    )
-
-
-def masking_from(options: argparse.Namespace) -> Any:
-    """Return the masking of the options.
-
-    Raises
-    ------
-    DataError
-        If a size is impossible.
-    """
-    from napari_quac.errors import DataError
-    from napari_quac.explain.mask import Masking
-
-    try:
-        return Masking(options.closing, options.blur, not options.any_channel)
-    except ValueError as error:
-        raise DataError(str(error)) from error
-
-
 def run(options: argparse.Namespace) -> None:
     """Compute and print, for each method, score, optimum, curve and predictions."""
     from napari_quac.data.sample import Sample
-    from napari_quac.errors import MethodUnavailableError
     from napari_quac.explain.pair import make_pair
-    from napari_quac.explain.pipeline import explain_attribution, explain_pair
 
-    settings = settings_from(options)
+    settings = read_settings(options)
     classifier = load_classifier(options)
     source, target = (classifier.class_index(c) for c in (options.source, options.target))
     query, generated, image_range = read_pair(options, classifier)
     classifier.check_image(generated.shape, f"The generated image '{options.generated.name}'")
     pair = make_pair(Sample(options.query.name, query), generated, source, target, classifier)
-    explanations: list[Explanation] = []
-    if options.attribution:
-        given = read_attribution(options.attribution, query)
-        explanations.append(
-            explain_attribution(
-                pair, given, classifier, settings.masking, settings.grid, settings.procedure
-            ).result()
-        )
-    unavailable: dict[str, str] = {}
-    if options.methods is not None or not options.attribution:
-        computed = explain_pair(pair, classifier, settings).result()
-        computed.raise_failures(*([] if options.methods else [MethodUnavailableError]))
-        unavailable = {name: str(error) for name, error in computed.failures.items()}
-        explanations += computed.values()
+    explanations, unavailable = _explain(pair, classifier, settings, options)
     if options.out is not None:
         write_arrays(options.out, explanations)
     records = {e.method: as_record(e) for e in explanations}
     labels = read_labels(options.labels) if options.labels else None
     for explanation in explanations:
-        records[explanation.method] |= measured(explanation, classifier, options, labels)[0]
-    for explanation in explanations if options.flipping else ():
-        found = flipped(explanation, classifier, options.flipping)
-        records[explanation.method]["flipping"] = found
+        record = records[explanation.method]
+        record |= measured(explanation, classifier, options, labels)[0]
+        if options.flipping:
+            record["flipping"] = flipped(explanation, classifier, options.flipping)
     if options.json:
         print_json(
             {
@@ -213,12 +110,11 @@ def run(options: argparse.Namespace) -> None:
             }
         )
         return
-    reached = float(pair.generated_prediction[target] - pair.query_prediction[target])
+    before, after = (float(p[target]) for p in (pair.query_prediction, pair.generated_prediction))
     print(
         f"{classifier.class_names[source]} → {classifier.class_names[target]}: p "
-        f"{float(pair.query_prediction[target]):.3f} → "
-        f"{float(pair.generated_prediction[target]):.3f}"
-        f" ({'switches' if pair.switches else 'does not switch'}), at most {reached:+.3f}\n"
+        f"{before:.3f} → {after:.3f} ({'switches' if pair.switches else 'does not switch'}), "
+        f"at most {after - before:+.3f}\n"
     )
     print(as_table(explanations))
     if options.flipping:
@@ -229,37 +125,74 @@ def run(options: argparse.Namespace) -> None:
         print(f"{name}: {reason}")
 
 
+def _explain(
+    pair: Pair, classifier: Classifier, settings: ExplainSettings, options: argparse.Namespace
+) -> tuple[list[Explanation], dict[str, str]]:
+    """Return explanations, and the methods that the network does not allow with the reason."""
+    from napari_quac.explain.pipeline import explain_attribution, explain_pair
+
+    explanations: list[Explanation] = []
+    if options.attribution:
+        attribution = read_attribution(options.attribution, pair.query.image)
+        explanations.append(
+            explain_attribution(
+                pair, attribution, classifier, settings.masking, settings.grid, settings.procedure
+            ).result()
+        )
+        if options.methods is None:
+            return explanations, {}
+    computed = explain_pair(pair, classifier, settings).result()
+    # a method that was named has to work, one of the preset may be unavailable
+    computed.raise_failures(*(() if options.methods else (MethodUnavailableError,)))
+    unavailable = {name: str(error) for name, error in computed.failures.items()}
+    return [*explanations, *computed.values()], unavailable
+
+
 def read_pair(
     options: argparse.Namespace, classifier: Classifier
 ) -> tuple[Tensor, Tensor, list[float] | str]:
-    """Read query and generated image as (C, *S) in [0, 1], and say which range was taken.
+    """Read query and generated image as (C, *S) in [0, 1], and return the assumed value range.
 
-    Float images that leave [0, 1] but lie within a ``--value-range`` that was given are taken to
-    be in the network's range, both of them; the range that was taken is part of the output. An
-    8-bit image beside such a one is read as usual.
+    Float images that leave [0, 1] are assumed to be in the range of ``--value-range``, if that is
+    named; the range is part of the output. An 8-bit image beside such an image is read as usual.
     """
+    from napari_quac.data.image_file import read_image
+
+    paths = (options.query, options.generated)
+    ranges: list[tuple[float, float] | None] = [None, None]
+    if options.image_range:
+        ranges = [tuple(options.image_range)] * 2
+    elif options.value_range:
+        ranges = _network_ranges(paths, classifier)
+    n_axes = classifier.n_axes or 2
+    query, generated = (
+        read_image(path, value_range, n_axes)
+        for path, value_range in zip(paths, ranges, strict=True)
+    )
+    value_range = ranges[0] or ranges[1]
+    return query, generated, list(value_range) if value_range else "by type of file"
+
+
+def _network_ranges(
+    paths: Sequence[Path], classifier: Classifier
+) -> list[tuple[float, float] | None]:
+    """Return the input range of the network for float images, if one of them leaves [0, 1]."""
     import numpy as np
 
-    from napari_quac.data.image_file import read_array, read_image
+    from napari_quac.data.image_file import read_array
 
-    given = tuple(options.image_range) if options.image_range else None
-    ranges = [given, given]
-    if given is None and options.value_range:
-        arrays = [read_array(path) for path in (options.query, options.generated)]
-        floats = [a.size > 0 and a.dtype.kind == "f" and np.isfinite(a).all() for a in arrays]
-        found = [array for array, is_float in zip(arrays, floats, strict=True) if is_float]
-        if found and (min(a.min() for a in found) < 0 or max(a.max() for a in found) > 1):
-            own = (classifier.value_range.low, classifier.value_range.high)
-            ranges = [own if is_float else None for is_float in floats]
-    n_axes = classifier.n_axes or 2
-    query = read_image(options.query, ranges[0], n_axes)
-    generated = read_image(options.generated, ranges[1], n_axes)
-    taken = ranges[0] or ranges[1]
-    return query, generated, list(taken) if taken else "by type of file"
+    arrays = [read_array(path) for path in paths]
+    are_floats = [a.size > 0 and a.dtype.kind == "f" and np.isfinite(a).all() for a in arrays]
+    leaves = any(
+        is_float and (array.min() < 0 or array.max() > 1)
+        for array, is_float in zip(arrays, are_floats, strict=True)
+    )
+    network_range = (classifier.value_range.low, classifier.value_range.high)
+    return [network_range if leaves and is_float else None for is_float in are_floats]
 
 
 def read_attribution(path: Path, query: Tensor) -> Attribution:
-    """Read a map; one within [0, 1] is taken as it is, any other is normalize_map.
+    """Read a map; a map within [0, 1] is used as it is, any other is normalized.
 
     Raises
     ------
@@ -270,7 +203,6 @@ def read_attribution(path: Path, query: Tensor) -> Attribution:
     import torch
 
     from napari_quac.data.image_file import read_array
-    from napari_quac.errors import DataError, ShapeError
     from napari_quac.explain.attribution import Attribution, normalize_map
 
     array = read_array(path)
@@ -294,7 +226,7 @@ def read_attribution(path: Path, query: Tensor) -> Attribution:
     values, degenerate = normalize_map(signed)
     if not degenerate and signed.min() >= 0 and signed.max() <= 1:
         values = signed
-    return Attribution(values, signed, GIVEN, f"given map '{path.name}'", degenerate)
+    return Attribution(values, signed, EXTERNAL, f"given map '{path.name}'", degenerate)
 
 
 def as_record(explanation: Explanation) -> dict[str, Any]:
@@ -314,7 +246,7 @@ def as_record(explanation: Explanation) -> dict[str, Any]:
 
 
 def as_table(explanations: list[Explanation]) -> str:
-    """Return the numbers of explanations in lines for people."""
+    """Format the numbers of explanations as a table."""
     swapped = any(explanation.pair.is_swapped for explanation in explanations)
     lines = [
         (
@@ -357,8 +289,6 @@ def write_arrays(directory: Path, explanations: list[Explanation]) -> None:
         If they cannot be written.
     """
     import numpy as np
-
-    from napari_quac.errors import DataError
 
     for explanation in explanations:
         folder = create_folder(directory / explanation.method)

@@ -44,20 +44,20 @@ class PredictionTable:
         return len(self.truth)
 
     @property
-    def known(self) -> NDArray[np.bool_]:
+    def is_predicted(self) -> NDArray[np.bool_]:
         """Where there is a prediction; (N,)."""
         return np.asarray(np.isfinite(self.probabilities).all(axis=1))
 
     @property
     def is_complete(self) -> bool:
         """Whether every sample has a prediction, or a reason for having none."""
-        return int(np.count_nonzero(self.known)) + len(self.failures) >= len(self)
+        return int(np.count_nonzero(self.is_predicted)) + len(self.failures) >= len(self)
 
     @property
     def predicted(self) -> NDArray[np.int64]:
         """The most probable class; -1 where there is no prediction; (N,)."""
         filled = np.where(np.isfinite(self.probabilities), self.probabilities, 0)
-        return np.where(self.known, filled.argmax(axis=1), UNKNOWN)
+        return np.where(self.is_predicted, filled.argmax(axis=1), UNKNOWN)
 
     @property
     def confidence(self) -> NDArray[np.float32]:
@@ -65,15 +65,17 @@ class PredictionTable:
         return np.asarray(self.probabilities.max(axis=1, initial=-np.inf))
 
     @property
-    def wrong(self) -> NDArray[np.bool_]:
+    def mispredicted(self) -> NDArray[np.bool_]:
         """Where the label is known and another class is predicted; (N,)."""
-        return np.asarray(self.known & (self.truth != UNKNOWN) & (self.truth != self.predicted))
+        return np.asarray(
+            self.is_predicted & (self.truth != UNKNOWN) & (self.truth != self.predicted)
+        )
 
     def confusion(self) -> NDArray[np.int64]:
         """Return counts by true class (rows) and predicted class (columns); (K, K)."""
         n_classes = len(self.class_names)
         counts = np.zeros((n_classes, n_classes), dtype=np.int64)
-        both = self.known & (self.truth != UNKNOWN)
+        both = self.is_predicted & (self.truth != UNKNOWN)
         np.add.at(counts, (self.truth[both], self.predicted[both]), 1)
         return counts
 
@@ -83,7 +85,7 @@ def predict_all(
     dataset: Dataset,
     classifier: Classifier,
     batch_size: int | None = None,
-    known: PredictionTable | None = None,
+    previous: PredictionTable | None = None,
     partial_every: float = 0.0,
 ) -> Generator[Progress, None, PredictionTable]:
     """Predict every sample, a batch at a time.
@@ -98,7 +100,7 @@ def predict_all(
         The classifier under study.
     batch_size : int, optional
         Samples at a time; changes no result.
-    known : PredictionTable, optional
+    previous : PredictionTable, optional
         What is there already, of the same samples and classifier; it is not predicted again.
     partial_every : float
         Seconds between two partial tables; each is a copy of the whole.
@@ -113,9 +115,9 @@ def predict_all(
     probabilities = np.full((n_samples, classifier.n_classes), np.nan, dtype=np.float32)
     failures: dict[int, str] = {}
     missing = np.arange(n_samples)
-    if known is not None:
-        probabilities[:], failures = known.probabilities, dict(known.failures)
-        missing = np.flatnonzero(~known.known)
+    if previous is not None:
+        probabilities[:], failures = previous.probabilities, dict(previous.failures)
+        missing = np.flatnonzero(~previous.is_predicted)
         missing = missing[~np.isin(missing, list(failures))]
     truth = _truths(dataset, classifier)
 

@@ -1,4 +1,4 @@
-"""Ask a generator for proposals until the classifier agrees."""
+"""Search a proposal of a generator that the classifier assigns to the target class."""
 
 from __future__ import annotations
 
@@ -20,58 +20,91 @@ from napari_quac.stepwise import Progress, stepwise
 
 PER_STEP_CPU = 2  # measured: a StarGAN decodes one or two at a time fastest on the CPU
 PER_STEP_GPU = 16
-N_KEPT = 6  # proposals that stay with the pair, to look at side by side
+MAX_PROPOSALS = 6
+"""Number of proposals that stay with a pair, for display side by side."""
 
 
 @dataclass(frozen=True, eq=False)
 class SearchState:
-    """How far a search has come, so that it can go on after it was given up.
+    """The state of a search, from which a stopped search can be resumed.
 
     Attributes
     ----------
     request : ConversionRequest
-        What is searched.
+        Query, classes and seed.
     generator : Generator
+        Source of the proposals.
     settings : SearchSettings
+        Length of the search, and the proposal to choose.
     n_seen : int
-        Proposals that were looked at.
+        Number of classified proposals.
     best, first_switching : Pair or None
-        Among them.
+        The most confident of them, and the first one that switches.
     proposals : tuple of Pair
-        The best few of them.
+        The most confident few of them.
     """
 
     request: ConversionRequest
     generator: Generator
     settings: SearchSettings
-    n_seen: int
-    best: Pair | None
-    first_switching: Pair | None
+    n_seen: int = 0
+    best: Pair | None = None
+    first_switching: Pair | None = None
     proposals: tuple[Pair, ...] = ()
 
     def fits(
         self, request: ConversionRequest, generator: Generator, settings: SearchSettings
     ) -> bool:
-        """Tell whether a search for this request may go on from here.
+        """Return True if a search for this request can be resumed from here.
 
-        The number of tries may be another one; proposals are the same however many are asked for.
+        The number of tries may differ, because proposals do not depend on it.
         """
-        own = self.request
+        before = self.request
         return (
-            own.query is request.query
-            and own.classifier is request.classifier
+            before.query is request.query
+            and before.classifier is request.classifier
             and self.generator is generator
-            and (own.source, own.target, own.seed) == (request.source, request.target, request.seed)
+            and (before.source, before.target, before.seed)
+            == (request.source, request.target, request.seed)
             and self.settings.block == settings.block
             and self.settings.keep == settings.keep
-            and len(own.references) == len(request.references)
-            and all(a is b for a, b in zip(own.references, request.references, strict=True))
+            and len(before.references) == len(request.references)
+            and all(a is b for a, b in zip(before.references, request.references, strict=True))
             and self.n_seen <= settings.max_tries
         )
 
+    def with_proposals(self, pairs: Sequence[Pair]) -> SearchState:
+        """Return the state after more proposals, in the order of the generator."""
+        best, first_switching = self.best, self.first_switching
+        for pair in pairs:
+            if best is None or _confidence(pair) > _confidence(best):
+                best = pair
+            if first_switching is None and pair.switches:
+                first_switching = pair
+        few = sorted([*self.proposals, *pairs], key=_confidence, reverse=True)[:MAX_PROPOSALS]
+        return replace(
+            self,
+            n_seen=self.n_seen + len(pairs),
+            best=best,
+            first_switching=first_switching,
+            proposals=tuple(few),
+        )
+
+    def result(self) -> Pair | None:
+        """Return the chosen pair with the other proposals; None without any proposal."""
+        best = self.best
+        if best is None:
+            return None
+        is_first = self.settings.keep == "first" and self.first_switching is not None
+        chosen = self.first_switching if is_first and self.first_switching is not None else best
+        proposals = self.proposals
+        if not any(pair is chosen for pair in proposals):
+            proposals = (*proposals[: MAX_PROPOSALS - 1], chosen)
+        return replace(chosen, n_tried=self.n_seen, proposals=proposals)
+
 
 def task_seed(seed: int, sample_id: str, target: int) -> int:
-    """Return the seed for one sample and target, whatever the order of the work."""
+    """Return the seed of one sample and target, which does not depend on the order of the work."""
     digest = hashlib.sha256(f"{seed}\0{sample_id}\0{target}".encode()).digest()
     return int.from_bytes(digest[:8], "little") >> 1
 
@@ -88,7 +121,7 @@ def search(
     state: SearchState | None = None,
     references: Sequence[Sample] = (),
 ) -> Iterating[Progress, None, Pair]:
-    """Look for a generated image that the classifier calls the target.
+    """Search a generated image that the classifier assigns to the target class.
 
     Parameters
     ----------
@@ -99,26 +132,25 @@ def search(
     classifier : Classifier
         The classifier under study.
     generator : Generator
-        What makes the proposals.
+        Source of the proposals.
     settings : SearchSettings, optional
-        How long to search, and which proposal to keep.
+        Length of the search, and the proposal to choose.
     seed : int
-        Seed of the whole piece of work; each sample and target derives its own, see
-        :func:`task_seed`.
+        Seed of the whole work; each sample and target derives its own, see :func:`task_seed`.
     source : int, optional
-        Class to leave; by default the predicted one.
+        Class to leave; by default the predicted class.
     state : SearchState, optional
-        Where an earlier search was given up: it goes on there, with the same result as one that
-        was never interrupted. The state of another search is left alone.
+        State of a stopped search, which is resumed with the same result as without interruption.
+        The state of another search is ignored.
     references : sequence of Sample
-        Images of the target class to take styles from, for a generator that can.
+        Images of the target class as a source of styles, for generators that take references.
 
     Returns
     -------
     Steps of Pair
-        ``Progress.partial`` is the best pair so far, ``Progress.state`` what to go on from. When
-        no proposal switches, the pair with the highest probability of the target comes back, and
-        ``Pair.switches`` is False.
+        ``Progress.partial`` is the best pair so far, ``Progress.state`` the state to resume from.
+        If no proposal switches, the pair with the highest probability of the target is returned,
+        and ``Pair.switches`` is False.
 
     Raises
     ------
@@ -146,65 +178,38 @@ def search(
     per_step = PER_STEP_CPU if classifier.device.type == "cpu" else PER_STEP_GPU
     target_name = classifier.class_names[target]
     if state is None or not state.fits(request, generator, settings):
-        state = SearchState(request, generator, settings, 0, None, None)
-    best, first_switching, n_seen = state.best, state.first_switching, state.n_seen
-    kept_proposals = list(state.proposals)
-    exhausted = False
-    while n_seen < settings.max_tries and not exhausted:
-        if first_switching is not None and n_seen % settings.block == 0:
+        state = SearchState(request, generator, settings)
+    is_exhausted = False
+    while state.n_seen < settings.max_tries and not is_exhausted:
+        if state.first_switching is not None and state.n_seen % settings.block == 0:
             break
-        block_end = min((n_seen // settings.block + 1) * settings.block, settings.max_tries)
-        now = replace(
-            state,
-            n_seen=n_seen,
-            best=best,
-            first_switching=first_switching,
-            proposals=tuple(kept_proposals),
+        yield Progress(
+            state.n_seen, settings.max_tries, f"search for {target_name}", state.best, state=state
         )
-        yield Progress(n_seen, settings.max_tries, f"search for {target_name}", best, state=now)
-        wanted = min(per_step, block_end - n_seen)
-        proposals = ask_generator(generator, request, n_seen, wanted)
-        exhausted = len(proposals.images) < wanted
-        if not len(proposals.images):
-            break
-        for pair in _judged(sample, request, proposals, query_prediction, classifier, n_seen):
-            if best is None or _confidence(pair) > _confidence(best):
-                best = pair
-            if first_switching is None and pair.switches:
-                first_switching = pair
-            kept_proposals = _best_few([*kept_proposals, pair])
-        n_seen += len(proposals.images)
-    if best is None:
+        # the search ends at the end of a block, however many proposals a device takes at a time
+        block_end = min((state.n_seen // settings.block + 1) * settings.block, settings.max_tries)
+        n = min(per_step, block_end - state.n_seen)
+        proposals = ask_generator(generator, request, state.n_seen, n)
+        is_exhausted = len(proposals.images) < n
+        if len(proposals.images):
+            pairs = _classified(
+                sample, request, proposals, query_prediction, classifier, state.n_seen
+            )
+            state = state.with_proposals(pairs)
+    pair = state.result()
+    if pair is None:
         raise NoCounterfactualError(
             f"The generator has no image of '{target_name}' for '{sample.id}'. Choose another "
             "target or another generator."
         )
-    kept = first_switching if settings.keep == "first" and first_switching else best
-    if not any(pair is kept for pair in kept_proposals):
-        kept_proposals = [*kept_proposals[: N_KEPT - 1], kept]
-    return Pair(
-        kept.query,
-        kept.generated,
-        source,
-        target,
-        query_prediction,
-        kept.generated_prediction,
-        kept.origin,
-        n_tried=n_seen,
-        proposals=tuple(kept_proposals),
-        class_names=tuple(classifier.class_names),
-    )
-
-
-def _best_few(pairs: list[Pair]) -> list[Pair]:
-    return sorted(pairs, key=_confidence, reverse=True)[:N_KEPT]
+    return pair
 
 
 def _confidence(pair: Pair) -> float:
     return float(pair.generated_prediction[pair.target])
 
 
-def _judged(
+def _classified(
     sample: Sample,
     request: ConversionRequest,
     proposals: Proposals,

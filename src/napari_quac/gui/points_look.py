@@ -33,12 +33,12 @@ def features_of(
     as_labelled = np.full(n_points, "", dtype=object)
     confidence = np.full(n_points, np.nan)
     score = np.full(n_points, np.nan)
-    rows, known = dataset.rows, table.known
+    rows, known = dataset.rows, table.is_predicted
     names = np.array([*table.class_names, ""], dtype=object)
     predicted[rows] = names[table.predicted]
     confidence[rows] = np.where(known, table.confidence, np.nan)
     has_truth = known & (table.truth >= 0)
-    as_labelled[rows] = np.where(has_truth, np.where(table.wrong, "no", "yes"), "")
+    as_labelled[rows] = np.where(has_truth, np.where(table.mispredicted, "no", "yes"), "")
     if outcomes is not None:
         score[rows] = outcomes.scores
     return {PREDICTED: predicted, CONFIDENCE: confidence, RIGHT: as_labelled, SCORE: score}
@@ -59,12 +59,12 @@ def colours_of(
     palette = np.array([_rgba(color) for color in CLASS_COLORS])
     face = np.tile(_rgba(NO_COLOR, 0.6), (n_points, 1))
     border = np.tile(_rgba(NO_COLOR, 0.6), (n_points, 1))
-    known = table.known
+    known = table.is_predicted
     rows = dataset.rows[known]
     face[rows] = palette[table.predicted[known] % len(palette)]
     face[rows, 3] = 0.85
     border[rows] = _rgba(RIGHT_BORDER, 0.7)
-    border[dataset.rows[table.wrong]] = _rgba(WRONG_COLOR)
+    border[dataset.rows[table.mispredicted]] = _rgba(WRONG_COLOR)
     return face, border
 
 

@@ -57,7 +57,7 @@ def next_misprediction(
         )
     rows = list(range(len(dataset)) if order is None else order)
     start = rows.index(after) + 1 if after in rows else 0
-    known, wrong = (None, None) if table is None else (table.known, table.wrong)
+    known, wrong = (None, None) if table is None else (table.is_predicted, table.mispredicted)
     for offset in range(len(rows)):
         index = rows[(start + offset) % len(rows)]
         if known is not None and wrong is not None:

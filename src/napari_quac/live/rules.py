@@ -219,7 +219,7 @@ def _predict_all(choices: Choices, results: Results) -> Work:
     def start() -> Steps[PredictionTable]:
         from napari_quac.explain.prediction_table import predict_all
 
-        return predict_all(dataset, classifier, known=known, partial_every=PARTIAL_SECONDS)
+        return predict_all(dataset, classifier, previous=known, partial_every=PARTIAL_SECONDS)
 
     return start
 

@@ -1,1 +1,1 @@
-"""What is made of many explanations, and how they are judged."""
+"""Reports of many explanations: storage, summaries, evaluation and export."""

@@ -1,4 +1,4 @@
-"""Write the images of an exaggeration as a stack and as an animation."""
+"""Export of exaggeration paths as image stacks and as an animation."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from napari_quac.errors import DataError
 from napari_quac.explain.exaggeration import Exaggeration
 
 FRAMES_PER_SECOND = 10
-BAR = 8  # pixels beside the image, for the probability
+BAR = 8  # pixels; width of the probability bar
 
 
-def frame_metadata(found: Exaggeration) -> list[dict[str, Any]]:
-    """Return one record per image of the path: alpha, achieved probability, and whether flagged."""
+def frame_metadata(exaggeration: Exaggeration) -> list[dict[str, Any]]:
+    """Return one record per image of the path: alpha, achieved probability, and flag."""
     return [
         {"alpha": float(alpha), "achieved": float(posterior), "off_manifold": bool(off)}
         for alpha, posterior, off in zip(
-            found.alphas, found.posteriors, found.off_manifold, strict=True
+            exaggeration.alphas, exaggeration.posteriors, exaggeration.off_manifold, strict=True
         )
     ]
 
 
-def ladder_metadata(found: Exaggeration) -> list[dict[str, Any]]:
-    """Return one record per rung: desired and achieved probability, alpha, whether reached."""
+def ladder_metadata(exaggeration: Exaggeration) -> list[dict[str, Any]]:
+    """Return one record per rung: desired and achieved probability, and alpha."""
     return [
         {
             "desired": float(desired),
@@ -39,12 +39,12 @@ def ladder_metadata(found: Exaggeration) -> list[dict[str, Any]]:
             "reachable": bool(np.isfinite(achieved)),
         }
         for desired, achieved, alpha in zip(
-            found.desired, found.achieved, found.ladder_alphas, strict=True
+            exaggeration.desired, exaggeration.achieved, exaggeration.ladder_alphas, strict=True
         )
     ]
 
 
-def write_exaggeration(folder: Path, found: Exaggeration) -> None:
+def write_exaggeration(folder: Path, exaggeration: Exaggeration) -> None:
     """Write ``path.tif``, ``change.tif``, ``ladder.tif`` and ``path.gif``.
 
     ``change.tif`` holds the signed difference of each image of the path and the query.
@@ -52,14 +52,21 @@ def write_exaggeration(folder: Path, found: Exaggeration) -> None:
     Raises
     ------
     DataError
-        If they cannot be written.
+        If a file cannot be written.
     """
-    metadata = frame_metadata(found)
-    write_stack(folder / "path.tif", found.images, metadata)
-    write_stack(folder / "change.tif", found.images - found.pair.query.image, metadata)
-    write_stack(folder / "ladder.tif", found.ladder, ladder_metadata(found))
-    if found.images.ndim == 4:  # an animation of volumes would show one slice
-        write_gif(folder / "path.gif", found.images, found.posteriors, found.pair.query.image)
+    metadata = frame_metadata(exaggeration)
+    write_stack(folder / "path.tif", exaggeration.images, metadata)
+    write_stack(
+        folder / "change.tif", exaggeration.images - exaggeration.pair.query.image, metadata
+    )
+    write_stack(folder / "ladder.tif", exaggeration.ladder, ladder_metadata(exaggeration))
+    if exaggeration.images.ndim == 4:  # an animation of volumes would show one slice
+        write_gif(
+            folder / "path.gif",
+            exaggeration.images,
+            exaggeration.posteriors,
+            exaggeration.pair.query.image,
+        )
 
 
 def write_stack(path: Path, images: Tensor, metadata: list[dict[str, Any]]) -> None:
@@ -81,22 +88,24 @@ def write_stack(path: Path, images: Tensor, metadata: list[dict[str, Any]]) -> N
             },
         )
     except OSError as error:
-        raise DataError(f"'{path}' cannot be written: {error.strerror or error}.") from error
+        raise DataError(
+            f"'{path}' cannot be written ({error.strerror or error}). Choose another folder."
+        ) from error
 
 
 def write_gif(path: Path, images: Tensor, posteriors: NDArray[np.float64], query: Tensor) -> None:
-    """Write an animation, forward and back, with a bar that shows the probability.
+    """Write an animation, forward and back, with a bar for the probability.
 
     Parameters
     ----------
     path : Path
-        Ends in ``.gif``.
+        File with the extension ``.gif``.
     images : (n, C, H, W) Tensor in [0, 1]
         The path.
     posteriors : (n,) ndarray in [0, 1]
         Height of the bar.
     query : (C, H, W) Tensor
-        Its darkest and brightest value are black and white in all frames.
+        Its minimum and maximum are black and white in all frames.
 
     Raises
     ------
@@ -119,14 +128,16 @@ def write_gif(path: Path, images: Tensor, posteriors: NDArray[np.float64], query
             loop=0,
         )
     except OSError as error:
-        raise DataError(f"'{path}' cannot be written: {error.strerror or error}.") from error
+        raise DataError(
+            f"'{path}' cannot be written ({error.strerror or error}). Choose another folder."
+        ) from error
 
 
 def _frame(values: NDArray[np.uint8], posterior: float) -> Image.Image:
-    colours = np.repeat(values, 3, axis=2) if values.shape[2] == 1 else values[..., :3]
-    height, width = colours.shape[:2]
+    colors = np.repeat(values, 3, axis=2) if values.shape[2] == 1 else values[..., :3]
+    height, width = colors.shape[:2]
     frame = Image.new("RGB", (width + BAR, height), (32, 32, 32))
-    frame.paste(Image.fromarray(np.ascontiguousarray(colours)), (0, 0))
+    frame.paste(Image.fromarray(np.ascontiguousarray(colors)), (0, 0))
     top = round((1 - posterior) * (height - 1))
     ImageDraw.Draw(frame).rectangle((width + 2, top, width + BAR - 1, height), fill=(255, 200, 40))
     return frame

@@ -1,4 +1,4 @@
-"""The QuAC curves of a report as a figure to print: median and quartiles, one panel per pair."""
+"""Figure of the QuAC curves of a report: median and quartiles, one panel per class pair."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".svg", ".pdf", ".png")
 PANEL_INCHES = (2.3, 2.0)
 MAX_COLUMNS = 3
-# Okabe and Ito's colours, which the colour-blind tell apart; their yellow is too pale on white
+# Okabe and Ito's colors, distinguishable with color blindness; their yellow is too pale on white
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 BASELINES = {"random": "#888888", "residual": "#222222"}
 STYLE: dict[str, Any] = {
@@ -46,26 +46,26 @@ def draw_report(report: Report, by_pair: bool = True) -> Figure:
     Parameters
     ----------
     report : Report
-        What to draw.
+        The report.
     by_pair : bool
         One panel per class pair; else one for all.
 
     Raises
     ------
     DataError
-        If there is no curve to draw.
+        If there is no curve.
     """
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     panels: dict[tuple[int | None, int | None], list[Population]] = {}
-    for one in populations(report, by_pair):
-        if one.median is not None:
-            panels.setdefault((one.source, one.target), []).append(one)
+    for group in populations(report, by_pair):
+        if group.median is not None:
+            panels.setdefault((group.source, group.target), []).append(group)
     if not panels:
         raise DataError(
-            f"'{report.name}' has no curve to draw. Choose a wider filter, or another report."
+            f"'{report.name}' contains no curve. Choose a wider filter, or another report."
         )
     columns = min(len(panels), MAX_COLUMNS)
     rows = math.ceil(len(panels) / columns)
@@ -74,8 +74,8 @@ def draw_report(report: Report, by_pair: bool = True) -> Figure:
         figure = Figure(figsize=size, layout="constrained")
         FigureCanvasAgg(figure)
         grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-        for axes, (pair, drawn) in zip(grid.flat, panels.items(), strict=False):
-            _draw_panel(axes, drawn, _title(report, pair, drawn), report.methods)
+        for axes, (pair, groups) in zip(grid.flat, panels.items(), strict=False):
+            _draw_panel(axes, groups, _title(report, pair, groups), report.methods)
         _trim(grid, len(panels))
         figure.supxlabel("mask size", fontsize=8)
         figure.supylabel("score change, median and quartiles", fontsize=8)
@@ -99,10 +99,11 @@ def save_figure(report: Report, path: Path, by_pair: bool = True) -> None:
     Raises
     ------
     DataError
-        If the ending is another one, there is nothing to draw, or the file cannot be written.
+        If the file extension is not one of these, there is no curve, or the file cannot be
+        written.
     """
     if path.suffix.lower() not in SUFFIXES:
-        raise DataError(f"Cannot write '{path.name}': choose the ending .svg, .pdf or .png.")
+        raise DataError(f"Cannot write '{path.name}': use the file extension .svg, .pdf or .png.")
     figure = draw_report(report, by_pair)
     from matplotlib import rc_context
 
@@ -111,30 +112,32 @@ def save_figure(report: Report, path: Path, by_pair: bool = True) -> None:
             figure.savefig(path)
     except OSError as error:
         raise DataError(
-            f"'{path}' cannot be written ({error.strerror}). Choose another place."
+            f"'{path}' cannot be written ({error.strerror}). Choose another file."
         ) from error
 
 
 def method_color(method: str, methods: tuple[str, ...]) -> str:
-    """Return the colour of a method: the baselines are grey, the others take turns."""
+    """Return the color of a method: gray for the baselines, a repeating palette for the others."""
     if method in BASELINES:
         return BASELINES[method]
     others = [name for name in methods if name not in BASELINES]
     return COLORS[others.index(method) % len(COLORS)]
 
 
-def _draw_panel(axes: Axes, drawn: list[Population], title: str, methods: tuple[str, ...]) -> None:
+def _draw_panel(axes: Axes, groups: list[Population], title: str, methods: tuple[str, ...]) -> None:
     axes.axhline(0, color="#bbbbbb", linewidth=0.5, zorder=0, label="_zero")
-    for one in drawn:
-        if one.median is None or one.lower is None or one.upper is None:
+    for group in groups:
+        if group.median is None or group.lower is None or group.upper is None:
             continue
-        colour = method_color(one.method, methods)
-        dashed = one.method in BASELINES or _turn(one.method, methods) > 0
+        color = method_color(group.method, methods)
+        dashed = group.method in BASELINES or _turn(group.method, methods) > 0
         style = (0, (3, 1.5)) if dashed else "-"
-        alpha = 0.07 if one.method in BASELINES else 0.13
-        axes.fill_between(ABSCISSAE, one.lower, one.upper, color=colour, alpha=alpha, linewidth=0)
+        alpha = 0.07 if group.method in BASELINES else 0.13
+        axes.fill_between(
+            ABSCISSAE, group.lower, group.upper, color=color, alpha=alpha, linewidth=0
+        )
         axes.plot(
-            ABSCISSAE, one.median, color=colour, linewidth=1.2, linestyle=style, label=one.method
+            ABSCISSAE, group.median, color=color, linewidth=1.2, linestyle=style, label=group.method
         )
     axes.set_title(title, loc="left")
     axes.set_xlim(0, 1)
@@ -142,13 +145,13 @@ def _draw_panel(axes: Axes, drawn: list[Population], title: str, methods: tuple[
 
 
 def _turn(method: str, methods: tuple[str, ...]) -> int:
-    """Return how often all colours were used before this method."""
+    """Return the number of earlier repetitions of the palette."""
     others = [name for name in methods if name not in BASELINES]
     return others.index(method) // len(COLORS)
 
 
-def _title(report: Report, pair: tuple[int | None, int | None], drawn: list[Population]) -> str:
-    counts = sorted({one.n_curves for one in drawn})
+def _title(report: Report, pair: tuple[int | None, int | None], groups: list[Population]) -> str:
+    counts = sorted({group.n_curves for group in groups})
     n = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
     source, target = pair
     if source is None or target is None:
@@ -157,7 +160,7 @@ def _title(report: Report, pair: tuple[int | None, int | None], drawn: list[Popu
 
 
 def _trim(grid: Any, n_panels: int) -> None:
-    """Hide panels without a pair, and put numbers below those that are now the lowest."""
+    """Hide empty panels, and show tick labels below the lowest visible ones."""
     rows, columns = grid.shape
     for number, axes in enumerate(grid.flat):
         if number >= n_panels:

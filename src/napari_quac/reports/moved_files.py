@@ -1,4 +1,4 @@
-"""Find files again whose folder was moved since their paths were noted."""
+"""Search for files of moved folders by the end of their recorded paths."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from pathlib import Path, PurePosixPath
 
 from napari_quac.errors import DataError
 
-# Folders of the QuAC library by what lies in them. Files of one pair have one name in all of
-# these, so a file is never taken from the folder of another kind.
+# Folders of the QuAC library, by their contents. Files of one pair have the same name in all of
+# them, so a file is never taken from the folder of another kind.
 KIND_FOLDERS = frozenset(
     {"attributions", "masks", "counterfactuals", "generated_images", "generated"}
 )
-# How many of a path's last parts have to agree: METHOD/SOURCE/TARGET/NAME and so on.
+# Minimum number of equal parts at the end of two paths: METHOD/SOURCE/TARGET/NAME and so on.
 LEAST_COMMON = {"attribution": 4, "mask": 4, "counterfactual": 4, "generated": 3, "query": 2}
 
 
 class MovedFiles:
-    """Looks noted paths up below a folder, by as many of their last parts as it takes.
+    """Index of the files below a folder, searched by the last parts of recorded paths.
 
     Parameters
     ----------
     root : Path
-        The folder in which everything is expected now.
+        The present folder of all files.
     re_root : (old, new), optional
-        The beginning of the noted paths and what to put in its place; tried first.
+        Beginning of the recorded paths, and its replacement; tried first.
     """
 
     def __init__(self, root: Path, re_root: tuple[str, str] | None = None) -> None:
@@ -33,45 +33,41 @@ class MovedFiles:
         self.re_root = re_root
         self._prefixes: list[tuple[str, Path]] = []
 
-    def renamed(self, noted: str) -> str:
-        """Return a noted path with the explicit new beginning."""
-        if self.re_root is None:
-            return noted
-        old, new = self.re_root
-        return noted.replace(old, new)
+    def replace_root(self, recorded: str) -> str:
+        """Return a recorded path with the explicit new beginning."""
+        return recorded if self.re_root is None else recorded.replace(*self.re_root)
 
-    def find(self, noted: str, kind: str) -> Path:
-        """Return where a file is now.
+    def find(self, recorded: str, kind: str) -> Path:
+        """Return the present path of a file.
 
         Parameters
         ----------
-        noted : str
-            Where it once was.
+        recorded : str
+            Recorded path.
         kind : str
             One of ``LEAST_COMMON``.
 
         Raises
         ------
         DataError
-            If it is neither at its noted place nor below the folder, or several could be it.
+            If there is no match below the folder, or more than one.
         """
-        noted = self.renamed(noted)
-        place = Path(noted)
-        if place.is_file():
-            return place
-        parts = parts_of(noted)
+        recorded = self.replace_root(recorded)
+        if Path(recorded).is_file():
+            return Path(recorded)
+        parts = path_parts(recorded)
         text = "/".join(parts)
         for old, new in self._prefixes:
             if text.startswith(old) and (moved := new / text[len(old) :]).is_file():
                 return moved
-        found = self._best_match(parts, kind)
-        if found is None:
+        match = self._best_match(parts, kind)
+        if match is None:
             raise DataError(
-                f"'{noted}' is not there, and '{self.root}' has no such file either. If it was "
-                "moved, say how with --re-root OLD NEW."
+                f"'{recorded}' does not exist, and '{self.root}' contains no such file either. If "
+                "the folder was moved, add --re-root OLD NEW."
             )
-        self._learn(parts, found)
-        return found
+        self._remember(parts, match)
+        return match
 
     def _best_match(self, parts: tuple[str, ...], kind: str) -> Path | None:
         least = min(LEAST_COMMON[kind], len(parts))
@@ -88,39 +84,39 @@ class MovedFiles:
         best = [path for path, n in common.items() if n == longest]
         if len(best) > 1:
             raise DataError(
-                f"'{'/'.join(parts)}' is not there, and {len(best)} files could be it, such as "
-                f"'{best[0]}' and '{best[1]}'. Say how the folder was moved with --re-root OLD NEW."
+                f"'{'/'.join(parts)}' does not exist, and {len(best)} files match, such as "
+                f"'{best[0]}' and '{best[1]}'. Add --re-root OLD NEW."
             )
         return best[0]
 
-    def _learn(self, parts: tuple[str, ...], found: Path) -> None:
-        """Remember the two beginnings, so that the next file is one look away."""
-        n = _n_common(parts, found.parts)
+    def _remember(self, parts: tuple[str, ...], match: Path) -> None:
+        """Store the two beginnings, which usually fit the next file as well."""
+        n = _n_common(parts, match.parts)
         if n >= 2:
             old = "/".join(parts[: len(parts) - n])
-            new = Path(*found.parts[: len(found.parts) - n])
+            new = Path(*match.parts[: len(match.parts) - n])
             self._prefixes.insert(0, (old + "/" if old else "", new))
 
     @cached_property
     def _by_name(self) -> dict[str, list[Path]]:
-        found: dict[str, list[Path]] = defaultdict(list)
+        paths: dict[str, list[Path]] = defaultdict(list)
         for path in sorted(self.root.rglob("*")):
             if path.is_file():
-                found[path.name].append(path)
-        return found
+                paths[path.name].append(path)
+        return paths
 
 
-def parts_of(noted: str) -> tuple[str, ...]:
-    """Return the parts of a path of any system; a leading slash is no part."""
+def path_parts(recorded: str) -> tuple[str, ...]:
+    """Return the parts of a path of any system, without a leading slash."""
     return tuple(
-        part for part in PurePosixPath(noted.replace("\\", "/")).parts if part not in ("/", ".")
+        part for part in PurePosixPath(recorded.replace("\\", "/")).parts if part not in ("/", ".")
     )
 
 
-def _n_common(one: tuple[str, ...], other: tuple[str, ...]) -> int:
-    """Return how many parts two paths share at their end."""
+def _n_common(first: tuple[str, ...], second: tuple[str, ...]) -> int:
+    """Return the number of equal parts at the end of two paths."""
     n = 0
-    for a, b in zip(reversed(one), reversed(other), strict=False):
+    for a, b in zip(reversed(first), reversed(second), strict=False):
         if a != b:
             break
         n += 1

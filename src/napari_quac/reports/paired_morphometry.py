@@ -1,4 +1,4 @@
-"""The same change in many samples: medians and a paired test."""
+"""Changes over many samples: medians and a paired test."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class PairedChange:
     ----------
     place, measure, unit : str
     n : int
-        Samples in which it could be measured.
+        Number of samples with the measure.
     query, counterfactual : float
         Medians.
     difference : float
@@ -31,10 +31,10 @@ class PairedChange:
     difference_low, difference_high : float
         Their quartiles.
     p : float or None
-        Of Wilcoxon's signed-rank test, two-sided; None for fewer than six samples, 1 if nothing
-        differs anywhere.
+        Of Wilcoxon's signed-rank test, two-sided; None for fewer than six samples, 1 if all
+        differences are 0.
     p_holm : float or None
-        Corrected for all tests of this table, by Holm's method.
+        Corrected for all tests of the table, by Holm's method.
     """
 
     place: str
@@ -50,19 +50,19 @@ class PairedChange:
     p_holm: float | None
 
 
-def paired_changes(found: Iterable[Sequence[PlaceChange]]) -> tuple[PairedChange, ...]:
+def paired_changes(samples: Iterable[Sequence[PlaceChange]]) -> tuple[PairedChange, ...]:
     """Compare query and counterfactual over samples, for each place and measure.
 
     Parameters
     ----------
-    found : iterable of sequence of PlaceChange
-        The places of one sample each, of one method and one question; several of one sample would
-        be counted as independent.
+    samples : iterable of sequence of PlaceChange
+        Places of each sample, for one method and one question: several explanations of a sample
+        are not independent.
 
     Returns
     -------
     tuple of PairedChange
-        Places in the order in which they were met.
+        Places in the order of their first occurrence.
 
     References
     ----------
@@ -70,7 +70,7 @@ def paired_changes(found: Iterable[Sequence[PlaceChange]]) -> tuple[PairedChange
     .. [2] Holm, "A simple sequentially rejective multiple test procedure", 1979.
     """
     values: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    for places in found:
+    for places in samples:
         for place in places:
             for measure in MEASURES:
                 pair = (place.query[measure.name], place.counterfactual[measure.name])
@@ -111,9 +111,9 @@ def _signed_rank(pairs: NDArray[np.float64]) -> float | None:
 
 
 def _holm(p_values: dict[tuple[str, str], float | None]) -> dict[tuple[str, str], float]:
-    known = sorted((p, key) for key, p in p_values.items() if p is not None)
+    ranked = sorted((p, key) for key, p in p_values.items() if p is not None)
     corrected, largest = {}, 0.0
-    for rank, (p, key) in enumerate(known):
-        largest = max(largest, min(1.0, p * (len(known) - rank)))
+    for rank, (p, key) in enumerate(ranked):
+        largest = max(largest, min(1.0, p * (len(ranked) - rank)))
         corrected[key] = largest
     return corrected

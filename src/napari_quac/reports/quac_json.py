@@ -1,6 +1,6 @@
 """One report file of the QuAC library, of any of its versions, as plain records.
 
-The folder around it, and which method a record belongs to, is the business of ``quac_read``.
+``quac_read`` reads the folder around it and assigns records to methods.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +18,6 @@ from numpy.typing import NDArray
 from napari_quac.errors import DataError
 from napari_quac.explain.curve import threshold_grid
 
-# What the library's reader accepts in a result; it refuses any other key.
-REQUIRED_KEYS = (
-    "query_path",
-    "counterfactual_path",
-    "mask_path",
-    "query_prediction",
-    "counterfactual_prediction",
-    "source_class",
-    "target_class",
-)
-OPTIONAL_KEYS = (
-    "score",
-    "normalized_mask_sizes",
-    "score_changes",
-    "generated_path",
-    "attribution_path",
-    "generated_prediction",
-    "optimal_threshold",
-    "method",
-)
 PATH_KEYS = {
     "query": "query_path",
     "generated": "generated_path",
@@ -45,7 +25,7 @@ PATH_KEYS = {
     "mask": "mask_path",
     "counterfactual": "counterfactual_path",
 }
-# Early versions kept one list per quantity; their names, by the present ones.
+# Early versions have one list per quantity; their names, by the present keys.
 COLUMNS = {
     "query_path": "paths",
     "generated_path": "target_paths",
@@ -64,7 +44,7 @@ N_THRESHOLDS = 200
 
 @dataclass(frozen=True, eq=False)
 class QuacResult:
-    """One result as the file has it; what it does not tell is None or empty.
+    """One result of the file; missing quantities are None or empty.
 
     ``number`` is its position in the file.
     """
@@ -95,14 +75,14 @@ class QuacFile:
     metadata : mapping
     results : tuple of QuacResult
     problems : tuple of str
-        Results that could not be used, and why.
+        One sentence for each unusable result.
     """
 
     path: Path
     name: str
     metadata: Mapping[str, Any]
     results: tuple[QuacResult, ...]
-    problems: tuple[str, ...] = field(default=())
+    problems: tuple[str, ...] = ()
 
 
 def read_quac_file(path: Path) -> QuacFile | None:
@@ -127,7 +107,9 @@ def read_quac_file(path: Path) -> QuacFile | None:
         try:
             results.append(_result(row, number))
         except (TypeError, ValueError, KeyError) as error:
-            problems.append(f"result {number} of '{path.name}' cannot be used ({_said(error)})")
+            problems.append(
+                f"result {number} of '{path.name}' cannot be used ({_error_text(error)})"
+            )
     metadata = document.get("metadata")
     return QuacFile(
         path,
@@ -139,7 +121,7 @@ def read_quac_file(path: Path) -> QuacFile | None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file, with NaN and infinity if it has them.
+    """Read a JSON file, which may contain NaN and infinity.
 
     Raises
     ------
@@ -152,7 +134,7 @@ def read_json(path: Path) -> Any:
         raise DataError(f"'{path}' cannot be read ({error.strerror}). Check the path.") from error
     except (ValueError, RecursionError) as error:
         raise DataError(
-            f"'{path}' is not a JSON file, or a part of one ({_said(error)}). Copy it again."
+            f"'{path}' is not a complete JSON file ({_error_text(error)}). Copy it again."
         ) from error
 
 
@@ -168,10 +150,10 @@ def _rows_of_columns(document: Mapping[str, Any], path: Path) -> list[dict[str, 
         thresholds = None
     lengths = {COLUMNS[key]: len(column) for key, column in columns.items() if column}
     if len(set(lengths.values())) > 1:
-        said = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        sizes = ", ".join(f"{name} {length}" for name, length in lengths.items())
         raise DataError(
-            f"'{path}' is a report of an early QuAC version whose lists differ in length ({said}). "
-            "It is not complete; copy it again."
+            f"'{path}' is an early QuAC report whose lists differ in length ({sizes}). "
+            "It is incomplete; copy it again."
         )
     n = next(iter(lengths.values()), 0)
     rows = [{key: column[i] for key, column in columns.items() if column} for i in range(n)]
@@ -211,40 +193,39 @@ def _result(row: Any, number: int) -> QuacResult:
     )
 
 
-def _class(value: Any) -> int:
-    index = int(value)
-    if index != value or index < 0:
-        raise ValueError(f"class {value}")
+def _class(entry: Any) -> int:
+    index = int(entry)
+    if index != entry or index < 0:
+        raise ValueError(f"class {entry}")
     return index
 
 
-def _number(value: Any) -> float | None:
+def _number(entry: Any) -> float | None:
     """Return a finite number; None for null, NaN and infinity."""
-    if value is None:
+    if entry is None:
         return None
-    number = float(value)
+    number = float(entry)
     return number if math.isfinite(number) else None
 
 
 def _numbers(row: Mapping[str, Any], key: str) -> NDArray[np.float64]:
-    value = row.get(key)
-    if value is None:
+    if row.get(key) is None:
         return np.empty(0)
-    # null is what other programs write in place of NaN
-    numbers = np.array([math.nan if one is None else one for one in value], dtype=np.float64)
+    # other programs write null in place of NaN
+    numbers = np.array([math.nan if x is None else x for x in row[key]], dtype=np.float64)
     if numbers.ndim != 1:
         raise ValueError(f"{key} is not a list of numbers")
     return numbers
 
 
 def _prediction(row: Mapping[str, Any], key: str) -> tuple[float, ...] | None:
-    value = row.get(key)
-    if not isinstance(value, Sequence) or isinstance(value, str) or not value:
+    numbers = row.get(key)
+    if not isinstance(numbers, Sequence) or isinstance(numbers, str) or not numbers:
         return None
-    return tuple(math.nan if one is None else float(one) for one in value)
+    return tuple(math.nan if x is None else float(x) for x in numbers)
 
 
-def _said(error: BaseException) -> str:
+def _error_text(error: BaseException) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, KeyError):
         text = f"no {text.strip(chr(39))}"

@@ -1,4 +1,4 @@
-"""Names of files and folders that the QuAC library can find again."""
+"""Names of files and folders that the QuAC library can read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from napari_quac.data.image_file import IMAGE_SUFFIXES
 def safe_name(text: str) -> str:
     """Return a name of letters, digits, ``_`` and ``-``.
 
-    A dot would end the name for the library, which then does not find the attribution of an image.
+    The library cuts names at a dot, and then does not find the attribution of an image.
 
     Examples
     --------
@@ -23,31 +23,31 @@ def safe_name(text: str) -> str:
 
 
 class FileNames:
-    """Hands out one file name per sample, never one name to two samples of a folder."""
+    """Unique file names of samples within a folder."""
 
     def __init__(self) -> None:
-        self._given: dict[tuple[str, str], str] = {}
-        self._taken: set[tuple[str, str]] = set()
+        self._names: dict[tuple[str, str], str] = {}
+        self._used: set[tuple[str, str]] = set()
 
     def __call__(self, folder: str, sample_id: str) -> str:
-        """Return the name, without ending, of a sample in the folder of its source class."""
+        """Return the name of a sample, without extension, in the folder of its source class."""
         key = (folder, sample_id)
-        if key not in self._given:
-            self._given[key] = self._free(folder, _stem(sample_id))
-        return self._given[key]
+        if key not in self._names:
+            self._names[key] = self._unique(folder, _stem(sample_id))
+        return self._names[key]
 
-    def _free(self, folder: str, wanted: str) -> str:
-        name, number = wanted, 1
-        # file systems that do not tell capitals apart would put two in one
-        while (folder, name.lower()) in self._taken:
+    def _unique(self, folder: str, stem: str) -> str:
+        name, number = stem, 1
+        # some file systems ignore case
+        while (folder, name.lower()) in self._used:
             number += 1
-            name = f"{wanted}_{number}"
-        self._taken.add((folder, name.lower()))
+            name = f"{stem}_{number}"
+        self._used.add((folder, name.lower()))
         return name
 
 
 def _stem(sample_id: str) -> str:
-    """Return the id without the folder of its class and without the ending of an image."""
+    """Return the id without the folder of its class and without an image extension."""
     path = PurePosixPath(sample_id.replace("\\", "/"))
     if path.suffix.lower() in IMAGE_SUFFIXES:
         path = path.with_suffix("")

@@ -1,13 +1,14 @@
 """Result folders of the QuAC library, of all its layouts, as one report.
 
 Every pair counts once, although the library visits pairs several times, and every report file
-counts, although the library gives them all one name.
+counts, although the library gives all of them the same name.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,13 +19,13 @@ from napari_quac.data.image_file import read_image
 from napari_quac.errors import DataError
 from napari_quac.explain.score import quac_score
 from napari_quac.reports.entry import ReportEntry
-from napari_quac.reports.moved_files import MovedFiles, parts_of
+from napari_quac.reports.moved_files import MovedFiles, path_parts
 from napari_quac.reports.quac_json import QuacFile, QuacResult, read_quac_file
 from napari_quac.reports.report import Report
 
 T = TypeVar("T")
 
-# Folders that a report may lie in, but that are no method's
+# Folders of reports that are not named after a method
 NO_METHOD = frozenset({"reports", "merged", "latent", "reference", "evaluation", "results", ""})
 METHOD_FOLDERS = ("attribution", "mask", "counterfactual")
 DEFAULT_PROCESSOR = "default"
@@ -32,27 +33,27 @@ PROCESSORS = frozenset({DEFAULT_PROCESSOR, "no_blur"})
 
 
 def find_quac_files(path: Path) -> tuple[list[QuacFile], list[str]]:
-    """Read all report files at or below a path; JSON of another kind is passed over.
+    """Read all report files at or below a path; other JSON files are ignored.
 
     Returns
     -------
     files : list of QuacFile
     problems : list of str
-        Files that are damaged.
+        One sentence for each damaged file.
     """
     files, problems = [], []
     for place in [path] if path.is_file() else sorted(path.rglob("*.json")):
         try:
-            found = read_quac_file(place)
+            file = read_quac_file(place)
         except DataError as error:
             if place == path:
                 raise
             problems.append(str(error))
             continue
-        if found is not None:
-            files.append(found)
-            problems.extend(found.problems)
-    # reports of single methods come first: a merged one repeats them
+        if file is not None:
+            files.append(file)
+            problems.extend(file.problems)
+    # reports of single methods come first, because a merged report repeats them
     files.sort(key=lambda file: len(_methods_in(file)) > 1)
     return files, problems
 
@@ -65,20 +66,20 @@ def read_quac_reports(path: Path, re_root: tuple[str, str] | None = None) -> Rep
     path : Path
         A folder at any level above the reports, or a json file.
     re_root : (old, new), optional
-        The beginning of the noted paths and what to put in its place. Without it files are looked
-        for below the folder, by the end of their path.
+        Beginning of the recorded paths, and its replacement. Without it, files are searched below
+        the folder, by the end of their path.
 
     Raises
     ------
     DataError
-        If there is no report, nothing of it can be read, or no noted path holds ``old``.
+        If there is no readable report, or no recorded path contains ``old``.
     """
     files, problems = find_quac_files(path)
     if not files:
-        also = f" {problems[0]}" if problems else ""
+        problem = f" {problems[0]}" if problems else ""
         raise DataError(
-            f"'{path}' holds no explanations: no 'store.json' or 'explanations.json' of ours, and "
-            f"no report of the QuAC library (a json with 'results').{also}"
+            f"'{path}' contains no explanations: neither 'store.json' or 'explanations.json', nor "
+            f"a report of the QuAC library (a JSON file with 'results').{problem}"
         )
     if re_root is not None:
         _check_re_root(files, re_root)
@@ -88,9 +89,9 @@ def read_quac_reports(path: Path, re_root: tuple[str, str] | None = None) -> Rep
     entries: dict[tuple[str, str, int, int, str], ReportEntry] = {}
     n_read = n_repeated = n_different = 0
     for file in files:
-        for result in file.results:
+        for record in file.results:
             n_read += 1
-            entry = _entry(file, result, labels[file.path, _method(file, result)], moved)
+            entry = _entry(file, record, labels[file.path, _method(file, record)], moved)
             key = (
                 entry.method,
                 entry.sample_id,
@@ -106,80 +107,74 @@ def read_quac_reports(path: Path, re_root: tuple[str, str] | None = None) -> Rep
                 n_different += 1
     if problems and not entries:
         raise DataError(
-            f"Nothing in '{path}' can be read: {problems[0].rstrip('.')}. Copy the reports again."
+            f"No report in '{path}' can be read: {problems[0].rstrip('.')}. Copy the reports again."
         )
     notes = []
     if n_repeated:
-        notes.append(f"{n_repeated} of {n_read} results repeat another one and are counted once.")
+        notes.append(f"{n_repeated} of {n_read} results repeat another one and count once.")
     if n_different:
         notes.append(
             f"{n_different} of {n_read} results are about the same query, target, method and "
-            "generated image as another one, with other numbers; the first was taken."
+            "generated image as another one, with different numbers; the first one counts."
         )
     if problems:
-        notes.append(f"{len(problems)} could not be read; the first: {problems[0].rstrip('.')}.")
+        notes.append(
+            f"{len(problems)} results could not be read; the first: {problems[0].rstrip('.')}."
+        )
     return Report(tuple(entries.values()), (), class_names, path.name, tuple(notes))
 
 
-def _entry(file: QuacFile, result: QuacResult, method: str, moved: MovedFiles) -> ReportEntry:
-    score = result.score
-    if score is None and len(result.mask_sizes) and _finite(result):
-        score = quac_score(result.mask_sizes, result.score_changes)
-    # a constant map: its NaNs never exceed a threshold, so all masks are empty
-    degenerate = len(result.mask_sizes) > 0 and not result.mask_sizes.any() and not score
-    generated = result.generated_prediction
-    source_name = _folder_names(result).get(result.source)
-    noted = _Noted(file.metadata, result.number)
-    completeness, n_tried = noted("completeness", float), noted("n_tried", int)
+def _entry(file: QuacFile, record: QuacResult, method: str, moved: MovedFiles) -> ReportEntry:
+    score = record.score
+    if score is None and len(record.mask_sizes) and _finite(record):
+        score = quac_score(record.mask_sizes, record.score_changes)
+    # the NaNs of a constant map never exceed a threshold, so that all masks are empty
+    degenerate = len(record.mask_sizes) > 0 and not record.mask_sizes.any() and not score
+    generated = record.generated_prediction
+    source_name = _folder_names(record).get(record.source)
+    exported = partial(_from_export, file.metadata, record.number)
     return ReportEntry(
-        sample_id=noted("sample_ids", str) or _sample_id(result.paths["query"], source_name),
-        source=result.source,
-        target=result.target,
+        sample_id=exported("sample_ids", str) or _sample_id(record.paths["query"], source_name),
+        source=record.source,
+        target=record.target,
         method=method,
         true_name=_text(file.metadata.get("true_name")),
-        label=result.source,  # the library takes the source from the folder
+        label=record.source,  # in the library, the folder defines the source
         source_basis=_text(file.metadata.get("source_basis")) or "label",
-        query_prediction=result.query_prediction,
+        query_prediction=record.query_prediction,
         generated_prediction=generated,
-        counterfactual_prediction=result.counterfactual_prediction,
-        thresholds=_thresholds(file.metadata, result),
-        mask_sizes=result.mask_sizes,
-        score_changes=result.score_changes,
+        counterfactual_prediction=record.counterfactual_prediction,
+        thresholds=_thresholds(file.metadata, record),
+        mask_sizes=record.mask_sizes,
+        score_changes=record.score_changes,
         quac_score=score,
-        optimal_threshold=result.optimal_threshold,
-        completeness=completeness,
+        optimal_threshold=record.optimal_threshold,
+        completeness=exported("completeness", float),
         degenerate=degenerate,
-        n_tried=n_tried,
-        switches=None if generated is None else int(np.argmax(generated)) == result.target,
-        paths={name: moved.renamed(noted) for name, noted in result.paths.items()},
-        read=_Arrays(result.paths, moved),
+        n_tried=exported("n_tried", int),
+        switches=None if generated is None else int(np.argmax(generated)) == record.target,
+        paths={name: moved.replace_root(path) for name, path in record.paths.items()},
+        read=_Arrays(record.paths, moved),
     )
 
 
-class _Noted:
-    """What our own export notes beside a result: lists that go along with the results."""
-
-    def __init__(self, metadata: Mapping[str, Any], number: int) -> None:
-        self._metadata = metadata
-        self._number = number
-
-    def __call__(self, key: str, kind: type[T]) -> T | None:
-        values = self._metadata.get(key)
-        if not isinstance(values, list) or self._number >= len(values):
-            return None
-        value = values[self._number]
-        return value if isinstance(value, kind) else None
+def _from_export(metadata: Mapping[str, Any], number: int, key: str, kind: type[T]) -> T | None:
+    """Return an element of the lists that our own export writes in parallel to the results."""
+    column = metadata.get(key)
+    if not isinstance(column, list) or number >= len(column):
+        return None
+    return column[number] if isinstance(column[number], kind) else None
 
 
-def _thresholds(metadata: Mapping[str, Any], result: QuacResult) -> NDArray[np.float64]:
-    noted = metadata.get("thresholds")
-    if isinstance(noted, list) and len(noted) == len(result.mask_sizes):
-        return np.asarray(noted, dtype=np.float64)
-    return result.thresholds
+def _thresholds(metadata: Mapping[str, Any], record: QuacResult) -> NDArray[np.float64]:
+    thresholds = metadata.get("thresholds")
+    if isinstance(thresholds, list) and len(thresholds) == len(record.mask_sizes):
+        return np.asarray(thresholds, dtype=np.float64)
+    return record.thresholds
 
 
 class _Arrays:
-    """Reads the files of one result when they are asked for."""
+    """Reader of the files of one result, on request."""
 
     def __init__(self, paths: Mapping[str, str], moved: MovedFiles) -> None:
         self._paths = paths
@@ -188,38 +183,40 @@ class _Arrays:
     def __call__(self, name: str) -> NDArray[np.float32]:
         if name not in self._paths:
             raise DataError(
-                f"A report of the QuAC library does not say where the {name} of a sample is. "
-                f"It has: {', '.join(self._paths)}."
+                f"This report of the QuAC library does not record the array '{name}', but "
+                f"only {', '.join(self._paths)}. Explain the sample again."
             )
         path = self._moved.find(self._paths[name], name)
         if name in ("attribution", "mask"):
             try:
                 array: NDArray[np.float32] = np.load(path, allow_pickle=False)
             except (OSError, ValueError) as error:
-                raise DataError(f"'{path}' is not an array that numpy can read.") from error
+                raise DataError(
+                    f"'{path}' is not an array that NumPy can read. Copy it again."
+                ) from error
             return array.astype(np.float32, copy=False)
         image: NDArray[np.float32] = read_image(path).numpy()
         return image
 
 
-def _method(file: QuacFile, result: QuacResult) -> str:
-    """Return the method of a result: the library itself does not note it."""
-    noted = file.metadata.get("method")
-    if isinstance(noted, str) and noted:
-        return noted
+def _method(file: QuacFile, record: QuacResult) -> str:
+    """Return the method of a result, which the library itself does not record."""
+    method = file.metadata.get("method")
+    if isinstance(method, str) and method:
+        return method
     for kind in METHOD_FOLDERS:
-        parts = parts_of(result.paths.get(kind, ""))
+        parts = path_parts(record.paths.get(kind, ""))
         # …/attributions/METHOD/SOURCE/TARGET/NAME, in older layouts …/attributions/latent/METHOD/…
         if len(parts) >= 5 and f"{kind}s" in parts[:-4]:
             return parts[-4]
     folder = file.path.resolve().parent.name
     if folder not in NO_METHOD:
         return folder
-    return result.method or file.path.stem
+    return record.method or file.path.stem
 
 
 def _methods_in(file: QuacFile) -> set[str]:
-    return {_method(file, result) for result in file.results}
+    return {_method(file, record) for record in file.results}
 
 
 def _processor(file: QuacFile) -> str:
@@ -229,10 +226,10 @@ def _processor(file: QuacFile) -> str:
 
 
 def _method_labels(files: list[QuacFile], path: Path) -> dict[tuple[Path, str], str]:
-    """Return what a method is called in the report, by file.
+    """Return the name of a method in the report, by file.
 
-    Files of one method that differ by processor, or by the folder above (``latent`` and
-    ``reference``), are told apart.
+    The name distinguishes files of one method with different processors or parent folders
+    (``latent`` and ``reference``).
     """
     claims: dict[str, list[QuacFile]] = defaultdict(list)
     labels: dict[tuple[Path, str], str] = {}
@@ -261,33 +258,33 @@ def _run_of(file: QuacFile, path: Path) -> str:
 
 
 def _class_names(files: list[QuacFile]) -> tuple[str, ...]:
-    """Return class names: those we noted, or those of the folders."""
+    """Return the class names of our own export, otherwise those of the folders."""
     for file in files:
         names = file.metadata.get("class_names")
         if isinstance(names, list) and names and all(isinstance(name, str) for name in names):
             return tuple(names)
     votes: dict[int, Counter[str]] = defaultdict(Counter)
     for file in files:
-        for result in file.results:
-            for index, name in _folder_names(result).items():
+        for record in file.results:
+            for index, name in _folder_names(record).items():
                 votes[index][name] += 1
     n = 1 + max(votes, default=-1)
     return tuple(votes[i].most_common(1)[0][0] if i in votes else f"class {i}" for i in range(n))
 
 
-def _folder_names(result: QuacResult) -> dict[int, str]:
-    """Return the class names that the paths of a result tell: SOURCE/TARGET/NAME."""
-    query = parts_of(result.paths["query"])
+def _folder_names(record: QuacResult) -> dict[int, str]:
+    """Return the class names in the paths of a record: SOURCE/TARGET/NAME."""
+    query = path_parts(record.paths["query"])
     for kind in (*METHOD_FOLDERS, "generated"):
-        parts = parts_of(result.paths.get(kind, ""))
+        parts = path_parts(record.paths.get(kind, ""))
         if len(parts) >= 3 and parts[-3] in query[:-1]:
-            return {result.source: parts[-3], result.target: parts[-2]}
-    return {result.source: query[-2]} if len(query) >= 2 else {}
+            return {record.source: parts[-3], record.target: parts[-2]}
+    return {record.source: query[-2]} if len(query) >= 2 else {}
 
 
 def _sample_id(query_path: str, source_name: str | None) -> str:
-    """Return the part of a query's path that a dataset would call it: from the class folder on."""
-    parts = parts_of(query_path)
+    """Return the sample id in the path of a query: the part from the class folder."""
+    parts = path_parts(query_path)
     folders = parts[:-1]
     if source_name in folders:
         start = len(folders) - 1 - folders[::-1].index(source_name)
@@ -295,22 +292,22 @@ def _sample_id(query_path: str, source_name: str | None) -> str:
     return "/".join(parts[-2:])
 
 
-def _same_numbers(one: ReportEntry, other: ReportEntry) -> bool:
+def _same_numbers(first: ReportEntry, second: ReportEntry) -> bool:
     scores, others = (
         np.array([np.nan if entry.quac_score is None else entry.quac_score, *entry.score_changes])
-        for entry in (one, other)
+        for entry in (first, second)
     )
     return scores.shape == others.shape and bool(
         np.allclose(scores, others, rtol=0, atol=1e-9, equal_nan=True)
     )
 
 
-def _finite(result: QuacResult) -> bool:
-    return bool(np.isfinite(result.mask_sizes).all() and np.isfinite(result.score_changes).all())
+def _finite(record: QuacResult) -> bool:
+    return bool(np.isfinite(record.mask_sizes).all() and np.isfinite(record.score_changes).all())
 
 
 def _root(path: Path) -> Path:
-    """Return the folder that holds masks and images beside the reports."""
+    """Return the folder with masks and images next to the reports."""
     path = path.resolve()
     for folder in (path, *path.parents):
         if folder.name == "reports":
@@ -320,13 +317,13 @@ def _root(path: Path) -> Path:
 
 def _check_re_root(files: Iterable[QuacFile], re_root: tuple[str, str]) -> None:
     old, _ = re_root
-    noted = [path for file in files for result in file.results for path in result.paths.values()]
-    if old and noted and not any(old in path for path in noted):
+    paths = [path for file in files for record in file.results for path in record.paths.values()]
+    if old and paths and not any(old in path for path in paths):
         raise DataError(
-            f"No path in the reports holds '{old}'; they look like '{noted[0]}'. Give --re-root "
-            "the beginning that is to be replaced."
+            f"No path in the reports contains '{old}'; an example is '{paths[0]}'. Pass the "
+            "beginning to replace to --re-root."
         )
 
 
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+def _text(entry: object) -> str:
+    return entry if isinstance(entry, str) else ""

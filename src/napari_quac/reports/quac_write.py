@@ -1,7 +1,6 @@
-"""Write a report as the folder of results that the QuAC library would have made.
+"""Export of a report as a result folder of the QuAC library.
 
-The library's reader refuses a result with a key that it does not know, so whatever else is to be
-said stands in ``metadata``.
+The library refuses a result with an unknown key, so all further quantities are in ``metadata``.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class QuacExport:
-    """What was written.
+    """Written files.
 
     Attributes
     ----------
@@ -41,12 +40,12 @@ class QuacExport:
     reports : tuple of Path
         One ``default_report.json`` for each method.
     n_written : int
-        Entries in them.
+        Number of written entries.
     skipped : tuple of str
-        One sentence for each entry that could not be written.
+        One sentence for each entry that cannot be written.
     largest_drift : float or None
-        Largest change of a class probability between an image in memory and its file; None where
-        no classifier was there to be asked.
+        Largest change of a class probability between an image in memory and its file; None
+        without a classifier.
     """
 
     folder: Path
@@ -58,7 +57,7 @@ class QuacExport:
 
 @dataclass(eq=False)
 class _MethodReport:
-    """The results of one method, and what stands beside them in the same order."""
+    """Results of one method, with parallel lists."""
 
     results: list[dict[str, Any]] = field(default_factory=list)
     entries: list[ReportEntry] = field(default_factory=list)
@@ -83,7 +82,7 @@ def write_quac_report(
     image_format : "tif" or "png"
         tif keeps float32, png rounds to 8 bits. Both hold [0, 1], black to white.
     classifier : Classifier, optional
-        Asked how far the prediction moves by writing and reading an image.
+        Measures the change of the prediction by writing and reading an image.
 
     Returns
     -------
@@ -92,17 +91,17 @@ def write_quac_report(
     Raises
     ------
     DataError
-        If the folder holds something, or no entry can be written.
+        If the folder is not empty, or no entry can be written.
 
     Notes
     -----
-    Each report carries the name of its method. The library gives all of them one name and then
-    keeps the last one it finds; so named, its ``Report.from_directory`` compares the methods.
+    Each report has the name of its method. The library gives all of them one name and keeps only
+    the last one; with separate names, its ``Report.from_directory`` compares the methods.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(
-            f"'{folder}' is there and not empty. Choose a new folder, so that no files of "
-            "different reports mix."
+            f"'{folder}' is not empty. Choose a new folder, so that files of different reports do "
+            "not mix."
         )
     # the library pairs the results of different methods by their position
     entries = sorted(report.entries, key=lambda entry: (entry.sample_id, entry.target))
@@ -123,7 +122,7 @@ def write_quac_report(
         written.entries.append(entry)
         written.drifts.append(drift)
     if skipped and len(skipped) == len(entries):
-        raise DataError(f"No entry could be written; the first: {skipped[0]}")
+        raise DataError(f"No entry can be written; the first: {skipped[0]}")
     reports = []
     for method, written in by_method.items():
         if not written.results:
@@ -152,7 +151,7 @@ def write_quac_report(
 
 
 class _Place:
-    """Where the files of one entry go."""
+    """Paths of the files of one entry."""
 
     def __init__(
         self,
@@ -173,7 +172,7 @@ class _Place:
         self.image_format = image_format
 
     def path(self, name: str) -> Path:
-        """Return where an array of ``ARRAY_NAMES`` goes."""
+        """Return the path of an array of ``ARRAY_NAMES``."""
         image, array = f"{self.stem}.{self.image_format}", f"{self.stem}.npy"
         return (
             self.root
@@ -196,7 +195,9 @@ def _write_entry(
         ("counterfactual", entry.counterfactual_prediction),
     ):
         if prediction is None:
-            raise DataError(f"the prediction of the {role} was not kept; the library needs it.")
+            raise DataError(
+                f"the report lacks the prediction of the {role}, which the library needs."
+            )
     arrays = {name: entry.array(name) for name in (*IMAGES, "attribution", "mask")}
     for name, array in arrays.items():
         path = place.path(name)
@@ -208,7 +209,9 @@ def _write_entry(
             else:
                 np.save(path, array.astype(np.float32))
         except OSError as error:
-            raise DataError(f"'{path}' cannot be written ({error.strerror}).") from error
+            raise DataError(
+                f"'{path}' cannot be written ({error.strerror}). Choose another folder."
+            ) from error
     drift = None if classifier is None else _drift(place, arrays, classifier)
     score = entry.quac_score
     result = {
@@ -232,11 +235,11 @@ def _write_entry(
 
 
 def _write_image(path: Path, array: NDArray[np.float32]) -> None:
-    """Write (C, H, W) in [0, 1] so that the library reads the same."""
+    """Write (C, H, W) in [0, 1] in the layout that the library reads."""
     if array.ndim != 3:
         raise ShapeError(
-            f"an image of shape {array.shape} is no (channels, height, width); the library knows "
-            "images in two dimensions only."
+            f"an image of shape {array.shape} is not (channels, height, width); the library reads "
+            "two-dimensional images only."
         )
     if path.suffix == ".png":
         write_image(path, torch.from_numpy(array))
@@ -246,19 +249,19 @@ def _write_image(path: Path, array: NDArray[np.float32]) -> None:
     if array.shape[0] == 1:
         tifffile.imwrite(path, np.clip(array[0], 0, 1), photometric="minisblack")
     elif array.shape[0] == 3:
-        # the library takes the last axis for the channels
+        # in the library, channels are the last axis
         last = np.moveaxis(np.clip(array, 0, 1), 0, -1)
         tifffile.imwrite(path, last, photometric="rgb", planarconfig="contig")
     else:
         raise ShapeError(
-            f"an image of {array.shape[0]} channels; the library reads 1 (grey) or 3 (colour)."
+            f"an image of {array.shape[0]} channels; the library reads 1 (gray) or 3 (color)."
         )
 
 
 def _drift(
     place: _Place, arrays: Mapping[str, NDArray[np.float32]], classifier: Classifier
 ) -> dict[str, float]:
-    """Return how far the prediction of each image moves when it is written and read again."""
+    """Return the change of the prediction of each image by writing and reading it."""
     before = classifier.predict(torch.stack([torch.from_numpy(arrays[name]) for name in IMAGES]))
     after = classifier.predict(torch.stack([read_image(place.path(name)) for name in IMAGES]))
     moved = (after - before).abs().amax(dim=1)
@@ -272,7 +275,7 @@ def _metadata(
     image_format: ImageFormat,
     classifier: Classifier | None,
 ) -> dict[str, Any]:
-    """Return what the library's format has no place for; lists go along with ``results``."""
+    """Return the quantities without a key in the library; lists are parallel to ``results``."""
     entries = written.entries
     metadata: dict[str, Any] = {
         "schema": SCHEMA,
@@ -308,26 +311,28 @@ def _common(values: list[str]) -> str:
 
 
 def _method_folders(report: Report) -> dict[str, str]:
-    """Return one folder name per method, never the same for two."""
+    """Return a unique folder name for each method."""
     names = FileNames()
     return {method: names("", safe_name(method)) for method in report.methods}
 
 
-def _standard(value: Any) -> Any:
-    """Return plain numbers; what is not finite becomes null."""
-    if value is None:
+def _standard(numbers: Any) -> Any:
+    """Return plain numbers; None in place of NaN and infinity."""
+    if numbers is None:
         return None
-    if isinstance(value, float | int):
-        return float(value) if np.isfinite(value) else None
-    return [float(one) if np.isfinite(one) else None for one in value]
+    if isinstance(numbers, float | int):
+        return float(numbers) if np.isfinite(numbers) else None
+    return [_standard(float(number)) for number in numbers]
 
 
 def _write_json(path: Path, document: dict[str, Any]) -> None:
-    """Write beside its place, then move it there in one go."""
+    """Write a temporary file and rename it, so that the document is complete or absent."""
     partial = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.write_text(json.dumps(document, indent=1, allow_nan=False), encoding="utf-8")
         os.replace(partial, path)
     except OSError as error:
-        raise DataError(f"'{path}' cannot be written ({error.strerror}).") from error
+        raise DataError(
+            f"'{path}' cannot be written ({error.strerror}). Choose another folder."
+        ) from error

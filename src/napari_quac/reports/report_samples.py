@@ -1,4 +1,4 @@
-"""The query images of a report as samples, where the samples themselves are not at hand."""
+"""The query images of a report as a dataset, if the original samples are not available."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from napari_quac.reports.report import Report
 
 
 class ReportSamples:
-    """A dataset of what a report explains; images are read when they are asked for.
+    """Dataset of the queries of a report; images are read on request.
 
     Parameters
     ----------
@@ -29,7 +29,9 @@ class ReportSamples:
         for entry in report.entries:
             first.setdefault(entry.sample_id, entry)
         if not first:
-            raise DataError(f"'{report.name}' holds no explanation yet.")
+            raise DataError(
+                f"'{report.name}' contains no explanation. Explain samples, or open another report."
+            )
         self._entries = tuple(first.values())
         self.name = report.name
         self.classes = report.class_names

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,29 +16,53 @@ if TYPE_CHECKING:
 
     from napari_quac.reports.report import Report
 
-COLUMNS: Mapping[str, str] = {
-    "sample": "string",
-    "source": "string",
-    "target": "string",
-    "method": "string",
-    "computed": "string",
-    "label": "string",
-    "predicted": "string",
-    "source_basis": "string",
-    "quac_score": "float64",
-    "optimal_threshold": "float64",
-    "mask_size": "float64",
-    "score_change": "float64",
-    "p_target_query": "float64",
-    "p_target_generated": "float64",
-    "p_target_counterfactual": "float64",
-    "p_target_inverse": "float64",
-    "switches": "boolean",
-    "converts": "boolean",
-    "degenerate": "boolean",
-    "completeness": "float64",
-    "n_tried": "Int64",
-    "seconds": "float64",
+Class = Callable[[int], str]
+
+
+def _optional_class(index: int | None, name: Class) -> str | None:
+    return None if index is None else name(index)
+
+
+def _target_probability(entry: ReportEntry, image: str) -> float | None:
+    prediction: tuple[float, ...] | None = getattr(entry, f"{image}_prediction")
+    if prediction is None or entry.target >= len(prediction):
+        return None
+    return prediction[entry.target]
+
+
+def _at_optimum(entry: ReportEntry, ordinates: Any) -> float | None:
+    if not len(entry.mask_sizes) or entry.degenerate:
+        return None
+    return float(ordinates[best_point(entry.mask_sizes, entry.score_changes)])
+
+
+# By column: its type, and its value from an entry and the function that names classes.
+COLUMNS: Mapping[str, tuple[str, Callable[[ReportEntry, Class], Any]]] = {
+    "sample": ("string", lambda e, name: e.sample_id),
+    "source": ("string", lambda e, name: name(e.source)),
+    "target": ("string", lambda e, name: name(e.target)),
+    "method": ("string", lambda e, name: e.method),
+    "computed": ("string", lambda e, name: e.true_name or None),
+    "label": ("string", lambda e, name: _optional_class(e.label, name)),
+    "predicted": ("string", lambda e, name: _optional_class(e.predicted, name)),
+    "source_basis": ("string", lambda e, name: e.source_basis or None),
+    "quac_score": ("float64", lambda e, name: e.quac_score),
+    "optimal_threshold": ("float64", lambda e, name: e.optimal_threshold),
+    "mask_size": ("float64", lambda e, name: _at_optimum(e, e.mask_sizes)),
+    "score_change": ("float64", lambda e, name: _at_optimum(e, e.score_changes)),
+    "p_target_query": ("float64", lambda e, name: _target_probability(e, "query")),
+    "p_target_generated": ("float64", lambda e, name: _target_probability(e, "generated")),
+    "p_target_counterfactual": (
+        "float64",
+        lambda e, name: _target_probability(e, "counterfactual"),
+    ),
+    "p_target_inverse": ("float64", lambda e, name: _target_probability(e, "inverse")),
+    "switches": ("boolean", lambda e, name: e.switches),
+    "converts": ("boolean", lambda e, name: e.converts),
+    "degenerate": ("boolean", lambda e, name: e.degenerate),
+    "completeness": ("float64", lambda e, name: e.completeness),
+    "n_tried": ("Int64", lambda e, name: e.n_tried),
+    "seconds": ("float64", lambda e, name: e.seconds),
 }
 
 
@@ -49,9 +73,11 @@ def to_frame(report: Report) -> pd.DataFrame:
     """
     import pandas as pd
 
-    rows = [_row(report, entry) for entry in report.entries]
+    rows = [
+        [read(entry, report.class_name) for _, read in COLUMNS.values()] for entry in report.entries
+    ]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
-    return table.astype(dict(COLUMNS))
+    return table.astype({name: kind for name, (kind, _) in COLUMNS.items()})
 
 
 def write_table(report: Report, path: Path) -> None:
@@ -81,38 +107,3 @@ def write_table(report: Report, path: Path) -> None:
         raise DataError(
             f"'{path}' cannot be written ({error.strerror or error}). Choose another file."
         ) from error
-
-
-def _row(report: Report, entry: ReportEntry) -> dict[str, Any]:
-    curve = len(entry.mask_sizes) > 0 and not entry.degenerate
-    best = best_point(entry.mask_sizes, entry.score_changes) if curve else None
-    return {
-        "sample": entry.sample_id,
-        "source": report.class_name(entry.source),
-        "target": report.class_name(entry.target),
-        "method": entry.method,
-        "computed": entry.true_name or None,
-        "label": None if entry.label is None else report.class_name(entry.label),
-        "predicted": None if entry.predicted is None else report.class_name(entry.predicted),
-        "source_basis": entry.source_basis or None,
-        "quac_score": entry.quac_score,
-        "optimal_threshold": entry.optimal_threshold,
-        "mask_size": None if best is None else float(entry.mask_sizes[best]),
-        "score_change": None if best is None else float(entry.score_changes[best]),
-        "p_target_query": _target_probability(entry, entry.query_prediction),
-        "p_target_generated": _target_probability(entry, entry.generated_prediction),
-        "p_target_counterfactual": _target_probability(entry, entry.counterfactual_prediction),
-        "p_target_inverse": _target_probability(entry, entry.inverse_prediction),
-        "switches": entry.switches,
-        "converts": entry.converts,
-        "degenerate": entry.degenerate,
-        "completeness": entry.completeness,
-        "n_tried": entry.n_tried,
-        "seconds": entry.seconds,
-    }
-
-
-def _target_probability(entry: ReportEntry, prediction: tuple[float, ...] | None) -> float | None:
-    if prediction is None or entry.target >= len(prediction):
-        return None
-    return prediction[entry.target]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from napari_quac.errors import DataError
 from napari_quac.explain.explanation import Explanation
 from napari_quac.explain.pair import Pair
-from napari_quac.explain.search import N_KEPT
+from napari_quac.explain.search import MAX_PROPOSALS
 
 OF_THE_PAIR = ("query", "generated")
 OF_A_METHOD = ("attribution", "signed", "mask", "counterfactual")
@@ -146,7 +146,7 @@ def names_in(folder: Path) -> tuple[list[str], int]:
 
 def bytes_of(shape: Sequence[int], n_methods: int) -> int:
     """Return how many bytes the images of a task take at most, before they are compressed."""
-    n_images = len(OF_THE_PAIR) + n_methods * len(OF_A_METHOD) + N_KEPT - 1
+    n_images = len(OF_THE_PAIR) + n_methods * len(OF_A_METHOD) + MAX_PROPOSALS - 1
     return 4 * n_images * math.prod(shape) + 3 * SHARD_OVERHEAD
 
 
