@@ -189,10 +189,10 @@ integrated gradients from a gray image; `residual` is the absolute difference of
 
 - **QuAC score**: area under the curve of score change against mask size, higher is better.
 - **above `ig`**: share of the pairs whose QuAC score is above that of `ig` for the same pair.
-- **energy**: share of the attribution inside the true mask; by chance the share of the image that
-  is in the mask. **AUPRC**: average precision of the attribution for the true pixels. **pointing**: share
-  of attributions whose maximum is on the true pixels, or within 9 pixels. **mask IoU**: of the mask
-  at the optimum. All are means.
+- **energy**: share of the attribution inside the true mask; by chance the share of the image in the
+  mask. **AUPRC**: average precision of the attribution for the true pixels. **pointing**: share of
+  attributions whose maximum is on the true pixels, or within 9 pixels. **mask IoU**: of the mask at
+  the optimum. All are means.
 - **seconds**: median CPU time for attribution and curve of one pair, in one thread; compare the
   methods with each other.
 """
@@ -202,9 +202,9 @@ SECTIONS = (
         "Synthetic synapses",
         "example",
         """
-The first {samples} held-out samples of the example, those of them that are predicted correctly, each
-to both other classes, with the networks that come with the package and ten tries. The truth is
-where the sample and the same scene drawn in the target class differ.
+The first {samples} held-out samples of the example, without mispredictions, each to both other
+classes, with the networks that come with the package and ten tries. The truth is where the sample
+and the same scene drawn in the target class differ.
 """,
     ),
     (
@@ -237,13 +237,13 @@ NOTES = """
   pointing. They gain most where a structure has to appear (plain → T-bar, cytosol → synapse): the
   query alone does not show where. Where a structure disappears it is in the query, `ig` finds it as
   well, and the scores are close.
-- The residual has about the same score: in these pairs, the images differ most where the classifier
-  looks. It covers the structure best (AUPRC), and a larger part of it lies elsewhere (energy), where
-  the discriminative methods are close to zero. Generators that change more were not measured here.
+- The residual has about the same score: in these pairs, the images differ most where the
+  classifier looks. It covers the structure best (AUPRC), and a larger part of it lies elsewhere
+  (energy), where the discriminative methods are close to zero. Generators that change more were not measured here.
 - Of all methods, `fido` has the highest median score and AUPRC: it optimizes the quantity that
-  the curve measures, and takes about 25 times as long as `d-ig`. Grad-CAM without the generated image (`gc`)
-  is as coarse as the last convolution and often misses; with it (`d-gc`) it is close to the others.
-  On 22 pairs, differences of a hundredth are not meaningful.
+  the curve measures, and takes about 25 times as long as `d-ig`. Grad-CAM without the generated
+  image (`gc`) is as coarse as the last convolution and often misses; with it (`d-gc`) it is close
+  to the others. On 22 pairs, differences of a hundredth are not meaningful.
 - The truth is that of an ideal counterfactual. Generated images also change irrelevant parts, and a
   part of a structure may be sufficient, so a perfect explanation need not reach 1. Energy rewards
   attributions that stay inside, AUPRC and mask IoU those that cover everything.

@@ -1,4 +1,4 @@
-"""The Python interface: each wish of a notebook user takes at most two lines, and the notebooks run."""
+"""Each wish of a notebook user takes at most two lines of Python, and the notebooks run."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_interrupted_folder_is_continued(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_input_gets_a_sentence(arguments: tuple, words: str) -> None:
-    with pytest.raises(nq.QuacError, match=".") as error:
+    with pytest.raises(nq.QuacError) as error:
         nq.explain_image(*arguments, methods=["residual"])
     assert words in str(error.value)
 

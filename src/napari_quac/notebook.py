@@ -26,7 +26,7 @@ from napari_quac.errors import DataError, MethodUnavailableError, ShapeError
 from napari_quac.explain.attribution import Attribution, attribute
 from napari_quac.explain.explanations import Explanations
 from napari_quac.explain.method_parameters import build_method
-from napari_quac.explain.pair import Pair, make_pair
+from napari_quac.explain.pair import make_pair
 from napari_quac.explain.pipeline import explain, explain_pair
 from napari_quac.explain.question import choose_question
 from napari_quac.explain.settings import AUTO, ExplainSettings
@@ -64,7 +64,7 @@ def explain_image(
         The query; volumes are (D, H, W) or (C, D, H, W). Floating-point values are in [0, 1], 8-bit
         values in [0, 255]; other types of number need ``image_range``.
     classifier : Classifier or path
-        The classifier under study; :func:`~napari_quac.load_classifier` makes one of a torch module.
+        The classifier under study; ``load_classifier(module, …)`` makes one of a torch module.
     generator : Generator, path, function or image
         Source of the generated images: a generator or its file, a function
         ``function(query, source, target, seed)`` on (C, *S) Tensors in [0, 1], or a generated image
@@ -263,8 +263,8 @@ def _as_generator(generator: Any) -> Generator:
     if callable(generator):
         return FunctionGenerator(generator, getattr(generator, "__name__", "function"))
     raise DataError(
-        f"The generator is of type {type(generator).__name__}; expected a generator, the path of its "
-        "file, or a function (query, source, target, seed)."
+        f"The generator is of type {type(generator).__name__}; expected a generator, the path of "
+        "its file, or a function (query, source, target, seed)."
     )
 
 

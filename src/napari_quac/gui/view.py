@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_quac.errors import DataError
 from napari_quac.explain.curve import hybrid_at
@@ -62,6 +62,7 @@ class _ExplanationView(QWidget):
         self.setObjectName("quac_explanation_view")
         self._choices = Choices(shown_method=next(iter(explanations)))
         self._results = Results(sample=explanations.pair.query)
+        self._explanations = explanations
         self._layers = LayerSync(viewer, self._choices, self._results, self)
         threshold = ThresholdPanel(self._choices, self._results)
         curves = CurveDock(self._choices, self._results)
@@ -90,6 +91,8 @@ class _ExplanationView(QWidget):
         self._choices.shown_method = method
 
     def _show_hybrid(self) -> None:
-        explanations = self._results.explanations
-        explanation = explanations[self._choices.shown_method]
-        self._results.displayed_hybrid = display_hybrid(explanation, self._choices.threshold)
+        explanation = self._explanations[self._choices.shown_method]
+        curve, threshold = explanation.curve, self._choices.threshold
+        index = curve.best if threshold is None else curve.index_at(threshold)
+        hybrid = hybrid_at(explanation.pair, curve, index)
+        self._results.displayed_hybrid = DisplayedHybrid(explanation, hybrid, index)
