@@ -239,7 +239,8 @@ NOTES = """
   well, and the scores are close.
 - The residual has about the same score: in these pairs, the images differ most where the
   classifier looks. It covers the structure best (AUPRC), and a larger part of it lies elsewhere
-  (energy), where the discriminative methods are close to zero. Generators that change more were not measured here.
+  (energy), where the discriminative methods are close to zero. Generators that change more were
+  not measured here.
 - Of all methods, `fido` has the highest median score and AUPRC: it optimizes the quantity that
   the curve measures, and takes about 25 times as long as `d-ig`. Grad-CAM without the generated
   image (`gc`) is as coarse as the last convolution and often misses; with it (`d-gc`) it is close
