@@ -68,7 +68,7 @@ def measure(n: int, warm_up: int, tiny: bool) -> bool:
         dock.choices.classifier = ReadyNetwork(corner_classifier(64))
         dock.choices.generator = ReadyNetwork(corner_generator(64))
         dock.choices.samples = ReadySamples(CornerSamples(n=60, size=64))
-        dock.choices.methods = ("d-ig", "d-ingrad", "residual", "random")
+        dock.choices.update_settings(methods=("d-ig", "d-ingrad", "residual", "random"))
     else:
         dock.try_example()
     wait(lambda: dock.results.predictions is not None and dock.results.predictions.is_complete)
@@ -81,7 +81,7 @@ def measure(n: int, warm_up: int, tiny: bool) -> bool:
     for number in range(n):
         finished.clear()
         dock.choices.sample_index = None
-        dock.choices.seed = number // n_samples
+        dock.choices.update_settings(seed=number // n_samples)
         dock.choices.sample_index = number % n_samples
         wait(lambda: dock.search.explain_button.isEnabled() and dock.results.sample is not None)
         wait(lambda: not dock.controller.running)

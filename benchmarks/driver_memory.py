@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from napari_quac.batch.local_workers import workers_here
 from napari_quac.batch.plan import BatchPlan
 from napari_quac.batch.run import Advance, run
+from napari_quac.batch.workers import start_workers
 from napari_quac.testing import CLASSES, CornerNetwork, corner_image
 
 SIZE = 16
@@ -81,7 +81,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         plan = write_input(Path(name), given.samples)
         started = time.monotonic()
-        with workers_here(given.workers) as client:
+        with start_workers(given.workers) as client:
             summary = run(plan, client, report=note)
     growth = max(seen) - seen[0]
     print(f"{summary.n_explained} explained, {summary.n_failed} failed; grew by {growth:.1f} MB")

@@ -25,9 +25,9 @@ import torch
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
+from napari_quac.data.recipes import ImageFolderRecipe
 from napari_quac.generators.opening import recognize_network
 from napari_quac.gui import dock as dock_module
-from napari_quac.live.choices import FolderSamples
 
 
 def wait(condition, seconds: float = 600.0) -> None:
@@ -51,7 +51,7 @@ def measure(arguments: argparse.Namespace, threads: int) -> None:
     viewer.window.add_dock_widget(dock, name="QuAC", area="right")
     dock.choices.classifier = recognize_network(arguments.classifier).recipe
     dock.choices.generator = recognize_network(arguments.generator).recipe
-    dock.choices.samples = FolderSamples(arguments.samples)
+    dock.choices.samples = ImageFolderRecipe(arguments.samples)
     wait(lambda: dock.results.prediction is not None and dock.results.loaded_generator is not None)
     dock.choices.sample_index = arguments.sample
     wait(lambda: not dock.controller.running and len(dock.layers.layers) == 5)

@@ -31,11 +31,11 @@ from qtpy.QtWidgets import QApplication
 
 from napari_quac.data.image_folder import ImageFolder
 from napari_quac.generators.stargan.recipe import StarGANRecipe
+from napari_quac.generators.stargan.training_settings import StarGANTrainingSettings
 from napari_quac.gui.dock import QuacDock
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
-from napari_quac.train.settings import StarGANTraining
-from napari_quac.train.stargan_trainer import GENERATOR_FILE, train_stargan
+from napari_quac.train.generator_trainer import train_generator
 
 CLASSES = ("cytosol", "mitochondrion", "synapse")
 VOXEL_NM = (45.0, 4.6, 4.6)
@@ -58,10 +58,10 @@ def wait(condition: Callable[[], Any], seconds: float = 600.0) -> None:
 
 def train(data: Path, recipe: ClassifierRecipe, folder: Path, minutes: float) -> None:
     """Train a generator of changes at 64 pixels on patches of 128, guided by the classifier."""
-    settings = StarGANTraining(image_size=64, minutes=minutes, judge_minutes=0.0, judged_images=0)
+    settings = StarGANTrainingSettings(image_size=64, minutes=minutes, evaluator_minutes=0.0)
     dataset = ImageFolder(data / "vnc_patches" / "train")
     last = ""
-    for progress in train_stargan(dataset, folder, settings, recipe.load("cpu")):
+    for progress in train_generator(dataset, folder, settings, recipe.load("cpu")):
         if progress.text != last and progress.text[:12] != last[:12]:
             print(f"  {progress.text}", flush=True)
         last = progress.text
@@ -93,7 +93,7 @@ def use_table(dock: QuacDock, path: Path) -> None:
     QTest.mouseClick(panel.use_button, Qt.MouseButton.LeftButton)
     wait(lambda: dock.results.loaded_samples is dock.points.dataset)
     wait(lambda: dock.results.predictions is not None and dock.results.predictions.is_complete)
-    wait(lambda: not dock.controller.running and not dock.points._later.isActive())
+    wait(lambda: not dock.controller.running and not dock.points.has_pending_update)
 
 
 def accuracy(dock: QuacDock, path: Path, sections: np.ndarray, classifier: Classifier) -> str:
@@ -132,9 +132,9 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.generator or Path(temporary)
-        if not (folder / GENERATOR_FILE).exists():
+        if not (folder / StarGANTrainingSettings.FILES).exists():
             train(arguments.data, recipe, folder, arguments.minutes)
-        explain_in_place(arguments, recipe, folder / GENERATOR_FILE)
+        explain_in_place(arguments, recipe, folder / StarGANTrainingSettings.FILES)
 
 
 def explain_in_place(
@@ -147,7 +147,7 @@ def explain_in_place(
     dock = QuacDock(viewer)
     viewer.window.add_dock_widget(dock, name="QuAC", area="right", add_vertical_stretch=False)
     dock.choices.classifier, dock.choices.generator = recipe, StarGANRecipe(generator)
-    dock.choices.max_tries = arguments.tries
+    dock.choices.update_settings(max_tries=arguments.tries)
     wait(lambda: dock.results.loaded_classifier and dock.results.loaded_generator)
     viewer.add_image(sections, name="ssTEM", scale=VOXEL_NM, units=("nm",) * 3)
     for name in ("mitochondria", "synapses"):

@@ -42,9 +42,9 @@ def explained_dock(viewer: napari.Viewer, size: int) -> QuacDock:
     """Open the dock and explain a sample of that size."""
     dock = QuacDock(viewer)
     viewer.window.add_dock_widget(dock, name="QuAC", area="right")
-    dock.choices.methods = ("residual", "random")
+    dock.choices.update_settings(methods=("residual", "random"))
     dock.choices.shown_method = "random"
-    dock.choices.max_tries = 4
+    dock.choices.update_settings(max_tries=4)
     dock.choices.classifier = ReadyNetwork(corner_classifier(size))
     dock.choices.generator = ReadyNetwork(corner_generator(size))
     dock.choices.samples = ReadySamples(CornerSamples(size=size))

@@ -194,7 +194,7 @@ def run(path: Path, voxels: np.ndarray, asked: argparse.Namespace) -> None:
     wait(lambda: not dock.controller.running)
     store.n_bytes, store.unique = 0, {}
     started = time.perf_counter()
-    dock.controller.ask("predictions")
+    dock.controller.request("predictions")
     wait(lambda: dock.results.predictions is not None and dock.results.predictions.is_complete)
     seconds = time.perf_counter() - started
     chunks = patch_chunks(path, voxels[: asked.predict])

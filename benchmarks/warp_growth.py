@@ -18,10 +18,13 @@ import torch
 
 from napari_quac.data.synthetic_shapes import SyntheticShapes
 from napari_quac.generators.warp.recipe import WarpRecipe
+from napari_quac.generators.warp.training import WarpEvaluation
+from napari_quac.generators.warp.training_settings import WarpTrainingSettings
 from napari_quac.networks.warp.jacobian import determinant, log_growth
 from napari_quac.networks.warp.sampling import warp
-from napari_quac.train import ClassifierTraining, train_classifier
-from napari_quac.train.warp_trainer import WarpTraining, train_warp
+from napari_quac.train.classifier_trainer import train_classifier
+from napari_quac.train.generator_trainer import train_generator
+from napari_quac.train.settings import ClassifierTrainingSettings
 
 
 def main() -> None:
@@ -31,19 +34,23 @@ def main() -> None:
     options = parser.parse_args()
     out = options.out or Path(tempfile.mkdtemp())
     training = SyntheticShapes(600, "train")
-    settings = ClassifierTraining(minutes=options.minutes / 3, feature_maps=8, head=64)
+    classifier_settings = ClassifierTrainingSettings(
+        minutes=options.minutes / 3, feature_maps=8, head=64
+    )
     judged = train_classifier(
-        training, settings, path=out / "shape_classifier.safetensors"
+        training, classifier_settings, path=out / "shape_classifier.safetensors"
     ).result()
-    print(f"classifier: {judged.accuracy:.3f} of the images kept back right")
-    trained = train_warp(
-        training, judged.classifier, WarpTraining(minutes=options.minutes), output=out / "training"
-    ).result()
+    print(f"classifier: {judged.accuracy:.3f} of the held-out images correct")
+    settings = WarpTrainingSettings(minutes=options.minutes)
+    trained = train_generator(training, out / "training", settings, judged.classifier).result()
+    measures = trained.measures
+    if not isinstance(measures, WarpEvaluation):
+        raise TypeError(f"the evaluation of a simulator was expected, got {measures}")
     path = out / "shape_warp.safetensors"
     path.write_bytes((out / "training" / "warp.safetensors").read_bytes())
     print(
-        f"simulator: {trained.steps} steps, sign of the logit {trained.sign_agreement:.1%}, "
-        f"switched {trained.switched:.1%}, folded {trained.folded:.2%}, "
+        f"simulator: {trained.steps} steps, sign of the logit {measures.sign_agreement:.1%}, "
+        f"switched {measures.switched:.1%}, folded {measures.folded:.2%}, "
         f"{path.stat().st_size / 1024:.0f} kB"
     )
     generator = WarpRecipe(path, "large").load("cpu")

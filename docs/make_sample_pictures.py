@@ -33,7 +33,7 @@ def make_pictures(folder: Path, store: Path) -> None:
     dock.start.hide()
     samples = dock.all_samples
     samples.tabs["matrix"].click()
-    samples.chips.chips["wrong"].click()
+    samples.chips.chips["mispredicted"].click()
     dock.next_misprediction()
     wait(lambda: dock.results.neighbours is not None)
     picture(viewer, folder, "samples_matrix")

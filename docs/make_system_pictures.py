@@ -169,14 +169,17 @@ def train() -> None:
     panel.settings.folder.edit.setText(str(folder))
     panel.settings.folder.picked.emit(str(folder))
     panel.set_open(True)
-    if panel._earlier:
-        panel.go_on_button.click()
+    if panel._runs:
+        panel.resume_button.click()
     else:
-        panel.settings.take("exaggeration", ("plain", "T-bar"), 64)
+        menu = panel.settings.family_menu
+        menu.setCurrentIndex(menu.findData("exaggeration"))
+        panel.settings.first_menu.setCurrentText("plain")
+        panel.settings.second_menu.setCurrentText("T-bar")
         panel.train_button.click()
         wait(seconds=180)
     wait(lambda: panel.picture.pixmap() and not panel.picture.pixmap().isNull(), 600)
-    wait(lambda: dock.training.view.seconds_left is not None, 600)
+    wait(lambda: dock.training.status.seconds_left is not None, 600)
     dock.scroll.verticalScrollBar().setValue(panel.y())
     take(dock, "train")
     close(dock)

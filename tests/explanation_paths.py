@@ -249,7 +249,7 @@ def in_python(case: Case, files: Files, folder: Path) -> Answer:
 def in_dock(case: Case, files: Files, folder: Path) -> Answer:
     """Answer by the live state of the dock, without a window: *Generate and explain*."""
     with live_state(case, files) as (_, results, controller, settle):
-        controller.ask("pair")
+        controller.request("searched_pair")
         settle(lambda: _n_finished(results) == len(METHODS))
         known, truth = results.explanations, results.prediction.truth
         return _answer(case, known.pair, known.by_method, known.failures, truth)
@@ -300,7 +300,7 @@ def in_comparison_of_dock(case: Case, files: Files, folder: Path) -> Answer:
     with live_state(case, files) as (choices, results, controller, settle):
         choices.compared_samples = 1
         settle(lambda: results.order is not None)
-        controller.ask("comparison")
+        controller.request("comparison")
         settle(lambda: results.comparison is not None and "comparison" not in controller.running)
         (comparison,) = results.comparison.comparisons
         truth = results.prediction.truth
@@ -341,11 +341,9 @@ def live_state(case: Case, files: Files) -> Iterator[tuple[Choices, Results, Con
                 continue
 
     settings = settings_of(case)
-    choices.device, choices.seed, choices.max_tries = "cpu", SEED, TRIES
-    choices.preset, choices.methods = case.preset, METHODS
-    choices.masking, choices.grid = settings.masking, settings.grid
-    if case.basis != "default":
-        choices.source_basis = case.basis
+    choices.device = "cpu"
+    basis = "auto" if case.basis == "default" else case.basis
+    choices.settings = replace(settings, seed=SEED, source_basis=basis)
     choices.samples = files.samples(case)
     choices.classifier, choices.generator = files.classifier, files.generator(case)
     choices.sample_index = 0

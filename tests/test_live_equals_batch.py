@@ -54,30 +54,10 @@ def covering(factors: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
     return chosen
 
 
-def divergence(way: str, case: Case) -> str:
-    """Return why a way does not yet answer a case as the Python call does; empty if it does."""
-    is_other_question = case.sample == "mispredicted" and case.resolved_basis == "label"
-    if way == "explain":
-        return "the command writes a format of its own"
-    if way == "dock" and is_other_question:
-        return "the dock takes the source from the prediction alone"
-    passes = "label" if case.generator == "generated" else "prediction"
-    if way == "compare-in-dock" and case.sample == "mispredicted" and case.resolved_basis != passes:
-        return "the dock does not pass the source basis on to its comparison"
-    if way == "explain-these" and case.resolved_basis != passes:
-        return "the dock does not pass the source basis on to many samples"
-    return ""
-
-
 def parameters_of(rows: Sequence[tuple[str, ...]]) -> list[object]:
-    """Return parameters, those that diverge today marked."""
-    found = []
-    for way, *values in rows:
-        case = Case(*values)
-        reason = divergence(way, case)
-        marks = [pytest.mark.xfail(strict=True, reason=reason), pytest.mark.long] if reason else []
-        found.append(pytest.param(way, case, id=f"{way}-{case.name}", marks=marks))
-    return found
+    """Return a way and a case for each row."""
+    cases = [(way, Case(*values)) for way, *values in rows]
+    return [pytest.param(way, case, id=f"{way}-{case.name}") for way, case in cases]
 
 
 QUICK = covering((tuple(WAYS), *FACTORS))

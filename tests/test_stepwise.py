@@ -144,3 +144,20 @@ def test_ending_early_and_closing_reach_the_steps_within_a_whole() -> None:
     next(part)
     part.close()
     assert released == ["count"]
+
+
+def test_following_calls_a_function_after_each_step_and_returns_the_result() -> None:
+    seen: list[int] = []
+    assert count(3).follow(lambda step: seen.append(step.done)) == 3
+    assert seen == [0, 1, 2]
+
+
+def test_error_while_following_stops_the_work() -> None:
+    released.clear()
+
+    def fail(step: Progress) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        count(3).follow(fail)
+    assert released == ["count"]

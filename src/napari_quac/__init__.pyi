@@ -16,6 +16,7 @@ from .explain.search import search
 from .explain.settings import ExplainSettings, SearchSettings
 from .explain.verdict import Finding, verdict
 from .generators import GENERATORS
+from .generators.family import GeneratorFamily
 from .generators.opening import load_classifier, load_generator
 from .gui.view import view
 from .networks.classifier import Classifier
@@ -47,6 +48,7 @@ __all__ = [
     "Finding",
     "FunctionGenerator",
     "Generator",
+    "GeneratorFamily",
     "Hybrid",
     "ImageFiles",
     "ImageFolder",

@@ -26,7 +26,7 @@ from napari_quac.commands import (
     score,
     train,
 )
-from napari_quac.errors import QuacError
+from napari_quac.errors import QuacError, one_line
 
 DONE, INTERNAL_ERROR, WRONG_INPUT = 0, 1, 2
 COMMANDS = (
@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.run(options)
         sys.stdout.flush()
     except QuacError as error:
-        print(f"napari-quac: {_one_line(error)}", file=sys.stderr)
+        print(f"napari-quac: {one_line(error, limit=None)}", file=sys.stderr)
         return WRONG_INPUT
     except BrokenPipeError:
         # the reader of the output has closed it, as `| head` does; nothing more can be written
@@ -102,14 +102,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return WRONG_INPUT
     except run.FaultsError as error:
-        print(f"napari-quac: {_one_line(error)}", file=sys.stderr)
+        print(f"napari-quac: {one_line(error, limit=None)}", file=sys.stderr)
         return INTERNAL_ERROR
     except Exception:  # noqa: BLE001 - the outermost handler, which prints everything
         traceback.print_exc()
         print("napari-quac: Internal error: please report the lines above.", file=sys.stderr)
         return INTERNAL_ERROR
     return DONE
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())

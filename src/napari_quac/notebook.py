@@ -16,7 +16,6 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from napari_quac.batch.resources import named_after
 from napari_quac.batch.tasks import explain_tasks, tasks_of
 from napari_quac.data.dataset import Dataset
 from napari_quac.data.image_file import read_image, to_unit_range
@@ -31,6 +30,7 @@ from napari_quac.explain.pipeline import explain, explain_pair
 from napari_quac.explain.question import choose_question
 from napari_quac.explain.settings import AUTO, ExplainSettings
 from napari_quac.generators.opening import load_classifier, load_generator
+from napari_quac.networks.class_names import name_classes
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import FunctionGenerator, Generator
 from napari_quac.reports.opening import open_report
@@ -232,7 +232,7 @@ def explain_folder(
         If a network or the folder cannot be used, or the store belongs to other settings.
     """
     dataset = ImageFolder(samples) if isinstance(samples, str | Path) else samples
-    classifier = named_after(_as_classifier(classifier), dataset.classes)
+    classifier = name_classes(_as_classifier(classifier), dataset.classes)
     generator = _as_generator(generator)
     settings = replace(_settings(settings, methods, seed, max_tries), targets=target)
     store = ExplanationStore.open_or_create(

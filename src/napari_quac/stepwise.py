@@ -18,23 +18,23 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Progress:
-    """How far a piece of work has come.
+    """The progress of a piece of work.
 
     Attributes
     ----------
     done : int
-        Steps that are finished.
+        Number of finished steps.
     total : int or None
-        Steps in all; None where nobody knows.
+        Number of all steps, if known.
     text : str
-        What is going on, in words for the status line.
+        Text for the status line.
     partial : object
-        Something worth showing already, such as the best pair so far; None if there is nothing.
+        Intermediate result for display, such as the best pair so far; None if there is none.
     state : object
-        What the work can be continued from, should it be given up here; None if it cannot.
+        State to resume from if the work is stopped here; None if it cannot be resumed.
     finish : callable or None
-        Lets the work end early with what it has, at its next step; None where that is impossible.
-        It may be called from any thread.
+        Ends the work early at its next step, with a result; None where that is impossible. It may
+        be called from any thread.
     """
 
     done: int
@@ -76,13 +76,36 @@ class Steps(Generic[T]):
         progress : bool
             Show a progress bar in the terminal or notebook.
         """
-        steps = _with_progress_bar(self._generator) if progress else self._generator
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                value: T = end.value
-                return value
+        if not progress:
+            return self.follow(lambda step: None)
+        bar = _progress_bar()
+
+        def show(step: Progress) -> None:
+            bar.total, bar.n = step.total, step.done
+            bar.set_description_str(step.text)
+
+        with bar:
+            outcome = self.follow(show)
+            bar.total = bar.n = bar.total or 1
+            bar.refresh()
+        return outcome
+
+    def follow(self, on_step: Callable[[Progress], None]) -> T:
+        """Do all remaining steps, call a function after each, and return the result.
+
+        Parameters
+        ----------
+        on_step : callable
+            Takes the progress; an error in it stops the work.
+        """
+        try:
+            while True:
+                on_step(next(self._generator))
+        except StopIteration as end:
+            value: T = end.value
+            return value
+        finally:
+            self._generator.close()
 
     def within(
         self,
@@ -136,7 +159,7 @@ class Steps(Generic[T]):
             self._generator.close()
 
     def close(self) -> None:
-        """Give the work up; what it holds is released."""
+        """Stop the work and release its resources."""
         self._generator.close()
 
 
@@ -150,24 +173,11 @@ def stepwise(function: Callable[P, Generator[Progress, None, T]]) -> Callable[P,
     return start
 
 
-def _with_progress_bar(steps: Generator[Progress, None, T]) -> Generator[Progress, None, T]:
-    """Pass steps on, and show them in a bar of the terminal or notebook."""
+def _progress_bar() -> Any:
     import warnings
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # without ipywidgets, notebooks get a bar of text
         from tqdm.auto import tqdm
 
-    with tqdm(total=None, bar_format="{desc:<40.40} {percentage:3.0f}%|{bar}| {elapsed}") as bar:
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as end:
-                bar.n = bar.total or 1
-                bar.total = bar.n
-                bar.refresh()
-                value: T = end.value
-                return value
-            bar.total, bar.n = step.total, step.done
-            bar.set_description_str(step.text)
-            yield step
+    return tqdm(total=None, bar_format="{desc:<40.40} {percentage:3.0f}%|{bar}| {elapsed}")

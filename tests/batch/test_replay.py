@@ -51,7 +51,7 @@ def test_other_samples_and_another_classifier_are_said(explained):
     found = replay(store, Brighter(n=4, size=SIZE), classifier, generator, settings, 2).result()
     assert found.largest_probability_change > 1e-4
     assert found.largest_image_change == pytest.approx(0.05, rel=0.5)
-    assert "the image of 'corner/0' is another one" in found.text
+    assert "the image of 'corner/0' has changed" in found.text
     assert "the classifier is another file" in found.text
 
 
@@ -59,4 +59,4 @@ def test_samples_that_are_gone_are_said(explained):
     store, _, *rest = explained
     found = replay(store, CornerSamples(n=1, size=SIZE), *rest, 4).result()
     assert found.n_compared == 1
-    assert "no sample 'corner/3' any more" in found.text
+    assert "the sample 'corner/3' is missing" in found.text

@@ -17,7 +17,7 @@ import pytest
 
 from batch.conftest import PER_CLASS, contents
 from napari_quac.batch import run as batch
-from napari_quac.batch.local_workers import workers_here
+from napari_quac.batch.workers import start_workers
 from napari_quac.cli import main
 from napari_quac.errors import DataError
 from napari_quac.reports.store import ExplanationStore
@@ -86,7 +86,7 @@ def test_a_run_that_was_killed_at_random_moments_ends_as_an_undisturbed_one(
 
 
 def test_two_workers_leave_the_same_bytes(plan, undisturbed):
-    with workers_here(2) as client:
+    with start_workers(2) as client:
         summary = batch.run(plan, client)
     assert summary.n_explained == N_TASKS
     assert contents(plan.output) == undisturbed
@@ -190,7 +190,7 @@ def test_a_run_that_is_asked_to_end_says_how_to_go_on(plan, tmp_path, undisturbe
 
 
 def test_an_unreachable_scheduler_is_named(plan, monkeypatch, capsys):
-    monkeypatch.setattr("napari_quac.batch.local_workers.CONNECT_SECONDS", 1)
+    monkeypatch.setattr("napari_quac.batch.workers.CONNECT_SECONDS", 1)
     path = write_plan(plan, plan.output.parent)
     assert main(["run", str(path), "--scheduler", "tcp://127.0.0.1:9"]) == 2
     assert "tcp://127.0.0.1:9" in capsys.readouterr().err
@@ -251,9 +251,8 @@ def test_a_plan_may_name_the_samples_that_are_explained(plan, tmp_path):
     seen = []
     assert batch.run(chosen, report=seen.append).n_explained == 4
     assert [(one.sample_id, one.total) for one in seen] == [("left/0.npy", 2), ("right/1.npy", 2)]
-    assert batch.estimate(chosen, plan.samples.load(), 3) * N_SAMPLES == 2 * batch.estimate(
-        plan, plan.samples.load(), 3
-    )
+    few, all_bytes = (batch.estimate_output(p, plan.samples.load(), 3) for p in (chosen, plan))
+    assert few * N_SAMPLES == 2 * all_bytes
     with pytest.raises(DataError, match=r"1 of the 2 samples under 'only'.*'gone'"):
         batch.run(replace(plan, only=("left/0.npy", "gone")))
 
@@ -296,9 +295,9 @@ def test_memory_is_kept_in_spite_of_the_setting_that_dask_starts_workers_with():
         pytest.skip("glibc alone is told")
     code = (
         "import resource, sys, torch\n"
-        "from napari_quac.batch.freed_memory import keep_freed_memory\n"
+        "from napari_quac.batch.workers import disable_malloc_trim\n"
         "torch.set_num_threads(1)\n"
-        "keep_freed_memory() if sys.argv[1] == 'keep' else None\n"
+        "disable_malloc_trim() if sys.argv[1] == 'keep' else None\n"
         "for _ in range(60): torch.ones(1 << 18)\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)\n"
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from napari_quac.cli import main
+from napari_quac.cli import build_parser, main
+from napari_quac.reports.store import ExplanationStore
 
 
 def arguments(worked_example, folders: Path, *more: str) -> list[str]:
@@ -36,28 +38,82 @@ def arguments(worked_example, folders: Path, *more: str) -> list[str]:
     ]
 
 
-def test_explain_writes_records_and_arrays(worked_example, folders, capsys):
-    samples = [str(folders / "samples")]
-    assert main(arguments(worked_example, folders, "--samples", *samples)) == 2
+def test_explain_writes_a_store_and_exports_arrays(worked_example, folders, capsys):
+    samples, arrays = str(folders / "samples"), folders / "arrays"
+    more = ("--samples", samples, "--arrays", str(arrays))
+    assert main(arguments(worked_example, folders, *more)) == 2
     printed = capsys.readouterr()
     document = json.loads(printed.out)
-    assert document["n"] == 3
-    assert document["n_failed"] == 1
+    assert (document["n"], document["n_failed"], document["preset"]) == (3, 1, "quac")
+    assert document["settings"]["methods"] == ["d-ig", "residual"]
     assert "dark/b.npy" in printed.err.splitlines()[-1]
     record = next(r for r in document["explanations"] if r["id"] == "dark/a.npy")
     assert record["switches"] is True
     assert record["methods"]["d-ig"]["quac_score"] == pytest.approx(0.8292919, abs=1e-6)
     assert any("switches to bright" in text for text in record["methods"]["d-ig"]["verdict"])
-    folder = folders / "out" / record["folder"]
+    folder = arrays / record["folder"]
     assert json.loads((folder / "record.json").read_text())["id"] == "dark/a.npy"
+    names = [f"{m}/{n}" for m in ("d-ig", "residual") for n in ("attribution", "signed", "mask",
+                                                               "hybrid")]  # fmt: skip
+    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*.npy")} == {
+        f"{name}.npy" for name in ("query", "generated", *names)
+    }
     assert np.load(folder / "d-ig" / "mask.npy").sum() == 4
-    assert not list((folders / "out").rglob("*.part"))
+    assert not list(arrays.rglob("*.part"))
+    store = ExplanationStore.open(folders / "out")
+    assert len(store) == 3
+    (key,) = (key for key, stored in store.records() if stored["id"] == "dark/a.npy")
+    for name in ("query", "generated", "d-ig/signed"):
+        np.testing.assert_array_equal(np.load(folder / f"{name}.npy"), store.image(key, name))
+    np.testing.assert_array_equal(
+        np.load(folder / "d-ig/hybrid.npy"), store.image(key, "d-ig/counterfactual")
+    )
+
+
+def test_explain_resumes_what_was_stopped(worked_example, folders, capsys, monkeypatch):
+    from napari_quac.batch import run as batch
+
+    explain_task, stopped = batch.explain_task, []
+
+    def stop_at_the_second(*task):
+        stopped.append(task)
+        if len(stopped) == 2:
+            raise KeyboardInterrupt
+        return explain_task(*task)
+
+    (folders / "samples/dark/b.npy").unlink()
+    command = arguments(worked_example, folders, "--samples", str(folders / "samples"))
+    monkeypatch.setattr(batch, "explain_task", stop_at_the_second)
+    assert main(command) == 130
+    assert "Continue with: the same command and --resume" in capsys.readouterr().err
+    assert len(ExplanationStore.open(folders / "out")) == 1
+    monkeypatch.undo()
+    assert main(command) == 2
+    assert "--resume" in capsys.readouterr().err
+    assert main([*command, "--resume"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["n"], document["n_failed"], document["n_switched"]) == (2, 0, 2)
+    assert main([*command, "--resume", "--seed", "4"]) == 2
+    assert "seed 0, not 4" in capsys.readouterr().err
+
+
+def test_explain_with_workers_and_a_plan_give_equal_records(worked_example, folders, capsys):
+    from napari_quac.commands.explain import plan_from
+
+    command = arguments(worked_example, folders, "--samples", str(folders / "samples/bright"))
+    command += ["--preset", "dapi", "--closing", "3"]
+    plan = replace(plan_from(build_parser().parse_args(command)), output=folders / "planned")
+    plan.write(folders / "plan.yaml")
+    assert main(["run", str(folders / "plan.yaml")]) == main(command) == 0
+    records = [dict(ExplanationStore.open(folders / name).records()) for name in ("planned", "out")]
+    assert records[0] == records[1]
+    assert [record["preset"] for record in records[0].values()] == ["dapi"]
 
 
 def test_explain_of_good_samples_ends_with_0(worked_example, folders, capsys):
     (folders / "samples/dark/b.npy").unlink()
     for target in ("auto", "all"):
-        more = ("--samples", str(folders / "samples"), "--target", target)
+        more = ("--samples", str(folders / "samples"), "--target", target, "--resume")
         assert main(arguments(worked_example, folders, *more)) == 0
         assert json.loads(capsys.readouterr().out)["n_switched"] == 2
 

@@ -174,4 +174,4 @@ def test_flipping_tells_how_many_pixels_a_fall_takes(worked_example, capsys):
     assert found["needed"]["30%"] == 1 / 64
     assert methods["random"]["flipping"]["needed"]["30%"] > 1 / 64
     assert main(arguments) == 0
-    assert "share of the pixels, replaced by 'generated'" in capsys.readouterr().out
+    assert "share of pixels replaced by 'generated'" in capsys.readouterr().out

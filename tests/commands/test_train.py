@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 
@@ -9,6 +10,18 @@ import numpy as np
 import pytest
 
 from napari_quac.cli import main
+from napari_quac.commands.train import (
+    add_parser,
+    flat_parameters,
+    option_name,
+    settings_from_options,
+)
+from napari_quac.generators.stargan.training_settings import (
+    StarGANLossWeights,
+    StarGANTrainingSettings,
+)
+from napari_quac.generators.trainings import trainable_families, training_settings
+from napari_quac.train.settings import ClassifierTrainingSettings
 
 
 @pytest.fixture
@@ -58,3 +71,50 @@ def test_images_of_one_class_are_refused(images, tmp_path, capsys):
     command = ["train", "classifier", "--samples", str(images / "plain"), "--out", str(tmp_path)]
     assert main(command) == 2
     assert capsys.readouterr().err.startswith("napari-quac: ")
+
+
+@pytest.mark.parametrize("family", ["classifier", *trainable_families()])
+def test_every_setting_is_an_option(family: str) -> None:
+    cls = ClassifierTrainingSettings if family == "classifier" else training_settings(family)
+    parser = argparse.ArgumentParser()
+    add_parser(parser.add_subparsers())
+    command = ["train", family, "--samples", "s", "--out", "o"]
+    command += ["--classifier", "c"] if family == "warp" else []
+    assert settings_from_options(cls, parser.parse_args(command)) == cls()
+    for name, parameter in flat_parameters(cls):
+        if parameter.kind is int:
+            number = 96 if name == "image_size" else 3
+            options = [option_name(name), str(number)]
+            settings = settings_from_options(cls, parser.parse_args([*command, *options]))
+            assert getattr(settings, name) == number
+        elif parameter.kind is bool:
+            flag = option_name(name, not parameter.default)
+            settings = settings_from_options(cls, parser.parse_args([*command, flag]))
+            assert getattr(settings, name) is not parameter.default
+
+
+def test_options_of_earlier_versions_are_accepted() -> None:
+    parser = argparse.ArgumentParser()
+    add_parser(parser.add_subparsers())
+    common = ["--samples", "s", "--out", "o", "--judge", "j"]
+    options = ["--size", "48", "--width", "8", "--plain", "--cycle-weight", "3"]
+    parsed = parser.parse_args(["train", "stargan", *common, *options])
+    cls = StarGANTrainingSettings
+    weights = StarGANLossWeights(cycle=3)
+    expected = cls(image_size=48, base_channels=8, residual=False, weights=weights)
+    assert settings_from_options(cls, parsed) == expected
+    assert parsed.evaluator == Path("j")
+    parsed = parser.parse_args(["train", "exaggeration", *common, "--bins", "5"])
+    assert settings_from_options(training_settings("exaggeration"), parsed).n_bins == 5
+    parsed = parser.parse_args(["train", "stargan", *common, "--official", "--size", "256"])
+    assert settings_from_options(cls, parsed) == cls.official(256, minutes=20.0)
+
+
+def test_a_setting_out_of_range_is_refused_in_one_sentence(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    command = ["train", "stargan", "--samples", "s", "--out", "o", "--batch-size", "0"]
+    with pytest.raises(SystemExit) as end:
+        main(command)
+    assert end.value.code == 2
+    assert "'batch_size' has to lie between 1" in capsys.readouterr().err

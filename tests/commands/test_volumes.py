@@ -66,10 +66,11 @@ def test_score_and_explain_on_volumes_agree(
     explained = run(
         capsys, "explain", *network(files), "--samples", files / "samples" / "left" / "0.npy",
         "--generated", files / "generated", "--target", "all", "--source-basis", "prediction",
-        "--methods", "d-ig,residual", "--out", files / "out", "--regions",
+        "--methods", "d-ig,residual", "--out", files / "out",
+        "--arrays", files / "arrays", "--regions",
     )  # fmt: skip
     record = explained["explanations"][0]
-    folder, source = files / "out" / record["folder"], record["source"]
+    folder, source = files / "arrays" / record["folder"], record["source"]
     scored = run(
         capsys, "score", *network(files), "--query", folder / "query.npy", "--generated",
         folder / "generated.npy", "--source", source, "--target", record["target"],
@@ -90,7 +91,7 @@ def test_inspect_needs_the_size_and_then_tells_the_structure(
     files: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["inspect", str(files / "checkpoint")]) == 2
-    assert "size of its volumes cannot be known" in capsys.readouterr().err
+    assert "size of its volumes cannot be determined" in capsys.readouterr().err
     found = run(capsys, "inspect", files / "checkpoint", "--image-size", "4,16,16")
     assert (found["architecture"], found["image_size"]) == ("vgg3d", list(SIZE))
     assert found["parameters"]["pools"] == [[1, 2, 2], [2, 2, 2]]

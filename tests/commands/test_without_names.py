@@ -69,9 +69,9 @@ def test_samples_that_differ_in_their_ending_only_keep_their_own_folders(
     Image.fromarray((image.squeeze() * 255).astype(np.uint8)).save(folders / "samples/dark/a.png")
     samples = str(folders / "samples/dark")
     command = explain(worked_example, folders, "--samples", samples, "--classes", "dark,bright")
-    main([*command, "--generated", str(folders / "made")])
+    main([*command, "--generated", str(folders / "made"), "--arrays", str(folders / "arrays")])
     document = json.loads(capsys.readouterr().out)
-    written = [folders / "out" / r["folder"] for r in document["explanations"] if "folder" in r]
+    written = [folders / "arrays" / r["folder"] for r in document["explanations"] if "folder" in r]
     assert len({*written}) == 2
     assert all((folder / "query.npy").exists() for folder in written)
 

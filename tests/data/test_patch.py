@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from napari_quac.data.patch import cut_patch, cut_resampled, patch_offset, reaches_out
 from napari_quac.data.place import Transform
-from napari_quac.data.volume import volume_of_array
 from strategies import quick
+
+from .volumes import volume_from_array
 
 COUNTING = np.arange(6 * 7 * 8, dtype=np.uint16).reshape(6, 7, 8)
 
@@ -44,7 +45,7 @@ def test_centre_voxel_is_at_most_half_a_voxel_away(center: float, size: int) -> 
 
 
 def test_what_lies_outside_is_zero_and_marked() -> None:
-    level = volume_of_array(COUNTING).finest
+    level = volume_from_array(COUNTING).finest
     values, outside = cut_patch(level, (-1, 5, 6), (3, 4, 4))
     assert outside is not None
     expected = np.zeros((3, 4, 4), np.uint16)
@@ -55,12 +56,12 @@ def test_what_lies_outside_is_zero_and_marked() -> None:
 
 
 def test_patch_that_is_all_outside_is_zero() -> None:
-    values, outside = cut_patch(volume_of_array(COUNTING).finest, (20, -30, 0), (2, 2, 2))
+    values, outside = cut_patch(volume_from_array(COUNTING).finest, (20, -30, 0), (2, 2, 2))
     assert not values.any() and outside is not None and outside.all()
 
 
 def test_patch_inside_is_the_slice() -> None:
-    values, outside = cut_patch(volume_of_array(COUNTING).finest, (1, 2, 3), (2, 3, 4))
+    values, outside = cut_patch(volume_from_array(COUNTING).finest, (1, 2, 3), (2, 3, 4))
     np.testing.assert_array_equal(values[0], COUNTING[1:3, 2:5, 3:7])
     assert outside is None
 
@@ -71,7 +72,7 @@ def test_which_patches_reach_out() -> None:
 
 
 def test_resampling_by_one_changes_nothing() -> None:
-    level = volume_of_array(COUNTING).finest
+    level = volume_from_array(COUNTING).finest
     plain, _ = cut_patch(level, patch_offset((3, 3, 4), (2, 4, 4)).tolist(), (2, 4, 4))
     resampled, outside = cut_resampled(level, (3, 3, 4), (2, 4, 4), (1.0, 1.0, 1.0))
     np.testing.assert_allclose(resampled, plain)
@@ -80,14 +81,16 @@ def test_resampling_by_one_changes_nothing() -> None:
 
 def test_finer_voxels_interpolate_a_ramp_exactly() -> None:
     ramp = np.broadcast_to(np.arange(20, dtype=np.float32), (3, 20, 20))
-    values, _ = cut_resampled(volume_of_array(ramp).finest, (1, 10, 10), (1, 4, 4), (1, 0.5, 0.5))
+    values, _ = cut_resampled(volume_from_array(ramp).finest, (1, 10, 10), (1, 4, 4), (1, 0.5, 0.5))
     np.testing.assert_allclose(values[0, 0, 0], [9.0, 9.5, 10.0, 10.5], atol=1e-12)
 
 
 def test_coarser_voxels_are_smoothed_first() -> None:
     rng = np.random.default_rng(0)
     noise = rng.random((3, 200, 200)).astype(np.float32)
-    values, _ = cut_resampled(volume_of_array(noise).finest, (1, 100, 100), (1, 30, 30), (1, 4, 4))
+    values, _ = cut_resampled(
+        volume_from_array(noise).finest, (1, 100, 100), (1, 30, 30), (1, 4, 4)
+    )
     assert values.std() < 0.4 * noise.std()
     assert abs(values.mean() - 0.5) < 0.02
 

@@ -8,17 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_quac.data.point_reading import Reading, check_reading, count_readings
-from napari_quac.data.point_table import guess_columns, read_point_table, write_point_table
-from napari_quac.data.volume import Volume, volume_of_array
+from napari_quac.data.point_table import guess_columns, read_point_table
+from napari_quac.data.volume import Volume
 from napari_quac.errors import DataError
+from point_tables import write_point_table
 from strategies import quick
+
+from .volumes import volume_from_array
 
 ID = 2**63 - 25  # no float is equal to it
 
 
 def volume(unit: str | None = "nm") -> Volume:
     """40 × 4 × 4 nm, 12 × 512 × 600 voxels."""
-    return volume_of_array(np.zeros((12, 512, 600), np.uint8), (40, 4, 4), unit=unit, name="em")
+    return volume_from_array(np.zeros((12, 512, 600), np.uint8), (40, 4, 4), unit=unit, name="em")
 
 
 def positions(n: int = 1210, n_out: int = 6) -> np.ndarray:
@@ -93,7 +96,7 @@ def test_columns_are_guessed(names: list[str], coordinates: tuple[str, ...], uni
         ("z,y,x\n1,2\n", "Line 2 .* has 2 values"),
         ("z,y,z\n1,2,3\n", "two columns of the same name"),
         ("z,y,x\n1,2,three\n", "Row 1 .* has 'three' in the column 'x'"),
-        ("z,y,x\n1,nan,3\n", "no position"),
+        ("z,y,x\n1,nan,3\n", "not a position"),
         ("z,y\n1,2\n", "no column 'x'"),
     ],
 )
@@ -115,7 +118,7 @@ def test_reading_that_puts_most_inside_is_proposed(
     values = points * factor if order == "z-y-x" else (points * factor)[:, ::-1]
     where = volume(known_unit)
     if known_unit == "µm":
-        where = volume_of_array(where.finest.array, (0.04, 0.004, 0.004), unit="µm", name="em")
+        where = volume_from_array(where.finest.array, (0.04, 0.004, 0.004), unit="µm", name="em")
     best = count_readings(values, where)[0]
     assert (best.reading.order, best.reading.unit) == (order, unit)
     assert best.sentence() == "1 204 of 1 210 inside"
@@ -125,7 +128,7 @@ def test_reading_that_puts_most_inside_is_proposed(
 
 
 def test_names_decide_the_order_in_a_volume_of_equal_sides() -> None:
-    cube = volume_of_array(np.zeros((100, 100, 100), np.uint8), (8, 8, 8), unit="nm")
+    cube = volume_from_array(np.zeros((100, 100, 100), np.uint8), (8, 8, 8), unit="nm")
     values = np.random.default_rng(1).uniform(0, 99, (50, 3))
     assert count_readings(values, cube)[0].reading == Reading("z-y-x", "voxel")
 
@@ -151,7 +154,7 @@ def test_points_that_are_outside_however_they_are_read() -> None:
 
 
 def test_voxel_size_is_needed_where_the_volume_has_none() -> None:
-    plain = volume_of_array(np.zeros((12, 512, 600), np.uint8), name="em")
+    plain = volume_from_array(np.zeros((12, 512, 600), np.uint8), name="em")
     values = positions() * (40, 4, 4)
     best = count_readings(values, plain, voxel_nm=(40, 4, 4))[0]
     assert best.reading.unit == "nm" and best.n_inside == 1204

@@ -51,7 +51,7 @@ def test_coordinates_come_out_in_the_order_z_y_x(
 def test_ids_stay_exact_and_decimal_commas_are_told(tmp_path: Path) -> None:
     table = read(tmp_path, f"id;x;y;z\n{ID};1,5;2;3\n{ID + 1};4;5;6\n")
     assert table.texts("id") == (str(ID), str(ID + 1))
-    assert table.notes(("z", "y", "x"), "id") == ["Commas are read as decimal ones."]
+    assert table.notes(("z", "y", "x"), "id") == ["Commas are interpreted as decimal commas."]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_rows_without_a_position_are_left_out_and_counted(tmp_path: Path) -> Non
     table = read(tmp_path, "z,y,x,class\n1,2,3,a\n,,,\nnan,2,3,b\n4,5,,c\n7,8,9,d\n")
     values, rows = table.positions(("z", "y", "x"))
     assert rows.tolist() == [0, 3] and values.tolist() == [[1, 2, 3], [7, 8, 9]]
-    assert table.notes(("z", "y", "x")) == ["2 rows have no position and will be left out."]
+    assert table.notes(("z", "y", "x")) == ["2 rows have no position and will be skipped."]
     assert table.names_of(rows) == ["point 0", "point 3"]
 
 

@@ -13,19 +13,21 @@ from hypothesis import strategies as st
 from napari_quac.data.dataset import Dataset
 from napari_quac.data.place import Transform
 from napari_quac.data.point_reading import Reading
-from napari_quac.data.volume import Level, Volume, volume_of_array
+from napari_quac.data.volume import Level, Volume
 from napari_quac.data.volume_points import VolumePoints
 from napari_quac.data.volume_points_recipe import VolumePointsRecipe
 from napari_quac.errors import DataError, ShapeError
 from shared_data import shared_data
 from strategies import quick
 
+from .volumes import volume_from_array
+
 EM = np.random.default_rng(0).integers(0, 255, (20, 60, 70), dtype=np.uint8)
 CENTRES = np.array([[4, 30, 30], [10, 2, 40], [10, 30, 300], [0, 0, 0]], float)
 
 
 def points(size: tuple[int, ...] = (1, 16, 16), **more: Any) -> VolumePoints:
-    volume = volume_of_array(EM, (40, 4, 4), unit="nm", name="em")
+    volume = volume_from_array(EM, (40, 4, 4), unit="nm", name="em")
     return VolumePoints(volume, CENTRES * (40, 4, 4), size, **more)
 
 
@@ -75,7 +77,7 @@ def test_values_outside_of_an_explicit_range_are_an_error() -> None:
 
 
 def test_no_point_inside_is_refused() -> None:
-    volume = volume_of_array(EM, (40, 4, 4), unit="nm", name="em")
+    volume = volume_from_array(EM, (40, 4, 4), unit="nm", name="em")
     with pytest.raises(DataError, match=r"0 of 4 inside of 'em' \(20 × 60 × 70 voxels\)"):
         VolumePoints(volume, CENTRES * 1000 + 1e5, (1, 16, 16))
 
@@ -92,12 +94,12 @@ def test_no_point_inside_is_refused() -> None:
 )
 def test_wrong_points_and_sizes(centres: Any, size: tuple[int, ...], sentence: str) -> None:
     with pytest.raises(DataError, match=sentence):
-        VolumePoints(volume_of_array(EM, name="em"), centres, size)
+        VolumePoints(volume_from_array(EM, name="em"), centres, size)
     assert issubclass(ShapeError, DataError)
 
 
 def test_mirrored_axis_keeps_the_array_as_it_is_stored() -> None:
-    volume = volume_of_array(EM, (40, -4, 4), (0, 236, 0), "nm", "em")
+    volume = volume_from_array(EM, (40, -4, 4), (0, 236, 0), "nm", "em")
     dataset = VolumePoints(volume, volume.finest.transform.to_world([[4, 30, 30]]), (1, 16, 16))
     np.testing.assert_array_equal(dataset[0].image[0].numpy(),
                                   EM[4, 22:38, 22:38] / np.float32(255))  # fmt: skip
@@ -124,7 +126,7 @@ def test_level_follows_the_voxel_size_of_the_network() -> None:
 
 def test_resampling_only_when_asked_for_and_its_place_is_true() -> None:
     ramp = np.broadcast_to(np.arange(200, dtype=np.uint8), (5, 200, 200))
-    volume = volume_of_array(ramp, (40, 4, 4), unit="nm", name="ramp")
+    volume = volume_from_array(ramp, (40, 4, 4), unit="nm", name="ramp")
     dataset = VolumePoints(volume, [[80, 400, 400]], (1, 32, 32), voxel_size=(2, 2), resample=True)
     sample = dataset[0]
     assert sample.scale == (2, 2) and dataset.size_mismatch() == ""

@@ -76,7 +76,7 @@ def test_channel_of_a_tiff_stack(tmp_path: Path, axes: str, compression: str | N
     assert holds(open_volume(tmp_path / "a.tif"), WITH_ENDS // 2)
     volume = open_volume(tmp_path / "a.tif", channel=1)
     assert holds(volume) and volume.n_channels == 2
-    with pytest.raises(DataError, match="2 channels; there is no channel 2"):
+    with pytest.raises(DataError, match="no channel 2"):
         open_volume(tmp_path / "a.tif", channel=2)
 
 
@@ -116,10 +116,10 @@ def test_order_of_axes_that_is_turned_round_is_refused(tmp_path: Path) -> None:
     for axis, name in zip(images[0]["axes"], "xyz", strict=True):
         axis["name"] = name
     group.attrs["multiscales"] = images
-    with pytest.raises(DataError, match="order x, y, z; expected z, y, x"):
+    with pytest.raises(DataError, match="order x, y, z, but OME-Zarr requires z, y, x"):
         open_volume(tmp_path / "a.zarr")
     np.save(tmp_path / "last.npy", np.zeros((20, 9, 9, 3)))
-    with pytest.raises(DataError, match="are the channels last"):
+    with pytest.raises(DataError, match="apparently with the channels last"):
         open_volume(tmp_path / "last.npy")
 
 
@@ -143,7 +143,7 @@ def test_path_may_go_on_inside_of_a_file(tmp_path: Path) -> None:
     with pytest.raises(SeveralArraysError) as caught:
         open_volume(tmp_path / "a.h5")
     assert caught.value.names == ("labels", "volumes/raw")
-    with pytest.raises(DataError, match="There is no"):
+    with pytest.raises(DataError, match="does not exist"):
         open_volume(tmp_path / "b.h5" / "raw")
 
 

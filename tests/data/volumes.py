@@ -8,11 +8,15 @@ import json
 import lzma
 import struct
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from zarr.storage import LocalStore, WrapperStore
+
+from napari_quac.data.place import Transform
+from napari_quac.data.volume import Level, Volume
 
 WITH_ENDS = np.random.default_rng(3).integers(0, 255, (9, 50, 61), dtype=np.uint8)
 
@@ -112,3 +116,19 @@ def write_ome_zarr(path: Path, array: np.ndarray, version: str, channel: bool = 
         axes = [{"name": "t", "type": "time"}, {"name": "c", "type": "channel"}, *axes]
     image = {"multiscales": [{"version": version, "axes": axes, "datasets": levels, "name": "em"}]}
     group.attrs.update(image if version == "0.4" else {"ome": {"version": "0.5", **image}})
+
+
+def volume_from_array(
+    array: Any,
+    scale: Sequence[float] | None = None,
+    translate: Sequence[float] | None = None,
+    unit: str | None = None,
+    name: str = "volume",
+) -> Volume:
+    """Return an array (*S), lazy or not, as a volume."""
+    n_axes = len(array.shape)
+    transform = Transform(
+        tuple(map(float, scale or (1.0,) * n_axes)),
+        tuple(map(float, translate or (0.0,) * n_axes)),
+    )
+    return Volume((Level(array, transform),), name, unit)

@@ -20,7 +20,7 @@ def test_networks_are_small_enough_to_ship():
     paths = (
         example.classifier_path,
         example.generator_path,
-        example.explainer_path,
+        example.exaggeration_path,
         *example.cyclegan_paths,
     )
     assert sum(path.stat().st_size for path in paths) <= 10_000_000
@@ -58,7 +58,7 @@ def test_classifier_follows_the_ideal_counterfactual(classifier):
 
 def test_probability_rises_with_the_bins_of_the_explainer(classifier):
     example = load_example(36)
-    explainer = ExaggerationRecipe(example.explainer_path).load()
+    explainer = ExaggerationRecipe(example.exaggeration_path).load()
     assert (explainer.layout.negative, explainer.layout.positive) == ("plain", "T-bar")
     ranks, flipped = [], []
     for index in range(len(example.dataset)):

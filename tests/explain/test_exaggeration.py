@@ -15,7 +15,7 @@ from napari_quac.errors import DataError
 from napari_quac.example import load_example
 from napari_quac.explain.exaggeration import (
     Exaggeration,
-    bin_centre,
+    bin_center,
     bin_of,
     consistency,
     exaggerate,
@@ -109,7 +109,7 @@ def test_smallest_alpha_is_taken_and_what_is_out_of_reach_is_not() -> None:
 
 def test_last_bin_takes_the_probability_of_one() -> None:
     assert [bin_of(q) for q in (0, 0.05, 0.1, 0.999, 1.0)] == [0, 0, 1, 9, 9]
-    assert bin_centre(9) == 0.95
+    assert bin_center(9) == 0.95
 
 
 def test_numbers_of_a_path_that_are_known_by_hand(made) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from napari_quac.data.sample import Sample
 from napari_quac.explain.exaggeration import exaggerate
-from napari_quac.explain.exaggeration_paths import path_kind
+from napari_quac.explain.exaggeration_paths import image_path
 from napari_quac.explain.pair import Pair
 from napari_quac.explain.search import search
 from napari_quac.explain.settings import SearchSettings
@@ -95,7 +95,7 @@ def test_a_simulator_is_followed_along_its_strength(classifier: Classifier) -> N
     )
     query = Sample("q", torch.full((1, 8, 8), 0.8))
     pair = search(query, 0, classifier, generator, SearchSettings(max_tries=15)).result()
-    assert path_kind(pair, generator) == "warp"
+    assert image_path(pair, generator, classifier).kind == "warp"
     found = exaggerate(pair, generator, classifier, n_grid=5).result()
     torch.testing.assert_close(found.images[4], pair.generated)
     strength = pair.origin["strength"]

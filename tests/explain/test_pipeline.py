@@ -161,9 +161,7 @@ def test_unknown_method_is_named(half: tuple[Classifier, Pair]) -> None:
         explain_pair(pair, classifier, ExplainSettings(("d-igg",))).result().raise_failures()
 
 
-def test_own_method_takes_part_like_the_built_in_ones(
-    half: tuple[Classifier, Pair], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_own_method_takes_part_like_the_built_in_ones(half: tuple[Classifier, Pair]) -> None:
     class Mine:
         label = "mine"
 
@@ -174,9 +172,9 @@ def test_own_method_takes_part_like_the_built_in_ones(
             yield Progress(0, 1, "mine")
             return SignedMap((pair.generated - pair.query.image) ** 2 * torch.rand(1, 8, 8))
 
-    monkeypatch.setitem(METHODS._classes, "mine", Mine)
     classifier, pair = half
-    explanations = explain_pair(pair, classifier, ExplainSettings(("mine",))).result()
+    with METHODS.temporarily("mine", Mine):
+        explanations = explain_pair(pair, classifier, ExplainSettings(("mine",))).result()
     assert explanations["mine"].attribution.label == "mine"
 
 

@@ -19,14 +19,19 @@ from napari_quac.explain import search as search_module
 from napari_quac.explain.search import MAX_PROPOSALS, SearchState, search, task_seed
 from napari_quac.explain.settings import SearchSettings
 from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.generator import ConversionRequest, FunctionGenerator, Proposals
+from napari_quac.networks.generator import (
+    ConversionRequest,
+    FunctionGenerator,
+    Generator,
+    Proposals,
+)
 from napari_quac.testing import CornerSamples, corner_classifier, corner_generator
 
 SHAPE = (1, 4, 4)
 DARK = Sample("dark", torch.full(SHAPE, 0.25))
 
 
-class ListedGenerator:
+class ListedGenerator(Generator):
     """Offers flat images of the levels of a list, and nothing after its end."""
 
     def __init__(self, levels: Sequence[float]) -> None:

@@ -132,7 +132,7 @@ def mean_of_centre(images: Tensor) -> Tensor:
 def test_generator_of_images_changes_the_centre_slice_and_says_so(n_axes: int | None) -> None:
     classifier = classifier_of(mean_of_centre, 2, SHAPE, form="callable")
     generator = FunctionGenerator(brighter_image, "brighter")
-    generator.n_axes = n_axes  # type: ignore[attr-defined]
+    generator.n_axes = n_axes
     query = Sample("dark", torch.full(SHAPE, 0.4))
     pair = search(query, 1, classifier, generator, SearchSettings(max_tries=4, block=2)).result()
     changed = (pair.generated != query.image).flatten(2).any(dim=2)[0]
@@ -141,7 +141,7 @@ def test_generator_of_images_changes_the_centre_slice_and_says_so(n_axes: int | 
     said = [
         finding.text for finding in verdict(explanations["residual"], (), classifier.class_names)
     ]
-    assert any("only slice 3 of 4 (the centre) was changed" in text for text in said) == (
+    assert any("only slice 3 of 4 (the center) was changed" in text for text in said) == (
         n_axes == 2
     )
     assert (pair.origin.get("applied_to") == {"slice": 2, "of": 4}) == (n_axes == 2)

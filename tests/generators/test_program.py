@@ -94,7 +94,7 @@ def test_axes_and_unit_are_what_the_settings_say(save: Save, request_: Conversio
     recipe = with_settings(
         ProgramRecipe(path), ["order=reversed", "unit=normalised", "positive=left"]
     )
-    generator = recipe.load("cpu").known(request_.query)
+    generator = recipe.load("cpu").identify(request_.query)
     assert isinstance(generator, WarpGenerator)
     # x first, a half width for each 1, and the other direction: the source is the positive class
     field = generator.field(request_.query, generator.option(request_))

@@ -15,9 +15,9 @@ from napari_quac.data.sample import Sample
 from napari_quac.errors import CheckpointError, DataError, ShapeError
 from napari_quac.explain.search import search
 from napari_quac.explain.settings import SearchSettings
-from napari_quac.explain.warp import field_hybrid, view_warp
 from napari_quac.generators.opening import inspect_network, recognize_network
 from napari_quac.generators.warp.recipe import WarpRecipe
+from napari_quac.generators.warp.view import field_hybrid, view_warp
 from napari_quac.networks.architectures.warp_unet import (
     WarpHyperparameters,
     WarpUNet,

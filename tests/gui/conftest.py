@@ -44,9 +44,9 @@ def wait(condition: Callable[[], Any], seconds: float = 60) -> None:
 def open_dock(viewer: Any) -> QuacDock:
     dock = QuacDock(viewer)
     viewer.window.add_dock_widget(dock, name="QuAC", area="right", add_vertical_stretch=False)
-    dock.choices.methods = ("residual", "random")
+    dock.choices.update_settings(methods=("residual", "random"))
     dock.choices.shown_method = "random"
-    dock.choices.max_tries = 2
+    dock.choices.update_settings(max_tries=2)
     return dock
 
 

@@ -50,7 +50,7 @@ def test_all_methods_are_compared_on_the_pair(explained: QuacDock) -> None:
 def test_click_on_a_picture_or_a_row_shows_that_method(explained: QuacDock) -> None:
     dock = explained
     compare(dock)
-    assert "d-ig" not in dock.choices.methods
+    assert "d-ig" not in dock.choices.settings.methods
     part = dock.methods_compared
     part.pictures_button.setChecked(True)
     QTest.mouseClick(part.tiles["d-ig"], Qt.MouseButton.LeftButton)
@@ -60,7 +60,7 @@ def test_click_on_a_picture_or_a_row_shows_that_method(explained: QuacDock) -> N
             and dock.results.displayed_hybrid.explanation.method == "d-ig"
         )
     )
-    assert dock.choices.shown_method == "d-ig" and "d-ig" in dock.choices.methods
+    assert dock.choices.shown_method == "d-ig" and "d-ig" in dock.choices.settings.methods
     assert part.tiles["d-ig"].isChecked()
     wait(lambda: not dock.controller.running)
     part.pictures_button.setChecked(False)

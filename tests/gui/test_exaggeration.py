@@ -9,13 +9,13 @@ import pytest
 
 from napari_quac.example import load_example
 from napari_quac.generators.exaggeration.generator import BinLayout, explainer_metadata
+from napari_quac.generators.exaggeration.training_network import TrainableExplainer
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.gui.dock import QuacDock
 from napari_quac.gui.exaggeration_layers import CHANGE, LADDER
 from napari_quac.live.choices import ReadySamples
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.train.checkpointing import write_safetensors
-from napari_quac.train.exaggeration_net import TrainableExplainer
 
 from .conftest import explain, load, wait
 
@@ -50,12 +50,12 @@ def test_slider_moves_over_probabilities_and_along_the_path(dock: QuacDock) -> N
     found = dock.results.exaggeration
     assert panel.body.isVisibleTo(dock)
     layer = dock._viewer.layers["exaggerated"]
-    rungs = [frame for frame in panel.frames if frame.wanted is not None]
-    assert [frame.wanted for frame in rungs] == found.desired[found.reachable].tolist()
+    rungs = [frame for frame in panel.frames if frame.desired is not None]
+    assert [frame.desired for frame in rungs] == found.desired[found.reachable].tolist()
     assert len(panel.frames) == len(rungs) + 4  # both ends, and two beyond
     panel.slider.setValue(panel.frames.index(rungs[0]))
     target = dock.results.loaded_classifier.class_names[found.pair.target]
-    assert f"p({target}) = {rungs[0].p:.2f} (wanted {rungs[0].wanted:.2f})" in panel.line.text()
+    assert f"p({target}) = {rungs[0].p:.2f} (target {rungs[0].desired:.2f})" in panel.line.text()
     np.testing.assert_array_equal(layer.data, rungs[0].image[0].numpy())
     panel.steps.setCurrentIndex(1)
     np.testing.assert_array_equal(layer.data, found.images[32, 0].numpy())
@@ -134,9 +134,9 @@ def test_bins_of_an_explainer_are_a_path_without_a_generated_image(
     assert len(found.images) == 10
     names = dock.results.loaded_classifier.class_names
     assert {names[found.pair.source], names[found.pair.target]} == {"left", "right"}
-    assert panel.line.text().endswith("(wanted 0.95) · bin 10 of 10")
+    assert panel.line.text().endswith("(target 0.95) · bin 10 of 10")
     panel.slider.setValue(0)
-    assert panel.line.text().endswith("(wanted 0.05) · bin 1 of 10")
+    assert panel.line.text().endswith("(target 0.05) · bin 1 of 10")
     np.testing.assert_array_equal(
         dock._viewer.layers["exaggerated"].data, found.images[0, 0].numpy()
     )

@@ -154,7 +154,7 @@ def test_cancel_at_each_stage(dock: QuacDock, monkeypatch: pytest.MonkeyPatch, s
         if stage == "search":
             brake = Brake(generator.propose)  # type: ignore[union-attr]
             patch.setattr(generator, "propose", brake)
-            dock.choices.max_tries = 1000
+            dock.choices.update_settings(max_tries=1000)
             dock.search.explain_button.click()
             wait(lambda: brake.calls)
         elif stage == "explain":
@@ -173,7 +173,7 @@ def test_cancel_at_each_stage(dock: QuacDock, monkeypatch: pytest.MonkeyPatch, s
         wait(lambda: not dock.lane.slots() and not dock.controller.running)
     assert dock.status.progress_bar.isHidden()
     assert dock.status.line.text().startswith("Canceled")
-    dock.choices.max_tries = 2
+    dock.choices.update_settings(max_tries=2)
     assert_works_again(dock)
 
 
@@ -181,10 +181,14 @@ def start_long_work(dock: QuacDock) -> None:
     dock.choices.classifier = ReadyNetwork(corner_classifier())
     dock.choices.generator = ReadyNetwork(corner_generator())
     dock.choices.samples = ReadySamples(CornerSamples())
-    dock.choices.methods = ("ig", "residual", "random")
+    dock.choices.update_settings(methods=("ig", "residual", "random"))
     wait(lambda: dock.results.prediction is not None)
     dock.search.explain_button.click()
-    wait(lambda: "pair" in dock.controller.running or "explanations" in dock.controller.running)
+    wait(
+        lambda: (
+            "searched_pair" in dock.controller.running or "explanations" in dock.controller.running
+        )
+    )
 
 
 # set NAPARI_QUAC_CLOSE_TIMES to 50 to be thorough; each round opens a whole dock, or a whole viewer
@@ -257,7 +261,7 @@ def test_the_event_loop_runs_on_during_work(dock: QuacDock, monkeypatch: Any) ->
     monkeypatch.setattr(generator, "propose", Brake(generator.propose, 0.3))  # type: ignore[union-attr]
     ticks: list[bool] = []
     timer = QTimer()
-    timer.timeout.connect(lambda: ticks.append("pair" in dock.controller.running))
+    timer.timeout.connect(lambda: ticks.append("searched_pair" in dock.controller.running))
     timer.start(10)
     explain(dock)
     timer.stop()

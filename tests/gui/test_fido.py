@@ -11,14 +11,14 @@ from .conftest import wait
 
 def test_mask_evolves_in_the_layers_until_it_is_stopped_and_kept(explained: QuacDock) -> None:
     dock = explained
-    dock.choices.parameters = {"fido": {"n_steps": 5000, "tolerance": 0.0}}
+    dock.choices.update_settings(parameters={"fido": {"n_steps": 5000, "tolerance": 0.0}})
     seen: list[int] = []
     masks: list[np.ndarray] = []
 
     def note() -> None:
         found = dock.results.explanations
-        if found is not None and found.evolving is not None:
-            seen.append(int(found.evolving.text.split()[1]))
+        if found is not None and found.partial_mask is not None:
+            seen.append(int(found.partial_mask.text.split()[1]))
             masks.append(np.array(dock.layers.layers["mask"].data))
 
     dock.results.events.explanations.connect(note)
@@ -27,7 +27,7 @@ def test_mask_evolves_in_the_layers_until_it_is_stopped_and_kept(explained: Quac
     assert dock.choices.shown_method == "fido"
     wait(lambda: len(seen) > 5)
     wait(lambda: not dock.status.finish_button.isHidden())
-    evolving = dock.results.explanations.evolving
+    evolving = dock.results.explanations.partial_mask
     wait(lambda: dock.layers.layers["mask"].data.any())
     assert "step" in dock.methods.scores["fido"].text()
     assert evolving.method == "fido"
@@ -37,7 +37,7 @@ def test_mask_evolves_in_the_layers_until_it_is_stopped_and_kept(explained: Quac
     explanation = dock.results.explanations.by_method["fido"]
     assert seen[:3] == [1, 10, 20]
     assert 50 <= explanation.attribution.details["steps"] < 5000
-    assert dock.results.explanations.evolving is None
+    assert dock.results.explanations.partial_mask is None
     wait(
         lambda: (
             dock.results.displayed_hybrid is not None
@@ -51,12 +51,12 @@ def test_mask_evolves_in_the_layers_until_it_is_stopped_and_kept(explained: Quac
 
 def test_cancelled_optimisation_leaves_the_other_methods(explained: QuacDock) -> None:
     dock = explained
-    dock.choices.parameters = {"fido-ssr": {"n_steps": 5000, "tolerance": 0.0}}
+    dock.choices.update_settings(parameters={"fido-ssr": {"n_steps": 5000, "tolerance": 0.0}})
     dock.methods.checks["fido-ssr"].click()
-    wait(lambda: dock.results.explanations.evolving is not None)
+    wait(lambda: dock.results.explanations.partial_mask is not None)
     dock.status.cancel_button.click()
     wait(lambda: not dock.controller.running)
     assert list(dock.results.explanations.by_method) == ["residual", "random"]
-    assert dock.results.explanations.evolving is None
+    assert dock.results.explanations.partial_mask is None
     dock.methods.shown_menu.setCurrentIndex(dock.methods.shown_menu.findData("random"))
     wait(lambda: dock.results.displayed_hybrid is not None)

@@ -95,7 +95,7 @@ def test_a_program_is_trusted_once_and_told_what_its_field_means(
     order.setCurrentText("reversed")
     wait(lambda: dock.choices.generator == ProgramRecipe(path, "both", "reversed"))
     wait(lambda: dock.results.loaded_generator.recipe == dock.choices.generator)
-    dock.choices.target = 2
+    dock.choices.choose_target("both")
     explain(dock)
     wait(lambda: dock.results.warp is not None)
     field = dock.results.warp.field

@@ -29,7 +29,7 @@ def assert_agrees(dock: QuacDock) -> None:
     for index, probability in enumerate(hybrid.prediction.tolist()):
         assert dock.predictions.bars["hybrid", index].property("probability") == probability
     text = dock.threshold.line.text()
-    assert f"mask {100 * hybrid.mask_size:.1f} %" in text
+    assert f"mask {hybrid.mask_size:.1%}" in text
     assert f"→ {float(hybrid.prediction[pair.target]):.2f}" in text
     position = dock.threshold.slider.value()
     assert shown.explanation.curve.distinct()[position] == shown.index
@@ -136,7 +136,7 @@ def test_methods_can_be_added_and_removed(explained: QuacDock) -> None:
 def test_last_method_cannot_be_removed(explained: QuacDock) -> None:
     for name in ("residual", "random"):
         explained.methods.checks[name].click()
-    assert len(explained.choices.methods) == 1
+    assert len(explained.choices.settings.methods) == 1
 
 
 def test_other_sample_blanks_the_explanation_and_keeps_the_layers(explained: QuacDock) -> None:
@@ -171,7 +171,7 @@ def test_target_tries_and_seed_are_taken(explained: QuacDock) -> None:
     explain(explained)
     pair = explained.results.pair
     assert pair is not None and pair.target == 1 and pair.n_tried <= 3
-    assert explained.choices.seed == 7
+    assert explained.choices.settings.seed == 7
 
 
 def test_keys_act_only_while_the_dock_is_open(explained: QuacDock) -> None:

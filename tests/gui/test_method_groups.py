@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QWidget
+from torch import Tensor
 
+import napari_quac
 from napari_quac.explain.methods import METHODS
+from napari_quac.explain.pair import Pair
 from napari_quac.gui.dock import QuacDock
+from napari_quac.gui.palette import palette_of
 from napari_quac.gui.panels.method_texts import grouped_methods
+from napari_quac.networks.classifier import Classifier
+
+from .conftest import open_dock
 
 
 def find(dock: QuacDock, name: str) -> Any:
@@ -27,7 +36,7 @@ def test_every_method_is_in_one_group_and_strangers_in_the_last():
 
 
 def test_usual_methods_come_first_and_the_rest_unfolds(explained, qtbot):
-    group = find(explained, "method_group_optimised")
+    group = find(explained, "method_group_optimized")
     first, rest = (find(explained, f"method_check_{name}") for name in ("d-ig", "fido"))
     assert not first.isHidden()
     assert rest.isHidden()
@@ -46,9 +55,9 @@ def test_a_click_beside_a_short_name_counts(explained, qtbot):
 
 def test_a_group_unfolds_when_one_of_its_methods_is_chosen(explained):
     assert find(explained, "method_check_d-gc").isHidden()
-    explained.choices.methods = (*explained.choices.methods, "d-gc")
+    explained.choices.update_settings(methods=(*explained.choices.settings.methods, "d-gc"))
     assert not find(explained, "method_check_d-gc").isHidden()
-    assert find(explained, "method_group_more").isChecked()
+    assert find(explained, "method_group_gradients").isChecked()
 
 
 def test_attribution_and_mask_are_opaque_side_by_side_only(explained):
@@ -62,3 +71,43 @@ def test_attribution_and_mask_are_opaque_side_by_side_only(explained):
     find(explained, "side_by_side_button").click()
     assert layers["attribution"].colormap.colors[:, 3].min() == 0
     assert layers["mask"].colormap.name == "viridis"
+
+
+@dataclass(frozen=True)
+class Inverse:
+    """The difference of the images, upside down.
+
+    Attributes
+    ----------
+    gain : float
+        Factor of the map.
+    """
+
+    label: ClassVar[str] = "inverse"
+    group: ClassVar[str] = "baselines"
+    summary: ClassVar[str] = "Baseline: the negative difference of the two images"
+    short: ClassVar[str] = "negative difference"
+    colors: ClassVar[tuple[str, str]] = ("#123456", "#654321")
+    gain: float = 1.0
+
+    def attribute(self, pair: Pair, classifier: Classifier) -> Tensor:
+        return self.gain * (pair.generated - pair.query.image)
+
+
+def test_a_method_carries_all_its_texts_itself(make_napari_viewer):
+    with METHODS.temporarily("inverse", Inverse):
+        dock = open_dock(make_napari_viewer())
+        check = find(dock, "method_check_inverse")
+        assert check.toolTip() == Inverse.summary
+        assert "inverse" in dock.methods.groups["baselines"].methods
+        assert dock.methods.scores["inverse"].text() == Inverse.short
+        assert palette_of("dark").method("inverse") == "#123456"
+        assert palette_of("light").method("inverse") == "#654321"
+        dock.shut_down()
+
+
+def test_a_built_in_method_is_named_in_its_module_and_in_the_table_alone():
+    package = Path(napari_quac.__file__).parent
+    for name in ("bbmp", "fido-ssr", "fido-sdr"):
+        files = [p for p in package.rglob("*.py") if f'"{name}"' in p.read_text(encoding="utf-8")]
+        assert [p.relative_to(package).as_posix() for p in files] == ["explain/methods/__init__.py"]

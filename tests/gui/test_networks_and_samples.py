@@ -95,7 +95,7 @@ def test_real_classifier_and_generated_images(dock: QuacDock) -> None:
     QTest.mouseClick(card.yes_button, Qt.MouseButton.LeftButton)
     wait(lambda: dock.results.loaded_generator is not None)
     assert not card.is_bad
-    dock.choices.methods = ("residual",)
+    dock.choices.update_settings(methods=("residual",))
     dock.choices.shown_method = "residual"
     dock.choices.sample_index = 200
     wait(lambda: dock.results.prediction.sample.label == 1)  # type: ignore[union-attr]

@@ -44,14 +44,14 @@ def test_another_seed_gives_another_random_map(explained: QuacDock) -> None:
     seed.selectAll()
     QTest.keyClicks(seed, "7")
     QTest.keyClick(seed, Qt.Key.Key_Return)
-    assert explained.choices.parameters == {"random": {"seed": 7}}
+    assert explained.choices.settings.parameters == {"random": {"seed": 7}}
     calm(explained)
     after = explained.results.explanations.by_method["random"]
     assert (after.attribution.values != before.attribution.values).any()
     assert explained.results.displayed_hybrid.explanation is after
     assert explained.methods.settings_buttons["random"].text() == "⚙*"
     find(explained, "parameter_random_defaults").click()
-    assert explained.choices.parameters == {}
+    assert explained.choices.settings.parameters == {}
     assert explained.methods.settings_buttons["random"].text() == "⚙"
 
 
@@ -60,7 +60,7 @@ def test_presets_and_form_of_the_masking_agree(explained: QuacDock) -> None:
     find(explained, "masking_settings").click()
     for name, masking in PRESETS.items():
         preset.setCurrentIndex(preset.findData(name))
-        assert explained.choices.masking == masking
+        assert explained.choices.settings.masking == masking
         assert find(explained, "masking_closing").value() == masking.closing
         assert find(explained, "masking_centred").isChecked() == masking.centred
     calm(explained)
@@ -68,7 +68,7 @@ def test_presets_and_form_of_the_masking_agree(explained: QuacDock) -> None:
     assert shown.explanation.curve.masking == PRESETS["centred"]
     find(explained, "masking_closing").setValue(5)
     assert preset.currentData() == "custom"
-    assert explained.choices.masking == Masking(closing=5, centred=True)
+    assert explained.choices.settings.masking == Masking(closing=5, centred=True)
     find(explained, "masking_defaults").click()
     assert preset.currentData() == "QuAC library 0.2" and preset.findData("custom") < 0
     grid = find(explained, "grid_menu")
@@ -84,8 +84,8 @@ def test_an_attribution_that_does_not_add_up_offers_more_points(
 ) -> None:
     button = find(explained, "more_points_button")
     assert button.isHidden()
-    explained.choices.methods = ("ig", "random")
-    explained.choices.parameters = {"ig": {"n_steps": 2}}
+    explained.choices.update_settings(methods=("ig", "random"))
+    explained.choices.update_settings(parameters={"ig": {"n_steps": 2}})
     explained.choices.shown_method = "ig"
     calm(explained)
     explanations = explained.results.explanations
@@ -97,7 +97,7 @@ def test_an_attribution_that_does_not_add_up_offers_more_points(
     wait(lambda: not button.isHidden())
     assert any("misses 31%" in label.text() for label in explained.verdict.sentences)
     button.click()
-    assert explained.choices.parameters["ig"] == {"n_steps": 2, "until_complete": True}
+    assert explained.choices.settings.parameters["ig"] == {"n_steps": 2, "until_complete": True}
     calm(explained)
     wait(lambda: button.isHidden())
     details = explained.results.explanations.by_method["ig"].attribution.details

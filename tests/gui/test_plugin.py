@@ -16,9 +16,9 @@ def test_everything_works_with_the_viewer_that_plugins_get(make_napari_viewer_pr
     viewer = make_napari_viewer_proxy()
     dock = QuacDock(viewer)
     viewer.window.add_dock_widget(dock, name="QuAC", area="right")
-    dock.choices.methods = ("residual", "random")
+    dock.choices.update_settings(methods=("residual", "random"))
     dock.choices.shown_method = "random"
-    dock.choices.max_tries = 2
+    dock.choices.update_settings(max_tries=2)
     viewer.add_image(np.zeros((40, 40)), name="something else")
     load(dock)
     explain(dock)

@@ -12,7 +12,6 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
-from napari_quac.data.point_table import write_point_table
 from napari_quac.data.volume import SpatialView
 from napari_quac.data.volume_points import VolumePoints
 from napari_quac.gui.dock import QuacDock
@@ -24,6 +23,7 @@ from napari_quac.testing import (
     corner_generator,
     corner_image,
 )
+from point_tables import write_point_table
 from shared_data import shared_data
 
 from .conftest import explain, wait
@@ -58,8 +58,8 @@ def add_layers(dock: QuacDock, **place: Any) -> tuple[Any, Any]:
 def settle(dock: QuacDock) -> None:
     wait(lambda: dock.results.prediction is not None and len(dock.layers.layers) == 5)
     wait(lambda: dock.results.predictions is not None and dock.results.predictions.is_complete)
-    wait(lambda: not dock.controller.running and not dock.points._later.isActive())
-    wait(lambda: not dock.layers._later.isActive())
+    wait(lambda: not dock.controller.running and not dock.points.has_pending_update)
+    wait(lambda: not dock.layers.has_pending_update)
 
 
 @pytest.fixture
@@ -253,7 +253,7 @@ def test_points_outside_are_counted_and_say_so_when_clicked(placed: QuacDock) ->
     settle(placed)
     assert "6 of 7 points used. 1 point lies outside" in placed.points_panel.message.text()
     marks.selected_data = {6}
-    assert "Point 7 is no sample" in placed.points_panel.message.text()
+    assert "Point 7 is not a sample" in placed.points_panel.message.text()
 
 
 @pytest.mark.long
@@ -435,7 +435,7 @@ def test_coarse_level_on_screen_has_no_say(placed: QuacDock) -> None:
 @pytest.mark.parametrize("name", ["em", "marks", "query"])
 @pytest.mark.long
 def test_layer_deleted_during_the_run_leaves_the_results(placed: QuacDock, name: str) -> None:
-    placed.choices.max_tries = 3
+    placed.choices.update_settings(max_tries=3)
     done: list[bool] = []
     placed.explained.connect(lambda: done.append(True))
     placed.search.explain_button.click()
@@ -547,8 +547,8 @@ def test_rows_without_a_position_keep_the_numbers_of_the_others(
     (tmp_path / "s.csv").write_text("\n".join(lines))
     panel = open_table(placed, tmp_path / "s.csv")
     assert panel.table_box.preview.text() == (
-        "6 of 6 inside. 1 row has no position and will be left out. "
-        "Commas are read as decimal ones."
+        "6 of 6 inside. 1 row has no position and will be skipped. "
+        "Commas are interpreted as decimal commas."
     )
     panel.use_button.click()
     settle(placed)

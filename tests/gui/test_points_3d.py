@@ -120,7 +120,8 @@ def check_shown(dock: QuacDock) -> NDArray[np.bool_]:
 def open_points(dock: QuacDock, classifier: Any, generator: Any) -> Any:
     dock.choices.classifier = classifier
     dock.choices.generator = ReadyNetwork(generator)
-    dock.choices.methods, dock.choices.shown_method = ("d-ig", "residual"), "residual"
+    dock.choices.update_settings(methods=("d-ig", "residual"))
+    dock.choices.shown_method = "residual"
     wait(lambda: dock.results.loaded_classifier and dock.results.loaded_generator)
     place: dict[str, Any] = {"scale": VOXEL, "units": ("nm",) * 3, "translate": (80, -40, 12)}
     dock._viewer.add_image(em(), name="em", **place)
@@ -145,7 +146,7 @@ def explain_by_click(dock: QuacDock, marks: Any, row: int) -> Any:
     click_at(dock, world)
     wait(lambda: finished or dock.status.failure)
     assert dock.status.failure is None, dock.status.failure
-    wait(lambda: not dock.controller.running and not dock.layers._later.isActive())
+    wait(lambda: not dock.controller.running and not dock.layers.has_pending_update)
     return world
 
 
@@ -203,7 +204,7 @@ def test_a_click_on_a_region_picks_it_and_does_not_explain_again(
     from napari_quac.networks.classifier_recipe import classifier_from_module
 
     classifier = classifier_from_module(network, ("dark", "bright"), image_size=SIZE)
-    dock.choices.masking = PLAIN  # the usual closing would join the two
+    dock.choices.update_settings(masking=PLAIN)  # the usual closing would join the two
     marks = open_points(dock, ReadyNetwork(classifier), FunctionGenerator(darken, "of volumes"))
     marks.size = 20
     world = explain_by_click(dock, marks, 2)

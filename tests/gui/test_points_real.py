@@ -36,8 +36,9 @@ def test_real_synapses_in_place(dock: QuacDock) -> None:
     checkpoint = shared_data("checkpoints", "vnc_classifier_state_dict.pt")
     dock.choices.classifier = ClassifierRecipe(checkpoint, class_names=CLASSES)
     dock.choices.generator = ReadyNetwork(FunctionGenerator(smooth, "smooth"))
-    dock.choices.methods, dock.choices.shown_method = ("residual",), "residual"
-    dock.choices.max_tries = 1
+    dock.choices.update_settings(methods=("residual",))
+    dock.choices.shown_method = "residual"
+    dock.choices.update_settings(max_tries=1)
     wait(lambda: dock.results.loaded_classifier and dock.results.loaded_generator)
     sections = tifffile.imread(folder / "stack1_sections00-13.tif")
     dock._viewer.add_image(sections, name="em", scale=(45, 4.6, 4.6), units=("nm",) * 3)
@@ -81,7 +82,7 @@ def test_real_synapses_in_place(dock: QuacDock) -> None:
         dock._viewer.dims.set_point(0, world[0])
         click_at(dock, world)
         wait(lambda n=number: len(explained) == n and not dock.controller.running)
-        wait(lambda: not dock.layers._later.isActive())
+        wait(lambda: not dock.layers.has_pending_update)
         hybrid = dock.layers.layers["hybrid"]
         np.testing.assert_allclose(hybrid.data_to_world((0, 64, 64)), world, atol=1e-6)
     assert explained == [f"point {row}" for row in range(5, 115, 11)]

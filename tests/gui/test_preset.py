@@ -33,7 +33,7 @@ def test_dapi_copies_the_query_back(explained: QuacDock) -> None:
     source = dock.results.loaded_classifier.class_names[pair.source]
     assert dock.curve_dock.plot.property("ordinate") == f"p({source}) regained"
     assert f"p({source})" in dock.threshold.line.text()
-    assert not dock.choices.masking.channel_wise
+    assert not dock.choices.settings.masking.channel_wise
     assert len(shown.explanation.curve.thresholds) == 201
     # where the mask is empty the hybrid is the generated image
     wait(lambda: np.array_equal(dock.layers.layers["hybrid"].data, shown.hybrid.image[0].numpy()))
@@ -43,9 +43,9 @@ def test_dapi_copies_the_query_back(explained: QuacDock) -> None:
     assert np.array_equal(hybrid[outside], generated[outside])
     # methods that cannot enter this network say so, the others go on
     assert dock.methods.scores["d-gc"].text() == "not available"
-    assert "d-gc" in dock.choices.methods
+    assert "d-gc" in dock.choices.settings.methods
     pick(dock, "quac")
     after = dock.results.displayed_hybrid
     assert after is not None and not after.explanation.pair.is_swapped
     assert after.hybrid.mask_size == before.hybrid.mask_size
-    assert dock.choices.masking.channel_wise
+    assert dock.choices.settings.masking.channel_wise

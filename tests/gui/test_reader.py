@@ -130,8 +130,14 @@ def test_preferences_are_what_the_dock_begins_with(
     dock = QuacDock(make_napari_viewer())
     try:
         choices = dock.choices
-        assert (choices.device, choices.max_tries, choices.seed) == ("cpu", 7, 3)
-        assert choices.methods == ("random", "residual") and choices.shown_method == "random"
+        assert (choices.device, choices.settings.search.max_tries, choices.settings.seed) == (
+            "cpu",
+            7,
+            3,
+        )
+        assert (
+            choices.settings.methods == ("random", "residual") and choices.shown_method == "random"
+        )
         assert choices.predict_up_to == 11 and dock.defaults.store_folder == "/somewhere"
         assert dock.search.tries.value() == 7
         assert dock.methods.checks["random"].isChecked()

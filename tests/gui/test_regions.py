@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QWidget
 
 from napari_quac.gui.dock import QuacDock
 from napari_quac.live.controller import Controller
@@ -80,7 +81,8 @@ def test_table_holds_the_regions_of_the_mask_on_show_and_sorts_by_number(opened:
     assert opened.regions.table.headerItem().text(1) == "area, nm²"
     assert texts(opened, 1)[0] == f"{16 * regions.regions[0].n_pixels:,}".replace(",", " ")
     assert int((regions.labels > 0).sum()) == shown.hybrid.n_pixels
-    assert f"{len(regions.regions)} regions" in opened.regions._summary.text()
+    summary = opened.regions.findChild(QWidget, "summary_regions")
+    assert f"{len(regions.regions)} regions" in summary.text()
     opened.regions.table.sortByColumn(1, Qt.SortOrder.DescendingOrder)
     sizes = sorted((r.n_pixels for r in regions.regions), reverse=True)
     by_number = {r.number: r.n_pixels for r in regions.regions}
@@ -204,12 +206,12 @@ def test_classifier_that_fails_is_told_and_the_next_mask_is_asked_about(
 
 def test_cancel_and_closing_while_regions_are_asked_about(opened: QuacDock) -> None:
     QTest.keyClick(opened.threshold.slider, Qt.Key.Key_Left)
-    opened.controller.ask("regions")
+    opened.controller.request("regions")
     opened.controller.cancel()
     assert "regions" not in opened.controller.running
     wait(lambda: opened.regions.displayed_regions is not None)  # asked again at rest
     QTest.keyClick(opened.threshold.slider, Qt.Key.Key_Left)
-    opened.controller.ask("regions")
+    opened.controller.request("regions")
     viewer: Any = opened._viewer
     assert any(c == opened.region_view.on_press for c in viewer.mouse_drag_callbacks)
     opened.shut_down()

@@ -69,7 +69,7 @@ def test_filter_box_says_what_it_does_not_understand_and_keeps_the_rest(
     assert "Did you mean 'label'?" in dock.field.problem.text()
     assert not dock.field.problem.isHidden() and dock.field.property("tone") == "bad"
     assert len(cells(predicted, "id")) == 2, "the filter before is kept"
-    QTest.mouseClick(dock.chips.chips["wrong"], LEFT)
+    QTest.mouseClick(dock.chips.chips["mispredicted"], LEFT)
     assert dock.field.text() == "wrong" and dock.field.problem.isHidden()
     assert cells(predicted, "id") == ["corner/4"]
 
@@ -128,7 +128,7 @@ def test_keys_go_through_the_order_of_the_table(predicted: QuacDock) -> None:
 
 def test_second_question_is_asked_of_a_neighbour_and_leads_back(predicted: QuacDock) -> None:
     predicted.choices.sample_index = 4
-    wait(lambda: predicted.results.neighbours is not None and not predicted.controller.running)
+    wait(lambda: predicted.results.neighbors is not None and not predicted.controller.running)
     question = predicted.search.question
     assert [question.menu.itemText(row) for row in range(2)] == [
         "What would make it look like both?",
@@ -141,7 +141,7 @@ def test_second_question_is_asked_of_a_neighbour_and_leads_back(predicted: QuacD
     assert pair is not None and pair.query.id in {"corner/2", "corner/5", "corner/8"}
     assert (pair.source, pair.target) == (2, 1)
     QTest.mouseClick(question.back_button, LEFT)
-    assert predicted.choices.sample_index == 4 and predicted.choices.target is None
+    assert predicted.choices.sample_index == 4 and predicted.choices.settings.targets == "auto"
     wait(lambda: not predicted.controller.running)
     question.menu.setCurrentIndex(0)
     explain(predicted)
@@ -178,12 +178,14 @@ def test_predicting_can_be_stopped_and_continued(
     assert button.text() == "Predict all" and button.isEnabled()
     monkeypatch.setattr("napari_quac.live.rules.PARTIAL_SECONDS", 0.0)
     QTest.mouseClick(button, LEFT)
-    wait(lambda: dock.results.predictions and 8 <= dock.results.predictions.known.sum() < 400)
+    wait(
+        lambda: dock.results.predictions and 8 <= dock.results.predictions.is_predicted.sum() < 400
+    )
     QTest.mouseClick(button, LEFT)
     wait(lambda: "predictions" not in dock.controller.running)
     table = dock.results.predictions
     assert table is not None and not table.is_complete
-    assert button.text() == "Predict the rest"
+    assert button.text() == "Predict remaining samples"
     QTest.mouseClick(button, LEFT)
     table_is_whole(dock)
     assert button.isHidden()
@@ -203,13 +205,13 @@ def test_explain_these_runs_from_the_card_and_its_curves_are_shown(
     assert dock.many.state == "done", dock.many.problem
     wait(lambda: not predicted.controller.running)
     assert card.title.text() == "3 samples explained"
-    assert cells(predicted, "switched") == ["switches"] * 3
+    assert cells(predicted, "switched") == ["switched"] * 3
     QTest.mouseClick(dock.tabs["curves"], LEFT)
     wait(lambda: dock.curves.plot.property("curveNames") == ["residual", "random"], 10)
     pairs = dock.curves.pairs
     assert pairs.count() == 4, "all, and each of the three pairs"
     pairs.setCurrentIndex(1)
-    wait(lambda: dock.curves._found and dock.curves._found[0].n_curves == 1)
+    wait(lambda: dock.curves.populations and dock.curves.populations[0].n_curves == 1)
 
 
 def test_a_store_opened_without_samples_brings_its_own(
@@ -223,8 +225,7 @@ def test_a_store_opened_without_samples_brings_its_own(
     predicted.choices.samples = ReadySamples(CornerSamples(n=5, name="others", size=32))
     other = CornerSamples(n=5)
     object.__setattr__(other, "sample_id", lambda index: f"other/{index}")
-    predicted.choices.report_folder = None
-    predicted.results.report = None
+    predicted.choices.report_source = None
     predicted.choices.samples = ReadySamples(other)
     wait(
         lambda: predicted.results.sample_list and predicted.results.sample_list.ids[0] == "other/0"
@@ -234,7 +235,7 @@ def test_a_store_opened_without_samples_brings_its_own(
     wait(lambda: not predicted.controller.running)
     assert cells(predicted, "id") == ["corner/0", "corner/1"]
     explanations = predicted.results.explanations
-    assert explanations is not None and explanations.restored_for is not None
+    assert explanations is not None and explanations.is_restored
 
 
 def test_both_docks_share_one_place_and_end_with_the_dock(predicted: QuacDock) -> None:
@@ -301,9 +302,9 @@ def test_what_is_dropped_on_the_table_is_opened(predicted: QuacDock, tmp_path: P
 def test_a_plan_is_about_the_samples_in_view(predicted: QuacDock, tmp_path: Path) -> None:
     chips = predicted.all_samples.chips.chips
     assert chips["explained"].isHidden() and chips["not_switched"].isHidden()
-    predicted.choices.preset = "dapi"
+    predicted.choices.choose_preset("dapi")
     QTest.mouseClick(predicted.all_samples.many_button, LEFT)
     card = predicted.all_samples.many_card
-    assert "preset" in card.line.text() and not card.start_button.isEnabled()
-    predicted.choices.preset = "quac"
+    assert card.start_button.isEnabled(), "every preset explains many samples"
+    predicted.choices.choose_preset("quac")
     assert card.start_button.isEnabled()

@@ -66,7 +66,7 @@ def volumes(dock: QuacDock) -> QuacDock:
     dock.choices.classifier = ReadyNetwork(looks_at_the_spot())
     dock.choices.generator = ReadyNetwork(FunctionGenerator(brighten, "brighten"))
     dock.choices.samples = ReadySamples(Volumes())
-    dock.choices.methods = ("d-ingrad", "residual")
+    dock.choices.update_settings(methods=("d-ingrad", "residual"))
     dock.choices.shown_method = "residual"
     wait(lambda: dock.results.prediction and dock.results.previews)
     wait(lambda: len(dock.layers.layers) == 5 and not dock.controller.running)

@@ -40,7 +40,7 @@ def test_growth_map_and_arrows_come_and_go_with_the_simulator(dock: QuacDock) ->
     dock.choices.generator = ReadyNetwork(warping)
     dock.choices.samples = ReadySamples(CornerSamples())
     wait(lambda: dock.results.prediction and len(dock.layers.layers) == 5)
-    dock.choices.target = 2
+    dock.choices.choose_target("both")
     explain(dock)
     wait(lambda: dock.results.warp is not None and len(dock.warp_layers.layers) == 3)
     names = [layer.name for layer in dock.warp_layers.layers.values()]

@@ -10,10 +10,11 @@ import pytest
 import torch
 from qtpy.QtWidgets import QWidget
 
+from napari_quac.data.recipes import PreprocessedRecipe
 from napari_quac.generators.stargan.file import write_official
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.gui.dock import QuacDock
-from napari_quac.live.choices import PreprocessedSamples, ReadySamples
+from napari_quac.live.choices import ReadySamples
 from napari_quac.networks.architectures.stargan_v2 import StarGAN, official_hyperparameters
 from napari_quac.networks.architectures.vgg import Vgg
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
@@ -39,7 +40,7 @@ def find(dock: QuacDock, name: str) -> Any:
 
 
 def click(dock: QuacDock, text: str) -> None:
-    button = next(b for b in dock.fit.buttons if b.text() == text and not b.isHidden())
+    button = next(b for b in dock.preprocessing.buttons if b.text() == text and not b.isHidden())
     button.click()
     wait(lambda: not dock.controller.running)
 
@@ -51,25 +52,25 @@ def test_samples_are_made_to_fit_the_classifier_and_put_back(dock: QuacDock) -> 
     samples = ReadySamples(ColouredSamples(size=64))
     dock.choices.samples = samples
     wait(lambda: dock.status.failure is not None and not dock.controller.running)
-    text = find(dock, "fit_text").text()
+    text = find(dock, "preprocessing_text").text()
     assert "1 channel of 32 px" in text and "3 channels of 64 px" in text
     assert dock.samples.problem.isHidden(), "it is said once"
     assert dock.status.line.text() == text
     click(dock, "Use channel 2")
-    assert "1 channel of 64 px" in find(dock, "fit_text").text()
+    assert "1 channel of 64 px" in find(dock, "preprocessing_text").text()
     click(dock, "Resize samples to 32 px")
     assert dock.results.prediction is not None
     assert dock.status.failure is None, "what was wrong is right now"
     assert dock.results.loaded_samples.name == "coloured, channel 2, resized to 32 × 32 px"
-    assert "channel 2, resized to 32 × 32 px" in find(dock, "fit_text").text()
-    assert not [button for button in dock.fit.buttons if not button.isHidden()]
+    assert "channel 2, resized to 32 × 32 px" in find(dock, "preprocessing_text").text()
+    assert not [button for button in dock.preprocessing.buttons if not button.isHidden()]
     explain(dock)
     assert dock.results.displayed_hybrid is not None and dock.status.failure is None
     assert dock.results.displayed_hybrid.hybrid.image.shape == (1, 32, 32)
     assert tuple(dock.layers.layers["hybrid"].scale) == (8.0, 8.0)
-    find(dock, "fit_undo").click()
+    find(dock, "preprocessing_undo").click()
     assert dock.choices.samples is samples
-    wait(lambda: not dock.fit.buttons[0].isHidden())
+    wait(lambda: not dock.preprocessing.buttons[0].isHidden())
 
 
 @pytest.mark.long
@@ -82,25 +83,26 @@ def test_samples_are_made_to_fit_the_generator(dock: QuacDock, tmp_path: Path) -
     dock.choices.generator = StarGANRecipe(path)
     dock.choices.samples = ReadySamples(CornerSamples(size=64))
     wait(lambda: dock.results.prediction and dock.results.loaded_generator)
-    assert dock.fit.isHidden()
+    assert dock.preprocessing.isHidden()
     dock.search.explain_button.click()
     wait(lambda: dock.status.failure is not None)
     assert (
-        "generator was trained on images with 1 channel of 32 px" in find(dock, "fit_text").text()
+        "generator was trained on images with 1 channel of 32 px"
+        in find(dock, "preprocessing_text").text()
     )
     click(dock, "Crop samples to central 32 px")
     explain(dock)
     assert dock.results.pair.generated.shape == (1, 32, 32)
-    assert isinstance(dock.choices.samples, PreprocessedSamples)
+    assert isinstance(dock.choices.samples, PreprocessedRecipe)
 
 
 def test_a_fitting_network_makes_the_buttons_go(dock: QuacDock) -> None:
     dock.choices.classifier = ReadyNetwork(corner_classifier(16))
     dock.choices.samples = ReadySamples(CornerSamples(size=32))
-    wait(lambda: not dock.fit.isHidden())
+    wait(lambda: not dock.preprocessing.isHidden())
     dock.choices.classifier = ReadyNetwork(corner_classifier(32))
     wait(lambda: dock.results.prediction is not None)
-    assert dock.fit.isHidden()
+    assert dock.preprocessing.isHidden()
 
 
 def test_a_network_with_unknown_pooling_is_read_for_the_size_of_the_samples(
@@ -111,11 +113,14 @@ def test_a_network_with_unknown_pooling_is_read_for_the_size_of_the_samples(
     torch.save(network.state_dict(), tmp_path / "vgg.pt")
     dock.choices.classifier = ClassifierRecipe(tmp_path / "vgg.pt")
     dock.choices.samples = ReadySamples(CornerSamples(size=16))
-    wait(lambda: not dock.fit.isHidden())
-    assert "probably trained on images with 1 channel of 32 px" in find(dock, "fit_text").text()
+    wait(lambda: not dock.preprocessing.isHidden())
+    assert (
+        "probably trained on images with 1 channel of 32 px"
+        in find(dock, "preprocessing_text").text()
+    )
     click(dock, "Set input size to 16 px")
     wait(lambda: dock.results.prediction is not None)
-    assert dock.fit.isHidden()
+    assert dock.preprocessing.isHidden()
     assert "16 × 16 px" in find(dock, "classifier_card_text").text()
 
 
@@ -127,8 +132,8 @@ def test_cancelled_search_is_resumed_by_its_button(
     generator = dock.results.loaded_generator
     brake = Brake(generator.propose)  # type: ignore[union-attr]
     monkeypatch.setattr(generator, "propose", brake)
-    dock.choices.max_tries = 30
-    dock.choices.target = 2
+    dock.choices.update_settings(max_tries=30)
+    dock.choices.choose_target("both")
     dock.search.explain_button.click()
     wait(lambda: brake.calls > 1)
     dock.status.cancel_button.click()
@@ -141,12 +146,12 @@ def test_cancelled_search_is_resumed_by_its_button(
     assert dock.status.resume_button.isHidden()
     wait(lambda: finished)
     assert dock.results.displayed_hybrid is not None and dock.status.failure is None
-    dock.choices.seed = 3
+    dock.choices.update_settings(seed=3)
     dock.search.explain_button.click()
-    wait(lambda: "pair" in dock.controller.running and dock.results.search_state)
+    wait(lambda: "searched_pair" in dock.controller.running and dock.results.search_state)
     dock.status.cancel_button.click()
     assert not dock.status.resume_button.isHidden()
-    dock.choices.seed = 4
+    dock.choices.update_settings(seed=4)
     assert dock.status.resume_button.isHidden(), "that would be another search"
 
 

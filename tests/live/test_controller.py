@@ -19,9 +19,9 @@ from napari_quac.live.choices import Choices, ReadySamples
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import Failure
 from napari_quac.live.lane import Lane
-from napari_quac.live.mispredictions import next_misprediction
+from napari_quac.live.prediction import next_misprediction
 from napari_quac.live.results import Results
-from napari_quac.networks.generator import Proposals
+from napari_quac.networks.generator import Generator, Proposals
 from napari_quac.testing import (
     CornerSamples,
     ReadyNetwork,
@@ -37,9 +37,10 @@ class Session:
         self.calls: queue.Queue[Callable[[], None]] = queue.Queue()
         self.lane = Lane(self.calls.put)
         self.choices, self.results = (
-            Choices(methods=("residual", "random"), shown_method="residual", max_tries=2),
+            Choices(shown_method="residual"),
             Results(),
         )
+        self.choices.update_settings(methods=("residual", "random"), max_tries=2)
         self.controller = Controller(self.choices, self.results, self.lane)
         self.failures: list[Failure] = []
         self.controller.failed.connect(self.failures.append)
@@ -64,7 +65,7 @@ class Session:
         self.wait()
 
     def explain(self) -> None:
-        assert self.controller.ask("pair")
+        assert self.controller.request("searched_pair")
         self.wait()
 
 
@@ -92,8 +93,8 @@ def test_choices_lead_to_results(session: Session) -> None:
 
 
 def test_asking_without_inputs_is_refused(session: Session) -> None:
-    assert not session.controller.ask("pair")
-    assert "loaded_classifier" in session.controller.missing_for("pair")
+    assert not session.controller.request("searched_pair")
+    assert "loaded_classifier" in session.controller.missing_for("searched_pair")
 
 
 def test_threshold_gives_the_hybrid_of_the_curve_at_once_and_without_the_network(
@@ -176,11 +177,11 @@ def test_only_the_newest_of_many_samples_is_shown(session: Session) -> None:
 
 def test_added_method_is_computed_and_the_others_are_kept(session: Session) -> None:
     session.load()
-    session.choices.methods = ("residual",)
+    session.choices.update_settings(methods=("residual",))
     session.explain()
     assert session.results.explanations is not None
     first = session.results.explanations.by_method["residual"]
-    session.choices.methods = ("residual", "random")
+    session.choices.update_settings(methods=("residual", "random"))
     session.wait()
     assert session.results.explanations.by_method["residual"] is first
     assert "random" in session.results.explanations.by_method
@@ -226,7 +227,7 @@ def test_search_that_fails_says_so_and_can_be_repeated(session: Session, error: 
 
 def test_cancel_keeps_what_was_finished(session: Session) -> None:
     session.load()
-    assert session.controller.ask("pair")
+    assert session.controller.request("searched_pair")
     explained = lambda: session.results.explanations and session.results.explanations.by_method  # noqa: E731
     session.wait(explained)
     session.controller.cancel()
@@ -260,8 +261,10 @@ def test_misprediction_is_found_and_its_default_target_is_the_true_class(
     session.choices.sample_index = 4
     session.wait()
     prediction = session.results.prediction
-    assert prediction is not None and prediction.is_wrong
-    assert prediction.default_target() == dataset.label(4)
+    assert prediction is not None and prediction.is_mispredicted
+    settings, generator = session.choices.settings, session.results.loaded_generator
+    question = prediction.choose_question(settings, classifier, generator)
+    assert question.targets == (dataset.label(4),)
 
 
 @dataclass(frozen=True)
@@ -299,10 +302,10 @@ def test_parameters_of_a_method_renew_that_method_only(session: Session) -> None
     session.load()
     session.explain()
     before = session.results.explanations.by_method
-    session.choices.parameters = {"random": {"seed": 5}}
+    session.choices.update_settings(parameters={"random": {"seed": 5}})
     session.wait()
     after = session.results.explanations
-    assert after.parameters == {"random": {"seed": 5}}
+    assert after.settings.parameters == {"random": {"seed": 5}}
     assert after.by_method["residual"] is before["residual"]
     different = after.by_method["random"].attribution.values != before["random"].attribution.values
     assert different.any()
@@ -312,28 +315,28 @@ def test_another_masking_keeps_the_attributions(session: Session) -> None:
     session.load()
     session.explain()
     before = session.results.explanations.by_method
-    session.choices.masking = Masking(closing=3, blur=5)
+    session.choices.update_settings(masking=Masking(closing=3, blur=5))
     session.wait()
     after = session.results.explanations.by_method
     for name in ("residual", "random"):
         assert after[name].attribution is before[name].attribution
         assert after[name].curve.masking == Masking(closing=3, blur=5)
     assert session.results.displayed_hybrid.explanation is after["residual"]
-    session.choices.grid = "corrected"
+    session.choices.update_settings(grid="corrected")
     session.wait()
     assert len(session.results.explanations.by_method["random"].curve.thresholds) == 102
 
 
 def test_a_wrong_parameter_is_said_and_the_others_go_on(session: Session) -> None:
     session.load()
-    session.choices.parameters = {"random": {"sigma": -1.0}}
+    session.choices.update_settings(parameters={"random": {"sigma": -1.0}})
     session.explain()
     explanations = session.results.explanations
     assert "residual" in explanations.by_method
     assert "between 0 and 50" in str(explanations.failures["random"])
 
 
-class Deaf:
+class Deaf(Generator):
     """A generator whose images never switch, and that counts what it was asked for."""
 
     name = "deaf"
@@ -353,7 +356,7 @@ class Deaf:
 def test_cancelled_search_is_resumed_where_it_stopped(session: Session) -> None:
     session.load()
     whole, generator = Deaf(), Deaf()
-    session.choices.max_tries = 60
+    session.choices.update_settings(max_tries=60)
     session.choices.generator = ReadyNetwork(whole)
     session.wait()
     session.explain()
@@ -361,9 +364,9 @@ def test_cancelled_search_is_resumed_where_it_stopped(session: Session) -> None:
     session.choices.generator = ReadyNetwork(generator)
     session.wait()
     assert not session.controller.can_resume
-    session.controller.ask("pair")
+    session.controller.request("searched_pair")
     session.wait(lambda: len(generator.asked) > 20)
-    assert session.controller.cancel() == ("pair",)
+    assert session.controller.cancel() == ("searched_pair",)
     assert session.lane.wait_idle()
     assert session.controller.can_resume
     n_before = len(generator.asked)
@@ -376,25 +379,28 @@ def test_cancelled_search_is_resumed_where_it_stopped(session: Session) -> None:
     assert not session.controller.can_resume
 
 
-@pytest.mark.parametrize("choice", ["sample_index", "target", "seed"])
+@pytest.mark.parametrize("choice", ["sample_index", "targets", "seed"])
 def test_another_question_is_not_resumed(session: Session, choice: str) -> None:
     session.load()
     session.choices.generator = ReadyNetwork(Deaf())
-    session.choices.max_tries = 60
+    session.choices.update_settings(max_tries=60)
     session.wait()
-    session.controller.ask("pair")
+    session.controller.request("searched_pair")
     session.wait(lambda: session.results.search_state is not None)
     session.controller.cancel()
     assert session.controller.can_resume
-    setattr(session.choices, choice, 1)
+    if choice == "sample_index":
+        session.choices.sample_index = 1
+    else:
+        session.choices.update_settings(**{choice: ("right",) if choice == "targets" else 1})
     session.wait()
     assert not session.controller.can_resume
 
 
 def test_cancelled_explanations_are_resumed_with_what_was_there(session: Session) -> None:
     session.load()
-    session.choices.methods = ("residual", "random", "ig")
-    session.controller.ask("pair")
+    session.choices.update_settings(methods=("residual", "random", "ig"))
+    session.controller.request("searched_pair")
     session.wait(lambda: session.results.explanations and session.results.explanations.by_method)
     kept = session.results.explanations.by_method["residual"]
     assert "explanations" in session.controller.cancel()

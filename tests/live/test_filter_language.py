@@ -98,5 +98,5 @@ def test_every_class_name_can_be_written(name: str) -> None:
 
 def test_the_head_knows_the_classes_and_has_no_rows() -> None:
     head = small_columns().head()
-    assert len(head) == 0 and head.known_names == small_columns().known_names
+    assert len(head) == 0 and head.all_class_names == small_columns().all_class_names
     assert not len(parse_filter("wrong and p(T-bar) > 0.2 and id ~ x").mask(head))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from napari_quac.live.lane import Lane
+from napari_quac.live.lane import Lane, Priority
 from napari_quac.stepwise import Progress, stepwise
 
 
@@ -22,9 +22,11 @@ class Owner:
         self.failed: list[BaseException] = []
         self.progress: list[Progress] = []
 
-    def submit(self, slot: str, start: Callable[[], Any], urgent: bool = False) -> None:
+    def submit(
+        self, slot: str, start: Callable[[], Any], priority: Priority = Priority.NORMAL
+    ) -> None:
         self.lane.submit(
-            slot, start, self.done.append, self.failed.append, self.progress.append, urgent
+            slot, start, self.done.append, self.failed.append, self.progress.append, priority
         )
 
     def fetch(self) -> None:
@@ -100,7 +102,7 @@ def test_urgent_work_overtakes_between_two_steps(owner: Owner) -> None:
     log: list[str] = []
     gate = blocked(owner)
     owner.submit("long", lambda: counting(3, log, "long"))
-    owner.submit("urgent", lambda: counting(2, log, "urgent"), urgent=True)
+    owner.submit("urgent", lambda: counting(2, log, "urgent"), priority=Priority.URGENT)
     gate.set()
     owner.fetch()
     assert log == ["urgent0", "urgent1", "long0", "long1", "long2"]
@@ -190,7 +192,7 @@ def test_background_work_waits_for_all_other_work(owner: Owner) -> None:
     gate = blocked(owner)
     owner.lane.submit(
         "all", lambda: counting(3, log, "all"), owner.done.append, owner.failed.append,
-        background=True,
+        priority=Priority.BACKGROUND,
     )  # fmt: skip
     owner.submit("one", lambda: counting(3, log, "one"))
     gate.set()

@@ -10,12 +10,14 @@ import pytest
 import torch
 
 from napari_quac.explain.curve import threshold_grid
+from napari_quac.live.choices import ReportFolder
 from napari_quac.live.explain_many import ExplainMany
-from napari_quac.live.results import present
 from napari_quac.reports.store import ExplanationStore
 from napari_quac.testing import CornerSamples
 
 from .test_controller import Session
+
+NAMES = ("left", "right", "both")
 
 
 @pytest.fixture
@@ -83,7 +85,7 @@ def test_another_seed_does_not_mix_into_a_store(
 ) -> None:
     session.choices.filter_text = "number = 1"
     run(session, many, tmp_path / "store")
-    session.choices.seed = 7
+    session.choices.update_settings(seed=7)
     run(session, many, tmp_path / "store")
     assert many.state == "stopped" and "seed 0, not 7" in many.problem
     assert session.failures and "another output folder" in session.failures[-1].sentence
@@ -114,8 +116,7 @@ def test_an_opened_store_shows_what_was_written_without_computing(
     assert computed is not None
     session.choices.filter_text = "number = 2"
     run(session, many, tmp_path / "store")
-    session.choices.report_folder = None
-    session.results.report = None
+    session.choices.report_source = None
     session.choices.sample_index = 0
     session.wait()
 
@@ -124,7 +125,7 @@ def test_an_opened_store_shows_what_was_written_without_computing(
 
     monkeypatch.setattr("napari_quac.explain.search.search", forbidden)
     monkeypatch.setattr("napari_quac.explain.attribution.attribute", forbidden)
-    session.choices.report_folder = tmp_path / "store"
+    session.choices.report_source = ReportFolder(tmp_path / "store")
     session.wait()
     session.choices.sample_index = 1
     session.wait(
@@ -132,7 +133,7 @@ def test_an_opened_store_shows_what_was_written_without_computing(
     )
     assert not session.failures
     restored = session.results.explanations
-    assert restored is not None and restored.restored_for == ("residual", "random")
+    assert restored is not None and restored.is_restored
     before, after = computed.pair.proposals, restored.pair.proposals
     assert len(after) == len(before) > 1
     for one, other in zip(before, after, strict=True):
@@ -182,20 +183,20 @@ def test_of_several_targets_on_record_the_chosen_one_is_shown(
     session.wait()
     session.choices.filter_text = "number = 2"
     for target in (0, 2):
-        session.choices.target = target
+        session.choices.choose_target(NAMES[target])
         run(session, many, tmp_path / "store")
-    session.choices.target = None
+    session.choices.choose_target(None)
     session.choices.sample_index = 0
     session.wait()
     session.choices.sample_index = 1
     session.wait(lambda: session.results.pair is not None and not session.controller.running)
-    shown = [present(session.results.pair).target]
+    shown = [session.results.pair.target]
     for target in (2 - shown[0], 1, shown[0]):
-        session.choices.target = target  # of 1, its own class, there is no record
+        session.choices.choose_target(NAMES[target])  # of 1, its own class, there is no record
         session.wait(lambda: not session.controller.running)
-        shown.append(present(session.results.pair).target)
-        explained = present(session.results.explanations)
-        assert explained.restored_for is not None
+        shown.append(session.results.pair.target)
+        explained = session.results.explanations
+        assert explained.is_restored
         assert explained.pair.target == shown[-1]
     first, other = shown[0], 2 - shown[0]
     assert shown == [first, other, other, first]
@@ -209,11 +210,11 @@ def test_what_was_read_is_computed_anew_once_parameters_change(
     session.choices.filter_text = "number = 2"
     run(session, many, tmp_path / "store")
     session.wait(lambda: session.results.explanations is not None)
-    before = present(session.results.explanations)
-    assert before.restored_for is not None
-    session.choices.parameters = {"random": {"seed": 7}}
+    before = session.results.explanations
+    assert before.is_restored
+    session.choices.update_settings(parameters={"random": {"seed": 7}})
     session.wait(lambda: not session.controller.running)
-    after = present(session.results.explanations)
+    after = session.results.explanations
     one, other = (e.by_method["random"].attribution.values for e in (before, after))
     assert not torch.equal(one, other)
 
@@ -223,8 +224,8 @@ def test_many_are_explained_with_the_parameters_and_thresholds_of_the_dock(
 ) -> None:
     session.wait()
     session.choices.filter_text = "number = 2"
-    session.choices.parameters = {"random": {"seed": 7}, "d-ig": {"n_steps": 9}}
-    session.choices.grid = "corrected"
+    session.choices.update_settings(parameters={"random": {"seed": 7}})
+    session.choices.update_settings(grid="corrected")
     run(session, many, tmp_path / "store")
     store = ExplanationStore.open(tmp_path / "store")
     assert store.info.settings.parameters == {"random": {"seed": 7}}

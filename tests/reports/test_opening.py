@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from napari_quac.reports.task_images import images_of
 from napari_quac.testing import CLASSES, CornerSamples, corner_classifier, corner_generator
 
 METHODS = ("d-ig", "random")
+EXPLAIN_FOLDER = Path(__file__).parent / "explain_folder"
 SETTINGS = ExplainSettings(METHODS)
 
 
@@ -50,36 +52,29 @@ def test_a_store_opens_with_its_failures_and_what_is_damaged(tmp_path, made):
     assert report.conversion_rate().n == 1
 
 
-def explain_record(made):
-    from napari_quac.commands.explain import with_whole_curves
-
-    record = explained_record(made[0].pair, made, CLASSES, settings=SETTINGS, truth=0, asked=[1])
-    methods = with_whole_curves(record["methods"], made)
-    return {**record, "id": f"{CLASSES[0]}/a.png", "methods": methods, "folder": "a/there"}
-
-
-def test_a_folder_of_explain_opens(tmp_path, made):
-    from napari_quac.commands.score import write_arrays
-
-    write_arrays(tmp_path / "a/there", list(made))
-    np.save(tmp_path / "a/there/query.npy", made[0].pair.query.image.numpy())
-    failed = {"id": "b.png", "source": CLASSES[1], "target": CLASSES[0], "error": "No image."}
-    document = {
-        "classes": list(CLASSES),
-        "explanations": [explain_record(made), failed, {"id": "c.png", "error": "Empty."}],
-    }
-    (tmp_path / "explanations.json").write_text(json.dumps(document))
-    for place in (tmp_path, tmp_path / "explanations.json"):
+def test_a_folder_that_explain_of_an_earlier_version_wrote_opens():
+    for place in (EXPLAIN_FOLDER, EXPLAIN_FOLDER / "explanations.json"):
         report = open_report(place)
-        one = report.entries[0]
-        assert (one.source, one.target, one.label, one.method) == (0, 1, 0, "d-ig")
-        assert one.quac_score == made[0].quac_score
-        np.testing.assert_array_equal(one.mask_sizes, made[0].curve.mask_sizes)
-        np.testing.assert_array_equal(one.array("counterfactual"), made[0].counterfactual.image)
-        np.testing.assert_array_equal(one.array("signed"), made[0].attribution.signed)
-        assert [(f.source, f.target) for f in report.failures] == [(1, 0), (None, None)]
-        with pytest.raises(DataError, match=r"generated\.npy"):
-            one.array("generated")
+        assert report.class_names == ("dark", "bright")
+        assert report.methods == ("d-ig", "residual")
+        entry = report.entries[0]
+        assert (entry.sample_id, entry.source, entry.target, entry.label) == ("dark/a.npy", 0, 1, 0)
+        assert entry.quac_score == pytest.approx(0.8292919, abs=1e-6)
+        assert len(entry.thresholds) == len(entry.mask_sizes) == 200
+        assert entry.array("mask").sum() == 4
+        for name in ("query", "generated", "attribution", "signed", "counterfactual"):
+            assert entry.array(name).shape == (1, 8, 8)
+        (failure,) = report.failures
+        assert (failure.sample_id, failure.source, failure.target) == ("dark/b.npy", 0, 1)
+        assert "No image was generated" in failure.error
+
+
+def test_a_missing_array_of_an_earlier_version_is_named(tmp_path):
+    shutil.copytree(EXPLAIN_FOLDER, tmp_path / "out")
+    (tmp_path / "out/dark/a/bright/generated.npy").unlink()
+    entry = open_report(tmp_path / "out").entries[0]
+    with pytest.raises(DataError, match=r"generated\.npy"):
+        entry.array("generated")
 
 
 def test_what_finds_its_files_by_itself_needs_no_re_root(tmp_path):

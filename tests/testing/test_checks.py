@@ -17,7 +17,12 @@ from napari_quac.explain.attribution import SignedMap
 from napari_quac.explain.methods import METHODS
 from napari_quac.explain.pair import Pair
 from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.generator import ConversionRequest, FunctionGenerator, Proposals
+from napari_quac.networks.generator import (
+    ConversionRequest,
+    FunctionGenerator,
+    Generator,
+    Proposals,
+)
 from napari_quac.testing import (
     CornerSamples,
     check_dataset,
@@ -106,7 +111,7 @@ def test_our_generator_passes() -> None:
     assert len(check_generator(corner_generator())) == 5
 
 
-class TheirGenerator:
+class TheirGenerator(Generator):
     """A generator with a fault to choose."""
 
     name = "theirs"

@@ -10,9 +10,9 @@ from listed import Listed
 from napari_quac.errors import ShapeError
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.train.classifier_trainer import train_classifier
-from napari_quac.train.settings import ClassifierTraining
+from napari_quac.train.settings import ClassifierTrainingSettings
 
-FAST = ClassifierTraining(
+FAST = ClassifierTrainingSettings(
     minutes=10,
     epochs=6,
     batch_size=8,

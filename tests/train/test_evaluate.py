@@ -24,7 +24,7 @@ class Bright(nn.Module):
         return torch.stack([0.5 - left, left - 0.5], dim=1) * 20
 
 
-JUDGE = Classifier(Bright(), ("dark", "bright"), 1, None, ValueRange(0, 1), name="judge")
+EVALUATOR = Classifier(Bright(), ("dark", "bright"), 1, None, ValueRange(0, 1), name="evaluator")
 
 
 def dataset() -> PoolDataset:
@@ -45,7 +45,7 @@ def test_rates_and_changes_are_those_of_a_known_generator() -> None:
     mask[:, :4] = 1
     masks = {f"image {i}": mask for i in range(3)}
     evaluation = evaluate_generator(
-        FunctionGenerator(brighten_left), JUDGE, dataset(), 4, mask_of=masks
+        FunctionGenerator(brighten_left), EVALUATOR, dataset(), 4, mask_of=masks
     ).result()
     there, back = evaluation.pairs
     assert (there.source, there.target, there.n_images) == ("dark", "bright", 3)
@@ -56,7 +56,7 @@ def test_rates_and_changes_are_those_of_a_known_generator() -> None:
     assert back.conversion_rate == 0
     assert back.change_inside is None
     assert evaluation.conversion_rate == 0.5
-    assert evaluation.to_json()["judge"] == "judge"
+    assert evaluation.to_json()["evaluator"] == "evaluator"
 
 
 def test_one_success_in_all_tries_counts_as_converted() -> None:
@@ -65,14 +65,14 @@ def test_one_success_in_all_tries_counts_as_converted() -> None:
     def sometimes(query: Tensor, source: int, target: int, seed: int) -> Tensor:
         return torch.full_like(query, float(target)) if next(calls) % 4 == 3 else query
 
-    evaluation = evaluate_generator(FunctionGenerator(sometimes), JUDGE, dataset(), 4).result()
+    evaluation = evaluate_generator(FunctionGenerator(sometimes), EVALUATOR, dataset(), 4).result()
     assert evaluation.conversion_rate == 1
     assert evaluation.translation_rate == 0.25
 
 
 def test_some_images_of_each_class_are_enough() -> None:
     generator = FunctionGenerator(brighten_left)
-    evaluation = evaluate_generator(generator, JUDGE, dataset(), 1, max_images=2).result()
+    evaluation = evaluate_generator(generator, EVALUATOR, dataset(), 1, max_images=2).result()
     assert [pair.n_images for pair in evaluation.pairs] == [2, 2]
 
 
@@ -82,7 +82,7 @@ def test_a_class_without_images_is_named() -> None:
     )
     only.classes = ("dark", "bright", "grey")
     with pytest.raises(DataError, match="grey"):
-        evaluate_generator(FunctionGenerator(brighten_left), JUDGE, only, 1).result()
+        evaluate_generator(FunctionGenerator(brighten_left), EVALUATOR, only, 1).result()
 
 
 def test_masks_are_found_by_sample_id(tmp_path: Path) -> None:

@@ -163,7 +163,14 @@ class BatchPlan:
         ----------
         base : Path, optional
             Paths below this folder become relative to it.
+
+        Raises
+        ------
+        DataError
+            If samples or networks exist in memory only.
         """
+        if not isinstance(self.classifier, ClassifierRecipe):
+            raise DataError("The classifier exists in memory only; a plan needs its file.")
         return {
             "schema": SCHEMA,
             "samples": _plain_samples(self.samples, base),

@@ -1,4 +1,4 @@
-"""Explain a few samples of a store again and say how far the numbers moved."""
+"""Explain a few samples of a store again and measure how far the numbers differ."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import numpy as np
 
 from napari_quac.batch.sample_result import explain_target
 from napari_quac.data.dataset import Dataset
-from napari_quac.data.spread import evenly_spaced
 from napari_quac.errors import DataError
 from napari_quac.explain.question import question_for
 from napari_quac.explain.settings import ExplainSettings
@@ -24,18 +23,18 @@ from napari_quac.stepwise import Progress, stepwise
 
 @dataclass(frozen=True)
 class Replay:
-    """What came of explaining again.
+    """The outcome of explaining samples again.
 
     Attributes
     ----------
     n_compared : int
-        Records that were made again.
+        Number of records that were computed again.
     largest_probability_change : float
         Over all predictions of these records.
     largest_image_change : float
         Over all their images and maps, relative to the largest value of each where that is above 1.
     changes : tuple of str
-        What is not as it was, in words: networks, samples, or what is missing.
+        Sentences about other networks and samples, and about missing ones.
     """
 
     n_compared: int = 0
@@ -45,16 +44,15 @@ class Replay:
 
     @property
     def text(self) -> str:
-        """The result as a sentence."""
-        if not self.n_compared:
-            said = "replay check: nothing could be compared"
-        else:
-            said = (
+        """The outcome as a sentence."""
+        sentence = "replay check: nothing could be compared"
+        if self.n_compared:
+            sentence = (
                 f"replay check ({self.n_compared}): largest Δp = "
                 f"{self.largest_probability_change:.0e}, largest difference of images = "
                 f"{self.largest_image_change:.0e}"
             )
-        return "; ".join([said, *self.changes])
+        return "; ".join([sentence, *self.changes])
 
 
 @stepwise
@@ -66,81 +64,80 @@ def replay(
     settings: ExplainSettings,
     n: int = 3,
 ) -> Iterating[Progress, None, Replay]:
-    """Explain a few records again, evenly spread over the store.
+    """Explain a few records again, evenly spaced over the store.
 
     Parameters
     ----------
     store : ExplanationStore
-        What is checked; nothing in it is changed.
+        Its records are compared; nothing in it changes.
     dataset : Dataset
         The samples.
     classifier : Classifier
         The classifier under study.
     generator : Generator
-        What makes the proposals.
+        Source of the proposals.
     settings : ExplainSettings
-        As for the store.
+        Those of the store.
     n : int
-        How many records.
+        Number of records.
 
     Returns
     -------
     Steps of Replay
     """
     changes: list[str] = []
-    noted = store.info.classifier.sha256.get("path", "")
-    if noted and classifier.sha256 and noted != classifier.sha256:
+    sha256 = store.info.classifier.sha256.get("path", "")
+    if sha256 and classifier.sha256 and sha256 != classifier.sha256:
         changes.append(f"the classifier is another file than '{store.info.classifier.name}'")
     index_of = {dataset.sample_id(index): index for index in range(len(dataset))}
     keys = store.keys()
-    chosen = evenly_spaced(len(keys), n)
-    compared, largest_p, largest_image = 0, 0.0, 0.0
-    for number, position in enumerate(chosen):
-        yield Progress(number, len(chosen), "replay check")
+    positions = sorted({round(k) for k in np.linspace(0, len(keys) - 1, n)}) if keys else []
+    n_compared, largest_p, largest_image = 0, 0.0, 0.0
+    for number, position in enumerate(positions):
+        yield Progress(number, len(positions), "replay check")
         record = store.record(keys[position])
         if is_failed(record):
             continue
         if record["id"] not in index_of:
-            changes.append(f"there is no sample '{record['id']}' any more")
+            changes.append(f"the sample '{record['id']}' is missing")
             continue
         sample = dataset[index_of[record["id"]]]
         if image_hash(sample.image) != record["sha256"]:
-            changes.append(f"the image of '{sample.id}' is another one")
-        classes = tuple(record["classes"])
+            changes.append(f"the image of '{sample.id}' has changed")
         try:
             source, target = (classifier.class_index(record[role]) for role in ("source", "target"))
         except Exception as error:
             raise DataError(
-                f"The classifier does not know the classes of this store ({', '.join(classes)})."
+                f"The classifier does not know the classes of this store "
+                f"({', '.join(record['classes'])})."
             ) from error
         question = question_for(
             sample, dataset.classes, classifier, settings, generator,
             source=source, targets=(target,),
         )  # fmt: skip
-        found = yield from explain_target(sample, question, target, classifier, generator, settings)
-        if found.explanations is None:
-            changes.append(f"'{sample.id}' cannot be explained any more: {found.record['error']}")
+        again = yield from explain_target(sample, question, target, classifier, generator, settings)
+        if again.explanations is None:
+            changes.append(f"'{sample.id}' can no longer be explained: {again.record['error']}")
             continue
-        compared += 1
-        largest_p = max(largest_p, _largest(_probabilities(record), _probabilities(found.record)))
-        there = store.image_names(keys[position])
-        for name, image in found.images().items():
-            if name not in there:  # an earlier version did not keep it
-                continue
-            before = store.image(keys[position], name)
-            scale = max(1.0, float(np.abs(before).max()))
-            largest_image = max(largest_image, float(np.abs(image - before).max()) / scale)
-    return Replay(compared, largest_p, largest_image, tuple(changes))
+        n_compared += 1
+        largest_p = max(largest_p, _difference(_predictions(record), _predictions(again.record)))
+        names = store.image_names(keys[position])
+        for name, image in again.images().items():
+            if name in names:  # an earlier version may not have stored it
+                before = store.image(keys[position], name)
+                scale = max(1.0, float(np.abs(before).max()))
+                largest_image = max(largest_image, float(np.abs(image - before).max()) / scale)
+    return Replay(n_compared, largest_p, largest_image, tuple(changes))
 
 
-def _probabilities(record: Mapping[str, Any]) -> list[float]:
+def _predictions(record: Mapping[str, Any]) -> list[float]:
     values = [*record["predictions"]["query"], *record["predictions"]["generated"]]
     for numbers in record["methods"].values():
         values += numbers["predictions"]["counterfactual"] + numbers["predictions"]["inverse"]
     return values
 
 
-def _largest(before: list[float], now: list[float]) -> float:
+def _difference(before: list[float], now: list[float]) -> float:
     if len(before) != len(now):
         return 1.0
     return float(np.abs(np.subtract(before, now)).max())

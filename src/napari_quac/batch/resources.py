@@ -8,6 +8,8 @@ from pathlib import Path
 from napari_quac.batch.plan import BatchPlan
 from napari_quac.batch.plan_values import paths_in
 from napari_quac.data.dataset import Dataset
+from napari_quac.data.image_folder import ImageFiles
+from napari_quac.networks.class_names import name_classes
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.device import resolve_device
 from napari_quac.networks.generator import Generator
@@ -46,21 +48,16 @@ def load_resources(plan: BatchPlan) -> Resources:
         _loaded.clear()
         dataset = plan.samples.load()
         device = resolve_device(plan.device)
-        classifier = named_after(plan.classifier.load(plan.device), dataset.classes)
         generator = plan.generator.load(device)
-        named_after(classifier, getattr(generator, "class_names", ()))
+        classifier = name_classes(
+            plan.classifier.load(plan.device),
+            dataset.classes,
+            generator.class_names,
+        )
+        if isinstance(dataset, ImageFiles) and classifier.n_axes is not None:
+            dataset.n_axes = classifier.n_axes
         _loaded[key] = Resources(dataset, classifier, generator)
     return _loaded[key]
-
-
-def named_after(classifier: Classifier, classes: tuple[str, ...]) -> Classifier:
-    """Give a classifier without class names those of samples or generator, if their number fits.
-
-    They are taken in their sorted order, as the QuAC library does.
-    """
-    if classifier.is_nameless and len(classes) == classifier.n_classes:
-        classifier.class_names = classes
-    return classifier
 
 
 def describe(plan: BatchPlan) -> StoreInfo:

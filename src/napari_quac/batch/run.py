@@ -1,4 +1,4 @@
-"""Work a plan off: in this process, or by the workers of a dask client.
+"""Run a plan: in this process, or by the workers of a dask client.
 
 Tasks are independent, and each derives its randomness from the seed, the sample and the target,
 so records do not depend on the number of workers or the order of the work.
@@ -11,17 +11,17 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from napari_quac.batch.freed_memory import keep_freed_memory
 from napari_quac.batch.plan import BatchPlan
 from napari_quac.batch.resources import describe, load_resources
 from napari_quac.batch.tasks import Summary, Task, explain_sample, tasks_of
+from napari_quac.batch.workers import check_client, disable_malloc_trim, run_in_worker
 from napari_quac.data.dataset import Dataset
-from napari_quac.errors import DataError, QuacError
+from napari_quac.errors import QuacError
+from napari_quac.explain.settings import ALL, AUTO
 from napari_quac.reports.record import Failure, failed_record
 from napari_quac.reports.store import ExplanationStore
-from napari_quac.reports.store_info import INFO
 
-PER_WORKER = 2
+TASKS_PER_WORKER = 2
 """Tasks that wait or run at each worker; more would only fill the scheduler's memory."""
 
 Report = Callable[["Advance"], None]
@@ -29,16 +29,16 @@ Report = Callable[["Advance"], None]
 
 @dataclass(frozen=True)
 class Advance:
-    """How far a run has come.
+    """Progress of a run after a sample.
 
     Attributes
     ----------
     done, total : int
-        Samples.
+        Numbers of samples.
     sample_id : str
-        The one that was finished.
+        The finished sample.
     latest : Summary
-        What came of it.
+        Its outcome.
     """
 
     done: int
@@ -52,21 +52,26 @@ def run(
     client: Any = None,
     resume: bool = True,
     report: Report | None = None,
+    n_threads: int | None = 1,
 ) -> Summary:
     """Explain all samples of a plan.
 
-    May be ended at any moment; what is finished is in the store, and running it again goes on.
+    The run can be stopped at any moment; finished records are in the store, and another run
+    continues after them.
 
     Parameters
     ----------
     plan : BatchPlan
-        What is explained, and where the results go.
+        The plan.
     client : distributed.Client, optional
-        Whose workers do it; by default this process does.
+        Its workers explain; by default this process does.
     resume : bool
-        Go on where results are there already; a failed sample is tried again.
+        Continue with existing results; a failed sample is tried again.
     report : callable, optional
-        Is told of each sample that is finished.
+        Called after each sample.
+    n_threads : int or None
+        Threads of PyTorch without a client; None for its own setting. With one thread, as at
+        workers, records are equal byte for byte.
 
     Returns
     -------
@@ -75,7 +80,7 @@ def run(
     Raises
     ------
     DataError
-        If there are results already and ``resume`` is False, or they are of another plan.
+        If there are results and ``resume`` is False, or they have other settings or networks.
     StorageError
         If the disk is full.
     QuacError
@@ -83,160 +88,105 @@ def run(
     """
     if client is not None:
         check_client(client)
-    if not resume and (plan.output / INFO).exists():
-        raise DataError(
-            f"'{plan.output}' holds results already. Go on with them (--resume), or choose "
-            "another 'output' in the plan."
-        )
-    wanted = tasks_of(plan.samples.load(), plan.only)
-    store = ExplanationStore.open_or_create(plan.output, _ask(client, describe, plan))
+    if not resume:
+        ExplanationStore.refuse_existing(plan.output)
+    all_tasks = tasks_of(plan.samples.load(), plan.only)
+    info = describe(plan) if client is None else _submit(client, describe, plan).result()
+    store = ExplanationStore.open_or_create(plan.output, info)
     store.clean()
-    finished = store.finished(plan.settings.targets)
-    done_before = {task.sample_id for task in wanted if finished.get(task.sample_id)}
-    tasks = (task for task in wanted if task.sample_id not in done_before)
-    total = len(wanted)
-    summary = Summary(n_existing=len(done_before))
-    worked = (
-        _in_this_process(plan, tasks, store)
-        if client is None
-        else _by_workers(plan, tasks, store, client)
-    )
-    for number, (task, latest) in enumerate(worked, len(done_before) + 1):
+    is_finished = store.finished(plan.settings.targets)
+    tasks = [task for task in all_tasks if not is_finished.get(task.sample_id)]
+    n_existing = len(all_tasks) - len(tasks)
+    summary = Summary(n_existing=n_existing)
+    if client is None:
+        outcomes = _run_in_process(plan, tasks, store, n_threads)
+    else:
+        outcomes = _run_at_workers(plan, tasks, store, client)
+    for number, (task, latest) in enumerate(outcomes, n_existing + 1):
         summary += latest
         if report is not None:
-            report(Advance(number, total, task.sample_id, latest))
+            report(Advance(number, len(all_tasks), task.sample_id, latest))
     return summary
 
 
-def explain_task(plan: BatchPlan, task: Task) -> Summary:
-    """Explain one sample into the store of a plan; what a worker does.
+def explain_task(plan: BatchPlan, task: Task, store: ExplanationStore | None = None) -> Summary:
+    """Explain one sample into the store of a plan.
 
-    Samples and networks are loaded once per process.
+    Samples and networks are loaded once per process; a worker opens the store for each task.
     """
     resources = load_resources(plan)
-    store = ExplanationStore.open(plan.output, list_records=False)
     return explain_sample(
-        task, resources.dataset, resources.classifier, resources.generator, plan.settings, store
+        task,
+        resources.dataset,
+        resources.classifier,
+        resources.generator,
+        plan.settings,
+        store or ExplanationStore.open(plan.output, list_records=False),
     ).result()
 
 
-def check_client(client: Any) -> None:
-    """Refuse workers with several threads, which would meet in one network.
-
-    Raises
-    ------
-    DataError
-        With the way to start them.
-    """
-    threads = {address: n for address, n in client.nthreads().items() if n > 1}
-    if threads:
-        raise DataError(
-            f"{len(threads)} of the workers have {max(threads.values())} threads each. A network "
-            "can be used by one thread at a time: start workers with one thread per process "
-            "(dask worker --nthreads 1, LocalCluster(threads_per_worker=1), or cores=1 and "
-            "processes=1 in dask-jobqueue)."
-        )
-
-
-def on_one_thread(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function at a worker, with one torch thread, so that results are the same everywhere.
-
-    Raises
-    ------
-    DataError
-        If the worker has several threads; it may have come after the run began.
-    """
-    import torch
-    from distributed import get_worker
-
-    n = get_worker().state.nthreads
-    if n > 1:
-        raise DataError(
-            f"A worker with {n} threads came to the run. A network can be used by one thread at a "
-            "time: start workers with one thread per process (dask worker --nthreads 1)."
-        )
-    torch.set_num_threads(1)
-    keep_freed_memory()
-    return function(*arguments)
-
-
-def _ask(client: Any, function: Callable[..., Any], *arguments: Any) -> Any:
-    if client is None:
-        return function(*arguments)
-    return client.submit(on_one_thread, function, *arguments, pure=False).result()
-
-
-def _in_this_process(
-    plan: BatchPlan, tasks: Iterator[Task], store: ExplanationStore
+def _run_in_process(
+    plan: BatchPlan, tasks: list[Task], store: ExplanationStore, n_threads: int | None
 ) -> Iterator[tuple[Task, Summary]]:
     import torch
 
-    resources = load_resources(plan)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as at each of several workers, so that records are the same
-    keep_freed_memory()
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads or before)
+    disable_malloc_trim()
     try:
         for task in tasks:
-            yield (
-                task,
-                explain_sample(
-                    task,
-                    resources.dataset,
-                    resources.classifier,
-                    resources.generator,
-                    plan.settings,
-                    store,
-                ).result(),
-            )
+            yield task, explain_task(plan, task, store)
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
 
 
-def _by_workers(
-    plan: BatchPlan, tasks: Iterator[Task], store: ExplanationStore, client: Any
+def _run_at_workers(
+    plan: BatchPlan, tasks: list[Task], store: ExplanationStore, client: Any
 ) -> Iterator[tuple[Task, Summary]]:
     """Keep every worker busy with a few tasks at a time, so that memory here does not grow."""
     from distributed import KilledWorker, as_completed
 
-    plan = replace(plan, only=(), filter="")  # goes along with each task
-
-    running: dict[Any, Task] = {}
+    plan = replace(plan, only=(), filter="")  # the plan is sent with each task
+    waiting, running = iter(tasks), {}
 
     def submit(n: int) -> list[Any]:
-        new = []
-        for task in islice(tasks, max(n, 0)):
-            future = client.submit(on_one_thread, explain_task, plan, task, pure=False)
-            running[future] = task
-            new.append(future)
-        return new
+        new = {
+            _submit(client, explain_task, plan, task): task for task in islice(waiting, max(n, 0))
+        }
+        running.update(new)
+        return list(new)
 
-    finished = as_completed(submit(_places(client)))
+    futures = as_completed(submit(_capacity(client)))
     try:
-        for future in finished:
+        for future in futures:
             task = running.pop(future)
             try:
                 summary = future.result()
             except KilledWorker:
-                summary = _lost(task, store)
+                summary = _record_lost_task(task, store)
             future.release()
-            for more in submit(_places(client) - len(running)):
-                finished.add(more)
+            for more in submit(_capacity(client) - len(running)):
+                futures.add(more)
             yield task, summary
     finally:
         client.cancel(list(running))
 
 
-def _places(client: Any) -> int:
+def _submit(client: Any, function: Callable[..., Any], *arguments: Any) -> Any:
+    return client.submit(run_in_worker, function, *arguments, pure=False)
+
+
+def _capacity(client: Any) -> int:
     threads: dict[str, int] = client.nthreads()
-    return PER_WORKER * max(1, sum(threads.values()))
+    return TASKS_PER_WORKER * max(1, sum(threads.values()))
 
 
-def _lost(task: Task, store: ExplanationStore) -> Summary:
-    """Note a sample at which one worker after the other ended."""
+def _record_lost_task(task: Task, store: ExplanationStore) -> Summary:
+    """Record a sample at which several workers ended, one after the other."""
     failure = Failure(
         "worker",
-        "The process that explained it ended, several times, without a word. Did memory run out? "
-        "Give workers more of it, and go on with --resume.",
+        "Several processes ended without an error while they explained this sample, probably "
+        "because memory ran out. Give workers more memory, and continue with --resume.",
         "KilledWorker",
     )
     store.write(failed_record(task.sample_id, failure))
@@ -244,29 +194,21 @@ def _lost(task: Task, store: ExplanationStore) -> Summary:
     return Summary(n_samples=1, n_failed=1, first_failure=first)
 
 
-def n_samples_of(plan: BatchPlan, dataset: Dataset) -> int:
-    """Return how many samples a plan is about."""
-    return len(plan.only) or len(dataset)
+def estimate_output(plan: BatchPlan, dataset: Dataset, n_classes: int) -> int:
+    """Return the largest possible size of the results in bytes.
 
-
-def estimate(plan: BatchPlan, dataset: Dataset, n_classes: int) -> int:
-    """Return how many bytes the results of a plan take at most.
-
-    The first sample that can be read stands for all of them.
+    The first readable sample stands for all of them.
     """
     from napari_quac.reports.store import estimate_bytes
 
-    per_sample = 1
-    if plan.settings.targets == "all":
-        per_sample = n_classes - 1
-    elif isinstance(plan.settings.targets, tuple):
-        per_sample = len(plan.settings.targets)
+    settings, n_targets = plan.settings, 1
+    if settings.targets != AUTO:
+        n_targets = n_classes - 1 if settings.targets == ALL else len(settings.targets)
+    n_tasks = (len(plan.only) or len(dataset)) * n_targets
     for index in range(min(len(dataset), 10)):
         try:
             shape = tuple(dataset[index].image.shape)
         except QuacError:
             continue
-        return estimate_bytes(
-            shape, len(plan.settings.methods), n_samples_of(plan, dataset) * per_sample
-        )
+        return estimate_bytes(shape, len(settings.methods), n_tasks)
     return 0

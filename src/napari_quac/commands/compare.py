@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from napari_quac.explain.settings import ExplainSettings
     from napari_quac.networks.classifier import Classifier
     from napari_quac.reports.comparison import ComparisonRow, MethodComparison
+    from napari_quac.stepwise import Progress
 
 
 def add_parser(commands: Any) -> None:
@@ -207,23 +208,20 @@ def _samples(
         classifier.class_index(options.target)
     generator = load_generator(options)
     indices = evenly_spaced(len(dataset), options.max_samples)
-    steps = iter(
-        compare_samples(
-            indices, dataset, classifier, generator, settings,
-            None if options.masks is None
-            else lambda _, sample, pair: _mask(options.masks / sample.id, sample),
-        )
+    steps = compare_samples(
+        indices, dataset, classifier, generator, settings,
+        None if options.masks is None
+        else lambda _, sample, pair: _mask(options.masks / sample.id, sample),
     )  # fmt: skip
     text = ""
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as end:
-            comparison: MethodComparison = end.value
-            break
+
+    def report(step: Progress) -> None:
+        nonlocal text
         if step.text != text:
             text = step.text
             notify(text)
+
+    comparison = steps.follow(report)
     for name, error in comparison.failures.items():
         notify(f"{name}: {error}")
     return comparison, classifier

@@ -1,4 +1,4 @@
-"""``napari-quac demo``: napari with the example loaded and one misprediction explained."""
+"""``napari-quac demo``: napari with the example data and one explained misprediction."""
 
 from __future__ import annotations
 
@@ -21,40 +21,42 @@ def add_parser(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser(
         "demo",
-        help="open napari with the example, explained",
-        description="Open napari with the example loaded and one misprediction explained.",
+        help="open napari with an explained example",
+        description="Open napari with the example data and one explained misprediction.",
     )
     parser.add_argument(
         "--screenshot",
         type=Path,
         metavar="FILE",
-        help="write a picture of the window and end; needs no display",
+        help="write a picture of the window and exit; works without a display",
     )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Open the window, or write its picture where there is no display.
+    """Open the window, or write its picture if there is no display.
 
     Raises
     ------
     QuacError
-        If there is neither a display nor a virtual one.
+        If there is neither a display nor a virtual display.
     """
     picture: Path | None = options.screenshot
     if picture is not None and not picture.absolute().parent.is_dir():
-        raise QuacError(f"There is no folder '{picture.absolute().parent}' for the picture.")
+        raise QuacError(
+            f"The folder '{picture.absolute().parent}' does not exist. Choose another one."
+        )
     if not _has_display():
         if picture is None:
             picture = DEFAULT_PICTURE
-            notify(f"There is no display here, so a picture is written to '{picture}' instead.")
+            notify(f"No display is available, so the window is drawn to '{picture}'.")
         _under_virtual_display(picture)
         return
     if picture is not None:
         from napari_quac.gui.demo import screenshot_demo
 
         screenshot_demo(picture)
-        notify(f"The picture is in '{picture}'.")
+        notify(f"Picture written to '{picture}'.")
         return
     import napari
 
@@ -71,16 +73,15 @@ def _has_display() -> bool:
 
 
 def _under_virtual_display(picture: Path) -> None:
-    """Start a virtual display for a process of its own that writes the picture."""
+    """Write the picture from a separate process with a virtual display."""
     server = shutil.which("Xvfb")
     if server is None:
         raise QuacError(
-            "There is no display here, and no virtual one (Xvfb) to draw on. Install it (Debian, "
-            "Ubuntu: apt-get install xvfb and the libraries that the README names), or run this on "
-            "a desktop."
+            "There is neither a display nor a virtual display (Xvfb). Install Xvfb (on Debian: "
+            "apt-get install xvfb and the libraries in the README), or use a desktop computer."
         )
     read, write = os.pipe()
-    display = subprocess.Popen(  # noqa: S603 - the server that was found on the path
+    display = subprocess.Popen(  # noqa: S603 - from the path
         [server, "-displayfd", str(write), "-screen", "0", SCREEN, "-nolisten", "tcp"],
         pass_fds=(write,),
         stdout=subprocess.DEVNULL,
@@ -94,11 +95,11 @@ def _under_virtual_display(picture: Path) -> None:
             raise QuacError("The virtual display (Xvfb) did not start. Try again.")
         environment = {**os.environ, "DISPLAY": f":{number}", "QT_QPA_PLATFORM": "xcb"}
         command = [sys.executable, "-m", "napari_quac", "demo", "--screenshot", str(picture)]
-        done = subprocess.run(command, env=environment, check=False)  # noqa: S603 - ourselves
-        if done.returncode:
+        process = subprocess.run(command, env=environment, check=False)  # noqa: S603 - ourselves
+        if process.returncode:
             raise QuacError(
-                f"The window could not be drawn on the virtual display (exit code "
-                f"{done.returncode}); the lines above say why."
+                f"The window cannot be drawn on the virtual display (exit code "
+                f"{process.returncode}); the lines above contain the reason."
             )
     finally:
         display.terminate()

@@ -1,4 +1,4 @@
-"""``napari-quac exaggerate``: turn samples into another class step by step, into a folder."""
+"""``napari-quac exaggerate``: convert samples to another class step by step."""
 
 from __future__ import annotations
 
@@ -22,119 +22,133 @@ def add_parser(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser(
         "exaggerate",
-        help="turn samples into another class step by step",
+        help="convert samples to another class step by step",
         description="Follow the styles of a StarGAN v2, the strength of a warping simulator, the "
-        "bins of an explainer, or else a cross-fade, from the source to the target and beyond; "
-        "write path, change and ladder of probabilities as stacks, and the path as an animation.",
+        "bins of a bin-conditional generator, or otherwise a cross-fade, from the source to the "
+        "target and beyond. Path, change and ladder of probabilities are written as stacks, and "
+        "the path also as an animation.",
     )
     add_classifier_options(parser)
     add_generator_option(parser)
     add_generator_setting_option(parser)
-    parser.add_argument("--style", choices=("latent", "reference"))
-    parser.add_argument("--references", type=Path, metavar="DIR")
-    add_samples_option(parser)
-    parser.add_argument("--target", required=True, metavar="CLASS")
-    parser.add_argument("--tries", type=int, default=20, metavar="N", help="default: 20")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--style", choices=("latent", "reference"), help="source of the styles")
     parser.add_argument(
-        "--anchored", action="store_true", help="let the path begin at the query itself"
+        "--references", type=Path, metavar="DIR", help="images of the target class, for styles"
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    add_samples_option(parser)
+    parser.add_argument("--target", required=True, metavar="CLASS", help="class to reach")
+    parser.add_argument(
+        "--tries",
+        type=int,
+        default=20,
+        metavar="N",
+        help="maximum number of proposals (default: 20)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
+    parser.add_argument(
+        "--anchored", action="store_true", help="begin the path at the query itself"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="output folder")
     add_json_option(parser)
     parser.set_defaults(run=run, generated=None)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Exaggerate each sample; one that fails is told, and the run goes on.
+    """Exaggerate each sample; continue after samples that fail.
 
     Raises
     ------
     DataError
-        If there is no generator, or at the end, if samples failed.
+        If the generator is missing, or at the end, if samples failed.
     """
-    from napari_quac.explain.exaggeration_paths import inner_generator
     from napari_quac.explain.settings import SearchSettings
-    from napari_quac.generators.exaggeration.generator import ExaggerationGenerator
 
     if options.generator is None:
-        raise DataError("A generator is needed: --generator FILE.")
+        raise DataError("The generator is missing. Add --generator FILE.")
     dataset, classifier = load_samples_and_classifier(options)
     target = classifier.class_index(options.target)
     generator = load_generator(options)
-    if options.anchored and isinstance(inner_generator(generator), ExaggerationGenerator):
-        raise DataError("--anchored is about paths of styles; the bins of an explainer have none.")
-    out = create_folder(options.out)
+    folder = create_folder(options.out)
     records: list[dict[str, Any]] = []
     settings = SearchSettings(max_tries=options.tries)
     for index in range(len(dataset)):
         identity = dataset.sample_id(index)
+        progress = f"{index + 1}/{len(dataset)} {identity}"
         try:
             sample = dataset[index]
             classifier.check_image(sample.image.shape, f"'{identity}'")
             if int(classifier.predict(sample.image[None])[0].argmax()) == target:
-                notify(f"{index + 1}/{len(dataset)} {identity}: is called {options.target} already")
+                notify(f"{progress}: already classified as {options.target}")
                 continue
-            found = _path(sample, target, classifier, generator, settings, options)
-            records.append(_write(out, found, classifier))
-            notify(f"{index + 1}/{len(dataset)} {identity}: {_said(records[-1])}")
+            path = _path(sample, target, classifier, generator, settings, options)
+            records.append(_write(folder, path, classifier))
+            notify(f"{progress}: {_status_text(records[-1])}")
         except QuacError as error:
             records.append({"id": identity, "error": str(error)})
-            notify(f"{index + 1}/{len(dataset)} {identity}: {error}")
-    failed = [record for record in records if "error" in record]
+            notify(f"{progress}: {error}")
+    failures = [record for record in records if "error" in record]
+    summary = _summary([record for record in records if "error" not in record])
     if options.json:
-        summary = _summary(records)
         print_json({"target": options.target, "n": len(records), **summary, "paths": records})
     else:
-        print(f"{len(records) - len(failed)} of {len(records)} exaggerated, in '{out}'")
-        print("\n".join(f"{key.replace('_', ' ')}: {v}" for key, v in _summary(records).items()))
-    if failed:
-        raise DataError(f"{len(failed)} failed; the first: {failed[0]['id']}: {failed[0]['error']}")
+        print(f"{len(records) - len(failures)} of {len(records)} exaggerated, in '{folder}'")
+        print("\n".join(f"{key.replace('_', ' ')}: {v}" for key, v in summary.items()))
+    if failures:
+        first = failures[0]
+        raise DataError(
+            f"{len(failures)} samples failed; the first: {first['id']}: {first['error']}"
+        )
 
 
 def _summary(records: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return numbers over all samples: medians, and the share of valid ones among the sure."""
+    """Return statistics over all samples; validity is a share of those with a certain answer."""
     from statistics import fmean, median
 
-    made = [record for record in records if "error" not in record]
-    asked = [record["valid"] for record in made if record["valid"] is not None]
-    seen = [record["identity"] for record in made if record["identity"] is not None]
-    errors = [record["mean_error"] for record in made if record["mean_error"] is not None]
-    if not made:
+    if not records:
         return {}
+
+    def values_of(key: str) -> list[Any]:
+        return [record[key] for record in records if record[key] is not None]
+
+    def rounded(statistic: Any, numbers: list[Any]) -> float | None:
+        return round(statistic(numbers), 3) if numbers else None
+
     return {
-        "median_spearman": round(median(record["monotonicity"] for record in made), 3),
-        "mean_error_of_desired_probability": round(fmean(errors), 3) if errors else None,
-        "validity": round(fmean(asked), 3) if asked else None,
-        "n_asked_for_validity": len(asked),
-        "median_identity": round(median(seen), 3) if seen else None,
+        "median_spearman": rounded(median, values_of("monotonicity")),
+        "mean_error_of_desired_probability": rounded(fmean, values_of("mean_error")),
+        "validity": rounded(fmean, values_of("valid")),
+        "n_asked_for_validity": len(values_of("valid")),
+        "median_identity": rounded(median, values_of("identity")),
     }
 
 
 def _path(
     sample: Any, target: int, classifier: Any, generator: Any, settings: Any, options: Any
 ) -> Any:
-    """Return the path of a sample to the target, along what the generator has."""
+    """Return the path of a sample to the target by the means of the generator."""
     from napari_quac.explain.exaggeration import exaggerate
     from napari_quac.explain.exaggeration_bins import traverse_bins
-    from napari_quac.explain.exaggeration_paths import inner_generator
     from napari_quac.explain.search import search
-    from napari_quac.generators.exaggeration.generator import ExaggerationGenerator
 
-    inner = inner_generator(generator)
-    if not isinstance(inner, ExaggerationGenerator):
+    path = traverse_bins(sample, generator, classifier).result()
+    if path is None:
         pair = search(sample, target, classifier, generator, settings, options.seed).result()
         return exaggerate(pair, generator, classifier, options.anchored).result()
-    found = traverse_bins(sample, inner, classifier).result()
-    if found.pair.target != target:
+    if options.anchored:
+        raise DataError(
+            "--anchored applies to paths of styles; a bin-conditional generator has none. Remove "
+            "--anchored."
+        )
+    if path.pair.target != target:
         names = classifier.class_names
         raise DataError(
-            f"The bins of {generator.name} lead from '{names[found.pair.source]}' to "
-            f"'{names[found.pair.target]}', not to '{names[target]}'. Choose another target."
+            f"The bins of {generator.name} lead from '{names[path.pair.source]}' to "
+            f"'{names[path.pair.target]}', not to '{names[target]}'. Choose another target."
         )
-    return found
+    return path
 
 
-def _write(out: Path, found: Any, classifier: Any) -> dict[str, Any]:
+def _write(out: Path, path: Any, classifier: Any) -> dict[str, Any]:
     from napari_quac.explain.exaggeration import consistency
     from napari_quac.reports.exaggeration_files import (
         frame_metadata,
@@ -142,36 +156,35 @@ def _write(out: Path, found: Any, classifier: Any) -> dict[str, Any]:
         write_exaggeration,
     )
 
-    pair = found.pair
+    pair = path.pair
     folder = create_folder(out / PurePosixPath(pair.query.id).with_suffix(""))
-    write_exaggeration(folder, found)
-    follows = consistency(found.desired, found.achieved)
+    write_exaggeration(folder, path)
+    follows = consistency(path.desired, path.achieved)
     return {
         "id": pair.query.id,
         "source": classifier.class_names[pair.source],
         "switches": pair.switches,
-        "made_of": found.kind,
-        "valid": found.is_valid,
-        "identity": found.identity,
-        "monotonicity": found.monotonicity,
-        "largest_drop": found.largest_drop,
-        "reconstruction_error": found.reconstruction_error,
-        "reconstruction_shift": found.reconstruction_shift,
+        "made_of": path.kind,
+        "meaning": path.meaning,
+        "valid": path.is_valid,
+        "identity": path.identity,
+        "monotonicity": path.monotonicity,
+        "largest_drop": path.largest_drop,
+        "reconstruction_error": path.reconstruction_error,
+        "reconstruction_shift": path.reconstruction_shift,
         "rungs_reached": follows.n,
-        "rungs": len(found.desired),
+        "rungs": len(path.desired),
         "mean_error": follows.mean_error if follows.n else None,
-        "warning": found.warning,
-        "path": frame_metadata(found),
-        "ladder": ladder_metadata(found),
+        "warning": path.warning,
+        "path": frame_metadata(path),
+        "ladder": ladder_metadata(path),
         "folder": folder.relative_to(out).as_posix(),
     }
 
 
-def _said(record: dict[str, Any]) -> str:
-    from napari_quac.explain.exaggeration_paths import MEANINGS
-
+def _status_text(record: dict[str, Any]) -> str:
     warning = f"; {record['warning']}" if record["warning"] else ""
     return (
-        f"{MEANINGS[record['made_of']]}: Spearman {record['monotonicity']:.2f}, "
+        f"{record['meaning']}: Spearman {record['monotonicity']:.2f}, "
         f"{record['rungs_reached']} of {record['rungs']} probabilities reached{warning}"
     )

@@ -1,20 +1,20 @@
-"""``napari-quac explain``: explain samples, one after the other, into a folder."""
+"""``napari-quac explain``: explain samples into a store; a plan made of options, and its run."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import shutil
+import statistics
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from napari_quac.commands.generators import generator_recipe
 from napari_quac.commands.measuring import (
     add_measuring_options,
     find_labels,
-    measured,
+    measure_explanation,
     paired_changes_record,
 )
 from napari_quac.commands.networks import (
@@ -22,28 +22,24 @@ from napari_quac.commands.networks import (
     add_generator_option,
     add_generator_setting_option,
     add_samples_option,
-    load_generator,
-    load_samples_and_classifier,
+    classifier_recipe,
+    samples_recipe,
 )
-from napari_quac.commands.output import add_json_option, create_folder, notify, print_json
-from napari_quac.commands.score import as_record, write_arrays
+from napari_quac.commands.output import add_json_option, notify, print_json
+from napari_quac.commands.run import add_run_options, raise_failures, run_plan, summary_text
 from napari_quac.commands.settings_options import (
     add_question_options,
     add_settings_options,
     read_settings,
 )
 from napari_quac.errors import DataError, QuacError
-from napari_quac.serialize import to_plain
 
 if TYPE_CHECKING:
-    from napari_quac.data.sample import Sample
-    from napari_quac.explain.explanation import Explanation
-    from napari_quac.explain.morphometry import PlaceChange
-    from napari_quac.explain.question import Question
-    from napari_quac.explain.settings import ExplainSettings
-    from napari_quac.networks.classifier import Classifier
+    from napari_quac.batch.plan import BatchPlan
+    from napari_quac.reports.store import ExplanationStore
 
-AUTO, ALL = "auto", "all"
+Records = dict[str, dict[str, Any]]
+"""Key in the store to record."""
 
 
 def add_parser(commands: Any) -> None:
@@ -51,8 +47,8 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "explain",
         help="explain samples into a folder",
-        description="Search a generated image for each sample, and explain what made the "
-        "classifier change its mind.",
+        description="Search a generated image for each sample, and explain which pixels change "
+        "the prediction. A run that was stopped at any moment continues with --resume.",
     )
     add_classifier_options(parser)
     generator = parser.add_mutually_exclusive_group(required=True)
@@ -61,10 +57,10 @@ def add_parser(commands: Any) -> None:
         "--generated",
         type=Path,
         metavar="DIR",
-        help="images generated earlier, SOURCE/TARGET/NAME",
+        help="previously generated images, SOURCE/TARGET/NAME",
     )
     add_generator_setting_option(parser)
-    parser.add_argument("--style", choices=("latent", "reference"))
+    parser.add_argument("--style", choices=("latent", "reference"), default="latent")
     parser.add_argument(
         "--references", type=Path, metavar="DIR", help="images for --style reference, by class"
     )
@@ -74,227 +70,178 @@ def add_parser(commands: Any) -> None:
     add_measuring_options(
         parser, "structures to measure in: a folder of label images, named like the samples"
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder of the explanations"
+    )
+    parser.add_argument(
+        "--arrays", type=Path, metavar="DIR", help="export images and maps as npy files, too"
+    )
+    add_run_options(parser)
     add_json_option(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Explain each sample; one that fails becomes a record with its error, and the run goes on.
+    """Explain each sample; the failure of one becomes a record, and the others continue.
 
     Raises
     ------
     DataError
-        At the end, if samples failed.
+        If the options do not fit; at the end, if samples failed or could not be measured.
+    FaultsError
+        At the end, if some failed because of internal errors.
     """
-    from napari_quac.batch.resources import named_after
-    from napari_quac.explain.question import question_for
+    from napari_quac.reports.store import ExplanationStore
 
-    if options.tries < 1:
-        raise DataError(f"At least one try is needed, got --tries {options.tries}.")
-    settings = read_settings(options)
-    methods = settings.methods
-    dataset, classifier = load_samples_and_classifier(options)
-    generator = load_generator(options)
-    named_after(classifier, getattr(generator, "class_names", ()))
-    if options.target not in (AUTO, ALL):
-        classifier.class_index(options.target)
-    out = create_folder(options.out)
-    records: list[dict[str, Any]] = []
-    folders = _folders_of([dataset.sample_id(index) for index in range(len(dataset))])
-    changes: dict[tuple[str, str, str], list[tuple[PlaceChange, ...]]] = {}
-    for index in range(len(dataset)):
-        try:
-            sample = dataset[index]
-            question = question_for(sample, dataset.classes, classifier, settings, generator)
-        except QuacError as error:
-            records.append({"id": dataset.sample_id(index), "error": str(error)})
-            notify(f"{index + 1}/{len(dataset)} {dataset.sample_id(index)}: {error}")
-            continue
-        for target in question.targets:
-            begun = time.perf_counter()
-            places: dict[str, tuple[PlaceChange, ...]] = {}
-            record = _explain_one(
-                sample,
-                question,
-                target,
-                classifier,
-                generator,
-                settings,
-                options,
-                places,
-                folders[index],
-            )
-            records.append(record)
-            where = f"{record['source']} → {record['target']}"
-            notify(
-                f"{index + 1}/{len(dataset)} {sample.id} {where}: {_summary(record)} "
-                f"({time.perf_counter() - begun:.1f} s)"
-            )
-            if "error" not in record and record["switches"]:
-                classes = (record["source"], record["target"])
-                for method, found in places.items():
-                    changes.setdefault((*classes, method), []).append(found)
-    failed = [record for record in records if "error" in record]
-    document = {
-        "classifier": {"name": classifier.name, "sha256": classifier.sha256},
-        "classes": list(classifier.class_names),
-        "seed": options.seed,
-        "preset": options.preset,
-        "methods": list(methods),
-        "masking": settings.masking.name,
-        "grid": settings.grid,
-        "parameters": to_plain(settings.parameters),
-        "n": len(records),
-        "n_failed": len(failed),
-        "n_switched": sum(bool(record.get("switches")) for record in records),
-        "explanations": records,
-    }
-    if options.morphometry:
-        document["morphometry"] = [
-            {
-                "source": source,
-                "target": target,
-                "method": method,
-                "changes": paired_changes_record(found),
-            }
-            for (source, target, method), found in changes.items()
-        ]
-    (out / "explanations.json").write_text(json.dumps(document, indent=1, allow_nan=False))
+    plan = plan_from(options)
+    begun = time.perf_counter()
+    summary = run_plan(plan, options, "the same command and --resume", n_threads=None)
+    seconds = time.perf_counter() - begun
+    store = ExplanationStore.open(plan.output)
+    records: Records = dict(store.records())
+    comparisons, problems = _measure(records, store, plan, options)
+    if options.arrays is not None:
+        export_arrays(options.arrays, records, store)
     if options.json:
-        print_json(document)
+        print_json(_document(records, store) | comparisons)
     else:
-        print(_closing(document, out))
-    if failed:
-        raise DataError(
-            f"{len(failed)} of {len(records)} could not be explained; the first: "
-            f"{failed[0]['id']}: {failed[0]['error']}"
-        )
+        print("\n".join([summary_text(plan, summary, seconds), *_medians(records.values())]))
+    raise_failures(plan, summary)
+    if problems:
+        raise DataError(f"{len(problems)} could not be measured; the first: {problems[0]}")
 
 
-def _folders_of(sample_ids: Sequence[str]) -> list[PurePosixPath]:
-    """Return the folder of each sample: its id without the ending, where that tells it apart."""
-    stems = [PurePosixPath(sample_id).with_suffix("") for sample_id in sample_ids]
-    counts = Counter(stems)
-    return [
-        stem if counts[stem] == 1 else PurePosixPath(sample_id)
-        for stem, sample_id in zip(stems, sample_ids, strict=True)
-    ]
+def plan_from(options: argparse.Namespace) -> BatchPlan:
+    """Return the plan that the options describe.
+
+    Raises
+    ------
+    QuacError
+        If a file holds no network, or a setting is impossible.
+    """
+    from napari_quac.batch.plan import BatchPlan
+    from napari_quac.batch.plan_values import absolute, map_paths
+
+    recipes = (samples_recipe(options), classifier_recipe(options), generator_recipe(options))
+    samples, classifier, generator = map_paths(recipes, lambda path: absolute(path, Path()))
+    output = absolute(options.out, Path())
+    settings = read_settings(options)
+    return BatchPlan(samples, classifier, generator, settings, options.device, output)
 
 
-def _explain_one(
-    sample: Sample,
-    question: Question,
-    target: int,
-    classifier: Classifier,
-    generator: Any,
-    settings: ExplainSettings,
-    options: argparse.Namespace,
-    places: dict[str, tuple[PlaceChange, ...]],
-    sample_folder: PurePosixPath,
-) -> dict[str, Any]:
-    """Answer a question as a run does, and write its folder."""
-    from napari_quac.batch.sample_result import explain_target
+def export_arrays(folder: Path, records: Records, store: ExplanationStore) -> None:
+    """Write the images and maps of records as npy files, float32 (C, *S).
 
-    found = explain_target(sample, question, target, classifier, generator, settings).result()
-    record = dict(found.record)
-    if record.get("fault") or any(f.get("fault") for f in _failed_methods(record)):
-        raise RuntimeError(found.details)
-    if found.explanations is None:
-        return record
-    explanations = tuple(found.explanations.values())
-    record["methods"] = with_whole_curves(record["methods"], explanations)
-    failed = record.pop("failed_methods")
-    record["unavailable"] = {}
-    for name, failure in failed.items():
-        if failure["kind"] == "MethodUnavailableError" and options.methods is None:
-            record["unavailable"][name] = failure["error"]
-        else:
-            return {
-                **{key: record[key] for key in ("id", "source", "target")},
-                "stage": name,
-                "error": failure["error"],
-            }
-    folder = options.out / sample_folder / record["target"]
-    record["folder"] = folder.relative_to(options.out).as_posix()
-    try:
-        labels = find_labels(options.labels, sample.id)
-        for explanation in explanations:
-            more, places[explanation.method] = measured(explanation, classifier, options, labels)
-            record["methods"][explanation.method] |= more
-        _write(folder, explanations, record)
-    except QuacError as error:
-        record["error"] = str(error)
-    return record
+    Each record gets a folder ``SAMPLE/TARGET`` with ``query.npy``, ``generated.npy``,
+    ``record.json`` and ``METHOD/{attribution,signed,mask,hybrid}.npy``; its path becomes
+    ``record["folder"]``.
+
+    Parameters
+    ----------
+    folder : Path
+        Destination; folders of the same samples in it are replaced.
+    records : mapping of str to dict
+        Key in the store to record.
+    store : ExplanationStore
+        The store of the records.
+
+    Raises
+    ------
+    StorageError
+        If a file cannot be written.
+    """
+    from napari_quac.reports.atomic import write_folder
+    from napari_quac.reports.record import to_json
+    from napari_quac.reports.task_images import npy_files
+
+    explained = {key: record for key, record in records.items() if "methods" in record}
+    stems = _distinct_stems({record["id"] for record in explained.values()})
+    for key, record in explained.items():
+        place = stems[record["id"]] / record["target"]
+        record["folder"] = place.as_posix()
+        images = {name: store.image(key, name) for name in store.image_names(key)}
+        write_folder(folder / place, {**npy_files(images), "record.json": to_json(record)})
 
 
-def with_whole_curves(
-    methods: dict[str, Any], explanations: tuple[Explanation, ...]
-) -> dict[str, Any]:
-    """Return the methods of a record as this command writes them, each threshold spelled out."""
+def _distinct_stems(sample_ids: set[str]) -> dict[str, PurePosixPath]:
+    """Return the ids without their suffix, where they stay different."""
+    counts = Counter(PurePosixPath(sample_id).with_suffix("") for sample_id in sample_ids)
+    stems = {sample_id: PurePosixPath(sample_id).with_suffix("") for sample_id in sample_ids}
     return {
-        explanation.method: {
-            **_plain(as_record(explanation)),
-            "verdict": methods[explanation.method]["verdict"],
-        }
-        for explanation in explanations
+        sample_id: stem if counts[stem] == 1 else PurePosixPath(sample_id)
+        for sample_id, stem in stems.items()
     }
 
 
-def _failed_methods(record: dict[str, Any]) -> list[dict[str, Any]]:
-    return list(record.get("failed_methods", {}).values())
+def _measure(
+    records: Records, store: ExplanationStore, plan: BatchPlan, options: argparse.Namespace
+) -> tuple[dict[str, Any], list[str]]:
+    """Add ``--regions`` and ``--morphometry`` to the records; return comparisons and errors."""
+    from napari_quac.batch.resources import load_resources
+    from napari_quac.reports.entry import ReportEntry
+    from napari_quac.reports.restored import restore_explanations
+
+    if not (options.regions or options.morphometry):
+        return {}, []
+    classifier, problems = load_resources(plan).classifier, []
+    changes: dict[tuple[str, str, str], list[Any]] = {}
+    for key, record in records.items():
+        if not record.get("methods"):
+            continue
+        try:
+            labels = find_labels(options.labels, record["id"])
+            entries = [e for e in store.entries_of(key, record) if isinstance(e, ReportEntry)]
+            explanations = restore_explanations(
+                entries, plan.settings, classifier.n_classes, store=store
+            )
+            explanations.raise_failures()
+            for name, explanation in explanations.items():
+                measurements, places = measure_explanation(explanation, classifier, options, labels)
+                record["methods"][name] |= measurements
+                if record["switches"]:
+                    question = (record["source"], record["target"], name)
+                    changes.setdefault(question, []).append(places)
+        except QuacError as error:
+            problems.append(f"{record['id']}: {error}")
+            notify(problems[-1])
+    comparisons = [
+        {
+            "source": source,
+            "target": target,
+            "method": method,
+            "changes": paired_changes_record(places),
+        }
+        for (source, target, method), places in changes.items()
+    ]
+    return ({"morphometry": comparisons} if options.morphometry else {}), problems
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return value.tolist() if hasattr(value, "tolist") else value
+def _document(records: Records, store: ExplanationStore) -> dict[str, Any]:
+    info = store.info
+    return {
+        "output": store.folder,
+        "classifier": {
+            "name": info.classifier.name,
+            "sha256": info.classifier.sha256.get("path", ""),
+        },
+        "classes": info.class_names,
+        "preset": info.settings.preset,
+        "settings": info.settings.to_dict(),
+        "n": len(records),
+        "n_failed": sum("error" in record for record in records.values()),
+        "n_switched": sum(bool(record.get("switches")) for record in records.values()),
+        "explanations": list(records.values()),
+    }
 
 
-def _write(folder: Path, explanations: tuple[Explanation, ...], record: dict[str, Any]) -> None:
-    """Write arrays and record beside their place, then move them there in one go."""
-    import numpy as np
-
-    partial = folder.with_name(folder.name + ".part")
-    shutil.rmtree(partial, ignore_errors=True)
-    create_folder(partial)
-    pair = explanations[0].pair
-    try:
-        np.save(partial / "query.npy", pair.query.image.numpy())
-        np.save(partial / "generated.npy", pair.generated.numpy())
-        write_arrays(partial, list(explanations))
-        (partial / "record.json").write_text(json.dumps(record, indent=1, allow_nan=False))
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
-    except OSError as error:
-        raise DataError(f"'{folder}' cannot be written: {error.strerror}.") from error
-
-
-def _summary(record: dict[str, Any]) -> str:
-    if "error" in record:
-        return f"failed: {record['error']}"
-    said = "switches" if record["switches"] else f"does not switch in {record['n_tried']} tries"
-    scores = ", ".join(
-        f"{m['true_name']} {m['quac_score']:.2f}" for m in record["methods"].values()
-    )
-    return f"{said}; {scores}"
-
-
-def _closing(document: dict[str, Any], out: Path) -> str:
-    import statistics
-
-    done = [record for record in document["explanations"] if "methods" in record]
-    lines = [f"{len(done)} explained, {document['n_switched']} switch, in '{out}'"]
-    for name in document["methods"]:
-        found = [
-            record["methods"][name]
-            for record in done
-            if record["switches"]
-            and name in record["methods"]
-            and not record["methods"][name]["degenerate"]
-        ]
-        if found:
-            median = statistics.median(method["quac_score"] for method in found)
-            shown = found[0]["true_name"]
-            lines.append(f"  {shown:21s} median QuAC score {median:.3f} (n = {len(found)})")
-    return "\n".join(lines)
+def _medians(records: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return a line with the median score of each method, over samples that switch."""
+    scores: dict[str, list[float]] = {}
+    for record in records:
+        for numbers in record["methods"].values() if record.get("switches") else ():
+            if not numbers["degenerate"]:
+                scores.setdefault(numbers["true_name"], []).append(numbers["quac_score"])
+    return [
+        f"  {name:21s} median QuAC score {statistics.median(values):.3f} (n = {len(values)})"
+        for name, values in scores.items()
+    ]

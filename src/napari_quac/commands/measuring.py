@@ -1,4 +1,4 @@
-"""Options and output of ``--regions`` and ``--morphometry``, for one sample and for many."""
+"""Options and output of ``--regions`` and ``--morphometry``."""
 
 from __future__ import annotations
 
@@ -19,38 +19,38 @@ if TYPE_CHECKING:
     from napari_quac.explain.morphometry import PlaceChange
     from napari_quac.networks.classifier import Classifier
 
-SHOWN = ("mean", "sd", "local sd", "edge density", "contrast", "entropy")
+TABLE_MEASURES = ("mean", "sd", "local sd", "edge density", "contrast", "entropy")
 
 
 def add_measuring_options(parser: argparse.ArgumentParser, labels: str) -> None:
-    """Add what is measured at the optimum; ``labels`` says what ``--labels`` names."""
+    """Add the measures at the optimum; ``labels`` is the help text of ``--labels``."""
     parser.add_argument(
         "--regions",
         action="store_true",
-        help="take the mask at the optimum apart: size, grey value and effect of each region",
+        help="split the mask at the optimum: size, gray value and effect of each region",
     )
     parser.add_argument(
         "--morphometry",
         action="store_true",
-        help="measure intensity and texture of query and counterfactual, in the mask and outside",
+        help="intensity and texture of query and counterfactual, inside and outside the mask",
     )
     parser.add_argument("--labels", type=Path, metavar="PATH", help=labels)
 
 
 def read_labels(path: Path) -> NDArray[np.generic]:
-    """Read an image of whole numbers, 0 for the background; (*S)."""
+    """Read a label image (*S) of integers, 0 for the background."""
     from napari_quac.data.image_file import read_array
 
     return read_array(path)
 
 
 def find_labels(directory: Path | None, sample_id: str) -> NDArray[np.generic] | None:
-    """Read the labels of a sample from a folder; they have its id, with any ending.
+    """Read the labels of a sample from a folder, by its id with any file extension.
 
     Raises
     ------
     DataError
-        If there are none.
+        If the file is missing.
     """
     if directory is None:
         return None
@@ -60,18 +60,18 @@ def find_labels(directory: Path | None, sample_id: str) -> NDArray[np.generic] |
         if path.is_file():
             return read_labels(path)
     raise DataError(
-        f"There are no labels for '{sample_id}': no '{stem}.npy', .tif or .png. Give a folder "
-        "whose files are named like the samples."
+        f"There are no labels for '{sample_id}': '{stem}.npy', .tif or .png is missing. Choose a "
+        "folder whose files have the names of the samples."
     )
 
 
-def measured(
+def measure_explanation(
     explanation: Explanation,
     classifier: Classifier,
     options: argparse.Namespace,
     labels: NDArray[np.generic] | None,
 ) -> tuple[dict[str, Any], tuple[PlaceChange, ...]]:
-    """Return what the options ask to be measured, for the record, and the places."""
+    """Return the requested measures as a record, and the measure_explanation places."""
     from napari_quac.explain.morphometry import measure_change, morphometry_record
     from napari_quac.explain.region_table import region_record
     from napari_quac.explain.regions import find_regions
@@ -81,22 +81,22 @@ def measured(
     if options.regions:
         record["regions"] = region_record(find_regions(explanation, classifier).result())
     if options.morphometry:
-        found = measure_change(explanation, labels).result()
-        record["morphometry"] = morphometry_record(found)
-        places = found.places
+        morphometry = measure_change(explanation, labels).result()
+        record["morphometry"] = morphometry_record(morphometry)
+        places = morphometry.places
     return record, places
 
 
 def paired_changes_record(places: Sequence[Sequence[PlaceChange]]) -> list[dict[str, Any]]:
-    """Return the comparison over samples, without single labels, whose numbers mean nothing."""
+    """Return the comparison over samples, without single labels, whose numbers are arbitrary."""
     from napari_quac.reports.paired_morphometry import paired_changes
 
-    named = [[p for p in one if not p.name.startswith("label ")] for one in places]
+    named = [[p for p in sample if not p.name.startswith("label ")] for sample in places]
     return [asdict(change) for change in paired_changes(named)]
 
 
 def measurements_text(records: dict[str, dict[str, Any]]) -> str:
-    """Return regions and morphometry of all methods in lines for people."""
+    """Return regions and morphometry of all methods as tables."""
     return "\n\n".join(
         text for text in (_regions_text(records), _morphometry_text(records)) if text
     )
@@ -117,10 +117,10 @@ def _regions_text(records: dict[str, dict[str, Any]]) -> str:
 
 
 def _morphometry_text(records: dict[str, dict[str, Any]]) -> str:
-    lines: list[tuple[str, ...]] = [("method", "place", "pixels", *SHOWN)]
+    lines: list[tuple[str, ...]] = [("method", "place", "pixels", *TABLE_MEASURES)]
     for method, record in records.items():
         for name, place in record.get("morphometry", {}).get("places", {}).items():
-            changes = (_change(place, measure) for measure in SHOWN)
+            changes = (_change(place, measure) for measure in TABLE_MEASURES)
             lines.append((method, name, str(place["n_pixels"]), *changes))
     return table(lines) if len(lines) > 1 else ""
 

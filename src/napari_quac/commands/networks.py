@@ -6,11 +6,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_quac.errors import DataError
-
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
     from napari_quac.networks.classifier import Classifier
+    from napari_quac.networks.classifier_recipe import ClassifierRecipe
     from napari_quac.networks.generator import Generator
 
 
@@ -138,18 +137,23 @@ def load_classifier(options: argparse.Namespace, known_classes: tuple[str, ...] 
         Class names of the samples: taken in their sorted order, as the QuAC library does, where
         neither the options nor the file name the classes and their number fits.
     """
-    from napari_quac.batch.resources import named_after
-    from napari_quac.generators import opening
+    from napari_quac.networks.class_names import name_classes
 
-    classifier = opening.load_classifier(
+    classifier = classifier_recipe(options).load(options.device)
+    return classifier if options.classes else name_classes(classifier, known_classes)
+
+
+def classifier_recipe(options: argparse.Namespace) -> ClassifierRecipe:
+    """Return the recipe of the classifier that the options name."""
+    from napari_quac.networks.classifier_recipe import ClassifierRecipe
+
+    return ClassifierRecipe(
         options.classifier,
-        options.classes,
-        options.device,
+        class_names=options.classes,
         value_range=tuple(options.value_range) if options.value_range else None,
         image_size=options.image_size,
         pools=options.pools,
     )
-    return classifier if options.classes else named_after(classifier, known_classes)
 
 
 def load_samples(options: argparse.Namespace) -> Dataset:
@@ -160,17 +164,19 @@ def load_samples(options: argparse.Namespace) -> Dataset:
     DataError
         If folders and files are mixed.
     """
-    from napari_quac.data.image_folder import ImageFiles, ImageFolder
+    dataset: Dataset = samples_recipe(options).load()
+    return dataset
+
+
+def samples_recipe(options: argparse.Namespace) -> Any:
+    """Return the recipe of the samples that the options name: one folder, or image files."""
+    from napari_quac.data.recipes import ImageFilesRecipe, ImageFolderRecipe
 
     image_range = tuple(options.image_range) if options.image_range else None
     paths: list[Path] = options.samples
     if len(paths) == 1 and not paths[0].is_file():
-        return ImageFolder(paths[0], image_range)
-    for path in paths:
-        if not path.is_file():
-            found = "a folder" if path.is_dir() else "missing"
-            raise DataError(f"'{path}' is {found}. Give one folder, or any number of image files.")
-    return ImageFiles(paths, image_range=image_range)
+        return ImageFolderRecipe(paths[0], image_range)
+    return ImageFilesRecipe(tuple(paths), image_range)
 
 
 def load_samples_and_classifier(options: argparse.Namespace) -> tuple[Dataset, Classifier]:

@@ -1,4 +1,4 @@
-"""What commands print: JSON alone on standard output, or lines for people."""
+"""Output of commands: one JSON document or tables on standard output, messages on stderr."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ SCHEMA = 1
 
 def add_json_option(parser: argparse.ArgumentParser) -> None:
     """Add ``--json``."""
-    parser.add_argument(
-        "--json", action="store_true", help="print one JSON document and nothing else"
-    )
+    parser.add_argument("--json", action="store_true", help="print a single JSON document")
 
 
 def print_json(document: dict[str, Any]) -> None:
@@ -28,7 +26,7 @@ def print_json(document: dict[str, Any]) -> None:
 
 
 def notify(text: str) -> None:
-    """Say how it goes, on standard error."""
+    """Print a message on standard error."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -42,31 +40,29 @@ def table(rows: Sequence[tuple[str, ...]]) -> str:
 
 
 def create_folder(path: Path) -> Path:
-    """Make a folder for results.
+    """Create an output folder.
 
     Raises
     ------
     DataError
-        If it cannot be made.
+        If it cannot be created.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(
-            f"The folder '{path}' cannot be made ({error.strerror}). Choose another one."
+            f"The folder '{path}' cannot be created ({error.strerror}). Choose another one."
         ) from error
     return path
 
 
-def _standard(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _standard(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_standard(item) for item in value]
-    if hasattr(value, "tolist"):
-        return _standard(value.tolist())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Path):
-        return str(value)
-    return value
+def _standard(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {str(key): _standard(child) for key, child in node.items()}
+    if isinstance(node, list | tuple):
+        return [_standard(child) for child in node]
+    if hasattr(node, "tolist"):
+        return _standard(node.tolist())
+    if isinstance(node, float):
+        return node if math.isfinite(node) else None
+    return str(node) if isinstance(node, Path) else node

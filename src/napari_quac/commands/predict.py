@@ -1,4 +1,4 @@
-"""``napari-quac predict``: what the classifier says of samples."""
+"""``napari-quac predict``: predictions of the classifier for samples."""
 
 from __future__ import annotations
 
@@ -23,82 +23,77 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser("predict", help="predict the classes of samples")
     add_classifier_options(parser)
     add_samples_option(parser)
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the table to a file, too")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="also write the table to a file")
     add_json_option(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print predicted class and confidence of each sample, and the confusion matrix."""
-    import torch
+    """Print predicted class and confidence of each sample, and the confusion matrix.
 
-    from napari_quac.explain.question import true_class
+    Raises
+    ------
+    DataError
+        If a sample cannot be predicted, or the file cannot be written.
+    """
+    from napari_quac.explain.prediction_table import UNKNOWN, predict_all
 
     dataset, classifier = load_samples_and_classifier(options)
-    class_names = classifier.class_names
-    rows: list[dict[str, Any]] = []
-    for start in range(0, len(dataset), BATCH):
-        samples = [dataset[index] for index in range(start, min(start + BATCH, len(dataset)))]
-        for sample in samples:
-            classifier.check_image(sample.image.shape, f"'{sample.id}'")
-        predictions = classifier.predict(torch.stack([sample.image for sample in samples]))
-        for sample, prediction in zip(samples, predictions, strict=True):
-            truth = true_class(sample.label, dataset.classes, classifier)
-            predicted = int(prediction.argmax())
-            rows.append(
-                {
-                    "id": sample.id,
-                    "class": class_names[truth] if truth is not None else None,
-                    "predicted": class_names[predicted],
-                    "confidence": float(prediction.max()),
-                    "right": None if truth is None else truth == predicted,
-                    "probabilities": prediction.tolist(),
-                }
-            )
-    judged = [row for row in rows if row["right"] is not None]
-    accuracy = sum(row["right"] for row in judged) / len(judged) if judged else None
-    confusion = [
-        [sum(row["class"] == a and row["predicted"] == b for row in judged) for b in class_names]
-        for a in class_names
+    predictions = predict_all(dataset, classifier, BATCH).result()
+    if predictions.failures:
+        raise DataError(next(iter(predictions.failures.values())))
+    names = classifier.class_names
+    rows = [
+        {
+            "id": dataset.sample_id(index),
+            "class": None if truth == UNKNOWN else names[truth],
+            "predicted": names[predicted],
+            "confidence": float(predictions.confidence[index]),
+            "right": None if truth == UNKNOWN else bool(truth == predicted),
+            "probabilities": predictions.probabilities[index].tolist(),
+        }
+        for index, (truth, predicted) in enumerate(
+            zip(predictions.truth, predictions.predicted, strict=True)
+        )
     ]
+    n_labeled = int((predictions.truth != UNKNOWN).sum())
+    accuracy = 1 - int(predictions.mispredicted.sum()) / n_labeled if n_labeled else None
+    confusion = predictions.confusion().tolist()
     if options.csv is not None:
-        _write_csv(options.csv, rows, class_names)
+        _write_csv(options.csv, rows, names)
     if options.json:
         print_json(
             {
-                "classes": class_names,
+                "classes": names,
                 "n": len(rows),
-                "n_labelled": len(judged),
+                "n_labelled": n_labeled,
                 "accuracy": accuracy,
-                "confusion": confusion if judged else None,
+                "confusion": confusion if n_labeled else None,
                 "samples": rows,
             }
         )
         return
-    lines = [("sample", "class", "predicted", "confidence")]
-    lines += [
+    lines = [
         (row["id"], row["class"] or "-", row["predicted"], f"{row['confidence']:.3f}")
         for row in rows
     ]
-    print(table(lines))
+    print(table([("sample", "class", "predicted", "confidence"), *lines]))
     if accuracy is not None:
-        print(f"\naccuracy {accuracy:.3f} (n = {len(judged)})\n")
-        header = ("true \\ predicted", *class_names)
-        print(
-            table(
-                [header, *((a, *map(str, n)) for a, n in zip(class_names, confusion, strict=True))]
-            )
-        )
+        print(f"\naccuracy {accuracy:.3f} (n = {n_labeled})\n")
+        counts = [(name, *map(str, row)) for name, row in zip(names, confusion, strict=True)]
+        print(table([("true \\ predicted", *names), *counts]))
 
 
 def _write_csv(path: Path, rows: list[dict[str, Any]], class_names: tuple[str, ...]) -> None:
+    columns = ["id", "class", "predicted", "confidence", "right"]
     try:
         with path.open("w", newline="") as file:
             writer = csv.writer(file)
-            columns = [f"p({name})" for name in class_names]
-            writer.writerow(["id", "class", "predicted", "confidence", "right", *columns])
-            for row in rows:
-                plain = [row[key] for key in ("id", "class", "predicted", "confidence", "right")]
-                writer.writerow([*plain, *row["probabilities"]])
+            writer.writerow([*columns, *(f"p({name})" for name in class_names)])
+            writer.writerows(
+                [*(row[column] for column in columns), *row["probabilities"]] for row in rows
+            )
     except OSError as error:
-        raise DataError(f"'{path}' cannot be written: {error.strerror}.") from error
+        raise DataError(
+            f"'{path}' cannot be written ({error.strerror}). Choose another file."
+        ) from error

@@ -29,32 +29,37 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "run",
         help="explain all samples of a plan, here or on a cluster",
-        description="Explain all samples of a plan. A run that was ended at any moment goes on "
+        description="Explain all samples of a plan. A run that was stopped at any moment continues "
         "with --resume.",
     )
     parser.add_argument("plan", type=Path, metavar="PLAN.yaml")
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument(
-        "--workers", type=int, metavar="N", help="processes on this machine (default: 1)"
-    )
-    where.add_argument(
-        "--scheduler", metavar="ADDRESS", help="a dask scheduler, such as tcp://10.0.0.1:8786"
-    )
-    parser.add_argument(
-        "--resume", action="store_true", help="go on with the results that are there"
-    )
+    add_run_options(parser)
     parser.add_argument(
         "--replay",
         type=int,
         metavar="N",
-        help="explain N of the samples in the results again, and say how far the numbers moved",
+        help="explain N samples of the results again, and print the largest differences",
     )
     add_json_option(parser)
     parser.set_defaults(run=run)
 
 
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--workers``, ``--scheduler`` and ``--resume``."""
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument(
+        "--workers", type=int, metavar="N", help="processes on this machine (default: 1)"
+    )
+    place.add_argument(
+        "--scheduler", metavar="ADDRESS", help="a dask scheduler, such as tcp://10.0.0.1:8786"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="continue with the results in the output folder"
+    )
+
+
 def run(options: argparse.Namespace) -> None:
-    """Run the plan, and say at the end what came of it.
+    """Run the plan and print a summary.
 
     Raises
     ------
@@ -63,31 +68,78 @@ def run(options: argparse.Namespace) -> None:
     FaultsError
         At the end, if some failed because of internal errors.
     """
-    from napari_quac.batch import run as batch
     from napari_quac.batch.plan import BatchPlan
 
-    if options.workers is not None and options.workers < 1:
-        raise DataError(f"At least one worker is needed, got --workers {options.workers}.")
     plan = BatchPlan.read(options.plan)
     if options.replay is not None:
         _replay(plan, options)
         return
+    place = f" --scheduler {options.scheduler}" if options.scheduler else ""
+    place = f" --workers {options.workers}" if options.workers else place
     begun = time.perf_counter()
-    try:
-        with _ended_by_signal(), _client(options) as client:
-            _tell_space(plan)
-            _tell_waiting(client, options)
-            summary = batch.run(plan, client, options.resume, _Teller())
-    except KeyboardInterrupt:
-        notify(f"Stopped. {_how_to_go_on(options)}")
-        raise
-    except StorageError as error:
-        raise StorageError(f"{error} {_how_to_go_on(options)}") from error
+    summary = run_plan(plan, options, f"napari-quac run {options.plan}{place} --resume")
     seconds = time.perf_counter() - begun
     if options.json:
         print_json(_document(plan, summary, seconds))
     else:
-        print(_closing(plan, summary, seconds))
+        print(summary_text(plan, summary, seconds))
+    raise_failures(plan, summary)
+
+
+def run_plan(
+    plan: BatchPlan, options: argparse.Namespace, command: str, n_threads: int | None = 1
+) -> Summary:
+    """Run a plan where the options say, with messages about its progress.
+
+    Parameters
+    ----------
+    plan : BatchPlan
+        The plan.
+    options : Namespace
+        Those of :func:`add_run_options`.
+    command : str
+        Command that resumes the run, for the message after an interruption.
+    n_threads : int or None
+        See :func:`napari_quac.batch.run.run`.
+
+    Raises
+    ------
+    DataError
+        If the plan cannot be run.
+    StorageError
+        If the disk is full.
+    """
+    from napari_quac.batch import run as batch
+
+    if options.workers is not None and options.workers < 1:
+        raise DataError(f"At least one worker is needed, got --workers {options.workers}.")
+    advice = f"Continue with: {command}"
+    try:
+        with _stopped_by_signal(), _client(options) as client:
+            _notify_space(plan)
+            if client is not None and not client.nthreads():
+                notify(
+                    "No worker is connected yet; the run starts with the first one. Start it with: "
+                    f"dask worker {options.scheduler} --nthreads 1"
+                )
+            return batch.run(plan, client, options.resume, _ProgressReport(), n_threads)
+    except KeyboardInterrupt:
+        notify(f"Stopped. {advice}")
+        raise
+    except StorageError as error:
+        raise StorageError(f"{error} {advice}") from error
+
+
+def raise_failures(plan: BatchPlan, summary: Summary) -> None:
+    """Raise an error if samples failed.
+
+    Raises
+    ------
+    FaultsError
+        If some failed because of internal errors.
+    DataError
+        If others failed.
+    """
     if summary.n_internal_errors:
         raise FaultsError(
             f"{summary.n_internal_errors} failed because of internal errors, see "
@@ -97,6 +149,23 @@ def run(options: argparse.Namespace) -> None:
         raise DataError(
             f"{summary.n_failed} could not be explained; the first: {summary.first_failure}"
         )
+
+
+def summary_text(plan: BatchPlan, summary: Summary, seconds: float) -> str:
+    """Return the summary of a run in lines for people."""
+    lines = [
+        f"{summary.n_samples} samples: {summary.n_explained} explanations, "
+        f"{summary.n_switched} switch, {summary.n_failed} failed ({seconds:.0f} s), in "
+        f"'{plan.output}'"
+    ]
+    if summary.n_existing:
+        lines.append(f"{summary.n_existing} had been explained before")
+    if summary.n_without_target:
+        lines.append(
+            f"{summary.n_without_target} need no explanation: their source is the only target"
+        )
+    lines += [f"{name}: {reason}" for name, reason in summary.unavailable.items()]
+    return "\n".join(lines)
 
 
 def _replay(plan: BatchPlan, options: argparse.Namespace) -> None:
@@ -109,7 +178,7 @@ def _replay(plan: BatchPlan, options: argparse.Namespace) -> None:
     if options.replay < 1:
         raise DataError(f"At least one sample is needed, got --replay {options.replay}.")
     store, resources = ExplanationStore.open(plan.output), load_resources(plan)
-    found = replay(
+    differences = replay(
         store,
         resources.dataset,
         resources.classifier,
@@ -118,79 +187,73 @@ def _replay(plan: BatchPlan, options: argparse.Namespace) -> None:
         options.replay,
     ).result()
     if options.json:
-        print_json(asdict(found))
+        print_json(asdict(differences))
     else:
-        print(found.text)
+        print(differences.text)
 
 
 def _client(options: argparse.Namespace) -> AbstractContextManager[Any]:
-    from napari_quac.batch.local_workers import workers_here, workers_of
+    from napari_quac.batch.workers import connect_workers, start_workers
 
     if options.scheduler:
-        return workers_of(options.scheduler)
+        return connect_workers(options.scheduler)
     if options.workers and options.workers > 1:
-        return workers_here(options.workers)
+        return start_workers(options.workers)
     return nullcontext()
 
 
 @contextmanager
-def _ended_by_signal() -> Iterator[None]:
-    """Let SIGTERM, with which clusters end jobs, end the run as Control-C does."""
+def _stopped_by_signal() -> Iterator[None]:
+    """Let SIGTERM, with which clusters end jobs, stop the run as Control-C does."""
 
-    def end(*_: Any) -> None:
+    def stop(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, end)
+    before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
-def _tell_space(plan: BatchPlan) -> None:
-    from napari_quac.batch.run import estimate, n_samples_of
+def _notify_space(plan: BatchPlan) -> None:
+    from napari_quac.batch.run import estimate_output
 
     dataset = plan.samples.load()
-    needed = estimate(plan, dataset, max(2, len(dataset.classes)))
+    n_bytes = estimate_output(plan, dataset, max(2, len(dataset.classes)))
     place = next(path for path in (plan.output, *plan.output.parents) if path.exists())
-    free = shutil.disk_usage(place).free
-    n_samples = n_samples_of(plan, dataset)
-    text = f"{n_samples} samples; at most {_size(needed)} on disk, {_size(free)} are free"
+    n_free = shutil.disk_usage(place).free
+    n_samples = len(plan.only) or len(dataset)
+    text = f"{n_samples} samples; at most {_size(n_bytes)} on disk, {_size(n_free)} are free"
     notify(
-        text if needed < free else f"{text}: it may not fit. The run stops cleanly if it is full."
+        text
+        if n_bytes < n_free
+        else f"{text}: the disk may become full. The run then stops without damage."
     )
 
 
-def _tell_waiting(client: Any, options: argparse.Namespace) -> None:
-    if client is not None and not client.nthreads():
-        notify(
-            "No worker is connected yet; the run begins with the first one. Start it with: "
-            f"dask worker {options.scheduler} --nthreads 1"
-        )
-
-
-class _Teller:
-    """Says what came of each sample, and how long the rest will take."""
+class _ProgressReport:
+    """Prints a line for each sample, with the remaining time."""
 
     def __init__(self) -> None:
         self._first: int | None = None
         self._begun = time.perf_counter()
 
     def __call__(self, advance: Advance) -> None:
-        """Tell of one sample."""
+        """Print the line of a sample."""
         latest = advance.latest
-        said = f"{latest.n_explained} explained, {latest.n_switched} switch"
+        text = f"{latest.n_explained} explained, {latest.n_switched} switch"
         if latest.n_existing:
-            said += f", {latest.n_existing} were there"
+            text += f", {latest.n_existing} existed"
         if latest.n_without_target:
-            said = "nothing asked, it is of the only target"
-        said += self._left(advance)
+            text = "no explanation needed, its source is the only target"
+        text += self._remaining(advance)
         if latest.n_failed:
-            said += f"; {latest.first_failure}"
-        notify(f"{advance.done}/{advance.total} {advance.sample_id}: {said}")
+            text += f"; {latest.first_failure}"
+        notify(f"{advance.done}/{advance.total} {advance.sample_id}: {text}")
 
-    def _left(self, advance: Advance) -> str:
-        if self._first is None:  # took long, since networks were loaded
+    def _remaining(self, advance: Advance) -> str:
+        if self._first is None:  # the first sample includes the time to load the networks
             self._first, self._begun = advance.done, time.perf_counter()
         n_timed, n_left = advance.done - self._first, advance.total - advance.done
         if not n_timed or not n_left:
@@ -203,12 +266,6 @@ def _duration(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds:.0f} s"
-
-
-def _how_to_go_on(options: argparse.Namespace) -> str:
-    where = f" --scheduler {options.scheduler}" if options.scheduler else ""
-    where = f" --workers {options.workers}" if options.workers else where
-    return f"Go on with: napari-quac run {options.plan}{where} --resume"
 
 
 def _document(plan: BatchPlan, summary: Summary, seconds: float) -> dict[str, Any]:
@@ -225,22 +282,6 @@ def _document(plan: BatchPlan, summary: Summary, seconds: float) -> dict[str, An
         "unavailable": dict(summary.unavailable),
         "seconds": seconds,
     }
-
-
-def _closing(plan: BatchPlan, summary: Summary, seconds: float) -> str:
-    lines = [
-        f"{summary.n_samples} samples: {summary.n_explained} explanations, "
-        f"{summary.n_switched} switch, {summary.n_failed} failed ({seconds:.0f} s), in "
-        f"'{plan.output}'"
-    ]
-    if summary.n_existing:
-        lines.append(f"{summary.n_existing} had been explained before")
-    if summary.n_without_target:
-        lines.append(
-            f"nothing was asked about {summary.n_without_target}, which are of the only target"
-        )
-    lines += [f"{name}: {reason}" for name, reason in summary.unavailable.items()]
-    return "\n".join(lines)
 
 
 def _size(n_bytes: float) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_quac.commands.flipping import add_flipping_option, flipped, flipping_table
+from napari_quac.commands.flipping import add_flipping_option, flipping_table, measure_flipping
 from napari_quac.commands.measuring import (
     add_measuring_options,
-    measured,
+    measure_explanation,
     measurements_text,
     read_labels,
 )
@@ -85,9 +85,9 @@ def run(options: argparse.Namespace) -> None:
     labels = read_labels(options.labels) if options.labels else None
     for explanation in explanations:
         record = records[explanation.method]
-        record |= measured(explanation, classifier, options, labels)[0]
+        record |= measure_explanation(explanation, classifier, options, labels)[0]
         if options.flipping:
-            record["flipping"] = flipped(explanation, classifier, options.flipping)
+            record["flipping"] = measure_flipping(explanation, classifier, options.flipping)
     if options.json:
         print_json(
             {

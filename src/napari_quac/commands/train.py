@@ -1,398 +1,317 @@
-"""``napari-quac train``: make a classifier or a generator from one's own images."""
+"""``napari-quac train``: train a classifier or a generator on your own images.
+
+The options of each family are generated from the fields of its settings class.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import time
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, is_dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from napari_quac.commands.networks import names
 from napari_quac.commands.output import add_json_option, create_folder, notify, print_json
-from napari_quac.errors import CheckpointError
+from napari_quac.errors import CheckpointError, DataError
+from napari_quac.explain.parameter import Parameter, parameters_of
+from napari_quac.generators import GENERATORS
+from napari_quac.generators.trainings import trainable_families, training_settings
+from napari_quac.train.settings import (
+    AdversarialTrainingSettings,
+    ClassifierTrainingSettings,
+    GeneratorTrainingSettings,
+    TrainingSettings,
+)
 
 if TYPE_CHECKING:
-    from napari_quac.stepwise import Steps
+    from napari_quac.data.image_folder import ImageFolder
+    from napari_quac.networks.classifier import Classifier
+    from napari_quac.stepwise import Progress, Steps
 
 SECONDS_BETWEEN_LINES = 5.0
+S = TypeVar("S", bound=TrainingSettings)
+PREFIX = "setting."
 
 
 def add_parser(commands: Any) -> None:
-    """Add the command and its two subjects."""
+    """Add the command, with one subcommand for the classifier and for each generator family."""
     parser = commands.add_parser(
         "train",
-        help="make a classifier or a generator from your own images",
-        description="Make a classifier or a generator from your own images, in minutes, without "
-        "a GPU. Control-C stops and keeps what was learnt.",
+        help="train a classifier or a generator on your own images",
+        description="Train a classifier or a generator on your own images, in minutes, without a "
+        "GPU. Control-C stops and keeps the trained state.",
     )
-    subjects = parser.add_subparsers(
-        dest="subject", required=True, metavar="classifier|stargan|cyclegan|exaggeration|warp"
-    )
-    classifier = subjects.add_parser("classifier", help="a small network of the VGG kind")
-    _add_common(classifier, minutes=5.0)
-    classifier.add_argument("--epochs", type=int, metavar="N", help="end after so many rounds")
+    families = parser.add_subparsers(dest="family", required=True, metavar="FAMILY")
+    classifier = families.add_parser("classifier", help="a small convolutional network (VGG)")
+    _add_common_options(classifier)
+    add_setting_options(classifier, ClassifierTrainingSettings)
     classifier.set_defaults(run=run_classifier)
-    stargan = subjects.add_parser("stargan", help="a generator: a compact StarGAN v2")
-    _add_common(stargan, minutes=20.0)
-    stargan.add_argument(
-        "--classifier", type=Path, metavar="FILE", help="the one under study; it guides"
-    )
-    stargan.add_argument("--classes", help="its class names, a,b,c, where the file has none")
-    stargan.add_argument("--value-range", type=float, nargs=2, metavar=("LO", "HI"))
-    stargan.add_argument(
-        "--judge",
-        type=Path,
-        metavar="FILE",
-        help="a second classifier to judge by; else one is trained",
-    )
-    stargan.add_argument(
-        "--masks", type=Path, metavar="DIR", help="where the structures are: images named alike"
-    )
-    stargan.add_argument(
-        "--structures", metavar="A,B", help="classes whose masks mark a structure (default: all)"
-    )
-    stargan.add_argument("--steps", type=int, metavar="N", help="end after so many steps")
-    stargan.add_argument("--width", type=int, metavar="N", help="feature maps at full resolution")
-    stargan.add_argument(
-        "--plain", action="store_true", help="predict the whole image in place of the change"
-    )
-    stargan.add_argument(
-        "--official", action="store_true", help="the authors' sizes, in the plain form; for a GPU"
-    )
-    stargan.add_argument("--resume", action="store_true", help="go on from what is in --out")
-    stargan.set_defaults(run=run_stargan)
-    simulator = subjects.add_parser("warp", help="a warping simulator of two classes")
-    _add_common(simulator, minutes=5.0)
-    simulator.add_argument(
-        "--classifier", type=Path, required=True, metavar="FILE", help="the one under study"
-    )
-    simulator.add_argument("--classes", help="its class names, a,b, where the file has none")
-    simulator.add_argument("--value-range", type=float, nargs=2, metavar=("LO", "HI"))
-    simulator.add_argument(
-        "--positive", metavar="CLASS", help="whose pattern is added (default: the second one)"
-    )
-    simulator.add_argument(
-        "--pair", metavar="A,B", help="the two classes, where there are more than two"
-    )
-    simulator.add_argument("--steps", type=int, metavar="N", help="end after so many steps")
-    simulator.add_argument("--resume", action="store_true", help="go on from what is in --out")
-    simulator.set_defaults(run=run_warp)
-    explainer = subjects.add_parser(
-        "exaggeration", help="a network that takes an image to a wanted probability"
-    )
-    _add_common(explainer, minutes=15.0)
-    explainer.add_argument(
-        "--pair",
-        metavar="A,B",
-        help="lowest and highest bin, where there are more than two classes",
-    )
-    explainer.add_argument(
-        "--classifier", type=Path, metavar="FILE", help="the one to explain; else one is trained"
-    )
-    explainer.add_argument("--classes", help="its class names, a,b,c, where the file has none")
-    explainer.add_argument("--value-range", type=float, nargs=2, metavar=("LO", "HI"))
-    explainer.add_argument(
-        "--judge",
-        type=Path,
-        metavar="FILE",
-        help="a second classifier to judge by; else one is trained",
-    )
-    explainer.add_argument("--bins", type=int, metavar="N", help="default: 10")
-    explainer.add_argument("--steps", type=int, metavar="N", help="end after so many steps")
-    explainer.add_argument("--width", type=int, metavar="N", help="feature maps at full resolution")
-    explainer.add_argument("--resume", action="store_true", help="go on from what is in --out")
-    explainer.set_defaults(run=run_exaggeration)
-    cyclegan = subjects.add_parser("cyclegan", help="two networks between two classes")
-    _add_common(cyclegan, minutes=15.0)
-    cyclegan.add_argument(
-        "--pair", metavar="A,B", help="the two classes, where there are more than two"
-    )
-    cyclegan.add_argument(
-        "--classifier", type=Path, metavar="FILE", help="the one under study; it guides"
-    )
-    cyclegan.add_argument("--classes", help="its class names, a,b,c, where the file has none")
-    cyclegan.add_argument("--value-range", type=float, nargs=2, metavar=("LO", "HI"))
-    cyclegan.add_argument(
-        "--judge",
-        type=Path,
-        metavar="FILE",
-        help="a second classifier to judge by; else one is trained",
-    )
-    cyclegan.add_argument(
-        "--masks", type=Path, metavar="DIR", help="where the structures are: images named alike"
-    )
-    cyclegan.add_argument("--structures", metavar="A,B", help="classes whose masks count")
-    cyclegan.add_argument("--steps", type=int, metavar="N", help="end after so many steps")
-    cyclegan.add_argument("--width", type=int, metavar="N", help="feature maps (default: 16)")
-    cyclegan.add_argument("--blocks", type=int, metavar="N", help="residual blocks (default: 4)")
-    cyclegan.add_argument("--resume", action="store_true", help="go on from what is in --out")
-    cyclegan.set_defaults(run=run_cyclegan)
+    for name, cls in trainable_families().items():
+        family = families.add_parser(name, help=GENERATORS[name].title, description=cls.SUMMARY)
+        _add_common_options(family)
+        _add_generator_options(family, cls)
+        add_setting_options(family, cls)
+        family.set_defaults(run=run_generator)
 
 
-def _add_common(parser: argparse.ArgumentParser, minutes: float) -> None:
+def _add_common_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--samples", type=Path, required=True, metavar="DIR", help="one subfolder per class"
     )
-    parser.add_argument("--validation", type=Path, metavar="DIR", help="else a part is kept back")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--minutes", type=float, default=minutes, help=f"default: {minutes:g}")
-    parser.add_argument("--size", type=int, metavar="PIXELS", help="work at this image size")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="auto")
+    parser.add_argument(
+        "--validation", type=Path, metavar="DIR", help="default: a part of the samples is held out"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="output folder")
+    parser.add_argument("--device", default="auto", help="default: auto")
     parser.add_argument("--image-range", type=float, nargs=2, metavar=("LO", "HI"))
     add_json_option(parser)
 
 
-def _folder(path: Path | None, options: argparse.Namespace) -> Any:
-    from napari_quac.data.image_folder import ImageFolder
+def _add_generator_options(
+    parser: argparse.ArgumentParser, cls: type[GeneratorTrainingSettings]
+) -> None:
+    parser.add_argument(
+        "--classifier",
+        type=Path,
+        required=cls.NEEDS_CLASSIFIER,
+        metavar="FILE",
+        help="the classifier under study, which guides the training",
+    )
+    parser.add_argument(
+        "--classes", type=names, metavar="A,B", help="its class names, if the file has none"
+    )
+    parser.add_argument("--value-range", type=float, nargs=2, metavar=("LO", "HI"))
+    if cls.NEEDS_CLASS_PAIR:
+        parser.add_argument(
+            "--pair",
+            type=names,
+            metavar="A,B",
+            help="the two classes, if there are more: for bins lowest and highest, for a simulator "
+            "the second one is the class whose pattern is added",
+        )
+    if issubclass(cls, AdversarialTrainingSettings):
+        parser.add_argument(
+            "--evaluator",
+            "--judge",
+            type=Path,
+            metavar="FILE",
+            help="evaluation classifier; default: one is trained beside the generator",
+        )
+        parser.add_argument(
+            "--masks", type=Path, metavar="DIR", help="masks of structures, named like the samples"
+        )
+        parser.add_argument(
+            "--structures",
+            type=names,
+            metavar="A,B",
+            help="classes with a structure (default: all)",
+        )
+    for preset in cls.PRESETS:
+        text = (getattr(cls, preset).__doc__ or "").partition("\n")[0].removeprefix("Return ")
+        parser.add_argument(f"--{preset}", action="store_true", help=f"use {text.rstrip('.')}")
+    parser.add_argument(
+        "--resume", action="store_true", help="continue the training in the output folder"
+    )
 
-    if path is None:
-        return None
-    return ImageFolder(path, tuple(options.image_range) if options.image_range else None)
+
+def flat_parameters(cls: type[Any]) -> Iterator[tuple[str, Parameter]]:
+    """Yield the parameters of a settings class by name; those of loss weights by ``weights.``."""
+    for parameter in parameters_of(cls):
+        if is_dataclass(parameter.default):
+            for name, nested in flat_parameters(type(parameter.default)):
+                yield f"{parameter.name}.{name}", nested
+        else:
+            yield parameter.name, parameter
+
+
+def add_setting_options(parser: argparse.ArgumentParser, cls: type[TrainingSettings]) -> None:
+    """Add one option for each setting."""
+    group = parser.add_argument_group("settings")
+    for name, parameter in flat_parameters(cls):
+        flags = [option_name(name)]
+        flags += [
+            f"--{old}" for old, field, flag in cls.OLD_OPTIONS if (field, flag) == (name, None)
+        ]
+        if name == "image_size":
+            flags.append("--size")
+        text = parameter.help.replace("%", "%%")
+        options: dict[str, Any] = {"dest": PREFIX + name, "default": argparse.SUPPRESS}
+        default = "" if parameter.default is None else f" Default: {parameter.default}."
+        options["help"] = text + default
+        if parameter.kind is bool:
+            options["action"] = argparse.BooleanOptionalAction
+        else:
+            options |= {"type": _parser_of(parameter), "metavar": _metavar(parameter)}
+        group.add_argument(*flags, **options)
+    for old, name, flag in cls.OLD_OPTIONS:
+        if flag is not None:
+            group.add_argument(
+                f"--{old}",
+                dest=PREFIX + name,
+                action="store_const",
+                const=flag,
+                default=argparse.SUPPRESS,
+                help=f"the same as {option_name(name, flag)}",
+            )
+
+
+def option_name(setting: str, flag: bool = True) -> str:
+    """Return the option of a setting: ``learning_rate`` is ``--learning-rate``."""
+    path, _, weight = setting.partition(".")
+    name = f"{weight}-weight" if weight else path
+    return f"--{'' if flag else 'no-'}{name.replace('_', '-')}"
+
+
+def _parser_of(parameter: Parameter) -> Callable[[str], Any]:
+    def parse(text: str) -> Any:
+        try:
+            return parameter.parse(text)
+        except DataError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return parse
+
+
+def _metavar(parameter: Parameter) -> str:
+    if parameter.options:
+        return "|".join(map(str, parameter.options))
+    return {int: "N", float: "X"}.get(parameter.kind or str, "TEXT")
+
+
+def settings_from_options(cls: type[S], options: argparse.Namespace) -> S:
+    """Return the settings that the options name.
+
+    Raises
+    ------
+    DataError, ShapeError
+        If the settings do not fit together.
+    """
+    values: dict[str, Any] = {}
+    nested: dict[str, dict[str, Any]] = {}
+    for name, value in vars(options).items():
+        if name.startswith(PREFIX):
+            field, _, inner = name.removeprefix(PREFIX).partition(".")
+            if inner:
+                nested.setdefault(field, {})[inner] = value
+            else:
+                values[field] = value
+    create: Callable[..., S] = cls
+    for preset in cls.PRESETS:
+        if getattr(options, preset):
+            create = getattr(cls, preset)
+            values.setdefault("minutes", cls.minutes)
+    settings = create(**values)
+    return replace(
+        settings,
+        **{field: replace(getattr(settings, field), **inner) for field, inner in nested.items()},
+    )
 
 
 def run_classifier(options: argparse.Namespace) -> None:
-    """Train a classifier and print how well it does."""
+    """Train a classifier and print its accuracy."""
     from napari_quac.networks.device import resolve_device
-    from napari_quac.train import ClassifierTraining, train_classifier
+    from napari_quac.train.classifier_trainer import train_classifier
 
-    settings = ClassifierTraining(
-        minutes=options.minutes,
-        epochs=options.epochs,
-        image_size=options.size,
-        seed=options.seed,
-    )
+    settings = settings_from_options(ClassifierTrainingSettings, options)
     trained = _with_progress(
         train_classifier(
             _folder(options.samples, options),
             settings,
-            _folder(options.validation, options),
+            _folder(options.validation, options) if options.validation else None,
             create_folder(options.out) / "classifier.safetensors",
             resolve_device(options.device),
         )
     )
-    document = {"file": trained.path, "accuracy": trained.accuracy}
     if options.json:
-        print_json(document)
+        print_json({"file": trained.path, "accuracy": trained.accuracy})
     else:
-        print(f"'{trained.path}': accuracy {trained.accuracy:.3f} on images it has not seen")
+        print(f"'{trained.path}': accuracy {trained.accuracy:.3f} on held-out images")
 
 
-def run_stargan(options: argparse.Namespace) -> None:
-    """Train a generator and print how often it converts, judged by another classifier."""
-    from napari_quac.commands.networks import names
+def run_generator(options: argparse.Namespace) -> None:
+    """Train a generator and print its evaluation."""
     from napari_quac.networks.device import resolve_device
-    from napari_quac.train import StarGANTraining, official_training, train_stargan
+    from napari_quac.train.generator_trainer import train_generator
 
+    settings = settings_from_options(training_settings(options.family), options)
     dataset = _folder(options.samples, options)
-    values: dict[str, Any] = {"minutes": options.minutes, "seed": options.seed}
-    if options.size is not None:
-        values["image_size"] = options.size
-    if options.steps is not None:
-        values["steps"] = options.steps
-    if options.width is not None:
-        values["base_channels"] = options.width
-    if options.official:
-        settings = official_training(values.pop("image_size", 128), **values)
-    else:
-        settings = StarGANTraining(**values)
-    if options.plain:
-        settings = replace(settings, residual=False)
+    masks = _masks(options) if getattr(options, "masks", None) else None
+    evaluator = getattr(options, "evaluator", None)
     trained = _with_progress(
-        train_stargan(
+        train_generator(
             dataset,
             create_folder(options.out),
             settings,
-            _classifier(options.classifier, options, dataset.classes),
-            validation=_folder(options.validation, options),
-            judge=_classifier(options.judge, options, dataset.classes),
-            mask_of=_masks(options.masks) if options.masks else None,
-            structures=names(options.structures) if options.structures else None,
+            _classifier(options.classifier, options, dataset) if options.classifier else None,
+            pair=getattr(options, "pair", None),
+            validation=_folder(options.validation, options) if options.validation else None,
+            evaluator=_classifier(evaluator, options, dataset) if evaluator else None,
+            mask_of=masks,
+            structures=getattr(options, "structures", None),
             resume=options.resume,
             device=resolve_device(options.device),
         )
     )
-    _say((trained.path,), trained.evaluation, options)
-
-
-def run_warp(options: argparse.Namespace) -> None:
-    """Train a warping simulator and print how often the logit follows it."""
-    from napari_quac.commands.networks import names
-    from napari_quac.train.warp_trainer import WarpTraining, train_warp
-
-    dataset = _folder(options.samples, options)
-    classifier = _classifier(options.classifier, options, dataset.classes)
-    settings = WarpTraining(minutes=options.minutes, steps=options.steps, seed=options.seed)
-    trained = _with_progress(
-        train_warp(
-            dataset,
-            classifier,
-            settings,
-            options.positive,
-            create_folder(options.out),
-            pair=names(options.pair) if options.pair else None,
-            validation=_folder(options.validation, options),
-            resume=options.resume,
-        )
-    )
-    document = {"file": trained.path, **trained.to_json()}
+    files, task, evaluation = trained.files, settings.task(), trained.evaluation
     if options.json:
-        print_json(document)
-    else:
-        print(
-            f"'{trained.path}': the logit follows in {trained.sign_agreement:.1%} of "
-            f"{trained.n_images} images kept back, {trained.switched:.1%} switch, "
-            f"{trained.folded:.2%} of the field folds"
-        )
-
-
-def run_cyclegan(options: argparse.Namespace) -> None:
-    """Train two networks and print how often they convert, judged by another classifier."""
-    from napari_quac.commands.networks import names
-    from napari_quac.networks.device import resolve_device
-    from napari_quac.train import CycleGANTraining, train_cyclegan
-
-    dataset = _folder(options.samples, options)
-    values = {
-        "minutes": options.minutes,
-        "seed": options.seed,
-        "image_size": options.size,
-        "steps": options.steps,
-        "width": options.width,
-        "blocks": options.blocks,
-    }
-    trained = _with_progress(
-        train_cyclegan(
-            dataset,
-            create_folder(options.out),
-            CycleGANTraining(**{name: v for name, v in values.items() if v is not None}),
-            _classifier(options.classifier, options, dataset.classes),
-            pair=names(options.pair) if options.pair else None,
-            validation=_folder(options.validation, options),
-            judge=_classifier(options.judge, options, dataset.classes),
-            mask_of=_masks(options.masks) if options.masks else None,
-            structures=names(options.structures) if options.structures else None,
-            resume=options.resume,
-            device=resolve_device(options.device),
-        )
-    )
-    files = tuple(one.path for one in trained.recipe.translations)
-    _say(files, trained.evaluation, options)
-
-
-def run_exaggeration(options: argparse.Namespace) -> None:
-    """Train an explainer and print how well its images have the wanted probabilities."""
-    from napari_quac.commands.networks import names
-    from napari_quac.networks.device import resolve_device
-    from napari_quac.train import ExaggerationTraining, train_exaggeration
-
-    dataset = _folder(options.samples, options)
-    values = {
-        "minutes": options.minutes,
-        "seed": options.seed,
-        "image_size": options.size,
-        "n_bins": options.bins,
-        "steps": options.steps,
-        "width": options.width,
-    }
-    trained = _with_progress(
-        train_exaggeration(
-            dataset,
-            create_folder(options.out),
-            ExaggerationTraining(**{name: v for name, v in values.items() if v is not None}),
-            _classifier(options.classifier, options, dataset.classes),
-            pair=names(options.pair) if options.pair else None,
-            validation=_folder(options.validation, options),
-            judge=_classifier(options.judge, options, dataset.classes),
-            resume=options.resume,
-            device=resolve_device(options.device),
-        )
-    )
-    rate = None if trained.evaluation is None else trained.evaluation.conversion_rate
-    if options.json:
-        document = {"file": trained.path, "steps": trained.steps, "conversion_rate": rate}
-        print_json({**document, "bins": trained.bins.to_json()})
-        return
-    bins = trained.bins
-    print(
-        f"'{trained.path}': Spearman of desired and achieved probability "
-        f"{bins.rank_correlation:.2f} (median of {bins.n_images} images kept back), "
-        f"{bins.mean_error:.2f} off on average, "
-        f"{bins.flipped:.1%} flip"
-    )
-    if rate is not None:
-        print(f"conversion rate {rate:.3f}, judged by a second classifier")
-
-
-def _classifier(path: Path | None, options: argparse.Namespace, classes: tuple[str, ...]) -> Any:
-    """Load a classifier that guides or judges; one without names has those of the folder."""
-    from napari_quac.commands.networks import names
-    from napari_quac.networks.classifier_recipe import ClassifierRecipe
-
-    if path is None:
-        return None
-    given = names(options.classes) if options.classes else None
-    value_range = tuple(options.value_range) if options.value_range else None
-    classifier = ClassifierRecipe(path, None, given, value_range).load(options.device)
-    if all(name.startswith("class ") for name in classifier.class_names):
-        if classifier.n_classes != len(classes):
-            raise CheckpointError(
-                f"'{path.name}' knows {classifier.n_classes} classes, the folder has "
-                f"{len(classes)}: {', '.join(classes)}. Name them by --classes."
-            )
-        classifier.class_names = classes
-    return classifier
-
-
-def _say(files: tuple[Path, ...], evaluation: Any, options: argparse.Namespace) -> None:
-    """Print the files and what the judge says."""
-    pairs = [] if evaluation is None else [_pair(pair) for pair in evaluation.pairs]
-    if options.json:
-        rate = None if evaluation is None else evaluation.conversion_rate
-        found = {"file": files[0]} if len(files) == 1 else {"files": files}
-        print_json({**found, "conversion_rate": rate, "pairs": pairs})
+        named = {"file": files[0]} if len(files) == 1 else {"files": files}
+        print_json({**named, "steps": trained.steps, "conversion_rate": None, **trained.document})
         return
     for file in files:
         print(f"'{file}'")
+    if trained.measures is not None:
+        print(task.summarize(trained.measures.to_json()).sentence)
     if evaluation is not None:
-        print(f"conversion rate {evaluation.conversion_rate:.3f}, judged by a second classifier")
-        for pair in pairs:
-            print("  " + "  ".join(f"{key} {value}" for key, value in pair.items()))
+        rate = evaluation.conversion_rate
+        print(f"conversion rate {rate:.3f}, judged by the evaluation classifier")
+        for pair in evaluation.pairs:
+            numbers = asdict(pair).items()
+            rounded = {k: round(n, 4) if isinstance(n, float) else n for k, n in numbers}
+            print("  " + "  ".join(f"{key} {number}" for key, number in rounded.items()))
 
 
-def _pair(pair: Any) -> dict[str, Any]:
-    from dataclasses import asdict
+def _folder(path: Path, options: argparse.Namespace) -> ImageFolder:
+    from napari_quac.data.image_folder import ImageFolder
 
-    return {
-        key: round(value, 4) if isinstance(value, float) else value
-        for key, value in asdict(pair).items()
-    }
+    return ImageFolder(path, tuple(options.image_range) if options.image_range else None)
 
 
-def _masks(directory: Path) -> Any:
-    from napari_quac.errors import DataError
-    from napari_quac.train import MaskFolder
+def _classifier(path: Path, options: argparse.Namespace, dataset: ImageFolder) -> Classifier:
+    """Load a guidance or evaluation classifier; one without names has those of the folder."""
+    from napari_quac.networks.class_names import name_classes
+    from napari_quac.networks.classifier_recipe import ClassifierRecipe
 
-    if not directory.is_dir():
-        raise DataError(f"There is no folder '{directory}' with masks.")
-    return MaskFolder(directory)
+    value_range = tuple(options.value_range) if options.value_range else None
+    classifier = ClassifierRecipe(path, None, options.classes, value_range).load(options.device)
+    if classifier.is_nameless and classifier.n_classes != len(dataset.classes):
+        raise CheckpointError(
+            f"'{path.name}' has {classifier.n_classes} classes, the folder has "
+            f"{len(dataset.classes)}: {', '.join(dataset.classes)}. Name them by --classes."
+        )
+    return name_classes(classifier, dataset.classes)
+
+
+def _masks(options: argparse.Namespace) -> Any:
+    from napari_quac.train.evaluate import MaskFolder
+
+    if not options.masks.is_dir():
+        raise DataError(f"There is no folder '{options.masks}' with masks.")
+    return MaskFolder(options.masks)
 
 
 def _with_progress(steps: Steps[Any]) -> Any:
     """Run a training, with a line on standard error every few seconds."""
-    generator = iter(steps)
     last = 0.0
-    while True:
-        try:
-            progress = next(generator)
-        except StopIteration as end:
-            return end.value
-        except KeyboardInterrupt:
-            generator.close()
-            raise
+
+    def report(progress: Progress) -> None:
+        nonlocal last
         now = time.monotonic()
         if now - last >= SECONDS_BETWEEN_LINES and sys.stderr is not None:
             share = f" {progress.done / progress.total:.0%}" if progress.total else ""
             notify(f"{progress.text}{share}")
             last = now
+
+    return steps.follow(report)

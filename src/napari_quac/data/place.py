@@ -110,6 +110,11 @@ def extent(size: Sequence[int]) -> str:
     return " × ".join(map(str, size)) + (" voxels" if len(size) == 3 else " pixels")
 
 
+def grouped_digits(number: int) -> str:
+    """Return a number with its digits in groups of three: ``1 204``."""
+    return f"{number:,}".replace(",", " ")
+
+
 def short_extent(size: Sequence[int]) -> str:
     """Return a size in short: ``128 × 128 px`` or ``16 × 160 × 160 vx``."""
     return " × ".join(map(str, size)) + (" vx" if len(size) == 3 else " px")

@@ -1,13 +1,11 @@
 """Tables of coordinates: CSV, TSV, feather and parquet; ids stay exact.
 
-Ids of synapses and neurons are whole numbers beyond 2⁵³, where floating-point numbers no longer
-tell neighbours apart. Text stays text here, whole numbers stay whole, and only coordinates become
-floats.
+Ids of synapses and neurons are whole numbers beyond 2⁵³, where floating-point numbers are no
+longer exact. Text stays text, whole numbers stay whole, and only coordinates become floats.
 """
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +13,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from napari_quac.data.place import grouped_digits
 from napari_quac.data.table_text import (
     has_decimal_commas,
     numbers_in,
@@ -26,7 +25,7 @@ from napari_quac.data.table_text import (
 from napari_quac.errors import DataError
 
 EXACT = 2.0**53
-"""Floating-point numbers from here on do not tell whole ones apart."""
+"""Above this number, floats do not represent all whole numbers."""
 TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".txt", ".feather", ".parquet"})
 TableUnit = Literal["voxel", "nm", "µm"]
 TABLE_UNITS: tuple[TableUnit, ...] = ("voxel", "nm", "µm")
@@ -41,15 +40,15 @@ _UNIT_ENDINGS = {"nm": "nm", "um": "µm", "µm": "µm", "vx": "voxel", "voxel": 
 
 @dataclass(frozen=True, eq=False)
 class PointTable:
-    """A table as it was read.
+    """The content of a table.
 
     Attributes
     ----------
     columns : mapping of str to tuple of str
-        Values of each column as text, exactly as in the file; empty where there is none.
+        Values of each column as text, exactly as in the file; empty for missing values.
     path : Path or None
     separator : str
-        Between values, where the file is text.
+        Separator of values in a text file.
     inexact : frozenset of str
         Columns of floating-point numbers, some of them beyond 2⁵³.
     """
@@ -80,7 +79,7 @@ class PointTable:
             row, place = (int(n) for n in np.argwhere(~np.isfinite(values))[0])
             raise DataError(
                 f"Row {row + 1} of '{self.name}' has '{self.texts(columns[place])[row]}' in the "
-                f"column '{columns[place]}', which is no position. Remove the row, or repair it."
+                f"column '{columns[place]}', which is not a position. Remove or repair the row."
             )
         return values
 
@@ -99,13 +98,13 @@ class PointTable:
         return self.columns[column]
 
     def positions(self, columns: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-        """Return the rows that have a position; others, with empty cells or NaN, are left out.
+        """Return the rows with a position; rows with empty cells or NaN are skipped.
 
         Returns
         -------
         values : (n, number of columns) ndarray
         rows : (n,) ndarray of int
-            Which rows of the table they are.
+            Indices of these rows in the table.
 
         Raises
         ------
@@ -122,27 +121,25 @@ class PointTable:
         return values[rows], rows
 
     def notes(self, columns: Sequence[str], id_column: str = "") -> list[str]:
-        """Return what has to be known of how columns of coordinates and of ids were read."""
+        """Return remarks about columns of coordinates and of ids, as sentences."""
         notes = []
-        n_left = len(self) - len(self.positions(columns)[1])
-        if n_left:
-            rows = "row has" if n_left == 1 else "rows have"
-            notes.append(
-                f"{n_left:,} {rows} no position and will be left out.".replace(",", " ", 1)
-            )
+        n_skipped = len(self) - len(self.positions(columns)[1])
+        if n_skipped:
+            rows = "row has" if n_skipped == 1 else "rows have"
+            notes.append(f"{grouped_digits(n_skipped)} {rows} no position and will be skipped.")
         if any(has_decimal_commas(self.columns.get(name, ()), self.separator) for name in columns):
-            notes.append("Commas are read as decimal ones.")
+            notes.append("Commas are interpreted as decimal commas.")
         if id_column in self.inexact:
             notes.append(
                 f"'{id_column}' holds floating-point numbers: ids above 2⁵³ were rounded before "
                 "they were stored. Export them as whole numbers or text."
             )
         elif id_column and not self.is_unique(id_column):
-            notes.append(f"Values of '{id_column}' occur more than once; they are numbered.")
+            notes.append(f"Some values of '{id_column}' are not unique; they are numbered.")
         return notes
 
     def names_of(self, rows: NDArray[np.intp], id_column: str = "") -> list[str] | None:
-        """Return a name for each of some rows; None where their place in the list names them."""
+        """Return a name for each of some rows; None if their numbers are the names."""
         if id_column:
             texts = self.texts(id_column)
             return [texts[row] or f"point {row}" for row in rows]
@@ -159,16 +156,16 @@ class PointTable:
 
 @dataclass(frozen=True)
 class ColumnMapping:
-    """What the columns of a table mean.
+    """The meaning of the columns of a table.
 
     Attributes
     ----------
     coordinates : tuple of str
-        Columns of the coordinates, in the order z, y, x (or y, x) if their names are right.
+        Columns of the coordinates, in the order z, y, x (or y, x) according to their names.
     id, label : str
         Columns of ids and of classes; empty for none.
     unit : str
-        What the names say of the unit: ``"voxel"``, ``"nm"``, ``"µm"``, or empty.
+        Unit in the names: ``"voxel"``, ``"nm"``, ``"µm"``, or empty.
     """
 
     coordinates: tuple[str, ...]
@@ -194,8 +191,9 @@ def read_point_table(path: str | Path) -> PointTable:
     """
     path = Path(path).expanduser()
     if not path.is_file():
-        found = "is a folder" if path.is_dir() else "does not exist"
-        raise DataError(f"'{path}' {found}; expected a table ({', '.join(sorted(TABLE_SUFFIXES))})")
+        state = "is a folder" if path.is_dir() else "does not exist"
+        endings = ", ".join(sorted(TABLE_SUFFIXES))
+        raise DataError(f"'{path}' {state}. Choose a table ({endings}).")
     suffix = path.suffix.lower()
     if suffix in (".feather", ".parquet"):
         columns, inexact = _read_arrow(path, suffix)
@@ -209,12 +207,12 @@ def read_point_table(path: str | Path) -> PointTable:
             f"{', '.join(sorted(TABLE_SUFFIXES))}. Export the table as CSV."
         )
     if not len(table):
-        raise DataError(f"'{path.name}' has no rows.")
+        raise DataError(f"'{path.name}' has no rows. Choose another table.")
     return table
 
 
 def guess_columns(names: Sequence[str], n_axes: int = 3) -> ColumnMapping:
-    """Guess from their names what columns mean; everything can be changed afterwards.
+    """Guess the meaning of columns from their names; users can change it.
 
     Parameters
     ----------
@@ -229,68 +227,32 @@ def guess_columns(names: Sequence[str], n_axes: int = 3) -> ColumnMapping:
     ColumnMapping(coordinates=('z_nm', 'y_nm', 'x_nm'), id='synapse_id', label='class', unit='nm')
     """
     unit: TableUnit | Literal[""] = ""
-    found: dict[str, str] = {}
+    by_axis: dict[str, str] = {}
     for name in names:
-        axis, said = _axis_and_unit(name)
-        if axis and axis not in found:
-            found[axis] = name
-            unit = unit or said
+        axis, name_unit = _axis_and_unit(name)
+        if axis and axis not in by_axis:
+            by_axis[axis] = name
+            unit = unit or name_unit
     axes = ("z", "y", "x")[-n_axes:] if n_axes <= 3 else ()
     numbered = [name for name in names if re.fullmatch(r"(axis|centroid)[-_ ]?\d", name.lower())]
-    vectors = [name[:-3] for name in names if name.endswith(f"[{n_axes - 1}]")]
-    if axes and all(axis in found for axis in axes):
-        coordinates = tuple(found[axis] for axis in axes)
-    elif len(numbered) >= n_axes:  # as napari writes points: in its own order, in voxels
-        coordinates, unit = tuple(sorted(numbered)[-n_axes:]), "voxel"
-        if not numbered[0].lower().startswith("axis"):
-            unit = ""  # measured by scikit-image, in voxels or not
-    elif vectors:  # x comes first in those of most services
-        coordinates = tuple(f"{vectors[0]}[{axis}]" for axis in reversed(range(n_axes)))
+    if axes and all(axis in by_axis for axis in axes):
+        coordinates = tuple(by_axis[axis] for axis in axes)
+    elif len(numbered) >= n_axes:
+        coordinates = tuple(sorted(numbered)[-n_axes:])
+        # napari writes "axis-0" in voxels; "centroid-0" of scikit-image may have any unit
+        unit = "voxel" if numbered[0].lower().startswith("axis") else ""
     else:
-        coordinates = ()
+        coordinates = _vector_columns(names, n_axes)
     rest = {name.lower(): name for name in names if name not in coordinates}
     return ColumnMapping(coordinates, _first(_ID_NAMES, rest), _first(_LABEL_NAMES, rest), unit)
 
 
-def write_point_table(
-    path: str | Path,
-    coordinates: ArrayLike,
-    columns: Sequence[str] = ("z", "y", "x"),
-    more: Mapping[str, Sequence[Any]] | None = None,
-) -> None:
-    """Write points as csv or tsv, so that reading them gives the same numbers and texts.
-
-    Parameters
-    ----------
-    path : path
-        Ends in .csv or .tsv.
-    coordinates : (N, D) array
-        Whole numbers or floats.
-    columns : sequence of str
-        Names of the coordinates' columns.
-    more : mapping of str to sequence, optional
-        Further columns, such as ids and classes; they come first.
-
-    Raises
-    ------
-    DataError
-        If the ending is another one, or a column has another number of rows.
-    """
-    path, array = Path(path), np.asarray(coordinates)
-    separators = {".csv": ",", ".tsv": "\t"}
-    if path.suffix.lower() not in separators:
-        raise DataError(f"Cannot write '{path.name}': choose the ending .csv or .tsv.")
-    further = dict(more or {})
-    for name, values in further.items():
-        if len(values) != len(array):
-            raise DataError(f"{len(array)} points, but {len(values)} values of '{name}'.")
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, delimiter=separators[path.suffix.lower()])
-        writer.writerow([*further, *columns])
-        for row, position in enumerate(array.tolist()):
-            # repr of a Python float gives back the same float
-            writer.writerow([*(str(values[row]) for values in further.values()),
-                             *(repr(value) for value in position)])  # fmt: skip
+def _vector_columns(names: Sequence[str], n_axes: int) -> tuple[str, ...]:
+    """Return the columns of the first vector, in the order z, y, x."""
+    for name in names:
+        if name.endswith(f"[{n_axes - 1}]"):  # most services write x first
+            return tuple(f"{name[:-3]}[{axis}]" for axis in reversed(range(n_axes)))
+    return ()
 
 
 def _read_arrow(path: Path, suffix: str) -> tuple[dict[str, tuple[str, ...]], frozenset[str]]:
@@ -309,23 +271,23 @@ def _read_arrow(path: Path, suffix: str) -> tuple[dict[str, tuple[str, ...]], fr
     columns, inexact = {}, set()
     for name in table.column_names:
         values = table.column(name).to_pylist()  # whole numbers stay whole
-        columns[str(name)] = tuple(_as_text(value) for value in values)
-        if any(isinstance(value, float) and abs(value) >= EXACT for value in values):
+        columns[str(name)] = tuple(map(_as_text, values))
+        if any(isinstance(number, float) and abs(number) >= EXACT for number in values):
             inexact.add(str(name))
     return columns, frozenset(inexact)
 
 
-def _as_text(value: Any) -> str:
-    if value is None:
+def _as_text(cell: Any) -> str:
+    if cell is None:
         return ""
-    if isinstance(value, float):
-        whole = value.is_integer() and abs(value) < EXACT
-        return str(int(value)) if whole else repr(value)
-    return str(value)
+    if isinstance(cell, float):
+        whole = cell.is_integer() and abs(cell) < EXACT
+        return str(int(cell)) if whole else repr(cell)
+    return str(cell)
 
 
 def _axis_and_unit(name: str) -> tuple[str, TableUnit | Literal[""]]:
-    """Return the axis and the unit that a name tells, such as ``"pre_z [nm]"``."""
+    """Return axis and unit in a name, such as ``"pre_z [nm]"``."""
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.replace("μ", "µ"))  # centerX
     name = re.sub(r"\b([xyz])(nm|um|µm|px|vx)\b", r"\1 \2", name.lower())  # xnm
     parts = [part for part in re.split(r"[^0-9a-zµ]+", name) if part]
@@ -335,5 +297,5 @@ def _axis_and_unit(name: str) -> tuple[str, TableUnit | Literal[""]]:
     return (axes[0] if len(axes) == 1 else ""), unit
 
 
-def _first(wanted: Sequence[str], names: Mapping[str, str]) -> str:
-    return next((names[name] for name in wanted if name in names), "")
+def _first(candidates: Sequence[str], names: Mapping[str, str]) -> str:
+    return next((names[name] for name in candidates if name in names), "")

@@ -1,4 +1,4 @@
-"""Voxel size and unit of TIFF files, as ImageJ, OME and plain resolution tags give them."""
+"""Voxel size and unit of TIFF files, from ImageJ, OME and plain resolution tags."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from xml.etree import ElementTree
 from napari_quac.data.place import NM_PER_UNIT, unit_of_length
 from napari_quac.data.volume_metadata import Grid
 
-NM_PER_RESOLUTION_UNIT = {2: 25.4e6, 3: 1e7}  # inch, centimetre
+NM_PER_RESOLUTION_UNIT = {2: 25.4e6, 3: 1e7}  # inch, centimeter
 LARGEST_NM = 10_000.0
-"""Coarser pixels than that are the dots per inch of a printer or a screen, not of a microscope."""
+"""Larger pixels come from the dots per inch of a printer or a screen, not of a microscope."""
 
 
 def read_tiff_grid(file: Any, n_axes: int) -> Grid | None:
-    """Return what a file says of the size of its voxels.
+    """Read the voxel size of a file.
 
     Parameters
     ----------
@@ -26,15 +26,14 @@ def read_tiff_grid(file: Any, n_axes: int) -> Grid | None:
     Returns
     -------
     Grid or None
-        None where the size along an axis is missing: nothing is made up for it.
+        None if the size along an axis is missing; there is no default.
     """
     for read in (_of_ome, _of_imagej, _of_tags):
-        found = read(file)
-        if found is not None:
-            sizes, unit = found
-            given = sizes[-n_axes:]
-            if all(size is not None and size > 0 for size in given):
-                scale = tuple(float(size) for size in given if size is not None)
+        grid = read(file)
+        if grid is not None:
+            sizes, unit = grid
+            scale = tuple(float(size) for size in sizes[-n_axes:] if size is not None and size > 0)
+            if len(scale) == n_axes:
                 return Grid(scale, (0.0,) * n_axes, unit)
     return None
 
@@ -57,27 +56,27 @@ def _of_ome(file: Any) -> tuple[Sizes, str | None] | None:
     if unit is None:
         return None
     sizes = []
-    for axis, own in zip("ZYX", units, strict=True):
+    for axis, axis_unit in zip("ZYX", units, strict=True):
         text = pixels.get(f"PhysicalSize{axis}")
-        factor = NM_PER_UNIT[own] / NM_PER_UNIT[unit] if own else None
+        factor = NM_PER_UNIT[axis_unit] / NM_PER_UNIT[unit] if axis_unit else None
         sizes.append(float(text) * factor if text is not None and factor else None)
     return (sizes[0], sizes[1], sizes[2]), unit
 
 
 def _of_imagej(file: Any) -> tuple[Sizes, str | None] | None:
-    said = file.imagej_metadata
-    if not said or "unit" not in said:
+    metadata = file.imagej_metadata
+    if not metadata or "unit" not in metadata:
         return None
-    unit = unit_of_length(_unescaped(str(said["unit"])))
+    unit = unit_of_length(_unescaped(str(metadata["unit"])))
     horizontal, vertical = file.pages[0].resolution
     if unit is None or horizontal <= 0 or vertical <= 0:
         return None
-    spacing = said.get("spacing")
+    spacing = metadata.get("spacing")
     return (None if spacing is None else float(spacing), 1 / vertical, 1 / horizontal), unit
 
 
 def _of_tags(file: Any) -> tuple[Sizes, str | None] | None:
-    """Return the size in the plane; the distance of sections is not among the tags."""
+    """Return the size in the plane; tags do not contain the distance of sections."""
     page = file.pages[0]
     nm = NM_PER_RESOLUTION_UNIT.get(int(page.resolutionunit))
     horizontal, vertical = page.resolution

@@ -1,4 +1,4 @@
-"""TIFF stacks that are read where they are asked for: mapped into memory, by page, or by tile."""
+"""TIFF stacks that are read on demand: mapped into memory, page by page, or tile by tile."""
 
 from __future__ import annotations
 
@@ -10,25 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_quac.data.tiff_grid import read_tiff_grid
+from napari_quac.data.volume import check_channel
 from napari_quac.data.volume_metadata import Grid
-from napari_quac.errors import DataError
+from napari_quac.errors import DataError, one_line
 
 LARGE_PAGE = 32 * 2**20
-"""Bytes; tiled pages from there on are read tile by tile."""
+"""Bytes; larger tiled pages are read tile by tile."""
 
 
 @dataclass(frozen=True, eq=False)
 class TiffStack:
-    """What was found in a TIFF file.
+    """The stack in a TIFF file.
 
     Attributes
     ----------
     array : array-like, (Z, Y, X) or (Y, X)
         Reads only what is sliced.
     grid : Grid or None
-        Voxel size and unit, if the file gives them along all axes.
+        Voxel size and unit, if the file contains them along all axes.
     n_channels : int
-        Of which ``array`` is one.
+        Number of channels, of which ``array`` is one.
     """
 
     array: Any
@@ -37,32 +38,31 @@ class TiffStack:
 
 
 def open_tiff(path: Path, channel: int = 0) -> TiffStack:
-    """Open a stack of grey images.
+    """Open a stack of grayscale images.
 
-    An uncompressed stack whose pages follow each other is mapped into memory; any other one is read
-    a page at a time, and large tiled pages tile by tile.
+    Uncompressed stacks with consecutive pages are mapped into memory; others are read page by page,
+    and large tiled pages tile by tile.
 
     Parameters
     ----------
     path : Path
-        Of ImageJ, OME or any other kind.
+        A TIFF file of ImageJ, OME or any other program.
     channel : int
-        Which one, where there are several.
+        Index of the channel, where there are several.
 
     Raises
     ------
     DataError
-        If it is no stack of grey images, or there is no such channel.
+        If it is not a stack of grayscale images, or there is no such channel.
     """
     import tifffile
 
     try:
         with tifffile.TiffFile(path) as file:
             series = file.series[0]
-            alike = [s for s in file.series if (s.shape, s.dtype) == (series.shape, series.dtype)]
-            if len(series.shape) == 2 and len(alike) == len(file.series) > 1:
-                pages = [s.pages[0].index for s in alike]  # written one by one
-                return TiffStack(TiffPages(path, pages, series.shape, series.dtype), None)
+            separate = _separate_pages(path, file)
+            if separate is not None:
+                return TiffStack(separate, None)
             axes, shape = series.axes, tuple(series.shape)
             stack_axis, channel_axis = _axes(path, axes, shape)
             contiguous = series.dataoffset is not None and series.keyframe.is_final
@@ -73,32 +73,42 @@ def open_tiff(path: Path, channel: int = 0) -> TiffStack:
     except DataError:
         raise
     except Exception as error:
-        raise DataError(f"'{path.name}' cannot be read as TIFF ({error}).") from error
+        raise DataError(
+            f"'{path.name}' cannot be read as TIFF ({one_line(error)}). Export it again."
+        ) from error
     n_channels = 1 if channel_axis is None else shape[channel_axis]
-    if not 0 <= channel < n_channels:
-        raise DataError(f"'{path.name}' has {n_channels} channels; there is no channel {channel}.")
-    where: tuple[Any, ...] = tuple(
+    check_channel(channel, n_channels, path.name)
+    index: tuple[Any, ...] = tuple(
         channel if axis == channel_axis else slice(None) for axis in range(len(shape) - 2)
     )
     if contiguous:
         mapped = tifffile.memmap(path, mode="r").reshape(shape)
-        return TiffStack(mapped[where], grid, n_channels)
+        return TiffStack(mapped[index], grid, n_channels)
     if large and channel_axis is None:
         return TiffStack(_tiles(path), grid)
-    pages = [int(number) for number in numbers[where].reshape(-1)]
-    found = shape[-2:] if stack_axis is None else (shape[stack_axis], *shape[-2:])
-    return TiffStack(TiffPages(path, pages, found, dtype, series=0), grid, n_channels)
+    pages = [int(number) for number in numbers[index].reshape(-1)]
+    stack_shape = shape[-2:] if stack_axis is None else (shape[stack_axis], *shape[-2:])
+    return TiffStack(TiffPages(path, pages, stack_shape, dtype, series=0), grid, n_channels)
+
+
+def _separate_pages(path: Path, file: Any) -> TiffPages | None:
+    """Return the stack of a file whose pages were written one by one, each as its own series."""
+    first = file.series[0]
+    alike = all((s.shape, s.dtype) == (first.shape, first.dtype) for s in file.series)
+    if len(first.shape) != 2 or len(file.series) < 2 or not alike:
+        return None
+    return TiffPages(path, [s.pages[0].index for s in file.series], first.shape, first.dtype)
 
 
 def _axes(path: Path, axes: str, shape: tuple[int, ...]) -> tuple[int | None, int | None]:
-    """Return which axis is that of the sections, and which that of channels."""
+    """Return the axis of the sections, and the axis of the channels."""
     outer = axes[:-2]
     channel_axis = outer.index("C") if "C" in outer else None
     stacks = [axis for axis, name in enumerate(outer) if name != "C"]
     if axes[-2:] != "YX" or len(stacks) > 1 or outer.count("C") > 1:
         raise DataError(
-            f"'{path.name}' has the axes {axes} (shape {shape}), expected a stack of grey images "
-            "(Z, Y, X), with channels or without. Export one stack of it."
+            f"'{path.name}' has the axes {axes} (shape {shape}), but a stack of grayscale images "
+            "(Z, Y, X) is needed, with channels or without. Export one stack of it."
         )
     return (stacks[0] if stacks else None), channel_axis
 
@@ -113,7 +123,7 @@ def _tiles(path: Path) -> Any:
 
 
 class TiffPages:
-    """A stack of pages (Z, Y, X), or one (Y, X), that reads only the pages that are asked for.
+    """A stack of pages (Z, Y, X), or one page (Y, X), that are read on demand.
 
     Parameters
     ----------
@@ -123,7 +133,7 @@ class TiffPages:
     shape : tuple of int
     dtype : numpy dtype
     series : int, optional
-        Series that the numbers count in; by default they count all pages of the file.
+        Series to which the numbers refer; by default they count all pages of the file.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""A volume that is read where it is asked for, in one or several resolutions."""
+"""Volumes that are read on demand, in one or several resolutions."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class Level:
     Attributes
     ----------
     array : array-like
-        Has ``shape``, ``dtype`` and ``array[slices]``, and reads what is sliced only: NumPy, dask,
+        Has ``shape``, ``dtype`` and ``array[slices]``, which reads only the slices: NumPy, dask,
         zarr, h5py, :class:`~napari_quac.data.n5.N5Array`, …
     transform : Transform
         From its voxels to the world.
     fixed : tuple of int
         Index into each axis before the spatial ones, such as time and channel.
     rgb : bool
-        The last axis is colour.
+        True if the last axis is color.
     """
 
     array: Any
@@ -52,11 +52,11 @@ class Level:
 
     @property
     def channels(self) -> int:
-        """Colours of a voxel."""
+        """Number of colors of a voxel."""
         return int(self.array.shape[-1]) if self.rgb else 1
 
     def read(self, start: Sequence[int], stop: Sequence[int]) -> NDArray[Any]:
-        """Read a box that lies inside, and nothing else.
+        """Read a box inside of the volume.
 
         Returns
         -------
@@ -78,13 +78,13 @@ class Level:
         except Exception as error:
             raise DataError(
                 f"Voxels {[f'{s.start}–{s.stop - 1}' for s in box]} of the volume cannot be read "
-                f"({error}). Is its file still there, and whole?"
+                f"({error}). Check that its file still exists and is complete."
             ) from error
         return np.moveaxis(values, -1, 0) if self.rgb else values[None]
 
 
 class SpatialView:
-    """The spatial axes of a level, or a part of them, as an array that is read when it is needed.
+    """The spatial axes of a level, or a part of them, as an array that is read on demand.
 
     For a viewer: slicing gives a smaller view, and ``np.asarray`` reads it. A dask array would do
     the same, but plans all chunks of the volume for every slice: seconds where there are millions.
@@ -92,11 +92,11 @@ class SpatialView:
     Parameters
     ----------
     level : Level
-        Without colours.
+        A level without colors.
     indices : tuple of range or int, optional
-        Which voxels along each axis; an axis with a number is left out.
+        Voxels along each axis; an axis with a number is dropped.
     on_fault : callable, optional
-        Called with the error where voxels cannot be read; they are 0 then. By default it is raised.
+        Receives the error if voxels cannot be read, which are then 0. By default it is raised.
 
     Attributes
     ----------
@@ -120,21 +120,21 @@ class SpatialView:
         return self.shape[0]
 
     def __getitem__(self, key: Any) -> SpatialView:
-        """Return a part, by slices and numbers; nothing is read yet."""
-        given = iter(key if isinstance(key, tuple) else (key,))
+        """Return a part, by slices and numbers, without reading it."""
+        keys = iter(key if isinstance(key, tuple) else (key,))
         indices: list[range | int] = []
         for part in self._indices:
             if isinstance(part, int):
                 indices.append(part)
                 continue
-            item = next(given, slice(None))
-            indices.append(part[item] if isinstance(item, slice) else part[operator.index(item)])
-        if next(given, None) is not None:
-            raise IndexError(f"{self.ndim} axes, but more were asked for")
+            key = next(keys, slice(None))
+            indices.append(part[key] if isinstance(key, slice) else part[operator.index(key)])
+        if next(keys, None) is not None:
+            raise IndexError(f"The view has {self.ndim} axes, but the index has more.")
         return SpatialView(self._level, tuple(indices), self._on_fault)
 
     def strict(self) -> SpatialView:
-        """Return the same view, which raises where voxels cannot be read: for all but looking."""
+        """Return the view that raises errors of reading, for computations."""
         if self._strict is None:
             self._strict = SpatialView(self._level, self._indices)
         return self._strict
@@ -143,10 +143,10 @@ class SpatialView:
         """Read the voxels."""
         start, stop, within = [], [], []
         for part in self._indices:
-            chosen = range(part, part + 1) if isinstance(part, int) else part
-            start.append(min(chosen, default=0))
-            stop.append(max(chosen, default=-1) + 1)
-            within.append(0 if isinstance(part, int) else slice(None, None, chosen.step))
+            voxels = range(part, part + 1) if isinstance(part, int) else part
+            start.append(min(voxels, default=0))
+            stop.append(max(voxels, default=-1) + 1)
+            within.append(0 if isinstance(part, int) else slice(None, None, voxels.step))
         try:
             values = self._level.read(start, stop)[0][tuple(within)]
         except DataError as error:
@@ -168,11 +168,11 @@ class Volume:
     name : str
         Shown to the user.
     unit : str or None
-        World unit of length, such as ``"nm"``; None where nobody said.
+        World unit of length, such as ``"nm"``; None if unknown.
     path : Path or None
-        Where it is read from.
+        File or folder of the volume.
     n_channels : int
-        Channels there, of which this is one.
+        Channels of the file, of which this is one.
     """
 
     levels: tuple[Level, ...]
@@ -183,7 +183,7 @@ class Volume:
 
     def __post_init__(self) -> None:
         if not self.levels or not self.finest.shape or 0 in self.finest.shape:
-            raise ShapeError(f"The volume '{self.name}' holds no voxels. Choose another one.")
+            raise ShapeError(f"The volume '{self.name}' has no voxels. Choose another one.")
 
     @property
     def finest(self) -> Level:
@@ -196,20 +196,20 @@ class Volume:
         return self.finest.transform.ndim
 
     def level_for(self, voxel_size: Sequence[float] | None) -> Level:
-        """Return the level whose voxels are closest in size; which one is on screen has no say.
+        """Return the level whose voxels are closest in size, whatever the viewer shows.
 
         Parameters
         ----------
         voxel_size : sequence of float, optional
-            World units along the last axes, as many as are given; None for the finest level.
+            World units along the last axes; None for the finest level.
         """
         if voxel_size is None:
             return self.finest
-        wanted = np.log(np.asarray(voxel_size, dtype=float))
+        target = np.log(np.asarray(voxel_size, dtype=float))
 
         def distance(level: Level) -> float:
-            sizes = np.log(level.transform.voxel_size()[-len(wanted) :])
-            return float(np.abs(sizes - wanted).sum())
+            sizes = np.log(level.transform.voxel_size()[-len(target) :])
+            return float(np.abs(sizes - target).sum())
 
         return min(self.levels, key=distance)
 
@@ -220,29 +220,16 @@ class Volume:
         return np.asarray(inside.all(axis=-1))
 
 
-def volume_of_array(
-    array: Any,
-    scale: Sequence[float] | None = None,
-    translate: Sequence[float] | None = None,
-    unit: str | None = None,
-    name: str = "volume",
-) -> Volume:
-    """Return an array, lazy or not, as a volume.
+def check_channel(channel: int, n_channels: int, name: str) -> None:
+    """Refuse the index of a channel that does not exist.
 
-    Parameters
-    ----------
-    array : array-like, (*S)
-        NumPy, dask, zarr, h5py, …
-    scale, translate : sequence of float, optional
-        World units per voxel and world position of voxel 0, along each axis.
-    unit : str, optional
-        World unit of length.
-    name : str
-        Shown to the user.
+    Raises
+    ------
+    DataError
     """
-    n_axes = len(array.shape)
-    transform = Transform(
-        tuple(map(float, (1.0,) * n_axes if scale is None else scale)),
-        tuple(map(float, (0.0,) * n_axes if translate is None else translate)),
-    )
-    return Volume((Level(array, transform),), name, unit)
+    if not 0 <= channel < n_channels:
+        raise DataError(
+            f"'{name}' has no channel {channel}. Choose one from 0 to {n_channels - 1}."
+            if n_channels > 1
+            else f"'{name}' has a single channel, so there is no channel {channel}. Choose 0."
+        )

@@ -1,4 +1,4 @@
-"""Open a volume in a file or folder, without reading more than its description."""
+"""Open a volume in a file or folder; only its metadata are read at once."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 from napari_quac.data import n5
 from napari_quac.data.place import Transform
 from napari_quac.data.tiff_volume import open_tiff
-from napari_quac.data.volume import Level, Volume
+from napari_quac.data.volume import Level, Volume, check_channel
 from napari_quac.data.volume_metadata import Grid, OmeImage, read_grid, read_ome
-from napari_quac.errors import DataError, SeveralArraysError
+from napari_quac.errors import DataError, SeveralArraysError, one_line
 
 HDF5_SUFFIXES = frozenset({".h5", ".hdf5", ".hdf", ".he5"})
 TIFF_SUFFIXES = frozenset({".tif", ".tiff"})
-FEW = 4
-"""So many at the end of a shape are channels, rather than pixels."""
+MAX_CHANNELS = 4
+"""A last axis of at most this length holds channels rather than pixels."""
 VOLUME_ENDINGS = ".zarr, .n5, .h5, .hdf5, .tif, .tiff, .npy"
 
 
@@ -29,26 +29,26 @@ def open_volume(
     voxel_size: Sequence[float] | None = None,
     unit: str | None = None,
 ) -> Volume:
-    """Open a volume; voxels are read where they are asked for.
+    """Open a volume, whose voxels are read on demand.
 
     Parameters
     ----------
     path : path
-        A zarr (version 2 or 3, plain or OME-Zarr), N5, HDF5, TIFF or npy file or folder; what lies
-        inside may follow, as in ``"em.h5/volumes/raw"``.
+        A zarr (version 2 or 3, plain or OME-Zarr), N5, HDF5, TIFF or npy file or folder; the name
+        of an array inside may follow, as in ``"em.h5/volumes/raw"``.
     dataset : str
-        Array or group inside of it, such as ``"volumes/raw"``; not needed where there is one only.
+        Array or group inside of it, such as ``"volumes/raw"``; unnecessary if there is only one.
     channel : int
-        Which one, where there are several.
+        Index of the channel, where there are several.
     voxel_size : sequence of float, optional
-        World units along the spatial axes; by default what the file says.
+        World units along the spatial axes; by default those of the file.
     unit : str, optional
-        The world unit; by default what the file says, and nanometres for a ``voxel_size``.
+        The world unit; by default that of the file, and nanometers for a ``voxel_size``.
 
     Raises
     ------
     SeveralArraysError
-        If one of several has to be named.
+        If the file holds several volumes and none is named.
     DataError
         If there is no such volume.
     """
@@ -59,8 +59,8 @@ def open_volume(
         volume = _open_hdf5(path, dataset, channel)
     elif suffix in TIFF_SUFFIXES:
         stack = open_tiff(path, channel)
-        opened = _plain(stack.array, {}, path.stem, path, 0, grid=stack.grid)
-        volume = replace(opened, n_channels=stack.n_channels)
+        volume = _plain(stack.array, {}, path.stem, path, 0, grid=stack.grid)
+        volume = replace(volume, n_channels=stack.n_channels)
     elif suffix == ".npy":
         volume = _plain(_open_npy(path), {}, path.stem, path, channel)
     elif path.is_dir():
@@ -68,7 +68,7 @@ def open_volume(
         volume = (_open_n5 if is_n5 else _open_zarr)(path, dataset, channel)
     else:
         raise DataError(
-            f"'{path.name}' is not a volume that can be opened. Known endings: {VOLUME_ENDINGS}."
+            f"'{path.name}' is not a volume in a supported format. Choose one of {VOLUME_ENDINGS}."
         )
     return _with_voxel_size(volume, voxel_size, unit)
 
@@ -79,8 +79,8 @@ def _with_voxel_size(volume: Volume, size: Sequence[float] | None, unit: str | N
     finest = volume.finest.transform
     if len(size) != finest.ndim or min(size) <= 0:
         raise DataError(
-            f"'{volume.name}' has {finest.ndim} axes, the voxel size {tuple(size)} was given; "
-            "expected one positive length for each."
+            f"'{volume.name}' has {finest.ndim} axes, so the voxel size {tuple(size)} does not "
+            "fit. Enter one positive length for each axis."
         )
     factors = [new / abs(old) for new, old in zip(size, finest.scale, strict=True)]
     levels = []
@@ -94,14 +94,14 @@ def _with_voxel_size(volume: Volume, size: Sequence[float] | None, unit: str | N
 
 
 def _split(path: Path) -> tuple[Path, str]:
-    """Return a file or folder, and what is named inside of it: ``em.h5/volumes/raw``."""
+    """Split a path into a file or folder and the name of an array inside: ``em.h5/volumes/raw``."""
     if path.exists():
         return path, ""
     for above in path.parents:
         if above.is_file() or above.suffix.lower() in (".zarr", ".n5"):
             if above.exists():
                 return above, path.relative_to(above).as_posix()
-    raise DataError(f"There is no '{path}'. Check the path.")
+    raise DataError(f"'{path}' does not exist. Check the path.")
 
 
 def _open_npy(path: Path) -> Any:
@@ -111,7 +111,8 @@ def _open_npy(path: Path) -> Any:
         return np.load(path, mmap_mode="r")
     except (OSError, ValueError, EOFError) as error:
         raise DataError(
-            f"'{path.name}' cannot be read as an array of numbers ({_one_line(error)})."
+            f"'{path.name}' cannot be read as an array of numbers ({one_line(error)}). Save it "
+            "again with numpy.save."
         ) from error
 
 
@@ -124,19 +125,22 @@ def _plain(
     fastest_first: bool = False,
     grid: Grid | None = None,
 ) -> Volume:
-    """Return an array without OME metadata; more than three axes are taken as channels first."""
+    """Return the volume of an array without OME metadata; four axes mean channels first."""
     n_axes = len(array.shape)
-    if n_axes == 4 and array.shape[-1] <= FEW < array.shape[0]:
+    if n_axes == 4 and array.shape[-1] <= MAX_CHANNELS < array.shape[0]:
         raise DataError(
-            f"'{name}' has the shape {tuple(array.shape)}: are the channels last? Expected a "
-            "volume (Z, Y, X), or one with channels first. Write it with its axes in that order."
+            f"'{name}' has the shape {tuple(array.shape)}, apparently with the channels last. Save "
+            "it as a volume (Z, Y, X), or with channels first."
         )
     if n_axes not in (2, 3, 4):
         raise DataError(
-            f"'{name}' has {n_axes} axes (shape {tuple(array.shape)}), expected a volume "
-            "(Z, Y, X), or one with channels first. Choose another array."
+            f"'{name}' has {n_axes} axes (shape {tuple(array.shape)}), but a volume needs three "
+            "(Z, Y, X), or four with channels first. Choose another array."
         )
-    fixed = (_checked_channel(channel, array.shape[0], name),) if n_axes == 4 else ()
+    fixed: tuple[int, ...] = ()
+    if n_axes == 4:
+        check_channel(channel, array.shape[0], name)
+        fixed = (channel,)
     n_spatial = n_axes - len(fixed)
     grid = (
         grid
@@ -150,34 +154,28 @@ def _plain(
     return Volume((Level(array, transform, fixed),), name, grid.unit, path, n_channels)
 
 
-def _checked_channel(channel: int, n_channels: int, name: str) -> int:
-    if not 0 <= channel < n_channels:
-        raise DataError(f"'{name}' has {n_channels} channels; there is no channel {channel}.")
-    return channel
-
-
 def _open_zarr(path: Path, dataset: str, channel: int) -> Volume:
     import zarr
 
     where = f"{path.name}/{dataset}" if dataset else path.name
     try:
         root: Any = zarr.open(path, mode="r")
-        found: Any = root[dataset] if dataset else root
+        node: Any = root[dataset] if dataset else root
     except Exception as error:
         inside = _zarr_arrays(path)
         hint = f" Arrays in it: {', '.join(inside)}." if inside else ""
         raise SeveralArraysError(
-            f"'{where}' cannot be opened as zarr ({_one_line(error)}).{hint}", inside
+            f"'{where}' cannot be opened as zarr ({one_line(error)}).{hint}", inside
         ) from error
-    if not hasattr(found, "shape"):
-        return volume_from_zarr(found, path, where, channel)
+    if not hasattr(node, "shape"):
+        return volume_from_zarr(node, path, where, channel)
     above, _, last = dataset.rpartition("/")
     parent = root[above] if above else root if dataset else _group_above(path)
-    return _zarr_array(found, parent, last or path.name, path, where, channel)
+    return _zarr_array(node, parent, last or path.name, path, where, channel)
 
 
 def _group_above(path: Path) -> Any:
-    """Return the group that a folder lies in, if it lies in one."""
+    """Return the group that contains a folder, if there is one."""
     import zarr
 
     if not any((path.parent / name).exists() for name in (".zgroup", ".zattrs", "zarr.json")):
@@ -186,54 +184,54 @@ def _group_above(path: Path) -> Any:
 
 
 def _zarr_array(array: Any, parent: Any, name: str, path: Path, where: str, channel: int) -> Volume:
-    """Return an array; what is not said about it may be said in the group that it lies in."""
+    """Return an array as a volume, with the metadata of its group."""
     attributes = {} if parent is None else dict(parent.attrs)
     ome = read_ome(attributes, where)
     if ome is not None:
         for number, level in enumerate(ome.levels):
             if level.path.strip("/") == name:
-                one = _ome_level(parent, ome, number, channel, where)
-                return Volume((one,), _stem(where), ome.unit, path, _n_channels(parent, ome))
+                ome_level = _ome_level(parent, ome, number, channel, where)
+                return Volume((ome_level,), _stem(where), ome.unit, path, _n_channels(parent, ome))
     return _plain(array, {**attributes, **dict(array.attrs)}, _stem(where), path, channel)
 
 
-def volume_from_zarr(found: Any, path: Path | None, where: str, channel: int = 0) -> Volume:
+def volume_from_zarr(node: Any, path: Path | None, where: str, channel: int = 0) -> Volume:
     """Return an open zarr array, or a group with an OME-Zarr image, as a volume."""
-    if hasattr(found, "shape"):
-        return _plain(found, dict(found.attrs), _stem(where), path or Path(where), channel)
-    ome = read_ome(dict(found.attrs), where)
+    if hasattr(node, "shape"):
+        return _plain(node, dict(node.attrs), _stem(where), path or Path(where), channel)
+    ome = read_ome(dict(node.attrs), where)
     if ome is not None:
-        levels = tuple(_ome_level(found, ome, number, channel, where)
+        levels = tuple(_ome_level(node, ome, number, channel, where)
                        for number in range(len(ome.levels)))  # fmt: skip
         name = ome.name.strip("/") or _stem(where)
-        return Volume(levels, name, ome.unit, path, _n_channels(found, ome))
-    images = _zarr_images(found)
+        return Volume(levels, name, ome.unit, path, _n_channels(node, ome))
+    images = _zarr_images(node)
     if len(images) == 1:
-        return volume_from_zarr(found[images[0]], path, f"{where}/{images[0]}", channel)
-    names = [name for name, _ in found.arrays()]
+        return volume_from_zarr(node[images[0]], path, f"{where}/{images[0]}", channel)
+    names = [name for name, _ in node.arrays()]
     if len(names) == 1 and not images:
-        return _zarr_array(found[names[0]], found, names[0], path or Path(where), where, channel)
+        return _zarr_array(node[names[0]], node, names[0], path or Path(where), where, channel)
     inside = images or names or (_zarr_arrays(path) if path else [])
     kind = "images" if images else "arrays and no OME-Zarr image"
     raise SeveralArraysError(
         f"'{where}' holds {len(inside)} {kind}. Name one as dataset: "
-        f"{', '.join(inside[:20]) or 'none found'}.",
+        f"{', '.join(inside[:20]) or 'none'}.",
         inside,
     )
 
 
 def _zarr_images(group: Any, depth: int = 2) -> list[str]:
-    """Return the groups below a group that are OME-Zarr images; labels are none."""
-    found = []
+    """Return the OME-Zarr images below a group, without labels."""
+    images = []
     for name, inner in group.groups():
         if name == "labels":
             continue
         attributes = dict(inner.attrs)
         if "multiscales" in attributes or "multiscales" in attributes.get("ome", {}):
-            found.append(name)
+            images.append(name)
         elif depth > 1:
-            found += [f"{name}/{below}" for below in _zarr_images(inner, depth - 1)]
-    return sorted(found)
+            images += [f"{name}/{below}" for below in _zarr_images(inner, depth - 1)]
+    return sorted(images)
 
 
 def _n_channels(group: Any, ome: OmeImage) -> int:
@@ -248,26 +246,26 @@ def _ome_level(group: Any, ome: OmeImage, number: int, channel: int, where: str)
         array = group[entry.path]
     except KeyError as error:
         raise DataError(
-            f"'{where}' names the resolution '{entry.path}', which is not there. Copy it again."
+            f"'{where}' lists the resolution '{entry.path}', but it is missing. Copy the image "
+            "again."
         ) from error
     fixed = [0] * (ome.n_axes - ome.n_spatial)
     if ome.channel_axis is not None:
-        fixed[ome.channel_axis] = _checked_channel(channel, array.shape[ome.channel_axis], where)
+        check_channel(channel, array.shape[ome.channel_axis], where)
+        fixed[ome.channel_axis] = channel
     return Level(array, Transform(entry.scale, entry.translate), tuple(fixed))
 
 
 def _zarr_arrays(path: Path) -> list[str]:
-    markers = (".zarray", "zarr.json")
-    found = []
+    arrays = []
     for depth in ("*", "*/*", "*/*/*"):
         for folder in sorted(path.glob(depth)):
-            is_array = (folder / markers[0]).exists() or (
-                (folder / markers[1]).exists()
-                and '"array"' in (folder / markers[1]).read_text(encoding="utf-8")
-            )
-            if is_array:
-                found.append(folder.relative_to(path).as_posix())
-    return found[:20]
+            metadata = folder / "zarr.json"
+            if (folder / ".zarray").exists() or (
+                metadata.exists() and '"array"' in metadata.read_text(encoding="utf-8")
+            ):
+                arrays.append(folder.relative_to(path).as_posix())
+    return arrays[:20]
 
 
 def _open_n5(path: Path, dataset: str, channel: int) -> Volume:
@@ -286,21 +284,21 @@ def _open_n5(path: Path, dataset: str, channel: int) -> Volume:
         return _open_n5(path, inside[0], channel)
     where = f"{path.name}/{dataset}" if dataset else path.name
     raise SeveralArraysError(
-        f"'{where}' is no N5 array. Name one as dataset: {', '.join(inside[:20]) or 'none found'}.",
+        f"'{where}' is not an N5 array. Name one as dataset: {', '.join(inside[:20]) or 'none'}.",
         inside,
     )
 
 
 def _n5_arrays(path: Path) -> list[str]:
-    """Return the arrays of a container; the levels s0, s1, … of one count as one."""
-    found = set()
+    """Return the arrays of a container, where the levels s0, s1, … count as one."""
+    arrays = set()
     for depth in ("*", "*/*", "*/*/*"):
         for folder in path.glob(depth):
             if (folder / "attributes.json").exists() and n5.is_array(folder):
                 is_level = re.fullmatch(r"s\d+", folder.name) and (folder.parent / "s0").exists()
-                one = folder.parent if is_level and folder.parent != path else folder
-                found.add(one.relative_to(path).as_posix())
-    return sorted(found)
+                whole = folder.parent if is_level and folder.parent != path else folder
+                arrays.add(whole.relative_to(path).as_posix())
+    return sorted(arrays)
 
 
 def _n5_pyramid(path: Path, folder: Path, scales: list[Path], name: str, channel: int) -> Volume:
@@ -310,10 +308,10 @@ def _n5_pyramid(path: Path, folder: Path, scales: list[Path], name: str, channel
     base: Transform | None = None
     for number, scale in enumerate(scales):
         array = n5.N5Array(scale)
-        own = _plain(array, {**group, **array.attributes}, name, path, channel, True)
+        volume = _plain(array, {**group, **array.attributes}, name, path, channel, True)
         if base is None:
-            base, unit, n_channels = own.finest.transform, own.unit, own.n_channels
-            levels.append(own.finest)
+            base, unit, n_channels = volume.finest.transform, volume.unit, volume.n_channels
+            levels.append(volume.finest)
             continue
         factors = array.attributes.get("downsamplingFactors")
         if factors is None and number < len(group.get("scales", ())):
@@ -321,11 +319,11 @@ def _n5_pyramid(path: Path, folder: Path, scales: list[Path], name: str, channel
         if factors is None:
             factors = [
                 round(a / b)
-                for a, b in zip(levels[0].shape, own.finest.shape, strict=True)
+                for a, b in zip(levels[0].shape, volume.finest.shape, strict=True)
             ][::-1]  # fmt: skip
         step = tuple(float(f) for f in reversed(factors))[-base.ndim :]
         first = tuple((k - 1) / 2 for k in step)
-        levels.append(Level(array, base.at(first, step), own.finest.fixed))
+        levels.append(Level(array, base.at(first, step), volume.finest.fixed))
     return Volume(tuple(levels), name, unit, path, n_channels)
 
 
@@ -339,26 +337,29 @@ def _open_hdf5(path: Path, dataset: str, channel: int) -> Volume:
     try:
         file = h5py.File(path, "r")
     except OSError as error:
-        raise DataError(f"'{path.name}' cannot be opened as HDF5 ({_one_line(error)}).") from error
+        raise DataError(
+            f"'{path.name}' cannot be opened as HDF5 ({one_line(error)}). Copy it again."
+        ) from error
     names: list[str] = []
 
-    def note(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset) and item.ndim in (2, 3, 4) and item.dtype.kind in "buif":
+    def note(name: str, node: Any) -> None:
+        if isinstance(node, h5py.Dataset) and node.ndim in (2, 3, 4) and node.dtype.kind in "buif":
             names.append(name)
 
     file.visititems(note)
     if not dataset and len(names) == 1:
         dataset = names[0]
-    found = file[dataset] if dataset and dataset in file else None
-    if not isinstance(found, h5py.Dataset):
-        asked = f"no array '{dataset}'" if dataset else f"{len(names)} arrays"
+    array = file[dataset] if dataset and dataset in file else None
+    if not isinstance(array, h5py.Dataset):
+        content = f"no array '{dataset}'" if dataset else f"{len(names)} arrays"
         file.close()
         raise SeveralArraysError(
-            f"'{path.name}' holds {asked}. Name one as dataset: {', '.join(names[:20]) or 'none'}.",
+            f"'{path.name}' holds {content}. Name one as dataset: "
+            f"{', '.join(names[:20]) or 'none'}.",
             names,
         )
-    attributes = {**dict(found.parent.attrs), **dict(found.attrs)}
-    return _plain(found, attributes, _stem(dataset), path, channel)
+    attributes = {**dict(array.parent.attrs), **dict(array.attrs)}
+    return _plain(array, attributes, _stem(dataset), path, channel)
 
 
 def _stem(name: str) -> str:
@@ -366,7 +367,3 @@ def _stem(name: str) -> str:
     for ending in (".ome.zarr", ".zarr", ".n5"):
         last = last.removesuffix(ending)
     return last or "volume"
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:160] or type(error).__name__

@@ -1,4 +1,4 @@
-"""What the example consists of, and where its files are."""
+"""Samples and networks of the example."""
 
 from __future__ import annotations
 
@@ -19,50 +19,50 @@ NETWORKS = Path(__file__).parent / "networks"
 CLASSIFIER_FILE = NETWORKS / "synapse_classifier.safetensors"
 GENERATOR_FILE = NETWORKS / "synapse_stargan.safetensors"
 CYCLEGAN_FILES = (NETWORKS / "T-bar_to_plain.safetensors", NETWORKS / "plain_to_T-bar.safetensors")
-EXPLAINER_FILE = NETWORKS / "synapse_explainer.safetensors"
+EXAGGERATION_FILE = NETWORKS / "synapse_explainer.safetensors"
 N_SAMPLES = 60
 VOLUME_SEED = 0
 
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """Samples that neither network has seen, and the files of both networks.
+    """Samples that no network was trained on, and the files of the networks.
 
     Attributes
     ----------
     dataset : SyntheticSynapses
-        Held-back samples; it also knows the true difference of each to each class.
+        Held-out samples, with the true difference of each to each class.
     classifier_path : Path
-        A classifier in safetensors, described by its own metadata.
+        Classifier in safetensors, with its metadata.
     generator_path : Path
-        A StarGAN v2 in safetensors, likewise.
+        StarGAN v2 in safetensors, with its metadata.
     cyclegan_paths : tuple of Path
-        A CycleGAN between T-bar and plain, one network for each direction.
-    explainer_path : Path
-        An explainer by bins of the probability of T-bar, against plain.
+        CycleGAN between T-bar and plain, one network for each direction.
+    exaggeration_path : Path
+        Generator conditioned on bins of the probability of T-bar, against plain.
     """
 
     dataset: SyntheticSynapses
     classifier_path: Path = CLASSIFIER_FILE
     generator_path: Path = GENERATOR_FILE
     cyclegan_paths: tuple[Path, ...] = CYCLEGAN_FILES
-    explainer_path: Path = EXPLAINER_FILE
+    exaggeration_path: Path = EXAGGERATION_FILE
 
     def mispredicted(self, classifier: Classifier) -> list[int]:
-        """Return the samples that a classifier gets wrong, the most certain mistake first.
+        """Return the mispredicted samples of a classifier, the most certain first.
 
         Parameters
         ----------
         classifier : Classifier
-            Usually the one that comes with the example.
+            Usually the classifier of the example.
         """
         n = len(self.dataset)
         images = torch.stack([self.dataset[index].image for index in range(n)])
         predictions = classifier.predict(images)
         labels = torch.tensor([self.dataset.label(index) for index in range(n)])
-        wrong = torch.nonzero(predictions.argmax(dim=1) != labels).flatten()
-        order = predictions[wrong].amax(dim=1).argsort(descending=True, stable=True)
-        return [int(index) for index in wrong[order]]
+        mispredicted = torch.nonzero(predictions.argmax(dim=1) != labels).flatten()
+        order = predictions[mispredicted].amax(dim=1).argsort(descending=True, stable=True)
+        return [int(index) for index in mispredicted[order]]
 
 
 def load_example(n_samples: int = N_SAMPLES) -> Example:
@@ -71,7 +71,7 @@ def load_example(n_samples: int = N_SAMPLES) -> Example:
     Parameters
     ----------
     n_samples : int
-        How many held-back samples to offer; they are drawn when they are asked for.
+        Number of held-out samples, which are drawn on access.
 
     Examples
     --------
@@ -85,7 +85,7 @@ def load_example(n_samples: int = N_SAMPLES) -> Example:
 def example_volume(
     shape: tuple[int, int, int] = (12, 512, 512),
 ) -> tuple[NDArray[np.uint8], pd.DataFrame, tuple[float, float, float]]:
-    """Return a small volume in which the synapses are marked by points.
+    """Return a small volume with synapses marked by points.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def example_volume(
         One row for each synapse: ``z``, ``y``, ``x`` in voxels, ``class`` and ``id``. A patch of
         128 × 128 pixels around each lies inside of the volume.
     voxel_size : tuple of float
-        Nanometres per voxel along z, y and x.
+        Nanometers per voxel along z, y and x.
     """
     volume = draw_volume(VOLUME_SEED, shape)
     points = pd.DataFrame(volume.points, columns=["z", "y", "x"])

@@ -1,7 +1,7 @@
-"""Train the networks of the example anew: ``python -m napari_quac.example.make_networks``.
+"""Train the networks of the example: ``python -m napari_quac.example.make_networks``.
 
-Nothing here knows the answer: classifier and generator see labelled images, no scene in more
-than one class, exactly as with images of one's own.
+Classifier and generator see labeled images only, no scene in more than one class, exactly as with
+a user's images.
 """
 
 from __future__ import annotations
@@ -17,33 +17,42 @@ from safetensors import safe_open
 
 from napari_quac.data.dataset import Dataset
 from napari_quac.data.synthetic import SyntheticSynapses
-from napari_quac.example.example import CLASSIFIER_FILE, EXPLAINER_FILE, GENERATOR_FILE
+from napari_quac.example.example import CLASSIFIER_FILE, EXAGGERATION_FILE, GENERATOR_FILE
+from napari_quac.generators.cyclegan.training_settings import (
+    CycleGANLossWeights,
+    CycleGANTrainingSettings,
+)
+from napari_quac.generators.exaggeration.training_settings import ExaggerationTrainingSettings
+from napari_quac.generators.stargan.training_settings import (
+    StarGANLossWeights,
+    StarGANTrainingSettings,
+)
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
-from napari_quac.stepwise import Steps
+from napari_quac.stepwise import Progress, Steps
 from napari_quac.train.checkpointing import write_safetensors
 from napari_quac.train.classifier_trainer import TrainedClassifier, train_classifier
-from napari_quac.train.cyclegan_settings import CycleGANTraining, CycleWeights
-from napari_quac.train.cyclegan_trainer import TrainedCycleGAN, train_cyclegan
-from napari_quac.train.exaggeration_settings import ExaggerationTraining
-from napari_quac.train.exaggeration_trainer import TrainedExplainer, train_exaggeration
+from napari_quac.train.generator_trainer import TrainingResult, train_generator
 from napari_quac.train.images import PoolDataset, load_pool
-from napari_quac.train.settings import ClassifierTraining, LossWeights, StarGANTraining
-from napari_quac.train.stargan_trainer import RESUME_FILE, TrainedGenerator, train_stargan
+from napari_quac.train.loop import RESUME_FILE
+from napari_quac.train.settings import ClassifierTrainingSettings, GeneratorTrainingSettings
 
 N_TRAIN = 3000
 N_VALIDATION = 450
 CLASSIFIER_SHARE = 0.3  # of the time
-CYCLEGAN_PAIR = ("T-bar", "plain")
-EXPLAINER_PAIR = ("plain", "T-bar")  # from the lowest bin to the highest
+PAIRS = {
+    "cyclegan": ("T-bar", "plain"),
+    "exaggeration": ("plain", "T-bar"),  # from the lowest bin to the highest
+}
+FILE_NAMES = {"generator": GENERATOR_FILE.name, "exaggeration": EXAGGERATION_FILE.name}
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
-def classifier_settings(minutes: float) -> ClassifierTraining:
-    """Return how the example's classifier is trained."""
-    return ClassifierTraining(
+def classifier_settings(minutes: float) -> ClassifierTrainingSettings:
+    """Return the settings of the example's classifier."""
+    return ClassifierTrainingSettings(
         minutes=minutes,
         epochs=16,
         feature_maps=8,
@@ -55,28 +64,32 @@ def classifier_settings(minutes: float) -> ClassifierTraining:
     )
 
 
-def generator_settings(minutes: float) -> StarGANTraining:
-    """Return how the example's generator is trained."""
-    return StarGANTraining(
+def generator_settings(name: str, minutes: float) -> GeneratorTrainingSettings:
+    """Return the settings of one of the example's generators."""
+    if name == "cyclegan":
+        return CycleGANTrainingSettings(minutes=minutes, weights=CycleGANLossWeights(guidance=0.05))
+    if name == "exaggeration":
+        return ExaggerationTrainingSettings(minutes=minutes)
+    return StarGANTrainingSettings(
         minutes=minutes,
         image_size=64,
         base_channels=16,
         max_channels=64,
         style_dim=16,
         mapping_channels=64,
-        weights=LossWeights(guidance=0.05),
-        judge_minutes=0,
+        weights=StarGANLossWeights(guidance=0.05),
+        evaluator_minutes=0,
     )
 
 
 def draw_training_images() -> tuple[Dataset, Dataset]:
     """Return the images to train on and those to validate on, in memory."""
-    train = _followed(load_pool(SyntheticSynapses(N_TRAIN, "train")))
-    validation = _followed(load_pool(SyntheticSynapses(N_VALIDATION, "validation")))
+    train = _log_progress(load_pool(SyntheticSynapses(N_TRAIN, "train")))
+    validation = _log_progress(load_pool(SyntheticSynapses(N_VALIDATION, "validation")))
     return PoolDataset(train), PoolDataset(validation)
 
 
-def make_classifier(
+def train_example_classifier(
     train: Dataset, validation: Dataset, minutes: float, path: Path
 ) -> TrainedClassifier:
     """Train the classifier and write it.
@@ -84,55 +97,35 @@ def make_classifier(
     Parameters
     ----------
     train, validation : Dataset
-        Images to learn from, and to choose the best state on.
+        Images to train on, and to choose the best state on.
     minutes : float
         Time for the training.
     path : Path
         A safetensors file.
     """
-    trained = _followed(train_classifier(train, classifier_settings(minutes), validation, path))
-    logger.info("%.1f %% of the validation images right", 100 * trained.accuracy)
+    settings = classifier_settings(minutes)
+    trained = _log_progress(train_classifier(train, settings, validation, path))
+    logger.info("%.1f %% of the validation images correct", 100 * trained.accuracy)
     halve_precision(path)
     return trained
 
 
-def make_generator(
-    train: Dataset, classifier: Classifier, minutes: float, path: Path, folder: Path
-) -> TrainedGenerator:
-    """Train the StarGAN v2 and write it.
+def train_example_generator(
+    name: str,
+    images: tuple[Dataset, Dataset],
+    classifier: Classifier,
+    minutes: float,
+    output: Path,
+    folder: Path,
+) -> TrainingResult:
+    """Train a generator and write its files.
 
     Parameters
     ----------
-    train : Dataset
-        Images to learn from.
-    classifier : Classifier
-        Guides the training.
-    minutes : float
-        Time for the training.
-    path : Path
-        A safetensors file.
-    folder : Path
-        For the state of the training; if there is one, it goes on from there.
-    """
-    resume = (folder / RESUME_FILE).exists()
-    trained = _followed(
-        train_stargan(train, folder, generator_settings(minutes), classifier, resume=resume)
-    )
-    logger.info("%d steps of the generator", trained.steps)
-    path.write_bytes(trained.path.read_bytes())
-    halve_precision(path)
-    return trained
-
-
-def make_cyclegan(
-    train: Dataset, classifier: Classifier, minutes: float, output: Path, folder: Path
-) -> TrainedCycleGAN:
-    """Train a CycleGAN between two of the classes and write both networks.
-
-    Parameters
-    ----------
-    train : Dataset
-        Images to learn from.
+    name : {"generator", "cyclegan", "exaggeration"}
+        StarGAN v2 of all classes, CycleGAN, or bin-conditional generator of two of them.
+    images : two Dataset
+        Images to train on, and for the evaluation of the bins.
     classifier : Classifier
         Guides the training.
     minutes : float
@@ -140,59 +133,26 @@ def make_cyclegan(
     output : Path
         Folder for the networks.
     folder : Path
-        For the state of the training; if there is one, it goes on from there.
+        Folder for the state of the training, which is resumed if there is one.
     """
-    settings = CycleGANTraining(minutes=minutes, weights=CycleWeights(guidance=0.05))
-    resume = (folder / RESUME_FILE).exists()
-    trained = _followed(
-        train_cyclegan(train, folder, settings, classifier, pair=CYCLEGAN_PAIR, resume=resume)
-    )
-    logger.info("%d steps of the CycleGAN", trained.steps)
-    if trained.evaluation is not None:
-        logger.info("conversion rate %.3f", trained.evaluation.conversion_rate)
-    for one in trained.recipe.translations:
-        path = output / one.path.name
-        path.write_bytes(one.path.read_bytes())
-        halve_precision(path)
-    return trained
-
-
-def make_explainer(
-    train: Dataset,
-    validation: Dataset,
-    classifier: Classifier,
-    minutes: float,
-    path: Path,
-    folder: Path,
-) -> TrainedExplainer:
-    """Train an explainer by bins of the probability of T-bar, against plain, and write it.
-
-    Parameters
-    ----------
-    train, validation : Dataset
-        Images to learn from, and to be judged on.
-    classifier : Classifier
-        The one that it explains.
-    minutes : float
-        Time for the training.
-    path : Path
-        A safetensors file.
-    folder : Path
-        For the state of the training; if there is one, it goes on from there.
-    """
-    resume = (folder / RESUME_FILE).exists()
-    settings = ExaggerationTraining(minutes=minutes)
-    trained = _followed(
-        train_exaggeration(
-            train, folder, settings, classifier,
-            pair=EXPLAINER_PAIR, validation=validation, resume=resume,
+    trained = _log_progress(
+        train_generator(
+            images[0],
+            folder,
+            generator_settings(name, minutes),
+            classifier,
+            pair=PAIRS.get(name),
+            validation=images[1] if name == "exaggeration" else None,
+            resume=(folder / RESUME_FILE).exists(),
         )
-    )  # fmt: skip
-    logger.info("%d steps of the explainer: %s", trained.steps, trained.bins)
+    )
+    logger.info("%d steps of the %s: %s", trained.steps, name, trained.measures)
     if trained.evaluation is not None:
         logger.info("conversion rate %.3f", trained.evaluation.conversion_rate)
-    path.write_bytes(trained.path.read_bytes())
-    halve_precision(path)
+    for file in trained.files:
+        path = output / FILE_NAMES.get(name, file.name)
+        path.write_bytes(file.read_bytes())
+        halve_precision(path)
     return trained
 
 
@@ -208,20 +168,19 @@ def halve_precision(path: Path) -> None:
     write_safetensors(path, halved, metadata)
 
 
-def _followed(steps: Steps[T]) -> T:
-    """Do the steps and log what they say, whenever that is something new."""
-    last, said = "", 0
-    while True:
-        try:
-            progress = next(steps)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-        kind = progress.text.rstrip("0123456789").partition(":")[0]
-        if kind != last or progress.done >= said + 20:
+def _log_progress(steps: Steps[T]) -> T:
+    """Do the steps and log their progress, whenever there is something new."""
+    activity, logged = "", 0
+
+    def log(progress: Progress) -> None:
+        nonlocal activity, logged
+        present = progress.text.rstrip("0123456789").partition(":")[0]
+        if present != activity or progress.done >= logged + 20:
             logger.info("%s", progress.text)
-            said = progress.done
-        last = kind
+            logged = progress.done
+        activity = present
+
+    return steps.follow(log)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -234,13 +193,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--work",
         type=Path,
         default=Path("make_networks"),
-        help="folder for the training's state; what is there is continued",
+        help="folder for the state of the training, which is resumed if there is one",
     )
     parser.add_argument(
         "--only",
-        choices=["classifier", "generator", "cyclegan", "explainer"],
-        help="train one, and keep the others; the CycleGAN and the explainer by bins (T-bar and "
-        "plain) are trained only then",
+        choices=["classifier", "generator", "cyclegan", "exaggeration"],
+        help="train one, and keep the others; the CycleGAN and the bin-conditional generator "
+        "(T-bar and plain) are trained only then",
     )
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -249,22 +208,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen.output.mkdir(parents=True, exist_ok=True)
     classifier_path = chosen.output / CLASSIFIER_FILE.name
     share = CLASSIFIER_SHARE if chosen.only is None else 1.0
-    train, validation = draw_training_images()
-    if chosen.only == "cyclegan":
-        classifier = ClassifierRecipe(classifier_path).load("cpu")
-        make_cyclegan(train, classifier, chosen.minutes, chosen.output, chosen.work)
-        return 0
-    if chosen.only == "explainer":
-        classifier = ClassifierRecipe(classifier_path).load("cpu")
-        path = chosen.output / EXPLAINER_FILE.name
-        make_explainer(train, validation, classifier, chosen.minutes, path, chosen.work)
-        return 0
-    if chosen.only != "generator":
-        make_classifier(train, validation, share * chosen.minutes, classifier_path)
+    images = draw_training_images()
+    if chosen.only in (None, "classifier"):
+        train_example_classifier(*images, share * chosen.minutes, classifier_path)
     if chosen.only != "classifier":
-        rest = chosen.minutes * (1 - CLASSIFIER_SHARE if chosen.only is None else 1)
+        minutes = chosen.minutes * (1 - CLASSIFIER_SHARE if chosen.only is None else 1)
         classifier = ClassifierRecipe(classifier_path).load("cpu")
-        make_generator(train, classifier, rest, chosen.output / GENERATOR_FILE.name, chosen.work)
+        name = chosen.only or "generator"
+        train_example_generator(name, images, classifier, minutes, chosen.output, chosen.work)
     return 0
 
 

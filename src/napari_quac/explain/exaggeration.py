@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,17 +11,12 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from napari_quac.explain.exaggeration_paths import (
-    FLAGS,
-    PathKind,
-    image_path,
-    inner_generator,
-    path_kind,
-)
+from napari_quac.explain.exaggeration_paths import image_path
 from napari_quac.explain.neighbors import penultimate_features
 from napari_quac.explain.pair import Pair
-from napari_quac.generators.exaggeration.generator import ExaggerationGenerator
 from napari_quac.networks.classifier import Classifier
+from napari_quac.networks.generator import Generator as GeneratorProtocol
+from napari_quac.networks.image_path import ImagePath
 from napari_quac.stepwise import Progress, stepwise
 
 N_GRID = 33  # points between the source's and the target's style
@@ -59,9 +53,11 @@ class Exaggeration:
         Mean absolute difference between the query and the image at alpha 0.
     reconstruction_shift : float
         Absolute difference of their probabilities of the target.
-    kind : {"style", "bins", "warp", "fade"}
-        What the path is made of; with *bins*, ``desired`` are their centres, and what is said of
-        alpha 0 is that of the bin of the query.
+    kind : str
+        Kind of the path: *style*, *bins*, *warp*, *fade*, or that of another package. With *bins*,
+        ``desired`` are their centers, and alpha 0 stands for the bin of the query.
+    meaning, caution : str
+        As for :class:`~napari_quac.networks.image_path.ImagePath`.
     similarity : (A,) ndarray or None
         How much the classifier sees of the query in each image, see :func:`similarity_to`.
     """
@@ -78,7 +74,9 @@ class Exaggeration:
     ladder: Tensor
     reconstruction_error: float
     reconstruction_shift: float
-    kind: PathKind = "style"
+    kind: str = "style"
+    meaning: str = ""
+    caution: str = ""
     similarity: NDArray[np.float64] | None = None
 
     @property
@@ -132,7 +130,7 @@ class Exaggeration:
         if not self.reachable.any():
             found.append("no desired probability is reached")
         if self.off_manifold[self.alphas <= 1].any():
-            found.append(FLAGS[self.kind] + " for some images")
+            found.append(self.caution + " for some images")
         return "; ".join(found)
 
     @property
@@ -151,7 +149,7 @@ def bin_of(posterior: float, n_bins: int = 10) -> int:
     return min(n_bins - 1, int(np.floor(n_bins * posterior)))
 
 
-def bin_centre(index: int, n_bins: int = 10) -> float:
+def bin_center(index: int, n_bins: int = 10) -> float:
     """Return the probability that a bin stands for, its centre.
 
     The TensorFlow original trains with the lower edge and evaluates with the centre; here it is
@@ -163,7 +161,7 @@ def bin_centre(index: int, n_bins: int = 10) -> float:
 @stepwise
 def exaggerate(
     pair: Pair,
-    generator: Any,
+    generator: GeneratorProtocol,
     classifier: Classifier,
     anchored: bool = False,
     n_grid: int = N_GRID,
@@ -198,15 +196,11 @@ def exaggerate(
     DataError
         If the record of the generated image does not tell its style.
     """
-    kind = path_kind(pair, generator)
-    if kind == "bins":
-        explainer: ExaggerationGenerator = inner_generator(generator)
-        yield Progress(0, 1, "images of all bins")
-        images = explainer.traversal(pair.query.image)
-        is_falling = pair.source == classifier.class_index(explainer.layout.positive)
-        return exaggeration_of_bins(pair, images.flip(0) if is_falling else images, classifier)
-    anchored = anchored and kind == "style"
+    yield Progress(0, 1, "path of the generator")
     path = image_path(pair, generator, classifier)
+    if path.steps is not None:
+        return exaggeration_of_bins(pair, path.steps, classifier, path)
+    anchored = anchored and path.kind == "style"
     alphas = np.concatenate([np.linspace(0, 1, n_grid), BEYOND])
     parts = []
     for index, alpha in enumerate(alphas):
@@ -245,12 +239,16 @@ def exaggerate(
         ladder=torch.stack(ladder),
         reconstruction_error=error,
         reconstruction_shift=shift,
-        kind=kind,
+        kind=path.kind,
+        meaning=path.meaning,
+        caution=path.caution,
         similarity=similarity_to(query, images, classifier),
     )
 
 
-def exaggeration_of_bins(pair: Pair, images: Tensor, classifier: Classifier) -> Exaggeration:
+def exaggeration_of_bins(
+    pair: Pair, images: Tensor, classifier: Classifier, path: ImagePath | None = None
+) -> Exaggeration:
     """Return the path that the images of all bins are; they are the ladder, too.
 
     Parameters
@@ -261,6 +259,8 @@ def exaggeration_of_bins(pair: Pair, images: Tensor, classifier: Classifier) -> 
         From the bin that is the least like the target to the one that is the most.
     classifier : Classifier
         The classifier under study.
+    path : ImagePath, optional
+        The path of these images; that of bins by default.
     """
     query, n_bins = pair.query.image, len(images)
     posteriors = classifier.predict(images)[:, pair.target].double().numpy()
@@ -274,13 +274,14 @@ def exaggeration_of_bins(pair: Pair, images: Tensor, classifier: Classifier) -> 
         posteriors=posteriors,
         off_manifold=np.zeros(n_bins, dtype=bool),
         anchored=False,
-        desired=np.array([bin_centre(index, n_bins) for index in range(n_bins)]),
+        desired=np.array([bin_center(index, n_bins) for index in range(n_bins)]),
         achieved=posteriors,
         ladder_alphas=alphas,
         ladder=images,
         reconstruction_error=float((images[own] - query).abs().mean()),
         reconstruction_shift=abs(float(posteriors[own]) - at_rest),
-        kind="bins",
+        kind="bins" if path is None else path.kind,
+        meaning="bins of the generator" if path is None else path.meaning,
         similarity=similarity_to(query, images, classifier),
     )
 

@@ -1,74 +1,83 @@
-"""Progressive exaggeration by bins: the images of an explainer, from the query's class on."""
+"""Progressive exaggeration by bins: the images of all bins, from the query's class on."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
 
-import torch
+from torch import Tensor
 
 from napari_quac.data.sample import Sample
 from napari_quac.errors import DataError
-from napari_quac.explain.exaggeration import Exaggeration, bin_centre, exaggeration_of_bins
+from napari_quac.explain.exaggeration import Exaggeration, bin_center, exaggeration_of_bins
 from napari_quac.explain.pair import make_pair
-from napari_quac.generators.exaggeration.generator import ExaggerationGenerator
 from napari_quac.networks.classifier import Classifier
+from napari_quac.networks.generator import Generator as GeneratorProtocol
+from napari_quac.networks.image_path import BinTraversal
 from napari_quac.stepwise import Progress, stepwise
 
 
 @stepwise
 def traverse_bins(
-    query: Sample, generator: ExaggerationGenerator, classifier: Classifier
-) -> Generator[Progress, None, Exaggeration]:
-    """Take a query through all bins, towards the class that it is not called.
+    query: Sample, generator: GeneratorProtocol, classifier: Classifier
+) -> Generator[Progress, None, Exaggeration | None]:
+    """Take a query through all bins, towards the other class.
 
     Parameters
     ----------
     query : Sample
-        Called one of the two classes of the explainer.
-    generator : ExaggerationGenerator
-        The explainer.
+        Classified as one of the two classes of the generator.
+    generator : Generator
+        Any; only bin-conditional ones have bins.
     classifier : Classifier
         The classifier under study.
 
     Returns
     -------
-    Steps of Exaggeration
+    Steps of Exaggeration or None
         One image for each bin, on the path and on the ladder alike; alpha rises from 0 to 1 with
-        the bins. Its pair is the query and the image of the last one.
+        the bins. Its pair is the query and the image of the last one. None if the generator has no
+        bins.
 
     Raises
     ------
     DataError
-        If the query is called a class that the explainer is not about.
+        If the query is classified as a third class.
     """
     yield Progress(0, 1, "images of all bins")
-    n = generator.n_bins
-    called = classifier.predict(query.image[None])[0]
-    source, target, positive = _ends(called, generator, classifier)
-    images = generator.traversal(query.image)
-    last = n - 1 if target == positive else 0
-    origin = {"generator": generator.name, "bin": last, "n_bins": n, "desired": bin_centre(last, n)}
+    traversal = generator.traverse(query.image)
+    if traversal is None:
+        return None
+    images, n_bins = traversal.images, len(traversal.images)
+    prediction = classifier.predict(query.image[None])[0]
+    source, target, positive = _classes(prediction, traversal, classifier, generator.name)
+    last = n_bins - 1 if target == positive else 0
+    origin = {
+        "generator": generator.name,
+        "bin": last,
+        "n_bins": n_bins,
+        "desired": bin_center(last, n_bins),
+    }
     pair = make_pair(query, images[last], source, target, classifier, origin)
     return exaggeration_of_bins(pair, images if target == positive else images.flip(0), classifier)
 
 
-def _ends(
-    called: torch.Tensor, generator: ExaggerationGenerator, classifier: Classifier
+def _classes(
+    prediction: Tensor, traversal: BinTraversal, classifier: Classifier, name: str
 ) -> tuple[int, int, int]:
-    """Return source, target, and the class that the bins mean."""
-    layout, names = generator.layout, classifier.class_names
-    positive = classifier.class_index(layout.positive)
-    source = int(called.argmax())
-    if not layout.negative:  # the file tells one class only: it against the likeliest other
-        others = called.clone()
+    """Return source, target, and the class whose probability rises with the bin."""
+    names = classifier.class_names
+    positive = classifier.class_index(traversal.positive)
+    source = int(prediction.argmax())
+    if not traversal.negative:  # one class only is known: the other one is the likeliest other
+        others = prediction.clone()
         others[positive] = -1
         other = int(others.argmax())
         return (positive, other, positive) if source == positive else (source, positive, positive)
-    negative = classifier.class_index(layout.negative)
+    negative = classifier.class_index(traversal.negative)
     if source not in (negative, positive):
         raise DataError(
-            f"The explainer {generator.name} is about '{names[negative]}' and '{names[positive]}', "
-            f"and this sample is called '{names[source]}'. Choose a sample of these two, or "
-            "another explainer."
+            f"The generator {name} connects '{names[negative]}' and '{names[positive]}', but this "
+            f"sample is classified as '{names[source]}'. Choose a sample of these two classes, or "
+            "another generator."
         )
     return (source, positive if source == negative else negative, positive)

@@ -114,7 +114,7 @@ class Explanations(Mapping[str, Explanation]):
 
     @property
     def is_complete(self) -> bool:
-        """Whether every method has been explained or has failed."""
+        """True when every method has an explanation or a failure."""
         return all(name in self or name in self.failures for name in self.settings.methods)
 
     def raise_failures(self, *ignored: type[Exception]) -> None:

@@ -1,4 +1,4 @@
-"""Attribution methods with parameters of the user's choice."""
+"""Attribution methods and their parameters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from napari_quac.explain.settings import ExplainSettings
 from napari_quac.registry import unknown_name
 
 MethodParameters = Mapping[str, Mapping[str, Any]]
-"""Name of a method to the fields that differ from their defaults."""
+"""Name of a method to its parameters that differ from the defaults."""
 
 
 def build_method(name: str, parameters: MethodParameters | None = None) -> AttributionMethod:
@@ -24,12 +24,12 @@ def build_method(name: str, parameters: MethodParameters | None = None) -> Attri
     name : str
         Name in the registry of methods.
     parameters : mapping, optional
-        Of any number of methods; what is not named keeps its default.
+        Parameters of any number of methods; the others keep their defaults.
 
     Raises
     ------
     UnknownNameError
-        If there is no such method, or it has no such parameter.
+        If the method or one of its parameters does not exist.
     DataError
         If a value is out of range, or the method refuses it.
 
@@ -39,13 +39,13 @@ def build_method(name: str, parameters: MethodParameters | None = None) -> Attri
     Random(sigma=4.0, seed=3)
     """
     method = METHODS[name]
-    given = dict((parameters or {}).get(name, {}))
-    for parameter, value in given.items():
-        _parameter_of(name, parameter).check(value)
+    values = dict((parameters or {}).get(name, {}))
+    for parameter in values:
+        _parameter_of(name, parameter).check(values[parameter])
     try:
-        built: AttributionMethod = method(**given)
+        built: AttributionMethod = method(**values)
     except (TypeError, ValueError) as error:
-        raise DataError(f"The method '{name}' cannot be made with {given}: {error}") from error
+        raise DataError(f"The method '{name}' does not accept {values}: {error}") from error
     return built
 
 
@@ -62,7 +62,7 @@ def check_methods(settings: ExplainSettings) -> None:
 
 
 def merged(first: MethodParameters, over: MethodParameters) -> MethodParameters:
-    """Return the parameters of both; where both name one, that of ``over`` counts.
+    """Return the parameters of both; those of ``over`` replace those of ``first``.
 
     Examples
     --------
@@ -73,40 +73,40 @@ def merged(first: MethodParameters, over: MethodParameters) -> MethodParameters:
 
 
 def parse_parameters(texts: Iterable[str]) -> MethodParameters:
-    """Read parameters as they are written on a command line.
+    """Read parameters from the command line.
 
     Parameters
     ----------
     texts : iterable of str
-        Each ``METHOD.PARAMETER=VALUE``; of two for the same parameter the last one counts.
+        Each ``METHOD.PARAMETER=VALUE``; the last of several texts for a parameter counts.
 
     Raises
     ------
     UnknownNameError
         If there is no such method or parameter.
     DataError
-        If a text has another form, or a value does not fit.
+        If a text has another form, or a value has the wrong type.
 
     Examples
     --------
     >>> parse_parameters(["d-ig.n_steps=100"])
     {'d-ig': {'n_steps': 100}}
     """
-    found: dict[str, dict[str, Any]] = {}
+    parameters: dict[str, dict[str, Any]] = {}
     for text in texts:
-        place, equals, value = text.partition("=")
+        place, equals, written = text.partition("=")
         name, dot, parameter = place.strip().rpartition(".")
         if not (equals and dot and name and parameter):
             raise DataError(
-                f"'{text}' is no parameter. Write METHOD.PARAMETER=VALUE, such as d-ig.n_steps=100."
+                f"'{text}' is not a parameter. Write METHOD.PARAMETER=VALUE, such as "
+                "d-ig.n_steps=100."
             )
-        METHODS[name]
-        found.setdefault(name, {})[parameter] = _parameter_of(name, parameter).parse(value)
-    return found
+        parameters.setdefault(name, {})[parameter] = _parameter_of(name, parameter).parse(written)
+    return parameters
 
 
 def _parameter_of(name: str, parameter: str) -> Parameter:
-    known = {one.name: one for one in parameters_of(METHODS[name])}
-    if parameter not in known:
-        raise unknown_name(f"parameter of '{name}' called", parameter, list(known) or ["none"])
-    return known[parameter]
+    by_name = {entry.name: entry for entry in parameters_of(METHODS[name])}
+    if parameter not in by_name:
+        raise unknown_name(f"parameter of '{name}' called", parameter, list(by_name) or ["none"])
+    return by_name[parameter]

@@ -38,8 +38,8 @@ class Parameter:
         The values it is limited to; empty where any will do.
     low, high : float or None
         Smallest and largest value of a number.
-    step : int
-        Distance of one value from the next one, for whole numbers.
+    step : float
+        Distance of one value from the next one in a form; 1 for the usual one.
     help : str
         What the docstring says about it.
     """
@@ -51,7 +51,7 @@ class Parameter:
     options: tuple[Any, ...] = ()
     low: float | None = None
     high: float | None = None
-    step: int = 1
+    step: float = 1
     help: str = ""
 
     def check(self, value: Any) -> None:

@@ -98,39 +98,41 @@ def explain_pair(
     procedure, total = settings.procedure, len(settings.methods)
     roles = procedure.pair(pair)  # once, so that all explanations share it
     attributions = _reusable_attributions(pair, settings, previous)
-    done = Explanations(pair, settings)
+    explanations = Explanations(pair, settings)
     if previous is not None and _curve_settings(previous.settings) == _curve_settings(settings):
         reused = [name for name in settings.methods if name in attributions]
-        done = replace(
-            done,
+        explanations = replace(
+            explanations,
             by_method={name: previous[name] for name in reused},
             seconds={name: previous.seconds[name] for name in reused if name in previous.seconds},
         )
     for index, name in enumerate(settings.methods):
-        if name in done:
+        if name in explanations:
             continue
-        yield Progress(100 * index, 100 * total, f"explain by {name}", done)
+        yield Progress(100 * index, 100 * total, f"explain by {name}", explanations)
         steps = _explain_by(name, pair, roles, classifier, settings, attributions.get(name))
-        status, mask = partial(_status, name), partial(_with_partial_mask, done, name)
+        status, mask = partial(_status, name), partial(_with_partial_mask, explanations, name)
         try:
             explanation = yield from steps.within(index, total, status, partial=mask)
         except Exception as error:  # noqa: BLE001 - kept beside the methods that succeeded
-            done = replace(done, failures={**done.failures, name: error})
+            explanations = replace(explanations, failures={**explanations.failures, name: error})
         else:
-            computed = {**done.by_method, name: explanation}
+            computed = {**explanations.by_method, name: explanation}
             ordered = {key: computed[key] for key in settings.methods if key in computed}
-            done = replace(done, by_method=ordered)
-        done = replace(done, seconds={**done.seconds, name: steps.seconds})
-    return done
+            explanations = replace(explanations, by_method=ordered)
+        explanations = replace(explanations, seconds={**explanations.seconds, name: steps.seconds})
+    return explanations
 
 
 def _status(name: str, step: Progress) -> str:
     return f"explain by {name}" if step.partial is None else f"{name}: {step.text}"
 
 
-def _with_partial_mask(done: Explanations, name: str, step: Progress) -> Explanations | None:
+def _with_partial_mask(
+    explanations: Explanations, name: str, step: Progress
+) -> Explanations | None:
     mask = PartialMask.from_progress(name, step)
-    return None if mask is None else replace(done, partial_mask=mask)
+    return None if mask is None else replace(explanations, partial_mask=mask)
 
 
 def _curve_settings(settings: ExplainSettings) -> tuple[Masking, Grid]:

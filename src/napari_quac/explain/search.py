@@ -73,6 +73,17 @@ class SearchState:
             and self.n_seen <= settings.max_tries
         )
 
+    def n_next(self, per_step: int) -> int:
+        """Return the number of proposals to classify next; 0 at the end of the search."""
+        max_tries, block = self.settings.max_tries, self.settings.block
+        if self.n_seen >= max_tries:
+            return 0
+        if self.first_switching is not None and self.n_seen % block == 0:
+            return 0
+        # the search ends at the end of a block, however many proposals a device takes at a time
+        block_end = min((self.n_seen // block + 1) * block, max_tries)
+        return min(per_step, block_end - self.n_seen)
+
     def with_proposals(self, pairs: Sequence[Pair]) -> SearchState:
         """Return the state after more proposals, in the order of the generator."""
         best, first_switching = self.best, self.first_switching
@@ -92,15 +103,15 @@ class SearchState:
 
     def result(self) -> Pair | None:
         """Return the chosen pair with the other proposals; None without any proposal."""
-        best = self.best
-        if best is None:
+        pair = self.best
+        if pair is None:
             return None
-        is_first = self.settings.keep == "first" and self.first_switching is not None
-        chosen = self.first_switching if is_first and self.first_switching is not None else best
+        if self.settings.keep == "first" and self.first_switching is not None:
+            pair = self.first_switching
         proposals = self.proposals
-        if not any(pair is chosen for pair in proposals):
-            proposals = (*proposals[: MAX_PROPOSALS - 1], chosen)
-        return replace(chosen, n_tried=self.n_seen, proposals=proposals)
+        if not any(proposal is pair for proposal in proposals):
+            proposals = (*proposals[: MAX_PROPOSALS - 1], pair)
+        return replace(pair, n_tried=self.n_seen, proposals=proposals)
 
 
 def task_seed(seed: int, sample_id: str, target: int) -> int:
@@ -177,25 +188,21 @@ def search(
     )
     per_step = PER_STEP_CPU if classifier.device.type == "cpu" else PER_STEP_GPU
     target_name = classifier.class_names[target]
-    if state is None or not state.fits(request, generator, settings):
+    if state is not None and state.fits(request, generator, settings):
+        state = replace(state, settings=settings)
+    else:
         state = SearchState(request, generator, settings)
-    is_exhausted = False
-    while state.n_seen < settings.max_tries and not is_exhausted:
-        if state.first_switching is not None and state.n_seen % settings.block == 0:
-            break
-        yield Progress(
-            state.n_seen, settings.max_tries, f"search for {target_name}", state.best, state=state
-        )
-        # the search ends at the end of a block, however many proposals a device takes at a time
-        block_end = min((state.n_seen // settings.block + 1) * settings.block, settings.max_tries)
-        n = min(per_step, block_end - state.n_seen)
+    text = f"search for {target_name}"
+    while n := state.n_next(per_step):
+        yield Progress(state.n_seen, settings.max_tries, text, state.best, state=state)
         proposals = ask_generator(generator, request, state.n_seen, n)
-        is_exhausted = len(proposals.images) < n
         if len(proposals.images):
             pairs = _classified(
                 sample, request, proposals, query_prediction, classifier, state.n_seen
             )
             state = state.with_proposals(pairs)
+        if len(proposals.images) < n:  # the generator has no more
+            break
     pair = state.result()
     if pair is None:
         raise NoCounterfactualError(

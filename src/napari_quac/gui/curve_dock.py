@@ -57,7 +57,7 @@ class CurveDock(QWidget):
     def ordinate(self) -> str:
         """Label of the vertical axis for the current preset."""
         explanations, classifier = self._results.explanations, self._results.loaded_classifier
-        if explanations is None or classifier is None or explanations.preset == "quac":
+        if explanations is None or classifier is None or explanations.settings.preset == "quac":
             return "score change"
         return f"p({classifier.class_names[explanations.pair.source]}) regained"
 

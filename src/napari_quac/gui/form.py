@@ -220,8 +220,9 @@ def _options_of(parameter: Parameter) -> dict[str, Any]:
         return {}
     low, high = parameter.low, parameter.high
     is_short = low is not None and high is not None and high - low <= 1
+    usual_step: float = 1 if parameter.kind is int else 0.01 if is_short else 0.5
     return {
         "min": LOWEST if low is None else low,
         "max": HIGHEST if high is None else high,
-        "step": parameter.step if parameter.kind is int else 0.01 if is_short else 0.5,
+        "step": usual_step if parameter.step == 1 else parameter.step,
     }

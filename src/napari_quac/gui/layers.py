@@ -13,14 +13,14 @@ from napari_quac.data.place import Transform
 from napari_quac.gui.palette import MASK_COLOR, SIGNED_COLORS
 from napari_quac.gui.world_units import to_viewer
 from napari_quac.live.choices import Choices
-from napari_quac.live.results import Results, present
+from napari_quac.live.results import Results
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_quac.data.sample import Sample
+    from napari_quac.explain.explanations import PartialMask
     from napari_quac.explain.pair import Pair
-    from napari_quac.live.results import Evolving
 
 NAMES = ("query", "generated", "hybrid", "attribution", "mask")
 VISIBLE_AT_FIRST = {"query": True, "generated": False, "hybrid": True, "mask": True}
@@ -186,6 +186,11 @@ class LayerSync(QObject):
         if not paused:
             self._later.start()
 
+    @property
+    def has_pending_update(self) -> bool:
+        """Whether layers are updated in a later turn of the event loop."""
+        return bool(self._later.isActive())
+
     def close(self) -> None:
         """Listen to nothing any more; the layers stay as they are."""
         self._later.stop()
@@ -248,9 +253,16 @@ class LayerSync(QObject):
                 self._viewer.layers.selection.active = self.layers["hybrid"]
         self._fit_view()
 
+    def _sample(self) -> Sample:
+        """Return the displayed sample; layers exist only while there is one."""
+        sample = self._results.sample
+        if sample is None:
+            raise LookupError("There is no sample to display.")
+        return sample
+
     def _source(self, name: str) -> Tensor:
         """Return the tensor that a layer shows."""
-        results, sample = self._results, present(self._results.sample)
+        results, sample = self._results, self._sample()
         shown = results.displayed_hybrid
         if name == "query":
             return sample.image
@@ -259,10 +271,10 @@ class LayerSync(QObject):
             return (
                 pair.generated if pair is not None else sample.image.new_zeros(sample.image.shape)
             )
-        evolving = self._evolving()
-        if evolving is not None:
-            parts = {"hybrid": evolving.hybrid, "mask": evolving.mask}
-            return parts.get(name, evolving.map)
+        partial_mask = self._partial_mask()
+        if partial_mask is not None:
+            parts = {"hybrid": partial_mask.hybrid, "mask": partial_mask.mask}
+            return parts.get(name, partial_mask.map)
         if name == "hybrid":
             return shown.hybrid.image if shown is not None else sample.image
         if shown is None:
@@ -272,16 +284,18 @@ class LayerSync(QObject):
         attribution = shown.explanation.attribution
         return attribution.signed if self.attribution_mode == "signed" else attribution.values
 
-    def _evolving(self) -> Evolving | None:
-        """Return the mask that is being optimised, if its method is the one on show."""
+    def _partial_mask(self) -> PartialMask | None:
+        """Return the mask under optimization, if its method is displayed."""
         explanations = self._results.explanations
-        evolving = explanations.evolving if explanations is not None else None
-        is_shown = evolving is not None and evolving.method == self._choices.shown_method
-        return evolving if is_shown else None
+        partial_mask = explanations.partial_mask if explanations is not None else None
+        is_displayed = (
+            partial_mask is not None and partial_mask.method == self._choices.shown_method
+        )
+        return partial_mask if is_displayed else None
 
     def _key(self, name: str, source: Tensor) -> Any:
         """Return what tells whether a layer shows the right thing already."""
-        if name in ("mask", "attribution") and self._evolving() is not None:
+        if name in ("mask", "attribution") and self._partial_mask() is not None:
             return source
         if name in ("generated", "mask", "attribution") and self._results.sample is not None:
             blank = (
@@ -308,7 +322,7 @@ class LayerSync(QObject):
             if self._speaks_for_target():
                 values = -values  # so that a colour means the same whatever was attributed
         values = np.ascontiguousarray(values)
-        sample = present(self._results.sample)
+        sample = self._sample()
         if sample.place is None:
             return values
         return sample.place.spread_out(values, 3 if _is_coloured(name, sample) else 0)
@@ -358,7 +372,7 @@ class LayerSync(QObject):
         self._add(name)
 
     def _add(self, name: str) -> None:
-        sample = present(self._results.sample)
+        sample = self._sample()
         source = self._source(name)
         data = self._data(name, source)
         look: dict[str, Any] = {"contrast_limits": (0.0, 1.0), "colormap": "gray"}
@@ -428,7 +442,7 @@ class LayerSync(QObject):
 
     def _fit_view(self) -> None:
         """Fit the view to the first sample of its kind, if there is nothing else to see."""
-        sample = present(self._results.sample)
+        sample = self._sample()
         place = (tuple(sample.image.shape), sample.scale)
         if place != self._fitted and len(self._viewer.layers) == len(self.layers):
             self._viewer.reset_view()

@@ -8,26 +8,10 @@ from typing import Any
 from napari.utils.theme import get_theme
 from qtpy.QtCore import Qt
 
+from napari_quac.explain.method_info import method_info
+
 MASK_COLOR = "#ffd60a"
 SIGNED_COLORS = ("#2f9bff", "#ff7a1a")  # of the target class, of the source class
-METHOD_COLORS = {
-    "d-ig": ("#f5a623", "#b86e00"),
-    "d-deeplift": ("#4db8ff", "#0b72b5"),
-    "d-ingrad": ("#3ecf8e", "#0c8a57"),
-    "d-gc": ("#e4c441", "#8a6d00"),
-    "d-ggc": ("#2ec4c6", "#00777a"),
-    "ingrad": ("#8bd17c", "#3d7d2c"),
-    "gc": ("#e58a5b", "#a4481a"),
-    "ggc": ("#b5a6f2", "#5f4bb0"),
-    "ig": ("#c792ea", "#7d3fb2"),
-    "deeplift": ("#ff8fab", "#b83260"),
-    "fido": ("#ff5d8f", "#c2185b"),
-    "fido-ssr": ("#b4e35a", "#5f8a00"),
-    "fido-sdr": ("#ff9e6d", "#b34a12"),
-    "bbmp": ("#7fd6e8", "#0b7d94"),
-    "residual": ("#9aa3ad", "#6c747d"),
-    "random": ("#9aa3ad", "#6c747d"),
-}
 _MORE_COLORS = (("#d4e157", "#7a8500"), ("#4dd0c8", "#00807a"), ("#ff8a65", "#b5431c"))
 BASELINES = ("residual", "random")
 
@@ -76,8 +60,9 @@ class Palette:
 
     def method(self, name: str) -> str:
         """Return the color of a method's curve."""
-        further = _MORE_COLORS[sum(name.encode()) % len(_MORE_COLORS)]
-        dark, light = METHOD_COLORS.get(name, further)
+        dark, light = (
+            method_info(name).colors or _MORE_COLORS[sum(name.encode()) % len(_MORE_COLORS)]
+        )
         return dark if self.dark else light
 
 

@@ -1,34 +1,49 @@
-"""Points and samples share one selection; predictions become features and colours of the points."""
+"""Synchronization of a Points layer with its samples: selection, features, colors and camera."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_quac.data.volume_points import VolumePoints
-from napari_quac.gui.fly import fly_to
 from napari_quac.gui.layers import LayerSync
-from napari_quac.gui.points_look import colours_of, features_of, merged_features, ring_colour
 from napari_quac.gui.world_units import factors, from_viewer
 from napari_quac.live.choices import Choices
 from napari_quac.live.results import Results
 
-COLOURS_MS = 400
-"""Predictions come in batches; the points are coloured so often while they come."""
+if TYPE_CHECKING:
+    from napari_quac.explain.prediction_table import PredictionTable
+    from napari_quac.live.sample_columns import ExplanationStatus
+
+COLORS_MS = 400
+"""Interval of color updates while batches of predictions arrive."""
 MANY_POINTS = 20_000
 MANY_POINTS_MS = 3000
 CLICK_PIXELS = 4
+SMALLEST_SHARE, LARGEST_SHARE, NEW_SHARE = 0.08, 0.9, 0.4
+"""Limits of the share of the canvas for an unchanged zoom, and the share after a change."""
+CLASS_COLORS = ("#4db8ff", "#f5a623", "#3ecf8e", "#c792ea", "#ff8fab", "#d4e157", "#4dd0c8",
+                "#ff8a65", "#9aa3ff", "#b08968")  # fmt: skip
+MISPREDICTED_COLOR = "#ff3b30"
+CORRECT_COLOR = "#ffffff"
+SELECTED_BORDER = "#1e90ff"
+"""Visible on gray images, unlike white or yellow."""
+NO_COLOR = "#8a8f98"
+PREDICTED, CONFIDENCE, RIGHT, SCORE = (
+    "predicted", "confidence", "as labelled", "QuAC score"
+)  # fmt: skip
 
 
 class PointsSync(QObject):
-    """Ties a Points layer to the samples that were made from it.
+    """Connects a Points layer with the samples made from it.
 
-    The user's layers are never removed, moved in the world or changed in scale. A layer that was
-    removed is no longer drawn on; the results stay.
+    The layers of the user are never removed, moved or scaled. If the user removes a layer, its
+    results remain.
 
     Parameters
     ----------
@@ -36,14 +51,14 @@ class PointsSync(QObject):
     choices : Choices
     results : Results
     layers : LayerSync
-        Shows the results; kept below the points.
+        Layers of results; they stay below the points.
     parent : QObject, optional
     """
 
     picked = Signal(int)
-    """A point was clicked, or selected in its layer; the sample's index."""
+    """A point was clicked or selected in its layer; carries the index of the sample."""
     note = Signal(str)
-    """Something that the user has to know."""
+    """A message for the user."""
 
     def __init__(
         self, viewer: Any, choices: Choices, results: Results, layers: LayerSync,
@@ -59,7 +74,7 @@ class PointsSync(QObject):
         self._open_row: int | None = None
         self._before: tuple[Any, Any] = (0.0, np.zeros(4))
         self.is_region: Callable[[Any], bool] = lambda position: False
-        """Tells whether a region of the mask lies at a position; a click is for that one then."""
+        """Returns True if a region of the mask lies at a position; it then receives the click."""
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.timeout.connect(self._show_predictions)
@@ -71,26 +86,26 @@ class PointsSync(QObject):
         viewer.mouse_drag_callbacks.append(self._on_mouse)
 
     def follow(self, layer: Any, image: Any, dataset: VolumePoints) -> None:
-        """Tie a Points layer to its samples.
+        """Connect a Points layer with its samples.
 
         Parameters
         ----------
         layer : napari Points layer
             Point number i is row i of the dataset's points.
         image : napari Image layer
-            Where the patches come from.
+            Source of the patches.
         dataset : VolumePoints
             The samples.
         """
-        self.let_go()
+        self.release()
         self.layer, self._image, self.dataset = layer, image, dataset
         self._layers.stay_below = layer
         layer.selected_data.events.items_changed.connect(self._on_selected)
         layer.events.data.connect(self._on_moved)
         self._on_predictions()
 
-    def let_go(self, closes_ring: bool = True) -> None:
-        """Tie nothing any more; rows that changed meanwhile keep the look that they have."""
+    def release(self, closes_ring: bool = True) -> None:
+        """Release the Points layer; its points keep their colors."""
         self._later.stop()
         if self.layer is not None:
             self.layer.selected_data.events.items_changed.disconnect(self._on_selected)
@@ -102,8 +117,8 @@ class PointsSync(QObject):
         self.layer = self._image = self.dataset = None
 
     def close(self) -> None:
-        """Listen to nothing any more; the layers stay as they are."""
-        self.let_go(closes_ring=False)
+        """Disconnect all signals; the layers remain."""
+        self.release(closes_ring=False)
         self._choices.events.sample_index.disconnect(self._on_index)
         self._results.events.loaded_samples.disconnect(self._on_dataset)
         self._results.events.predictions.disconnect(self._on_predictions)
@@ -112,8 +127,13 @@ class PointsSync(QObject):
         if self._on_mouse in self._viewer.mouse_drag_callbacks:
             self._viewer.mouse_drag_callbacks.remove(self._on_mouse)
 
-    def fly(self) -> None:
-        """Show the selected sample in the middle of the canvas."""
+    @property
+    def has_pending_update(self) -> bool:
+        """Whether predictions have arrived that the points do not show yet."""
+        return bool(self._later.isActive())
+
+    def center_sample(self) -> None:
+        """Center the selected sample in the canvas."""
         index, dataset = self._choices.sample_index, self._current()
         if index is None or dataset is None or index >= len(dataset):
             return
@@ -123,28 +143,28 @@ class PointsSync(QObject):
         unit = [dataset.volume.unit or "pixel"] * len(voxel)
         by = factors(unit, self._viewer.dims.units)
         by = by if len(by) == len(voxel) else np.ones(len(voxel))
-        fly_to(self._viewer, by * dataset.center_world(index), (by * extent).tolist())
+        move_view(self._viewer, by * dataset.center_world(index), (by * extent).tolist())
 
     def _current(self) -> VolumePoints | None:
-        """Return the points that the present samples were made from; None for other samples."""
+        """Return the points of the current samples; None for samples without points."""
         samples: Any = self._results.loaded_samples
         while samples is not None and not isinstance(samples, VolumePoints):
-            samples = getattr(samples, "dataset", None)  # changed to fit the network
+            samples = getattr(samples, "dataset", None)  # preprocessed for the network
         return samples
 
-    def _is_tied(self) -> bool:
+    def _is_connected(self) -> bool:
         return self.layer is not None and self._current() is self.dataset
 
     def _on_dataset(self) -> None:
         if self.dataset is not None and self._results.loaded_samples is not None:
             if self._current() is not self.dataset:
-                self.let_go()
+                self.release()
 
     def _on_index(self, index: int | None) -> None:
         if index is None:
             return
-        self.fly()
-        if self._is_tied() and self.dataset is not None:
+        self.center_sample()
+        if self._is_connected() and self.dataset is not None:
             self._select(int(self.dataset.rows[index]))
 
     def _select(self, row: int) -> None:
@@ -158,15 +178,15 @@ class PointsSync(QObject):
             self._quiet = False
 
     def _open(self, row: int) -> None:
-        """Show a point as a ring, so that what lies under it is seen; close the one before."""
+        """Show a point as a ring around the structure, and restore the previous one."""
         face, border = np.array(self.layer.face_color), np.array(self.layer.border_color)
         self._restore(face, border)
         self._open_row, self._before = row, (face[row, 3], border[row].copy())
-        face[row, 3], border[row] = 0, ring_colour(border[row])
+        face[row, 3], border[row] = 0, ring_color(border[row])
         self.layer.face_color, self.layer.border_color = face, border
 
     def _close_ring(self) -> None:
-        """Give the open point the look that it had."""
+        """Restore the look of the selected point."""
         if self._open_row is not None:
             face, border = np.array(self.layer.face_color), np.array(self.layer.border_color)
             self._restore(face, border)
@@ -178,7 +198,7 @@ class PointsSync(QObject):
             face[row, 3], border[row] = self._before
 
     def _on_selected(self, event: Any = None) -> None:
-        if self._quiet or not self._is_tied() or len(self.layer.selected_data) != 1:
+        if self._quiet or not self._is_connected() or len(self.layer.selected_data) != 1:
             return
         self._pick(int(next(iter(self.layer.selected_data))))
 
@@ -189,19 +209,19 @@ class PointsSync(QObject):
         index = dataset.index_of(row)
         if index is None:
             self.note.emit(
-                f"Point {row + 1} is no sample: it, or its patch, lies outside of "
+                f"Point {row + 1} is not a sample: the point or its patch lies outside of "
                 f"'{dataset.volume.name}'."
             )
             return
         if index == self._choices.sample_index:
-            self.fly()
+            self.center_sample()
         else:
             self._choices.sample_index = index
         self.picked.emit(index)
 
     def _on_mouse(self, viewer: Any, event: Any) -> Iterator[None]:
-        """Pick the point under a click, whatever layer is active; a drag stays a drag."""
-        if not self._is_tied() or event.button != 1 or not self.layer.visible:
+        """Select the clicked point, regardless of the active layer; ignore a drag."""
+        if not self._is_connected() or event.button != 1 or not self.layer.visible:
             return
         if self.layer.mode == "add" and viewer.layers.selection.active == self.layer:
             return
@@ -209,64 +229,163 @@ class PointsSync(QObject):
         yield
         while event.type == "mouse_move":
             yield
-        if np.abs(np.array(event.pos) - start).max() > CLICK_PIXELS or not self._is_tied():
+        if np.abs(np.array(event.pos) - start).max() > CLICK_PIXELS or not self._is_connected():
             return
-        found = self.layer.get_value(
+        hit = self.layer.get_value(
             tuple(from_viewer(viewer, self.layer, event.position)),
             view_direction=event.view_direction,
             dims_displayed=event.dims_displayed,
             world=True,
         )
-        if found is not None:
-            row = int(found[0] if isinstance(found, tuple) else found)
+        if hit is not None:
+            row = int(hit[0] if isinstance(hit, tuple) else hit)
             if row == self._open_row and self.is_region(event.position):
-                return  # it lies on the patch that is explained
+                return  # the point covers a region of the explained patch
             self._select(row)
             self._pick(row)
 
     def _on_moved(self, event: Any = None) -> None:
-        """Let go of points that were added, moved or removed: rows and samples differ now."""
+        """Release a layer with changed points, which no longer match the samples."""
         action = str(getattr(event, "action", "changed"))
         if not action.endswith("ing"):  # before the change
             name = self.layer.name
-            self.let_go(closes_ring=False)
-            self.note.emit(f"The points of '{name}' were changed. Press Use points to take them.")
+            self.release(closes_ring=False)
+            self.note.emit(
+                f"The points of '{name}' were changed. Press 'Use points' to update the samples."
+            )
 
     def _on_removed(self, event: Any) -> None:
         if self.layer is not None and event.value == self.layer:
             name = self.layer.name
-            self.let_go(closes_ring=False)
-            self.note.emit(f"The layer '{name}' was removed. The samples and their results stay.")
+            self.release(closes_ring=False)
+            self.note.emit(f"The layer '{name}' was removed. The samples and their results remain.")
         elif self._image is not None and event.value == self._image:
             name = self._image.name
             self._image = None
             self.note.emit(
-                f"The layer '{name}' was removed. Its samples and results stay, and are still read "
-                "from where the layer read them."
+                f"The layer '{name}' was removed. Its samples and results remain, and are "
+                "still read from the same file or array."
             )
 
     def _on_predictions(self) -> None:
         table = self._results.predictions
-        if not self._is_tied() or table is None or self.dataset is None:
+        if not self._is_connected() or table is None or self.dataset is None:
             return
         many = len(self.layer.data) > MANY_POINTS and not table.is_complete
         if not self._later.isActive() or table.is_complete:
-            self._later.start(MANY_POINTS_MS if many else COLOURS_MS)
+            self._later.start(MANY_POINTS_MS if many else COLORS_MS)
 
     def _show_predictions(self) -> None:
         table, dataset = self._results.predictions, self.dataset
-        if not self._is_tied() or dataset is None or table is None or len(table) != len(dataset):
+        if (
+            not self._is_connected()
+            or dataset is None
+            or table is None
+            or len(table) != len(dataset)
+        ):
             return
         n_points = len(self.layer.data)
         outcomes = self._results.explanation_status
         if outcomes is not None and len(outcomes.scores) != len(dataset):
             outcomes = None
-        columns = features_of(dataset, n_points, table, outcomes)
-        face, border = colours_of(dataset, n_points, table)
+        columns = point_features(dataset, n_points, table, outcomes)
+        face, border = point_colors(dataset, n_points, table)
         row = self._open_row
         if row is not None:
             self._before = (face[row, 3], border[row].copy())
-            face[row, 3], border[row] = 0, ring_colour(border[row])
+            face[row, 3], border[row] = 0, ring_color(border[row])
         self.layer.features = merged_features(self.layer.features, columns)
         self.layer.face_color = face
         self.layer.border_color = border
+
+
+def point_features(
+    dataset: VolumePoints, n_points: int, table: PredictionTable, outcomes: ExplanationStatus | None
+) -> dict[str, NDArray[Any]]:
+    """Return columns for all points of a layer; empty or NaN for points that are not samples."""
+    predicted = np.full(n_points, "", dtype=object)
+    as_labelled = np.full(n_points, "", dtype=object)
+    confidence = np.full(n_points, np.nan)
+    score = np.full(n_points, np.nan)
+    rows, is_predicted = dataset.rows, table.is_predicted
+    names = np.array([*table.class_names, ""], dtype=object)
+    predicted[rows] = names[table.predicted]
+    confidence[rows] = np.where(is_predicted, table.confidence, np.nan)
+    has_truth = is_predicted & (table.truth >= 0)
+    as_labelled[rows] = np.where(has_truth, np.where(table.mispredicted, "no", "yes"), "")
+    if outcomes is not None:
+        score[rows] = outcomes.scores
+    return {PREDICTED: predicted, CONFIDENCE: confidence, RIGHT: as_labelled, SCORE: score}
+
+
+def merged_features(before: pd.DataFrame, columns: dict[str, NDArray[Any]]) -> pd.DataFrame:
+    """Return the features of a layer, with columns added or replaced."""
+    after = before.copy()
+    for name, values in columns.items():
+        after[name] = values
+    return after
+
+
+def point_colors(
+    dataset: VolumePoints, n_points: int, table: PredictionTable
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return face colors by class and border colors by correctness, (N, 4) each."""
+    palette = np.array([_rgba(color) for color in CLASS_COLORS])
+    face = np.tile(_rgba(NO_COLOR, 0.6), (n_points, 1))
+    border = np.tile(_rgba(NO_COLOR, 0.6), (n_points, 1))
+    is_predicted = table.is_predicted
+    rows = dataset.rows[is_predicted]
+    face[rows] = palette[table.predicted[is_predicted] % len(palette)]
+    face[rows, 3] = 0.85
+    border[rows] = _rgba(CORRECT_COLOR, 0.7)
+    border[dataset.rows[table.mispredicted]] = _rgba(MISPREDICTED_COLOR)
+    return face, border
+
+
+def ring_color(border: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the ring color of the selected point; mispredictions remain red."""
+    if np.allclose(border, _rgba(MISPREDICTED_COLOR), atol=0.01):
+        return border
+    return np.array(_rgba(SELECTED_BORDER))
+
+
+def _rgba(color: str, alpha: float = 1.0) -> tuple[float, float, float, float]:
+    red, green, blue = (int(color[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    return red, green, blue, alpha
+
+
+def move_view(viewer: Any, world: ArrayLike, extent: Sequence[float] = ()) -> None:
+    """Move slice and camera to a place.
+
+    The zoom changes only if the object would be very small or not completely visible.
+
+    Parameters
+    ----------
+    viewer : napari viewer
+        Its last axes are those of ``world``.
+    world : (D,) array
+        Center of the place, in world units of the viewer.
+    extent : sequence of float, optional
+        Size of the object, in world units.
+    """
+    dims = viewer.dims
+    place = np.asarray(world, dtype=float).tolist()
+    more = dims.ndim - len(place)
+    if more < 0:
+        return
+    position = [*dims.point[:more], *place]
+    hidden = [axis for axis in dims.not_displayed if axis >= more]
+    if hidden:
+        dims.set_point(hidden, [position[axis] for axis in hidden])
+    center_displayed = [position[axis] for axis in dims.displayed]
+    camera = viewer.scene.camera
+    center = list(camera.center)
+    center[-len(center_displayed) :] = center_displayed
+    if not np.allclose(center, camera.center):
+        camera.center = tuple(center)
+    sides = [extent[axis - more] for axis in dims.displayed if axis >= more] if extent else []
+    canvas = min(viewer.canvas.size)
+    if sides and canvas > 0:
+        share = max(sides) * camera.zoom / canvas
+        if not SMALLEST_SHARE <= share <= LARGEST_SHARE:
+            camera.zoom = NEW_SHARE * canvas / max(sides)

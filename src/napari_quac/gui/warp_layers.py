@@ -13,7 +13,7 @@ from napari_quac.gui.layers import placement
 from napari_quac.live.results import Results
 
 if TYPE_CHECKING:
-    from napari_quac.explain.warp import WarpView
+    from napari_quac.generators.warp.view import WarpView
 
 Measure = Literal["log", "growth", "determinant"]
 ARROWS, GROWTH, FOLDED = "displacement", "growth (red: larger in the simulation)", "folded"

@@ -1,45 +1,38 @@
-"""What the user picked: small values that can be compared."""
+"""Choices of the user: small values that can be compared."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from psygnal import SignalGroupDescriptor
 
-from napari_quac.data.recipes import ImageFolderRecipe, PreprocessedRecipe
-from napari_quac.explain.mask import Masking
+from napari_quac.explain.settings import AUTO, DEFAULT_METHODS, PRESETS, ExplainSettings
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
-    from napari_quac.explain.procedure import Grid
-
-DEFAULT_METHODS = ("d-ig", "d-deeplift", "d-ingrad", "residual", "random")
+    from napari_quac.live.open_report import OpenReport
 
 
 class SampleSource(Protocol):
-    """Where samples come from, as a value."""
+    """Source of samples, as a value."""
 
     def load(self) -> Dataset:
-        """Read what there is; runs in the lane."""
+        """Read the dataset; runs in the lane."""
 
 
-class NetworkRecipe(Protocol):
-    """What it takes to load a network, as a value."""
+class ReportSource(Protocol):
+    """Source of a report, as a value."""
 
-    def load(self, device: Any) -> Any:
-        """Return the live network; runs in the lane."""
-
-
-FolderSamples = ImageFolderRecipe
-PreprocessedSamples = PreprocessedRecipe
+    def load(self) -> OpenReport:
+        """Read the report; runs in the lane."""
 
 
 @dataclass(frozen=True)
 class ReadySamples:
-    """A dataset that is there already, such as the example or the images of a layer."""
+    """A dataset in memory, such as the example or the images of a layer."""
 
     dataset: Dataset
 
@@ -49,15 +42,34 @@ class ReadySamples:
 
 
 @dataclass(frozen=True, eq=False)
+class ReportFolder:
+    """A folder of explanations; every object of this class is read anew.
+
+    Attributes
+    ----------
+    folder : Path
+        See :func:`~napari_quac.live.open_report.open_explanations`.
+    """
+
+    folder: Path
+
+    def load(self) -> OpenReport:
+        """Read the explanations of the folder."""
+        from napari_quac.live.open_report import open_explanations
+
+        return open_explanations(self.folder)
+
+
+@dataclass(frozen=True, eq=False)
 class LabelImage:
-    """Known structures on the pixels of the sample.
+    """Labeled structures on the pixels of the sample.
 
     Attributes
     ----------
     name : str
-        Where they are from.
+        Name of the layer.
     read : callable
-        Returns (*S) whole numbers, 0 for the background; runs in the lane.
+        Returns (*S) integers, 0 for the background; runs in the lane.
     """
 
     name: str
@@ -66,53 +78,42 @@ class LabelImage:
 
 @dataclass
 class Choices:
-    """What the user picked; each field has an event of its name in ``events``.
+    """Choices of the user; each field has an event of its name in ``events``.
 
     Attributes
     ----------
-    samples, classifier, generator
-        Where samples and networks come from; None before anything was chosen.
+    samples : SampleSource or None
+    classifier, generator : recipe or None
+        Each has a method ``load`` that returns the network; None before a choice.
     device : str
         ``"auto"``, ``"cpu"``, ``"cuda:0"``, …
+    settings : ExplainSettings
+        Question, search, methods, masks and thresholds, as in a plan.
     sample_index : int or None
-    target : int or None
-        Class to reach; None for the true class of a misprediction, else the second-best class.
-    max_tries, seed : int
-        For the search.
-    methods : tuple of str
-        Names of the methods to explain with.
-    parameters : mapping of str to mapping
-        Name of a method to its parameters that differ from the defaults.
     shown_method : str
-        The one whose attribution, mask and hybrid are shown.
-    masking : Masking
-    grid : "quac_0_2" or "corrected"
-        Thresholds of the curves.
-    preset : str
-        ``"quac"`` or ``"dapi"``: which image is pasted into which, and what is made of it.
+        The method whose attribution, mask and hybrid are displayed.
     threshold : float or None
-        None for the optimum of the shown method.
+        None for the optimum of the displayed explanation.
+    proposal_index : int or None
+        Position of the proposal that is explained among those of the search; None for the best.
     compared_samples : int
-        Samples over which methods are compared; 0 for the pair on show.
-    source_basis : "prediction" or "label"
-        Which question a misprediction is asked: what would make it look like its label, or what
-        makes it look like the predicted class. See
-        :func:`~napari_quac.explain.question.default_question`.
-    neighbour_styles : bool
+        Number of samples over which methods are compared; 0 for the displayed pair.
+    neighbor_styles : bool
         Take styles from the nearest correctly classified samples, where the generator can.
     filter_text : str
-        Which samples are in view; see :mod:`~napari_quac.live.filter_language`.
+        See :mod:`~napari_quac.live.filter_language`; empty for all samples.
     sort_by : str
-        Column that orders them; see :mod:`~napari_quac.live.sample_order`.
+        Column that orders the samples; see :mod:`~napari_quac.live.sample_order`.
     sort_ascending : bool
     predict_up_to : int
-        That many samples are predicted without being asked.
-    report_folder : Path or None
-        Where explanations of many samples are kept, and shown from.
+        Datasets of at most this number of samples are predicted without a request.
+    report_source : ReportSource or None
+        Folder with explanations of many samples, or a report in memory.
     labels : LabelImage or None
         Structures in which the change is measured, too.
     explainer : ExaggerationRecipe or None
-        The explainer by bins along whose bins the query is exaggerated; None for the generator.
+        Bin-conditional generator along whose bins the query is exaggerated; None for the path of
+        the generator.
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
@@ -120,24 +121,65 @@ class Choices:
     classifier: Any = None
     generator: Any = None
     device: str = "auto"
+    settings: ExplainSettings = field(default_factory=ExplainSettings)
     sample_index: int | None = None
-    target: int | None = None
-    max_tries: int = 100
-    seed: int = 0
-    methods: tuple[str, ...] = DEFAULT_METHODS
-    parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     shown_method: str = DEFAULT_METHODS[0]
-    masking: Masking = field(default_factory=Masking)
-    grid: Grid = "quac_0_2"
-    preset: str = "quac"
     threshold: float | None = None
+    proposal_index: int | None = None
     compared_samples: int = 0
-    source_basis: Literal["prediction", "label"] = "prediction"
-    neighbour_styles: bool = False
+    neighbor_styles: bool = False
     filter_text: str = ""
     sort_by: str = "number"
     sort_ascending: bool = True
     predict_up_to: int = 500
-    report_folder: Path | None = None
+    report_source: ReportSource | None = None
     labels: LabelImage | None = None
     explainer: Any = None
+
+    def update_settings(self, **changes: Any) -> None:
+        """Replace some of the settings, named as in :class:`ExplainSettings`.
+
+        Methods that stay keep their parameters; ``max_tries`` stands for the one of the search.
+        """
+        settings = self.settings
+        if "methods" in changes:
+            settings = settings.with_methods(tuple(changes.pop("methods")))
+        if "max_tries" in changes:
+            changes["search"] = replace(settings.search, max_tries=changes.pop("max_tries"))
+        self.settings = replace(settings, **changes)
+
+    def choose_preset(self, name: str, methods: Iterable[str] = ()) -> None:
+        """Use the procedure, grid, channel-wise masking and parameters of a preset.
+
+        Parameters
+        ----------
+        name : str
+            ``"quac"`` or ``"dapi"``.
+        methods : iterable of str
+            Methods to add. All methods keep parameters that the user has changed.
+        """
+        settings, after = self.settings, PRESETS[name].settings
+        before = PRESETS[settings.preset or "quac"].settings.parameters
+        chosen = tuple(dict.fromkeys((*settings.methods, *methods)))
+        self.settings = replace(
+            settings,
+            methods=chosen,
+            parameters={
+                method: {
+                    **after.parameters.get(method, {}),
+                    **_changes(settings.parameters.get(method, {}), before.get(method, {})),
+                }
+                for method in chosen
+            },
+            masking=replace(settings.masking, channel_wise=after.masking.channel_wise),
+            grid=after.grid,
+            procedure=after.procedure,
+        )
+
+    def choose_target(self, class_name: str | None) -> None:
+        """Choose the class to reach; None for the most useful one of each sample."""
+        self.update_settings(targets=AUTO if class_name is None else (class_name,))
+
+
+def _changes(values: Mapping[str, Any], initial: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if initial.get(key) != value}

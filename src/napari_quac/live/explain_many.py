@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from psygnal import Signal
 
-from napari_quac.live.choices import Choices
+from napari_quac.live.choices import Choices, ReportFolder
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import failure
+from napari_quac.live.lane import Priority
 from napari_quac.live.open_report import OpenReport, open_explanations, report_of_store
-from napari_quac.live.plans import chosen_settings
-from napari_quac.live.results import Results, present
+from napari_quac.live.results import Results
 from napari_quac.stepwise import Progress, stepwise
 
 if TYPE_CHECKING:
@@ -91,13 +91,13 @@ class ExplainMany:
         self._folder: Path | None = None
         self._indices: tuple[int, ...] = ()
         controller.running_changed.connect(self._time_one)
-        controller.cancelled.connect(self._on_cancelled)
+        controller.canceled.connect(self._on_cancelled)
         results.events.loaded_samples.connect(self._on_renewed)
         results.events.loaded_classifier.connect(self._on_renewed)
         results.events.explanations.connect(self._on_explained)
         choices.events.filter_text.connect(self._on_filter)
         for signal in (results.events.order, results.events.loaded_generator,
-                       choices.events.methods, choices.events.preset):  # fmt: skip
+                       choices.events.settings):  # fmt: skip
             signal.connect(self._on_news)
 
     def default_folder(self, user_folder: Path) -> Path:
@@ -124,7 +124,9 @@ class ExplainMany:
         sample = self._results.sample
         n_bytes = None
         if sample is not None:
-            n_bytes = estimate_bytes(tuple(sample.image.shape), len(self._choices.methods), n)
+            n_bytes = estimate_bytes(
+                tuple(sample.image.shape), len(self._choices.settings.methods), n
+            )
         there = next((p for p in (folder, *folder.parents) if p.exists()), None)
         n_free = shutil.disk_usage(there).free if there is not None else None
         seconds = None if self.seconds_per_sample is None else n * self.seconds_per_sample
@@ -133,13 +135,13 @@ class ExplainMany:
     def missing(self) -> tuple[str, ...]:
         """Return the names of the results that are needed first."""
         needed = ("loaded_samples", "loaded_classifier", "loaded_generator", "order")
-        return tuple(name for name in needed if self._results.get(name) is None)
+        return tuple(name for name in needed if getattr(self._results, name) is None)
 
     def start(self, folder: Path) -> None:
         """Explain the samples in view; what the folder holds already is not done again."""
-        if self.missing() or self.state == "running":
+        order = self._results.order
+        if order is None or self.missing() or self.state == "running":
             return
-        order = present(self._results.order)
         self._folder, self._indices = folder, tuple(order.indices.tolist())
         self._run()
 
@@ -164,22 +166,24 @@ class ExplainMany:
     def close(self) -> None:
         """Listen to nothing any more."""
         self._controller.running_changed.disconnect(self._time_one)
-        self._controller.cancelled.disconnect(self._on_cancelled)
+        self._controller.canceled.disconnect(self._on_cancelled)
         self._results.events.loaded_samples.disconnect(self._on_renewed)
         self._results.events.loaded_classifier.disconnect(self._on_renewed)
         self._results.events.explanations.disconnect(self._on_explained)
         self._choices.events.filter_text.disconnect(self._on_filter)
         for signal in (self._results.events.order, self._results.events.loaded_generator,
-                       self._choices.events.methods, self._choices.events.preset):  # fmt: skip
+                       self._choices.events.settings):  # fmt: skip
             signal.disconnect(self._on_news)
 
     def _run(self) -> None:
         from napari_quac.batch.tasks import Task
 
-        results, folder = self._results, present(self._folder)
-        dataset = present(results.loaded_samples)
-        classifier, generator = present(results.loaded_classifier), results.loaded_generator
-        recipe, settings = self._choices.generator, chosen_settings(self._choices, results)
+        results, folder = self._results, self._folder
+        dataset, classifier = results.loaded_samples, results.loaded_classifier
+        if folder is None or dataset is None or classifier is None:
+            return
+        generator = results.loaded_generator
+        recipe, settings = self._choices.generator, self._choices.settings
         tasks = [Task(index, dataset.sample_id(index)) for index in self._indices]
         self.state, self.problem, self.summary = "running", "", None
         self.n_done, self.n_total = 0, len(tasks)
@@ -196,7 +200,7 @@ class ExplainMany:
 
         self._controller.run(
             SLOT, "explaining many samples", work, self._on_done, self._on_failed,
-            self._on_progress, background=True,
+            self._on_progress, Priority.BACKGROUND,
         )  # fmt: skip
         self.changed.emit()
 
@@ -206,15 +210,14 @@ class ExplainMany:
         if news is not None:
             self.summary, opened = news
             if opened is not None:
-                self._results.report = opened
+                self._choices.report_source = opened
         self.changed.emit()
 
     def _on_done(self, news: tuple[Summary, OpenReport]) -> None:
         self.state, self.n_done = "done", self.n_total
-        self.summary, self._results.report = news
+        self.summary, self._choices.report_source = news
         if self.n_total:
             self.seconds_per_sample = (time.monotonic() - self._started) / self.n_total
-        self._choices.report_folder = self._folder
         self.changed.emit()
 
     def _on_failed(self, error: BaseException) -> None:
@@ -230,17 +233,8 @@ class ExplainMany:
         self.state = "stopped"
         self.changed.emit()
 
-        def opened(report: OpenReport) -> None:
-            self._results.report = report
-            self._choices.report_folder = folder
-
         if (folder / "store.json").exists():
-            self._controller.run(
-                "report_again",
-                "opening the explanations",
-                lambda: open_explanations(folder),
-                opened,
-            )
+            self._choices.report_source = ReportFolder(folder)
 
     def _on_renewed(self) -> None:
         """Other samples or networks: what was begun is stopped, and cannot go on with them."""
@@ -262,16 +256,15 @@ class ExplainMany:
 
     def _time_one(self) -> None:
         """Note how long one sample takes, whenever one is explained by itself."""
-        searching = self._controller.running.get("pair")
+        searching = self._controller.running.get("searched_pair")
         if searching is not None:
             self._begun = searching.since
 
     def _on_explained(self) -> None:
         explanations, begun = self._results.explanations, self._begun
-        if explanations is None or begun is None or explanations.restored_for is not None:
+        if explanations is None or begun is None or explanations.is_restored:
             return
-        finished = {**explanations.by_method, **explanations.failures}
-        if all(name in finished for name in self._choices.methods):
+        if explanations.is_complete:
             self.seconds_per_sample = time.monotonic() - begun
             self._begun = None
             self.changed.emit()

@@ -294,15 +294,15 @@ class _Parser:
         def test(columns: SampleColumns) -> Mask:
             codes = left(columns)
             if operator == "~":
-                wanted = [name.lower() in known.lower() for known in columns.known_names]
+                wanted = [name.lower() in known.lower() for known in columns.all_class_names]
                 return np.array([*wanted, False])[codes]
             if other is not None:
                 right: Any = other(columns)
                 both = (codes != UNKNOWN) & (right != UNKNOWN)
                 return np.asarray(_COMPARE[operator](codes, right) & both)
-            if name not in columns.known_names:
-                raise self._no_class(token, columns.known_names)
-            code = columns.known_names.index(name)
+            if name not in columns.all_class_names:
+                raise self._no_class(token, columns.all_class_names)
+            code = columns.all_class_names.index(name)
             return np.asarray(_COMPARE[operator](codes, code) & (codes != UNKNOWN))
 
         return test

@@ -1,4 +1,4 @@
-"""The one thread that uses networks: works off jobs step by step, urgent ones first."""
+"""The thread that uses networks: performs jobs step by step, urgent ones first."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from enum import IntEnum
 from typing import Any
 
 from napari_quac.stepwise import Progress, Steps
@@ -15,8 +16,21 @@ Deliver = Callable[[Callable[[], None]], None]
 logger = logging.getLogger(__name__)
 
 
+class Priority(IntEnum):
+    """Order of jobs in the lane."""
+
+    URGENT = 0
+    """Before all others, also between the steps of a running job."""
+    SHORT = 1
+    """In the order of submission; too short for anybody to cancel."""
+    NORMAL = 2
+    """In the order of submission."""
+    BACKGROUND = 3
+    """Only while there is nothing else to do."""
+
+
 class _Job:
-    """A piece of work in a slot; ``dropped`` is only written by the owner's thread."""
+    """A job in a slot; ``dropped`` is only written by the owner's thread."""
 
     def __init__(
         self,
@@ -26,8 +40,7 @@ class _Job:
         done: Callable[[Any], None],
         failed: Callable[[BaseException], None],
         progress: Callable[[Progress], None] | None,
-        urgent: bool,
-        background: bool,
+        priority: Priority,
     ) -> None:
         self.slot = slot
         self.number = number
@@ -35,25 +48,26 @@ class _Job:
         self.done = done
         self.failed = failed
         self.progress = progress
-        self.rank = (not urgent, background, number)
+        level = Priority.NORMAL if priority is Priority.SHORT else priority
+        self.rank = (level, number)
         self.steps: Iterator[Any] | None = None
         self.dropped = False
 
 
 class Lane:
-    """One thread, one dictionary from slot to job.
+    """A thread with a slot for each kind of job.
 
-    A job that is submitted to a slot replaces the one that waits or runs there. Between two steps
-    the most urgent job goes on, then the oldest. Answers are handed to ``deliver``, which has to
-    bring them into the thread that owns the lane; an answer of a job that was replaced or
-    cancelled meanwhile is dropped there, so nothing races.
+    A job that is submitted to a slot replaces the one that waits or runs there. After each step,
+    the most urgent job continues, then the oldest. Results are passed to ``deliver``, which calls
+    back in the thread that owns the lane; results of jobs that were replaced or canceled meanwhile
+    are dropped there, so that nothing races.
 
     Parameters
     ----------
     deliver : callable
-        Takes a function without arguments and runs it in the owner's thread, now or later.
+        Runs a function without arguments in the owner's thread, now or later.
     prepare : callable, optional
-        Runs first of all in the lane's thread.
+        Runs first in the lane's thread.
     name : str
         Name of the thread.
     """
@@ -68,7 +82,7 @@ class Lane:
         self._prepare = prepare
         self._condition = threading.Condition()
         self._jobs: dict[str, _Job] = {}
-        self._given_up: list[_Job] = []
+        self._canceled: list[_Job] = []
         self._running: _Job | None = None
         self._closed = False
         self._count = 0
@@ -87,61 +101,56 @@ class Lane:
         done: Callable[[Any], None],
         failed: Callable[[BaseException], None],
         progress: Callable[[Progress], None] | None = None,
-        urgent: bool = False,
-        background: bool = False,
+        priority: Priority = Priority.NORMAL,
     ) -> None:
-        """Put work into a slot, in place of what was there.
+        """Put a job into a slot, in place of the previous one.
 
         Parameters
         ----------
         slot : str
-            Its name.
+            Name of the slot.
         start : callable
             Runs in the lane; returns the result, or :class:`Steps` that end with it.
         done : callable
-            Gets the result, in the owner's thread.
+            Receives the result, in the owner's thread.
         failed : callable
-            Gets any exception, ``RuntimeError`` and ``MemoryError`` included.
+            Receives any exception, ``RuntimeError`` and ``MemoryError`` included.
         progress : callable, optional
-            Gets each :class:`Progress` that is yielded.
-        urgent : bool
-            Goes before all that is not urgent, also between the steps of a running job.
-        background : bool
-            Goes on only while nothing else is to be done.
+            Receives each :class:`Progress` that is yielded.
+        priority : Priority
+            Order among all jobs.
         """
         with self._condition:
             if self._closed:
                 return
             self._drop(slot)
             self._count += 1
-            self._jobs[slot] = _Job(
-                slot, self._count, start, done, failed, progress, urgent, background
-            )
+            self._jobs[slot] = _Job(slot, self._count, start, done, failed, progress, priority)
             self._condition.notify_all()
 
     def cancel(self, slot: str) -> bool:
-        """Give up what is in a slot; True if there was something."""
+        """Cancel the job in a slot; True if there was one."""
         with self._condition:
             return self._drop(slot)
 
     def slots(self) -> tuple[str, ...]:
-        """Return the slots that hold work."""
+        """Return the slots that hold a job."""
         with self._condition:
             return tuple(self._jobs)
 
     def wait_idle(self, timeout: float = 30.0) -> bool:
-        """Wait until nothing is left to do; False if it took too long."""
+        """Wait until all jobs have ended; False after the timeout."""
         end = time.monotonic() + timeout
         with self._condition:
-            while self._jobs or self._running or self._given_up:
-                left = end - time.monotonic()
-                if left <= 0 or self._closed:
+            while self._jobs or self._running or self._canceled:
+                remaining = end - time.monotonic()
+                if remaining <= 0 or self._closed:
                     return False
-                self._condition.wait(left)
+                self._condition.wait(remaining)
         return True
 
     def close(self, timeout: float = 10.0) -> bool:
-        """Drop all work and end the thread after the step it is in; True if it has ended."""
+        """Cancel all jobs and end the thread after the current step; True if it has ended."""
         with self._condition:
             for slot in tuple(self._jobs):
                 self._drop(slot)
@@ -156,7 +165,7 @@ class Lane:
         if job is None:
             return False
         job.dropped = True
-        self._given_up.append(job)
+        self._canceled.append(job)
         self._condition.notify_all()
         return True
 
@@ -170,14 +179,14 @@ class Lane:
             with self._condition:
                 self._running = None
                 self._condition.notify_all()
-                while not (self._jobs or self._given_up or self._closed):
+                while not (self._jobs or self._canceled or self._closed):
                     self._condition.wait()
-                given_up, self._given_up = self._given_up, []
+                canceled, self._canceled = self._canceled, []
                 job = min(self._jobs.values(), key=lambda job: job.rank, default=None)
-                self._running = job or (given_up[0] if given_up else None)
+                self._running = job or (canceled[0] if canceled else None)
                 closed = self._closed
-            for abandoned in given_up:
-                _close(abandoned)
+            for dropped_job in canceled:
+                _close(dropped_job)
             if closed:
                 return
             if job is not None:
@@ -186,41 +195,41 @@ class Lane:
     def _step(self, job: _Job) -> None:
         try:
             if job.steps is None:
-                started = job.start()
-                if not isinstance(started, Steps):
-                    self._finish(job, job.done, started)
+                outcome = job.start()
+                if not isinstance(outcome, Steps):
+                    self._finish(job, job.done, outcome)
                     return
-                job.steps = iter(started)
+                job.steps = iter(outcome)
             progress = next(job.steps)
         except StopIteration as end:
             self._finish(job, job.done, end.value)
-        except BaseException as error:  # noqa: BLE001 - handed on, whatever it is
+        except BaseException as error:  # noqa: BLE001 - passed to the owner, whatever it is
             self._finish(job, job.failed, error)
         else:
             if job.progress is not None:
-                self._hand_over(job, job.progress, progress)
+                self._pass_on(job, job.progress, progress)
 
     def _finish(self, job: _Job, callback: Callable[[Any], None], value: Any) -> None:
         with self._condition:
             if self._jobs.get(job.slot) is job:
                 del self._jobs[job.slot]
-        self._hand_over(job, callback, value)
+        self._pass_on(job, callback, value)
 
-    def _hand_over(self, job: _Job, callback: Callable[[Any], None], value: Any) -> None:
-        def answer() -> None:
+    def _pass_on(self, job: _Job, callback: Callable[[Any], None], value: Any) -> None:
+        def call_back() -> None:
             if not (job.dropped or self._closed):
                 callback(value)
 
         try:
-            self._deliver(answer)
+            self._deliver(call_back)
         except Exception:
-            logger.exception("an answer of '%s' could not be delivered", job.slot)
+            logger.exception("a result of '%s' could not be delivered", job.slot)
 
 
 def _close(job: _Job) -> None:
-    """Close the generator of a job that was given up, in the thread that ran it."""
+    """Close the generator of a canceled job, in the thread that ran it."""
     if job.steps is not None and hasattr(job.steps, "close"):
         try:
             job.steps.close()
         except BaseException:
-            logger.exception("giving up '%s' failed", job.slot)
+            logger.exception("canceling '%s' failed", job.slot)

@@ -1,9 +1,9 @@
-"""A report that is open beside the samples: what it says of each of them, without any network."""
+"""Reports that are open beside the samples: their explanations, without any network."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_quac.errors import DataError
 from napari_quac.explain.settings import ExplainSettings
 from napari_quac.live.sample_columns import UNKNOWN, ExplanationStatus, SampleIndex
 
 if TYPE_CHECKING:
     from napari_quac.data.sample import Sample
-    from napari_quac.explain.explanation import Explanation
+    from napari_quac.explain.explanations import Explanations
+    from napari_quac.explain.pair import Pair
     from napari_quac.explain.prediction_table import PredictionTable
     from napari_quac.reports.entry import FailedEntry, ReportEntry
     from napari_quac.reports.report import Report
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class OpenReport:
-    """A report and where it came from.
+    """A report and its origin.
 
     Attributes
     ----------
     report : Report
     folder : Path
     store : ExplanationStore or None
-        Where the report is that of a store.
+        The store of the report, if it has one.
     settings : ExplainSettings
         Masking and procedure of the explanations.
     """
@@ -46,23 +46,27 @@ class OpenReport:
     @cached_property
     def by_sample(self) -> dict[str, list[ReportEntry]]:
         """The entries of each sample."""
-        found: dict[str, list[ReportEntry]] = {}
+        entries: dict[str, list[ReportEntry]] = {}
         for entry in self.report.entries:
-            found.setdefault(entry.sample_id, []).append(entry)
-        return found
+            entries.setdefault(entry.sample_id, []).append(entry)
+        return entries
+
+    def load(self) -> OpenReport:
+        """Return the report itself, as a source of reports does."""
+        return self
 
 
 @dataclass(frozen=True, eq=False)
 class ReportColumns:
-    """What a report says of the listed samples.
+    """Columns of a report, aligned with the table of samples.
 
     Attributes
     ----------
     status : ExplanationStatus
     predictions : PredictionTable
-        As they were when the report was made.
+        Predictions at the time of the report.
     positions : (E,) ndarray, int64
-        Index of the sample of each entry; -1 where it is not listed.
+        Index of the sample of each entry; -1 where it is not in the table.
     """
 
     status: ExplanationStatus
@@ -72,15 +76,27 @@ class ReportColumns:
 
 @dataclass(frozen=True, eq=False)
 class LoadedExplanations:
-    """The explanations of a sample, as they were written.
+    """Explanations of a sample that were read from a report.
 
     Attributes
     ----------
-    by_method : mapping of str to Explanation
-        All of one pair.
+    explanations : Explanations
+        With the settings for which nothing has to be computed.
+    folder : Path
+        Folder of the report.
     """
 
-    by_method: dict[str, Explanation]
+    explanations: Explanations
+    folder: Path
+
+    @property
+    def pair(self) -> Pair:
+        """The pair that was explained."""
+        return self.explanations.pair
+
+    def are_of(self, opened: OpenReport, sample: Sample) -> bool:
+        """Tell whether they are of this sample and from this report."""
+        return self.pair.query is sample and self.folder == opened.folder
 
 
 def open_explanations(folder: Path) -> OpenReport:
@@ -89,7 +105,7 @@ def open_explanations(folder: Path) -> OpenReport:
     Raises
     ------
     DataError
-        If it is none of them.
+        If the folder is none of these.
     """
     from napari_quac.reports.opening import open_report
     from napari_quac.reports.store import ExplanationStore
@@ -110,7 +126,7 @@ def report_of_store(
 
     notes = tuple(store.damaged.values())
     if store.read_only:
-        notes = (f"Nothing can be added to it: {store.read_only}.", *notes)
+        notes = (f"The store is read-only: {store.read_only}.", *notes)
     report = Report(
         tuple(entry for entry in entries if isinstance(entry, ReportEntry)),
         tuple(entry for entry in entries if not isinstance(entry, ReportEntry)),
@@ -121,114 +137,113 @@ def report_of_store(
     return OpenReport(report, store.folder, store, store.info.settings)
 
 
-def recorded(opened: OpenReport, listing: SampleIndex, class_names: Sequence[str]) -> ReportColumns:
-    """Line a report up with the samples.
+def align_report(
+    opened: OpenReport, sample_list: SampleIndex, class_names: Sequence[str]
+) -> ReportColumns:
+    """Align the entries of a report with the table of samples.
 
     Parameters
     ----------
     opened : OpenReport
         The report.
-    listing : SampleIndex
-        The samples.
+    sample_list : SampleIndex
+        The samples of the table.
     class_names : sequence of str
-        Of the classifier in use; empty for those of the report.
+        Names of the classifier in use; empty for those of the report.
     """
     from napari_quac.explain.prediction_table import PredictionTable
 
-    report, index_of = opened.report, listing.index_of
+    report, index_of = opened.report, sample_list.index_of
     names = tuple(class_names) or _names_of(report)
-    own = {name: number for number, name in enumerate(names)}
-    to_own = [own.get(report.class_name(number), UNKNOWN) for number in range(_n_classes(report))]
-    outcomes = ExplanationStatus.none_of(len(listing))
-    probabilities = np.full((len(listing), len(names)), np.nan, dtype=np.float32)
-    truth = np.full(len(listing), UNKNOWN, dtype=np.int64)
+    places = {name: number for number, name in enumerate(names)}
+    # from a class of the report to the class of the same name
+    classes = [places.get(report.class_name(n), UNKNOWN) for n in range(_n_classes(report))]
+    status = ExplanationStatus.none_of(len(sample_list))
+    probabilities = np.full((len(sample_list), len(names)), np.nan, dtype=np.float32)
+    truth = np.full(len(sample_list), UNKNOWN, dtype=np.int64)
     positions = np.full(len(report.entries), UNKNOWN, dtype=np.int64)
     for number, entry in enumerate(report.entries):
-        at = index_of.get(entry.sample_id, UNKNOWN)
-        positions[number] = at
-        if at == UNKNOWN:
+        row = positions[number] = index_of.get(entry.sample_id, UNKNOWN)
+        if row == UNKNOWN:
             continue
-        target = to_own[entry.target]
-        if target != outcomes.targets[at]:  # the last target counts
-            outcomes.scores[at], outcomes.targets[at] = np.nan, target
+        target = classes[entry.target]
+        if target != status.targets[row]:  # the last target counts
+            status.scores[row], status.targets[row] = np.nan, target
         if entry.quac_score is not None and not entry.degenerate:
-            outcomes.scores[at] = np.fmax(outcomes.scores[at], entry.quac_score)
-        outcomes.switched[at] = bool(entry.switches)
+            status.scores[row] = np.fmax(status.scores[row], entry.quac_score)
+        status.switched[row] = bool(entry.switches)
         if entry.label is not None:
-            truth[at] = to_own[entry.label]
-        if entry.query_prediction is not None and len(entry.query_prediction) == len(to_own):
-            for column, value in zip(to_own, entry.query_prediction, strict=True):
+            truth[row] = classes[entry.label]
+        if entry.query_prediction is not None and len(entry.query_prediction) == len(classes):
+            for column, probability in zip(classes, entry.query_prediction, strict=True):
                 if column != UNKNOWN:
-                    probabilities[at, column] = value
+                    probabilities[row, column] = probability
     failures = {
         index_of[failure.sample_id]: failure.error
         for failure in report.failures
-        if failure.sample_id in index_of and outcomes.switched[index_of[failure.sample_id]] < 0
+        if failure.sample_id in index_of and status.switched[index_of[failure.sample_id]] < 0
     }
-    outcomes = ExplanationStatus(outcomes.scores, outcomes.targets, outcomes.switched, failures)
-    return ReportColumns(outcomes, PredictionTable(names, probabilities, truth), positions)
+    return ReportColumns(
+        replace(status, failures=failures), PredictionTable(names, probabilities, truth), positions
+    )
 
 
-def restore(
-    opened: OpenReport, sample: Sample, class_names: Sequence[str], target: int | None = None
+def load_explanations(
+    opened: OpenReport,
+    sample: Sample,
+    class_names: Sequence[str],
+    settings: ExplainSettings,
+    target: int | None = None,
+    previous: LoadedExplanations | None = None,
 ) -> LoadedExplanations | None:
     """Read the explanations of a sample; None if the report has none, or has other classes.
 
     Parameters
     ----------
     opened : OpenReport
-        Where they are.
+        The report.
     sample : Sample
         The query.
     class_names : sequence of str
-        Of the classifier.
+        Names of the classifier.
+    settings : ExplainSettings
+        Current settings, which are those of the explanations, apart from masking and procedure.
     target : int, optional
-        Class that was to be reached; where there is no explanation of it, the last one is taken.
+        Class to reach.
+    previous : LoadedExplanations, optional
+        Returned if the report has no explanation of the target; by default those of the last
+        target are read instead.
 
     Raises
     ------
     DataError
-        If the sample is not the one that was explained, or arrays were lost.
+        If the sample is not the one that was explained, or arrays are missing.
     """
-    from napari_quac.reports.record import whole_curve
-    from napari_quac.reports.restored import (
-        entries_of_sample,
-        restored_explanation,
-        restored_pair,
-        with_proposals,
-    )
-    from napari_quac.reports.store import task_key
-    from napari_quac.reports.task_images import PROPOSAL
+    from napari_quac.reports.restored import restore_explanations
 
-    own = opened.by_sample.get(sample.id, [])
-    entries = entries_of_sample(own, sample.id, target) or entries_of_sample(own, sample.id)
-    if not entries or _names_of(opened.report) != tuple(class_names):
+    of_sample = opened.by_sample.get(sample.id, [])
+    last = of_sample[-1].target if of_sample else None
+    targets = (last if target is None else target, last)
+    requested, latest = ([e for e in of_sample if e.target == index] for index in targets)
+    if not requested and previous is not None:
+        return previous
+    if not latest or _names_of(opened.report) != tuple(class_names):
         return None
-    pair = restored_pair(entries[0], len(class_names), sample)
-    curves = {}
-    if opened.store is not None:
-        store, key = opened.store, task_key(sample.id, class_names[entries[0].target])
-        record = store.record(key)
-        curves = record["methods"]
-        pair = with_proposals(
-            pair, record.get("proposals", ()), lambda n: store.image(key, f"{PROPOSAL}/{n}")
-        )
-    found = {}
-    for entry in entries:
-        try:
-            predictions = None
-            if entry.method in curves:
-                predictions = whole_curve(curves[entry.method]["curve"], "predictions")
-            found[entry.method] = restored_explanation(entry, pair, opened.settings, predictions)
-        except DataError:
-            continue  # what else there is can be shown
-    return LoadedExplanations(found) if found else None
+    recorded = opened.settings
+    explanations = restore_explanations(
+        requested or latest, recorded, len(class_names), sample, opened.store
+    )
+    if not explanations:
+        return None
+    settings = replace(settings, masking=recorded.masking, procedure=recorded.procedure)
+    # a method that cannot be restored is left out, and the others are shown
+    return LoadedExplanations(replace(explanations, settings=settings, failures={}), opened.folder)
 
 
 def _n_classes(report: Report) -> int:
-    met = [index for pair in report.class_pairs for index in pair]
-    met += [entry.label for entry in report.entries if entry.label is not None]
-    return max([len(report.class_names), *(index + 1 for index in met)])
+    indices = [index for pair in report.class_pairs for index in pair]
+    indices += [entry.label for entry in report.entries if entry.label is not None]
+    return max([len(report.class_names), *(index + 1 for index in indices)])
 
 
 def _names_of(report: Report) -> tuple[str, ...]:

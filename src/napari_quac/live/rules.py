@@ -1,29 +1,25 @@
-"""What each result is made from, and by which function.
+"""The rules by which each result follows from choices and other results.
 
-``prepare`` of a rule runs in the thread of the choices and returns a function that holds frozen
-values only; that function runs in the lane. Torch is imported in the lane, so that a window opens
-without waiting for it.
+See :mod:`~napari_quac.live.rule` for the meaning of the parameters. Functions of jobs run in the
+lane and import PyTorch there, so that a window opens without waiting for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from napari_quac.data.spread import evenly_spaced
 from napari_quac.errors import DataError, QuacError
-from napari_quac.live.choices import Choices
+from napari_quac.explain.settings import AUTO, ExplainSettings
+from napari_quac.live.choices import LabelImage, ReadySamples, ReportSource, SampleSource
 from napari_quac.live.filter_language import FilterError
-from napari_quac.live.open_report import open_explanations, recorded, restore
-from napari_quac.live.results import (
-    DisplayedHybrid,
-    Evolving,
-    Explanations,
-    Prediction,
-    Preview,
-    Results,
-    present,
-)
+from napari_quac.live.lane import Priority
+from napari_quac.live.open_report import LoadedExplanations, align_report, load_explanations
+from napari_quac.live.prediction import Prediction, predict
+from napari_quac.live.results import DisplayedHybrid, Preview
+from napari_quac.live.rule import Derived, Job, OnDemand, Rule
 from napari_quac.live.sample_columns import ExplanationStatus, SampleColumns, list_samples
 from napari_quac.live.sample_order import SampleOrder, order_samples
 from napari_quac.stepwise import Progress, Steps, stepwise
@@ -31,116 +27,91 @@ from napari_quac.stepwise import Progress, Steps, stepwise
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
     from napari_quac.data.sample import Sample
-    from napari_quac.explain.attribution import Attribution
     from napari_quac.explain.curve import Curve
+    from napari_quac.explain.exaggeration import Exaggeration
+    from napari_quac.explain.explanations import Explanations
     from napari_quac.explain.morphometry import Morphometry
     from napari_quac.explain.neighbors import Neighbors
     from napari_quac.explain.pair import Pair
     from napari_quac.explain.prediction_table import PredictionTable
     from napari_quac.explain.regions import Regions
+    from napari_quac.explain.search import SearchState
+    from napari_quac.generators.warp.view import WarpView
+    from napari_quac.live.open_report import OpenReport, ReportColumns
+    from napari_quac.live.sample_columns import SampleIndex
     from napari_quac.networks.classifier import Classifier
+    from napari_quac.networks.generator import Generator as ImageGenerator
+    from napari_quac.reports.comparison import MethodComparison
 
-Work = Callable[[], Any]
 N_PREVIEWS = 6
 PARTIAL_SECONDS = 0.25
-"""How often the table is told what has been predicted; each time costs the window a frame."""
+"""Interval of updates of the table during prediction; each costs the window a frame."""
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Rule:
-    """How a result follows from choices and other results.
+# samples and networks
 
-    Attributes
-    ----------
-    made_from : tuple of str
-        Names of the choices and results without which it cannot be; when one of them changes it is
-        made anew.
-    prepare : callable
-        Takes choices and results, returns the work for the lane.
-    doing : str
-        What is going on, for the status line and for errors.
-    also : tuple of str
-        Names whose change makes it anew, too, but which may be None.
-    on_demand : bool
-        Made only when asked for; until then None.
-    keep : bool
-        Show the old one until the new one arrives.
-    urgent : bool
-        Goes before all other work.
-    here : bool
-        Made at once in the thread of the choices: cheap and without a network.
-    partial_to : str
-        Result that takes what ``Progress.partial`` holds.
-    state_to : str
-        Result that takes what ``Progress.state`` holds, so that the work can be resumed.
-    background : bool
-        Goes on only while nothing else is to be done.
-    by_itself : callable or None
-        Takes choices and results; whether a result on demand is made without being asked.
-    brief : bool
-        Over so soon that nobody would cancel it.
-    reverts : bool
-        When it fails, the choice it is made from goes back to what worked, and the result stays.
+
+def load_samples(samples: SampleSource) -> Dataset:
+    """Read the dataset."""
+    return samples.load()
+
+
+def load_classifier(classifier: Any, device: str) -> Classifier:
+    """Load the classifier on the device."""
+    network: Classifier = classifier.load(device)
+    return network
+
+
+def load_generator(generator: Any, device: str) -> ImageGenerator:
+    """Load the generator on the device."""
+    from napari_quac.networks.device import resolve_device
+
+    network: ImageGenerator = generator.load(resolve_device(device))
+    return network
+
+
+def take_class_names(
+    loaded_classifier: Classifier,
+    loaded_samples: Dataset,
+    loaded_generator: ImageGenerator | None = None,
+    *,
+    classifier: Any,
+    class_names: tuple[str, ...] | None = None,
+) -> tuple[str, ...] | None:
+    """Take the sorted names of the samples' folders, as in QuAC, where a file has no names.
+
+    Samples without class folders may come with images that were generated into such folders.
     """
-
-    made_from: tuple[str, ...]
-    prepare: Callable[[Choices, Results], Work]
-    doing: str
-    also: tuple[str, ...] = ()
-    on_demand: bool = False
-    keep: bool = True
-    urgent: bool = False
-    here: bool = False
-    partial_to: str = ""
-    state_to: str = ""
-    reverts: bool = False
-    background: bool = False
-    by_itself: Callable[[Choices, Results], bool] | None = None
-    brief: bool = False
-
-    @property
-    def is_brief(self) -> bool:
-        """Whether it is over so soon that it is not cancelled with what takes time."""
-        return self.urgent or self.brief
+    if not hasattr(classifier, "class_names"):
+        return None
+    is_named_here = class_names is not None and classifier.class_names == class_names
+    if not (loaded_classifier.is_nameless or is_named_here):
+        return None
+    generated = loaded_generator.class_names if loaded_generator is not None else ()
+    sources = (loaded_samples.classes, generated)
+    fitting = [tuple(names) for names in sources if len(names) == loaded_classifier.n_classes]
+    return fitting[0] if fitting else class_names
 
 
-def _load_samples(choices: Choices, results: Results) -> Work:
-    return present(choices.samples).load
-
-
-def _load_classifier(choices: Choices, results: Results) -> Work:
-    recipe, device = choices.classifier, choices.device
-    return lambda: recipe.load(device)
-
-
-def _load_generator(choices: Choices, results: Results) -> Work:
-    recipe, device = choices.generator, choices.device
-
-    def load() -> Any:
-        from napari_quac.networks.device import resolve_device
-
-        return recipe.load(resolve_device(device))
-
-    return load
-
-
-def _previews(choices: Choices, results: Results) -> Work:
-    dataset = present(results.loaded_samples)
-    return lambda: make_previews(dataset)
+def name_classes(
+    loaded_classifier: Classifier, class_names: tuple[str, ...], *, classifier: Any
+) -> Any:
+    """Give the classifier the class names of the samples."""
+    if classifier.class_names == class_names:
+        return classifier
+    return replace(classifier, class_names=class_names)
 
 
 @stepwise
-def make_previews(dataset: Dataset) -> Generator[Progress, None, tuple[Preview, ...]]:
+def read_previews(loaded_samples: Dataset) -> Generator[Progress, None, tuple[Preview, ...]]:
     """Read six samples, evenly spread over the dataset."""
-    from napari_quac.data.spread import evenly_spaced
-
-    indices = evenly_spaced(len(dataset), N_PREVIEWS)
+    indices = evenly_spaced(len(loaded_samples), N_PREVIEWS)
     previews = []
     for done, index in enumerate(indices):
         yield Progress(done, len(indices), "previews")
         try:
-            sample = dataset[index]
+            sample = loaded_samples[index]
         except QuacError as error:
             previews.append(Preview(index, None, problem=str(error)))
         else:
@@ -149,388 +120,369 @@ def make_previews(dataset: Dataset) -> Generator[Progress, None, tuple[Preview, 
     return tuple(previews)
 
 
-def _read_sample(choices: Choices, results: Results) -> Work:
-    dataset, index = present(results.loaded_samples), present(choices.sample_index)
+def read_sample(loaded_samples: Dataset, sample_index: int) -> Sample:
+    """Read the selected sample.
 
-    def read() -> Sample:
-        if not 0 <= index < len(dataset):
-            raise DataError(
-                f"There is no sample {index + 1}; '{dataset.name}' has {len(dataset)} samples."
-            )
-        return dataset[index]
-
-    return read
-
-
-def _predict(choices: Choices, results: Results) -> Work:
-    sample, classifier = present(results.sample), present(results.loaded_classifier)
-    dataset = present(results.loaded_samples)
-    return lambda: predict(sample, classifier, dataset.classes)
-
-
-def predict(sample: Sample, classifier: Classifier, classes: Sequence[str]) -> Prediction:
-    """Ask the classifier about a sample."""
-    from napari_quac.explain.question import true_class
-
-    classifier.check_image(sample.image.shape, f"The sample '{sample.id}'")
-    probabilities = classifier.predict(sample.image[None])[0]
-    return Prediction(sample, probabilities, true_class(sample.label, classes, classifier))
-
-
-def _search(choices: Choices, results: Results) -> Work:
-    sample, prediction = present(results.sample), present(results.prediction)
-    classifier, generator = present(results.loaded_classifier), present(results.loaded_generator)
-    target = choices.target if choices.target is not None else prediction.default_target()
-    max_tries, seed, state = choices.max_tries, choices.seed, results.search_state
-    neighbours = results.neighbours if choices.neighbour_styles else None
-    if neighbours is not None and neighbours.query is sample and neighbours.label == target:
-        references = neighbours.samples
-    else:
-        references = ()
-
-    def start() -> Steps[Pair]:
-        from napari_quac.explain.search import search
-        from napari_quac.explain.settings import SearchSettings
-
-        settings = SearchSettings(max_tries=max_tries)
-        return search(
-            sample,
-            target,
-            classifier,
-            generator,
-            settings,
-            seed,
-            state=state,
-            references=references,
+    Raises
+    ------
+    DataError
+        If there is no sample of this index.
+    """
+    n_samples = len(loaded_samples)
+    if not 0 <= sample_index < n_samples:
+        raise DataError(
+            f"There is no sample {sample_index + 1}; '{loaded_samples.name}' has {n_samples} "
+            "samples. Choose one of these."
         )
-
-    return start
-
-
-def _list(choices: Choices, results: Results) -> Work:
-    dataset = present(results.loaded_samples)
-    return lambda: list_samples(dataset)
+    return loaded_samples[sample_index]
 
 
-def _predict_all(choices: Choices, results: Results) -> Work:
-    dataset, classifier = present(results.loaded_samples), present(results.loaded_classifier)
-    known = results.predictions
-
-    def start() -> Steps[PredictionTable]:
-        from napari_quac.explain.prediction_table import predict_all
-
-        return predict_all(dataset, classifier, previous=known, partial_every=PARTIAL_SECONDS)
-
-    return start
+def predict_sample(
+    sample: Sample, loaded_classifier: Classifier, *, loaded_samples: Dataset
+) -> Prediction:
+    """Predict the selected sample."""
+    return predict(sample, loaded_classifier, loaded_samples.classes)
 
 
-def _is_cheap(choices: Choices, results: Results) -> bool:
-    return len(present(results.loaded_samples)) <= choices.predict_up_to
+# the table of samples
 
 
-def _open_report(choices: Choices, results: Results) -> Work:
-    folder = present(choices.report_folder)
-    known = results.report
-    # what was explained just now is not read again
-    if known is not None and known.folder == folder:
-        return lambda: known
-    return lambda: open_explanations(folder)
+def index_samples(loaded_samples: Dataset) -> SampleIndex:
+    """List ids and labels of all samples."""
+    return list_samples(loaded_samples)
 
 
-def _recorded(choices: Choices, results: Results) -> Work:
-    opened, listing = present(results.report), present(results.sample_list)
-    classifier = results.loaded_classifier
-    names = classifier.class_names if classifier is not None else ()
-    return lambda: recorded(opened, listing, names)
+def predict_samples(
+    loaded_samples: Dataset,
+    loaded_classifier: Classifier,
+    *,
+    predictions: PredictionTable | None = None,
+) -> Steps[PredictionTable]:
+    """Predict all samples that have no prediction yet."""
+    from napari_quac.explain.prediction_table import predict_all
+
+    return predict_all(
+        loaded_samples, loaded_classifier, previous=predictions, partial_every=PARTIAL_SECONDS
+    )
 
 
-def _restored(choices: Choices, results: Results) -> Work:
-    opened, sample = present(results.report), present(results.sample)
-    names = present(results.loaded_classifier).class_names
-    if sample.id not in opened.by_sample:
-        return lambda: None
-    return lambda: restore(opened, sample, names, choices.target)
+def has_few_samples(loaded_samples: Dataset, predict_up_to: int) -> bool:
+    """Tell whether all samples are predicted without a request."""
+    return len(loaded_samples) <= predict_up_to
 
 
-def _outcomes(choices: Choices, results: Results) -> Work:
-    n_samples, known = len(present(results.sample_list)), results.report_columns
-    if known is not None and len(known.status) == n_samples:
-        return lambda: known.status
-    return lambda: ExplanationStatus.none_of(n_samples)
+def note_explanations(
+    sample_list: SampleIndex,
+    report_columns: ReportColumns | None = None,
+    explanations: Explanations | None = None,
+    *,
+    explanation_status: ExplanationStatus | None = None,
+) -> ExplanationStatus:
+    """Return the status of the report, with the samples explained since it was opened."""
+    n_samples = len(sample_list)
+    recorded = _of_length(report_columns.status if report_columns is not None else None, n_samples)
+    status = _of_length(explanation_status, n_samples)
+    if status is None or status.recorded is not recorded:
+        initial = ExplanationStatus.none_of(n_samples) if recorded is None else recorded
+        status = replace(initial, recorded=recorded)
+    if explanations is None or explanations.is_restored or not explanations.is_complete:
+        return status
+    index = sample_list.index_of.get(explanations.pair.query.id)
+    return status if index is None else status.with_explanations(index, explanations)
 
 
-def _order(choices: Choices, results: Results) -> Work:
-    listing = present(results.sample_list)
-    predictions = _of_length(results.predictions, len(listing))
-    if predictions is None and results.report_columns is not None:
-        predictions = _of_length(results.report_columns.predictions, len(listing))
-    outcomes = _of_length(results.explanation_status, len(listing))
-    columns = SampleColumns(listing, predictions, outcomes)
-    if results.order is not None and results.order.columns.is_of(columns):
-        columns = results.order.columns  # what was worked out of them is kept
-    text, sort_by, ascending = choices.filter_text, choices.sort_by, choices.sort_ascending
-
-    def order() -> SampleOrder:
-        try:
-            return order_samples(columns, text, sort_by, ascending)
-        except FilterError as error:  # it names a class of the networks that were there before
-            every = order_samples(columns, "", sort_by, ascending)
-            return replace(every, problem=str(error))
-
-    return order
+def order_table(
+    sample_list: SampleIndex,
+    predictions: PredictionTable | None = None,
+    report_columns: ReportColumns | None = None,
+    explanation_status: ExplanationStatus | None = None,
+    filter_text: str = "",
+    sort_by: str = "number",
+    sort_ascending: bool = True,
+    *,
+    order: SampleOrder | None = None,
+) -> SampleOrder:
+    """Filter and sort the samples; without predictions, those of the report count."""
+    table = _of_length(predictions, len(sample_list))
+    if table is None and report_columns is not None:
+        table = _of_length(report_columns.predictions, len(sample_list))
+    columns = SampleColumns(sample_list, table, _of_length(explanation_status, len(sample_list)))
+    if order is not None and order.columns.is_of(columns):
+        columns = order.columns  # its cached columns are used again
+    try:
+        return order_samples(columns, filter_text, sort_by, sort_ascending)
+    except FilterError as error:  # it names a class of the previous networks
+        every = order_samples(columns, "", sort_by, sort_ascending)
+        return replace(every, problem=str(error))
 
 
 def _of_length(table: T | None, n_samples: int) -> T | None:
-    """Leave out what belongs to the samples that were there before."""
+    """Return the table unless it belongs to the previous samples."""
     if table is None or len(table) != n_samples:  # type: ignore[arg-type]
         return None
     return table
 
 
-def _neighbours(choices: Choices, results: Results) -> Work:
-    prediction, table = present(results.prediction), present(results.predictions)
-    dataset, classifier = present(results.loaded_samples), present(results.loaded_classifier)
-    if not prediction.is_wrong or not table.is_complete:
-        return lambda: None
-
-    def start() -> Steps[Neighbors | None]:
-        from napari_quac.explain.neighbors import nearest_correct
-
-        return nearest_correct(prediction.sample, present(prediction.truth), table, dataset,
-                               classifier)  # fmt: skip
-
-    return start
-
-
-def _explain(choices: Choices, results: Results) -> Work:
-    pair, classifier = present(results.pair), present(results.loaded_classifier)
-    wanted = Explanations(
-        pair,
-        choices.masking,
-        grid=choices.grid,
-        parameters=dict(choices.parameters),
-        preset=choices.preset,
-    )
-    methods, known = choices.methods, results.explanations
-    return lambda: explain_methods(wanted, classifier, methods, known)
-
-
-def _exaggerate(choices: Choices, results: Results) -> Work:
-    pair, generator = results.pair, results.loaded_generator
-    classifier, sample = present(results.loaded_classifier), present(results.prediction).sample
-    explainer, device = choices.explainer, choices.device
-
-    def start() -> Any:
-        from napari_quac.explain.exaggeration import exaggerate
-        from napari_quac.explain.exaggeration_bins import traverse_bins
-        from napari_quac.explain.exaggeration_paths import inner_generator
-        from napari_quac.generators.exaggeration.generator import ExaggerationGenerator
-        from napari_quac.networks.device import resolve_device
-
-        if explainer is not None:
-            return traverse_bins(sample, explainer.load(resolve_device(device)), classifier)
-        if pair is None:
-            inner = inner_generator(generator)
-            if isinstance(inner, ExaggerationGenerator):
-                return traverse_bins(sample, inner, classifier)
-            raise DataError(
-                "There is no generated image to lead a path to. Press Explain first, or take the "
-                "bins of an explainer as path."
-            )
-        return exaggerate(pair, generator, classifier)
-
-    return start
-
-
-def _view_warp(choices: Choices, results: Results) -> Work:
-    pair, generator = present(results.pair), present(results.loaded_generator)
-    classifier = present(results.loaded_classifier)
-
-    def start() -> Any:
-        from napari_quac.explain.exaggeration_paths import inner_generator, path_kind
-        from napari_quac.explain.warp import view_warp
-
-        if path_kind(pair, generator) != "warp":
-            return None
-        return view_warp(pair, inner_generator(generator), classifier)
-
-    return start
-
-
-@stepwise
-def explain_methods(
-    wanted: Explanations,
-    classifier: Classifier,
-    methods: tuple[str, ...],
-    known: Explanations | None = None,
-) -> Generator[Progress, None, Explanations]:
-    """Explain a pair by several methods; one that fails does not keep the others from going on.
-
-    Parameters
-    ----------
-    wanted : Explanations
-        Without any yet: the pair, and how it is explained.
-    classifier : Classifier
-        The one that judged the pair.
-    methods : tuple of str
-        Names in the registry of methods.
-    known : Explanations, optional
-        What is there already. Of the same pair, nothing is computed again that would come out
-        the same: neither explanations nor, under another masking, attributions.
-
-    Returns
-    -------
-    Steps of Explanations
-        ``Progress.partial`` is what has come so far, after each method.
-    """
-    from napari_quac.explain.attribution import attribute
-    from napari_quac.explain.method_parameters import build_method, merged
-    from napari_quac.explain.pipeline import explain_attribution
-    from napari_quac.explain.settings import PRESETS
-
-    pair, done = wanted.pair, wanted
-    procedure = PRESETS[wanted.preset].settings.procedure
-    parameters = merged(PRESETS[wanted.preset].settings.parameters, wanted.parameters)
-    seen = procedure.pair(pair)  # once, so that all explanations share it
-    attributions = _known_attributions(wanted, known)
-    if known is not None and (known.masking, known.grid) == (wanted.masking, wanted.grid):
-        kept = {name: known.by_method[name] for name in methods if name in attributions}
-        done = replace(done, by_method=kept)
-    for number, name in enumerate(methods):
-        if name in done.by_method:
-            continue
-        yield Progress(number, len(methods), f"explain by {name}", done)
-        try:
-            attribution = attributions.get(name)
-            if attribution is None:
-                method = build_method(name, parameters)
-                steps = attribute(procedure.attributed(pair, method), name, method, classifier)
-                attribution = yield from _renumbered(steps, number, len(methods), name, done)
-            curve = explain_attribution(
-                seen, attribution, classifier, wanted.masking, wanted.grid, procedure
-            )
-            explanation = yield from _renumbered(curve, number, len(methods), name)
-        except Exception as error:  # noqa: BLE001 - kept beside the methods that worked
-            done = replace(done, failures={**done.failures, name: error})
-            continue
-        found = {**done.by_method, name: explanation}
-        done = replace(done, by_method={key: found[key] for key in methods if key in found})
-    return done
-
-
-def _known_attributions(wanted: Explanations, known: Explanations | None) -> dict[str, Attribution]:
-    """Return the attributions that would come out the same."""
-    if known is None or known.pair is not wanted.pair or known.preset != wanted.preset:
-        return {}
-    return {
-        name: explanation.attribution
-        for name, explanation in known.by_method.items()
-        if dict(known.parameters.get(name, {})) == dict(wanted.parameters.get(name, {}))
-    }
-
-
-def _renumbered(
-    steps: Steps[T], number: int, total: int, name: str, done: Explanations | None = None
-) -> Generator[Progress, None, T]:
-    """Pass on the steps of one of several methods, with the mask that it is optimising."""
-    generator = iter(steps)
-    while True:
-        try:
-            step = next(generator)
-        except StopIteration as end:
-            value: T = end.value
-            return value
-        share = step.done / step.total if step.total else 0.0
-        evolving = evolving_of(name, step)
-        shown = replace(done, evolving=evolving) if done is not None and evolving else None
-        text = f"{name}: {step.text}" if evolving else f"explain by {name}"
-        yield Progress(round(100 * (number + share)), 100 * total, text, shown, finish=step.finish)
-
-
-def evolving_of(name: str, step: Progress) -> Evolving | None:
-    """Return the mask that a step of a method tells of; None for methods that have none."""
-    from napari_quac.networks.fido.settings import MaskState
-
-    state = step.partial
-    if not isinstance(state, MaskState):
+def find_neighbors(
+    prediction: Prediction,
+    predictions: PredictionTable,
+    loaded_samples: Dataset,
+    loaded_classifier: Classifier,
+) -> Steps[Neighbors | None] | None:
+    """Find the nearest correctly classified samples of a misprediction."""
+    if prediction.truth is None or not prediction.is_mispredicted or not predictions.is_complete:
         return None
-    text = f"step {state.step} of {step.total} · {state.region_size:.1%}"
-    return Evolving(name, state.map, state.region.float(), state.hybrid, text)
+    from napari_quac.explain.neighbors import nearest_correct
+
+    return nearest_correct(
+        prediction.sample, prediction.truth, predictions, loaded_samples, loaded_classifier
+    )
 
 
-def _compare(choices: Choices, results: Results) -> Work:
-    from napari_quac.data.spread import evenly_spaced
-
-    classifier, dataset = present(results.loaded_classifier), present(results.loaded_samples)
-    preset, masking, grid = choices.preset, choices.masking, choices.grid
-    parameters, target, seed = dict(choices.parameters), choices.target, choices.seed
-    n, tries = choices.compared_samples, choices.max_tries
-    pair, index, generator = results.pair, choices.sample_index, results.loaded_generator
-    rows = results.order.indices.tolist() if results.order else range(len(dataset))
-
-    def start() -> Any:
-        from napari_quac.explain.methods import METHODS
-        from napari_quac.explain.settings import AUTO, ExplainSettings, SearchSettings
-        from napari_quac.reports.comparison import compare_pair, compare_samples, true_difference
-
-        settings = replace(
-            ExplainSettings.from_preset(preset).with_methods(tuple(METHODS), parameters),
-            masking=masking,
-            grid=grid,
-            search=SearchSettings(max_tries=tries),
-            targets=AUTO if target is None else (classifier.class_names[target],),
-            seed=seed,
-        )
-        if not n:
-            truth = true_difference(dataset, present(index), present(pair), classifier)
-            return compare_pair(present(pair), classifier, settings, truth)
-        indices = [rows[place] for place in evenly_spaced(len(rows), n)]
-        return compare_samples(indices, dataset, classifier, present(generator), settings)
-
-    return start
+# reports
 
 
-def _show(choices: Choices, results: Results) -> Work:
-    explanations = present(results.explanations)
-    method, threshold = choices.shown_method, choices.threshold
-    before = results.displayed_hybrid
-
-    def show() -> DisplayedHybrid | None:
-        from napari_quac.explain.curve import hybrid_at
-
-        explanation = explanations.by_method.get(method)
-        if explanation is None:
-            return None
-        curve = explanation.curve
-        index = curve.best if threshold is None else nearest_position(curve, threshold)
-        if before is not None and before.explanation is explanation and before.index == index:
-            return before
-        return DisplayedHybrid(explanation, hybrid_at(explanation.pair, curve, index), index)
-
-    return show
+def load_report(report_source: ReportSource) -> OpenReport:
+    """Read the report."""
+    return report_source.load()
 
 
-def _find_regions(choices: Choices, results: Results) -> Work:
-    shown, classifier = present(results.displayed_hybrid), present(results.loaded_classifier)
+def take_report_samples(
+    report: OpenReport,
+    *,
+    loaded_samples: Dataset | None = None,
+    samples: SampleSource | None = None,
+) -> SampleSource | None:
+    """Show the samples of a report that is about none of the loaded samples."""
+    dataset = loaded_samples
+    if dataset is not None and any(
+        dataset.sample_id(i) in report.by_sample for i in range(len(dataset))
+    ):
+        return samples
+    from napari_quac.reports.report_samples import ReportSamples
 
-    def start() -> Steps[Regions]:
-        from napari_quac.explain.regions import find_regions
-
-        return find_regions(shown.explanation, classifier, shown.index)
-
-    return start
+    return ReadySamples(ReportSamples(report.report))
 
 
-def _measure_change(choices: Choices, results: Results) -> Work:
-    shown, labels = present(results.displayed_hybrid), choices.labels
+def compute_report_columns(
+    sample_list: SampleIndex, report: OpenReport, loaded_classifier: Classifier | None = None
+) -> ReportColumns:
+    """Align the report with the table of samples."""
+    names = loaded_classifier.class_names if loaded_classifier is not None else ()
+    return align_report(report, sample_list, names)
 
-    def start() -> Steps[Morphometry]:
-        from napari_quac.explain.morphometry import measure_change
 
-        values = labels.read() if labels is not None else None
-        return measure_change(shown.explanation, values, shown.index)
+def load_sample_explanations(
+    sample: Sample,
+    report: OpenReport,
+    loaded_classifier: Classifier,
+    target: int | None = None,
+    *,
+    pair_settings: ExplainSettings,
+    loaded_explanations: LoadedExplanations | None = None,
+) -> LoadedExplanations | None:
+    """Load the explanations of the sample; those of the target, where the report has them."""
+    previous = loaded_explanations
+    if previous is not None and not previous.are_of(report, sample):
+        previous = None
+    if previous is not None and (target is None or previous.pair.target == target):
+        return previous
+    return load_explanations(
+        report, sample, loaded_classifier.class_names, pair_settings, target, previous
+    )
 
-    return start
+
+# settings
+
+
+def derive_pair_settings(settings: ExplainSettings) -> ExplainSettings:
+    """Return the settings on which the explanations of a pair depend."""
+    initial = ExplainSettings()
+    return replace(
+        settings,
+        search=initial.search,
+        source_basis=initial.source_basis,
+        targets=initial.targets,
+        seed=initial.seed,
+    )
+
+
+def derive_comparison_settings(pair_settings: ExplainSettings) -> ExplainSettings:
+    """Return the settings with all methods."""
+    from napari_quac.explain.methods import METHODS
+
+    return pair_settings.with_methods(tuple(METHODS))
+
+
+def find_target(settings: ExplainSettings, loaded_classifier: Classifier) -> int | None:
+    """Return the chosen class to reach; None if it follows from the sample."""
+    names = loaded_classifier.class_names
+    targets = settings.targets
+    if isinstance(targets, tuple) and len(targets) == 1 and targets[0] in names:
+        return names.index(targets[0])
+    return None
+
+
+def adapt_settings(
+    loaded_classifier: Classifier | None = None,
+    pair: Pair | None = None,
+    *,
+    settings: ExplainSettings,
+    loaded_explanations: LoadedExplanations | None = None,
+) -> ExplainSettings:
+    """Drop targets that the classifier does not have; use masks and procedure of a shown report."""
+    if loaded_classifier is not None and isinstance(settings.targets, tuple):
+        if not set(settings.targets) <= set(loaded_classifier.class_names):
+            settings = replace(settings, targets=AUTO)
+    if loaded_explanations is not None and loaded_explanations.pair is pair:
+        recorded = loaded_explanations.explanations.settings
+        settings = replace(settings, masking=recorded.masking, procedure=recorded.procedure)
+    return settings
+
+
+# from the sample to its explanations
+
+
+def search_pair(
+    sample: Sample,
+    prediction: Prediction,
+    loaded_classifier: Classifier,
+    loaded_generator: ImageGenerator,
+    *,
+    settings: ExplainSettings,
+    neighbors: Neighbors | None = None,
+    neighbor_styles: bool = False,
+    search_state: SearchState | None = None,
+) -> Steps[Pair]:
+    """Search for a generated image that answers the question about the sample."""
+    from napari_quac.explain.search import search
+
+    question = prediction.choose_question(settings, loaded_classifier, loaded_generator)
+    target = question.targets[0] if question.targets else question.source
+    references: tuple[Sample, ...] = ()
+    if neighbor_styles and neighbors is not None:
+        if neighbors.query is sample and neighbors.label == target:
+            references = neighbors.samples
+    return search(
+        sample,
+        target,
+        loaded_classifier,
+        loaded_generator,
+        settings.search,
+        settings.seed,
+        question.source,
+        state=search_state,
+        references=references,
+    )
+
+
+def _best_pair(searched_pair: Pair | None, loaded: LoadedExplanations | None) -> Pair | None:
+    return searched_pair or (loaded.pair if loaded is not None else None)
+
+
+def keep_proposal(
+    searched_pair: Pair | None = None,
+    loaded_explanations: LoadedExplanations | None = None,
+    *,
+    pair: Pair | None = None,
+    proposal_index: int | None = None,
+) -> int | None:
+    """Return to the best proposal after another search."""
+    best = _best_pair(searched_pair, loaded_explanations)
+    is_same_search = best is not None and pair is not None and pair.proposals is best.proposals
+    return proposal_index if is_same_search else None
+
+
+def choose_pair(
+    sample: Sample,
+    searched_pair: Pair | None = None,
+    loaded_explanations: LoadedExplanations | None = None,
+    proposal_index: int | None = None,
+    *,
+    pair: Pair | None = None,
+) -> Pair | None:
+    """Return the pair of the search, else that of the report, with the chosen proposal."""
+    best = _best_pair(searched_pair, loaded_explanations)
+    if best is None or best.query is not sample:
+        return None
+    if proposal_index is None or not 0 <= proposal_index < len(best.proposals):
+        return best
+    proposal = best.proposals[proposal_index]
+    for candidate in (best, pair):
+        if candidate is not None and candidate.generated is proposal.generated:
+            return candidate
+    return replace(proposal, proposals=best.proposals, n_tried=best.n_tried)
+
+
+def explain_pair(
+    pair: Pair,
+    loaded_classifier: Classifier,
+    pair_settings: ExplainSettings,
+    *,
+    loaded_explanations: LoadedExplanations | None = None,
+    explanations: Explanations | None = None,
+) -> Steps[Explanations] | Explanations:
+    """Explain the pair, unless its explanations were loaded for the same settings."""
+    from napari_quac.explain.pipeline import explain_pair as explain
+
+    if loaded_explanations is not None and loaded_explanations.pair is pair:
+        loaded = loaded_explanations.explanations
+        if loaded.settings == pair_settings:
+            return loaded
+        explanations = explanations or loaded
+    return explain(pair, loaded_classifier, pair_settings, explanations)
+
+
+def without_partial_mask(explanations: Explanations) -> Explanations:
+    """Return the explanations after a method that optimizes a mask was canceled."""
+    if explanations.partial_mask is None:
+        return explanations
+    return replace(explanations, partial_mask=None)
+
+
+# display
+
+
+def choose_shown_method(explanations: Explanations, *, shown_method: str) -> str:
+    """Show the first method if the chosen one has no explanation in the end."""
+    is_final = explanations.is_complete or explanations.is_restored
+    if shown_method in explanations or not is_final:
+        return shown_method
+    return next(iter(explanations), shown_method)
+
+
+def keep_threshold(
+    explanations: Explanations,
+    shown_method: str,
+    *,
+    displayed_hybrid: DisplayedHybrid | None = None,
+    threshold: float | None = None,
+) -> float | None:
+    """Return to the optimum when another explanation is displayed."""
+    explanation = explanations.get(shown_method)
+    is_displayed = displayed_hybrid is not None and displayed_hybrid.explanation is explanation
+    return threshold if is_displayed else None
+
+
+def display_hybrid(
+    explanations: Explanations,
+    shown_method: str,
+    threshold: float | None = None,
+    *,
+    displayed_hybrid: DisplayedHybrid | None = None,
+) -> DisplayedHybrid | None:
+    """Look up the hybrid at the threshold; no network is needed."""
+    from napari_quac.explain.curve import hybrid_at
+
+    explanation = explanations.get(shown_method)
+    if explanation is None:
+        return None
+    curve = explanation.curve
+    index = curve.best if threshold is None else nearest_position(curve, threshold)
+    before = displayed_hybrid
+    if before is not None and before.explanation is explanation and before.index == index:
+        return before
+    return DisplayedHybrid(explanation, hybrid_at(explanation.pair, curve, index), index)
 
 
 def nearest_position(curve: Curve, threshold: float) -> int:
@@ -542,121 +494,165 @@ def nearest_position(curve: Curve, threshold: float) -> int:
     return int(positions[max(0, n_below - 1)])
 
 
+# further views of the pair
+
+
+def compare_methods(
+    loaded_samples: Dataset,
+    loaded_classifier: Classifier,
+    loaded_generator: ImageGenerator,
+    comparison_settings: ExplainSettings,
+    pair: Pair | None = None,
+    compared_samples: int = 0,
+    *,
+    settings: ExplainSettings,
+    sample_index: int | None = None,
+    order: SampleOrder | None = None,
+) -> Steps[MethodComparison]:
+    """Compare all methods on the displayed pair, or on samples spread evenly over the table."""
+    from napari_quac.reports.comparison import compare_pair, compare_samples, true_difference
+
+    if compared_samples:
+        n_samples = len(loaded_samples)
+        rows = order.indices.tolist() if order is not None and len(order) else range(n_samples)
+        return compare_samples(
+            [rows[place] for place in evenly_spaced(len(rows), compared_samples)],
+            loaded_samples,
+            loaded_classifier,
+            loaded_generator,
+            settings.with_methods(comparison_settings.methods),
+        )
+    if pair is None or sample_index is None:
+        raise DataError("There is no pair to compare methods on. Explain a sample first.")
+    truth = true_difference(loaded_samples, sample_index, pair, loaded_classifier)
+    return compare_pair(pair, loaded_classifier, comparison_settings, truth)
+
+
+def exaggerate_query(
+    prediction: Prediction,
+    loaded_classifier: Classifier,
+    pair: Pair | None = None,
+    loaded_generator: ImageGenerator | None = None,
+    explainer: Any = None,
+    *,
+    device: str,
+) -> Steps[Exaggeration] | Steps[Exaggeration | None]:
+    """Compute the path from the query to the generated image, or through the bins."""
+    from napari_quac.explain.exaggeration import exaggerate
+    from napari_quac.explain.exaggeration_bins import traverse_bins
+    from napari_quac.networks.device import resolve_device
+
+    sample, generator = prediction.sample, loaded_generator
+    if explainer is not None:
+        return traverse_bins(sample, explainer.load(resolve_device(device)), loaded_classifier)
+    if pair is not None and generator is not None:
+        return exaggerate(pair, generator, loaded_classifier)
+    if generator is not None and generator.n_bins is not None:
+        return traverse_bins(sample, generator, loaded_classifier)
+    raise DataError(
+        "There is no generated image as the end of the path. Press Explain first, or use the bins "
+        "of a bin-conditional generator as path."
+    )
+
+
+def view_deformation(
+    pair: Pair, loaded_generator: ImageGenerator, loaded_classifier: Classifier
+) -> Steps[WarpView | None]:
+    """Compute the deformation of a warping simulator; None for other generators."""
+    from napari_quac.generators.warp.view import view_warp
+
+    return view_warp(pair, loaded_generator, loaded_classifier)
+
+
+def analyze_regions(
+    displayed_hybrid: DisplayedHybrid, loaded_classifier: Classifier
+) -> Steps[Regions]:
+    """Analyze the regions of the displayed mask."""
+    from napari_quac.explain.regions import find_regions
+
+    return find_regions(displayed_hybrid.explanation, loaded_classifier, displayed_hybrid.index)
+
+
+def measure_morphometry(
+    displayed_hybrid: DisplayedHybrid, labels: LabelImage | None = None
+) -> Steps[Morphometry]:
+    """Measure the displayed change, within labeled structures if there are any."""
+    from napari_quac.explain.morphometry import measure_change
+
+    values = labels.read() if labels is not None else None
+    return measure_change(displayed_hybrid.explanation, values, displayed_hybrid.index)
+
+
 RULES: dict[str, Rule] = {
-    "loaded_samples": Rule(("samples",), _load_samples, "reading the samples", reverts=True),
-    "loaded_classifier": Rule(
-        ("classifier", "device"), _load_classifier, "loading the classifier", reverts=True
+    # samples and networks
+    "loaded_samples": Job(load_samples, "reading the samples"),
+    "loaded_classifier": Job(load_classifier, "loading the classifier"),
+    "loaded_generator": Job(load_generator, "loading the generator"),
+    "class_names": Derived(take_class_names, "naming the classes"),
+    "classifier": Derived(name_classes, "naming the classes"),
+    "previews": Job(read_previews, "reading previews", Priority.SHORT),
+    "sample": Job(read_sample, "reading the sample", Priority.URGENT),
+    "prediction": Job(predict_sample, "predicting the sample", Priority.URGENT),
+    # the table of samples
+    "sample_list": Job(
+        index_samples, "listing the samples", Priority.SHORT, clear_on=("loaded_samples",)
     ),
-    "loaded_generator": Rule(
-        ("generator", "device"), _load_generator, "loading the generator", reverts=True
-    ),
-    "sample": Rule(
-        ("loaded_samples", "sample_index"), _read_sample, "reading the sample", urgent=True
-    ),
-    "previews": Rule(("loaded_samples",), _previews, "reading previews", brief=True),
-    "prediction": Rule(
-        ("sample", "loaded_classifier"), _predict, "predicting the sample", urgent=True
-    ),
-    "sample_list": Rule(("loaded_samples",), _list, "listing the samples", keep=False, brief=True),
-    "predictions": Rule(
-        ("loaded_samples", "loaded_classifier"),
-        _predict_all,
+    "predictions": OnDemand(
+        predict_samples,
         "predicting all samples",
-        on_demand=True,
+        Priority.BACKGROUND,
         partial_to="predictions",
-        background=True,
-        by_itself=_is_cheap,
+        auto_start=has_few_samples,
     ),
-    "report": Rule(("report_folder",), _open_report, "opening the explanations", reverts=True),
-    "report_columns": Rule(
-        ("sample_list", "report"),
-        _recorded,
-        "lining the explanations up",
-        also=("loaded_classifier",),
-        brief=True,
+    "explanation_status": Derived(note_explanations, "listing the explanations"),
+    "order": Derived(order_table, "filtering the samples"),
+    "neighbors": Job(
+        find_neighbors,
+        "searching neighbors",
+        Priority.SHORT,
+        clear_on=("prediction", "predictions", "loaded_samples", "loaded_classifier"),
     ),
-    "explanation_status": Rule(
-        ("sample_list",), _outcomes, "listing the explanations", also=("report_columns",), here=True
+    # reports
+    "report": Job(load_report, "opening the explanations"),
+    "samples": Derived(take_report_samples, "opening the explanations"),
+    "report_columns": Job(
+        compute_report_columns, "matching the explanations to the samples", Priority.SHORT
     ),
-    "loaded_explanations": Rule(
-        ("sample", "report", "loaded_classifier"),
-        _restored,
-        "reading the explanation",
-        also=("target",),
-        keep=False,
-        brief=True,
+    "loaded_explanations": Job(
+        load_sample_explanations, "reading the explanations of the sample", Priority.SHORT
     ),
-    "order": Rule(
-        ("sample_list",),
-        _order,
-        "filtering the samples",
-        also=(
-            "predictions",
-            "report_columns",
-            "explanation_status",
-            "filter_text",
-            "sort_by",
-            "sort_ascending",
-        ),
-        here=True,
-    ),
-    "neighbours": Rule(
-        ("prediction", "predictions", "loaded_samples", "loaded_classifier"),
-        _neighbours,
-        "looking for neighbours",
-        keep=False,
-        brief=True,
-    ),
-    "pair": Rule(
-        ("sample", "prediction", "loaded_classifier", "loaded_generator"),
-        _search,
-        "searching a generated image",
-        on_demand=True,
+    # settings
+    "settings": Derived(adapt_settings, "adapting the settings"),
+    "target": Derived(find_target, "choosing the target"),
+    "pair_settings": Derived(derive_pair_settings, "choosing settings"),
+    "comparison_settings": Derived(derive_comparison_settings, "choosing settings"),
+    # from the sample to its explanations
+    "searched_pair": OnDemand(
+        search_pair,
+        "searching for a generated image",
         partial_to="partial_pair",
         state_to="search_state",
     ),
-    "explanations": Rule(
-        ("pair", "loaded_classifier", "methods", "parameters", "masking", "grid", "preset"),
-        _explain,
+    "proposal_index": Derived(keep_proposal, "choosing the proposal"),
+    "pair": Derived(choose_pair, "choosing the pair"),
+    "explanations": Job(
+        explain_pair,
         "explaining the pair",
+        clear_on=("pair",),
         partial_to="explanations",
+        after_cancel=without_partial_mask,
     ),
-    "comparison": Rule(
-        ("loaded_samples", "loaded_classifier", "loaded_generator"),
-        _compare,
-        "comparing all methods",
-        also=("pair", "masking", "grid", "parameters", "preset", "compared_samples"),
-        on_demand=True,
-        partial_to="comparison",
+    # display
+    "shown_method": Derived(choose_shown_method, "choosing the method"),
+    "threshold": Derived(keep_threshold, "choosing the threshold"),
+    "displayed_hybrid": Derived(display_hybrid, "making the hybrid"),
+    # further views of the pair
+    "comparison": OnDemand(compare_methods, "comparing all methods", partial_to="comparison"),
+    "exaggeration": OnDemand(exaggerate_query, "exaggerating the query"),
+    "warp": Job(
+        view_deformation, "computing the deformation", Priority.SHORT,
+        clear_on=("pair", "loaded_generator", "loaded_classifier"),
     ),
-    "exaggeration": Rule(
-        ("prediction", "loaded_classifier"),
-        _exaggerate,
-        "exaggerating the query",
-        also=("pair", "loaded_generator", "explainer"),
-        on_demand=True,
-    ),
-    "warp": Rule(
-        ("pair", "loaded_generator", "loaded_classifier"),
-        _view_warp,
-        "looking at the deformation",
-        keep=False,
-        brief=True,
-    ),
-    "displayed_hybrid": Rule(
-        ("explanations", "shown_method"), _show, "making the hybrid", also=("threshold",), here=True
-    ),
-    "regions": Rule(
-        ("displayed_hybrid", "loaded_classifier"),
-        _find_regions,
-        "asking about regions",
-        on_demand=True,
-    ),
-    "morphometry": Rule(
-        ("displayed_hybrid",),
-        _measure_change,
-        "measuring the change",
-        also=("labels",),
-        on_demand=True,
-    ),
-}
+    "regions": OnDemand(analyze_regions, "analyzing regions"),
+    "morphometry": OnDemand(measure_morphometry, "measuring the change"),
+}  # fmt: skip

@@ -1,4 +1,4 @@
-"""What is known of every sample of a dataset, as columns to filter and sort."""
+"""Columns of a table of samples, to filter and sort them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
+    from napari_quac.explain.explanations import Explanations
     from napari_quac.explain.prediction_table import PredictionTable
 
 UNKNOWN = -1
@@ -29,7 +30,7 @@ class SampleIndex:
     classes : tuple of str
         Of the dataset.
     id_ranks : (N,) ndarray, int64
-        Place of each id in their alphabetical order, so that sorting by them is quick.
+        Position of each id in their alphabetical order, so that sorting by them is quick.
     """
 
     ids: NDArray[Any]
@@ -47,13 +48,13 @@ class SampleIndex:
 
 
 def list_samples(dataset: Dataset) -> SampleIndex:
-    """Ask a dataset for the ids and labels of its samples."""
+    """Return the ids and labels of the samples of a dataset."""
     n_samples = len(dataset)
     ids = np.array([dataset.sample_id(index) for index in range(n_samples)], dtype=np.str_)
-    given = (dataset.label(index) for index in range(n_samples))
+    raw_labels = (dataset.label(index) for index in range(n_samples))
     n_classes = len(dataset.classes)
     labels = np.fromiter(
-        (UNKNOWN if label is None or not 0 <= label < n_classes else label for label in given),
+        (UNKNOWN if label is None or not 0 <= label < n_classes else label for label in raw_labels),
         dtype=np.int64,
         count=n_samples,
     )
@@ -64,24 +65,28 @@ def list_samples(dataset: Dataset) -> SampleIndex:
 
 @dataclass(frozen=True, eq=False)
 class ExplanationStatus:
-    """What explanations said of N samples; one row for each, the last target counts.
+    """Outcome of the explanations of N samples; the last target of a sample counts.
 
     Attributes
     ----------
     scores : (N,) ndarray, float64
-        Highest QuAC score of the methods; NaN without an explanation, or where nothing was ranked.
+        Highest QuAC score of the methods; NaN without an explanation, or if all are degenerate.
     targets : (N,) ndarray, int64
-        Class that was to be reached; -1 without an explanation.
+        Target class; -1 without an explanation.
     switched : (N,) ndarray, int8
-        1 where the generated image is called the target, 0 where not, -1 without an explanation.
+        1 where the generated image is classified as the target, 0 where not, -1 without an
+        explanation.
     failures : mapping of int to str
         Index of a sample that could not be explained, to the reason.
+    recorded : ExplanationStatus or None
+        Status of the report to which later explanations were added.
     """
 
     scores: NDArray[np.float64]
     targets: NDArray[np.int64]
     switched: NDArray[np.int8]
     failures: Mapping[int, str] = field(default_factory=dict)
+    recorded: ExplanationStatus | None = None
 
     @classmethod
     def none_of(cls, n_samples: int) -> ExplanationStatus:
@@ -100,20 +105,26 @@ class ExplanationStatus:
         """Where there is an explanation; (N,)."""
         return np.asarray(self.switched != UNKNOWN)
 
+    def with_explanations(self, index: int, explanations: Explanations) -> ExplanationStatus:
+        """Return the status with the explanations of one more sample."""
+        if not explanations:
+            return self
+        pair = explanations.pair
+        ranked = [e.quac_score for e in explanations.values() if not e.attribution.degenerate]
+        return self.with_explained(index, max(ranked, default=None), pair.target, pair.switches)
+
     def with_explained(
         self, index: int, score: float | None, target: int, switched: bool | None
     ) -> ExplanationStatus:
-        """Return the status with one sample more."""
+        """Return the status with one more explained sample; itself if nothing changes."""
+        row = (np.nan if score is None else score, target, int(bool(switched)))
+        before = (self.scores[index], self.targets[index], self.switched[index])
+        if np.array_equal(before, row, equal_nan=True) and index not in self.failures:
+            return self
         scores, targets, flags = self.scores.copy(), self.targets.copy(), self.switched.copy()
-        scores[index] = np.nan if score is None else score
-        targets[index] = target
-        flags[index] = bool(switched)
+        scores[index], targets[index], flags[index] = row
         failures = {key: text for key, text in self.failures.items() if key != index}
-        return ExplanationStatus(scores, targets, flags, failures)
-
-    def with_failed(self, index: int, reason: str) -> ExplanationStatus:
-        """Return the status with one failure more."""
-        return replace(self, failures={**self.failures, index: reason})
+        return ExplanationStatus(scores, targets, flags, failures, self.recorded)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +135,7 @@ class SampleColumns:
     ----------
     sample_list : SampleIndex
     predictions : PredictionTable or None
-        As far as it has come.
+        Predictions so far.
     status : ExplanationStatus or None
     """
 
@@ -137,11 +148,11 @@ class SampleColumns:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Of the classifier; empty before there is one."""
+        """Class names of the classifier; empty before there is one."""
         return self.predictions.class_names if self.predictions is not None else ()
 
     @cached_property
-    def known_names(self) -> tuple[str, ...]:
+    def all_class_names(self) -> tuple[str, ...]:
         """Every class name that a label or a prediction can have."""
         return tuple(dict.fromkeys((*self.sample_list.classes, *self.class_names)))
 
@@ -173,7 +184,7 @@ class SampleColumns:
 
     @cached_property
     def wrong(self) -> NDArray[np.bool_]:
-        """Where the label is known and another class is predicted."""
+        """Mispredictions among the samples with a label; (N,)."""
         if self.predictions is None:
             return np.zeros(len(self), dtype=np.bool_)
         truth = self.predictions.truth
@@ -183,7 +194,7 @@ class SampleColumns:
 
     @cached_property
     def right(self) -> NDArray[np.bool_]:
-        """Where the label is known and predicted."""
+        """Correct predictions among the samples with a label; (N,)."""
         if self.predictions is None:
             return np.zeros(len(self), dtype=np.bool_)
         truth = self.predictions.truth
@@ -191,17 +202,17 @@ class SampleColumns:
 
     @cached_property
     def label_codes(self) -> NDArray[np.int64]:
-        """Label as an index into ``known_names``; -1 where there is none."""
+        """Label as an index into ``all_class_names``; -1 where there is none."""
         return self._codes(self.sample_list.labels, self.sample_list.classes)
 
     @cached_property
     def predicted_codes(self) -> NDArray[np.int64]:
-        """Predicted class as an index into ``known_names``; -1 where there is none."""
+        """Predicted class as an index into ``all_class_names``; -1 where there is none."""
         return self._codes(self.predicted, self.class_names)
 
     @cached_property
     def target_codes(self) -> NDArray[np.int64]:
-        """Explained target as an index into ``known_names``; -1 where there is none."""
+        """Explained target as an index into ``all_class_names``; -1 where there is none."""
         return self._codes(self._status.targets, self.class_names)
 
     @property
@@ -235,12 +246,12 @@ class SampleColumns:
 
     @cached_property
     def n_predicted(self) -> int:
-        """How many samples have a prediction, or a reason for having none."""
+        """Number of samples with a prediction, or with a reason for having none."""
         return int(np.count_nonzero(self.predicted != UNKNOWN)) + len(self.prediction_failures)
 
     @property
     def is_predicted(self) -> bool:
-        """Whether every sample has been looked at."""
+        """Whether every sample has a prediction, or a reason for having none."""
         return len(self) > 0 and self.n_predicted >= len(self)
 
     def failure(self, index: int) -> str:
@@ -248,7 +259,7 @@ class SampleColumns:
         return self.prediction_failures.get(index) or self._status.failures.get(index, "")
 
     def is_of(self, other: SampleColumns) -> bool:
-        """Whether others hold the very same tables."""
+        """Whether both consist of the same tables, compared by identity."""
         return (
             self.sample_list is other.sample_list
             and self.predictions is other.predictions
@@ -256,7 +267,7 @@ class SampleColumns:
         )
 
     def head(self) -> SampleColumns:
-        """Return the same columns without any row, to try a filter on."""
+        """Return the columns without rows, to try a filter on."""
         return SampleColumns(_first_rows(self.sample_list), _no_predictions(self.predictions), None)
 
     @cached_property
@@ -264,7 +275,7 @@ class SampleColumns:
         return self.status if self.status is not None else ExplanationStatus.none_of(len(self))
 
     def _codes(self, indices: NDArray[np.int64], names: tuple[str, ...]) -> NDArray[np.int64]:
-        positions = [self.known_names.index(name) for name in names]
+        positions = [self.all_class_names.index(name) for name in names]
         # an index of -1 picks the last entry
         return np.array([*positions, UNKNOWN], dtype=np.int64)[indices]
 

@@ -1,4 +1,4 @@
-"""Which samples are in view and in which order: filter and sorting over columns."""
+"""Filter and order of the table of samples."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_quac.live.choices import Choices
 from napari_quac.live.filter_language import parse_filter
+from napari_quac.live.results import Results
 from napari_quac.live.sample_columns import SampleColumns, sort_key
 
 
 @dataclass(frozen=True, eq=False)
 class SampleOrder:
-    """The samples that a filter holds, in an order.
+    """The samples that pass a filter, in an order.
 
     Attributes
     ----------
@@ -23,9 +25,9 @@ class SampleOrder:
     indices : (M,) ndarray, int64
         Indices into the dataset, in the order of the table.
     filter_text : str
-        What was asked for.
+        The filter.
     problem : str
-        Why the filter was left out; empty if it was not.
+        Reason why the filter is ignored; empty if it is not.
     """
 
     columns: SampleColumns
@@ -43,7 +45,7 @@ class SampleOrder:
         return rows
 
     def row_of(self, index: int | None) -> int | None:
-        """Return the row of a sample; None if the filter does not hold it."""
+        """Return the row of a sample; None if it does not pass the filter."""
         if index is None or not 0 <= index < len(self._rows):
             return None
         row = int(self._rows[index])
@@ -66,7 +68,7 @@ def order_samples(
     Parameters
     ----------
     columns : SampleColumns
-        What is known of all samples.
+        Columns of all samples.
     filter_text : str
         See :mod:`~napari_quac.live.filter_language`; empty for all.
     sort_by : str
@@ -79,14 +81,34 @@ def order_samples(
     FilterError
         If the filter cannot be understood.
     """
-    kept = np.flatnonzero(parse_filter(filter_text).mask(columns))
+    in_view = np.flatnonzero(parse_filter(filter_text).mask(columns))
     if sort_by == "number":
-        return SampleOrder(columns, kept if ascending else kept[::-1].copy(), filter_text)
-    values = sort_key(columns, sort_by)[kept]
-    unknown = np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), np.bool_)
+        return SampleOrder(columns, in_view if ascending else in_view[::-1].copy(), filter_text)
+    values = sort_key(columns, sort_by)[in_view]
+    is_unknown = np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), np.bool_)
     if sort_by in ("label", "predicted", "target", "switched"):
-        unknown = values < 0
+        is_unknown = values < 0
     keys = values if ascending else -values
-    known = np.flatnonzero(~unknown)
-    order = known[np.argsort(keys[known], kind="stable")]
-    return SampleOrder(columns, kept[np.concatenate([order, np.flatnonzero(unknown)])], filter_text)
+    sortable = np.flatnonzero(~is_unknown)
+    rows = sortable[np.argsort(keys[sortable], kind="stable")]
+    rows = np.concatenate([rows, np.flatnonzero(is_unknown)])
+    return SampleOrder(columns, in_view[rows], filter_text)
+
+
+def step_sample(choices: Choices, results: Results, by: int) -> None:
+    """Select the sample some rows further, in the order of the table.
+
+    Parameters
+    ----------
+    choices : Choices
+        Their sample is changed.
+    results : Results
+        Samples and their order.
+    by : int
+        Number of rows, negative to go back.
+    """
+    dataset, order, index = results.loaded_samples, results.order, choices.sample_index
+    if order is not None and len(order):
+        choices.sample_index = order.step(index, by)
+    elif order is None and dataset is not None and index is not None:
+        choices.sample_index = min(max(0, index + by), len(dataset) - 1)

@@ -1,56 +1,51 @@
-"""A generator that learns beside the window, in a thread and with networks of its own."""
+"""Training of a generator in the background, in a thread and with networks of its own."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
+from napari_quac.errors import DataError
 from napari_quac.live.failure import Failure, failure
 from napari_quac.live.lane import Deliver, Lane
-from napari_quac.live.training_kinds import KindName, trained
-from napari_quac.stepwise import Progress
+from napari_quac.stepwise import Progress, stepwise
+from napari_quac.train.settings import AdversarialTrainingSettings, GeneratorTrainingSettings
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
-    from napari_quac.train import TrainingState
+    from napari_quac.train.loop import TrainingState
 
 SLOT = "training"
-JUDGE_MINUTES = 3.0
-"""What a second classifier takes of the time beside the generator, at most; see its settings."""
 
 
 @dataclass(frozen=True, eq=False)
-class TrainingOrder:
-    """What is to be trained.
+class TrainingRequest:
+    """Inputs of a training.
 
     Attributes
     ----------
     dataset : Dataset
-        Labelled images.
+        Labeled images.
     classifier : NetworkRecipe
-        The classifier under study, which guides; the training loads a copy of its own, because a
-        network is used by one thread only.
+        Classifier under study, which guides; the training loads its own copy, because a network
+        is used by one thread only.
     class_names : tuple of str
-        Names of its classes, as they are used in the window.
+        Names of its classes, as in the window.
     device : str
     output : Path
         Folder for the files.
-    minutes : float
-        For the generator itself, beyond what was spent before where it goes on.
-    image_size : int
-        Pixels at which the networks work.
+    settings : GeneratorTrainingSettings
+        Settings, whose class determines the generator family.
     resume : bool
-        Go on from what is in ``output``.
-    kind : str
-        See :data:`~napari_quac.live.training_kinds.KINDS`.
+        Continue from the state in ``output``.
     pair : two str, or None
-        The classes, for a kind that is about two.
+        Classes of a family that is about two.
     """
 
     dataset: Dataset
@@ -58,32 +53,72 @@ class TrainingOrder:
     class_names: tuple[str, ...]
     device: str
     output: Path
-    minutes: float = 20.0
-    image_size: int = 64
+    settings: GeneratorTrainingSettings
     resume: bool = False
-    kind: KindName = "stargan"
     pair: tuple[str, str] | None = None
+
+    @property
+    def caption(self) -> str:
+        """Meaning of the columns of a preview picture."""
+        return self.settings.task().caption(self.pair or self.class_names)
 
 
 @dataclass(frozen=True, eq=False)
-class TrainingView:
-    """How the training stands, for the window.
+class TrainingStatus:
+    """Status of a training, for the window.
 
     Attributes
     ----------
     text : str
-        What is going on.
+        Present activity.
     share : float in [0, 1]
-        How much of it is done.
+        Finished share of it.
     seconds_left : float or None
     state : TrainingState or None
-        The last one; None before the generator began to learn.
+        The last one; None before the first step of the generator.
     """
 
     text: str = ""
     share: float = 0.0
     seconds_left: float | None = None
     state: TrainingState | None = None
+
+
+@stepwise
+def run_training(
+    request: TrainingRequest, stop: threading.Event
+) -> Generator[Progress, None, Path]:
+    """Train until the end or until ``stop`` is set; return the output folder.
+
+    Raises
+    ------
+    DataError
+        If the training was stopped before the first step.
+    """
+    from napari_quac.networks.device import resolve_device
+    from napari_quac.train.generator_trainer import train_generator
+
+    classifier = request.classifier.load(request.device)
+    classifier.class_names = request.class_names
+    steps = train_generator(
+        request.dataset,
+        request.output,
+        request.settings,
+        classifier,
+        pair=request.pair,
+        resume=request.resume,
+        device=resolve_device(request.device),
+    )
+    try:
+        for progress in steps:
+            yield progress
+            if stop.is_set():
+                break
+    finally:
+        steps.close()  # writes the trained state
+    if not any(request.output.glob(request.settings.FILES)):
+        raise DataError("The training was stopped before its first step. Start it again.")
+    return request.output
 
 
 class Training:
@@ -99,43 +134,43 @@ class Training:
 
     changed = Signal()
     """Progress, or the end of it."""
-    pictured = Signal(object, object)
-    """A new picture (C, H, W) in [0, 1] and the last Glance, or None."""
+    previewed = Signal(object)
+    """A :class:`~napari_quac.train.loop.TrainingState` with a new picture."""
     finished = Signal(object)
-    """The folder whose generator is ready to be used."""
+    """The folder of a generator that is ready to be used."""
     failed = Signal(Failure)
 
     def __init__(self, deliver: Deliver, prepare: Callable[[], None] | None = None) -> None:
         self._deliver, self._prepare = deliver, prepare
         self._lane: Lane | None = None
         self._stop = threading.Event()
-        self._begun = 0.0
-        self.order: TrainingOrder | None = None
-        self.view: TrainingView | None = None
+        self._start_time = 0.0
+        self.request: TrainingRequest | None = None
+        self.status: TrainingStatus | None = None
 
     @property
     def is_running(self) -> bool:
-        """Whether a generator is learning."""
-        return self.view is not None
+        """True while a generator is being trained."""
+        return self.status is not None
 
     @property
     def is_stopping(self) -> bool:
-        """Whether it was asked to stop and has not yet."""
+        """True from :meth:`stop` until the training has ended."""
         return self.is_running and self._stop.is_set()
 
-    def start(self, order: TrainingOrder) -> None:
-        """Begin to learn; a training that runs goes on, and the order is not taken."""
+    def start(self, request: TrainingRequest) -> None:
+        """Start a training; ignored while another one is running."""
         if self.is_running:
             return
         if self._lane is None:
             self._lane = Lane(self._deliver, self._prepare, "quac-training")
         self._stop.clear()
-        self._begun = time.monotonic()
-        self.order = order
-        self.view = TrainingView("getting ready")
+        self._start_time = time.monotonic()
+        self.request = request
+        self.status = TrainingStatus("getting ready")
         self._lane.submit(
             SLOT,
-            lambda: trained(order, self._stop),
+            lambda: run_training(request, self._stop),
             self._on_done,
             self._on_failed,
             self._on_progress,
@@ -143,47 +178,51 @@ class Training:
         self.changed.emit()
 
     def stop(self) -> None:
-        """End within one step; what was learnt is kept and ready to be used."""
+        """End within one step; the trained state is kept and ready to be used."""
         self._stop.set()
         self.changed.emit()
 
     def close(self, timeout: float = 10.0) -> bool:
-        """End the thread; what was learnt is written. True if it has ended."""
-        for signal in (self.changed, self.pictured, self.finished, self.failed):
+        """End the thread; the trained state is written. True if it has ended."""
+        for signal in (self.changed, self.previewed, self.finished, self.failed):
             signal.disconnect()
         self._stop.set()
-        self.view = None
+        self.status = None
         return self._lane is None or self._lane.close(timeout)
 
     def _on_progress(self, progress: Progress) -> None:
         share = progress.done / progress.total if progress.total else 0.0
-        before = self.view
-        state = getattr(progress, "partial", None) or (before.state if before else None)
-        self.view = TrainingView(progress.text, share, self._seconds_left(progress), state)
-        if getattr(progress.partial, "picture", None) is not None:
-            self.pictured.emit(progress.partial.picture, progress.partial.glance)
+        seconds_left = self._seconds_left(progress, share)
+        before = self.status.state if self.status else None
+        state = progress.partial or before
+        self.status = TrainingStatus(progress.text, share, seconds_left, state)
+        if progress.partial is not None and progress.partial.picture is not None:
+            self.previewed.emit(progress.partial)
         self.changed.emit()
 
-    def _seconds_left(self, progress: Progress) -> float | None:
-        """Return the time left of the part that goes on, once enough of it is done to tell."""
-        if not progress.total or progress.done < 0.02 * progress.total:
+    def _seconds_left(self, progress: Progress, share: float) -> float | None:
+        """Return the remaining time of the present part, once enough of it is finished."""
+        if share < 0.02:
             return None
-        if progress.done < (self.view.share if self.view else 0) * progress.total:
-            self._begun = time.monotonic()  # another part has begun
+        if share < (self.status.share if self.status else 0):
+            self._start_time = time.monotonic()  # another part has begun
             return None
-        share = progress.done / progress.total
-        left = (time.monotonic() - self._begun) * (1 - share) / share
-        if self.order is None or getattr(progress.partial, "step", None) is None:
-            return left
-        # the judge learns in the first part only, which would be taken for the pace of all of it
-        return min(left, 60 * (1 - share) * (self.order.minutes + JUDGE_MINUTES))
+        seconds = (time.monotonic() - self._start_time) * (1 - share) / share
+        if self.request is None or progress.partial is None:
+            return seconds
+        settings = self.request.settings
+        minutes = settings.minutes
+        # its classifier is trained in the first part only, which would distort the estimate
+        if isinstance(settings, AdversarialTrainingSettings):
+            minutes += settings.evaluator_minutes
+        return min(seconds, 60 * (1 - share) * minutes)
 
     def _on_done(self, folder: Path) -> None:
-        self.view = None
+        self.status = None
         self.changed.emit()
         self.finished.emit(folder)
 
     def _on_failed(self, error: BaseException) -> None:
-        self.view = None
+        self.status = None
         self.changed.emit()
         self.failed.emit(failure(SLOT, "training a generator", error))

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from napari_quac.errors import ShapeError
-from napari_quac.networks.generator import ConversionRequest, Generator, Proposals, axes_of
+from napari_quac.networks.generator import ConversionRequest, Generator, Proposals
 
 APPLIED_TO = "applied_to"
 
 
-class CenterSliceGenerator:
+class CenterSliceGenerator(Generator):
     """A generator of volumes, which changes only the center slice by a generator of images.
 
     The slice has the index ``D // 2``, on which patches are centered. Each origin records it under
@@ -72,7 +72,7 @@ def adapt_to_query(generator: Generator, query: Tensor) -> Generator:
     query : (C, *S) Tensor
         The image or volume.
     """
-    if query.ndim == 4 and axes_of(generator) == 2:
+    if query.ndim == 4 and generator.n_axes == 2:
         return CenterSliceGenerator(generator)
     return generator
 

@@ -1,15 +1,16 @@
-"""What makes images of another class from a query, and how it is asked."""
+"""The generator protocol: requests for images of another class, and proposals."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from napari_quac.errors import NetworkError, QuacError
+from napari_quac.networks.image_path import BinTraversal, ImagePath
 
 if TYPE_CHECKING:
     from napari_quac.data.sample import Sample
@@ -18,22 +19,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ConversionRequest:
-    """A query that is to be turned into another class.
+    """A query, and the class to turn it into.
 
     Attributes
     ----------
     query : (C, *S) Tensor, float32 in [0, 1]
     source, target : int
-        Class to leave and class to reach.
+        Class of the query, and class to reach.
     classifier : Classifier
-        For generators that optimise against it; the others leave it alone.
+        For generators that optimize against it; the others ignore it.
     seed : int
-        All randomness comes from it.
+        Seed of all randomness.
     query_id : str
         Id of the query's sample, for generators that look images up.
     references : tuple of Sample
-        Images of the target class to take styles from, in place of the generator's own ones; for
-        generators whose ``takes_references`` is True.
+        Images of the target class to take styles from, instead of the generator's; for generators
+        whose ``takes_references`` is True.
     """
 
     query: Tensor
@@ -53,7 +54,7 @@ class Proposals:
     ----------
     images : (n, C, *S) Tensor, float32 in [0, 1], on the CPU
     origins : tuple of mappings
-        How each came about, as JSON-ready values; goes into the record.
+        JSON-ready values that reproduce each image; part of the record.
     """
 
     images: Tensor
@@ -62,11 +63,11 @@ class Proposals:
 
 @runtime_checkable
 class Generator(Protocol):
-    """A live generator.
+    """A live generator; derive from this class to inherit the defaults.
 
     Proposals are an indexed sequence: number *i* depends on the query, source, target, seed and
-    *i* alone. So the batch size changes no result, a search can go on later, and a kept image can
-    be made again from its record.
+    *i* alone. So the batch size changes no result, a search can be continued, and an image can be
+    generated again from its record.
 
     Attributes
     ----------
@@ -74,10 +75,25 @@ class Generator(Protocol):
         Shown to the user.
     description : Mapping[str, str]
         Label to value, for the card: kind, classes, image size, ...
+    n_axes : int or None
+        2 for images alone, 3 for volumes alone, None for both.
+    n_bins : int or None
+        Number of bins of a bin-conditional generator; None for any other.
+    class_names : tuple of str
+        Classes that it knows; empty if it takes any.
+    takes_references : bool
+        Whether styles can be taken from ``ConversionRequest.references``.
+    source_basis : {"prediction", "label"}
+        As for :class:`~napari_quac.generators.family.GeneratorFamily`.
     """
 
     name: str
     description: Mapping[str, str]
+    n_axes: int | None = None
+    n_bins: int | None = None
+    class_names: tuple[str, ...] = ()
+    takes_references: bool = False
+    source_basis: Literal["prediction", "label"] = "prediction"
 
     def propose(self, request: ConversionRequest, first: int, n: int) -> Proposals:
         """Return proposals number ``first`` to ``first + n - 1``; fewer if there are no more.
@@ -87,19 +103,29 @@ class Generator(Protocol):
         QuacError
             If the query does not fit, or the target is unknown to this generator.
         """
+        ...
+
+    def path(self, request: ConversionRequest, origin: Mapping[str, Any]) -> ImagePath | None:
+        """Return the path from the query to a generated image; None if there is none.
+
+        Parameters
+        ----------
+        request : ConversionRequest
+            Query and classes.
+        origin : Mapping
+            Origin of the generated image, as in :class:`Proposals`.
+        """
+        del request, origin
+        return None
+
+    def traverse(self, query: Tensor) -> BinTraversal | None:
+        """Return the images of a query (C, *S) in all bins; None for a generator without bins."""
+        del query
+        return None
 
 
-def axes_of(generator: Generator) -> int | None:
-    """Return 2 for a generator of images alone, 3 for one of volumes, None for one of both.
-
-    A generator says so by an attribute ``n_axes``; without it, it is asked as it is.
-    """
-    n_axes: int | None = getattr(generator, "n_axes", None)
-    return n_axes
-
-
-class FunctionGenerator:
-    """A generator made of any function, for simulators and notebooks.
+class FunctionGenerator(Generator):
+    """A generator from any function, for simulators and notebooks.
 
     Parameters
     ----------
@@ -141,24 +167,24 @@ class FunctionGenerator:
 def ask_generator(
     generator: Generator, request: ConversionRequest, first: int, n: int
 ) -> Proposals:
-    """Ask a generator for proposals, and say in a sentence what one of another package did wrong.
+    """Get proposals from a generator, with a clear error if one of another package fails.
 
     Parameters
     ----------
     generator : Generator
         Any generator.
     request : ConversionRequest
-        What is asked.
+        Query and classes.
     first, n : int
         As for :meth:`Generator.propose`.
 
     Raises
     ------
     NetworkError
-        If it raises anything that is no error of ours, or returns something else than proposals.
+        If it raises any other error than ours, or returns anything but proposals.
     """
     try:
-        found = generator.propose(request, first, n)
+        proposals = generator.propose(request, first, n)
     except (QuacError, MemoryError):
         raise
     except Exception as error:  # another package may fail in any way
@@ -168,12 +194,12 @@ def ask_generator(
         raise NetworkError(
             f"The generator '{generator.name}' failed: {type(error).__name__}: {error}"
         ) from error
-    if not isinstance(found, Proposals) or not isinstance(found.images, Tensor):
+    if not isinstance(proposals, Proposals) or not isinstance(proposals.images, Tensor):
         raise NetworkError(
-            f"The generator '{generator.name}' returned {type(found).__name__}; Proposals with a "
-            "tensor of images are needed."
+            f"The generator '{generator.name}' returned {type(proposals).__name__}; Proposals "
+            "with a tensor of images are needed."
         )
-    return found
+    return proposals
 
 
 def proposal_seed(seed: int, number: int) -> int:

@@ -53,7 +53,7 @@ class Comparison:
 
     @property
     def counts(self) -> bool:
-        """Whether the pair switches the class with the confidence that the procedure requires."""
+        """True if the pair switches the class with the confidence that the procedure requires."""
         return self.pair.switches and self.explanations.settings.procedure.accepts(self.pair)
 
 

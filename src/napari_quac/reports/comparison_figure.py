@@ -46,8 +46,8 @@ def comparison_figure(
 
     rows = [row for row in rows or comparison_rows([comparison]) if row.score is not None]
     explained = comparison.explanations
-    shown = [row for row in rows if row.method in explained]
-    n_lines = 1 + -(-len(shown) // COLUMNS)
+    drawn = [row for row in rows if row.method in explained]
+    n_lines = 1 + -(-len(drawn) // COLUMNS)
     figure = Figure(figsize=(3.1 * COLUMNS, 1.9 * n_lines + 1.7 * (n_lines - 1)), dpi=120)
     figure.set_layout_engine("constrained")
     heights = [1.15, *([1.15, 0.8] * (n_lines - 1))]
@@ -59,7 +59,7 @@ def comparison_figure(
     title = f"generated, p({target}) = {p:.2f}"
     _image(figure.add_subplot(grid[0, 1]), _plane(pair.generated.numpy()), title)
     _curves(figure.add_subplot(grid[0, 2:]), rows)
-    for number, row in enumerate(shown):
+    for number, row in enumerate(drawn):
         line, column = divmod(number, COLUMNS)
         _map(figure.add_subplot(grid[1 + 2 * line, column]), explained[row.method], row)
         _curve(figure.add_subplot(grid[2 + 2 * line, column]), row)

@@ -32,7 +32,7 @@ from napari_quac.reports.localization import (
 from napari_quac.reports.pixel_order import deletion, insertion, replace_in_order
 from napari_quac.reports.region_truth import RegionEffects, compare_regions, pool_effects
 from napari_quac.reports.report import Report
-from napari_quac.reports.restored import restored_explanation, restored_pair
+from napari_quac.reports.restored import restore_explanation, restore_pair
 from napari_quac.reports.robustness import Robustness, measure_robustness
 from napari_quac.reports.sanity import SanityStep, cascading_randomization
 from napari_quac.reports.truth_folder import TruthFolder
@@ -268,7 +268,7 @@ def _check(
 ) -> Generator[Progress, None, EntryEvaluation]:
     """Add the measures that need the classifier."""
     entry = evaluation.entry
-    pair = restored_pair(entry, classifier.n_classes)
+    pair = restore_pair(entry, classifier.n_classes)
     classifier.check_image(pair.query.image.shape, f"The query '{entry.sample_id}'")
     if checks.insertion_deletion:
         areas = yield from _areas(pair, entry.array("attribution"), classifier)
@@ -311,7 +311,7 @@ def _regions(
     # the report may lack the predictions, on which the effects are based
     query, generated = classifier.predict(torch.stack([pair.query.image, pair.generated]))
     pair = replace(pair, query_prediction=query, generated_prediction=generated)
-    explanation = restored_explanation(entry, pair, report.settings or ExplainSettings())
+    explanation = restore_explanation(entry, pair, report.settings or ExplainSettings())
     hybrid = explanation.counterfactual
     if not np.allclose(hybrid.mask, entry.array("mask"), atol=LARGEST_DEVIATION):
         raise DataError(

@@ -1,10 +1,10 @@
-"""Explanations as they were when they were written, from a report; no network is asked."""
+"""Explanations of a report as they were recorded, restored without a network."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,28 +16,83 @@ from napari_quac.errors import DataError
 from napari_quac.explain.attribution import Attribution
 from napari_quac.explain.curve import Curve, hybrid_at, signed_values
 from napari_quac.explain.explanation import Explanation
+from napari_quac.explain.explanations import Explanations
 from napari_quac.explain.pair import Pair
 from napari_quac.explain.score import best_point
 from napari_quac.explain.settings import ExplainSettings
 from napari_quac.reports.entry import ReportEntry
+from napari_quac.reports.record import whole_curve
+from napari_quac.reports.task_images import PROPOSAL
+
+if TYPE_CHECKING:
+    from napari_quac.reports.store import ExplanationStore
 
 
-def restored_pair(entry: ReportEntry, n_classes: int, sample: Sample | None = None) -> Pair:
-    """Return the pair of an entry, with its images read.
+def restore_explanations(
+    entries: Sequence[ReportEntry],
+    settings: ExplainSettings,
+    n_classes: int,
+    sample: Sample | None = None,
+    store: ExplanationStore | None = None,
+) -> Explanations:
+    """Read the pair and the explanations of one sample toward one target.
 
     Parameters
     ----------
-    entry : ReportEntry
-        What was noted.
+    entries : sequence of ReportEntry
+        One for each method.
+    settings : ExplainSettings
+        Masking and procedure of the explanations.
     n_classes : int
-        Of the classifier; predictions that nobody noted are NaN.
+        Number of classes of the classifier.
     sample : Sample, optional
-        The query, if it is there already; else it is made of the noted image.
+        See :func:`restore_pair`.
+    store : ExplanationStore, optional
+        Its record adds the predictions of all hybrids and the other proposals of the search.
+
+    Returns
+    -------
+    Explanations
+        Methods without curve or attribution are in ``failures``.
 
     Raises
     ------
     DataError
-        If the images were not kept, or do not fit the sample.
+        If the images of the pair are missing, or do not fit the sample.
+    """
+    pair, curves = restore_pair(entries[0], n_classes, sample), {}
+    if store is not None:
+        key = store.key_of(entries[0].sample_id, entries[0].target)
+        record = store.record(key)
+        curves = {name: numbers["curve"] for name, numbers in record["methods"].items()}
+        pair = _with_proposals(pair, record.get("proposals", ()), store, key)
+    by_method, failures = {}, {}
+    for entry in entries:
+        curve = curves.get(entry.method)
+        predictions = None if curve is None else whole_curve(curve, "predictions")
+        try:
+            by_method[entry.method] = restore_explanation(entry, pair, settings, predictions)
+        except DataError as error:
+            failures[entry.method] = error
+    return Explanations(pair, settings, by_method, failures, is_restored=True)
+
+
+def restore_pair(entry: ReportEntry, n_classes: int, sample: Sample | None = None) -> Pair:
+    """Read the pair of an entry.
+
+    Parameters
+    ----------
+    entry : ReportEntry
+        The entry of any method.
+    n_classes : int
+        Number of classes of the classifier; predictions that are not recorded are NaN.
+    sample : Sample, optional
+        The query; by default it is built from the recorded image.
+
+    Raises
+    ------
+    DataError
+        If the images are missing, or do not fit the sample.
     """
     query = torch.from_numpy(np.array(entry.array("query"), dtype=np.float32))
     generated = torch.from_numpy(np.array(entry.array("generated"), dtype=np.float32))
@@ -60,55 +115,20 @@ def restored_pair(entry: ReportEntry, n_classes: int, sample: Sample | None = No
     )
 
 
-def with_proposals(
-    pair: Pair,
-    noted: Sequence[Mapping[str, Any]],
-    read: Callable[[int], NDArray[np.float32]],
-) -> Pair:
-    """Return a pair with the other proposals that the search kept.
-
-    Parameters
-    ----------
-    pair : Pair
-        Of :func:`restored_pair`.
-    noted : sequence of mapping
-        What the record says of each proposal.
-    read : callable
-        Returns the image of a proposal by its number, (C, *S).
-
-    Raises
-    ------
-    DataError
-        If an image was lost.
-    """
-    proposals = [
-        pair
-        if told["taken"]
-        else replace(
-            pair,
-            generated=torch.from_numpy(read(number)),
-            generated_prediction=torch.tensor(told["prediction"], dtype=torch.float32),
-            origin=dict(told["origin"]),
-        )
-        for number, told in enumerate(noted)
-    ]
-    return replace(pair, proposals=tuple(proposals))
-
-
-def restored_explanation(
+def restore_explanation(
     entry: ReportEntry,
     pair: Pair,
     settings: ExplainSettings,
     predictions: NDArray[np.float64] | None = None,
 ) -> Explanation:
-    """Return the explanation of one method.
+    """Read the explanation of one method.
 
     Parameters
     ----------
     entry : ReportEntry
-        What was noted.
+        The entry of the method.
     pair : Pair
-        From :func:`restored_pair`; the procedure gives its images their roles.
+        From :func:`restore_pair`; the procedure gives its images their roles.
     settings : ExplainSettings
         Masking and procedure of the explanation.
     predictions : (T, K) ndarray, optional
@@ -118,12 +138,13 @@ def restored_explanation(
     Raises
     ------
     DataError
-        If attribution or curve were not kept.
+        If attribution or curve are missing.
     """
     if not len(entry.mask_sizes):
-        raise DataError(f"The curve of {entry.method} for '{entry.sample_id}' was not kept.")
+        raise DataError(f"The curve of {entry.method} for '{entry.sample_id}' was not recorded.")
     masking, procedure = settings.masking, settings.procedure
     pair = procedure.pair(pair)
+    n_classes, shape = len(pair.query_prediction), tuple(pair.query.image.shape)
     values = np.array(entry.array("attribution"), dtype=np.float32)
     try:
         signed = np.array(entry.array("signed"), dtype=np.float32)
@@ -140,8 +161,9 @@ def restored_explanation(
         is_fallback=name != entry.method,
     )
     if predictions is None:
-        predictions = _target_predictions(entry, pair)
-    shape = tuple(pair.query.image.shape)
+        predictions = np.full((len(entry.mask_sizes), n_classes), np.nan)
+        before = float(pair.query_prediction[pair.target])
+        predictions[:, pair.target] = before + entry.score_changes
     thresholded = signed_values(attribution).numpy() if procedure.signed else values
     closed = masking.close(np.broadcast_to(thresholded, shape))
     if entry.degenerate:
@@ -161,31 +183,31 @@ def restored_explanation(
     )
     counterfactual = hybrid_at(pair, curve, curve.best)
     if entry.counterfactual_prediction is not None:
-        known = _prediction(entry.counterfactual_prediction, len(pair.query_prediction))
-        counterfactual = replace(counterfactual, prediction=known)
-    inverse = _prediction(entry.inverse_prediction, len(pair.query_prediction))
+        prediction = _prediction(entry.counterfactual_prediction, n_classes)
+        counterfactual = replace(counterfactual, prediction=prediction)
+    inverse = _prediction(entry.inverse_prediction, n_classes)
     return Explanation(pair, attribution, curve, counterfactual, inverse)
 
 
-def entries_of_sample(
-    entries: Sequence[ReportEntry], sample_id: str, target: int | None = None
-) -> list[ReportEntry]:
-    """Return the entries of one sample towards one target; by default its last one."""
-    own = [entry for entry in entries if entry.sample_id == sample_id]
-    if own and target is None:
-        target = own[-1].target
-    return [entry for entry in own if entry.target == target]
+def _with_proposals(
+    pair: Pair, proposals: Sequence[dict[str, Any]], store: ExplanationStore, key: str
+) -> Pair:
+    """Return a pair with the other proposals of its search."""
+    pairs = [
+        pair
+        if proposal["taken"]
+        else replace(
+            pair,
+            generated=torch.from_numpy(store.image(key, f"{PROPOSAL}/{number}")),
+            generated_prediction=torch.tensor(proposal["prediction"], dtype=torch.float32),
+            origin=dict(proposal["origin"]),
+        )
+        for number, proposal in enumerate(proposals)
+    ]
+    return replace(pair, proposals=tuple(pairs))
 
 
 def _prediction(values: Sequence[float] | None, n_classes: int) -> Tensor:
     if values is None:
         return torch.full((n_classes,), float("nan"))
     return torch.tensor(values, dtype=torch.float32)
-
-
-def _target_predictions(entry: ReportEntry, pair: Pair) -> NDArray[np.float64]:
-    n_classes = len(pair.query_prediction)
-    predictions = np.full((len(entry.mask_sizes), n_classes), np.nan)
-    before = float(pair.query_prediction[pair.target])
-    predictions[:, pair.target] = before + entry.score_changes
-    return predictions

@@ -115,11 +115,7 @@ class ExplanationStore:
             If it cannot be written.
         """
         folder = Path(folder)
-        if (folder / INFO).exists():
-            raise DataError(
-                f"'{folder}' holds explanations already. Go on with them (--resume), or choose "
-                "another folder."
-            )
+        cls.refuse_existing(folder)
         if folder.exists() and not _can_begin_in(folder):
             raise DataError(
                 f"'{folder}' is no empty folder. Choose another one; nothing in it was changed."
@@ -133,6 +129,21 @@ class ExplanationStore:
         text = json.dumps(info.plain(), indent=1, allow_nan=False)
         write_file(folder / INFO, text.encode())
         return cls(folder, info)
+
+    @staticmethod
+    def refuse_existing(folder: Path) -> None:
+        """Refuse a folder that is a store.
+
+        Raises
+        ------
+        DataError
+            If there is a store.
+        """
+        if (folder / INFO).exists():
+            raise DataError(
+                f"'{folder}' contains explanations. Continue with --resume, or choose another "
+                "output folder."
+            )
 
     @classmethod
     def open(cls, folder: str | Path, list_records: bool = True) -> ExplanationStore:
@@ -233,6 +244,10 @@ class ExplanationStore:
     def keys(self) -> tuple[str, ...]:
         """Return the keys of the records that were there at the last look."""
         return tuple(self._keys)
+
+    def key_of(self, sample_id: str, target: int) -> str:
+        """Return the key of a sample and the index of its target class."""
+        return task_key(sample_id, self.info.class_names[target])
 
     def has(self, key: str) -> bool:
         """Whether there is a record now."""

@@ -9,6 +9,7 @@ task lie in one file (a shard): a million samples are a few million files, not a
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -54,6 +55,22 @@ def images_of(pair: Pair, explanations: Sequence[Explanation]) -> dict[str, NDAr
         if proposal.generated is not pair.generated:
             images[f"{PROPOSAL}/{number}"] = proposal.generated.numpy()
     return images
+
+
+def npy_files(images: Images) -> dict[str, bytes]:
+    """Return images as npy files by path: ``query.npy``, ``METHOD/hybrid.npy``, ...
+
+    Other proposals of the search are left out.
+    """
+    files = {}
+    for name, image in images.items():
+        if name.startswith(f"{PROPOSAL}/"):
+            continue
+        buffer = io.BytesIO()
+        np.save(buffer, image)
+        path = name.replace("/counterfactual", "/hybrid")  # the name in files of earlier versions
+        files[f"{path}.npy"] = buffer.getvalue()
+    return files
 
 
 def encode(

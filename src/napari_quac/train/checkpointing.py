@@ -1,4 +1,4 @@
-"""Write networks so that our loaders read them, and the state that a training resumes from."""
+"""Files of a training: networks, and the state to resume from."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from napari_quac.errors import CheckpointError, DataError
 
 
 def write_safetensors(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write tensors and text about them, all at once or not at all.
+    """Write tensors and metadata, all at once or not at all.
 
     Parameters
     ----------
     path : Path
-        A file that is there is replaced.
+        An existing file is replaced.
     state : mapping of str to Tensor
         The tensors.
     metadata : mapping of str to str
-        What the file says about itself.
+        Metadata of the file.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def write_safetensors(path: Path, state: Mapping[str, Tensor], metadata: Mapping
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file by way of another name, so that a half-written one is never seen.
+    """Write a file under a temporary name and rename it, so that it is never incomplete.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def write_state(path: Path, state: Mapping[str, Any]) -> None:
 
 
 def read_state(path: Path) -> dict[str, Any]:
-    """Read what :func:`write_state` has written, without ever running code from the file.
+    """Read a file of :func:`write_state`, without ever running code from it.
 
     Raises
     ------
@@ -92,11 +92,11 @@ def read_state(path: Path) -> dict[str, Any]:
     except Exception as error:
         raise CheckpointError(
             f"'{path.name}' cannot be read to resume a training: it is damaged or of another "
-            "kind. Delete it to begin anew."
+            "kind. Delete it to start a new training."
         ) from error
     if not isinstance(state, dict):
         raise CheckpointError(
             f"'{path.name}' holds a {type(state).__name__}, expected the state of a training. "
-            "Delete it to begin anew."
+            "Delete it to start a new training."
         )
     return state

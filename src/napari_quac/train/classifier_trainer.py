@@ -23,27 +23,27 @@ from napari_quac.stepwise import Progress, stepwise
 from napari_quac.train.checkpointing import write_safetensors
 from napari_quac.train.images import ImagePool, load_pool, turn
 from napari_quac.train.precision import autocast, choose_precision
-from napari_quac.train.settings import ClassifierTraining, to_json
+from napari_quac.train.settings import ClassifierTrainingSettings, settings_to_json
 
 VALUE_RANGE = ValueRange(-1, 1)
 
 
 @dataclass(frozen=True, eq=False)
 class TrainedClassifier:
-    """What a training of a classifier gives.
+    """Trained classifier and its accuracy.
 
     Attributes
     ----------
     classifier : Classifier
-        In the state that did best on the images kept back.
+        In the state with the highest accuracy on the held-out images.
     accuracy : float
-        Share of those images that it gets right, in [0, 1].
+        Share of these images that are classified correctly, in [0, 1].
     epochs : int
-        Rounds through the images.
+        Epochs.
     minutes : float
-        Time that it took.
+        Time of the training.
     path : Path or None
-        The file, where one was written.
+        The file, if one was written.
     """
 
     classifier: Classifier
@@ -56,7 +56,7 @@ class TrainedClassifier:
 @stepwise
 def train_classifier(
     dataset: Dataset,
-    settings: ClassifierTraining | None = None,
+    settings: ClassifierTrainingSettings | None = None,
     validation: Dataset | None = None,
     path: Path | None = None,
     device: torch.device | None = None,
@@ -66,11 +66,11 @@ def train_classifier(
     Parameters
     ----------
     dataset : Dataset
-        Labelled, square images of one shape.
-    settings : ClassifierTraining, optional
+        Labeled, square images of one shape.
+    settings : ClassifierTrainingSettings, optional
         Sizes, time and augmentation.
     validation : Dataset, optional
-        Images on which the best state is chosen; by default a part of ``dataset`` is kept back.
+        Images to choose the best state on; by default a part of ``dataset`` is held out.
     path : Path, optional
         Write the network here, as safetensors.
     device : torch.device, optional
@@ -85,7 +85,7 @@ def train_classifier(
     DataError, ShapeError
         If the images cannot be used; the text says why.
     """
-    settings = settings or ClassifierTraining()
+    settings = settings or ClassifierTrainingSettings()
     pool = yield from load_pool(dataset)
     held_back = None
     if validation is not None:
@@ -97,7 +97,7 @@ def train_classifier(
 @stepwise
 def train_on_pool(
     pool: ImagePool,
-    settings: ClassifierTraining,
+    settings: ClassifierTrainingSettings,
     validation: ImagePool | None = None,
     path: Path | None = None,
     device: torch.device | None = None,
@@ -127,7 +127,7 @@ def train_on_pool(
         dropout=settings.dropout,
     )
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = torch.optim.AdamW(
+    optimizer = torch.optim.AdamW(
         network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
     )
     dtype = choose_precision(settings.precision, device)
@@ -139,7 +139,7 @@ def train_on_pool(
         network.train()
         for _ in range(steps_per_epoch):
             share = _share_done(start, settings, epoch)
-            for group in optimiser.param_groups:
+            for group in optimizer.param_groups:
                 group["lr"] = settings.learning_rate * _one_cycle(share)
             indices = pool.draw(settings.batch_size, random)
             images = _augment(pool.images(indices), settings, random).to(device)
@@ -147,10 +147,10 @@ def train_on_pool(
             with autocast(device, dtype):
                 logits = network(VALUE_RANGE.to_network(images))
             loss = F.cross_entropy(logits.float(), labels)
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
-            optimiser.step()
-            text = f"training the classifier, round {epoch + 1}: loss {float(loss.detach()):.3f}"
+            optimizer.step()
+            text = f"training the classifier, epoch {epoch + 1}: loss {float(loss.detach()):.3f}"
             yield Progress(round(1000 * share), 1000, text)
             if share >= 1:
                 break
@@ -160,7 +160,7 @@ def train_on_pool(
         if (accuracy, -validation_loss) > (best, -best_loss):
             best, best_loss = accuracy, validation_loss
             best_state = {key: value.clone() for key, value in network.state_dict().items()}
-        text = f"round {epoch}: {accuracy:.1%} of {len(validation)} images right"
+        text = f"epoch {epoch}: {accuracy:.1%} of {len(validation)} images correct"
         yield Progress(round(1000 * min(1, share)), 1000, text)
     network.load_state_dict(best_state)
     network = network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
@@ -182,24 +182,26 @@ def train_on_pool(
     return TrainedClassifier(classifier, best, epoch, minutes, path)
 
 
-def _share_done(start: float, settings: ClassifierTraining, epoch: int) -> float:
+def _share_done(start: float, settings: ClassifierTrainingSettings, epoch: int) -> float:
     share = (time.monotonic() - start) / (60 * settings.minutes)
     return min(1.0, max(share, epoch / settings.epochs) if settings.epochs else share)
 
 
 def _one_cycle(share: float) -> float:
-    """Return the part of the largest rate to use: up for a tenth of the time, then down to 0."""
+    """Return the factor of the learning rate: up for a tenth of the time, then down to 0."""
     if share < 0.1:
         return 0.1 + 9 * share
     return max(1e-3, 0.5 * (1 + math.cos(math.pi * (share - 0.1) / 0.9)))
 
 
-def _augment(images: Tensor, settings: ClassifierTraining, random: np.random.Generator) -> Tensor:
+def _augment(
+    images: Tensor, settings: ClassifierTrainingSettings, random: np.random.Generator
+) -> Tensor:
     """Turn each image, and change its brightness, contrast and noise."""
     if settings.symmetries:
-        which = random.integers(0, 8, len(images))
+        symmetries = random.integers(0, 8, len(images))
         images = torch.cat(
-            [turn(image[None], int(k)) for image, k in zip(images, which, strict=True)]
+            [turn(image[None], int(k)) for image, k in zip(images, symmetries, strict=True)]
         )
     shape = (len(images), 1, 1, 1)
     gain = 1 + torch.from_numpy(random.uniform(-1, 1, shape)).float() * settings.contrast
@@ -212,29 +214,29 @@ def _augment(images: Tensor, settings: ClassifierTraining, random: np.random.Gen
 def _accuracy(
     network: nn.Module, pool: ImagePool, device: torch.device, dtype: torch.dtype
 ) -> tuple[float, float]:
-    """Return the share of images that are classified rightly, and the loss."""
+    """Return the share of images that are classified correctly, and the loss."""
     network.eval()
-    right, loss = 0, 0.0
+    n_correct, loss = 0, 0.0
     with torch.inference_mode(), autocast(device, dtype):
         for first in range(0, len(pool), 32):
             indices = np.arange(first, min(first + 32, len(pool)))
             logits = network(VALUE_RANGE.to_network(pool.images(indices).to(device))).float().cpu()
             labels = torch.from_numpy(pool.labels[indices])
-            right += int((logits.argmax(dim=1) == labels).sum())
+            n_correct += int((logits.argmax(dim=1) == labels).sum())
             loss += float(F.cross_entropy(logits, labels, reduction="sum"))
-    return right / len(pool), loss / len(pool)
+    return n_correct / len(pool), loss / len(pool)
 
 
 def _metadata(
-    classifier: Classifier, settings: ClassifierTraining, accuracy: float, epochs: int
+    classifier: Classifier, settings: ClassifierTrainingSettings, accuracy: float, epochs: int
 ) -> dict[str, str]:
-    """Return what the file says about itself; lists and numbers as JSON."""
+    """Return the metadata of the file; lists and numbers as JSON."""
     values = {
         "image_size": list(classifier.image_size or ()),
         "class_names": list(classifier.class_names),
         "range": [VALUE_RANGE.low, VALUE_RANGE.high],
         "training": {
-            "settings": to_json(settings),
+            "settings": settings_to_json(settings),
             "validation_accuracy": accuracy,
             "epochs": epochs,
         },

@@ -1,4 +1,4 @@
-"""How good a generator is, judged by a classifier that its training never saw."""
+"""Evaluation of a generator by a classifier that its training never saw."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest
 from napari_quac.networks.generator import Generator as ImageGenerator
 from napari_quac.stepwise import Progress, stepwise
-from napari_quac.train.images import enlarge_to, reduce_to
+from napari_quac.train.images import resize_for
 
 MaskOf: TypeAlias = Callable[[str], Tensor | None]
 
 
 @dataclass(frozen=True)
 class MaskFolder:
-    """Masks in files that have the ids of the samples as names.
+    """Masks in files named by the ids of the samples.
 
     Attributes
     ----------
@@ -43,18 +43,19 @@ class MaskFolder:
 
 @dataclass(frozen=True)
 class PairEvaluation:
-    """How well images of one class are turned into another.
+    """Conversions of images of one class into another.
 
     Attributes
     ----------
     source, target : str
         The classes.
     n_images : int
-        Queries that were tried.
+        Queries.
     conversion_rate : float
-        Share of queries with at least one proposal that the judge calls the target class.
+        Share of queries with at least one proposal that the evaluation classifier assigns to the
+        target class.
     translation_rate : float
-        Share of all proposals that it calls so.
+        Share of all proposals that it assigns to the target class.
     mean_change : float
         Mean absolute change of the best proposals, on a range of 1.
     change_inside, change_outside : float or None
@@ -73,20 +74,20 @@ class PairEvaluation:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How well each class is turned into each other class.
+    """Conversions of each class into each other class.
 
     Attributes
     ----------
     pairs : tuple of PairEvaluation
     n_tries : int
         Proposals per query.
-    judge : str
-        Name of the classifier that judged.
+    evaluator : str
+        Name of the evaluation classifier.
     """
 
     pairs: tuple[PairEvaluation, ...]
     n_tries: int
-    judge: str
+    evaluator: str
 
     @property
     def conversion_rate(self) -> float:
@@ -104,7 +105,7 @@ class Evaluation:
             "conversion_rate": self.conversion_rate,
             "translation_rate": self.translation_rate,
             "n_tries": self.n_tries,
-            "judge": self.judge,
+            "evaluator": self.evaluator,
             "pairs": [asdict(pair) for pair in self.pairs],
         }
 
@@ -112,7 +113,7 @@ class Evaluation:
 @stepwise
 def evaluate_generator(
     generator: ImageGenerator,
-    judge: Classifier,
+    evaluator: Classifier,
     dataset: Dataset,
     n_tries: int = 10,
     max_images: int | None = None,
@@ -120,27 +121,27 @@ def evaluate_generator(
     structures: Sequence[str] | None = None,
     seed: int = 0,
 ) -> Generator[Progress, None, Evaluation]:
-    """Turn every image into every other class and see what a classifier says.
+    """Convert every image into every other class and classify the proposals.
 
     Parameters
     ----------
     generator : Generator
-        The one to judge.
-    judge : Classifier
-        One that the generator's training never saw: a generator can learn noise that convinces
-        only the classifier it was guided by.
+        Generator to evaluate.
+    evaluator : Classifier
+        Evaluation classifier, which the generator's training never saw: a generator can learn
+        noise that convinces only the classifier that guided it.
     dataset : Dataset
-        Labelled images, its classes those of the judge.
+        Labeled images of the classes of the evaluation classifier.
     n_tries : int
         Proposals per query.
     max_images : int, optional
         Images per class, spread over the dataset; all by default.
     mask_of : callable or mapping, optional
-        Sample id to mask (1, S, S) or (S, S), above 0 where the structure of its class is.
+        Sample id to mask (1, S, S) or (S, S), above 0 inside of the structure of its class.
     structures : sequence of str, optional
-        Classes that have a structure, whose masks count; all by default.
+        Classes with a structure, whose masks count; all by default.
     seed : int
-        Makes the proposals.
+        Seed of the proposals.
 
     Returns
     -------
@@ -159,9 +160,11 @@ def evaluate_generator(
     ]
     for name, indices in zip(names, by_class, strict=True):
         if not indices:
-            raise DataError(f"There is no image of class '{name}' to judge. Add some.")
+            raise DataError(
+                f"The evaluation needs images of class '{name}', and there are none. Add some."
+            )
     if len(names) < 2:
-        raise DataError("Judging needs labelled images of at least two classes.")
+        raise DataError("The evaluation needs labeled images of at least two classes.")
     chosen = [_spread(indices, max_images) for indices in by_class]
     total = sum(len(indices) for indices in chosen) * (len(names) - 1)
     done = 0
@@ -176,19 +179,19 @@ def evaluate_generator(
                 sample = dataset[index]
                 request = ConversionRequest(
                     sample.image,
-                    judge.class_index(names[source]),
-                    judge.class_index(names[target]),
-                    judge,
+                    evaluator.class_index(names[source]),
+                    evaluator.class_index(names[target]),
+                    evaluator,
                     seed,
                     sample.id,
                 )
                 mask = masks(sample.id) if masks is not None and with_mask else None
-                rows.append(_judge_query(generator, request, n_tries, mask))
+                rows.append(_evaluate_query(generator, request, n_tries, mask))
                 done += 1
-                text = f"judging {names[source]} → {names[target]}"
+                text = f"evaluating {names[source]} → {names[target]}"
                 yield Progress(done, total, text)
             results.append(_pair(names[source], names[target], np.array(rows)))
-    return Evaluation(tuple(results), n_tries, judge.name)
+    return Evaluation(tuple(results), n_tries, evaluator.name)
 
 
 def _spread(indices: list[int], n: int | None) -> list[int]:
@@ -197,28 +200,20 @@ def _spread(indices: list[int], n: int | None) -> list[int]:
     return [indices[int(i)] for i in np.linspace(0, len(indices) - 1, n).round()]
 
 
-def _at_size_of(judge: Classifier, images: Tensor) -> Tensor:
-    """Bring images to the size of a judge that was trained beside smaller networks."""
-    if judge.image_size is None or tuple(images.shape[2:]) == judge.image_size:
-        return images
-    size = judge.image_size[0]
-    return reduce_to(images, size) if images.shape[-1] > size else enlarge_to(images, size)
-
-
-def _judge_query(
+def _evaluate_query(
     generator: ImageGenerator, request: ConversionRequest, n_tries: int, mask: Tensor | None
 ) -> tuple[float, float, float, float, float]:
-    """Return converted (0 or 1), share converted, and the best one's change: all, in, out."""
+    """Return converted (0 or 1), share converted, and the change of the best: all, in, out."""
     images = generator.propose(request, 0, n_tries).images
-    probabilities = request.classifier.predict(_at_size_of(request.classifier, images))
+    probabilities = request.classifier.predict(resize_for(request.classifier, images))
     success = probabilities.argmax(dim=1) == request.target
     best = images[int(probabilities[:, request.target].argmax())]
     change = (best - request.query).abs().mean(dim=0)
     inside = outside = float("nan")
     if mask is not None:
-        where = torch.as_tensor(mask).reshape(change.shape) > 0
-        if where.any() and not where.all():
-            inside, outside = float(change[where].mean()), float(change[~where].mean())
+        is_inside = torch.as_tensor(mask).reshape(change.shape) > 0
+        if is_inside.any() and not is_inside.all():
+            inside, outside = float(change[is_inside].mean()), float(change[~is_inside].mean())
     return (
         float(success.any()),
         float(success.float().mean()),

@@ -1,4 +1,4 @@
-"""A labelled dataset in memory, from which a training draws its batches."""
+"""Labeled dataset in memory, from which a training draws its batches."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from napari_quac.data.dataset import Dataset
 from napari_quac.data.sample import Sample
 from napari_quac.errors import DataError, ShapeError
+from napari_quac.networks.classifier import Classifier
 from napari_quac.stepwise import Progress, stepwise
 
 MAX_BYTES = 4 * 2**30
@@ -21,7 +22,7 @@ MAX_BYTES = 4 * 2**30
 
 @dataclass(frozen=True, eq=False)
 class ImagePool:
-    """All images of a labelled dataset.
+    """All images of a labeled dataset.
 
     Attributes
     ----------
@@ -75,7 +76,7 @@ class ImagePool:
         return np.array([random.choice(self.of_class(int(label))) for label in classes])
 
     def resized(self, size: int) -> ImagePool:
-        """Return the pool with its images brought to ``size`` pixels."""
+        """Return the pool with its images resized to ``size`` pixels."""
         if size == self.image_size:
             return self
         shape = (len(self), self.channels, size, size)
@@ -99,7 +100,7 @@ class ImagePool:
 
 
 class PoolDataset:
-    """A pool as a dataset.
+    """Pool as a dataset.
 
     Parameters
     ----------
@@ -108,7 +109,7 @@ class PoolDataset:
         Shown to the user.
     """
 
-    def __init__(self, pool: ImagePool, name: str = "images kept back") -> None:
+    def __init__(self, pool: ImagePool, name: str = "held-out images") -> None:
         self.name = name
         self.classes = pool.classes
         self._pool = pool
@@ -131,7 +132,7 @@ class PoolDataset:
 
 @stepwise
 def load_pool(dataset: Dataset) -> Generator[Progress, None, ImagePool]:
-    """Read a labelled dataset into memory.
+    """Read a labeled dataset into memory.
 
     Parameters
     ----------
@@ -172,7 +173,7 @@ def load_pool(dataset: Dataset) -> Generator[Progress, None, ImagePool]:
         if tuple(image.shape) != values.shape[1:]:
             raise ShapeError(
                 f"'{name}' has shape {tuple(image.shape)}, but the first image has "
-                f"{values.shape[1:]}. Bring all images to one shape."
+                f"{values.shape[1:]}. Resize all images to one shape."
             )
         values[index] = np.rint(image.numpy() * 65535).astype(np.uint16)
         if index % 50 == 0:
@@ -224,7 +225,13 @@ def enlarge_to(images: Tensor, size: int) -> Tensor:
     return F.interpolate(images, (size, size), mode="bilinear", align_corners=False)
 
 
-def turn(images: Tensor, which: int) -> Tensor:
+def resize_for(classifier: Classifier, images: Tensor) -> Tensor:
+    """Return images (N, C, S, S) at the image size of a classifier."""
+    size = classifier.image_size[0] if classifier.image_size else images.shape[-1]
+    return reduce_to(images, size) if images.shape[-1] > size else enlarge_to(images, size)
+
+
+def turn(images: Tensor, symmetry: int) -> Tensor:
     """Apply one of the eight symmetries of the square to images (N, C, S, S)."""
-    images = torch.rot90(images, which % 4, (2, 3))
-    return images.flip(3) if which >= 4 else images
+    images = torch.rot90(images, symmetry % 4, (2, 3))
+    return images.flip(3) if symmetry >= 4 else images

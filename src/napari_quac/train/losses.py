@@ -1,4 +1,4 @@
-"""The aims of a StarGAN v2 training, each as a number to make small."""
+"""Loss terms of trainings against a discriminator, and the augmentation of generated images."""
 
 from __future__ import annotations
 
@@ -9,47 +9,47 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_quac.networks.architectures.stargan_v2 import (
-    StarGANHyperparameters,
-    convolutional_trunk,
-)
+from napari_quac.networks.architectures.stargan_v2 import convolutional_trunk
 from napari_quac.networks.classifier import Classifier
-from napari_quac.train.images import enlarge_to, reduce_to, turn
+from napari_quac.train.images import resize_for, turn
 
 
 class Discriminator(nn.Module):
-    """Says for each class how much an image looks like one of it.
+    """Network that distinguishes real from generated images, for each domain.
 
     Parameters
     ----------
-    hyper : StarGANHyperparameters
-        Its trunk is that of the style encoder.
+    channels : int
+        Channels of the images.
+    n_domains : int
+        Classes, or other sets of images to resemble.
+    image_size : int
+        Network resolution, pixels.
+    width, max_width : int
+        Feature maps at full resolution, and at most.
     """
 
-    def __init__(self, hyper: StarGANHyperparameters) -> None:
+    def __init__(
+        self, channels: int, n_domains: int, image_size: int, width: int, max_width: int
+    ) -> None:
         super().__init__()
-        base, largest = hyper.style_base_channels, hyper.style_max_channels
-        widths = [min(base * 2**i, largest) for i in range(hyper.style_blocks + 1)]
-        self.size = hyper.style_image_size
-        self.trunk = nn.Sequential(*convolutional_trunk(hyper.channels, widths))
-        self.head = nn.Linear(widths[-1], hyper.num_domains)
+        n_blocks = image_size.bit_length() - 3
+        widths = [min(width * 2**i, max_width) for i in range(n_blocks + 1)]
+        self.size = 4 * 2**n_blocks
+        self.trunk = nn.Sequential(*convolutional_trunk(channels, widths))
+        self.head = nn.Linear(widths[-1], n_domains)
 
     def forward(self, images: Tensor, domain: Tensor) -> Tensor:
         """Return logits (N,) of being real, for images (N, C, H, W) of the domains (N,)."""
         if images.shape[-1] != self.size:
             images = F.interpolate(images, (self.size, self.size), mode="bilinear")
-        every = self.head(self.trunk(images).flatten(1))
-        return cast("Tensor", every.gather(1, domain[:, None])[:, 0])
+        logits = self.head(self.trunk(images).flatten(1))
+        return cast("Tensor", logits.gather(1, domain[:, None])[:, 0])
 
 
-def looks_real(logits: Tensor) -> Tensor:
-    """Return the non-saturating loss for logits (N,) that should be high."""
-    return F.softplus(-logits.float()).mean()
-
-
-def looks_generated(logits: Tensor) -> Tensor:
-    """Return the non-saturating loss for logits (N,) that should be low."""
-    return F.softplus(logits.float()).mean()
+def adversarial_loss(logits: Tensor, *, real: bool) -> Tensor:
+    """Return the non-saturating loss of logits (N,) that should be high if ``real``, else low."""
+    return F.softplus(-logits.float() if real else logits.float()).mean()
 
 
 def r1_penalty(discriminator: nn.Module, images: Tensor, domain: Tensor) -> Tensor:
@@ -69,36 +69,33 @@ def r1_penalty(discriminator: nn.Module, images: Tensor, domain: Tensor) -> Tens
 def guidance(
     classifier: Classifier, images: Tensor, target: Tensor, random: np.random.Generator
 ) -> Tensor:
-    """Return how far the classifier is from calling images the target class.
+    """Return the cross entropy of the target class for generated images.
 
-    The images are moved, turned, blurred and made noisy a little first: otherwise the generator
-    finds noise that convinces this one classifier and no other.
+    The images are augmented first: otherwise the generator finds noise that convinces this
+    classifier and no other.
 
     Parameters
     ----------
     classifier : Classifier
-        The one under study, which is not trained.
+        Guidance classifier, which is not trained.
     images : (N, C, S, S) Tensor, in [0, 1]
         Generated images.
     target : (N,) Tensor, int64
-        The class that each should have.
+        Target class of each image.
     random : numpy Generator
-        Decides how they are disturbed.
+        Source of the augmentation.
 
     Returns
     -------
     loss : Tensor
         Mean cross entropy.
     """
-    if classifier.image_size is not None and images.shape[-1] != classifier.image_size[0]:
-        size = classifier.image_size[0]
-        images = reduce_to(images, size) if images.shape[-1] > size else enlarge_to(images, size)
-    images = disturb(images, random)
+    images = augment(resize_for(classifier, images), random)
     return F.cross_entropy(classifier.logits(images).float(), target)
 
 
-def disturb(images: Tensor, random: np.random.Generator) -> Tensor:
-    """Move, turn, blur and add noise to images (N, C, S, S) in [0, 1], differentiably."""
+def augment(images: Tensor, random: np.random.Generator) -> Tensor:
+    """Shift, turn, blur and add noise to images (N, C, S, S) in [0, 1], differentiably."""
     reach = max(1, images.shape[-1] // 16)
     down, right = (int(value) for value in random.integers(0, 2 * reach + 1, 2))
     size = images.shape[-1]

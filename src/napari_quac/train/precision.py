@@ -1,4 +1,4 @@
-"""Which arithmetic a training uses."""
+"""Arithmetic of a training: float32 or bfloat16."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def choose_precision(precision: Precision, device: torch.device) -> torch.dtype:
     """Return float32 or bfloat16; "auto" measures which is faster on this processor.
 
     bfloat16 is several times faster on processors with matrix units for it and slower on others,
-    so it is tried on a small convolution.
+    so the time of a small convolution decides.
     """
     if precision != "auto":
         return torch.bfloat16 if precision == "bfloat16" else torch.float32

@@ -1,4 +1,4 @@
-"""Pictures of what a generator does so far."""
+"""Preview pictures of a generator in training."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from napari_quac.train.images import enlarge_to
 
 
 def picture_grid(rows: Sequence[Sequence[Tensor]], gap: int = 2) -> Tensor:
-    """Put images side by side.
+    """Arrange images in a grid.
 
     Parameters
     ----------
     rows : sequence of sequences of (C, S, S) Tensors in [0, 1]
         All rows of the same length.
     gap : int
-        White pixels in between.
+        White pixels between images.
 
     Returns
     -------

@@ -1,277 +1,215 @@
-"""What can be chosen when a network is trained."""
+"""Settings of trainings; this module loads no PyTorch."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, TypeVar
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
 from napari_quac.errors import DataError, ShapeError
-from napari_quac.networks.architectures.stargan_v2 import (
-    FinalActivation,
-    StarGANHyperparameters,
-)
+from napari_quac.explain.parameter import parameters_of
 from napari_quac.registry import unknown_name
 
+if TYPE_CHECKING:
+    from napari_quac.train.task import TrainingTask
+
+S = TypeVar("S", bound="Validated")
+
+Count = Annotated[int, {"min": 1, "max": 2**31 - 1}]
+Duration = Annotated[float, {"min": 1e-6, "max": 1e7}]
+OptionalDuration = Annotated[float, {"min": 0.0, "max": 1e7}]
+Rate = Annotated[float, {"min": 1e-9, "max": 1.0, "step": 1e-4}]
+Share = Annotated[float, {"min": 0.0, "max": 1.0}]
+Weight = Annotated[float, {"min": 0.0, "max": 1e6, "step": 0.05}]
 Precision = Literal["auto", "float32", "bfloat16"]
-Settings = TypeVar("Settings", "StarGANTraining", "ClassifierTraining")
 
-
-def check_positive(settings: Any, names: set[str], zero: bool = False) -> None:
-    """Refuse values of fields that have to be above 0, or not below.
-
-    Raises
-    ------
-    DataError
-        That names the field.
-    """
-    for name in sorted(names):
-        value = getattr(settings, name)
-        if value < 0 or (value == 0 and not zero):
-            wanted = "0 or more" if zero else "more than 0"
-            raise DataError(f"The training setting '{name}' has to be {wanted}, got {value:g}.")
-
-
-def check_working_size(size: int, what: str) -> None:
-    """Refuse an image size that the networks of two classes cannot halve often enough.
-
-    Raises
-    ------
-    ShapeError
-        If it is less than 32 pixels or no multiple of 16; ``what`` begins the sentence.
-    """
-    if size < 32 or size % 16:
-        near = max(32, round(size / 16) * 16)
-        raise ShapeError(
-            f"{what} is trained at 32 pixels or more, in multiples of 16; "
-            f"{size} was asked for. Choose {near}: images of any other size are "
-            "brought to it."
-        )
+OLD_NAMES = {
+    "guide_minutes": "guidance_minutes",
+    "judge_minutes": "evaluator_minutes",
+    "judged_images": "evaluated_images",
+}
+"""Names of settings in files that earlier versions wrote."""
 
 
 @dataclass(frozen=True)
-class LossWeights:
-    """How much each aim of the generator counts.
+class Validated:
+    """A frozen value whose fields are checked against their annotations."""
+
+    def __post_init__(self) -> None:
+        for parameter in parameters_of(type(self)):
+            parameter.check(getattr(self, parameter.name))
+
+
+@dataclass(frozen=True)
+class LossWeights(Validated):
+    """Weights of the loss terms that all trainings against a discriminator have.
 
     Attributes
     ----------
     adversarial : float
-        Generated images look like images of the target class to the discriminator.
-    guidance : float
-        They are the target class to the classifier under study; without a classifier it is left
-        out.
+        Weight of generated images being classified as real by the discriminator.
     cycle : float
-        With the style of the query, a generated image turns back into the query.
-    style : float
-        The style encoder finds the style that a generated image was made with.
+        Weight of an image being itself again after a conversion and its reversal.
     identity : float
-        With its own style, a query stays as it is.
+        Weight of an image remaining unchanged by a conversion to its own class or bin.
     sparsity : float
-        The change is small and confined to few places.
-    diversity : float
-        Two styles of the same class give different images; costs one more pass.
+        Weight of the change being small and confined to few places.
     r1 : float
-        Smoothness of the discriminator at images of the data.
+        Weight of the smoothness of the discriminator at real images.
     """
 
-    adversarial: float = 1.0
-    guidance: float = 0.2
-    cycle: float = 1.0
-    style: float = 1.0
-    identity: float = 0.7
-    sparsity: float = 1.0
-    diversity: float = 0.0
-    r1: float = 1.0
-
-    def __post_init__(self) -> None:
-        check_positive(self, {field.name for field in fields(self)}, zero=True)
+    adversarial: Weight = 1.0
+    cycle: Weight = 2.0
+    identity: Weight = 1.0
+    sparsity: Weight = 1.0
+    r1: Weight = 1.0
 
 
 @dataclass(frozen=True)
-class StarGANTraining:
-    """How a StarGAN v2 is trained.
+class TrainingSettings(Validated):
+    """Settings that every training has.
 
-    The defaults give usable images of small structures after some minutes on two processor cores.
+    Attributes
+    ----------
+    minutes : float
+        Time for the training, without the evaluation.
+    batch_size : int
+        Images per step.
+    learning_rate : float
+        Step size of the optimizer.
+    seed : int
+        Seed of all random numbers.
+    """
+
+    PRESETS: ClassVar[tuple[str, ...]] = ()
+    """Class methods that return other settings, such as those of the authors."""
+    OLD_OPTIONS: ClassVar[tuple[tuple[str, str, bool | None], ...]] = ()
+    """Earlier options of the command line: name, field, and the value of a flag or None."""
+
+    minutes: Duration = 15.0
+    batch_size: Count = 8
+    learning_rate: Rate = 1e-3
+    seed: Annotated[int, {"min": 0, "max": 2**31 - 1}] = 0
+
+    @classmethod
+    def migrate(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return stored values by today's names."""
+        return {OLD_NAMES.get(name, name): value for name, value in values.items()}
+
+
+@dataclass(frozen=True)
+class GeneratorTrainingSettings(TrainingSettings):
+    """Settings of the training of any generator family.
+
+    Attributes
+    ----------
+    steps : int or None
+        Maximum number of steps, even if time remains.
+    decay : float
+        Last part of the time, in [0, 1], in which the learning rate falls to a tenth.
+    preview_seconds : float
+        Time between two preview pictures.
+    checkpoint_minutes : float
+        Time between two checkpoints.
+    """
+
+    SUMMARY: ClassVar[str] = ""
+    """Purpose of the generator, in two sentences."""
+    TASK: ClassVar[str] = ""
+    """``"package.module:Class"`` of the :class:`~napari_quac.train.task.TrainingTask`."""
+    FILES: ClassVar[str] = ""
+    """Pattern of the names of the files that the training writes."""
+    OPENS_FOLDER: ClassVar[bool] = False
+    """True if the generator is opened by its folder, False if by its file."""
+    NEEDS_CLASS_PAIR: ClassVar[bool] = False
+    """True if the generator is about two classes."""
+    NEEDS_CLASSIFIER: ClassVar[bool] = False
+    """True if no guidance classifier can be trained in place of a missing one."""
+    IS_PATH: ClassVar[bool] = False
+    """True if the generator produces a path of images for *Exaggerate*, and no proposals."""
+    MULTIPLE: ClassVar[int] = 16
+    """The image size is a multiple of this number of pixels."""
+
+    steps: Annotated[int | None, {"min": 1, "max": 2**31 - 1}] = None
+    decay: Share = 0.4
+    preview_seconds: Duration = 20.0
+    checkpoint_minutes: Duration = 2.0
+
+    def order_pair(self, names: tuple[str, str]) -> tuple[str, str]:
+        """Return the class pair in the order that these settings require."""
+        return names
+
+    @classmethod
+    def task(cls) -> type[TrainingTask[Any, Any]]:
+        """Import and return the training task, which loads PyTorch."""
+        module, _, name = cls.TASK.partition(":")
+        task: type[TrainingTask[Any, Any]] = getattr(import_module(module), name)
+        return task
+
+
+@dataclass(frozen=True)
+class AdversarialTrainingSettings(GeneratorTrainingSettings):
+    """Settings of a training against a discriminator.
 
     Attributes
     ----------
     image_size : int
-        Height and width, pixels, at which the networks work. Larger images are reduced for them,
-        and the change that they predict is enlarged again. A multiple of 16, at least 32.
-    minutes : float
-        Time for the training itself, without the evaluation.
-    steps : int or None
-        End after so many steps even if there is time left.
-    batch_size : int
-        Images in a step.
-    base_channels, max_channels : int
-        Feature maps at full resolution, which double with each halving, and their upper limit.
-        The authors use ``2**14 // image_size`` and 512.
-    n_down : int or None
-        Halvings before the bottleneck; None for as many as leave 16 to 31 pixels.
-    style_dim, latent_dim, mapping_channels : int
-        Length of a style, length of the random vector it is made from, and width of the network
-        in between. The authors use 64, 16 and 512.
-    residual : bool
-        Predict the change, starting at none, in place of the whole image.
-    final_activation : {"none", "tanh", "sigmoid"}
-        What ends the generator if it predicts the whole image.
+        Network resolution: height and width, pixels, a multiple of 16, at least 32. Larger images
+        are reduced for the networks, and the predicted change is enlarged again.
     weights : LossWeights
-        How much each aim counts.
-    learning_rate : float
-        Step size of the optimiser (Adam).
-    mapping_learning_rate : float
-        The same for the mapping network, which needs smaller steps.
-    decay : float
-        Last part of the time, in [0, 1], in which both step sizes fall to a tenth.
+        Weights of the loss terms.
     r1_every : int
-        The smoothness of the discriminator is looked at in one of so many steps.
+        The smoothness of the discriminator is computed in one of this number of steps.
     average : float
-        Share that the running average of the weights keeps in each step; it is this average that
-        is saved.
+        Decay of the running average of the weights per step; the average is saved.
     symmetries : bool
-        Show the images turned by quarter turns and mirrored too. Switch it off where up and down
-        have a meaning.
+        Augment by quarter turns and mirroring. Turn it off where up and down have a meaning.
     precision : {"auto", "float32", "bfloat16"}
         Arithmetic of the training; "auto" takes bfloat16 where that is faster.
-    preview_seconds : float
-        Time between two pictures.
-    checkpoint_minutes : float
-        Time between two files.
-    guide_minutes : float
-        Time to train a classifier for the guidance first, where none is given.
-    judge_minutes : float
-        Time to train a second classifier beside the generator, which its training never sees and
-        which judges the result, where none is given; 0 for no evaluation.
-    judged_images : int
-        Images per class that are judged.
-    seed : int
-        All randomness comes from it.
+    guidance_minutes : float
+        Time to train a guidance classifier, where no classifier is given.
+    evaluator_minutes : float
+        Time to train an evaluation classifier beside the generator, which never sees it, where
+        none is given; 0 for no evaluation.
+    evaluated_images : int
+        Images per class in the evaluation.
     """
 
-    image_size: int = 64
-    minutes: float = 20.0
-    steps: int | None = None
-    batch_size: int = 8
-    base_channels: int = 16
-    max_channels: int = 128
-    n_down: int | None = None
-    style_dim: int = 32
-    latent_dim: int = 16
-    mapping_channels: int = 128
-    residual: bool = True
-    final_activation: FinalActivation = "none"
+    image_size: Annotated[int, {"min": 1, "max": 4096, "step": 16}] = 64
     weights: LossWeights = LossWeights()
-    learning_rate: float = 6e-4
-    mapping_learning_rate: float = 1e-4
-    decay: float = 0.4
-    r1_every: int = 8
-    average: float = 0.99
+    r1_every: Count = 8
+    average: Share = 0.99
     symmetries: bool = True
     precision: Precision = "auto"
-    preview_seconds: float = 20.0
-    checkpoint_minutes: float = 2.0
-    guide_minutes: float = 4.0
-    judge_minutes: float = 3.0
-    judged_images: int = 30
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_positive(
-            self,
-            {
-                "minutes",
-                "batch_size",
-                "base_channels",
-                "max_channels",
-                "style_dim",
-                "latent_dim",
-                "mapping_channels",
-                "learning_rate",
-                "mapping_learning_rate",
-                "r1_every",
-                "preview_seconds",
-                "checkpoint_minutes",
-            },
-        )
-        if self.image_size < 32 or self.image_size % 16:
-            near = max(32, round(self.image_size / 16) * 16)
-            raise ShapeError(
-                f"A StarGAN v2 works on images of at least 32 pixels, in multiples of 16; "
-                f"{self.image_size} was asked for. Choose {near}: images of any other size are "
-                "brought to it."
-            )
-        halvings = self.halvings
-        if self.image_size % 2**halvings or self.image_size < 4 * 2**halvings:
-            raise ShapeError(
-                f"{self.image_size} pixels cannot be halved {halvings} times down to at least 4. "
-                "Choose fewer halvings (n_down) or another image size."
-            )
+    guidance_minutes: Duration = 3.0
+    evaluator_minutes: OptionalDuration = 3.0
+    evaluated_images: Annotated[int, {"min": 0, "max": 2**31 - 1}] = 30
 
     @property
-    def halvings(self) -> int:
-        """How often the generator halves the resolution."""
-        return self.n_down if self.n_down is not None else self.image_size.bit_length() - 5
+    def trains_guidance_classifier(self) -> bool:
+        """True if a guidance classifier is trained where none is given."""
+        return True
 
-    def hyperparameters(self, channels: int, num_domains: int) -> StarGANHyperparameters:
-        """Return the networks' sizes for images of so many channels and classes."""
-        return StarGANHyperparameters(
-            img_size=self.image_size,
-            channels=channels,
-            num_domains=num_domains,
-            style_dim=self.style_dim,
-            latent_dim=self.latent_dim,
-            base_channels=self.base_channels,
-            max_channels=self.max_channels,
-            n_down=self.halvings,
-            mapping_channels=self.mapping_channels,
-            style_base_channels=self.base_channels,
-            style_max_channels=self.max_channels,
-            style_blocks=self.image_size.bit_length() - 3,
-            residual=self.residual,
-            final_activation="none" if self.residual else self.final_activation,
-        )
-
-
-def official_training(image_size: int, **others: Any) -> StarGANTraining:
-    """Return the widths and rates of the authors' StarGAN v2 in the plain form, for a GPU.
-
-    Parameters
-    ----------
-    image_size : int
-        Height and width, pixels.
-    **others
-        Any field of :class:`StarGANTraining`.
-    """
-    values: dict[str, Any] = {
-        "image_size": image_size,
-        "base_channels": 2**14 // image_size,
-        "max_channels": 512,
-        "style_dim": 64,
-        "mapping_channels": 512,
-        "residual": False,
-        "learning_rate": 1e-4,
-        "mapping_learning_rate": 1e-6,
-        "decay": 0.0,
-        "average": 0.999,
-        "weights": LossWeights(guidance=0.0, identity=0.0, sparsity=0.0, diversity=1.0),
-        "minutes": 60.0 * 24 * 3,
-        "steps": 100_000,
-    }
-    return StarGANTraining(**{**values, **others})
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        size, multiple = self.image_size, self.MULTIPLE
+        if size < 32 or size % multiple:
+            raise ShapeError(
+                f"A network resolution is 32 pixels or more, in multiples of {multiple}; "
+                f"image_size is {size}. Choose {max(32, round(size / multiple) * multiple)}: "
+                "images of any other size are resized."
+            )
 
 
 @dataclass(frozen=True)
-class ClassifierTraining:
-    """How a classifier is trained.
+class ClassifierTrainingSettings(TrainingSettings):
+    """Settings of the training of a classifier.
 
     Attributes
     ----------
-    minutes : float
-        Time for the training.
     epochs : int or None
-        End after so many rounds through the images even if there is time left.
-    batch_size : int
-        Images in a step.
+        Maximum number of epochs, even if time remains.
     feature_maps : int
         Feature maps at full resolution, which double with each level.
     levels : int
@@ -280,73 +218,75 @@ class ClassifierTraining:
     head : int
         Width of the layer before the classes.
     image_size : int or None
-        Height and width, pixels, to which the images are brought first; None to leave them.
+        Network resolution: height and width, pixels, to which images are resized; None to use
+        them as they are.
     learning_rate : float
-        Largest step size of the optimiser (AdamW, one cycle over the time given).
-    weight_decay, dropout : float
-        What keeps it from learning the images by heart.
+        Largest step size of the optimizer (AdamW, one cycle over the training time).
+    weight_decay : float
+        Weight decay of the optimizer.
+    dropout : float
+        Dropout before the last layer.
     symmetries : bool
-        Show the images turned by quarter turns and mirrored too.
-    noise, contrast : float
-        Largest random noise and change of brightness and contrast, on a range of 1.
+        Augment by quarter turns and mirroring.
+    noise : float
+        Largest standard deviation of added noise, on a range of 1.
+    contrast : float
+        Largest change of brightness and contrast, on a range of 1.
     validation_share : float
-        Share of the images kept back to choose the best state, where no others are given.
+        Share of the images held out to choose the best state, where no others are given.
     precision : {"auto", "float32", "bfloat16"}
         Arithmetic of the training; "auto" takes bfloat16 where that is faster.
-    seed : int
-        All randomness comes from it.
     """
 
-    minutes: float = 5.0
-    epochs: int | None = None
-    batch_size: int = 32
-    feature_maps: int = 16
-    levels: int = 4
-    head: int = 256
-    image_size: int | None = None
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-2
-    dropout: float = 0.5
+    minutes: Duration = 5.0
+    batch_size: Count = 32
+    learning_rate: Rate = 2e-3
+    epochs: Annotated[int | None, {"min": 1, "max": 2**31 - 1}] = None
+    feature_maps: Count = 16
+    levels: Count = 4
+    head: Count = 256
+    image_size: Annotated[int | None, {"min": 1, "max": 4096, "step": 16}] = None
+    weight_decay: Annotated[float, {"min": 0.0, "max": 1.0, "step": 1e-3}] = 1e-2
+    dropout: Share = 0.5
     symmetries: bool = True
-    noise: float = 0.05
-    contrast: float = 0.1
-    validation_share: float = 0.15
+    noise: Share = 0.05
+    contrast: Share = 0.1
+    validation_share: Share = 0.15
     precision: Precision = "auto"
-    seed: int = 0
 
     def __post_init__(self) -> None:
-        check_positive(
-            self, {"minutes", "batch_size", "feature_maps", "levels", "head", "learning_rate"}
-        )
+        super().__post_init__()
         if not 0 < self.validation_share < 1:
             raise DataError(
-                f"validation_share is the part of the images kept back, between 0 and 1; got "
-                f"{self.validation_share:g}."
+                f"'validation_share' is {self.validation_share:g}, which leaves no images for the "
+                "training or for the validation. Choose a share between 0 and 1."
             )
 
 
-def to_json(settings: Any) -> dict[str, Any]:
-    """Return the settings of any training as JSON-ready values."""
+def settings_to_json(settings: Validated) -> dict[str, Any]:
+    """Return settings as JSON-ready values."""
     return asdict(settings)
 
 
-def from_json(cls: type[Settings], values: dict[str, Any]) -> Settings:
-    """Return settings from values such as those of a YAML or JSON file.
+def settings_from_json(cls: type[S], values: Mapping[str, Any]) -> S:
+    """Return settings from stored values, those of earlier versions included.
 
     Raises
     ------
     UnknownNameError
-        If a value's name is not a field.
+        If the name of a value is not a field.
+    DataError
+        If a value is out of range.
     """
-    known = [field.name for field in fields(cls)]
+    if issubclass(cls, TrainingSettings):
+        values = cls.migrate(values)
+    defaults: dict[str, Any] = {field.name: field.default for field in fields(cls)}
     for name in values:
-        if name not in known:
-            raise unknown_name("training setting", name, known)
-    values = dict(values)
-    if isinstance(values.get("weights"), dict):
-        names = [field.name for field in fields(LossWeights)]
-        for name in values["weights"]:
-            if name not in names:
-                raise unknown_name("loss weight", name, names)
-        values["weights"] = LossWeights(**values["weights"])
-    return cls(**values)
+        if name not in defaults:
+            raise unknown_name("training setting", name, list(defaults))
+    nested = {
+        name: settings_from_json(type(defaults[name]), value)
+        for name, value in values.items()
+        if is_dataclass(defaults[name])
+    }
+    return cls(**{**values, **nested})

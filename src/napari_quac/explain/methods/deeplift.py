@@ -29,6 +29,10 @@ class DiscriminativeDeepLift:
     """
 
     label: ClassVar[str] = "D-DeepLIFT"
+    group: ClassVar[str] = "discriminative"
+    summary: ClassVar[str] = "Discriminative DeepLIFT: from the generated image to the query"
+    short: ClassVar[str] = "DeepLIFT"
+    colors: ClassVar[tuple[str, str]] = ("#4db8ff", "#0b72b5")
     direction: Side = "query"
 
     def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:
@@ -48,6 +52,10 @@ class VanillaDeepLift:
     """
 
     label: ClassVar[str] = "DeepLIFT"
+    group: ClassVar[str] = "vanilla"
+    summary: ClassVar[str] = "DeepLIFT of the query alone, from grey"
+    short: ClassVar[str] = "DeepLIFT"
+    colors: ClassVar[tuple[str, str]] = ("#ff8fab", "#b83260")
     of_query_alone: ClassVar[bool] = True
     baseline: Annotated[float, {"min": 0.0, "max": 1.0}] = 0.5
 

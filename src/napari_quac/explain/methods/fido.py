@@ -46,6 +46,13 @@ class Fido:
     """
 
     label: ClassVar[str] = "FIDO"
+    group: ClassVar[str] = "optimized"
+    summary: ClassVar[str] = (
+        "FIDO: the smallest region whose replacement gives the target, by optimizing a mask"
+    )
+    short: ClassVar[str] = "smallest change"
+    colors: ClassVar[tuple[str, str]] = ("#ff5d8f", "#c2185b")
+    shows_progress: ClassVar[bool] = True
     objective: ClassVar[Objective] = "conversion"
     deterministic: ClassVar[bool] = False
     infill: InfillName = "generated"
@@ -86,6 +93,12 @@ class FidoSSR(Fido):
     """Smallest region that suffices for the source when all else is replaced (FIDO, SSR)."""
 
     label: ClassVar[str] = "FIDO-SSR"
+    group: ClassVar[str] = "optimized"
+    summary: ClassVar[str] = (
+        "FIDO: the smallest region that suffices for the source when the rest is replaced"
+    )
+    short: ClassVar[str] = "sufficient region"
+    colors: ClassVar[tuple[str, str]] = ("#b4e35a", "#5f8a00")
     objective: ClassVar[Objective] = "ssr"
 
 
@@ -94,6 +107,10 @@ class FidoSDR(Fido):
     """Smallest region whose replacement destroys the source (FIDO, SDR)."""
 
     label: ClassVar[str] = "FIDO-SDR"
+    group: ClassVar[str] = "optimized"
+    summary: ClassVar[str] = "FIDO: the smallest region whose replacement destroys the source"
+    short: ClassVar[str] = "destroying region"
+    colors: ClassVar[tuple[str, str]] = ("#ff9e6d", "#b34a12")
     objective: ClassVar[Objective] = "sdr"
 
 
@@ -102,6 +119,12 @@ class BBMP(Fido):
     """Smallest soft mask whose replacement destroys the source (Fong and Vedaldi)."""
 
     label: ClassVar[str] = "BBMP"
+    group: ClassVar[str] = "optimized"
+    summary: ClassVar[str] = (
+        "Like fido-sdr with one soft mask in place of random ones (Fong and Vedaldi)"
+    )
+    short: ClassVar[str] = "one soft mask"
+    colors: ClassVar[tuple[str, str]] = ("#7fd6e8", "#0b7d94")
     objective: ClassVar[Objective] = "sdr"
     deterministic: ClassVar[bool] = True
     penalty: Annotated[float, {"min": 0.0, "max": 2000.0}] = BBMP_PENALTY

@@ -41,6 +41,12 @@ class StereoGradCam:
     """
 
     label: ClassVar[str] = "D-GradCAM"
+    group: ClassVar[str] = "gradients"
+    summary: ClassVar[str] = (
+        "Stereo Grad-CAM: regions that the last convolution sees in one image and not in the other"
+    )
+    short: ClassVar[str] = "Grad-CAM of both"
+    colors: ClassVar[tuple[str, str]] = ("#e4c441", "#8a6d00")
     direction: Side = "query"
 
     def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:
@@ -58,6 +64,10 @@ class GradCam:
     """
 
     label: ClassVar[str] = "GradCAM"
+    group: ClassVar[str] = "gradients"
+    summary: ClassVar[str] = "Grad-CAM of the query alone: coarse, where the class is seen"
+    short: ClassVar[str] = "Grad-CAM"
+    colors: ClassVar[tuple[str, str]] = ("#e58a5b", "#a4481a")
     of_query_alone: ClassVar[bool] = True
 
     def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:

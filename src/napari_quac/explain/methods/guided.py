@@ -42,6 +42,10 @@ class StereoGuidedGradCam:
     """
 
     label: ClassVar[str] = "D-guided GradCAM"
+    group: ClassVar[str] = "gradients"
+    summary: ClassVar[str] = "Stereo Grad-CAM, times the guided gradient"
+    short: ClassVar[str] = "guided Grad-CAM of both"
+    colors: ClassVar[tuple[str, str]] = ("#2ec4c6", "#00777a")
     direction: Side = "query"
 
     def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:
@@ -61,6 +65,10 @@ class GuidedGradCam:
     """
 
     label: ClassVar[str] = "guided GradCAM"
+    group: ClassVar[str] = "gradients"
+    summary: ClassVar[str] = "Grad-CAM times the guided gradient, of the query alone"
+    short: ClassVar[str] = "guided Grad-CAM"
+    colors: ClassVar[tuple[str, str]] = ("#b5a6f2", "#5f4bb0")
     of_query_alone: ClassVar[bool] = True
 
     def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:

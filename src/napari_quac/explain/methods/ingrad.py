@@ -31,6 +31,12 @@ class DiscriminativeInputGradient:
     """
 
     label: ClassVar[str] = "D-InGrad"
+    group: ClassVar[str] = "discriminative"
+    summary: ClassVar[str] = (
+        "Discriminative input × gradient: gradient × difference of the two images"
+    )
+    short: ClassVar[str] = "input × gradient"
+    colors: ClassVar[tuple[str, str]] = ("#3ecf8e", "#0c8a57")
     direction: Side = "query"
     absolute: bool = False
 
@@ -56,6 +62,10 @@ class InputGradient:
     """
 
     label: ClassVar[str] = "InGrad"
+    group: ClassVar[str] = "gradients"
+    summary: ClassVar[str] = "Input × gradient of the query alone"
+    short: ClassVar[str] = "input × gradient"
+    colors: ClassVar[tuple[str, str]] = ("#8bd17c", "#3d7d2c")
     of_query_alone: ClassVar[bool] = True
 
     def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:

@@ -39,6 +39,12 @@ class DiscriminativeIG:
     """
 
     label: ClassVar[str] = "D-IG"
+    group: ClassVar[str] = "discriminative"
+    summary: ClassVar[str] = (
+        "Discriminative integrated gradients: from the generated image to the query"
+    )
+    short: ClassVar[str] = "integrated gradients"
+    colors: ClassVar[tuple[str, str]] = ("#f5a623", "#b86e00")
     n_steps: Annotated[int, {"min": 2, "max": 500}] = 50
     until_complete: bool = False
     direction: Side = "query"
@@ -66,6 +72,10 @@ class VanillaIG:
     """
 
     label: ClassVar[str] = "IG"
+    group: ClassVar[str] = "vanilla"
+    summary: ClassVar[str] = "Integrated gradients of the query alone, from grey"
+    short: ClassVar[str] = "integrated gradients"
+    colors: ClassVar[tuple[str, str]] = ("#c792ea", "#7d3fb2")
     of_query_alone: ClassVar[bool] = True
     n_steps: Annotated[int, {"min": 2, "max": 500}] = 50
     baseline: Annotated[float, {"min": 0.0, "max": 1.0}] = 0.5

@@ -11,12 +11,12 @@ from napari_quac.errors import NotFiniteError, ShapeError, UnknownNameError
 from napari_quac.generators.cyclegan.file import (
     TranslationFile,
 )
-from napari_quac.networks.generator import ConversionRequest, Proposals
+from napari_quac.networks.generator import ConversionRequest, Generator, Proposals
 from napari_quac.networks.memory import in_batches
 from napari_quac.networks.resizing import resize
 
 
-class CycleGANGenerator:
+class CycleGANGenerator(Generator):
     """A live CycleGAN; see :class:`~napari_quac.networks.generator.Generator`.
 
     There is no style and nothing random: proposal 0 is all there is.

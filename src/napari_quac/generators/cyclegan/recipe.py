@@ -48,6 +48,7 @@ class CycleGANRecipe(GeneratorFamily):
     id = "cyclegan"
     title = "CycleGAN or pix2pix"
     summary = "One network for each pair of source and target class."
+    training = "napari_quac.generators.cyclegan.training_settings:CycleGANTrainingSettings"
     files = ()
 
     translations: tuple[Translation, ...]

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from napari_quac.errors import DataError, NetworkError, NotFiniteError, ShapeError
 from napari_quac.networks.architectures.stargan_v2_shapes import read_metadata
-from napari_quac.networks.generator import ConversionRequest, Proposals
+from napari_quac.networks.generator import ConversionRequest, Generator, Proposals
+from napari_quac.networks.image_path import BinTraversal
 from napari_quac.networks.resizing import resize
 from napari_quac.networks.value_range import ValueRange
 
@@ -89,7 +90,34 @@ class BinConditional(Protocol):
         """Return images for images and bins (N,)."""
 
 
-class ExaggerationGenerator:
+@dataclass(frozen=True, eq=False)
+class BinPath:
+    """The images of all bins; there is nothing in between.
+
+    Attributes
+    ----------
+    steps : (n_bins, C, *S) Tensor, float32 in [0, 1]
+        From the source class to the target class.
+    """
+
+    steps: Tensor
+
+    kind = "bins"
+    meaning = "bins of the generator"
+    caution = ""
+
+    def image(self, alpha: float) -> Tensor:
+        """Return the image of the nearest bin."""
+        last = len(self.steps) - 1
+        return self.steps[min(last, max(0, round(alpha * last)))]
+
+    def is_off_manifold(self, alpha: float) -> bool:
+        """Return False: all bins were trained."""
+        del alpha
+        return False
+
+
+class ExaggerationGenerator(Generator):
     """A live explainer; see :class:`~napari_quac.networks.generator.Generator`.
 
     Parameters
@@ -108,6 +136,7 @@ class ExaggerationGenerator:
         self, network: BinConditional, layout: BinLayout, name: str, device: torch.device
     ) -> None:
         self.network, self.layout, self.name, self.device = network, layout, name, device
+        self.n_bins: int = network.n_bins
         self.description: Mapping[str, str] = {
             "Kind": "progressive exaggeration",
             "Bins": str(network.n_bins),
@@ -115,10 +144,17 @@ class ExaggerationGenerator:
             "Channels": "any" if network.channels is None else str(network.channels),
         }
 
-    @property
-    def n_bins(self) -> int:
-        """Number of bins."""
-        return self.network.n_bins
+    def path(self, request: ConversionRequest, origin: Mapping[str, Any]) -> BinPath | None:
+        """Return the images of all bins, from the source class to the target class."""
+        if "bin" not in origin:
+            return None
+        images = self.traversal(request.query)
+        is_falling = request.source == request.classifier.class_index(self.layout.positive)
+        return BinPath(images.flip(0) if is_falling else images)
+
+    def traverse(self, query: Tensor) -> BinTraversal:
+        """Return the images of a query in all bins."""
+        return BinTraversal(self.traversal(query), self.layout.positive, self.layout.negative)
 
     def traversal(self, query: Tensor) -> Tensor:
         """Return the images of all bins, (n_bins, C, H, W) in [0, 1], by rising bin.

@@ -37,6 +37,7 @@ class ExaggerationRecipe(GeneratorFamily):
     id = "exaggeration"
     title = "Progressive exaggeration"
     summary = "Images along the probability of a class, one for each bin."
+    training = "napari_quac.generators.exaggeration.training_settings:ExaggerationTrainingSettings"
     former_fields: ClassVar[Mapping[str, str]] = {"checkpoint": "path"}
 
     path: Path

@@ -11,13 +11,13 @@ import torch
 from napari_quac.networks.fido.infill import InfillChoice, make_infill
 from napari_quac.networks.fido.optimize import optimize_mask
 from napari_quac.networks.fido.settings import FidoSettings
-from napari_quac.networks.generator import ConversionRequest, Proposals, proposal_seed
+from napari_quac.networks.generator import ConversionRequest, Generator, Proposals, proposal_seed
 
 if TYPE_CHECKING:
     from napari_quac.generators.fido.recipe import FidoRecipe
 
 
-class FidoGenerator:
+class FidoGenerator(Generator):
     """Optimises what to replace; see :class:`~napari_quac.networks.generator.Generator`."""
 
     def __init__(self, recipe: FidoRecipe) -> None:

@@ -11,10 +11,10 @@ import torch
 from napari_quac.data.image_file import IMAGE_SUFFIXES, read_image
 from napari_quac.errors import DataError, NoCounterfactualError, ShapeError
 from napari_quac.generators.generated import STYLES
-from napari_quac.networks.generator import ConversionRequest, Proposals
+from napari_quac.networks.generator import ConversionRequest, Generator, Proposals
 
 
-class GeneratedImages:
+class GeneratedImages(Generator):
     """Looks the generated images of a query up by the query's file name.
 
     Proposal 0 is the image of that name, or of that name with another extension. Further ones are

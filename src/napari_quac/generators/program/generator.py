@@ -15,7 +15,8 @@ from napari_quac.errors import CheckpointError, ShapeError
 from napari_quac.generators.exaggeration.generator import BinLayout, ExaggerationGenerator
 from napari_quac.generators.warp.generator import WarpGenerator
 from napari_quac.generators.warp.recipe import WarpRecipe
-from napari_quac.networks.generator import ConversionRequest, Proposals
+from napari_quac.networks.generator import ConversionRequest, Generator, Proposals
+from napari_quac.networks.image_path import BinTraversal, ImagePath
 from napari_quac.networks.value_range import ValueRange
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class ProgramExplainer(nn.Module):
         return first_of(self.program(images, bins))
 
 
-class ProgramGenerator:
+class ProgramGenerator(Generator):
     """A live program; see :class:`~napari_quac.networks.generator.Generator`.
 
     Attributes
@@ -75,10 +76,18 @@ class ProgramGenerator:
         CheckpointError
             If the program returns neither a field nor an image.
         """
-        return self.known(request.query).propose(request, first, n)
+        return self.identify(request.query).propose(request, first, n)
 
-    def known(self, query: Tensor) -> WarpGenerator | ExaggerationGenerator:
-        """Return what the program is, asking it for this query (C, *S) if nobody knows yet."""
+    def path(self, request: ConversionRequest, origin: Mapping[str, Any]) -> ImagePath | None:
+        """Return the path of the simulator or of the bins."""
+        return self.identify(request.query).path(request, origin)
+
+    def traverse(self, query: Tensor) -> BinTraversal | None:
+        """Return the images of a query in all bins; None for a simulator."""
+        return self.identify(query).traverse(query)
+
+    def identify(self, query: Tensor) -> WarpGenerator | ExaggerationGenerator:
+        """Return the generator that the program is, by its output for a query (C, *S)."""
         if self.inner is None:
             self.inner = self._simulator(query) or self._explainer(query)
             self.description = self.inner.description

@@ -12,8 +12,9 @@ from torch import Tensor
 from napari_quac.data.image_folder import ImageFolder
 from napari_quac.data.sample import Sample
 from napari_quac.errors import DataError, NotFiniteError, ShapeError
+from napari_quac.generators.stargan.style_path import StylePath, style_path
 from napari_quac.networks.architectures.stargan_v2 import StarGAN, activate
-from napari_quac.networks.generator import ConversionRequest, Proposals, proposal_seed
+from napari_quac.networks.generator import ConversionRequest, Generator, Proposals, proposal_seed
 from napari_quac.networks.memory import in_batches
 from napari_quac.networks.resizing import resize
 from napari_quac.networks.value_range import ValueRange
@@ -22,7 +23,7 @@ from napari_quac.registry import unknown_name
 GPU_BATCH = 8  # on the CPU images are decoded one by one, which is fastest there
 
 
-class StarGANGenerator:
+class StarGANGenerator(Generator):
     """A live StarGAN v2; see :class:`~napari_quac.networks.generator.Generator`.
 
     Parameters
@@ -118,6 +119,13 @@ class StarGANGenerator:
             )
         # leaving inference mode, so that others may use the images in autograd
         return Proposals(images.clone(), tuple(origins))
+
+    def path(self, request: ConversionRequest, origin: Mapping[str, Any]) -> StylePath | None:
+        """Return the line from the query's style to that of the generated image."""
+        if "style" not in origin:
+            return None
+        names = request.classifier.class_names
+        return style_path(self, request.query, origin, request.source, names)
 
     def _features_of(self, query: Tensor) -> Tensor:
         """Encode a query, unless it was the last one: a search asks for a few images at a time."""

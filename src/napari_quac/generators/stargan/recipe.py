@@ -52,6 +52,7 @@ class StarGANRecipe(GeneratorFamily):
     id = "stargan"
     title = "StarGAN v2"
     summary = "One network that turns a query into any of its classes, by a style."
+    training = "napari_quac.generators.stargan.training_settings:StarGANTrainingSettings"
     files = ("path", "references")
     hidden = ("style", "final_activation", "image_size", "query_size")
     former_fields: ClassVar[Mapping[str, str]] = {"checkpoint": "path"}

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from napari_quac.data.image_file import read_image
 from napari_quac.errors import DataError
-from napari_quac.generators.stargan.generator import StarGANGenerator
 from napari_quac.networks.resizing import resize
+
+if TYPE_CHECKING:
+    from napari_quac.generators.stargan.generator import StarGANGenerator
 
 N_DRAWS = 256  # latents of which the mean style and its usual distance are taken
 QUANTILE = 0.99
@@ -45,6 +47,11 @@ class StylePath:
     mean: Tensor | None
     usual: float
 
+    kind = "style"
+    meaning = "line between two styles of the generator"
+    caution = "outside of the styles that the generator was trained on"
+    steps = None
+
     def style(self, alpha: float) -> Tensor:
         """Return the style at alpha, (1, style_dim)."""
         return (1 - alpha) * self.source + alpha * self.target
@@ -55,7 +62,7 @@ class StylePath:
             return self.generator.decode(self.query, self.features, self.style(alpha))[0].cpu()
 
     def is_off_manifold(self, alpha: float) -> bool:
-        """Tell whether the style lies further out than 99 % of the mapped ones."""
+        """Tell whether the style is farther from the mean than 99 % of the mapped ones."""
         if self.mean is None:
             return alpha > 1
         return float((self.style(alpha) - self.mean).norm()) > self.usual

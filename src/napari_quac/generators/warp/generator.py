@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from napari_quac.errors import DataError, NetworkError, NotFiniteError, ShapeError
-from napari_quac.networks.generator import ConversionRequest, Proposals
+from napari_quac.networks.generator import ConversionRequest, Generator, Proposals
 from napari_quac.networks.warp.jacobian import determinant, folding
 from napari_quac.networks.warp.sampling import in_voxels, warp
 
@@ -20,7 +21,48 @@ STRENGTHS = tuple(round(0.1 * step, 1) for step in range(1, 16))
 Simulator = Callable[[Tensor, Tensor], Tensor]
 
 
-class WarpGenerator:
+@dataclass(frozen=True, eq=False)
+class WarpPath:
+    """The query, deformed more and more.
+
+    Attributes
+    ----------
+    simulator : WarpGenerator
+    query : (C, *S) Tensor
+    option : int
+        Direction of the deformation, +1 or -1.
+    strength : float
+        That of the generated image.
+    full_field : (n, *S) Tensor
+        Pull field at strength 1, voxels.
+    """
+
+    simulator: WarpGenerator
+    query: Tensor
+    option: int
+    strength: float
+    full_field: Tensor
+
+    kind = "warp"
+    meaning = "strength of the deformation"
+    caution = "the deformation folds"
+    steps = None
+
+    @property
+    def field(self) -> Tensor:
+        """Pull field of the generated image (n, *S), voxels."""
+        return self.strength * self.full_field
+
+    def image(self, alpha: float) -> Tensor:
+        """Return the query under alpha times the field."""
+        return warp(self.query[None], alpha * self.field[None])[0].clamp(0, 1)
+
+    def is_off_manifold(self, alpha: float) -> bool:
+        """Tell whether the field folds somewhere."""
+        return bool(folding(determinant(alpha * self.field.numpy())).any())
+
+
+class WarpGenerator(Generator):
     """A live simulator; see :class:`~napari_quac.networks.generator.Generator`.
 
     Parameters
@@ -54,6 +96,13 @@ class WarpGenerator:
             "Adds the pattern of": str(recipe.positive),
             "Field": f"{recipe.order} axes, {recipe.unit}",
         }
+
+    def path(self, request: ConversionRequest, origin: Mapping[str, Any]) -> WarpPath | None:
+        """Return the query under rising strength of the deformation."""
+        if "strength" not in origin:
+            return None
+        option, strength = int(origin["option"]), float(origin["strength"])
+        return WarpPath(self, request.query, option, strength, self.field(request.query, option))
 
     def option(self, request: ConversionRequest) -> int:
         """Return +1 if the target is the positive class, -1 if the source is.

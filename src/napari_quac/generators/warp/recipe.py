@@ -42,6 +42,7 @@ class WarpRecipe(GeneratorFamily):
     id = "warp"
     title = "Warping simulator"
     summary = "The query, deformed more and more towards the target class."
+    training = "napari_quac.generators.warp.training_settings:WarpTrainingSettings"
     former_fields: ClassVar[Mapping[str, str]] = {"checkpoint": "path"}
 
     path: Path

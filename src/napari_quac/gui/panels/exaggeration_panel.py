@@ -45,7 +45,7 @@ class Frame:
     image: Tensor
     alpha: float
     p: float
-    wanted: float | None = None
+    desired: float | None = None
     flagged: bool = False
 
 
@@ -71,7 +71,7 @@ class ExaggerationPanel(Section):
         self._reach = 0.0
         self._build_path_menu()
         self.start_button = _button("Exaggerate", "exaggerate_button", TOOLTIP)
-        self.start_button.clicked.connect(lambda: controller.ask("exaggeration"))
+        self.start_button.clicked.connect(lambda: controller.request("exaggeration"))
         self.save_button = _button(
             "Save…",
             "exaggeration_save_button",
@@ -293,7 +293,7 @@ class ExaggerationPanel(Section):
         self.layers.show_frame(found.pair.query, frame.image)
         if self.change_button.isChecked():
             self.layers.show_change(found.pair.query, frame.image, self._reach)
-        self._marker.setData(*(([], []) if frame.wanted is None else ([frame.wanted], [frame.p])))
+        self._marker.setData(*(([], []) if frame.desired is None else ([frame.desired], [frame.p])))
         self.line.setText(frame_text(found, frame, self._target_name(found)))
 
     def _target_name(self, found: Exaggeration) -> str:
@@ -347,10 +347,8 @@ def frames_of(found: Exaggeration, by_probability: bool) -> tuple[Frame, ...]:
 
 
 def frame_text(found: Exaggeration, frame: Frame, target: str) -> str:
-    """Return what is said of the image on show."""
-    from napari_quac.explain.exaggeration_paths import FLAGS
-
-    wanted = "" if frame.wanted is None else f" (wanted {frame.wanted:.2f})"
+    """Return the probability, place and caution of the displayed image."""
+    desired = "" if frame.desired is None else f" (target {frame.desired:.2f})"
     place = {0.0: "the source's end", 1.0: "the generated image"}.get(frame.alpha, "")
     if found.kind == "bins":
         place = f"bin {round(frame.alpha * (len(found.alphas) - 1)) + 1} of {len(found.alphas)}"
@@ -358,19 +356,17 @@ def frame_text(found: Exaggeration, frame: Frame, target: str) -> str:
         place = f"{frame.alpha:g} × the way: exaggerated"
     elif not place:
         place = f"{frame.alpha:.1%} of the way"
-    flag = f"; {FLAGS[found.kind]}" if frame.flagged and FLAGS[found.kind] else ""
-    return f"p({target}) = {frame.p:.2f}{wanted} · {place}{flag}"
+    caution = f"; {found.caution}" if frame.flagged and found.caution else ""
+    return f"p({target}) = {frame.p:.2f}{desired} · {place}{caution}"
 
 
 def numbers_text(found: Exaggeration, target: str) -> str:
-    """Return what is said of the whole path."""
-    from napari_quac.explain.exaggeration_paths import MEANINGS
-
+    """Return the measures of the whole path in words."""
     before = float(found.pair.query_prediction[found.pair.target])
     after = float(found.posteriors[found.alphas <= 1][-1])
     said = {True: "valid", False: "not valid", None: "query too unsure to ask for validity"}
     parts = [
-        f"Made of: {MEANINGS[found.kind]}.",
+        f"Made of: {found.meaning}.",
         f"p({target}) {before:.2f} → {after:.2f}, {said[found.is_valid]}.",
     ]
     if found.identity is not None:
@@ -395,7 +391,7 @@ def _button(text: str, name: str, tip: str) -> QPushButton:
 
 
 def _has_bins(generator: Any) -> bool:
-    return hasattr(generator, "traversal")
+    return generator is not None and generator.n_bins is not None
 
 
 def _short_name(path: Path) -> str:
@@ -407,10 +403,10 @@ def _example_explainer(classifier: Any) -> Any:
     """Return the explainer that comes with the example, if its classifier is in use."""
     if classifier is None:
         return None  # nothing of torch is imported while the window opens
-    from napari_quac.example.example import CLASSIFIER_FILE, EXPLAINER_FILE
+    from napari_quac.example.example import CLASSIFIER_FILE, EXAGGERATION_FILE
 
-    if getattr(classifier, "path", None) != CLASSIFIER_FILE or not EXPLAINER_FILE.is_file():
+    if getattr(classifier, "path", None) != CLASSIFIER_FILE or not EXAGGERATION_FILE.is_file():
         return None
     from napari_quac.generators.exaggeration.recipe import ExaggerationRecipe
 
-    return ExaggerationRecipe(EXPLAINER_FILE)
+    return ExaggerationRecipe(EXAGGERATION_FILE)

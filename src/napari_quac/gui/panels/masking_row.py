@@ -20,7 +20,7 @@ CUSTOM = "custom"
 
 
 class MaskingRow(QWidget):
-    """Sets ``choices.masking`` and ``choices.grid``."""
+    """Sets ``choices.settings.masking`` and ``choices.settings.grid``."""
 
     def __init__(self, choices: Choices) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class MaskingRow(QWidget):
             {name: name for name in PRESETS},
             self._on_preset,
         )
-        self.form: Form[Masking] = Form(Masking, "masking", choices.masking)
+        self.form: Form[Masking] = Form(Masking, "masking", choices.settings.masking)
         self.grid_menu = menu(
             "grid_menu", "Thresholds at which the curve is evaluated.", GRIDS, self._on_grid,
             n_characters=12,
@@ -49,8 +49,7 @@ class MaskingRow(QWidget):
         presets = labelled_row("Masking", self.presets, self.settings_button)
         column(presets, details, parent=self)
         self.form.changed.connect(self._on_form)
-        choices.events.masking.connect(self._show)
-        choices.events.grid.connect(self._show)
+        choices.events.settings.connect(self._show)
         self._show()
 
     def _on_preset(self, row: int) -> None:
@@ -64,19 +63,16 @@ class MaskingRow(QWidget):
         self._set(masking)
 
     def _set(self, masking: Masking) -> None:
-        """Set the masking; the threshold belongs to the previous curve."""
-        if masking != self._choices.masking:
-            self._choices.threshold = None
-            self._choices.masking = masking
+        if masking != self._choices.settings.masking:
+            self._choices.update_settings(masking=masking)
 
     def _on_grid(self, row: int) -> None:
         grid = self.grid_menu.itemData(row)
-        if grid != self._choices.grid:
-            self._choices.threshold = None
-            self._choices.grid = grid
+        if grid != self._choices.settings.grid:
+            self._choices.update_settings(grid=grid)
 
     def _show(self) -> None:
-        masking = self._choices.masking
+        masking = self._choices.settings.masking
         name = next((name for name, preset in PRESETS.items() if preset == masking), CUSTOM)
         with signals_blocked(self.presets):
             custom = self.presets.findData(CUSTOM)
@@ -85,6 +81,6 @@ class MaskingRow(QWidget):
             elif name != CUSTOM and custom >= 0:
                 self.presets.removeItem(custom)
             self.presets.setCurrentIndex(self.presets.findData(name))
-        choose_entry(self.grid_menu, self._choices.grid)
+        choose_entry(self.grid_menu, self._choices.settings.grid)
         if self.form.value != masking:
             self.form.set_value(masking)

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
-from dataclasses import replace
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
 
-from napari_quac.errors import UnknownNameError
+from napari_quac.explain.method_info import method_info
 from napari_quac.explain.methods import METHODS
+from napari_quac.explain.parameter import parameters_of
 from napari_quac.gui.form import Form
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.panels.masking_row import MaskingRow
 from napari_quac.gui.panels.method_group import MethodCheck, MethodGroup
-from napari_quac.gui.panels.method_texts import (
-    IN_WORDS,
-    OPTIMISED,
-    PRESET_TEXTS,
-    SHORT,
-    grouped_methods,
-)
+from napari_quac.gui.panels.method_texts import PRESET_TEXTS, grouped_methods
 from napari_quac.gui.section import Section, labelled_row
 from napari_quac.gui.text import ElidedLabel, set_tone
 from napari_quac.gui.widgets import button, choose_entry, fill_menu, link_button, menu, muted
@@ -31,7 +24,6 @@ from napari_quac.live.failure import failure
 from napari_quac.live.results import Results
 
 DAPI_METHODS = ("d-gc", "d-ggc")
-WITHOUT_PARAMETERS = frozenset({"ingrad", "gc", "ggc"})
 """Listed by name, since importing the methods would import torch."""
 
 
@@ -89,9 +81,8 @@ class MethodsPanel(Section):
         results.events.pair.connect(self._show_compare)
         self._show_compare()
         self.shown_menu.currentIndexChanged.connect(self._on_shown_picked)
-        choices.events.preset.connect(self._show_choices)
-        choices.events.methods.connect(self._show_choices)
-        choices.events.parameters.connect(self._show_parameters)
+        choices.events.settings.connect(self._show_choices)
+        choices.events.settings.connect(self._show_parameters)
         choices.events.shown_method.connect(self._show_choices)
         results.events.explanations.connect(self._show_scores)
         self._show_choices()
@@ -109,10 +100,10 @@ class MethodsPanel(Section):
         """Add the line of a method, and a row below it for its form."""
         check = MethodCheck(name)
         check.setObjectName(f"method_check_{name}")
-        check.setToolTip(_tip(name))
-        check.setChecked(name in self._choices.methods)
+        check.setToolTip(method_info(name).summary)
+        check.setChecked(name in self._choices.settings.methods)
         check.toggled.connect(self._on_checked)
-        broken = _broken(name)
+        broken = method_info(name).problem
         check.setEnabled(not broken)
         swatch = QLabel()
         swatch.setFixedSize(12, 3)
@@ -122,7 +113,7 @@ class MethodsPanel(Section):
         line: list[QWidget] = [swatch, check, score]
         for column, widget in enumerate(line):
             self._grid.addWidget(widget, row, column)
-        if not broken and name not in WITHOUT_PARAMETERS:
+        if not broken and parameters_of(METHODS[name]):
             line.append(self._add_settings_button(name, row))
         form_place = QVBoxLayout()
         self._grid.addLayout(form_place, row + 1, 1, 1, 3)
@@ -149,7 +140,7 @@ class MethodsPanel(Section):
     def _add_form(self, name: str) -> None:
         from napari_quac.explain.method_parameters import build_method
 
-        parameters = {name: dict(self._choices.parameters.get(name, {}))}
+        parameters = {name: dict(self._choices.settings.parameters.get(name, {}))}
         form: Form[Any] = Form(METHODS[name], f"parameter_{name}", build_method(name, parameters))
         form.changed.connect(lambda _, name=name: self._on_parameters(name))
         self._form_places[name].addWidget(form)
@@ -159,19 +150,20 @@ class MethodsPanel(Section):
                 group.add_form(form, self.settings_buttons[name])
 
     def _on_parameters(self, name: str) -> None:
-        changes = self.forms[name].changes()
-        others = {key: value for key, value in self._choices.parameters.items() if key != name}
-        self._choices.parameters = {**others, name: changes} if changes else others
+        settings = self._choices.settings
+        if name in settings.methods:  # other methods take their form when they are chosen
+            parameters = {**settings.parameters, name: self.forms[name].changes()}
+            self._choices.update_settings(parameters=parameters)
 
     def _show_parameters(self) -> None:
         """Mark methods with changed parameters, and update the forms."""
         from napari_quac.explain.method_parameters import build_method
 
         for name, settings_button in self.settings_buttons.items():
-            changed = bool(self._choices.parameters.get(name))
+            changed = bool(self._choices.settings.parameters.get(name))
             settings_button.setText("⚙*" if changed else "⚙")
-            if name in self.forms:
-                self.forms[name].set_value(build_method(name, self._choices.parameters))
+            if name in self.forms and name in self._choices.settings.methods:
+                self.forms[name].set_value(build_method(name, self._choices.settings.parameters))
 
     def _on_checked(self) -> None:
         methods = tuple(name for name, check in self.checks.items() if check.isChecked())
@@ -179,50 +171,39 @@ class MethodsPanel(Section):
             with signals_blocked(self.checks[self._choices.shown_method]):
                 self.checks[self._choices.shown_method].setChecked(True)
             return
-        added = [name for name in methods if name not in self._choices.methods]
-        if added and added[-1] in OPTIMISED:
-            self._choices.threshold = None
+        added = [name for name in methods if name not in self._choices.settings.methods]
+        if added and method_info(added[-1]).shows_progress:
             self._choices.shown_method = added[-1]
         elif self._choices.shown_method not in methods:
             self._choices.shown_method = methods[0]
-        self._choices.methods = methods
+        self._choices.settings = self._choices.settings.with_methods(
+            methods, {name: self.forms[name].changes() for name in added if name in self.forms}
+        )
 
     def _on_shown_picked(self, row: int) -> None:
         name = self.shown_menu.itemData(row)
         if name and name != self._choices.shown_method:
-            self._choices.threshold = None
             self._choices.shown_method = name
 
     def _on_preset_picked(self, row: int) -> None:
         name = self.preset_menu.itemData(row)
-        if name == self._choices.preset:
+        if name == self._choices.settings.preset:
             return
-        from napari_quac.explain.settings import PRESETS
-
-        chosen = PRESETS[name].settings
-        self._choices.threshold = None
-        self._choices.grid = chosen.grid
-        self._choices.masking = replace(
-            self._choices.masking, channel_wise=chosen.masking.channel_wise
-        )
-        if name == "dapi":
-            missing = [m for m in DAPI_METHODS if m not in self._choices.methods]
-            self._choices.methods = tuple(
-                m for m in METHODS if m in self._choices.methods or m in missing
-            )
-        self._choices.preset = name
+        self._choices.choose_preset(name, DAPI_METHODS if name == "dapi" else ())
 
     def _show_choices(self) -> None:
-        choose_entry(self.preset_menu, self._choices.preset)
-        self.preset_menu.setToolTip(PRESET_TEXTS[self._choices.preset][1])
-        self._header.setText("QuAC score" if self._choices.preset == "quac" else "area under curve")
-        fill_menu(self.shown_menu, {name: name for name in self._choices.methods})
+        choose_entry(self.preset_menu, self._choices.settings.preset)
+        self.preset_menu.setToolTip(PRESET_TEXTS[self._choices.settings.preset or "quac"][1])
+        self._header.setText(
+            "QuAC score" if self._choices.settings.preset == "quac" else "area under curve"
+        )
+        fill_menu(self.shown_menu, {name: name for name in self._choices.settings.methods})
         choose_entry(self.shown_menu, self._choices.shown_method)
         for name, check in self.checks.items():
             with signals_blocked(check):
-                check.setChecked(name in self._choices.methods)
+                check.setChecked(name in self._choices.settings.methods)
         for group in self.groups.values():
-            group.show_chosen(self._choices.methods)
+            group.show_chosen(self._choices.settings.methods)
 
     def _show_scores(self) -> None:
         explanations = self._results.explanations
@@ -244,7 +225,7 @@ class MethodsPanel(Section):
         """Return text, tooltip and tone for the score of a method."""
         explanations = self._results.explanations
         if explanations is None:
-            return IN_WORDS.get(name, ""), "", "note"
+            return method_info(name).short, "", "note"
         explanation = explanations.by_method.get(name)
         if explanation is not None:
             attribution, text = explanation.attribution, f"{explanation.quac_score:.2f}"
@@ -256,28 +237,11 @@ class MethodsPanel(Section):
             if explanation.quac_score == best and len(explanations.by_method) > 1:
                 return f"{text}  ★ best", tooltip, "good"
             return text, tooltip, ""
-        evolving = explanations.evolving
+        evolving = explanations.partial_mask
         if evolving is not None and evolving.method == name:
             return evolving.text, "The mask is being optimized.", "note"
         if name in explanations.failures:
             error = explanations.failures[name]
             sentence = failure(name, f"explaining by {name}", error).sentence
             return "not available", sentence, "bad"
-        return IN_WORDS.get(name, ""), "", "note"
-
-
-def _broken(name: str) -> str:
-    """Return the error of a method of another package that cannot be imported."""
-    if name in SHORT:
-        return ""
-    try:
-        METHODS[name]
-    except UnknownNameError as error:
-        return str(error)
-    return ""
-
-
-def _tip(name: str) -> str:
-    if name in SHORT:
-        return SHORT[name]
-    return _broken(name) or (inspect.getdoc(METHODS[name]) or name).splitlines()[0]
+        return method_info(name).short, "", "note"

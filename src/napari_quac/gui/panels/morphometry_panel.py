@@ -93,7 +93,7 @@ class MorphometryPanel(OnDemandSection):
         labels = self._labels()
         if labels is not None or self._choices.labels is not None:
             self._choices.labels = labels
-        self._controller.ask("morphometry")
+        self._controller.request("morphometry")
 
     def _on_labels_picked(self) -> None:
         if self.is_open:

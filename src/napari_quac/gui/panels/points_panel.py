@@ -57,7 +57,7 @@ class ArrayRow(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.menu = menu(
-            "points_inside_menu", "Image in the file, or channel of the image.", n_characters=4,
+            "points_array_menu", "Image in the file, or channel of the image.", n_characters=4,
             picked=self._on_picked,
         )  # fmt: skip
         narrow(self.menu)

@@ -7,18 +7,19 @@ from qtpy.QtWidgets import QWidget
 
 from napari_quac.gui.bind import bind
 from napari_quac.gui.picture_strip import PictureStrip
+from napari_quac.gui.text import WrappedLabel
 from napari_quac.gui.widgets import button, check_box, choose_entry, column, fill_menu, menu
 from napari_quac.live.choices import Choices
-from napari_quac.live.neighbour_query import NeighbourQuery
+from napari_quac.live.neighbor_query import NeighborQuery
 from napari_quac.live.results import Results
 
 
 class QuestionBox(QWidget):
     """Choice of the question; hidden unless the sample is a misprediction or a neighbor of one."""
 
-    neighbour_picked = Signal(int)
+    neighbor_picked = Signal(int)
 
-    def __init__(self, choices: Choices, results: Results, query: NeighbourQuery) -> None:
+    def __init__(self, choices: Choices, results: Results, query: NeighborQuery) -> None:
         super().__init__()
         self._choices, self._results, self._query = choices, results, query
         self.menu = menu(
@@ -29,11 +30,12 @@ class QuestionBox(QWidget):
             n_characters=12,
             picked=self._on_question,
         )
-        self.strip = PictureStrip("neighbour")
-        self.strip.picked.connect(self.neighbour_picked)
+        self.basis_line = WrappedLabel("", "source_basis_line", role="muted")
+        self.strip = PictureStrip("neighbor")
+        self.strip.picked.connect(self.neighbor_picked)
         self.styles = check_box(
             "Use the styles of these neighbors",
-            "neighbour_styles_check",
+            "neighbor_styles_check",
             "Give the generator the style of each neighbor in turn, instead of random styles.",
         )
         self.back_button = button(
@@ -42,27 +44,45 @@ class QuestionBox(QWidget):
             "Select the misprediction again.",
             query.go_back,
         )
-        column(self.menu, self.strip, self.styles, self.back_button, spacing=5, parent=self)
-        bind(choices, "neighbour_styles", self.styles, self.styles.toggled, self.styles.isChecked,
+        column(self.menu, self.basis_line, self.strip, self.styles, self.back_button, spacing=5,
+               parent=self)  # fmt: skip
+        bind(choices, "neighbor_styles", self.styles, self.styles.toggled, self.styles.isChecked,
              self.styles.setChecked)  # fmt: skip
         for signal in (results.events.prediction, results.events.loaded_generator,
-                       results.events.neighbours, results.events.predictions,
-                       choices.events.source_basis, query.changed):  # fmt: skip
+                       results.events.neighbors, results.events.predictions,
+                       choices.events.settings, query.changed):  # fmt: skip
             signal.connect(self._show)
         self._show()
 
     def _on_question(self, row: int) -> None:
         basis = self.menu.itemData(row)
-        if basis and basis != self._choices.source_basis:
-            self._choices.source_basis = basis
+        if basis and basis != self._basis():
+            self._choices.update_settings(source_basis=basis)
+
+    def _basis(self) -> str:
+        from napari_quac.explain.question import resolve_source_basis
+
+        settings, generator = self._choices.settings, self._results.loaded_generator
+        return resolve_source_basis(settings.source_basis, generator)
+
+    def _show_basis(self) -> None:
+        """Show the origin of the source class."""
+        is_fixed = getattr(self._results.loaded_generator, "source_basis", "") == "label"
+        if self._basis() == "prediction":
+            text = "The source is the predicted class."
+        elif is_fixed:
+            text = "The source is the label, which names the folder of the generated images."
+        else:
+            text = "The source is the label: the question is about a neighbor."
+        self.basis_line.setText(text)
 
     def _show(self) -> None:
         prediction, classifier = self._results.prediction, self._results.loaded_classifier
-        is_wrong = prediction is not None and prediction.is_wrong and classifier is not None
-        is_neighbor = self._query.asked_from is not None
+        is_wrong = prediction is not None and prediction.is_mispredicted and classifier is not None
+        is_neighbor = self._query.misprediction is not None
         self.back_button.setVisible(is_neighbor)
         self.setVisible(is_wrong or is_neighbor)
-        for widget in (self.menu, self.strip, self.styles):
+        for widget in (self.menu, self.basis_line, self.strip, self.styles):
             widget.setVisible(is_wrong)
         if prediction is None or classifier is None or prediction.truth is None or not is_wrong:
             return
@@ -73,19 +93,21 @@ class QuestionBox(QWidget):
             "label": f"What makes it look like {predicted}?",
         }
         fill_menu(self.menu, questions)
-        choose_entry(self.menu, self._choices.source_basis)
+        choose_entry(self.menu, self._basis())
+        self._show_basis()
         self._show_neighbours(label)
 
     def _show_neighbours(self, label: str) -> None:
-        neighbours, prediction = self._results.neighbours, self._results.prediction
+        neighbours, prediction = self._results.neighbors, self._results.prediction
         fits = (
             neighbours is not None
             and prediction is not None
             and neighbours.query is prediction.sample
             and bool(neighbours.indices)
         )
-        can_take = getattr(self._results.loaded_generator, "takes_references", False)
-        first_question = self._choices.source_basis == "prediction"
+        generator = self._results.loaded_generator
+        can_take = generator is not None and generator.takes_references
+        first_question = self._basis() == "prediction"
         self.styles.setVisible(fits and can_take and first_question)
         if neighbours is None or not fits:
             table = self._results.predictions

@@ -89,7 +89,7 @@ class RegionsPanel(OnDemandSection):
         elif (
             self._results.displayed_hybrid is not None and "regions" not in self._controller.running
         ):
-            self._controller.ask("regions")
+            self._controller.request("regions")
 
     def on_folded(self, is_open: bool) -> None:
         """Request the regions of a section that was opened; hide the outline otherwise."""

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QWidget
 from superqt.utils import signals_blocked
 
 from napari_quac.data.place import short_extent
+from napari_quac.data.recipes import ImageFolderRecipe
 from napari_quac.errors import QuacError
 from napari_quac.gui.layer_menu import LayerMenu, is_input
 from napari_quac.gui.layer_volume import readable
@@ -21,11 +22,12 @@ from napari_quac.gui.pictures import thumbnail
 from napari_quac.gui.section import Section, caption, labelled_row
 from napari_quac.gui.text import ElidedLabel, WrappedLabel, set_tone
 from napari_quac.gui.widgets import NumberField, button, link_button, narrow, row, spin_box
-from napari_quac.live.choices import Choices, FolderSamples, ReadySamples
+from napari_quac.live.choices import Choices, ReadySamples
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import failure
 from napari_quac.live.results import Results
 from napari_quac.live.rules import N_PREVIEWS
+from napari_quac.live.sample_order import step_sample
 
 PREVIEW_SIZE = 46
 
@@ -68,7 +70,7 @@ class SamplesPanel(Section):
     def open_folder(self, directory: Path) -> None:
         """Use the images of a folder as samples."""
         self.problem.hide()
-        self._choices.samples = FolderSamples(directory.expanduser())
+        self._choices.samples = ImageFolderRecipe(directory.expanduser())
 
     def use_layer(self) -> None:
         """Use the images of the chosen layer as samples."""
@@ -101,13 +103,8 @@ class SamplesPanel(Section):
         return (classifier.n_axes or 2) if classifier is not None else 2
 
     def step(self, by: int) -> None:
-        """Move the selection by some samples, in the order of the table."""
-        dataset, index = self._results.loaded_samples, self._choices.sample_index
-        order = self._results.order
-        if order is not None and len(order):
-            self._choices.sample_index = order.step(index, by)
-        elif order is None and dataset is not None and index is not None:
-            self._choices.sample_index = min(max(0, index + by), len(dataset) - 1)
+        """Select the sample some rows further, in the order of the table."""
+        step_sample(self._choices, self._results, by)
 
     def close_panel(self) -> None:
         """Disconnect all signals of the viewer."""
@@ -171,7 +168,7 @@ class SamplesPanel(Section):
 
     def _on_range(self) -> None:
         source = self._choices.samples
-        if isinstance(source, FolderSamples):
+        if isinstance(source, ImageFolderRecipe):
             image_range = (self.folder_low.value(), self.folder_high.value())
             self.problem.hide()
             self._choices.samples = replace(source, image_range=image_range)
@@ -260,7 +257,7 @@ class SamplesPanel(Section):
         problems = [preview.problem for preview in previews if preview.problem]
         self.folder_range.setVisible(
             any("range" in problem for problem in problems)
-            and isinstance(self._choices.samples, FolderSamples)
+            and isinstance(self._choices.samples, ImageFolderRecipe)
         )
         if problems and not readable_previews:
             self.problem.show_message(problems[0], "bad")
@@ -304,8 +301,8 @@ class SamplesPanel(Section):
             p = float(prediction.probabilities.max())
             mark = ""
             if prediction.truth is not None:
-                mark = " ✗" if prediction.is_wrong else " ✓"
-                tone = "bad" if prediction.is_wrong else ""
+                mark = " ✗" if prediction.is_mispredicted else " ✓"
+                tone = "bad" if prediction.is_mispredicted else ""
             parts.append(f"predicted {classifier.class_names[prediction.predicted]} {p:.2f}{mark}")
         self.sample_line.setText(" · ".join(parts))
         set_tone(self.sample_line, tone)

@@ -12,7 +12,8 @@ from napari_quac.gui.text import WrappedLabel, set_tone
 from napari_quac.gui.widgets import button, choose_entry, fill_menu, menu, muted, row, spin_box
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
-from napari_quac.live.neighbour_query import NeighbourQuery
+from napari_quac.live.neighbor_query import NeighborQuery
+from napari_quac.live.prediction import Prediction
 from napari_quac.live.results import Results
 
 MISSING = {
@@ -29,7 +30,7 @@ class SearchPanel(Section):
     explain_requested = Signal()
 
     def __init__(
-        self, choices: Choices, results: Results, controller: Controller, query: NeighbourQuery
+        self, choices: Choices, results: Results, controller: Controller, query: NeighborQuery
     ) -> None:
         super().__init__("Explain", "explain")
         self.question = QuestionBox(choices, results, query)
@@ -61,16 +62,18 @@ class SearchPanel(Section):
         self.body_layout.addWidget(self.explain_button)
         self.body_layout.addWidget(self.badge)
         self.proposals = PictureStrip("proposal")
-        self.proposals.picked.connect(controller.take_proposal)
+        self.proposals.picked.connect(self._on_proposal_picked)
         self.body_layout.addWidget(self.proposals)
-        bind(choices, "max_tries", self.tries, self.tries.valueChanged, self.tries.value,
-             self.tries.setValue)  # fmt: skip
-        bind(choices, "seed", self.seed, self.seed.valueChanged, self.seed.value,
+        bind(choices, "settings.search.max_tries", self.tries, self.tries.valueChanged,
+             self.tries.value, self.tries.setValue)  # fmt: skip
+        bind(choices, "settings.seed", self.seed, self.seed.valueChanged, self.seed.value,
              self.seed.setValue)  # fmt: skip
         for signal in (
             results.events.loaded_classifier,
             results.events.prediction,
-            choices.events.target,
+            results.events.target,
+            results.events.loaded_generator,
+            choices.events.settings,
         ):
             signal.connect(self._show_targets)
         results.events.pair.connect(self._show_badge)
@@ -82,24 +85,36 @@ class SearchPanel(Section):
         self._show_badge()
 
     def _on_target_picked(self, row: int) -> None:
-        self._choices.target = self.target_menu.itemData(row)
+        self._choices.choose_target(self.target_menu.itemData(row))
+
+    def _on_proposal_picked(self, number: int) -> None:
+        self._choices.proposal_index = number
 
     def _show_targets(self) -> None:
         classifier, prediction = self._results.loaded_classifier, self._results.prediction
         names = classifier.class_names if classifier is not None else ()
-        if self._choices.target is not None and self._choices.target >= len(names):
-            self._choices.target = None
         default = "Auto"
-        if prediction is not None and prediction.default_target() < len(names):
-            rank = "label" if prediction.is_wrong else "second"
-            default = f"Auto: {names[prediction.default_target()]} ({rank})"
-        fill_menu(self.target_menu, {None: default, **dict(enumerate(names))})
-        choose_entry(self.target_menu, self._choices.target)
+        if prediction is not None and len(prediction.probabilities) == len(names):
+            default = f"Auto: {self._automatic_target(prediction)}"
+        fill_menu(self.target_menu, {None: default, **{name: name for name in names}})
+        target = self._results.target
+        choose_entry(self.target_menu, None if target is None else names[target])
         self._show_ready()
 
+    def _automatic_target(self, prediction: Prediction) -> str:
+        classifier, settings = self._results.loaded_classifier, self._choices.settings
+        if classifier is None:
+            return ""
+        generator = self._results.loaded_generator
+        question = prediction.choose_automatic_question(settings, classifier, generator)
+        name = classifier.class_names[question.targets[0]] if question.targets else "none"
+        if not prediction.is_mispredicted:
+            return f"{name} (second)"
+        return f"{name} ({'label' if question.basis == 'prediction' else 'prediction'})"
+
     def _show_ready(self) -> None:
-        missing = self._controller.missing_for("pair")
-        busy = "pair" in self._controller.running
+        missing = self._controller.missing_for("searched_pair")
+        busy = "searched_pair" in self._controller.running
         self.explain_button.setEnabled(not missing and not busy)
         if missing:
             needed = ", ".join(dict.fromkeys(MISSING[name] for name in missing))

@@ -8,8 +8,9 @@ from qtpy.QtWidgets import QApplication, QProgressBar, QSizePolicy, QWidget
 
 from napari_quac.gui.text import WrappedLabel, duration, set_tone
 from napari_quac.gui.widgets import button, column, row, throttler
-from napari_quac.live.controller import Controller, RunningJob
+from napari_quac.live.controller import Controller
 from napari_quac.live.failure import Failure
+from napari_quac.live.job_runner import RunningJob
 
 THROTTLE_MS = 150
 """Steps follow each other faster than they can be read, and each repaint costs a frame."""
@@ -18,7 +19,7 @@ QUIET = {
     "sample",
     "previews",
     "sample_list",
-    "neighbours",
+    "neighbors",
     "devices",
     "prepare",
     "warp",
@@ -46,7 +47,7 @@ class StatusPanel(QWidget):
         self.line = WrappedLabel(self._idle, "status_line")
         self.details_button = button(
             "Copy details",
-            "details_button",
+            "copy_details_button",
             "Copy the message with all its details to the clipboard.",
             self.copy_details,
         )
@@ -160,7 +161,7 @@ class StatusPanel(QWidget):
 
     def _show_running(self, running: RunningJob) -> None:
         progress = running.progress
-        text = progress.text if progress is not None and progress.text else running.doing
+        text = progress.text if progress is not None and progress.text else running.status_text
         parts = [_capitalized(text)]
         counted = progress if progress is not None and progress.total else None
         # QProgressBar draws the window at once when its value changes, unless it is told to wait
@@ -169,7 +170,7 @@ class StatusPanel(QWidget):
         if counted is not None:
             self.progress_bar.setValue(min(counted.done, counted.total or 0))
         self.progress_bar.setUpdatesEnabled(True)
-        if counted is not None and running.slot == "pair":
+        if counted is not None and running.slot == "searched_pair":
             parts.append(f"{counted.done} of {counted.total} tries")
         left = running.seconds_left()
         if left is not None:

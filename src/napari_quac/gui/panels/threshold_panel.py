@@ -147,11 +147,11 @@ class ThresholdPanel(Section):
 
 
 def threshold_line(shown: DisplayedHybrid, class_names: tuple[str, ...]) -> str:
-    """Return ``mask 3.1 % · 508 px · 8 128 nm² · p(ACh) 0.05 → 0.91 · Δ 0.86 of at most 0.93``."""
+    """Return ``mask 3.1% · 508 px · 8 128 nm² · p(ACh) 0.05 → 0.91 · score change 0.86 …``."""
     pair, hybrid = shown.explanation.pair, shown.hybrid
     sample = pair.query
     one_channel = sample.image.shape[0] == 1
-    parts = [f"mask {100 * hybrid.mask_size:.1f} %"]
+    parts = [f"mask {hybrid.mask_size:.1%}"]
     if one_channel:
         parts.append(f"{grouped(hybrid.n_pixels)} {'px' if sample.image.ndim == 3 else 'vx'}")
         if sample.scale is not None and sample.unit:
@@ -165,5 +165,5 @@ def threshold_line(shown: DisplayedHybrid, class_names: tuple[str, ...]) -> str:
     after = float(hybrid.prediction[pair.target])
     largest_change = float(pair.generated_prediction[pair.target]) - before
     parts.append(f"p({name}) {before:.2f} → {after:.2f}")
-    parts.append(f"Δ {hybrid.score_change:.2f} of {largest_change:.2f}")
+    parts.append(f"score change {hybrid.score_change:.2f} (generated image: {largest_change:.2f})")
     return " · ".join(parts)

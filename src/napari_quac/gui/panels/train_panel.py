@@ -1,132 +1,115 @@
-"""Makes a generator from the user's own samples and classifier, and shows how it learns."""
+"""Training of a generator from the samples and the classifier, with previews."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import (
-    QComboBox,
-    QHBoxLayout,
-    QProgressBar,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QProgressBar, QWidget
 from superqt.utils import signals_blocked
 
 from napari_quac.gui.panels.train_settings import TrainSettings
 from napari_quac.gui.pictures import FittedPicture, pixels_of, pixmap_of
 from napari_quac.gui.section import Section, labelled_row
-from napari_quac.gui.text import WrappedLabel, duration, set_tone
+from napari_quac.gui.text import WrappedLabel, duration
+from napari_quac.gui.widgets import button, column, menu, row
 from napari_quac.live.choices import Choices
-from napari_quac.live.earlier_trainings import (
-    EarlierTraining,
-    earlier_trainings,
-    next_folder,
-    read_training,
-)
 from napari_quac.live.failure import Failure
+from napari_quac.live.previous_runs import PreviousRun, next_folder, previous_runs, read_run
 from napari_quac.live.results import Results
-from napari_quac.live.training import Training, TrainingOrder
-from napari_quac.live.training_kinds import KINDS, Kind
+from napari_quac.live.training import Training, TrainingRequest
 
-ALWAYS = "Usually {minutes} minutes without a GPU. Stop at any moment and use what is there."
-SHORT = {"stargan": "StarGAN", "cyclegan": "CycleGAN", "exaggeration": "bins", "warp": "warp"}
+if TYPE_CHECKING:
+    from napari_quac.train.loop import TrainingState
+
+EVALUATOR_IN_TRAINING = (
+    "An evaluation classifier, which the generator never sees, is being trained."
+)
+DURATION = "Usually {minutes:.0f} minutes without a GPU. It can be stopped and used at any moment."
 
 
 class TrainPanel(Section):
-    """Trains a generator beside the other work of the window."""
+    """Panel that trains a generator in the background and lists previous runs."""
 
-    use_wanted = Signal(Path, str)
-    """A generator's file, or a CycleGAN's folder, that is to be used, and its kind."""
+    use_requested = Signal(Path, bool)
+    """File or folder of a generator, and True if it produces paths for *Exaggerate*."""
 
     def __init__(self, choices: Choices, results: Results, training: Training) -> None:
-        super().__init__("Make a generator", "train")
+        super().__init__("Train a generator", "train")
         self._choices, self._results, self._training = choices, results, training
-        self._earlier: tuple[EarlierTraining, ...] = ()
+        self._runs: tuple[PreviousRun, ...] = ()
         self.settings = TrainSettings()
-        self.settings.kind_changed.connect(self._on_kind)
+        self.settings.family_changed.connect(self._on_family)
         self.settings.changed.connect(self._show_progress)
-        self.settings.folder.picked.connect(lambda _: self._show_earlier())
+        self.settings.folder.picked.connect(lambda _: self._show_runs())
         self.body_layout.addWidget(self.settings)
         self._build_buttons()
         self._build_progress()
-        self._build_earlier()
+        self._build_previous()
         for name in ("loaded_classifier", "loaded_samples"):
             getattr(results.events, name).connect(self._on_inputs)
         results.events.previews.connect(self._on_previews)
         training.changed.connect(self._show_progress)
-        training.pictured.connect(self._show_picture)
+        training.previewed.connect(self._show_preview)
         training.finished.connect(self._on_finished)
         training.failed.connect(self._on_failed)
         self.set_open(False)
-        self._on_kind()
+        self._on_family()
         self._on_inputs()
 
     @property
-    def kind(self) -> Kind:
-        """The kind that is chosen."""
-        return self.settings.kind
-
-    @property
     def root(self) -> Path:
-        """The folder in whose subfolders generators are kept."""
+        """Output folder, with one subfolder for each run."""
         return Path(self.settings.folder.edit.text().strip() or ".").expanduser()
 
     def train(self) -> None:
-        """Begin a new training."""
+        """Start a new training."""
         self._start(next_folder(self.root), resume=False)
 
-    def go_on(self) -> None:
-        """Go on with the training chosen among the earlier ones."""
-        chosen = self._chosen()
-        if chosen is not None:
-            self.settings.take(chosen.kind, chosen.pair, chosen.image_size)
-            self._start(chosen.folder, resume=True)
+    def resume(self) -> None:
+        """Resume the training of the chosen previous run, with its settings."""
+        run = self._chosen_run()
+        if run is not None:
+            self.settings.show_run(run)
+            self._start(run.folder, resume=True)
 
     def _start(self, output: Path, resume: bool) -> None:
         dataset, classifier = self._results.loaded_samples, self._results.loaded_classifier
         if dataset is None or classifier is None:
             return
-        self._say("")
+        self.evaluation.show_message("")
         self.picture.clear()
         self.picture_caption.hide()
         self._training.start(
-            TrainingOrder(
+            TrainingRequest(
                 dataset,
                 self._choices.classifier,
                 tuple(classifier.class_names),
                 self._choices.device,
                 output,
-                float(self.settings.minutes.value()),
-                int(self.settings.size_menu.currentData()),
+                self.settings.value,
                 resume,
-                self.kind.name,
                 self.settings.pair,
             )
         )
 
     def _build_buttons(self) -> None:
-        self.train_button = QPushButton("Make a generator for my images")
-        self.train_button.setObjectName("train_button")
-        self.train_button.setProperty("primary", "true")
-        self.train_button.clicked.connect(self.train)
-        self.stop_button = QPushButton("Stop and use it")
-        self.stop_button.setObjectName("train_stop_button")
-        self.stop_button.setToolTip("End within one step, keep what was learnt, and use it")
-        self.stop_button.clicked.connect(self._training.stop)
-        self.use_now_button = QPushButton("Use it so far")
-        self.use_now_button.setObjectName("train_use_now_button")
-        self.use_now_button.setToolTip("Use the generator as in the last picture; it learns on")
-        self.use_now_button.clicked.connect(self._use_now)
+        self.train_button = button("Train generator", "train_button", "", self.train, primary=True)
+        self.stop_button = button(
+            "Stop and use",
+            "train_stop_button",
+            "End within one step, keep the trained state, and use it.",
+            self._training.stop,
+        )
+        self.use_now_button = button(
+            "Use current checkpoint",
+            "train_use_now_button",
+            "Use the generator of the last preview; training continues.",
+            lambda: self._use(self._current_run()),
+        )
         self._while_running = QWidget()
-        row = QHBoxLayout(self._while_running)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(6)
-        row.addWidget(self.stop_button, 1)
-        row.addWidget(self.use_now_button, 1)
+        row(self.stop_button, 1, self.use_now_button, 1, parent=self._while_running)
         self.body_layout.addWidget(self.train_button)
         self.body_layout.addWidget(self._while_running)
 
@@ -136,48 +119,48 @@ class TrainPanel(Section):
         self.progress_bar.setRange(0, 1000)
         self.progress_bar.setTextVisible(False)
         self.line = WrappedLabel("", "train_line")
-        self.judgement = WrappedLabel("", "train_judgement")
+        self.evaluation = WrappedLabel("", "train_evaluation")
         self.picture = FittedPicture()
         self.picture.setObjectName("train_picture")
         self.picture_caption = WrappedLabel("", "train_picture_caption", "muted")
-        for widget in (self.progress_bar, self.line, self.judgement, self.picture_caption,
+        for widget in (self.progress_bar, self.line, self.evaluation, self.picture_caption,
                        self.picture):  # fmt: skip
             self.body_layout.addWidget(widget)
             widget.hide()
 
-    def _build_earlier(self) -> None:
-        self.earlier_menu = QComboBox()
-        self.earlier_menu.setObjectName("train_earlier_menu")
-        self.earlier_menu.setMinimumContentsLength(8)
-        self.earlier_menu.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+    def _build_previous(self) -> None:
+        self.previous_menu = menu(
+            "train_previous_menu",
+            "Previous runs of all generator families are listed with the newest first.",
+            picked=self._on_run_picked,
+            n_characters=8,
         )
-        self.earlier_menu.setToolTip("What was made before, of all kinds, the newest first")
-        self.earlier_menu.currentIndexChanged.connect(self._on_earlier_picked)
-        self.use_button = QPushButton("Use")
-        self.use_button.setObjectName("train_use_button")
-        self.use_button.clicked.connect(self._use_chosen)
-        self.go_on_button = QPushButton("Go on")
-        self.go_on_button.setObjectName("train_go_on_button")
-        self.go_on_button.setToolTip("Let it learn for the time given above, from where it stopped")
-        self.go_on_button.clicked.connect(self.go_on)
-        self.earlier_line = WrappedLabel("", "train_earlier_line", "muted")
-        self._earlier_rows = QWidget()
-        column = QVBoxLayout(self._earlier_rows)
-        column.setContentsMargins(0, 4, 0, 0)
-        column.setSpacing(6)
-        column.addLayout(labelled_row("Earlier", self.earlier_menu))
-        column.addWidget(self.earlier_line)
-        row = QHBoxLayout()
-        row.setSpacing(6)
-        row.addWidget(self.use_button, 1)
-        row.addWidget(self.go_on_button, 1)
-        column.addLayout(row)
-        self.body_layout.addWidget(self._earlier_rows)
+        self.use_button = button(
+            "Use",
+            "train_use_button",
+            "Open the generator of the chosen run.",
+            lambda: self._use(self._chosen_run()),
+        )
+        self.resume_button = button(
+            "Resume training",
+            "train_resume_button",
+            "Continue the chosen run with its settings, for the time above.",
+            self.resume,
+        )
+        self.previous_line = WrappedLabel("", "train_previous_line", "muted")
+        self._previous_rows = QWidget()
+        rows = column(
+            labelled_row("Previous runs", self.previous_menu),
+            self.previous_line,
+            row(self.use_button, 1, self.resume_button, 1),
+            parent=self._previous_rows,
+        )
+        rows.setContentsMargins(0, 4, 0, 0)
+        self.body_layout.addWidget(self._previous_rows)
 
-    def _on_kind(self) -> None:
-        always = ALWAYS.format(minutes=self.kind.minutes)
-        self.settings.introduction.setText(f"{self.kind.introduction} {always}")
+    def _on_family(self) -> None:
+        cls = self.settings.settings_class
+        self.settings.introduction.setText(f"{cls.SUMMARY} {DURATION.format(minutes=cls.minutes)}")
         self._show_progress()
 
     def _on_inputs(self) -> None:
@@ -189,7 +172,7 @@ class TrainPanel(Section):
             self.settings.show_classes(tuple(dataset.classes))
             self._on_previews()
         self._show_progress()
-        self._show_earlier()
+        self._show_runs()
 
     def _on_previews(self) -> None:
         """Offer the sizes up to that of the images."""
@@ -197,7 +180,7 @@ class TrainPanel(Section):
         self.settings.show_side(min(previews[0].image.shape[-2:]) if previews else None)
         self._show_progress()
 
-    def _missing(self) -> str:
+    def _problem(self) -> str:
         dataset = self._results.loaded_samples
         if self._results.loaded_classifier is None:
             return "Choose a classifier first."
@@ -208,138 +191,96 @@ class TrainPanel(Section):
         return self.settings.problem
 
     def _show_progress(self) -> None:
-        view, missing = self._training.view, self._missing()
-        running = view is not None
+        status, problem = self._training.status, self._problem()
+        running = status is not None
         self.train_button.setVisible(not running)
-        self.train_button.setEnabled(not missing)
-        self.train_button.setToolTip(missing or "It learns while you go on working")
+        self.train_button.setEnabled(not problem)
+        self.train_button.setToolTip(problem or "The training runs while you continue working.")
         self._while_running.setVisible(running)
         self.progress_bar.setVisible(running)
         self.settings.setEnabled(not running)
-        self._show_buttons_of_earlier()
-        if view is None:
-            self.set_summary(self.judgement.text() if not missing else "")
+        self._show_resume_button()
+        if status is None:
+            self.set_summary(self.evaluation.text() if not problem else "")
             return
         stopping = self._training.is_stopping
         self.stop_button.setEnabled(not stopping)
-        self.stop_button.setText("Stopping…" if stopping else "Stop and use it")
-        self.use_now_button.setEnabled(self._last() is not None)
-        self.progress_bar.setValue(round(1000 * view.share))
-        parts = [view.text[:1].upper() + view.text[1:]]
-        if view.seconds_left is not None:
-            parts.append(f"{duration(view.seconds_left)} left")
+        self.stop_button.setText("Stopping…" if stopping else "Stop and use")
+        self.use_now_button.setEnabled(self._current_run() is not None)
+        self.progress_bar.setValue(round(1000 * status.share))
+        parts = [status.text[:1].upper() + status.text[1:]]
+        if status.seconds_left is not None:
+            parts.append(f"{duration(status.seconds_left)} left")
         self.line.setText(" · ".join(parts))
         self.line.show()
-        self.set_summary(f"{view.share:.0%}")
+        self.set_summary(f"{status.share:.0%}")
 
-    def _show_picture(self, picture: Any, glance: Any) -> None:
-        self.picture.set_picture(pixmap_of(pixels_of(picture)))
-        self.picture.show()
-        order, view = self._training.order, self._training.view
-        if order is not None:
-            kind = KINDS[order.kind]
-            self.picture_caption.setText(kind.columns(order.pair or order.class_names))
+    def _show_preview(self, state: TrainingState) -> None:
+        if state.picture is not None:
+            self.picture.set_picture(pixmap_of(pixels_of(state.picture)))
+            self.picture.show()
+        request = self._training.request
+        if request is not None:
+            self.picture_caption.setText(request.caption)
             self.picture_caption.show()
-        if order is not None and order.kind == "warp":
-            losses = view.state.losses if view is not None and view.state is not None else {}
-            shift = losses.get("shift", 0.0)
-            percent = round(100 * shift)
-            self._say(f"The logit moves by {percent} % of the distance between the two classes.")
-        elif glance is None:
-            self._say("A second classifier, which the generator never sees, is learning to judge.")
-        else:
-            self._say(
-                f"{glance.n_converted} of {glance.n_images} conversions convince a second "
-                "classifier that the generator never saw."
+        if state.score is not None:
+            self.evaluation.show_message(
+                f"{state.score.n_converted} of {state.score.n_images} conversions convince an "
+                "evaluation classifier that the generator never saw."
             )
-
-    def _say(self, text: str, tone: str = "") -> None:
-        self.judgement.setText(text)
-        self.judgement.setVisible(bool(text))
-        set_tone(self.judgement, tone)
+        else:
+            self.evaluation.show_message(state.message or EVALUATOR_IN_TRAINING)
 
     def _on_finished(self, folder: Path) -> None:
-        self._show_earlier()
-        found = read_training(folder)
-        if found is not None:
-            self._say(_in_words(found), "good")
-            self._on_earlier_picked()
-            self.use_wanted.emit(found.path, found.kind)
+        self._show_runs()
+        run = read_run(folder)
+        if run is not None:
+            self.evaluation.show_message(run.sentence, "good")
+            self._on_run_picked()
+            self._use(run)
         self.line.hide()
         self._show_progress()
 
     def _on_failed(self, fault: Failure) -> None:
         self.line.hide()
-        self._say(fault.sentence, "bad")
-        self._show_earlier()
+        self.evaluation.show_message(fault.sentence, "bad")
+        self._show_runs()
 
-    def _last(self) -> EarlierTraining | None:
-        order = self._training.order
-        return None if order is None else read_training(order.output)
+    def _current_run(self) -> PreviousRun | None:
+        request = self._training.request
+        return None if request is None else read_run(request.output)
 
-    def _use_now(self) -> None:
-        found = self._last()
-        if found is not None:
-            self.use_wanted.emit(found.path, found.kind)
+    def _chosen_run(self) -> PreviousRun | None:
+        row = self.previous_menu.currentIndex()
+        return self._runs[row] if 0 <= row < len(self._runs) else None
 
-    def _chosen(self) -> EarlierTraining | None:
-        row = self.earlier_menu.currentIndex()
-        return self._earlier[row] if 0 <= row < len(self._earlier) else None
+    def _use(self, run: PreviousRun | None) -> None:
+        if run is not None:
+            self.use_requested.emit(run.path, run.settings.IS_PATH)
 
-    def _use_chosen(self) -> None:
-        chosen = self._chosen()
-        if chosen is not None:
-            self.use_wanted.emit(chosen.path, chosen.kind)
-
-    def _show_earlier(self) -> None:
+    def _show_runs(self) -> None:
         has_folder = bool(self.settings.folder.edit.text().strip())
-        self._earlier = earlier_trainings(self.root) if has_folder else ()
-        with signals_blocked(self.earlier_menu):
-            self.earlier_menu.clear()
-            for row, training in enumerate(self._earlier):
-                self.earlier_menu.addItem(f"{training.folder.name} · {_shortly(training)}")
-                self.earlier_menu.setItemData(row, _in_words(training), Qt.ItemDataRole.ToolTipRole)
-        self._earlier_rows.setVisible(bool(self._earlier))
-        self._on_earlier_picked()
+        self._runs = previous_runs(self.root) if has_folder else ()
+        with signals_blocked(self.previous_menu):
+            self.previous_menu.clear()
+            for row, run in enumerate(self._runs):
+                self.previous_menu.addItem(f"{run.folder.name} · {run.short}")
+                self.previous_menu.setItemData(row, run.sentence, Qt.ItemDataRole.ToolTipRole)
+        self._previous_rows.setVisible(bool(self._runs))
+        self._on_run_picked()
 
-    def _on_earlier_picked(self) -> None:
-        chosen = self._chosen()
-        words = "" if chosen is None else _in_words(chosen)
-        self.earlier_line.setText(words)
-        self.earlier_line.setVisible(words != self.judgement.text())  # it is said above already
-        self._show_buttons_of_earlier()
+    def _on_run_picked(self) -> None:
+        run = self._chosen_run()
+        sentence = "" if run is None else run.sentence
+        self.previous_line.setText(sentence)
+        self.previous_line.setVisible(sentence != self.evaluation.text())  # it is shown above
+        self._show_resume_button()
 
-    def _show_buttons_of_earlier(self) -> None:
-        chosen = self._chosen()
-        free = not self._training.is_running and not self._missing()
-        self.go_on_button.setEnabled(chosen is not None and chosen.can_go_on and free)
+    def _show_resume_button(self) -> None:
+        run = self._chosen_run()
+        can_start = not self._training.is_running and not self._problem()
+        self.resume_button.setEnabled(run is not None and run.can_resume and can_start)
 
 
 def _as_folder_name(name: str) -> str:
     return "".join(c if c.isalnum() or c in " -_." else "_" for c in name).strip() or "my"
-
-
-def _shortly(training: EarlierTraining) -> str:
-    """Return kind, number and time; the number of the kind itself where it has one."""
-    judgement, rate = training.judgement, training.conversion_rate
-    judged = judgement.own or ("not judged" if rate is None else f"converts {rate:.0%}")
-    return f"{SHORT[training.kind]} · {judged} · {training.minutes:.0f} min"
-
-
-def _in_words(training: EarlierTraining) -> str:
-    judgement = training.judgement
-    about = f" ({' → '.join(training.pair)})" if training.pair else ""
-    learnt = (
-        f"Learnt {training.steps} steps in {training.minutes:.1f} min at {training.image_size} px"
-        f"{about}"
-    )
-    if judgement.conversion_rate is None and not judgement.own:
-        return f"{learnt}; stopped before it was judged."
-    parts = [judgement.own_in_words] if judgement.own else []
-    if judgement.conversion_rate is not None:
-        tries = {"stargan": " in 10 tries", "exaggeration": " in one of the bins"}
-        parts.append(
-            f"Converts {judgement.conversion_rate:.0%} of samples{tries.get(training.kind, '')}, "
-            f"judged by a second classifier (up to {judgement.n_images} samples per class pair)."
-        )
-    return " ".join([*parts, f"{learnt}."])

@@ -1,86 +1,145 @@
-"""What is to be made: its kind, its classes, the time, the pixels, the folder."""
+"""Settings of a training: family, classes, time, resolution, output folder, and all details."""
 
 from __future__ import annotations
 
+from dataclasses import is_dataclass, replace
+from typing import Any
+
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSpinBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 from superqt.utils import signals_blocked
 
+from napari_quac.errors import QuacError
+from napari_quac.explain.parameter import parameters_of
+from napari_quac.generators import GENERATORS
+from napari_quac.generators.trainings import trainable_families, training_settings
+from napari_quac.gui.form import Form
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.section import caption, labelled_row
 from napari_quac.gui.text import WrappedLabel
-from napari_quac.live.training_kinds import KINDS, Kind
+from napari_quac.gui.widgets import (
+    column,
+    discard,
+    disclosure_button,
+    fill_menu,
+    menu,
+    muted,
+    row,
+    spin_box,
+)
+from napari_quac.live.previous_runs import PreviousRun
+from napari_quac.train.settings import GeneratorTrainingSettings
 
 SIZES = (32, 48, 64, 80, 96, 112, 128, 192, 256)
 DEFAULT_SIZE = 64
+SECONDS_BETWEEN_PREVIEWS = 15.0
+MAIN_FIELDS = ("minutes", "image_size")
 SIZE_TIP = (
-    "Pixels at which the generator works. Its changes are enlarged to the size of your images, "
-    "whose detail is kept; smaller learns faster."
+    "The network resolution in pixels. Changes are enlarged to the size of your images, whose "
+    "detail is kept; a lower resolution trains faster."
 )
-WHOLE_TIP = "A simulator works at the size of the images"
+WHOLE_TIP = "This generator is trained at the size of the images."
 
 
 class TrainSettings(QWidget):
-    """The rows above the button."""
+    """Rows above the button *Train generator*."""
 
-    kind_changed = Signal()
+    family_changed = Signal()
     changed = Signal()
 
     def __init__(self) -> None:
         super().__init__()
         self._side: int | None = None
         self._classes: tuple[str, ...] = ()
-        self._size = DEFAULT_SIZE  # the last one that was chosen, where there is a choice
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(6)
-        self.kind_menu = _narrow_menu("train_kind_menu")
-        for kind in KINDS.values():
-            self.kind_menu.addItem(kind.title, kind.name)
-        self.kind_menu.setToolTip("What is to be made")
-        self.kind_menu.currentIndexChanged.connect(self._on_kind)
-        layout.addLayout(labelled_row("Kind", self.kind_menu))
-        self.introduction = WrappedLabel("", "train_introduction", "muted")
-        layout.addWidget(self.introduction)
-        layout.addWidget(self._build_pair())
-        self.minutes = QSpinBox()
-        self.minutes.setObjectName("train_minutes")
-        self.minutes.setRange(1, 10_000)
-        self.minutes.setSuffix(" min")
-        self.minutes.setToolTip("How long the generator learns; longer is better, and it can go on")
-        self.size_menu = _narrow_menu("train_size")
-        self.size_menu.activated.connect(self._on_size_picked)
-        layout.addLayout(labelled_row("Time", self.minutes))
-        layout.addLayout(labelled_row("Works at", self.size_menu))
-        self.folder = PathField(
-            "Keep in", "train_folder", "a folder for your generators", folders=True
+        self._size = DEFAULT_SIZE  # the last choice, for families with a choice
+        families = {name: GENERATORS[name].title for name in trainable_families()}
+        self.family_menu = menu(
+            "train_family_menu",
+            "The family determines what the generator can change.",
+            families,
+            self._on_family,
+            n_characters=2,
         )
-        layout.addWidget(self.folder)
-        self._on_kind()
+        self.introduction = WrappedLabel("", "train_introduction", "muted")
+        self.minutes = spin_box(
+            "train_minutes", "Longer training is better, and can be resumed later.", 1, 10_000
+        )
+        self.minutes.setSuffix(" min")
+        self.size_menu = menu("train_size", n_characters=2)
+        self.size_menu.activated.connect(self._on_size_picked)
+        self.folder = PathField(
+            "Output folder", "train_folder", "a folder for your generators", folders=True
+        )
+        self._details = QWidget()
+        self._details_column = column(spacing=4, parent=self._details)
+        self.forms: dict[str, Form[Any]] = {}
+        self.details_button = disclosure_button(
+            "Details",
+            "train_details_button",
+            "Show all settings of the training and the weights of its losses.",
+            self._details,
+        )
+        column(
+            labelled_row("Generator", self.family_menu),
+            self.introduction,
+            self._build_pair(),
+            labelled_row("Time", self.minutes),
+            labelled_row("Resolution", self.size_menu),
+            self.folder,
+            self.details_button,
+            self._details,
+            parent=self,
+        )
+        self._on_family()
 
     @property
-    def kind(self) -> Kind:
-        """The kind that is chosen."""
-        return KINDS[self.kind_menu.currentData()]
+    def family(self) -> str:
+        """Name of the chosen generator family."""
+        return str(self.family_menu.currentData())
+
+    @property
+    def settings_class(self) -> type[GeneratorTrainingSettings]:
+        """Settings class of the chosen generator family."""
+        return training_settings(self.family)
 
     @property
     def pair(self) -> tuple[str, str] | None:
-        """The two classes, if the kind is about two."""
-        if not self.kind.of_pair:
+        """The two classes, for a family that is about two."""
+        if not self.settings_class.NEEDS_CLASS_PAIR:
             return None
         return self.first_menu.currentText(), self.second_menu.currentText()
 
     @property
+    def value(self) -> GeneratorTrainingSettings:
+        """Chosen settings.
+
+        Raises
+        ------
+        QuacError
+            If they do not fit together.
+        """
+        base: GeneratorTrainingSettings = self.forms[""].value
+        values: dict[str, Any] = {"minutes": float(self.minutes.value())}
+        values |= {field: form.value for field, form in self.forms.items() if field}
+        if hasattr(base, "image_size"):
+            values["image_size"] = int(self.size_menu.currentData())
+        return replace(base, **values)
+
+    @property
     def problem(self) -> str:
-        """Why what is chosen cannot be made; empty if it can."""
-        kind, pair, side = self.kind, self.pair, self._side
+        """Reason why the chosen settings cannot be used; empty if they can."""
+        cls, pair, side = self.settings_class, self.pair, self._side
         if pair is not None and (len(self._classes) < 2 or pair[0] == pair[1]):
             return "Choose two different classes."
-        if not kind.has_size and side is not None and side % kind.multiple:
+        if not _has_size(cls) and side is not None and side % cls.MULTIPLE:
             return (
-                f"A simulator needs images of a multiple of {kind.multiple} pixels a side; these "
-                f"have {side}. Crop or resize them."
+                f"A {GENERATORS[self.family].title.lower()} needs images of a multiple of "
+                f"{cls.MULTIPLE} pixels a side; these have {side}. Crop or resize them."
             )
+        try:
+            _ = self.value
+        except QuacError as error:
+            return str(error)
         return ""
 
     def show_classes(self, classes: tuple[str, ...]) -> None:
@@ -88,83 +147,104 @@ class TrainSettings(QWidget):
         if classes == self._classes:
             return
         self._classes = classes
-        for place, menu in enumerate((self.first_menu, self.second_menu)):
-            with signals_blocked(menu):
-                menu.clear()
-                menu.addItems(classes)
-                menu.setCurrentIndex(min(place, len(classes) - 1))
+        for place, class_menu in enumerate((self.first_menu, self.second_menu)):
+            fill_menu(class_menu, dict(zip(classes, classes, strict=True)))
+            with signals_blocked(class_menu):
+                class_menu.setCurrentIndex(min(place, len(classes) - 1))
         self.changed.emit()
 
     def show_side(self, side: int | None) -> None:
-        """Offer the sizes up to that of the images, pixels; None if that is not known."""
+        """Offer the resolutions up to the size of the images, pixels; None if it is unknown."""
         self._side = side
         self._show_sizes()
 
-    def take(self, kind: str, pair: tuple[str, str] | None, image_size: int) -> None:
-        """Choose what an earlier training was made with."""
+    def show_run(self, run: PreviousRun) -> None:
+        """Show the settings of a previous run; the time remains."""
         with signals_blocked(self):
             minutes = self.minutes.value()
-            self.kind_menu.setCurrentIndex(self.kind_menu.findData(kind))
+            self.family_menu.setCurrentIndex(self.family_menu.findData(run.family))
             self.minutes.setValue(minutes)
-            if pair is not None:
-                self.first_menu.setCurrentText(pair[0])
-                self.second_menu.setCurrentText(pair[1])
-            if self.kind.has_size:
-                self._size = image_size
+            if run.pair is not None:
+                self.first_menu.setCurrentText(run.pair[0])
+                self.second_menu.setCurrentText(run.pair[1])
+            for field, form in self.forms.items():
+                form.set_value(getattr(run.settings, field) if field else run.settings)
+            if _has_size(self.settings_class):
+                self._size = run.image_size
                 self._show_sizes()
-        self.kind_changed.emit()
+        self.family_changed.emit()
 
     def _build_pair(self) -> QWidget:
-        self.first_menu = _narrow_menu("train_first_menu")
-        self.second_menu = _narrow_menu("train_second_menu")
-        self.first_menu.setToolTip("One class; for bins the one of the lowest")
-        self.second_menu.setToolTip(
-            "The other class; for bins the one whose probability rises, for a simulator the one "
-            "whose pattern is added"
+        self.first_menu = menu(
+            "train_first_menu",
+            "For probability bins this is the class of the lowest bin.",
+            picked=self.changed,
+            n_characters=2,
         )
-        for menu in (self.first_menu, self.second_menu):
-            menu.currentIndexChanged.connect(lambda _: self.changed.emit())
+        self.second_menu = menu(
+            "train_second_menu",
+            "For probability bins this is the class whose probability rises, for a simulator the "
+            "class whose pattern is added.",
+            picked=self.changed,
+            n_characters=2,
+        )
         self._pair_row = QWidget()
-        row = QHBoxLayout(self._pair_row)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(6)
-        arrow = QLabel("→")
-        arrow.setProperty("role", "muted")
-        row.addWidget(caption("Classes"))
-        row.addWidget(self.first_menu, 1)
-        row.addWidget(arrow)
-        row.addWidget(self.second_menu, 1)
+        parts = (caption("Classes"), self.first_menu, 1, muted("→"), self.second_menu, 1)
+        row(*parts, parent=self._pair_row)
         return self._pair_row
 
-    def _on_kind(self) -> None:
-        self._pair_row.setVisible(self.kind.of_pair)
-        self.minutes.setValue(self.kind.minutes)
+    def _build_forms(self) -> None:
+        """Build one form of the settings, and one of each group such as the loss weights."""
+        count = self._details_column.count()
+        parts = [self._details_column.itemAt(index).widget() for index in range(count)]
+        discard(self._details_column, parts)
+        cls = self.settings_class
+        default = replace(
+            cls(),
+            preview_seconds=SECONDS_BETWEEN_PREVIEWS,
+            checkpoint_minutes=SECONDS_BETWEEN_PREVIEWS / 60,
+        )
+        parameters = parameters_of(cls)
+        plain = [p.name for p in parameters if p.kind is not None and p.name not in MAIN_FIELDS]
+        self.forms = {"": Form(cls, "train_setting", default, default, plain)}
+        for parameter in parameters:
+            if is_dataclass(parameter.default):
+                group = type(parameter.default)
+                self.forms[parameter.name] = Form(group, f"train_{parameter.name}")
+        for field, form in self.forms.items():
+            if field:
+                self._details_column.addWidget(
+                    WrappedLabel(f"Loss {field}", f"train_{field}_title", "muted")
+                )
+            self._details_column.addWidget(form)
+            form.changed.connect(lambda _: self.changed.emit())
+
+    def _on_family(self) -> None:
+        cls = self.settings_class
+        self._build_forms()
+        self._pair_row.setVisible(cls.NEEDS_CLASS_PAIR)
+        self.minutes.setValue(round(cls.minutes))
         self._show_sizes()
-        self.kind_changed.emit()
+        self.family_changed.emit()
 
     def _on_size_picked(self, row: int) -> None:
         self._size = self.size_menu.itemData(row)
+        self.changed.emit()
 
     def _show_sizes(self) -> None:
-        kind, side = self.kind, self._side or SIZES[-1]
+        has_size, side = _has_size(self.settings_class), self._side or SIZES[-1]
+        sizes = sorted(s for s in {*SIZES, self._size} if s <= side) or [SIZES[0]]
+        best = max((size for size in sizes if size <= self._size), default=sizes[0])
+        entries = {size: f"{size} px" for size in sizes}
+        if not has_size:
+            entries = {side: f"{side} px, the size of the images"}
+        fill_menu(self.size_menu, entries)
         with signals_blocked(self.size_menu):
-            self.size_menu.clear()
-            if kind.has_size:
-                sizes = [size for size in SIZES if size <= side] or [SIZES[0]]
-                for size in sizes:
-                    self.size_menu.addItem(f"{size} px", size)
-                best = max((size for size in sizes if size <= self._size), default=sizes[0])
-                self.size_menu.setCurrentIndex(sizes.index(best))
-            else:
-                self.size_menu.addItem(f"{side} px, the size of the images", side)
-        self.size_menu.setEnabled(kind.has_size)
-        self.size_menu.setToolTip(SIZE_TIP if kind.has_size else WHOLE_TIP)
+            self.size_menu.setCurrentIndex(sizes.index(best) if has_size else 0)
+        self.size_menu.setEnabled(has_size)
+        self.size_menu.setToolTip(SIZE_TIP if has_size else WHOLE_TIP)
 
 
-def _narrow_menu(name: str) -> QComboBox:
-    """Return a menu that is as wide as the dock has room for, whatever its texts."""
-    menu = QComboBox()
-    menu.setObjectName(name)
-    menu.setMinimumContentsLength(2)
-    menu.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    return menu
+def _has_size(cls: type[GeneratorTrainingSettings]) -> bool:
+    """Return True if a family has a network resolution."""
+    return hasattr(cls, "image_size")

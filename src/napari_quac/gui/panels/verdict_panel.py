@@ -105,12 +105,9 @@ class VerdictPanel(Section):
         return any(parameter.name == DOUBLING for parameter in parameters_of(METHODS[name]))
 
     def _doubles(self, name: str) -> bool:
-        return bool(self._choices.parameters.get(name, {}).get(DOUBLING))
+        return bool(self._choices.settings.parameters.get(name, {}).get(DOUBLING))
 
     def _on_more_points(self) -> None:
-        name, parameters = self._choices.shown_method, self._choices.parameters
-        self._choices.threshold = None
-        self._choices.parameters = {
-            **parameters,
-            name: {**parameters.get(name, {}), DOUBLING: True},
-        }
+        name, parameters = self._choices.shown_method, self._choices.settings.parameters
+        changed = {**parameters.get(name, {}), DOUBLING: True}
+        self._choices.update_settings(parameters={**parameters, name: changed})

@@ -16,7 +16,7 @@ from napari_quac.gui.widgets import menu
 from napari_quac.live.results import Results
 
 if TYPE_CHECKING:
-    from napari_quac.explain.warp import WarpView
+    from napari_quac.generators.warp.view import WarpView
 
 MEASURES: dict[Measure, str] = {
     "log": "log of growth (0: no change)",

@@ -1,1 +1,1 @@
-"""The dock at the bottom: table, confusion matrix and curves of all samples."""
+"""Dock below the canvas: table, confusion matrix and curves of all samples."""

@@ -1,4 +1,4 @@
-"""The confusion matrix; a click on a cell filters the table."""
+"""Confusion matrix; a click on a cell filters the table."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ SMALLEST_CELL, WIDEST_CELL, HIGHEST_CELL = (30, 20), 92, 44
 
 
 class ConfusionView(QWidget):
-    """Counts by true class (rows) and predicted class (columns), or shares of each row.
+    """Counts by label (rows) and predicted class (columns), or normalized by row.
 
-    The Qt properties ``classNames`` and ``counts`` (rows of numbers) tell what is drawn.
+    The Qt properties ``classNames`` and ``counts`` (rows of numbers) describe the matrix.
     """
 
     cell_picked = Signal(str, str)
@@ -34,10 +34,10 @@ class ConfusionView(QWidget):
     def __init__(self, results: Results) -> None:
         super().__init__()
         self.setObjectName("confusion_matrix")
-        self.setAccessibleName("Confusion matrix: true class by predicted class")
+        self.setAccessibleName("Confusion matrix: label by predicted class")
         self.setMouseTracking(True)
         self._results = results
-        self._normalised = False
+        self._normalized = False
         self._colors: Palette | None = None
         self._names: tuple[str, ...] = ()
         self._table: PredictionTable | None = None
@@ -48,7 +48,7 @@ class ConfusionView(QWidget):
         self._show()
 
     def sizeHint(self) -> QSize:
-        """Return what the cells need at a comfortable size."""
+        """Return the preferred size for the number of cells."""
         n = max(2, len(self._names))
         return QSize(
             CAPTION + self._label_width() + n * min(64, max(40, 240 // n)) + 8,
@@ -56,7 +56,7 @@ class ConfusionView(QWidget):
         )
 
     def minimumSizeHint(self) -> QSize:
-        """Return what the cells need at least."""
+        """Return the smallest size for the number of cells."""
         n = max(2, len(self._names))
         width, height = SMALLEST_CELL
         return QSize(CAPTION + self._label_width() + n * width, CAPTION + LABEL_HEIGHT + n * height)
@@ -66,13 +66,13 @@ class ConfusionView(QWidget):
         self._colors = colors
         self.update()
 
-    def set_normalised(self, normalised: bool) -> None:
-        """Show shares of each true class in place of counts."""
-        self._normalised = normalised
+    def set_normalized(self, normalized: bool) -> None:
+        """Show shares of each label instead of counts."""
+        self._normalized = normalized
         self.update()
 
     def show_filter(self, text: str) -> None:
-        """Mark the cell that a filter stands for."""
+        """Mark the cell of a filter."""
         self._filter = text
         self.update()
 
@@ -127,7 +127,7 @@ class ConfusionView(QWidget):
             event.accept()
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Say in words what a cell holds."""
+        """Show a tooltip for the cell under the mouse."""
         cell = self._at(event.position())
         self.setCursor(
             Qt.CursorShape.PointingHandCursor if cell is not None else Qt.CursorShape.ArrowCursor
@@ -138,8 +138,8 @@ class ConfusionView(QWidget):
             if cell is not None:
                 label, predicted = self._names[cell[0]], self._names[cell[1]]
                 text = (
-                    f"{grouped(int(self._counts[cell]))} labelled {label} are predicted "
-                    f"{predicted}: {100 * self._share(*cell):.1f} % of them"
+                    f"{grouped(int(self._counts[cell]))} samples labeled {label} are predicted "
+                    f"as {predicted}: {self._share(*cell):.1%} of the label"
                 )
             QToolTip.showText(event.globalPosition().toPoint(), text, self)
             self.update()
@@ -162,7 +162,7 @@ class ConfusionView(QWidget):
             painter.drawText(
                 self.rect().adjusted(12, 4, -12, -4),
                 int(flags),
-                "The confusion matrix appears here once the samples are predicted.",
+                "Predict the samples to see the confusion matrix.",
             )
             painter.end()
             return
@@ -203,18 +203,15 @@ class ConfusionView(QWidget):
         strength = 0.0 if not count else 0.15 + 0.6 * share
         painter.setBrush(_mixed(base, full, strength))
         picked = self._picked == (row, column)
-        chosen = self._filter == cell_filter(self._names[row], self._names[column])
-        pen = QPen(QColor(colors.text if chosen else colors.accent), 2)
-        painter.setPen(pen if picked or chosen else Qt.PenStyle.NoPen)
+        is_filter = self._filter == cell_filter(self._names[row], self._names[column])
+        pen = QPen(QColor(colors.text if is_filter else colors.accent), 2)
+        painter.setPen(pen if picked or is_filter else Qt.PenStyle.NoPen)
         painter.drawRoundedRect(rect, 3, 3)
         painter.setPen(QColor(colors.text if count else colors.muted))
-        text = f"{100 * share:.0f} %" if self._normalised else grouped(count)
+        text = f"{share:.0%}" if self._normalized else grouped(count)
         painter.drawText(rect, int(Qt.AlignmentFlag.AlignCenter), text)
 
 
-def _mixed(one: QColor, other: QColor, share: float) -> QColor:
-    mixed = [
-        round((1 - share) * a + share * b)
-        for a, b in zip(one.getRgb()[:3], other.getRgb()[:3], strict=True)
-    ]
-    return QColor(*mixed)
+def _mixed(base: QColor, full: QColor, share: float) -> QColor:
+    channels = zip(base.getRgb()[:3], full.getRgb()[:3], strict=True)
+    return QColor(*(round((1 - share) * a + share * b) for a, b in channels))

@@ -1,12 +1,13 @@
-"""A field for the filter, and chips for common ones."""
+"""A field for the filter, and chips for common filters."""
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QHBoxLayout, QLineEdit, QToolButton, QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QLineEdit, QToolButton, QWidget
 from superqt.utils import signals_blocked
 
 from napari_quac.gui.text import ElidedLabel, grouped, set_tone
+from napari_quac.gui.widgets import debouncer, link_button, row
 from napari_quac.live.choices import Choices
 from napari_quac.live.filter_language import KNOWN_WORDS, FilterError, parse_filter
 from napari_quac.live.results import Results
@@ -14,51 +15,47 @@ from napari_quac.live.results import Results
 AFTER_TYPING_MS = 250
 WIDEST_TITLE = 84
 CHIPS = (
-    ("all", "all", "", "Every sample"),
-    ("wrong", "wrong", "wrong", "Predicted otherwise than labelled"),
-    ("right", "right", "right", "Predicted as labelled"),
-    ("uncertain", "uncertain", "confidence < 0.6", "The most probable class has less than 0.6"),
-    ("explained", "explained", "explained", "An explanation is there"),
-    ("not_switched", "no switch", "explained and not switched",
-     "Explained, but no generated image was called the target"),
+    ("all", "all", "", "Every sample."),
+    ("mispredicted", "mispredicted", "wrong", "The predicted class differs from the label."),
+    ("correct", "correct", "right", "The predicted class is the label."),
+    ("uncertain", "uncertain", "confidence < 0.6", "The largest probability is below 0.6."),
+    ("explained", "explained", "explained", "There is an explanation."),
+    ("not_switched", "not switched", "explained and not switched",
+     "Explained, but the classifier predicts the target class for no generated image."),
 )  # fmt: skip
 
 OF_EXPLANATIONS = ("explained", "not_switched")
-"""Chips that hold nothing before something was explained."""
+"""Chips that are hidden before a sample is explained."""
 
 
 class FilterField(QLineEdit):
-    """Where the filter is written; what cannot be understood is said, and changes nothing."""
+    """The filter as text; an invalid filter is reported and not applied."""
 
     def __init__(self, choices: Choices, results: Results) -> None:
         super().__init__()
         self._choices, self._results = choices, results
         self.setObjectName("filter_edit")
         self.setPlaceholderText("Filter: confidence < 0.6")
-        self.setToolTip("Words: " + ", ".join(KNOWN_WORDS))
+        self.setToolTip("Available words: " + ", ".join(KNOWN_WORDS) + ".")
         self.setClearButtonEnabled(True)
         self.setMinimumWidth(96)  # beside four buttons in a window of 1366 pixels
-        self.problem = ElidedLabel()
-        self.problem.setObjectName("filter_problem")
+        self.problem = ElidedLabel("", "filter_problem")
         set_tone(self.problem, "bad")
         self.problem.hide()
-        self._later = QTimer(self)
-        self._later.setSingleShot(True)
-        self._later.setInterval(AFTER_TYPING_MS)
-        self._later.timeout.connect(self.apply)
-        self.textEdited.connect(lambda _: self._later.start())
+        self._later = debouncer(self, AFTER_TYPING_MS, self.apply)
+        self.textEdited.connect(lambda _: self._later.throttle())
         self.returnPressed.connect(self.apply)
         choices.events.filter_text.connect(self._show)
         results.events.order.connect(self._show_problem)
 
     def apply(self) -> None:
-        """Use the filter as it is written, if it can be understood."""
-        self._later.stop()
+        """Apply the filter if it is valid."""
+        self._later.cancel()
         text = self.text().strip()
         try:
-            wanted = parse_filter(text)
+            sample_filter = parse_filter(text)
             if self._results.order is not None:
-                wanted.mask(self._results.order.columns.head())
+                sample_filter.mask(self._results.order.columns.head())
         except FilterError as error:
             self._say(str(error))
             return
@@ -70,7 +67,7 @@ class FilterField(QLineEdit):
         if self._choices.filter_text != self.text().strip():
             with signals_blocked(self):
                 self.setText(self._choices.filter_text)
-                self.setCursorPosition(0)  # the beginning says most of a long one
+                self.setCursorPosition(0)  # the beginning of a long filter is the most informative
         self._say("")
 
     def _show_problem(self) -> None:
@@ -85,51 +82,37 @@ class FilterField(QLineEdit):
 
 
 class FilterChips(QWidget):
-    """One chip for each common filter, and one for the cell of the confusion matrix."""
+    """A chip for each common filter, and one for a cell of the confusion matrix."""
 
     def __init__(self, choices: Choices, results: Results) -> None:
         super().__init__()
         self._choices, self._results = choices, results
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(3)
         self.chips: dict[str, QToolButton] = {}
-        for key, title, text, tip in CHIPS:
-            chip = QToolButton()
-            chip.setText(title)
-            chip.setToolTip(f"{tip}: {text}" if text else tip)
-            chip.clicked.connect(lambda _=False, text=text: self._on_chip(text))
-            self._add(chip, key)
+        for key, title, text, tooltip in (*CHIPS, ("cell", "", "", "")):
+            self.chips[key] = link_button(
+                title,
+                f"chip_{key}",
+                f"{tooltip} Filter: {text}" if text else tooltip,
+                lambda _=False, text=text: self._on_chip(text),
+                role="chip",
+                checkable=True,
+            )
         self._cell_filter = ""
-        cell = QToolButton()
-        cell.clicked.connect(lambda: self._on_chip(""))
-        cell.hide()
-        self._add(cell, "cell")
-        self.count = ElidedLabel()
-        self.count.setObjectName("filter_count")
-        self.count.setProperty("role", "muted")
+        row(*self.chips.values(), spacing=3, parent=self)
+        self.count = ElidedLabel("", "filter_count", "muted")
         choices.events.filter_text.connect(self._show)
         results.events.order.connect(self._show)
         self._show()
 
     def show_cell(self, title: str, filter_text: str) -> None:
-        """Filter by a cell of the confusion matrix, and show that as a chip."""
+        """Filter by a cell of the confusion matrix, and show a chip for it."""
         self._cell_filter = filter_text
         chip = self.chips["cell"]
         middle = Qt.TextElideMode.ElideMiddle
         chip.setText(f"{chip.fontMetrics().elidedText(title, middle, WIDEST_TITLE)}  ✕")
-        chip.setToolTip(f"{title}, from the confusion matrix; click to show all samples again")
+        chip.setToolTip(f"Filter of the confusion matrix: {title}. Click to show all samples.")
         self._choices.filter_text = filter_text
         self._show()
-
-    def _add(self, chip: QToolButton, key: str) -> None:
-        chip.setObjectName(f"chip_{key}")
-        chip.setProperty("role", "chip")
-        chip.setCheckable(True)
-        row = self.layout()
-        if row is not None:
-            row.addWidget(chip)
-        self.chips[key] = chip
 
     def _on_chip(self, text: str) -> None:
         self._choices.filter_text = text
@@ -143,14 +126,13 @@ class FilterChips(QWidget):
         self.chips["cell"].setVisible(is_cell)
         self.chips["cell"].setChecked(is_cell)
         order = self._results.order
-        known = order is not None and order.columns.explained_or_failed
+        is_explained = order is not None and order.columns.explained_or_failed
         for key in OF_EXPLANATIONS:
-            self.chips[key].setVisible(known or self.chips[key].isChecked())
+            self.chips[key].setVisible(is_explained or self.chips[key].isChecked())
         if order is None:
             self.count.setText("")
             return
-        shown, total = len(order), len(order.columns)
-        self.count.setText(
-            f"{grouped(shown)} of {grouped(total)}" if shown != total else grouped(total)
-        )
+        n_visible, total = len(order), len(order.columns)
+        prefix = f"{grouped(n_visible)} of " if n_visible != total else ""
+        self.count.setText(prefix + grouped(total))
         self.count.setMinimumWidth(self.count.fontMetrics().horizontalAdvance(self.count.text()))

@@ -6,45 +6,45 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyqtgraph as pg
-from qtpy.QtCore import QSize, QTimer
+from qtpy.QtCore import QSize
 from qtpy.QtGui import QColor
-from qtpy.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
-from superqt.utils import signals_blocked
+from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
 
 from napari_quac.gui.curve_legend import line_sample
 from napari_quac.gui.palette import BASELINES, Palette, line_style
 from napari_quac.gui.text import ElidedLabel, WrappedLabel
+from napari_quac.gui.widgets import column, debouncer, entry_data, fill_menu, menu, muted, row
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
+from napari_quac.live.lane import Priority
 from napari_quac.live.results import Results
 
 if TYPE_CHECKING:
     from napari_quac.reports.population import Population
 
 SETTLE_MS = 120
-EMPTY = "The curves appear here once several samples are explained."
+EMPTY = "Explain several samples to see their median curves."
+ALL_PAIRS = "All class pairs"
 
 
 class PopulationPage(QWidget):
-    """One curve and band per method, of the class pair that is chosen; n is always said."""
+    """Median curves with quartiles of a class pair, and the number of curves per method."""
 
     def __init__(self, choices: Choices, results: Results, controller: Controller) -> None:
         super().__init__()
         self.setObjectName("population_page")
         self._choices, self._results, self._controller = choices, results, controller
         self._colors: Palette | None = None
-        self._found: tuple[Population, ...] = ()
+        self.populations: tuple[Population, ...] = ()
         self._is_active = False
-        self._later = QTimer(self)
-        self._later.setSingleShot(True)
-        self._later.setInterval(SETTLE_MS)
-        self._later.timeout.connect(self._sum_up)
+        self._later = debouncer(self, SETTLE_MS, self._summarize)
         self.plot = PopulationPlot()
-        self.pairs = QComboBox()
-        self.pairs.setObjectName("population_pair_menu")
-        self.pairs.setToolTip("Source and target of the explanations that are summed up")
-        self.pairs.addItem("All class pairs", None)
-        self.pairs.currentIndexChanged.connect(lambda _: self._later.start())
+        self.pairs = menu(
+            "population_pair_menu",
+            "Source and target class of the summarized explanations.",
+            {None: ALL_PAIRS},
+            lambda _: self._later.throttle(),
+        )
         self.line = WrappedLabel("", "population_line", role="muted")
         self._grid = QGridLayout()
         self._grid.setContentsMargins(0, 0, 0, 0)
@@ -53,39 +53,29 @@ class PopulationPage(QWidget):
         self._grid.setColumnStretch(1, 1)
         side = QWidget()
         side.setFixedWidth(290)
-        column = QVBoxLayout(side)
-        column.setContentsMargins(0, 2, 0, 0)
-        column.setSpacing(4)
-        column.addWidget(self.pairs)
-        column.addLayout(self._grid)
-        column.addWidget(self.line)
-        column.addStretch(1)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(8)
-        row.addWidget(self.plot, 1)
-        row.addWidget(side)
+        column(self.pairs, self._grid, self.line, None, spacing=4, parent=side)
+        row(self.plot, 1, side, spacing=8, parent=self)
         for signal in (results.events.order, results.events.report_columns):
-            signal.connect(self._on_news)
+            signal.connect(self._on_changed)
         self._show(())
 
     def set_palette_of(self, colors: Palette) -> None:
         """Follow napari's theme."""
         self._colors = colors
         self.plot.set_palette_of(colors)
-        self._show(self._found)
+        self._show(self.populations)
 
     def set_active(self, is_active: bool) -> None:
-        """Follow what comes, or do nothing while another page is on show."""
+        """Update the page, or pause while another page is displayed."""
         self._is_active = is_active
-        self._on_news()
+        self._on_changed()
 
-    def _on_news(self) -> None:
+    def _on_changed(self) -> None:
         if self._is_active:
-            self._later.start()
+            self._later.throttle()
 
-    def _sum_up(self) -> None:
-        """Sum up, in the lane, the entries whose samples are in view."""
+    def _summarize(self) -> None:
+        """Summarize the entries of the samples in view, in the worker thread."""
         results = self._results
         opened, known, order = results.report, results.report_columns, results.order
         if opened is None or known is None or order is None or not len(opened.report):
@@ -93,7 +83,7 @@ class PopulationPage(QWidget):
             self._show(())
             return
         if len(known.positions) != len(opened.report.entries):
-            return  # they are being lined up
+            return  # the columns are being computed
         rows = np.zeros(len(order.columns) + 1, dtype=np.bool_)  # the last one is for -1
         rows[order.indices] = True
         entries = opened.report.entries
@@ -103,9 +93,9 @@ class PopulationPage(QWidget):
             for source, target in sorted({(e.source, e.target) for e in in_view})
         )
         self._show_pairs(pairs)
-        wanted = self.pairs.currentData()
-        if wanted is not None:
-            in_view = [e for e in in_view if (e.source, e.target) == tuple(wanted)]
+        pair = self.pairs.currentData()
+        if pair is not None:
+            in_view = [e for e in in_view if (e.source, e.target) == tuple(pair)]
         methods = list(dict.fromkeys(entry.method for entry in in_view))
         groups = {name: [e for e in in_view if e.method == name] for name in methods}
 
@@ -114,64 +104,56 @@ class PopulationPage(QWidget):
 
             return tuple(population(group, name) for name, group in groups.items())
 
-        self._controller.run("populations", "summing up", work, self._show, background=True)
+        self._controller.run("populations", "summarizing curves", work, self._show,
+                             priority=Priority.BACKGROUND)  # fmt: skip
 
     def _show_pairs(self, pairs: tuple[tuple[int, int, str, str], ...]) -> None:
-        wanted = [None, *((source, target) for source, target, _, _ in pairs)]
-        there = [self.pairs.itemData(row) for row in range(self.pairs.count())]
-        if wanted == there:
-            return
-        before = self.pairs.currentData()
-        with signals_blocked(self.pairs):
-            self.pairs.clear()
-            self.pairs.addItem("All class pairs", None)
-            for source, target, source_name, target_name in pairs:
-                self.pairs.addItem(f"{source_name} → {target_name}", (source, target))
-            row = wanted.index(before) if before in wanted else 0
-            self.pairs.setCurrentIndex(row)
+        entries: dict[tuple[int, int] | None, str] = {None: ALL_PAIRS}
+        for source, target, source_name, target_name in pairs:
+            entries[source, target] = f"{source_name} → {target_name}"
+        if list(entries) != entry_data(self.pairs):
+            fill_menu(self.pairs, entries)
 
-    def _show(self, found: tuple[Population, ...]) -> None:
-        self._found = found
+    def _show(self, populations: tuple[Population, ...]) -> None:
+        self.populations = populations
         while self._grid.count():
             item = self._grid.takeAt(0)
             widget = item.widget() if item is not None else None
             if widget is not None:
                 widget.setParent(None)
                 widget.deleteLater()
-        self.plot.set_populations(found)
-        if found:
-            for column, text in enumerate(("", "method", "n", "score [quartiles]")):
-                label = QLabel(text)
-                label.setProperty("role", "muted")
-                self._grid.addWidget(label, 0, column)
-        for row, one in enumerate(found, 1):
-            self._add_row(row, one)
-        n_left_out = sum(one.n_degenerate for one in found)
-        text = f"{n_left_out} that ranked nothing are left out." if n_left_out else ""
-        self.line.setText(text)
-        self.line.setVisible(bool(text))
+        self.plot.set_populations(populations)
+        if populations:
+            for index, text in enumerate(("", "method", "n", "score [quartiles]")):
+                self._grid.addWidget(muted(text), 0, index)
+        for number, population in enumerate(populations, 1):
+            self._add_row(number, population)
+        n_skipped = sum(population.n_degenerate for population in populations)
+        text = f"{n_skipped} constant attributions are skipped." if n_skipped else ""
+        self.line.show_message(text)
 
-    def _add_row(self, row: int, one: Population) -> None:
+    def _add_row(self, number: int, population: Population) -> None:
+        method = population.method
         swatch = QLabel()
         if self._colors is not None:
-            swatch.setPixmap(line_sample(self._colors, one.method))
-        name = ElidedLabel(one.name)
-        if one.name != one.method:
-            name.setToolTip(f"{one.name}: stands in for {one.method} on this network")
+            swatch.setPixmap(line_sample(self._colors, method))
+        name = ElidedLabel(population.name, f"population_name_{method}")
+        if population.name != method:
+            name.setToolTip(f"{population.name} replaces {method} for this network.")
         score = "–"
-        if one.score_median is not None:
-            score = f"{one.score_median:.2f} [{one.score_lower:.2f}, {one.score_upper:.2f}]"
-        count, value = QLabel(str(one.n_curves)), QLabel(score)
-        name.setObjectName(f"population_name_{one.method}")
-        count.setObjectName(f"population_n_{one.method}")
-        value.setObjectName(f"population_score_{one.method}")
-        value.setToolTip("Median QuAC score, and its quartiles")
-        for column, widget in enumerate((swatch, name, count, value)):
-            self._grid.addWidget(widget, row, column)
+        if population.score_median is not None:
+            lower, upper = population.score_lower, population.score_upper
+            score = f"{population.score_median:.2f} [{lower:.2f}, {upper:.2f}]"
+        count, value = QLabel(str(population.n_curves)), QLabel(score)
+        count.setObjectName(f"population_n_{method}")
+        value.setObjectName(f"population_score_{method}")
+        value.setToolTip("Median QuAC score with quartiles.")
+        for index, widget in enumerate((swatch, name, count, value)):
+            self._grid.addWidget(widget, number, index)
 
 
 class PopulationPlot(pg.PlotWidget):
-    """Medians as lines, quartiles as bands; the Qt property ``curveNames`` tells which."""
+    """Medians as lines and quartiles as bands; the property ``curveNames`` lists the methods."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -200,7 +182,7 @@ class PopulationPlot(pg.PlotWidget):
         return QSize(360, 150)
 
     def minimumSizeHint(self) -> QSize:
-        """Return the smallest size that can be read."""
+        """Return the smallest readable size."""
         return QSize(180, 100)
 
     def set_palette_of(self, colors: Palette) -> None:
@@ -213,33 +195,36 @@ class PopulationPlot(pg.PlotWidget):
             axis.setTextPen(pg.mkPen(colors.text))
         self._hint.setColor(QColor(colors.muted))
 
-    def set_populations(self, found: tuple[Population, ...]) -> None:
-        """Draw these, in place of those before."""
+    def set_populations(self, populations: tuple[Population, ...]) -> None:
+        """Replace the drawn curves."""
         from napari_quac.explain.score import ABSCISSAE
 
         plot = self.getPlotItem()
         for item in self._drawn:
             plot.removeItem(item)
         self._drawn.clear()
-        drawn = [one for one in found if one.median is not None]
-        self.setProperty("curveNames", [one.method for one in drawn])
+        drawn = [population for population in populations if population.median is not None]
+        self.setProperty("curveNames", [population.method for population in drawn])
         self._hint.setVisible(not drawn)
         if self._colors is None:
             return
         lowest, highest = 0.0, 0.2
-        for one in drawn:
-            color = QColor(self._colors.method(one.method))
+        for population in drawn:
+            color = QColor(self._colors.method(population.method))
             line = pg.PlotDataItem(
-                ABSCISSAE, one.median, antialias=True,
-                pen=pg.mkPen(color, width=2, style=line_style(one.method)),
+                ABSCISSAE, population.median, antialias=True,
+                pen=pg.mkPen(color, width=2, style=line_style(population.method)),
             )  # fmt: skip
-            line.setZValue(1 if one.method in BASELINES else 5)
-            edges = [pg.PlotDataItem(ABSCISSAE, edge, pen=None) for edge in (one.lower, one.upper)]
-            color.setAlpha(26 if one.method in BASELINES else 46)
+            line.setZValue(1 if population.method in BASELINES else 5)
+            edges = [
+                pg.PlotDataItem(ABSCISSAE, edge, pen=None)
+                for edge in (population.lower, population.upper)
+            ]
+            color.setAlpha(26 if population.method in BASELINES else 46)
             band = pg.FillBetweenItem(*edges, brush=pg.mkBrush(color))
             for item in (*edges, band, line):
                 plot.addItem(item)
                 self._drawn.append(item)
-            lowest = min(lowest, float(np.min(one.lower)))  # type: ignore[arg-type]
-            highest = max(highest, float(np.max(one.upper)))  # type: ignore[arg-type]
+            lowest = min(lowest, float(np.min(population.lower)))  # type: ignore[arg-type]
+            highest = max(highest, float(np.max(population.upper)))  # type: ignore[arg-type]
         plot.setYRange(lowest, highest, padding=0.06)

@@ -1,4 +1,4 @@
-"""All samples as rows for Qt, read from columns only where a row is to be seen."""
+"""Table model of all samples; cells are computed only for visible rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TITLES = {
     "wrong": "",
     "target": "target",
     "score": "score",
-    "switched": "explained",
+    "switched": "status",
 }
 NUMBERS = ("number", "confidence", "score")
 RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
@@ -29,7 +29,7 @@ LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 
 
 class SampleModel(QAbstractTableModel):
-    """Rows of a :class:`~napari_quac.live.sample_order.SampleOrder`; nothing is copied."""
+    """Rows of a :class:`~napari_quac.live.sample_order.SampleOrder`, without copies."""
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
@@ -37,15 +37,15 @@ class SampleModel(QAbstractTableModel):
         self.names: tuple[str, ...] = ()
         self._bad = QColor("red")
         self._good = QColor("green")
-        self._muted = QColor("gray")
+        self.muted_color = QColor("gray")
 
     def set_palette_of(self, colors: Palette) -> None:
         """Follow napari's theme."""
         self._bad, self._good = QColor(colors.bad), QColor(colors.good)
-        self._muted = QColor(colors.muted)
+        self.muted_color = QColor(colors.muted)
 
     def set_order(self, order: SampleOrder | None) -> bool:
-        """Show other rows; True if they are other ones than before, not the same with news."""
+        """Set the rows; return False if only their cells have changed."""
         names = _column_names(order.columns) if order is not None else ()
         before = self.order
         same = (
@@ -66,7 +66,7 @@ class SampleModel(QAbstractTableModel):
         return True
 
     def widest(self, name: str) -> str:
-        """Return the longest text that a column shows, or nearly so, to measure its width."""
+        """Return the longest text of a column, approximately, for its width."""
         if self.order is None:
             return ""
         columns = self.order.columns
@@ -74,27 +74,27 @@ class SampleModel(QAbstractTableModel):
         if name == "number":
             texts = [f"0{len(columns)}"]
         elif name == "id":
-            texts = [_longest_shown_id(columns.sample_list)]
+            texts = [_longest_display_id(columns.sample_list)]
         elif name in ("label", "predicted", "target"):
-            texts = list(columns.known_names)
+            texts = list(columns.all_class_names)
         else:
-            texts = {"wrong": ["✗"], "switched": ["no switch"]}.get(name, ["0.000"])
+            texts = {"wrong": ["✗"], "switched": ["not switched"]}.get(name, ["0.000"])
         return max([title, *texts], key=len)
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:
-        """Return how many samples are in view."""
+        """Return the number of samples in view."""
         if self.order is None or (parent is not None and parent.isValid()):
             return 0
         return len(self.order)
 
     def columnCount(self, parent: QModelIndex | None = None) -> int:
-        """Return how many columns there are."""
+        """Return the number of columns."""
         return 0 if parent is not None and parent.isValid() else len(self.names)
 
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
     ) -> Any:
-        """Return a column's title."""
+        """Return the title of a column."""
         if orientation != Qt.Orientation.Horizontal or section >= len(self.names):
             return None
         name = self.names[section]
@@ -103,13 +103,12 @@ class SampleModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return RIGHT if _is_number(name) else LEFT
         if role == Qt.ItemDataRole.ToolTipRole:
-            return (
-                f"Sort by {self._title(name) or 'right and wrong'}; again for the other way round"
-            )
+            title = self._title(name) or "correctness of the prediction"
+            return f"Click to sort by {title}, and again to reverse the order."
         return None
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Return what a cell shows."""
+        """Return the content of a cell."""
         order = self.order
         if order is None:
             return None
@@ -121,8 +120,8 @@ class SampleModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.ForegroundRole:
             return self._color(order.columns, int(order.indices[index.row()]), name)
         if role == Qt.ItemDataRole.ToolTipRole:
-            at = int(order.indices[index.row()])
-            return order.columns.failure(at) or str(order.columns.sample_list.ids[at])
+            position = int(order.indices[index.row()])
+            return order.columns.failure(position) or str(order.columns.sample_list.ids[position])
         return None
 
     def _title(self, name: str) -> str:
@@ -138,14 +137,14 @@ class SampleModel(QAbstractTableModel):
         if name == "switched":
             if columns.failure(at):
                 return self._bad
-            return self._good if columns.switched[at] == 1 else self._muted
+            return self._good if columns.switched[at] == 1 else self.muted_color
         return None
 
     def _text(self, columns: SampleColumns, at: int, name: str) -> str:
         if name == "number":
             return str(at + 1)
         if name == "id":
-            return _shown_id(columns.sample_list, at)
+            return _display_id(columns.sample_list, at)
         if name in ("label", "predicted", "target"):
             codes = {
                 "label": columns.label_codes,
@@ -153,7 +152,7 @@ class SampleModel(QAbstractTableModel):
                 "target": columns.target_codes,
             }[name]
             code = int(codes[at])
-            return "" if code == UNKNOWN else columns.known_names[code]
+            return "" if code == UNKNOWN else columns.all_class_names[code]
         if name == "wrong":
             return "✗" if columns.wrong[at] else ("✓" if columns.right[at] else "")
         if name == "switched":
@@ -167,26 +166,26 @@ class SampleModel(QAbstractTableModel):
         return "" if np.isnan(value) else f"{value:.3f}"
 
 
-def _shown_id(listing: SampleIndex, at: int) -> str:
-    """Return the id of a sample without the folder of its class, which the next column tells."""
+def _display_id(listing: SampleIndex, at: int) -> str:
+    """Return the id of a sample without the folder of its class, which is the next column."""
     label = int(listing.labels[at])
     name = str(listing.ids[at])
     return name if label == UNKNOWN else name.removeprefix(f"{listing.classes[label]}/")
 
 
-def _longest_shown_id(listing: SampleIndex) -> str:
+def _longest_display_id(listing: SampleIndex) -> str:
     if not len(listing):
         return ""
     folders = np.array([*(f"{name}/" for name in listing.classes), "/"])[listing.labels]
     lengths = np.strings.str_len(listing.ids)
     lengths -= np.where(np.strings.startswith(listing.ids, folders), np.strings.str_len(folders), 0)
-    return _shown_id(listing, int(lengths.argmax()))
+    return _display_id(listing, int(lengths.argmax()))
 
 
 def _status(columns: SampleColumns, at: int) -> str:
     if columns.failure(at):
         return "failed"
-    return {1: "switches", 0: "no switch"}.get(int(columns.switched[at]), "")
+    return {1: "switched", 0: "not switched"}.get(int(columns.switched[at]), "")
 
 
 def _is_number(name: str) -> bool:
@@ -194,7 +193,7 @@ def _is_number(name: str) -> bool:
 
 
 def _column_names(columns: SampleColumns) -> tuple[str, ...]:
-    """Return the columns that have something to say."""
+    """Return the columns with content."""
     names = ["number", "id"]
     if columns.sample_list.classes:
         names.append("label")

@@ -19,10 +19,10 @@ WIDEST_COLUMN = 210
 
 
 class SampleTable(QTableView):
-    """Shows ``results.order``; a click on a title sorts, a click on a row selects the sample."""
+    """Displays ``results.order``; a click on a title sorts, a click on a row selects the sample."""
 
     letter_pressed = Signal(str)
-    """A letter, which napari would not hear of while the table has the focus."""
+    """A letter key; napari does not receive it while the table has the focus."""
 
     def __init__(self, choices: Choices, results: Results) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class SampleTable(QTableView):
         return QSize(600, 150)
 
     def minimumSizeHint(self) -> QSize:
-        """Return room for a few rows."""
+        """Return the size of a few rows."""
         return QSize(240, 80)
 
     def set_palette_of(self, colors: Palette) -> None:
@@ -68,13 +68,13 @@ class SampleTable(QTableView):
         self.viewport().update()
 
     def set_hint(self, text: str) -> None:
-        """Say something where there are no rows."""
+        """Set the text that replaces missing rows."""
         if text != self._hint:
             self._hint = text
             self.viewport().update()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Hand letters on; arrows and pages move the selection."""
+        """Emit letters; arrows and page keys move the selection."""
         letter = event.text().upper()
         if letter and letter.isprintable() and not event.modifiers() and letter != " ":
             self.letter_pressed.emit(letter)
@@ -87,7 +87,7 @@ class SampleTable(QTableView):
         super().paintEvent(event)
         if self._hint and not self.rows.rowCount():
             painter = QPainter(self.viewport())
-            painter.setPen(self.rows._muted)
+            painter.setPen(self.rows.muted_color)
             rect = self.viewport().rect().adjusted(16, 4, -16, -4)
             flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
             painter.drawText(rect, int(flags), self._hint)
@@ -136,7 +136,7 @@ class SampleTable(QTableView):
         if name == self._choices.sort_by:
             self._choices.sort_ascending = not self._choices.sort_ascending
             return
-        # what one looks for is most often at the high end, but for doubtful predictions
+        # the interesting samples come first: large values, but low confidences
         ascending = name not in ("wrong", "score", "switched") and not name.startswith("p:")
         with self._choices.events.sort_ascending.blocked():
             self._choices.sort_ascending = ascending

@@ -1,4 +1,4 @@
-"""The dock at the bottom: all samples as a table, a confusion matrix and curves."""
+"""Dock below the canvas: all samples as a table, a confusion matrix and curves."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from qtpy.QtWidgets import (
     QButtonGroup,
     QFileDialog,
     QHBoxLayout,
-    QPushButton,
     QScrollArea,
     QStackedWidget,
     QToolButton,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -24,6 +22,7 @@ from napari_quac.gui.samples.explain_many_card import ExplainManyCard
 from napari_quac.gui.samples.filter_bar import FilterChips, FilterField
 from napari_quac.gui.samples.population_page import PopulationPage
 from napari_quac.gui.samples.sample_table import SampleTable
+from napari_quac.gui.widgets import button, column, link_button, row
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.explain_many import ExplainMany
@@ -31,20 +30,20 @@ from napari_quac.live.results import Results
 
 ROOM_FOR_ALL = 820
 TABS = (
-    ("table", "Table", "Every sample in a row"),
-    ("matrix", "Matrix", "Confusion matrix: true class by predicted class, beside the table"),
-    ("curves", "Curves", "Median QuAC curves of the explained samples in view"),
+    ("table", "Table", "Table of all samples."),
+    ("matrix", "Matrix", "Confusion matrix of label and predicted class, beside the table."),
+    ("curves", "Curves", "Median QuAC curves of the explained samples in view."),
 )
 
 
 class SamplesDock(QWidget):
-    """Table, confusion matrix and curves of all samples; one filter for all of them."""
+    """Table, confusion matrix and curves of all samples, with a common filter."""
 
     letter_pressed = Signal(str)
     measure_requested = Signal()
     open_requested = Signal(Path)
     dropped = Signal(Path)
-    """A file or folder of any kind."""
+    """A dropped file or folder."""
 
     def __init__(
         self, choices: Choices, results: Results, controller: Controller, store_folder: str = ""
@@ -62,26 +61,21 @@ class SamplesDock(QWidget):
         self.many = ExplainMany(choices, results, controller)
         self.many_card = ExplainManyCard(self.many, store_folder)
         self._build_buttons()
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(6, 4, 6, 4)
-        layout.setSpacing(4)
-        layout.addLayout(self._first_row())
-        layout.addLayout(self._second_row())
-        layout.addWidget(self.field.problem)
         rows = QWidget()
-        beside = QHBoxLayout(rows)
-        beside.setContentsMargins(0, 0, 0, 0)
-        beside.setSpacing(6)
-        beside.addWidget(self.matrix_side)
-        beside.addWidget(self.table, 1)
+        row(self.matrix_side, self.table, 1, parent=rows)
         self.pages = QStackedWidget()
         self.pages.addWidget(rows)
         self.pages.addWidget(self.curves)
-        self.body = QHBoxLayout()
-        self.body.setSpacing(6)
-        self.body.addWidget(self.pages, 1)
-        self.body.addWidget(self.many_card)
-        layout.addLayout(self.body, 1)
+        layout = column(
+            self._first_row(),
+            row(self.chips, self.chips.count, 1, spacing=8),
+            self.field.problem,
+            row(self.pages, 1, self.many_card),
+            1,
+            spacing=4,
+            parent=self,
+        )
+        layout.setContentsMargins(6, 4, 6, 4)
         self.matrix.cell_picked.connect(self.chips.show_cell)
         self.table.letter_pressed.connect(self.letter_pressed)
         self.many_card.measure_requested.connect(self.measure_requested)
@@ -93,11 +87,11 @@ class SamplesDock(QWidget):
         self._show_state()
 
     def sizeHint(self) -> QSize:
-        """Return a low and wide size, as fits below napari's canvas."""
+        """Return a low and wide size for the place below the canvas."""
         return QSize(640, 236)
 
     def minimumSizeHint(self) -> QSize:
-        """Return the smallest size that can be read."""
+        """Return the smallest readable size."""
         return QSize(300, 150)
 
     def set_palette_of(self, colors: Palette) -> None:
@@ -107,7 +101,7 @@ class SamplesDock(QWidget):
         self.curves.set_palette_of(colors)
 
     def close_dock(self) -> None:
-        """Listen to nothing any more."""
+        """Disconnect all signals."""
         self.many.close()
 
     def show_tab(self, key: str) -> None:
@@ -126,84 +120,69 @@ class SamplesDock(QWidget):
         self._fit_matrix()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        """Take files and folders."""
+        """Accept files and folders."""
         if event.mimeData().hasUrls():
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        """Hand on what was dropped."""
+        """Emit the dropped paths."""
         event.acceptProposedAction()
         for url in event.mimeData().urls():
             if url.isLocalFile():
                 self.dropped.emit(Path(url.toLocalFile()))
 
     def _fit_matrix(self) -> None:
-        wanted = self.matrix.sizeHint().width() + 4
-        self.matrix_side.setFixedWidth(max(200, min(wanted, round(0.55 * self.width()))))
+        width = self.matrix.sizeHint().width() + 4
+        self.matrix_side.setFixedWidth(max(200, min(width, round(0.55 * self.width()))))
 
     def predict_all(self) -> None:
-        """Predict every sample that has no prediction yet."""
-        self._controller.ask("predictions")
+        """Predict every sample without a prediction."""
+        self._controller.request("predictions")
 
     def _first_row(self) -> QHBoxLayout:
-        row = QHBoxLayout()
-        row.setSpacing(4)
         self.tabs: dict[str, QToolButton] = {}
         self._tab_group = QButtonGroup(self)
-        for key, title, tip in TABS:
-            button = QToolButton()
-            button.setObjectName(f"samples_tab_{key}")
-            button.setProperty("role", "tab")
-            button.setText(title)
-            button.setToolTip(tip)
-            button.setCheckable(True)
-            button.clicked.connect(lambda _=False, key=key: self.show_tab(key))
-            self._tab_group.addButton(button)
-            row.addWidget(button)
-            self.tabs[key] = button
-        row.addSpacing(6)
-        row.addWidget(self.field, 1)
-        for button in (self.predict_button, self.many_button, self.report_button):
-            row.addWidget(button)
-        return row
-
-    def _second_row(self) -> QHBoxLayout:
-        row = QHBoxLayout()
-        row.setSpacing(8)
-        row.addWidget(self.chips)
-        row.addWidget(self.chips.count, 1)
-        return row
+        for key, title, tooltip in TABS:
+            self.tabs[key] = link_button(
+                title,
+                f"samples_tab_{key}",
+                tooltip,
+                lambda _=False, key=key: self.show_tab(key),
+                role="tab",
+                checkable=True,
+            )
+            self._tab_group.addButton(self.tabs[key])
+        return row(*self.tabs.values(), self.field, 1, self.predict_button, self.many_button,
+                   self.report_button, spacing=4)  # fmt: skip
 
     def _build_matrix_side(self) -> None:
-        self.share_button = QPushButton("Shares of each row")
-        self.share_button.setObjectName("matrix_shares_button")
-        self.share_button.setCheckable(True)
-        self.share_button.setToolTip("Show how much of each true class, in place of counts")
-        self.share_button.toggled.connect(self.matrix.set_normalised)
+        self.share_button = button(
+            "Normalize rows",
+            "matrix_normalize_button",
+            "Show shares of each label instead of counts.",
+            checkable=True,
+        )
+        self.share_button.toggled.connect(self.matrix.set_normalized)
         scroll = QScrollArea()
         scroll.setObjectName("matrix_scroll")
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QScrollArea.Shape.NoFrame)
         scroll.setWidget(self.matrix)
         self.matrix_side = QWidget()
-        column = QVBoxLayout(self.matrix_side)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(2)
-        column.addWidget(scroll, 1)
-        column.addWidget(self.share_button, 0, Qt.AlignmentFlag.AlignRight)
+        side = column(scroll, 1, self.share_button, spacing=2, parent=self.matrix_side)
+        side.setAlignment(self.share_button, Qt.AlignmentFlag.AlignRight)
 
     def _build_buttons(self) -> None:
-        self.many_button = QPushButton("Explain these…")
-        self.many_button.setObjectName("explain_these_button")
-        self.many_button.setToolTip("Explain all samples that the filter holds")
-        self.many_button.clicked.connect(self._on_many)
-        self.report_button = QPushButton("Open…")
-        self.report_button.setObjectName("open_report_button")
-        self.report_button.setToolTip("Open explanations that were made earlier")
-        self.report_button.clicked.connect(self.choose_report)
-        self.predict_button = QPushButton("Predict all")
-        self.predict_button.setObjectName("predict_all_button")
-        self.predict_button.clicked.connect(self._on_predict)
+        self.many_button = button(
+            "Explain these…",
+            "explain_these_button",
+            "Explain all samples that the filter leaves in view.",
+            self._on_many,
+        )
+        self.report_button = button(
+            "Open…", "open_report_button", "Open a folder of explanations.", self.choose_report
+        )
+        self.predict_button = button("Predict all", "predict_all_button", clicked=self._on_predict)
 
     def _on_many(self) -> None:
         if self.many_card.isHidden():
@@ -212,8 +191,8 @@ class SamplesDock(QWidget):
             self.many_card.hide()
 
     def choose_report(self) -> None:
-        """Ask for a folder of explanations."""
-        chosen = QFileDialog.getExistingDirectory(self, "Folder of explanations")
+        """Open a dialog for a folder of explanations."""
+        chosen = QFileDialog.getExistingDirectory(self, "Open a folder of explanations")
         if chosen:
             self.open_requested.emit(Path(chosen))
 
@@ -231,22 +210,19 @@ class SamplesDock(QWidget):
         done = order is not None and order.columns.is_predicted
         ready = not self._controller.missing_for("predictions")
         begun = order is not None and order.columns.n_predicted > 0
-        text = "Predict all" if not begun else "Predict the rest"
+        text = "Predict remaining samples" if begun else "Predict all"
         self.predict_button.setText("Stop" if running else text)
         self.predict_button.setVisible(running or not done)
         self.predict_button.setEnabled(running or ready)
-        self.predict_button.setToolTip(
-            "Stop predicting; what is predicted stays, and it can be continued"
-            if running
-            else (
-                "Ask the classifier about every sample"
-                if ready
-                else "Needs samples and a classifier"
-            )
+        tooltip = (
+            "Predict every sample." if ready else "Predicting requires samples and a classifier."
         )
+        if running:
+            tooltip = "Stop predicting; existing predictions are kept, and can be completed later."
+        self.predict_button.setToolTip(tooltip)
         if results.loaded_samples is None:
-            self.table.set_hint("Every sample appears here, once samples are chosen.")
+            self.table.set_hint("Choose samples to see them in this table.")
         elif order is None:
-            self.table.set_hint("Listing the samples…")
+            self.table.set_hint("Listing samples…")
         else:
-            self.table.set_hint("No sample fulfils the filter.")
+            self.table.set_hint("No sample matches the filter.")

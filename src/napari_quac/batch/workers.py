@@ -1,0 +1,151 @@
+"""Workers of a run: processes with one thread each, here or at a dask scheduler."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from napari_quac.errors import DataError
+
+CONNECT_SECONDS = 30
+SETTINGS = {
+    # entries that the scheduler keeps of finished tasks, so that its memory does not grow
+    "distributed.admin.low-level-log-length": 100,
+    "distributed.admin.log-length": 100,
+    "distributed.worker.memory.terminate": False,
+    "distributed.comm.timeouts.connect": f"{CONNECT_SECONDS}s",
+}
+# of glibc's malloc.h
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+MMAP_BYTES, TRIM_BYTES = 32 << 20, 64 << 20
+ADVICE = "start workers with one thread per process (dask worker --nthreads 1"
+
+
+@contextmanager
+def start_workers(n: int) -> Iterator[Any]:
+    """Start processes on this machine, and yield their client.
+
+    Parameters
+    ----------
+    n : int
+        Number of processes.
+
+    Raises
+    ------
+    DataError
+        If the package ``distributed`` is not installed.
+    """
+    distributed = _import_distributed(f"{n} workers need")
+    import dask
+
+    with (
+        dask.config.set(SETTINGS),
+        distributed.LocalCluster(
+            n_workers=n,
+            threads_per_worker=1,
+            processes=True,
+            memory_limit=0,
+            dashboard_address=None,
+            silence_logs="CRITICAL",
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def connect_workers(address: str) -> Iterator[Any]:
+    """Connect to the scheduler at an address, such as ``tcp://10.0.0.1:8786``.
+
+    Raises
+    ------
+    DataError
+        If there is no scheduler, or the package ``distributed`` is not installed.
+    """
+    distributed = _import_distributed("A scheduler needs")
+    try:
+        client = distributed.Client(address, timeout=CONNECT_SECONDS)
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"There is no dask scheduler at '{address}' ({error}). Start one with 'dask scheduler' "
+            "and give the address that it prints."
+        ) from error
+    with client:
+        yield client
+
+
+def check_client(client: Any) -> None:
+    """Refuse workers with several threads, which would use one network at the same time.
+
+    Raises
+    ------
+    DataError
+        With the command that starts suitable workers.
+    """
+    threads = {address: n for address, n in client.nthreads().items() if n > 1}
+    if threads:
+        raise DataError(
+            f"{len(threads)} of the workers have {max(threads.values())} threads each. A network "
+            f"can be used by one thread at a time: {ADVICE}, LocalCluster(threads_per_worker=1), "
+            "or cores=1 and processes=1 in dask-jobqueue)."
+        )
+
+
+def run_in_worker(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function in a worker with one thread of PyTorch, so that all results are equal.
+
+    Raises
+    ------
+    DataError
+        If the worker has several threads; it may have joined after the run began.
+    """
+    import torch
+    from distributed import get_worker
+
+    n = get_worker().state.nthreads
+    if n > 1:
+        raise DataError(
+            f"A worker with {n} threads joined the run. A network can be used by one thread at a "
+            f"time: {ADVICE})."
+        )
+    torch.set_num_threads(1)
+    disable_malloc_trim()
+    return function(*arguments)
+
+
+def disable_malloc_trim() -> bool:
+    """Let the process reuse freed memory instead of returning it to the system at once.
+
+    dask starts its workers with ``MALLOC_TRIM_THRESHOLD_`` set, so that each of torch's images
+    comes from the system anew, page by page; explanations then take nearly twice the time
+    (measured: 21.0 s of a processor with it, 11.2 s after this call, 11.7 s without either).
+
+    Returns
+    -------
+    bool
+        False where the C library is not glibc, and nothing was changed.
+    """
+    if sys.platform != "linux":
+        return False
+    library = ctypes.CDLL(None)
+    if not hasattr(library, "gnu_get_libc_version"):
+        return False
+    changes = [
+        library.mallopt(M_MMAP_THRESHOLD, MMAP_BYTES),
+        library.mallopt(M_TRIM_THRESHOLD, TRIM_BYTES),
+    ]
+    return all(changes)
+
+
+def _import_distributed(subject: str) -> Any:
+    try:
+        import distributed
+    except ImportError as error:
+        raise DataError(
+            f"{subject} the package 'distributed': pip install 'napari-quac[batch]'. One process "
+            "works without it."
+        ) from error
+    return distributed

@@ -1,0 +1,159 @@
+"""Suggested preprocessing where the shapes of samples and a network differ."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QFrame, QWidget
+
+from napari_quac.data.recipes import PreprocessedRecipe
+from napari_quac.errors import ShapeError
+from napari_quac.gui.text import WrappedLabel, set_tone
+from napari_quac.gui.widgets import button, column
+from napari_quac.live.choices import Choices
+from napari_quac.live.controller import Controller
+from napari_quac.live.failure import Failure
+from napari_quac.live.results import Results
+
+if TYPE_CHECKING:
+    from napari_quac.data.preprocessing import Preprocessing
+
+    Suggestion = (
+        Preprocessing | tuple[int, ...]
+    )  # a preprocessing, or an input size of the classifier
+
+MAX_SUGGESTIONS = 5
+
+
+class PreprocessingPanel(QWidget):
+    """The shape-mismatch card: suggests a preprocessing, describes it, and undoes it."""
+
+    explained = Signal(object)
+    """The card shows a mismatch; carries the failure with a shorter sentence."""
+
+    def __init__(self, choices: Choices, results: Results, controller: Controller) -> None:
+        super().__init__()
+        self._choices, self._results = choices, results
+        self._suggestions: tuple[tuple[str, Suggestion], ...] = ()
+        self.text = WrappedLabel("", "preprocessing_text")
+        self.buttons = [
+            button("", f"preprocessing_{number}", clicked=partial(self._on_suggestion, number))
+            for number in range(MAX_SUGGESTIONS)
+        ]
+        self.undo_button = button(
+            "Undo", "preprocessing_undo", "Use the samples without these changes.", self._on_undo
+        )
+        self.card = QFrame()
+        self.card.setObjectName("preprocessing_card")
+        self.card.setProperty("card", "true")
+        layout = column(self.text, *self.buttons, self.undo_button, spacing=4, parent=self.card)
+        layout.setAlignment(self.undo_button, Qt.AlignmentFlag.AlignLeft)
+        layout.setContentsMargins(10, 7, 10, 9)
+        column(self.card, parent=self).setContentsMargins(0, 0, 0, 8)
+        controller.failed.connect(self._on_failed)
+        results.events.loaded_samples.connect(self._show_change)
+        results.events.prediction.connect(self._on_prediction)
+        self._show_change()
+
+    def _on_failed(self, fault: Failure) -> None:
+        error = fault.error
+        if (
+            not isinstance(error, ShapeError)
+            or error.image_shape is None
+            or error.network_input is None
+        ):
+            return
+        if fault.slot not in ("prediction", "searched_pair") or self._choices.samples is None:
+            return
+        from napari_quac.data.preprocessing import suggest_preprocessing
+
+        channels, size = error.network_input
+        is_classifier = fault.slot == "prediction"
+        sizes = self._other_size(error.image_shape) if is_classifier else ()
+        suggestions: tuple[tuple[str, Suggestion], ...] = (
+            *sizes,
+            *suggest_preprocessing(error.image_shape, channels, size),
+        )
+        self._suggestions = suggestions[:MAX_SUGGESTIONS]
+        if not self._suggestions:
+            return
+        network = "classifier" if is_classifier else "generator"
+        verb = "was probably" if is_classifier and self._is_guessed() else "was"
+        self.text.setText(
+            f"The {network} {verb} trained on images with {_shape(channels, size)}, but the "
+            f"samples have {_shape(error.image_shape[0], error.image_shape[1:])}."
+        )
+        set_tone(self.card, "bad")
+        set_tone(self.text, "bad")
+        self._show_buttons()
+        self.show()
+        self.explained.emit(replace(fault, sentence=self.text.text()))
+
+    def _is_guessed(self) -> bool:
+        """Return True if the input size of the classifier was derived from its weights only."""
+        classifier = self._results.loaded_classifier
+        return classifier is not None and classifier.size_was_guessed
+
+    def _other_size(self, shape: tuple[int, ...]) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """Suggest the size of the samples for a VGG, whose file does not specify its pooling."""
+        classifier = self._results.loaded_classifier
+        if classifier is None or not self._is_guessed() or shape[0] != classifier.channels:
+            return ()
+        if not classifier.description.get("Kind", "").startswith("vgg"):
+            return ()
+        size = shape[1:]
+        pixels = f"{size[0]} px" if len(set(size)) == 1 else " × ".join(map(str, size)) + " px"
+        return ((f"Set input size to {pixels}", size),)
+
+    def _on_prediction(self, prediction: object) -> None:
+        if prediction is not None and self._suggestions:
+            self._show_change()
+
+    def _show_change(self) -> None:
+        """Describe the preprocessing of the samples; hide the card if there is none."""
+        self._suggestions = ()
+        source = self._choices.samples
+        changes: list[str] = []
+        while isinstance(source, PreprocessedRecipe):
+            changes.insert(0, str(source.preprocessing))
+            source = source.source
+        self.text.setText("The samples are preprocessed: " + ", ".join(changes) + ".")
+        set_tone(self.card, "")
+        set_tone(self.text, "")
+        self._show_buttons()
+        self.setVisible(bool(changes))
+
+    def _show_buttons(self) -> None:
+        texts = [text for text, _ in self._suggestions]
+        for number, suggestion_button in enumerate(self.buttons):
+            suggestion_button.setVisible(number < len(texts))
+            suggestion_button.setText(texts[number] if number < len(texts) else "")
+        self.undo_button.setVisible(isinstance(self._choices.samples, PreprocessedRecipe))
+
+    def _on_suggestion(self, number: int) -> None:
+        source = self._choices.samples
+        if source is None or number >= len(self._suggestions):
+            return
+        suggestion = self._suggestions[number][1]
+        if isinstance(suggestion, tuple):
+            self._choices.classifier = replace(self._choices.classifier, image_size=suggestion)
+        else:
+            self._choices.samples = PreprocessedRecipe(source, suggestion)
+
+    def _on_undo(self) -> None:
+        source = self._choices.samples
+        while isinstance(source, PreprocessedRecipe):
+            source = source.source
+        self._choices.samples = source
+
+
+def _shape(channels: int, size: tuple[int, ...] | None) -> str:
+    text = "1 channel" if channels == 1 else f"{channels} channels"
+    if size is None:
+        return text
+    if len(set(size)) == 1:
+        return f"{text} of {size[0]} px"
+    return f"{text} of {' × '.join(map(str, size))} px"

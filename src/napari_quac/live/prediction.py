@@ -1,0 +1,145 @@
+"""Predictions of single samples, and the search for the next misprediction."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from napari_quac.errors import DataError
+from napari_quac.stepwise import Progress, stepwise
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from napari_quac.data.dataset import Dataset
+    from napari_quac.data.sample import Sample
+    from napari_quac.explain.prediction_table import PredictionTable
+    from napari_quac.explain.question import Question
+    from napari_quac.explain.settings import ExplainSettings
+    from napari_quac.networks.classifier import Classifier
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """The prediction of a sample.
+
+    Attributes
+    ----------
+    sample : Sample
+    probabilities : (K,) Tensor, float32 in [0, 1]
+    truth : int or None
+        Class of the classifier that the sample's label names; None if it names none.
+    """
+
+    sample: Sample
+    probabilities: Tensor
+    truth: int | None
+
+    @property
+    def predicted(self) -> int:
+        """The most probable class."""
+        return int(self.probabilities.argmax())
+
+    @property
+    def is_mispredicted(self) -> bool:
+        """Whether the label names another class than the predicted one."""
+        return self.truth is not None and self.truth != self.predicted
+
+    def choose_question(
+        self, settings: ExplainSettings, classifier: Classifier, generator: Any
+    ) -> Question:
+        """Return source and target of the sample; see :func:`~.question.choose_question`."""
+        from napari_quac.explain.question import choose_question
+
+        return choose_question(self.probabilities, self.truth, settings, classifier, generator)
+
+    def choose_automatic_question(
+        self, settings: ExplainSettings, classifier: Classifier, generator: Any
+    ) -> Question:
+        """Return the question without a choice of the target."""
+        from napari_quac.explain.settings import AUTO
+
+        return self.choose_question(replace(settings, targets=AUTO), classifier, generator)
+
+
+def predict(sample: Sample, classifier: Classifier, classes: Sequence[str]) -> Prediction:
+    """Predict a sample.
+
+    Parameters
+    ----------
+    sample : Sample
+        The sample.
+    classifier : Classifier
+        The classifier under study.
+    classes : sequence of str
+        Class names of the dataset.
+
+    Raises
+    ------
+    ShapeError
+        If the sample does not fit the classifier.
+    """
+    from napari_quac.explain.question import true_class
+
+    classifier.check_image(sample.image.shape, f"The sample '{sample.id}'")
+    probabilities = classifier.predict(sample.image[None])[0]
+    return Prediction(sample, probabilities, true_class(sample.label, classes, classifier))
+
+
+@stepwise
+def next_misprediction(
+    dataset: Dataset,
+    classifier: Classifier,
+    after: int | None,
+    order: Sequence[int] | None = None,
+    table: PredictionTable | None = None,
+) -> Generator[Progress, None, int | None]:
+    """Return the next misprediction; the search continues at the beginning, once.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Samples with labels.
+    classifier : Classifier
+        The classifier under study.
+    after : int or None
+        Sample before the first one to check; None, or a sample that is not in ``order``, for the
+        beginning.
+    order : sequence of int, optional
+        Samples to check, in this order; by default all.
+    table : PredictionTable, optional
+        Earlier predictions, which are not computed again.
+
+    Returns
+    -------
+    Steps of int or None
+        None if there is no misprediction.
+
+    Raises
+    ------
+    DataError
+        If no label names a class of the classifier.
+    """
+    if not set(dataset.classes) & set(classifier.class_names):
+        labels = ", ".join(dataset.classes) or "none"
+        raise DataError(
+            f"The labels of '{dataset.name}' ({labels}) name no class of the classifier "
+            f"({', '.join(classifier.class_names)}). Rename the classes under Networks, Details, "
+            "in the order of the classifier's outputs."
+        )
+    rows = list(range(len(dataset)) if order is None else order)
+    start = rows.index(after) + 1 if after in rows else 0
+    mispredicted = table.mispredicted if table is not None else None
+    predicted = table.is_predicted if table is not None else None
+    for offset in range(len(rows)):
+        index = rows[(start + offset) % len(rows)]
+        if table is not None and mispredicted is not None and predicted is not None:
+            if mispredicted[index]:
+                return index
+            if predicted[index] or index in table.failures:
+                continue
+        yield Progress(offset, len(rows), "searching for mispredictions")
+        if predict(dataset[index], classifier, dataset.classes).is_mispredicted:
+            return index
+    return None

@@ -1,0 +1,190 @@
+"""Previous runs of trainings: their folders, settings and evaluations."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_quac.errors import QuacError
+from napari_quac.generators import GENERATORS
+from napari_quac.generators.trainings import trainable_families
+from napari_quac.train.settings import GeneratorTrainingSettings, settings_from_json
+
+if TYPE_CHECKING:
+    from napari_quac.train.task import EvaluationSummary
+
+EVALUATION_FILE = "evaluation.json"
+RESUME_FILE = "resume.pt"
+
+
+@dataclass(frozen=True)
+class RunEvaluation:
+    """Evaluation of a trained generator.
+
+    Attributes
+    ----------
+    conversion_rate : float or None
+        Share of converted images, judged by an evaluation classifier; None without one.
+    n_images : int
+        Images per class pair, at most.
+    summary : EvaluationSummary or None
+        Measures of the generator family.
+    """
+
+    conversion_rate: float | None = None
+    n_images: int = 0
+    summary: EvaluationSummary | None = None
+
+
+@dataclass(frozen=True)
+class PreviousRun:
+    """Folder with a trained generator.
+
+    Attributes
+    ----------
+    folder : Path
+    family : str
+        Id of the generator family.
+    path : Path
+        File to open, or folder for a family of several files.
+    settings : GeneratorTrainingSettings
+        Settings of the run.
+    pair : two str, or None
+        Classes of a family that is about two.
+    minutes : float
+        Time of the training.
+    steps : int
+    image_size : int
+        Network resolution, pixels.
+    evaluation : RunEvaluation
+    can_resume : bool
+        True if the state to resume from is in the folder.
+    """
+
+    folder: Path
+    family: str
+    path: Path
+    settings: GeneratorTrainingSettings
+    pair: tuple[str, str] | None
+    minutes: float
+    steps: int
+    image_size: int
+    evaluation: RunEvaluation
+    can_resume: bool
+
+    @property
+    def short(self) -> str:
+        """Family, evaluation and time in a few words."""
+        rate, summary = self.evaluation.conversion_rate, self.evaluation.summary
+        words = "not evaluated" if rate is None else f"converts {rate:.0%}"
+        words = words if summary is None else summary.short
+        return f"{GENERATORS[self.family].title} · {words} · {self.minutes:.0f} min"
+
+    @property
+    def sentence(self) -> str:
+        """Evaluation and training in sentences, with the classifier that judged."""
+        evaluation = self.evaluation
+        about = f" ({' → '.join(self.pair)})" if self.pair else ""
+        training = (
+            f"Trained for {self.steps} steps in {self.minutes:.1f} min at {self.image_size} px"
+            f"{about}"
+        )
+        if evaluation.conversion_rate is None and evaluation.summary is None:
+            return f"{training}; stopped before the evaluation."
+        parts = [] if evaluation.summary is None else [evaluation.summary.sentence]
+        if evaluation.conversion_rate is not None:
+            parts.append(
+                f"Converts {evaluation.conversion_rate:.0%} of samples"
+                f"{self.settings.task().TRIES}, judged by an "
+                f"evaluation classifier (up to {evaluation.n_images} samples per class pair)."
+            )
+        return " ".join([*parts, f"{training}."])
+
+
+def previous_runs(root: Path) -> tuple[PreviousRun, ...]:
+    """Return the runs in the subfolders of a folder, the newest first.
+
+    Folders whose generator cannot be read are skipped.
+    """
+    if not root.is_dir():
+        return ()
+    runs = [read_run(folder) for folder in root.iterdir() if folder.is_dir()]
+    return tuple(sorted((run for run in runs if run is not None), key=_time, reverse=True))
+
+
+def read_run(folder: Path) -> PreviousRun | None:
+    """Return the run in a folder; None if there is none that can be read."""
+    for family, cls in trainable_families().items():
+        for file in sorted(folder.glob(cls.FILES))[:1]:
+            try:
+                return _read(folder, family, cls, file)
+            except (OSError, ValueError, LookupError, TypeError, QuacError):
+                continue
+    return None
+
+
+def next_folder(root: Path) -> Path:
+    """Return the first free subfolder of ``001``, ``002`` and so on."""
+    numbers = [int(path.name) for path in root.glob("*") if re.fullmatch(r"\d+", path.name)]
+    return root / f"{max(numbers, default=0) + 1:03d}"
+
+
+def read_evaluation(path: Path, cls: type[GeneratorTrainingSettings]) -> RunEvaluation:
+    """Return the evaluation in a file; an empty one if there is no file."""
+    if not path.is_file():
+        return RunEvaluation()
+    document: dict[str, Any] = json.loads(path.read_text())
+    rate = document.get("conversion_rate")
+    n_images = max((int(pair["n_images"]) for pair in document.get("pairs", ())), default=0)
+    task = cls.task()
+    measures = document.get(task.EVALUATION_KEY)
+    summary = None if measures is None else task.summarize(measures)
+    return RunEvaluation(None if rate is None else float(rate), n_images, summary)
+
+
+def _read(
+    folder: Path, family: str, cls: type[GeneratorTrainingSettings], file: Path
+) -> PreviousRun:
+    metadata = _metadata(file)
+    training = json.loads(metadata["training"])
+    if training.get("task", cls.TASK) != cls.TASK:
+        raise ValueError(f"'{file}' is of another family")
+    settings = settings_from_json(cls, training["settings"])
+    size = getattr(settings, "image_size", None) or json.loads(metadata["image_size"])[0]
+    return PreviousRun(
+        folder,
+        family,
+        folder if cls.OPENS_FOLDER else file,
+        settings,
+        _pair(metadata, training) if cls.NEEDS_CLASS_PAIR else None,
+        float(training["minutes"]),
+        int(training["steps"]),
+        int(size),
+        read_evaluation(folder / EVALUATION_FILE, cls),
+        (folder / RESUME_FILE).is_file(),
+    )
+
+
+def _time(run: PreviousRun) -> float:
+    return max(file.stat().st_mtime for file in run.folder.glob(run.settings.FILES))
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    """Return the metadata of a safetensors file, without reading its tensors."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(min(length, 2**24)))
+    metadata: dict[str, str] = header["__metadata__"]
+    return metadata
+
+
+def _pair(metadata: dict[str, str], training: dict[str, Any]) -> tuple[str, str]:
+    """Return the two classes in the order of the training; earlier files store them elsewhere."""
+    classes = training.get("classes")
+    if not classes and "source" in metadata:
+        classes = metadata["source"], metadata["target"]
+    first, second = classes or json.loads(metadata["class_names"])
+    return str(first), str(second)

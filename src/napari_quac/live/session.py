@@ -1,0 +1,352 @@
+"""State and actions of the dock without a window, for tests and scripts as well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from psygnal import Signal
+
+from napari_quac.errors import CheckpointError, QuacError
+from napari_quac.explain.methods import METHODS
+from napari_quac.generators.opening import RecognizedNetwork, is_generator_folder, recognize_network
+from napari_quac.live.choices import Choices, ReadySamples, ReportFolder
+from napari_quac.live.controller import Controller
+from napari_quac.live.failure import failure
+from napari_quac.live.lane import Deliver, Lane
+from napari_quac.live.neighbor_query import NeighborQuery
+from napari_quac.live.plans import OpenedPlan, apply_plan, open_plan, plan_from, unsupported_by_dock
+from napari_quac.live.prediction import next_misprediction
+from napari_quac.live.results import Results
+from napari_quac.live.sample_order import step_sample
+from napari_quac.reports.opening import holds_explanations
+
+if TYPE_CHECKING:
+    from napari_quac.example import Example
+
+
+class NetworkOpener(Protocol):
+    """Opens network files; may ask the user before it runs a program."""
+
+    def open_path(self, path: Path) -> None:
+        """Inspect a file or folder and use it."""
+
+    def use_network(self, network: RecognizedNetwork) -> None:
+        """Use a file that was inspected before."""
+
+
+class TrustedNetworks:
+    """Opens network files without a window; refuses files that contain programs.
+
+    Parameters
+    ----------
+    controller : Controller
+    """
+
+    def __init__(self, controller: Controller) -> None:
+        self._controller = controller
+
+    def open_path(self, path: Path) -> None:
+        """Inspect a file or folder and use it."""
+        self._controller.run(
+            "recognize network",
+            f"inspecting '{path.name}'",
+            lambda: recognize_network(path),
+            self.use_network,
+        )
+
+    def use_network(self, network: RecognizedNetwork) -> None:
+        """Use a file that was inspected before."""
+        if network.is_program:
+            error = CheckpointError(
+                f"The {network.role} contains a program, which is not run without consent. Set its "
+                "recipe in the choices if you trust its origin."
+            )
+            self._controller.failed.emit(failure(network.role, "opening a network", error))
+        else:
+            setattr(self._controller.choices, network.role, network.recipe)
+
+
+class Session:
+    """Choices, results and the actions of keys and buttons.
+
+    Parameters
+    ----------
+    deliver : callable
+        Runs a function without arguments in this thread, now or later; see
+        :class:`~napari_quac.live.lane.Lane`.
+    prepare_lane : callable, optional
+        Runs first in the thread of the lane.
+    choices : Choices, optional
+        Initial choices.
+
+    Attributes
+    ----------
+    networks : NetworkOpener
+        A window replaces it by one that asks the user.
+    """
+
+    noted = Signal(str)
+    """A message for the status line."""
+    requested = Signal()
+    """The user has asked for something else, so that earlier failures are obsolete."""
+    explained = Signal()
+    """All chosen methods have explained the pair, or failed."""
+    plan_opened = Signal(Path)
+    """A plan was opened; its output folder."""
+
+    def __init__(
+        self,
+        deliver: Deliver,
+        prepare_lane: Callable[[], None] | None = None,
+        choices: Choices | None = None,
+    ) -> None:
+        self.choices, self.results = choices or Choices(), Results()
+        self.lane = Lane(deliver, prepare_lane)
+        self.controller = Controller(self.choices, self.results, self.lane)
+        self.neighbor_query = NeighborQuery(self.choices, self.results)
+        self.networks: NetworkOpener = TrustedNetworks(self.controller)
+        self._sample_to_explain: int | None = None
+        self.results.events.prediction.connect(self._on_prediction)
+        self.results.events.explanations.connect(self._on_explanations)
+        self.results.events.report.connect(self._on_report)
+
+    def close(self) -> bool:
+        """End the thread of the lane and disconnect all signals; True if it has ended."""
+        self.results.events.prediction.disconnect(self._on_prediction)
+        self.results.events.explanations.disconnect(self._on_explanations)
+        self.results.events.report.disconnect(self._on_report)
+        for signal in (self.noted, self.requested, self.explained, self.plan_opened):
+            signal.disconnect()
+        self.neighbor_query.close()
+        return self.controller.close()
+
+    @property
+    def next_step(self) -> str:
+        """One sentence on what is needed next."""
+        results = self.results
+        if results.loaded_classifier is None:
+            return "Choose a classifier, or try the example."
+        if results.loaded_generator is None:
+            return "Choose a generator: a checkpoint, or a folder of generated images."
+        if results.loaded_samples is None:
+            return "Choose samples: a folder or a layer."
+        return f"Ready, on {results.loaded_classifier.device}"
+
+    # samples
+
+    def select_sample(self, index: int, explain: bool = False) -> None:
+        """Select a sample, and explain it once it has been predicted.
+
+        Parameters
+        ----------
+        index : int
+            Position in the dataset.
+        explain : bool
+            Whether to explain it.
+        """
+        self._sample_to_explain = index if explain else None
+        is_selected = index == self.choices.sample_index
+        self.choices.sample_index = index
+        if is_selected and "sample" not in self.controller.running:
+            self._on_prediction()
+
+    def step(self, by: int) -> None:
+        """Select the sample some rows further, in the order of the table."""
+        step_sample(self.choices, self.results, by)
+
+    def next_misprediction(self) -> None:
+        """Select the next misprediction among the samples in view."""
+        dataset, classifier = self.results.loaded_samples, self.results.loaded_classifier
+        if dataset is None or classifier is None:
+            self.noted.emit("Mispredictions need a classifier and samples with labels.")
+            return
+        order, table = self.results.order, self.results.predictions
+        rows = order.indices.tolist() if order is not None else None
+        start = self.choices.sample_index
+
+        def select(index: int | None) -> None:
+            if index is None:
+                scope = "in view " if self.choices.filter_text else ""
+                self.noted.emit(f"No sample {scope}is mispredicted.")
+            else:
+                self.choices.sample_index = index
+                self.noted.emit(f"Sample {index + 1} is mispredicted.")
+
+        self.requested.emit()
+        self.controller.run(
+            "scan",
+            "searching for mispredictions",
+            lambda: next_misprediction(dataset, classifier, start, rows, table),
+            select,
+        )
+
+    # explanations
+
+    def explain(self) -> None:
+        """Search for a generated image of the selected sample and explain it."""
+        self.requested.emit()
+        if self.neighbor_query.is_needed:
+            self.explain_neighbor(0)
+        else:
+            self.controller.request("searched_pair")
+
+    def measure(self) -> None:
+        """Explain the selected sample if it is in view, else the first sample in view."""
+        order = self.results.order
+        if order is None or not len(order) or order.row_of(self.choices.sample_index) is not None:
+            self.explain()
+            return
+        self.requested.emit()
+        self.select_sample(int(order.indices[0]), explain=True)
+
+    def explain_neighbor(self, number: int) -> None:
+        """Ask a neighbor of the misprediction what makes it look like the predicted class."""
+        if self.neighbor_query.go_to(number):
+            self._sample_to_explain = self.choices.sample_index
+        else:
+            self.noted.emit(
+                "This question is about a correctly classified neighbor of the sample. Predict all "
+                "samples first to find the neighbors."
+            )
+
+    def pick_neighbor(self, number: int) -> None:
+        """Explain a neighbor if the question is about neighbors, else select it."""
+        neighbors = self.results.neighbors
+        if self.choices.settings.source_basis == "label":
+            self.explain_neighbor(number)
+        elif neighbors is not None:
+            self.choices.sample_index = neighbors.indices[number]
+
+    def show_method(self, name: str) -> None:
+        """Display a method, which is added to the chosen ones if it is not among them."""
+        chosen = self.choices.settings.methods
+        if name not in chosen:
+            self.choices.update_settings(
+                methods=[method for method in METHODS if method in chosen or method == name]
+            )
+        self.choices.shown_method = name
+
+    def compare_methods(self, n_samples: int = 0) -> None:
+        """Compare all methods on the displayed pair, or on a number of samples."""
+        self.requested.emit()
+        self.choices.compared_samples = n_samples
+        self.controller.request("comparison")
+
+    @property
+    def is_explained(self) -> bool:
+        """Whether every chosen method has explained the pair, or failed."""
+        explanations = self.results.explanations
+        return explanations is not None and (explanations.is_restored or explanations.is_complete)
+
+    # files
+
+    def open_path(self, path: Path) -> None:
+        """Open a plan, a network, or a folder of samples, generated images or explanations."""
+        self.requested.emit()
+        if path.suffix in (".yaml", ".yml"):
+            self.open_plan(path)
+        elif holds_explanations(path):
+            self.open_explanations(path)
+        elif path.is_dir() and not is_generator_folder(path):
+            self.open_samples(path)
+        else:
+            self.networks.open_path(path)
+
+    def open_samples(self, folder: Path) -> None:
+        """Use the images of a folder as samples."""
+        from napari_quac.data.recipes import ImageFolderRecipe
+
+        self.choices.samples = ImageFolderRecipe(folder.expanduser())
+
+    def open_explanations(self, folder: Path) -> None:
+        """Show the explanations of a folder; nothing is computed."""
+        self.requested.emit()
+        self.choices.report_source = ReportFolder(folder)
+
+    def save_plan(self, path: Path, output: Path) -> None:
+        """Write the choices as a plan for ``napari-quac run``.
+
+        Parameters
+        ----------
+        path : Path
+            File of the plan.
+        output : Path
+            Folder for the results of the run.
+        """
+        self.requested.emit()
+        try:
+            plan = plan_from(self.choices, self.results, output)
+            plan.write(path)
+        except QuacError as error:
+            self.controller.failed.emit(failure("plan", "saving the plan", error))
+            return
+        n_samples = len(plan.only)
+        scope = (
+            f"the {n_samples:,} samples in view".replace(",", "\u2009")
+            if n_samples
+            else "all samples"
+        )
+        self.noted.emit(f"Saved '{path.name}', about {scope}.")
+
+    def open_plan(self, path: Path) -> None:
+        """Use samples, networks and settings of a plan."""
+        self.requested.emit()
+
+        def use(plan: OpenedPlan) -> None:
+            self.networks.use_network(plan.classifier)
+            self.networks.use_network(plan.generator)
+            apply_plan(plan.plan, self.choices, tuple(plan.plan.classifier.class_names or ()))
+            self.plan_opened.emit(plan.plan.output)
+            self.noted.emit(unsupported_by_dock(plan.plan))
+
+        self.controller.run("plan", f"opening '{path.name}'", lambda: open_plan(path), use)
+
+    def open_example(self) -> None:
+        """Open the patches and networks of the example."""
+        self.requested.emit()
+
+        def load() -> Example:
+            from napari_quac.example import load_example
+
+            return load_example()
+
+        def use(example: Example) -> None:
+            self.use_example_networks(example)
+            self.choices.samples = ReadySamples(example.dataset)
+
+        self.controller.run("example", "opening the example", load, use)
+
+    def use_example_networks(self, example: Example) -> None:
+        """Use the classifier and the generator of the example."""
+        from napari_quac.generators.stargan.recipe import StarGANRecipe
+        from napari_quac.networks.classifier_recipe import ClassifierRecipe
+
+        self.choices.classifier = ClassifierRecipe(example.classifier_path)
+        self.choices.generator = StarGANRecipe(example.generator_path)
+
+    # events of the results
+
+    def _on_prediction(self) -> None:
+        """Explain a sample that was selected for it, as soon as it has been predicted."""
+        prediction, index = self.results.prediction, self._sample_to_explain
+        if index is None or prediction is None or self.results.sample is not prediction.sample:
+            return
+        self._sample_to_explain = None
+        if index == self.choices.sample_index:
+            self.controller.request("searched_pair")
+
+    def _on_explanations(self) -> None:
+        explanations = self.results.explanations
+        if explanations is None or not self.is_explained:
+            return
+        if explanations.failures:
+            name, error = next(iter(explanations.failures.items()))
+            self.controller.failed.emit(failure("explanations", f"explaining by {name}", error))
+        self.explained.emit()
+
+    def _on_report(self) -> None:
+        report: Any = self.results.report
+        if report is not None and report.report.notes:
+            self.noted.emit(" ".join(report.report.notes))
