@@ -106,10 +106,11 @@ def check_names(tree: ast.Module, place: str, findings: Findings) -> None:
             continue
         names = list(assigned_names(scope))
         findings.assigned += sum(not name.startswith("self.") for name, _ in names)
-        has_right = any("right" in name.split("_") for name, _ in names)
+        words = {word for name, _ in names for word in name.split("_")}
+        is_side = bool(words & {"right", "top", "bottom"})
         for name, line in names:
             word = name.removeprefix("self.").strip("_")
-            if word in FILLERS and not (word == "left" and has_right):
+            if word in FILLERS and not (word == "left" and is_side):
                 findings.fillers.append(f"{place}:{line} {name}")
             elif word in EMPTY:
                 findings.empty.append(f"{place}:{line} {name}")

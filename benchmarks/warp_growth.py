@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from napari_quac.data.synthetic_shapes import SyntheticShapes
+from napari_quac.data.synthetic import SyntheticShapes
 from napari_quac.generators.warp.recipe import WarpRecipe
 from napari_quac.generators.warp.training import WarpEvaluation
 from napari_quac.generators.warp.training_settings import WarpTrainingSettings

@@ -15,7 +15,7 @@ from typing import Any
 import napari
 from qtpy.QtWidgets import QApplication
 
-from napari_quac.data.synthetic_shapes import SyntheticShapes
+from napari_quac.data.synthetic import SyntheticShapes
 from napari_quac.example import load_example
 from napari_quac.example.example import NETWORKS
 from napari_quac.generators.stargan.recipe import StarGANRecipe

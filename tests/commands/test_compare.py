@@ -86,7 +86,7 @@ def test_samples_with_generated_images(
     ("more", "said"),
     [
         (["--samples", "."], "either one pair"),
-        (["--figure", "a.bmp"], "has to end in"),
+        (["--figure", "a.bmp"], "use the file extension"),
         (["--methods", "d-og"], "Did you mean 'd-ig'"),
         (["--blur", "4"], "odd"),
     ],

@@ -98,7 +98,7 @@ def test_jpg_is_read(tmp_path: Path) -> None:
     )
 
 
-def test_palette_picture_is_read_in_its_colours(tmp_path: Path) -> None:
+def test_palette_picture_is_read_in_its_colors(tmp_path: Path) -> None:
     picture = Image.fromarray(np.array([[0, 1], [1, 0]], np.uint8), mode=None).convert("P")
     picture.putpalette([255, 0, 0, 0, 0, 255] + [0] * 762)
     picture.save(tmp_path / "palette.png")
@@ -163,9 +163,9 @@ REFUSED: dict[str, tuple[Callable[[Path], None], type[QuacError], str, str]] = {
         "damaged",
         "Copy or export",
     ),
-    "text.png": (data(b"not an image at all"), DataError, "another kind", "Copy or export"),
-    "text.tif": (data(b"not an image at all"), DataError, "another kind", "Copy or export"),
-    "text.npy": (data(b"not an image at all"), DataError, "another kind", "Copy or export"),
+    "text.png": (data(b"not an image at all"), DataError, "another format", "Copy or export"),
+    "text.tif": (data(b"not an image at all"), DataError, "another format", "Copy or export"),
+    "text.npy": (data(b"not an image at all"), DataError, "another format", "Copy or export"),
     "pickle.npy": (with_pickle, DataError, "cannot be read as npy", "Copy or export"),
     "raw_pickle.npy": (
         data(pickle.dumps({"a": 1})),
@@ -177,7 +177,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], type[QuacError], str, str]] = {
     "empty.tif": (data(b""), DataError, "0 bytes", "Copy or export"),
     "empty.npy": (data(b""), DataError, "0 bytes", "Copy or export"),
     "folder.png": (lambda p: p.mkdir(), DataError, "is a folder", "Choose a png, tif or npy file"),
-    "missing.png": (lambda p: None, DataError, "There is no file", "Check the path"),
+    "missing.png": (lambda p: None, DataError, "does not exist", "Check the path"),
     "table.csv": (data(b"a,b\n1,2\n"), DataError, "ending '.csv'", "Convert it to one of"),
     "no_ending": (data(b"abc"), DataError, "ending ''", "Convert it to one of"),
     "rgba.png": (
@@ -197,28 +197,28 @@ REFUSED: dict[str, tuple[Callable[[Path], None], type[QuacError], str, str]] = {
         tif(np.zeros((12, 9, 4), np.uint8), photometric="separated"),
         ShapeError,
         "CMYK",
-        "in grey or RGB",
+        "in gray or RGB",
     ),
     "palette.tif": (
         tif(GREY, photometric="palette", colormap=np.zeros((3, 256), np.uint16)),
         ShapeError,
         "palette",
-        "in grey or RGB",
+        "in gray or RGB",
     ),
-    "cmyk.jpg": (png(RGB, "CMYK"), ShapeError, "CMYK", "in grey or RGB"),
+    "cmyk.jpg": (png(RGB, "CMYK"), ShapeError, "CMYK", "in gray or RGB"),
     "16bit.png": (
         png(GREY.astype(np.uint16) * 500),
         ValueRangeError,
         "from 0 to 53500",
-        "Give the range",
+        "Enter the range",
     ),
     "16bit.tif": (
         tif(GREY.astype(np.uint16)),
         ValueRangeError,
         "uint16 values from 0 to 107",
-        "Give the range",
+        "Enter the range",
     ),
-    "int.npy": (npy(GREY.astype(np.int64)), ValueRangeError, "int64 values", "Give the range"),
+    "int.npy": (npy(GREY.astype(np.int64)), ValueRangeError, "int64 values", "Enter the range"),
     "nan.tif": (tif(NAN), DataError, "1 values that are NaN", "Repair or replace"),
     "nan.npy": (npy(NAN), DataError, "1 values that are NaN", "Repair or replace"),
     "infinite.npy": (npy(np.full((4, 4), np.inf)), DataError, "16 values", "Repair or replace"),
@@ -226,13 +226,13 @@ REFUSED: dict[str, tuple[Callable[[Path], None], type[QuacError], str, str]] = {
         npy(np.linspace(-1, 1, 16).reshape(4, 4)),
         ValueRangeError,
         "from -1 to 1, expected 0 to 1",
-        "Give the range",
+        "Enter the range",
     ),
     "0_to_255.tif": (
         tif(GREY.astype(np.float32)),
         ValueRangeError,
         "from 0 to 107",
-        "Give the range",
+        "Enter the range",
     ),
     "stack.tif": (
         tif(np.zeros((7, 12, 9), np.uint8), photometric="minisblack"),

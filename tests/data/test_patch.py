@@ -18,7 +18,7 @@ COUNTING = np.arange(6 * 7 * 8, dtype=np.uint16).reshape(6, 7, 8)
     ("center", "size", "first"),
     [
         (100.0, 128, 36),  # 100 − 64
-        (100.0, 127, 37),  # the middle of an odd patch is its centre
+        (100.0, 127, 37),  # the middle of an odd patch is its center
         (100.4, 128, 36),
         (100.5, 128, 37),  # half-way: the higher one
         (99.5, 128, 36),

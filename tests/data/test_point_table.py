@@ -149,7 +149,7 @@ def test_wrong_order_is_refused_and_the_right_one_is_named() -> None:
 
 
 def test_points_that_are_outside_however_they_are_read() -> None:
-    with pytest.raises(DataError, match="0 of 2 inside, whatever order or unit"):
+    with pytest.raises(DataError, match="0 of 2 inside for every axis order and unit"):
         check_reading(Reading(), np.full((2, 3), -900.0), volume())
 
 

@@ -144,7 +144,7 @@ def test_volume_marks_its_synapses():
     assert set(volume.labels) <= {0, 1, 2}
 
 
-def test_neighbouring_sections_show_the_same_cells():
+def test_neighboring_sections_show_the_same_cells():
     image = draw_volume(1, (6, 300, 300)).image.astype(float)
     near = np.corrcoef(image[1].ravel(), image[2].ravel())[0, 1]
     far = np.corrcoef(image[0].ravel(), image[5].ravel())[0, 1]
@@ -154,11 +154,11 @@ def test_neighbouring_sections_show_the_same_cells():
 
 def test_every_pixel_belongs_to_its_nearest_cell():
     rng = np.random.default_rng(3)
-    centres = scatter_cells(rng, (128, 128), 36.0, np.empty((0, 2)))
-    cells = Cells(centres, rng.uniform(-8, 20, len(centres)).astype(np.float32))
+    centers = scatter_cells(rng, (128, 128), 36.0, np.empty((0, 2)))
+    cells = Cells(centers, rng.uniform(-8, 20, len(centers)).astype(np.float32))
     tissue = cut(cells, bend(rng, (128, 128)))
     window = (slice(None), slice(None))
-    distances = np.stack([tissue.distance(cell, window) for cell in range(len(centres))])
+    distances = np.stack([tissue.distance(cell, window) for cell in range(len(centers))])
     assert (distances.argmin(axis=0) == tissue.first).all()
     lowest = np.sort(distances, axis=0)
     np.testing.assert_allclose(tissue.depth, (lowest[1] - lowest[0]) / 2, atol=1e-4)

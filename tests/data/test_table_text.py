@@ -57,11 +57,11 @@ def test_ids_stay_exact_and_decimal_commas_are_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ('x,y,z\n"1,234",2,3\n', "'1,234' in the column 'x'.* without marks between thousands"),
+        ('x,y,z\n"1,234",2,3\n', "'1,234' in the column 'x'.* without thousands separators"),
         ("x;y;z\n12.34,5;2;3\n", "'12.34,5' in the column 'x'"),
         ("x;y;z\n1,2,3;2;3\n", "'1,2,3' in the column 'x'"),
         ("x,y,z\n1 nm,2,3\n", "'1 nm'"),
-        ("x,y,z\ninf,2,3\n", "no position"),
+        ("x,y,z\ninf,2,3\n", "not a position"),
         ("x,y,z\n,2,3\nNaN,1,1\n", "No row .* has numbers in all of z, y, x"),
         ('x,y,z,n\n1,2,3,"two\nlines"\n1,2\n', "Line 4 .* has 2 values"),
         ("x,y,z,Größe\n1,2,3,ä\n".encode("cp1252"), "line 1 is not UTF-8. Save it again"),

@@ -120,7 +120,7 @@ def test_a_local_stack_is_taken_if_its_pixels_are_the_published_ones(
     changed = volume.copy()
     changed[3, 5, 5] ^= 1
     tifffile.imwrite(tmp_path / STACK_FILE, changed)
-    with pytest.raises(DataError, match=r"Section 3 of .* does not hold the pixels"):
+    with pytest.raises(DataError, match=r"Section 3 of .* differs from the published pixels"):
         fetch_vnc(tmp_path).result()
 
 

@@ -23,12 +23,12 @@ from strategies import quick
 from .volumes import volume_from_array
 
 EM = np.random.default_rng(0).integers(0, 255, (20, 60, 70), dtype=np.uint8)
-CENTRES = np.array([[4, 30, 30], [10, 2, 40], [10, 30, 300], [0, 0, 0]], float)
+CENTERS = np.array([[4, 30, 30], [10, 2, 40], [10, 30, 300], [0, 0, 0]], float)
 
 
 def points(size: tuple[int, ...] = (1, 16, 16), **more: Any) -> VolumePoints:
     volume = volume_from_array(EM, (40, 4, 4), unit="nm", name="em")
-    return VolumePoints(volume, CENTRES * (40, 4, 4), size, **more)
+    return VolumePoints(volume, CENTERS * (40, 4, 4), size, **more)
 
 
 def test_samples_are_the_patches_with_their_place() -> None:
@@ -79,22 +79,22 @@ def test_values_outside_of_an_explicit_range_are_an_error() -> None:
 def test_no_point_inside_is_refused() -> None:
     volume = volume_from_array(EM, (40, 4, 4), unit="nm", name="em")
     with pytest.raises(DataError, match=r"0 of 4 inside of 'em' \(20 × 60 × 70 voxels\)"):
-        VolumePoints(volume, CENTRES * 1000 + 1e5, (1, 16, 16))
+        VolumePoints(volume, CENTERS * 1000 + 1e5, (1, 16, 16))
 
 
 @pytest.mark.parametrize(
-    ("centres", "size", "sentence"),
+    ("centers", "size", "sentence"),
     [
-        (CENTRES[:, 1:], (1, 16, 16), "2 coordinates each"),
-        (CENTRES, (16, 16), "does not fit"),
-        (CENTRES, (1, 0, 16), "at least 1"),
-        (np.full((2, 3), np.nan), (1, 16, 16), "no number"),
+        (CENTERS[:, 1:], (1, 16, 16), "2 coordinates each"),
+        (CENTERS, (16, 16), "does not fit"),
+        (CENTERS, (1, 0, 16), "at least 1"),
+        (np.full((2, 3), np.nan), (1, 16, 16), "not finite"),
         (np.empty((0, 3)), (1, 16, 16), "no points"),
     ],
 )
-def test_wrong_points_and_sizes(centres: Any, size: tuple[int, ...], sentence: str) -> None:
+def test_wrong_points_and_sizes(centers: Any, size: tuple[int, ...], sentence: str) -> None:
     with pytest.raises(DataError, match=sentence):
-        VolumePoints(volume_from_array(EM, name="em"), centres, size)
+        VolumePoints(volume_from_array(EM, name="em"), centers, size)
     assert issubclass(ShapeError, DataError)
 
 
@@ -114,13 +114,15 @@ def pyramid() -> Volume:
 
 
 def test_level_follows_the_voxel_size_of_the_network() -> None:
-    fine = VolumePoints(pyramid(), CENTRES[:1] * (40, 4, 4), (1, 8, 8), voxel_size=(4.2, 4.2))
-    coarse = VolumePoints(pyramid(), CENTRES[:1] * (40, 4, 4), (1, 8, 8), voxel_size=(8, 8))
+    fine = VolumePoints(pyramid(), CENTERS[:1] * (40, 4, 4), (1, 8, 8), voxel_size=(4.2, 4.2))
+    coarse = VolumePoints(pyramid(), CENTERS[:1] * (40, 4, 4), (1, 8, 8), voxel_size=(8, 8))
     assert fine[0].scale == (4, 4) and coarse[0].scale == (8, 8)
     assert "were 4 × 4" not in fine.size_mismatch()
-    assert fine.size_mismatch().startswith("The voxels are 4 × 4 nm, the network was trained for")
+    assert fine.size_mismatch().startswith(
+        "The voxels have 4 × 4 nm, but the network was trained with"
+    )
     assert coarse.size_mismatch() == ""
-    middles = [d[0].place.transform.to_world((0, 4, 4)) for d in (fine, coarse)]  # type: ignore[union-attr]
+    middles = [d[0].place.transform.to_world((0, 4, 4)) for d in (fine, coarse)]
     np.testing.assert_allclose(middles[0], middles[1], atol=4)
 
 
@@ -211,7 +213,7 @@ def test_recipe_without_columns_to_guess_asks(tmp_path: Path) -> None:
     np.save(tmp_path / "em.npy", EM)
     (tmp_path / "p.csv").write_text("a;b;c;name\n4;30;30;k\n")
     recipe = VolumePointsRecipe(tmp_path / "em.npy", tmp_path / "p.csv", size=(1, 8, 8))
-    with pytest.raises(DataError, match="Which columns of 'p' are the coordinates"):
+    with pytest.raises(DataError, match="coordinates of 'p' cannot be recognized"):
         recipe.load()
     named = VolumePointsRecipe(tmp_path / "em.npy", tmp_path / "p.csv", (1, 8, 8),
                                columns=("a", "b", "c"), label_column="name")  # fmt: skip

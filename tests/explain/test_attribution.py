@@ -118,7 +118,7 @@ def test_completeness_is_the_relative_gap_of_the_sum(pair: Pair, classifier: Cla
 def test_map_that_is_not_finite_is_refused(pair: Pair, classifier: Classifier, bad: float) -> None:
     signed = torch.zeros(1, 2, 3)
     signed[0, 1, 1] = bad
-    with pytest.raises(NotFiniteError, match="The attribution 'mine' of 'noise' holds NaN"):
+    with pytest.raises(NotFiniteError, match="The attribution 'mine' of 'noise' contains NaN"):
         attribute(pair, "mine", Returns(signed), classifier).result()
 
 

@@ -190,7 +190,7 @@ def test_nan_in_a_given_map_is_refused() -> None:
     values = attribution.values.clone()
     values[0, 3, 3] = float("nan")
     broken = replace(attribution, values=values)
-    with pytest.raises(NotFiniteError, match="'given' of 'noise' holds NaN or infinity"):
+    with pytest.raises(NotFiniteError, match="'given' of 'noise' contains NaN or infinity"):
         trace_curve(pair, broken, classifier).result()
 
 

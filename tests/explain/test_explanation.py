@@ -16,7 +16,7 @@ from napari_quac.testing import CornerSamples, corner_classifier, corner_generat
 def explanation() -> Explanation:
     sample = CornerSamples()[0]
     networks = (corner_classifier(), corner_generator())
-    return explain(sample, 1, *networks, ExplainSettings(("d-ig",))).result()[0]
+    return explain(sample, 1, *networks, ExplainSettings(("d-ig",))).result()["d-ig"]
 
 
 def test_one_line_names_question_score_and_change(explanation: Explanation) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from explain.test_regions import explained, looking_at
-from napari_quac.errors import DataError, ShapeError
+from napari_quac.errors import DataError, ShapeError, UnknownNameError
 from napari_quac.explain.explanation import Explanation
 from napari_quac.explain.mask import Masking
 from napari_quac.explain.morphometry import measure_change, morphometry_rows
@@ -59,7 +59,7 @@ def test_threshold_can_be_chosen_and_an_empty_mask_is_no_number() -> None:
     by_place = {row["place"]: row for row in rows if row["measure"] == "mean"}
     assert by_place["outside the mask"]["difference"] is None
     assert by_place["inside the mask"]["difference"] == 1
-    assert {row["unit"] for row in rows} == {"grey", "grey/px", "share", "levels²", "1", "bit"}
+    assert {row["unit"] for row in rows} == {"gray", "gray/px", "share", "levels²", "1", "bit"}
 
 
 def test_volume_is_measured() -> None:
@@ -78,7 +78,7 @@ def test_volume_is_measured() -> None:
     ("labels", "error", "words"),
     [
         (np.zeros((20, 19), int), ShapeError, "shape"),
-        (np.zeros((20, 20)), DataError, "whole numbers"),
+        (np.zeros((20, 20)), DataError, "Use integers"),
         (np.arange(400).reshape(20, 20), DataError, "399 labels"),
     ],
 )
@@ -90,5 +90,5 @@ def test_labels_that_do_not_fit_are_refused(
 
 
 def test_place_that_was_not_measured_is_named() -> None:
-    with pytest.raises(DataError, match="There are: whole image"):
+    with pytest.raises(UnknownNameError, match="Known: whole image"):
         measure_change(one_square()).result().place("label 9")

@@ -48,7 +48,7 @@ def test_source_as_target_is_refused_by_name(classifier: Classifier) -> None:
 def test_classes_that_do_not_exist_are_refused(
     classifier: Classifier, source: int, target: int
 ) -> None:
-    with pytest.raises(DataError, match="does not exist; the classifier knows 2: class 0, class 1"):
+    with pytest.raises(DataError, match="Choose one of the 2 classes: class 0, class 1"):
         make_pair(
             Sample("q", torch.zeros(1, 4, 4)), torch.ones(1, 4, 4), source, target, classifier
         )

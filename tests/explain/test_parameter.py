@@ -71,7 +71,7 @@ def test_text_becomes_a_value(name, text, value):
         ("share", "much", "a number"),
         ("style", "c", "one of a, b"),
         ("flag", "perhaps", "true or false"),
-        ("pair", "1,2", "cannot be given as text"),
+        ("pair", "1,2", "has no text form"),
     ],
 )
 def test_text_that_does_not_fit_is_refused(name, text, said):

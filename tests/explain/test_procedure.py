@@ -117,7 +117,7 @@ def test_unsure_pairs_are_not_for_dapi(four_pixels: tuple[Classifier, Pair]) -> 
     settings = replace(DAPI.with_methods(("d-ig",)), masking=PLAIN)
     (explanation,) = explain_pair(unsure, classifier, settings).result().values()
     texts = [finding.text for finding in verdict(explanation, (), classifier.class_names)]
-    assert any("DAPI leaves such a pair out" in text for text in texts)
+    assert any("DAPI excludes this pair" in text for text in texts)
     assert any("Pasting back 6.2% of the image is enough for class 0" in text for text in texts)
     assert any("switches to class 1: p = 0.70" in text for text in texts)
 

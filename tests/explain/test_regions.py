@@ -163,7 +163,7 @@ def test_batch_changes_nothing_and_too_many_are_counted() -> None:
     few = find_regions(explanation, classifier, 150).result()
     assert many.regions == few.regions
     two = find_regions(explanation, classifier, 150, most=2).result()
-    assert two.n_left_out == 1
+    assert two.n_skipped == 1
     assert {region.n_pixels for region in two.regions} == {25, 12}
     assert int((two.labels == -1).sum()) == 9
 

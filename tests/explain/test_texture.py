@@ -11,7 +11,7 @@ from napari_quac.explain.texture import (
     MEASURES,
     co_occurrence,
     edge_cut,
-    measure,
+    measure_place,
     texture_maps,
 )
 
@@ -48,7 +48,7 @@ def test_intensity_of_a_place_is_that_of_its_pixels() -> None:
     image = noise((2, 20, 20))
     place = noise((20, 20), 1) > 0.5
     maps = texture_maps(image)
-    found = measure(maps, place, 0.1)
+    found = measure_place(maps, place, 0.1)
     pixels = image.mean(axis=0)[place].astype(np.float64)
     assert found["mean"] == pytest.approx(pixels.mean())
     assert found["sd"] == pytest.approx(pixels.std())
@@ -62,7 +62,7 @@ def test_local_deviation_and_edges_know_stripes_from_a_flat_picture() -> None:
     maps = texture_maps(image)
     flat, striped = np.zeros((16, 32), bool), np.zeros((16, 32), bool)
     flat[:, 2:12], striped[:, 20:30] = True, True
-    calm, busy = (measure(maps, place, 0.01) for place in (flat, striped))
+    calm, busy = (measure_place(maps, place, 0.01) for place in (flat, striped))
     assert calm["local sd"] == pytest.approx(0, abs=1e-6)
     assert busy["local sd"] == pytest.approx(0.49, abs=0.01)
     assert (calm["edge density"], calm["gradient"], calm["contrast"]) == (0, 0, 0)
@@ -71,7 +71,7 @@ def test_local_deviation_and_edges_know_stripes_from_a_flat_picture() -> None:
 
 def test_a_tenth_of_the_query_are_edges() -> None:
     maps = texture_maps(noise((1, 40, 40)))
-    found = measure(maps, np.ones((40, 40), bool), edge_cut(maps))
+    found = measure_place(maps, np.ones((40, 40), bool), edge_cut(maps))
     assert found["edge density"] == pytest.approx(0.1, abs=0.01)
 
 
@@ -92,5 +92,5 @@ def test_volumes_are_measured_slice_by_slice() -> None:
 
 def test_nothing_to_measure_is_no_number() -> None:
     maps = texture_maps(noise((1, 6, 6)))
-    found = measure(maps, np.zeros((6, 6), bool), 0.1)
+    found = measure_place(maps, np.zeros((6, 6), bool), 0.1)
     assert all(np.isnan(value) for value in found.values())

@@ -33,7 +33,7 @@ def test_good_explanation_has_only_good_findings(explanations: dict[str, Explana
     p = float(explanations["d-ig"].pair.generated_prediction[1])
     assert found[0].text == f"The generated image switches to right: p = {p:.2f}."
     assert "of the image is enough for right" in found[1].text
-    assert found[2].text.startswith("Changing all the rest leaves it left")
+    assert found[2].text.startswith("Changing the rest of the image keeps left")
     assert "beats the baselines (residual " in found[3].text
 
 
@@ -53,13 +53,13 @@ def test_hybrid_that_does_not_switch_is_told(explanations: dict[str, Explanation
     good = explanations["d-ig"]
     weak = replace(good.counterfactual, prediction=torch.tensor([0.7, 0.2, 0.1]))
     found = texts(replace(good, counterfactual=weak))
-    assert any("hybrid is still called left: p(right) = 0.20" in text for text in found)
+    assert any("hybrid is still classified as left: p(right) = 0.20" in text for text in found)
 
 
 def test_inverse_hybrid_that_switches_speaks_against(explanations: dict[str, Explanation]) -> None:
     leaky = replace(explanations["d-ig"], inverse_prediction=torch.tensor([0.1, 0.8, 0.1]))
     found = texts(leaky)
-    (text,) = [t for t in found if "The rest alone also switches" in t]
+    (text,) = [t for t in found if "The rest of the image alone also switches" in t]
     assert found[text] == "bad"
     assert "p = 0.80" in text
 
@@ -83,12 +83,12 @@ def test_sum_that_misses_more_than_5_percent_is_told(
 ) -> None:
     good = explanations["d-ig"]
     changed = replace(good, attribution=replace(good.attribution, completeness=completeness))
-    assert any("misses" in text for text in texts(changed)) is told
+    assert any("deviates" in text for text in texts(changed)) is told
 
 
 def test_constant_attribution_ends_the_verdict(explanations: dict[str, Explanation]) -> None:
     good = explanations["d-ig"]
     constant = replace(good, attribution=replace(good.attribution, degenerate=True))
     found = verdict(constant, list(explanations.values()), CLASSES)
-    assert found[-1].text == "The attribution is constant: it ranks no pixel above another."
+    assert found[-1].text == "The attribution is constant and ranks no pixel above another."
     assert len(found) == 2

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from napari_quac.data.synthetic_shapes import SyntheticShapes
+from napari_quac.data.synthetic import SyntheticShapes
 from napari_quac.errors import DataError
 from napari_quac.generators.warp.recipe import WarpRecipe
 from napari_quac.generators.warp.training import WarpEvaluation

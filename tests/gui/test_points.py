@@ -429,7 +429,7 @@ def test_coarse_level_on_screen_has_no_say(placed: QuacDock) -> None:
     assert placed.choices.samples.dataset.level.shape == (6, 100, 110)  # type: ignore[union-attr]
     panel.network_spin.setValue(6)
     panel.use_button.click()
-    assert "trained for 6 × 6 nm. Tick Resample" in panel.message.text()
+    assert "trained with 6 × 6 nm. Turn on Resample" in panel.message.text()
 
 
 @pytest.mark.parametrize("name", ["em", "marks", "query"])

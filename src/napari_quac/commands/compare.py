@@ -85,10 +85,11 @@ def run(options: argparse.Namespace) -> None:
         If the options name neither a pair nor samples, or no sample could be explained.
     """
     from napari_quac.reports.comparison import counted_pairs
-    from napari_quac.reports.comparison_figure import comparison_figure, write_figure
+    from napari_quac.reports.comparison_figure import comparison_figure
+    from napari_quac.reports.figure import check_figure_path, write_figure
 
-    if options.figure is not None and options.figure.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise DataError(f"'{options.figure.name}' has to end in one of .png, .svg, .pdf.")
+    if options.figure is not None:
+        check_figure_path(options.figure)
     settings = _settings(options)
     is_pair = options.query is not None
     if is_pair == bool(options.samples):

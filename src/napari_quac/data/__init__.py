@@ -1,14 +1,15 @@
-"""Where images come from; kinds of samples by name, to which other packages add by entry point."""
+"""Sources of images, registered by name; other packages add theirs by entry point."""
 
 from napari_quac.registry import Registry
 
 DATASETS = Registry(
-    "kind of samples",
+    "source of samples",
     "napari_quac.datasets",
     {
         "folder": "napari_quac.data.recipes:ImageFolderRecipe",
         "files": "napari_quac.data.recipes:ImageFilesRecipe",
         "synthetic": "napari_quac.data.recipes:SyntheticRecipe",
+        "synthetic-shapes": "napari_quac.data.recipes:SyntheticShapesRecipe",
         "volume-points": "napari_quac.data.volume_points_recipe:VolumePointsRecipe",
     },
 )

@@ -1,4 +1,4 @@
-"""What a collection of samples has to offer."""
+"""The protocol of datasets."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from napari_quac.data.sample import Sample
 
 @runtime_checkable
 class Dataset(Protocol):
-    """A sequence of samples, read one at a time.
+    """A sequence of samples that are read one at a time.
 
     Attributes
     ----------
     name : str
-        Shown to the user.
+        Display name.
     classes : tuple of str
-        Class names by label; empty where samples have no labels.
+        Class names by label; empty for samples without labels.
     """
 
     name: str
     classes: tuple[str, ...]
 
     def __len__(self) -> int:
-        """Return how many samples there are."""
+        """Return the number of samples."""
 
     def __getitem__(self, index: int) -> Sample:
         """Read one sample.
@@ -31,7 +31,7 @@ class Dataset(Protocol):
         Raises
         ------
         DataError
-            If it cannot be read; the text names it.
+            If it cannot be read; the message names it.
         """
 
     def sample_id(self, index: int) -> str:

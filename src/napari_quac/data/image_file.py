@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_quac.errors import DataError, ShapeError, ValueRangeError
+from napari_quac.errors import DataError, ShapeError, ValueRangeError, one_line
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy"})
 MAX_CHANNELS = 4
@@ -29,11 +29,11 @@ def read_image(
         A png, jpg, tif or npy file; (H, W), or (C, H, W) in npy and multi-page tif.
     image_range : (low, high), optional
         The values that become 0 and 1. By default 8-bit values are divided by 255 and floats are
-        taken as they are; any other kind of number needs this range. An 8-bit file among 16-bit
-        ones keeps 0 to 255: a range that 8 bits cannot hold is not meant for it.
+        unchanged; other data types need this range. An 8-bit file among 16-bit ones keeps 0 to
+        255, because a range beyond 8 bits cannot apply to it.
     n_axes : int or None
         2 for an image, 3 for a volume (D, H, W) or (C, D, H, W) in npy and multi-page tif. None
-        lets the file decide: four axes, or more than four along the first of three, are a volume.
+        decides by the shape: four axes, or more than four along the first of three, are a volume.
 
     Returns
     -------
@@ -55,33 +55,31 @@ def read_image(
     """
     path = Path(path)
     array = read_array(path)
-    if n_axes == 3 or (n_axes is None and _is_volume(array)):
-        array = _volume_channels_first(array, path)
-    else:
-        array = _channels_first(array, path)
+    volume = n_axes == 3 or (n_axes is None and _is_volume(array))
+    array = _channels_first(array, path, 3 if volume else 2)
     if image_range is not None and array.dtype == np.uint8 and image_range[1] > 255:
         image_range = None
     return torch.from_numpy(to_unit_range(array, image_range, path.name))
 
 
 def read_array(path: Path) -> NDArray[np.generic]:
-    """Read the numbers of an image file as they are.
+    """Read the numbers of an image file without scaling.
 
     Raises
     ------
     DataError
-        With the file's name, what was found and what to do.
+        If it is missing, damaged or in another format.
     """
     if path.is_dir():
         raise DataError(f"'{path}' is a folder, not an image. Choose a png, tif or npy file in it.")
     if not path.exists():
-        raise DataError(f"There is no file '{path}'. Check the path.")
+        raise DataError(f"'{path}' does not exist. Check the path.")
     if os.path.getsize(path) == 0:
         raise DataError(f"'{path.name}' is empty (0 bytes). Copy or export the image again.")
     suffix = path.suffix.lower()
     if suffix not in IMAGE_SUFFIXES:
         raise DataError(
-            f"'{path.name}' has the ending '{suffix}', which is not an image that can be read. "
+            f"'{path.name}' has the ending '{suffix}', which is not a supported image format. "
             f"Convert it to one of {', '.join(sorted(IMAGE_SUFFIXES))}."
         )
     array: NDArray[np.generic]
@@ -100,8 +98,8 @@ def read_array(path: Path) -> NDArray[np.generic]:
         raise
     except Exception as error:
         raise DataError(
-            f"'{path.name}' cannot be read as {suffix[1:]}: it is damaged or of another kind "
-            f"({_one_line(error)}). Copy or export the image again."
+            f"'{path.name}' cannot be read as {suffix[1:]}: it is damaged or in another format "
+            f"({one_line(error, 120)}). Copy or export the image again."
         ) from error
     if array.dtype.kind not in "buif":
         raise DataError(
@@ -114,23 +112,23 @@ def read_array(path: Path) -> NDArray[np.generic]:
 def _read_tiff(path: Path) -> NDArray[np.generic]:
     import tifffile
 
-    # what is wrong with a file is said by an error; the reader's log would say it twice
+    # errors report what is wrong with a file; the log of tifffile would repeat it
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     with tifffile.TiffFile(path) as file:
         series, page = file.series[0], file.series[0].keyframe
-        kind = page.photometric.name
-        if page.extrasamples and kind == "RGB":
+        photometric = page.photometric.name
+        if page.extrasamples and photometric == "RGB":
             raise ShapeError(_about_alpha(path, "RGBA"))
-        if kind in {"PALETTE", "SEPARATED"}:
-            found = "in CMYK" if kind == "SEPARATED" else "a palette picture"
-            raise ShapeError(f"'{path.name}' is {found}. Save the image in grey or RGB.")
+        if photometric in {"PALETTE", "SEPARATED"}:
+            colors = "CMYK" if photometric == "SEPARATED" else "palette colors"
+            raise ShapeError(f"'{path.name}' has {colors}. Save the image in gray or RGB.")
         try:
             array = np.asarray(series.asarray())
         except ValueError as error:
             if "imagecodecs" in str(error) and len(file.pages) == 1:
-                return _read_picture(path)  # which has the usual compressions
+                return _read_picture(path)  # Pillow has the usual compressions
             raise
-        if kind == "MINISWHITE" and array.dtype.kind == "u":
+        if photometric == "MINISWHITE" and array.dtype.kind == "u":
             array = np.iinfo(array.dtype).max - array
         if series.axes.endswith("S") and array.ndim in (3, 4):
             array = np.moveaxis(array, -1, 0)
@@ -140,7 +138,7 @@ def _read_tiff(path: Path) -> NDArray[np.generic]:
 def _about_alpha(path: Path, mode: str) -> str:
     return (
         f"'{path.name}' has an alpha (transparency) channel ({mode}). Save the image without "
-        "transparency, in grey or RGB."
+        "transparency, in gray or RGB."
     )
 
 
@@ -155,29 +153,32 @@ def _read_picture(path: Path) -> NDArray[np.generic]:
         if mode in {"RGBA", "LA", "PA", "La", "RGBa"}:
             raise ShapeError(_about_alpha(path, mode))
         if mode == "CMYK":
-            raise ShapeError(f"'{path.name}' is in CMYK. Save the image in grey or RGB.")
+            raise ShapeError(f"'{path.name}' has CMYK colors. Save the image in gray or RGB.")
         array = np.asarray(picture.convert("RGB") if picture.mode == "P" else picture)
     return np.moveaxis(array, -1, 0) if array.ndim == 3 else array
 
 
-def _channels_first(array: NDArray[np.generic], path: Path) -> NDArray[np.generic]:
-    """Return (C, H, W), or say why the array is not one image."""
-    if array.ndim == 2:
+def _channels_first(array: NDArray[np.generic], path: Path, n_axes: int = 2) -> NDArray[np.generic]:
+    """Return an image (C, H, W) or a volume (C, D, H, W), or refuse the array."""
+    kind, axes = ("image", "H, W") if n_axes == 2 else ("volume", "Z, Y, X")
+    single_file = (
+        "Open a stack as a napari layer instead."
+        if n_axes == 2
+        else "Save each volume in its own file, as npy or as a tif stack."
+    )
+    if array.ndim == n_axes:
         array = array[None]
-    if array.ndim != 3:
+    if array.ndim != n_axes + 1:
         raise ShapeError(
-            f"'{path.name}' holds an array of shape {array.shape}, expected one image (H, W) or "
-            "(C, H, W). Open a stack as a napari layer instead."
+            f"'{path.name}' holds an array of shape {array.shape}, expected one {kind} ({axes}) or "
+            f"(C, {axes}). {single_file}"
         )
     if array.shape[0] > MAX_CHANNELS:
-        hint = (
-            "The channels seem to be last: save it as (C, H, W)."
-            if array.shape[-1] <= MAX_CHANNELS
-            else "Open a stack as a napari layer instead."
-        )
+        channels_last = array.shape[-1] <= MAX_CHANNELS
+        hint = f"The channels seem to be last: save it as (C, {axes})."
         raise ShapeError(
             f"'{path.name}' has shape {array.shape}, which would be {array.shape[0]} channels; "
-            f"at most {MAX_CHANNELS} are expected. {hint}"
+            f"at most {MAX_CHANNELS} are expected. {hint if channels_last else single_file}"
         )
     if 0 in array.shape:
         raise ShapeError(f"'{path.name}' holds no pixels (shape {array.shape}). Export it again.")
@@ -185,39 +186,16 @@ def _channels_first(array: NDArray[np.generic], path: Path) -> NDArray[np.generi
 
 
 def _is_volume(array: NDArray[np.generic]) -> bool:
-    """Tell a volume by its shape; colours last are an image that was saved the wrong way round."""
+    """Recognize a volume by its shape; channels last mean an image in the wrong order."""
     if array.ndim == 3:
         return bool(min(array.shape[0], array.shape[-1]) > MAX_CHANNELS)
     return bool(array.ndim == 4)
 
 
-def _volume_channels_first(array: NDArray[np.generic], path: Path) -> NDArray[np.generic]:
-    """Return (C, D, H, W), or say why the array is not one volume."""
-    if array.ndim == 3:
-        array = array[None]
-    if array.ndim != 4 or 0 in array.shape:
-        raise ShapeError(
-            f"'{path.name}' holds an array of shape {array.shape}, expected one volume (Z, Y, X) "
-            "or (C, Z, Y, X). Save volumes as npy or as tif stacks."
-        )
-    if array.shape[0] > MAX_CHANNELS:
-        hint = "The channels seem to be last: save it as (C, Z, Y, X)."
-        raise ShapeError(
-            f"'{path.name}' has shape {array.shape}, which would be {array.shape[0]} channels; at "
-            f"most {MAX_CHANNELS} are expected. "
-            + (
-                hint
-                if array.shape[-1] <= MAX_CHANNELS
-                else "Save each volume in a file of its own."
-            )
-        )
-    return array
-
-
 def to_unit_range(
     array: NDArray[np.generic], image_range: tuple[float, float] | None, name: str
 ) -> NDArray[np.float32]:
-    """Map values to [0, 1], refusing what lies outside.
+    """Map values to [0, 1], and refuse values outside of the range.
 
     Parameters
     ----------
@@ -226,17 +204,16 @@ def to_unit_range(
     image_range : (low, high) or None
         Values that become 0 and 1; see :func:`read_image`.
     name : str
-        What the array is called in messages.
+        Name of the array in messages.
 
     Returns
     -------
     ndarray of the same shape, float32 in [0, 1]
     """
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        bad = int((~np.isfinite(array)).sum())
+        n_invalid = int((~np.isfinite(array)).sum())
         raise DataError(
-            f"'{name}' holds {bad} values that are NaN or infinite. Repair or replace them; "
-            "nothing can be computed from them."
+            f"'{name}' holds {n_invalid} values that are NaN or infinite. Repair or replace them."
         )
     lowest, highest = float(array.min()), float(array.max())
     if image_range is None:
@@ -246,22 +223,22 @@ def to_unit_range(
             return array.astype(np.float32)
         if array.dtype.kind != "f":
             raise ValueRangeError(
-                f"'{name}' holds {array.dtype} values from {lowest:g} to {highest:g}, and nobody "
-                "said which of them are black and white. Give the range of the images (for "
-                f"instance {_usual_range(array.dtype)}; as a command, --image-range), or save "
-                "them as 8-bit."
+                f"'{name}' holds {array.dtype} values from {lowest:g} to {highest:g}, but the "
+                "values for black and white are unknown. Enter the range of the images (for "
+                f"instance {_usual_range(array.dtype)}; --image-range on the command line), or "
+                "save them as 8-bit."
             )
         image_range = (0.0, 1.0)
     low, high = image_range
     if not high > low:
         raise ValueRangeError(
-            f"A range from {low:g} to {high:g} is empty; give the lower end first."
+            f"The range from {low:g} to {high:g} is empty. Enter the lower end first."
         )
     slack = 1e-6 * (high - low)
     if lowest < low - slack or highest > high + slack:
         raise ValueRangeError(
             f"'{name}' holds values from {lowest:g} to {highest:g}, expected {low:g} to {high:g}. "
-            "Give the range of the images (as a command, --image-range), or rescale them."
+            "Enter the range of the images (--image-range on the command line), or rescale them."
         )
     if (low, high) == (0.0, 1.0):
         unit = array.astype(np.float32)
@@ -281,14 +258,14 @@ def write_image(path: str | Path, image: Tensor) -> None:
     Parameters
     ----------
     path : path
-        Its ending decides: .tif, .npy (nothing is lost), .png.
+        The ending is the format: .tif and .npy are lossless, .png is rounded.
     image : (C, H, W) Tensor, float32 in [0, 1]
         The image; or a volume (C, D, H, W), in tif and npy.
 
     Raises
     ------
     DataError
-        If the ending is another one, or values or channels do not fit into a png.
+        If the ending is unknown, or values or channels do not fit into a png.
     """
     path = Path(path)
     array = image.detach().cpu().numpy().astype(np.float32)
@@ -323,8 +300,3 @@ def write_image(path: str | Path, image: Tensor) -> None:
         Image.fromarray(picture).save(path)
     else:
         raise DataError(f"Cannot write '{path.name}': choose the ending .tif, .npy or .png.")
-
-
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 120 else text[:117] + "..."

@@ -11,7 +11,7 @@ from napari_quac.errors import DataError
 
 
 class ImageFiles:
-    """A dataset of image files that are named one by one.
+    """A dataset of a list of image files.
 
     Parameters
     ----------
@@ -26,9 +26,9 @@ class ImageFiles:
     image_range : (low, high), optional
         See :func:`~napari_quac.data.image_file.read_image`.
     name : str
-        Shown to the user.
+        Display name.
     n_axes : int or None
-        2 if the files hold images, 3 for volumes; None lets each file decide.
+        2 if the files hold images, 3 for volumes; None decides by the shape of each file.
     """
 
     def __init__(
@@ -77,8 +77,8 @@ class ImageFolder(ImageFiles):
     Parameters
     ----------
     directory : path
-        Files at any depth below a class folder count for it. Without subfolders the images have
-        no labels.
+        Files at any depth below a class folder belong to the class. Without subfolders the images
+        have no labels.
     image_range : (low, high), optional
     n_axes : int or None
         See :func:`~napari_quac.data.image_file.read_image`.
@@ -86,7 +86,7 @@ class ImageFolder(ImageFiles):
     Raises
     ------
     DataError
-        If there is no such folder, or no image in it.
+        If there is no such folder, or it contains no image.
     """
 
     def __init__(
@@ -97,10 +97,8 @@ class ImageFolder(ImageFiles):
     ) -> None:
         directory = Path(directory)
         if not directory.is_dir():
-            found = "is a file" if directory.exists() else "does not exist"
-            raise DataError(
-                f"'{directory}' {found}; expected a folder with one subfolder per class."
-            )
+            state = "is a file" if directory.exists() else "does not exist"
+            raise DataError(f"'{directory}' {state}. Choose a folder with one subfolder per class.")
         classes = tuple(
             sorted(
                 entry.name
@@ -111,17 +109,17 @@ class ImageFolder(ImageFiles):
         paths: list[Path] = []
         labels: list[int | None] = []
         for label, name in enumerate(classes):
-            found_here = _images_below(directory / name)
-            paths += found_here
-            labels += [label] * len(found_here)
+            images = _images_below(directory / name)
+            paths += images
+            labels += [label] * len(images)
         if not paths:
             paths = _images_below(directory)
             labels = [None] * len(paths)
             classes = ()
         if not paths:
             raise DataError(
-                f"There is no image in '{directory}'. Expected one subfolder per class with "
-                f"{', '.join(sorted(IMAGE_SUFFIXES))} files."
+                f"'{directory}' contains no image. Choose a folder with one subfolder per class "
+                f"with {', '.join(sorted(IMAGE_SUFFIXES))} files."
             )
         super().__init__(paths, labels, classes, directory, image_range, directory.name, n_axes)
         self.directory = directory

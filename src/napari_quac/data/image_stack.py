@@ -17,14 +17,14 @@ from napari_quac.errors import DataError, ShapeError
 def usual_range(
     dtype: np.dtype[Any], contrast_range: tuple[float, float] | None = None
 ) -> tuple[float, float]:
-    """Return the values that are black and white, as far as a type of number tells.
+    """Return the values of black and white for a data type.
 
     Parameters
     ----------
     dtype : numpy dtype
         Type of the numbers.
     contrast_range : (low, high), optional
-        Range of the contrast slider; taken where the type alone does not tell.
+        Range of the contrast slider, for types without a usual range.
     """
     if dtype == np.uint8:
         return 0.0, 255.0
@@ -35,7 +35,7 @@ def usual_range(
     low, high = map(float, contrast_range)
     if dtype.kind == "f" and low >= -1 and high <= 1:
         return (0.0, 1.0) if low >= 0 else (-1.0, 1.0)
-    # outwards, to what a field with three decimals can show: no value may fall out of the range
+    # rounded outwards to the three decimals of the fields, so that no value lies outside
     return math.floor(low * 1000) / 1000, math.ceil(high * 1000) / 1000
 
 
@@ -44,26 +44,26 @@ class ImageStack:
 
     Parameters
     ----------
-    images : (N, H, W) or (H, W) array, or with 3 colours last when ``rgb``
+    images : (N, H, W) or (H, W) array, or with 3 colors last when ``rgb``
         A NumPy or dask array; it is read one image at a time. A stack of volumes is (N, D, H, W).
     value_range : (low, high)
         The values that become 0 and 1.
     scale, translate : tuple of float, optional
         World units per pixel and position of the first pixel along each axis of ``images``
-        without colours.
+        without colors.
     unit : str, optional
         The world unit, such as ``"nm"``.
     name : str
-        Shown to the user.
+        Display name.
     rgb : bool
-        The last axis is colour.
+        True if the last axis is color.
     image_axes : int
         2 if each sample is an image, 3 if it is a volume.
 
     Raises
     ------
     ShapeError
-        If the array is no image and no stack of images.
+        If the array is neither an image nor a stack of images.
     """
 
     classes: tuple[str, ...] = ()
@@ -80,15 +80,17 @@ class ImageStack:
         image_axes: int = 2,
     ) -> None:
         n_axes = images.ndim - int(rgb)
-        kind, own = ("image", "(H, W)") if image_axes == 2 else ("volume", "(D, H, W)")
+        kind, axes = ("image", "H, W") if image_axes == 2 else ("volume", "D, H, W")
         if n_axes not in (image_axes, image_axes + 1):
             raise ShapeError(
                 f"'{name}' has {n_axes} axes (shape {tuple(images.shape)}), expected one {kind} "
-                f"{own} or a stack of {kind}s (N, {own[1:]}. Choose another layer, or one channel "
+                f"({axes}) or a stack of {kind}s (N, {axes}). Choose another layer, or one channel "
                 "of it."
             )
         if 0 in images.shape:
-            raise ShapeError(f"'{name}' holds no pixels (shape {tuple(images.shape)}).")
+            raise ShapeError(
+                f"'{name}' has no pixels (shape {tuple(images.shape)}). Choose another layer."
+            )
         self.name = name
         self.value_range = value_range
         self._images = images if n_axes > image_axes else images[None]
@@ -122,7 +124,7 @@ class ImageStack:
         return f"{self.name}[{index}]" if len(self) > 1 else self.name
 
     def label(self, index: int) -> None:
-        """Return None; images of a stack have no labels."""
+        """Return None, since images of a stack have no labels."""
         return None
 
     def _read(self, index: int) -> NDArray[Any]:
@@ -130,5 +132,6 @@ class ImageStack:
             return np.asarray(self._images[index])
         except Exception as error:
             raise DataError(
-                f"Image {index} of '{self.name}' cannot be read ({error}). Is its file still there?"
+                f"Image {index} of '{self.name}' cannot be read ({error}). Check that its file "
+                "still exists."
             ) from error

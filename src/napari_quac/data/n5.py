@@ -1,4 +1,4 @@
-"""Read N5 arrays, block by block; zarr 3 does not know the format any more.
+"""Read N5 arrays, block by block; zarr 3 no longer supports the format.
 
 The format is described at https://github.com/saalfeldlab/n5: a folder per array with the file
 ``attributes.json``, one file per block, axes from the fastest to the slowest, numbers big-endian.
@@ -27,7 +27,7 @@ _LZ4_MAGIC = b"LZ4Block"
 
 
 def read_attributes(folder: Path) -> dict[str, Any]:
-    """Return what ``attributes.json`` of a folder says; empty where there is none.
+    """Return the content of ``attributes.json`` of a folder; empty without the file.
 
     Raises
     ------
@@ -58,7 +58,7 @@ class N5Array:
     folder : Path
         Holds ``attributes.json`` and the blocks.
     read_block : callable, optional
-        Returns the bytes of a file, or None where there is none; missing blocks are 0.
+        Returns the bytes of a file, or None if it is missing; missing blocks are 0.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class N5Array:
     Raises
     ------
     DataError
-        If it is no N5 array, or of a compression that is not known.
+        If it is not an N5 array, or has an unknown compression.
     """
 
     def __init__(
@@ -76,7 +76,10 @@ class N5Array:
     ) -> None:
         attributes = read_attributes(folder)
         if not is_array(folder):
-            raise DataError(f"'{folder}' is no N5 array: 'attributes.json' gives no dimensions.")
+            raise DataError(
+                f"'{folder}' is not an N5 array, because 'attributes.json' contains no dimensions. "
+                "Choose another folder."
+            )
         self.folder = folder
         self.attributes = attributes
         self.shape = tuple(reversed([int(n) for n in attributes["dimensions"]]))
@@ -91,8 +94,8 @@ class N5Array:
         self._read_block = read_block or _bytes_of
         if self._codec not in CODECS:
             raise DataError(
-                f"'{folder}' is compressed by '{self._codec}', which is not known here. Known: "
-                f"{', '.join(CODECS)}. Convert the array, for instance to zarr."
+                f"'{folder}' is compressed with '{self._codec}', which is not supported (only "
+                f"{', '.join(CODECS)}). Convert the array, for instance to zarr."
             )
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
@@ -100,17 +103,17 @@ class N5Array:
         key = key if isinstance(key, tuple) else (key,)
         key = (*key, *(slice(None),) * (self.ndim - len(key)))
         bounds = []
-        for item, n in zip(key, self.shape, strict=True):
-            if isinstance(item, slice):
-                start, stop, step = item.indices(n)
+        for part, n in zip(key, self.shape, strict=True):
+            if isinstance(part, slice):
+                start, stop, step = part.indices(n)
                 if step != 1:
                     raise IndexError("N5 arrays are read in steps of 1")
                 bounds.append((start, max(start, stop)))
             else:
-                index = range(n)[int(item)]
+                index = range(n)[int(part)]
                 bounds.append((index, index + 1))
         box = self._read_box(bounds)
-        drop = tuple(0 if not isinstance(item, slice) else slice(None) for item in key)
+        drop = tuple(slice(None) if isinstance(part, slice) else 0 for part in key)
         return box[drop]
 
     def _read_box(self, bounds: list[tuple[int, int]]) -> NDArray[Any]:
@@ -147,35 +150,35 @@ class N5Array:
         except Exception as error:
             raise DataError(f"The block '{path}' is damaged ({error}). Copy it again.") from error
 
-    def _decode(self, data: bytes) -> bytes:
+    def _decode(self, raw: bytes) -> bytes:
         if self._codec == "raw":
-            return data
+            return raw
         if self._codec == "gzip":
-            return zlib.decompress(data) if self._use_zlib else gzip.decompress(data)
+            return zlib.decompress(raw) if self._use_zlib else gzip.decompress(raw)
         if self._codec == "bzip2":
-            return bz2.decompress(data)
+            return bz2.decompress(raw)
         if self._codec == "xz":
-            return lzma.decompress(data)
+            return lzma.decompress(raw)
         if self._codec == "lz4":
-            return _decode_lz4(data)
+            return _decode_lz4(raw)
         import numcodecs  # comes with zarr
 
         codec = numcodecs.Blosc() if self._codec == "blosc" else numcodecs.Zstd()
-        return bytes(codec.decode(data))
+        return bytes(codec.decode(raw))
 
 
-def _decode_lz4(data: bytes) -> bytes:
+def _decode_lz4(raw: bytes) -> bytes:
     """Decode the frames that lz4-java writes: magic, kind, two lengths, checksum, block."""
     import numcodecs
 
     parts, at = [], 0
-    while at < len(data):
-        if data[at : at + 8] != _LZ4_MAGIC:
+    while at < len(raw):
+        if raw[at : at + 8] != _LZ4_MAGIC:
             raise ValueError("no LZ4 block where one is expected")
-        kind = data[at + 8] & 0xF0
-        packed, unpacked = struct.unpack_from("<II", data, at + 9)
+        kind = raw[at + 8] & 0xF0
+        packed, unpacked = struct.unpack_from("<II", raw, at + 9)
         at += 21
-        block = data[at : at + packed]
+        block = raw[at : at + packed]
         at += packed
         if unpacked == 0:
             break

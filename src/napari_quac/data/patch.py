@@ -1,7 +1,7 @@
-"""Cut patches out of a volume around points: one rule for centres, and what lies outside.
+"""Cut patches out of a volume around points, with one rule for centers and for the border.
 
-The rule is the one by which the published transmitter classifiers were fed: the centre is given in
-nanometres, the patch begins at *centre − size / 2 · voxel*, snapped to the closest voxel.
+The rule is that of the published transmitter classifiers: from a center in nanometers, the patch
+begins at *center − size / 2 · voxel*, snapped to the closest voxel.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from numpy.typing import ArrayLike, NDArray
 from napari_quac.data.volume import Level
 
 TIE = 1e-6
-"""Voxels; centres that close to half-way between two voxels count as half-way."""
+"""Voxels; centers this close to halfway between two voxels count as halfway."""
 
 
 def patch_offset(center_voxel: ArrayLike, size: Sequence[int]) -> NDArray[np.int64]:
-    """Return the first voxel of a patch around a centre.
+    """Return the first voxel of a patch around a center.
 
-    The voxel closest to the centre becomes number ``size // 2`` of the patch along each axis; half-
-    way between two voxels, the higher one is taken. For even sizes that is *centre − size / 2*,
-    snapped to the closest voxel.
+    The voxel closest to the center becomes number ``size // 2`` of the patch along each axis, the
+    higher one halfway between two voxels. For even sizes that is *center − size / 2*, snapped to
+    the closest voxel.
 
     Parameters
     ----------
     center_voxel : (…, D) array
-        Position in voxels, where voxel k has its centre at k.
+        Position in voxels, where the center of voxel k is k.
     size : sequence of int
         Voxels of the patch along each axis.
 
@@ -38,9 +38,9 @@ def patch_offset(center_voxel: ArrayLike, size: Sequence[int]) -> NDArray[np.int
 
     Notes
     -----
-    An odd size has its middle in a voxel, and *centre − size / 2* would lie half-way between two
-    voxels for every centre that is a whole number: the smallest rounding error of a table would
-    then move the patch. Half the size is therefore taken in whole voxels.
+    An odd size has its middle in a voxel, and *center − size / 2* would lie halfway between two
+    voxels for every center that is a whole number: the smallest rounding error of a table would
+    then move the patch. Half the size is therefore rounded to whole voxels.
 
     Examples
     --------
@@ -54,7 +54,7 @@ def patch_offset(center_voxel: ArrayLike, size: Sequence[int]) -> NDArray[np.int
 
 
 def reaches_out(offset: ArrayLike, size: Sequence[int], shape: Sequence[int]) -> NDArray[np.bool_]:
-    """Return whether patches (…, D) reach beyond a volume; (…)."""
+    """Tell which patches (…, D) extend beyond a volume; (…)."""
     first = np.asarray(offset)
     out = (first < 0) | (first + np.asarray(size) > np.asarray(shape))
     return np.asarray(out.any(axis=-1))
@@ -63,7 +63,7 @@ def reaches_out(offset: ArrayLike, size: Sequence[int], shape: Sequence[int]) ->
 def cut_patch(
     level: Level, offset: Sequence[int], size: Sequence[int]
 ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-    """Read a patch; what lies outside of the volume is 0.
+    """Read a patch, with zeros outside of the volume.
 
     Parameters
     ----------
@@ -77,9 +77,9 @@ def cut_patch(
     Returns
     -------
     values : (C, *size) ndarray
-        Numbers as they are stored.
+        Stored numbers.
     outside : (*size) ndarray of bool, or None
-        Where there is no volume; None if the patch lies inside.
+        Pixels outside of the volume; None if the patch lies inside.
     """
     first, shape = np.asarray(offset), np.asarray(level.shape)
     last = first + np.asarray(size)
@@ -98,19 +98,19 @@ def cut_patch(
 def cut_resampled(
     level: Level, center_voxel: Sequence[float], size: Sequence[int], step: Sequence[float]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_] | None]:
-    """Read a patch with other voxels than those of the volume, interpolated linearly.
+    """Read a patch with another voxel size, interpolated linearly.
 
     Parameters
     ----------
     level : Level
-        Only the voxels that are needed are read.
+        Only the required voxels are read.
     center_voxel : sequence of float
-        Position of the centre; it is snapped as in :func:`patch_offset`.
+        Position of the center, which is snapped as in :func:`patch_offset`.
     size : sequence of int
         Voxels of the patch along each axis.
     step : sequence of float
-        Voxels of the volume per voxel of the patch. Where it is above 1, the volume is smoothed
-        first by a Gaussian of (step − 1) / 2 voxels, so that nothing is aliased.
+        Voxels of the volume per voxel of the patch. Above 1, a Gaussian of (step − 1) / 2
+        voxels smooths the volume first, against aliasing.
 
     Returns
     -------
@@ -149,6 +149,6 @@ def cut_resampled(
 def resampled_start(
     center_voxel: Sequence[float], size: Sequence[int], step: Sequence[float]
 ) -> NDArray[np.float64]:
-    """Return where voxel 0 of a resampled patch lies, in voxels of the volume."""
+    """Return the position of voxel 0 of a resampled patch, in voxels of the volume."""
     nearest = np.floor(np.asarray(center_voxel, dtype=float) + 0.5 + TIE)
     return np.asarray(nearest - (np.asarray(size) // 2) * np.asarray(step, dtype=float))

@@ -1,4 +1,4 @@
-"""How the numbers of a table are to be read: order of the axes and unit, checked on the volume."""
+"""Axis order and unit of the coordinates in a table, checked against the volume."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_quac.data.place import NM_PER_UNIT
+from napari_quac.data.place import NM_PER_UNIT, grouped_digits
 from napari_quac.data.point_table import TABLE_UNITS, TableUnit
 from napari_quac.data.volume import Volume
 from napari_quac.errors import DataError
@@ -18,17 +18,17 @@ from napari_quac.errors import DataError
 Order = Literal["z-y-x", "x-y-z"]
 ORDERS: tuple[Order, ...] = ("z-y-x", "x-y-z")
 NEARLY = 0.9
-"""Readings that put so many of the most inside are compared by how widely they spread points."""
+"""Readings with this share of the most points inside are compared by the spread of the points."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One way to read coordinates.
+    """An interpretation of coordinates: axis order and unit.
 
     Attributes
     ----------
     order : "z-y-x" or "x-y-z"
-        What the first, second and third column are.
+        Axes of the first, second and third column.
     unit : "voxel", "nm" or "µm"
     """
 
@@ -43,12 +43,12 @@ class Reading:
         Parameters
         ----------
         values : (N, D) ndarray
-            Columns of the table.
+            Coordinates from the table.
         volume : Volume
-            What the points lie in.
+            The volume that contains the points.
         voxel_nm : sequence of float, optional
-            Nanometres per voxel of a volume that does not know its unit; by default its scale is
-            taken to be in nanometres.
+            Nanometers per voxel of a volume without a unit; by default its scale is in
+            nanometers.
 
         Returns
         -------
@@ -68,14 +68,14 @@ class Reading:
 
 @dataclass(frozen=True)
 class CountedReading:
-    """A reading and what it leads to.
+    """A reading with the number of points inside of the volume.
 
     Attributes
     ----------
     reading : Reading
     n_inside, n_points : int
     spread : float
-        Share of the volume that the box around the points inside takes.
+        Share of the volume in the bounding box of the points inside.
     """
 
     reading: Reading
@@ -84,32 +84,32 @@ class CountedReading:
     spread: float
 
     def sentence(self) -> str:
-        """Return such as ``"1 204 of 1 210 inside"``."""
-        return f"{_grouped(self.n_inside)} of {_grouped(self.n_points)} inside"
+        """Return the counts, such as ``"1 204 of 1 210 inside"``."""
+        return f"{grouped_digits(self.n_inside)} of {grouped_digits(self.n_points)} inside"
 
 
 def count_readings(
     values: NDArray[np.float64],
     volume: Volume,
     voxel_nm: Sequence[float] | None = None,
-    said: str = "",
+    named_unit: str = "",
 ) -> list[CountedReading]:
-    """Try every order and unit; the one that puts most points inside comes first.
+    """Try all axis orders and units; the one with the most points inside comes first.
 
-    A unit that is too large squeezes all points into a corner, where they are inside as well.
-    Readings that put nearly as many inside as the best one are therefore ordered by what the names
-    of the columns say, and by how widely they spread the points.
+    With a unit that is too large, all points lie close together in a corner inside. Readings with
+    nearly as many points inside as the best one are therefore ordered by the unit in the column
+    names, and by the spread of the points.
 
     Parameters
     ----------
     values : (N, D) ndarray
-        Columns of the table.
+        Coordinates from the table.
     volume : Volume
-        What the points lie in.
+        The volume that contains the points.
     voxel_nm : sequence of float, optional
         See :meth:`Reading.to_world`.
-    said : str
-        Unit that the names of the columns tell; empty for none.
+    named_unit : str
+        Unit in the column names; empty for none.
     """
     counted = []
     for order, unit in product(ORDERS, TABLE_UNITS):
@@ -127,14 +127,14 @@ def count_readings(
         return 0 < entry.n_inside and entry.n_inside >= NEARLY * most
 
     def by_unit(entry: CountedReading) -> tuple[bool, bool, float]:
-        return fits(entry), bool(said) and entry.reading.unit == said, entry.spread
+        return fits(entry), bool(named_unit) and entry.reading.unit == named_unit, entry.spread
 
     best = max(counted, key=by_unit)
     as_named = next(
         entry for entry in counted if entry.reading == Reading(ORDERS[0], best.reading.unit)
     )
     if fits(as_named) and as_named.spread > best.spread / 8:
-        best = as_named  # a volume of equal sides holds both orders: the names decide
+        best = as_named  # both orders fit a volume of equal sides: the names decide
     rest = [entry for entry in counted if entry is not best]
     return [best, *sorted(rest, key=lambda entry: entry.n_inside, reverse=True)]
 
@@ -145,43 +145,42 @@ def check_reading(
     volume: Volume,
     voxel_nm: Sequence[float] | None = None,
 ) -> CountedReading:
-    """Return what a reading leads to.
+    """Return the number of points inside for a reading.
 
     Raises
     ------
     DataError
-        If it puts no point inside; the text names the reading that puts most inside.
+        If no point is inside; the message names the reading with the most points inside.
     """
     counted = count_readings(values, volume, voxel_nm)
-    mine = next(entry for entry in counted if entry.reading == reading)
-    if mine.n_inside:
-        return mine
-    raise DataError(refusal(mine, counted[0], volume, voxel_nm))
+    current = next(entry for entry in counted if entry.reading == reading)
+    if current.n_inside:
+        return current
+    raise DataError(refusal(current, counted[0], volume, voxel_nm))
 
 
 def refusal(
-    mine: CountedReading,
+    current: CountedReading,
     best: CountedReading,
     volume: Volume,
     voxel_nm: Sequence[float] | None = None,
 ) -> str:
-    """Return why a reading cannot be used, and which one can.
+    """Explain that no point is inside for a reading, and name a better one.
 
-    Such as ``"0 of 1 210 inside. Read as nm (40, 4, 4): 1 204 inside."``
+    An example is ``"0 of 1 210 inside. Read as nm (40, 4, 4): 1 204 inside."``
     """
     if not best.n_inside:
         shape = " × ".join(map(str, volume.finest.shape))
         return (
-            f"{mine.sentence()}, whatever order or unit they are read in. '{volume.name}' has "
-            f"{shape} voxels. Check columns and voxel size, or choose the volume that the points "
-            "were made on."
+            f"{current.sentence()} for every axis order and unit. '{volume.name}' has "
+            f"{shape} voxels. Check columns and voxel size, or choose the volume of these points."
         )
-    how: str = best.reading.unit if best.reading.unit != "voxel" else "voxels"
+    description: str = best.reading.unit if best.reading.unit != "voxel" else "voxels"
     if best.reading.unit == "nm":
-        how += f" ({', '.join(f'{size:g}' for size in _voxel_nm(volume, voxel_nm))})"
-    if best.reading.order != mine.reading.order:
-        how += f", {best.reading.order}"
-    return f"{mine.sentence()}. Read as {how}: {_grouped(best.n_inside)} inside."
+        description += f" ({', '.join(f'{size:g}' for size in _voxel_nm(volume, voxel_nm))})"
+    if best.reading.order != current.reading.order:
+        description += f", {best.reading.order}"
+    return f"{current.sentence()}. Read as {description}: {grouped_digits(best.n_inside)} inside."
 
 
 def _voxel_nm(volume: Volume, voxel_nm: Sequence[float] | None) -> list[float]:
@@ -189,7 +188,3 @@ def _voxel_nm(volume: Volume, voxel_nm: Sequence[float] | None) -> list[float]:
     if volume.unit in NM_PER_UNIT:
         return [size * NM_PER_UNIT[volume.unit] for size in sizes]
     return list(voxel_nm) if voxel_nm is not None else list(sizes)
-
-
-def _grouped(number: int) -> str:
-    return f"{number:,}".replace(",", " ")

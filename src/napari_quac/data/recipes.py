@@ -1,4 +1,4 @@
-"""How samples are opened: values that can be kept, compared and written into a plan."""
+"""Recipes of samples: values that can be stored, compared and written into a plan."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class ImageFolderRecipe:
     image_range: tuple[float, float] | None = None
 
     def load(self) -> Dataset:
-        """Look the folder through.
+        """List the images of the folder.
 
         Raises
         ------
         DataError
-            If there is no such folder, or no image in it.
+            If there is no such folder, or it contains no image.
         """
         from napari_quac.data.image_folder import ImageFolder
 
@@ -42,7 +42,7 @@ class ImageFolderRecipe:
 
 @dataclass(frozen=True)
 class ImageFilesRecipe:
-    """Image files that are named one by one, without labels.
+    """A list of image files without labels.
 
     Attributes
     ----------
@@ -60,29 +60,29 @@ class ImageFilesRecipe:
         Raises
         ------
         DataError
-            If one of them is not there, or two have one name, which is the sample's id.
+            If a file is missing.
         """
         from napari_quac.data.image_folder import ImageFiles
 
         for path in self.paths:
             if not path.is_file():
-                found = "a folder" if path.is_dir() else "missing"
+                state = "is a folder" if path.is_dir() else "does not exist"
                 raise DataError(
-                    f"'{path}' is {found}. Give one folder, or any number of image files."
+                    f"'{path}' {state}. Choose a single folder, or any number of image files."
                 )
         return ImageFiles(self.paths, image_range=self.image_range)
 
 
 @dataclass(frozen=True)
 class SyntheticRecipe:
-    """Drawn synapses, of which the true difference between classes is known.
+    """Synthetic synapses with a known difference between the classes.
 
     Attributes
     ----------
     n_samples : int
     split : "train", "validation" or "held back"
     seed : int
-        Another seed gives other scenes.
+        Seed of the scenes.
     """
 
     n_samples: int = 60
@@ -90,10 +90,21 @@ class SyntheticRecipe:
     seed: int = 0
 
     def load(self) -> Dataset:
-        """Return the dataset; its samples are drawn when they are asked for."""
+        """Return the dataset, whose samples are drawn on demand."""
         from napari_quac.data.synthetic import SyntheticSynapses
 
         return SyntheticSynapses(self.n_samples, self.split, self.seed)
+
+
+@dataclass(frozen=True)
+class SyntheticShapesRecipe(SyntheticRecipe):
+    """Synthetic densities in two classes that differ in size only; see :class:`SyntheticRecipe`."""
+
+    def load(self) -> Dataset:
+        """Return the dataset, whose samples are drawn on demand."""
+        from napari_quac.data.synthetic import SyntheticShapes
+
+        return SyntheticShapes(self.n_samples, self.split, self.seed)
 
 
 @dataclass(frozen=True)
@@ -103,7 +114,7 @@ class PreprocessedRecipe:
     Attributes
     ----------
     source : recipe
-        The samples as they are.
+        The original samples.
     preprocessing : Preprocessing
     """
 
@@ -112,11 +123,11 @@ class PreprocessedRecipe:
 
     @property
     def directory(self) -> Path | None:
-        """Folder of the samples, if they have one."""
+        """Folder of the samples, or None."""
         return getattr(self.source, "directory", None)
 
     def load(self) -> Dataset:
-        """Load the samples as they are; they are changed one by one, when they are read."""
+        """Load the original samples; each is preprocessed when it is read."""
         from napari_quac.data.preprocessing import PreprocessedDataset
 
         return PreprocessedDataset(self.source.load(), self.preprocessing)

@@ -20,17 +20,17 @@ class Sample:
         Name that is unique in its dataset, such as ``"synapse/s10_x0041.png"``.
     image : (C, *S) Tensor, float32 in [0, 1]
     label : int or None
-        Index of the class it is said to have; None where nobody said.
+        Index of its class; None if unknown.
     scale : tuple of float or None
         World units per pixel along each axis of ``*S``; None for one per pixel.
     translate : tuple of float or None
-        World position of the first pixel's centre along each axis of ``*S``.
+        World position of the first pixel's center along each axis of ``*S``.
     unit : str or None
         The world unit, such as ``"nm"``.
     path : Path or None
-        File the image came from.
+        File of the image.
     place : Place or None
-        Where it was cut out of a volume, with all axes and the rotation of the volume.
+        Place in the volume from which it was cut out, with all its axes and its rotation.
     """
 
     id: str

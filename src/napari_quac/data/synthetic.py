@@ -1,7 +1,7 @@
-"""Synthetic electron microscopy of synapses, where it is known which pixels make the class.
+"""Synthetic electron microscopy with known differences between the classes.
 
-A stand-in for real data that can be shipped, with a known answer: every sample is a scene that
-can be rendered in each class, all else being equal. How it is drawn is in ``data.synthetic_em``.
+These datasets replace real data, which cannot be part of the package. Every synapse is a scene that
+can be rendered in each class without any other change; ``data.synthetic_em`` draws it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from napari_quac.data.sample import Sample
@@ -25,24 +26,74 @@ PIXEL_NM = 4.0  # nanometres per pixel
 SECTION_NM = 40.0  # thickness of a section in nanometres
 SPLITS: tuple[Split, ...] = ("train", "validation", "held back")
 
+SHAPES_SIZE = 64  # pixels
+SMALL, LARGE = (5.0, 7.0), (9.5, 12.0)  # radius of a density in pixels
+
 _scene = lru_cache(maxsize=128)(draw_scene)
 
 
-class SyntheticSynapses:
-    """Patches of synapses in three classes, drawn when they are asked for.
+class _SyntheticDataset:
+    """Samples that are drawn on demand; the classes take turns."""
+
+    classes: tuple[str, ...]
+    title: str
+
+    def __init__(self, n_samples: int = 60, split: Split = "held back", seed: int = 0) -> None:
+        if split not in SPLITS:
+            raise DataError(f"There is no split '{split}'. Choose one of {', '.join(SPLITS)}.")
+        if n_samples < 1:
+            raise DataError(f"A dataset of {n_samples} samples is empty. Choose at least one.")
+        self.name = f"{self.title}, {split}"
+        self.split, self.seed, self._n_samples = split, seed, n_samples
+
+    def __len__(self) -> int:
+        return self._n_samples
+
+    def __getitem__(self, index: int) -> Sample:
+        return Sample(
+            id=self.sample_id(index),
+            image=self._image(index, self.label(index)),
+            label=self.label(index),
+            scale=(PIXEL_NM, PIXEL_NM),
+            unit="nm",
+        )
+
+    def sample_id(self, index: int) -> str:
+        """Return the id of a sample, such as ``"PSD/held-back-0001"``."""
+        number = self._number(index)
+        return f"{self.classes[self.label(index)]}/{self.split.replace(' ', '-')}-{number:04d}"
+
+    def label(self, index: int) -> int:
+        """Return the class of a sample."""
+        return self._number(index) % len(self.classes)
+
+    def _image(self, index: int, label: int) -> Tensor:
+        raise NotImplementedError
+
+    def _scene_seed(self, index: int) -> tuple[int, int, int]:
+        return self.seed, SPLITS.index(self.split), self._number(index)
+
+    def _number(self, index: int) -> int:
+        if not -self._n_samples <= index < self._n_samples:
+            raise IndexError(f"There is no sample {index} among {self._n_samples}.")
+        return index % self._n_samples
+
+
+class SyntheticSynapses(_SyntheticDataset):
+    """Patches of synapses in three classes, drawn on demand.
 
     ``"T-bar"`` has a T-shaped density on the presynaptic side, ``"PSD"`` a band along the
     postsynaptic membrane, ``"plain"`` neither. Place, direction, membranes, vesicles, organelles,
-    contrast and noise are drawn without regard to the class. About one density in twelve is faint.
+    contrast and noise do not depend on the class. About one density in twelve is faint.
 
     Parameters
     ----------
     n_samples : int
         Number of samples; the classes take turns.
     split : "train", "validation" or "held back"
-        No scene is in two of them.
+        The splits share no scene.
     seed : int
-        Another seed gives other scenes.
+        Seed of the scenes.
 
     Attributes
     ----------
@@ -54,7 +105,7 @@ class SyntheticSynapses:
     Raises
     ------
     DataError
-        If there is no such split, or no sample is asked for.
+        If there is no such split, or the number of samples is below 1.
 
     Examples
     --------
@@ -66,43 +117,12 @@ class SyntheticSynapses:
     """
 
     classes: tuple[str, ...] = CLASSES
+    title = "synthetic synapses"
     image_size: tuple[int, int] = (PATCH_SIZE, PATCH_SIZE)
 
-    def __init__(self, n_samples: int = 60, split: Split = "held back", seed: int = 0) -> None:
-        if split not in SPLITS:
-            raise DataError(f"There is no split '{split}'; choose one of {', '.join(SPLITS)}.")
-        if n_samples < 1:
-            raise DataError(f"A dataset needs at least one sample, {n_samples} were asked for.")
-        self.name = f"synthetic synapses, {split}"
-        self.split = split
-        self.seed = seed
-        self._n_samples = n_samples
-
-    def __len__(self) -> int:
-        return self._n_samples
-
-    def __getitem__(self, index: int) -> Sample:
-        label = self.label(index)
-        return Sample(
-            id=self.sample_id(index),
-            image=self._image(index, label),
-            label=label,
-            scale=(PIXEL_NM, PIXEL_NM),
-            unit="nm",
-        )
-
-    def sample_id(self, index: int) -> str:
-        """Return the id of a sample, such as ``"PSD/held-back-0001"``."""
-        number = self._number(index)
-        return f"{CLASSES[self.label(index)]}/{self.split.replace(' ', '-')}-{number:04d}"
-
-    def label(self, index: int) -> int:
-        """Return the class of a sample."""
-        return self._number(index) % len(CLASSES)
-
     def scene(self, index: int) -> Scene:
-        """Return all that is known about a sample."""
-        return _scene((self.seed, SPLITS.index(self.split), self._number(index)))
+        """Return the scene of a sample."""
+        return _scene(self._scene_seed(index))
 
     def counterfactual(self, index: int, target: int) -> Tensor:
         """Return the ideal counterfactual: the same scene, and the same noise, in another class.
@@ -112,7 +132,7 @@ class SyntheticSynapses:
         index : int
             Number of the sample.
         target : int
-            Class to draw it in.
+            Class of the image.
 
         Returns
         -------
@@ -121,26 +141,80 @@ class SyntheticSynapses:
         return self._image(index, target)
 
     def difference_mask(self, index: int, target: int) -> NDArray[np.bool_]:
-        """Return which pixels differ between a sample and its ideal counterfactual.
+        """Return the pixels that differ between a sample and its ideal counterfactual.
 
         Parameters
         ----------
         index : int
             Number of the sample.
         target : int
-            All False if it is the sample's own class.
+            All pixels are False for the class of the sample.
 
         Returns
         -------
         mask : (H, W) ndarray, bool
-            Where the two, rendered without noise, differ by more than 0.04 of the range.
+            True where the two, rendered without noise, differ by more than 0.04 of the range.
         """
         return self.scene(index).difference(self.label(index), target)
 
     def _image(self, index: int, label: int) -> Tensor:
         return torch.from_numpy(self.scene(index).render(label))[None]
 
-    def _number(self, index: int) -> int:
-        if not -self._n_samples <= index < self._n_samples:
-            raise IndexError(f"There are {self._n_samples} samples, number {index} was asked for.")
-        return index % self._n_samples
+
+class SyntheticShapes(_SyntheticDataset):
+    """Patches with one density at a membrane, ``"small"`` or ``"large"``.
+
+    The classes differ in nothing else: the known answer for warping simulators is the region that
+    grows or shrinks.
+
+    Parameters
+    ----------
+    n_samples : int
+        Number of samples; the classes take turns.
+    split : "train", "validation" or "held back"
+        The splits share no scene.
+    seed : int
+        Seed of the scenes.
+
+    Raises
+    ------
+    DataError
+        If there is no such split, or the number of samples is below 1.
+    """
+
+    classes: tuple[str, ...] = ("small", "large")
+    title = "synthetic densities"
+    image_size: tuple[int, int] = (SHAPES_SIZE, SHAPES_SIZE)
+
+    def _image(self, index: int, label: int) -> Tensor:
+        return torch.from_numpy(self._draw(index)[0])[None]
+
+    def density(self, index: int) -> NDArray[np.bool_]:
+        """Return the pixels of the density, which differs in size between the classes; (H, W)."""
+        return self._draw(index)[1] > 0.5
+
+    def _draw(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the image in [0, 1] and the density in [0, 1]."""
+        random = np.random.default_rng(self._scene_seed(index))
+        rows, columns = np.indices((SHAPES_SIZE, SHAPES_SIZE)).astype(np.float64)
+        middle = (SHAPES_SIZE - 1) / 2 + random.uniform(-7, 7, 2)
+        angle = random.uniform(0, 2 * np.pi)
+        y, x = rows - middle[0], columns - middle[1]
+        across = np.cos(angle) * y + np.sin(angle) * x + 2 * _texture(random, 8)
+        along = -np.sin(angle) * y + np.cos(angle) * x
+        radius = random.uniform(*(LARGE if self.label(index) else SMALL))
+        stretch = random.uniform(0.85, 1.15)
+        distance = np.hypot(along / stretch, across * stretch) + 0.7 * _texture(random, 3)
+        density = 1 / (1 + np.exp(2 * (distance - radius)))
+        membrane = np.exp(-0.5 * (across / 1.3) ** 2)
+        darkness = np.maximum(
+            random.uniform(0.75, 0.95) * density, random.uniform(0.5, 0.8) * membrane
+        )
+        gray = random.uniform(0.68, 0.8) + 0.05 * _texture(random, 3) + 0.02 * _texture(random, 1)
+        image = np.clip(gray * (1 - 0.85 * darkness), 0, 1)
+        return image.astype(np.float32), density.astype(np.float32)
+
+
+def _texture(random: np.random.Generator, sigma: float) -> NDArray[np.float64]:
+    noise = gaussian_filter(random.standard_normal((SHAPES_SIZE, SHAPES_SIZE)), sigma, mode="wrap")
+    return np.asarray(noise / noise.std())

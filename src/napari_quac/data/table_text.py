@@ -1,4 +1,4 @@
-"""Tables that are text: their encoding, separator and names of columns, and numbers in them."""
+"""Text tables: encoding, separator, column names and numbers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from napari_quac.errors import DataError
 
 MISSING = frozenset({"", "nan", "na", "n/a", "<na>", "none", "null"})
-"""What stands for no value, in small letters."""
+"""Spellings of missing values, in lower case."""
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _POINT = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d*)?([eE][+-]?\d+)?")
@@ -26,33 +26,32 @@ _VECTOR = re.compile(r"[\[(]\s*[^\s,]+(?:\s*,\s*|\s+)[^\[\]()]+[\])]")
 def read_text_table(path: Path, suffix: str) -> tuple[dict[str, tuple[str, ...]], str]:
     """Read a table of text.
 
-    Lines that begin with ``#`` above the names, the line ``sep=;`` of spreadsheets, and lines
-    without any value are no rows.
+    Comments (``#``) above the names, the line ``sep=;`` of spreadsheets, and empty lines are
+    skipped.
 
     Parameters
     ----------
     path : Path
-        UTF-8, or UTF-16 with its mark.
+        A file in UTF-8, or in UTF-16 with a byte order mark.
     suffix : str
-        ``".tsv"`` is separated by tabs; otherwise comma, semicolon, tab or blanks are told by the
-        first line.
+        ``".tsv"`` means tabs; otherwise the first line determines comma, semicolon, tab or blanks.
 
     Returns
     -------
     columns : dict of str to tuple of str
-        Values of each column as in the file.
+        Texts of each column, as in the file.
     separator : str
-        Between the values.
+        Separator of the values.
 
     Raises
     ------
     DataError
-        If it cannot be read, or has no names of columns.
+        If it cannot be read, or has no column names.
     """
-    lines, skipped, said = _without_comments(_decoded(path))
+    lines, n_skipped, named_separator = _without_comments(_decoded(path))
     head = next((line for line in lines.split("\n") if line.strip()), "")
-    separator = said or ("\t" if suffix == ".tsv" else max(",;\t", key=head.count))
-    if not said and separator not in head and len(head.split()) > 1:
+    separator = named_separator or ("\t" if suffix == ".tsv" else max(",;\t", key=head.count))
+    if not named_separator and separator not in head and len(head.split()) > 1:
         separator = " "
     reader = csv.reader(
         io.StringIO(lines, newline=""), delimiter=separator, skipinitialspace=separator == " "
@@ -61,40 +60,42 @@ def read_text_table(path: Path, suffix: str) -> tuple[dict[str, tuple[str, ...]]
     numbers: list[int] = []
     try:
         for row in reader:
-            values = [value.strip() for value in row]
-            if separator == " " and values and not values[-1]:
-                values.pop()  # a blank at the end of the line
-            if any(values):
-                rows.append(values)
-                numbers.append(reader.line_num + skipped)
+            cells = [cell.strip() for cell in row]
+            if separator == " " and cells and not cells[-1]:
+                cells.pop()  # a blank at the end of the line
+            if any(cells):
+                rows.append(cells)
+                numbers.append(reader.line_num + n_skipped)
     except csv.Error as error:
-        raise DataError(f"'{path.name}' cannot be read as a table ({error}).") from error
+        raise DataError(
+            f"'{path.name}' cannot be read as a table ({error}). Export it again."
+        ) from error
     if not rows:
-        raise DataError(f"'{path.name}' is empty.")
+        raise DataError(f"'{path.name}' is empty. Choose another table.")
     return _columns(path, rows, numbers), separator
 
 
 def numbers_in(
     texts: Sequence[str], separator: str, table: str, column: str
 ) -> NDArray[np.float64]:
-    """Return texts as numbers, NaN where there is no value; (N,).
+    """Convert texts to numbers, NaN for missing values; (N,).
 
-    Where values are not separated by commas, a comma is taken for a decimal one, and points in the
-    same column for marks between thousands.
+    Unless commas separate the values, they are interpreted as decimal commas, and points in the
+    same column as thousands separators.
 
     Parameters
     ----------
     texts : sequence of str
-        Values of the column.
+        Texts of the column.
     separator : str
-        Between the values of the table; empty if it was no text.
+        Separator of the table; empty for binary tables.
     table, column : str
         For messages.
 
     Raises
     ------
     DataError
-        If a value is no number; the text names column and line.
+        If a text is not a number; the message names column and row.
     """
     comma = has_decimal_commas(texts, separator)
     numbers = np.empty(len(texts), dtype=np.float64)
@@ -113,36 +114,31 @@ def numbers_in(
             raise DataError(_no_number(row, text, table, column)) from error
         if not np.isfinite(numbers[row]):
             raise DataError(
-                f"Row {row + 1} of '{table}' has '{text}' in the column '{column}', which is no "
-                "position. Remove the row, or repair it."
+                f"Row {row + 1} of '{table}' has '{text}' in the column '{column}', which is not "
+                "a position. Remove or repair the row."
             )
     return numbers
 
 
 def has_decimal_commas(texts: Sequence[str], separator: str) -> bool:
-    """Return whether a column is written with decimal commas."""
+    """Tell whether a column has decimal commas."""
     return separator not in ("", ",") and any("," in text for text in texts)
 
 
 def split_vectors(columns: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    """Return columns where those of vectors, such as ``"[1, 2, 3]"``, became one per coordinate.
+    """Split columns of vectors, such as ``"[1, 2, 3]"``, into one column per coordinate.
 
-    They are named ``name[0]``, ``name[1]`` and so on.
+    The new names are ``name[0]``, ``name[1]`` and so on.
     """
     split: dict[str, tuple[str, ...]] = {}
     for name, values in columns.items():
-        first = next((value for value in values if value.strip().lower() not in MISSING), "")
-        if not _vector(first):
-            split[name] = values
-            continue
-        vectors = [_vector(value) for value in values]
-        lengths = {len(v) for v, value in zip(vectors, values, strict=True)
-                   if v or value.strip().lower() not in MISSING}  # fmt: skip
+        present = [text for text in values if text.strip().lower() not in MISSING]
+        lengths = {len(_vector(text)) for text in present}
         if len(lengths) != 1 or not lengths <= {2, 3}:
             split[name] = values
             continue
-        n = lengths.pop()
-        for number in range(n):
+        vectors = [_vector(text) for text in values]
+        for number in range(lengths.pop()):
             split[f"{name}[{number}]"] = tuple(v[number] if v else "" for v in vectors)
     return split
 
@@ -165,27 +161,29 @@ def _decoded(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise DataError(
-            f"'{path.name}' cannot be read as text: line {line} is not UTF-8. Save it again as "
-            "'CSV UTF-8'."
+            f"'{path.name}' cannot be read as text, since line {line} is not UTF-8. Save it again "
+            "as 'CSV UTF-8'."
         ) from error
     except OSError as error:
-        raise DataError(f"'{path.name}' cannot be read as text ({error}).") from error
+        raise DataError(
+            f"'{path.name}' cannot be read as text ({error}). Check the file and its permissions."
+        ) from error
 
 
 def _without_comments(text: str) -> tuple[str, int, str]:
-    """Return the lines from the names on, how many were before, and a separator that was named."""
+    """Return the lines from the names on, the number of lines before, and the ``sep=`` line."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    lines, said, n = text.split("\n"), "", 0
+    lines, separator, n = text.split("\n"), "", 0
     while n < len(lines) and (lines[n].startswith("#") or not lines[n].strip()):
         n += 1
-    named = re.fullmatch(r"""["']?sep=(.)["']?""", lines[n].strip()) if n < len(lines) else None
-    if named:
-        said, n = named[1], n + 1
+    match = re.fullmatch(r"""["']?sep=(.)["']?""", lines[n].strip()) if n < len(lines) else None
+    if match:
+        separator, n = match[1], n + 1
     rest = lines[n:]
     above = lines[n - 1].lstrip("# ") if n and lines[n - 1].startswith("#") else ""
     if above and rest and _all_numbers(rest[0]) and _n_parts(above) == _n_parts(rest[0]):
-        return "\n".join([above, *rest]), n - 1, said  # names behind a #, as NumPy writes them
-    return "\n".join(rest), n, said
+        return "\n".join([above, *rest]), n - 1, separator  # names behind a #, as NumPy writes them
+    return "\n".join(rest), n, separator
 
 
 def _parts(line: str) -> list[str]:
@@ -205,7 +203,7 @@ def _columns(path: Path, rows: list[list[str]], numbers: list[int]) -> dict[str,
     if all(is_number(name) for name in names):
         raise DataError(
             f"The first line of '{path.name}' holds numbers, expected names of columns such as "
-            "z, y, x. Add a line with names."
+            "z, y, x. Add a line with the names."
         )
     for number, row in zip(numbers[1:], rows[1:], strict=True):
         if len(row) != len(names):
@@ -217,10 +215,12 @@ def _columns(path: Path, rows: list[list[str]], numbers: list[int]) -> dict[str,
     for i, name in enumerate(names):
         values = tuple(row[i] for row in rows[1:])
         if not name and not any(values):
-            continue  # a separator at the end of each line
+            continue  # lines that end with a separator
         name = name or f"column {i + 1}"
         if name in columns:
-            raise DataError(f"'{path.name}' has two columns of the same name: {', '.join(names)}.")
+            raise DataError(
+                f"'{path.name}' has two columns of the same name: {', '.join(names)}. Rename one."
+            )
         columns[name] = values
     return columns
 
@@ -228,7 +228,7 @@ def _columns(path: Path, rows: list[list[str]], numbers: list[int]) -> dict[str,
 def _no_number(row: int, text: str, table: str, column: str) -> str:
     hint = ""
     if "," in text:
-        hint = " Write numbers with a decimal point and without marks between thousands;"
+        hint = " Write numbers with a decimal point and without thousands separators;"
     return (
         f"Row {row + 1} of '{table}' has '{text}' in the column '{column}', expected a number."
         f"{hint or ' Choose another column,'} or repair the table."
@@ -236,7 +236,7 @@ def _no_number(row: int, text: str, table: str, column: str) -> str:
 
 
 def is_number(text: str) -> bool:
-    """Tell a number from other text."""
+    """Tell whether a text is a number."""
     try:
         float(text)
     except ValueError:

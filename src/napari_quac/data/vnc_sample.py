@@ -1,6 +1,6 @@
-"""Real electron microscopy, downloaded when a user asks for it: the Drosophila ventral nerve cord.
+"""Electron microscopy of the Drosophila ventral nerve cord, downloaded on demand.
 
-Nothing of it comes with the package; the files are under another licence.
+The files are not part of the package, because they have another license.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from napari_quac.errors import DataError
 from napari_quac.stepwise import Progress, stepwise
 
 FOLDER_VARIABLE = "NAPARI_QUAC_VNC_FOLDER"
-"""Environment variable with the folder in which the sections are, or are put."""
+"""Environment variable with the folder of the sections."""
 
 BASE_URL = (
     "https://raw.githubusercontent.com/unidesigner/groundtruth-drosophila-vnc/"
@@ -29,14 +29,14 @@ CITATION = (
     "Gerhard, Funke, Martel, Cardona, Fetter: Segmented anisotropic ssTEM dataset of neural "
     "tissue. figshare 2013, doi:10.6084/m9.figshare.856713"
 )
-LICENCE = "CC BY-NC-SA 3.0"
+LICENSE = "CC BY-NC-SA 3.0"
 VOXEL_NM = (45.0, 4.6, 4.6)
-"""The publishers give a thickness of 45 to 50 nm."""
+"""The publishers state a thickness of 45 to 50 nm."""
 STACK_FILE = "stack1_sections00-13.tif"
-"""A stack of all sections in the folder is taken as well, if its pixels are the published ones."""
+"""A stack of all sections, which replaces the single files if its pixels match."""
 
 TIMEOUT_SECONDS = 20.0
-"""Without an answer for so long, a download is given up."""
+"""A download without an answer for this time is aborted."""
 
 _REGISTRY = Path(__file__).parent / "registries" / "drosophila_vnc.txt"
 _SHAPE = (1024, 1024)
@@ -49,7 +49,7 @@ class Section:
     Attributes
     ----------
     path : str
-        Below the address, and below the folder.
+        Path relative to the address and to the folder.
     file_sha256, pixels_sha256 : str
         Of the file, and of its pixels row by row.
     """
@@ -60,21 +60,21 @@ class Section:
 
 
 def published_sections() -> tuple[Section, ...]:
-    """Return the sections that are known, in their order."""
+    """Return the published sections, in their order."""
     lines = _REGISTRY.read_text(encoding="utf-8").splitlines()
     return tuple(Section(*line.split()) for line in lines if line and not line.startswith("#"))
 
 
 def vnc_folder() -> Path:
-    """Return where the sections are kept: as the variable says, or the user's cache."""
+    """Return the folder of the sections: that of the variable, or the user's cache."""
     import pooch
 
-    chosen = os.environ.get(FOLDER_VARIABLE)
-    return Path(chosen).expanduser() if chosen else Path(pooch.os_cache("napari-quac")) / "vnc"
+    folder = os.environ.get(FOLDER_VARIABLE)
+    return Path(folder).expanduser() if folder else Path(pooch.os_cache("napari-quac")) / "vnc"
 
 
 def n_missing(folder: Path | None = None) -> int:
-    """Return how many sections are to be downloaded."""
+    """Count the sections that are not on disk."""
     folder = folder or vnc_folder()
     if (folder / STACK_FILE).is_file():
         return 0
@@ -85,16 +85,16 @@ def n_missing(folder: Path | None = None) -> int:
 def fetch_vnc(
     folder: Path | None = None, sections: tuple[Section, ...] = (), base_url: str = ""
 ) -> Generator[Progress, None, NDArray[np.uint8]]:
-    """Return the sections, downloaded where they are not there yet.
+    """Read the sections, and download those that are not on disk.
 
     Parameters
     ----------
     folder : Path, optional
-        Where they are kept; see :func:`vnc_folder`.
+        Folder of the sections; see :func:`vnc_folder`.
     sections : tuple of Section
-        Which ones; all that are known by default.
+        All published ones by default.
     base_url : str
-        Where they come from; :data:`BASE_URL` by default.
+        Address of the sections; :data:`BASE_URL` by default.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def fetch_vnc(
     Raises
     ------
     DataError
-        If the network cannot be reached, or what came is not what was published.
+        If the network cannot be reached, or a file differs from the published one.
     """
     folder, sections = folder or vnc_folder(), sections or published_sections()
     base_url = base_url or BASE_URL
@@ -119,29 +119,29 @@ def fetch_vnc(
 
 
 def layer_metadata() -> Mapping[str, Any]:
-    """Return what is kept with the layer: citation, licence, source."""
-    return {"citation": CITATION, "licence": LICENCE, "source": BASE_URL}
+    """Return the metadata of the layer: citation, license, source."""
+    return {"citation": CITATION, "license": LICENSE, "source": BASE_URL}
 
 
 def _fetch(folder: Path, section: Section, base_url: str) -> Path:
-    """Return the file of a section, with the checksum that was published."""
+    """Return the file of a section, with the published checksum."""
     import pooch
 
-    there = folder / section.path
-    if there.is_file() and pooch.file_hash(str(there)) == section.file_sha256:
-        return there
+    local = folder / section.path
+    if local.is_file() and pooch.file_hash(str(local)) == section.file_sha256:
+        return local
     try:
         path = pooch.retrieve(
             base_url + section.path,
             known_hash=f"sha256:{section.file_sha256}",
-            fname=there.name,
-            path=there.parent,
+            fname=local.name,
+            path=local.parent,
             downloader=pooch.HTTPDownloader(timeout=TIMEOUT_SECONDS),
         )
     except ValueError as error:
         raise DataError(
-            f"'{section.path}' from {base_url} is not the file that was published: its checksum "
-            "differs. Nothing was kept. Try again later."
+            f"'{section.path}' from {base_url} is not the published file: its checksum "
+            "differs. It was deleted. Try again later."
         ) from error
     except Exception as error:  # the libraries for downloading raise many kinds
         raise DataError(_why_not(error, folder, section, base_url)) from error
@@ -149,22 +149,22 @@ def _fetch(folder: Path, section: Section, base_url: str) -> Path:
 
 
 def _why_not(error: Exception, folder: Path, section: Section, base_url: str) -> str:
-    """Say what kept a section from coming, and what can be done."""
-    local = f"put the sections into '{folder}', or name another folder by {FOLDER_VARIABLE}"
+    """Return the reason why a section is not available, and the remedy."""
+    advice = f"put the sections into '{folder}', or set {FOLDER_VARIABLE} to another folder"
     answer = getattr(error, "response", None)
     if answer is not None:
         return (
             f"{base_url} has no '{section.path}' (it answered {answer.status_code}). The data may "
-            f"have moved: look at {CITATION.rpartition(' ')[2]}, and {local}."
+            f"have moved: look at {CITATION.rpartition(' ')[2]}, and {advice}."
         )
     if isinstance(error, OSError) and error.filename is not None:
         return (
-            f"'{error.filename}' cannot be written ({error.strerror}). Name a folder that can be "
-            f"written to by {FOLDER_VARIABLE}."
+            f"'{error.filename}' cannot be written ({error.strerror}). Set {FOLDER_VARIABLE} to a "
+            "folder with write permission."
         )
     return (
         f"'{section.path}' could not be downloaded from {base_url} ({type(error).__name__}). Check "
-        f"the network; or {local}."
+        f"the network, or {advice}."
     )
 
 
@@ -190,7 +190,7 @@ def _read_whole(path: Path, sections: tuple[Section, ...]) -> NDArray[np.uint8]:
             section.pixels_sha256
         ):
             raise DataError(
-                f"Section {number} of '{path}' does not hold the pixels that were published. "
-                "Delete or rename the file; the sections are downloaded then."
+                f"Section {number} of '{path}' differs from the published pixels. "
+                "Delete or rename the file, and the sections will be downloaded."
             )
     return pages[: len(sections)].astype(np.uint8, copy=False)

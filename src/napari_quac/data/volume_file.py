@@ -39,7 +39,7 @@ def open_volume(
     dataset : str
         Array or group inside of it, such as ``"volumes/raw"``; unnecessary if there is only one.
     channel : int
-        Index of the channel, where there are several.
+        Index of the channel, place there are several.
     voxel_size : sequence of float, optional
         World units along the spatial axes; by default those of the file.
     unit : str, optional
@@ -157,7 +157,7 @@ def _plain(
 def _open_zarr(path: Path, dataset: str, channel: int) -> Volume:
     import zarr
 
-    where = f"{path.name}/{dataset}" if dataset else path.name
+    place = f"{path.name}/{dataset}" if dataset else path.name
     try:
         root: Any = zarr.open(path, mode="r")
         node: Any = root[dataset] if dataset else root
@@ -165,13 +165,13 @@ def _open_zarr(path: Path, dataset: str, channel: int) -> Volume:
         inside = _zarr_arrays(path)
         hint = f" Arrays in it: {', '.join(inside)}." if inside else ""
         raise SeveralArraysError(
-            f"'{where}' cannot be opened as zarr ({one_line(error)}).{hint}", inside
+            f"'{place}' cannot be opened as zarr ({one_line(error)}).{hint}", inside
         ) from error
     if not hasattr(node, "shape"):
-        return volume_from_zarr(node, path, where, channel)
+        return volume_from_zarr(node, path, place, channel)
     above, _, last = dataset.rpartition("/")
     parent = root[above] if above else root if dataset else _group_above(path)
-    return _zarr_array(node, parent, last or path.name, path, where, channel)
+    return _zarr_array(node, parent, last or path.name, path, place, channel)
 
 
 def _group_above(path: Path) -> Any:
@@ -183,38 +183,38 @@ def _group_above(path: Path) -> Any:
     return zarr.open_group(path.parent, mode="r")
 
 
-def _zarr_array(array: Any, parent: Any, name: str, path: Path, where: str, channel: int) -> Volume:
+def _zarr_array(array: Any, parent: Any, name: str, path: Path, place: str, channel: int) -> Volume:
     """Return an array as a volume, with the metadata of its group."""
     attributes = {} if parent is None else dict(parent.attrs)
-    ome = read_ome(attributes, where)
+    ome = read_ome(attributes, place)
     if ome is not None:
         for number, level in enumerate(ome.levels):
             if level.path.strip("/") == name:
-                ome_level = _ome_level(parent, ome, number, channel, where)
-                return Volume((ome_level,), _stem(where), ome.unit, path, _n_channels(parent, ome))
-    return _plain(array, {**attributes, **dict(array.attrs)}, _stem(where), path, channel)
+                ome_level = _ome_level(parent, ome, number, channel, place)
+                return Volume((ome_level,), _stem(place), ome.unit, path, _n_channels(parent, ome))
+    return _plain(array, {**attributes, **dict(array.attrs)}, _stem(place), path, channel)
 
 
-def volume_from_zarr(node: Any, path: Path | None, where: str, channel: int = 0) -> Volume:
+def volume_from_zarr(node: Any, path: Path | None, place: str, channel: int = 0) -> Volume:
     """Return an open zarr array, or a group with an OME-Zarr image, as a volume."""
     if hasattr(node, "shape"):
-        return _plain(node, dict(node.attrs), _stem(where), path or Path(where), channel)
-    ome = read_ome(dict(node.attrs), where)
+        return _plain(node, dict(node.attrs), _stem(place), path or Path(place), channel)
+    ome = read_ome(dict(node.attrs), place)
     if ome is not None:
-        levels = tuple(_ome_level(node, ome, number, channel, where)
+        levels = tuple(_ome_level(node, ome, number, channel, place)
                        for number in range(len(ome.levels)))  # fmt: skip
-        name = ome.name.strip("/") or _stem(where)
+        name = ome.name.strip("/") or _stem(place)
         return Volume(levels, name, ome.unit, path, _n_channels(node, ome))
     images = _zarr_images(node)
     if len(images) == 1:
-        return volume_from_zarr(node[images[0]], path, f"{where}/{images[0]}", channel)
+        return volume_from_zarr(node[images[0]], path, f"{place}/{images[0]}", channel)
     names = [name for name, _ in node.arrays()]
     if len(names) == 1 and not images:
-        return _zarr_array(node[names[0]], node, names[0], path or Path(where), where, channel)
+        return _zarr_array(node[names[0]], node, names[0], path or Path(place), place, channel)
     inside = images or names or (_zarr_arrays(path) if path else [])
     kind = "images" if images else "arrays and no OME-Zarr image"
     raise SeveralArraysError(
-        f"'{where}' holds {len(inside)} {kind}. Name one as dataset: "
+        f"'{place}' holds {len(inside)} {kind}. Name one as dataset: "
         f"{', '.join(inside[:20]) or 'none'}.",
         inside,
     )
@@ -240,18 +240,18 @@ def _n_channels(group: Any, ome: OmeImage) -> int:
     return int(group[ome.levels[0].path].shape[ome.channel_axis])
 
 
-def _ome_level(group: Any, ome: OmeImage, number: int, channel: int, where: str) -> Level:
+def _ome_level(group: Any, ome: OmeImage, number: int, channel: int, place: str) -> Level:
     entry = ome.levels[number]
     try:
         array = group[entry.path]
     except KeyError as error:
         raise DataError(
-            f"'{where}' lists the resolution '{entry.path}', but it is missing. Copy the image "
+            f"'{place}' lists the resolution '{entry.path}', but it is missing. Copy the image "
             "again."
         ) from error
     fixed = [0] * (ome.n_axes - ome.n_spatial)
     if ome.channel_axis is not None:
-        check_channel(channel, array.shape[ome.channel_axis], where)
+        check_channel(channel, array.shape[ome.channel_axis], place)
         fixed[ome.channel_axis] = channel
     return Level(array, Transform(entry.scale, entry.translate), tuple(fixed))
 
@@ -282,15 +282,15 @@ def _open_n5(path: Path, dataset: str, channel: int) -> Volume:
     inside = _n5_arrays(path)
     if len(inside) == 1 and not dataset:
         return _open_n5(path, inside[0], channel)
-    where = f"{path.name}/{dataset}" if dataset else path.name
+    place = f"{path.name}/{dataset}" if dataset else path.name
     raise SeveralArraysError(
-        f"'{where}' is not an N5 array. Name one as dataset: {', '.join(inside[:20]) or 'none'}.",
+        f"'{place}' is not an N5 array. Name one as dataset: {', '.join(inside[:20]) or 'none'}.",
         inside,
     )
 
 
 def _n5_arrays(path: Path) -> list[str]:
-    """Return the arrays of a container, where the levels s0, s1, … count as one."""
+    """Return the arrays of a container, place the levels s0, s1, … count as one."""
     arrays = set()
     for depth in ("*", "*/*", "*/*/*"):
         for folder in path.glob(depth):

@@ -1,4 +1,4 @@
-"""Samples around points of a volume, each read when it is asked for."""
+"""Samples around points of a volume, each read on demand."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from napari_quac.data.patch import (
     reaches_out,
     resampled_start,
 )
-from napari_quac.data.place import Place
+from napari_quac.data.place import Place, grouped_digits
 from napari_quac.data.sample import Sample
 from napari_quac.data.volume import Volume
 from napari_quac.errors import DataError, ShapeError
@@ -31,12 +31,12 @@ SAME_SIZE = 0.02
 class VolumePoints:
     """Patches of a volume around points, with labels or without.
 
-    Points whose centre lies outside of the volume are no samples; ``n_outside`` counts them.
+    Points outside of the volume give no samples; ``n_outside`` counts them.
 
     Parameters
     ----------
     volume : Volume
-        Where the voxels come from; only those of a patch are read.
+        Source of the voxels; only those of a patch are read.
     centers_world : (N, D) array
         Positions in world units, along the axes of the volume.
     size : sequence of int
@@ -46,37 +46,37 @@ class VolumePoints:
     classes : tuple of str
         Class names by label.
     ids : sequence of str, optional
-        Name of each point; by default its number. One that occurs again is followed by ``#2`` and
-        so on: what is kept of samples is found by their names.
+        Name of each point; by default its number. Repeated names receive the endings ``#2`` and so
+        on, because results refer to samples by name.
     value_range : (low, high), optional
-        Stored values that become 0 and 1; by default 8 bits are divided by 255 and floats are
-        taken as they are.
+        Stored values that become 0 and 1; by default 8 bits are divided by 255 and floats
+        are unchanged.
     voxel_size : sequence of float, optional
-        World units per voxel along the last axes for which the network was trained. It chooses the
-        level of a multi-resolution volume.
+        World units per voxel along the last axes in the training of the network. It determines
+        the level of a multi-resolution volume.
     resample : bool
-        Bring patches to exactly that voxel size, by linear interpolation.
+        Resample patches to exactly that voxel size, by linear interpolation.
     outside : "pad" or "skip"
-        Patches that reach beyond the volume: fill them up with stored 0 (before values are
-        scaled), or leave them out.
+        Patches that extend beyond the volume: pad them with stored 0 (before values are
+        scaled), or skip them.
     name : str, optional
-        Shown to the user.
+        Display name.
 
     Attributes
     ----------
     rows : (n,) ndarray of int
-        For each sample, the point it was made from.
+        Index of the point of each sample.
     n_outside, n_skipped : int
-        Points outside of the volume, and left out because their patch reaches beyond it.
+        Points outside of the volume, and points skipped because their patch extends beyond it.
     level : Level
-        The one that is read.
+        The level that is read.
 
     Raises
     ------
     DataError
-        If no point lies inside, or labels and points differ in number.
+        If no point lies inside, or the numbers of labels and points differ.
     ShapeError
-        If points or patch have another number of axes than the volume.
+        If points or patch and volume differ in the number of axes.
     """
 
     def __init__(
@@ -95,11 +95,17 @@ class VolumePoints:
     ) -> None:
         centers = np.asarray(centers_world, dtype=np.float64)
         _check_axes(volume, centers, size)
-        for what, values in (("labels", labels), ("ids", ids)):
+        for attribute, values in (("labels", labels), ("ids", ids)):
             if values is not None and len(values) != len(centers):
-                raise DataError(f"{len(centers)} points, but {len(values)} {what}.")
+                raise DataError(
+                    f"There are {len(centers)} points, but {len(values)} {attribute}. Pass one for "
+                    "each point."
+                )
         if resample and voxel_size is None:
-            raise DataError("To resample, give the voxel size for which the network was trained.")
+            raise DataError(
+                "Resampling needs the voxel size of the network's training. Enter it, or turn off "
+                "Resample."
+            )
         self.volume, self.classes, self.value_range = volume, classes, value_range
         self.name = name or f"points in {volume.name}"
         self.size = tuple(int(n) for n in size)
@@ -107,7 +113,7 @@ class VolumePoints:
         self.voxel_size = tuple(float(v) for v in voxel_size) if voxel_size is not None else None
         self.step = self._step() if resample else None
         self._centers, self._labels = centers, labels
-        self._ids = _told_apart(ids) if ids is not None else None
+        self._ids = _unique_names(ids) if ids is not None else None
         inside = volume.is_inside(volume.finest.transform.to_voxel(centers))
         keep = inside.copy()
         if outside == "skip":
@@ -165,29 +171,29 @@ class VolumePoints:
         return self._labels[int(self.rows[index])] if self._labels is not None else None
 
     def center_world(self, index: int) -> tuple[float, ...]:
-        """Return where a sample's point lies."""
+        """Return the world position of a sample's point."""
         return tuple(self._centers[int(self.rows[index])].tolist())
 
     def index_of(self, row: int) -> int | None:
-        """Return the sample that was made from a point; None if there is none."""
+        """Return the index of the sample of a point; None if there is none."""
         index = int(self._order[row]) if 0 <= row < len(self._order) else -1
         return index if index >= 0 else None
 
     def size_mismatch(self) -> str:
-        """Return a sentence where voxels are of another size than the network wants, else ``""``.
+        """Return a warning if the voxel sizes of volume and network differ, else ``""``.
 
-        Nothing is resampled without being asked for.
+        Resampling is never automatic.
         """
         if self.voxel_size is None or self.step is not None:
             return ""
-        have = self.level.transform.voxel_size()[-len(self.voxel_size) :]
-        ratios = [h / w for h, w in zip(have, self.voxel_size, strict=True)]
+        sizes = self.level.transform.voxel_size()[-len(self.voxel_size) :]
+        ratios = [a / b for a, b in zip(sizes, self.voxel_size, strict=True)]
         if all(abs(np.log(ratio)) < SAME_SIZE for ratio in ratios):
             return ""
         unit = self.volume.unit or "units"
         return (
-            f"The voxels are {_sizes(have)} {unit}, the network was trained for "
-            f"{_sizes(self.voxel_size)} {unit}. Tick Resample, or give the right size."
+            f"The voxels have {_sizes(sizes)} {unit}, but the network was trained with "
+            f"{_sizes(self.voxel_size)} {unit}. Turn on Resample, or correct the size."
         )
 
     def take(self, indices: Sequence[int]) -> VolumePoints:
@@ -201,12 +207,13 @@ class VolumePoints:
 
     def _step(self) -> tuple[float, ...]:
         """Return voxels of the level per voxel of the network, along all axes."""
-        wanted, have = self.voxel_size or (), self.level.transform.voxel_size()
-        more = len(have) - len(wanted)
-        return (1.0,) * more + tuple(w / h for w, h in zip(wanted, have[more:], strict=True))
+        target, sizes = self.voxel_size or (), self.level.transform.voxel_size()
+        n_other = len(sizes) - len(target)
+        steps = (new / old for new, old in zip(target, sizes[n_other:], strict=True))
+        return (1.0,) * n_other + tuple(steps)
 
     def _box(self, voxels: NDArray[np.float64]) -> tuple[NDArray[np.int64], tuple[int, ...]]:
-        """Return first voxels and size of what is read for each position."""
+        """Return first voxels and size of the box that is read for each position."""
         if self.step is None:
             return patch_offset(voxels, self.size), self.size
         size = tuple(round(n * k) for n, k in zip(self.size, self.step, strict=True))
@@ -221,7 +228,7 @@ class VolumePoints:
             value_range = (0.0, 255.0)
         if outside is None or value_range is None:
             return to_unit_range(values, value_range, name)
-        # stored 0 may lie below the range, which is no fault of the image
+        # the padding of stored 0 may lie below the range without any error in the image
         low, high = value_range
         inside = values.astype(np.float64)
         inside[:, outside] = low
@@ -230,40 +237,40 @@ class VolumePoints:
         return image
 
     def _why_none(self) -> str:
-        n = f"{self.n_points:,}".replace(",", " ")
         if not self.n_points:
             return "There are no points. Add some, or import a table."
+        n_points = grouped_digits(self.n_points)
         if self.n_skipped:
             return (
-                f"Of {n} points, {self.n_points - self.n_outside} lie inside of "
-                f"'{self.volume.name}', but all their patches of {_sizes(self.size)} voxels reach "
-                "beyond it. Take smaller patches, or fill them up with 0."
+                f"Of {n_points} points, {self.n_points - self.n_outside} lie inside of "
+                f"'{self.volume.name}', but all their patches of {_sizes(self.size)} voxels extend "
+                "beyond it. Choose smaller patches, or pad with zeros."
             )
         shape = _sizes(self.volume.finest.shape)
         return (
-            f"0 of {n} inside of '{self.volume.name}' ({shape} voxels). Check unit and order of "
-            "the coordinates."
+            f"0 of {n_points} inside of '{self.volume.name}' ({shape} voxels). Check unit and axis "
+            "order of the coordinates."
         )
 
 
-def _told_apart(ids: Sequence[str]) -> list[str]:
-    """Return names of which none occurs twice; an empty one becomes the number of its point."""
+def _unique_names(ids: Sequence[str]) -> list[str]:
+    """Return unique names; empty ones become the numbers of their points."""
     names = [str(name) or f"point {row}" for row, name in enumerate(ids)]
     if len(set(names)) == len(names):
         return names
-    used, seen = set(names), Counter[str]()
+    used, counts = set(names), Counter[str]()
     for row, name in enumerate(names):
-        seen[name] += 1
-        if seen[name] > 1:
-            while f"{name} #{seen[name]}" in used:
-                seen[name] += 1
-            names[row] = f"{name} #{seen[name]}"
+        counts[name] += 1
+        if counts[name] > 1:
+            while f"{name} #{counts[name]}" in used:
+                counts[name] += 1
+            names[row] = f"{name} #{counts[name]}"
             used.add(names[row])
     return names
 
 
 def _n_hidden(size: Sequence[int]) -> int:
-    """Return how many first axes an image does not show: those of one voxel, but the last two."""
+    """Return the number of leading axes of one voxel, without the last two axes."""
     n_hidden = 0
     while n_hidden < len(size) - 2 and size[n_hidden] == 1:
         n_hidden += 1
@@ -272,20 +279,20 @@ def _n_hidden(size: Sequence[int]) -> int:
 
 def _check_axes(volume: Volume, centers: NDArray[np.float64], size: Sequence[int]) -> None:
     if centers.ndim != 2 or centers.shape[1] != volume.ndim:
-        found = centers.shape[1] if centers.ndim == 2 else 0
+        n_coordinates = centers.shape[1] if centers.ndim == 2 else 0
         raise ShapeError(
-            f"The points have {found} coordinates each, the volume '{volume.name}' has "
-            f"{volume.ndim} axes. Choose points that were made on this volume."
+            f"The points have {n_coordinates} coordinates each, but the volume '{volume.name}' has "
+            f"{volume.ndim} axes. Choose points of this volume."
         )
     if len(size) != volume.ndim or min(size) < 1:
         raise ShapeError(
-            f"A patch of {_sizes(size)} voxels does not fit to a volume of {volume.ndim} axes; "
-            "give one size of at least 1 for each."
+            f"A patch of {_sizes(size)} voxels does not fit a volume of {volume.ndim} axes. "
+            "Enter one size of at least 1 for each axis."
         )
     if not np.isfinite(centers).all():
-        bad = int((~np.isfinite(centers).all(axis=1)).sum())
-        raise DataError(f"{bad} points have a coordinate that is no number. Remove them.")
+        n_invalid = int((~np.isfinite(centers).all(axis=1)).sum())
+        raise DataError(f"{n_invalid} points have a coordinate that is not finite. Remove them.")
 
 
 def _sizes(values: Sequence[float]) -> str:
-    return " × ".join(f"{value:g}" for value in values)
+    return " × ".join(f"{size:g}" for size in values)

@@ -1,4 +1,4 @@
-"""Points of a table over a volume in a file, as a value: for plans, and to open them again."""
+"""The recipe of points in a table over a volume in a file."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ class VolumePointsRecipe:
     size : tuple of int
         Voxels of a patch along z, y and x.
     dataset : str
-        Array inside of the volume's file; empty where there is one only.
+        Array inside of the volume's file; empty if there is only one.
     channel : int
     columns : tuple of str
-        Columns of the coordinates; guessed from the names where empty.
+        Columns of the coordinates; empty for a guess from the names.
     id_column, label_column : str
-        Guessed where empty; ``"-"`` for none.
+        Empty for a guess; ``"-"`` for none.
     order : "z-y-x" or "x-y-z"
-        What the first, second and third column are.
+        Axes of the first, second and third column.
     unit : "auto", "voxel", "nm" or "µm"
-        Unit of the coordinates; ``"auto"`` takes the reading that puts most points inside.
+        Unit of the coordinates; ``"auto"`` is the reading with the most points inside.
     volume_voxel_size : tuple of float or None
-        Nanometres per voxel of the volume; None for what the file says.
+        Nanometers per voxel of the volume; None for those of the file.
     network_voxel_size : tuple of float or None
-        World units per voxel for which the network was trained.
+        World units per voxel in the training of the network.
     resample : bool
-        Bring patches to the voxel size of the network.
+        Resample patches to the voxel size of the network.
     value_range : (low, high) or None
-        Stored values that become 0 and 1; None for what the type of number says.
+        Stored values that become 0 and 1; None for those of the data type.
     outside : "pad" or "skip"
-        Fill patches that reach beyond the volume up with 0, or leave them out.
+        Pad patches that extend beyond the volume with zeros, or skip them.
     """
 
     volume: Path
@@ -79,31 +79,40 @@ class VolumePointsRecipe:
         columns = self.columns or guess.coordinates
         if not columns:
             raise DataError(
-                f"Which columns of '{table.name}' are the coordinates? Their names "
-                f"({', '.join(table.columns)}) do not tell. Give three as columns, in the order "
-                "z, y, x."
+                f"The coordinates of '{table.name}' cannot be recognized from the names of its "
+                f"columns ({', '.join(table.columns)}). Choose three columns, in the order z, y, x."
             )
         values, rows = table.positions(columns)
         if self.unit == "auto":
-            reading = count_readings(values, volume, said=guess.unit)[0].reading
+            reading = count_readings(values, volume, named_unit=guess.unit)[0].reading
         else:
             reading = Reading(self.order, self.unit)
         check_reading(reading, values, volume)
-        usable = guess.id if guess.id and table.is_unique(guess.id) else ""
-        ids, labels = self.id_column or usable, self.label_column or guess.label
-        texts = table.texts(labels) if labels and labels != "-" else None
-        names = [texts[row] for row in rows] if texts else None
-        classes = tuple(sorted(set(names) - {""})) if names else ()
+        unique_ids = guess.id if guess.id and table.is_unique(guess.id) else ""
+        ids = _column(self.id_column, unique_ids)
+        label_column = _column(self.label_column, guess.label)
+        labels: list[int | None] | None = None
+        classes: tuple[str, ...] = ()
+        if label_column:
+            texts = table.texts(label_column)
+            names = [texts[row] for row in rows]
+            classes = tuple(sorted(set(names) - {""}))
+            labels = [classes.index(name) if name else None for name in names]
         return VolumePoints(
             volume,
             reading.to_world(values, volume),
             self.size,
-            [classes.index(name) if name else None for name in names] if names else None,
+            labels,
             classes,
-            table.names_of(rows, "" if ids == "-" else ids),
+            table.names_of(rows, ids),
             self.value_range,
             self.network_voxel_size,
             self.resample,
             self.outside,
             f"{table.name} in {volume.name}",
         )
+
+
+def _column(name: str, guess: str) -> str:
+    """Return the column for a setting, where ``"-"`` means none."""
+    return "" if name == "-" else name or guess

@@ -1,4 +1,4 @@
-"""How much each pixel matters for the change, and what a method has to offer."""
+"""Attribution of the change to pixels, and the interface of attribution methods."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from napari_quac.stepwise import Progress, Steps, stepwise
 
 @dataclass(frozen=True, eq=False)
 class SignedMap:
-    """What a method computed, before it is normalised.
+    """Output of a method before normalization.
 
     Attributes
     ----------
     values : (C, *S) Tensor, float32
         Signed, on any scale.
     computed_as : str
-        The true name of the computation, where it is not the method's own; else empty.
+        Name of the computation if it is a fallback; otherwise empty.
     logit_difference : float or None
-        What the values should sum to (completeness); None for methods that promise no sum.
+        Expected sum of the values (completeness); None for methods without this property.
     is_probability : bool
-        The values lie in [0, 1] and mean something as they are, so they are not stretched.
+        The values are probabilities in [0, 1] and are not rescaled.
     details : Mapping
-        What the method found out or decided on the way, as JSON-ready values for the record.
+        Further results of the method, as JSON-ready values for the record.
     """
 
     values: Tensor
@@ -41,7 +41,7 @@ class SignedMap:
 
     @property
     def completeness(self) -> float | None:
-        """``|Σ values − Δlogit| / max(|Δlogit|, 1e-6)``; None where no sum is promised."""
+        """``|Σ values − Δlogit| / max(|Δlogit|, 1e-6)``; None without an expected sum."""
         if self.logit_difference is None:
             return None
         gap = abs(float(self.values.detach().cpu().double().sum()) - self.logit_difference)
@@ -50,29 +50,29 @@ class SignedMap:
 
 @dataclass(frozen=True, eq=False)
 class Attribution:
-    """How much each pixel matters for the change from source to target.
+    """Importance of each pixel for the change from source to target.
 
     Attributes
     ----------
     values : (C, *S) Tensor, float32 in [0, 1]
-        Absolute values, stretched so that the smallest is 0 and the largest 1; the values
-        themselves where a method gives probabilities.
+        Absolute values, rescaled to a minimum of 0 and a maximum of 1; probabilities are not
+        rescaled.
     signed : (C, *S) Tensor, float32
-        As the method gave them; positive speaks for the source class.
+        As returned by the method; positive values support the source class.
     method : str
-        Name of the method that was asked for, such as ``"d-ig"``.
+        Name of the requested method, such as ``"d-ig"``.
     label : str
-        What was computed, in words.
+        Name of the computation for the user.
     degenerate : bool
-        All values were equal, so that no pixel is ranked above another; ``values`` are 0.
+        True if all values are equal, so that no pixel ranks above another; ``values`` are 0.
     completeness : float or None
-        ``|Σ signed − Δlogit| / max(|Δlogit|, 1e-6)``; None where no sum is promised.
+        ``|Σ signed − Δlogit| / max(|Δlogit|, 1e-6)``; None without an expected sum.
     is_fallback : bool
-        Something else than the method was computed, as ``label`` says.
+        True if ``label`` names a fallback and not the method.
     details : Mapping
-        What the method found out or decided on the way, such as its number of nodes.
+        Further results of the method, such as its number of nodes.
     of_class : int or None
-        The class that positive values of ``signed`` speak for; None if nobody knows.
+        The class that positive values of ``signed`` support; None if unknown.
     """
 
     values: Tensor
@@ -87,7 +87,7 @@ class Attribution:
 
     @property
     def true_name(self) -> str:
-        """The method's name in the registry, or that of what was computed in its place."""
+        """Name of the method in the registry, or of its fallback."""
         return self.label if self.is_fallback else self.method
 
 
@@ -110,14 +110,14 @@ class AttributionMethod(Protocol):
 
 
 def normalize_map(signed: Tensor) -> tuple[Tensor, bool]:
-    r"""Stretch the absolute values of a map to [0, 1].
+    r"""Rescale the absolute values of a map to [0, 1].
 
     .. math:: a = \frac{|A| - \min|A|}{\max|A| - \min|A|}
 
     Parameters
     ----------
     signed : (C, *S) Tensor
-        The map as a method gave it.
+        The map of a method.
 
     Returns
     -------
@@ -127,7 +127,7 @@ def normalize_map(signed: Tensor) -> tuple[Tensor, bool]:
 
     Notes
     -----
-    The QuAC library divides 0 by 0 for a constant map and scores the NaNs as 0 in silence.
+    For a constant map, the QuAC library divides 0 by 0 and silently scores the NaNs as 0.
     """
     magnitude = signed.abs()
     low, high = magnitude.min(), magnitude.max()
@@ -140,7 +140,7 @@ def normalize_map(signed: Tensor) -> tuple[Tensor, bool]:
 def attribute(
     pair: Pair, name: str, method: AttributionMethod, classifier: Classifier
 ) -> Generator[Progress, None, Attribution]:
-    """Compute and normalise the attribution of a pair.
+    """Compute and normalize the attribution of a pair.
 
     Parameters
     ----------
@@ -164,9 +164,9 @@ def attribute(
     """
     yield Progress(0, 1, f"attribution {name}")
     try:
-        result = method.attribute(pair, classifier)
-        if isinstance(result, Steps):
-            result = yield from result
+        output = method.attribute(pair, classifier)
+        if isinstance(output, Steps):
+            output = yield from output
     except QuacError:
         raise
     except Exception as error:
@@ -176,11 +176,11 @@ def attribute(
             f"The method '{name}' from {type(method).__module__} failed: "
             f"{type(error).__name__}: {error}"
         ) from error
-    computed = SignedMap(result) if isinstance(result, Tensor) else result
+    computed = SignedMap(output) if isinstance(output, Tensor) else output
     if not isinstance(computed, SignedMap) or not isinstance(computed.values, Tensor):
         raise MethodFailedError(
-            f"The method '{name}' returned {type(result).__name__}; a tensor of the image's shape, "
-            "or a SignedMap of one, is needed."
+            f"The method '{name}' returned {type(output).__name__}; a tensor with the shape of the "
+            "image, or a SignedMap of one, is needed."
         )
     signed = computed.values.detach().to("cpu", torch.float32)
     if signed.shape != pair.query.image.shape:
@@ -196,7 +196,7 @@ def attribute(
             else f"Ask the authors of {type(method).__module__}, or choose another method."
         )
         raise NotFiniteError(
-            f"The attribution '{name}' of '{pair.query.id}' holds NaN or infinity. {cause}"
+            f"The attribution '{name}' of '{pair.query.id}' contains NaN or infinity. {cause}"
         )
     values, degenerate = normalize_map(signed)
     if computed.is_probability:

@@ -39,7 +39,7 @@ def threshold_grid(grid: Grid = "quac_0_2") -> NDArray[np.float64]:
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """Score change against mask size, with what it takes to show any point of it.
+    """Score change against mask size, with the hybrids of all thresholds.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Curve:
     predictions : (T, K) ndarray, float32 in [0, 1]
         Class probabilities of the hybrids.
     score_changes : (T,) ndarray, float64 in [-1, 1]
-        Probability of the target above that of the query.
+        Increase of the target's probability over the query.
     closed : (C, *S) ndarray, float32
         The closed attribution, from which each mask follows by one comparison.
     masking : Masking
@@ -60,9 +60,9 @@ class Curve:
     best : int
         Index of the optimum, where score change − mask size is largest.
     n_evaluated : int
-        Hybrids that the classifier really saw; equal masks are asked about once.
+        Number of classified hybrids; each distinct mask is classified once.
     degenerate : bool
-        The attribution ranked nothing; the score is 0 by definition.
+        True for a constant attribution; the score is 0 by definition.
     """
 
     method: str
@@ -126,7 +126,7 @@ def trace_curve(
     classifier : Classifier
         The classifier under study.
     masking : Masking, optional
-        How a threshold becomes a mask; by default as in the QuAC library.
+        Conversion of a threshold to a mask; by default as in the QuAC library.
     grid : "quac_0_2" or "corrected"
         See :func:`threshold_grid`.
     batch_size : int, optional
@@ -163,8 +163,8 @@ def trace_curve(
         )
     if not np.isfinite(values).all():
         raise NotFiniteError(
-            f"The attribution '{attribution.method}' of '{pair.query.id}' holds NaN or infinity. "
-            "Repair the map, or compute it again."
+            f"The attribution '{attribution.method}' of '{pair.query.id}' contains NaN or "
+            "infinity. Repair the map, or compute it again."
         )
     values = np.broadcast_to(values, tuple(image.shape))
     if attribution.degenerate:
@@ -214,7 +214,7 @@ def signed_values(attribution: Attribution) -> torch.Tensor:
 def _flat_curve(
     pair: Pair, method: str, thresholds: NDArray[np.float64], masking: Masking
 ) -> Curve:
-    """Return the curve of a map that ranked nothing: empty masks, no change, score 0."""
+    """Return the curve of a constant map: empty masks, no change, score 0."""
     n = len(thresholds)
     return Curve(
         method=method,
@@ -232,12 +232,12 @@ def _flat_curve(
 
 
 def hybrid_at(pair: Pair, curve: Curve, index: int) -> Hybrid:
-    """Return the hybrid of one threshold of a curve, without asking the network again.
+    """Return the hybrid of one threshold of a curve, without the network.
 
     Parameters
     ----------
     pair : Pair
-        The pair that the curve was traced for.
+        The pair of the curve.
     curve : Curve
         The curve.
     index : int
@@ -264,20 +264,20 @@ def make_hybrid(
     threshold: float,
     masking: Masking | None = None,
 ) -> Hybrid:
-    """Make the hybrid of any threshold and ask the classifier about it.
+    """Create and classify the hybrid of any threshold.
 
     Parameters
     ----------
     pair : Pair
         Query and generated image with their predictions.
     attribution : Attribution
-        How much each pixel matters.
+        Attribution of the pair.
     classifier : Classifier
         The classifier under study.
     threshold : float
         In [0, 1]; below 0 the mask is full.
     masking : Masking, optional
-        How a threshold becomes a mask; by default as in the QuAC library.
+        Conversion of a threshold to a mask; by default as in the QuAC library.
     """
     masking = masking or Masking()
     values = np.broadcast_to(attribution.values.numpy(), tuple(pair.query.image.shape))

@@ -1,4 +1,4 @@
-"""How fast the prediction falls when pixels are replaced in the order of a map."""
+"""Decrease of the prediction while pixels are replaced in the order of a map."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ LEVELS = (0.1, 0.2, 0.3, 0.4)
 
 @dataclass(frozen=True, eq=False)
 class Flipping:
-    """What replacing pixels in decreasing importance does.
+    """Log-odds of the source while pixels are replaced in decreasing importance.
 
     Attributes
     ----------
     replaced : (P,) ndarray, float64 in [0, 1]
-        Share of the pixels that are replaced; from 0 to 1.
+        Share of replaced pixels, from 0 to 1.
     log_odds : (P,) ndarray, float64
         Of the source.
     fall : (P,) ndarray, float64
-        The same, scaled: 0 for the query, 1 for the image that is infilled everywhere.
+        Scaled decrease: 0 for the query, 1 for the completely infilled image.
     needed : dict from float to float
-        Share of the pixels after which the fall first reaches 10, 20, 30 and 40 %; NaN where it
+        Share of replaced pixels at which the decrease first reaches 10, 20, 30 and 40 %; NaN if it
         never does.
     """
 
@@ -55,20 +55,20 @@ def flipping(
     Parameters
     ----------
     query, infill : (C, *S) Tensor, float32 in [0, 1]
-        The image, and what replaces it.
+        The image and its replacement.
     values : (C or 1, *S) Tensor
-        Importance; the largest over the channels counts.
+        Importance; the maximum over the channels counts.
     source : int
-        Class whose log-odds are followed.
+        Class of the log-odds.
     classifier : Classifier
         The classifier under study.
     n_points : int
-        Points from nothing to everything replaced.
+        Number of points from the query to the infill.
 
     Raises
     ------
     ShapeError
-        If the three do not cover the same pixels.
+        If the three have different shapes.
 
     References
     ----------
@@ -88,18 +88,18 @@ def flipping(
     rank = rank.view(1, *query.shape[1:])
     scores = []
     for start in range(0, n_points, CPU_BATCH):
-        yield Progress(start, n_points, "replacing pixels in order")
+        yield Progress(start, n_points, "replace pixels in order")
         part = torch.from_numpy(counts[start : start + CPU_BATCH])
         replaced = rank[None] < part.view(-1, *(1,) * query.ndim)
         images = torch.where(replaced, infill[None], query[None]).to(classifier.device)
         with torch.no_grad():
             scores.append(log_odds(classifier.logits(images), source).double().cpu().numpy())
-    found = np.concatenate(scores)
-    total = found[0] - found[-1]
-    fall = (found[0] - found) / total if abs(total) > 1e-9 else np.full(n_points, np.nan)
+    curve = np.concatenate(scores)
+    total = curve[0] - curve[-1]
+    fall = (curve[0] - curve) / total if abs(total) > 1e-9 else np.full(n_points, np.nan)
     share = counts / n_pixels
     needed = {
         level: float(share[np.argmax(fall >= level)]) if np.any(fall >= level) else float("nan")
         for level in LEVELS
     }
-    return Flipping(share, found, fall, needed)
+    return Flipping(share, curve, fall, needed)

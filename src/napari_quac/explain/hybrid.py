@@ -22,10 +22,10 @@ class Hybrid:
     mask_size : float in [0, 1]
         Share of the image's values in the mask, before softening.
     n_pixels : int
-        The same as a number of values (pixels × channels).
+        Number of these values (pixels × channels).
     prediction : (K,) Tensor, float32 in [0, 1]
     score_change : float in [-1, 1]
-        Probability of the target above that of the query.
+        Increase of the target's probability over the query.
     """
 
     threshold: float
@@ -59,7 +59,7 @@ def blend(query: Tensor, generated: Tensor, mask: Tensor) -> Tensor:
     Raises
     ------
     ShapeError
-        If the three do not cover the same pixels.
+        If the three have different shapes.
 
     References
     ----------

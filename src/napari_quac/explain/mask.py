@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 # OpenCV's fixed weights for small sizes; from 11 on it uses the formula
-MAX_KERNEL = 101  # pixels; more is slow, and larger than what a mask is about
+MAX_KERNEL = 101  # pixels; larger kernels are slow and erase any structure
 
 _SMALL_KERNELS = {
     1: (1.0,),
     3: (0.25, 0.5, 0.25),
     5: (0.0625, 0.25, 0.375, 0.25, 0.0625),
-    7: tuple(value / 32 for value in (1, 3.5, 7, 9, 7, 3.5, 1)),
-    9: tuple(value / 256 for value in (4, 13, 30, 51, 60, 51, 30, 13, 4)),
+    7: tuple(weight / 32 for weight in (1, 3.5, 7, 9, 7, 3.5, 1)),
+    9: tuple(weight / 256 for weight in (4, 13, 30, 51, 60, 51, 30, 13, 4)),
 }
 
 
@@ -57,21 +57,19 @@ def gaussian_kernel(size: int) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True)
 class Masking:
-    """How a threshold becomes a mask.
+    """Conversion of a threshold to a mask.
 
     Attributes
     ----------
     closing : int
-        Side of the closing element in pixels; 1 leaves the mask as it is.
+        Side of the closing element in pixels; 1 for no closing.
     blur : int
-        Size of the Gaussian kernel in pixels, odd; 1 leaves the edge hard.
+        Size of the Gaussian kernel in pixels, odd; 1 for hard edges.
     channel_wise : bool
-        Each channel has a mask of its own; otherwise a pixel counts in all channels when it does
-        in one.
+        Separate mask for each channel; otherwise a pixel counts in all channels if it does in one.
     centred : bool
         Close with a symmetric disk of the next odd size. The QuAC library's even element deletes
-        single pixels and shifts blobs by one pixel, which is kept by default so that scores are
-        equal.
+        single pixels and shifts blobs by one pixel; it is the default, so that scores are equal.
 
     Raises
     ------
@@ -90,9 +88,9 @@ class Masking:
             raise ValueError(f"The closing element needs at least 1 pixel, got {self.closing}.")
         if self.blur < 1 or self.blur % 2 == 0:
             raise ValueError(f"The blur kernel needs an odd size of at least 1, got {self.blur}.")
-        for what, size in (("closing element", self.closing), ("blur kernel", self.blur)):
+        for kernel, size in (("closing element", self.closing), ("blur kernel", self.blur)):
             if size > MAX_KERNEL:
-                raise ValueError(f"The {what} has at most {MAX_KERNEL} pixels, got {size}.")
+                raise ValueError(f"The {kernel} has at most {MAX_KERNEL} pixels, got {size}.")
 
     @property
     def name(self) -> str:
@@ -111,7 +109,7 @@ class Masking:
     def close(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Close a float map; thresholding it then equals closing the thresholded map.
 
-        Grey-scale closing commutes with thresholding, so one call serves all thresholds, bit for
+        Gray-scale closing commutes with thresholding, so one call serves all thresholds, bit for
         bit.
 
         Parameters
@@ -151,22 +149,22 @@ class Masking:
         return closed.reshape(values.shape)
 
     def hard(self, closed: NDArray[np.float32], threshold: float) -> NDArray[np.bool_]:
-        """Return where a closed map lies above the threshold, compared in float64."""
+        """Return the pixels of a closed map above the threshold, compared in float64."""
         mask: NDArray[np.bool_] = closed.astype(np.float64) > threshold
         return mask
 
     def soften(self, hard: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Blur a mask slice by slice; the image is reflected at its border.
+        """Blur a mask slice by slice, with reflection at the border.
 
         Parameters
         ----------
         hard : (C, [D,] H, W) ndarray of bool
-            The mask before it is softened.
+            The mask before softening.
 
         Returns
         -------
         mask : ndarray of the same shape, float32
-            A full mask may come out as 1.0000001, as it does in OpenCV.
+            A full mask can be 1.0000001, as in OpenCV.
         """
         soft = hard.astype(np.float32)
         if self.blur == 1:
@@ -184,9 +182,9 @@ class Masking:
         Parameters
         ----------
         values : (C, [D,] H, W) ndarray, float32 in [0, 1]
-            Normalised attribution.
+            Normalized attribution.
         threshold : float
-            Where the attribution is cut.
+            Threshold of the attribution.
 
         Returns
         -------
@@ -204,4 +202,4 @@ PRESETS: Mapping[str, Masking] = {
     "small objects": Masking(closing=3, blur=5, centred=True),
     "centred": Masking(centred=True),
 }
-"""Names for ways of masking. *Small objects* keeps what the 10-pixel element would delete."""
+"""Named maskings. *Small objects* keeps structures that the 10-pixel element deletes."""

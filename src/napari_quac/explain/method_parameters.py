@@ -61,17 +61,6 @@ def check_methods(settings: ExplainSettings) -> None:
         build_method(name, settings.parameters)
 
 
-def merged(first: MethodParameters, over: MethodParameters) -> MethodParameters:
-    """Return the parameters of both; those of ``over`` replace those of ``first``.
-
-    Examples
-    --------
-    >>> merged({"ig": {"n_steps": 9}}, {"ig": {"baseline": 0.0}})
-    {'ig': {'n_steps': 9, 'baseline': 0.0}}
-    """
-    return {name: {**first.get(name, {}), **over.get(name, {})} for name in {**first, **over}}
-
-
 def parse_parameters(texts: Iterable[str]) -> MethodParameters:
     """Read parameters from the command line.
 

@@ -1,4 +1,4 @@
-"""What the counterfactual changed, measured: in the mask, outside of it, in structures."""
+"""Changes by the counterfactual: inside and outside the mask, and in labeled structures."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from napari_quac.errors import DataError, ShapeError
 from napari_quac.explain.curve import hybrid_at
 from napari_quac.explain.explanation import Explanation
-from napari_quac.explain.texture import MEASURES, edge_cut, measure, texture_maps
+from napari_quac.explain.texture import MEASURES, edge_cut, measure_place, texture_maps
+from napari_quac.registry import unknown_name
 from napari_quac.stepwise import Progress, stepwise
 
 WHOLE, INSIDE, OUTSIDE = "whole image", "inside the mask", "outside the mask"
-LABELLED = "all labels"
-MOST_LABELS = 100
+ALL_LABELS = "all labels"
+MAX_LABELS = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,14 +76,13 @@ class Morphometry:
 
         Raises
         ------
-        DataError
+        UnknownNameError
             If there is no such place.
         """
-        for one in self.places:
-            if one.name == name:
-                return one
-        there = ", ".join(one.name for one in self.places)
-        raise DataError(f"Nothing was measured in '{name}'. There are: {there}.")
+        places = {place.name: place for place in self.places}
+        if name not in places:
+            raise unknown_name("place", name, list(places))
+        return places[name]
 
 
 @stepwise
@@ -96,10 +96,10 @@ def measure_change(
     Parameters
     ----------
     explanation : Explanation
-        Whose hybrid it is.
+        Explanation of the hybrid.
     labels : (*S) ndarray of integers or bool, optional
-        Structures that are known, such as clefts or vesicles, on the pixels of the query; 0 is
-        background. They are measured one by one and all together.
+        Known structures, such as clefts or vesicles, on the pixels of the query; 0 is background.
+        They are measured one by one and all together.
     index : int, optional
         Position in the thresholds of the curve; the optimum by default.
 
@@ -113,7 +113,7 @@ def measure_change(
     ShapeError
         If the labels do not cover the pixels of the query.
     DataError
-        If they are no whole numbers, or too many.
+        If the labels are not integers, or too many.
     """
     pair, curve = explanation.pair, explanation.curve
     index = curve.best if index is None else index
@@ -132,8 +132,8 @@ def measure_change(
     cut = edge_cut(before)
     voxel = None if pair.query.scale is None else float(np.prod(pair.query.scale))
     changes = []
-    for done, (name, place) in enumerate(places.items()):
-        yield Progress(done, len(places), "measure the change")
+    for number, (name, place) in enumerate(places.items()):
+        yield Progress(number, len(places), "measure the change")
         n_pixels = int(place.sum())
         changes.append(
             PlaceChange(
@@ -141,8 +141,8 @@ def measure_change(
                 n_pixels=n_pixels,
                 size=None if voxel is None else n_pixels * voxel,
                 share_in_mask=float(hard[place].mean()) if n_pixels else float("nan"),
-                query=measure(before, place, cut),
-                counterfactual=measure(after, place, cut),
+                query=measure_place(before, place, cut),
+                counterfactual=measure_place(after, place, cut),
             )
         )
     unit = pair.query.unit if voxel is not None else None
@@ -150,15 +150,15 @@ def measure_change(
     return Morphometry(explanation, threshold, tuple(changes), f"{unit}{power}" if unit else "")
 
 
-def morphometry_rows(found: Morphometry, class_names: Sequence[str]) -> list[dict[str, Any]]:
-    """Return one flat row for each place and measure, for JSON and CSV; NaN becomes None."""
-    pair = found.explanation.pair
+def morphometry_rows(morphometry: Morphometry, class_names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return one flat row for each place and measure, with None for NaN."""
+    pair = morphometry.explanation.pair
     common = {
         "sample": pair.query.id,
         "source": class_names[pair.source],
         "target": class_names[pair.target],
-        "method": found.explanation.attribution.true_name,
-        "threshold": found.threshold,
+        "method": morphometry.explanation.attribution.true_name,
+        "threshold": morphometry.threshold,
     }
     return [
         {
@@ -166,60 +166,62 @@ def morphometry_rows(found: Morphometry, class_names: Sequence[str]) -> list[dic
             "place": place.name,
             "n_pixels": place.n_pixels,
             "size": place.size,
-            "size_unit": found.size_unit,
+            "size_unit": morphometry.size_unit,
             "share_in_mask": _number(place.share_in_mask),
-            "measure": one.name,
-            "unit": one.unit,
-            "query": _number(place.query[one.name]),
-            "counterfactual": _number(place.counterfactual[one.name]),
-            "difference": _number(place.difference(one.name)),
+            "measure": measure.name,
+            "unit": measure.unit,
+            "query": _number(place.query[measure.name]),
+            "counterfactual": _number(place.counterfactual[measure.name]),
+            "difference": _number(place.difference(measure.name)),
         }
-        for place in found.places
-        for one in MEASURES
+        for place in morphometry.places
+        for measure in MEASURES
     ]
 
 
-def morphometry_record(found: Morphometry) -> dict[str, Any]:
-    """Return the same as nested JSON-ready values, by place; NaN becomes None."""
+def morphometry_record(morphometry: Morphometry) -> dict[str, Any]:
+    """Return the measures as JSON-ready values by place, with None for NaN."""
     return {
-        "threshold": found.threshold,
-        "size_unit": found.size_unit or None,
-        "units": {one.name: one.unit for one in MEASURES},
+        "threshold": morphometry.threshold,
+        "size_unit": morphometry.size_unit or None,
+        "units": {measure.name: measure.unit for measure in MEASURES},
         "places": {
             place.name: {
                 "n_pixels": place.n_pixels,
                 "size": place.size,
                 "share_in_mask": _number(place.share_in_mask),
-                "query": {name: _number(value) for name, value in place.query.items()},
-                "counterfactual": {
-                    name: _number(value) for name, value in place.counterfactual.items()
-                },
+                "query": _numbers(place.query),
+                "counterfactual": _numbers(place.counterfactual),
             }
-            for place in found.places
+            for place in morphometry.places
         },
     }
 
 
-def _number(value: float) -> float | None:
-    return value if np.isfinite(value) else None
+def _number(number: float) -> float | None:
+    return number if np.isfinite(number) else None
+
+
+def _numbers(measures: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: _number(number) for name, number in measures.items()}
 
 
 def _label_places(labels: NDArray[Any], shape: tuple[int, ...]) -> dict[str, NDArray[np.bool_]]:
     if labels.shape != shape:
         raise ShapeError(
-            f"The labels have shape {labels.shape}, the query {shape}. Both have to cover the same "
+            f"The labels have shape {labels.shape}, the query {shape}. Both must cover the same "
             "pixels."
         )
     if labels.dtype.kind not in "bui":
         raise DataError(
-            f"The labels hold values of type {labels.dtype}, expected whole numbers: 0 for the "
-            "background and one number for each structure."
+            f"The labels have the type {labels.dtype}. Use integers: 0 for the background and one "
+            "number for each structure."
         )
     numbers = [int(number) for number in np.unique(labels) if number != 0]
-    if len(numbers) > MOST_LABELS:
+    if len(numbers) > MAX_LABELS:
         raise DataError(
-            f"There are {len(numbers)} labels in this image, more than {MOST_LABELS}. Choose "
-            "labels of structures; an image of grey values is none."
+            f"The image contains {len(numbers)} labels, more than {MAX_LABELS}. Choose a label "
+            "image of structures, not an image of gray values."
         )
-    places = {LABELLED: labels != 0} if numbers else {}
+    places = {ALL_LABELS: labels != 0} if numbers else {}
     return places | {f"label {number}": labels == number for number in numbers}

@@ -1,4 +1,4 @@
-"""Correctly classified samples that are most like a misprediction."""
+"""Correctly classified samples that are most similar to a misprediction."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from napari_quac.stepwise import Progress, stepwise
 
 N_NEIGHBORS = 6
 N_CANDIDATES = 64
-"""So many images, the nearest by their probabilities, are compared by features."""
+"""Number of images, the nearest by their probabilities, that are compared by features."""
 
 Basis = Literal["features", "probabilities"]
 
@@ -34,13 +34,13 @@ class Neighbors:
     query : Sample
         The misprediction.
     label : int
-        The class of the neighbours: the one that the query is said to have.
+        The class of the neighbors: the label of the query.
     indices : tuple of int
-        Their places in the dataset.
+        Their indices in the dataset.
     samples : tuple of Sample
     distances : tuple of float
     basis : "features" or "probabilities"
-        What the distance was measured on.
+        Basis of the distance.
     """
 
     query: Sample
@@ -52,7 +52,7 @@ class Neighbors:
 
     @property
     def basis_text(self) -> str:
-        """The basis in words."""
+        """Basis of the distance, as text."""
         if self.basis == "features":
             return "by the features before the classifier's last layer"
         return "by the predicted probabilities"
@@ -71,7 +71,7 @@ def nearest_correct(
 
     The nearest 64 by the Hellinger distance of their probabilities are compared by the Euclidean
     distance of the features that enter the last linear layer, divided by the square root of their
-    number. A classifier that does not let one look inside is compared by its probabilities alone.
+    number. Without access to the layers of the classifier, only the probabilities are compared.
 
     Parameters
     ----------
@@ -80,13 +80,13 @@ def nearest_correct(
     label : int
         The classifier's class that the query's label names.
     table : PredictionTable
-        What the classifier says of the dataset.
+        Predictions of the classifier for the dataset.
     dataset : Dataset
-        Where neighbours are looked for.
+        The samples to search.
     classifier : Classifier
         The classifier under study.
     n : int
-        How many neighbours, at most.
+        Maximum number of neighbors.
 
     Returns
     -------
@@ -96,36 +96,36 @@ def nearest_correct(
     correct = np.flatnonzero((table.truth == label) & (table.predicted == label))
     if not len(correct):
         return None
-    yield Progress(0, None, "look for neighbours")
+    yield Progress(0, None, "find neighbors")
     prediction = classifier.predict(query.image[None])[0].numpy()
     distances = hellinger(table.probabilities[correct], prediction)
     order = np.argsort(distances, kind="stable")[:N_CANDIDATES]
     candidates, distances = correct[order], distances[order]
     basis: Basis = "probabilities"
-    own = penultimate_features(classifier, query.image[None])
+    query_features = penultimate_features(classifier, query.image[None])
     samples: dict[int, Sample] = {}
-    if own is not None:
+    if query_features is not None:
         basis, measured = "features", np.full(len(candidates), np.inf)
         for number, index in enumerate(candidates.tolist()):
-            yield Progress(number, len(candidates), "look for neighbours")
+            yield Progress(number, len(candidates), "find neighbors")
             try:
                 samples[index] = dataset[index]
                 features = penultimate_features(classifier, samples[index].image[None])
             except QuacError:
-                continue  # it cannot be read any more, so it is no neighbour
+                continue  # the file has become unreadable
             if features is not None:
-                difference = (features - own).flatten().double()
+                difference = (features - query_features).flatten().double()
                 measured[number] = float(difference.square().mean().sqrt())
         order = np.argsort(measured, kind="stable")
         candidates, distances = candidates[order], measured[order]
-    kept = [k for k in range(min(n, len(candidates))) if np.isfinite(distances[k])]
-    indices = tuple(int(candidates[k]) for k in kept)
+    finite = [k for k in range(min(n, len(candidates))) if np.isfinite(distances[k])]
+    indices = tuple(int(candidates[k]) for k in finite)
     return Neighbors(
         query,
         label,
         indices,
         tuple(samples.get(index) or dataset[index] for index in indices),
-        tuple(float(distances[k]) for k in kept),
+        tuple(float(distances[k]) for k in finite),
         basis,
     )
 
@@ -142,19 +142,19 @@ def hellinger(
 
 
 def penultimate_features(classifier: Classifier, images: Tensor) -> Tensor | None:
-    """Return what enters the last linear layer of a classifier.
+    """Return the input of the last linear layer of a classifier.
 
     Parameters
     ----------
     classifier : Classifier
         The classifier under study.
     images : (N, C, *S) Tensor, float32 in [0, 1]
-        What to look at.
+        The images.
 
     Returns
     -------
     features : (N, F) Tensor, on the CPU, or None
-        None for a network that cannot be looked into, or whose output is not that of its last
+        None for a network without accessible layers, or whose output is not that of its last
         linear layer.
     """
     module = classifier.module
@@ -163,18 +163,18 @@ def penultimate_features(classifier: Classifier, images: Tensor) -> Tensor | Non
     layers = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
     if not layers:
         return None
-    seen: list[tuple[Tensor, Tensor]] = []
+    calls: list[tuple[Tensor, Tensor]] = []
 
-    def note(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        seen.append((inputs[0].detach(), output.detach()))
+    def record(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        calls.append((inputs[0].detach(), output.detach()))
 
-    hook = layers[-1].register_forward_hook(note)
+    hook = layers[-1].register_forward_hook(record)
     try:
         with torch.no_grad():
             inputs = classifier.value_range.to_network(images.to(classifier.device))
             logits = to_logits(module(inputs), classifier.output)
     finally:
         hook.remove()
-    if len(seen) != 1 or seen[0][1].shape != logits.shape:
+    if len(calls) != 1 or calls[0][1].shape != logits.shape:
         return None
-    return seen[0][0].flatten(1).float().cpu()
+    return calls[0][0].flatten(1).float().cpu()

@@ -1,4 +1,4 @@
-"""A query and the generated image that was kept for it, with what the classifier says of both."""
+"""A query and its generated image, with the predictions for both."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from napari_quac.errors import DataError, ShapeError
 from napari_quac.networks.classifier import Classifier
 
 Side = Literal["query", "generated"]
-"""Which image of a pair is attributed; the other one is what it is compared with."""
+"""Attributed image of a pair; the other image is the reference."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,18 +26,18 @@ class Pair:
     query : Sample
     generated : (C, *S) Tensor, float32 in [0, 1]
     source, target : int
-        The class to leave and the class to reach.
+        Source class and target class.
     query_prediction, generated_prediction : (K,) Tensor, float32 in [0, 1]
     origin : Mapping
-        How the generated image came about; JSON-ready.
+        Provenance of the generated image; JSON-ready.
     n_tried : int
-        Proposals that were looked at to find it.
+        Number of proposals of the search.
     is_swapped : bool
-        The two images have changed roles, as DAPI looks at them: ``query`` is the generated image,
-        ``generated`` the one from the data. See :func:`swap_pair`.
+        The two images have exchanged roles, as in DAPI: ``query`` is the generated image and
+        ``generated`` the original. See :func:`swap_pair`.
     proposals : tuple of Pair
-        The best ones that were seen on the way, most probable target first; this one is among
-        them. Empty where nothing was searched.
+        The best proposals of the search, most probable target first, including this one. Empty
+        without a search.
     class_names : tuple of str
         Classes of the classifier, in the order of the predictions.
     """
@@ -60,7 +60,7 @@ class Pair:
 
     @property
     def switches(self) -> bool:
-        """Whether the classifier calls the generated image the target."""
+        """True if the generated image is classified as the target."""
         return int(self.generated_prediction.argmax()) == self.target
 
 
@@ -72,25 +72,25 @@ def make_pair(
     classifier: Classifier,
     origin: Mapping[str, Any] | None = None,
 ) -> Pair:
-    """Ask the classifier about a query and an image that is there already.
+    """Predict a query and an existing generated image.
 
     Parameters
     ----------
     query : Sample
-        The sample to be explained.
+        The sample to explain.
     generated : (C, *S) Tensor, float32 in [0, 1]
         The generated image.
     source, target : int
-        Class to leave.
+        Source class and target class.
     classifier : Classifier
         The classifier under study.
     origin : Mapping, optional
-        Where ``generated`` is from.
+        Provenance of ``generated``.
 
     Raises
     ------
     ShapeError
-        If the images do not fit each other or the classifier.
+        If the shapes of the images differ, or do not match the classifier.
     DataError
         If source and target are the same class.
     """
@@ -99,7 +99,7 @@ def make_pair(
     if generated.shape != query.image.shape:
         raise ShapeError(
             f"The generated image has shape {tuple(generated.shape)}, the query '{query.id}' "
-            f"{tuple(query.image.shape)}. Both have to cover the same pixels."
+            f"{tuple(query.image.shape)}. Both must cover the same pixels."
         )
     predictions = classifier.predict(torch.stack([query.image, generated]))
     return Pair(
@@ -115,15 +115,15 @@ def make_pair(
 
 
 def swap_pair(pair: Pair) -> Pair:
-    """Return the pair with the roles of its images changed.
+    """Return the pair with exchanged roles of its images.
 
-    The generated image becomes the query and the target class the source, so that all that asks
-    *what has to be copied from the generated image into the query* asks the opposite.
+    The generated image becomes the query and the target class the source, so that every function
+    answers the opposite question.
 
     Parameters
     ----------
     pair : Pair
-        Swapped twice, it is itself again.
+        Swapping twice returns an equal pair.
     """
     return replace(
         pair,
@@ -138,17 +138,17 @@ def swap_pair(pair: Pair) -> Pair:
 
 
 def orient_pair(pair: Pair, side: Side) -> Pair:
-    """Return the pair as it is, or swapped if the generated image is to be attributed."""
+    """Return the pair, swapped if the generated image is attributed."""
     return swap_pair(pair) if side == "generated" else pair
 
 
 def check_classes(source: int, target: int, classifier: Classifier) -> None:
-    """Refuse a target that is the source, or that the classifier does not know."""
+    """Refuse equal classes, and classes outside the classifier."""
     for role, index in (("source", source), ("target", target)):
         if not 0 <= index < classifier.n_classes:
             raise DataError(
-                f"The {role} class {index} does not exist; the classifier knows "
-                f"{classifier.n_classes}: {', '.join(classifier.class_names)}."
+                f"The {role} class {index} does not exist. Choose one of the "
+                f"{classifier.n_classes} classes: {', '.join(classifier.class_names)}."
             )
     if source == target:
         raise DataError(

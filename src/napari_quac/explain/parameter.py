@@ -1,7 +1,7 @@
-"""The fields of a frozen dataclass as parameters: for forms, for the command line, for checks.
+"""Parameters of a frozen dataclass, for forms, the command line and validation.
 
 A class describes its parameters once, by annotated fields with defaults and by the *Attributes* or
-*Parameters* of its docstring; what is in here reads that description.
+*Parameters* of its docstring; this module reads that description.
 """
 
 from __future__ import annotations
@@ -16,6 +16,11 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from napari_quac.errors import DataError
 
 SIMPLE = (bool, int, float, str, Path)
+_TYPE_NAMES: dict[type | None, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+}
 _YES, _NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
@@ -28,20 +33,20 @@ class Parameter:
     name : str
         Name of the field.
     kind : type or None
-        ``bool``, ``int``, ``float``, ``str`` or ``Path``; None for anything else, which neither
-        forms nor the command line can ask for.
+        ``bool``, ``int``, ``float``, ``str`` or ``Path``; None for other types, which neither
+        forms nor the command line support.
     default : object
-        Its default; ``dataclasses.MISSING`` where there is none.
+        Its default; ``dataclasses.MISSING`` without one.
     is_optional : bool
-        Whether it may be None.
+        True if None is allowed.
     options : tuple
-        The values it is limited to; empty where any will do.
+        Allowed values; empty without a restriction.
     low, high : float or None
         Smallest and largest value of a number.
     step : float
         Distance of one value from the next one in a form; 1 for the usual one.
     help : str
-        What the docstring says about it.
+        Description in the docstring.
     """
 
     name: str
@@ -55,45 +60,44 @@ class Parameter:
     help: str = ""
 
     def check(self, value: Any) -> None:
-        """Refuse a value of another kind, and a number that lies outside of the range.
+        """Refuse a value of another type, and a number outside the range.
 
         Raises
         ------
         DataError
-            With what it has to be in its text.
+            If the value is not allowed; the message describes the allowed values.
         """
         if value is None and self.is_optional:
             return
         if self.options and value not in self.options:
-            known = ", ".join(map(str, self.options))
-            raise DataError(f"'{self.name}' has to be one of {known}, got {value!r}.")
+            options = ", ".join(map(str, self.options))
+            raise DataError(f"'{self.name}' must be one of {options}, got {value!r}.")
         self._check_kind(value)
         if isinstance(value, bool) or not isinstance(value, int | float):
             return
         below = self.low is not None and value < self.low
         if below or (self.high is not None and value > self.high):
-            raise DataError(f"'{self.name}' has to lie {self._range()}, got {value}.")
+            raise DataError(f"'{self.name}' must be {self._range()}, got {value}.")
 
     def _check_kind(self, value: Any) -> None:
-        wanted = {bool: "true or false", int: "a whole number", float: "a number"}
-        if self.options or self.kind not in wanted:
+        if self.options or self.kind not in _TYPE_NAMES:
             return
         is_flag = isinstance(value, bool)
-        fits = {
+        fits: dict[type | None, bool] = {
             bool: is_flag,
             int: isinstance(value, int) and not is_flag,
             float: isinstance(value, int | float) and not is_flag,
         }
         if not fits[self.kind]:
-            raise DataError(f"'{self.name}' has to be {wanted[self.kind]}, got {value!r}.")
+            raise DataError(f"'{self.name}' must be {_TYPE_NAMES[self.kind]}, got {value!r}.")
 
     def parse(self, text: str) -> Any:
-        """Return the value that a text stands for.
+        """Return the value of a text.
 
         Raises
         ------
         DataError
-            If it stands for none, or for one outside of the range.
+            If the text is not a value, or the value is outside the range.
         """
         value = self._parsed(text.strip())
         self.check(value)
@@ -106,20 +110,20 @@ class Parameter:
             return next((option for option in self.options if str(option) == text), text)
         if self.kind is bool:
             if text.lower() not in (*_YES, *_NO):
-                raise DataError(f"'{self.name}' has to be true or false, got '{text}'.")
+                raise DataError(f"'{self.name}' must be true or false, got '{text}'.")
             return text.lower() in _YES
         if self.kind is None:
-            raise DataError(f"'{self.name}' cannot be given as text.")
+            raise DataError(f"'{self.name}' has no text form; set it in Python.")
         try:
             return self.kind(text)
         except ValueError as error:
-            wanted = "a whole number" if self.kind is int else "a number"
-            raise DataError(f"'{self.name}' has to be {wanted}, got '{text}'.") from error
+            kind = _TYPE_NAMES.get(self.kind, "a number")
+            raise DataError(f"'{self.name}' must be {kind}, got '{text}'.") from error
 
     def _range(self) -> str:
         if self.low is not None and self.high is not None:
             return f"between {self.low:g} and {self.high:g}"
-        return f"at {self.low:g} or above" if self.low is not None else f"at {self.high:g} or below"
+        return f"{self.low:g} or above" if self.low is not None else f"{self.high:g} or below"
 
 
 def parameters_of(cls: Any) -> tuple[Parameter, ...]:
@@ -173,7 +177,7 @@ def _parameter(name: str, hint: Any, default: Any, text: str) -> Parameter:
 
 
 def _helps(cls: Any) -> dict[str, str]:
-    """Return what the numpydoc docstrings of a class and its parents say about each field."""
+    """Return the description of each field in the docstrings of a class and its parents."""
     helps: dict[str, str] = {}
     for parent in reversed(cls.__mro__):
         if is_dataclass(parent):
@@ -185,12 +189,11 @@ def _helps_in(text: str) -> dict[str, str]:
     helps: dict[str, str] = {}
     name = ""
     for line in text.splitlines():
-        headed = re.match(r"(\w+(?:, \w+)*) : ", line)
-        if headed:
-            name = headed[1]
+        if heading := re.match(r"(\w+(?:, \w+)*) : ", line):
+            name = heading[1]
         elif name and line.startswith("    "):
-            for one in name.split(", "):
-                helps[one] = f"{helps.get(one, '')} {line.strip()}".strip()
+            for field in name.split(", "):
+                helps[field] = f"{helps.get(field, '')} {line.strip()}".strip()
         elif line.strip():
             name = ""
     return {key: value.replace("``", "") for key, value in helps.items()}

@@ -1,4 +1,4 @@
-"""What the classifier says of every sample of a dataset."""
+"""Predictions of the classifier for all samples of a dataset."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class PredictionTable:
     class_names : tuple of str
         Of the classifier.
     probabilities : (N, K) ndarray, float32 in [0, 1]
-        NaN where a sample has no prediction yet, or has failed.
+        NaN for samples without a prediction, or with a failure.
     truth : (N,) ndarray, int64
-        The classifier's class that the sample's label names; -1 where it names none.
+        The classifier's class that the sample's label names; -1 without one.
     failures : mapping of int to str
-        Index of a sample that could not be read or predicted, to the reason.
+        Index of a sample that could not be read or predicted, to the error message.
     """
 
     class_names: tuple[str, ...]
@@ -45,28 +45,28 @@ class PredictionTable:
 
     @property
     def is_predicted(self) -> NDArray[np.bool_]:
-        """Where there is a prediction; (N,)."""
+        """True for samples with a prediction; (N,)."""
         return np.asarray(np.isfinite(self.probabilities).all(axis=1))
 
     @property
     def is_complete(self) -> bool:
-        """Whether every sample has a prediction, or a reason for having none."""
+        """True if every sample has a prediction or a failure."""
         return int(np.count_nonzero(self.is_predicted)) + len(self.failures) >= len(self)
 
     @property
     def predicted(self) -> NDArray[np.int64]:
-        """The most probable class; -1 where there is no prediction; (N,)."""
+        """The most probable class; -1 without a prediction; (N,)."""
         filled = np.where(np.isfinite(self.probabilities), self.probabilities, 0)
         return np.where(self.is_predicted, filled.argmax(axis=1), UNKNOWN)
 
     @property
     def confidence(self) -> NDArray[np.float32]:
-        """Probability of the predicted class; NaN where there is none; (N,)."""
+        """Probability of the predicted class; NaN without a prediction; (N,)."""
         return np.asarray(self.probabilities.max(axis=1, initial=-np.inf))
 
     @property
     def mispredicted(self) -> NDArray[np.bool_]:
-        """Where the label is known and another class is predicted; (N,)."""
+        """True for samples whose label and predicted class differ; (N,)."""
         return np.asarray(
             self.is_predicted & (self.truth != UNKNOWN) & (self.truth != self.predicted)
         )
@@ -90,7 +90,7 @@ def predict_all(
 ) -> Generator[Progress, None, PredictionTable]:
     """Predict every sample, a batch at a time.
 
-    A sample that cannot be read or does not fit is noted, and the others go on.
+    A sample that cannot be read or does not fit is recorded as a failure.
 
     Parameters
     ----------
@@ -101,14 +101,14 @@ def predict_all(
     batch_size : int, optional
         Samples at a time; changes no result.
     previous : PredictionTable, optional
-        What is there already, of the same samples and classifier; it is not predicted again.
+        Earlier predictions of the same samples and classifier, which are not repeated.
     partial_every : float
-        Seconds between two partial tables; each is a copy of the whole.
+        Seconds between two partial tables, which are copies.
 
     Returns
     -------
     Steps of PredictionTable
-        ``Progress.partial`` is the table as far as it has come.
+        ``Progress.partial`` is the unfinished table.
     """
     batch_size = batch_size or (CPU_BATCH if classifier.device.type == "cpu" else GPU_BATCH)
     n_samples = len(dataset)
@@ -121,16 +121,16 @@ def predict_all(
         missing = missing[~np.isin(missing, list(failures))]
     truth = _truths(dataset, classifier)
 
-    def so_far() -> PredictionTable:
+    def current_table() -> PredictionTable:
         return PredictionTable(
             classifier.class_names, probabilities.copy(), truth.copy(), dict(failures)
         )
 
-    told = -np.inf
+    last_partial = -np.inf
     for start in range(0, len(missing), batch_size):
         partial = None
-        if time.monotonic() - told >= partial_every:
-            told, partial = time.monotonic(), so_far()
+        if time.monotonic() - last_partial >= partial_every:
+            last_partial, partial = time.monotonic(), current_table()
         yield Progress(start, len(missing), "predict all samples", partial)
         indices, images = [], []
         for index in missing[start : start + batch_size].tolist():
@@ -148,18 +148,18 @@ def predict_all(
                 probabilities[part] = classifier.predict(batch).numpy()
             except QuacError as error:
                 failures.update(dict.fromkeys(part, str(error)))
-    return so_far()
+    return current_table()
 
 
 def _truths(dataset: Dataset, classifier: Classifier) -> NDArray[np.int64]:
-    labels = range(len(dataset.classes))
-    named = [true_class(label, dataset.classes, classifier) for label in labels]
-    truth_of = {label: name for label, name in zip(labels, named, strict=True) if name is not None}
-    given = (dataset.label(index) for index in range(len(dataset)))
-    return np.fromiter(
-        (UNKNOWN if label is None else truth_of.get(label, UNKNOWN) for label in given),
+    truth_of: dict[int | None, int] = {
+        label: truth
+        for label in range(len(dataset.classes))
+        if (truth := true_class(label, dataset.classes, classifier)) is not None
+    }
+    return np.array(
+        [truth_of.get(dataset.label(index), UNKNOWN) for index in range(len(dataset))],
         dtype=np.int64,
-        count=len(dataset),
     )
 
 

@@ -172,14 +172,3 @@ def question_for(
     return choose_question(
         prediction, label, settings, classifier, generator, source=source, targets=targets
     )
-
-
-def default_question(
-    prediction: Tensor, truth: int | None, basis: Literal["prediction", "label"] = "prediction"
-) -> tuple[int, int]:
-    """Return the source and the most useful target; see :func:`choose_question`."""
-    order = [int(index) for index in prediction.argsort(descending=True)]
-    predicted = order[0]
-    if truth is None or truth == predicted:
-        return predicted, order[1] if len(order) > 1 else predicted
-    return (predicted, truth) if basis == "prediction" else (truth, predicted)

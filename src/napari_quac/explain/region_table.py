@@ -19,7 +19,7 @@ def region_record(regions: Regions) -> dict[str, Any]:
         "score_change": regions.score_change,
         "connectivity": 3**regions.labels.ndim - 1,
         "size_unit": regions.size_unit or None,
-        "n_not_asked": regions.n_left_out,
+        "n_not_asked": regions.n_skipped,
         "regions": [
             {
                 "number": region.number,
@@ -38,7 +38,7 @@ def region_record(regions: Regions) -> dict[str, Any]:
 
 
 def region_rows(regions: Regions, class_names: Sequence[str]) -> list[dict[str, Any]]:
-    """Return one flat row for each region, with the sample and the question it belongs to."""
+    """Return one flat row for each region, with its sample, classes and method."""
     explanation = regions.explanation
     pair = explanation.pair
     record = region_record(regions)
@@ -54,9 +54,9 @@ def region_rows(regions: Regions, class_names: Sequence[str]) -> list[dict[str, 
     unit = pair.query.unit or "world"
     for region in record["regions"]:
         places = {
-            f"{axis}_{suffix}": value
+            f"{axis}_{suffix}": position
             for key, suffix in (("centroid", "pixel"), ("centroid_world", unit))
-            for axis, value in region.pop(key).items()
+            for axis, position in region.pop(key).items()
         }
         size = {"size": region.pop("size"), "size_unit": regions.size_unit}
         rows.append({**common, **region, **size, **places})
@@ -64,19 +64,21 @@ def region_rows(regions: Regions, class_names: Sequence[str]) -> list[dict[str, 
 
 
 def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Write rows of equal keys as CSV.
+    """Write rows with equal keys as CSV.
 
     Raises
     ------
     DataError
-        If there is no row, or the file cannot be written.
+        If there are no rows, or the file cannot be written.
     """
     if not rows:
-        raise DataError("There is nothing to write yet.")
+        raise DataError("The table is empty, so there is nothing to write. Measure a sample first.")
     try:
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(rows[0]))
             writer.writeheader()
             writer.writerows(rows)
     except OSError as error:
-        raise DataError(f"'{path}' cannot be written: {error.strerror}.") from error
+        raise DataError(
+            f"'{path}' cannot be written ({error.strerror}). Choose another file."
+        ) from error

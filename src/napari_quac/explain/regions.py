@@ -1,4 +1,4 @@
-"""The connected regions of a mask, each with its size, its change and its own effect."""
+"""Connected regions of a mask, with size, change and effect of each region."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from napari_quac.explain.pair import Pair
 from napari_quac.networks.classifier import Classifier
 from napari_quac.stepwise import Progress, stepwise
 
-MOST_REGIONS = 50  # a mask at a low threshold can fall into hundreds of specks
+MAX_REGIONS = 50  # a mask at a low threshold can consist of hundreds of specks
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Region:
     Attributes
     ----------
     number : int
-        From 1, the largest effect alone first; the value in :attr:`Regions.labels`.
+        From 1, in order of falling ``effect_alone``; the value in :attr:`Regions.labels`.
     n_pixels : int
         Pixels or voxels, before softening.
     size : float or None
@@ -38,13 +38,13 @@ class Region:
     centroid_world : tuple of float
         The same in world units.
     box : tuple of (int, int)
-        First pixel and the one behind the last, along each axis.
+        First pixel, and the pixel after the last, along each axis.
     before, after : float in [0, 1]
         Mean of its values in the query and in the hybrid, over all channels.
     effect_alone : float in [-1, 1]
-        Probability of the target above that of the query, when this region alone is swapped in.
+        Increase of the target's probability over the query by this region alone.
     effect_left_out : float in [-1, 1]
-        Probability of the target that the hybrid loses when this region is left out of it.
+        Decrease of the target's probability of the hybrid without this region.
     """
 
     number: int
@@ -72,12 +72,11 @@ class Regions:
     score_change : float
         Of the whole hybrid.
     labels : (*S) ndarray, int32
-        0 outside of the mask, else the number of the region; regions that were not asked about
-        have -1.
+        0 outside the mask, otherwise the number of the region; -1 for skipped regions.
     regions : tuple of Region
         In the order of their numbers.
-    n_left_out : int
-        Regions that were too many to ask about, the smallest.
+    n_skipped : int
+        Number of skipped regions, the smallest ones.
     unit : str or None
         World unit of :attr:`Region.size`, without its power.
     """
@@ -88,7 +87,7 @@ class Regions:
     score_change: float
     labels: NDArray[np.int32]
     regions: tuple[Region, ...]
-    n_left_out: int = 0
+    n_skipped: int = 0
     unit: str | None = None
 
     @property
@@ -98,17 +97,17 @@ class Regions:
 
 
 def label_regions(hard: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """Return the connected parts of a mask, numbered by size, the largest first.
+    """Return the connected regions of a mask, numbered by size, the largest first.
 
     Parameters
     ----------
     hard : (C, *S) ndarray, bool
-        The mask before it is softened; a pixel counts when it does in any channel.
+        The mask before softening; a pixel counts if it does in any channel.
 
     Returns
     -------
     labels : (*S) ndarray, int32
-        0 outside. Pixels that touch at a side, an edge or a corner are connected: 8 neighbours in
+        0 outside. Pixels that touch at a side, an edge or a corner are connected: 8 neighbors in
         an image, 26 in a volume.
     """
     plain = label(hard.any(axis=0), connectivity=hard.ndim - 1)
@@ -127,11 +126,11 @@ def region_mask(curve: Curve, hard: NDArray[np.bool_], inside: NDArray[np.bool_]
     Parameters
     ----------
     curve : Curve
-        Whose masking softens.
+        The curve, with its masking.
     hard : (C, *S) ndarray, bool
-        The whole mask before it is softened.
+        The whole mask before softening.
     inside : (*S) ndarray, bool
-        Where these regions are.
+        The pixels of these regions.
 
     Returns
     -------
@@ -139,9 +138,8 @@ def region_mask(curve: Curve, hard: NDArray[np.bool_], inside: NDArray[np.bool_]
 
     Notes
     -----
-    Softening is linear, so the softened mask divides without rest: the masks of all regions sum
-    to the mask of the whole, and where two regions are near each other their seams overlap just
-    as they do in the whole.
+    Softening is linear, so the masks of all regions sum to the whole mask: the seams of regions
+    close to each other overlap as they do in the whole mask.
     """
     return torch.from_numpy(curve.masking.soften(hard & inside))
 
@@ -151,20 +149,20 @@ def find_regions(
     explanation: Explanation,
     classifier: Classifier,
     index: int | None = None,
-    most: int = MOST_REGIONS,
+    most: int = MAX_REGIONS,
 ) -> Iterating[Progress, None, Regions]:
-    """Take the mask of one threshold apart and ask the classifier about each part.
+    """Split the mask of one threshold into regions and classify hybrids of each region.
 
     Parameters
     ----------
     explanation : Explanation
-        Whose mask it is.
+        Explanation of the mask.
     classifier : Classifier
         The classifier under study.
     index : int, optional
         Position in the thresholds of the curve; the optimum by default.
     most : int
-        Regions to ask about, the largest first.
+        Maximum number of regions, the largest first.
 
     Returns
     -------
@@ -177,14 +175,14 @@ def find_regions(
     hybrid = hybrid_at(pair, curve, index)
     hard = curve.masking.hard(curve.closed, float(curve.thresholds[index]))
     by_area = label_regions(hard)
-    n_found = int(by_area.max())
-    n_asked = min(n_found, most)
+    n_regions = int(by_area.max())
+    n_measured = min(n_regions, most)
     alone, without = [], []
     per_step = max(1, classifier.batch_for(by_area.shape) // 2)
-    for first in range(1, n_asked + 1, per_step):
-        yield Progress(first - 1, n_asked, "effects of regions")
-        numbers = range(first, min(first + per_step, n_asked + 1))
-        if n_found == 1:
+    for first in range(1, n_measured + 1, per_step):
+        yield Progress(first - 1, n_measured, "effects of regions")
+        numbers = range(first, min(first + per_step, n_measured + 1))
+        if n_regions == 1:
             predictions = torch.stack([hybrid.prediction, pair.query_prediction])
         else:
             masks = [region_mask(curve, hard, by_area == number) for number in numbers]
@@ -194,18 +192,15 @@ def find_regions(
         reached = predictions[:, pair.target].double().numpy()
         alone += list(reached[: len(numbers)] - float(pair.query_prediction[pair.target]))
         without += list(float(hybrid.prediction[pair.target]) - reached[len(numbers) :])
-    measured = _measured(pair, hybrid, by_area, n_asked)
+    measured = _measured(pair, hybrid, by_area, n_measured)
     order = np.argsort(-np.array(alone), kind="stable")
-    numbers_by_area = np.zeros(n_found + 1, dtype=np.int32)
-    numbers_by_area[n_asked + 1 :] = -1
+    numbers_by_area = np.zeros(n_regions + 1, dtype=np.int32)
+    numbers_by_area[n_measured + 1 :] = -1
     regions = []
-    for number, which in enumerate(order, 1):
-        numbers_by_area[which + 1] = number
-        effects = {
-            "effect_alone": float(alone[which]),
-            "effect_left_out": float(without[which]),
-        }
-        regions.append(replace(measured[which], number=number, **effects))
+    for number, rank in enumerate(order, 1):
+        numbers_by_area[rank + 1] = number
+        effects = {"effect_alone": float(alone[rank]), "effect_left_out": float(without[rank])}
+        regions.append(replace(measured[rank], number=number, **effects))
     return Regions(
         explanation=explanation,
         index=index,
@@ -213,7 +208,7 @@ def find_regions(
         score_change=hybrid.score_change,
         labels=numbers_by_area[by_area],
         regions=tuple(regions),
-        n_left_out=n_found - n_asked,
+        n_skipped=n_regions - n_measured,
         unit=pair.query.unit if pair.query.scale is not None else None,
     )
 
@@ -221,7 +216,7 @@ def find_regions(
 def _measured(
     pair: Pair, hybrid: Hybrid, labels: NDArray[np.int32], n_regions: int
 ) -> list[Region]:
-    """Return what does not need the classifier, in the order of the labels."""
+    """Return the measures without the classifier, in the order of the labels."""
     if not n_regions:
         return []
     n_axes = labels.ndim
@@ -233,11 +228,11 @@ def _measured(
     )
     scale = pair.query.scale or (1.0,) * n_axes
     translate = pair.query.translate or (0.0,) * n_axes
-    found = []
+    regions = []
     for row in range(n_regions):
         centroid = tuple(float(table[f"centroid-{axis}"][row]) for axis in range(n_axes))
         n_pixels = int(table["area"][row])
-        found.append(
+        regions.append(
             Region(
                 number=0,
                 n_pixels=n_pixels,
@@ -256,4 +251,4 @@ def _measured(
                 effect_left_out=0.0,
             )
         )
-    return found
+    return regions

@@ -1,4 +1,4 @@
-"""The numbers of a curve: its interpolation, its area, its optimum."""
+"""Interpolation, area and optimum of a curve."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def interpolate_curve(
 ) -> NDArray[np.float64]:
     """Return the score changes at mask sizes 0, 0.01, …, 1.
 
-    The curve is led to (0, 0), and to mask size 1 with the change at the lowest threshold. Where
-    several thresholds share a mask size, a stable sort decides, as in the QuAC library.
+    The curve is extended to (0, 0), and to mask size 1 with the change at the lowest threshold. If
+    several thresholds have the same mask size, a stable sort decides, as in the QuAC library.
 
     Parameters
     ----------
@@ -37,8 +37,8 @@ def interpolate_curve(
 def quac_score(mask_sizes: NDArray[np.float64], score_changes: NDArray[np.float64]) -> float:
     """Return the area under the interpolated curve, by the trapezoidal rule.
 
-    It lies below ``1 − f_t(query)`` and can be negative. It tells how faithful the attribution is
-    for this pair, not how sure the classifier is.
+    It is below ``1 − f_t(query)`` and can be negative. It measures the faithfulness of the
+    attribution for this pair, not the confidence of the classifier.
 
     Parameters
     ----------

@@ -151,8 +151,7 @@ def search(
     source : int, optional
         Class to leave; by default the predicted class.
     state : SearchState, optional
-        State of a stopped search, which is resumed with the same result as without interruption.
-        The state of another search is ignored.
+        State of a stopped search to resume, with equal results; that of another one is ignored.
     references : sequence of Sample
         Images of the target class as a source of styles, for generators that take references.
 
@@ -160,8 +159,7 @@ def search(
     -------
     Steps of Pair
         ``Progress.partial`` is the best pair so far, ``Progress.state`` the state to resume from.
-        If no proposal switches, the pair with the highest probability of the target is returned,
-        and ``Pair.switches`` is False.
+        Without a proposal that switches, it has the highest probability of the target.
 
     Raises
     ------
@@ -177,14 +175,9 @@ def search(
         source = int(query_prediction.argmax())
     check_classes(source, target, classifier)
     generator = adapt_to_query(generator, sample.image)
+    task = task_seed(seed, sample.id, target)
     request = ConversionRequest(
-        query=sample.image,
-        source=source,
-        target=target,
-        classifier=classifier,
-        seed=task_seed(seed, sample.id, target),
-        query_id=sample.id,
-        references=tuple(references),
+        sample.image, source, target, classifier, task, sample.id, tuple(references)
     )
     per_step = PER_STEP_CPU if classifier.device.type == "cpu" else PER_STEP_GPU
     target_name = classifier.class_names[target]
@@ -192,19 +185,17 @@ def search(
         state = replace(state, settings=settings)
     else:
         state = SearchState(request, generator, settings)
-    text = f"search for {target_name}"
     while n := state.n_next(per_step):
+        text = f"search for {target_name}"
         yield Progress(state.n_seen, settings.max_tries, text, state.best, state=state)
         proposals = ask_generator(generator, request, state.n_seen, n)
         if len(proposals.images):
-            pairs = _classified(
-                sample, request, proposals, query_prediction, classifier, state.n_seen
-            )
+            first = state.n_seen
+            pairs = _classified(sample, request, proposals, query_prediction, classifier, first)
             state = state.with_proposals(pairs)
         if len(proposals.images) < n:  # the generator has no more
             break
-    pair = state.result()
-    if pair is None:
+    if (pair := state.result()) is None:
         raise NoCounterfactualError(
             f"The generator has no image of '{target_name}' for '{sample.id}'. Choose another "
             "target or another generator."

@@ -1,4 +1,4 @@
-"""Intensity and texture of an image inside of any set of pixels, slice by slice."""
+"""Intensity and texture of an image within any set of pixels, slice by slice."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 from skimage.filters import sobel
 
-Grey = NDArray[np.float32]
+Gray = NDArray[np.float32]
 Place = NDArray[np.bool_]
 
-LEVELS = 32  # grey levels of the co-occurrence matrix, over [0, 1]
+LEVELS = 32  # gray levels of the co-occurrence matrix, over [0, 1]
 WINDOW = 5  # pixels, side of the square of the local deviation
 OFFSETS = ((0, 1), (1, 0), (1, 1), (1, -1))
 EDGE_SHARE = 0.1  # of the query's pixels that count as edges
@@ -21,15 +21,15 @@ EDGE_SHARE = 0.1  # of the query's pixels that count as edges
 
 @dataclass(frozen=True)
 class Measure:
-    """What is measured.
+    """A measure of intensity or texture.
 
     Attributes
     ----------
     name : str
     unit : str
-        "grey" is the range from black (0) to white (1).
+        "gray" is the range from black (0) to white (1).
     text : str
-        What it is, as a phrase.
+        Description, as a phrase.
     """
 
     name: str
@@ -38,21 +38,21 @@ class Measure:
 
 
 MEASURES = (
-    Measure("mean", "grey", "mean grey value"),
-    Measure("sd", "grey", "standard deviation of the grey values"),
-    Measure("p05", "grey", "5th percentile of the grey values"),
-    Measure("p25", "grey", "25th percentile of the grey values"),
-    Measure("median", "grey", "median grey value"),
-    Measure("p75", "grey", "75th percentile of the grey values"),
-    Measure("p95", "grey", "95th percentile of the grey values"),
-    Measure("local sd", "grey", "mean standard deviation in squares of 5 × 5 pixels"),
-    Measure("gradient", "grey/px", "mean size of the Sobel gradient"),
+    Measure("mean", "gray", "mean gray value"),
+    Measure("sd", "gray", "standard deviation of the gray values"),
+    Measure("p05", "gray", "5th percentile of the gray values"),
+    Measure("p25", "gray", "25th percentile of the gray values"),
+    Measure("median", "gray", "median gray value"),
+    Measure("p75", "gray", "75th percentile of the gray values"),
+    Measure("p95", "gray", "95th percentile of the gray values"),
+    Measure("local sd", "gray", "mean standard deviation in squares of 5 × 5 pixels"),
+    Measure("gradient", "gray/px", "mean size of the Sobel gradient"),
     Measure(
         "edge density",
         "share",
         "share of pixels whose gradient is above that of 90 % of the query's pixels",
     ),
-    Measure("contrast", "levels²", "contrast of the grey-level co-occurrence matrix, 32 levels"),
+    Measure("contrast", "levels²", "contrast of the gray-level co-occurrence matrix, 32 levels"),
     Measure("homogeneity", "1", "homogeneity of the same matrix"),
     Measure("entropy", "bit", "entropy of the same matrix"),
 )
@@ -60,38 +60,38 @@ MEASURES = (
 
 @dataclass(frozen=True, eq=False)
 class TextureMaps:
-    """What is computed once for an image and then read in any place.
+    """Per-pixel maps of an image, computed once for all places.
 
     Attributes
     ----------
-    grey : (*S) ndarray, float32 in [0, 1]
+    gray : (*S) ndarray, float32 in [0, 1]
         Mean over channels.
     local_sd, gradient : (*S) ndarray
-        Computed in each slice (y, x) by itself.
+        Computed separately in each slice (y, x).
     levels : (*S) ndarray, int64
-        Grey levels from 0 to 31.
+        Gray levels from 0 to 31.
     """
 
-    grey: Grey
-    local_sd: Grey
-    gradient: Grey
+    gray: Gray
+    local_sd: Gray
+    gradient: Gray
     levels: NDArray[np.int64]
 
 
-def texture_maps(image: Grey) -> TextureMaps:
+def texture_maps(image: Gray) -> TextureMaps:
     """Return the maps of an image (C, *S) with values in [0, 1]."""
-    grey = image.mean(axis=0)
-    slices = grey.reshape(-1, *grey.shape[-2:])
+    gray = image.mean(axis=0)
+    slices = gray.reshape(-1, *gray.shape[-2:])
     window = (1, WINDOW, WINDOW)
     exact = slices.astype(np.float64)
     mean = uniform_filter(exact, window, mode="mirror")
     variance = uniform_filter(exact**2, window, mode="mirror") - mean**2
-    gradient = np.stack([sobel(one) for one in slices])
+    gradient = np.stack([sobel(plane) for plane in slices])
     return TextureMaps(
-        grey=grey,
-        local_sd=np.sqrt(np.maximum(variance, 0)).astype(np.float32).reshape(grey.shape),
-        gradient=gradient.astype(np.float32).reshape(grey.shape),
-        levels=np.clip((grey * LEVELS).astype(np.int64), 0, LEVELS - 1),
+        gray=gray,
+        local_sd=np.sqrt(np.maximum(variance, 0)).astype(np.float32).reshape(gray.shape),
+        gradient=gradient.astype(np.float32).reshape(gray.shape),
+        levels=np.clip((gray * LEVELS).astype(np.int64), 0, LEVELS - 1),
     )
 
 
@@ -100,7 +100,7 @@ def edge_cut(query: TextureMaps) -> float:
     return float(np.quantile(query.gradient, 1 - EDGE_SHARE))
 
 
-def measure(maps: TextureMaps, place: Place, cut: float) -> Mapping[str, float]:
+def measure_place(maps: TextureMaps, place: Place, cut: float) -> Mapping[str, float]:
     """Measure a place of an image.
 
     Parameters
@@ -108,23 +108,23 @@ def measure(maps: TextureMaps, place: Place, cut: float) -> Mapping[str, float]:
     maps : TextureMaps
         Of the image.
     place : (*S) ndarray, bool
-        Which pixels are measured.
+        Pixels to measure.
     cut : float
         See :func:`edge_cut`.
 
     Returns
     -------
     mapping of str to float
-        By the names in :data:`MEASURES`; NaN where there are no pixels, or no two neighbours.
+        By the names in :data:`MEASURES`; NaN without pixels, or without two neighbors.
     """
     if not place.any():
-        return {one.name: float("nan") for one in MEASURES}
-    grey, gradient = maps.grey[place].astype(np.float64), maps.gradient[place]
-    percentiles = np.percentile(grey, (5, 25, 50, 75, 95))
+        return {measure.name: float("nan") for measure in MEASURES}
+    gray, gradient = maps.gray[place].astype(np.float64), maps.gradient[place]
+    percentiles = np.percentile(gray, (5, 25, 50, 75, 95))
     contrast, homogeneity, entropy = co_occurrence(maps.levels, place)
     values = (
-        grey.mean(),
-        grey.std(),
+        gray.mean(),
+        gray.std(),
         *percentiles,
         maps.local_sd[place].mean(dtype=np.float64),
         gradient.mean(dtype=np.float64),
@@ -133,23 +133,24 @@ def measure(maps: TextureMaps, place: Place, cut: float) -> Mapping[str, float]:
         homogeneity,
         entropy,
     )
-    return {one.name: float(value) for one, value in zip(MEASURES, values, strict=True)}
+    names = (measure.name for measure in MEASURES)
+    return dict(zip(names, map(float, values), strict=True))
 
 
 def co_occurrence(levels: NDArray[np.int64], place: Place) -> tuple[float, float, float]:
-    """Return contrast, homogeneity and entropy of neighbours that both lie in a place.
+    """Return contrast, homogeneity and entropy of neighbors within a place.
 
     Parameters
     ----------
     levels : (*S) ndarray, int64
-        Grey levels from 0 to 31.
+        Gray levels from 0 to 31.
     place : (*S) ndarray, bool
-        Which pixels count.
+        Pixels that count.
 
     Notes
     -----
     Neighbours in the same slice at a distance of one pixel, in four directions and both ways, as
-    scikit-image's ``graycomatrix`` counts them; that function knows no mask.
+    scikit-image's ``graycomatrix`` counts them; that function has no mask.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""What an explanation means, in sentences, with the numbers they rest on."""
+"""Assessment of an explanation, in sentences with numbers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Finding:
     ----------
     text : str
     tone : "good", "bad" or "note"
-        Whether it speaks for the explanation, against it, or neither.
+        Passed check, failed check, or a remark.
     """
 
     text: str
@@ -33,14 +33,14 @@ class Finding:
 def verdict(
     explanation: Explanation, others: Sequence[Explanation], class_names: Sequence[str]
 ) -> tuple[Finding, ...]:
-    """Judge an explanation.
+    """Check an explanation.
 
     Parameters
     ----------
     explanation : Explanation
-        The explanation to judge.
+        The explanation to check.
     others : sequence of Explanation
-        The other methods on the same pair; *random* and *residual* are the ones to beat.
+        The other methods on the same pair; *random* and *residual* are the baselines.
     class_names : sequence of str
         Names of the classes by index.
 
@@ -63,7 +63,7 @@ def verdict(
         findings.append(
             Finding(
                 f"The generated image does not switch to {target}: best {reached:.2f} in {tries}. "
-                "Read what follows with care.",
+                "Interpret the following with care.",
                 "bad",
             )
         )
@@ -73,14 +73,14 @@ def verdict(
         limit = PRESETS["dapi"].settings.procedure.min_confidence
         findings.append(
             Finding(
-                f"DAPI leaves such a pair out: p > {limit:g} is asked of the query for its class "
-                "and of the generated image for the target.",
+                f"DAPI excludes this pair: it requires p > {limit:g} for the class of the query "
+                "and for the target of the generated image.",
                 "note",
             )
         )
     if explanation.attribution.degenerate:
         findings.append(
-            Finding("The attribution is constant: it ranks no pixel above another.", "bad")
+            Finding("The attribution is constant and ranks no pixel above another.", "bad")
         )
         return tuple(findings)
     findings += [
@@ -92,7 +92,8 @@ def verdict(
     if completeness is not None and completeness > COMPLETENESS_LIMIT:
         findings.append(
             Finding(
-                f"The attribution misses {completeness:.0%} of the change it should add up to.",
+                f"The sum of the attribution deviates by {completeness:.0%} from the change of the "
+                "logit.",
                 "bad",
             )
         )
@@ -104,13 +105,13 @@ def _about_hybrid(explanation: Explanation, class_names: Sequence[str]) -> Findi
     p = float(hybrid.prediction[pair.target])
     share = f"{hybrid.mask_size:.1%} of the image"
     if int(hybrid.prediction.argmax()) == pair.target:
-        done = "Pasting back" if pair.is_swapped else "Swapping"
+        action = "Pasting back" if pair.is_swapped else "Swapping"
         return Finding(
-            f"{done} {share} is enough for {class_names[pair.target]}: p = {p:.2f}.", "good"
+            f"{action} {share} is enough for {class_names[pair.target]}: p = {p:.2f}.", "good"
         )
-    called = class_names[int(hybrid.prediction.argmax())]
+    predicted = class_names[int(hybrid.prediction.argmax())]
     return Finding(
-        f"At the optimum ({share}) the hybrid is still called {called}: "
+        f"At the optimum ({share}) the hybrid is still classified as {predicted}: "
         f"p({class_names[pair.target]}) = {p:.2f}.",
         "bad",
     )
@@ -118,16 +119,17 @@ def _about_hybrid(explanation: Explanation, class_names: Sequence[str]) -> Findi
 
 def _about_inverse(explanation: Explanation, class_names: Sequence[str]) -> Finding:
     pair = explanation.pair
-    called = int(explanation.inverse_prediction.argmax())
+    predicted = int(explanation.inverse_prediction.argmax())
     p = float(explanation.inverse_prediction[pair.target])
-    if called == pair.target:
+    if predicted == pair.target:
         return Finding(
-            f"The rest alone also switches (inverse hybrid p = {p:.2f}): the mask leaves out "
-            "something that matters.",
+            f"The rest of the image alone also switches (inverse hybrid p = {p:.2f}): the mask "
+            "misses something important.",
             "bad",
         )
     return Finding(
-        f"Changing all the rest leaves it {class_names[called]} (inverse hybrid p = {p:.2f}).",
+        f"Changing the rest of the image keeps {class_names[predicted]} (inverse hybrid "
+        f"p = {p:.2f}).",
         "good",
     )
 

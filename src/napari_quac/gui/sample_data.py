@@ -59,7 +59,7 @@ def drosophila_vnc() -> list[LayerTuple]:
 
     from napari_quac.data.vnc_sample import (
         CITATION,
-        LICENCE,
+        LICENSE,
         VOXEL_NM,
         fetch_vnc,
         layer_metadata,
@@ -74,9 +74,9 @@ def drosophila_vnc() -> list[LayerTuple]:
             "open 'activity' at the bottom right of the window."
         )
     volume = run_with_event_loop(fetch_vnc())
-    show_info(f"License of these images: {LICENCE}. Please cite {CITATION}.")
+    show_info(f"License of these images: {LICENSE}. Please cite {CITATION}.")
     look = {
-        "name": f"Drosophila VNC, ssTEM ({LICENCE})",
+        "name": f"Drosophila VNC, ssTEM ({LICENSE})",
         "colormap": "gray",
         "contrast_limits": (0, 255),
         "scale": VOXEL_NM,

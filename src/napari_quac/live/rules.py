@@ -27,7 +27,6 @@ from napari_quac.stepwise import Progress, Steps, stepwise
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
     from napari_quac.data.sample import Sample
-    from napari_quac.explain.curve import Curve
     from napari_quac.explain.exaggeration import Exaggeration
     from napari_quac.explain.explanations import Explanations
     from napari_quac.explain.morphometry import Morphometry
@@ -83,15 +82,16 @@ def take_class_names(
 
     Samples without class folders may come with images that were generated into such folders.
     """
+    from napari_quac.networks.class_names import matching_class_names
+
     if not hasattr(classifier, "class_names"):
         return None
     is_named_here = class_names is not None and classifier.class_names == class_names
     if not (loaded_classifier.is_nameless or is_named_here):
         return None
     generated = loaded_generator.class_names if loaded_generator is not None else ()
-    sources = (loaded_samples.classes, generated)
-    fitting = [tuple(names) for names in sources if len(names) == loaded_classifier.n_classes]
-    return fitting[0] if fitting else class_names
+    n_classes = loaded_classifier.n_classes
+    return matching_class_names(n_classes, loaded_samples.classes, generated) or class_names
 
 
 def name_classes(
@@ -478,20 +478,11 @@ def display_hybrid(
     if explanation is None:
         return None
     curve = explanation.curve
-    index = curve.best if threshold is None else nearest_position(curve, threshold)
+    index = curve.best if threshold is None else curve.index_at(threshold)
     before = displayed_hybrid
     if before is not None and before.explanation is explanation and before.index == index:
         return before
     return DisplayedHybrid(explanation, hybrid_at(explanation.pair, curve, index), index)
-
-
-def nearest_position(curve: Curve, threshold: float) -> int:
-    """Return the index of the distinct mask that a threshold of a curve belongs to."""
-    import numpy as np
-
-    positions = curve.distinct()
-    n_below = int(np.searchsorted(curve.thresholds[positions], threshold + 1e-9, side="right"))
-    return int(positions[max(0, n_below - 1)])
 
 
 # further views of the pair

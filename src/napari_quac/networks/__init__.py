@@ -1,1 +1,1 @@
-"""What is questioned (classifiers) and what generates (generators)."""
+"""Classifiers, bare network modules, and the protocol of generators."""

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_quac.errors import DataError
 from napari_quac.explain.score import ABSCISSAE
 from napari_quac.reports.comparison import Comparison, ComparisonRow, comparison_rows
 
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     from napari_quac.explain.explanation import Explanation
 
 COLUMNS = 4
-FORMATS = (".png", ".svg", ".pdf")
 
 
 def comparison_figure(
@@ -40,7 +37,7 @@ def comparison_figure(
     Returns
     -------
     figure : matplotlib Figure
-        Of no window; write it by :func:`write_figure`.
+        Of no window; see :func:`~napari_quac.reports.figure.write_figure`.
     """
     from matplotlib.figure import Figure
 
@@ -64,25 +61,6 @@ def comparison_figure(
         _map(figure.add_subplot(grid[1 + 2 * line, column]), explained[row.method], row)
         _curve(figure.add_subplot(grid[2 + 2 * line, column]), row)
     return figure
-
-
-def write_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as png, svg or pdf.
-
-    Raises
-    ------
-    DataError
-        If the format is another, or the file cannot be written.
-    """
-    if path.suffix.lower() not in FORMATS:
-        raise DataError(f"'{path.name}' has to end in one of {', '.join(FORMATS)}.")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path)
-    except OSError as error:
-        raise DataError(
-            f"'{path}' cannot be written ({error.strerror or error}). Choose another folder."
-        ) from error
 
 
 def _plane(image: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -102,17 +102,41 @@ def save_figure(report: Report, path: Path, by_pair: bool = True) -> None:
         If the file extension is not one of these, there is no curve, or the file cannot be
         written.
     """
-    if path.suffix.lower() not in SUFFIXES:
-        raise DataError(f"Cannot write '{path.name}': use the file extension .svg, .pdf or .png.")
-    figure = draw_report(report, by_pair)
     from matplotlib import rc_context
 
+    check_figure_path(path)
+    figure = draw_report(report, by_pair)
+    with rc_context(STYLE):
+        write_figure(figure, path)
+
+
+def check_figure_path(path: Path) -> None:
+    """Refuse the path of a figure whose extension is not one of :data:`SUFFIXES`.
+
+    Raises
+    ------
+    DataError
+        With the possible extensions.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise DataError(f"Cannot write '{path.name}': use the file extension .svg, .pdf or .png.")
+
+
+def write_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as svg, pdf or png, in a folder that is created if necessary.
+
+    Raises
+    ------
+    DataError
+        If the file extension is not one of these, or the file cannot be written.
+    """
+    check_figure_path(path)
     try:
-        with rc_context(STYLE):
-            figure.savefig(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path)
     except OSError as error:
         raise DataError(
-            f"'{path}' cannot be written ({error.strerror}). Choose another file."
+            f"'{path}' cannot be written ({error.strerror or error}). Choose another file."
         ) from error
 
 

@@ -1,5 +1,5 @@
-"""How the synthetic electron microscopy images are drawn; the data set is in ``data.synthetic``.
+"""Drawing of synthetic electron microscopy images; the datasets are in ``data.synthetic``.
 
-A picture is built up as the eye would: tissue (cells and their membranes), organelles, the
-synapse, and last the microscope (blur, grain, contrast). Only the synapse knows of classes.
+An image consists of tissue (cells and their membranes), organelles, the synapse, and the effects
+of the microscope (blur, grain, contrast). Only the synapse depends on the class.
 """

@@ -37,7 +37,7 @@ def smooth_field(rng: np.random.Generator, shape: tuple[int, ...], knots: tuple[
 
 @lru_cache(maxsize=32)
 def _spline_weights(size: int, knot: int) -> Field:
-    """Return what each of the values on the grid adds to each pixel, (size, n_values)."""
+    """Return the weight of each value on the grid in each pixel, (size, n_values)."""
     position, fraction = np.divmod(np.arange(size) / knot, 1)
     columns = position.astype(int)[:, None] + np.arange(4)
     t = fraction[:, None]

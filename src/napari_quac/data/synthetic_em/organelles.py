@@ -1,4 +1,4 @@
-"""Membranes, vesicles and mitochondria: what cells hold whatever class the synapse has."""
+"""Membranes, vesicles and mitochondria: contents of cells that do not depend on the class."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import numpy as np
 from napari_quac.data.synthetic_em.noise import Field, fine_field, smooth_field, soft_step
 from napari_quac.data.synthetic_em.tissue import Tissue
 
-MEMBRANE_GREY = 0.18
+MEMBRANE_GRAY = 0.18
 
 
 def paint_cytoplasm(rng: np.random.Generator, tissue: Tissue) -> Field:
-    """Return the cells without membranes, grey in [0, 1]: shade, mottling, granules."""
+    """Return the cells without membranes, gray in [0, 1]: shade, mottling, granules."""
     n_cells = len(tissue.cells.sizes)
     shade = rng.normal(0.70, 0.035, n_cells) - 0.13 * (rng.random(n_cells) < 0.15)
     image = shade.astype(np.float32)[tissue.first]
@@ -41,7 +41,7 @@ def paint_membranes(rng: np.random.Generator, image: Field, tissue: Tissue, gap:
     between = soft_step(gap - tissue.depth, 1.0)
     image -= (0.22 * between * np.clip(image - 0.42, 0, 1) / 0.3).astype(np.float32)
     dark = np.clip(line * strength, 0, 0.97)
-    image += dark * (MEMBRANE_GREY - image)
+    image += dark * (MEMBRANE_GRAY - image)
 
 
 def _window(image: Field, y: float, x: float, reach: float) -> tuple[slice, slice]:
@@ -93,7 +93,7 @@ def paint_cistern(
     image : (H, W) ndarray
         Changed in place.
     y, x : float
-        Centre in pixels.
+        Center in pixels.
     radii : tuple of float
         Long and short radius in pixels.
     angle : float
@@ -121,13 +121,13 @@ def paint_mitochondrion(
     image : (H, W) ndarray
         Changed in place.
     y, x : float
-        Centre in pixels.
+        Center in pixels.
     radii : tuple of float
         Long and short radius in pixels.
     angle : float
         Direction of the long radius in radians.
     look : int
-        Seed of the cristae, so that one mitochondrion looks alike in neighbouring sections.
+        Seed of the cristae, so that one mitochondrion looks alike in neighboring sections.
     """
     rng = np.random.default_rng(look)
     window = _window(image, y, x, radii[0] + 4)
@@ -141,5 +141,5 @@ def paint_mitochondrion(
     cristae = soft_step(np.sin(2 * np.pi * along / rng.uniform(6.0, 7.5) + phase) - 0.1, 1.0)
     matrix = 0.50 - 0.26 * cristae * soft_step(inside - 4, 2)
     part += soft_step(inside, 1.2) * (matrix.astype(np.float32) - part)
-    part += 0.8 * np.exp(-0.5 * (inside / 1.0) ** 2) * (MEMBRANE_GREY - part)
-    part += 0.7 * np.exp(-0.5 * ((inside - 3.2) / 0.9) ** 2) * (MEMBRANE_GREY + 0.05 - part)
+    part += 0.8 * np.exp(-0.5 * (inside / 1.0) ** 2) * (MEMBRANE_GRAY - part)
+    part += 0.7 * np.exp(-0.5 * ((inside - 3.2) / 0.9) ** 2) * (MEMBRANE_GRAY + 0.05 - part)

@@ -15,13 +15,13 @@ from napari_quac.data.synthetic_em.synapse import Synapse, densities, draw_synap
 from napari_quac.data.synthetic_em.tissue import Cells, bend, cut, scatter_cells
 
 PATCH_SIZE = 128  # pixels
-DENSITY_GREY = 0.10
-VISIBLE = 0.04  # smallest change of grey, on the range [0, 1], that counts as a difference
+DENSITY_GRAY = 0.10
+VISIBLE = 0.04  # smallest change of gray, on the range [0, 1], that counts as a difference
 
 
 @dataclass(frozen=True, eq=False)
 class Microscope:
-    """What happens to the image between the section and the file.
+    """The effects of the microscope between section and file.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class Microscope:
     gain, offset : float
         Contrast and brightness.
     grain : (H, W) ndarray, float32
-        Noise that is added, and slow changes of brightness.
+        Additive noise, and slow changes of brightness.
     """
 
     blur: float
@@ -38,9 +38,9 @@ class Microscope:
     offset: float
     grain: Field
 
-    def image(self, grey: Field, with_grain: bool = True) -> Field:
+    def image(self, gray: Field, with_grain: bool = True) -> Field:
         """Return the picture of a section, float32 in [0, 1]."""
-        blurred = gaussian_filter(grey, self.blur, mode="nearest", truncate=3)
+        blurred = gaussian_filter(gray, self.blur, mode="nearest", truncate=3)
         image = (blurred - 0.5) * self.gain + 0.5 + self.offset
         if with_grain:
             image = image + self.grain
@@ -59,9 +59,9 @@ def draw_microscope(rng: np.random.Generator, shape: tuple[int, int]) -> Microsc
     )
 
 
-def add_density(grey: Field, darkness: Field) -> Field:
+def add_density(gray: Field, darkness: Field) -> Field:
     """Return a section with a density drawn into it."""
-    return np.asarray(grey + darkness * (DENSITY_GREY - grey), dtype=np.float32)
+    return np.asarray(gray + darkness * (DENSITY_GRAY - gray), dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,9 +74,9 @@ class Scene:
     site : tuple of int
         Pixel (row, column) of the middle of the cleft.
     surroundings : (H, W) ndarray, float32
-        Grey of the section without any density.
+        Gray of the section without any density.
     darkness : (K, H, W) ndarray, float32 in [0, 1]
-        What the density of each class adds.
+        Darkness of the density of each class.
     microscope : Microscope
     """
 
@@ -86,17 +86,17 @@ class Scene:
     darkness: Field
     microscope: Microscope
 
-    def _grey(self, label: int) -> Field:
+    def _gray(self, label: int) -> Field:
         return add_density(self.surroundings, self.darkness[label])
 
     def render(self, label: int) -> Field:
         """Return the image of the scene with the density of one class, (H, W) in [0, 1]."""
-        return self.microscope.image(self._grey(label))
+        return self.microscope.image(self._gray(label))
 
     @cached_property
     def _clean(self) -> list[Field]:
         return [
-            self.microscope.image(self._grey(label), with_grain=False)
+            self.microscope.image(self._gray(label), with_grain=False)
             for label in range(len(self.darkness))
         ]
 
@@ -145,12 +145,12 @@ def _cells_around(
     site = np.array([y, x])
     pre, post = rng.uniform(36, 56), rng.uniform(24, 44)
     pair = np.stack([site + pre * normal, site - post * normal])
-    centres = scatter_cells(rng, shape, float(rng.uniform(34, 46)), pair)
-    sizes = rng.uniform(-8, 8, len(centres))
+    centers = scatter_cells(rng, shape, float(rng.uniform(34, 46)), pair)
+    sizes = rng.uniform(-8, 8, len(centers))
     sizes[:2] = pre - 20, post - 20  # both are 20 away from the site
-    free = np.ones(len(centres), dtype=bool)
+    free = np.ones(len(centers), dtype=bool)
     for shift in (-20, 0, 20):  # the border between the two must not be cut short
-        far = np.hypot(*(centres - (site + shift * along)).T) - sizes
+        far = np.hypot(*(centers - (site + shift * along)).T) - sizes
         free &= far > far[:2].min() + 8
     free[:2] = True
-    return Cells(centres[free].astype(np.float32), sizes[free].astype(np.float32))
+    return Cells(centers[free].astype(np.float32), sizes[free].astype(np.float32))

@@ -1,4 +1,4 @@
-"""A section through tissue with everything in it that does not depend on a class."""
+"""Sections through tissue, with all structures that do not depend on a class."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from napari_quac.data.synthetic_em.synapse import (
 )
 from napari_quac.data.synthetic_em.tissue import Tissue
 
-AREA = 128**2  # pixels for which the numbers of organelles below are meant
+AREA = 128**2  # pixels; the numbers of organelles below refer to this area
 
 
 @dataclass(frozen=True)
 class Mitochondrion:
-    """A mitochondrion, which runs through the sections along with its cell.
+    """A mitochondrion, which follows its cell through the sections.
 
     Attributes
     ----------
     cell : int
     y, x : float
-        Distance from the cell's centre in pixels.
+        Distance from the cell's center in pixels.
     elongation : float
         Long radius by short radius.
     angle : float
@@ -73,7 +73,7 @@ def paint_section(
     synapses: Sequence[Synapse],
     mitochondria: Sequence[Mitochondrion],
 ) -> Field:
-    """Return the grey of a section without densities.
+    """Return the gray of a section without densities.
 
     Parameters
     ----------
@@ -82,13 +82,13 @@ def paint_section(
     tissue : Tissue
         The cells.
     synapses : sequence of Synapse
-        Where clefts and vesicles are drawn.
+        Synapses, which determine clefts and vesicles.
     mitochondria : sequence of Mitochondrion
-        Left out where their cell is too narrow or a synapse is near.
+        Skipped if their cell is too narrow or a synapse is near.
 
     Returns
     -------
-    grey : (H, W) ndarray, float32, about [0, 1]
+    gray : (H, W) ndarray, float32, about [0, 1]
     """
     image = paint_cytoplasm(rng, tissue)
     sites = np.array([tissue.pixel_at(s.y, s.x) for s in synapses], dtype=np.intp).reshape(-1, 2)
@@ -108,11 +108,11 @@ def _place(
     image: Field, tissue: Tissue, mitochondrion: Mitochondrion, sites: NDArray[np.intp]
 ) -> None:
     """Draw a mitochondrion if there is room for it."""
-    centre = tissue.cells.centres[mitochondrion.cell] + (mitochondrion.y, mitochondrion.x)
+    center = tissue.cells.centers[mitochondrion.cell] + (mitochondrion.y, mitochondrion.x)
     height, width = tissue.shape
-    if not (-12 <= centre[0] < height + 12 and -12 <= centre[1] < width + 12):
+    if not (-12 <= center[0] < height + 12 and -12 <= center[1] < width + 12):
         return
-    row, column = tissue.pixel_at(*centre)
+    row, column = tissue.pixel_at(*center)
     room = float(tissue.depth[row, column]) - 2
     clearance = np.hypot(*(sites - (row, column)).T).min(initial=np.inf)
     if tissue.first[row, column] != mitochondrion.cell or room < 10 or clearance < 38:
@@ -125,7 +125,7 @@ def _place(
 def _scatter(
     rng: np.random.Generator, image: Field, tissue: Tissue, sites: NDArray[np.intp]
 ) -> None:
-    """Draw what lies about: dense-core vesicles, vesicles, cisterns, microtubules."""
+    """Draw scattered dense-core vesicles, vesicles, cisterns and microtubules."""
     area = image.size / AREA
 
     def spots(count: float, depth: float) -> Iterator[tuple[int, int]]:
@@ -152,9 +152,9 @@ def _scatter(
 
 def _smudges(rng: np.random.Generator, tissue: Tissue, sites: NDArray[np.intp]) -> Field:
     """Return the darkness around membranes that were cut at a slant, away from synapses."""
-    where = soft_step(smooth_field(rng, tissue.shape, (30, 30)) - 1.1, 0.6)
+    smudges = soft_step(smooth_field(rng, tissue.shape, (30, 30)) - 1.1, 0.6)
     rows, columns = np.indices(tissue.shape, sparse=True)
     for row, column in sites:
         far = np.hypot(rows - row, columns - column).astype(np.float32)
-        where *= soft_step(far - 34, 10)
-    return np.asarray(0.22 * where * np.exp(-0.5 * (tissue.depth / 5.0) ** 2), dtype=np.float32)
+        smudges *= soft_step(far - 34, 10)
+    return np.asarray(0.22 * smudges * np.exp(-0.5 * (tissue.depth / 5.0) ** 2), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""The synapse: a cleft that is always there, and the density that makes the class."""
+"""The synapse: its cleft, and the density that defines the class."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REACH = 34  # pixels around a synapse that its parts can cover
 
 @dataclass(frozen=True)
 class Synapse:
-    """Place and build of a synapse; all of it is drawn without regard to its class.
+    """Place and shape of a synapse, which do not depend on its class.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class Synapse:
     size : float
         Factor on all lengths of the densities.
     strength : float in [0, 1]
-        Darkness of the density, if there is one.
+        Darkness of the density, if any.
     bar_tilt, bar_shift : float
         Slope of the T-bar's top against the membrane; its shift along the membrane in pixels.
     psd_length, psd_thickness : float
@@ -55,7 +55,7 @@ class Synapse:
 def draw_synapse(
     rng: np.random.Generator, pre: int, post: int, y: float, x: float, angle: float
 ) -> Synapse:
-    """Draw the build of a synapse; about one in twelve is faint."""
+    """Draw the shape of a synapse; about one in twelve is faint."""
     faint = rng.random() < 0.08
     return Synapse(
         pre,
@@ -131,7 +131,7 @@ def densities(rng: np.random.Generator, tissue: Tissue, synapse: Synapse) -> Fie
     tissue : Tissue
         The cells.
     synapse : Synapse
-        Its place and build.
+        Its place and shape.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Cells that fill the plane, and how far each pixel is from the membranes between them."""
+"""Cells that fill the plane, and the distance of each pixel to their membranes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from napari_quac.data.synthetic_em.noise import Field, smooth_field
 
-TILE = 32  # pixels; only cells near a tile are measured for it
-REACH = 24  # pixels; more than any point is moved by bending the plane
+TILE = 32  # pixels; distances in a tile are computed for nearby cells only
+REACH = 24  # pixels; more than the largest displacement by bending
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,14 +19,14 @@ class Cells:
 
     Attributes
     ----------
-    centres : (K, 2) ndarray, float32
+    centers : (K, 2) ndarray, float32
         Position y, x in pixels.
     sizes : (K,) ndarray, float32
         Subtracted from the distance, in pixels: larger cells push the membrane away, which
-        makes it curve around smaller ones.
+        makes it curve around smaller cells.
     """
 
-    centres: Field
+    centers: Field
     sizes: Field
 
 
@@ -38,7 +38,7 @@ class Tissue:
     ----------
     cells : Cells
     y, x : (H, W) ndarray, float32
-        Where each pixel lies in the plane of the cells, which is bent against the section.
+        Position of each pixel in the plane of the cells, which is bent against the section.
     first, second : (H, W) ndarray, int
         The cell of each pixel, and the next one.
     depth : (H, W) ndarray, float32
@@ -60,8 +60,8 @@ class Tissue:
 
     def distance(self, cell: int, window: tuple[slice, slice]) -> Field:
         """Return the distance of pixels to one cell, less the cell's size."""
-        dy = self.y[window] - self.cells.centres[cell, 0]
-        dx = self.x[window] - self.cells.centres[cell, 1]
+        dy = self.y[window] - self.cells.centers[cell, 0]
+        dx = self.x[window] - self.cells.centers[cell, 1]
         return np.asarray(np.hypot(dy, dx) - self.cells.sizes[cell], dtype=np.float32)
 
     def pixel_at(self, y: float, x: float) -> tuple[int, int]:
@@ -94,7 +94,7 @@ def cut(cells: Cells, displacement: Field) -> Tissue:
     Parameters
     ----------
     cells : Cells
-        What is cut.
+        Cells to cut.
     displacement : (2, H, W) ndarray, float32
         See :func:`bend`.
     """
@@ -118,12 +118,12 @@ def _owners(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], Field]:
     """Return nearest cell, next cell and half the difference of their distances."""
     middle = np.array([rows.mean(), columns.mean()], dtype=np.float32)
-    far = np.hypot(*(cells.centres - middle).T) - cells.sizes
+    far = np.hypot(*(cells.centers - middle).T) - cells.sizes
     radius = np.hypot(np.abs(rows - middle[0]).max(), np.abs(columns - middle[1]).max())
     near = np.flatnonzero(far <= np.partition(far, 1)[1] + 2 * radius)
     distances = np.stack(
         [
-            np.sqrt((rows - cells.centres[cell, 0]) ** 2 + (columns - cells.centres[cell, 1]) ** 2)
+            np.sqrt((rows - cells.centers[cell, 0]) ** 2 + (columns - cells.centers[cell, 1]) ** 2)
             - cells.sizes[cell]
             for cell in near
         ]
@@ -139,9 +139,12 @@ def _owners(
 
 
 def scatter_cells(
-    rng: np.random.Generator, shape: tuple[int, int], spacing: float, keep: NDArray[np.floating]
+    rng: np.random.Generator,
+    shape: tuple[int, int],
+    spacing: float,
+    existing: NDArray[np.floating],
 ) -> Field:
-    """Return cell centres (K, 2) that are about evenly spread and keep away from given ones.
+    """Return cell centers (K, 2), about evenly spread and at a distance from existing ones.
 
     Parameters
     ----------
@@ -150,20 +153,20 @@ def scatter_cells(
     shape : tuple of int
         Height and width of the section; cells lie up to two spacings outside as well.
     spacing : float
-        Least distance between centres in pixels.
-    keep : (K0, 2) ndarray
-        Centres that are there already; they come first in the result.
+        Least distance between centers in pixels.
+    existing : (K0, 2) ndarray
+        Existing centers; they come first.
     """
     margin = 1.5 * spacing
     low, high = np.array([-margin, -margin]), np.array(shape) + margin
     n_tries = int(5 * np.prod(high - low) / spacing**2)
     tries = rng.uniform(low, high, size=(n_tries, 2))
-    centres = np.empty((len(keep) + n_tries, 2))
-    centres[: len(keep)] = keep
-    count = len(keep)
+    centers = np.empty((len(existing) + n_tries, 2))
+    centers[: len(existing)] = existing
+    count = len(existing)
     for candidate in tries:
-        gaps = ((centres[:count] - candidate) ** 2).sum(axis=1)
+        gaps = ((centers[:count] - candidate) ** 2).sum(axis=1)
         if gaps.min(initial=np.inf) >= spacing**2:
-            centres[count] = candidate
+            centers[count] = candidate
             count += 1
-    return centres[:count].astype(np.float32)
+    return centers[:count].astype(np.float32)

@@ -1,4 +1,4 @@
-"""Maps that know nothing of the network; the ones to beat."""
+"""Baselines: maps without information about the network."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Residual:
     Notes
     -----
     Signed: positive where the query is brighter. The QuAC library returns zeros for one channel
-    and fails for three, by a slip that is not repeated here.
+    and fails for three, because of an error that is not repeated here.
     """
 
     label: ClassVar[str] = "residual"
@@ -52,7 +52,7 @@ class Random:
     sigma : float
         Width of the Gaussian that smooths the noise, pixels.
     seed : int
-        Another seed gives other noise.
+        Seed of the noise.
     """
 
     label: ClassVar[str] = "random"

@@ -43,12 +43,12 @@ class DiscriminativeDeepLift:
 
 @dataclass(frozen=True, slots=True)
 class VanillaDeepLift:
-    """DeepLIFT of the source class, with a grey image as the reference.
+    """DeepLIFT of the source class, with a gray image as the reference.
 
     Attributes
     ----------
     baseline : float
-        Value of the grey image; 0 is black, 1 is white.
+        Value of the gray image; 0 is black, 1 is white.
     """
 
     label: ClassVar[str] = "DeepLIFT"
@@ -69,14 +69,14 @@ class VanillaDeepLift:
 def deeplift_or_fallback(
     image: Tensor, baseline: Tensor, class_index: int, classifier: Classifier
 ) -> SignedMap:
-    """Return DeepLIFT, or gradient × difference by its own name where there is no way in.
+    """Return DeepLIFT, or gradient × difference if the activations are not accessible.
 
     Parameters
     ----------
     image, baseline : (C, *S) Tensor, float32 in [0, 1]
-        What is attributed, and the reference it is compared with.
+        Attributed image, and reference.
     class_index : int
-        Class whose logit is meant.
+        Class of the logit.
     classifier : Classifier
         The classifier under study.
 
@@ -84,13 +84,13 @@ def deeplift_or_fallback(
     -------
     SignedMap
         Sums to the difference of the logits. For TorchScript, whose activations cannot be
-        replaced, it is ``∇ℓ(x) ⊙ (x − b)``, which promises no sum, and ``computed_as`` says so;
-        the QuAC library calls that DeepLIFT.
+        replaced, it is ``∇ℓ(x) ⊙ (x − b)``, without an expected sum and with its name in
+        ``computed_as``; the QuAC library names that DeepLIFT.
 
     Raises
     ------
     MethodUnavailableError
-        If the network holds an operation that DeepLIFT has no rule for, or is no eager module.
+        If the network contains an operation without a rule, or is not an eager module.
     """
     inputs = classifier.value_range.to_network(torch.stack([image, baseline]))
     if classifier.form == "torchscript":

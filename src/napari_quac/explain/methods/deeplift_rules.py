@@ -34,7 +34,7 @@ def deeplift(
     images, references : (N, C, *S) Tensor, float32
         The images.
     class_index : int
-        Class whose logit is meant.
+        Class of the logit.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def deeplift(
     ------
     MethodUnavailableError
         If an operation has no rule, such as a product of two activations, or part of the network
-        cannot be entered, such as TorchScript inside of a module.
+        cannot be entered, such as TorchScript within a module.
 
     References
     ----------
@@ -61,26 +61,26 @@ def deeplift(
             outputs = logits(both)
         (gradients,) = torch.autograd.grad(outputs[:n, class_index].sum(), both)
     values = gradients[:n] * (images - references)
-    chosen = outputs.detach()[:, class_index].double()
-    difference = chosen[:n] - chosen[n:]
-    _check_sum(values, difference, float(chosen.abs().max()))
+    evidence = outputs.detach()[:, class_index].double()
+    difference = evidence[:n] - evidence[n:]
+    _check_sum(values, difference, float(evidence.abs().max()))
     return values, difference
 
 
 def _check_sum(values: Tensor, difference: Tensor, largest_logit: float) -> None:
-    """Refuse a result that does not add up: some part of the network bypassed the rules."""
+    """Refuse an incomplete attribution: some part of the network bypassed the rules."""
     sums = values.detach().double().flatten(1)
     gap = (sums.sum(dim=1) - difference).abs()
     if (gap > LARGEST_GAP * sums.abs().sum(dim=1) + 1e-4 * largest_logit).any():
         raise MethodUnavailableError(
             f"DeepLIFT misses {float(gap.max()):.3g} of the difference of the logits of this "
-            "network, because a part of it cannot be entered (TorchScript inside of a module, a "
-            "function of one's own). Choose D-IG, which has none of these limits."
+            "network, because a part of it cannot be entered (TorchScript within a module, or "
+            "a custom function). Choose D-IG, which has none of these limits."
         )
 
 
 class _RescaleRule(TorchFunctionMode):
-    """Replaces nonlinear functions, lets linear ones pass, and refuses the rest."""
+    """Rules for nonlinear functions; linear ones pass, and all others are refused."""
 
     def __torch_function__(
         self,
@@ -105,7 +105,7 @@ class _RescaleRule(TorchFunctionMode):
             return func(*args, **kwargs)
         raise MethodUnavailableError(
             f"DeepLIFT has no rule for the operation '{name}' in this network (products of two "
-            "activations, attention, normalisation by the image itself). Choose D-IG, which has "
+            "activations, attention, normalization by the image itself). Choose D-IG, which has "
             "none of these limits."
         )
 
@@ -120,15 +120,15 @@ def _carries_gradient(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
 
 
 def _tensors_with_gradient(values: Any) -> list[Tensor]:
-    found = []
-    for value in values:
-        if isinstance(value, Tensor):
-            # weights are constants here, whether or not somebody could train them
-            if value.requires_grad and not isinstance(value, torch.nn.Parameter):
-                found.append(value)
-        elif isinstance(value, list | tuple):
-            found += _tensors_with_gradient(value)
-    return found
+    tensors = []
+    for argument in values:
+        if isinstance(argument, Tensor):
+            # weights are constants here, even if they are trainable
+            if argument.requires_grad and not isinstance(argument, torch.nn.Parameter):
+                tensors.append(argument)
+        elif isinstance(argument, list | tuple):
+            tensors += _tensors_with_gradient(argument)
+    return tensors
 
 
 def _one_factor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
@@ -136,11 +136,10 @@ def _one_factor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
 
 
 def _training(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """Tell whether a batch norm or dropout call is in training mode."""
+    """Return True for a batch norm or dropout call in training mode."""
     position = {"batch_norm": 5}.get(name, 2)
     default = name != "batch_norm"
-    value = kwargs.get("training", args[position] if len(args) > position else default)
-    return bool(value)
+    return bool(kwargs.get("training", args[position] if len(args) > position else default))
 
 
 class _Rescale(torch.autograd.Function):

@@ -1,4 +1,4 @@
-"""FIDO and BBMP: the smallest region that decides, found by optimising a mask."""
+"""FIDO and BBMP: the smallest region that decides, by optimization of a mask."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ class Fido:
     Attributes
     ----------
     infill : str
-        What comes into the region: the generated image, or something without a class.
+        Replacement of the region: the generated image, or an image without a class.
     penalty : float
-        Price of a larger region.
+        Weight of the size of the region.
     total_variation : float
-        Price of a ragged region.
+        Weight of the total variation of the region.
     n_samples : int
-        Masks that are drawn for each step.
+        Number of random masks per step.
     n_steps : int
-        Steps of the optimisation, at most.
+        Maximum number of steps.
     pixels_per_cell : int
-        Side of the squares that the mask is made of, pixels.
+        Side of the squares of the mask, in pixels.
     seed : int
-        Of the masks that are drawn.
+        Seed of the random masks.
     tolerance : float
-        Change of the objective below which the optimisation ends.
+        Change of the objective below which the optimization ends.
     level : float or None
-        Grey of the infill mean, 0 is black and 1 is white; None for the mean of the query.
+        Gray value of the infill mean, 0 is black and 1 is white; None for the mean of the query.
     inpainter : Path or None
         File of the network for the infill by a network.
     """
@@ -67,7 +67,7 @@ class Fido:
     inpainter: Path | None = None
 
     def settings(self) -> FidoSettings:
-        """Return how the mask is optimised."""
+        """Return the settings of the optimization."""
         return FidoSettings(
             objective=self.objective,
             penalty=self.penalty,
@@ -81,7 +81,7 @@ class Fido:
         )
 
     def attribute(self, pair: Pair, classifier: Classifier) -> Steps[SignedMap]:
-        """Return the probability that a pixel belongs to the region, as it is.
+        """Return the probability that a pixel belongs to the region.
 
         See :func:`~napari_quac.networks.fido.optimize.optimize_mask`.
         """

@@ -1,4 +1,4 @@
-"""Grad-CAM: of the query alone, and in stereo, by what the last convolution sees in both images."""
+"""Grad-CAM of the query alone, and of the activations of both images."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ CONVOLUTIONS: dict[int, tuple[type[nn.Module], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class StereoGradCam:
-    """What the last convolution sees in one image and not in the other, by its gradient.
+    """Difference of the last convolution's activations in both images, weighted by the gradient.
 
     Attributes
     ----------
     direction : "query" or "generated"
-        Which image the gradient is taken at.
+        Image at which the gradient is computed.
 
     Notes
     -----
@@ -135,7 +135,7 @@ def last_convolution(
     image : (C, *S) Tensor, float32 in [0, 1]
         The image.
     class_index : int
-        Class whose logit is meant.
+        Class of the logit.
     classifier : Classifier
         A network of modules; the last one that is a convolution, in their order, is taken.
 
@@ -149,14 +149,14 @@ def last_convolution(
         If the network cannot be entered, has no convolution, or uses it other than once.
     """
     layer = _layer_of(classifier, image.ndim)
-    kept: list[Tensor] = []
+    outputs: list[Tensor] = []
 
     def keep(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
-        kept.append(output)
-        return output.clone()  # an activation that works in place leaves the kept one alone
+        outputs.append(output)
+        return output.clone()  # so that an in-place activation does not change it
 
     def step(batch: Tensor) -> Tensor:
-        kept.clear()
+        outputs.clear()
         handle = layer.register_forward_hook(keep)
         try:
             with torch.enable_grad():
@@ -164,38 +164,44 @@ def last_convolution(
                 logits = classifier.class_evidence(leaf)
         finally:
             handle.remove()
-        if len(kept) != 1:
+        if len(outputs) != 1:
             raise MethodUnavailableError(
-                f"The last convolution of the classifier {classifier.name} is used {len(kept)} "
+                f"The last convolution of the classifier {classifier.name} is used {len(outputs)} "
                 "times for one image, so it is not defined which of its outputs Grad-CAM means. "
                 "Choose 'd-ig'."
             )
         (gradient,) = torch.autograd.grad(
-            logits[:, class_index].sum(), kept[0], materialize_grads=True
+            logits[:, class_index].sum(), outputs[0], materialize_grads=True
         )
-        return torch.stack([kept[0].detach(), gradient], dim=1).float().cpu()
+        return torch.stack([outputs[0].detach(), gradient], dim=1).float().cpu()
 
     inputs = classifier.value_range.to_network(image[None])
     both = in_batches(step, inputs, 1, f"Grad-CAM of the classifier {classifier.name}")
-    kept.clear()
+    outputs.clear()
     return both[0, 0], both[0, 1]
 
 
 def _layer_of(classifier: Classifier, ndim: int) -> nn.Module:
-    """Return the last convolution, or say why there is none."""
+    """Return the last convolution of the network.
+
+    Raises
+    ------
+    MethodUnavailableError
+        If there is none, or it is not accessible.
+    """
     if classifier.form in ("torchscript", "exported"):
-        what = "TorchScript program" if classifier.form == "torchscript" else "exported program"
+        form = "TorchScript program" if classifier.form == "torchscript" else "exported program"
         raise MethodUnavailableError(
-            f"Grad-CAM needs the layers inside of the network, and the classifier "
-            f"{classifier.name} is a {what}, whose layers cannot be entered. Choose 'd-ig', or "
+            f"Grad-CAM needs the layers of the network, and the classifier {classifier.name} is "
+            f"a {form}, whose layers are not accessible. Choose 'd-ig', or "
             "load the network's state dict."
         )
-    wanted, name = CONVOLUTIONS[ndim]
+    kind, name = CONVOLUTIONS[ndim]
     modules = classifier.module.modules() if isinstance(classifier.module, nn.Module) else ()
-    found = [module for module in modules if isinstance(module, wanted)]
-    if not found:
+    convolutions = [module for module in modules if isinstance(module, kind)]
+    if not convolutions:
         raise MethodUnavailableError(
             f"Grad-CAM needs a convolution ({name}), and the classifier {classifier.name} has none "
             "as a module. Choose 'd-ig'."
         )
-    return found[-1]
+    return convolutions[-1]

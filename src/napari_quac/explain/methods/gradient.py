@@ -21,7 +21,7 @@ def logit_gradient(inputs: Tensor, class_index: int, classifier: Classifier) -> 
     inputs : (N, C, *S) Tensor, float32 in the classifier's value range
         The inputs.
     class_index : int
-        Class whose logit is meant.
+        Class of the logit.
     classifier : Classifier
         The classifier under study.
 

@@ -85,9 +85,9 @@ def guided_gradient(image: Tensor, class_index: int, classifier: Classifier) -> 
     Parameters
     ----------
     image : (C, *S) Tensor, float32 in [0, 1]
-        Where it is taken.
+        Position of the gradient.
     class_index : int
-        Class whose logit is meant.
+        Class of the logit.
     classifier : Classifier
         The classifier under study.
 
@@ -138,7 +138,7 @@ class _GuidedRelu(torch.autograd.Function):
 
 
 class _GuidedRule(TorchFunctionMode):
-    """Replaces ReLU wherever it is called from Python, and counts it."""
+    """Rule for every ReLU of the Python code, with a counter."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -167,13 +167,13 @@ _RELU = frozenset({torch.relu, torch.nn.functional.relu, Tensor.relu}) | _IN_PLA
 
 
 def _check(logits: Tensor, n_guided: int, classifier: Classifier) -> None:
-    """Refuse to call the plain gradient a guided one."""
-    left = _unguided(logits)
-    if left:
+    """Refuse a plain gradient in place of a guided one."""
+    unguided = _unguided(logits)
+    if unguided:
         raise MethodUnavailableError(
             f"Guided backpropagation does not reach every ReLU of the classifier "
-            f"{classifier.name} ({left}: TorchScript, or a function of one's own); what it does "
-            "not reach would be the plain gradient. Choose 'd-ig', or load the network's state "
+            f"{classifier.name} ({unguided}: TorchScript, or a custom function), so the result "
+            "would partly be the plain gradient. Choose 'd-ig', or load the network's state "
             "dict."
         )
     if not n_guided:
@@ -184,13 +184,13 @@ def _check(logits: Tensor, n_guided: int, classifier: Classifier) -> None:
 
 
 def _unguided(logits: Tensor) -> str:
-    """Return what in the graph of a result escaped the rule; empty if nothing did."""
-    waiting, seen = [logits.grad_fn], set()
+    """Return the first ReLU in the graph of the logits without the rule; empty without one."""
+    waiting, visited = [logits.grad_fn], set()
     while waiting:
         node = waiting.pop()
-        if node is None or node in seen:
+        if node is None or node in visited:
             continue
-        seen.add(node)
+        visited.add(node)
         name = node.name()
         if name.startswith("ReluBackward") or "DifferentiableGraph" in name:
             return str(name)

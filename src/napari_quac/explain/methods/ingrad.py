@@ -57,7 +57,7 @@ class InputGradient:
 
     Notes
     -----
-    The image counts in the classifier's own value range, so a pixel that is 0 there (mid-grey for
+    The image counts in the classifier's own value range, so a pixel that is 0 there (mid-gray for
     most networks) gets nothing.
     """
 

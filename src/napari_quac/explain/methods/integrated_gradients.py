@@ -17,8 +17,6 @@ from napari_quac.networks.classifier import Classifier
 from napari_quac.stepwise import Progress, Steps, stepwise
 
 NODES_PER_STEP = 5  # a few tens of milliseconds each at 128 px, so that the slider can overtake
-
-
 COMPLETE = 0.01  # of the difference of the logits may be missing
 MOST_NODES = 400
 
@@ -58,14 +56,14 @@ class DiscriminativeIG:
 
 @dataclass(frozen=True, slots=True)
 class VanillaIG:
-    """Integrated gradients of the source class, from a grey image to the query.
+    """Integrated gradients of the source class, from a gray image to the query.
 
     Attributes
     ----------
     n_steps : int
         Points along the path at which the gradient is computed; 50 in the QuAC library.
     baseline : float
-        Value of the grey image the path begins at; 0 is black, 1 is white.
+        Value of the gray image the path begins at; 0 is black, 1 is white.
     until_complete : bool
         Double the points until the attribution misses at most 1 % of the change it should add up
         to, or until there are 400.
@@ -145,21 +143,23 @@ def integrated_gradients(
 def complete_gradients(
     image: Tensor, baseline: Tensor, class_index: int, classifier: Classifier, n_steps: int = 50
 ) -> Generator[Progress, None, SignedMap]:
-    """Integrate with twice as many nodes again and again, until the sum is right.
+    """Integrate with an increasing number of nodes, until the attribution is complete.
 
-    Where the logit hardly differs between the ends of the path, or changes all at once somewhere
-    between them, 50 nodes can miss a third of the difference. Parameters are those of
+    If the logit hardly differs between the ends of the path, or changes abruptly between them, 50
+    nodes can miss a third of the difference. Parameters are those of
     :func:`integrated_gradients`, where ``n_steps`` is the number to begin with.
 
     Returns
     -------
     Steps of SignedMap
-        The first one that misses at most 1 % of the difference of the logits, or the one with 400
-        nodes; ``details`` holds the number.
+        The first map that misses at most 1 % of the difference of the logits, or the map with 400
+        nodes; ``details`` contains the number.
     """
     while True:
-        found = yield from integrated_gradients(image, baseline, class_index, classifier, n_steps)
-        residual = found.completeness
+        attribution = yield from integrated_gradients(
+            image, baseline, class_index, classifier, n_steps
+        )
+        residual = attribution.completeness
         if n_steps >= MOST_NODES or residual is None or residual <= COMPLETE:
-            return found
+            return attribution
         n_steps = min(2 * n_steps, MOST_NODES)

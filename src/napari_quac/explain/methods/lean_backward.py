@@ -1,7 +1,7 @@
 """A cheaper backward pass for gradients with respect to the image, with the same forward pass.
 
 Two operations are slower on the CPU than they need be when only the image has a gradient: max
-pooling, whose kernel for the usual memory layout is not vectorised, and the backward pass of batch
+pooling, whose kernel for the usual memory layout is not vectorized, and the backward pass of batch
 norm, which sums up what only the gradients of its weights would need. Both are replaced while a
 network runs. What the network computes, and which pixel of a window a max pool credits, stay the
 same bit for bit; gradients differ in their last digit (3e-7 of the largest). Measured for the 50
@@ -35,8 +35,8 @@ class LeanBackward(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         if func is F.max_pool2d and _is_plain_pooling(*args, **kwargs):
-            inputs, how, _ = _pooling_arguments(*args, **kwargs)
-            return _MaxPool.apply(inputs, how)
+            inputs, arguments, _ = _pooling_arguments(*args, **kwargs)
+            return _MaxPool.apply(inputs, arguments)
         if func is F.batch_norm and _is_affine_map(*args, **kwargs):
             return _FixedBatchNorm.apply(*_batch_norm_arguments(*args, **kwargs))
         return func(*args, **kwargs)
@@ -52,36 +52,36 @@ def _pooling_arguments(
     return_indices: bool = False,
 ) -> tuple[Tensor, tuple[Any, ...], bool]:
     kernel, stride, padding, dilation = (
-        [value, value] if isinstance(value, int) else list(value)
-        for value in (kernel_size, stride or kernel_size, padding, dilation)
+        [size, size] if isinstance(size, int) else list(size)
+        for size in (kernel_size, stride or kernel_size, padding, dilation)
     )
     return inputs, (kernel, stride, padding, dilation, ceil_mode), return_indices
 
 
 def _is_plain_pooling(*args: Any, **kwargs: Any) -> bool:
-    """Tell whether only the maxima are asked for, of a CPU tensor in the usual layout."""
+    """Return True if only the maxima are requested, of a CPU tensor in the usual layout."""
     inputs, _, return_indices = _pooling_arguments(*args, **kwargs)
     on_cpu = inputs.device.type == "cpu" and inputs.dtype == torch.float32
     return on_cpu and not return_indices and inputs.ndim == 4 and inputs.is_contiguous()
 
 
 class _MaxPool(torch.autograd.Function):
-    """Max pooling by the vectorised kernel for channels-last tensors, which breaks ties alike."""
+    """Max pooling by the vectorized kernel for channels-last tensors, which breaks ties alike."""
 
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor, how: tuple[Any, ...]) -> Tensor:
+    def forward(ctx: Any, inputs: Tensor, arguments: tuple[Any, ...]) -> Tensor:
         pixels_first = inputs.contiguous(memory_format=torch.channels_last)
-        maxima, positions = torch.ops.aten.max_pool2d_with_indices(pixels_first, *how)
+        maxima, positions = torch.ops.aten.max_pool2d_with_indices(pixels_first, *arguments)
         ctx.save_for_backward(inputs, positions.contiguous())
-        ctx.how = how
-        found: Tensor = maxima.contiguous()
-        return found
+        ctx.arguments = arguments
+        contiguous: Tensor = maxima.contiguous()
+        return contiguous
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         inputs, positions = ctx.saved_tensors
         backward = torch.ops.aten.max_pool2d_with_indices_backward
-        return backward(gradients[0], inputs, *ctx.how, positions), None
+        return backward(gradients[0], inputs, *ctx.arguments, positions), None
 
 
 def _batch_norm_arguments(
@@ -98,7 +98,7 @@ def _batch_norm_arguments(
 
 
 def _is_affine_map(*args: Any, **kwargs: Any) -> bool:
-    """Tell whether each channel is only scaled and shifted, by constants."""
+    """Return True if each channel is only scaled and shifted by constants."""
     inputs, mean, var, weight, bias, training, _ = _batch_norm_arguments(*args, **kwargs)
     constants = [tensor for tensor in (mean, var, weight, bias) if tensor is not None]
     return (

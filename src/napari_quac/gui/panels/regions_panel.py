@@ -114,8 +114,8 @@ class RegionsPanel(OnDemandSection):
         n = len(regions.regions)
         self.set_summary(f"{n} region{'s' if n != 1 else ''}")
         text = f"All regions together: {signed(regions.score_change)}."
-        if regions.n_left_out:
-            text += f" {regions.n_left_out} smaller regions were not evaluated."
+        if regions.n_skipped:
+            text += f" {regions.n_skipped} smaller regions were not evaluated."
         self.line.setText(text if n else "The mask is empty at this threshold.")
 
     def _fill(self, regions: Regions | None) -> None:

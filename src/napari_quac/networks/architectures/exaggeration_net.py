@@ -239,7 +239,7 @@ def _sentence(missing: str) -> str:
 
 
 def _part(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
+    return {key[len(prefix) :]: tensor for key, tensor in state.items() if key.startswith(prefix)}
 
 
 def _count(state: Mapping[str, Tensor], pattern: str, first: int = 1) -> int:

@@ -168,7 +168,7 @@ def drop_stale_heads(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Drop heads that single-head style encoders store but never use."""
     if "output.weight" not in state:
         return dict(state)
-    return {key: value for key, value in state.items() if not STALE_HEAD.match(key)}
+    return {key: tensor for key, tensor in state.items() if not STALE_HEAD.match(key)}
 
 
 def read_metadata(metadata: Mapping[str, str], key: str) -> Any:

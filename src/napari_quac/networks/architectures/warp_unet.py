@@ -213,8 +213,8 @@ def load_warp_unet(tensors: Mapping[str, Tensor], name: str) -> WarpUNet:
     """
     wrapped = any(key.startswith("trans.") for key in tensors)
     state = {
-        key.removeprefix("trans."): value
-        for key, value in tensors.items()
+        key.removeprefix("trans."): tensor
+        for key, tensor in tensors.items()
         if not wrapped or key.startswith("trans.")
     }
     unused = (
@@ -222,7 +222,7 @@ def load_warp_unet(tensors: Mapping[str, Tensor], name: str) -> WarpUNet:
         "SpatialTransformer.",
         "e_cls.",
     )  # of the authors, without effect on the field
-    state = {key: value for key, value in state.items() if not key.startswith(unused)}
+    state = {key: tensor for key, tensor in state.items() if not key.startswith(unused)}
     try:
         network = WarpUNet(_hyperparameters(state))
         network.load_state_dict(state, strict=True)
