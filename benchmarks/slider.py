@@ -70,7 +70,7 @@ def disagreement(dock: QuacDock) -> str:
     bar = dock.predictions.bars["hybrid", pair.target].property("probability")
     if bar != float(hybrid.prediction[pair.target]):
         return "bars"
-    if f"mask {100 * hybrid.mask_size:.1f} %" not in dock.threshold.line.text():
+    if f"mask {hybrid.mask_size:.1%}" not in dock.threshold.line.text():
         return "text line"
     position = dock.threshold.slider.value()
     if shown.explanation.curve.distinct()[position] != shown.index:

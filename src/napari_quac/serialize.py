@@ -50,7 +50,10 @@ def from_plain(cls: type[T], values: Any, place: str = "") -> T:
     try:
         return pydantic.TypeAdapter(cls).validate_python(values)
     except pydantic.ValidationError as error:
-        raise _readable(cls, dict(error.errors()[0]), place) from error
+        details = error.errors()
+        # a misspelled key is the reason for a missing one
+        detail = next((d for d in details if d["type"] in UNKNOWN_KEY), details[0])
+        raise _readable(cls, dict(detail), place) from error
     except QuacError as error:
         raise type(error)(f"'{place}': {error}" if place else str(error)) from error
 

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
+from napari_quac.explain.method_parameters import build_method
 from napari_quac.gui.dock import QuacDock
 
 from .conftest import wait
 
 
+def set_parameters(dock: QuacDock, name: str) -> None:
+    """Let a method take long, in its form, before it is chosen."""
+    dock.methods.settings_buttons[name].click()
+    parameters = {name: {"n_steps": 5000, "tolerance": 0.0}}
+    dock.methods.forms[name].set_value(build_method(name, parameters))
+
+
 def test_mask_evolves_in_the_layers_until_it_is_stopped_and_kept(explained: QuacDock) -> None:
     dock = explained
-    dock.choices.update_settings(parameters={"fido": {"n_steps": 5000, "tolerance": 0.0}})
+    set_parameters(dock, "fido")
     seen: list[int] = []
     masks: list[np.ndarray] = []
 
@@ -51,7 +59,7 @@ def test_mask_evolves_in_the_layers_until_it_is_stopped_and_kept(explained: Quac
 
 def test_cancelled_optimisation_leaves_the_other_methods(explained: QuacDock) -> None:
     dock = explained
-    dock.choices.update_settings(parameters={"fido-ssr": {"n_steps": 5000, "tolerance": 0.0}})
+    set_parameters(dock, "fido-ssr")
     dock.methods.checks["fido-ssr"].click()
     wait(lambda: dock.results.explanations.partial_mask is not None)
     dock.status.cancel_button.click()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
 from functools import partial
 from typing import Any
 
@@ -13,16 +12,11 @@ from psygnal import EmissionInfo, Signal
 from napari_quac.live.choices import Choices
 from napari_quac.live.failure import failure
 from napari_quac.live.job_runner import JobRunner
-from napari_quac.live.lane import Lane, Priority
+from napari_quac.live.lane import Lane
 from napari_quac.live.results import Results
-from napari_quac.live.rule import Job, OnDemand, Rule, evaluation_order, question_names
-from napari_quac.live.rules import RULES
+from napari_quac.live.rule import NO_RULE, Job, NamedValues, OnDemand, Rule
+from napari_quac.live.rules import CHOICES, ORDER, QUESTION, RULES
 from napari_quac.stepwise import Progress
-
-_CHOICES = {field.name: field.default for field in fields(Choices)}
-_RESULTS = {field.name: field.default for field in fields(Results)}
-_ORDER = evaluation_order(RULES, frozenset(_CHOICES))
-_QUESTION = question_names(RULES, frozenset(_CHOICES))
 
 
 class Controller(JobRunner):
@@ -41,6 +35,7 @@ class Controller(JobRunner):
     def __init__(self, choices: Choices, results: Results, lane: Lane) -> None:
         super().__init__(lane)
         self.choices, self.results = choices, results
+        self._values = NamedValues(choices, results)
         self._outdated: dict[str, set[str]] = {}
         self._requested: dict[str, None] = {}
         self._is_evaluating = False
@@ -48,9 +43,8 @@ class Controller(JobRunner):
         self._resumable: tuple[str, ...] = ()
         choices.events.connect(self._on_change)
         results.events.connect(self._on_change)
-        self._outdated = {name: set() for name in RULES}
         with self._evaluation():
-            pass
+            self._outdated = {name: set() for name in RULES}
 
     def request(self, name: str) -> bool:
         """Start an on-demand rule; False if an input is missing."""
@@ -64,28 +58,21 @@ class Controller(JobRunner):
 
     def missing_for(self, name: str) -> tuple[str, ...]:
         """Return the names of the values that a rule waits for."""
-        return tuple(part for part in RULES[name].required if self._value(part) is None)
+        return tuple(part for part in RULES[name].required if self._values[part] is None)
 
     def cancel(self, slot: str = "") -> tuple[str, ...]:
-        """Cancel one slot, or all jobs except short ones; finished results stay.
-
-        Returns
-        -------
-        tuple of str
-            The slots that were canceled.
-        """
-        canceled = tuple(
-            name for name in self.running if (name == slot if slot else not _is_short(name))
-        )
+        """Cancel one slot, or all jobs except short ones, and return the canceled slots."""
+        slots = tuple(name for name in self.running if not RULES.get(name, NO_RULE).is_short)
+        canceled = tuple({slot} & self.running.keys()) if slot else slots
         for name in canceled:
             self.stop(name)
             rule = RULES.get(name)
             if isinstance(rule, Job):
                 self._clear_partial(name, rule)
-                if rule.after_cancel is not None and self._value(name) is not None:
-                    self._set(name, rule.after_cancel(self._value(name)))
+                if rule.after_cancel is not None and self._values[name] is not None:
+                    self._values[name] = rule.after_cancel(self._values[name])
                 self._roll_back(name, rule)
-        self._resumable = tuple(filter(_is_resumable, canceled))
+        self._resumable = tuple(name for name in canceled if RULES.get(name, NO_RULE).is_resumable)
         if canceled:
             self.running_changed.emit()
             self.canceled.emit(canceled)
@@ -94,7 +81,9 @@ class Controller(JobRunner):
     @property
     def can_resume(self) -> bool:
         """Whether a canceled job can continue because its question is still the same."""
-        return bool(self._resumable) and not any(map(_is_resumable, self.running))
+        return bool(self._resumable) and not any(
+            RULES.get(name, NO_RULE).is_resumable for name in self.running
+        )
 
     def resume(self) -> None:
         """Continue canceled jobs; the result is the same as without the cancellation."""
@@ -111,31 +100,19 @@ class Controller(JobRunner):
         self.running.clear()
         return self.lane.close(timeout)
 
-    def _value(self, name: str) -> Any:
-        return getattr(self.choices if name in _CHOICES else self.results, name)
-
-    def _set(self, name: str, value: Any) -> None:
-        if self._value(name) is not value:
-            setattr(self.choices if name in _CHOICES else self.results, name, value)
-
-    def _clear(self, name: str) -> None:
-        if name in _RESULTS:
-            self._set(name, _RESULTS[name])
-
     def _clear_partial(self, name: str, rule: Job) -> None:
-        if rule.partial_to and rule.partial_to != name:
-            self._clear(rule.partial_to)
+        if rule.partial_to != name:
+            self._values.clear(rule.partial_to)
 
     def _on_change(self, info: EmissionInfo) -> None:
         changed = info.signal.name
-        if self._resumable and changed in _QUESTION:
+        if self._resumable and changed in QUESTION:
             self._resumable = ()
             self.running_changed.emit()
-        for name, rule in RULES.items():
-            if changed in rule.inputs:
-                self._outdated.setdefault(name, set()).add(changed)
         with self._evaluation():
-            pass
+            for name, rule in RULES.items():
+                if changed in rule.inputs:
+                    self._outdated.setdefault(name, set()).add(changed)
 
     @contextmanager
     def _evaluation(self) -> Iterator[None]:
@@ -147,7 +124,7 @@ class Controller(JobRunner):
         try:
             yield
             while self._outdated:
-                name = min(self._outdated, key=_ORDER.__getitem__)
+                name = min(self._outdated, key=ORDER.__getitem__)
                 self._evaluate(name, RULES[name], self._outdated.pop(name))
         finally:
             self._is_evaluating = False
@@ -160,19 +137,13 @@ class Controller(JobRunner):
         self.stop(name)
         clears = isinstance(rule, Job) and not changed.isdisjoint(rule.clear_on)
         if not is_ready or clears or isinstance(rule, OnDemand):
-            self._clear(name)
+            self._values.clear(name)
         if isinstance(rule, OnDemand):
             self._clear_partial(name, rule)
             condition = rule.auto_start
-            is_ready = is_ready and condition is not None and self._call(Rule(condition))
+            is_ready = is_ready and condition is not None and self._values.call(condition)
         if is_ready:
             self._start(name)
-
-    def _arguments(self, rule: Rule) -> dict[str, Any]:
-        return {part: self._value(part) for part in rule.parameters}
-
-    def _call(self, rule: Rule) -> Any:
-        return rule.function(**self._arguments(rule))
 
     def _start(self, name: str) -> None:
         rule = RULES[name]
@@ -180,53 +151,44 @@ class Controller(JobRunner):
             self._start_job(name, rule)
             return
         try:
-            self._set(name, self._call(rule))
+            self._values[name] = self._values.call(rule.function)
         except Exception as error:  # noqa: BLE001 - shown to the user
             self.failed.emit(failure(name, rule.status_text, error))
 
     def _start_job(self, name: str, rule: Job) -> None:
-        arguments = self._arguments(rule)
+        arguments = self._values.arguments(rule.function)
 
         def on_done(value: Any) -> None:
             self._last_working[name] = {part: arguments[part] for part in rule.inputs}
             with self._evaluation():
                 self._clear_partial(name, rule)
-                self._set(name, value)
+                self._values[name] = value
 
         def on_failed(error: BaseException) -> None:
             self._clear_partial(name, rule)
             keeps = isinstance(rule, OnDemand) or rule.partial_to == name
             if not self._roll_back(name, rule) and not keeps:
-                self._clear(name)
+                self._values.clear(name)
             self.failed.emit(failure(name, rule.status_text, error))
 
         def on_progress(step: Progress) -> None:
             for target, value in ((rule.partial_to, step.partial), (rule.state_to, step.state)):
                 if target and value is not None:
-                    self._set(target, value)
+                    self._values[target] = value
 
         start = partial(rule.function, **arguments)
         self.run(name, rule.status_text, start, on_done, on_failed, on_progress, rule.priority)
 
     def _roll_back(self, name: str, rule: Job) -> bool:
         """Restore the last working choices of a job that depends on choices only."""
-        if not set(rule.inputs) <= set(_CHOICES):
+        if not set(rule.inputs) <= CHOICES:
             return False
         previous = self._last_working.get(name)
         with self._evaluation():
             for part in rule.inputs:
                 if previous is not None:
-                    setattr(self.choices, part, previous[part])
-                elif _CHOICES[part] is None:
-                    setattr(self.choices, part, None)
+                    self._values[part] = previous[part]
+                else:
+                    self._values.clear_choice(part)
             self._outdated.pop(name, None)  # the result agrees with these choices
         return True
-
-
-def _is_short(slot: str) -> bool:
-    rule = RULES.get(slot)
-    return isinstance(rule, Job) and rule.priority <= Priority.SHORT
-
-
-def _is_resumable(slot: str) -> bool:
-    return slot in RULES and RULES[slot].is_resumable

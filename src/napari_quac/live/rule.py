@@ -11,7 +11,7 @@ a result:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from graphlib import TopologicalSorter
 from inspect import Parameter, signature
@@ -57,6 +57,11 @@ class Rule:
         return tuple(p.name for p in self._parameters if p.default is Parameter.empty)
 
     @property
+    def is_short(self) -> bool:
+        """Whether it ends before anybody would cancel it."""
+        return False
+
+    @property
     def is_resumable(self) -> bool:
         """Whether it continues from its own partial result or state after it was canceled."""
         return False
@@ -95,6 +100,11 @@ class Job(Rule):
     after_cancel: Callable[[Any], Any] | None = None
 
     @property
+    def is_short(self) -> bool:
+        """Whether it ends before anybody would cancel it."""
+        return self.priority <= Priority.SHORT
+
+    @property
     def is_resumable(self) -> bool:
         """Whether it continues from its own partial result or state after it was canceled."""
         reads_back = {self.partial_to, self.state_to} & set(self.parameters)
@@ -116,6 +126,51 @@ class OnDemand(Job):
 
 
 Rules = Mapping[str, Rule]
+NO_RULE = Rule(lambda: None)
+"""The rule of slots that do not belong to a result."""
+
+
+class NamedValues:
+    """The fields of two dataclasses, choices and results, by name.
+
+    Parameters
+    ----------
+    choices, results : dataclass
+        Without names in common.
+    """
+
+    def __init__(self, choices: Any, results: Any) -> None:
+        self._choices, self._results = choices, results
+        self._initial = {field.name: field.default for field in fields(results)}
+        self._initial_choices = {field.name: field.default for field in fields(choices)}
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self._owner(name), name)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if self[name] is not value:
+            setattr(self._owner(name), name, value)
+
+    def clear(self, name: str) -> None:
+        """Set a result to its initial value; choices stay."""
+        if name in self._initial:
+            self[name] = self._initial[name]
+
+    def clear_choice(self, name: str) -> None:
+        """Set a choice to None if it is None initially."""
+        if self._initial_choices[name] is None:
+            self[name] = None
+
+    def arguments(self, function: Function) -> dict[str, Any]:
+        """Return the values that the parameters of a function name."""
+        return {name: self[name] for name in Rule(function).parameters}
+
+    def call(self, function: Function) -> Any:
+        """Call a function with the values that its parameters name."""
+        return function(**self.arguments(function))
+
+    def _owner(self, name: str) -> Any:
+        return self._results if name in self._initial else self._choices
 
 
 def ancestors(rules: Rules, name: str) -> frozenset[str]:

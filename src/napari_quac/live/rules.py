@@ -7,19 +7,26 @@ lane and import PyTorch there, so that a window opens without waiting for it.
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_quac.data.spread import evenly_spaced
 from napari_quac.errors import DataError, QuacError
 from napari_quac.explain.settings import AUTO, ExplainSettings
-from napari_quac.live.choices import LabelImage, ReadySamples, ReportSource, SampleSource
+from napari_quac.live.choices import Choices, LabelImage, ReadySamples, ReportSource, SampleSource
 from napari_quac.live.filter_language import FilterError
 from napari_quac.live.lane import Priority
 from napari_quac.live.open_report import LoadedExplanations, align_report, load_explanations
 from napari_quac.live.prediction import Prediction, predict
 from napari_quac.live.results import DisplayedHybrid, Preview
-from napari_quac.live.rule import Derived, Job, OnDemand, Rule
+from napari_quac.live.rule import (
+    Derived,
+    Job,
+    OnDemand,
+    Rule,
+    evaluation_order,
+    question_names,
+)
 from napari_quac.live.sample_columns import ExplanationStatus, SampleColumns, list_samples
 from napari_quac.live.sample_order import SampleOrder, order_samples
 from napari_quac.stepwise import Progress, Steps, stepwise
@@ -647,3 +654,6 @@ RULES: dict[str, Rule] = {
     "regions": OnDemand(analyze_regions, "analyzing regions"),
     "morphometry": OnDemand(measure_morphometry, "measuring the change"),
 }  # fmt: skip
+CHOICES = frozenset(field.name for field in fields(Choices))
+ORDER = evaluation_order(RULES, CHOICES)
+QUESTION = question_names(RULES, CHOICES)

@@ -1,0 +1,28 @@
+"""Classes of a classifier without names are named after samples or generator."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from napari_quac.networks.class_names import matching_class_names, name_classes
+from napari_quac.testing import corner_classifier
+
+NAMELESS = ("class 0", "class 1", "class 2")
+
+
+def test_first_candidate_of_the_right_length_is_taken() -> None:
+    classifier = replace(corner_classifier(), class_names=NAMELESS)
+    name_classes(classifier, (), ("a", "b"), ("x", "y", "z"), ("p", "q", "r"))
+    assert classifier.class_names == ("x", "y", "z")
+
+
+def test_names_are_kept_without_a_match_and_where_the_file_has_some() -> None:
+    classifier = replace(corner_classifier(), class_names=NAMELESS)
+    assert name_classes(classifier, ("a", "b")).class_names == NAMELESS
+    before = corner_classifier().class_names
+    assert name_classes(corner_classifier(), ("x", "y", "z")).class_names == before
+
+
+def test_match_is_a_tuple_or_none() -> None:
+    assert matching_class_names(2, ["a"], ["b", "c"]) == ("b", "c")
+    assert matching_class_names(2) is None
