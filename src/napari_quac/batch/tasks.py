@@ -240,7 +240,7 @@ def _write(store: ExplanationStore, result: SampleResult) -> Summary:
     record = result.record
     key = store.write(record, result.images(), result.seconds)
     if result.details:
-        store.note_fault(key, result.details)
+        store.write_traceback(key, result.details)
     if is_failed(record):
         place = f"{record['id']} → {record['target']}" if record["target"] else record["id"]
         return Summary(
