@@ -393,7 +393,7 @@ def _answer(
         settings=settings_of(case),
         truth=truth,
         source_basis=case.resolved_basis,
-        asked=[pair.target],
+        targets=[pair.target],
         failures={name: Failure(name, str(error), type(error).__name__)
                   for name, error in failures.items()},
     )  # fmt: skip

@@ -38,7 +38,7 @@ def test_a_store_opens_with_its_failures_and_what_is_damaged(tmp_path, made):
     info = StoreInfo(CLASSES, identity, identity, SETTINGS)
     store = ExplanationStore.create(tmp_path / "out", info)
     key = store.write(
-        explained_record(made[0].pair, made, CLASSES, settings=SETTINGS, truth=0, asked=[1]),
+        explained_record(made[0].pair, made, CLASSES, settings=SETTINGS, truth=0, targets=[1]),
         images_of(made[0].pair, made),
     )
     store.write(failed_record("bad.png", Failure("read", "It is empty.")))

@@ -50,7 +50,7 @@ def store(tmp_path, info) -> ExplanationStore:
 
 
 def record_of(made, **changes):
-    record = explained_record(made[0].pair, made, CLASSES, settings=SETTINGS, truth=0, asked=[1])
+    record = explained_record(made[0].pair, made, CLASSES, settings=SETTINGS, truth=0, targets=[1])
     return {**record, **changes}
 
 
@@ -211,7 +211,7 @@ def test_damaged_images_are_never_taken_for_black_ones(store, made, damage):
         path.write_bytes(content[: len(content) // 2])
     else:
         path.unlink()
-    with pytest.raises(DataError, match=r"damaged|gone"):
+    with pytest.raises(DataError, match=r"damaged|missing"):
         store.image(key, "query")
     assert len(list(store.entries())) == len(METHODS)
 
@@ -252,7 +252,7 @@ def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path, info):
 
 
 def test_two_runs_do_not_begin_one_store(store, info):
-    with pytest.raises(DataError, match="holds explanations already"):
+    with pytest.raises(DataError, match="contains explanations"):
         ExplanationStore.create(store.folder, info)
 
 

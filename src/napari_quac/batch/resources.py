@@ -20,7 +20,7 @@ _loaded: dict[str, Resources] = {}
 
 @dataclass(frozen=True, eq=False)
 class Resources:
-    """What a process needs to work off tasks.
+    """Samples and networks of a plan.
 
     Attributes
     ----------
@@ -35,12 +35,12 @@ class Resources:
 
 
 def load_resources(plan: BatchPlan) -> Resources:
-    """Return what a plan names; the last one is kept, and loaded again if a file changed.
+    """Load samples and networks of a plan; those of the last plan are cached until a file changes.
 
     Raises
     ------
     QuacError
-        If something cannot be loaded.
+        If samples or networks cannot be loaded.
     """
     recipes = (plan.samples, plan.classifier, plan.generator)
     key = repr((recipes, plan.device, [_state(path) for path in paths_in(recipes)]))
@@ -61,12 +61,12 @@ def load_resources(plan: BatchPlan) -> Resources:
 
 
 def describe(plan: BatchPlan) -> StoreInfo:
-    """Return what a store says of a plan; loads the networks, and refuses unknown targets.
+    """Return the description of the store of a plan; loads the networks, refuses unknown targets.
 
     Raises
     ------
     QuacError
-        If a network cannot be loaded, or knows no such target.
+        If a network cannot be loaded, or the classifier does not know a target.
     """
     resources = load_resources(plan)
     settings = plan.settings
@@ -85,7 +85,7 @@ def describe(plan: BatchPlan) -> StoreInfo:
 
 def _state(path: Path) -> tuple[int, int]:
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return (0, 0)
-    return (found.st_mtime_ns, found.st_size)
+    return (status.st_mtime_ns, status.st_size)

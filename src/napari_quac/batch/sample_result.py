@@ -117,7 +117,7 @@ def explain_target(
         settings=settings,
         truth=question.label,
         source_basis=question.basis,
-        asked=question.targets,
+        targets=question.targets,
         failures={name: failure for name, (failure, _) in failures.items()},
     )
     details = "".join(text for _, text in failures.values())

@@ -240,7 +240,7 @@ def _write(store: ExplanationStore, outcome: SampleResult) -> Summary:
     record = outcome.record
     key = store.write(record, outcome.images(), outcome.seconds)
     if outcome.details:
-        store.note_fault(key, outcome.details)
+        store.write_traceback(key, outcome.details)
     if is_failed(record):
         place = f"{record['id']} → {record['target']}" if record["target"] else record["id"]
         return Summary(

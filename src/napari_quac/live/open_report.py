@@ -121,19 +121,9 @@ def report_of_store(
     store: ExplanationStore, entries: Sequence[ReportEntry | FailedEntry]
 ) -> OpenReport:
     """Return entries of a store as a report."""
-    from napari_quac.reports.entry import ReportEntry
-    from napari_quac.reports.report import Report
+    from napari_quac.reports.opening import report_from_store
 
-    notes = tuple(store.damaged.values())
-    if store.read_only:
-        notes = (f"The store is read-only: {store.read_only}.", *notes)
-    report = Report(
-        tuple(entry for entry in entries if isinstance(entry, ReportEntry)),
-        tuple(entry for entry in entries if not isinstance(entry, ReportEntry)),
-        store.info.class_names,
-        store.folder.name,
-        notes,
-    )
+    report = report_from_store(store, entries)
     return OpenReport(report, store.folder, store, store.info.settings)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_quac.errors import DataError
 from napari_quac.explain.settings import ExplainSettings
-from napari_quac.reports.entry import ARRAY_NAMES, FailedEntry, ReportEntry
+from napari_quac.reports.entry import ARRAY_NAMES, FailedEntry, ReportEntry, entry_from_record
 from napari_quac.reports.report import Report
 
 EXPLAIN_INDEX = "explanations.json"
@@ -93,39 +93,20 @@ def read_explain_folder(folder: Path) -> Report:
 def _entries(
     folder: Path, record: Mapping[str, Any], classes: tuple[str, ...]
 ) -> list[ReportEntry]:
-    sample_id = str(record["id"])
-    class_folder = sample_id.split("/", 1)[0]
-    entries = []
+    """Return the entries of a record; the first records held neither predictions nor label."""
+    class_folder = str(record["id"]).split("/", 1)[0]
+    label = class_folder if class_folder in classes else None
+    record = {"predictions": {}, "true_class": label, **record}
     arrays = folder / record["folder"]
+    entries = []
     for method, numbers in record["methods"].items():
-        predictions = {name: tuple(values) for name, values in numbers["predictions"].items()}
         paths = {name: str(_array_path(arrays, method, name)) for name in ARRAY_NAMES}
-        entries.append(
-            ReportEntry(
-                sample_id=sample_id,
-                source=classes.index(record["source"]),
-                target=classes.index(record["target"]),
-                method=method,
-                true_name=numbers["true_name"],
-                label=classes.index(class_folder) if class_folder in classes else None,
-                query_prediction=predictions.get("query"),
-                generated_prediction=predictions.get("generated"),
-                counterfactual_prediction=predictions.get("counterfactual"),
-                inverse_prediction=predictions.get("inverse"),
-                thresholds=np.asarray(numbers["thresholds"], dtype=np.float64),
-                mask_sizes=np.asarray(numbers["mask_sizes"], dtype=np.float64),
-                score_changes=np.asarray(numbers["score_changes"], dtype=np.float64),
-                quac_score=numbers["quac_score"],
-                optimal_threshold=numbers["optimal_threshold"],
-                completeness=numbers["completeness"],
-                degenerate=numbers["degenerate"],
-                switches=record["switches"],
-                n_tried=record["n_tried"],
-                paths=paths,
-                origin=record["origin"],
-                read=partial(_read_array, paths),
-            )
-        )
+        curve = [
+            np.asarray(numbers[name], dtype=np.float64)
+            for name in ("thresholds", "mask_sizes", "score_changes")
+        ]
+        read = partial(_read_array, paths)
+        entries.append(entry_from_record(record, method, classes, *curve, paths=paths, read=read))
     return entries
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -118,6 +118,56 @@ class ReportEntry:
                 "sample again."
             )
         return self.read(name)
+
+
+def entry_from_record(
+    record: Mapping[str, Any],
+    method: str,
+    class_names: Sequence[str],
+    thresholds: NDArray[np.float64],
+    mask_sizes: NDArray[np.float64],
+    score_changes: NDArray[np.float64],
+    **details: Any,
+) -> ReportEntry:
+    """Build the entry of one method of a record.
+
+    Parameters
+    ----------
+    record : mapping
+        See :mod:`napari_quac.reports.record`.
+    method : str
+        One of its methods.
+    class_names : sequence of str
+        Names of the classifier.
+    thresholds, mask_sizes, score_changes : (T,) ndarray, float64
+        The QuAC curve.
+    **details
+        Further attributes of the entry.
+
+    Raises
+    ------
+    KeyError, ValueError
+        If the record is incomplete, or names an unknown class.
+    """
+    numbers, label = record["methods"][method], record.get("true_class")
+    predictions: dict[str, Any] = {**record["predictions"], **numbers["predictions"]}
+    details |= {f"{image}_prediction": tuple(values) for image, values in predictions.items()}
+    names = ("true_name", "quac_score", "optimal_threshold", "completeness", "degenerate")
+    return ReportEntry(
+        sample_id=record["id"],
+        source=class_names.index(record["source"]),
+        target=class_names.index(record["target"]),
+        method=method,
+        label=None if label is None else class_names.index(label),
+        thresholds=thresholds,
+        mask_sizes=mask_sizes,
+        score_changes=score_changes,
+        switches=record["switches"],
+        n_tried=record["n_tried"],
+        origin=record["origin"],
+        **{name: numbers[name] for name in names},
+        **details,
+    )
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_quac.errors import DataError
 from napari_quac.reports.earlier_formats import EXPLAIN_INDEX, read_explain_folder
 from napari_quac.reports.entry import FailedEntry, ReportEntry
 from napari_quac.reports.report import Report
 from napari_quac.reports.store_info import INFO
+
+if TYPE_CHECKING:
+    from napari_quac.reports.store import ExplanationStore
 
 INDEXES = (INFO, EXPLAIN_INDEX)
 """Of a store, and of a folder that ``explain`` of an earlier version wrote."""
@@ -74,6 +78,7 @@ def open_report(path: str | Path, re_root: tuple[str, str] | None = None) -> Rep
         If there is no report, or ``re_root`` is given for a report that does not need it.
     """
     from napari_quac.reports.quac_read import read_quac_reports
+    from napari_quac.reports.store import ExplanationStore
 
     path = Path(path).expanduser()
     if not path.exists():
@@ -86,17 +91,25 @@ def open_report(path: str | Path, re_root: tuple[str, str] | None = None) -> Rep
             f"'{index.parent}' finds its own files wherever it is (it has a '{index.name}'). Leave "
             "--re-root out; it is for reports of the QuAC library."
         )
-    if index.name == INFO:
-        return _read_store(index.parent)
-    return read_explain_folder(index.parent)
+    if index.name != INFO:
+        return read_explain_folder(index.parent)
+    store = ExplanationStore.open(index.parent)
+    return report_from_store(store, list(store.entries()))
 
 
-def _read_store(folder: Path) -> Report:
-    from napari_quac.reports.store import ExplanationStore
+def report_from_store(
+    store: ExplanationStore, entries: Sequence[ReportEntry | FailedEntry]
+) -> Report:
+    """Return entries of a store as a report, with notes about damage.
 
-    store = ExplanationStore.open(folder)
-    entries = list(store.entries())
-    notes = [f"The store is opened for reading only: {store.read_only}."] if store.read_only else []
+    Parameters
+    ----------
+    store : ExplanationStore
+        Its description applies to all entries.
+    entries : sequence of ReportEntry or FailedEntry
+        Some or all of its entries.
+    """
+    notes = [f"The store is read-only: {store.read_only}."] if store.read_only else []
     if store.damaged:
         first = next(iter(store.damaged.values()))
         notes.append(f"{len(store.damaged)} records cannot be read; the first: {first}")
@@ -104,7 +117,7 @@ def _read_store(folder: Path) -> Report:
         tuple(entry for entry in entries if isinstance(entry, ReportEntry)),
         tuple(entry for entry in entries if isinstance(entry, FailedEntry)),
         store.info.class_names,
-        folder.name,
+        store.folder.name,
         tuple(notes),
         store.info.settings,
     )

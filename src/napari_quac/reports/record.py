@@ -1,7 +1,7 @@
-"""What is noted of one sample and target, as JSON, by all ways of working.
+"""Records: the outcome of one sample and target as JSON, wherever it was computed.
 
-A record is the same byte for byte wherever it was made, on one kind of device with one seed;
-what differs from run to run, such as seconds, is kept beside it.
+Records of one kind of device and one seed are equal byte for byte; numbers that differ from run
+to run, such as seconds, are stored elsewhere.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ SCHEMA = 2
 
 @dataclass(frozen=True)
 class Failure:
-    """What went wrong, and where.
+    """Stage and error of a failure.
 
     Attributes
     ----------
     stage : str
-        What was being done, such as ``"read"``, ``"search"`` or ``"attribution"``.
+        The step that failed, such as ``"read"``, ``"search"`` or the name of a method.
     error : str
         The sentence for the user.
     kind : str
         Name of the class of the error.
     is_fault : bool
-        It is none that we foresaw.
+        Whether it is an internal error.
     """
 
     stage: str
@@ -48,9 +48,9 @@ class Failure:
     is_fault: bool = False
 
     def plain(self) -> dict[str, Any]:
-        """Return it as JSON-ready values."""
-        found = {"stage": self.stage, "error": self.error, "kind": self.kind}
-        return {**found, "fault": True} if self.is_fault else found
+        """Return the failure as JSON-ready values."""
+        fault = {"fault": True} if self.is_fault else {}
+        return {"stage": self.stage, "error": self.error, "kind": self.kind, **fault}
 
 
 def image_hash(image: Tensor) -> str:
@@ -68,40 +68,40 @@ def explained_record(
     settings: ExplainSettings,
     truth: int | None = None,
     source_basis: str = "",
-    asked: Sequence[int] = (),
+    targets: Sequence[int] = (),
     failures: Mapping[str, Failure] | None = None,
 ) -> dict[str, Any]:
-    """Return the record of a pair and its explanations; all of it is JSON-ready.
+    """Return the record of a pair and its explanations as JSON-ready values.
 
     Parameters
     ----------
     pair : Pair
         Query and generated image.
     explanations : sequence of Explanation
-        One for each method that worked.
+        One for each method that succeeded.
     class_names : sequence of str
-        Of the classifier.
+        Names of the classifier.
     settings : ExplainSettings
         Its seed and preset are recorded.
     truth : int or None
-        The classifier's class that the sample's label names.
+        True class of the sample as an index of the classifier.
     source_basis : str
-        What the source was taken from: ``"prediction"``, ``"label"`` or ``"given"``.
-    asked : sequence of int
-        All targets that this sample is asked about.
+        Origin of the source: ``"prediction"``, ``"label"`` or ``"given"``.
+    targets : sequence of int
+        All targets of this sample.
     failures : mapping of str to Failure, optional
-        The methods that did not work.
+        The methods that failed.
     """
     sample = pair.query
     return {
         "schema": SCHEMA,
-        **described(sample),
+        **sample_record(sample),
         "classes": list(class_names),
         "true_class": None if truth is None else class_names[truth],
         "source": class_names[pair.source],
         "target": class_names[pair.target],
         "source_basis": source_basis,
-        "asked": [class_names[target] for target in asked],
+        "asked": [class_names[target] for target in targets],
         "preset": settings.preset,
         "seed": settings.seed,
         "task_seed": task_seed(settings.seed, sample.id, pair.target),
@@ -129,7 +129,7 @@ def explained_record(
 
 
 def _proposals(pair: Pair) -> list[dict[str, Any]]:
-    """Return what is noted of the proposals that the search kept, if it saw several."""
+    """Return the best proposals of the search, if there were several."""
     if len(pair.proposals) < 2:
         return []
     return [
@@ -142,8 +142,8 @@ def _proposals(pair: Pair) -> list[dict[str, Any]]:
     ]
 
 
-def described(sample: Sample) -> dict[str, Any]:
-    """Return what is noted of a sample itself."""
+def sample_record(sample: Sample) -> dict[str, Any]:
+    """Return identity, place and hash of a sample."""
     return {
         "id": sample.id,
         "label": sample.label,
@@ -158,18 +158,18 @@ def described(sample: Sample) -> dict[str, Any]:
 def failed_record(
     sample_id: str, failure: Failure, source: str | None = None, target: str | None = None
 ) -> dict[str, Any]:
-    """Return the record of a sample, or of a sample and target, that could not be explained."""
+    """Return the record of a failed sample, or of a failed sample and target."""
     record: dict[str, Any] = {"schema": SCHEMA, "id": sample_id, "source": source, "target": target}
     return {**record, **failure.plain()}
 
 
 def is_failed(record: Mapping[str, Any]) -> bool:
-    """Whether a record is that of a failure."""
+    """Return whether a record describes a failure."""
     return "error" in record
 
 
 def method_numbers(explanation: Explanation) -> dict[str, Any]:
-    """Return what one method found, without the curve."""
+    """Return the numbers of one method, without the curve."""
     curve, attribution = explanation.curve, explanation.attribution
     return {
         "name": attribution.label,

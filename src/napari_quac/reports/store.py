@@ -1,15 +1,15 @@
-"""Explanations on disk: one folder, one record and one image file for each sample and target.
+"""Explanations on disk: one folder with one record and one image for each sample and target.
 
 ::
 
-    store.json         what holds for all: plan, classes, hashes of networks, versions
-    records/KEY.json   numbers of a sample and target; its presence means that all is written
+    store.json         settings, classes, hashes of networks, plan, versions
+    records/KEY.json   numbers of a sample and target; written after the images
     images.zarr/KEY    an OME-Zarr image with query, generated image and the maps of each method
-    timings/*.jsonl    seconds, one file for each process that wrote; no part of the records
-    faults/KEY.txt     tracebacks of what nobody foresaw
+    timings/*.jsonl    seconds, one file for each process; not part of the records
+    faults/KEY.txt     tracebacks of internal errors
 
-A record is written last and appears at once, so there is nothing half-written to be seen, several
-processes may write, and a store may be read while it grows.
+A record is written last and appears at once, so nothing half-written is visible, several processes
+may write, and a store may be read while it grows.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ from numpy.typing import NDArray
 
 from napari_quac.errors import DataError, StorageError
 from napari_quac.explain.curve import threshold_grid
+from napari_quac.explain.settings import ALL, AUTO
 from napari_quac.reports import task_images
 from napari_quac.reports.atomic import remove_leftovers, storage_error, write_file, write_folder
-from napari_quac.reports.entry import FailedEntry, ReportEntry
+from napari_quac.reports.entry import FailedEntry, ReportEntry, entry_from_record
 from napari_quac.reports.record import is_failed, to_json, whole_curve
 from napari_quac.reports.store_info import INFO, SCHEMA, StoreInfo, rescue_info
 
@@ -42,7 +43,7 @@ TIMINGS = "timings"
 FAULTS = "faults"
 UNAVAILABLE = "MethodUnavailableError"
 RECORD_BYTES = 12_288
-"""Most that a record takes per method, with its curve."""
+"""Upper limit of the size of a record per method, with its curve."""
 
 
 def task_key(sample_id: str, target: str | None) -> str:
@@ -61,7 +62,7 @@ def task_key(sample_id: str, target: str | None) -> str:
 
 
 def estimate_bytes(shape: tuple[int, ...], n_methods: int, n_tasks: int) -> int:
-    """Return how many bytes a store takes at most; compression usually saves more than half.
+    """Return the maximum size of a store in bytes; compression usually saves more than half.
 
     Parameters
     ----------
@@ -78,16 +79,16 @@ def estimate_bytes(shape: tuple[int, ...], n_methods: int, n_tasks: int) -> int:
 class ExplanationStore:
     """A folder of explanations; make one with :meth:`create` or :meth:`open`.
 
-    Opening lists the records and reads none; numbers are read per record, images per image.
+    Opening lists the records; numbers are read per record, images per image.
 
     Attributes
     ----------
     folder : Path
     info : StoreInfo
     read_only : str
-        Why nothing can be added, such as that a newer version wrote it; empty if it can.
+        Reason why nothing can be added, such as a newer version; empty if it is writable.
     damaged : dict of str to str
-        Key of each record that was found unreadable, to the reason.
+        Key of each unreadable record, to the reason.
     """
 
     def __init__(
@@ -105,20 +106,20 @@ class ExplanationStore:
 
     @classmethod
     def create(cls, folder: str | Path, info: StoreInfo) -> ExplanationStore:
-        """Begin a store in a folder that does not exist yet, or is empty.
+        """Create a store in a folder that does not exist yet, or is empty.
 
         Raises
         ------
         DataError
-            If something is there already.
+            If the folder is not empty.
         StorageError
             If it cannot be written.
         """
         folder = Path(folder)
         cls.refuse_existing(folder)
-        if folder.exists() and not _can_begin_in(folder):
+        if folder.exists() and not _is_free(folder):
             raise DataError(
-                f"'{folder}' is no empty folder. Choose another one; nothing in it was changed."
+                f"'{folder}' is not empty. Choose another folder; nothing in it was changed."
             )
         try:
             for name in (RECORDS, IMAGES, TIMINGS):
@@ -147,26 +148,26 @@ class ExplanationStore:
 
     @classmethod
     def open(cls, folder: str | Path, list_records: bool = True) -> ExplanationStore:
-        """Open a store; what can be read of a damaged or newer one opens read-only.
+        """Open a store; a damaged or newer one opens read-only.
 
         Parameters
         ----------
         folder : path
-            Where it lies.
+            The folder of the store.
         list_records : bool
-            Look for the records; who only writes need not.
+            List the records; not needed for writing.
 
         Raises
         ------
         DataError
-            If the folder holds no store, or nothing of it can be read.
+            If the folder is not a store, or nothing of it can be read.
         """
         folder = Path(folder)
         path = folder / INFO
         if not path.is_file():
-            what = "is no folder of explanations" if folder.exists() else "does not exist"
+            state = "is not a folder of explanations" if folder.exists() else "does not exist"
             raise DataError(
-                f"'{folder}' {what} (there is no '{INFO}' in it). Choose the folder that "
+                f"'{folder}' {state} (there is no '{INFO}' in it). Choose the folder that "
                 "'napari-quac run' or the dock wrote."
             )
         try:
@@ -175,18 +176,18 @@ class ExplanationStore:
         except OSError as error:
             raise DataError(f"'{path}' cannot be read ({error.strerror}).") from error
         except (DataError, ValueError, AttributeError) as error:
-            info, reason = _rescued(folder, error), str(error)
-            why = f"'{path.name}' is damaged ({reason}), so nothing is added to this store"
-            return cls(folder, info, why)
-        why = ""
+            info = _rescue_info(folder, error)
+            reason = f"'{path.name}' is damaged ({error}), so nothing is added to this store"
+            return cls(folder, info, reason)
+        reason = ""
         if info.schema > SCHEMA:
-            why = (
+            reason = (
                 f"it was written by napari-quac {info.version} in a newer format "
-                f"({info.schema}; this version knows {SCHEMA}). Update napari-quac to add to it"
+                f"({info.schema}; this version writes {SCHEMA}). Update napari-quac to add to it"
             )
         elif not os.access(folder, os.W_OK):
-            why = "you may not write to its folder"
-        return cls(folder, info, why, list_records)
+            reason = "its folder is not writable"
+        return cls(folder, info, reason, list_records)
 
     @classmethod
     def open_or_create(cls, folder: str | Path, info: StoreInfo) -> ExplanationStore:
@@ -216,33 +217,33 @@ class ExplanationStore:
         return store
 
     def refresh(self) -> tuple[str, ...]:
-        """Look for records that came meanwhile; return the keys of those that are new."""
+        """List the records again; return the keys of new ones."""
         try:
             with os.scandir(self.folder / RECORDS) as files:
-                found = {
+                keys = {
                     file.name.removesuffix(".json")
                     for file in files
                     if file.name.endswith(".json") and not file.name.startswith(".")
                 }
         except FileNotFoundError:
-            found = set()
+            keys = set()
         except OSError as error:
             raise DataError(
                 f"The records in '{self.folder}' cannot be listed ({error.strerror})."
             ) from error
-        new = sorted(found - self._keys.keys())
-        if len(found) != len(self._keys) + len(new):
-            self._keys = {key: None for key in self._keys if key in found}
+        new = sorted(keys - self._keys.keys())
+        if len(keys) != len(self._keys) + len(new):
+            self._keys = {key: None for key in self._keys if key in keys}
         self._keys.update(dict.fromkeys(new))
         self._seconds = None
         return tuple(new)
 
     def __len__(self) -> int:
-        """Return the number of records that were there at the last look, failures included."""
+        """Return the number of listed records, failures included."""
         return len(self._keys)
 
     def keys(self) -> tuple[str, ...]:
-        """Return the keys of the records that were there at the last look."""
+        """Return the keys of the listed records."""
         return tuple(self._keys)
 
     def key_of(self, sample_id: str, target: int) -> str:
@@ -250,7 +251,7 @@ class ExplanationStore:
         return task_key(sample_id, self.info.class_names[target])
 
     def has(self, key: str) -> bool:
-        """Whether there is a record now."""
+        """Return whether there is a record now."""
         return self._record_path(key).is_file()
 
     def record(self, key: str) -> dict[str, Any]:
@@ -259,7 +260,7 @@ class ExplanationStore:
         Raises
         ------
         DataError
-            If there is none, or it is damaged; it is then listed in ``damaged``.
+            If it is missing or damaged; it is then listed in ``damaged``.
         """
         path = self._record_path(key)
         try:
@@ -274,7 +275,7 @@ class ExplanationStore:
         return dict(record)
 
     def records(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield key and record of all that can be read; the others are listed in ``damaged``."""
+        """Yield key and record of all readable records; the others are listed in ``damaged``."""
         for key in self.keys():
             try:
                 yield key, self.record(key)
@@ -282,7 +283,7 @@ class ExplanationStore:
                 self.damaged.setdefault(key, str(error))
 
     def entries(self) -> Iterator[ReportEntry | FailedEntry]:
-        """Yield what each method found, and what failed; images are read when they are asked for.
+        """Yield an entry for each method and each failure; images are read on request.
 
         Entries come in the order of the keys, and methods in that of the record.
         """
@@ -302,7 +303,7 @@ class ExplanationStore:
         Raises
         ------
         DataError
-            If there is no such record, or it lacks something.
+            If the record is missing or incomplete.
         """
         record = self.record(key) if record is None else record
         try:
@@ -318,7 +319,7 @@ class ExplanationStore:
         Raises
         ------
         DataError
-            If it was not kept, or is damaged.
+            If it is missing or damaged.
         """
         return task_images.read(self.folder / IMAGES / key, name)
 
@@ -328,13 +329,13 @@ class ExplanationStore:
         Raises
         ------
         DataError
-            If they are damaged or gone.
+            If they are damaged or missing.
         """
         try:
             return tuple(task_images.names_in(self.folder / IMAGES / key)[0])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(
-                f"The images of '{key}' are damaged or gone ({error}). Explain the sample again."
+                f"The images of '{key}' are damaged or missing ({error}). Explain the sample again."
             ) from error
 
     def image_path(self, key: str) -> Path:
@@ -342,7 +343,7 @@ class ExplanationStore:
         return self.folder / IMAGES / key
 
     def seconds(self, key: str) -> dict[str, float]:
-        """Return what the search (``""``) and each method took, as far as it was noted."""
+        """Return the recorded seconds of the search (``""``) and of each method."""
         if self._seconds is None:
             self._seconds = _read_timings(self.folder / TIMINGS)
         return self._seconds.get(key, {})
@@ -353,7 +354,7 @@ class ExplanationStore:
         images: task_images.Images | None = None,
         seconds: Mapping[str, float] | None = None,
     ) -> str:
-        """Write a task; it is there when this returns, or not at all.
+        """Write a task, as a whole or not at all.
 
         Parameters
         ----------
@@ -362,7 +363,7 @@ class ExplanationStore:
         images : mapping of str to (C, *S) ndarray, optional
             See :func:`~napari_quac.reports.task_images.images_of`; none for a failure.
         seconds : mapping of str to float, optional
-            What the search (``""``) and each method took.
+            Seconds of the search (``""``) and of each method.
 
         Returns
         -------
@@ -371,20 +372,20 @@ class ExplanationStore:
         Raises
         ------
         StorageError
-            If the disk is full or read-only, or the store can only be read.
+            If the disk is full, or the store is read-only.
         """
         self._check_writable()
         key = task_key(record["id"], record["target"])
         path = self._record_path(key)
         try:
-            path.unlink(missing_ok=True)  # a record never speaks for other images than its own
+            path.unlink(missing_ok=True)  # a record never describes other images than its own
         except OSError as error:
             raise storage_error(path, error) from error
         if images:
             place = (record.get("scale"), record.get("translate"), record.get("unit"))
             write_folder(self.folder / IMAGES / key, task_images.encode(images, *place))
         if seconds:
-            self._note_seconds(key, seconds)
+            self._record_seconds(key, seconds)
         write_file(path, to_json(record))
         self._keys[key] = None
         return key
@@ -396,54 +397,54 @@ class ExplanationStore:
         self._keys.pop(key, None)
 
     def clean(self) -> int:
-        """Remove what interrupted processes left unfinished; return how many pieces."""
+        """Remove unfinished files of interrupted processes; return their number."""
         self._check_writable()
         return sum(remove_leftovers(self.folder / name) for name in (RECORDS, IMAGES, "."))
 
     def finished(self, targets: str | Sequence[str] | None = None) -> dict[str, bool]:
-        """Return the id of each sample that has a record, and whether all it asks is answered.
+        """Return the id of each sample with a record, and whether all its targets are answered.
 
-        A failure counts as not answered: going on tries it again.
+        A failure does not count as an answer: a resumed run tries it again.
 
         Parameters
         ----------
         targets : "auto", "all" or sequence of str, optional
-            What is asked about every sample now. A sample that was asked about other targets
-            before is finished once these are answered, too.
+            Targets of every sample now. A sample with other targets before is finished once these
+            are answered, too.
         """
-        found: dict[str, _Answers] = {}
+        samples: dict[str, _Answers] = {}
         for _, record in self.records():
-            of_sample = found.setdefault(record["id"], _Answers())
-            of_sample.source = record.get("source") or of_sample.source
-            of_sample.asked.update(record.get("asked") or [record["target"] or ""])
+            sample = samples.setdefault(record["id"], _Answers())
+            sample.source = record.get("source") or sample.source
+            sample.targets.update(record.get("asked") or [record["target"] or ""])
             if self.is_answered(record):
-                of_sample.answered.add(record["target"])
-        # which target is the most useful one is known only where it, or every one, was asked for
-        is_known = targets != "auto" or self.info.settings.targets in ("auto", "all")
-        wanted: set[str] = set()
-        if targets == "all":
-            wanted = {*self.info.class_names}
-        elif targets is not None and targets != "auto":
-            wanted = {targets} if isinstance(targets, str) else {*targets}
+                sample.answered.add(record["target"])
+        # the automatic target is known only if it, or every target, was explained before
+        is_known = targets != AUTO or self.info.settings.targets in (AUTO, ALL)
+        required: set[str] = set()
+        if targets == ALL:
+            required = {*self.info.class_names}
+        elif targets is not None and targets != AUTO:
+            required = {targets} if isinstance(targets, str) else {*targets}
         return {
-            sample: is_known
-            and one.asked <= one.answered
-            and one.source is not None
-            and wanted - {one.source} <= one.answered
-            for sample, one in found.items()
+            sample_id: is_known
+            and sample.targets <= sample.answered
+            and sample.source is not None
+            and required - {sample.source} <= sample.answered
+            for sample_id, sample in samples.items()
         }
 
     @staticmethod
     def is_answered(record: Mapping[str, Any]) -> bool:
-        """Whether nothing failed that may work another time.
+        """Return whether nothing failed that may succeed another time.
 
-        A method that the network does not allow is no such failure.
+        A method that the network does not allow never succeeds.
         """
         failures = record.get("failed_methods", {}).values()
         return not is_failed(record) and all(f["kind"] == UNAVAILABLE for f in failures)
 
-    def note_fault(self, key: str, details: str) -> None:
-        """Keep the traceback of a fault, in ``faults/KEY.txt``."""
+    def write_traceback(self, key: str, details: str) -> None:
+        """Write the traceback of an internal error to ``faults/KEY.txt``."""
         folder = self.folder / FAULTS
         try:
             folder.mkdir(exist_ok=True)
@@ -458,7 +459,7 @@ class ExplanationStore:
         if self.read_only:
             raise StorageError(f"Nothing can be added to '{self.folder}': {self.read_only}.")
 
-    def _note_seconds(self, key: str, seconds: Mapping[str, float]) -> None:
+    def _record_seconds(self, key: str, seconds: Mapping[str, float]) -> None:
         path = self.folder / TIMINGS / f"{socket.gethostname()}-{os.getpid()}.jsonl"
         rounded = {name: round(value, 4) for name, value in seconds.items()}
         try:
@@ -471,58 +472,41 @@ class ExplanationStore:
         names = self.info.class_names
         if is_failed(record):
             target = None if record["target"] is None else names.index(record["target"])
-            named = record.get("source")
-            source = None if named is None else names.index(named)
+            source = names.index(record["source"]) if record.get("source") else None
             return [FailedEntry(record["id"], target, record["stage"], record["error"], source)]
-        truth, seconds = record["true_class"], self.seconds(key)
-        source, target = names.index(record["source"]), names.index(record["target"])
-        predictions = record["predictions"]
-        found: list[ReportEntry | FailedEntry] = []
-        for method, numbers in record["methods"].items():
-            found.append(
-                ReportEntry(
-                    sample_id=record["id"],
-                    source=source,
-                    target=target,
-                    method=method,
-                    true_name=numbers["true_name"],
-                    label=None if truth is None else names.index(truth),
-                    source_basis=record["source_basis"],
-                    query_prediction=tuple(predictions["query"]),
-                    generated_prediction=tuple(predictions["generated"]),
-                    counterfactual_prediction=tuple(numbers["predictions"]["counterfactual"]),
-                    inverse_prediction=tuple(numbers["predictions"]["inverse"]),
-                    thresholds=self._thresholds,
-                    mask_sizes=whole_curve(numbers["curve"], "mask_sizes"),
-                    score_changes=whole_curve(numbers["curve"], "score_changes"),
-                    quac_score=numbers["quac_score"],
-                    optimal_threshold=numbers["optimal_threshold"],
-                    completeness=numbers["completeness"],
-                    degenerate=numbers["degenerate"],
-                    switches=record["switches"],
-                    n_tried=record["n_tried"],
-                    seconds=seconds.get(method),
-                    origin=record["origin"],
-                    read=partial(self._read_for, key, method),
-                )
+        seconds = self.seconds(key)
+        entries: list[ReportEntry | FailedEntry] = [
+            entry_from_record(
+                record,
+                method,
+                names,
+                self._thresholds,
+                whole_curve(numbers["curve"], "mask_sizes"),
+                whole_curve(numbers["curve"], "score_changes"),
+                source_basis=record["source_basis"],
+                seconds=seconds.get(method),
+                read=partial(self._read_array, key, method),
             )
-        found += [
+            for method, numbers in record["methods"].items()
+        ]
+        source, target = names.index(record["source"]), names.index(record["target"])
+        entries += [
             FailedEntry(record["id"], target, failure["stage"], failure["error"], source)
             for failure in record["failed_methods"].values()
         ]
-        return found
+        return entries
 
-    def _read_for(self, key: str, method: str, name: str) -> NDArray[np.float32]:
+    def _read_array(self, key: str, method: str, name: str) -> NDArray[np.float32]:
         of_the_pair = name in task_images.OF_THE_PAIR
         return self.image(key, name if of_the_pair else f"{method}/{name}")
 
 
 @dataclass
 class _Answers:
-    """What the records of one sample say together."""
+    """Source, requested and answered targets of one sample."""
 
     source: str | None = None
-    asked: set[str] = field(default_factory=set)
+    targets: set[str] = field(default_factory=set)
     answered: set[str] = field(default_factory=set)
 
 
@@ -530,45 +514,47 @@ def _readable(text: str, length: int) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("._")[-length:] or "_"
 
 
-def _can_begin_in(folder: Path) -> bool:
-    """Whether a folder is empty, or holds what a beginning left that was ended before its record.
+def _is_free(folder: Path) -> bool:
+    """Return whether a folder is empty, or an interrupted creation of a store left it.
 
-    The description is written last, so a store without it has no record.
+    The description is written last, so a store without it has no records.
     """
     try:
         visible = [path for path in folder.iterdir() if not path.name.startswith(".")]
-        own = (RECORDS, IMAGES, TIMINGS)
-        inside = [file for path in visible if path.name in own for file in path.iterdir()]
+        folders = (RECORDS, IMAGES, TIMINGS)
+        inside = [file for path in visible if path.name in folders for file in path.iterdir()]
     except OSError:  # a file, or nothing that can be listed
         return False
-    begun = all(path.name in own for path in visible)
-    return begun and all(file.name == "zarr.json" or file.name.startswith(".") for file in inside)
+    is_begun = all(path.name in folders for path in visible)
+    return is_begun and all(
+        file.name == "zarr.json" or file.name.startswith(".") for file in inside
+    )
 
 
-def _rescued(folder: Path, error: Exception) -> StoreInfo:
-    """Return what the records tell of a store whose description is damaged.
+def _rescue_info(folder: Path, error: Exception) -> StoreInfo:
+    """Describe a store with a damaged description by its records.
 
     Raises
     ------
     DataError
-        If they tell nothing.
+        If there is no readable record.
     """
     info = rescue_info(folder / RECORDS)
     if info is None:
         raise DataError(
-            f"'{folder / INFO}' is damaged ({error}), and there is no record to go by. Copy the "
+            f"'{folder / INFO}' is damaged ({error}), and no record can replace it. Copy the "
             "folder again from where it came from."
         ) from error
     return info
 
 
 def _read_timings(folder: Path) -> dict[str, dict[str, float]]:
-    found: dict[str, dict[str, float]] = {}
+    seconds: dict[str, dict[str, float]] = {}
     for path in sorted(folder.glob("*.jsonl")):
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
-                noted = json.loads(line)
-                found[noted["key"]] = noted["seconds"]
+                entry = json.loads(line)
+                seconds[entry["key"]] = entry["seconds"]
             except (ValueError, KeyError, TypeError):
-                continue  # the line that was being written when its process was ended
-    return found
+                continue  # the last line of a process that was killed
+    return seconds

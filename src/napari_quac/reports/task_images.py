@@ -1,10 +1,10 @@
 """The images of one task as one OME-Zarr image: its channels are query, generated image, maps.
 
-A task is one sample towards one target. All of its images have one shape, that of the query, but
-two samples may differ in shape, and in place and pixel size, which OME-Zarr keeps per image. So
-each task has an image of its own, and nothing is shared that two writers could both want to grow.
-The images lie behind one another along the channel axis, one chunk for each, and the chunks of a
-task lie in one file (a shard): a million samples are a few million files, not a hundred million.
+A task is one sample and target. All of its images have the shape of the query, but two samples
+may differ in shape, place and pixel size, which OME-Zarr stores per image. So each task has an
+image of its own, and writers share nothing that they would have to grow. The images follow one
+another along the channel axis, one chunk each, and the chunks of a task are one file (a shard): a
+million samples are a few million files, not a hundred million.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ OF_A_METHOD = ("attribution", "signed", "mask", "counterfactual")
 PROPOSAL = "proposal"
 ARRAY = "0"
 SHARD_OVERHEAD = 4096
-"""Bytes beside the images: metadata and the index of the shard, in blocks of the file system."""
+"""Bytes of metadata and of the index of the shard, in blocks of the file system."""
 
 Images = Mapping[str, NDArray[np.float32]]
 
@@ -39,7 +39,7 @@ def images_of(pair: Pair, explanations: Sequence[Explanation]) -> dict[str, NDAr
 
     Names are ``query``, ``generated``, and ``METHOD/attribution``, ``METHOD/signed``,
     ``METHOD/mask`` and ``METHOD/counterfactual`` of each method; then ``proposal/NUMBER`` of each
-    other generated image that the search kept, by its place in ``Pair.proposals``.
+    other proposal of the search, by its position in ``Pair.proposals``.
     """
     images = {"query": pair.query.image.numpy(), "generated": pair.generated.numpy()}
     for explanation in explanations:
@@ -79,7 +79,7 @@ def encode(
     translate: Sequence[float] | None = None,
     unit: str | None = None,
 ) -> dict[str, bytes]:
-    """Return the files of an OME-Zarr 0.5 image that holds all images of a task.
+    """Return the files of an OME-Zarr 0.5 image with all images of a task.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def encode(
         chunks=(channels, *stacked.shape[1:]),
         shards=stacked.shape,
         dtype="float32",
-        fill_value=float("nan"),  # so that a chunk that is gone does not pass for a black image
+        fill_value=float("nan"),  # so that a missing chunk does not look like a black image
         compressors=[ZstdCodec(level=3, checksum=True)],
         chunk_key_encoding={"name": "default", "separator": "."},
         dimension_names=axes,
@@ -124,45 +124,45 @@ def encode(
 
 
 def read(folder: Path, name: str) -> NDArray[np.float32]:
-    """Read one image of a task, and nothing else; (C, *S) float32.
+    """Read one image of a task, (C, *S) float32, without the others.
 
     Raises
     ------
     DataError
-        If the task has no such image, or it is damaged.
+        If the image is missing or damaged.
     """
     import zarr
 
     try:
-        known, channels = names_in(folder)
-        if name not in known:
-            raise DataError(f"'{folder.name}' has no image '{name}'; it has {', '.join(known)}.")
-        first = known.index(name) * channels
+        names, channels = names_in(folder)
+        if name not in names:
+            raise DataError(f"'{folder.name}' has no image '{name}'; it has {', '.join(names)}.")
+        first = names.index(name) * channels
         array = zarr.open_array(folder / ARRAY, mode="r", zarr_format=3)
         image = np.asarray(array[first : first + channels], dtype=np.float32)
     except DataError:
         raise
     except Exception as error:
         raise DataError(
-            f"The images of '{folder.name}' are damaged or gone ({error}). Explain the sample "
+            f"The images of '{folder.name}' are damaged or missing ({error}). Explain the sample "
             "again, or copy the folder again from where it came from."
         ) from error
     if np.isnan(image).any():
         raise DataError(
-            f"The image '{name}' of '{folder.name}' is gone. Explain the sample again, or copy "
+            f"The image '{name}' of '{folder.name}' is missing. Explain the sample again, or copy "
             "the folder again from where it came from."
         )
     return image
 
 
 def names_in(folder: Path) -> tuple[list[str], int]:
-    """Return the names of a task's images, and how many channels each has."""
-    told = json.loads((folder / "zarr.json").read_text(encoding="utf-8"))["attributes"]["quac"]
-    return list(told["images"]), int(told["channels"])
+    """Return the names of the images of a task, and the number of channels of each."""
+    metadata = json.loads((folder / "zarr.json").read_text(encoding="utf-8"))["attributes"]["quac"]
+    return list(metadata["images"]), int(metadata["channels"])
 
 
 def bytes_of(shape: Sequence[int], n_methods: int) -> int:
-    """Return how many bytes the images of a task take at most, before they are compressed."""
+    """Return the size of the images of a task in bytes, before compression."""
     n_images = len(OF_THE_PAIR) + n_methods * len(OF_A_METHOD) + MAX_PROPOSALS - 1
     return 4 * n_images * math.prod(shape) + 3 * SHARD_OVERHEAD
 
@@ -177,17 +177,17 @@ def _ome(
 ) -> dict[str, Any]:
     n = len(axes) - 1
     unit_name = {"nm": "nanometer", "µm": "micrometer", "um": "micrometer"}.get(unit or "", unit)
-    described = [
+    axis_metadata = [
         {"name": "c", "type": "channel"},
         *(
             {"name": axis, "type": "space"} | ({"unit": unit_name} if unit_name else {})
             for axis in axes[1:]
         ),
     ]
-    moves: list[dict[str, Any]] = [{"type": "scale", "scale": [1.0, *(scale or [1.0] * n)]}]
+    transforms: list[dict[str, Any]] = [{"type": "scale", "scale": [1.0, *(scale or [1.0] * n)]}]
     if translate is not None:
-        moves.append({"type": "translation", "translation": [0.0, *translate]})
-    shown = [
+        transforms.append({"type": "translation", "translation": [0.0, *translate]})
+    channel_metadata = [
         {
             "label": name if channels == 1 else f"{name} {channel}",
             "color": "FFFFFF",
@@ -202,16 +202,16 @@ def _ome(
         "multiscales": [
             {
                 "name": "explanation",
-                "axes": described,
-                "datasets": [{"path": ARRAY, "coordinateTransformations": moves}],
+                "axes": axis_metadata,
+                "datasets": [{"path": ARRAY, "coordinateTransformations": transforms}],
             }
         ],
-        "omero": {"channels": shown},
+        "omero": {"channels": channel_metadata},
     }
 
 
 def _window(name: str, image: NDArray[np.float32]) -> dict[str, float]:
-    """Return the values that a viewer shows as black and white: signed maps around 0."""
+    """Return the display range of a channel; that of signed maps is symmetric."""
     low, high = 0.0, 1.0
     if name.endswith("/signed"):
         high = float(np.abs(image).max()) or 1.0
