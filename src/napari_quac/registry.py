@@ -109,12 +109,7 @@ class Registry:
                     f"The {self.kind} '{name}' cannot be loaded from {self._targets[name]}: "
                     f"{type(error).__name__}: {error}"
                 ) from error
-            missing = [attribute for attribute in self._needs if not hasattr(cls, attribute)]
-            if missing:
-                raise UnknownNameError(
-                    f"The {self.kind} '{name}' from {self._targets[name]} has no "
-                    f"{' and no '.join(missing)}, which every {self.kind} needs."
-                )
+            self._check(name, cls, self._targets[name])
             self._classes[name] = cls
         return self._classes[name]
 
@@ -139,8 +134,17 @@ class Registry:
         Raises
         ------
         UnknownNameError
-            If the name is taken.
+            If the name is taken, or the class lacks an attribute.
         """
         if name in self.names():
             raise UnknownNameError(f"The {self.kind} '{name}' exists already; choose another name.")
+        self._check(name, cls, cls.__module__)
         self._classes[name] = cls
+
+    def _check(self, name: str, cls: Any, origin: str) -> None:
+        missing = [attribute for attribute in self._needs if not hasattr(cls, attribute)]
+        if missing:
+            raise UnknownNameError(
+                f"The {self.kind} '{name}' from {origin} has no {' and no '.join(missing)}, which "
+                f"every {self.kind} needs."
+            )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QWidget
+from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from napari_quac.gui.text import ElidedLabel
 from napari_quac.gui.widgets import column, disclosure_button, muted, row
 
-CAPTION_WIDTH = 74
+CAPTION_WIDTH = 74  # pixels, at least
 
 
 class Section(QWidget):
@@ -56,9 +56,10 @@ class Section(QWidget):
 
 
 def caption(text: str) -> QLabel:
-    """Return a label for the left of a row; all have one width, so that fields line up."""
+    """Return a label for the left of a row; short ones have one width, so that fields line up."""
     label = muted(text)
-    label.setFixedWidth(CAPTION_WIDTH)
+    label.setMinimumWidth(CAPTION_WIDTH)
+    label.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
     return label
 
 

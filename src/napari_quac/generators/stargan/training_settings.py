@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from napari_quac.errors import ShapeError
 from napari_quac.train.settings import (
@@ -84,7 +84,7 @@ class StarGANTrainingSettings(AdversarialTrainingSettings):
     guidance_minutes: Duration = 4.0
     base_channels: Count = 16
     max_channels: Count = 128
-    n_down: int | None = None
+    n_down: Annotated[int | None, {"min": 0, "max": 12}] = None
     style_dim: Count = 32
     latent_dim: Count = 16
     mapping_channels: Count = 128

@@ -84,7 +84,7 @@ class TrainSettings(QWidget):
             self.introduction,
             self._build_pair(),
             labelled_row("Time", self.minutes),
-            labelled_row("Resolution", self.size_menu),
+            labelled_row("Network resolution", self.size_menu),
             self.folder,
             self.details_button,
             self._details,
