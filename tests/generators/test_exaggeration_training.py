@@ -17,7 +17,7 @@ from napari_quac.errors import CheckpointError, DataError, ShapeError
 from napari_quac.explain.exaggeration_bins import traverse_bins
 from napari_quac.generators.exaggeration.bins import bins_of, consistency_loss, order_loss
 from napari_quac.generators.exaggeration.recipe import ExaggerationRecipe
-from napari_quac.generators.exaggeration.training_network import TrainableExplainer, bin_code
+from napari_quac.generators.exaggeration.training_network import TrainableBinNetwork, bin_code
 from napari_quac.generators.exaggeration.training_settings import (
     ExaggerationLossWeights,
     ExaggerationTrainingSettings,
@@ -27,8 +27,8 @@ from napari_quac.networks.architectures.exaggeration_net import load_explainer
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest
 from napari_quac.networks.value_range import ValueRange
-from napari_quac.train.class_pair import select_class_pair
 from napari_quac.train.generator_trainer import train_generator
+from napari_quac.train.images import select_class_pair
 from train.listed import Listed
 
 SMALL = ExaggerationTrainingSettings(
@@ -44,7 +44,7 @@ def square_classifier() -> Classifier:
 
 def test_file_gives_what_the_training_has(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    network = TrainableExplainer(1, 7, 4, 2)
+    network = TrainableBinNetwork(1, 7, 4, 2)
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, 0.0, 0.3)
     images, bins = torch.rand(6, 1, 24, 24) * 2 - 1, torch.tensor([0, 1, 2, 4, 5, 6])
@@ -57,7 +57,7 @@ def test_file_gives_what_the_training_has(tmp_path: Path) -> None:
 
 
 def test_untrained_network_changes_nothing() -> None:
-    network = TrainableExplainer(1, 10, 4, 1).eval()
+    network = TrainableBinNetwork(1, 10, 4, 1).eval()
     image = squares()[0].image[None] * 2 - 1
     assert not network(image.expand(10, -1, -1, -1), torch.arange(10)).any()
 

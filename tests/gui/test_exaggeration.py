@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from napari_quac.example import load_example
-from napari_quac.generators.exaggeration.generator import BinLayout, explainer_metadata
-from napari_quac.generators.exaggeration.training_network import TrainableExplainer
+from napari_quac.generators.exaggeration.generator import BinLayout, bin_metadata
+from napari_quac.generators.exaggeration.training_network import TrainableBinNetwork
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.gui.dock import QuacDock
 from napari_quac.gui.exaggeration_layers import CHANGE, LADDER
@@ -23,8 +23,8 @@ from .conftest import explain, load, wait
 def write_explainer(path: Path, classes: tuple[str, str]) -> Path:
     """Write an explainer that has learnt nothing yet."""
     layout = BinLayout(classes[1], classes[0], residual=True, image_size=32)
-    tensors = TrainableExplainer(1, 10, 4, 1).published()
-    write_safetensors(path, tensors, explainer_metadata(layout, {}))
+    tensors = TrainableBinNetwork(1, 10, 4, 1).published()
+    write_safetensors(path, tensors, bin_metadata(layout, {}))
     return path
 
 

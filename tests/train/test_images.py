@@ -7,7 +7,8 @@ from listed import Listed
 from torch import Tensor
 
 from napari_quac.errors import DataError, ShapeError
-from napari_quac.train.images import ImagePool, PoolDataset, load_pool, reduce_to, turn
+from napari_quac.networks.resizing import resize
+from napari_quac.train.images import ImagePool, PoolDataset, load_pool, turn
 
 
 def images(n: int, *shape: int) -> list[Tensor]:
@@ -74,7 +75,7 @@ def test_a_pool_is_a_dataset() -> None:
 
 def test_images_shrink_by_averaging() -> None:
     checks = torch.tensor([[[[0.0, 1.0], [1.0, 0.0]]]]).tile(1, 1, 4, 4)
-    torch.testing.assert_close(reduce_to(checks, 4), torch.full((1, 1, 4, 4), 0.5))
+    torch.testing.assert_close(resize(checks, 4), torch.full((1, 1, 4, 4), 0.5))
 
 
 def test_the_eight_symmetries_differ() -> None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.value_range import ValueRange
-from napari_quac.train.losses import (
+from napari_quac.train.adversarial import (
     Discriminator,
     adversarial_loss,
     augment,

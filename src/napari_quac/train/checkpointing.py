@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +17,7 @@ from torch import Tensor
 from napari_quac.errors import CheckpointError, DataError
 
 
-def write_safetensors(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+def write_safetensors(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
     """Write tensors and metadata, all at once or not at all.
 
     Parameters
@@ -24,17 +26,18 @@ def write_safetensors(path: Path, state: Mapping[str, Tensor], metadata: Mapping
         An existing file is replaced.
     state : mapping of str to Tensor
         The tensors.
-    metadata : mapping of str to str
-        Metadata of the file.
+    metadata : mapping of str to object
+        Metadata of the file: texts, and JSON-ready values.
 
     Raises
     ------
     DataError
         If the file cannot be written.
     """
-    tensors = {key: value.detach().cpu().contiguous() for key, value in state.items()}
+    tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in state.items()}
+    texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in metadata.items()}
     try:
-        write_bytes(path, save(tensors, dict(metadata)))
+        write_bytes(path, save(tensors, texts))
     except SafetensorError as error:
         raise DataError(f"'{path}' cannot be written: {error}") from error
 
@@ -53,9 +56,9 @@ def write_bytes(path: Path, content: bytes) -> None:
         unfinished.write_bytes(content)
         os.replace(unfinished, path)
     except OSError as error:
+        reason = error.strerror or error
         raise DataError(
-            f"'{path}' cannot be written ({error.strerror or error}). Choose another folder, or "
-            "make room on the disk."
+            f"'{path}' cannot be written ({reason}). Choose another folder, or make room."
         ) from error
 
 
@@ -67,16 +70,9 @@ def write_state(path: Path, state: Mapping[str, Any]) -> None:
     DataError
         If the file cannot be written.
     """
-    unfinished = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(dict(state), unfinished)
-        os.replace(unfinished, path)
-    except (OSError, RuntimeError) as error:
-        raise DataError(
-            f"'{path}' cannot be written ({error}). Choose another folder, or make room on the "
-            "disk."
-        ) from error
+    buffer = io.BytesIO()
+    torch.save(dict(state), buffer)
+    write_bytes(path, buffer.getvalue())
 
 
 def read_state(path: Path) -> dict[str, Any]:
@@ -88,15 +84,8 @@ def read_state(path: Path) -> dict[str, Any]:
         If the file is damaged or of another kind.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        return dict(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:
         raise CheckpointError(
-            f"'{path.name}' cannot be read to resume a training: it is damaged or of another "
-            "kind. Delete it to start a new training."
+            f"'{path.name}' is damaged or no state of a training. Delete it to start a new one."
         ) from error
-    if not isinstance(state, dict):
-        raise CheckpointError(
-            f"'{path.name}' holds a {type(state).__name__}, expected the state of a training. "
-            "Delete it to start a new training."
-        )
-    return state

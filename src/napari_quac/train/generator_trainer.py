@@ -17,10 +17,15 @@ from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import Generator as ImageGenerator
 from napari_quac.stepwise import Progress, stepwise
 from napari_quac.train.checkpointing import write_bytes
-from napari_quac.train.class_pair import select_class_pair, validate_class_pair
 from napari_quac.train.evaluate import Evaluation, MaskOf
 from napari_quac.train.held_out_evaluator import HeldOutEvaluator, train_side_classifier
-from napari_quac.train.images import ImagePool, PoolDataset, load_pool
+from napari_quac.train.images import (
+    ImagePool,
+    PoolDataset,
+    load_pool,
+    select_class_pair,
+    validate_class_pair,
+)
 from napari_quac.train.loop import TrainingLoop, load_training_state
 from napari_quac.train.settings import AdversarialTrainingSettings, GeneratorTrainingSettings
 from napari_quac.train.task import FamilyEvaluation, Recipe

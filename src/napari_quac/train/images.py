@@ -1,13 +1,12 @@
-"""Labeled dataset in memory, from which a training draws its batches."""
+"""Labeled images of a training: reading, drawing, choosing two classes, fitting a classifier."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -15,9 +14,10 @@ from napari_quac.data.dataset import Dataset
 from napari_quac.data.sample import Sample
 from napari_quac.errors import DataError, ShapeError
 from napari_quac.networks.classifier import Classifier
+from napari_quac.networks.resizing import resize
 from napari_quac.stepwise import Progress, stepwise
 
-MAX_BYTES = 4 * 2**30
+MAX_GIGABYTES = 4.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,12 +59,8 @@ class ImagePool:
 
     def subset(self, indices: NDArray[np.int64]) -> ImagePool:
         """Return a pool of some of the images."""
-        return ImagePool(
-            self.values[indices],
-            self.labels[indices],
-            self.classes,
-            tuple(self.ids[i] for i in indices),
-        )
+        ids = tuple(self.ids[i] for i in indices)
+        return ImagePool(self.values[indices], self.labels[indices], self.classes, ids)
 
     def of_class(self, label: int) -> NDArray[np.int64]:
         """Return the indices of the images of a class."""
@@ -79,24 +75,22 @@ class ImagePool:
         """Return the pool with its images resized to ``size`` pixels."""
         if size == self.image_size:
             return self
-        shape = (len(self), self.channels, size, size)
-        values = np.empty(shape, np.uint16)
+        values = np.empty((len(self), self.channels, size, size), np.uint16)
         for first in range(0, len(self), 64):
             indices = np.arange(first, min(first + 64, len(self)))
-            small = reduce_to(self.images(indices), size).clamp(0, 1)
+            small = resize(self.images(indices), size).clamp(0, 1)
             values[indices] = np.rint(small.numpy() * 65535).astype(np.uint16)
         return ImagePool(values, self.labels, self.classes, self.ids)
 
     def split(self, share: float, random: np.random.Generator) -> tuple[ImagePool, ImagePool]:
         """Divide the pool, class by class; the second part holds about ``share`` of it."""
-        first: list[NDArray[np.int64]] = []
-        second: list[NDArray[np.int64]] = []
+        parts = []
         for label in range(len(self.classes)):
             indices = random.permutation(self.of_class(label))
             n = min(len(indices) - 1, max(1, round(share * len(indices))))
-            second.append(indices[:n])
-            first.append(indices[n:])
-        return self.subset(np.concatenate(first)), self.subset(np.concatenate(second))
+            parts.append((indices[n:], indices[:n]))
+        first, second = (self.subset(np.concatenate(part)) for part in zip(*parts, strict=True))
+        return first, second
 
 
 class PoolDataset:
@@ -150,30 +144,25 @@ def load_pool(dataset: Dataset) -> Generator[Progress, None, ImagePool]:
     ShapeError
         If an image is not square or differs from the first.
     """
-    n = len(dataset)
-    labels = _labels(dataset)
+    n, labels = len(dataset), _labels(dataset)
     values = np.empty((0, 0, 0, 0), np.uint16)
     for index in range(n):
-        image = dataset[index].image
-        name = dataset.sample_id(index)
-        if image.ndim != 3 or image.shape[1] != image.shape[2]:
-            raise ShapeError(
-                f"'{name}' has shape {tuple(image.shape)}; training needs square images "
-                "(C, S, S). Crop the images to squares."
-            )
+        image, name = dataset[index].image, dataset.sample_id(index)
+        shape = tuple(image.shape)
+        if image.ndim != 3 or shape[1] != shape[2]:
+            raise ShapeError(f"'{name}' has shape {shape}, not square (C, S, S). Crop the images.")
         if not len(values):
-            if n * image.numel() * 2 > MAX_BYTES:
+            gigabytes = n * image.numel() * 2 / 2**30
+            if gigabytes > MAX_GIGABYTES:
                 raise DataError(
-                    f"{n} images of shape {tuple(image.shape)} need "
-                    f"{n * image.numel() * 2 / 2**30:.1f} GB, more than the "
-                    f"{MAX_BYTES / 2**30:.0f} GB that a training takes. Use fewer or smaller "
-                    "images."
+                    f"{n} images of shape {shape} need {gigabytes:.1f} GB, more than the "
+                    f"{MAX_GIGABYTES:.0f} GB of a training. Use fewer or smaller images."
                 )
-            values = np.empty((n, *image.shape), np.uint16)
-        if tuple(image.shape) != values.shape[1:]:
+            values = np.empty((n, *shape), np.uint16)
+        if shape != values.shape[1:]:
             raise ShapeError(
-                f"'{name}' has shape {tuple(image.shape)}, but the first image has "
-                f"{values.shape[1:]}. Resize all images to one shape."
+                f"'{name}' has shape {shape}, but the first image has {values.shape[1:]}. Resize "
+                "all images to one shape."
             )
         values[index] = np.rint(image.numpy() * 65535).astype(np.uint16)
         if index % 50 == 0:
@@ -183,55 +172,116 @@ def load_pool(dataset: Dataset) -> Generator[Progress, None, ImagePool]:
 
 
 def _labels(dataset: Dataset) -> NDArray[np.int64]:
-    labels: list[int] = []
-    for index in range(len(dataset)):
-        label = dataset.label(index)
-        if label is None:
-            raise DataError(
-                f"'{dataset.sample_id(index)}' has no class. Training needs a folder with one "
-                "subfolder of images per class."
-            )
-        labels.append(label)
+    """Return the labels of all samples, at least two of each of at least two classes."""
+    labels = [dataset.label(index) for index in range(len(dataset))]
+    way_out = "Training needs at least 2 classes: one subfolder each, with at least 2 images."
+    if None in labels:
+        unlabeled = dataset.sample_id(labels.index(None))
+        raise DataError(f"'{unlabeled}' has no class. {way_out}")
     if len(dataset.classes) < 2:
-        raise DataError(
-            f"'{dataset.name}' has {len(dataset.classes)} class(es), training needs at least 2. "
-            "Put the images into one subfolder per class."
-        )
+        raise DataError(f"'{dataset.name}' has {len(dataset.classes)} class(es). {way_out}")
     for label, name in enumerate(dataset.classes):
         if labels.count(label) < 2:
-            raise DataError(
-                f"Class '{name}' of '{dataset.name}' has {labels.count(label)} image(s), training "
-                "needs at least 2. Add images, or remove the folder."
-            )
+            n = labels.count(label)
+            raise DataError(f"Class '{name}' of '{dataset.name}' has {n} image(s). {way_out}")
     return np.array(labels, np.int64)
-
-
-def reduce_to(images: Tensor, size: int) -> Tensor:
-    """Resize images (N, C, S, S) to ``size`` pixels; when they shrink, by averaging areas."""
-    if images.shape[-1] == size:
-        return images
-    if images.shape[-1] % size == 0:
-        return F.avg_pool2d(images, images.shape[-1] // size)
-    antialias = images.shape[-1] > size
-    return F.interpolate(
-        images, (size, size), mode="bilinear", align_corners=False, antialias=antialias
-    )
-
-
-def enlarge_to(images: Tensor, size: int) -> Tensor:
-    """Resize images (N, C, S, S) to ``size`` pixels, bilinear."""
-    if images.shape[-1] == size:
-        return images
-    return F.interpolate(images, (size, size), mode="bilinear", align_corners=False)
 
 
 def resize_for(classifier: Classifier, images: Tensor) -> Tensor:
     """Return images (N, C, S, S) at the image size of a classifier."""
-    size = classifier.image_size[0] if classifier.image_size else images.shape[-1]
-    return reduce_to(images, size) if images.shape[-1] > size else enlarge_to(images, size)
+    return resize(images, classifier.image_size[0]) if classifier.image_size else images
 
 
 def turn(images: Tensor, symmetry: int) -> Tensor:
     """Apply one of the eight symmetries of the square to images (N, C, S, S)."""
     images = torch.rot90(images, symmetry % 4, (2, 3))
     return images.flip(3) if symmetry >= 4 else images
+
+
+def validate_class_pair(pair: Sequence[str] | None, classes: tuple[str, ...]) -> tuple[str, str]:
+    """Return the two classes of a training.
+
+    Parameters
+    ----------
+    pair : two str, or None
+        By default the only two classes.
+    classes : tuple of str
+        Classes of the images.
+
+    Raises
+    ------
+    DataError
+        If the pair is not clear, or there is no such class.
+    """
+    if pair is None and len(classes) != 2:
+        raise DataError(
+            f"This generator needs two classes, and there are {len(classes)}: "
+            f"{', '.join(classes)}. Choose a pair."
+        )
+    names = tuple(pair or classes)
+    if len(names) != 2 or len(set(names) & set(classes)) != 2:
+        raise DataError(
+            f"'{', '.join(names)}' are not two of the classes. There are: {', '.join(classes)}."
+        )
+    return names[0], names[1]
+
+
+def select_class_pair(pool: ImagePool, names: tuple[str, str]) -> ImagePool:
+    """Return the images of two classes, which become 0 and 1.
+
+    Raises
+    ------
+    DataError
+        If a class has no images.
+    """
+    missing = [name for name in names if name not in pool.classes]
+    if missing:
+        raise DataError(f"The validation images have no class '{missing[0]}'. Add some of it.")
+    parts = [pool.of_class(pool.classes.index(name)) for name in names]
+    chosen = pool.subset(np.concatenate(parts))
+    labels = np.repeat(np.arange(2), [len(part) for part in parts])
+    return ImagePool(chosen.values, labels, names, chosen.ids)
+
+
+def class_indices(classifier: Classifier, pool: ImagePool) -> tuple[int, int]:
+    """Return the classifier's indices of both classes of a pool.
+
+    Raises
+    ------
+    DataError, ShapeError
+        If the classifier lacks a class, or takes other images.
+    """
+    _check_channels(classifier, pool)
+    missing = [name for name in pool.classes if name not in classifier.class_names]
+    if missing:
+        raise DataError(
+            f"The classifier {classifier.name} has no class '{missing[0]}', but "
+            f"{', '.join(classifier.class_names)}. Rename the folders or the classes."
+        )
+    first, second = (classifier.class_names.index(name) for name in pool.classes)
+    return first, second
+
+
+def require_same_classes(classifier: Classifier, pool: ImagePool) -> None:
+    """Refuse a classifier whose classes differ from those of the images, or are in another order.
+
+    Raises
+    ------
+    DataError, ShapeError
+        If the classes or the channels differ.
+    """
+    _check_channels(classifier, pool)
+    if tuple(classifier.class_names) != pool.classes:
+        raise DataError(
+            f"The folders are {', '.join(pool.classes)}, but the classes of the classifier "
+            f"{classifier.name} are {', '.join(classifier.class_names)}. Rename the folders (for "
+            "instance 0_…, 1_…) or the classes, so that names and order agree."
+        )
+
+
+def _check_channels(classifier: Classifier, pool: ImagePool) -> None:
+    if classifier.channels != pool.channels:
+        raise ShapeError(
+            f"The images have {pool.channels} channel(s), the classifier {classifier.name} needs "
+            f"{classifier.channels}. Choose other images or another classifier."
+        )

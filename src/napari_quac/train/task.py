@@ -4,27 +4,28 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from napari_quac.data.dataset import Dataset
 from napari_quac.errors import ShapeError
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import Generator as ImageGenerator
+from napari_quac.networks.resizing import resize
 from napari_quac.stepwise import Progress
 from napari_quac.train.images import ImagePool
-from napari_quac.train.preview import picture_grid
 from napari_quac.train.settings import AdversarialTrainingSettings, GeneratorTrainingSettings
 
 S = TypeVar("S", bound=GeneratorTrainingSettings)
 B = TypeVar("B")
-NetworkFile = tuple[Mapping[str, Tensor], Mapping[str, str]]
-"""Tensors and metadata of a safetensors file."""
+NetworkFile = tuple[Mapping[str, Tensor], Mapping[str, Any]]
+"""Tensors and metadata of a safetensors file; metadata other than text become JSON."""
 
 
 class Recipe(Protocol):
@@ -34,11 +35,13 @@ class Recipe(Protocol):
         """Read the file and return the live generator."""
 
 
-class FamilyEvaluation(Protocol):
-    """Measures that one generator family has and others do not."""
+@dataclass(frozen=True)
+class FamilyEvaluation:
+    """Measures that one generator family has and others do not; a subclass has the fields."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the measures as JSON-ready values."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,11 @@ class TrainingTask(ABC, Generic[S, B]):
     ) -> None:
         self.pool, self.settings, self.classifier, self.device = pool, settings, classifier, device
         self.step_number = 0
+        torch.manual_seed(settings.seed)
+        self.build()
+
+    def build(self) -> None:
+        """Create the networks and their optimizers."""
 
     @classmethod
     def check_images(cls, pool: ImagePool, settings: S) -> None:
@@ -106,16 +114,14 @@ class TrainingTask(ABC, Generic[S, B]):
         """
         side, multiple = pool.image_size, settings.MULTIPLE
         if isinstance(settings, AdversarialTrainingSettings):
-            if side < settings.image_size:
+            if side < (size := settings.image_size):
                 raise ShapeError(
-                    f"The images have {side} × {side} pixels, less than the network resolution of "
-                    f"{settings.image_size}. Set image_size to "
-                    f"{max(32, side // multiple * multiple)} or less, or use larger images."
+                    f"The images have {side} pixels a side, less than the network resolution of "
+                    f"{size}. Set image_size to {max(32, side // multiple * multiple)} or less."
                 )
         elif side % multiple:
             raise ShapeError(
-                f"The images have {side} pixels a side; a multiple of {multiple} is needed. Crop "
-                "or resize them."
+                f"The images have {side} pixels a side, not a multiple of {multiple}. Crop them."
             )
 
     @abstractmethod
@@ -165,9 +171,9 @@ class TrainingTask(ABC, Generic[S, B]):
         queries = []
         for label in range(len(self.pool.classes)):
             of_class = self.pool.of_class(label)
-            for index in of_class[[len(of_class) // 3, 2 * len(of_class) // 3]]:
-                query = self.pool.images(np.array([index])).to(self.device)
-                queries.append((label, query))
+            chosen = of_class[[len(of_class) // 3, 2 * len(of_class) // 3]]
+            images = self.pool.images(chosen).to(self.device)
+            queries += [(label, image[None]) for image in images]
         with torch.inference_mode():
             return picture_grid(self.preview_rows(queries)).clone()
 
@@ -198,3 +204,26 @@ class TrainingTask(ABC, Generic[S, B]):
         for name, key in self.STATE_KEYS.items():
             getattr(self, name).load_state_dict(state[key])
         self.step_number = int(state["step"])
+
+
+def picture_grid(rows: Sequence[Sequence[Tensor]], gap: int = 2) -> Tensor:
+    """Arrange images in a grid.
+
+    Parameters
+    ----------
+    rows : sequence of sequences of (C, S, S) Tensors in [0, 1]
+        All rows of the same length.
+    gap : int
+        White pixels between images.
+
+    Returns
+    -------
+    grid : (C, H, W) Tensor, float32 in [0, 1]
+    """
+    size = max(image.shape[-1] for row in rows for image in row)
+
+    def cell(image: Tensor) -> Tensor:
+        return F.pad(resize(image[None].float().cpu(), size)[0], (0, gap, 0, gap), value=1.0)
+
+    lines = [torch.cat([cell(image) for image in row], dim=2) for row in rows]
+    return torch.cat(lines, dim=1)[:, :-gap, :-gap].clamp(0, 1)

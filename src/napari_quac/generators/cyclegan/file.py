@@ -136,16 +136,17 @@ def translation_metadata(
     network_size: int,
     value_range: ValueRange,
     training: Mapping[str, Any],
-) -> dict[str, str]:
-    """Return what goes into a safetensors file of ours beside the tensors."""
-    values = {
+) -> dict[str, Any]:
+    """Return the metadata of a safetensors file."""
+    return {
+        "architecture": ARCHITECTURE,
+        "source": source,
+        "target": target,
         "network_size": network_size,
         "range": [value_range.low, value_range.high],
         "residual": True,
         "training": dict(training),
     }
-    texts = {key: json.dumps(value) for key, value in values.items()}
-    return {"architecture": ARCHITECTURE, "source": source, "target": target, **texts}
 
 
 def stored_direction(path: Path) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,10 @@ from napari_quac.generators.cyclegan.recipe import CycleGANRecipe, Translation
 from napari_quac.generators.cyclegan.training_settings import CycleGANTrainingSettings
 from napari_quac.networks.architectures.resnet_generator import ResnetGenerator
 from napari_quac.networks.architectures.translation import recognize_translation
-from napari_quac.networks.classifier import Classifier
+from napari_quac.networks.resizing import resize
 from napari_quac.networks.value_range import ValueRange
-from napari_quac.train.adversarial import BETAS, AdversarialTask, initialize
-from napari_quac.train.class_pair import class_indices
-from napari_quac.train.images import ImagePool, enlarge_to, reduce_to, turn
-from napari_quac.train.losses import adversarial_loss, guidance
+from napari_quac.train.adversarial import AdversarialTask, adversarial_loss, guidance, initialize
+from napari_quac.train.images import class_indices, turn
 from napari_quac.train.precision import autocast
 from napari_quac.train.task import NetworkFile
 
@@ -41,25 +40,17 @@ def translator(channels: int, settings: CycleGANTrainingSettings) -> ResnetGener
     return network
 
 
-class CycleGANTask(AdversarialTask[CycleGANTrainingSettings, ImagePair]):
+class CycleGANTask(AdversarialTask[CycleGANTrainingSettings, ImagePair, nn.ModuleDict]):
     """Training task of a CycleGAN; see :class:`~napari_quac.train.task.TrainingTask`."""
 
     CAPTION = "Left to right: your sample, as the other class, and back again"
-    network: nn.ModuleDict
-    average: nn.ModuleDict
 
-    def __init__(
-        self,
-        pool: ImagePool,
-        settings: CycleGANTrainingSettings,
-        classifier: Classifier | None,
-        device: torch.device,
-    ) -> None:
+    def build(self) -> None:
+        """Create the networks and their optimizers."""
+        pool, settings, classifier = self.pool, self.settings, self.classifier
         self.indices = (0, 1) if classifier is None else class_indices(classifier, pool)
-        super().__init__(pool, settings, classifier, device)
         translators = {name: initialize(translator(pool.channels, settings)) for name in DIRECTIONS}
-        self.prepare(nn.ModuleDict(translators), 2, settings.width, 128)
-        self.optimizer = torch.optim.Adam(self.network.parameters(), settings.learning_rate, BETAS)
+        self.prepare(nn.ModuleDict(translators), 2, settings.width)
 
     def draw_batch(self, random: np.random.Generator) -> ImagePair:
         """Draw images of both classes."""
@@ -73,9 +64,13 @@ class CycleGANTask(AdversarialTask[CycleGANTrainingSettings, ImagePair]):
 
     def step(self, batch: ImagePair, random: np.random.Generator) -> dict[str, float]:
         """Do one step and return the losses by name."""
-        small = [reduce_to(images, self.settings.image_size) for images in batch]
+        small = [resize(images, self.settings.image_size) for images in batch]
         generated, losses = self._train_generators(batch, small, random)
-        losses |= self._train_discriminator(small, generated)
+        domains = torch.arange(2, device=self.device).repeat_interleave(len(small[0]))
+        # conversions of B belong to the domain of A
+        losses |= self.discriminator_step(
+            torch.cat(small), torch.cat(generated[::-1]), domains, domains
+        )
         self.finish_step()
         return losses
 
@@ -88,49 +83,32 @@ class CycleGANTask(AdversarialTask[CycleGANTrainingSettings, ImagePair]):
         self, batch: ImagePair, small: list[Tensor], random: np.random.Generator
     ) -> tuple[list[Tensor], dict[str, float]]:
         weights = self.settings.weights
-        terms: dict[str, list[Tensor]] = {}
+        terms: defaultdict[str, list[Tensor]] = defaultdict(list)
         conversions: list[Tensor] = []
-        self.discriminator.requires_grad_(False)
         for source in (0, 1):
             images, target = small[source], 1 - source
             with autocast(self.device, self.dtype):
                 generated, change = self._convert(source, images)
                 domain = torch.full((len(generated),), target, device=self.device)
                 loss = adversarial_loss(self.discriminator(generated, domain), real=True)
-                terms.setdefault("adversarial", []).append(loss)
+                terms["adversarial"].append(loss)
                 # both compare with real images, and alternate since each costs a pass
                 if weights.cycle and (self.step_number % 2 == 0 or not weights.identity):
                     back, _ = self._convert(target, generated)
-                    terms.setdefault("cycle", []).append((back - images).abs().mean())
+                    terms["cycle"].append((back - images).abs().mean())
                 elif weights.identity:
                     _, needless = self._convert(source, small[target])
-                    terms.setdefault("identity", []).append(needless.abs().mean())
+                    terms["identity"].append(needless.abs().mean())
             if weights.sparsity:
-                terms.setdefault("sparsity", []).append((generated - images).abs().mean())
+                terms["sparsity"].append((generated - images).abs().mean())
             if weights.guidance and self.classifier is not None:
-                full = batch[source] + enlarge_to(change, batch[source].shape[-1])
+                full = batch[source] + resize(change, batch[source].shape[-1])
                 full = (full.clamp(-1, 1) + 1) / 2
                 labels = torch.full((len(full),), self.indices[target], device=self.device)
-                loss = guidance(self.classifier, full, labels, random)
-                terms.setdefault("guidance", []).append(loss)
+                terms["guidance"].append(guidance(self.classifier, full, labels, random))
             conversions.append(generated.detach())
-        means = {
-            name: torch.stack([term.float() for term in both]).mean()
-            for name, both in terms.items()
-        }
-        self.generator_step(means)
-        self.discriminator.requires_grad_(True)
-        return conversions, {name: mean.item() for name, mean in means.items()}
-
-    def _train_discriminator(
-        self, small: list[Tensor], conversions: list[Tensor]
-    ) -> dict[str, float]:
-        domains = torch.arange(2, device=self.device).repeat_interleave(len(small[0]))
-        real = torch.cat(small)
-        generated = torch.cat(conversions[::-1])  # conversions of B belong to the domain of A
-        with autocast(self.device, self.dtype):
-            logits = self.discriminator(torch.cat([real, generated]), domains.repeat(2))
-        return self.discriminator_step(logits, real, domains)
+        means = {name: torch.stack(both).float().mean() for name, both in terms.items()}
+        return conversions, self.generator_step(means)
 
     def generator(self) -> CycleGANGenerator:
         """Return the running averages as a generator."""
@@ -152,28 +130,23 @@ class CycleGANTask(AdversarialTask[CycleGANTrainingSettings, ImagePair]):
         """Return the files of both networks; ``training`` goes into their metadata."""
         files: dict[str, NetworkFile] = {}
         for direction, (source, target) in zip(DIRECTIONS, _pairs(self.pool.classes), strict=True):
-            metadata = translation_metadata(
-                source, target, self.settings.image_size, VALUE_RANGE, training
-            )
+            size = self.settings.image_size
+            metadata = translation_metadata(source, target, size, VALUE_RANGE, training)
             files[file_name(source, target)] = (self.average[direction].state_dict(), metadata)
         return files
 
     @classmethod
     def recipe(cls, folder: Path, class_names: tuple[str, ...]) -> CycleGANRecipe:
         """Return the recipe of both networks in a folder."""
-        return CycleGANRecipe(
-            tuple(
-                Translation(folder / file_name(source, target), source, target)
-                for source, target in _pairs(class_names)
-            )
-        )
+        directions = _pairs(class_names)
+        return CycleGANRecipe(tuple(Translation(folder / file_name(*d), *d) for d in directions))
 
     def preview_rows(self, queries: Sequence[tuple[int, Tensor]]) -> list[list[Tensor]]:
         """Return each query, its conversion, and the conversion of that back again."""
 
         def convert(source: int, images: Tensor) -> Tensor:
-            small = reduce_to(images, self.settings.image_size)
-            change = enlarge_to(self.average[DIRECTIONS[source]](small), images.shape[-1])
+            small = resize(images, self.settings.image_size)
+            change = resize(self.average[DIRECTIONS[source]](small), images.shape[-1])
             return (images + 2 * change).clamp(-1, 1)
 
         rows = []

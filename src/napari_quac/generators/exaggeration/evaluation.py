@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,13 @@ from napari_quac.explain.exaggeration import bin_center, consistency, validity
 from napari_quac.generators.exaggeration.bins import Posterior
 from napari_quac.generators.exaggeration.generator import ExaggerationGenerator
 from napari_quac.stepwise import Progress, stepwise
+from napari_quac.train.task import FamilyEvaluation
 
 GOOD = 0.95
 
 
 @dataclass(frozen=True)
-class BinEvaluation:
+class BinEvaluation(FamilyEvaluation):
     """Agreement of achieved and desired probabilities.
 
     Attributes
@@ -61,10 +62,6 @@ class BinEvaluation:
     mean_change: float
     reconstruction_error: float
     classifier: str
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the numbers as JSON-ready values."""
-        return asdict(self)
 
 
 @stepwise

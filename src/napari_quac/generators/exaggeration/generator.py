@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -58,17 +57,16 @@ def stored_layout(metadata: Mapping[str, str]) -> BinLayout:
     )
 
 
-def explainer_metadata(layout: BinLayout, training: Mapping[str, Any]) -> dict[str, str]:
-    """Return what goes into a safetensors file of ours beside the tensors."""
-    values = {
+def bin_metadata(layout: BinLayout, training: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the metadata of a safetensors file."""
+    return {
+        "architecture": ARCHITECTURE,
         "class_names": [layout.negative, layout.positive],
         "network_size": layout.image_size,
         "range": [layout.value_range.low, layout.value_range.high],
         "residual": layout.residual,
         "training": dict(training),
     }
-    texts = {key: json.dumps(value) for key, value in values.items()}
-    return {"architecture": ARCHITECTURE, **texts}
 
 
 class BinConditional(Protocol):

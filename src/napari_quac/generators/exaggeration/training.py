@@ -23,20 +23,18 @@ from napari_quac.generators.exaggeration.evaluation import BinEvaluation, evalua
 from napari_quac.generators.exaggeration.generator import (
     BinLayout,
     ExaggerationGenerator,
-    explainer_metadata,
+    bin_metadata,
 )
 from napari_quac.generators.exaggeration.recipe import ExaggerationRecipe
-from napari_quac.generators.exaggeration.training_network import TrainableExplainer
+from napari_quac.generators.exaggeration.training_network import TrainableBinNetwork
 from napari_quac.generators.exaggeration.training_settings import ExaggerationTrainingSettings
 from napari_quac.networks.architectures.exaggeration_net import load_explainer
-from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import Generator as ImageGenerator
+from napari_quac.networks.resizing import resize
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.stepwise import Progress
-from napari_quac.train.adversarial import BETAS, AdversarialTask, initialize
-from napari_quac.train.class_pair import class_indices
-from napari_quac.train.images import ImagePool, enlarge_to, reduce_to, turn
-from napari_quac.train.losses import adversarial_loss, augment
+from napari_quac.train.adversarial import AdversarialTask, adversarial_loss, augment, initialize
+from napari_quac.train.images import class_indices, turn
 from napari_quac.train.precision import autocast
 from napari_quac.train.task import EvaluationSummary, NetworkFile
 
@@ -64,14 +62,16 @@ class BinBatch:
     bins: Tensor
 
 
-def _groups(network: TrainableExplainer) -> list[dict[str, Any]]:
+def _groups(network: TrainableBinNetwork) -> list[dict[str, Any]]:
     """Return the parameters, those that depend on the bin with a larger step size."""
     of_bins = [p for name, p in network.named_parameters() if name.endswith((".gamma", ".beta"))]
     others = [p for p in network.parameters() if all(p is not other for other in of_bins)]
     return [{"params": others}, {"params": of_bins, "faster": FASTER}]
 
 
-class ExaggerationTask(AdversarialTask[ExaggerationTrainingSettings, BinBatch]):
+class ExaggerationTask(
+    AdversarialTask[ExaggerationTrainingSettings, BinBatch, TrainableBinNetwork]
+):
     r"""Training task of a bin-conditional generator.
 
     .. math:: f_c(G(x, b)) \approx (b + 1/2) / n, \qquad G(x, b(x)) \approx x,
@@ -97,33 +97,19 @@ class ExaggerationTask(AdversarialTask[ExaggerationTrainingSettings, BinBatch]):
     STATE_KEYS: ClassVar[Mapping[str, str]] = {
         **AdversarialTask.STATE_KEYS,
         "network": "network",
-        "optimizer": "optimiser",
+        "optimizer": "optimiser",  # wording: key in files of before
     }
 
-    network: TrainableExplainer
-    average: TrainableExplainer
-
-    def __init__(
-        self,
-        pool: ImagePool,
-        settings: ExaggerationTrainingSettings,
-        classifier: Classifier | None,
-        device: torch.device,
-    ) -> None:
-        if classifier is None:
-            raise DataError(
-                "A bin-conditional generator needs the classifier whose probability its bins "
-                "are. Choose a classifier."
-            )
-        self.posterior = Posterior(classifier, *class_indices(classifier, pool))
-        self.proposals = self.preview_proposals = settings.n_bins
-        super().__init__(pool, settings, classifier, device)
-        network = TrainableExplainer(
-            pool.channels, settings.n_bins, settings.width, settings.blocks
-        )
-        self.prepare(initialize(network), 3, settings.width, 128)
+    def build(self) -> None:
+        """Create the networks and their optimizers."""
+        settings, n_bins, width = self.settings, self.settings.n_bins, self.settings.width
+        if self.classifier is None:
+            raise DataError("A bin-conditional generator has the bins of a classifier. Choose one.")
+        self.posterior = Posterior(self.classifier, *class_indices(self.classifier, self.pool))
+        self.proposals = self.preview_proposals = n_bins
+        network = TrainableBinNetwork(self.pool.channels, n_bins, width, settings.blocks)
+        self.prepare(initialize(network), 3, width, groups=_groups(network))
         self.average.eval()
-        self.optimizer = torch.optim.Adam(_groups(self.network), settings.learning_rate, BETAS)
 
     def set_rate(self, factor: float) -> None:
         """Multiply the learning rates by ``factor``; below 1 the batch norms keep their means."""
@@ -149,7 +135,7 @@ class ExaggerationTask(AdversarialTask[ExaggerationTrainingSettings, BinBatch]):
 
     def step(self, batch: BinBatch, random: np.random.Generator) -> dict[str, float]:
         """Do one step and return the losses by name."""
-        small = reduce_to(batch.images, self.settings.image_size)
+        small = resize(batch.images, self.settings.image_size)
         generated, losses = self._train_network(batch, small, random)
         losses |= self._train_discriminator(batch, small, generated, random)
         self.finish_step()
@@ -168,7 +154,6 @@ class ExaggerationTask(AdversarialTask[ExaggerationTrainingSettings, BinBatch]):
         with torch.no_grad():
             log_odds = self.posterior.log_odds(self.posterior.logits((batch.images + 1) / 2))
             query_bins = bins_of(log_odds.sigmoid(), settings.n_bins)
-        self.discriminator.requires_grad_(False)
         with autocast(self.device, self.dtype):
             generated, change = self._convert(small, batch.bins)
             if weights.adversarial:
@@ -182,7 +167,7 @@ class ExaggerationTask(AdversarialTask[ExaggerationTrainingSettings, BinBatch]):
                 _, needless = self._convert(small, query_bins)
                 losses["identity"] = needless.abs().mean()
         losses["sparsity"] = (generated - small).abs().mean()
-        full = batch.images + enlarge_to(change, batch.images.shape[-1])
+        full = batch.images + resize(change, batch.images.shape[-1])
         full = (full.clamp(-1, 1) + 1) / 2
         # exact in half of the steps; in the others no noise can convince this classifier alone
         augmented = augment(full, random) if self.step_number % 4 < 2 else full
@@ -191,9 +176,7 @@ class ExaggerationTask(AdversarialTask[ExaggerationTrainingSettings, BinBatch]):
         losses["consistency"] = consistency_loss(log_odds, batch.bins, settings.n_bins)
         losses["order"] = order_loss(log_odds, batch.bins, settings.n_bins)
         losses["others"] = self.posterior.of_others(logits).mean()
-        self.generator_step(losses, max_norm=10.0)
-        self.discriminator.requires_grad_(True)
-        return generated.detach(), {name: part.item() for name, part in losses.items()}
+        return generated.detach(), self.generator_step(losses, max_norm=10.0)
 
     def _domains(self, bins: Tensor) -> Tensor:
         """Return the domain of the discriminator for each bin."""
@@ -211,10 +194,7 @@ class ExaggerationTask(AdversarialTask[ExaggerationTrainingSettings, BinBatch]):
         share = 2 / settings.n_bins  # as often as generated images are of a class
         of_class = torch.from_numpy(random.random(len(small)) < max(share, 0.5))
         real_domains = torch.where(of_class.to(self.device), batch.labels, EITHER)
-        domains = torch.cat([real_domains, self._domains(batch.bins)])
-        with autocast(self.device, self.dtype):
-            logits = self.discriminator(torch.cat([small, generated]), domains)
-        return self.discriminator_step(logits, small, real_domains)
+        return self.discriminator_step(small, generated, real_domains, self._domains(batch.bins))
 
     @property
     def layout(self) -> BinLayout:
@@ -224,16 +204,14 @@ class ExaggerationTask(AdversarialTask[ExaggerationTrainingSettings, BinBatch]):
 
     def generator(self) -> ExaggerationGenerator:
         """Return the running average as a generator."""
-        tensors = {
-            name: tensor.detach().clone() for name, tensor in self.average.published().items()
-        }
-        name = self.settings.FILES
-        network = load_explainer(tensors, name).to(self.device)
+        name, tensors = self.settings.FILES, self.average.published()
+        copies = {key: tensor.detach().clone() for key, tensor in tensors.items()}
+        network = load_explainer(copies, name).to(self.device)
         return ExaggerationGenerator(network, self.layout, name, self.device)
 
     def files(self, training: Mapping[str, Any]) -> dict[str, NetworkFile]:
         """Return the file of the generator; ``training`` goes into its metadata."""
-        metadata = explainer_metadata(self.layout, training)
+        metadata = bin_metadata(self.layout, training)
         return {self.settings.FILES: (self.average.published(), metadata)}
 
     @classmethod

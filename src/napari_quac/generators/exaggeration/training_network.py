@@ -64,7 +64,7 @@ class TrainableBinNorm(nn.Module):
         }
 
 
-class TrainableExplainer(nn.Module):
+class TrainableBinNetwork(nn.Module):
     """Down twice, residual blocks, up twice; every norm depends on the bin.
 
     Parameters

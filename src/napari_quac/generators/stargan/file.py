@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -132,9 +131,11 @@ def stargan_metadata(
     query_size: int,
     value_range: ValueRange,
     training: Mapping[str, Any],
-) -> dict[str, str]:
-    """Return what goes into a safetensors file beside the tensors; lists and numbers as JSON."""
-    values = {
+) -> dict[str, Any]:
+    """Return the metadata of a safetensors file."""
+    return {
+        "architecture": ARCHITECTURE,
+        "final_activation": hyper.final_activation,
         "architecture_parameters": asdict(hyper),
         "class_names": list(class_names),
         "range": [value_range.low, value_range.high],
@@ -142,12 +143,6 @@ def stargan_metadata(
         "query_size": query_size,
         "residual": hyper.residual,
         "training": dict(training),
-    }
-    texts = {key: json.dumps(value) for key, value in values.items()}
-    return {
-        "architecture": ARCHITECTURE,
-        "final_activation": hyper.final_activation,
-        **texts,
     }
 
 

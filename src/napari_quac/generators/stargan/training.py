@@ -17,12 +17,10 @@ from napari_quac.generators.stargan.generator import StarGANGenerator
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.generators.stargan.training_settings import StarGANTrainingSettings
 from napari_quac.networks.architectures.stargan_v2 import StarGAN, StarGANHyperparameters
-from napari_quac.networks.classifier import Classifier
+from napari_quac.networks.resizing import resize
 from napari_quac.networks.value_range import ValueRange
-from napari_quac.train.adversarial import BETAS, AdversarialTask, initialize
-from napari_quac.train.class_pair import require_same_classes
-from napari_quac.train.images import ImagePool, enlarge_to, reduce_to, turn
-from napari_quac.train.losses import adversarial_loss, guidance
+from napari_quac.train.adversarial import AdversarialTask, adversarial_loss, guidance, initialize
+from napari_quac.train.images import require_same_classes, turn
 from napari_quac.train.precision import autocast
 from napari_quac.train.task import NetworkFile
 
@@ -71,39 +69,24 @@ def hyperparameters(
     )
 
 
-class StarGANTask(AdversarialTask[StarGANTrainingSettings, Batch]):
+class StarGANTask(AdversarialTask[StarGANTrainingSettings, Batch, StarGAN]):
     """Training task of a StarGAN v2; see :class:`~napari_quac.train.task.TrainingTask`."""
 
     TRIES = " in 10 tries"
     proposals = 10
-    network: StarGAN
-    average: StarGAN
 
-    def __init__(
-        self,
-        pool: ImagePool,
-        settings: StarGANTrainingSettings,
-        classifier: Classifier | None,
-        device: torch.device,
-    ) -> None:
-        if classifier is not None:
-            require_same_classes(classifier, pool)
-        super().__init__(pool, settings, classifier, device)
+    def build(self) -> None:
+        """Create the networks and their optimizers."""
+        pool, settings = self.pool, self.settings
+        if self.classifier is not None:
+            require_same_classes(self.classifier, pool)
         n_classes = len(pool.classes)
         network = initialize(StarGAN(hyperparameters(settings, pool.channels, n_classes)))
+        parts = (network.generator, network.style_encoder, network.mapping_network)
+        groups: list[dict[str, Any]] = [{"params": _parameters(part)} for part in parts]
+        groups[-1]["lr"] = settings.mapping_learning_rate
         width, max_width = settings.base_channels, settings.max_channels
-        self.prepare(network, n_classes, width, max_width, WEIGHT_DECAY)
-        groups: list[dict[str, Any]] = [
-            {"params": [*self.network.generator.parameters()]},
-            {"params": _parameters(self.network.style_encoder)},
-            {
-                "params": _parameters(self.network.mapping_network),
-                "lr": settings.mapping_learning_rate,
-            },
-        ]
-        self.optimizer = torch.optim.Adam(
-            groups, settings.learning_rate, BETAS, weight_decay=WEIGHT_DECAY
-        )
+        self.prepare(network, n_classes, width, max_width, groups, WEIGHT_DECAY)
 
     def set_rate(self, factor: float) -> None:
         """Multiply the learning rates of the settings by ``factor``."""
@@ -127,27 +110,22 @@ class StarGANTask(AdversarialTask[StarGANTrainingSettings, Batch]):
             prepare(indices),
             torch.from_numpy(source).to(self.device),
             torch.from_numpy(target).to(self.device),
-            reduce_to(prepare(references), settings.image_size),
+            resize(prepare(references), settings.image_size),
         )
 
     def step(self, batch: Batch, random: np.random.Generator) -> dict[str, float]:
         """Do one step and return the losses by name."""
-        small = reduce_to(batch.queries, self.settings.image_size)
-        by_latent = self.step_number % 2 == 0
-        generated, losses = self._train_generator(batch, small, by_latent, random)
-        losses |= self._train_discriminator(batch, small, generated)
+        small = resize(batch.queries, self.settings.image_size)
+        generated, losses = self._train_generator(batch, small, random)
+        losses |= self.discriminator_step(small, generated, batch.source, batch.target)
         self.finish_step()
         return losses
 
     def generator(self) -> StarGANGenerator:
         """Return the running average as a generator."""
+        classes, size, name = self.pool.classes, self.pool.image_size, self.settings.FILES
         return StarGANGenerator(
-            self.average,
-            self.pool.classes,
-            self.pool.image_size,
-            VALUE_RANGE,
-            device=self.device,
-            name=self.settings.FILES,
+            self.average, classes, size, VALUE_RANGE, device=self.device, name=name
         )
 
     def files(self, training: Mapping[str, Any]) -> dict[str, NetworkFile]:
@@ -186,31 +164,20 @@ class StarGANTask(AdversarialTask[StarGANTrainingSettings, Batch]):
         with torch.no_grad():
             return self.network.style_from_image(batch.references, batch.target)
 
-    def _train_discriminator(
-        self, batch: Batch, small: Tensor, generated: Tensor
-    ) -> dict[str, float]:
-        with autocast(self.device, self.dtype):
-            images = torch.cat([small, generated])
-            domains = torch.cat([batch.source, batch.target])
-            logits = self.discriminator(images, domains)
-        return self.discriminator_step(logits, small, batch.source)
-
     def _train_generator(
-        self, batch: Batch, small: Tensor, by_latent: bool, random: np.random.Generator
+        self, batch: Batch, small: Tensor, random: np.random.Generator
     ) -> tuple[Tensor, dict[str, float]]:
         """Update the generator; return the generated images and the losses."""
         weights, networks = self.settings.weights, self.network
         parts: dict[str, Tensor] = {}
-        self.discriminator.requires_grad_(False)
         with autocast(self.device, self.dtype):
-            style = self._style(batch, by_latent)
+            style = self._style(batch, self.step_number % 2 == 0)
             query_style = networks.style_from_image(small, batch.source)
             features = networks.generator.encode_query(small)
             out_target = networks.generator.decode_style(features, style).float()
             generated = networks.finish(small, out_target)
-            parts["adversarial"] = adversarial_loss(
-                self.discriminator(generated, batch.target), real=True
-            )
+            logits = self.discriminator(generated, batch.target)
+            parts["adversarial"] = adversarial_loss(logits, real=True)
             if weights.style:
                 recovered = networks.style_from_image(generated, batch.target)
                 parts["style"] = (recovered - style).abs().mean()
@@ -231,16 +198,14 @@ class StarGANTask(AdversarialTask[StarGANTrainingSettings, Batch]):
         if weights.guidance and self.classifier is not None:
             full = self._full_size(batch.queries, out_target)
             parts["guidance"] = guidance(self.classifier, (full + 1) / 2, batch.target, random)
-        self.generator_step(parts)
-        self.discriminator.requires_grad_(True)
-        return generated.detach(), {name: part.item() for name, part in parts.items()}
+        return generated.detach(), self.generator_step(parts)
 
     def _full_size(self, queries: Tensor, out: Tensor) -> Tensor:
         """Return generated images at the size of the queries, as in use."""
         size = queries.shape[-1]
         if self.network.hyper.residual:
-            return (queries + enlarge_to(self.network.change(out), size)).clamp(-1, 1)
-        return enlarge_to(self.network.finish(queries, out), size)
+            return (queries + resize(self.network.change(out), size)).clamp(-1, 1)
+        return resize(self.network.finish(queries, out), size)
 
 
 def _parameters(network: nn.Module | None) -> list[nn.Parameter]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -24,13 +23,17 @@ from napari_quac.networks.generator import Generator as ImageGenerator
 from napari_quac.networks.warp.jacobian import determinant, folding
 from napari_quac.networks.warp.sampling import warp
 from napari_quac.stepwise import Progress
-from napari_quac.train.class_pair import class_indices
-from napari_quac.train.images import ImagePool
-from napari_quac.train.task import EvaluationSummary, NetworkFile, TrainingTask
+from napari_quac.train.images import ImagePool, class_indices
+from napari_quac.train.task import (
+    EvaluationSummary,
+    FamilyEvaluation,
+    NetworkFile,
+    TrainingTask,
+)
 
 
 @dataclass(frozen=True)
-class WarpEvaluation:
+class WarpEvaluation(FamilyEvaluation):
     """Effect of a simulator on held-out images.
 
     Attributes
@@ -55,10 +58,6 @@ class WarpEvaluation:
     switched: float
     folded: float
     classifier: str
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the measures as JSON-ready values."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,30 +140,30 @@ class WarpTask(TrainingTask[WarpTrainingSettings, WarpBatch]):
     HELD_OUT_SHARE = 0.15
     EVALUATION_KEY = "warp"
     CAPTION = "Left to right: your sample, deformed to the other class, and the difference"
-    STATE_KEYS: ClassVar[Mapping[str, str]] = {"network": "network", "optimizer": "optimiser"}
+    STATE_KEYS: ClassVar[Mapping[str, str]] = {
+        "network": "network",
+        "optimizer": "optimiser",
+    }  # wording: file of before
 
-    def __init__(
-        self,
-        pool: ImagePool,
-        settings: WarpTrainingSettings,
-        classifier: Classifier | None,
-        device: torch.device,
-    ) -> None:
+    def build(self) -> None:
+        """Create the network and its optimizer."""
+        pool, settings, classifier, w = (
+            self.pool,
+            self.settings,
+            self.classifier,
+            self.settings.width,
+        )
         if classifier is None:
             raise DataError(
                 "A warping simulator is trained against a classifier. Choose a classifier."
             )
         classifier.check_image(pool.values.shape[1:], "The training images")
-        super().__init__(pool, settings, classifier, classifier.device)
+        self.device = classifier.device
         negative, positive = class_indices(classifier, pool)
         self.logit = LogitDifference(classifier, positive, negative)
         self.distance = class_distance(self.logit, pool)
-        torch.manual_seed(settings.seed)
-        width = settings.width
-        widths = (width, 2 * width, 4 * width, 2 * width, 2 * width)
-        hyper = WarpHyperparameters(
-            2, pool.image_size, pool.channels, widths, 3, settings.bottleneck
-        )
+        widths, bottleneck = (w, 2 * w, 4 * w, 2 * w, 2 * w), settings.bottleneck
+        hyper = WarpHyperparameters(2, pool.image_size, pool.channels, widths, 3, bottleneck)
         self.network = WarpUNet(hyper).to(self.device)
         nn.init.zeros_(self.network.output.conv.weight)  # no displacement at first
         self.optimizer = torch.optim.Adam(
@@ -216,14 +215,14 @@ class WarpTask(TrainingTask[WarpTrainingSettings, WarpBatch]):
     def files(self, training: Mapping[str, Any]) -> dict[str, NetworkFile]:
         """Return the file of the simulator; ``training`` goes into its metadata."""
         metadata = {
+            "architecture": "warp-unet",
             "class_names": list(self.pool.classes),  # the second one is the positive one
             "range": [0, 1],
             "image_size": [self.pool.image_size] * 2,
             "training": training,
         }
-        texts = {key: json.dumps(text) for key, text in metadata.items()}
         state = {f"trans.{key}": tensor for key, tensor in self.network.state_dict().items()}
-        return {self.settings.FILES: (state, {"architecture": "warp-unet", **texts})}
+        return {self.settings.FILES: (state, metadata)}
 
     @classmethod
     def recipe(cls, folder: Path, class_names: tuple[str, ...]) -> WarpRecipe:
