@@ -18,8 +18,7 @@ from napari_quac.generators.opening import inspect_network, recognize_generator
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest
 from napari_quac.networks.value_range import ValueRange
-from napari_quac.train.generator_trainer import train_generator
-from napari_quac.train.loop import TrainingState
+from napari_quac.train.generator_trainer import TrainingState, train_generator
 from train.listed import Listed
 
 SMALL = CycleGANTrainingSettings(

@@ -16,7 +16,7 @@ from napari_quac.live.previous_runs import read_run
 from napari_quac.live.training import Training, TrainingRequest, TrainingStatus
 from napari_quac.stepwise import Progress
 from napari_quac.testing import CornerSamples, ReadyNetwork, corner_classifier
-from napari_quac.train.loop import TrainingState
+from napari_quac.train.generator_trainer import TrainingState
 
 
 class Window:

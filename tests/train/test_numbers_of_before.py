@@ -23,8 +23,7 @@ from napari_quac.networks.generator import ConversionRequest
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.train.checkpointing import read_state
 from napari_quac.train.classifier_trainer import train_classifier
-from napari_quac.train.generator_trainer import train_generator
-from napari_quac.train.loop import TrainingState
+from napari_quac.train.generator_trainer import TrainingState, train_generator
 from napari_quac.train.settings import ClassifierTrainingSettings
 
 BEFORE = Path(__file__).parent / "before"

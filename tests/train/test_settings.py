@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import pytest
 
@@ -16,19 +17,16 @@ from napari_quac.train.settings import (
     AdversarialTrainingSettings,
     ClassifierTrainingSettings,
     settings_from_json,
-    settings_to_json,
 )
 from napari_quac.train.task import TrainingTask
 
 
 def test_settings_survive_json() -> None:
     settings = StarGANTrainingSettings(image_size=96, weights=StarGANLossWeights(cycle=2.0))
-    stored = json.loads(json.dumps(settings_to_json(settings)))
+    stored = json.loads(json.dumps(asdict(settings)))
     assert settings_from_json(StarGANTrainingSettings, stored) == settings
     classifier = ClassifierTrainingSettings(epochs=3)
-    assert (
-        settings_from_json(ClassifierTrainingSettings, settings_to_json(classifier)) == classifier
-    )
+    assert settings_from_json(ClassifierTrainingSettings, asdict(classifier)) == classifier
 
 
 def test_settings_of_earlier_files_are_read() -> None:

@@ -34,8 +34,11 @@ from napari_quac.train.checkpointing import write_safetensors
 from napari_quac.train.classifier_trainer import TrainedClassifier, train_classifier
 from napari_quac.train.generator_trainer import TrainingResult, train_generator
 from napari_quac.train.images import PoolDataset, load_pool
-from napari_quac.train.loop import RESUME_FILE
-from napari_quac.train.settings import ClassifierTrainingSettings, GeneratorTrainingSettings
+from napari_quac.train.settings import (
+    RESUME_FILE,
+    ClassifierTrainingSettings,
+    GeneratorTrainingSettings,
+)
 
 N_TRAIN = 3000
 N_VALIDATION = 450

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 from napari_quac.errors import QuacError
 from napari_quac.generators import GENERATORS
 from napari_quac.generators.trainings import trainable_families
-from napari_quac.train.settings import GeneratorTrainingSettings, settings_from_json
+from napari_quac.train.settings import (
+    EVALUATION_FILE,
+    RESUME_FILE,
+    GeneratorTrainingSettings,
+    settings_from_json,
+)
 
 if TYPE_CHECKING:
     from napari_quac.train.task import EvaluationSummary
-
-EVALUATION_FILE = "evaluation.json"
-RESUME_FILE = "resume.pt"
 
 
 @dataclass(frozen=True)

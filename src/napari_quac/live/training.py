@@ -19,7 +19,7 @@ from napari_quac.train.settings import AdversarialTrainingSettings, GeneratorTra
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
-    from napari_quac.train.loop import TrainingState
+    from napari_quac.train.generator_trainer import TrainingState
 
 SLOT = "training"
 
@@ -135,7 +135,7 @@ class Training:
     changed = Signal()
     """Progress, or the end of it."""
     previewed = Signal(object)
-    """A :class:`~napari_quac.train.loop.TrainingState` with a new picture."""
+    """A :class:`~napari_quac.train.generator_trainer.TrainingState` with a new picture."""
     finished = Signal(object)
     """The folder of a generator that is ready to be used."""
     failed = Signal(Failure)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
+import copy
 import math
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ from napari_quac.stepwise import Progress, stepwise
 from napari_quac.train.checkpointing import write_safetensors
 from napari_quac.train.images import ImagePool, load_pool, turn
 from napari_quac.train.precision import autocast, choose_precision
-from napari_quac.train.settings import ClassifierTrainingSettings, settings_to_json
+from napari_quac.train.settings import ClassifierTrainingSettings
 
 VALUE_RANGE = ValueRange(-1, 1)
 
@@ -86,12 +86,17 @@ def train_classifier(
         If the images cannot be used; the text says why.
     """
     settings = settings or ClassifierTrainingSettings()
-    pool = yield from load_pool(dataset)
-    held_back = None
+    pool, held_out = (yield from load_pool(dataset)), None
     if validation is not None:
-        held_back = yield from load_pool(validation)
-        _check_same(pool, held_back)
-    return (yield from train_on_pool(pool, settings, held_back, path, device))
+        held_out = yield from load_pool(validation)
+        shape, other_shape = pool.values.shape[1:], held_out.values.shape[1:]
+        if pool.classes != held_out.classes or shape != other_shape:
+            raise ShapeError(
+                f"The validation images ({', '.join(held_out.classes)}; {other_shape}) and the "
+                f"training images ({', '.join(pool.classes)}; {shape}) differ. Both folders need "
+                "the same classes and image size."
+            )
+    return (yield from train_on_pool(pool, settings, held_out, path, device))
 
 
 @stepwise
@@ -104,40 +109,23 @@ def train_on_pool(
 ) -> Generator[Progress, None, TrainedClassifier]:
     """Train a classifier on images in memory; see :func:`train_classifier`."""
     device = device or torch.device("cpu")
-    if settings.image_size is not None:
-        pool = pool.resized(settings.image_size)
-        validation = validation.resized(settings.image_size) if validation else None
-    multiple = 2**settings.levels
-    if pool.image_size % multiple:
-        raise ShapeError(
-            f"The images have {pool.image_size} × {pool.image_size} pixels; with "
-            f"{settings.levels} levels a multiple of {multiple} is needed. Crop the images to "
-            f"{pool.image_size // multiple * multiple}, or choose fewer levels."
-        )
     random = np.random.default_rng(settings.seed)
-    if validation is None:
-        enough = all(len(pool.of_class(label)) > 1 for label in range(len(pool.classes)))
-        pool, validation = pool.split(settings.validation_share, random) if enough else (pool, pool)
+    pool, validation = _prepare_images(pool, validation, settings, random)
     torch.manual_seed(settings.seed)
-    network: nn.Module = Vgg(
-        pool.channels,
-        [[settings.feature_maps * 2**level] * 2 for level in range(settings.levels)],
-        [settings.head, len(pool.classes)],
-        (pool.image_size, pool.image_size),
-        dropout=settings.dropout,
-    )
+    size = (pool.image_size, pool.image_size)
+    maps = [[settings.feature_maps * 2**level] * 2 for level in range(settings.levels)]
+    heads = [settings.head, len(pool.classes)]
+    network: nn.Module = Vgg(pool.channels, maps, heads, size, dropout=settings.dropout)
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(
         network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
     )
     dtype = choose_precision(settings.precision, device)
-    best_state = {key: value.clone() for key, value in network.state_dict().items()}
-    best, best_loss, epoch, start = -1.0, math.inf, 0, time.monotonic()
-    steps_per_epoch = max(1, len(pool) // settings.batch_size)
-    share = 0.0
+    best_state = copy.deepcopy(network.state_dict())
+    best, epoch, share, start = (-1.0, -math.inf), 0, 0.0, time.monotonic()
     while share < 1:
         network.train()
-        for _ in range(steps_per_epoch):
+        for _ in range(max(1, len(pool) // settings.batch_size)):
             share = _share_done(start, settings, epoch)
             for group in optimizer.param_groups:
                 group["lr"] = settings.learning_rate * _one_cycle(share)
@@ -157,16 +145,15 @@ def train_on_pool(
         epoch += 1
         share = _share_done(start, settings, epoch)
         accuracy, validation_loss = _accuracy(network, validation, device, dtype)
-        if (accuracy, -validation_loss) > (best, -best_loss):
-            best, best_loss = accuracy, validation_loss
-            best_state = {key: value.clone() for key, value in network.state_dict().items()}
+        if (accuracy, -validation_loss) > best:
+            best, best_state = (accuracy, -validation_loss), copy.deepcopy(network.state_dict())
         text = f"epoch {epoch}: {accuracy:.1%} of {len(validation)} images correct"
-        yield Progress(round(1000 * min(1, share)), 1000, text)
+        yield Progress(round(1000 * share), 1000, text)
     network.load_state_dict(best_state)
     network = network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     network.eval().requires_grad_(False)
-    minutes = (time.monotonic() - start) / 60
-    size = (pool.image_size, pool.image_size)
+    minutes, name = (time.monotonic() - start) / 60, path.name if path else "classifier"
+    description = {"Kind": "Vgg2D", "Validation accuracy": f"{best[0]:.3f}"}
     classifier = Classifier(
         network,
         pool.classes,
@@ -174,12 +161,41 @@ def train_on_pool(
         size,
         VALUE_RANGE,
         device=device,
-        name=path.name if path else "classifier",
-        description={"Kind": "Vgg2D", "Validation accuracy": f"{best:.3f}"},
+        name=name,
+        description=description,
     )
     if path is not None:
-        write_safetensors(path, network.state_dict(), _metadata(classifier, settings, best, epoch))
-    return TrainedClassifier(classifier, best, epoch, minutes, path)
+        training = {"settings": asdict(settings), "validation_accuracy": best[0], "epochs": epoch}
+        metadata = {
+            "architecture": "vgg2d",
+            "output": "logits",
+            "image_size": list(size),
+            "class_names": list(pool.classes),
+            "range": [VALUE_RANGE.low, VALUE_RANGE.high],
+            "training": training,
+        }
+        write_safetensors(path, network.state_dict(), metadata)
+    return TrainedClassifier(classifier, best[0], epoch, minutes, path)
+
+
+def _prepare_images(
+    pool: ImagePool,
+    validation: ImagePool | None,
+    settings: ClassifierTrainingSettings,
+    random: np.random.Generator,
+) -> tuple[ImagePool, ImagePool]:
+    """Return the images for the training and for the validation, at the network resolution."""
+    size, multiple = settings.image_size or pool.image_size, 2**settings.levels
+    if size % multiple:
+        raise ShapeError(
+            f"The images have {size} pixels a side; with {settings.levels} levels a multiple of "
+            f"{multiple} is needed. Crop to {size // multiple * multiple}, or choose fewer levels."
+        )
+    pool = pool.resized(size)
+    if validation is not None:
+        return pool, validation.resized(size)
+    is_enough = all(len(pool.of_class(label)) > 1 for label in range(len(pool.classes)))
+    return pool.split(settings.validation_share, random) if is_enough else (pool, pool)
 
 
 def _share_done(start: float, settings: ClassifierTrainingSettings, epoch: int) -> float:
@@ -225,30 +241,3 @@ def _accuracy(
             n_correct += int((logits.argmax(dim=1) == labels).sum())
             loss += float(F.cross_entropy(logits, labels, reduction="sum"))
     return n_correct / len(pool), loss / len(pool)
-
-
-def _metadata(
-    classifier: Classifier, settings: ClassifierTrainingSettings, accuracy: float, epochs: int
-) -> dict[str, str]:
-    """Return the metadata of the file; lists and numbers as JSON."""
-    values = {
-        "image_size": list(classifier.image_size or ()),
-        "class_names": list(classifier.class_names),
-        "range": [VALUE_RANGE.low, VALUE_RANGE.high],
-        "training": {
-            "settings": settings_to_json(settings),
-            "validation_accuracy": accuracy,
-            "epochs": epochs,
-        },
-    }
-    texts = {key: json.dumps(value) for key, value in values.items()}
-    return {"architecture": "vgg2d", "output": "logits", **texts}
-
-
-def _check_same(pool: ImagePool, other: ImagePool) -> None:
-    if pool.classes != other.classes or pool.values.shape[1:] != other.values.shape[1:]:
-        raise ShapeError(
-            f"The validation images have classes {', '.join(other.classes)} and shape "
-            f"{other.values.shape[1:]}, but the training images {', '.join(pool.classes)} and "
-            f"{pool.values.shape[1:]}. Both folders need the same classes and image size."
-        )

@@ -1,9 +1,11 @@
-"""Evaluation of a generator by a classifier that its training never saw."""
+"""Evaluation of a generator by a classifier that its training never saw, and its training."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import permutations
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,12 +17,18 @@ from napari_quac.data.dataset import Dataset
 from napari_quac.data.image_file import read_image
 from napari_quac.errors import DataError
 from napari_quac.networks.classifier import Classifier
+from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.networks.generator import ConversionRequest
 from napari_quac.networks.generator import Generator as ImageGenerator
 from napari_quac.stepwise import Progress, stepwise
-from napari_quac.train.images import resize_for
+from napari_quac.train.classifier_trainer import train_on_pool
+from napari_quac.train.images import ImagePool, resize_for
+from napari_quac.train.settings import AdversarialTrainingSettings, ClassifierTrainingSettings
 
 MaskOf: TypeAlias = Callable[[str], Tensor | None]
+FORMER_FILES = {"guidance": "guide.safetensors", "evaluation": "judge.safetensors"}
+"""Names of the files in earlier versions."""
+PREVIEW_IMAGES = 4  # per class: half a second at 64 px on two cores
 
 
 @dataclass(frozen=True)
@@ -152,52 +160,34 @@ def evaluate_generator(
     DataError
         If the dataset has no labels, or a class has no images.
     """
-    names = tuple(dataset.classes)
+    names, labels = tuple(dataset.classes), [dataset.label(i) for i in range(len(dataset))]
     masks = mask_of.get if isinstance(mask_of, Mapping) else mask_of
-    by_class = [
-        [index for index in range(len(dataset)) if dataset.label(index) == label]
-        for label in range(len(names))
-    ]
-    for name, indices in zip(names, by_class, strict=True):
-        if not indices:
-            raise DataError(
-                f"The evaluation needs images of class '{name}', and there are none. Add some."
-            )
-    if len(names) < 2:
-        raise DataError("The evaluation needs labeled images of at least two classes.")
-    chosen = [_spread(indices, max_images) for indices in by_class]
+    missing = [name for label, name in enumerate(names) if label not in labels]
+    if missing or len(names) < 2:
+        raise DataError(
+            "The evaluation needs labeled images of at least two classes, and of each class. Add "
+            f"images of {', '.join(missing) or 'another class'}."
+        )
+    chosen = []
+    for label in range(len(names)):
+        indices = [index for index, other in enumerate(labels) if other == label]
+        n = min(len(indices), max_images or len(indices))
+        chosen.append([indices[int(i)] for i in np.linspace(0, len(indices) - 1, n).round()])
     total = sum(len(indices) for indices in chosen) * (len(names) - 1)
-    done = 0
-    results = []
-    for source, indices in enumerate(chosen):
-        for target in range(len(names)):
-            if target == source:
-                continue
-            with_mask = structures is None or names[source] in structures
-            rows = []
-            for index in indices:
-                sample = dataset[index]
-                request = ConversionRequest(
-                    sample.image,
-                    evaluator.class_index(names[source]),
-                    evaluator.class_index(names[target]),
-                    evaluator,
-                    seed,
-                    sample.id,
-                )
-                mask = masks(sample.id) if masks is not None and with_mask else None
-                rows.append(_evaluate_query(generator, request, n_tries, mask))
-                done += 1
-                text = f"evaluating {names[source]} → {names[target]}"
-                yield Progress(done, total, text)
-            results.append(_pair(names[source], names[target], np.array(rows)))
-    return Evaluation(tuple(results), n_tries, evaluator.name)
-
-
-def _spread(indices: list[int], n: int | None) -> list[int]:
-    if n is None or n >= len(indices):
-        return indices
-    return [indices[int(i)] for i in np.linspace(0, len(indices) - 1, n).round()]
+    done, pairs = 0, []
+    for source, target in permutations(range(len(names)), 2):
+        classes = evaluator.class_index(names[source]), evaluator.class_index(names[target])
+        has_structure = structures is None or names[source] in structures
+        rows = []
+        for index in chosen[source]:
+            sample = dataset[index]
+            request = ConversionRequest(sample.image, *classes, evaluator, seed, sample.id)
+            mask = masks(sample.id) if masks is not None and has_structure else None
+            rows.append(_evaluate_query(generator, request, n_tries, mask))
+            done += 1
+            yield Progress(done, total, f"evaluating {names[source]} → {names[target]}")
+        pairs.append(_pair(names[source], names[target], np.array(rows)))
+    return Evaluation(tuple(pairs), n_tries, evaluator.name)
 
 
 def _evaluate_query(
@@ -214,13 +204,8 @@ def _evaluate_query(
         is_inside = torch.as_tensor(mask).reshape(change.shape) > 0
         if is_inside.any() and not is_inside.all():
             inside, outside = float(change[is_inside].mean()), float(change[~is_inside].mean())
-    return (
-        float(success.any()),
-        float(success.float().mean()),
-        float(change.mean()),
-        inside,
-        outside,
-    )
+    converted, share = float(success.any()), float(success.float().mean())
+    return converted, share, float(change.mean()), inside, outside
 
 
 def _pair(source: str, target: str, rows: np.ndarray[Any, np.dtype[np.float64]]) -> PairEvaluation:
@@ -229,3 +214,132 @@ def _pair(source: str, target: str, rows: np.ndarray[Any, np.dtype[np.float64]])
     outside = float(rows[has_mask, 4].mean()) if has_mask.any() else None
     converted, translated, change = (float(value) for value in rows[:, :3].mean(axis=0))
     return PairEvaluation(source, target, len(rows), converted, translated, change, inside, outside)
+
+
+@dataclass(frozen=True)
+class PreviewScore:
+    """Evaluation of a few conversions while the generator is being trained.
+
+    Attributes
+    ----------
+    n_images : int
+        Conversions: queries times target classes.
+    n_converted : int
+        Conversions that the evaluation classifier assigns to the target class.
+    """
+
+    n_images: int
+    n_converted: int
+
+
+class HeldOutEvaluator:
+    """Evaluation of a generator on held-out images by a classifier that it never sees.
+
+    Parameters
+    ----------
+    classifier : Classifier, or generator of it
+        Evaluation classifier, or its training, which yields progress and returns it.
+    held_out : Dataset
+        Labeled images that neither training sees.
+    max_images : int
+        Images per class in the evaluation.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier | Generator[Progress, None, Classifier],
+        held_out: Dataset,
+        max_images: int,
+    ) -> None:
+        self.classifier: Classifier | None = None
+        if isinstance(classifier, Classifier):
+            self.classifier = classifier
+        else:
+            self._training = classifier
+        self._held_out, self._max_images = held_out, max_images
+
+    def train(self, seconds: float) -> float:
+        """Train the classifier for about this time; return the seconds that it took.
+
+        The random numbers of the generator's training remain as they are.
+        """
+        start = time.monotonic()
+        with torch.random.fork_rng(devices=[]):
+            while self.classifier is None and time.monotonic() - start < seconds:
+                try:
+                    next(self._training)
+                except StopIteration as end:
+                    self.classifier = end.value
+        return time.monotonic() - start
+
+    def score(self, generator: ImageGenerator, n_proposals: int = 1) -> PreviewScore | None:
+        """Evaluate a few images; None while the classifier is still being trained."""
+        if self.classifier is None:
+            return None
+        evaluation = evaluate_generator(
+            generator, self.classifier, self._held_out, n_proposals, PREVIEW_IMAGES
+        ).result()
+        n_images = sum(pair.n_images for pair in evaluation.pairs)
+        converted = sum(pair.n_images * pair.conversion_rate for pair in evaluation.pairs)
+        return PreviewScore(n_images, round(converted))
+
+    def evaluate(
+        self,
+        generator: ImageGenerator,
+        n_proposals: int,
+        mask_of: MaskOf | Mapping[str, Tensor] | None = None,
+        structures: Sequence[str] | None = None,
+    ) -> Generator[Progress, None, Evaluation]:
+        """Train the classifier to the end, then evaluate; see :func:`evaluate_generator`."""
+        if self.classifier is None:
+            self.classifier = yield from self._training
+        inputs = self.classifier, self._held_out, n_proposals, self._max_images
+        return (yield from evaluate_generator(generator, *inputs, mask_of, structures))
+
+
+def train_side_classifier(
+    role: str,
+    pool: ImagePool,
+    settings: AdversarialTrainingSettings,
+    output: Path,
+    device: torch.device,
+    resume: bool,
+) -> Generator[Progress, None, Classifier]:
+    """Train a classifier for a generator's training, at the network resolution.
+
+    Parameters
+    ----------
+    role : {"guidance", "evaluation"}
+        Guidance classifier or evaluation classifier, which differ in width and seed.
+    pool : ImagePool
+        Training images.
+    settings : AdversarialTrainingSettings
+        Time, image size, symmetries, precision and seed.
+    output : Path
+        Folder for its file.
+    device : torch.device
+        Device of the training.
+    resume : bool
+        Read the file of an earlier run, if there is one.
+    """
+    path, former = output / f"{role}_classifier.safetensors", output / FORMER_FILES[role]
+    for file in (path, former) if resume else ():
+        if file.exists():
+            return ClassifierRecipe(file).load(str(device))
+    # half of the time of an evaluation classifier is the generator's
+    minutes, feature_maps, number = {
+        "guidance": (settings.guidance_minutes, 16, 1),
+        "evaluation": (2 * settings.evaluator_minutes, 12, 2),
+    }[role]
+    size = settings.image_size
+    classifier_settings = ClassifierTrainingSettings(
+        minutes=minutes,
+        feature_maps=feature_maps,
+        levels=min(4, (size & -size).bit_length() - 1),
+        image_size=size,
+        symmetries=settings.symmetries,
+        precision=settings.precision,
+        seed=settings.seed + 1000 * number,
+    )
+    trained = yield from train_on_pool(pool, classifier_settings, None, path, device)
+    return replace(trained.classifier, name=path.name)

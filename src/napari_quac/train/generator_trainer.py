@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,23 @@ import torch
 from torch import Tensor
 
 from napari_quac.data.dataset import Dataset
+from napari_quac.errors import CheckpointError, NotFiniteError
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import Generator as ImageGenerator
 from napari_quac.stepwise import Progress, stepwise
-from napari_quac.train.checkpointing import write_bytes
-from napari_quac.train.evaluate import Evaluation, MaskOf
-from napari_quac.train.held_out_evaluator import HeldOutEvaluator, train_side_classifier
+from napari_quac.train.checkpointing import (
+    read_state,
+    write_bytes,
+    write_safetensors,
+    write_state,
+)
+from napari_quac.train.evaluate import (
+    Evaluation,
+    HeldOutEvaluator,
+    MaskOf,
+    PreviewScore,
+    train_side_classifier,
+)
 from napari_quac.train.images import (
     ImagePool,
     PoolDataset,
@@ -26,11 +38,13 @@ from napari_quac.train.images import (
     select_class_pair,
     validate_class_pair,
 )
-from napari_quac.train.loop import TrainingLoop, load_training_state
-from napari_quac.train.settings import AdversarialTrainingSettings, GeneratorTrainingSettings
-from napari_quac.train.task import FamilyEvaluation, Recipe
-
-EVALUATION_FILE = "evaluation.json"
+from napari_quac.train.settings import (
+    EVALUATION_FILE,
+    RESUME_FILE,
+    AdversarialTrainingSettings,
+    GeneratorTrainingSettings,
+)
+from napari_quac.train.task import FamilyEvaluation, Recipe, TrainingTask
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +132,7 @@ def train_generator(
     Yields
     ------
     progress : Progress
-        ``partial`` is a :class:`~napari_quac.train.loop.TrainingState` in the loop;
+        ``partial`` is a :class:`~napari_quac.train.generator_trainer.TrainingState` in the loop;
         ``finish`` ends the training and keeps the present state.
 
     Returns
@@ -135,65 +149,34 @@ def train_generator(
         If the losses become NaN; the last good state is kept.
     """
     pool, held_out = yield from _load_images(dataset, validation, settings, pair)
-    inputs = TrainingInputs(
-        pool, held_out, Path(output), device or torch.device("cpu"), resume, mask_of, structures
-    )
-    return (yield from _train_on_pool(inputs, settings, classifier, evaluator))
-
-
-@dataclass(frozen=True, eq=False)
-class TrainingInputs:
-    """Images of a training and of its evaluation, and the folder of its files."""
-
-    pool: ImagePool
-    held_out: Dataset | None
-    output: Path
-    device: torch.device
-    resume: bool
-    mask_of: MaskOf | Mapping[str, Tensor] | None
-    structures: Sequence[str] | None
-
-
-def _train_on_pool(
-    inputs: TrainingInputs,
-    settings: GeneratorTrainingSettings,
-    classifier: Classifier | None,
-    evaluator: Classifier | None,
-) -> Generator[Progress, None, TrainingResult]:
-    pool, held_out, output, device = inputs.pool, inputs.held_out, inputs.output, inputs.device
+    output, device = Path(output), device or torch.device("cpu")
     task_class, held_out_evaluator = settings.task(), None
     if isinstance(settings, AdversarialTrainingSettings):
-        side = pool, settings, output, device, inputs.resume
+        side = pool, settings, output, device, resume
         if classifier is None and settings.trains_guidance_classifier:
             classifier = yield from train_side_classifier("guidance", *side)
         if held_out is not None and (evaluator is not None or settings.evaluator_minutes):
-            held_out_evaluator = HeldOutEvaluator(
-                evaluator or train_side_classifier("evaluation", *side),
-                held_out,
-                settings.evaluated_images,
-            )
+            training = evaluator or train_side_classifier("evaluation", *side)
+            held_out_evaluator = HeldOutEvaluator(training, held_out, settings.evaluated_images)
     task = task_class(pool, settings, classifier, device)
-    minutes_before = load_training_state(task, output) if inputs.resume else 0.0
+    minutes_before = load_training_state(task, output) if resume else 0.0
     loop = TrainingLoop(task, output, minutes_before, held_out_evaluator)
     yield from loop.run()
     recipe = task_class.recipe(output, pool.classes)
-    generator = recipe.load(device)
-    measures = evaluation = None
-    document: dict[str, Any] = {}
+    generator, steps = recipe.load(device), task.step_number
+    trained = TrainingResult(recipe, generator, loop.files, steps, loop.minutes)
     if held_out is not None and task.EVALUATION_KEY:
         measures = yield from task.evaluate(generator, held_out)
-        document[task.EVALUATION_KEY] = measures.to_json()
+        document = {task.EVALUATION_KEY: measures.to_json()}
+        trained = replace(trained, measures=measures, document=document)
     if held_out_evaluator is not None:
-        evaluation = yield from held_out_evaluator.evaluate(
-            generator, task.proposals, inputs.mask_of, inputs.structures
-        )
-        document |= evaluation.to_json()
-    if document:
-        write_bytes(output / EVALUATION_FILE, json.dumps(document, indent=1).encode())
-    steps, minutes = task.step_number, loop.minutes
-    return TrainingResult(
-        recipe, generator, loop.files, steps, minutes, measures, evaluation, document
-    )
+        inputs = generator, task.proposals, mask_of, structures
+        evaluation = yield from held_out_evaluator.evaluate(*inputs)
+        document = {**trained.document, **evaluation.to_json()}
+        trained = replace(trained, evaluation=evaluation, document=document)
+    if trained.document:
+        write_bytes(output / EVALUATION_FILE, json.dumps(trained.document, indent=1).encode())
+    return trained
 
 
 def _load_images(
@@ -212,11 +195,175 @@ def _load_images(
             held_out = yield from load_pool(validation)
             validation = PoolDataset(select_class_pair(held_out, names))
     task_class.check_images(pool, settings)
-    trains_evaluator = isinstance(settings, AdversarialTrainingSettings) and bool(
-        settings.evaluator_minutes
-    )
+    trains_evaluator = getattr(settings, "evaluator_minutes", 0) > 0
     if validation is None and (task_class.EVALUATION_KEY or trains_evaluator):
         random = np.random.default_rng(settings.seed)
         pool, held_out = pool.split(task_class.HELD_OUT_SHARE, random)
         validation = PoolDataset(held_out)
     return pool, validation
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingState:
+    """Status of a training; the partial result of its progress.
+
+    Attributes
+    ----------
+    step : int
+        Finished steps.
+    minutes : float
+        Time of these steps.
+    losses : Mapping[str, float]
+        Running mean of each loss.
+    picture : (C, H, W) Tensor in [0, 1], or None
+        A new preview: queries in the first column, then their generated images.
+    score : PreviewScore or None
+        Score of the preview by the evaluation classifier, once that is trained.
+    message : str
+        Sentence about the preview of a family without evaluation classifier.
+    """
+
+    step: int
+    minutes: float
+    losses: Mapping[str, float] = field(default_factory=dict)
+    picture: Tensor | None = None
+    score: PreviewScore | None = None
+    message: str = ""
+
+
+class TrainingLoop:
+    """Steps, previews and checkpoints, until the time is over.
+
+    Parameters
+    ----------
+    task : TrainingTask
+        Networks in training.
+    output : Path
+        Folder for the files.
+    minutes_before : float
+        Time of earlier runs of the same training.
+    evaluator : HeldOutEvaluator, optional
+        Trained as long as the generator, in turns, until it can score; its time is not taken from
+        the generator's.
+    """
+
+    def __init__(
+        self,
+        task: TrainingTask[Any, Any],
+        output: Path,
+        minutes_before: float,
+        evaluator: HeldOutEvaluator | None = None,
+    ) -> None:
+        self.task, self.output, self.evaluator = task, output, evaluator
+        self.minutes_before = self.minutes = minutes_before
+        self.start = time.monotonic()
+        self.files: tuple[Path, ...] = ()
+        self._ends = False
+
+    def finish(self) -> None:
+        """End at the next step and keep the present state; from any thread."""
+        self._ends = True
+
+    def run(self) -> Generator[Progress, None, None]:
+        """Train; the present state is written even if the iteration is closed.
+
+        Raises
+        ------
+        NotFiniteError
+            If a loss becomes NaN; the last good state is kept.
+        """
+        task, settings, evaluator = self.task, self.task.settings, self.evaluator
+        # the same seed and step give the same batches after a resume
+        random = np.random.default_rng([settings.seed, task.step_number])
+        torch.manual_seed(settings.seed + task.step_number)
+        means: dict[str, float] = {}
+        previewed_at, written_at, saved_step = -np.inf, time.monotonic(), -1
+        finite = True
+        try:
+            while (share := self._share()) < 1 and not self._ends:
+                now = time.monotonic()
+                task.set_rate(_rate_factor(share, settings.decay))
+                losses = task.step(task.draw_batch(random), random)
+                self.minutes = self.minutes_before + (time.monotonic() - self.start) / 60
+                for name, loss in losses.items():
+                    means[name] = 0.95 * means.get(name, loss) + 0.05 * loss
+                finite = bool(np.isfinite(list(losses.values())).all())
+                if not finite:
+                    raise NotFiniteError(
+                        f"The training has diverged at step {task.step_number}: a loss is NaN "
+                        "or infinite. Choose a smaller learning_rate, or precision 'float32'."
+                    )
+                picture = score = None
+                if now - previewed_at > settings.preview_seconds:
+                    picture, previewed_at = task.preview(), now
+                    if evaluator is not None:
+                        score = evaluator.score(task.generator(), task.preview_proposals)
+                if now - written_at > 60 * settings.checkpoint_minutes:
+                    self.save()
+                    written_at, saved_step = now, task.step_number
+                step, message = task.step_number, task.preview_message(means)
+                state = TrainingState(step, self.minutes, dict(means), picture, score, message)
+                if evaluator is not None:
+                    self.start += evaluator.train(time.monotonic() - now)
+                text = task.status_message(means)
+                yield Progress(round(1000 * share), 1000, text, state, finish=self.finish)
+        finally:
+            if finite and saved_step != task.step_number:
+                self.save()
+
+    def save(self) -> None:
+        """Write the generator and the state to resume from."""
+        task = self.task
+        settings, classes = asdict(task.settings), list(task.pool.classes)
+        training = {
+            "settings": settings,
+            "steps": task.step_number,
+            "minutes": round(self.minutes, 2),
+            "classes": classes,
+            "task": task.settings.TASK,
+        }
+        files = task.files(training)
+        for name, (tensors, metadata) in files.items():
+            write_safetensors(self.output / name, tensors, metadata)
+        self.files = tuple(self.output / name for name in files)
+        progress = {"minutes": self.minutes, "settings": json.dumps(settings)}
+        state = {**task.state(), **progress, "class_names": classes}
+        write_state(self.output / RESUME_FILE, state)
+
+    def _share(self) -> float:
+        """Return the finished share of the time or of the steps, whichever is larger."""
+        settings = self.task.settings
+        share = (time.monotonic() - self.start) / (60 * settings.minutes)
+        return max(share, self.task.step_number / settings.steps) if settings.steps else share
+
+
+def load_training_state(task: TrainingTask[Any, Any], output: Path) -> float:
+    """Load the state of an earlier run into a task; return the minutes of that run.
+
+    Raises
+    ------
+    CheckpointError
+        If there is none, or it does not fit.
+    """
+    path = output / RESUME_FILE
+    if not path.exists():
+        raise CheckpointError(
+            f"There is no training to resume in '{output}' (no {RESUME_FILE}). Start a new one."
+        )
+    state = read_state(path)
+    try:
+        if tuple(state["class_names"]) != task.pool.classes:
+            raise ValueError(f"it has the classes {state['class_names']}")
+        task.load_state(state)
+        return float(state["minutes"])
+    except (KeyError, RuntimeError, ValueError, TypeError) as error:
+        raise CheckpointError(
+            f"The training in '{output}' cannot be resumed: it has other network sizes, classes "
+            "or images. Use the same settings, or another folder."
+        ) from error
+
+
+def _rate_factor(share: float, decay: float) -> float:
+    """Return the factor of the learning rate: 1, then linearly down to a tenth."""
+    remaining = 1 - share
+    return 1.0 if remaining >= decay else max(0.1, remaining / decay)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
@@ -24,6 +24,8 @@ Share = Annotated[float, {"min": 0.0, "max": 1.0}]
 Weight = Annotated[float, {"min": 0.0, "max": 1e6, "step": 0.05}]
 Precision = Literal["auto", "float32", "bfloat16"]
 
+RESUME_FILE, EVALUATION_FILE = "resume.pt", "evaluation.json"
+"""Names of files in the folder of a training."""
 OLD_NAMES = {
     "guide_minutes": "guidance_minutes",
     "judge_minutes": "evaluator_minutes",
@@ -196,9 +198,8 @@ class AdversarialTrainingSettings(GeneratorTrainingSettings):
         size, multiple = self.image_size, self.MULTIPLE
         if size < 32 or size % multiple:
             raise ShapeError(
-                f"A network resolution is 32 pixels or more, in multiples of {multiple}; "
-                f"image_size is {size}. Choose {max(32, round(size / multiple) * multiple)}: "
-                "images of any other size are resized."
+                f"image_size is {size}, not 32 or more in multiples of {multiple} pixels. Choose "
+                f"{max(32, round(size / multiple) * multiple)}: images of other sizes are resized."
             )
 
 
@@ -258,14 +259,9 @@ class ClassifierTrainingSettings(TrainingSettings):
         super().__post_init__()
         if not 0 < self.validation_share < 1:
             raise DataError(
-                f"'validation_share' is {self.validation_share:g}, which leaves no images for the "
-                "training or for the validation. Choose a share between 0 and 1."
+                f"'validation_share' is {self.validation_share:g}. Choose one between 0 and 1, so "
+                "that images remain for the training and for the validation."
             )
-
-
-def settings_to_json(settings: Validated) -> dict[str, Any]:
-    """Return settings as JSON-ready values."""
-    return asdict(settings)
 
 
 def settings_from_json(cls: type[S], values: Mapping[str, Any]) -> S:

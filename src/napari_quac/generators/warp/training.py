@@ -147,23 +147,18 @@ class WarpTask(TrainingTask[WarpTrainingSettings, WarpBatch]):
 
     def build(self) -> None:
         """Create the network and its optimizer."""
-        pool, settings, classifier, w = (
-            self.pool,
-            self.settings,
-            self.classifier,
-            self.settings.width,
-        )
+        pool, settings, classifier = self.pool, self.settings, self.classifier
         if classifier is None:
-            raise DataError(
-                "A warping simulator is trained against a classifier. Choose a classifier."
-            )
+            raise DataError("A simulator is trained against a classifier. Choose a classifier.")
         classifier.check_image(pool.values.shape[1:], "The training images")
         self.device = classifier.device
         negative, positive = class_indices(classifier, pool)
         self.logit = LogitDifference(classifier, positive, negative)
         self.distance = class_distance(self.logit, pool)
-        widths, bottleneck = (w, 2 * w, 4 * w, 2 * w, 2 * w), settings.bottleneck
-        hyper = WarpHyperparameters(2, pool.image_size, pool.channels, widths, 3, bottleneck)
+        widths = tuple(factor * settings.width for factor in (1, 2, 4, 2, 2))
+        hyper = WarpHyperparameters(
+            2, pool.image_size, pool.channels, widths, 3, settings.bottleneck
+        )
         self.network = WarpUNet(hyper).to(self.device)
         nn.init.zeros_(self.network.output.conv.weight)  # no displacement at first
         self.optimizer = torch.optim.Adam(

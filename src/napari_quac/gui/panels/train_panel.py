@@ -21,7 +21,7 @@ from napari_quac.live.results import Results
 from napari_quac.live.training import Training, TrainingRequest
 
 if TYPE_CHECKING:
-    from napari_quac.train.loop import TrainingState
+    from napari_quac.train.generator_trainer import TrainingState
 
 EVALUATOR_IN_TRAINING = (
     "An evaluation classifier, which the generator never sees, is being trained."
