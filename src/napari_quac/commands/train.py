@@ -27,12 +27,12 @@ from napari_quac.train.settings import (
 )
 
 if TYPE_CHECKING:
-    from napari_quac.data.image_folder import ImageFolder
     from napari_quac.networks.classifier import Classifier
     from napari_quac.stepwise import Progress, Steps
 
 SECONDS_BETWEEN_LINES = 5.0
 S = TypeVar("S", bound=TrainingSettings)
+T = TypeVar("T")
 PREFIX = "setting."
 
 
@@ -58,63 +58,39 @@ def add_parser(commands: Any) -> None:
 
 
 def _add_common_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--samples", type=Path, required=True, metavar="DIR", help="one subfolder per class"
-    )
-    parser.add_argument(
-        "--validation", type=Path, metavar="DIR", help="default: a part of the samples is held out"
-    )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="output folder")
-    parser.add_argument("--device", default="auto", help="default: auto")
-    parser.add_argument("--image-range", type=float, nargs=2, metavar=("LO", "HI"))
+    add = parser.add_argument
+    add("--samples", type=Path, required=True, metavar="DIR", help="one subfolder per class")
+    add("--validation", type=Path, metavar="DIR", help="default: some samples are held out")
+    add("--out", type=Path, required=True, metavar="DIR", help="output folder")
+    add("--device", default="auto", help="default: auto")
+    add("--image-range", type=float, nargs=2, metavar=("LO", "HI"))
     add_json_option(parser)
 
 
 def _add_generator_options(
     parser: argparse.ArgumentParser, cls: type[GeneratorTrainingSettings]
 ) -> None:
-    parser.add_argument(
-        "--classifier",
-        type=Path,
-        required=cls.NEEDS_CLASSIFIER,
-        metavar="FILE",
-        help="the classifier under study, which guides the training",
-    )
-    parser.add_argument(
-        "--classes", type=names, metavar="A,B", help="its class names, if the file has none"
-    )
-    parser.add_argument("--value-range", type=float, nargs=2, metavar=("LO", "HI"))
+    parser.set_defaults(pair=None, evaluator=None, masks=None, structures=None)
+    add = parser.add_argument
+    text = "the classifier under study, which guides the training"
+    add("--classifier", type=Path, required=cls.NEEDS_CLASSIFIER, metavar="FILE", help=text)
+    add("--classes", type=names, metavar="A,B", help="its class names, if the file has none")
+    add("--value-range", type=float, nargs=2, metavar=("LO", "HI"))
     if cls.NEEDS_CLASS_PAIR:
-        parser.add_argument(
-            "--pair",
-            type=names,
-            metavar="A,B",
-            help="the two classes, if there are more: for bins lowest and highest, for a simulator "
-            "the second one is the class whose pattern is added",
-        )
+        text = "the two classes, if there are more: for bins the lowest and the highest one, for a "
+        text += "simulator the second one is the class whose pattern is added"
+        add("--pair", type=names, metavar="A,B", help=text)
     if issubclass(cls, AdversarialTrainingSettings):
-        parser.add_argument(
-            "--evaluator",
-            "--judge",
-            type=Path,
-            metavar="FILE",
-            help="evaluation classifier; default: one is trained beside the generator",
-        )
-        parser.add_argument(
-            "--masks", type=Path, metavar="DIR", help="masks of structures, named like the samples"
-        )
-        parser.add_argument(
-            "--structures",
-            type=names,
-            metavar="A,B",
-            help="classes with a structure (default: all)",
-        )
+        text = "evaluation classifier; default: one is trained beside the generator"
+        add("--evaluator", "--judge", type=Path, metavar="FILE", help=text)
+        text = "masks of structures, named like the samples"
+        add("--masks", type=Path, metavar="DIR", help=text)
+        text = "classes with a structure (default: all)"
+        add("--structures", type=names, metavar="A,B", help=text)
     for preset in cls.PRESETS:
         text = (getattr(cls, preset).__doc__ or "").partition("\n")[0].removeprefix("Return ")
-        parser.add_argument(f"--{preset}", action="store_true", help=f"use {text.rstrip('.')}")
-    parser.add_argument(
-        "--resume", action="store_true", help="continue the training in the output folder"
-    )
+        add(f"--{preset}", action="store_true", help=f"use {text.rstrip('.')}")
+    add("--resume", action="store_true", help="continue the training in the output folder")
 
 
 def flat_parameters(cls: type[Any]) -> Iterator[tuple[str, Parameter]]:
@@ -131,21 +107,20 @@ def add_setting_options(parser: argparse.ArgumentParser, cls: type[TrainingSetti
     """Add one option for each setting."""
     group = parser.add_argument_group("settings")
     for name, parameter in flat_parameters(cls):
-        flags = [option_name(name)]
-        flags += [
-            f"--{old}" for old, field, flag in cls.OLD_OPTIONS if (field, flag) == (name, None)
-        ]
-        if name == "image_size":
-            flags.append("--size")
-        text = parameter.help.replace("%", "%%")
-        options: dict[str, Any] = {"dest": PREFIX + name, "default": argparse.SUPPRESS}
+        old_names = [old for old, field, flag in cls.OLD_OPTIONS if (field, flag) == (name, None)]
+        old_names += ["size"] if name == "image_size" else []
         default = "" if parameter.default is None else f" Default: {parameter.default}."
-        options["help"] = text + default
-        if parameter.kind is bool:
-            options["action"] = argparse.BooleanOptionalAction
-        else:
-            options |= {"type": _parser_of(parameter), "metavar": _metavar(parameter)}
-        group.add_argument(*flags, **options)
+        options: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
+        if parameter.kind is not bool:
+            options = {"type": _parser_of(parameter), "metavar": _metavar(parameter)}
+        group.add_argument(
+            option_name(name),
+            *(f"--{old}" for old in old_names),
+            dest=PREFIX + name,
+            default=argparse.SUPPRESS,
+            help=parameter.help.replace("%", "%%") + default,
+            **options,
+        )
     for old, name, flag in cls.OLD_OPTIONS:
         if flag is not None:
             group.add_argument(
@@ -189,25 +164,22 @@ def settings_from_options(cls: type[S], options: argparse.Namespace) -> S:
     DataError, ShapeError
         If the settings do not fit together.
     """
-    values: dict[str, Any] = {}
-    nested: dict[str, dict[str, Any]] = {}
-    for name, value in vars(options).items():
-        if name.startswith(PREFIX):
-            field, _, inner = name.removeprefix(PREFIX).partition(".")
-            if inner:
-                nested.setdefault(field, {})[inner] = value
-            else:
-                values[field] = value
+    settings = {
+        name.removeprefix(PREFIX): setting
+        for name, setting in vars(options).items()
+        if name.startswith(PREFIX)
+    }
+    values = {name: setting for name, setting in settings.items() if "." not in name}
     create: Callable[..., S] = cls
     for preset in cls.PRESETS:
         if getattr(options, preset):
             create = getattr(cls, preset)
             values.setdefault("minutes", cls.minutes)
-    settings = create(**values)
-    return replace(
-        settings,
-        **{field: replace(getattr(settings, field), **inner) for field, inner in nested.items()},
-    )
+    base = create(**values)
+    for field, _, inner in (name.partition(".") for name in settings.keys() - values.keys()):
+        group = replace(getattr(base, field), **{inner: settings[f"{field}.{inner}"]})
+        base = replace(base, **{field: group})
+    return base
 
 
 def run_classifier(options: argparse.Namespace) -> None:
@@ -216,15 +188,10 @@ def run_classifier(options: argparse.Namespace) -> None:
     from napari_quac.train.classifier_trainer import train_classifier
 
     settings = settings_from_options(ClassifierTrainingSettings, options)
-    trained = _with_progress(
-        train_classifier(
-            _folder(options.samples, options),
-            settings,
-            _folder(options.validation, options) if options.validation else None,
-            create_folder(options.out) / "classifier.safetensors",
-            resolve_device(options.device),
-        )
-    )
+    samples, validation = (_folder(path, options) for path in (options.samples, options.validation))
+    path = create_folder(options.out) / "classifier.safetensors"
+    device = resolve_device(options.device)
+    trained = _with_progress(train_classifier(samples, settings, validation, path, device))
     if options.json:
         print_json({"file": trained.path, "accuracy": trained.accuracy})
     else:
@@ -234,28 +201,29 @@ def run_classifier(options: argparse.Namespace) -> None:
 def run_generator(options: argparse.Namespace) -> None:
     """Train a generator and print its evaluation."""
     from napari_quac.networks.device import resolve_device
+    from napari_quac.train.evaluate import MaskFolder
     from napari_quac.train.generator_trainer import train_generator
 
     settings = settings_from_options(training_settings(options.family), options)
-    dataset = _folder(options.samples, options)
-    masks = _masks(options) if getattr(options, "masks", None) else None
-    evaluator = getattr(options, "evaluator", None)
+    samples, validation = (_folder(path, options) for path in (options.samples, options.validation))
+    if options.masks is not None and not options.masks.is_dir():
+        raise DataError(f"There is no folder '{options.masks}' with masks. Check its name.")
     trained = _with_progress(
         train_generator(
-            dataset,
+            samples,
             create_folder(options.out),
             settings,
-            _classifier(options.classifier, options, dataset) if options.classifier else None,
-            pair=getattr(options, "pair", None),
-            validation=_folder(options.validation, options) if options.validation else None,
-            evaluator=_classifier(evaluator, options, dataset) if evaluator else None,
-            mask_of=masks,
-            structures=getattr(options, "structures", None),
+            _classifier(options.classifier, options, samples.classes),
+            pair=options.pair,
+            validation=validation,
+            evaluator=_classifier(options.evaluator, options, samples.classes),
+            mask_of=MaskFolder(options.masks) if options.masks else None,
+            structures=options.structures,
             resume=options.resume,
             device=resolve_device(options.device),
         )
     )
-    files, task, evaluation = trained.files, settings.task(), trained.evaluation
+    files, evaluation = trained.files, trained.evaluation
     if options.json:
         named = {"file": files[0]} if len(files) == 1 else {"files": files}
         print_json({**named, "steps": trained.steps, "conversion_rate": None, **trained.document})
@@ -263,7 +231,7 @@ def run_generator(options: argparse.Namespace) -> None:
     for file in files:
         print(f"'{file}'")
     if trained.measures is not None:
-        print(task.summarize(trained.measures.to_json()).sentence)
+        print(settings.task().summarize(trained.measures.to_json()).sentence)
     if evaluation is not None:
         rate = evaluation.conversion_rate
         print(f"conversion rate {rate:.3f}, judged by the evaluation classifier")
@@ -273,36 +241,34 @@ def run_generator(options: argparse.Namespace) -> None:
             print("  " + "  ".join(f"{key} {number}" for key, number in rounded.items()))
 
 
-def _folder(path: Path, options: argparse.Namespace) -> ImageFolder:
+def _folder(path: Path | None, options: argparse.Namespace) -> Any:
+    """Return the images of a folder; None without a folder."""
     from napari_quac.data.image_folder import ImageFolder
 
-    return ImageFolder(path, tuple(options.image_range) if options.image_range else None)
+    image_range = tuple(options.image_range) if options.image_range else None
+    return None if path is None else ImageFolder(path, image_range)
 
 
-def _classifier(path: Path, options: argparse.Namespace, dataset: ImageFolder) -> Classifier:
+def _classifier(
+    path: Path | None, options: argparse.Namespace, class_names: tuple[str, ...]
+) -> Classifier | None:
     """Load a guidance or evaluation classifier; one without names has those of the folder."""
     from napari_quac.networks.class_names import name_classes
     from napari_quac.networks.classifier_recipe import ClassifierRecipe
 
+    if path is None:
+        return None
     value_range = tuple(options.value_range) if options.value_range else None
     classifier = ClassifierRecipe(path, None, options.classes, value_range).load(options.device)
-    if classifier.is_nameless and classifier.n_classes != len(dataset.classes):
+    if classifier.is_nameless and classifier.n_classes != len(class_names):
         raise CheckpointError(
             f"'{path.name}' has {classifier.n_classes} classes, the folder has "
-            f"{len(dataset.classes)}: {', '.join(dataset.classes)}. Name them by --classes."
+            f"{len(class_names)}: {', '.join(class_names)}. Name them by --classes."
         )
-    return name_classes(classifier, dataset.classes)
+    return name_classes(classifier, class_names)
 
 
-def _masks(options: argparse.Namespace) -> Any:
-    from napari_quac.train.evaluate import MaskFolder
-
-    if not options.masks.is_dir():
-        raise DataError(f"There is no folder '{options.masks}' with masks.")
-    return MaskFolder(options.masks)
-
-
-def _with_progress(steps: Steps[Any]) -> Any:
+def _with_progress(steps: Steps[T]) -> T:
     """Run a training, with a line on standard error every few seconds."""
     last = 0.0
 

@@ -332,7 +332,7 @@ class TrainingLoop:
 
     def _share(self) -> float:
         """Return the finished share of the time or of the steps, whichever is larger."""
-        settings = self.task.settings
+        settings: GeneratorTrainingSettings = self.task.settings
         share = (time.monotonic() - self.start) / (60 * settings.minutes)
         return max(share, self.task.step_number / settings.steps) if settings.steps else share
 

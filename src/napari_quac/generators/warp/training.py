@@ -142,8 +142,8 @@ class WarpTask(TrainingTask[WarpTrainingSettings, WarpBatch]):
     CAPTION = "Left to right: your sample, deformed to the other class, and the difference"
     STATE_KEYS: ClassVar[Mapping[str, str]] = {
         "network": "network",
-        "optimizer": "optimiser",
-    }  # wording: file of before
+        "optimizer": "optimiser",  # wording: key in files of before
+    }
 
     def build(self) -> None:
         """Create the network and its optimizer."""
