@@ -28,6 +28,7 @@ from qtpy.QtWidgets import QApplication
 from napari_quac.data.recipes import ImageFolderRecipe
 from napari_quac.generators.opening import recognize_network
 from napari_quac.gui import dock as dock_module
+from napari_quac.live.lane import lower_priority
 
 
 def wait(condition, seconds: float = 600.0) -> None:
@@ -41,7 +42,7 @@ def wait(condition, seconds: float = 600.0) -> None:
 
 def measure(arguments: argparse.Namespace, threads: int) -> None:
     def prepare() -> None:
-        dock_module.give_way_to_the_window()
+        lower_priority()
         torch.set_num_threads(threads)
 
     dock_module.prepare_lane = prepare

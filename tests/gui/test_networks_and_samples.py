@@ -219,7 +219,8 @@ def test_cyclegan_asks_which_classes_it_translates(dock: QuacDock, tmp_path: Pat
     classifier, prediction = dock.results.loaded_classifier, dock.results.prediction
     names = classifier.class_names
     source.setCurrentIndex(source.findData(names[prediction.predicted]))
-    target.setCurrentIndex(target.findData(names[prediction.default_target()]))
+    question = prediction.choose_question(dock.choices.settings, classifier, None)
+    target.setCurrentIndex(target.findData(names[question.targets[0]]))
     settle(dock)
     assert dock.choices.generator.is_complete  # the way back follows by itself
     assert not rows._hint.isVisibleTo(dock)

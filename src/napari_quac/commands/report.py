@@ -151,9 +151,9 @@ def apply_filters(report: Report, options: argparse.Namespace) -> tuple[Report, 
     }
     notes: list[str] = []
     is_empty = not report.entries
-    for name, (value, select) in filters.items():
-        if value is not None:
-            report = select(report, value)
+    for name, (argument, select) in filters.items():
+        if argument is not None:
+            report = select(report, argument)
             if not report.entries and not is_empty:
                 raise DataError(f"No entry is left after {name}. Choose a wider filter.")
     return report, notes

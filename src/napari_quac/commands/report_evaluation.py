@@ -165,7 +165,7 @@ def evaluation_tables(report: Report, evaluation: Evaluation) -> str:
             (
                 computed_name(report, method),
                 str(record["n"]),
-                *(_number(value) for value in record["absolute_rank_correlation"]),
+                *map(_number, record["absolute_rank_correlation"]),
             )
             for method, record in randomization.items()
         ]
@@ -252,7 +252,7 @@ def _as_record(measures: Any) -> dict[str, Any] | None:
     return None if measures is None else asdict(measures)
 
 
-def _number(value: float | None) -> str:
-    if value is None or math.isnan(value):
+def _number(number: float | None) -> str:
+    if number is None or math.isnan(number):
         return "-"
-    return str(value) if isinstance(value, int) else f"{value:.3f}"
+    return str(number) if isinstance(number, int) else f"{number:.3f}"

@@ -10,10 +10,16 @@ from napari_quac.explain.score import ABSCISSAE
 from napari_quac.reports.population import Population, population, populations
 from napari_quac.reports.rates import Rate
 from napari_quac.reports.report import Report
+from napari_quac.reports.tables import COLUMNS
 
 if TYPE_CHECKING:
     from napari_quac.reports.entry import ReportEntry
 
+# the record of an entry contains these as arrays
+NOT_IN_RECORD = (
+    *("predicted", "mask_size", "score_change"),
+    *(name for name in COLUMNS if name.startswith("p_target_")),
+)
 HEADER = ("pair", "method", "n", "median", "quartiles", "degenerate", "no curve")
 
 
@@ -21,9 +27,10 @@ def as_table(report: Report) -> str:
     """Return the numbers of a report as tables."""
     n_samples = len({(entry.sample_id, entry.target) for entry in report.entries})
     n_failed = len(report.failures)
+    preset = None if report.settings is None else report.settings.preset
     parts = [
         f"{report.name}: {len(report)} explanations of {n_samples} samples and targets, "
-        f"{n_failed} failed",
+        f"{n_failed} failed" + (f", preset {preset}" if preset else ""),
         "",
         "QuAC scores (n: explanations with a score, without degenerate ones)",
         table([HEADER, *_rows(report)]),
@@ -101,6 +108,7 @@ def report_record(report: Report, notes: Sequence[str]) -> dict[str, Any]:
     return {
         "report": report.name,
         "classes": list(report.class_names),
+        "preset": None if report.settings is None else report.settings.preset,
         "methods": list(report.methods),
         "n": len(report),
         "n_failed": len(report.failures),
@@ -162,21 +170,9 @@ def population_record(report: Report, group: Population) -> dict[str, Any]:
 
 def entry_record(report: Report, entry: ReportEntry) -> dict[str, Any]:
     """Return an entry as JSON-ready values, with its curve."""
+    names = [name for name in COLUMNS if name not in NOT_IN_RECORD]
     return {
-        "sample": entry.sample_id,
-        **pair_record(report, entry.source, entry.target),
-        "method": entry.method,
-        "computed": entry.true_name or None,
-        "label": None if entry.label is None else report.class_name(entry.label),
-        "source_basis": entry.source_basis or None,
-        "quac_score": entry.quac_score,
-        "optimal_threshold": entry.optimal_threshold,
-        "completeness": entry.completeness,
-        "degenerate": entry.degenerate,
-        "switches": entry.switches,
-        "converts": entry.converts,
-        "n_tried": entry.n_tried,
-        "seconds": entry.seconds,
+        **{name: COLUMNS[name][1](entry, report.class_name) for name in names},
         "predictions": {
             "query": entry.query_prediction,
             "generated": entry.generated_prediction,
@@ -198,5 +194,5 @@ def pair_record(report: Report, source: int | None, target: int | None) -> dict[
     }
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
+def _number(number: float | None) -> str:
+    return "-" if number is None else f"{number:.4f}"

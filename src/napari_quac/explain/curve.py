@@ -132,8 +132,8 @@ def trace_curve(
     batch_size : int, optional
         Hybrids at a time; changes no result.
     procedure : Procedure, optional
-        What is cut and which point is best; by default as in the QuAC library. ``pair`` is in the
-        roles of the procedure already.
+        Map to threshold and criterion of the optimum; by default as in the QuAC library. ``pair``
+        must have the roles of the procedure.
 
     Returns
     -------
@@ -143,9 +143,9 @@ def trace_curve(
     Raises
     ------
     ShapeError
-        If the attribution does not cover the pixels of the query.
+        If attribution and query have different shapes.
     NotFiniteError
-        If the attribution holds NaN or infinity.
+        If the attribution contains NaN or infinity.
 
     Notes
     -----
@@ -155,18 +155,7 @@ def trace_curve(
     thresholds = threshold_grid(grid)
     procedure = procedure or Procedure()
     image = pair.query.image
-    values = (signed_values(attribution) if procedure.signed else attribution.values).numpy()
-    if values.shape[1:] != image.shape[1:] or values.shape[0] not in (1, image.shape[0]):
-        raise ShapeError(
-            f"The attribution has shape {values.shape}, the query {tuple(image.shape)}; expected "
-            "the same, or one channel of the same size."
-        )
-    if not np.isfinite(values).all():
-        raise NotFiniteError(
-            f"The attribution '{attribution.method}' of '{pair.query.id}' contains NaN or "
-            "infinity. Repair the map, or compute it again."
-        )
-    values = np.broadcast_to(values, tuple(image.shape))
+    values = _checked_values(pair, attribution, procedure.signed)
     if attribution.degenerate:
         return _flat_curve(pair, attribution.method, thresholds, masking)
     closed = masking.close(values)
@@ -203,6 +192,23 @@ def trace_curve(
         best=best_point(mask_sizes, changes, procedure.optimum),
         n_evaluated=len(first_of),
     )
+
+
+def _checked_values(pair: Pair, attribution: Attribution, signed: bool) -> NDArray[np.float32]:
+    """Return the map to threshold, with the shape of the query."""
+    shape = tuple(pair.query.image.shape)
+    values = (signed_values(attribution) if signed else attribution.values).numpy()
+    if values.shape[1:] != shape[1:] or values.shape[0] not in (1, shape[0]):
+        raise ShapeError(
+            f"The attribution has shape {values.shape}, the query {shape}. Both must have the same "
+            "shape, or the attribution one channel of the same size."
+        )
+    if not np.isfinite(values).all():
+        raise NotFiniteError(
+            f"The attribution '{attribution.method}' of '{pair.query.id}' contains NaN or "
+            "infinity. Repair the map, or compute it again."
+        )
+    return np.broadcast_to(values, shape)
 
 
 def signed_values(attribution: Attribution) -> torch.Tensor:

@@ -196,4 +196,4 @@ def _helps_in(text: str) -> dict[str, str]:
                 helps[field] = f"{helps.get(field, '')} {line.strip()}".strip()
         elif line.strip():
             name = ""
-    return {key: value.replace("``", "") for key, value in helps.items()}
+    return {key: help_text.replace("``", "") for key, help_text in helps.items()}

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -48,32 +45,13 @@ from napari_quac.gui.warp_layers import WarpLayers
 from napari_quac.gui.window_watch import WindowWatch
 from napari_quac.live.choices import Choices
 from napari_quac.live.failure import Failure
+from napari_quac.live.lane import prepare_lane
 from napari_quac.live.session import Session
 from napari_quac.live.training import Training
 
 DOCK_WIDTH = 356
-LANE_NICENESS = 10
 AFTER_LAYERS_MS = 30  # each layer is drawn in its own turn of the event loop
 AFTER_VERDICT_MS = 60
-
-
-def give_way_to_the_window() -> None:
-    """Let this thread wait when drawing needs the processor, where the system can do that.
-
-    Measured on two cores without a GPU: the longest gap of the event loop during a search and an
-    explanation falls from 150-290 to 90 ms, and the work takes as long as before.
-    """
-    if sys.platform.startswith("linux"):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LANE_NICENESS)
-
-
-def prepare_lane() -> None:
-    """Import torch and leave one core to the window; runs in the lane's thread."""
-    import torch
-
-    give_way_to_the_window()
-    # OpenMP counts threads for each thread that calls it
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))
 
 
 class QuacDock(QWidget):

@@ -213,8 +213,8 @@ class LayerSync(QObject):
 
     def _on_shown(self) -> None:
         """Follow slider and method at once; another pair waits for a turn of its own."""
-        shown = self._results.displayed_hybrid
-        pair = shown.explanation.pair if shown is not None else None
+        displayed = self._results.displayed_hybrid
+        pair = displayed.explanation.pair if displayed is not None else None
         if pair is None or pair is not self._followed or "query" not in self.layers:
             self._followed = pair
             self._later.start()
@@ -263,7 +263,7 @@ class LayerSync(QObject):
     def _source(self, name: str) -> Tensor:
         """Return the tensor that a layer shows."""
         results, sample = self._results, self._sample()
-        shown = results.displayed_hybrid
+        displayed = results.displayed_hybrid
         if name == "query":
             return sample.image
         if name == "generated":
@@ -276,12 +276,12 @@ class LayerSync(QObject):
             parts = {"hybrid": partial_mask.hybrid, "mask": partial_mask.mask}
             return parts.get(name, partial_mask.map)
         if name == "hybrid":
-            return shown.hybrid.image if shown is not None else sample.image
-        if shown is None:
+            return displayed.hybrid.image if displayed is not None else sample.image
+        if displayed is None:
             return sample.image.new_zeros(sample.image.shape)
         if name == "mask":
-            return shown.hybrid.mask
-        attribution = shown.explanation.attribution
+            return displayed.hybrid.mask
+        attribution = displayed.explanation.attribution
         return attribution.signed if self.attribution_mode == "signed" else attribution.values
 
     def _partial_mask(self) -> PartialMask | None:
@@ -329,10 +329,10 @@ class LayerSync(QObject):
 
     def _speaks_for_target(self) -> bool:
         """Tell whether positive values of the shown attribution speak for the target class."""
-        shown, pair = self._results.displayed_hybrid, self._results.pair
-        if shown is None or pair is None:
+        displayed, pair = self._results.displayed_hybrid, self._results.pair
+        if displayed is None or pair is None:
             return False
-        return shown.explanation.attribution.of_class == pair.target
+        return displayed.explanation.attribution.of_class == pair.target
 
     def _sync(self, name: str) -> None:
         sample = self._results.sample
@@ -340,8 +340,8 @@ class LayerSync(QObject):
             return
         source = self._source(name)
         key = self._key(name, source)
-        known = self._set.get(name)
-        if known is key or (isinstance(key, tuple) and known == key):
+        previous_key = self._set.get(name)
+        if previous_key is key or (isinstance(key, tuple) and previous_key == key):
             if self.layers[name].ndim == _n_layer_axes(sample):
                 self._place(name, sample)  # what is blank may lie elsewhere
                 return
@@ -405,13 +405,13 @@ class LayerSync(QObject):
         stack = self._viewer.layers
         above = [self.layers[n] for n in NAMES[NAMES.index(name) + 1 :] if n in self.layers]
         if above:
-            own, lowest = stack.index(self.layers[name]), min(stack.index(x) for x in above)
-            if own > lowest:
-                stack.move(own, lowest)
+            position, lowest = stack.index(self.layers[name]), min(stack.index(x) for x in above)
+            if position > lowest:
+                stack.move(position, lowest)
         elif self.stay_below is not None and self.stay_below in stack:
-            own, users = stack.index(self.layers[name]), stack.index(self.stay_below)
-            if own > users:
-                stack.move(own, users)
+            position, users = stack.index(self.layers[name]), stack.index(self.stay_below)
+            if position > users:
+                stack.move(position, users)
 
     def _attribution_look(self) -> tuple[tuple[float, float], Any]:
         if self.attribution_mode == "signed":
@@ -435,8 +435,8 @@ class LayerSync(QObject):
             if not np.array_equal(have, value):
                 setattr(layer, part, value)
         unit = sample.unit or "pixel"
-        if any(str(known) != unit for known in layer.units) and any(
-            f"{known:~}" != unit for known in layer.units
+        if any(str(axis_unit) != unit for axis_unit in layer.units) and any(
+            f"{axis_unit:~}" != unit for axis_unit in layer.units
         ):
             layer.units = (unit,) * layer.ndim
 
@@ -461,9 +461,9 @@ class LayerSync(QObject):
         place = to_viewer(self._viewer, query, query.data_to_world(centre))
         dims = self._viewer.dims
         for axis in dims.not_displayed:
-            own = axis - (dims.ndim - len(place))
-            if own >= 0:
-                dims.set_point(axis, place[own])
+            number = axis - (dims.ndim - len(place))
+            if number >= 0:
+                dims.set_point(axis, place[number])
 
     def _tell_listeners(self) -> None:
         for name in tuple(self._unheard):

@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QWidget
 from napari_quac.gui.text import ElidedLabel
 from napari_quac.gui.widgets import column, disclosure_button, muted, row
 
-CAPTION_WIDTH = 74
+CAPTION_WIDTH = 74  # pixels, at least
 
 
 class Section(QWidget):

@@ -31,6 +31,7 @@ class ElidedLabel(QElidingLabel):
         super().__init__()
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setElideMode(mode)
+        self.setEllipsesWidth(6)  # else the first letter of text aligned to the right is cut
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         _mark(self, name, role)
         self.setText(text)

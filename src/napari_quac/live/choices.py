@@ -160,16 +160,16 @@ class Choices:
         """
         settings, after = self.settings, PRESETS[name].settings
         before = PRESETS[settings.preset or "quac"].settings.parameters
-        chosen = tuple(dict.fromkeys((*settings.methods, *methods)))
+        names = tuple(dict.fromkeys((*settings.methods, *methods)))
         self.settings = replace(
             settings,
-            methods=chosen,
+            methods=names,
             parameters={
                 method: {
                     **after.parameters.get(method, {}),
                     **_changes(settings.parameters.get(method, {}), before.get(method, {})),
                 }
-                for method in chosen
+                for method in names
             },
             masking=replace(settings.masking, channel_wise=after.masking.channel_wise),
             grid=after.grid,

@@ -1,4 +1,4 @@
-"""Explain all samples in view: what it will take, the work in the background, and its end."""
+"""Explanation of all samples in view: estimate, work in the background, and outcome."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ if TYPE_CHECKING:
     from napari_quac.reports.store import ExplanationStore
 
 SLOT = "explain_many"
-NEWS_SECONDS = 2.0
-"""How often table and curves are told what has been explained."""
+UPDATE_SECONDS = 2.0
+"""Interval of updates of table and curves."""
 State = Literal["ready", "running", "stopped", "done"]
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What it will take.
+    """Estimate of time and disk space.
 
     Attributes
     ----------
     n_samples : int
     seconds : float or None
-        None before one sample was explained.
+        None before the first explanation.
     n_bytes : int or None
-        On disk, at most; None before a sample was read.
+        Largest size on disk; None before a sample was read.
     n_free : int or None
-        Bytes that are free there.
+        Free bytes on the disk.
     """
 
     n_samples: int
@@ -55,29 +55,29 @@ class Estimate:
 
     @property
     def fits(self) -> bool:
-        """Whether the disk has room for it, as far as that is known."""
+        """Whether the disk has enough space, as far as sizes are available."""
         return self.n_bytes is None or self.n_free is None or self.n_bytes < self.n_free
 
 
 class ExplainMany:
-    """Works off the samples in view, one after the other, into a store.
+    """Explains the samples in view, one after the other, into a store.
 
     Attributes
     ----------
     state : str
-        ``"ready"``, ``"running"``, ``"stopped"`` (by the user or a fault, can be resumed) or
+        ``"ready"``, ``"running"``, ``"stopped"`` (by the user or an error, can be resumed) or
         ``"done"``.
     n_done, n_total : int
         Samples.
     summary : Summary or None
-        What has come of it.
+        Counts of the outcome.
     problem : str
-        Why it stopped; empty if the user stopped it.
+        Reason for the stop; empty if the user stopped it.
     """
 
     changed = Signal()
     begun = Signal()
-    """Work was started, or is resumed."""
+    """Work was started or resumed."""
 
     def __init__(self, choices: Choices, results: Results, controller: Controller) -> None:
         self._choices, self._results, self._controller = choices, results, controller
@@ -91,24 +91,24 @@ class ExplainMany:
         self._folder: Path | None = None
         self._indices: tuple[int, ...] = ()
         controller.running_changed.connect(self._time_one)
-        controller.canceled.connect(self._on_cancelled)
+        controller.canceled.connect(self._on_canceled)
         results.events.loaded_samples.connect(self._on_renewed)
         results.events.loaded_classifier.connect(self._on_renewed)
         results.events.explanations.connect(self._on_explained)
         choices.events.filter_text.connect(self._on_filter)
         for signal in (results.events.order, results.events.loaded_generator,
                        choices.events.settings):  # fmt: skip
-            signal.connect(self._on_news)
+            signal.connect(self._on_input_changed)
 
     def default_folder(self, user_folder: Path) -> Path:
-        """Return a folder beside the samples, or in the user's own, that is not taken."""
+        """Return an unused folder beside the samples, or in the folder of the user."""
         directory = getattr(self._choices.samples, "directory", None)
         dataset = self._results.loaded_samples
         if directory is not None:
             base = Path(directory).parent / f"{Path(directory).name}-explained"
         else:
-            named = dataset.name if dataset is not None else "samples"
-            name = re.sub(r"[^A-Za-z0-9]+", "-", named).strip("-") or "samples"
+            dataset_name = dataset.name if dataset is not None else "samples"
+            name = re.sub(r"[^A-Za-z0-9]+", "-", dataset_name).strip("-") or "samples"
             base = user_folder / f"{name}-explained"
         number, folder = 1, base
         while folder.exists():
@@ -117,7 +117,7 @@ class ExplainMany:
         return folder
 
     def estimate(self, folder: Path) -> Estimate:
-        """Return what the samples in view will take."""
+        """Estimate time and disk space for the samples in view."""
         from napari_quac.reports.store import estimate_bytes
 
         n = len(self._results.order) if self._results.order is not None else 0
@@ -127,18 +127,18 @@ class ExplainMany:
             n_bytes = estimate_bytes(
                 tuple(sample.image.shape), len(self._choices.settings.methods), n
             )
-        there = next((p for p in (folder, *folder.parents) if p.exists()), None)
-        n_free = shutil.disk_usage(there).free if there is not None else None
+        parent = next((p for p in (folder, *folder.parents) if p.exists()), None)
+        n_free = shutil.disk_usage(parent).free if parent is not None else None
         seconds = None if self.seconds_per_sample is None else n * self.seconds_per_sample
         return Estimate(n, seconds, n_bytes, n_free)
 
     def missing(self) -> tuple[str, ...]:
-        """Return the names of the results that are needed first."""
+        """Return the names of the results that are still missing."""
         needed = ("loaded_samples", "loaded_classifier", "loaded_generator", "order")
         return tuple(name for name in needed if getattr(self._results, name) is None)
 
     def start(self, folder: Path) -> None:
-        """Explain the samples in view; what the folder holds already is not done again."""
+        """Explain the samples in view, except those whose explanations are in the folder."""
         order = self._results.order
         if order is None or self.missing() or self.state == "running":
             return
@@ -146,34 +146,34 @@ class ExplainMany:
         self._run()
 
     def resume(self) -> None:
-        """Go on where it stopped."""
+        """Continue after the last finished sample."""
         if self.state == "stopped" and self._folder is not None and not self.missing():
             self._run()
 
     def cancel(self) -> None:
-        """Stop within one step; what is finished is in the folder."""
+        """Stop within one step; finished explanations are in the folder."""
         self._controller.cancel(SLOT)
 
     def seconds_left(self) -> float | None:
-        """Return how long the rest will take."""
+        """Estimate the remaining time."""
         if not self.n_done or self.state != "running":
             if self.seconds_per_sample is None:
                 return None
             return self.seconds_per_sample * (self.n_total - self.n_done)
-        taken = time.monotonic() - self._started
-        return taken / self.n_done * (self.n_total - self.n_done)
+        elapsed = time.monotonic() - self._started
+        return elapsed / self.n_done * (self.n_total - self.n_done)
 
     def close(self) -> None:
-        """Listen to nothing any more."""
+        """Disconnect all signals."""
         self._controller.running_changed.disconnect(self._time_one)
-        self._controller.canceled.disconnect(self._on_cancelled)
+        self._controller.canceled.disconnect(self._on_canceled)
         self._results.events.loaded_samples.disconnect(self._on_renewed)
         self._results.events.loaded_classifier.disconnect(self._on_renewed)
         self._results.events.explanations.disconnect(self._on_explained)
         self._choices.events.filter_text.disconnect(self._on_filter)
         for signal in (self._results.events.order, self._results.events.loaded_generator,
                        self._choices.events.settings):  # fmt: skip
-            signal.disconnect(self._on_news)
+            signal.disconnect(self._on_input_changed)
 
     def _run(self) -> None:
         from napari_quac.batch.tasks import Task
@@ -206,27 +206,26 @@ class ExplainMany:
 
     def _on_progress(self, progress: Progress) -> None:
         self.n_done = progress.done
-        news = progress.partial
-        if news is not None:
-            self.summary, opened = news
+        if progress.partial is not None:
+            self.summary, opened = progress.partial
             if opened is not None:
                 self._choices.report_source = opened
         self.changed.emit()
 
-    def _on_done(self, news: tuple[Summary, OpenReport]) -> None:
+    def _on_done(self, outcome: tuple[Summary, OpenReport]) -> None:
         self.state, self.n_done = "done", self.n_total
-        self.summary, self._choices.report_source = news
+        self.summary, self._choices.report_source = outcome
         if self.n_total:
             self.seconds_per_sample = (time.monotonic() - self._started) / self.n_total
         self.changed.emit()
 
     def _on_failed(self, error: BaseException) -> None:
-        said = failure(SLOT, "explaining many samples", error)
-        self.state, self.problem = "stopped", said.sentence
-        self._controller.failed.emit(said)
+        fault = failure(SLOT, "explaining many samples", error)
+        self.state, self.problem = "stopped", fault.sentence
+        self._controller.failed.emit(fault)
         self.changed.emit()
 
-    def _on_cancelled(self, slots: tuple[str, ...]) -> None:
+    def _on_canceled(self, slots: tuple[str, ...]) -> None:
         folder, self._begun = self._folder, None
         if SLOT not in slots or folder is None:
             return
@@ -237,7 +236,7 @@ class ExplainMany:
             self._choices.report_source = ReportFolder(folder)
 
     def _on_renewed(self) -> None:
-        """Other samples or networks: what was begun is stopped, and cannot go on with them."""
+        """Stop for good: the work cannot continue with other samples or networks."""
         if self.state == "running":
             self._controller.cancel(SLOT)
         if self.state != "ready":
@@ -250,12 +249,12 @@ class ExplainMany:
             self.state = "ready"
             self.changed.emit()
 
-    def _on_news(self) -> None:
+    def _on_input_changed(self) -> None:
         if self.state == "ready":
             self.changed.emit()
 
     def _time_one(self) -> None:
-        """Note how long one sample takes, whenever one is explained by itself."""
+        """Measure the time per sample whenever a single one is explained."""
         searching = self._controller.running.get("searched_pair")
         if searching is not None:
             self._begun = searching.since
@@ -279,17 +278,17 @@ def explain_into(
     settings: ExplainSettings,
     store: ExplanationStore,
 ) -> Generator[Progress, None, tuple[Summary, OpenReport]]:
-    """Explain tasks into a store, and tell every few seconds what it holds.
+    """Explain tasks into a store, with a report of it every few seconds.
 
     Returns
     -------
     Steps of (Summary, OpenReport)
-        ``Progress.partial`` is the same, with None for a report that holds nothing new.
+        ``Progress.partial`` is the same, with None instead of an unchanged report.
     """
     from napari_quac.batch.tasks import explain_tasks
 
     entries = list(store.entries())
-    seen, told = set(store.keys()), time.monotonic()
+    reported_keys, last_report = set(store.keys()), time.monotonic()
     done = 0
     steps = iter(explain_tasks(tasks, dataset, classifier, generator, settings, store))
     while True:
@@ -301,11 +300,11 @@ def explain_into(
         opened = None
         if step.done > done:
             done = step.done
-            new = [key for key in store.keys() if key not in seen]
-            seen.update(new)
+            new = [key for key in store.keys() if key not in reported_keys]
+            reported_keys.update(new)
             for key in new:
                 entries += store.entries_of(key)
-            if time.monotonic() - told >= NEWS_SECONDS or done == 1:
-                told, opened = time.monotonic(), report_of_store(store, entries)
+            if time.monotonic() - last_report >= UPDATE_SECONDS or done == 1:
+                last_report, opened = time.monotonic(), report_of_store(store, entries)
         yield Progress(step.done, step.total, step.text, (step.partial, opened))
     return summary, open_explanations(store.folder)

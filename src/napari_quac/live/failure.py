@@ -1,4 +1,4 @@
-"""What went wrong, as a sentence for the status line and as details to copy."""
+"""Failures as a sentence for the status line and as details to copy."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from napari_quac.errors import QuacError
 
 @dataclass(frozen=True, eq=False)
 class Failure:
-    """Something that did not work.
+    """A failure of an action or a job.
 
     Attributes
     ----------
     slot : str
-        The piece of work, such as ``"pair"``.
+        Name of the job, such as ``"searched_pair"``.
     sentence : str
-        Cause and way out, for people.
+        What happened, why, and what to do.
     error : BaseException
     """
 
@@ -32,29 +32,31 @@ class Failure:
         return self.sentence + "\n\n" + "".join(lines)
 
 
-def failure(slot: str, doing: str, error: BaseException) -> Failure:
-    """Put an exception into words.
+def failure(slot: str, status_text: str, error: BaseException) -> Failure:
+    """Describe an exception.
 
     Parameters
     ----------
     slot : str
-        The piece of work.
-    doing : str
-        What was being done, such as ``"searching a generated image"``.
+        Name of the job.
+    status_text : str
+        Present participle phrase, such as ``"searching for a generated image"``.
     error : BaseException
-        What was raised.
+        The exception.
     """
     if isinstance(error, QuacError):
         return Failure(slot, str(error), error)
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
         sentence = (
-            f"Memory ran out while {doing}. Close other programs, choose smaller images or another "
-            "device, and try again."
+            f"Memory ran out while {status_text}. Close other programs, choose smaller images or "
+            "another device, and try again."
         )
         return Failure(slot, sentence, error)
     text = " ".join(str(error).split())
     cause = type(error).__name__ + (f": {text}" if text else "")
     if len(cause) > 160:
         cause = cause[:157] + "…"
-    sentence = f"A fault stopped {doing} ({cause}). Nothing that was finished is lost; try again."
+    sentence = (
+        f"An internal error stopped {status_text} ({cause}). Finished results are kept; try again."
+    )
     return Failure(slot, sentence, error)

@@ -166,8 +166,8 @@ class _Parser:
             match = _TOKEN.match(text, at)
             if match is None or match.lastgroup is None:
                 at += len(text[at:]) - len(text[at:].lstrip())
-                what = "the quotation is not closed" if text[at] in "\"'" else "cannot be read"
-                raise self._error(what, _Token("op", text[at], at))
+                problem = "the quotation is not closed" if text[at] in "\"'" else "cannot be read"
+                raise self._error(problem, _Token("op", text[at], at))
             kind: Any = match.lastgroup
             tokens.append(_Token(kind, match.group(kind), match.start(kind)))
             at = match.end()
@@ -234,10 +234,10 @@ class _Parser:
 
     def _operator(self, allowed: str) -> str:
         token = self._next()
-        wanted = allowed.split()
+        operators = allowed.split()
         operator = "=" if token.text == "==" else token.text
-        if token.kind != "op" or operator not in wanted:
-            raise self._error(f"one of {', '.join(wanted)} is expected", token)
+        if token.kind != "op" or operator not in operators:
+            raise self._error(f"one of {', '.join(operators)} is expected", token)
         return operator
 
     def _number_test(self, left: Callable[[SampleColumns], NDArray[Any]]) -> Test:
@@ -294,8 +294,8 @@ class _Parser:
         def test(columns: SampleColumns) -> Mask:
             codes = left(columns)
             if operator == "~":
-                wanted = [name.lower() in known.lower() for known in columns.all_class_names]
-                return np.array([*wanted, False])[codes]
+                matches = [name.lower() in other.lower() for other in columns.all_class_names]
+                return np.array([*matches, False])[codes]
             if other is not None:
                 right: Any = other(columns)
                 both = (codes != UNKNOWN) & (right != UNKNOWN)
@@ -332,16 +332,18 @@ class _Parser:
             token.position,
         )
 
-    def _error(self, what: str, token: _Token) -> FilterError:
-        found = f"'{token.text}'" if token.text else "the end"
+    def _error(self, problem: str, token: _Token) -> FilterError:
+        place = f"'{token.text}'" if token.text else "the end"
         word = token.text.lower()
         close = difflib.get_close_matches(word, KNOWN_WORDS, 1)
         meant = bool(close) and token.kind == "word" and word not in KNOWN_WORDS
         hint = f" Did you mean '{close[0]}'?" if meant else ""
-        if what[0].isalpha() and what.startswith(("is ", "cannot")):
-            sentence = f"{found} {what}"
+        if problem[0].isalpha() and problem.startswith(("is ", "cannot")):
+            sentence = f"{place} {problem}"
         else:
-            sentence = f"{what}, not {found}" if "expected" in what else f"{what} before {found}"
+            sentence = (
+                f"{problem}, not {place}" if "expected" in problem else f"{problem} before {place}"
+            )
         return FilterError(
             f"At {token.position + 1}: {sentence}.{hint} Known words: {', '.join(KNOWN_WORDS)}.",
             token.position,

@@ -221,10 +221,10 @@ class Session:
 
     def show_method(self, name: str) -> None:
         """Display a method, which is added to the chosen ones if it is not among them."""
-        chosen = self.choices.settings.methods
-        if name not in chosen:
+        methods = self.choices.settings.methods
+        if name not in methods:
             self.choices.update_settings(
-                methods=[method for method in METHODS if method in chosen or method == name]
+                methods=[other for other in METHODS if other in methods or other == name]
             )
         self.choices.shown_method = name
 

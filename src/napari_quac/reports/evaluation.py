@@ -277,12 +277,12 @@ def _check(
         regions = yield from _regions(entry, pair, truth, report, classifier)
         evaluation = replace(evaluation, regions=regions)
     if checks.robustness or checks.randomization:
-        seen, attribution, method = yield from _recompute(entry, pair, report, classifier)
+        oriented, attribution, method = yield from _recompute(entry, pair, report, classifier)
         if checks.robustness:
-            robustness = yield from measure_robustness(seen, attribution, method, classifier)
+            robustness = yield from measure_robustness(oriented, attribution, method, classifier)
             evaluation = replace(evaluation, robustness=robustness)
         if checks.randomization:
-            steps = yield from cascading_randomization(seen, entry.method, method, classifier)
+            steps = yield from cascading_randomization(oriented, entry.method, method, classifier)
             evaluation = replace(evaluation, randomization=steps)
     return evaluation
 
@@ -336,8 +336,8 @@ def _recompute(
     """
     settings = report.settings
     method = build_method(entry.method, None if settings is None else settings.parameters)
-    seen = pair if settings is None else settings.procedure.attributed(pair, method)
-    attribution = yield from attribute(seen, entry.method, method, classifier)
+    oriented = pair if settings is None else settings.procedure.attributed(pair, method)
+    attribution = yield from attribute(oriented, entry.method, method, classifier)
     deviation = float(np.abs(attribution.values.numpy() - entry.array("attribution")).max())
     if deviation > LARGEST_DEVIATION:
         raise DataError(
@@ -345,7 +345,7 @@ def _recompute(
             f"{deviation:.0%} of its range. Use the classifier that was explained; a report "
             "without recorded parameters needs the default parameters of its methods."
         )
-    return seen, attribution, method
+    return oriented, attribution, method
 
 
 def _means(rows: list[list[float]]) -> list[float]:

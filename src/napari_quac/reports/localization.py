@@ -200,6 +200,5 @@ def _summarize(cases: Sequence[Localization]) -> LocalizationSummary:
 
 def _mean(cases: Sequence[Localization], name: str) -> float:
     """Return the mean of a field without NaN: the AUROC is undefined where all pixels are true."""
-    values = [getattr(case, name) for case in cases]
-    numbers = [value for value in values if not math.isnan(value)]
+    numbers = [x for case in cases if not math.isnan(x := getattr(case, name))]
     return float(np.mean(numbers)) if numbers else math.nan

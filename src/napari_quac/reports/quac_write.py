@@ -113,40 +113,30 @@ def write_quac_report(
         yield Progress(number, len(entries), f"write {entry.sample_id}")
         place = _Place(folder, report, entry, names, folders[entry.method], image_format)
         try:
-            result, drift = _write_entry(place, entry, classifier)
+            record, drift = _write_entry(place, entry, classifier)
         except DataError as error:
             skipped.append(f"{entry.sample_id}, {entry.method}: {error}")
             continue
         written = by_method[entry.method]
-        written.results.append(result)
+        written.results.append(record)
         written.entries.append(entry)
         written.drifts.append(drift)
     if skipped and len(skipped) == len(entries):
         raise DataError(f"No entry can be written; the first: {skipped[0]}")
     reports = []
     for method, written in by_method.items():
-        if not written.results:
-            continue
-        document = {
-            "name": method,
-            "metadata": _metadata(report, method, written, image_format, classifier),
-            "results": written.results,
-        }
-        place_of_report = folder / "reports" / folders[method] / "default_report.json"
-        _write_json(place_of_report, document)
-        reports.append(place_of_report)
-    drifts = [
-        max(drift.values())
-        for written in by_method.values()
-        for drift in written.drifts
-        if drift is not None
-    ]
+        if written.results:
+            metadata = _metadata(report, method, written, image_format, classifier)
+            document = {"name": method, "metadata": metadata, "results": written.results}
+            reports.append(folder / "reports" / folders[method] / "default_report.json")
+            _write_json(reports[-1], document)
+    drifts = [drift for written in by_method.values() for drift in written.drifts if drift]
     return QuacExport(
         folder,
         tuple(reports),
         sum(len(written.results) for written in by_method.values()),
         tuple(skipped),
-        max(drifts, default=None),
+        max((max(drift.values()) for drift in drifts), default=None),
     )
 
 
@@ -214,7 +204,7 @@ def _write_entry(
             ) from error
     drift = None if classifier is None else _drift(place, arrays, classifier)
     score = entry.quac_score
-    result = {
+    record = {
         "query_path": str(place.path("query")),
         "counterfactual_path": str(place.path("counterfactual")),
         "mask_path": str(place.path("mask")),
@@ -231,7 +221,7 @@ def _write_entry(
         "optimal_threshold": _standard(entry.optimal_threshold),
         "method": entry.method,
     }
-    return result, drift
+    return record, drift
 
 
 def _write_image(path: Path, array: NDArray[np.float32]) -> None:
@@ -265,7 +255,7 @@ def _drift(
     before = classifier.predict(torch.stack([torch.from_numpy(arrays[name]) for name in IMAGES]))
     after = classifier.predict(torch.stack([read_image(place.path(name)) for name in IMAGES]))
     moved = (after - before).abs().amax(dim=1)
-    return {name: float(value) for name, value in zip(IMAGES, moved, strict=True)}
+    return dict(zip(IMAGES, moved.tolist(), strict=True))
 
 
 def _metadata(

@@ -63,7 +63,7 @@ def measure_robustness(
         If the attribution is zero everywhere.
     """
     index = pair.source if attribution.of_class is None else attribution.of_class
-    wrong = yield from infidelity(
+    error = yield from infidelity(
         pair.query.image,
         attribution.signed,
         classifier,
@@ -72,7 +72,7 @@ def measure_robustness(
         normalize=True,
     )
     sensitivity = yield from max_sensitivity(pair, attribution.method, method, classifier)
-    return Robustness(wrong, sensitivity)
+    return Robustness(error, sensitivity)
 
 
 def _factor(pair: Pair, attribution: Attribution, method: AttributionMethod) -> Tensor | None:

@@ -53,7 +53,7 @@ class VanillaDeepLift:
 
     label: ClassVar[str] = "DeepLIFT"
     group: ClassVar[str] = "vanilla"
-    summary: ClassVar[str] = "DeepLIFT of the query alone, from grey"
+    summary: ClassVar[str] = "DeepLIFT of the query alone, from gray"
     short: ClassVar[str] = "DeepLIFT"
     colors: ClassVar[tuple[str, str]] = ("#ff8fab", "#b83260")
     of_query_alone: ClassVar[bool] = True

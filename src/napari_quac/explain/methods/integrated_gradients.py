@@ -71,7 +71,7 @@ class VanillaIG:
 
     label: ClassVar[str] = "IG"
     group: ClassVar[str] = "vanilla"
-    summary: ClassVar[str] = "Integrated gradients of the query alone, from grey"
+    summary: ClassVar[str] = "Integrated gradients of the query alone, from gray"
     short: ClassVar[str] = "integrated gradients"
     colors: ClassVar[tuple[str, str]] = ("#c792ea", "#7d3fb2")
     of_query_alone: ClassVar[bool] = True

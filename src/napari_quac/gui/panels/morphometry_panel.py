@@ -147,7 +147,7 @@ class MorphometryPanel(OnDemandSection):
         self.table.updateGeometry()
         self.line.setText(self._describe(place))
         mean = place.difference("mean")
-        summary = f"{place.name}: gray value {_change(mean)}" if np.isfinite(mean) else ""
+        summary = f"{place.name}: mean {_change(mean)}" if np.isfinite(mean) else ""
         self.set_summary(summary)
 
     def _describe(self, place: PlaceChange) -> str:

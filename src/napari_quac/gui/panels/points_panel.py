@@ -241,7 +241,10 @@ class PointsPanel(Section):
                                      _TABLE_FILES)  # fmt: skip
         self.table_box = PointsTableBox()
         self.label_menu = menu(
-            "points_label_menu", "Column or feature with the class names.", n_characters=4
+            "points_label_menu",
+            "Column or feature with the class names.",
+            {"": "no classes"},
+            n_characters=4,
         )
         narrow(self.label_menu)
         self.body_layout.addLayout(fields_row("Points", self.points_menu))
@@ -372,7 +375,7 @@ class PointsPanel(Section):
     def _on_volume(self) -> None:
         image = self.volume_menu.layer
         if image is None:
-            self.voxel_line.setText("")
+            self.voxel_line.show_message("")
             return
         contrast = None if image.rgb else tuple(image.contrast_limits_range)
         low, high = usual_range(image.dtype, contrast)
@@ -380,7 +383,7 @@ class PointsPanel(Section):
         self.high.setValue(high)
         for number, spin in enumerate(self.size_spins):
             spin.setVisible(number >= 3 - image.ndim)
-        self.voxel_line.setText(_describe_voxels(image))
+        self.voxel_line.show_message(_describe_voxels(image))
         self._show_table()
 
     def _on_points(self) -> None:

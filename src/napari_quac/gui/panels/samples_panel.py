@@ -324,9 +324,9 @@ class SamplesPanel(Section):
 
 
 def _describe(previews: list[Any]) -> str:
-    """Return size and value range of images, such as ``128 × 128 · values 0.06 to 1.00``."""
+    """Return size and value range of images, such as ``128 × 128 px · values 0.06 to 1.00``."""
     if not previews:
         return ""
     shape = short_extent(previews[0].sample.image.shape[1:])
     low, high = min(p.low for p in previews), max(p.high for p in previews)
-    return f"{shape} · values {low:.2f} to {high:.2f} after scaling to 0–1"
+    return f"{shape} · values {low:.2f} to {high:.2f} (scaled)"

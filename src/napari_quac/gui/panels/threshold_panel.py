@@ -46,6 +46,7 @@ class ThresholdPanel(Section):
         )
         self.body_layout.addLayout(row(self.slider, 1, self.optimum_button, spacing=8))
         self.line = WrappedLabel("", "threshold_line")
+        self.line.setToolTip("The largest score change is that of the whole generated image.")
         self.body_layout.addWidget(self.line)
         self._build_view_rows()
         self.slider.valueChanged.connect(self._on_slider)
@@ -147,7 +148,7 @@ class ThresholdPanel(Section):
 
 
 def threshold_line(shown: DisplayedHybrid, class_names: tuple[str, ...]) -> str:
-    """Return ``mask 3.1% · 508 px · 8 128 nm² · p(ACh) 0.05 → 0.91 · score change 0.86 …``."""
+    """Return the numbers at the threshold: mask, target probability, score change and its limit."""
     pair, hybrid = shown.explanation.pair, shown.hybrid
     sample = pair.query
     one_channel = sample.image.shape[0] == 1
@@ -165,5 +166,5 @@ def threshold_line(shown: DisplayedHybrid, class_names: tuple[str, ...]) -> str:
     after = float(hybrid.prediction[pair.target])
     largest_change = float(pair.generated_prediction[pair.target]) - before
     parts.append(f"p({name}) {before:.2f} → {after:.2f}")
-    parts.append(f"score change {hybrid.score_change:.2f} (generated image: {largest_change:.2f})")
+    parts.append(f"score change {hybrid.score_change:.2f} of {largest_change:.2f}")
     return " · ".join(parts)

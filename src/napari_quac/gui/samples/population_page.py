@@ -206,7 +206,8 @@ class PopulationPlot(pg.PlotWidget):
         drawn = [population for population in populations if population.median is not None]
         self.setProperty("curveNames", [population.method for population in drawn])
         self._hint.setVisible(not drawn)
-        if self._colors is None:
+        if self._colors is None or not drawn:
+            plot.setYRange(-0.05, 1, padding=0.03)  # the place of the hint
             return
         lowest, highest = 0.0, 0.2
         for population in drawn:

@@ -110,7 +110,7 @@ class SamplesDock(QWidget):
         self.matrix_side.setVisible(key == "matrix")
         self.pages.setCurrentIndex(1 if key == "curves" else 0)
         self.curves.set_active(key == "curves")
-        if key == "curves" and self.width() < ROOM_FOR_ALL:
+        if key != "table" and self.width() < ROOM_FOR_ALL:
             self.many_card.hide()
         self._fit_matrix()
 
@@ -186,6 +186,8 @@ class SamplesDock(QWidget):
 
     def _on_many(self) -> None:
         if self.many_card.isHidden():
+            if self.width() < ROOM_FOR_ALL:
+                self.show_tab("table")
             self.many_card.open()
         else:
             self.many_card.hide()
