@@ -175,8 +175,8 @@ def page(numbers: dict[str, list[Row]], arguments: argparse.Namespace) -> str:
 TEXT = """
 # Results where the answer is known
 
-How the methods compare on images of which it is known what makes the class. Everything on this
-page is made by
+A comparison of the methods on images whose decisive feature is known. Everything on this page is
+produced by
 
 ```
 python benchmarks/results.py --samples {samples} --per-class {per_class} \\
@@ -184,15 +184,15 @@ python benchmarks/results.py --samples {samples} --per-class {per_class} \\
 ```
 
 Discriminative methods (`d-…`) look at the difference between query and generated image; `ig` is
-integrated gradients from a grey image; `residual` is the absolute difference of the two images and
-`random` smoothed noise. The last two know nothing of the network and are what a method has to beat.
+integrated gradients from a gray image; `residual` is the absolute difference of the two images and
+`random` smoothed noise. The last two do not depend on the network: they are the baselines.
 
 - **QuAC score**: area under the curve of score change against mask size, higher is better.
 - **above `ig`**: share of the pairs whose QuAC score is above that of `ig` for the same pair.
-- **energy**: share of the attribution inside the true mask; by chance the share of the image that
-  is true. **AUPRC**: average precision of the attribution for the true pixels. **pointing**: share
-  of attributions whose maximum is on the true pixels, or within 9 pixels. **mask IoU**: of the mask
-  at the optimum. All are means.
+- **energy**: share of the attribution inside the true mask; by chance the share of the image in the
+  mask. **AUPRC**: average precision of the attribution for the true pixels. **pointing**: share of
+  attributions whose maximum is on the true pixels, or within 9 pixels. **mask IoU**: of the mask at
+  the optimum. All are means.
 - **seconds**: median CPU time for attribution and curve of one pair, in one thread; compare the
   methods with each other.
 """
@@ -202,18 +202,18 @@ SECTIONS = (
         "Synthetic synapses",
         "example",
         """
-The first {samples} held-back samples of the example, those of them that are predicted right, each
-to both other classes, with the networks that come with the package and ten tries. The truth is
-where the sample and the same scene drawn in the target class differ.
+The first {samples} held-out samples of the example, without mispredictions, each to both other
+classes, with the networks that come with the package and ten tries. The truth is where the sample
+and the same scene drawn in the target class differ.
 """,
     ),
     (
         "Electron microscopy of the ventral nerve cord",
         "vnc",
         """
-{per_class} validation patches per class, spread evenly over the files, each to both other classes,
-with generated images that were made beforehand; the source is the label. The truth is where the
-structure of the patch's class is labelled. It is complete only where the structure is on one side
+{per_class} validation patches per class, evenly spaced over the files, each to both other classes,
+with previously generated images; the source is the label. The truth is where the structure of
+the patch's class is labeled. It is complete only where the structure is on one side
 of the pair: synapse → cytosol and mitochondrion → cytosol. Data: Gerhard et al., *Segmented
 anisotropic ssTEM dataset of neural tissue*, figshare 2013.
 """,
@@ -222,10 +222,10 @@ anisotropic ssTEM dataset of neural tissue*, figshare 2013.
         "All methods of all systems",
         "all",
         """
-The first {all_methods} of the synthetic samples above, with every method that there is, on the
+The first {all_methods} of the synthetic samples above, with every method, on the
 curve of QuAC: generated pixels are pasted into the query. `d-gc`, `d-ggc`, `gc`, `ggc` and `ingrad`
-are those of DAPI; `fido`, `fido-ssr`, `fido-sdr` and `bbmp` optimise a mask, with the generated
-image as infill, and ask the classifier hundreds of times.
+are those of DAPI; `fido`, `fido-ssr`, `fido-sdr` and `bbmp` optimize a mask, with the generated
+image as infill, and run the classifier hundreds of times.
 """,
     ),
 )
@@ -237,18 +237,18 @@ NOTES = """
   pointing. They gain most where a structure has to appear (plain → T-bar, cytosol → synapse): the
   query alone does not show where. Where a structure disappears it is in the query, `ig` finds it as
   well, and the scores are close.
-- The residual scores about as high as they do: in these pairs, where the images differ most is also
-  where the classifier looks. It covers the structure best (AUPRC), and a larger part of it lies
-  elsewhere (energy), where the discriminative methods say nothing matters.
-  Whether it falls behind with generators that change more was not measured here.
-- Of all methods, `fido` has the highest median score and AUPRC: it optimises what the curve
-  measures, and takes about 25 times as long as `d-ig`. Grad-CAM without the generated image (`gc`)
-  is as coarse as the last convolution and often misses; with it (`d-gc`) it is close to the others.
-  On 22 pairs, differences of a hundredth mean nothing.
-- The truth is that of an ideal counterfactual. Generated images also change what need not change,
-  and a structure may be recognised by a part of it, so a perfect explanation need not reach 1.
-  Energy rewards attributions that stay inside, AUPRC and mask IoU those that cover all.
-- Pairs whose generated image is not called the target are included.
+- The residual has about the same score: in these pairs, the images differ most where the
+  classifier looks. It covers the structure best (AUPRC), and a larger part of it lies elsewhere
+  (energy), where the discriminative methods are close to zero. Generators that change more were
+  not measured here.
+- Of all methods, `fido` has the highest median score and AUPRC: it optimizes the quantity that
+  the curve measures, and takes about 25 times as long as `d-ig`. Grad-CAM without the generated
+  image (`gc`) is as coarse as the last convolution and often misses; with it (`d-gc`) it is close
+  to the others. On 22 pairs, differences of a hundredth are not meaningful.
+- The truth is that of an ideal counterfactual. Generated images also change irrelevant parts, and a
+  part of a structure may be sufficient, so a perfect explanation need not reach 1. Energy rewards
+  attributions that stay inside, AUPRC and mask IoU those that cover everything.
+- Pairs whose generated image is not classified as the target are included.
 """
 
 

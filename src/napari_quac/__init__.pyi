@@ -18,6 +18,7 @@ from .explain.verdict import Finding, verdict
 from .generators import GENERATORS
 from .generators.family import GeneratorFamily
 from .generators.opening import load_classifier, load_generator
+from .gui.view import view
 from .networks.classifier import Classifier
 from .networks.generator import (
     ConversionRequest,
@@ -26,6 +27,7 @@ from .networks.generator import (
     Proposals,
 )
 from .networks.value_range import ValueRange
+from .notebook import attribute_image, explain_folder, explain_image
 from .reports.opening import open_report
 from .reports.report import Report
 from .stepwise import Progress, Steps, stepwise
@@ -62,9 +64,12 @@ __all__ = [
     "Steps",
     "ValueRange",
     "attribute",
+    "attribute_image",
     "best_point",
     "blend",
     "explain_attribution",
+    "explain_folder",
+    "explain_image",
     "explain_pair",
     "hybrid_at",
     "load_classifier",
@@ -79,5 +84,6 @@ __all__ = [
     "threshold_grid",
     "trace_curve",
     "verdict",
+    "view",
     "write_image",
 ]

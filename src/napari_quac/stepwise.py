@@ -68,14 +68,27 @@ class Steps(Generic[T]):
     def __next__(self) -> Progress:
         return next(self._generator)
 
-    def result(self) -> T:
-        """Do all remaining steps and return the result."""
-        while True:
-            try:
-                next(self._generator)
-            except StopIteration as end:
-                value: T = end.value
-                return value
+    def result(self, progress: bool = False) -> T:
+        """Do all remaining steps and return the result.
+
+        Parameters
+        ----------
+        progress : bool
+            Show a progress bar in the terminal or notebook.
+        """
+        if not progress:
+            return self.follow(lambda step: None)
+        bar = _progress_bar()
+
+        def show(step: Progress) -> None:
+            bar.total, bar.n = step.total, step.done
+            bar.set_description_str(step.text)
+
+        with bar:
+            outcome = self.follow(show)
+            bar.total = bar.n = bar.total or 1
+            bar.refresh()
+        return outcome
 
     def follow(self, on_step: Callable[[Progress], None]) -> T:
         """Do all remaining steps, call a function after each, and return the result.
@@ -158,3 +171,13 @@ def stepwise(function: Callable[P, Generator[Progress, None, T]]) -> Callable[P,
         return Steps(function(*args, **kwargs))
 
     return start
+
+
+def _progress_bar() -> Any:
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # without ipywidgets, notebooks get a bar of text
+        from tqdm.auto import tqdm
+
+    return tqdm(total=None, bar_format="{desc:<40.40} {percentage:3.0f}%|{bar}| {elapsed}")

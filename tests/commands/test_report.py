@@ -63,7 +63,7 @@ def test_table_for_people_has_n_scores_and_rates(explained, capsys):
     capsys.readouterr()
     assert run(explained) == 0
     shown = capsys.readouterr().out
-    assert "4 explanations of 2 samples and targets, 1 failed" in shown
+    assert "4 explanations of 2 samples and targets, 1 failed, preset quac" in shown
     lines = [" ".join(line.split()) for line in shown.splitlines()]
     assert "dark → bright d-ig 1 0.8293 0.8293 to 0.8293 0 0" in lines
     assert "dark → bright 100.0% 1 0 1" in lines
@@ -72,6 +72,7 @@ def test_table_for_people_has_n_scores_and_rates(explained, capsys):
 
 def test_json_holds_everything(explained, capsys):
     found = document(explained, capsys)
+    assert found["preset"] == "quac"
     assert (found["n"], found["n_failed"], found["classes"]) == (4, 1, ["dark", "bright"])
     by_pair = {(one["method"], one["source"]): one for one in found["by_method_and_pair"]}
     one = by_pair["d-ig", "dark"]

@@ -232,7 +232,7 @@ def test_wrong_unit_and_order_are_told_before_and_refused(placed: QuacDock, tmp_
     for factor, reverse, unit, sentence in (
         ((40, 4, 4), False, "µm", "0 of 6 inside. Read as nm (40, 4, 4): 6 inside."),
         ((1, 1, 1), True, "voxel", "0 of 6 inside. Read as voxels, x-y-z: 6 inside."),
-        ((1e7, 1e7, 1e7), False, "voxel", "0 of 6 inside, whatever order or unit"),
+        ((1e7, 1e7, 1e7), False, "voxel", "0 of 6 inside for every axis order and unit"),
     ):
         placed.points_panel.table = None
         panel = open_table(placed, table_file(tmp_path, factor, reverse=reverse))
@@ -472,7 +472,7 @@ def test_volume_file_opens_lazily_as_a_layer(dock: QuacDock, tmp_path: Path) -> 
     assert "Choose a Points layer" in panel.message.text()
     panel.volume_field.edit.setText(str(tmp_path / "other.zarr"))
     QTest.keyClick(panel.volume_field.edit, Qt.Key.Key_Return)
-    wait(lambda: "There is no" in panel.message.text())
+    wait(lambda: "does not exist" in panel.message.text())
 
 
 def test_part_of_a_volume_that_is_damaged_is_told_and_the_rest_goes_on(

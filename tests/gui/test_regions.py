@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QWidget
 
 from napari_quac.gui.dock import QuacDock
 from napari_quac.live.controller import Controller
+from napari_quac.networks.classifier import Classifier
 
 from .conftest import explain, wait
 
@@ -194,7 +195,7 @@ def test_classifier_that_fails_is_told_and_the_next_mask_is_asked_about(
         raise RuntimeError("shape mismatch")
 
     with monkeypatch.context() as context:
-        context.setattr(opened.results.loaded_classifier, "predict", fail)
+        context.setattr(Classifier, "predict", fail)
         QTest.keyClick(opened.threshold.slider, Qt.Key.Key_Left)
         wait(lambda: opened.status.failure is not None)
         assert "analyzing regions" in opened.status.failure.sentence  # type: ignore[union-attr]

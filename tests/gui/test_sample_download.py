@@ -113,6 +113,6 @@ def test_file_that_was_not_published_is_refused(
     make_napari_viewer()
     server.go_on.set()
     server.sections[1] = Section(server.sections[1].path, "0" * 64, "0" * 64)
-    with pytest.raises(DataError, match=r"01\.tif.* is not the file that was published"):
+    with pytest.raises(DataError, match=r"01\.tif.* is not the published file"):
         drosophila_vnc()
     assert [path.name for path in (tmp_path / "cache").rglob("*.tif")] == ["00.tif"]

@@ -201,10 +201,10 @@ def explain_sample(
         if _has_record(store, task_key(sample.id, classifier.class_names[target]), image):
             summary = replace(summary, n_existing=summary.n_existing + 1)
             continue
-        result = yield from explain_target(
+        outcome = yield from explain_target(
             sample, question, target, classifier, generator, settings
         )
-        summary += _write(store, result)
+        summary += _write(store, outcome)
     return summary
 
 
@@ -235,12 +235,12 @@ def _remove_failure(store: ExplanationStore, sample_id: str) -> None:
         store.forget(key)
 
 
-def _write(store: ExplanationStore, result: SampleResult) -> Summary:
-    """Write a result and count it."""
-    record = result.record
-    key = store.write(record, result.images(), result.seconds)
-    if result.details:
-        store.write_traceback(key, result.details)
+def _write(store: ExplanationStore, outcome: SampleResult) -> Summary:
+    """Write an outcome and count it."""
+    record = outcome.record
+    key = store.write(record, outcome.images(), outcome.seconds)
+    if outcome.details:
+        store.write_traceback(key, outcome.details)
     if is_failed(record):
         place = f"{record['id']} → {record['target']}" if record["target"] else record["id"]
         return Summary(

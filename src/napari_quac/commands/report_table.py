@@ -27,9 +27,10 @@ def as_table(report: Report) -> str:
     """Return the numbers of a report as tables."""
     n_samples = len({(entry.sample_id, entry.target) for entry in report.entries})
     n_failed = len(report.failures)
+    preset = None if report.settings is None else report.settings.preset
     parts = [
         f"{report.name}: {len(report)} explanations of {n_samples} samples and targets, "
-        f"{n_failed} failed",
+        f"{n_failed} failed" + (f", preset {preset}" if preset else ""),
         "",
         "QuAC scores (n: explanations with a score, without degenerate ones)",
         table([HEADER, *_rows(report)]),
@@ -107,6 +108,7 @@ def report_record(report: Report, notes: Sequence[str]) -> dict[str, Any]:
     return {
         "report": report.name,
         "classes": list(report.class_names),
+        "preset": None if report.settings is None else report.settings.preset,
         "methods": list(report.methods),
         "n": len(report),
         "n_failed": len(report.failures),

@@ -151,9 +151,8 @@ def trace_curve(
     -----
     Masks are nested, so masks of equal size are equal; each is evaluated once.
     """
-    masking = masking or Masking()
+    masking, procedure = masking or Masking(), procedure or Procedure()
     thresholds = threshold_grid(grid)
-    procedure = procedure or Procedure()
     image = pair.query.image
     values = _checked_values(pair, attribution, procedure.signed)
     if attribution.degenerate:
@@ -167,18 +166,13 @@ def trace_curve(
     predictions = []
     for start in range(0, len(first_of), batch_size):
         yield Progress(start, len(first_of), f"curve of {attribution.method}")
-        masks = np.stack(
-            [
-                masking.soften(masking.hard(closed, thresholds[index]))
-                for index in first_of[start : start + batch_size]
-            ]
-        )
+        levels = thresholds[first_of[start : start + batch_size]]
+        masks = np.stack([masking.soften(masking.hard(closed, level)) for level in levels])
         hybrids = blend(image, pair.generated, torch.from_numpy(masks))
         predictions.append(classifier.predict(hybrids, batch_size).numpy())
     all_predictions = np.concatenate(predictions)[group_of]
-    changes = (all_predictions[:, pair.target] - pair.query_prediction[pair.target].numpy()).astype(
-        np.float64
-    )
+    changes = all_predictions[:, pair.target] - pair.query_prediction[pair.target].numpy()
+    changes = changes.astype(np.float64)
     mask_sizes = sizes / n_values
     return Curve(
         method=attribution.method,

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from html import escape
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from napari_quac.explain.explanation import Explanation
+from napari_quac.explain.explanation_figure import draw_curves, png_of
 from napari_quac.explain.pair import Pair
 from napari_quac.explain.settings import ExplainSettings
 from napari_quac.networks.fido.settings import MaskState
 from napari_quac.stepwise import Progress
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +52,7 @@ class PartialMask:
         return cls(method, state.map, state.region.float(), state.hybrid, text)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Explanations(Mapping[str, Explanation]):
     """The explanations of one pair, a mapping from the name of the method.
 
@@ -90,6 +96,21 @@ class Explanations(Mapping[str, Explanation]):
     # a mapping compares its contents, so that a new partial mask would emit no event in the dock
     __eq__ = object.__eq__
     __hash__ = object.__hash__
+
+    def plot(self) -> Figure:
+        """Draw the QuAC curves of all methods."""
+        return draw_curves(list(self.values()))
+
+    def __repr__(self) -> str:
+        lines = [repr(explanation)[1:-1] for explanation in self.values()]
+        lines += [f"{name} failed: {error}" for name, error in self.failures.items()]
+        return "\n".join(lines) or f"<no explanations of '{self.pair.query.id}' yet>"
+
+    def _repr_html_(self) -> str:
+        text = escape(repr(self)).replace("\n", "<br>")
+        if not self:
+            return text
+        return f'<img src="data:image/png;base64,{png_of(self.plot())}"><br>{text}'
 
     @property
     def is_complete(self) -> bool:

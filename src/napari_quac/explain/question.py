@@ -91,10 +91,10 @@ def choose_question(
 ) -> Question:
     """Choose source and targets of a sample.
 
-    A correct prediction, or a sample without a label, is asked for the second most probable class
-    if targets are automatic. A misprediction is asked what would have to look different for the
-    classifier to agree with the label (source from the prediction), or what makes the sample look
-    like the predicted class (source from the label).
+    Automatic targets: for a correct prediction, or without a label, the second most probable class.
+    For a misprediction with the source from the prediction, the label: what would have to look
+    different for the classifier to agree with it? With the source from the label, the predicted
+    class: what makes the sample look like it?
 
     Parameters
     ----------

@@ -5,7 +5,7 @@ All families are asked, those of other packages too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +14,8 @@ from napari_quac.errors import CheckpointError, DataError, QuacError
 from napari_quac.generators import BUILTIN, GENERATORS
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from napari_quac.networks.checkpoint import Inspection
     from napari_quac.networks.classifier import Classifier
     from napari_quac.networks.generator import Generator
@@ -81,24 +83,26 @@ def load_generator(path: str | Path, device: str = "auto", **settings: Any) -> G
 
 
 def load_classifier(
-    path: str | Path,
+    source: str | Path | Callable[[Tensor], Tensor],
     classes: Sequence[str] | None = None,
     device: str = "auto",
     **settings: Any,
 ) -> Classifier:
-    """Load a classifier from a file.
+    """Load a classifier from a file, or make one of a torch module.
 
     Parameters
     ----------
-    path : path
-        TorchScript, safetensors, a state dict, or a ``torch.export`` program.
+    source : path, torch module or function
+        TorchScript, safetensors, a state dict, a ``torch.export`` program; or a module or function
+        from (N, C, *S) Tensors to (N, K) logits or probabilities.
     classes : sequence of str, optional
-        Class names in output order; those in the file by default.
+        Class names in output order; those in the file by default. A module needs them.
     device : str
         Such as "cpu", "cuda:0", or "auto" for the fastest available.
     **settings
-        Fields of :class:`~napari_quac.networks.classifier_recipe.ClassifierRecipe`, such as
-        ``value_range=(0, 1)`` or ``image_size=128``.
+        ``value_range=(0, 1)`` for the input range of the network ((-1, 1) by default, as in the
+        QuAC library), ``image_size=128``, ``channels=3``; for a file all fields of
+        :class:`~napari_quac.networks.classifier_recipe.ClassifierRecipe`.
 
     Returns
     -------
@@ -108,14 +112,25 @@ def load_classifier(
     ------
     CheckpointError
         If the file holds no classifier, or if it is damaged.
+    DataError
+        If a module comes without class names.
 
     Examples
     --------
     >>> load_classifier("classifier.pt", classes=["ACh", "GABA"])  # doctest: +SKIP
     """
+    if not isinstance(source, str | Path):
+        from napari_quac.networks.from_module import classifier_from_module
+
+        if classes is None:
+            raise DataError(
+                "A torch module does not name its classes. Pass them in output order: "
+                "load_classifier(module, classes=[…])."
+            )
+        return classifier_from_module(source, classes, device=device, **settings)
     from napari_quac.networks.classifier_recipe import ClassifierRecipe
 
-    path = Path(path)
+    path = Path(source)
     recipe = ClassifierRecipe(path, class_names=tuple(classes) if classes else None, **settings)
     try:
         return recipe.load(device)

@@ -373,16 +373,16 @@ def _mean(values: Sequence[float]) -> float | None:
 def true_difference(
     dataset: Dataset, index: int, pair: Pair, classifier: Classifier
 ) -> NDArray[np.bool_] | None:
-    """Return which pixels really differ for a sample of a dataset that knows it; else None.
+    """Return the pixels that really differ, for a sample of a dataset that knows them; else None.
 
     Parameters
     ----------
     dataset : Dataset
         One with a ``difference_mask(index, target)``, such as the synthetic synapses.
     index : int
-        Of the sample.
+        Position of the sample.
     pair : Pair
-        Its target is meant, by the name that the classifier gives it.
+        Its classes are matched with those of the dataset by name.
     classifier : Classifier
         The classifier under study.
     """
@@ -393,6 +393,6 @@ def true_difference(
         return None
     label = dataset.label(index)
     if label is None or dataset.classes[label] != source:
-        return None  # it shows another class than it is asked to leave
+        return None  # the mask would be about another pair of classes
     mask: NDArray[np.bool_] = np.asarray(mask_of(index, dataset.classes.index(target)), dtype=bool)
     return mask if mask.any() else None

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
+
+from torch import nn
 
 from napari_quac import __version__
 from napari_quac.errors import DataError, QuacError
@@ -174,10 +177,16 @@ class StoreInfo:
 
 
 def identify(recipe: Any, name: str = "") -> NetworkIdentity:
-    """Return the name and the hashes of the files that a recipe names.
+    """Return the name and the hashes of a network.
 
-    A folder, such as one of previously generated images, has no hash; the hash of each generated
-    image is part of its record.
+    Parameters
+    ----------
+    recipe : recipe or generator
+        The files of a recipe are hashed, or the weights of a generator without a recipe. A folder,
+        such as one of previously generated images, has no hash; the hash of each generated image is
+        part of its record.
+    name : str
+        By default the name of the first file.
     """
     values = (
         {f.name: getattr(recipe, f.name) for f in fields(recipe)} if is_dataclass(recipe) else {}
@@ -185,7 +194,22 @@ def identify(recipe: Any, name: str = "") -> NetworkIdentity:
     files = {key: value for key, value in values.items() if isinstance(value, Path)}
     names = [path.name for path in files.values()]
     hashes = {key: file_hash(path) for key, path in files.items() if path.is_file()}
+    if not files:
+        hashes = {key: _weights_hash(part) for key, part in _modules_of(recipe).items()}
     return NetworkIdentity(name or (names[0] if names else type(recipe).__name__), hashes)
+
+
+def _modules_of(network: Any) -> dict[str, nn.Module]:
+    parts = getattr(network, "__dict__", {})
+    return {key: part for key, part in parts.items() if isinstance(part, nn.Module)}
+
+
+def _weights_hash(module: nn.Module) -> str:
+    digest = hashlib.sha256()
+    for key, tensor in sorted(module.state_dict().items()):
+        digest.update(f"{key} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def rescue_info(records: Path) -> StoreInfo | None:
