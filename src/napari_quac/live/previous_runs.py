@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from safetensors import SafetensorError, safe_open
+
 from napari_quac.errors import QuacError
 from napari_quac.generators import GENERATORS
 from napari_quac.generators.trainings import trainable_families
@@ -89,19 +91,18 @@ class PreviousRun:
     def sentence(self) -> str:
         """Evaluation and training in sentences, with the classifier that judged."""
         evaluation = self.evaluation
-        about = f" ({' → '.join(self.pair)})" if self.pair else ""
         training = (
             f"Trained for {self.steps} steps in {self.minutes:.1f} min at {self.image_size} px"
-            f"{about}"
         )
+        training += f" ({' → '.join(self.pair)})" if self.pair else ""
         if evaluation.conversion_rate is None and evaluation.summary is None:
             return f"{training}; stopped before the evaluation."
         parts = [] if evaluation.summary is None else [evaluation.summary.sentence]
         if evaluation.conversion_rate is not None:
+            tries, n_images = self.settings.task().TRIES, evaluation.n_images
             parts.append(
-                f"Converts {evaluation.conversion_rate:.0%} of samples"
-                f"{self.settings.task().TRIES}, judged by an "
-                f"evaluation classifier (up to {evaluation.n_images} samples per class pair)."
+                f"Converts {evaluation.conversion_rate:.0%} of samples{tries}, judged by an "
+                f"evaluation classifier (up to {n_images} samples per class pair)."
             )
         return " ".join([*parts, f"{training}."])
 
@@ -123,7 +124,7 @@ def read_run(folder: Path) -> PreviousRun | None:
         for file in sorted(folder.glob(cls.FILES))[:1]:
             try:
                 return _read(folder, family, cls, file)
-            except (OSError, ValueError, LookupError, TypeError, QuacError):
+            except (OSError, ValueError, LookupError, TypeError, QuacError, SafetensorError):
                 continue
     return None
 
@@ -176,11 +177,8 @@ def _time(run: PreviousRun) -> float:
 
 def _metadata(path: Path) -> dict[str, str]:
     """Return the metadata of a safetensors file, without reading its tensors."""
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(min(length, 2**24)))
-    metadata: dict[str, str] = header["__metadata__"]
-    return metadata
+    with safe_open(path, "numpy") as file:
+        return dict(file.metadata() or {})
 
 
 def _pair(metadata: dict[str, str], training: dict[str, Any]) -> tuple[str, str]:

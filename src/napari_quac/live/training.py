@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
@@ -15,10 +15,11 @@ from napari_quac.errors import DataError
 from napari_quac.live.failure import Failure, failure
 from napari_quac.live.lane import Deliver, Lane
 from napari_quac.stepwise import Progress, stepwise
-from napari_quac.train.settings import AdversarialTrainingSettings, GeneratorTrainingSettings
+from napari_quac.train.settings import GeneratorTrainingSettings
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
+    from napari_quac.networks.classifier_recipe import ClassifierRecipe
     from napari_quac.train.generator_trainer import TrainingState
 
 SLOT = "training"
@@ -32,7 +33,7 @@ class TrainingRequest:
     ----------
     dataset : Dataset
         Labeled images.
-    classifier : NetworkRecipe
+    classifier : ClassifierRecipe
         Classifier under study, which guides; the training loads its own copy, because a network
         is used by one thread only.
     class_names : tuple of str
@@ -49,7 +50,7 @@ class TrainingRequest:
     """
 
     dataset: Dataset
-    classifier: Any
+    classifier: ClassifierRecipe
     class_names: tuple[str, ...]
     device: str
     output: Path
@@ -99,15 +100,9 @@ def run_training(
     from napari_quac.train.generator_trainer import train_generator
 
     classifier = request.classifier.load(request.device).with_class_names(request.class_names)
-    steps = train_generator(
-        request.dataset,
-        request.output,
-        request.settings,
-        classifier,
-        pair=request.pair,
-        resume=request.resume,
-        device=resolve_device(request.device),
-    )
+    inputs = request.dataset, request.output, request.settings, classifier
+    device = resolve_device(request.device)
+    steps = train_generator(*inputs, pair=request.pair, resume=request.resume, device=device)
     try:
         for progress in steps:
             yield progress
@@ -167,13 +162,8 @@ class Training:
         self._start_time = time.monotonic()
         self.request = request
         self.status = TrainingStatus("getting ready")
-        self._lane.submit(
-            SLOT,
-            lambda: run_training(request, self._stop),
-            self._on_done,
-            self._on_failed,
-            self._on_progress,
-        )
+        slots = self._on_done, self._on_failed, self._on_progress
+        self._lane.submit(SLOT, lambda: run_training(request, self._stop), *slots)
         self.changed.emit()
 
     def stop(self) -> None:
@@ -192,8 +182,7 @@ class Training:
     def _on_progress(self, progress: Progress) -> None:
         share = progress.done / progress.total if progress.total else 0.0
         seconds_left = self._seconds_left(progress, share)
-        before = self.status.state if self.status else None
-        state = progress.partial or before
+        state = progress.partial or (self.status.state if self.status else None)
         self.status = TrainingStatus(progress.text, share, seconds_left, state)
         if progress.partial is not None and progress.partial.picture is not None:
             self.previewed.emit(progress.partial)
@@ -209,11 +198,9 @@ class Training:
         seconds = (time.monotonic() - self._start_time) * (1 - share) / share
         if self.request is None or progress.partial is None:
             return seconds
-        settings = self.request.settings
-        minutes = settings.minutes
         # its classifier is trained in the first part only, which would distort the estimate
-        if isinstance(settings, AdversarialTrainingSettings):
-            minutes += settings.evaluator_minutes
+        settings = self.request.settings
+        minutes = settings.minutes + getattr(settings, "evaluator_minutes", 0.0)
         return min(seconds, 60 * (1 - share) * minutes)
 
     def _on_done(self, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,9 +24,7 @@ from napari_quac.live.training import Training, TrainingRequest
 if TYPE_CHECKING:
     from napari_quac.train.generator_trainer import TrainingState
 
-EVALUATOR_IN_TRAINING = (
-    "An evaluation classifier, which the generator never sees, is being trained."
-)
+EVALUATOR_IN_TRAINING = "Training an evaluation classifier, which the generator never sees."
 DURATION = "Usually {minutes:.0f} minutes without a GPU. It can be stopped and used at any moment."
 
 
@@ -69,8 +68,7 @@ class TrainPanel(Section):
 
     def resume(self) -> None:
         """Resume the training of the chosen previous run, with its settings."""
-        run = self._chosen_run()
-        if run is not None:
+        if run := self._chosen_run():
             self.settings.show_run(run)
             self._start(run.folder, resume=True)
 
@@ -81,33 +79,18 @@ class TrainPanel(Section):
         self.evaluation.show_message("")
         self.picture.clear()
         self.picture_caption.hide()
-        self._training.start(
-            TrainingRequest(
-                dataset,
-                self._choices.classifier,
-                tuple(classifier.class_names),
-                self._choices.device,
-                output,
-                self.settings.value,
-                resume,
-                self.settings.pair,
-            )
-        )
+        recipe, names = self._choices.classifier, tuple(classifier.class_names)
+        inputs = dataset, recipe, names, self._choices.device, output
+        settings, pair = self.settings.value, self.settings.pair
+        self._training.start(TrainingRequest(*inputs, settings, resume, pair))
 
     def _build_buttons(self) -> None:
         self.train_button = button("Train generator", "train_button", "", self.train, primary=True)
-        self.stop_button = button(
-            "Stop and use",
-            "train_stop_button",
-            "End within one step, keep the trained state, and use it.",
-            self._training.stop,
-        )
-        self.use_now_button = button(
-            "Use current checkpoint",
-            "train_use_now_button",
-            "Use the generator of the last preview; training continues.",
-            lambda: self._use(self._current_run()),
-        )
+        tip = "End within one step, keep the trained state, and use it."
+        self.stop_button = button("Stop and use", "train_stop_button", tip, self._training.stop)
+        text, tip = "Use current checkpoint", "Use the generator of the last preview."
+        self.use_now_button = button(text, "train_use_now_button", tip)
+        self.use_now_button.clicked.connect(lambda: self._use(self._current_run()))
         self._while_running = QWidget()
         row(self.stop_button, 1, self.use_now_button, 1, parent=self._while_running)
         self.body_layout.addWidget(self.train_button)
@@ -129,24 +112,14 @@ class TrainPanel(Section):
             widget.hide()
 
     def _build_previous(self) -> None:
+        tip = "Previous runs of all generator families are listed with the newest first."
         self.previous_menu = menu(
-            "train_previous_menu",
-            "Previous runs of all generator families are listed with the newest first.",
-            picked=self._on_run_picked,
-            n_characters=8,
+            "train_previous_menu", tip, picked=self._on_run_picked, n_characters=8
         )
-        self.use_button = button(
-            "Use",
-            "train_use_button",
-            "Open the generator of the chosen run.",
-            lambda: self._use(self._chosen_run()),
-        )
-        self.resume_button = button(
-            "Resume training",
-            "train_resume_button",
-            "Continue the chosen run with its settings, for the time above.",
-            self.resume,
-        )
+        self.use_button = button("Use", "train_use_button", "Open the generator of the chosen run.")
+        self.use_button.clicked.connect(lambda: self._use(self._chosen_run()))
+        tip = "Continue the chosen run with its settings, for the time above."
+        self.resume_button = button("Resume training", "train_resume_button", tip, self.resume)
         self.previous_line = WrappedLabel("", "train_previous_line", "muted")
         self._previous_rows = QWidget()
         rows = column(
@@ -184,10 +157,8 @@ class TrainPanel(Section):
         dataset = self._results.loaded_samples
         if self._results.loaded_classifier is None:
             return "Choose a classifier first."
-        if dataset is None:
-            return "Choose samples first: a folder with one subfolder per class."
-        if not dataset.classes:
-            return "The samples have no classes. Choose a folder with one subfolder per class."
+        if dataset is None or not dataset.classes:
+            return "Choose samples with classes first: a folder with one subfolder per class."
         return self.settings.problem
 
     def _show_progress(self) -> None:
@@ -219,22 +190,17 @@ class TrainPanel(Section):
         if state.picture is not None:
             self.picture.set_picture(pixmap_of(pixels_of(state.picture)))
             self.picture.show()
-        request = self._training.request
-        if request is not None:
-            self.picture_caption.setText(request.caption)
-            self.picture_caption.show()
-        if state.score is not None:
-            self.evaluation.show_message(
-                f"{state.score.n_converted} of {state.score.n_images} conversions convince an "
-                "evaluation classifier that the generator never saw."
-            )
-        else:
-            self.evaluation.show_message(state.message or EVALUATOR_IN_TRAINING)
+        if self._training.request is not None:
+            self.picture_caption.show_message(self._training.request.caption)
+        message = state.message or EVALUATOR_IN_TRAINING
+        if (score := state.score) is not None:
+            message = f"{score.n_converted} of {score.n_images} conversions convince an evaluation "
+            message += "classifier that the generator never saw."
+        self.evaluation.show_message(message)
 
     def _on_finished(self, folder: Path) -> None:
         self._show_runs()
-        run = read_run(folder)
-        if run is not None:
+        if run := read_run(folder):
             self.evaluation.show_message(run.sentence, "good")
             self._on_run_picked()
             self._use(run)
@@ -270,8 +236,7 @@ class TrainPanel(Section):
         self._on_run_picked()
 
     def _on_run_picked(self) -> None:
-        run = self._chosen_run()
-        sentence = "" if run is None else run.sentence
+        sentence = run.sentence if (run := self._chosen_run()) else ""
         self.previous_line.setText(sentence)
         self.previous_line.setVisible(sentence != self.evaluation.text())  # it is shown above
         self._show_resume_button()
@@ -283,4 +248,4 @@ class TrainPanel(Section):
 
 
 def _as_folder_name(name: str) -> str:
-    return "".join(c if c.isalnum() or c in " -_." else "_" for c in name).strip() or "my"
+    return re.sub(r"[^\w .-]", "_", name).strip() or "my"

@@ -18,6 +18,7 @@ from napari_quac.gui.path_field import PathField
 from napari_quac.gui.section import caption, labelled_row
 from napari_quac.gui.text import WrappedLabel
 from napari_quac.gui.widgets import (
+    choose_entry,
     column,
     discard,
     disclosure_button,
@@ -38,6 +39,11 @@ SIZE_TIP = (
     "The network resolution in pixels. Changes are enlarged to the size of your images, whose "
     "detail is kept; a lower resolution trains faster."
 )
+CLASS_TIPS = {
+    "first": "For probability bins this is the class of the lowest bin.",
+    "second": "For probability bins this is the class whose probability rises, for a simulator the "
+    "class whose pattern is added.",
+}
 WHOLE_TIP = "This generator is trained at the size of the images."
 
 
@@ -53,36 +59,33 @@ class TrainSettings(QWidget):
         self._classes: tuple[str, ...] = ()
         self._size = DEFAULT_SIZE  # the last choice, for families with a choice
         families = {name: GENERATORS[name].title for name in trainable_families()}
-        self.family_menu = menu(
-            "train_family_menu",
-            "The family determines what the generator can change.",
-            families,
-            self._on_family,
-            n_characters=2,
-        )
+        tip = "The family determines what the generator can change."
+        self.family_menu = menu("train_family_menu", tip, families, self._on_family, n_characters=2)
         self.introduction = WrappedLabel("", "train_introduction", "muted")
-        self.minutes = spin_box(
-            "train_minutes", "Longer training is better, and can be resumed later.", 1, 10_000
+        self.first_menu, self.second_menu = (
+            menu(f"train_{place}_menu", tip, picked=self.changed, n_characters=2)
+            for place, tip in CLASS_TIPS.items()
         )
+        self._pair_row = QWidget()
+        parts = (caption("Classes"), self.first_menu, 1, muted("→"), self.second_menu, 1)
+        row(*parts, parent=self._pair_row)
+        tip = "Longer training is better, and can be resumed later."
+        self.minutes = spin_box("train_minutes", tip, 1, 10_000)
         self.minutes.setSuffix(" min")
-        self.size_menu = menu("train_size", n_characters=2)
-        self.size_menu.activated.connect(self._on_size_picked)
-        self.folder = PathField(
-            "Output folder", "train_folder", "a folder for your generators", folders=True
-        )
+        self.size_menu = menu("train_size", picked=self._on_size_picked, n_characters=2)
+        tip = "a folder for your generators"
+        self.folder = PathField("Output folder", "train_folder", tip, folders=True)
         self._details = QWidget()
         self._details_column = column(spacing=4, parent=self._details)
         self.forms: dict[str, Form[Any]] = {}
+        tip = "Show all settings of the training and the weights of its losses."
         self.details_button = disclosure_button(
-            "Details",
-            "train_details_button",
-            "Show all settings of the training and the weights of its losses.",
-            self._details,
+            "Details", "train_details_button", tip, self._details
         )
         column(
             labelled_row("Generator", self.family_menu),
             self.introduction,
-            self._build_pair(),
+            self._pair_row,
             labelled_row("Time", self.minutes),
             labelled_row("Network resolution", self.size_menu),
             self.folder,
@@ -132,10 +135,8 @@ class TrainSettings(QWidget):
         if pair is not None and (len(self._classes) < 2 or pair[0] == pair[1]):
             return "Choose two different classes."
         if not _has_size(cls) and side is not None and side % cls.MULTIPLE:
-            return (
-                f"A {GENERATORS[self.family].title.lower()} needs images of a multiple of "
-                f"{cls.MULTIPLE} pixels a side; these have {side}. Crop or resize them."
-            )
+            family, n = GENERATORS[self.family].title.lower(), cls.MULTIPLE
+            return f"A {family} needs multiples of {n} pixels, not {side}. Crop the images."
         try:
             _ = self.value
         except QuacError as error:
@@ -174,36 +175,12 @@ class TrainSettings(QWidget):
                 self._show_sizes()
         self.family_changed.emit()
 
-    def _build_pair(self) -> QWidget:
-        self.first_menu = menu(
-            "train_first_menu",
-            "For probability bins this is the class of the lowest bin.",
-            picked=self.changed,
-            n_characters=2,
-        )
-        self.second_menu = menu(
-            "train_second_menu",
-            "For probability bins this is the class whose probability rises, for a simulator the "
-            "class whose pattern is added.",
-            picked=self.changed,
-            n_characters=2,
-        )
-        self._pair_row = QWidget()
-        parts = (caption("Classes"), self.first_menu, 1, muted("→"), self.second_menu, 1)
-        row(*parts, parent=self._pair_row)
-        return self._pair_row
-
     def _build_forms(self) -> None:
         """Build one form of the settings, and one of each group such as the loss weights."""
-        count = self._details_column.count()
-        parts = [self._details_column.itemAt(index).widget() for index in range(count)]
-        discard(self._details_column, parts)
-        cls = self.settings_class
-        default = replace(
-            cls(),
-            preview_seconds=SECONDS_BETWEEN_PREVIEWS,
-            checkpoint_minutes=SECONDS_BETWEEN_PREVIEWS / 60,
-        )
+        rows = self._details_column
+        discard(rows, [rows.itemAt(index).widget() for index in range(rows.count())])
+        cls, minutes = self.settings_class, SECONDS_BETWEEN_PREVIEWS / 60
+        default = replace(cls(), preview_seconds=60 * minutes, checkpoint_minutes=minutes)
         parameters = parameters_of(cls)
         plain = [p.name for p in parameters if p.kind is not None and p.name not in MAIN_FIELDS]
         self.forms = {"": Form(cls, "train_setting", default, default, plain)}
@@ -213,10 +190,8 @@ class TrainSettings(QWidget):
                 self.forms[parameter.name] = Form(group, f"train_{parameter.name}")
         for field, form in self.forms.items():
             if field:
-                self._details_column.addWidget(
-                    WrappedLabel(f"Loss {field}", f"train_{field}_title", "muted")
-                )
-            self._details_column.addWidget(form)
+                rows.addWidget(WrappedLabel(f"Loss {field}", f"train_{field}_title", "muted"))
+            rows.addWidget(form)
             form.changed.connect(lambda _: self.changed.emit())
 
     def _on_family(self) -> None:
@@ -235,12 +210,11 @@ class TrainSettings(QWidget):
         has_size, side = _has_size(self.settings_class), self._side or SIZES[-1]
         sizes = sorted(s for s in {*SIZES, self._size} if s <= side) or [SIZES[0]]
         best = max((size for size in sizes if size <= self._size), default=sizes[0])
-        entries = {size: f"{size} px" for size in sizes}
-        if not has_size:
-            entries = {side: f"{side} px, the size of the images"}
-        fill_menu(self.size_menu, entries)
-        with signals_blocked(self.size_menu):
-            self.size_menu.setCurrentIndex(sizes.index(best) if has_size else 0)
+        if has_size:
+            fill_menu(self.size_menu, {size: f"{size} px" for size in sizes})
+        else:
+            fill_menu(self.size_menu, {side: f"{side} px, the size of the images"})
+        choose_entry(self.size_menu, best if has_size else side)
         self.size_menu.setEnabled(has_size)
         self.size_menu.setToolTip(SIZE_TIP if has_size else WHOLE_TIP)
 
