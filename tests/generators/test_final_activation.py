@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_quac.errors import DataError
-from napari_quac.generators.stargan.file import write_official
-from napari_quac.generators.stargan.final_activation import measure_final_activation
+from napari_quac.generators.stargan.file import measure_final_activation, write_official
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.networks.architectures.stargan_v2 import StarGAN, official_hyperparameters
 from napari_quac.networks.value_range import ValueRange

@@ -173,7 +173,7 @@ def test_final_activation_is_measured_and_chosen(
     assert "4 samples are reconstructed best with" in row.text.text()
     assert "None of them fits well" in row.text.text()
     assert row.use_button.isHidden(), "its weights are random"
-    monkeypatch.setattr("napari_quac.generators.stargan.final_activation.POOR", 1.0)
+    monkeypatch.setattr("napari_quac.generators.stargan.file.POOR", 1.0)
     row.measure_button.click()
     wait(lambda: not row.use_button.isHidden())
     row.use_button.click()

@@ -1,8 +1,9 @@
-"""Read a StarGAN v2 from a file, with all that the file says about it; and write one."""
+"""Files of StarGAN v2: reading, writing, and measuring the final activation that they lack."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -10,7 +11,9 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from napari_quac.errors import CheckpointError
+from napari_quac.data.dataset import Dataset
+from napari_quac.errors import CheckpointError, DataError
+from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.networks.architectures.stargan_v2 import (
     FinalActivation,
     StarGAN,
@@ -24,26 +27,30 @@ from napari_quac.networks.architectures.stargan_v2_shapes import (
     read_hyperparameters,
     read_metadata,
 )
+from napari_quac.networks.resizing import resize
 from napari_quac.networks.tensor_file import read_tensors
 from napari_quac.networks.value_range import ValueRange
+from napari_quac.stepwise import Progress, stepwise
 
+N_IMAGES = 4
+POOR = 0.1  # a trained StarGAN reconstructs its own data far better
 PARTS = ("generator", "mapping_network", "style_encoder")
 
 
 @dataclass(frozen=True, eq=False)
 class StarGANFile:
-    """What a file holds.
+    """Contents of a StarGAN v2 file.
 
     Attributes
     ----------
     network : StarGAN
         In eval mode, on the CPU.
     class_names : tuple of str
-        Names of its domains; empty if the file does not say.
+        Names of its domains; empty if the file has none.
     query_size : int
         Height and width of its queries, pixels.
     value_range : ValueRange
-        What it was trained on.
+        Input range of the network.
     description : Mapping[str, str]
         Label to value, for the card.
     """
@@ -62,7 +69,7 @@ def read_stargan(
     value_range: ValueRange | None = None,
     class_names: tuple[str, ...] | None = None,
 ) -> StarGANFile:
-    """Read a StarGAN v2; what is given goes before what the file says.
+    """Read a StarGAN v2; arguments replace the metadata of the file.
 
     Parameters
     ----------
@@ -72,9 +79,9 @@ def read_stargan(
     image_size : int, optional
         Height and width, pixels.
     final_activation : {"none", "tanh", "sigmoid"}, optional
-        Neither the file's shapes nor its names say it; tanh where the file does not.
+        Tanh by default where the file does not store it.
     value_range : ValueRange, optional
-        [-1, 1] where the file does not say.
+        [-1, 1] by default where the file does not store it.
     class_names : tuple of str, optional
         Names of its domains.
 
@@ -93,28 +100,26 @@ def read_stargan(
         hyper = read_hyperparameters(states, metadata, image_size)
     except CheckpointError as error:
         raise CheckpointError(f"'{path.name}': {error}") from error
-    said = read_metadata(metadata, "final_activation")
-    assumed = False
+    is_assumed = False
     if not hyper.residual:
-        activation = final_activation or said
-        assumed = activation not in ("none", "tanh", "sigmoid")
-        hyper = replace(hyper, final_activation="tanh" if assumed else activation)
+        activation = final_activation or read_metadata(metadata, "final_activation")
+        is_assumed = activation not in ("none", "tanh", "sigmoid")
+        hyper = replace(hyper, final_activation="tanh" if is_assumed else activation)
     network = StarGAN(hyper)
     for name, state in states.items():
         _load(getattr(network, name), drop_stale_heads(state), name, path)
     low_high = read_metadata(metadata, "range") or read_metadata(metadata, "value_range")
     if value_range is None:
-        value_range = ValueRange(*low_high) if _is_pair(low_high) else ValueRange()
+        is_pair = isinstance(low_high, list) and len(low_high) == 2
+        value_range = ValueRange(*low_high) if is_pair else ValueRange()
     names = class_names or tuple(map(str, read_metadata(metadata, "class_names") or ()))
     if names and len(names) > hyper.num_domains and not hyper.single_head:
         raise CheckpointError(
-            f"{len(names)} class names were given for '{path.name}', which knows "
-            f"{hyper.num_domains} domains. Give one name for each."
+            f"There are {len(names)} class names for '{path.name}', which has "
+            f"{hyper.num_domains} domains. Enter one name for each."
         )
-    if hyper.residual:
-        form = "predicts the change"
-    else:
-        form = hyper.final_activation + (" (assumed)" if assumed else "")
+    form = hyper.final_activation + (" (assumed)" if is_assumed else "")
+    form = "predicts the change" if hyper.residual else form
     query_size = read_metadata(metadata, "query_size")
     return StarGANFile(
         network.eval().requires_grad_(False),
@@ -173,64 +178,30 @@ def write_official(network: StarGAN, path: Path) -> None:
     if hyper != official:
         reason = "it predicts the change" if hyper.residual else "its widths are not the authors'"
         raise CheckpointError(
-            f"The QuAC library cannot read this StarGAN v2: {reason}. Train one with "
-            "official_training(), or keep it as safetensors."
+            f"The QuAC library cannot read this StarGAN v2: {reason}. Train one with --official."
         )
     states = {name: getattr(network, name).state_dict() for name in PARTS}
     try:
         torch.save(states, path)
     except (OSError, RuntimeError) as error:
         raise CheckpointError(
-            f"'{path}' cannot be written ({error}). Choose another folder, or make room on the "
-            "disk."
+            f"'{path}' cannot be written ({error}). Choose another folder, or make room."
         ) from error
-
-
-def propose_final_activation(
-    path: Path, images: Tensor, labels: Tensor, image_size: int | None = None
-) -> tuple[FinalActivation, ValueRange, float]:
-    """Guess what ends a generator, and its value range, from how well it reconstructs images.
-
-    Parameters
-    ----------
-    path : Path
-        The StarGAN v2.
-    images : (N, C, S, S) Tensor, float32 in [0, 1]
-        Some images of the data, about 8.
-    labels : (N,) Tensor, int64
-        Their classes.
-    image_size : int, optional
-        See :func:`read_stargan`.
-
-    Returns
-    -------
-    activation : {"none", "tanh", "sigmoid"}
-    value_range : ValueRange
-    error : float
-        Mean absolute difference between images and their reconstruction, on a range of 1.
-
-    Raises
-    ------
-    CheckpointError
-        If the file has no style encoder.
-    """
-    network = read_stargan(path, image_size).network
-    errors = reconstruction_errors(network, images, labels, path.name)
-    (activation, value_range), error = min(errors.items(), key=lambda found: found[1])
-    return activation, value_range, error
 
 
 def reconstruction_errors(
     network: StarGAN, images: Tensor, labels: Tensor, name: str
 ) -> dict[tuple[FinalActivation, ValueRange], float]:
-    """Return how far images are from their reconstruction, by final activation and value range.
+    """Return the distance of images from their reconstruction, by final activation and value range.
 
     Parameters
     ----------
     network : StarGAN
         With a style encoder.
-    images, labels : Tensor
-        See :func:`propose_final_activation`.
+    images : (N, C, S, S) Tensor, float32 in [0, 1]
+        Some images of the data.
+    labels : (N,) Tensor, int64
+        Their classes.
     name : str
         Name of the network's file.
 
@@ -242,32 +213,112 @@ def reconstruction_errors(
     encoder = network.style_encoder
     if encoder is None:
         raise CheckpointError(
-            f"'{name}' has no 'style_encoder', so its final activation cannot be guessed. "
-            "Choose one of none, tanh, sigmoid."
+            f"'{name}' has no 'style_encoder', so its final activation cannot be measured. Choose "
+            "one of none, tanh, sigmoid."
         )
-    found: dict[tuple[FinalActivation, ValueRange], float] = {}
+    errors: dict[tuple[FinalActivation, ValueRange], float] = {}
     activations: tuple[FinalActivation, ...] = ("none", "tanh", "sigmoid")
     with torch.inference_mode():
         for value_range in (ValueRange(-1, 1), ValueRange(0, 1)):
             inputs = value_range.to_network(images)
             out = network.generator(inputs, encoder(inputs, labels))
             for activation in activations:
-                made = value_range.from_network(activate(out, activation))
-                found[activation, value_range] = float((made - images).abs().mean())
-    return found
+                reconstruction = value_range.from_network(activate(out, activation))
+                errors[activation, value_range] = float((reconstruction - images).abs().mean())
+    return errors
 
 
 def _load(module: torch.nn.Module, state: Mapping[str, Tensor], name: str, path: Path) -> None:
     try:
         module.load_state_dict(dict(state), strict=True)
     except RuntimeError as error:
-        lines = [line.strip() for line in str(error).splitlines()[1:]]
-        shown = " ".join(lines)[:400]
+        reason = " ".join(line.strip() for line in str(error).splitlines()[1:])[:400]
         raise CheckpointError(
-            f"'{path.name}': '{name}' is no StarGAN v2 as its authors or the QuAC library write "
-            f"it. {shown}"
+            f"'{path.name}': '{name}' is no StarGAN v2 of its authors or of the QuAC library. "
+            f"{reason}"
         ) from error
 
 
-def _is_pair(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2
+@dataclass(frozen=True)
+class MeasuredActivation:
+    """Final activation and value range that reconstruct images best.
+
+    Attributes
+    ----------
+    activation : {"none", "tanh", "sigmoid"}
+    value_range : ValueRange
+    error : float
+        Mean absolute difference between images and their reconstruction, on a range of 1.
+    n_images : int
+        Reconstructed images.
+    """
+
+    activation: FinalActivation
+    value_range: ValueRange
+    error: float
+    n_images: int
+
+    @property
+    def fits(self) -> bool:
+        """True if the reconstruction is good enough."""
+        return self.error <= POOR
+
+    def applied_to(self, recipe: StarGANRecipe) -> StarGANRecipe:
+        """Return a recipe that uses it."""
+        return replace(recipe, final_activation=self.activation, value_range=self.value_range)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.n_images} samples are reconstructed best with {self.activation} on "
+            f"{self.value_range} (mean difference {self.error:.3f})."
+            f"{'' if self.fits else ' None of them fits well.'}"
+        )
+
+
+@stepwise
+def measure_final_activation(
+    recipe: StarGANRecipe, dataset: Dataset, n_images: int = N_IMAGES
+) -> Generator[Progress, None, MeasuredActivation]:
+    """Reconstruct some images with each activation and value range.
+
+    Parameters
+    ----------
+    recipe : StarGANRecipe
+        File to measure.
+    dataset : Dataset
+        Images with labels, evenly taken from it.
+    n_images : int
+        Number of images.
+
+    Raises
+    ------
+    DataError
+        If no image has a label of the generator.
+    CheckpointError
+        If the file has no style encoder.
+    """
+    file = read_stargan(recipe.path, recipe.image_size)
+    names, hyper = recipe.class_names or file.class_names, file.network.hyper
+    domains: dict[int | None, int] = {
+        label: names.index(name) if name in names else label
+        for label, name in enumerate(dataset.classes)
+    }
+    labels = [dataset.label(index) for index in range(len(dataset))]
+    n_domains = hyper.num_domains
+    usable = [i for i, label in enumerate(labels) if domains.get(label, n_domains) < n_domains]
+    if not usable:
+        raise DataError(
+            "The final activation is measured on samples with labels of the generator, and "
+            f"'{dataset.name}' has none. Choose it by hand."
+        )
+    chosen = sorted({usable[number * len(usable) // n_images] for number in range(n_images)})
+    sums: Counter[tuple[FinalActivation, ValueRange]] = Counter()
+    for number, index in enumerate(chosen):
+        yield Progress(number, len(chosen), "reconstructing samples")
+        sample = dataset[index]
+        image = resize(sample.image[None], hyper.img_size)
+        label = torch.tensor([domains[sample.label or 0]])
+        sums.update(reconstruction_errors(file.network, image, label, recipe.path.name))
+    activation, value_range = min(sums, key=sums.__getitem__)
+    error = sums[activation, value_range] / len(chosen)
+    return MeasuredActivation(activation, value_range, error, len(chosen))

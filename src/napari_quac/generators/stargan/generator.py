@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from napari_quac.data.image_file import read_image
 from napari_quac.data.image_folder import ImageFolder
 from napari_quac.data.sample import Sample
 from napari_quac.errors import DataError, NotFiniteError, ShapeError
-from napari_quac.generators.stargan.style_path import StylePath, style_path
 from napari_quac.networks.architectures.stargan_v2 import StarGAN, activate
 from napari_quac.networks.generator import ConversionRequest, Generator, Proposals, proposal_seed
 from napari_quac.networks.memory import in_batches
@@ -21,6 +23,55 @@ from napari_quac.networks.value_range import ValueRange
 from napari_quac.registry import unknown_name
 
 GPU_BATCH = 8  # on the CPU images are decoded one by one, which is fastest there
+N_DRAWS = 256  # latents of which the mean style and its usual distance are taken
+QUANTILE = 0.99
+
+
+@dataclass(frozen=True, eq=False)
+class StylePath:
+    """Images on the way from one style to another.
+
+    Attributes
+    ----------
+    generator : StarGANGenerator
+    query : (1, C, S, S) Tensor
+    features : Tensor
+        The encoded query.
+    source, target : (1, style_dim) Tensor
+        Where the line begins and where alpha is 1.
+    mean : (1, style_dim) Tensor or None
+        Mean of mapped styles; None for a network without a mapping.
+    usual : float
+        Distance to the mean that 99 % of the mapped styles have.
+    """
+
+    generator: StarGANGenerator
+    query: Tensor
+    features: Tensor
+    source: Tensor
+    target: Tensor
+    mean: Tensor | None
+    usual: float
+
+    kind = "style"
+    meaning = "line between two styles of the generator"
+    caution = "outside of the styles that the generator was trained on"
+    steps = None
+
+    def style(self, alpha: float) -> Tensor:
+        """Return the style at alpha, (1, style_dim)."""
+        return (1 - alpha) * self.source + alpha * self.target
+
+    def image(self, alpha: float) -> Tensor:
+        """Return the image at alpha, (C, S, S) in [0, 1]."""
+        with torch.no_grad():
+            return self.generator.decode(self.query, self.features, self.style(alpha))[0].cpu()
+
+    def is_off_manifold(self, alpha: float) -> bool:
+        """Return True if the style is farther from the mean than 99 % of the mapped ones."""
+        if self.mean is None:
+            return alpha > 1
+        return float((self.style(alpha) - self.mean).norm()) > self.usual
 
 
 class StarGANGenerator(Generator):
@@ -31,12 +82,12 @@ class StarGANGenerator(Generator):
     network : StarGAN
         With its weights.
     class_names : tuple of str
-        Names of its domains; empty if nobody knows.
+        Names of its domains; empty if they are unknown.
     query_size : int, optional
         Height and width of queries, pixels. Where they are larger than what the network was
         trained on, they are reduced for it and the change that it predicts is enlarged.
     value_range : ValueRange, optional
-        What the network was trained on.
+        Input range of the network.
     references : ImageFolder, optional
         Images from which styles are taken; without, styles come from random vectors.
     domains : sequence of int, optional
@@ -73,13 +124,12 @@ class StarGANGenerator(Generator):
         self._last_encoded: tuple[Tensor, Tensor] | None = None
         self.name = name
         self.n_axes = 2
-        style = "reference images" if references else "random vectors"
+        size, channels = self.query_size, self.hyper.channels
         self.description: Mapping[str, str] = {
             "Kind": "StarGAN v2",
-            "Image size": f"{self.query_size} × {self.query_size}, {self.hyper.channels} channel"
-            + ("s" if self.hyper.channels != 1 else ""),
+            "Image size": f"{size} × {size}, {channels} channel{'s' if channels != 1 else ''}",
             "Classes": ", ".join(class_names) or str(self.hyper.num_domains),
-            "Style from": style,
+            "Style from": "reference images" if references else "random vectors",
             "Value range": str(self.value_range),
             **(description or {}),
         }
@@ -114,18 +164,62 @@ class StarGANGenerator(Generator):
             images = in_batches(decode, styles, batch_size, f"generator {self.name}")
         if not torch.isfinite(images).all():
             raise NotFiniteError(
-                f"The generator {self.name} returned NaN or infinity. Check its value range (now "
-                f"{self.value_range}) and its weights."
+                f"The generator {self.name} returned NaN or infinity. Check its weights, and its "
+                f"value range (now {self.value_range})."
             )
         # leaving inference mode, so that others may use the images in autograd
         return Proposals(images.clone(), tuple(origins))
 
     def path(self, request: ConversionRequest, origin: Mapping[str, Any]) -> StylePath | None:
-        """Return the line from the query's style to that of the generated image."""
+        """Return the line from the query's style to that of the generated image.
+
+        Raises
+        ------
+        DataError
+            If the record of the image lacks its style.
+        """
         if "style" not in origin:
             return None
-        names = request.classifier.class_names
-        return style_path(self, request.query, origin, request.source, names)
+        network, names = self.network, request.classifier.class_names
+        domains = int(origin["domain"]), self.domain_of(request.source, names)
+        target_label, source_label = (torch.tensor([d], device=self.device) for d in domains)
+        with torch.no_grad():
+            target = self._recorded_style(origin, target_label)
+            begin, mean, usual = None, None, float("inf")
+            if network.style_encoder is not None:
+                begin = self._encoded_style(request.query, source_label)
+            if network.mapping_network is not None:
+                latents = self._latents(0, N_DRAWS)
+                mapped = [
+                    network.style_from_latent(latents, label.expand(N_DRAWS))
+                    for label in (target_label, source_label)
+                ]
+                begin = mapped[1].mean(dim=0, keepdim=True) if begin is None else begin
+                styles = torch.cat([*mapped, begin])
+                mean = styles.mean(dim=0, keepdim=True)
+                usual = float((styles - mean).norm(dim=1).quantile(QUANTILE))
+            if begin is None:
+                raise DataError("The StarGAN has neither a style encoder nor a mapping network.")
+            query = request.query[None].to(self.device)
+            return StylePath(self, query, self.encode(query), begin, target, mean, usual)
+
+    def _latents(self, seed: int, n: int = 1) -> Tensor:
+        random = torch.Generator().manual_seed(seed)
+        return torch.randn((n, self.hyper.latent_dim), generator=random).to(self.device)
+
+    def _encoded_style(self, image: Tensor, label: Tensor) -> Tensor:
+        """Return the style of an image (C, S, S) in [0, 1]."""
+        inputs = self.value_range.to_network(image[None].to(self.device))
+        return self.network.style_from_image(resize(inputs, self.hyper.img_size), label)
+
+    def _recorded_style(self, origin: Mapping[str, Any], label: Tensor) -> Tensor:
+        """Return the style that the record of a generated image describes."""
+        if "latent_seed" in origin:
+            latent = self._latents(int(origin["latent_seed"]))
+            return self.network.style_from_latent(latent, label)
+        if "reference" in origin:
+            return self._encoded_style(read_image(Path(origin["reference"])), label)
+        raise DataError("The record of the generated image lacks its style. Search it again.")
 
     def _features_of(self, query: Tensor) -> Tensor:
         """Encode a query, unless it was the last one: a search asks for a few images at a time."""
@@ -159,37 +253,30 @@ class StarGANGenerator(Generator):
         UnknownNameError
             If there is none.
         """
-        return self._domain(request.target, tuple(request.classifier.class_names))
+        return self.domain_of(request.target, tuple(request.classifier.class_names))
 
     def domain_of(self, label: int, names: tuple[str, ...]) -> int:
         """Return the network's domain for a class of the classifier; see :meth:`domain`."""
-        return self._domain(label, names)
-
-    def _domain(self, label: int, names: tuple[str, ...]) -> int:
-        n = self.hyper.num_domains
-        own = self.class_names or tuple(str(i) for i in range(n))
+        n, domain = self.hyper.num_domains, label
         if self._domains is not None:
             domain = self._domains[label] if label < len(self._domains) else -1
         elif self.class_names and label < len(names) and set(names) & set(self.class_names):
-            domain = (
-                self.class_names.index(names[label]) if names[label] in self.class_names else -1
-            )
-        else:
-            domain = label
+            is_shared = names[label] in self.class_names
+            domain = self.class_names.index(names[label]) if is_shared else -1
         if self.hyper.single_head and self._references is not None and domain >= 0:
             return domain
         if not 0 <= domain < n:
-            shown = names[label] if 0 <= label < len(names) else str(label)
-            raise unknown_name(f"class of the generator {self.name} called", shown, list(own))
+            name = names[label] if 0 <= label < len(names) else str(label)
+            available = list(self.class_names) or [str(i) for i in range(n)]
+            raise unknown_name(f"class of the generator {self.name} called", name, available)
         return domain
 
-    def _check(self, shape: tuple[int, ...], what: str, is_query: bool = False) -> None:
+    def _check(self, shape: tuple[int, ...], title: str, is_query: bool = False) -> None:
         size, channels = self.query_size, self.hyper.channels
         if shape != (channels, size, size):
             raise ShapeError(
-                f"{what} has shape {shape}, but the generator {self.name} was trained on "
-                f"{(channels, size, size)} (channels, height, width). Choose other images, another "
-                "generator, or crop the images to that size.",
+                f"{title} has shape {shape}, but the generator {self.name} was trained on "
+                f"{(channels, size, size)} (channels, height, width). Crop the images.",
                 shape if is_query else None,
                 (channels, (size, size)),
             )
@@ -197,38 +284,27 @@ class StarGANGenerator(Generator):
     def _styles(
         self, request: ConversionRequest, first: int, n: int
     ) -> tuple[Tensor, list[dict[str, Any]]]:
-        """Return styles (m, style_dim) and how each came about; m may be less than n."""
+        """Return styles (m, style_dim) and their origins; m may be less than n."""
         domain = self.domain(request)
-        origins: list[dict[str, Any]] = []
-        styles: list[Tensor] = []
         # one at a time, so that the batch size changes not a single bit
         label = torch.tensor([domain], device=self.device)
         common = {"generator": self.name, "domain": domain, "seed": request.seed}
         samples = self._reference_samples(request, first, n)
+        origins: list[dict[str, Any]] = []
+        styles: list[Tensor] = []
         if samples is None:
             for number in range(first, first + n):
                 seed = proposal_seed(request.seed, number)
-                random = torch.Generator().manual_seed(seed)
-                latent = torch.randn((1, self.hyper.latent_dim), generator=random)
-                styles.append(self.network.style_from_latent(latent.to(self.device), label))
-                origins.append(
-                    {**common, "style": "latent", "proposal": number, "latent_seed": seed}
-                )
+                styles.append(self.network.style_from_latent(self._latents(seed), label))
+                origin = {"style": "latent", "proposal": number, "latent_seed": seed}
+                origins.append({**common, **origin})
         else:
             for number, sample in enumerate(samples, first):
                 self._check(tuple(sample.image.shape), f"The reference '{sample.id}'")
-                image = self.value_range.to_network(sample.image[None].to(self.device))
-                styles.append(
-                    self.network.style_from_image(resize(image, self.hyper.img_size), label)
-                )
-                origins.append(
-                    {
-                        **common,
-                        "style": "reference",
-                        "proposal": number,
-                        "reference": str(sample.path or sample.id),
-                    }
-                )
+                styles.append(self._encoded_style(sample.image, label))
+                source = str(sample.path or sample.id)
+                origin = {"style": "reference", "proposal": number, "reference": source}
+                origins.append({**common, **origin})
         return (torch.cat(styles) if styles else torch.empty(0)), origins
 
     def _reference_samples(

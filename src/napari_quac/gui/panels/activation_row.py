@@ -16,7 +16,7 @@ from napari_quac.live.controller import Controller
 from napari_quac.live.results import Results
 
 if TYPE_CHECKING:
-    from napari_quac.generators.stargan.final_activation import FoundActivation
+    from napari_quac.generators.stargan.file import MeasuredActivation
 
 ACTIVATIONS = ("tanh", "sigmoid", "none")
 STATED = "Final activation"
@@ -28,7 +28,7 @@ class ActivationRow(QWidget):
     def __init__(self, choices: Choices, results: Results, controller: Controller) -> None:
         super().__init__()
         self._choices, self._results, self._controller = choices, results, controller
-        self._measured: FoundActivation | None = None
+        self._measured: MeasuredActivation | None = None
         self.menu = menu(
             "activation_menu",
             "Last activation of the generator, which files of the QuAC library do not specify.",
@@ -83,17 +83,17 @@ class ActivationRow(QWidget):
             return
 
         def start() -> object:
-            from napari_quac.generators.stargan.final_activation import measure_final_activation
+            from napari_quac.generators.stargan.file import measure_final_activation
 
             return measure_final_activation(recipe, dataset)
 
-        def done(measured: FoundActivation) -> None:
+        def done(measured: MeasuredActivation) -> None:
             if self._choices.generator is recipe:
                 self._show_measured(measured)
 
         self._controller.run("activation", "measuring the final activation", start, done)
 
-    def _show_measured(self, measured: FoundActivation | None) -> None:
+    def _show_measured(self, measured: MeasuredActivation | None) -> None:
         self._measured = measured
         self.text.show_message("" if measured is None else str(measured))
         recipe = self._choices.generator
