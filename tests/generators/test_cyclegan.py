@@ -47,9 +47,8 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def classifier() -> Classifier:
-    made = classifier_of(random_network((1, 16, 16)), 3, (1, 16, 16), (-1, 1))
-    made.class_names = ("synapse", "cytosol", "other")
-    return made
+    unnamed = classifier_of(random_network((1, 16, 16)), 3, (1, 16, 16), (-1, 1))
+    return unnamed.with_class_names(("synapse", "cytosol", "other"))
 
 
 def request(classifier: Classifier, source: int, target: int) -> ConversionRequest:
