@@ -28,7 +28,7 @@ from napari_quac.generators.exaggeration.generator import (
 from napari_quac.generators.exaggeration.recipe import ExaggerationRecipe
 from napari_quac.generators.exaggeration.training_network import TrainableBinNetwork
 from napari_quac.generators.exaggeration.training_settings import ExaggerationTrainingSettings
-from napari_quac.networks.architectures.exaggeration_net import load_explainer
+from napari_quac.networks.architectures.exaggeration_net import load_bin_network
 from napari_quac.networks.generator import Generator as ImageGenerator
 from napari_quac.networks.resizing import resize
 from napari_quac.networks.value_range import ValueRange
@@ -206,7 +206,7 @@ class ExaggerationTask(
         """Return the running average as a generator."""
         name, tensors = self.settings.FILES, self.average.published()
         copies = {key: tensor.detach().clone() for key, tensor in tensors.items()}
-        network = load_explainer(copies, name).to(self.device)
+        network = load_bin_network(copies, name).to(self.device)
         return ExaggerationGenerator(network, self.layout, name, self.device)
 
     def files(self, training: Mapping[str, Any]) -> dict[str, NetworkFile]:

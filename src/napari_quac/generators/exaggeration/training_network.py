@@ -1,7 +1,7 @@
 """Bin-conditional network in training; its file has the layout of derm_audit.
 
-Reading such files is in :mod:`napari_quac.networks.architectures.exaggeration_net`, whose forward
-is the same computation with fixed tensors.
+Its forward is that of :mod:`napari_quac.networks.architectures.exaggeration_net`, where such files
+are read.
 """
 
 from __future__ import annotations
@@ -9,6 +9,11 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from napari_quac.networks.architectures.exaggeration_net import (
+    TranslationBinNetwork,
+    published_name,
+)
 
 DEGREE = 1
 MOMENTUM = 0.1
@@ -42,7 +47,7 @@ class TrainableBinNorm(nn.Module):
         gamma[0] = 1.0
         gamma[1], beta[1] = SLOPE * torch.randn(width), SLOPE * torch.randn(width)
         self.gamma, self.beta = nn.Parameter(gamma), nn.Parameter(beta)
-        self.fixed_means = False
+        self.n_bins, self.fixed_means = n_bins, False
 
     def forward(self, features: Tensor, bins: Tensor) -> Tensor:
         """Return normalized features (N, width, h, w) for bins (N,)."""
@@ -64,8 +69,8 @@ class TrainableBinNorm(nn.Module):
         }
 
 
-class TrainableBinNetwork(nn.Module):
-    """Down twice, residual blocks, up twice; every norm depends on the bin.
+class TrainableBinNetwork(TranslationBinNetwork):
+    """Network in training, which returns half the change of images in [-1, 1].
 
     Parameters
     ----------
@@ -79,61 +84,28 @@ class TrainableBinNetwork(nn.Module):
     """
 
     def __init__(self, channels: int, n_bins: int, width: int, n_blocks: int) -> None:
-        super().__init__()
-
-        def norm(n: int) -> TrainableBinNorm:
-            return TrainableBinNorm(n, n_bins)
+        wide = 4 * width
+        blocks = [f"block{number}{part}" for number in range(n_blocks) for part in "ab"]
 
         def same(inputs: int, outputs: int, k: int) -> nn.Conv2d:
             return nn.Conv2d(inputs, outputs, k, padding=k // 2, padding_mode="reflect")
 
-        def up(wide: int) -> nn.ConvTranspose2d:
-            return nn.ConvTranspose2d(wide, wide // 2, 3, 2, 1, 1)
-
-        wide = 4 * width
-        self.n_blocks = n_blocks
-        self.convolutions = nn.ModuleDict(
-            {
-                "layer2": same(channels, width, 7),
-                "layer5": nn.Conv2d(width, 2 * width, 3, 2, 1),
-                "layer6": nn.Conv2d(2 * width, wide, 3, 2, 1),
-                "layer7": up(wide),
-                "layer8": up(2 * width),
-                "layer10": same(width, channels, 7),
-            }
-        )
-        self.norms = nn.ModuleDict(
-            {
-                "layer3": norm(width),
-                "layer5": norm(2 * width),
-                "layer6": norm(wide),
-                "layer7": norm(2 * width),
-                "layer8": norm(width),
-            }
-        )
-        for number in range(n_blocks):
-            for part in ("a", "b"):
-                self.convolutions[f"block{number}{part}"] = same(wide, wide, 3)
-                self.norms[f"block{number}{part}"] = norm(wide)
+        convolutions: dict[str, nn.Module] = {
+            "layer2": same(channels, width, 7),
+            "layer5": nn.Conv2d(width, 2 * width, 3, 2, 1),
+            "layer6": nn.Conv2d(2 * width, wide, 3, 2, 1),
+            "layer7": nn.ConvTranspose2d(wide, 2 * width, 3, 2, 1, 1),
+            "layer8": nn.ConvTranspose2d(2 * width, width, 3, 2, 1, 1),
+            "layer10": same(width, channels, 7),
+        }
+        widths = {"layer3": width, "layer5": 2 * width, "layer6": wide}
+        widths |= {"layer7": 2 * width, "layer8": width}
+        norms = {name: TrainableBinNorm(n, n_bins) for name, n in widths.items()}
+        for name in blocks:
+            convolutions[name], norms[name] = same(wide, wide, 3), TrainableBinNorm(wide, n_bins)
+        super().__init__(nn.ModuleDict(convolutions), nn.ModuleDict(norms))
         for parameter in self.convolutions["layer10"].parameters():
             nn.init.zeros_(parameter)  # no change at first
-
-    def forward(self, images: Tensor, bins: Tensor) -> Tensor:
-        """Return half the change (N, C, S, S) of images in [-1, 1] for bins (N,)."""
-
-        def through(name: str, features: Tensor) -> Tensor:
-            normed: Tensor = self.norms[name](self.convolutions[name](features), bins)
-            return normed
-
-        features = F.relu(self.norms["layer3"](self.convolutions["layer2"](images), bins))
-        for name in ("layer5", "layer6"):
-            features = F.relu(through(name, features))
-        for number in range(self.n_blocks):
-            inner = F.relu(through(f"block{number}a", features))
-            features = features + through(f"block{number}b", inner)
-        for name in ("layer7", "layer8"):
-            features = F.relu(through(name, features))
-        return torch.tanh(self.convolutions["layer10"](features))
 
     def keep_means(self, keep: bool) -> None:
         """Normalize by the running means if ``keep``, else by those of each batch."""
@@ -143,21 +115,11 @@ class TrainableBinNetwork(nn.Module):
 
     def published(self) -> dict[str, Tensor]:
         """Return its tensors by the names of derm_audit."""
-        tensors: dict[str, Tensor] = {}
-        for name, module in self.convolutions.items():
-            for key, value in module.state_dict().items():
-                tensors[f"{_published(name, 'layer1')}.{key}"] = value
-        for name, module in self.norms.items():
-            if isinstance(module, TrainableBinNorm):
-                for key, value in module.tables().items():
-                    tensors[f"{_published(name, 'layer2')}.{key}"] = value
-        return tensors
-
-
-def _published(name: str, part: str) -> str:
-    """Return the name in the published layout of a convolution (layer1) or a norm (layer2)."""
-    if name.startswith("block"):
-        parts = {("a", "layer1"): "layer1", ("a", "layer2"): "layer2",
-                 ("b", "layer1"): "layer4", ("b", "layer2"): "layer5"}  # fmt: skip
-        return f"resblocks.{name[5:-1]}.{parts[name[-1], part]}"
-    return name if name in ("layer2", "layer3", "layer10") else f"{name}.{part}"
+        parts = {
+            published_name(name, "layer1"): module.state_dict()
+            for name, module in self.convolutions.items()
+        }
+        for name, norm in self.norms.items():
+            if isinstance(norm, TrainableBinNorm):
+                parts[published_name(name, "layer2")] = norm.tables()
+        return {f"{name}.{key}": part[key] for name, part in parts.items() for key in part}

@@ -26,7 +26,7 @@ N_BINS, MOST_BINS = 10, 64
 FAILURES = (RuntimeError, IndexError, ValueError, TypeError, AssertionError)
 
 
-class ProgramExplainer(nn.Module):
+class ProgramBinNetwork(nn.Module):
     """A program as a bin-conditional explainer.
 
     Parameters
@@ -122,7 +122,7 @@ class ProgramGenerator(Generator):
         n_bins = self.recipe.n_bins or self._count_bins(image)
         layout = BinLayout(self._positive, value_range=known)
         return ExaggerationGenerator(
-            ProgramExplainer(self.program, n_bins), layout, self.name, self.device
+            ProgramBinNetwork(self.program, n_bins), layout, self.name, self.device
         )
 
     def _count_bins(self, image: Tensor) -> int:

@@ -148,7 +148,7 @@ class ExaggerationPanel(Section):
     def _on_path_picked(self, row: int) -> None:
         if row == self.path_menu.count() - 1:
             self._show_paths()  # what is in use stays until a file is chosen
-            chosen, _ = QFileDialog.getOpenFileName(self, "Explainer by bins", "", FILES)
+            chosen, _ = QFileDialog.getOpenFileName(self, "BinNetwork by bins", "", FILES)
             if chosen:
                 self.use_explainer(Path(chosen))
         else:

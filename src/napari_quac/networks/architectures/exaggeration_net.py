@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_quac.errors import CheckpointError
-from napari_quac.networks.architectures.exaggeration_split import TELLING, SplitExplainer
+from napari_quac.networks.architectures.exaggeration_split import TELLING, SplitBinNetwork
 
 EPSILON_TF, EPSILON = 1e-3, 1e-5  # as in TensorFlow, as in PyTorch
 PARTS = ("G.", "generator.")
+FORMS = {"layer5": "down", "layer6": "down", "layer7": "up", "layer8": "up"}
 
 
 class BinNorm(nn.Module):
@@ -71,24 +73,35 @@ class BinNorm(nn.Module):
 
 
 class Convolution(nn.Module):
-    """A convolution with weights from a state dict."""
+    """A convolution with weights from a state dict.
 
-    def __init__(self, state: Mapping[str, Tensor], name: str) -> None:
+    Parameters
+    ----------
+    state, name
+        The state dict, and the name of the convolution in it.
+    form : {"zeros", "reflect", "down", "up"}
+        At the same size with the border filled by zeros or reflected, to half of the size, or to
+        the double.
+    """
+
+    def __init__(self, state: Mapping[str, Tensor], name: str, form: str = "zeros") -> None:
         super().__init__()
+        self.form = form
         self.register_buffer("weight", state[f"{name}.weight"])
         self.register_buffer("bias", state.get(f"{name}.bias"))
 
-    def forward(self, features: Tensor, stride: int = 1, reflect: bool = False) -> Tensor:
-        """Convolve at the same size (or half of it), the border filled by zeros or reflected."""
-        weight = self.get_buffer("weight")
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the features (N, C, H, W) convolved."""
+        weight, bias = self.get_buffer("weight"), self._buffers["bias"]
         pad = weight.shape[-1] // 2
-        if reflect:
-            features = F.pad(features, (pad,) * 4, mode="reflect")
-            pad = 0
-        return F.conv2d(features, weight, self._buffers["bias"], stride, pad)
+        if self.form == "up":
+            return F.conv_transpose2d(features, weight, bias, 2, 1, 1)
+        if self.form == "reflect":
+            features, pad = F.pad(features, (pad,) * 4, mode="reflect"), 0
+        return F.conv2d(features, weight, bias, 2 if self.form == "down" else 1, pad)
 
 
-class ResidualExplainer(nn.Module):
+class ResidualBinNetwork(nn.Module):
     """The layout of the Luab port; forward gives the image in [-1, 1]."""
 
     def __init__(self, state: Mapping[str, Tensor]) -> None:
@@ -140,61 +153,77 @@ class ResidualExplainer(nn.Module):
         return torch.as_tensor(inner + outer)
 
 
-class TranslationExplainer(nn.Module):
-    """The layout of derm_audit; forward gives the image in [-1, 1]."""
+class TranslationBinNetwork(nn.Module):
+    """Down twice, residual blocks, up twice, as derm_audit; every norm depends on the bin.
+
+    Parameters
+    ----------
+    convolutions, norms : ModuleDict
+        By the names ``layer2`` to ``layer10``, and ``block0a``, ``block0b`` and so on.
+    """
 
     multiple = 1  # excess pixels are cropped
 
-    def __init__(self, state: Mapping[str, Tensor]) -> None:
+    def __init__(self, convolutions: nn.ModuleDict, norms: nn.ModuleDict) -> None:
         super().__init__()
-        self.n_blocks = _count(state, r"resblocks\.(\d+)\.", first=0)
-        self.first, self.last = Convolution(state, "layer2"), Convolution(state, "layer10")
-        self.first_norm = BinNorm(_part(state, "layer3."))
-        self.steps, self.norms = nn.ModuleDict(), nn.ModuleDict()
-        for name in ("layer5", "layer6", "layer7", "layer8"):
-            self.steps[name] = Convolution(state, f"{name}.layer1")
-            self.norms[name] = BinNorm(_part(state, f"{name}.layer2."))
-        for number in range(self.n_blocks):
-            for part, norm in (("layer1", "layer2"), ("layer4", "layer5")):
-                name = f"block{number}_{part}"
-                self.steps[name] = Convolution(state, f"resblocks.{number}.{part}")
-                self.norms[name] = BinNorm(_part(state, f"resblocks.{number}.{norm}."))
+        self.convolutions, self.norms = convolutions, norms
 
     @property
     def n_bins(self) -> int:
         """Number of bins."""
-        return self.first_norm.n_bins
+        return cast("BinNorm", self.norms["layer3"]).n_bins
 
     @property
     def channels(self) -> int:
         """Number of channels of its images."""
-        return int(self.first.get_buffer("weight").shape[1])
+        return int(cast("Tensor", self.convolutions["layer2"].weight).shape[1])
 
     def forward(self, images: Tensor, bins: Tensor) -> Tensor:
         """Return images (N, C, H, W) in [-1, 1] for images in [-1, 1] and bins (N,)."""
-        features = F.relu(self.first_norm(self.first(images, reflect=True), bins))
+
+        def through(name: str, features: Tensor) -> Tensor:
+            normed: Tensor = self.norms[name](self.convolutions[name](features), bins)
+            return normed
+
+        features = F.relu(self.norms["layer3"](self.convolutions["layer2"](images), bins))
         for name in ("layer5", "layer6"):
-            features = F.relu(self.norms[name](self.steps[name](features, stride=2), bins))
-        for number in range(self.n_blocks):
-            inner = features
-            for part in ("layer1", "layer4"):
-                name = f"block{number}_{part}"
-                inner = self.norms[name](self.steps[name](inner, reflect=True), bins)
-                inner = F.relu(inner) if part == "layer1" else inner
-            features = features + inner
+            features = F.relu(through(name, features))
+        for name in self.norms:
+            if name.endswith("a"):
+                inner = F.relu(through(name, features))
+                features = features + through(f"{name[:-1]}b", inner)
         for name in ("layer7", "layer8"):
-            step = self.steps[name]
-            weight, bias = step.get_buffer("weight"), step._buffers["bias"]
-            features = F.conv_transpose2d(features, weight, bias, 2, 1, 1)
-            features = F.relu(self.norms[name](features, bins))
-        translated = torch.tanh(self.last(features, reflect=True))
-        return torch.as_tensor(translated[..., : images.shape[-2], : images.shape[-1]])
+            features = F.relu(through(name, features))
+        translated = torch.tanh(self.convolutions["layer10"](features))
+        return translated[..., : images.shape[-2], : images.shape[-1]]
 
 
-Explainer = ResidualExplainer | TranslationExplainer | SplitExplainer
+def published_name(name: str, part: str) -> str:
+    """Return the name in the layout of derm_audit of a convolution (layer1) or a norm (layer2)."""
+    if name.startswith("block"):
+        parts = {("a", "layer1"): "layer1", ("a", "layer2"): "layer2",
+                 ("b", "layer1"): "layer4", ("b", "layer2"): "layer5"}  # fmt: skip
+        return f"resblocks.{name[5:-1]}.{parts[name[-1], part]}"
+    return name if name in ("layer2", "layer3", "layer10") else f"{name}.{part}"
 
 
-def load_explainer(tensors: Mapping[str, Tensor], name: str) -> Explainer:
+def _translation_network(state: Mapping[str, Tensor]) -> TranslationBinNetwork:
+    n_blocks = _count(state, r"resblocks\.(\d+)\.", first=0)
+    blocks = [f"block{number}{part}" for number in range(n_blocks) for part in "ab"]
+    layers = ["layer5", "layer6", "layer7", "layer8", *blocks]
+    convolutions, norms = nn.ModuleDict(), nn.ModuleDict()
+    for name in ("layer2", *layers, "layer10"):
+        form = FORMS.get(name, "reflect")
+        convolutions[name] = Convolution(state, published_name(name, "layer1"), form)
+    for name in ("layer3", *layers):
+        norms[name] = BinNorm(_part(state, f"{published_name(name, 'layer2')}."))
+    return TranslationBinNetwork(convolutions, norms)
+
+
+BinNetwork = ResidualBinNetwork | TranslationBinNetwork | SplitBinNetwork
+
+
+def load_bin_network(tensors: Mapping[str, Tensor], name: str) -> BinNetwork:
     """Build the bin-conditional generator of a state dict.
 
     Parameters
@@ -213,7 +242,7 @@ def load_explainer(tensors: Mapping[str, Tensor], name: str) -> Explainer:
     state = {key: v.float() if v.is_floating_point() else v for key, v in tensors.items()}
     try:
         if TELLING in state:
-            return SplitExplainer(state).eval()
+            return SplitBinNetwork(state).eval()
     except KeyError as error:
         raise CheckpointError(f"'{name}': {_sentence(str(error))}") from error
     for prefix in PARTS:
@@ -221,9 +250,9 @@ def load_explainer(tensors: Mapping[str, Tensor], name: str) -> Explainer:
             state = _part(state, prefix)
     try:
         if "g_e_res_block1.conv1.conv.weight" in state:
-            return ResidualExplainer(state).eval()
+            return ResidualBinNetwork(state).eval()
         if "layer2.weight" in state:
-            return TranslationExplainer(state).eval()
+            return _translation_network(state).eval()
     except KeyError as error:
         raise CheckpointError(f"'{name}': {_sentence(str(error))}") from error
     raise CheckpointError(f"'{name}': {_sentence('its layout')}")

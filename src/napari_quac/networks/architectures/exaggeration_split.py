@@ -15,7 +15,7 @@ from torch import Tensor, nn
 TELLING = "gen.blocks.0.cbn_relu_first.embed.weight"
 
 
-class SplitExplainer(nn.Module):
+class SplitBinNetwork(nn.Module):
     """Images (N, C, H, W) and bins (N,) to images, all in [-1, 1].
 
     Parameters
