@@ -11,8 +11,7 @@ from napari_quac.cli import main
 from napari_quac.data.sample import Sample
 from napari_quac.errors import CheckpointError, ShapeError, UnknownNameError
 from napari_quac.explain.search import search
-from napari_quac.generators.cyclegan.file import translation_metadata
-from napari_quac.generators.cyclegan.generator import CycleGANGenerator
+from napari_quac.generators.cyclegan.generator import CycleGANGenerator, translation_metadata
 from napari_quac.generators.cyclegan.recipe import (
     CycleGANRecipe,
     Translation,

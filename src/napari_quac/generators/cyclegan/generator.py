@@ -1,19 +1,180 @@
-"""CycleGAN and pix2pix as a generator: one network for each pair of source and target."""
+"""CycleGAN and pix2pix: the files of a training, and the generator of its networks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from napari_quac.errors import NotFiniteError, ShapeError, UnknownNameError
-from napari_quac.generators.cyclegan.file import (
-    TranslationFile,
-)
+from napari_quac.errors import CheckpointError, ShapeError, UnknownNameError
+from napari_quac.generators.forward import convert_images, require_finite, stored_range
+from napari_quac.networks.architectures.layout import TranslationLayout
+from napari_quac.networks.architectures.stargan_v2_shapes import read_metadata
+from napari_quac.networks.architectures.translation import is_translation, load_translation
+from napari_quac.networks.file_format import detect_format
 from napari_quac.networks.generator import ConversionRequest, Generator, Proposals
 from napari_quac.networks.memory import in_batches
-from napari_quac.networks.resizing import resize
+from napari_quac.networks.programs import load_program, program_metadata
+from napari_quac.networks.tensor_file import flatten_state, read_tensors
+from napari_quac.networks.value_range import ValueRange
+
+ARCHITECTURE = "cyclegan"
+SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
+CHANNELS_TRIED = (1, 3, 2, 4)
+SIZES_TRIED = ((128, 128), (256, 256), (64, 64))
+
+
+@dataclass(frozen=True, eq=False)
+class TranslationFile:
+    """Network of one direction.
+
+    Attributes
+    ----------
+    module : torch module
+        In eval mode, on the CPU.
+    layout : TranslationLayout
+    source, target : str
+        Classes of the file; empty if it names none.
+    residual : bool
+        The network predicts half the change on a range of [-1, 1], and not the whole image.
+    image_size : int or None
+        Height and width, pixels, at which it works; None for that of the query.
+    value_range : ValueRange
+    """
+
+    module: nn.Module
+    layout: TranslationLayout
+    source: str = ""
+    target: str = ""
+    residual: bool = False
+    image_size: int | None = None
+    value_range: ValueRange = field(default_factory=ValueRange)
+
+
+def read_translation(path: Path) -> TranslationFile:
+    """Read one network.
+
+    Parameters
+    ----------
+    path : Path
+        ``EPOCH_net_G_A.pth`` or the like, a safetensors file of ours, or a TorchScript or .pt2
+        program that returns images of the shape that it is given, both from -1 to 1.
+
+    Raises
+    ------
+    CheckpointError
+        If it holds something else, or makes images of other channels than it is given.
+    """
+    if is_program(path):
+        return _read_program(path)
+    state, metadata = read_tensors(path)
+    tensors = flatten_state(state)
+    if not is_translation(tensors):
+        raise CheckpointError(
+            f"'{path.name}' holds no generator of CycleGAN or pix2pix. Choose EPOCH_net_G_A.pth."
+        )
+    layout, module = load_translation(tensors, path.name)
+    if layout.channels != layout.out_channels:
+        raise CheckpointError(
+            f"'{path.name}' turns images of {layout.channels} channels into ones of "
+            f"{layout.out_channels}. Choose a network between images of one kind."
+        )
+    size = read_metadata(metadata, "network_size")
+    return TranslationFile(
+        module,
+        layout,
+        metadata.get("source", ""),
+        metadata.get("target", ""),
+        read_metadata(metadata, "residual") is True,
+        size if isinstance(size, int) else None,
+        stored_range(metadata),
+    )
+
+
+def is_program(path: Path) -> bool:
+    """Return True if a file contains its own program."""
+    return detect_format(path) in ("torchscript", "exported program")
+
+
+def _read_program(path: Path) -> TranslationFile:
+    """Try a program on noise, until it returns an image of the same shape."""
+    module, metadata, problem = load_program(path), program_metadata(path), ""
+    size, n_channels = (getattr(module, name, None) for name in ("image_size", "channels"))
+    for channels in (n_channels,) if n_channels else CHANNELS_TRIED:
+        for shape in (size,) if size else SIZES_TRIED:
+            image = torch.rand((1, channels, *shape), generator=torch.Generator().manual_seed(0))
+            try:
+                with torch.no_grad():
+                    output = module(2 * image - 1)
+            except (RuntimeError, ValueError, AssertionError) as error:
+                problem = problem or str(error).strip().splitlines()[-1]
+                continue
+            if isinstance(output, Tensor) and output.shape == image.shape:
+                layout = TranslationLayout("program", "none", channels, channels, 1, lambda: module)
+                return TranslationFile(
+                    module, layout, metadata.get("source", ""), metadata.get("target", "")
+                )
+            content = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+            problem = f"it returns {content} for an image of {tuple(image.shape)}"
+            if isinstance(output, Tensor) and output.ndim == 2:
+                problem += ", so it is a classifier; open it as that"
+                break
+    raise CheckpointError(
+        f"'{path.name}' does not turn images into images of the same shape: {problem}. Choose "
+        "another file."
+    )
+
+
+def translation_metadata(
+    source: str,
+    target: str,
+    network_size: int,
+    value_range: ValueRange,
+    training: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return the metadata of a safetensors file."""
+    return {
+        "architecture": ARCHITECTURE,
+        "source": source,
+        "target": target,
+        "network_size": network_size,
+        "range": [value_range.low, value_range.high],
+        "residual": True,
+        "training": dict(training),
+    }
+
+
+def stored_direction(path: Path) -> tuple[str, str]:
+    """Return source and target class in the metadata of a file; two empty texts without."""
+    metadata = program_metadata(path) if is_program(path) else read_tensors(path)[1]
+    return metadata.get("source", ""), metadata.get("target", "")
+
+
+def network_files(directory: Path) -> list[Path]:
+    """Return the networks in a folder, those of one epoch: ``latest``, else the highest number.
+
+    Parameters
+    ----------
+    directory : Path
+        That of one training, with ``EPOCH_net_G….pth``, or with safetensors files of ours.
+    """
+    epochs: dict[str, list[Path]] = {}
+    for path in sorted(directory.glob("*")):
+        epoch, _, rest = path.stem.partition("_net_")
+        if path.suffix in SUFFIXES and rest in ("G", "G_A", "G_B"):
+            epochs.setdefault(epoch, []).append(path)
+    if epochs:
+        return epochs[max(epochs, key=lambda epoch: (epoch == "latest", _number(epoch)))]
+    paths = sorted(directory.glob("*_to_*.safetensors"))
+    return [path for path in paths if all(stored_direction(path))]
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdigit() else -1
 
 
 class CycleGANGenerator(Generator):
@@ -30,7 +191,7 @@ class CycleGANGenerator(Generator):
     device : torch.device, optional
         The CPU by default.
     nameless : tuple of str
-        Files of which nobody has said what they turn into what.
+        Files whose source and target are unknown.
     name : str
         Shown to the user.
     """
@@ -74,13 +235,12 @@ class CycleGANGenerator(Generator):
 
         def step(batch: Tensor) -> Tensor:
             with torch.inference_mode():
-                return translate(file, batch.to(self.device)).cpu()
+                queries = batch.to(self.device)
+                layout = file.value_range, file.residual, file.image_size
+                return convert_images(file.module, queries, *layout).cpu()
 
         image = in_batches(step, request.query[None], 1, f"generator {file_name}").clone()
-        if not torch.isfinite(image).all():
-            raise NotFiniteError(
-                f"The network '{file_name}' returned NaN or infinity. Check its weights."
-            )
+        require_finite(f"The network '{file_name}'", image)
         origin = {"generator": self.name, "network": file_name, "proposal": 0}
         return Proposals(image, (origin,))
 
@@ -89,21 +249,20 @@ class CycleGANGenerator(Generator):
         pair = (names[request.source], names[request.target])
         if pair in self.files:
             return self.files[pair], self.file_names[pair]
-        there = ", ".join(self.pairs) or "none"
-        more = ""
+        hint = ""
         if self.nameless:
             files = " and ".join(f"'{file}'" for file in self.nameless)
-            more = f" Of {files} it is not known what it turns into what: say so."
+            hint = f" The source and target of {files} are unknown: enter them."
         raise UnknownNameError(
-            f"There is no network that turns {pair[0]} into {pair[1]}. There are: {there}.{more} "
-            "Choose another target, or add the network for this pair."
+            f"There is no network that turns {pair[0]} into {pair[1]}, but for "
+            f"{', '.join(self.pairs) or 'none'}.{hint} Choose another target, or add the network."
         )
 
     def _described(self) -> dict[str, str]:
         layouts = {_network_text(file) for file in self.files.values()}
         channels = {file.layout.channels for file in self.files.values()}
         multiples = {file.layout.multiple for file in self.files.values()}
-        told = {
+        facts = {
             "Kind": "CycleGAN / pix2pix",
             "Translates": ", ".join(self.pairs) or "not known yet",
             "Network": "; ".join(sorted(layouts)),
@@ -112,10 +271,10 @@ class CycleGANGenerator(Generator):
             "Proposals": "one for each query: there is no style and nothing random",
         }
         if any(file.layout.name.startswith("U-Net") for file in self.files.values()):
-            told["Dropout"] = "off, though pix2pix keeps it on when it is applied"
+            facts["Dropout"] = "off, though pix2pix keeps it on when it is applied"
         if self.nameless:
-            told["Direction missing"] = ", ".join(self.nameless)
-        return {key: value for key, value in told.items() if value}
+            facts["Direction missing"] = ", ".join(self.nameless)
+        return {key: fact for key, fact in facts.items() if fact}
 
 
 def _network_text(file: TranslationFile) -> str:
@@ -125,32 +284,12 @@ def _network_text(file: TranslationFile) -> str:
     return f"{name}, {'no' if norm == 'none' else norm} norm"
 
 
-def translate(file: TranslationFile, queries: Tensor) -> Tensor:
-    """Return translated images (N, C, S, S) in [0, 1], with the gradient of the network.
-
-    Parameters
-    ----------
-    file : TranslationFile
-        The network.
-    queries : (N, C, S, S) Tensor in [0, 1]
-        On the network's device.
-    """
-    inputs = file.value_range.to_network(queries)
-    if not file.residual:
-        made: Tensor = file.module(inputs)
-        return file.value_range.from_network(made).clamp(0, 1)
-    small = resize(inputs, file.image_size or inputs.shape[-1])
-    # the network predicts the change on our range of 1, from none to the whole of it
-    return (queries + resize(file.module(small), queries.shape[-1])).clamp(0, 1)
-
-
 def _check(shape: tuple[int, ...], file: TranslationFile, name: str) -> None:
     channels, multiple = file.layout.channels, file.layout.multiple
     if len(shape) != 3 or shape[0] != channels:
         raise ShapeError(
             f"The query has shape {shape}, but the network '{name}' was trained on images of "
-            f"{channels} channel{'s' if channels != 1 else ''}. Choose other images, or another "
-            "network."
+            f"{channels} channel(s). Choose other images, or another network."
         )
     if file.residual and shape[1] != shape[2]:
         raise ShapeError(

@@ -100,7 +100,7 @@ class CycleGANRecipe(GeneratorFamily):
         >>> CycleGANRecipe.from_texts(["left:right=a.pth"]).is_complete  # doctest: +SKIP
         True
         """
-        from napari_quac.generators.cyclegan.file import stored_direction
+        from napari_quac.generators.cyclegan.generator import stored_direction
 
         directions = [split_direction(text) for text in texts]
         if len(texts) == 1 and not directions[0][0]:
@@ -150,8 +150,11 @@ class CycleGANRecipe(GeneratorFamily):
         CheckpointError
             If a file is no such network, or two are for the same pair.
         """
-        from napari_quac.generators.cyclegan.file import TranslationFile, read_translation
-        from napari_quac.generators.cyclegan.generator import CycleGANGenerator
+        from napari_quac.generators.cyclegan.generator import (
+            CycleGANGenerator,
+            TranslationFile,
+            read_translation,
+        )
         from napari_quac.networks.device import resolve_device
 
         if not self.translations:
@@ -202,7 +205,7 @@ def holds_networks(directory: Path) -> bool:
 
 
 def _in_folder(directory: Path, source: str = "", target: str = "") -> list[Translation]:
-    from napari_quac.generators.cyclegan.file import network_files, stored_direction
+    from napari_quac.generators.cyclegan.generator import network_files, stored_direction
 
     paths = network_files(directory)
     if not paths:

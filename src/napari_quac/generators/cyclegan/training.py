@@ -12,8 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from napari_quac.generators.cyclegan.file import TranslationFile, translation_metadata
-from napari_quac.generators.cyclegan.generator import CycleGANGenerator
+from napari_quac.generators.cyclegan.generator import (
+    CycleGANGenerator,
+    TranslationFile,
+    translation_metadata,
+)
 from napari_quac.generators.cyclegan.recipe import CycleGANRecipe, Translation
 from napari_quac.generators.cyclegan.training_settings import CycleGANTrainingSettings
 from napari_quac.networks.architectures.resnet_generator import ResnetGenerator

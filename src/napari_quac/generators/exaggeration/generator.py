@@ -1,4 +1,4 @@
-"""Bin-conditional explainers as generators: one proposal for each bin, the least changed first."""
+"""Bin-conditional generators: one proposal for each bin, the least changed first."""
 
 from __future__ import annotations
 
@@ -9,11 +9,16 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from napari_quac.errors import DataError, NetworkError, NotFiniteError, ShapeError
+from napari_quac.errors import DataError, ShapeError
+from napari_quac.generators.forward import (
+    call_network,
+    convert_images,
+    positive_index,
+    stored_range,
+)
 from napari_quac.networks.architectures.stargan_v2_shapes import read_metadata
 from napari_quac.networks.generator import ConversionRequest, Generator, Proposals
 from napari_quac.networks.image_path import BinTraversal
-from napari_quac.networks.resizing import resize
 from napari_quac.networks.value_range import ValueRange
 
 ARCHITECTURE = "exaggeration"
@@ -21,16 +26,16 @@ ARCHITECTURE = "exaggeration"
 
 @dataclass(frozen=True)
 class BinLayout:
-    """What the bins and the images of an explainer mean.
+    """Meaning of the bins and the images of a bin-conditional generator.
 
     Attributes
     ----------
     positive : str or int
         The class whose probability rises with the bin.
     negative : str
-        The class that the lowest bin looks like, where the file says it; else empty.
+        The class that the lowest bin looks like, if the file names it; else empty.
     value_range : ValueRange
-        What the network was trained on.
+        Input range of the network.
     residual : bool
         The network predicts half the change on a range of [-1, 1], and not the whole image.
     image_size : int or None
@@ -45,16 +50,13 @@ class BinLayout:
 
 
 def stored_layout(metadata: Mapping[str, str]) -> BinLayout:
-    """Return what a safetensors file says about itself; what it leaves out is as published."""
+    """Return the layout in the metadata of a file; by default that of the published networks."""
     names, size = read_metadata(metadata, "class_names"), read_metadata(metadata, "network_size")
-    limits, is_pair = read_metadata(metadata, "range"), isinstance(names, list) and len(names) == 2
-    return BinLayout(
-        str(names[1]) if is_pair else 1,
-        str(names[0]) if is_pair else "",
-        ValueRange(*limits) if isinstance(limits, list) and len(limits) == 2 else ValueRange(),
-        read_metadata(metadata, "residual") is True,
-        size if isinstance(size, int) else None,
-    )
+    is_pair = isinstance(names, list) and len(names) == 2
+    negative, positive = map(str, names) if is_pair else ("", 1)
+    residual = read_metadata(metadata, "residual") is True
+    size = size if isinstance(size, int) else None
+    return BinLayout(positive, negative, stored_range(metadata), residual, size)
 
 
 def bin_metadata(layout: BinLayout, training: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,7 +72,7 @@ def bin_metadata(layout: BinLayout, training: Mapping[str, Any]) -> dict[str, An
 
 
 class BinConditional(Protocol):
-    """What makes an image for each bin.
+    """Network that returns an image for each bin.
 
     ``channels`` is None where any number will do.
     """
@@ -116,14 +118,14 @@ class BinPath:
 
 
 class ExaggerationGenerator(Generator):
-    """A live explainer; see :class:`~napari_quac.networks.generator.Generator`.
+    """A live bin-conditional generator; see :class:`~napari_quac.networks.generator.Generator`.
 
     Parameters
     ----------
     network : BinConditional
         Images and bins to images, or to changes.
     layout : BinLayout
-        What its bins and images mean.
+        Meaning of its bins and images.
     name : str
         Shown to the user.
     device : torch.device
@@ -167,22 +169,18 @@ class ExaggerationGenerator(Generator):
         self._check(query)
         queries = query[None].to(self.device).expand(self.n_bins, *query.shape)
         bins = torch.arange(self.n_bins, device=self.device)
-        try:
-            with torch.no_grad():
-                made = explained(self.network, self.layout, queries, bins)
-        except RuntimeError as error:
-            raise NetworkError(
-                f"The explainer {self.name} failed on an image of {tuple(query.shape)}: "
-                f"{str(error).strip().splitlines()[-1]}"
-            ) from error
-        if made.shape != queries.shape:
-            raise ShapeError(
-                f"The explainer {self.name} returned {tuple(made.shape)} for {self.n_bins} images "
-                f"of {tuple(query.shape)}; images of the same shape were expected."
+
+        def generate() -> Tensor:
+            layout = self.layout
+            return convert_images(
+                lambda images: self.network(images, bins),
+                queries,
+                layout.value_range,
+                layout.residual,
+                layout.image_size,
             )
-        if not torch.isfinite(made).all():
-            raise NotFiniteError(f"The explainer {self.name} returned NaN or infinity.")
-        return made.cpu()
+
+        return call_network(f"The generator {self.name}", generate, tuple(queries.shape)).cpu()
 
     def propose(self, request: ConversionRequest, first: int, n: int) -> Proposals:
         """Return the images of bins towards the target, the least exaggerated first.
@@ -190,17 +188,16 @@ class ExaggerationGenerator(Generator):
         Proposal *i* is the *i*-th bin, counted from the one of the source: upwards if the target
         is the class that the bins mean, else downwards.
         """
-        positive = request.classifier.class_index(str(self.layout.positive))
-        if positive not in (request.source, request.target):
-            names = request.classifier.class_names
+        title, negative = f"The generator {self.name}", self.layout.negative
+        positive = positive_index(request, self.layout.positive, title)
+        names = request.classifier.class_names
+        other = names[request.source if request.target == positive else request.target]
+        if negative and other != negative:
             raise DataError(
-                f"The bins of the explainer {self.name} mean '{names[positive]}'; it cannot turn "
-                f"'{names[request.source]}' into '{names[request.target]}'. Choose "
-                f"'{names[positive]}' as target, or another generator."
+                f"{title} was trained on '{negative}' and '{names[positive]}'; it has not seen "
+                f"'{other}'. Choose a sample and a target of these two classes."
             )
-        self._check_negative(request, positive)
-        n_bins = self.network.n_bins
-        bins = list(range(n_bins))
+        bins = list(range(self.n_bins))
         if request.source == positive:
             bins.reverse()
         chosen = bins[first : first + n]
@@ -212,52 +209,27 @@ class ExaggerationGenerator(Generator):
                 "generator": self.name,
                 "proposal": first + number,
                 "bin": index,
-                "n_bins": n_bins,
-                "desired": (index + 0.5) / n_bins,
+                "n_bins": self.n_bins,
+                "desired": (index + 0.5) / self.n_bins,
             }
             for number, index in enumerate(chosen)
         )
         return Proposals(images, origins)
 
-    def _check_negative(self, request: ConversionRequest, positive: int) -> None:
-        """Refuse a class that the training has not seen, where the file tells which ones it has."""
-        names = request.classifier.class_names
-        other = names[request.source if request.target == positive else request.target]
-        if self.layout.negative and other != self.layout.negative:
-            raise DataError(
-                f"The explainer {self.name} has learnt to turn '{self.layout.negative}' into "
-                f"'{names[positive]}' and back; it has not seen '{other}'. Choose a sample of "
-                "these two classes and the other one as target, or another generator."
-            )
-
     def _check(self, query: Tensor) -> None:
         channels, multiple = self.network.channels, self.network.multiple
-        if channels is None:  # a program, which says by itself what it cannot take
+        if channels is None:  # a program, which refuses by itself
             return
         if self.layout.image_size is not None:
             multiple = 1  # the query is brought to the network's size
         fits = query.ndim == 3 and all(side % multiple == 0 for side in query.shape[1:])
         if fits and self.layout.residual and query.shape[1] != query.shape[2]:
             raise ShapeError(
-                f"The query has {query.shape[1]} × {query.shape[2]} pixels; the explainer "
+                f"The query has {query.shape[1]} × {query.shape[2]} pixels; the generator "
                 f"{self.name} works on squares. Crop the images."
             )
         if query.shape[0] != channels or not fits:
             raise ShapeError(
-                f"The query has shape {tuple(query.shape)}, but the explainer {self.name} takes "
-                f"{channels} channel{'s' if channels != 1 else ''} and a multiple of {multiple} "
-                "pixels. Crop the images, or choose another generator."
+                f"The query has shape {tuple(query.shape)}, but the generator {self.name} takes "
+                f"{channels} channel(s) and a multiple of {multiple} pixels. Crop the images."
             )
-
-
-def explained(
-    network: BinConditional | torch.nn.Module, layout: BinLayout, queries: Tensor, bins: Tensor
-) -> Tensor:
-    """Return the images of queries (N, C, S, S) in [0, 1] at bins (N,), with the gradient."""
-    inputs = layout.value_range.to_network(queries)
-    if not layout.residual:
-        made: Tensor = network(inputs, bins)
-        return layout.value_range.from_network(made).clamp(0, 1)
-    small = resize(inputs, layout.image_size or inputs.shape[-1])
-    # the network predicts the change on our range of 1, from none to the whole of it
-    return (queries + resize(network(small, bins), queries.shape[-1])).clamp(0, 1)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from napari_quac.data.dataset import Dataset
 from napari_quac.errors import CheckpointError, DataError
+from napari_quac.generators.forward import stored_range
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.networks.architectures.stargan_v2 import (
     FinalActivation,
@@ -108,10 +109,6 @@ def read_stargan(
     network = StarGAN(hyper)
     for name, state in states.items():
         _load(getattr(network, name), drop_stale_heads(state), name, path)
-    low_high = read_metadata(metadata, "range") or read_metadata(metadata, "value_range")
-    if value_range is None:
-        is_pair = isinstance(low_high, list) and len(low_high) == 2
-        value_range = ValueRange(*low_high) if is_pair else ValueRange()
     names = class_names or tuple(map(str, read_metadata(metadata, "class_names") or ()))
     if names and len(names) > hyper.num_domains and not hyper.single_head:
         raise CheckpointError(
@@ -125,7 +122,7 @@ def read_stargan(
         network.eval().requires_grad_(False),
         names,
         query_size if isinstance(query_size, int) else hyper.img_size,
-        value_range,
+        value_range or stored_range(metadata),
         {"Network size": f"{hyper.img_size} × {hyper.img_size}", "Final activation": form},
     )
 

@@ -14,7 +14,8 @@ from torch import Tensor
 from napari_quac.data.image_file import read_image
 from napari_quac.data.image_folder import ImageFolder
 from napari_quac.data.sample import Sample
-from napari_quac.errors import DataError, NotFiniteError, ShapeError
+from napari_quac.errors import DataError, ShapeError
+from napari_quac.generators.forward import require_finite
 from napari_quac.networks.architectures.stargan_v2 import StarGAN, activate
 from napari_quac.networks.generator import ConversionRequest, Generator, Proposals, proposal_seed
 from napari_quac.networks.memory import in_batches
@@ -162,11 +163,7 @@ class StarGANGenerator(Generator):
 
             batch_size = 1 if self.device.type == "cpu" else GPU_BATCH
             images = in_batches(decode, styles, batch_size, f"generator {self.name}")
-        if not torch.isfinite(images).all():
-            raise NotFiniteError(
-                f"The generator {self.name} returned NaN or infinity. Check its weights, and its "
-                f"value range (now {self.value_range})."
-            )
+        require_finite(f"The generator {self.name}", images)
         # leaving inference mode, so that others may use the images in autograd
         return Proposals(images.clone(), tuple(origins))
 

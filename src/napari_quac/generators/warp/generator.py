@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from napari_quac.errors import DataError, NetworkError, NotFiniteError, ShapeError
+from napari_quac.errors import ShapeError
+from napari_quac.generators.forward import call_network, positive_index
 from napari_quac.networks.generator import ConversionRequest, Generator, Proposals
 from napari_quac.networks.warp.jacobian import determinant, folding
 from napari_quac.networks.warp.sampling import in_voxels, warp
@@ -58,7 +59,7 @@ class WarpPath:
         return warp(self.query[None], alpha * self.field[None])[0].clamp(0, 1)
 
     def is_off_manifold(self, alpha: float) -> bool:
-        """Tell whether the field folds somewhere."""
+        """Return True if the field folds somewhere."""
         return bool(folding(determinant(alpha * self.field.numpy())).any())
 
 
@@ -70,7 +71,7 @@ class WarpGenerator(Generator):
     simulator : callable
         ``(images, options) -> fields``.
     recipe : WarpRecipe
-        What its fields mean.
+        Meaning of its fields.
     name : str
         Shown to the user.
     device : torch.device
@@ -89,10 +90,9 @@ class WarpGenerator(Generator):
     ) -> None:
         self._simulator, self.recipe = simulator, recipe
         self.name, self.device, self.shape = name, device, shape
-        size = "any" if shape is None else " × ".join(map(str, shape[1:]))
         self.description: Mapping[str, str] = {
             "Kind": "warping simulator",
-            "Image size": size,
+            "Image size": "any" if shape is None else " × ".join(map(str, shape[1:])),
             "Adds the pattern of": str(recipe.positive),
             "Field": f"{recipe.order} axes, {recipe.unit}",
         }
@@ -112,14 +112,7 @@ class WarpGenerator(Generator):
         DataError
             If neither is.
         """
-        positive = request.classifier.class_index(str(self.recipe.positive))
-        if positive not in (request.source, request.target):
-            names = request.classifier.class_names
-            raise DataError(
-                f"The simulator {self.name} adds or removes the pattern of '{names[positive]}'; "
-                f"it cannot turn '{names[request.source]}' into '{names[request.target]}'. Choose "
-                f"'{names[positive]}' as target, or another generator."
-            )
+        positive = positive_index(request, str(self.recipe.positive), f"The simulator {self.name}")
         return 1 if request.target == positive else -1
 
     def field(self, query: Tensor, option: int) -> Tensor:
@@ -135,28 +128,15 @@ class WarpGenerator(Generator):
         if self.shape is not None and tuple(query.shape) != self.shape:
             raise ShapeError(
                 f"The query has shape {tuple(query.shape)}, but the simulator {self.name} was "
-                f"trained on {self.shape} (channels, pixels). Crop the images to that size."
+                f"trained on {self.shape} (channels, pixels). Crop the images."
             )
         image = self.recipe.value_range.to_network(query[None].to(self.device))
-        try:
-            with torch.no_grad():
-                options = torch.full((1, 1), float(option), device=self.device)
-                found = self._simulator(image, options)
-        except RuntimeError as error:
-            raise NetworkError(
-                f"The simulator {self.name} failed on an image of {tuple(query.shape)}: "
-                f"{str(error).splitlines()[-1]}"
-            ) from error
-        wanted = (1, query.ndim - 1, *query.shape[1:])
-        if not isinstance(found, Tensor) or tuple(found.shape) != wanted:
-            what = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
-            raise ShapeError(
-                f"The simulator {self.name} returned {what}; a displacement field of {wanted} was "
-                "expected."
-            )
-        if not torch.isfinite(found).all():
-            raise NotFiniteError(f"The simulator {self.name} returned NaN or infinity.")
-        return in_voxels(found.float().cpu(), self.recipe.order, self.recipe.unit)[0]
+        options = torch.full((1, 1), float(option), device=self.device)
+        shape = (1, query.ndim - 1, *query.shape[1:])
+        field = call_network(
+            f"The simulator {self.name}", lambda: self._simulator(image, options), shape
+        )
+        return in_voxels(field.float().cpu(), self.recipe.order, self.recipe.unit)[0]
 
     def propose(self, request: ConversionRequest, first: int, n: int) -> Proposals:
         """Return the query under strengths number ``first`` to ``first + n - 1``, rising."""
