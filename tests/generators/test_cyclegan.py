@@ -96,7 +96,7 @@ def test_pair_without_a_network_names_those_there_are(folder: Path, classifier: 
 def test_direction_that_nobody_said_is_asked_for(folder: Path, classifier: Classifier) -> None:
     generator = recognize_network(folder / "latest_net_G_A.pth").recipe.load("cpu")
     assert "latest_net_G_B.pth" in generator.description["Direction missing"]
-    with pytest.raises(UnknownNameError, match=r"'latest_net_G_A\.pth' and .* say so"):
+    with pytest.raises(UnknownNameError, match=r"'latest_net_G_A\.pth' and .* are unknown"):
         generator.propose(request(classifier, 0, 1), 0, 1)
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
@@ -14,7 +14,6 @@ from torch import Tensor
 from napari_quac.data.dataset import Dataset
 from napari_quac.errors import CheckpointError, DataError
 from napari_quac.generators.forward import stored_range
-from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.networks.architectures.stargan_v2 import (
     FinalActivation,
     StarGAN,
@@ -32,6 +31,9 @@ from napari_quac.networks.resizing import resize
 from napari_quac.networks.tensor_file import read_tensors
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.stepwise import Progress, stepwise
+
+if TYPE_CHECKING:
+    from napari_quac.generators.stargan.recipe import StarGANRecipe
 
 N_IMAGES = 4
 POOR = 0.1  # a trained StarGAN reconstructs its own data far better

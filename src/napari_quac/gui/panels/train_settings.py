@@ -70,7 +70,7 @@ class TrainSettings(QWidget):
         parts = (caption("Classes"), self.first_menu, 1, muted("→"), self.second_menu, 1)
         row(*parts, parent=self._pair_row)
         tip = "Longer training is better, and can be resumed later."
-        self.minutes = spin_box("train_minutes", tip, 1, 10_000)
+        self.minutes = spin_box("train_minutes", 1, 10_000, tooltip=tip)
         self.minutes.setSuffix(" min")
         self.size_menu = menu("train_size", picked=self._on_size_picked, n_characters=2)
         tip = "a folder for your generators"
@@ -80,7 +80,7 @@ class TrainSettings(QWidget):
         self.forms: dict[str, Form[Any]] = {}
         tip = "Show all settings of the training and the weights of its losses."
         self.details_button = disclosure_button(
-            "Details", "train_details_button", tip, self._details
+            "Details", "train_details_button", self._details, tooltip=tip
         )
         column(
             labelled_row("Generator", self.family_menu),
@@ -136,7 +136,10 @@ class TrainSettings(QWidget):
             return "Choose two different classes."
         if not _has_size(cls) and side is not None and side % cls.MULTIPLE:
             family, n = GENERATORS[self.family].title.lower(), cls.MULTIPLE
-            return f"A {family} needs multiples of {n} pixels, not {side}. Crop the images."
+            text = (
+                f"A {family} needs images of a multiple of {n} pixels a side; these have {side}. "
+            )
+            return text + "Crop or resize them."
         try:
             _ = self.value
         except QuacError as error:
