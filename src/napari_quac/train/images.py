@@ -275,8 +275,7 @@ def require_same_classes(classifier: Classifier, pool: ImagePool) -> None:
         raise DataError(
             f"The folders are {', '.join(pool.classes)}, but the classes of the classifier "
             f"{classifier.name} are {', '.join(classifier.class_names)}. Rename the folders (for "
-            "instance 0_…, 1_…) or the classes, so that both have the "
-            "same order."
+            "instance 0_…, 1_…) or the classes, so that both have the same order."
         )
 
 
