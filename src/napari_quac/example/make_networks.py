@@ -9,11 +9,11 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import torch
-from safetensors import safe_open
 
 from napari_quac.data.dataset import Dataset
 from napari_quac.data.synthetic import SyntheticSynapses
@@ -29,6 +29,7 @@ from napari_quac.generators.stargan.training_settings import (
 )
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
+from napari_quac.networks.tensor_file import flatten_state, read_tensors
 from napari_quac.stepwise import Progress, Steps
 from napari_quac.train.checkpointing import write_safetensors
 from napari_quac.train.classifier_trainer import TrainedClassifier, train_classifier
@@ -53,28 +54,11 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
-def classifier_settings(minutes: float) -> ClassifierTrainingSettings:
-    """Return the settings of the example's classifier."""
-    return ClassifierTrainingSettings(
-        minutes=minutes,
-        epochs=16,
-        feature_maps=8,
-        head=64,
-        batch_size=12,
-        learning_rate=1.5e-3,
-        noise=0.02,
-        dropout=0.2,
-    )
-
-
-def generator_settings(name: str, minutes: float) -> GeneratorTrainingSettings:
-    """Return the settings of one of the example's generators."""
-    if name == "cyclegan":
-        return CycleGANTrainingSettings(minutes=minutes, weights=CycleGANLossWeights(guidance=0.05))
-    if name == "exaggeration":
-        return ExaggerationTrainingSettings(minutes=minutes)
-    return StarGANTrainingSettings(
-        minutes=minutes,
+CLASSIFIER_SETTINGS = ClassifierTrainingSettings(
+    epochs=16, feature_maps=8, head=64, batch_size=12, learning_rate=1.5e-3, noise=0.02, dropout=0.2
+)
+GENERATOR_SETTINGS: dict[str, GeneratorTrainingSettings] = {
+    "generator": StarGANTrainingSettings(
         image_size=64,
         base_channels=16,
         max_channels=64,
@@ -82,7 +66,10 @@ def generator_settings(name: str, minutes: float) -> GeneratorTrainingSettings:
         mapping_channels=64,
         weights=StarGANLossWeights(guidance=0.05),
         evaluator_minutes=0,
-    )
+    ),
+    "cyclegan": CycleGANTrainingSettings(weights=CycleGANLossWeights(guidance=0.05)),
+    "exaggeration": ExaggerationTrainingSettings(),
+}
 
 
 def draw_training_images() -> tuple[Dataset, Dataset]:
@@ -106,7 +93,7 @@ def train_example_classifier(
     path : Path
         A safetensors file.
     """
-    settings = classifier_settings(minutes)
+    settings = replace(CLASSIFIER_SETTINGS, minutes=minutes)
     trained = _log_progress(train_classifier(train, settings, validation, path))
     logger.info("%.1f %% of the validation images correct", 100 * trained.accuracy)
     halve_precision(path)
@@ -138,17 +125,12 @@ def train_example_generator(
     folder : Path
         Folder for the state of the training, which is resumed if there is one.
     """
-    trained = _log_progress(
-        train_generator(
-            images[0],
-            folder,
-            generator_settings(name, minutes),
-            classifier,
-            pair=PAIRS.get(name),
-            validation=images[1] if name == "exaggeration" else None,
-            resume=(folder / RESUME_FILE).exists(),
-        )
-    )
+    settings = replace(GENERATOR_SETTINGS[name], minutes=minutes)
+    pair, resume = PAIRS.get(name), (folder / RESUME_FILE).exists()
+    validation = images[1] if name == "exaggeration" else None
+    inputs = images[0], folder, settings, classifier
+    steps = train_generator(*inputs, pair=pair, validation=validation, resume=resume)
+    trained = _log_progress(steps)
     logger.info("%d steps of the %s: %s", trained.steps, name, trained.measures)
     if trained.evaluation is not None:
         logger.info("conversion rate %.3f", trained.evaluation.conversion_rate)
@@ -161,12 +143,10 @@ def train_example_generator(
 
 def halve_precision(path: Path) -> None:
     """Store the weights of a safetensors file as float16, which halves the file."""
-    with safe_open(path, framework="pt") as file:
-        metadata = file.metadata() or {}
-        state = {key: file.get_tensor(key) for key in file.keys()}
+    state, metadata = read_tensors(path)
     halved = {
-        key: value.to(torch.float16) if value.is_floating_point() else value
-        for key, value in state.items()
+        name: tensor.half() if tensor.is_floating_point() else tensor
+        for name, tensor in flatten_state(state).items()
     }
     write_safetensors(path, halved, metadata)
 
@@ -189,21 +169,14 @@ def _log_progress(steps: Steps[T]) -> T:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train both networks and put them into the package, or into a folder of choice."""
     parser = argparse.ArgumentParser(prog="make_networks", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=45, help="time for both (default 45)")
-    parser.add_argument("--threads", type=int, default=0, help="0 for as many as there are")
-    parser.add_argument("--output", type=Path, default=CLASSIFIER_FILE.parent)
-    parser.add_argument(
-        "--work",
-        type=Path,
-        default=Path("make_networks"),
-        help="folder for the state of the training, which is resumed if there is one",
-    )
-    parser.add_argument(
-        "--only",
-        choices=["classifier", "generator", "cyclegan", "exaggeration"],
-        help="train one, and keep the others; the CycleGAN and the bin-conditional generator "
-        "(T-bar and plain) are trained only then",
-    )
+    add = parser.add_argument
+    add("--minutes", type=float, default=45, help="time for both (default 45)")
+    add("--threads", type=int, default=0, help="0 for as many as there are")
+    add("--output", type=Path, default=CLASSIFIER_FILE.parent)
+    text = "folder for the state of the training, which is resumed if there is one"
+    add("--work", type=Path, default=Path("make_networks"), help=text)
+    text = "train one, and keep the others; CycleGAN and bins are trained only then"
+    add("--only", choices=["classifier", *GENERATOR_SETTINGS], help=text)
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     if chosen.threads:

@@ -96,7 +96,7 @@ class Inspection:
 
     @property
     def is_program(self) -> bool:
-        """Whether the file brings its own program, so that its origin has to be trusted."""
+        """True if the file contains its own program, so that its origin has to be trusted."""
         return self.kind in PROGRAMS
 
     def read_state(self) -> State:
@@ -122,8 +122,7 @@ def read_inspection(path: Path) -> Inspection:
     """
     if path.is_dir():
         return Inspection(path, "folder", "unknown", "", 0)
-    kind = detect_format(path)
-    sha256, size = file_hash(path), path.stat().st_size
+    kind, sha256, size = detect_format(path), file_hash(path), path.stat().st_size
     if kind == "onnx":
         return Inspection(path, kind, "classifier", sha256, size, problem=onnx_sentence(path))
     if kind in ("torchscript", "exported program"):
@@ -168,15 +167,10 @@ def inspect_classifier(
     layout = recognise_classifier(tensors, size, pools=pools or pools_in(metadata))
     if layout is None:
         return replace(inspection, problem=unknown_layout_sentence(inspection.path, tensors))
+    names = ("parameters", "n_classes", "channels", "image_size")
+    facts = {name: getattr(layout, name) for name in names}
     inspection = replace(
-        inspection,
-        role="classifier",
-        architecture=layout.name,
-        parameters=layout.parameters,
-        n_classes=layout.n_classes,
-        channels=layout.channels,
-        image_size=layout.image_size,
-        findings=layout.notes,
+        inspection, role="classifier", architecture=layout.name, findings=layout.notes, **facts
     )
     if layout.problem:
         way_out = "Enter the image size it was trained with."
@@ -198,13 +192,8 @@ def _with_trial(
     except CheckpointError as error:
         return replace(inspection, problem=str(error))
     findings, notes = inspection.findings, classifier.description.get("Notes")
-    return replace(
-        inspection,
-        role="classifier",
-        n_classes=classifier.n_classes,
-        channels=classifier.channels,
-        image_size=classifier.image_size,
-        class_names=classifier.class_names,
-        findings=(*findings, notes) if notes and not inspection.architecture else findings,
-        description=classifier.description,
-    )
+    if notes and not inspection.architecture:
+        findings = (*findings, notes)
+    names = ("n_classes", "channels", "image_size", "class_names", "description")
+    facts = {name: getattr(classifier, name) for name in names}
+    return replace(inspection, role="classifier", findings=findings, **facts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -60,8 +60,7 @@ class WarpEvaluation(FamilyEvaluation):
     classifier: str
 
 
-@dataclass(frozen=True, eq=False)
-class WarpBatch:
+class WarpBatch(NamedTuple):
     """Images of one step and their options.
 
     Attributes
@@ -97,29 +96,9 @@ def class_distance(logit: LogitDifference, pool: ImagePool) -> float:
     return max(sum(medians), 1.0)
 
 
-def _loss(
-    network: WarpUNet,
-    logit: LogitDifference,
-    images: Tensor,
-    option: Tensor,
-    distance: float,
-    settings: WarpTrainingSettings,
-) -> tuple[Tensor, float]:
-    """Return the loss, and the shift of the logit relative to the distance of the classes."""
-    field = network(images, option[:, None])
-    deformed = warp(images, field)
-    shift = (logit(deformed) - logit(images)) * option / distance
-    back = network(deformed, -option[:, None])
-    cycle = F.mse_loss(warp(deformed, back), images)
-    loss = F.relu(settings.margin - shift).mean() + settings.cycle * cycle
-    loss = loss + settings.smoothness * (_steepness(field) + _steepness(back)) / 2
-    return loss, float(shift.detach().mean())
-
-
 def _steepness(field: Tensor) -> Tensor:
     """Return the mean absolute forward difference, averaged over the axes."""
-    parts = [field.diff(dim=axis).abs().mean() for axis in range(2, field.ndim)]
-    return torch.stack(parts).mean()
+    return torch.stack([field.diff(dim=axis).abs().mean() for axis in range(2, field.ndim)]).mean()
 
 
 class WarpTask(TrainingTask[WarpTrainingSettings, WarpBatch]):
@@ -167,8 +146,7 @@ class WarpTask(TrainingTask[WarpTrainingSettings, WarpBatch]):
 
     def set_rate(self, factor: float) -> None:
         """Multiply the learning rate of the settings by ``factor``."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = factor * self.settings.learning_rate
+        self.optimizer.param_groups[0]["lr"] = factor * self.settings.learning_rate
 
     def draw_batch(self, random: np.random.Generator) -> WarpBatch:
         """Draw images, each with the option of the other class."""
@@ -179,16 +157,20 @@ class WarpTask(TrainingTask[WarpTrainingSettings, WarpBatch]):
 
     def step(self, batch: WarpBatch, random: np.random.Generator) -> dict[str, float]:
         """Do one step; return the loss, and the shift in distances between the classes."""
-        self.network.train()
-        loss, shift = _loss(
-            self.network, self.logit, batch.images, batch.options, self.distance, self.settings
-        )
+        network, settings, images, options = self.network.train(), self.settings, *batch
+        field = network(images, options[:, None])
+        deformed = warp(images, field)
+        shift = (self.logit(deformed) - self.logit(images)) * options / self.distance
+        back = network(deformed, -options[:, None])
+        cycle = F.mse_loss(warp(deformed, back), images)
+        loss = F.relu(settings.margin - shift).mean() + settings.cycle * cycle
+        loss = loss + settings.smoothness * (_steepness(field) + _steepness(back)) / 2
         self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self.optimizer.step()
         self.step_number += 1
-        return {"loss": loss.item(), "shift": shift}
+        return {"loss": loss.item(), "shift": float(shift.detach().mean())}
 
     def status_message(self, losses: Mapping[str, float]) -> str:
         """Return a line about the training from the running means of its losses."""
@@ -248,14 +230,9 @@ class WarpTask(TrainingTask[WarpTrainingSettings, WarpBatch]):
             agreement.append((after - before) * option > 0)
             switched.append(after * option > 0)
             folded.append(float(folding(determinant(field[0].cpu().numpy())).mean()))
-        return WarpEvaluation(
-            self.pool.classes[1],
-            len(held_out),
-            float(np.mean(agreement)),
-            float(np.mean(switched)),
-            float(np.mean(folded)),
-            self.logit.classifier.name,
-        )
+        shares = [float(np.mean(part)) for part in (agreement, switched, folded)]
+        positive, name = self.pool.classes[1], self.logit.classifier.name
+        return WarpEvaluation(positive, len(held_out), shares[0], shares[1], shares[2], name)
 
     @classmethod
     def summarize(cls, measures: Mapping[str, Any]) -> EvaluationSummary:

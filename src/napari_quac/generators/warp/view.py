@@ -24,7 +24,7 @@ STRENGTHS = tuple(round(0.25 * step, 2) for step in range(-4, 7))
 
 @dataclass(frozen=True, eq=False)
 class WarpView:
-    """A deformation, and what the classifier says of it at all strengths.
+    """A deformation, and the prediction of the classifier at all strengths.
 
     Attributes
     ----------
@@ -66,18 +66,17 @@ class WarpView:
 
     @property
     def sign_agreement(self) -> float:
-        """Share of the strengths at which the logit moves the way that was asked for."""
-        at_rest = self.logits[self.strengths == 0][0]
-        asked = self.strengths != 0
-        moved = np.sign(self.logits[asked] - at_rest) == np.sign(self.strengths[asked])
-        return float(moved.mean())
+        """Share of the strengths at which the logit moves in the intended direction."""
+        return float(self._agreements[self.strengths != 0].mean())
 
     def agreement(self, forward: bool) -> float:
         """Return the same for the strengths above 0 alone, or for those below."""
-        at_rest = self.logits[self.strengths == 0][0]
-        asked = self.strengths > 0 if forward else self.strengths < 0
-        moved = np.sign(self.logits[asked] - at_rest) == np.sign(self.strengths[asked])
-        return float(moved.mean())
+        return float(self._agreements[self.strengths * (1 if forward else -1) > 0].mean())
+
+    @property
+    def _agreements(self) -> NDArray[np.bool_]:
+        change = self.logits - self.logits[self.strengths == 0][0]
+        return np.asarray(np.sign(change) == np.sign(self.strengths))
 
     @property
     def largest_displacement(self) -> float:

@@ -136,10 +136,8 @@ class TrainSettings(QWidget):
             return "Choose two different classes."
         if not _has_size(cls) and side is not None and side % cls.MULTIPLE:
             family, n = GENERATORS[self.family].title.lower(), cls.MULTIPLE
-            text = (
-                f"A {family} needs images of a multiple of {n} pixels a side; these have {side}. "
-            )
-            return text + "Crop or resize them."
+            text = f"A {family} needs images of a multiple of {n} pixels a side; these have {side}."
+            return f"{text} Crop or resize them."
         try:
             _ = self.value
         except QuacError as error:
