@@ -1,6 +1,6 @@
 """Open any file or folder: find the generator family or the classifier that it holds, and load it.
 
-All families are asked, those of other packages too.
+Families of other packages are included.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class RecognizedNetwork:
 
     @property
     def is_program(self) -> bool:
-        """Whether loading it runs a program of the file."""
+        """True if loading it runs a program of the file."""
         return bool(self.program_hash)
 
 

@@ -55,7 +55,7 @@ class CycleGANRecipe(GeneratorFamily):
 
     @property
     def is_complete(self) -> bool:
-        """Whether source and target of each network are known."""
+        """True if source and target of each network are known."""
         return all(entry.source and entry.target for entry in self.translations)
 
     def paths(self) -> tuple[Path, ...]:
@@ -128,19 +128,13 @@ class CycleGANRecipe(GeneratorFamily):
         if inspection.kind == "folder":
             return inspection
         layout = load_translation(flatten_state(inspection.read_state()), inspection.path.name)[0]
-        first = self.translations[0]
-        direction = (
-            f"turns {first.source} into {first.target}"
-            if first.source
-            else "does not say which classes it translates"
-        )
+        first, direction = self.translations[0], "without the classes that it translates"
+        if first.source:
+            direction = f"turns {first.source} into {first.target}"
         name = f"{layout.name}, {'no' if layout.norm == 'none' else layout.norm} norm"
-        return replace(
-            inspection,
-            parameters=layout.parameters,
-            channels=layout.channels,
-            findings=(f"CycleGAN or pix2pix generator ({name}), {direction}.",),
-        )
+        findings = (f"CycleGAN or pix2pix generator ({name}), {direction}.",)
+        parameters, channels = layout.parameters, layout.channels
+        return replace(inspection, parameters=parameters, channels=channels, findings=findings)
 
     def load(self, device: str | torch.device = "auto") -> CycleGANGenerator:
         """Read the files and return the live generator.
@@ -193,8 +187,7 @@ def split_direction(text: str) -> tuple[str, str, Path]:
     parts = [part.strip() for part in names.split(":")]
     if len(parts) != 2 or not all(parts):
         raise CheckpointError(
-            f"'{text}' does not name source and target class. Write SOURCE:TARGET=FILE, for "
-            "instance synapse:cytosol=latest_net_G_A.pth."
+            f"'{text}' does not name source and target class. Write SOURCE:TARGET=FILE."
         )
     return parts[0], parts[1], Path(path)
 
@@ -210,15 +203,13 @@ def _in_folder(directory: Path, source: str = "", target: str = "") -> list[Tran
     paths = network_files(directory)
     if not paths:
         raise CheckpointError(
-            f"'{directory}' holds no network of a CycleGAN (EPOCH_net_G_A.pth, EPOCH_net_G_B.pth). "
-            "Choose the folder of one training."
+            f"'{directory}' holds no network of a CycleGAN, EPOCH_net_G_A.pth. Choose another one."
         )
     translations = []
     for path in paths:
         direction = stored_direction(path)
         if source and not direction[0]:
-            is_back = path.stem.endswith("_G_B")
-            direction = (target, source) if is_back else (source, target)
+            direction = (target, source) if path.stem.endswith("_G_B") else (source, target)
         translations.append(Translation(path, *direction))
     return translations
 

@@ -14,12 +14,13 @@ from torch import Tensor
 from napari_quac.data.dataset import Dataset
 from napari_quac.errors import DataError
 from napari_quac.generators.exaggeration.bins import (
+    BinEvaluation,
     Posterior,
     bins_of,
     consistency_loss,
+    evaluate_bins,
     order_loss,
 )
-from napari_quac.generators.exaggeration.evaluation import BinEvaluation, evaluate_bins
 from napari_quac.generators.exaggeration.generator import (
     BinLayout,
     ExaggerationGenerator,

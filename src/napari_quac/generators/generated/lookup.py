@@ -68,9 +68,8 @@ class GeneratedImages(Generator):
             image = read_image(path, self._image_range, request.query.ndim - 1)
             if image.shape != request.query.shape:
                 raise ShapeError(
-                    f"'{path}' has shape {tuple(image.shape)} (channels, pixels), its query has "
-                    f"{tuple(request.query.shape)}. Choose the images that were generated from "
-                    "these samples."
+                    f"'{path}' has shape {tuple(image.shape)}, its query "
+                    f"{tuple(request.query.shape)}. Choose the images of these samples."
                 )
             images.append(image)
             origins.append({"path": str(path), "proposal": number})
@@ -86,57 +85,53 @@ class GeneratedImages(Generator):
             With the path that was looked for.
         """
         names = request.classifier.class_names
-        folder = self.directory / names[request.source] / names[request.target]
-        wanted = Path(request.query_id.replace("\\", "/")).name
+        source, target = names[request.source], names[request.target]
+        folder = self.directory / source / target
+        file_name = Path(request.query_id.replace("\\", "/")).name
         if not folder.is_dir():
-            there = [
-                f"{source.name}/{target.name}"
-                for source in _folders(self.directory)
-                for target in _folders(source)
-            ]
+            pairs = [f"{a.name}/{b.name}" for a in _folders(self.directory) for b in _folders(a)]
+            available = ", ".join(pairs[:8]) + (", …" if len(pairs) > 8 else "")
             raise NoCounterfactualError(
-                f"There is no folder '{folder}', so no images of {names[request.target]} were "
-                f"generated from {names[request.source]}. There are: {_some(there)}. Choose "
-                "another target, or give the classes the names of the folders."
+                f"There is no folder '{folder}', so no images of {target} were generated from "
+                f"{source}. There are: {available or 'none'}. Choose another target, or give the "
+                "classes the names of the folders."
             )
-        found = _matching(folder, wanted) if wanted else []
-        if not found:
+        paths = _matching(folder, file_name) if file_name else []
+        if not paths:
             raise NoCounterfactualError(
-                f"No image was generated for '{wanted}': there is no '{folder / (wanted or '?')}', "
-                "nor one of that name with another extension. "
-                f"{self._elsewhere(wanted, names[request.source])}"
+                f"No image was generated for '{file_name}': there is no "
+                f"'{folder / (file_name or '?')}', nor one of that name with another extension. "
+                f"{self._way_out(file_name, source)}"
             )
-        return found
+        return paths
 
-    def _elsewhere(self, wanted: str, source: str) -> str:
-        """Return what to do about a query that has no image in the folders of a source."""
+    def _way_out(self, file_name: str, source: str) -> str:
+        """Return the way out for a query that has no image in the folders of a source."""
         others = [
             folder.name
             for folder in _folders(self.directory)
-            if wanted and folder.name != source
-            if any(_matching(target, wanted) for target in _folders(folder))
+            if file_name and folder.name != source
+            if any(_matching(target, file_name) for target in _folders(folder))
         ]
         if not others:
             return "Choose another sample, or the folder that belongs to these samples."
         return (
-            f"There are images of it that leave '{others[0]}', but none that leave {source}, as "
-            "the classifier calls it. Ask the other question about it, or explain all samples, "
-            "which takes the source from the label."
+            f"There are images of it from '{others[0]}', but none from {source}, its predicted "
+            "class. Choose another pair of classes, or explain all samples by their labels."
         )
 
 
-def _matching(folder: Path, wanted: str) -> list[Path]:
-    stem = Path(wanted).stem if Path(wanted).suffix.lower() in IMAGE_SUFFIXES else wanted
+def _matching(folder: Path, file_name: str) -> list[Path]:
+    has_suffix = Path(file_name).suffix.lower() in IMAGE_SUFFIXES
+    stem = Path(file_name).stem if has_suffix else file_name
     numbered: list[tuple[int, Path]] = []
     same: list[Path] = []
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in IMAGE_SUFFIXES or not path.is_file():
-            continue
+    for path in sorted(_images(folder)):
         if path.stem == stem:
             same.append(path)
-        elif found := re.fullmatch(re.escape(stem) + r"_(\d{1,3})", path.stem):
-            numbered.append((int(found[1]), path))
-    same.sort(key=lambda path: path.name != wanted)
+        elif match := re.fullmatch(re.escape(stem) + r"_(\d{1,3})", path.stem):
+            numbered.append((int(match[1]), path))
+    same.sort(key=lambda path: path.name != file_name)
     inside = folder / stem
     deeper = sorted(_images(inside)) if inside.is_dir() else []
     return [*same, *(path for _, path in sorted(numbered)), *deeper]
@@ -151,44 +146,37 @@ def source_folder(directory: Path, style: str) -> Path:
         If there is none.
     """
     if not directory.is_dir():
-        what = "is a file" if directory.exists() else "does not exist"
-        raise DataError(
-            f"'{directory}' {what}; a folder of generated images is needed "
-            "(SOURCE/TARGET/NAME.png). Check the path."
-        )
-    wanted = STYLES if style == "auto" else (style,)
+        problem = "is a file" if directory.exists() else "does not exist"
+        raise DataError(f"'{directory}' {problem}. Choose a folder with SOURCE/TARGET/NAME.png.")
+    styles = STYLES if style == "auto" else (style,)
     roots = (directory, directory / "generated_images")
-    below = [root / name for root in roots for name in wanted]
+    below = [root / name for root in roots for name in styles]
     itself = [directory] if style == "auto" or directory.name == style else []
     candidates = [*below, *itself, *([roots[1]] if style == "auto" else [])]
     for depth in (2, 3):  # SOURCE/TARGET/NAME.png, or else SOURCE/TARGET/NAME/NUMBER.png
         for candidate in candidates:
             if candidate.is_dir() and _holds_images(candidate, depth):
                 return candidate
-    which = "" if style == "auto" else f" of style '{style}'"
+    of_style = "" if style == "auto" else f" of style '{style}'"
     raise DataError(
-        f"'{directory}' holds no generated images{which}"
-        " in folders SOURCE/TARGET/NAME.png. Choose the folder that has one subfolder per source "
-        "class."
+        f"'{directory}' holds no generated images{of_style} in folders SOURCE/TARGET/NAME.png. "
+        "Choose the folder that has one subfolder per source class."
     )
 
 
 def _holds_images(directory: Path, depth: int) -> bool:
-    """Whether there are images that many folders below."""
+    """Return True if there are images that many folders below."""
     if depth == 0:
         return any(_images(directory))
     return any(_holds_images(folder, depth - 1) for folder in _folders(directory))
 
 
 def _images(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    paths = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    return (path for path in paths if path.is_file())
 
 
 def _folders(directory: Path) -> list[Path]:
     return sorted(
         path for path in directory.iterdir() if path.is_dir() and not path.name.startswith(".")
     )
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:8]) + (", …" if len(names) > 8 else "") if names else "none"

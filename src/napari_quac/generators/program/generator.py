@@ -1,6 +1,6 @@
-"""Programs with two inputs as generators: warping simulators and bin-conditional explainers.
+"""Programs with two inputs as generators: warping simulators and bin-conditional generators.
 
-Which of both a program is shows in what it returns for the first query: a field, or images.
+The output for the first query, a field or images, decides between both.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from napari_quac.generators.program.recipe import ProgramRecipe
 
 N_BINS, MOST_BINS = 10, 64
-FAILURES = (RuntimeError, IndexError, ValueError, TypeError, AssertionError)
+FAILURES = (RuntimeError, IndexError, ValueError, TypeError, AssertionError, ShapeError)
 
 
 class ProgramBinNetwork(nn.Module):
-    """A program as a bin-conditional explainer.
+    """A program as a bin-conditional network.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class ProgramBinNetwork(nn.Module):
     n_bins : int
     """
 
-    channels: int | None = None  # whatever it takes
+    channels: int | None = None  # any number
     multiple = 1
     n_bins: int
 
@@ -55,7 +55,7 @@ class ProgramGenerator(Generator):
     Attributes
     ----------
     inner : WarpGenerator, ExaggerationGenerator or None
-        What it turned out to be, once it was asked for an image.
+        Its form, known after the first query.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class ProgramGenerator(Generator):
         }
 
     def propose(self, request: ConversionRequest, first: int, n: int) -> Proposals:
-        """Return what the simulator or explainer proposes.
+        """Return the proposals of the simulator or bin-conditional generator.
 
         Raises
         ------
@@ -89,41 +89,39 @@ class ProgramGenerator(Generator):
     def identify(self, query: Tensor) -> WarpGenerator | ExaggerationGenerator:
         """Return the generator that the program is, by its output for a query (C, *S)."""
         if self.inner is None:
-            self.inner = self._simulator(query) or self._explainer(query)
+            self.inner = self._simulator(query) or self._bin_generator(query)
             self.description = self.inner.description
         return self.inner
 
     def _simulator(self, query: Tensor) -> WarpGenerator | None:
-        known = self.recipe.value_range or ValueRange(0, 1)
-        image = known.to_network(query[None].to(self.device))
-        option = torch.ones((1, 1), device=self.device)
-        found, _ = self._asked(image, option)
-        n_axes = query.ndim - 1
-        if found is None or tuple(found.shape) != (1, n_axes, *query.shape[1:]):
+        recipe, n_axes = self.recipe, query.ndim - 1
+        value_range = recipe.value_range or ValueRange(0, 1)
+        image = value_range.to_network(query[None].to(self.device))
+        field, _ = self._run(image, torch.ones((1, 1), device=self.device))
+        if field is None or tuple(field.shape) != (1, n_axes, *query.shape[1:]):
             return None
-        if n_axes == len(query) and self.recipe.n_bins is not None:
-            return None  # as many channels as axes: whoever tells the bins means images
-        recipe = WarpRecipe(
-            self.recipe.path, self._positive, self.recipe.order, self.recipe.unit, known
+        if n_axes == len(query) and recipe.n_bins is not None:
+            return None  # as many channels as axes: a recipe with bins is about images
+        warp_recipe = WarpRecipe(
+            recipe.path, self._positive, recipe.order, recipe.unit, value_range
         )
-        return WarpGenerator(self.program, recipe, self.name, self.device, None)
+        return WarpGenerator(self.program, warp_recipe, self.name, self.device, None)
 
-    def _explainer(self, query: Tensor) -> ExaggerationGenerator:
-        known = self.recipe.value_range or ValueRange()
-        image = known.to_network(query[None].to(self.device))
-        found, problem = self._asked(image, torch.zeros(1, dtype=torch.long, device=self.device))
-        if found is None or found.shape != image.shape:
-            returned = problem or f"it returned {tuple(found.shape) if found is not None else '?'}"
+    def _bin_generator(self, query: Tensor) -> ExaggerationGenerator:
+        value_range = self.recipe.value_range or ValueRange()
+        image = value_range.to_network(query[None].to(self.device))
+        output, problem = self._run(image, torch.zeros(1, dtype=torch.long, device=self.device))
+        if output is None or output.shape != image.shape:
+            problem = f"it returned {tuple(output.shape)}" if output is not None else problem
             raise CheckpointError(
-                f"'{self.name}' is neither a warping simulator nor a bin-conditional explainer of "
-                f"images of {tuple(query.shape)}: {returned}. It has to return a field "
+                f"'{self.name}' is neither a warping simulator nor a bin-conditional generator of "
+                f"images of {tuple(query.shape)}: {problem}. It has to return a field "
                 "(N, axes, *S) for (image, option of +1 or -1), or an image for (image, bin)."
             )
         n_bins = self.recipe.n_bins or self._count_bins(image)
-        layout = BinLayout(self._positive, value_range=known)
-        return ExaggerationGenerator(
-            ProgramBinNetwork(self.program, n_bins), layout, self.name, self.device
-        )
+        network = ProgramBinNetwork(self.program, n_bins)
+        layout = BinLayout(self._positive, value_range=value_range)
+        return ExaggerationGenerator(network, layout, self.name, self.device)
 
     def _count_bins(self, image: Tensor) -> int:
         """Return the first bin that the program refuses; 10 if it takes any number."""
@@ -134,19 +132,17 @@ class ProgramGenerator(Generator):
 
     def _refuses(self, image: Tensor, index: int) -> bool:
         bins = torch.full((1,), index, dtype=torch.long, device=self.device)
-        return self._asked(image, bins)[0] is None
+        return self._run(image, bins)[0] is None
 
     @property
     def _positive(self) -> str | int:
         return 1 if self.recipe.positive is None else self.recipe.positive
 
-    def _asked(self, image: Tensor, second: Tensor) -> tuple[Tensor | None, str]:
-        """Return what the program says, or nothing and why."""
+    def _run(self, image: Tensor, second: Tensor) -> tuple[Tensor | None, str]:
+        """Return the output of the program; or None, and the reason."""
         try:
             with torch.no_grad():
                 return first_of(self.program(image, second)), ""
-        except ShapeError as error:
-            return None, str(error)
         except FAILURES as error:
             return None, str(error).strip().splitlines()[-1]
 
@@ -159,7 +155,7 @@ def first_of(outputs: Any) -> Tensor:
     ShapeError
         If there is none.
     """
-    found = outputs[0] if isinstance(outputs, tuple | list) and outputs else outputs
-    if not isinstance(found, Tensor):
-        raise ShapeError(f"it returned {type(found).__name__}, and no tensor")
-    return found
+    first = outputs[0] if isinstance(outputs, tuple | list) and outputs else outputs
+    if not isinstance(first, Tensor):
+        raise ShapeError(f"it returned {type(first).__name__}, and no tensor")
+    return first

@@ -94,12 +94,10 @@ class StarGANRecipe(GeneratorFamily):
             raise CheckpointError(f"'{inspection.path.name}': {error}") from error
         stored_activation = read_metadata(metadata, "final_activation")
         hyper = replace(hyper, final_activation=stored_activation or "tanh")
-        available = (("latent", hyper.has_mapping), ("reference", hyper.has_style_encoder))
-        styles = " or ".join(style for style, is_there in available if is_there) or "not contained"
-        size, names = (
-            read_metadata(metadata, "query_size") or hyper.img_size,
-            names_from_text(metadata),
-        )
+        available = {"latent": hyper.has_mapping, "reference": hyper.has_style_encoder}
+        styles = " or ".join(style for style in available if available[style]) or "not contained"
+        size = read_metadata(metadata, "query_size") or hyper.img_size
+        names = names_from_text(metadata)
         form = hyper.final_activation + ("" if stored_activation else " (assumed)")
         return replace(
             inspection,
@@ -145,16 +143,12 @@ class StarGANRecipe(GeneratorFamily):
         hyper = file.network.hyper
         if self.query_size not in (None, hyper.img_size) and not hyper.residual:
             raise ShapeError(
-                f"'{path.name}' makes whole images of {hyper.img_size} pixels, which enlarged to "
-                f"{self.query_size} would be blurred. Reduce the queries to {hyper.img_size} "
-                "pixels, or use a generator that predicts the change."
+                f"'{path.name}' generates whole images of {hyper.img_size} pixels, blurred at "
+                f"{self.query_size}. Reduce the queries, or use a generator of the change."
             )
         parts = {"latent": "mapping_network", "reference": "style_encoder"}
         if self.style not in parts:
-            raise QuacError(
-                f"There is no style '{self.style}'. Choose 'latent' (random vectors) or "
-                "'reference' (images of the target class)."
-            )
+            raise QuacError(f"There is no style '{self.style}'. Choose 'latent' or 'reference'.")
         if getattr(file.network, parts[self.style]) is None:
             other = "reference" if self.style == "latent" else "latent"
             raise CheckpointError(
@@ -165,9 +159,8 @@ class StarGANRecipe(GeneratorFamily):
         if self.style == "reference":
             if self.references is None:
                 raise DataError(
-                    "Style 'reference' needs a folder with images of the target class. Choose one "
-                    "with a subfolder per class (as a command, --references), or choose style "
-                    "'latent'."
+                    "Style 'reference' needs a folder with a subfolder of images per class (as a "
+                    "command, --references). Choose one, or style 'latent'."
                 )
             references = ImageFolder(self.references)
         return StarGANGenerator(
