@@ -19,7 +19,7 @@ NETWORKS = Path(__file__).parent / "networks"
 CLASSIFIER_FILE = NETWORKS / "synapse_classifier.safetensors"
 GENERATOR_FILE = NETWORKS / "synapse_stargan.safetensors"
 CYCLEGAN_FILES = (NETWORKS / "T-bar_to_plain.safetensors", NETWORKS / "plain_to_T-bar.safetensors")
-EXAGGERATION_FILE = NETWORKS / "synapse_explainer.safetensors"
+EXAGGERATION_FILE = NETWORKS / "synapse_explainer.safetensors"  # wording: file name of before
 N_SAMPLES = 60
 VOLUME_SEED = 0
 

@@ -18,7 +18,7 @@ FORMER_IDS = {
     "translation": "cyclegan",
     "simulator": "warp",
     "deformation": "warp",
-    "explainer": "exaggeration",
+    "explainer": "exaggeration",  # wording: id of before
     "bins": "exaggeration",
 }
 """Earlier names of the families, which are still read everywhere."""

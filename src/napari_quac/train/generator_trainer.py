@@ -150,7 +150,7 @@ def train_generator(
     """
     pool, held_out = yield from _load_images(dataset, validation, settings, pair)
     output, device = Path(output), device or torch.device("cpu")
-    task_class, held_out_evaluator = settings.task(), None
+    held_out_evaluator = None
     if isinstance(settings, AdversarialTrainingSettings):
         side = pool, settings, output, device, resume
         if classifier is None and settings.trains_guidance_classifier:
@@ -158,25 +158,32 @@ def train_generator(
         if held_out is not None and (evaluator is not None or settings.evaluator_minutes):
             training = evaluator or train_side_classifier("evaluation", *side)
             held_out_evaluator = HeldOutEvaluator(training, held_out, settings.evaluated_images)
-    task = task_class(pool, settings, classifier, device)
-    minutes_before = load_training_state(task, output) if resume else 0.0
-    loop = TrainingLoop(task, output, minutes_before, held_out_evaluator)
-    yield from loop.run()
-    recipe = task_class.recipe(output, pool.classes)
-    generator, steps = recipe.load(device), task.step_number
-    trained = TrainingResult(recipe, generator, loop.files, steps, loop.minutes)
+    task = settings.task()(pool, settings, classifier, device)
+    trained = yield from _run_loop(task, output, resume, held_out_evaluator)
     if held_out is not None and task.EVALUATION_KEY:
-        measures = yield from task.evaluate(generator, held_out)
+        measures = yield from task.evaluate(trained.generator, held_out)
         document = {task.EVALUATION_KEY: measures.to_json()}
         trained = replace(trained, measures=measures, document=document)
     if held_out_evaluator is not None:
-        inputs = generator, task.proposals, mask_of, structures
+        inputs = trained.generator, task.proposals, mask_of, structures
         evaluation = yield from held_out_evaluator.evaluate(*inputs)
         document = {**trained.document, **evaluation.to_json()}
         trained = replace(trained, evaluation=evaluation, document=document)
     if trained.document:
         write_bytes(output / EVALUATION_FILE, json.dumps(trained.document, indent=1).encode())
     return trained
+
+
+def _run_loop(
+    task: TrainingTask[Any, Any], output: Path, resume: bool, evaluator: HeldOutEvaluator | None
+) -> Generator[Progress, None, TrainingResult]:
+    """Train until the time is over; return the generator from its files, without evaluation."""
+    minutes_before = load_training_state(task, output) if resume else 0.0
+    loop = TrainingLoop(task, output, minutes_before, evaluator)
+    yield from loop.run()
+    recipe = task.recipe(output, task.pool.classes)
+    generator = recipe.load(task.device)
+    return TrainingResult(recipe, generator, loop.files, task.step_number, loop.minutes)
 
 
 def _load_images(

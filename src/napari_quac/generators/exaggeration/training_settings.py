@@ -65,7 +65,7 @@ class ExaggerationTrainingSettings(AdversarialTrainingSettings):
         "It is used in Exaggerate, below."
     )
     TASK = "napari_quac.generators.exaggeration.training:ExaggerationTask"
-    FILES = "explainer.safetensors"
+    FILES = "explainer.safetensors"  # wording: file name of before
     NEEDS_CLASS_PAIR = True
     IS_PATH = True
     OLD_OPTIONS = (("bins", "n_bins", None),)

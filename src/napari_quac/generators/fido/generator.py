@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 class FidoGenerator(Generator):
-    """Optimises what to replace; see :class:`~napari_quac.networks.generator.Generator`."""
+    """Optimization of the region to replace; see :class:`~napari_quac.networks.generator.Generator`."""
 
     def __init__(self, recipe: FidoRecipe) -> None:
         self.recipe = recipe
         self.name = f"FIDO, infill {recipe.infill}"
         self.description: Mapping[str, str] = {
-            "Kind": "optimised infill (FIDO)",
+            "Kind": "optimized infill (FIDO)",
             "Infill": recipe.infill,
             "Proposals": str(recipe.n_proposals),
         }

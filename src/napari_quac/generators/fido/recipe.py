@@ -31,9 +31,9 @@ class FidoRecipe(GeneratorFamily):
     penalty : float
         Price of replacing the whole image, in log-odds.
     n_steps : int
-        Of the optimisation.
+        Of the optimization.
     n_proposals : int
-        Number of masks that are optimised, each with its own seed.
+        Number of masks that are optimized, each with its own seed.
     """
 
     id = "fido"
