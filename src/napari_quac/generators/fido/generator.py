@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class FidoGenerator(Generator):
-    """Optimization of the region to replace; see :class:`~napari_quac.networks.generator.Generator`."""
+    """Optimized infill; see :class:`~napari_quac.networks.generator.Generator`."""
 
     def __init__(self, recipe: FidoRecipe) -> None:
         self.recipe = recipe
