@@ -17,7 +17,7 @@ from napari_quac.errors import CheckpointError, DataError, ShapeError
 from napari_quac.explain.exaggeration_bins import traverse_bins
 from napari_quac.generators.exaggeration.bins import bins_of, consistency_loss, order_loss
 from napari_quac.generators.exaggeration.recipe import ExaggerationRecipe
-from napari_quac.generators.exaggeration.training_network import TrainableBinNetwork, bin_code
+from napari_quac.generators.exaggeration.training import TrainableBinNetwork, bin_code
 from napari_quac.generators.exaggeration.training_settings import (
     ExaggerationLossWeights,
     ExaggerationTrainingSettings,

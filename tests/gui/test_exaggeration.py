@@ -9,7 +9,7 @@ import pytest
 
 from napari_quac.example import load_example
 from napari_quac.generators.exaggeration.generator import BinLayout, bin_metadata
-from napari_quac.generators.exaggeration.training_network import TrainableBinNetwork
+from napari_quac.generators.exaggeration.training import TrainableBinNetwork
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.gui.dock import QuacDock
 from napari_quac.gui.exaggeration_layers import CHANGE, LADDER
