@@ -18,12 +18,7 @@ from napari_quac.errors import CheckpointError, NotFiniteError
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import Generator as ImageGenerator
 from napari_quac.stepwise import Progress, stepwise
-from napari_quac.train.checkpointing import (
-    read_state,
-    write_bytes,
-    write_safetensors,
-    write_state,
-)
+from napari_quac.train.checkpointing import read_state, write_bytes, write_safetensors, write_state
 from napari_quac.train.evaluate import (
     Evaluation,
     HeldOutEvaluator,

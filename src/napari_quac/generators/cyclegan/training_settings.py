@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from napari_quac.train.settings import (
-    AdversarialTrainingSettings,
-    Count,
-    LossWeights,
-    Rate,
-    Weight,
-)
+from napari_quac.train.settings import AdversarialTrainingSettings, Count, LossWeights, Rate, Weight
 
 
 @dataclass(frozen=True)

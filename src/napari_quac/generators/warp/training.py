@@ -24,12 +24,7 @@ from napari_quac.networks.warp.jacobian import determinant, folding
 from napari_quac.networks.warp.sampling import warp
 from napari_quac.stepwise import Progress
 from napari_quac.train.images import ImagePool, class_indices
-from napari_quac.train.task import (
-    EvaluationSummary,
-    FamilyEvaluation,
-    NetworkFile,
-    TrainingTask,
-)
+from napari_quac.train.task import EvaluationSummary, FamilyEvaluation, NetworkFile, TrainingTask
 
 
 @dataclass(frozen=True)
