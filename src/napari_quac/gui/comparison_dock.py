@@ -21,8 +21,8 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
-from napari_quac.gui.map_picture import CURVE_HEIGHT, GAP, SIDE, tile_picture
 from napari_quac.gui.palette import Palette
+from napari_quac.gui.pictures import CURVE_HEIGHT, GAP, SIDE, tile_picture
 from napari_quac.gui.text import ElidedLabel
 from napari_quac.gui.widgets import button, column, discard, link_button, row, spin_box
 from napari_quac.live.choices import Choices

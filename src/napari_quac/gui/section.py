@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QWidget
+from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QLayout, QSizePolicy, QWidget
 
 from napari_quac.gui.text import ElidedLabel
-from napari_quac.gui.widgets import column, disclosure_button, muted, row
+from napari_quac.gui.widgets import column, disclosure_button, fill, muted, row
 
 CAPTION_WIDTH = 74  # pixels, at least
 
@@ -53,6 +53,10 @@ class Section(QWidget):
     def set_open(self, is_open: bool) -> None:
         """Fold or unfold the body."""
         self.button.setChecked(is_open)
+
+    def add(self, *parts: QWidget | QLayout | int | None) -> None:
+        """Add parts below the others; see :func:`~napari_quac.gui.widgets.row`."""
+        fill(self.body_layout, parts)
 
     def set_summary(self, text: str) -> None:
         """Show a few words beside the title."""

@@ -9,13 +9,13 @@ import numpy as np
 from napari.layers import Labels
 from qtpy.QtWidgets import QAbstractItemView
 
-from napari_quac.gui.labels_at import labels_at
-from napari_quac.gui.layer_menu import LayerMenu
+from napari_quac.gui.input_layers import LayerMenu
 from napari_quac.gui.panels.on_demand_section import NumberRow, NumberTable, OnDemandSection
 from napari_quac.gui.region_view import LAYER_NAME
 from napari_quac.gui.section import labelled_row
 from napari_quac.gui.text import grouped, measured, signed
 from napari_quac.gui.widgets import fill_menu, menu, row
+from napari_quac.gui.world_units import labels_at
 from napari_quac.live.choices import Choices, LabelImage
 from napari_quac.live.controller import Controller
 from napari_quac.live.results import Results

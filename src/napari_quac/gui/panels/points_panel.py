@@ -15,9 +15,10 @@ from napari_quac.data.image_stack import usual_range
 from napari_quac.data.point_table import PointTable
 from napari_quac.data.volume import Volume
 from napari_quac.errors import QuacError, SeveralArraysError
-from napari_quac.gui.layer_menu import LayerMenu, is_input
-from napari_quac.gui.layer_volume import (
+from napari_quac.gui.input_layers import (
+    LayerMenu,
     describe_voxels,
+    is_input,
     layer_of_volume,
     missing_unit,
     points_in_world,

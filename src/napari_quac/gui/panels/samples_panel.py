@@ -15,8 +15,7 @@ from superqt.utils import signals_blocked
 from napari_quac.data.place import short_extent
 from napari_quac.data.recipes import ImageFolderRecipe
 from napari_quac.errors import QuacError
-from napari_quac.gui.layer_menu import LayerMenu, is_input
-from napari_quac.gui.layer_volume import readable
+from napari_quac.gui.input_layers import LayerMenu, is_input, readable
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.pictures import thumbnail
 from napari_quac.gui.section import Section, caption, labelled_row

@@ -1,20 +1,194 @@
-"""Target class, settings of the search, and the button that starts it."""
+"""Question and target class, settings of the search, and the button that starts it."""
 
 from __future__ import annotations
 
-from qtpy.QtCore import Signal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from napari_quac.gui.bind import bind
-from napari_quac.gui.panels.question_box import QuestionBox
-from napari_quac.gui.picture_strip import PictureStrip
+from qtpy.QtCore import QSize, Signal
+from qtpy.QtGui import QIcon
+from qtpy.QtWidgets import QToolButton, QWidget
+
+from napari_quac.gui.pictures import thumbnail
 from napari_quac.gui.section import Section, caption, labelled_row
 from napari_quac.gui.text import WrappedLabel, set_tone
-from napari_quac.gui.widgets import button, choose_entry, fill_menu, menu, muted, row, spin_box
+from napari_quac.gui.widgets import (
+    bind,
+    button,
+    check_box,
+    choose_entry,
+    column,
+    fill_menu,
+    link_button,
+    menu,
+    muted,
+    row,
+    spin_box,
+)
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.neighbor_query import NeighborQuery
 from napari_quac.live.prediction import Prediction
 from napari_quac.live.results import Results
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+N_PICTURES = 6
+PICTURE_SIZE = 46
+
+
+class PictureStrip(QWidget):
+    """Up to six pictures below a line of text; hidden if there are none.
+
+    Parameters
+    ----------
+    name : str
+        The line is named ``<name>_line``, the buttons ``<name>_0``, ``<name>_1``, …
+    """
+
+    picked = Signal(int)
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._images: tuple[Tensor, ...] = ()
+        self.title = WrappedLabel("", f"{name}_line", role="muted")
+        self.buttons: list[QToolButton] = []
+        for number in range(N_PICTURES):
+            picture = link_button("", f"{name}_{number}", role="proposal", checkable=True)
+            picture.setIconSize(QSize(PICTURE_SIZE, PICTURE_SIZE))
+            picture.setFixedSize(PICTURE_SIZE + 6, PICTURE_SIZE + 6)
+            picture.clicked.connect(lambda _=False, number=number: self._on_clicked(number))
+            self.buttons.append(picture)
+        column(self.title, row(*self.buttons, None, spacing=1), spacing=3, parent=self)
+        self._chosen = -1
+        self.hide()
+
+    def show_pictures(
+        self, title: str, images: Sequence[Tensor], tooltips: Sequence[str], chosen: int = -1
+    ) -> None:
+        """Show images (C, *S) in [0, 1] with a tooltip for each, and mark one of them."""
+        is_same = [id(image) for image in images] == [id(image) for image in self._images]
+        self._images, self._chosen = tuple(images), chosen
+        self.title.setText(title)
+        self.title.setVisible(bool(title))
+        for number, picture in enumerate(self.buttons):
+            picture.setVisible(number < len(images))
+            picture.setChecked(number == chosen)
+            if number >= len(images):
+                picture.setIcon(QIcon())
+                continue
+            if not is_same:
+                picture.setIcon(QIcon(thumbnail(images[number], PICTURE_SIZE)))
+            picture.setToolTip(tooltips[number])
+        self.setVisible(bool(images) or bool(title))
+
+    def _on_clicked(self, number: int) -> None:
+        for index, picture in enumerate(self.buttons):
+            picture.setChecked(index == self._chosen)
+        self.picked.emit(number)
+
+
+class QuestionBox(QWidget):
+    """Choice of the question; hidden unless the sample is a misprediction or a neighbor of one."""
+
+    neighbor_picked = Signal(int)
+
+    def __init__(self, choices: Choices, results: Results, query: NeighborQuery) -> None:
+        super().__init__()
+        self._choices, self._results, self._query = choices, results, query
+        self.menu = menu("question_menu", n_characters=12, picked=self._on_question)
+        self.basis_line = WrappedLabel("", "source_basis_line", role="muted")
+        self.strip = PictureStrip("neighbor")
+        self.strip.picked.connect(self.neighbor_picked)
+        self.styles = check_box("Use the styles of these neighbors", "neighbor_styles_check")
+        self.back_button = button(
+            "‹ Back to the misprediction", "back_to_misprediction_button", clicked=query.go_back
+        )
+        column(self.menu, self.basis_line, self.strip, self.styles, self.back_button, spacing=5,
+               parent=self)  # fmt: skip
+        bind(choices, "neighbor_styles", self.styles, self.styles.toggled, self.styles.isChecked,
+             self.styles.setChecked)  # fmt: skip
+        for signal in (results.events.prediction, results.events.loaded_generator,
+                       results.events.neighbors, results.events.predictions,
+                       choices.events.settings, query.changed):  # fmt: skip
+            signal.connect(self._show)
+        self._show()
+
+    def _on_question(self, row: int) -> None:
+        basis = self.menu.itemData(row)
+        if basis and basis != self._basis():
+            self._choices.update_settings(source_basis=basis)
+
+    def _basis(self) -> str:
+        from napari_quac.explain.question import resolve_source_basis
+
+        settings, generator = self._choices.settings, self._results.loaded_generator
+        return resolve_source_basis(settings.source_basis, generator)
+
+    def _show_basis(self) -> None:
+        """Show the origin of the source class."""
+        is_fixed = getattr(self._results.loaded_generator, "source_basis", "") == "label"
+        if self._basis() == "prediction":
+            text = "The source is the predicted class."
+        elif is_fixed:
+            text = "The source is the label, which names the folder of the generated images."
+        else:
+            text = "The source is the label: the question is about a neighbor."
+        self.basis_line.setText(text)
+
+    def _show(self) -> None:
+        prediction, classifier = self._results.prediction, self._results.loaded_classifier
+        is_wrong = prediction is not None and prediction.is_mispredicted and classifier is not None
+        is_neighbor = self._query.misprediction is not None
+        self.back_button.setVisible(is_neighbor)
+        self.setVisible(is_wrong or is_neighbor)
+        for widget in (self.menu, self.basis_line, self.strip, self.styles):
+            widget.setVisible(is_wrong)
+        if prediction is None or classifier is None or prediction.truth is None or not is_wrong:
+            return
+        label = classifier.class_names[prediction.truth]
+        predicted = classifier.class_names[prediction.predicted]
+        questions = {
+            "prediction": f"What would make it look like {label}?",
+            "label": f"What makes it look like {predicted}?",
+        }
+        fill_menu(self.menu, questions)
+        choose_entry(self.menu, self._basis())
+        self._show_basis()
+        self._show_neighbours(label)
+
+    def _show_neighbours(self, label: str) -> None:
+        neighbours, prediction = self._results.neighbors, self._results.prediction
+        fits = (
+            neighbours is not None
+            and prediction is not None
+            and neighbours.query is prediction.sample
+            and bool(neighbours.indices)
+        )
+        generator = self._results.loaded_generator
+        can_take = generator is not None and generator.takes_references
+        first_question = self._basis() == "prediction"
+        self.styles.setVisible(fits and can_take and first_question)
+        if neighbours is None or not fits:
+            table = self._results.predictions
+            if table is None or not table.is_complete:
+                text = "Predict all samples to see the nearest neighbors."
+            elif neighbours is None:
+                text = f"No correctly classified {label} was found yet."
+            else:
+                text = ""
+            self.strip.show_pictures(text, (), ())
+            return
+        verb = "Nearest" if first_question else "Explains the nearest"
+        title = f"{verb} correctly classified {label}, {neighbours.basis_text}"
+        tooltips = [
+            f"{sample.id} · distance {distance:.3g}"
+            for sample, distance in zip(neighbours.samples, neighbours.distances, strict=True)
+        ]
+        images = [sample.image for sample in neighbours.samples]
+        self.strip.show_pictures(title, images, tooltips, -1 if first_question else 0)
+
 
 MISSING = {
     "loaded_classifier": "a classifier",

@@ -10,7 +10,7 @@ from qtpy.QtCore import QSize
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
 
-from napari_quac.gui.curve_legend import line_sample
+from napari_quac.gui.curve_dock import line_sample
 from napari_quac.gui.palette import BASELINES, Palette, line_style
 from napari_quac.gui.text import ElidedLabel, WrappedLabel
 from napari_quac.gui.widgets import column, debouncer, entry_data, fill_menu, menu, muted, row

@@ -1,14 +1,16 @@
-"""A card that describes a file, or says in red what is wrong with it."""
+"""Card of a network file, and fields for the input size that it does not hold."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFrame
+from qtpy.QtWidgets import QFrame, QWidget
 
+from napari_quac.gui.section import labelled_row
 from napari_quac.gui.text import WrappedLabel, set_tone
-from napari_quac.gui.widgets import button, column, row
+from napari_quac.gui.widgets import button, column, line_edit, row
 
 
 class Card(QFrame):
@@ -43,7 +45,7 @@ class Card(QFrame):
 
     @property
     def is_bad(self) -> bool:
-        """Whether the card is red."""
+        """True if the card is red."""
         return bool(self.property("tone") == "bad")
 
     def clear(self) -> None:
@@ -56,9 +58,9 @@ class Card(QFrame):
         self._facts = facts
         self._fill(headline, "", "")
 
-    def show_problem(self, sentence: str, still: str = "") -> None:
-        """Show in red what is wrong, and what is used in the meantime."""
-        self._facts = {"": still} if still else {}
+    def show_problem(self, sentence: str, in_use: str = "") -> None:
+        """Show an error in red, and the network in use in the meantime."""
+        self._facts = {"": in_use} if in_use else {}
         self._fill(sentence, "bad", "")
 
     def ask(self, question: str, yes: str, no: str = "") -> None:
@@ -85,3 +87,57 @@ class Card(QFrame):
         lines = [f"{key}: {value}" if key else value for key, value in self._facts.items()]
         self.details.setText("\n".join(lines))
         self.details.setVisible(bool(lines) and (self.is_bad or self._unfolded))
+
+
+Size = tuple[int, ...]
+
+
+class NetworkSize(QWidget):
+    """Two lines of numbers and a button, for files that do not specify them."""
+
+    picked = Signal(object, object)
+    """Size, and pooling factors or None."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.size_field = line_edit("classifier_size", placeholder="128, or 16 × 160 × 160")
+        self.pools_field = line_edit(
+            "classifier_pools", placeholder="automatic, or 1×2×2, 2×2×2, …"
+        )
+        self.use_button = button("Use", "use_size_button", clicked=self._on_used)
+        column(
+            labelled_row("Input size", self.size_field, self.use_button),
+            labelled_row("Pooling", self.pools_field),
+            parent=self,
+        )
+        self.size_field.returnPressed.connect(self._on_used)
+        self.pools_field.returnPressed.connect(self._on_used)
+        for field in (self.size_field, self.pools_field):
+            field.textEdited.connect(lambda _: self._mark(True))
+
+    def show_size(self, size: Size | None, pools: Sequence[Sequence[int]] | None) -> None:
+        """Show the current size and pooling."""
+        self.size_field.setText(" × ".join(map(str, size or ())))
+        self.pools_field.setText(", ".join("×".join(map(str, level)) for level in pools or ()))
+        self._mark(True)
+
+    def _on_used(self) -> None:
+        size = _numbers(self.size_field.text())
+        levels = [level for level in self.pools_field.text().split(",") if level.strip()]
+        pools = tuple(_numbers(level) for level in levels)
+        is_valid = len(size) in (1, 2, 3) and all(pools)
+        self._mark(is_valid)
+        if is_valid:
+            self.picked.emit(size * 2 if len(size) == 1 else size, pools or None)
+
+    def _mark(self, is_valid: bool) -> None:
+        tone = "" if is_valid else "bad"
+        set_tone(self.size_field, tone)
+        set_tone(self.pools_field, tone)
+
+
+def _numbers(text: str) -> Size:
+    """Return positive whole numbers separated by spaces, commas or ×; empty for other text."""
+    if re.search(r"[^\d\s,×x*]", text):
+        return ()
+    return tuple(int(number) for number in re.findall(r"\d+", text) if int(number) > 0)
