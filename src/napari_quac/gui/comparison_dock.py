@@ -24,7 +24,7 @@ from superqt.utils import signals_blocked
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.pictures import CURVE_HEIGHT, GAP, SIDE, tile_picture
 from napari_quac.gui.text import ElidedLabel
-from napari_quac.gui.widgets import button, column, discard, link_button, row, spin_box
+from napari_quac.gui.widgets import button, column, connect, discard, link_button, row, spin_box
 from napari_quac.live.choices import Choices
 from napari_quac.live.results import Results
 
@@ -117,8 +117,7 @@ class ComparisonDock(QWidget):
         layout = column(self._head(), splitter, 1, spacing=4, parent=self)
         layout.setContentsMargins(6, 4, 6, 4)
         results.events.comparison.connect(self._show)
-        results.events.pair.connect(self._show_head)
-        results.events.loaded_samples.connect(self._show_head)
+        connect(self._show_head, results.events.pair, results.events.loaded_samples)
         choices.events.shown_method.connect(self._show_picked)
         self._show()
         self._arrange()

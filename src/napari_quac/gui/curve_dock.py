@@ -95,7 +95,7 @@ def line_sample(colors: Palette, method: str) -> QPixmap:
 class CurveDock(QWidget):
     """Displays curves and legend, and emits the picked position or method.
 
-    Curves are drawn when :meth:`show_curves` is called, so that the caller chooses the turn of the
+    Only :meth:`show_curves` draws curves, so that the caller chooses the turn of the
     event loop; the marker follows the slider immediately.
     """
 
@@ -141,8 +141,8 @@ class CurveDock(QWidget):
         return f"p({classifier.class_names[explanations.pair.source]}) regained"
 
     def _on_shown(self) -> None:
-        shown = self._results.displayed_hybrid
-        if shown is None or shown.explanation.curve.degenerate:
-            self.plot.clear_marker()
+        displayed = self._results.displayed_hybrid
+        if displayed is None or displayed.explanation.curve.degenerate:
+            self.plot.show_marker(None)
         else:
-            self.plot.set_marker(shown.hybrid.mask_size, shown.hybrid.score_change)
+            self.plot.show_marker((displayed.hybrid.mask_size, displayed.hybrid.score_change))

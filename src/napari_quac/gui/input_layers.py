@@ -18,7 +18,7 @@ from napari_quac.data.place import NM_PER_UNIT, Transform, rows_of, unit_of_leng
 from napari_quac.data.volume import Level, SpatialView, Volume
 from napari_quac.errors import DataError, QuacError
 from napari_quac.gui.text import grouped
-from napari_quac.gui.widgets import entry_data, narrow, prepare
+from napari_quac.gui.widgets import connect, entry_data, narrow, prepare
 
 RESULT_LAYERS = ("query", "generated", "hybrid", "attribution", "mask")
 
@@ -74,8 +74,7 @@ class LayerMenu(QComboBox):
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(4)
         narrow(self)
-        for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
-            event.connect(self._on_layers)
+        connect(self._on_layers, viewer.layers.events.inserted, viewer.layers.events.removed)
         viewer.layers.events.renamed.connect(self._on_renamed)
         self._on_layers()
 

@@ -12,6 +12,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_quac.data.volume_points import VolumePoints
 from napari_quac.gui.layers import LayerSync
+from napari_quac.gui.widgets import connect
 from napari_quac.gui.world_units import factors, from_viewer
 from napari_quac.live.choices import Choices
 from napari_quac.live.results import Results
@@ -80,8 +81,7 @@ class PointsSync(QObject):
         self._later.timeout.connect(self._show_predictions)
         choices.events.sample_index.connect(self._on_index)
         results.events.loaded_samples.connect(self._on_dataset)
-        results.events.predictions.connect(self._on_predictions)
-        results.events.explanation_status.connect(self._on_predictions)
+        connect(self._on_predictions, results.events.predictions, results.events.explanation_status)
         viewer.layers.events.removed.connect(self._on_removed)
         viewer.mouse_drag_callbacks.append(self._on_mouse)
 
@@ -129,7 +129,7 @@ class PointsSync(QObject):
 
     @property
     def has_pending_update(self) -> bool:
-        """Whether predictions have arrived that the points do not show yet."""
+        """True if predictions have arrived that the points do not show yet."""
         return bool(self._later.isActive())
 
     def center_sample(self) -> None:

@@ -47,7 +47,7 @@ class Section(QWidget):
 
     @property
     def is_open(self) -> bool:
-        """Whether the body shows."""
+        """True if the body shows."""
         return bool(self.button.isChecked())
 
     def set_open(self, is_open: bool) -> None:
@@ -71,7 +71,7 @@ def caption(text: str) -> QLabel:
     return label
 
 
-def labelled_row(text: str, *widgets: QWidget) -> QHBoxLayout:
+def labeled_row(text: str, *widgets: QWidget) -> QHBoxLayout:
     """Return a row of a caption and its fields; the first field takes the free width."""
     first, *others = widgets
     return row(caption(text), first, 1, *others)

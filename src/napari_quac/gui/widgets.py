@@ -9,7 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import reduce
+from functools import partial, reduce
 from importlib.resources import files
 from typing import Any, TypeVar
 
@@ -345,14 +345,7 @@ def _filled(layout: L, parts: tuple[Any, ...], spacing: int) -> L:
     return fill(layout, parts)
 
 
-def bind(
-    choices: Choices,
-    field: str,
-    widget: QWidget,
-    changed: Any,
-    read: Callable[[], Any],
-    write: Callable[[Any], None],
-) -> None:
+def bind(choices: Choices, field: str, widget: Any) -> None:
     """Synchronize a widget with a choice; neither side reacts to its own change.
 
     Parameters
@@ -361,26 +354,26 @@ def bind(
         Choices of the user.
     field : str
         Name of a field, or a path such as ``"settings.search.max_tries"``.
-    widget : QWidget
+    widget : QComboBox, QCheckBox or QSpinBox
         Its signals are blocked while it is written to.
-    changed : bound signal
-        Emitted when the user has changed the widget.
-    read : callable
-        Returns the widget's value.
-    write : callable
-        Shows a value in the widget.
     """
+    if isinstance(widget, QComboBox):
+        changed, read = widget.currentIndexChanged, widget.currentData
+        write: Callable[[Any], None] = partial(choose_entry, widget)
+    elif isinstance(widget, QCheckBox):
+        changed, read, write = widget.toggled, widget.isChecked, widget.setChecked
+    else:
+        changed, read, write = widget.valueChanged, widget.value, widget.setValue
 
     def to_choices(*_: Any) -> None:
-        value = read()
-        if get_choice(choices, field) != value:
-            set_choice(choices, field, value)
+        if get_choice(choices, field) != read():
+            set_choice(choices, field, read())
 
     def to_widget(*_: Any) -> None:
-        value = get_choice(choices, field)
-        if read() != value:
+        choice = get_choice(choices, field)
+        if read() != choice:
             with signals_blocked(widget):
-                write(value)
+                write(choice)
 
     changed.connect(to_choices)
     getattr(choices.events, field.partition(".")[0]).connect(to_widget)

@@ -34,7 +34,7 @@ class BottomDocks(QObject):
 
     @property
     def is_one_missing(self) -> bool:
-        """Whether the samples or the curve were closed."""
+        """True if the samples or the curve were closed."""
         return self._curve.parent() is None or self._samples.parent() is None
 
     def show(self) -> None:

@@ -18,7 +18,7 @@ from napari_quac.generators.opening import recognize_family
 from napari_quac.gui.layers import placement, signed_colormap
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.plots import SmallPlot
-from napari_quac.gui.section import Section, labelled_row
+from napari_quac.gui.section import Section, labeled_row
 from napari_quac.gui.text import WrappedLabel
 from napari_quac.gui.widgets import button, connect, menu, prepare, row
 from napari_quac.live.choices import Choices
@@ -172,11 +172,11 @@ class ExaggerationPanel(Section):
         self._build_plot()
         self.numbers = WrappedLabel("", "exaggeration_numbers", "muted")
         self.add(
-            labelled_row("Path", self.path_menu),
+            labeled_row("Path", self.path_menu),
             row(self.start_button, 1, self.save_button),
             self.line,
-            labelled_row("Steps", self.steps),
-            labelled_row("Slider", self.slider),
+            labeled_row("Steps", self.steps),
+            labeled_row("Slider", self.slider),
             row(self.change_button, 1, self.ladder_button, 1),
             self.plot,
             self.numbers,
@@ -358,6 +358,7 @@ def frames_of(path: Exaggeration, by_probability: bool) -> tuple[Frame, ...]:
     Parameters
     ----------
     path : Exaggeration
+        Images along the path, and its ladder.
     by_probability : bool
         The reached rungs of the ladder, both ends, and all images beyond the target; instead of
         all images of the path.

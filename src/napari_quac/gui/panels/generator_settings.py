@@ -13,17 +13,9 @@ from superqt.utils import signals_blocked
 
 from napari_quac.explain.parameter import parameters_of
 from napari_quac.gui.form import Form
-from napari_quac.gui.section import labelled_row
+from napari_quac.gui.section import labeled_row
 from napari_quac.gui.text import ElidedLabel, WrappedLabel
-from napari_quac.gui.widgets import (
-    button,
-    choose_entry,
-    column,
-    discard,
-    fill_menu,
-    grid,
-    menu,
-)
+from napari_quac.gui.widgets import button, choose_entry, column, discard, fill_menu, grid, menu
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.results import Results
@@ -127,7 +119,7 @@ class ActivationRow(QWidget):
         self.use_button = button(
             "Use best activation", "use_activation_button", clicked=self._on_use
         )
-        labelled = labelled_row("Activation", self.menu, self.measure_button)
+        labelled = labeled_row("Activation", self.menu, self.measure_button)
         column(labelled, self.text, self.use_button, spacing=4, parent=self)
         results.events.loaded_generator.connect(self._show)
         results.events.loaded_samples.connect(self._show_ready)
@@ -196,7 +188,7 @@ class GeneratorSettings(QWidget):
         self.positive = menu("positive_menu", picked=self._on_positive)
         self.positive.setMinimumContentsLength(8)
         self._positive_row = QWidget()
-        self._positive_row.setLayout(labelled_row("Toward", self.positive))
+        self._positive_row.setLayout(labeled_row("Toward", self.positive))
         self._column = column(self._positive_row, spacing=4, parent=self)
         self.hide()
 

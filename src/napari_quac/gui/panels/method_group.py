@@ -17,7 +17,7 @@ class Group(NamedTuple):
     Attributes
     ----------
     name : str
-        As in :class:`~napari_quac.explain.method_info.MethodInfo`; its title is called
+        As in :class:`~napari_quac.explain.method_info.MethodInfo`; the object name of its title is
         ``method_group_<name>``.
     title, tip : str
         Title, and its tooltip.
@@ -118,7 +118,7 @@ class MethodGroup(QToolButton):
 
     @property
     def is_open(self) -> bool:
-        """Whether the lines of its methods are visible."""
+        """True if the lines of its methods are visible."""
         return not self._folds or bool(self.isChecked())
 
     def add(self, name: str, line: list[QWidget]) -> None:

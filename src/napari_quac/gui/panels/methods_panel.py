@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QLabel, QToolButton, QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
 
 from napari_quac.explain.mask import PRESETS, Masking
@@ -20,16 +20,19 @@ from napari_quac.gui.panels.method_group import (
     MethodGroup,
     grouped_methods,
 )
-from napari_quac.gui.section import Section, labelled_row
+from napari_quac.gui.section import Section, labeled_row
 from napari_quac.gui.text import ElidedLabel, set_tone
 from napari_quac.gui.widgets import (
+    bind,
     button,
     choose_entry,
     column,
     fill_menu,
+    grid,
     link_button,
     menu,
     muted,
+    prepare,
 )
 from napari_quac.live.choices import Choices
 from napari_quac.live.failure import failure
@@ -53,48 +56,35 @@ class MaskingRow(QWidget):
             "masking_preset", entries={name: name for name in PRESETS}, picked=self._on_preset
         )
         self.form: Form[Masking] = Form(Masking, "masking", choices.settings.masking)
-        self.grid_menu = menu("grid_menu", entries=GRIDS, picked=self._on_grid, n_characters=12)
+        self.grid_menu = menu("grid_menu", entries=GRIDS, n_characters=12)
         details = QWidget()
         column(self.form, self.grid_menu, spacing=4, parent=details)
         details.hide()
         self.settings_button = link_button("⚙", "masking_settings", checkable=True)
         self.settings_button.toggled.connect(details.setVisible)
-        presets = labelled_row("Masking", self.presets, self.settings_button)
+        presets = labeled_row("Masking", self.presets, self.settings_button)
         column(presets, details, parent=self)
-        self.form.changed.connect(self._on_form)
+        self.form.changed.connect(self._set_masking)
+        bind(choices, "settings.grid", self.grid_menu)
         choices.events.settings.connect(self._show)
         self._show()
 
     def _on_preset(self, row: int) -> None:
         name = self.presets.itemData(row)
         if name in PRESETS:
-            self._set(PRESETS[name])
+            self._set_masking(PRESETS[name])
         else:
             self.settings_button.setChecked(True)
 
-    def _on_form(self, masking: Masking) -> None:
-        self._set(masking)
-
-    def _set(self, masking: Masking) -> None:
+    def _set_masking(self, masking: Masking) -> None:
         if masking != self._choices.settings.masking:
             self._choices.update_settings(masking=masking)
-
-    def _on_grid(self, row: int) -> None:
-        grid = self.grid_menu.itemData(row)
-        if grid != self._choices.settings.grid:
-            self._choices.update_settings(grid=grid)
 
     def _show(self) -> None:
         masking = self._choices.settings.masking
         name = next((name for name, preset in PRESETS.items() if preset == masking), CUSTOM)
-        with signals_blocked(self.presets):
-            custom = self.presets.findData(CUSTOM)
-            if name == CUSTOM and custom < 0:
-                self.presets.addItem(CUSTOM, CUSTOM)
-            elif name != CUSTOM and custom >= 0:
-                self.presets.removeItem(custom)
-            self.presets.setCurrentIndex(self.presets.findData(name))
-        choose_entry(self.grid_menu, self._choices.settings.grid)
+        fill_menu(self.presets, {entry: entry for entry in dict.fromkeys((*PRESETS, name))})
+        choose_entry(self.presets, name)
         if self.form.value != masking:
             self.form.set_value(masking)
 
@@ -118,37 +108,29 @@ class MethodsPanel(Section):
         for index, (_, tooltip) in enumerate(PRESET_TEXTS.values()):
             self.preset_menu.setItemData(index, tooltip, Qt.ItemDataRole.ToolTipRole)
         self.preset_menu.currentIndexChanged.connect(self._on_preset_picked)
-        self.body_layout.addLayout(labelled_row("Show", self.shown_menu))
-        self.body_layout.addLayout(labelled_row("Preset", self.preset_menu))
-        grid = QGridLayout()
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setHorizontalSpacing(8)
-        grid.setVerticalSpacing(3)
-        grid.setColumnStretch(2, 1)
+        self.add(labeled_row("Show", self.shown_menu), labeled_row("Preset", self.preset_menu))
         self.checks: dict[str, QCheckBox] = {}
         self.scores: dict[str, ElidedLabel] = {}
         self.settings_buttons: dict[str, QToolButton] = {}
         self.forms: dict[str, Form[Any]] = {}
-        self._grid = grid
+        self._grid = grid(2, 8, 3)
         self._swatches: dict[str, QLabel] = {}
         self._form_places: dict[str, QVBoxLayout] = {}
         self._broken: set[str] = set()
         self._header = muted("QuAC score")
-        grid.addWidget(self._header, 0, 2)
+        self._grid.addWidget(self._header, 0, 2)
         self.groups: dict[str, MethodGroup] = {}
         for group, names in grouped_methods(METHODS.names()):
             title = MethodGroup(group)
-            grid.addWidget(title, grid.rowCount(), 0, 1, 4)
+            self._grid.addWidget(title, self._grid.rowCount(), 0, 1, 4)
             for name in names:
-                title.add(name, self._add_method(name, grid.rowCount()))
+                title.add(name, self._add_method(name, self._grid.rowCount()))
             self.groups[group.name] = title
-        self.body_layout.addLayout(grid)
         self.masking = MaskingRow(choices)
-        self.body_layout.addWidget(self.masking)
         self.compare_button = button(
             "Compare methods", "compare_button", clicked=self.compare_requested
         )
-        self.body_layout.addWidget(self.compare_button)
+        self.add(self._grid, self.masking, self.compare_button)
         results.events.pair.connect(self._show_compare)
         self._show_compare()
         self.shown_menu.currentIndexChanged.connect(self._on_shown_picked)
@@ -170,8 +152,7 @@ class MethodsPanel(Section):
     def _add_method(self, name: str, row: int) -> list[QWidget]:
         """Add the line of a method, and a row below it for its form."""
         check = MethodCheck(name)
-        check.setObjectName(f"method_check_{name}")
-        check.setToolTip(method_info(name).summary)
+        prepare(check, f"method_check_{name}", method_info(name).summary)
         check.setChecked(name in self._choices.settings.methods)
         check.toggled.connect(self._on_checked)
         broken = method_info(name).problem
@@ -182,8 +163,8 @@ class MethodsPanel(Section):
         score.setToolTip(broken)
         self._broken |= {name} if broken else set()
         line: list[QWidget] = [swatch, check, score]
-        for column, widget in enumerate(line):
-            self._grid.addWidget(widget, row, column)
+        for index, widget in enumerate(line):
+            self._grid.addWidget(widget, row, index)
         if not broken and parameters_of(METHODS[name]):
             line.append(self._add_settings_button(name, row))
         form_place = QVBoxLayout()

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFrame, QWidget
 
-from napari_quac.gui.section import labelled_row
+from napari_quac.gui.section import labeled_row
 from napari_quac.gui.text import WrappedLabel, set_tone
-from napari_quac.gui.widgets import button, column, line_edit, row
+from napari_quac.gui.widgets import button, column, connect, line_edit, row
 
 
 class Card(QFrame):
@@ -106,12 +106,11 @@ class NetworkSize(QWidget):
         )
         self.use_button = button("Use", "use_size_button", clicked=self._on_used)
         column(
-            labelled_row("Input size", self.size_field, self.use_button),
-            labelled_row("Pooling", self.pools_field),
+            labeled_row("Input size", self.size_field, self.use_button),
+            labeled_row("Pooling", self.pools_field),
             parent=self,
         )
-        self.size_field.returnPressed.connect(self._on_used)
-        self.pools_field.returnPressed.connect(self._on_used)
+        connect(self._on_used, self.size_field.returnPressed, self.pools_field.returnPressed)
         for field in (self.size_field, self.pools_field):
             field.textEdited.connect(lambda _: self._mark(True))
 

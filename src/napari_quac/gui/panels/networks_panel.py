@@ -25,7 +25,7 @@ from napari_quac.gui.panels.generator_settings import (
 )
 from napari_quac.gui.panels.network_card import Card, NetworkSize
 from napari_quac.gui.path_field import PathField
-from napari_quac.gui.section import Section, caption, labelled_row
+from napari_quac.gui.section import Section, caption, labeled_row
 from napari_quac.gui.widgets import (
     NumberField,
     choose_entry,
@@ -93,7 +93,7 @@ class NetworksPanel(Section):
             self.translations,
             self.settings_rows,
             self.activation,
-            labelled_row("Device", self.device_menu, self.details_button),
+            labeled_row("Device", self.device_menu, self.details_button),
             self._details,
         )
         results.events.loaded_classifier.connect(self._show_classifier)
@@ -300,9 +300,9 @@ class NetworksPanel(Section):
             field.editingFinished.connect(self._on_range_edited)
         self.style_menu = menu("style_menu", entries=STYLES, picked=self._on_style_picked)
         column(
-            labelled_row("Classes", self.class_names),
+            labeled_row("Classes", self.class_names),
             row(caption("Input range"), self.value_low, 1, muted("to"), self.value_high, 1),
-            labelled_row("Style", self.style_menu),
+            labeled_row("Style", self.style_menu),
             parent=self._details,
         )
 

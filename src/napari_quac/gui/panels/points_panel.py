@@ -35,6 +35,7 @@ from napari_quac.gui.widgets import (
     check_box,
     choose_entry,
     column,
+    connect,
     disclosure_button,
     fill_menu,
     menu,
@@ -130,7 +131,7 @@ class PointsPanel(Section):
 
     @property
     def explains_on_click(self) -> bool:
-        """Whether a click on a point also explains it."""
+        """True if a click on a point also explains it."""
         return bool(self.explain_check.isChecked())
 
     def use_points(self) -> None:
@@ -232,11 +233,12 @@ class PointsPanel(Section):
                                       _VOLUME_FILES, folders=True)  # fmt: skip
         self.array_row = ArrayRow()
         self.voxel_line = WrappedLabel("", "points_voxel_line", "muted")
-        self.body_layout.addLayout(fields_row("Volume", self.volume_menu))
+        self.add(fields_row("Volume", self.volume_menu))
         for widget in (self.volume_field, self.array_row, self.voxel_line):
-            self.body_layout.addWidget(widget)
-        self.volume_menu.currentIndexChanged.connect(self._on_volume)
-        self.volume_menu.entries_changed.connect(self._on_volume)
+            self.add(widget)
+        connect(
+            self._on_volume, self.volume_menu.currentIndexChanged, self.volume_menu.entries_changed
+        )
         self.volume_field.picked.connect(self._on_volume_path)
         self.array_row.picked.connect(self.open_volume)
 
@@ -249,12 +251,15 @@ class PointsPanel(Section):
         self.table_box = PointsTableBox()
         self.label_menu = menu("points_label_menu", entries={"": "no classes"}, n_characters=4)
         narrow(self.label_menu)
-        self.body_layout.addLayout(fields_row("Points", self.points_menu))
-        self.body_layout.addWidget(self.table_field)
-        self.body_layout.addWidget(self.table_box)
-        self.body_layout.addLayout(fields_row("Classes", self.label_menu))
-        self.points_menu.currentIndexChanged.connect(self._on_points)
-        self.points_menu.entries_changed.connect(self._on_points)
+        self.add(
+            fields_row("Points", self.points_menu),
+            self.table_field,
+            self.table_box,
+            fields_row("Classes", self.label_menu),
+        )
+        connect(
+            self._on_points, self.points_menu.currentIndexChanged, self.points_menu.entries_changed
+        )
         self.table_field.picked.connect(lambda path: self.open_table(Path(path).expanduser()))
 
     def _build_patch(self) -> None:
@@ -269,7 +274,7 @@ class PointsPanel(Section):
             for number, (axis, size) in enumerate(zip("zyx", DEFAULT_SIZE, strict=True))
         ]
         narrow(*self.size_spins)
-        self.body_layout.addLayout(fields_row("Patch", *self.size_spins))
+        self.add(fields_row("Patch", *self.size_spins))
 
     def _build_details(self) -> None:
         self.low = NumberField("points_low")
@@ -288,7 +293,7 @@ class PointsPanel(Section):
             fields_row("Pixel size", self.network_spin, self.resample_check),
             parent=self.details,
         )
-        self.body_layout.addWidget(self.details)
+        self.add(self.details)
 
     def _build_end(self) -> None:
         self.use_button = button("Use points", "use_points_button", clicked=self.use_points)
@@ -298,10 +303,10 @@ class PointsPanel(Section):
         self.details_button = disclosure_button("Details", "points_details_button", self.details)
         self.message = WrappedLabel("", "points_message")
         self.message.hide()
-        self.body_layout.addLayout(
-            row(self.use_button, self.explain_check, None, self.details_button, spacing=8)
+        self.add(
+            row(self.use_button, self.explain_check, None, self.details_button, spacing=8),
+            self.message,
         )
-        self.body_layout.addWidget(self.message)
 
     def _on_volume_path(self, path: str) -> None:
         self.array_row.clear()

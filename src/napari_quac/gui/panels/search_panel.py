@@ -10,7 +10,7 @@ from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QToolButton, QWidget
 
 from napari_quac.gui.pictures import thumbnail
-from napari_quac.gui.section import Section, caption, labelled_row
+from napari_quac.gui.section import Section, caption, labeled_row
 from napari_quac.gui.text import WrappedLabel, set_tone
 from napari_quac.gui.widgets import (
     bind,
@@ -18,6 +18,7 @@ from napari_quac.gui.widgets import (
     check_box,
     choose_entry,
     column,
+    connect,
     fill_menu,
     link_button,
     menu,
@@ -107,12 +108,10 @@ class QuestionBox(QWidget):
         )
         column(self.menu, self.basis_line, self.strip, self.styles, self.back_button, spacing=5,
                parent=self)  # fmt: skip
-        bind(choices, "neighbor_styles", self.styles, self.styles.toggled, self.styles.isChecked,
-             self.styles.setChecked)  # fmt: skip
-        for signal in (results.events.prediction, results.events.loaded_generator,
-                       results.events.neighbors, results.events.predictions,
-                       choices.events.settings, query.changed):  # fmt: skip
-            signal.connect(self._show)
+        bind(choices, "neighbor_styles", self.styles)
+        connect(self._show, results.events.prediction, results.events.loaded_generator,
+                results.events.neighbors, results.events.predictions,
+                choices.events.settings, query.changed)  # fmt: skip
         self._show()
 
     def _on_question(self, row: int) -> None:
@@ -156,37 +155,37 @@ class QuestionBox(QWidget):
         fill_menu(self.menu, questions)
         choose_entry(self.menu, self._basis())
         self._show_basis()
-        self._show_neighbours(label)
+        self._show_neighbors(label)
 
-    def _show_neighbours(self, label: str) -> None:
-        neighbours, prediction = self._results.neighbors, self._results.prediction
+    def _show_neighbors(self, label: str) -> None:
+        neighbors, prediction = self._results.neighbors, self._results.prediction
         fits = (
-            neighbours is not None
+            neighbors is not None
             and prediction is not None
-            and neighbours.query is prediction.sample
-            and bool(neighbours.indices)
+            and neighbors.query is prediction.sample
+            and bool(neighbors.indices)
         )
         generator = self._results.loaded_generator
         can_take = generator is not None and generator.takes_references
         first_question = self._basis() == "prediction"
         self.styles.setVisible(fits and can_take and first_question)
-        if neighbours is None or not fits:
+        if neighbors is None or not fits:
             table = self._results.predictions
             if table is None or not table.is_complete:
                 text = "Predict all samples to see the nearest neighbors."
-            elif neighbours is None:
+            elif neighbors is None:
                 text = f"No correctly classified {label} was found yet."
             else:
                 text = ""
             self.strip.show_pictures(text, (), ())
             return
         verb = "Nearest" if first_question else "Explains the nearest"
-        title = f"{verb} correctly classified {label}, {neighbours.basis_text}"
+        title = f"{verb} correctly classified {label}, {neighbors.basis_text}"
         tooltips = [
             f"{sample.id} · distance {distance:.3g}"
-            for sample, distance in zip(neighbours.samples, neighbours.distances, strict=True)
+            for sample, distance in zip(neighbors.samples, neighbors.distances, strict=True)
         ]
-        images = [sample.image for sample in neighbours.samples]
+        images = [sample.image for sample in neighbors.samples]
         self.strip.show_pictures(title, images, tooltips, -1 if first_question else 0)
 
 
@@ -208,7 +207,6 @@ class SearchPanel(Section):
     ) -> None:
         super().__init__("Explain", "explain")
         self.question = QuestionBox(choices, results, query)
-        self.body_layout.addWidget(self.question)
         self._choices, self._results, self._controller = choices, results, controller
         self.target_menu = menu("target_menu", n_characters=12, picked=self._on_target_picked)
         self.tries = spin_box("tries_spin", 1, 10000)
@@ -217,32 +215,24 @@ class SearchPanel(Section):
             "Explain", "explain_button", clicked=self.explain_requested, primary=True
         )
         self.badge = WrappedLabel("", "search_badge")
-        self.body_layout.addLayout(labelled_row("Target", self.target_menu))
-        self.body_layout.addLayout(
-            row(caption("Tries"), self.tries, 1, muted("Seed"), self.seed, 1)
-        )
-        self.body_layout.addWidget(self.explain_button)
-        self.body_layout.addWidget(self.badge)
         self.proposals = PictureStrip("proposal")
         self.proposals.picked.connect(self._on_proposal_picked)
-        self.body_layout.addWidget(self.proposals)
-        bind(choices, "settings.search.max_tries", self.tries, self.tries.valueChanged,
-             self.tries.value, self.tries.setValue)  # fmt: skip
-        bind(choices, "settings.seed", self.seed, self.seed.valueChanged, self.seed.value,
-             self.seed.setValue)  # fmt: skip
-        for signal in (
-            results.events.loaded_classifier,
-            results.events.prediction,
-            results.events.target,
-            results.events.loaded_generator,
-            choices.events.settings,
-        ):
-            signal.connect(self._show_targets)
-        results.events.pair.connect(self._show_badge)
-        results.events.partial_pair.connect(self._show_badge)
+        self.add(
+            self.question,
+            labeled_row("Target", self.target_menu),
+            row(caption("Tries"), self.tries, 1, muted("Seed"), self.seed, 1),
+            self.explain_button,
+            self.badge,
+            self.proposals,
+        )
+        bind(choices, "settings.search.max_tries", self.tries)
+        bind(choices, "settings.seed", self.seed)
+        connect(self._show_targets, results.events.loaded_classifier,
+                results.events.prediction, results.events.target,
+                results.events.loaded_generator, choices.events.settings)  # fmt: skip
+        connect(self._show_badge, results.events.pair, results.events.partial_pair)
         results.events.pair.connect(self._show_proposals)
-        results.events.loaded_generator.connect(self._show_ready)
-        controller.running_changed.connect(self._show_ready)
+        connect(self._show_ready, results.events.loaded_generator, controller.running_changed)
         self._show_targets()
         self._show_badge()
 

@@ -1,4 +1,4 @@
-"""RunningJob work with its device and remaining time, errors, and buttons to cancel and resume."""
+"""Running work with its device and remaining time, errors, and buttons to cancel and resume."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ class StatusPanel(QWidget):
         text = progress.text if progress is not None and progress.text else running.status_text
         parts = [_capitalized(text)]
         counted = progress if progress is not None and progress.total else None
-        # QProgressBar draws the window at once when its value changes, unless it is told to wait
+        # with updates enabled, QProgressBar draws the window at once when its value changes
         self.progress_bar.setUpdatesEnabled(False)
         self.progress_bar.setRange(0, (counted.total or 0) if counted else 0)
         if counted is not None:
@@ -154,9 +154,9 @@ class StatusPanel(QWidget):
         self.progress_bar.setUpdatesEnabled(True)
         if counted is not None and running.slot == "searched_pair":
             parts.append(f"{counted.done} of {counted.total} tries")
-        left = running.seconds_left()
-        if left is not None:
-            parts.append(f"{duration(left)} left")
+        seconds_left = running.seconds_left()
+        if seconds_left is not None:
+            parts.append(f"{duration(seconds_left)} left")
         classifier = self._controller.results.loaded_classifier
         if classifier is not None:
             parts.append(f"on {classifier.device}")

@@ -13,7 +13,7 @@ from qtpy.QtCore import QObject, Qt
 from napari_quac.gui.layers import placement
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.plots import SmallPlot
-from napari_quac.gui.section import Section, labelled_row
+from napari_quac.gui.section import Section, labeled_row
 from napari_quac.gui.text import WrappedLabel
 from napari_quac.gui.widgets import menu
 from napari_quac.live.results import Results
@@ -168,9 +168,9 @@ class WarpPanel(Section):
         self.measure = menu(
             "growth_measure", entries=MEASURES, picked=self._on_measure, n_characters=12
         )
-        self.body_layout.addLayout(labelled_row("Growth", self.measure))
+        self.add(labeled_row("Growth", self.measure))
         self.line = WrappedLabel("", "deformation_line")
-        self.body_layout.addWidget(self.line)
+        self.add(self.line)
         self.plot = SmallPlot(
             "logit_plot",
             "Logit difference of target and source against the strength of the deformation",
@@ -183,7 +183,7 @@ class WarpPanel(Section):
         self._here = pg.InfiniteLine(0, angle=90)
         for part in (self._zero, self._here, self._curve):
             item.addItem(part)
-        self.body_layout.addWidget(self.plot)
+        self.add(self.plot)
         results.events.warp.connect(self._show)
         self._show()
 

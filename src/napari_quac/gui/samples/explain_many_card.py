@@ -179,9 +179,9 @@ class ExplainManyCard(QFrame):
         work = self._work
         self.title.setText(f"{grouped(work.n_done)} of {grouped(work.n_total)} samples explained")
         parts = []
-        left = work.seconds_left()
-        if left is not None:
-            parts.append(f"{duration(left)} left")
+        seconds_left = work.seconds_left()
+        if seconds_left is not None:
+            parts.append(f"{duration(seconds_left)} left")
         parts += self._counts()
         self._say(" · ".join(parts) or "Explaining the first sample.", "note")
 

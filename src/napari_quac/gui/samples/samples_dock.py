@@ -24,7 +24,7 @@ from napari_quac.gui.samples.explain_many_card import ExplainManyCard
 from napari_quac.gui.samples.population_page import PopulationPage
 from napari_quac.gui.samples.sample_table import SampleTable
 from napari_quac.gui.text import ElidedLabel, grouped, set_tone
-from napari_quac.gui.widgets import button, column, debouncer, link_button, row
+from napari_quac.gui.widgets import button, column, connect, debouncer, link_button, row
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.explain_many import ExplainMany
@@ -119,8 +119,7 @@ class FilterChips(QWidget):
         self._cell_filter = ""
         row(*self.chips.values(), spacing=3, parent=self)
         self.count = ElidedLabel("", "filter_count", "muted")
-        choices.events.filter_text.connect(self._show)
-        results.events.order.connect(self._show)
+        connect(self._show, choices.events.filter_text, results.events.order)
         self._show()
 
     def show_cell(self, title: str, filter_text: str) -> None:
@@ -209,9 +208,8 @@ class SamplesDock(QWidget):
         self.table.letter_pressed.connect(self.letter_pressed)
         self.many_card.measure_requested.connect(self.measure_requested)
         choices.events.filter_text.connect(self.matrix.show_filter)
-        for signal in (results.events.order, results.events.loaded_samples,
-                       results.events.loaded_classifier, controller.running_changed):  # fmt: skip
-            signal.connect(self._show_state)
+        connect(self._show_state, results.events.order, results.events.loaded_samples,
+                results.events.loaded_classifier, controller.running_changed)  # fmt: skip
         self.show_tab("table")
         self._show_state()
 
