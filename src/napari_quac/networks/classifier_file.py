@@ -13,10 +13,7 @@ from torch import Tensor, nn
 
 from napari_quac.errors import CheckpointError
 from napari_quac.networks.architectures.layout import Layout
-from napari_quac.networks.architectures.recognise import (
-    ARCHITECTURES,
-    recognise_classifier,
-)
+from napari_quac.networks.architectures.recognise import ARCHITECTURES, recognise_classifier
 from napari_quac.networks.classifier import NetworkForm
 from napari_quac.networks.file_format import FileFormat, detect_format
 from napari_quac.networks.programs import (

@@ -139,10 +139,7 @@ def _owners(
 
 
 def scatter_cells(
-    rng: np.random.Generator,
-    shape: tuple[int, int],
-    spacing: float,
-    existing: NDArray[np.floating],
+    rng: np.random.Generator, shape: tuple[int, int], spacing: float, existing: NDArray[np.floating]
 ) -> Field:
     """Return cell centers (K, 2), about evenly spread and at a distance from existing ones.
 
