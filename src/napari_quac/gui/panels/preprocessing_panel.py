@@ -43,9 +43,7 @@ class PreprocessingPanel(QWidget):
             button("", f"preprocessing_{number}", clicked=partial(self._on_suggestion, number))
             for number in range(MAX_SUGGESTIONS)
         ]
-        self.undo_button = button(
-            "Undo", "preprocessing_undo", "Use the samples without these changes.", self._on_undo
-        )
+        self.undo_button = button("Undo", "preprocessing_undo", clicked=self._on_undo)
         self.card = QFrame()
         self.card.setObjectName("preprocessing_card")
         self.card.setProperty("card", "true")
