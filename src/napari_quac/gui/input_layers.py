@@ -13,7 +13,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox
 from superqt.utils import signals_blocked
 
-from napari_quac.data.image_stack import usual_range
+from napari_quac.data.image_datasets import usual_range
 from napari_quac.data.place import NM_PER_UNIT, Transform, rows_of, unit_of_length
 from napari_quac.data.volume import Level, SpatialView, Volume
 from napari_quac.errors import DataError, QuacError

@@ -11,7 +11,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
 from superqt.utils import signals_blocked
 
-from napari_quac.data.image_stack import usual_range
+from napari_quac.data.image_datasets import usual_range
 from napari_quac.data.point_table import PointTable
 from napari_quac.data.volume import Volume
 from napari_quac.errors import QuacError, SeveralArraysError

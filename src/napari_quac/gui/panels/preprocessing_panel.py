@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFrame, QWidget
 
-from napari_quac.data.recipes import PreprocessedRecipe
+from napari_quac.data.preprocessing import PreprocessedRecipe
 from napari_quac.errors import ShapeError
 from napari_quac.gui.text import WrappedLabel, set_tone
 from napari_quac.gui.widgets import button, column

@@ -12,8 +12,8 @@ from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QWidget
 from superqt.utils import signals_blocked
 
+from napari_quac.data.image_datasets import ImageFolderRecipe
 from napari_quac.data.place import short_extent
-from napari_quac.data.recipes import ImageFolderRecipe
 from napari_quac.errors import QuacError
 from napari_quac.gui.input_layers import LayerMenu, is_input, readable
 from napari_quac.gui.path_field import PathField
@@ -72,7 +72,7 @@ class SamplesPanel(Section):
 
     def use_layer(self) -> None:
         """Use the images of the chosen layer as samples."""
-        from napari_quac.data.image_stack import ImageStack
+        from napari_quac.data.image_datasets import ImageStack
 
         layer = self.layer_menu.layer
         if layer is None:
@@ -185,7 +185,7 @@ class SamplesPanel(Section):
         self._show_layer_range()
 
     def _show_layer_range(self) -> None:
-        from napari_quac.data.image_stack import usual_range
+        from napari_quac.data.image_datasets import usual_range
 
         layer = self.layer_menu.layer
         if layer is None:

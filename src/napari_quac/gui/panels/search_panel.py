@@ -313,7 +313,7 @@ class SearchPanel(Section):
                 )
         self.set_summary(text)
         if pair is not None and text:
-            from napari_quac.networks.center_slice import describe_center_slice
+            from napari_quac.networks.generator import describe_center_slice
 
             text = f"{text}\n{describe_center_slice(pair.origin)}".strip()
         self.badge.setVisible(bool(text))

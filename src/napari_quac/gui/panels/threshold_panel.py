@@ -121,10 +121,10 @@ class ThresholdPanel(Section):
         if position != self.slider.value():
             with signals_blocked(self.slider):
                 self.slider.setValue(position)
-        self.line.setText(threshold_line(displayed, self._class_names()))
-        self.set_summary(
-            f"{displayed.explanation.method} · threshold {displayed.hybrid.threshold:.2f}"
-        )
+        class_names = displayed.explanation.pair.class_names or self._class_names()
+        self.line.setText(threshold_line(displayed, class_names))
+        threshold = displayed.hybrid.threshold
+        self.set_summary(f"{displayed.explanation.method} · threshold {threshold:.2f}")
 
     def _class_names(self) -> tuple[str, ...]:
         classifier = self._results.loaded_classifier
