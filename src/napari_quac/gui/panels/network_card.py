@@ -74,9 +74,8 @@ class Card(QFrame):
         self._show_details()
 
     def _fill(self, text: str, tone: str, yes: str, no: str = "") -> None:
-        self.text.setText(text)
+        self.text.setText(text, tone)
         set_tone(self, tone)
-        set_tone(self.text, tone)
         for answer_button, answer in ((self.yes_button, yes), (self.no_button, no)):
             answer_button.setText(answer)
             answer_button.setVisible(bool(answer))

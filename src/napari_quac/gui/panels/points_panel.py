@@ -124,7 +124,7 @@ class PointsPanel(Section):
         self._build_end()
         results.events.loaded_classifier.connect(self._on_classifier)
         results.events.loaded_samples.connect(self._show_summary)
-        sync.note.connect(self._say)
+        sync.note.connect(self._show_note)
         self._on_volume()
         self._on_points()
         self.set_open(False)
@@ -136,10 +136,10 @@ class PointsPanel(Section):
 
     def use_points(self) -> None:
         """Make samples of the chosen points, or show why this is not possible."""
-        self._say("")
+        self.message.show_message("")
         image = self.volume_menu.layer
         if image is None:
-            self._say("Choose an image layer, or open a volume, first.", "bad")
+            self.message.show_message("Choose an image layer, or open a volume, first.", "bad")
             return
         try:
             volume = volume_of_layer(image)
@@ -147,7 +147,9 @@ class PointsPanel(Section):
             if layer is None and self.table is not None:
                 layer = self._import_table(volume, image, self.table)
             if layer is None:
-                self._say("Choose a Points layer, or a table of coordinates, first.", "bad")
+                self.message.show_message(
+                    "Choose a Points layer, or a table of coordinates, first.", "bad"
+                )
                 return
             dataset = samples_at_points(
                 volume,
@@ -158,7 +160,7 @@ class PointsPanel(Section):
                 f"{layer.name} in {volume.name}",
             )
         except QuacError as error:
-            self._say(str(error), "bad")
+            self.message.show_message(str(error), "bad")
             return
         self._choices.samples = ReadySamples(dataset)
         self._sync.follow(layer, image, dataset)
@@ -166,13 +168,13 @@ class PointsPanel(Section):
         if warnings[0]:
             self.details_button.setChecked(True)
         text = " ".join(filter(None, [self._describe(dataset), *warnings]))
-        self._say(text, "bad" if any(warnings) else "note")
+        self.message.show_message(text, "bad" if any(warnings) else "note")
 
     def open_volume(self, path: Path, dataset: str = "", channel: int = 0) -> None:
         """Open a volume as a lazy layer."""
         from napari_quac.data.volume_file import open_volume
 
-        self._say("")
+        self.message.show_message("")
 
         def opened(volume: Volume) -> None:
             data, look = layer_of_volume(volume)
@@ -183,7 +185,7 @@ class PointsPanel(Section):
         def failed(error: BaseException) -> None:
             if isinstance(error, SeveralArraysError) and error.names:
                 self.array_row.offer_arrays(path, error.names)
-                self._say(f"'{path.name}' holds {len(error.names)} images. Choose one above.")
+                self._show_note(f"'{path.name}' holds {len(error.names)} images. Choose one above.")
             else:
                 self._on_failed(error)
 
@@ -196,7 +198,7 @@ class PointsPanel(Section):
         """Read a table of coordinates and show how it is interpreted."""
         from napari_quac.data.point_table import read_point_table
 
-        self._say("")
+        self.message.show_message("")
 
         def opened(table: PointTable) -> None:
             self.table = table
@@ -233,9 +235,8 @@ class PointsPanel(Section):
                                       _VOLUME_FILES, folders=True)  # fmt: skip
         self.array_row = ArrayRow()
         self.voxel_line = WrappedLabel("", "points_voxel_line", "muted")
-        self.add(fields_row("Volume", self.volume_menu))
-        for widget in (self.volume_field, self.array_row, self.voxel_line):
-            self.add(widget)
+        self.add(fields_row("Volume", self.volume_menu), self.volume_field, self.array_row)
+        self.add(self.voxel_line)
         connect(
             self._on_volume, self.volume_menu.currentIndexChanged, self.volume_menu.entries_changed
         )
@@ -264,14 +265,8 @@ class PointsPanel(Section):
 
     def _build_patch(self) -> None:
         self.size_spins = [
-            spin_box(
-                f"points_size_{number}",
-                1,
-                4096,
-                size,
-                tooltip=f"Size of a patch along {axis}, in voxels.",
-            )
-            for number, (axis, size) in enumerate(zip("zyx", DEFAULT_SIZE, strict=True))
+            spin_box(f"points_size_{n}", 1, 4096, size, f"Size of a patch along {axis}, in voxels.")
+            for n, (axis, size) in enumerate(zip("zyx", DEFAULT_SIZE, strict=True))
         ]
         narrow(*self.size_spins)
         self.add(fields_row("Patch", *self.size_spins))
@@ -392,7 +387,7 @@ class PointsPanel(Section):
         try:
             volume = volume_of_layer(image) if image is not None else None
         except QuacError as error:
-            self._say(str(error), "bad")
+            self.message.show_message(str(error), "bad")
             return
         guess = self.table_box.show_table(self.table, volume)
         self._show_columns(list(self.table.columns), guess.label)
@@ -416,12 +411,12 @@ class PointsPanel(Section):
 
     def _on_failed(self, error: BaseException) -> None:
         fault = failure("points", "opening", error)
-        self._say(fault.sentence, "bad")
+        self.message.show_message(fault.sentence, "bad")
         if not isinstance(error, QuacError):
             self._controller.failed.emit(fault)  # with details to copy
 
-    def _say(self, text: str, tone: str = "note") -> None:
-        self.message.show_message(text, tone)
+    def _show_note(self, text: str) -> None:
+        self.message.show_message(text, "note")
 
 
 def _point_size(volume: Volume) -> float:

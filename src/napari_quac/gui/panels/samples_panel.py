@@ -19,7 +19,7 @@ from napari_quac.gui.input_layers import LayerMenu, is_input, readable
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.pictures import thumbnail
 from napari_quac.gui.section import Section, caption, labeled_row
-from napari_quac.gui.text import ElidedLabel, WrappedLabel, set_tone
+from napari_quac.gui.text import ElidedLabel, WrappedLabel
 from napari_quac.gui.widgets import NumberField, button, connect, link_button, narrow, row, spin_box
 from napari_quac.live.choices import Choices, ReadySamples
 from napari_quac.live.controller import Controller
@@ -285,8 +285,7 @@ class SamplesPanel(Section):
                 mark = " ✗" if prediction.is_mispredicted else " ✓"
                 tone = "bad" if prediction.is_mispredicted else ""
             parts.append(f"predicted {classifier.class_names[prediction.predicted]} {p:.2f}{mark}")
-        self.sample_line.setText(" · ".join(parts))
-        set_tone(self.sample_line, tone)
+        self.sample_line.setText(" · ".join(parts), tone)
 
     def _on_failed(self, fault: Any) -> None:
         if fault.slot in ("loaded_samples", "sample", "prediction"):

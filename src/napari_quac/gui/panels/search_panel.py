@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QToolButton, QWidget
 
 from napari_quac.gui.pictures import thumbnail
 from napari_quac.gui.section import Section, caption, labeled_row
-from napari_quac.gui.text import WrappedLabel, set_tone
+from napari_quac.gui.text import WrappedLabel
 from napari_quac.gui.widgets import (
     bind,
     button,
@@ -316,6 +316,4 @@ class SearchPanel(Section):
             from napari_quac.networks.generator import describe_center_slice
 
             text = f"{text}\n{describe_center_slice(pair.origin)}".strip()
-        self.badge.setVisible(bool(text))
-        self.badge.setText(text)
-        set_tone(self.badge, tone)
+        self.badge.show_message(text, tone)

@@ -6,7 +6,7 @@ from psygnal import EmissionInfo
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QApplication, QProgressBar, QSizePolicy, QWidget
 
-from napari_quac.gui.text import WrappedLabel, duration, set_tone
+from napari_quac.gui.text import WrappedLabel, duration
 from napari_quac.gui.widgets import button, column, row, throttler
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import Failure
@@ -132,14 +132,11 @@ class StatusPanel(QWidget):
         self.details_button.setVisible(not running and self._failure is not None)
         if running:
             self._show_running(running[-1])
-            set_tone(self.line, "")
         elif self._failure is not None:
             self.details_button.setText("Copy details")
-            self.line.setText(self._failure.sentence)
-            set_tone(self.line, "bad")
+            self.line.setText(self._failure.sentence, "bad")
         else:
-            self.line.setText(self._note or self._idle)
-            set_tone(self.line, "note")
+            self.line.setText(self._note or self._idle, "note")
 
     def _show_running(self, running: RunningJob) -> None:
         progress = running.progress
@@ -160,7 +157,7 @@ class StatusPanel(QWidget):
         classifier = self._controller.results.loaded_classifier
         if classifier is not None:
             parts.append(f"on {classifier.device}")
-        self.line.setText(" · ".join(parts))
+        self.line.setText(" · ".join(parts), "")
 
 
 def _capitalized(text: str) -> str:

@@ -15,7 +15,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_quac.gui.text import WrappedLabel, duration, grouped, set_tone
+from napari_quac.gui.text import WrappedLabel, duration, grouped
 from napari_quac.gui.widgets import button, column, line_edit, link_button, narrow, row
 from napari_quac.live.explain_many import Estimate, ExplainMany
 
@@ -159,7 +159,7 @@ class ExplainManyCard(QFrame):
         if missing:
             self.title.setText("Explain these")
             needed = ", ".join(dict.fromkeys(MISSING[name] for name in missing))
-            self._say(f"This requires {needed}.", "note")
+            self.line.setText(f"This requires {needed}.", "note")
             self.start_button.setEnabled(False)
             return
         estimate = self._work.estimate(Path(self.folder.text()).expanduser())
@@ -172,7 +172,7 @@ class ExplainManyCard(QFrame):
             parts.append(f"Estimated time: {duration(estimate.seconds)}.")
         if estimate.n_bytes is not None:
             parts.append(f"{_disk(estimate)}.")
-        self._say(" ".join(parts), "" if estimate.fits else "bad")
+        self.line.setText(" ".join(parts), "" if estimate.fits else "bad")
         self.start_button.setEnabled(estimate.n_samples > 0 and estimate.fits)
 
     def _show_running(self) -> None:
@@ -183,7 +183,7 @@ class ExplainManyCard(QFrame):
         if seconds_left is not None:
             parts.append(f"{duration(seconds_left)} left")
         parts += self._counts()
-        self._say(" · ".join(parts) or "Explaining the first sample.", "note")
+        self.line.setText(" · ".join(parts) or "Explaining the first sample.", "note")
 
     def _show_end(self, stopped: bool) -> None:
         work = self._work
@@ -191,10 +191,10 @@ class ExplainManyCard(QFrame):
         if stopped:
             self.title.setText(f"Stopped after {done} of {total} samples")
             text = work.problem or " · ".join([*self._counts(), "finished explanations are kept"])
-            self._say(text, "bad" if work.problem else "note")
+            self.line.setText(text, "bad" if work.problem else "note")
             return
         self.title.setText(f"{done} samples explained")
-        self._say(" · ".join(self._counts()), "good")
+        self.line.setText(" · ".join(self._counts()), "good")
         self.start_button.setEnabled(not work.missing())
 
     def _counts(self) -> list[str]:
@@ -209,10 +209,6 @@ class ExplainManyCard(QFrame):
         for name, reason in summary.unavailable.items():
             parts.append(f"{name} is not available: {reason}")
         return parts
-
-    def _say(self, text: str, tone: str) -> None:
-        self.line.setText(text)
-        set_tone(self.line, tone)
 
 
 def _disk(estimate: Estimate) -> str:
