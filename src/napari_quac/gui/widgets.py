@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from qtpy.QtCore import QObject, Qt
 from qtpy.QtWidgets import (
+    QAbstractItemView,
     QAbstractSpinBox,
     QBoxLayout,
     QCheckBox,
@@ -26,7 +27,9 @@ from qtpy.QtWidgets import (
     QLayout,
     QLineEdit,
     QPushButton,
+    QScrollArea,
     QSpinBox,
+    QTableView,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -301,6 +304,27 @@ def grid(
     layout.setVerticalSpacing(vertical)
     layout.setColumnStretch(stretched, 1)
     return layout
+
+
+def scroll_area(name: str, widget: QWidget) -> QScrollArea:
+    """Return a scroll area without a frame around a widget that takes its size."""
+    area = QScrollArea()
+    area.setObjectName(name)
+    area.setWidgetResizable(True)
+    area.setFrameShape(QScrollArea.Shape.NoFrame)
+    area.setWidget(widget)
+    return area
+
+
+def prepare_table(table: QTableView, name: str) -> None:
+    """Let a table select one row at a time, without editing, grid and row titles."""
+    table.setObjectName(name)
+    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+    table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+    table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+    table.verticalHeader().hide()
+    table.setShowGrid(False)
+    table.setWordWrap(False)
 
 
 def connect(slot: Slot, *signals: Any) -> None:

@@ -10,13 +10,12 @@ from qtpy.QtWidgets import (
     QFrame,
     QMenu,
     QProgressBar,
-    QScrollArea,
     QToolButton,
     QWidget,
 )
 
 from napari_quac.gui.text import WrappedLabel, duration, grouped
-from napari_quac.gui.widgets import button, column, line_edit, link_button, narrow, row
+from napari_quac.gui.widgets import button, column, line_edit, link_button, narrow, row, scroll_area
 from napari_quac.live.explain_many import Estimate, ExplainMany
 
 CARD_WIDTH = 290
@@ -105,12 +104,8 @@ class ExplainManyCard(QFrame):
             parent=inner,
         )  # fmt: skip
         layout.setContentsMargins(10, 8, 10, 8)
-        scroll = QScrollArea()
-        scroll.setObjectName("explain_many_scroll")
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll = scroll_area("explain_many_scroll", inner)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(inner)
         column(scroll, parent=self)
 
     def _on_start(self) -> None:

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QAbstractItemView, QTableView
 from superqt.utils import signals_blocked
 
 from napari_quac.gui.palette import Palette
+from napari_quac.gui.widgets import prepare_table
 from napari_quac.live.choices import Choices
 from napari_quac.live.results import Results
 from napari_quac.live.sample_columns import UNKNOWN, SampleColumns, SampleIndex
@@ -52,18 +53,13 @@ class SampleModel(QAbstractTableModel):
         """Set the rows; return False if only their cells have changed."""
         names = _column_names(order.columns) if order is not None else ()
         before = self.order
-        same = (
-            before is not None
-            and order is not None
-            and names == self.names
-            and np.array_equal(before.indices, order.indices)
-        )
-        if same and order is not None:
-            self.order = order
-            if len(order):
-                last = self.index(len(order) - 1, len(names) - 1)
-                self.dataChanged.emit(self.index(0, 0), last)
-            return False
+        if before is not None and order is not None and names == self.names:
+            if np.array_equal(before.indices, order.indices):
+                self.order = order
+                if len(order):
+                    last = self.index(len(order) - 1, len(names) - 1)
+                    self.dataChanged.emit(self.index(0, 0), last)
+                return False
         self.beginResetModel()
         self.order, self.names = order, names
         self.endResetModel()
@@ -150,24 +146,16 @@ class SampleModel(QAbstractTableModel):
         if name == "id":
             return _display_id(columns.sample_list, at)
         if name in ("label", "predicted", "target"):
-            codes = {
-                "label": columns.label_codes,
-                "predicted": columns.predicted_codes,
-                "target": columns.target_codes,
-            }[name]
-            code = int(codes[at])
+            code = int(getattr(columns, f"{name}_codes")[at])
             return "" if code == UNKNOWN else columns.all_class_names[code]
         if name == "wrong":
             return "✗" if columns.wrong[at] else ("✓" if columns.right[at] else "")
         if name == "switched":
             return _status(columns, at)
-        if name == "confidence":
-            value = float(columns.confidence[at])
-        elif name == "score":
-            value = float(columns.scores[at])
-        else:
-            value = float(columns.probabilities[at, int(name[2:])])
-        return "" if np.isnan(value) else f"{value:.3f}"
+        scores = columns.scores if name == "score" else columns.confidence
+        is_class = name.startswith("p:")
+        number = float(columns.probabilities[at, int(name[2:])] if is_class else scores[at])
+        return "" if np.isnan(number) else f"{number:.3f}"
 
 
 def _display_id(listing: SampleIndex, at: int) -> str:
@@ -223,21 +211,15 @@ class SampleTable(QTableView):
 
     def __init__(self, choices: Choices, results: Results) -> None:
         super().__init__()
-        self.setObjectName("sample_table")
         self._choices, self._results = choices, results
         self._hint = ""
         self.rows = SampleModel(self)
         self.setModel(self.rows)
-        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        prepare_table(self, "sample_table")
         self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.setShowGrid(False)
         self.setAlternatingRowColors(True)
-        self.setWordWrap(False)
         self.setTabKeyNavigation(False)
         rows, titles = self.verticalHeader(), self.horizontalHeader()
-        rows.hide()
         rows.setSectionResizeMode(rows.ResizeMode.Fixed)
         rows.setMinimumSectionSize(ROW_HEIGHT)
         rows.setDefaultSectionSize(ROW_HEIGHT)

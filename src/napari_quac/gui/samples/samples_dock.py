@@ -11,7 +11,6 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
     QLineEdit,
-    QScrollArea,
     QStackedWidget,
     QToolButton,
     QWidget,
@@ -24,7 +23,15 @@ from napari_quac.gui.samples.explain_many_card import ExplainManyCard
 from napari_quac.gui.samples.population_page import PopulationPage
 from napari_quac.gui.samples.sample_table import SampleTable
 from napari_quac.gui.text import ElidedLabel, grouped, set_tone
-from napari_quac.gui.widgets import button, column, connect, debouncer, link_button, row
+from napari_quac.gui.widgets import (
+    button,
+    column,
+    connect,
+    debouncer,
+    link_button,
+    row,
+    scroll_area,
+)
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.explain_many import ExplainMany
@@ -285,12 +292,8 @@ class SamplesDock(QWidget):
     def _build_matrix_side(self) -> None:
         self.share_button = button("Normalize rows", "matrix_normalize_button", checkable=True)
         self.share_button.toggled.connect(self.matrix.set_normalized)
-        scroll = QScrollArea()
-        scroll.setObjectName("matrix_scroll")
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
-        scroll.setWidget(self.matrix)
         self.matrix_side = QWidget()
+        scroll = scroll_area("matrix_scroll", self.matrix)
         side = column(scroll, 1, self.share_button, spacing=2, parent=self.matrix_side)
         side.setAlignment(self.share_button, Qt.AlignmentFlag.AlignRight)
 
