@@ -18,20 +18,10 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
+from napari_quac.gui import widgets as ui
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.pictures import CURVE_HEIGHT, GAP, SIDE, tile_picture
 from napari_quac.gui.text import ElidedLabel
-from napari_quac.gui.widgets import (
-    button,
-    column,
-    connect,
-    discard,
-    link_button,
-    prepare_table,
-    row,
-    scroll_area,
-    spin_box,
-)
 from napari_quac.live.choices import Choices
 from napari_quac.live.results import Results
 
@@ -72,7 +62,7 @@ class ComparisonDock(QWidget):
         self._methods: list[str] = []
         self.tiles: dict[str, QToolButton] = {}
         self.table = QTableWidget(0, len(COLUMNS))
-        prepare_table(self.table, "comparison_table")
+        ui.prepare_table(self.table, "comparison_table")
         for index, (title, _, _, tooltip) in enumerate(COLUMNS):
             header_cell = QTableWidgetItem(title)
             header_cell.setToolTip(tooltip)
@@ -82,20 +72,20 @@ class ComparisonDock(QWidget):
         self.table.itemSelectionChanged.connect(self._on_row_selected)
         self._tile_box = QWidget()
         self._tile_box.setObjectName("comparison_tiles")
-        self._tile_row = row(None, spacing=2, parent=self._tile_box)
+        self._tile_row = ui.row(None, spacing=2, parent=self._tile_box)
         self._tile_row.setContentsMargins(2, 0, 2, 0)
         self._group = QButtonGroup(self)
-        self._pictures = scroll_area("comparison_scroll", self._tile_box)
+        self._pictures = ui.scroll_area("comparison_scroll", self._tile_box)
         self._pictures.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         splitter = QSplitter(Qt.Orientation.Horizontal)
         splitter.addWidget(self.table)
         splitter.addWidget(self._pictures)
         splitter.setSizes([480, 640])
         splitter.setChildrenCollapsible(False)
-        layout = column(self._head(), splitter, 1, spacing=4, parent=self)
+        layout = ui.column(self._head(), splitter, 1, spacing=4, parent=self)
         layout.setContentsMargins(6, 4, 6, 4)
         results.events.comparison.connect(self._show)
-        connect(self._show_head, results.events.pair, results.events.loaded_samples)
+        ui.connect(self._show_head, results.events.pair, results.events.loaded_samples)
         choices.events.shown_method.connect(self._show_picked)
         self._show()
         self._arrange()
@@ -128,18 +118,18 @@ class ComparisonDock(QWidget):
 
     def _head(self) -> QHBoxLayout:
         self.line = ElidedLabel("", "comparison_line")
-        self.pair_button = button(
+        self.pair_button = ui.button(
             "Compare on this pair", "compare_pair_button", clicked=self.pair_requested
         )
-        self.n_spin = spin_box("compare_samples_spin", 2, 100_000, 10)
-        self.samples_button = button(
+        self.n_spin = ui.spin_box("compare_samples_spin", 2, 100_000, 10)
+        self.samples_button = ui.button(
             "Compare on samples",
             "compare_samples_button",
             clicked=lambda: self.samples_requested.emit(self.n_spin.value()),
         )
-        self.pictures_button = button("Maps", "compare_maps_button", checkable=True)
+        self.pictures_button = ui.button("Maps", "compare_maps_button", checkable=True)
         self.pictures_button.toggled.connect(self._arrange)
-        return row(
+        return ui.row(
             self.line, 1, self.pictures_button, self.pair_button, self.n_spin, self.samples_button
         )
 
@@ -217,7 +207,7 @@ class ComparisonDock(QWidget):
             self._tile_row.insertWidget(position, tile)
 
     def _new_tile(self, name: str) -> QToolButton:
-        tile = link_button("", f"compare_tile_{name}", role="tile", checkable=True)
+        tile = ui.link_button("", f"compare_tile_{name}", role="tile", checkable=True)
         tile.setIconSize(QSize(SIDE, SIDE + GAP + CURVE_HEIGHT))
         tile.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
         tile.setFixedWidth(SIDE + 36)
@@ -230,7 +220,7 @@ class ComparisonDock(QWidget):
         tiles = [self.tiles.pop(name) for name in names]
         for tile in tiles:
             self._group.removeButton(tile)
-        discard(self._tile_row, tiles)
+        ui.discard(self._tile_row, tiles)
 
     def _show_picked(self) -> None:
         """Mark the displayed method in the table and among the pictures."""

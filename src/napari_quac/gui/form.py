@@ -141,11 +141,9 @@ class Form(QWidget, Generic[T]):
             cells.addWidget(field.native, row, 2)
             field.changed.connect(self._on_changed)
             self.fields[parameter.name] = field
+        tooltip = "Restore the default values of all fields."
         self.defaults_button = button(
-            "Restore defaults",
-            f"{name}_defaults",
-            "Restore the default values of all fields.",
-            self._on_defaults,
+            "Restore defaults", f"{name}_defaults", tooltip, self._on_defaults
         )
         cells.addWidget(self.defaults_button, len(self.fields), 2, Qt.AlignmentFlag.AlignLeft)
         self.problem = WrappedLabel("", f"{name}_problem")

@@ -28,12 +28,9 @@ class Section(QWidget):
         self.body = QWidget()
         self.body_layout = column(parent=self.body)
         self.body_layout.setContentsMargins(2, 2, 2, 8)
+        tooltip = "Fold or unfold this section."
         self.button = disclosure_button(
-            title,
-            f"section_{name}",
-            self.body,
-            tooltip="Fold or unfold this section.",
-            role="section",
+            title, f"section_{name}", self.body, tooltip, role="section"
         )
         self.button.setChecked(True)
         self._summary = ElidedLabel("", f"summary_{name}", "muted")

@@ -9,6 +9,7 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QCheckBox, QToolButton, QWidget
 
 from napari_quac.explain.method_info import method_info
+from napari_quac.gui.widgets import prepare
 
 
 class Group(NamedTuple):
@@ -19,41 +20,23 @@ class Group(NamedTuple):
     name : str
         As in :class:`~napari_quac.explain.method_info.MethodInfo`; the object name of its title is
         ``method_group_<name>``.
-    title, tip : str
-        Title, and its tooltip.
+    title : str
     folds : bool
         Folded until one of its methods is chosen.
     """
 
     name: str
     title: str
-    tip: str
     folds: bool = False
 
 
 GROUPS = (
-    Group(
-        "discriminative",
-        "Both images compared",
-        "Discriminative methods attribute the difference of the two images.",
-    ),
-    Group("vanilla", "Query alone", "Vanilla methods do not use the generated image."),
-    Group(
-        "baselines", "Baselines", "Baselines use no network; a useful explanation scores better."
-    ),
-    Group(
-        "gradients",
-        "Grad-CAM and gradients",
-        "These are coarser maps from the last convolution, and plain gradients.",
-        True,
-    ),
-    Group(
-        "optimized",
-        "Optimized masks",
-        "FIDO and its relatives optimize a mask, which takes longer.",
-        True,
-    ),
-    Group("others", "Other packages", "These methods come from other packages."),
+    Group("discriminative", "Both images compared"),
+    Group("vanilla", "Query alone"),
+    Group("baselines", "Baselines"),
+    Group("gradients", "Grad-CAM and gradients", folds=True),
+    Group("optimized", "Masks by optimization", folds=True),
+    Group("others", "Other packages"),
 )
 
 
@@ -73,8 +56,8 @@ PRESET_TEXTS = {
     ),
     "dapi": (
         "DAPI: query into generated",
-        "What has to be copied back from the query until the generated image is classified as "
-        "the source again? Maps keep their sign, and a pixel counts in all channels",
+        "Which pixels of the query turn the generated image back into the source when copied? Maps "
+        "keep their sign, and a pixel counts in all channels.",
     ),
 }
 
@@ -98,9 +81,8 @@ class MethodGroup(QToolButton):
 
     def __init__(self, group: Group) -> None:
         super().__init__()
-        self.setObjectName(f"method_group_{group.name}")
+        prepare(self, f"method_group_{group.name}")
         self.setProperty("role", "group")
-        self.setToolTip(group.tip)
         self._title, self._folds = group.title, group.folds
         self._lines: dict[str, list[QWidget]] = {}
         self._forms: list[tuple[QWidget, QToolButton]] = []

@@ -12,6 +12,7 @@ from napari_quac.explain.mask import PRESETS, Masking
 from napari_quac.explain.method_info import method_info
 from napari_quac.explain.methods import METHODS
 from napari_quac.explain.parameter import parameters_of
+from napari_quac.gui import widgets as ui
 from napari_quac.gui.form import Form
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.panels.method_group import (
@@ -22,18 +23,6 @@ from napari_quac.gui.panels.method_group import (
 )
 from napari_quac.gui.section import Section, labeled_row
 from napari_quac.gui.text import ElidedLabel, set_tone
-from napari_quac.gui.widgets import (
-    bind,
-    button,
-    choose_entry,
-    column,
-    fill_menu,
-    grid,
-    link_button,
-    menu,
-    muted,
-    prepare,
-)
 from napari_quac.live.choices import Choices
 from napari_quac.live.failure import failure
 from napari_quac.live.results import Results
@@ -52,20 +41,20 @@ class MaskingRow(QWidget):
     def __init__(self, choices: Choices) -> None:
         super().__init__()
         self._choices = choices
-        self.presets = menu(
+        self.presets = ui.menu(
             "masking_preset", entries={name: name for name in PRESETS}, picked=self._on_preset
         )
         self.form: Form[Masking] = Form(Masking, "masking", choices.settings.masking)
-        self.grid_menu = menu("grid_menu", entries=GRIDS, n_characters=12)
+        self.grid_menu = ui.menu("grid_menu", entries=GRIDS, n_characters=12)
         details = QWidget()
-        column(self.form, self.grid_menu, spacing=4, parent=details)
+        ui.column(self.form, self.grid_menu, spacing=4, parent=details)
         details.hide()
-        self.settings_button = link_button("⚙", "masking_settings", checkable=True)
+        self.settings_button = ui.link_button("⚙", "masking_settings", checkable=True)
         self.settings_button.toggled.connect(details.setVisible)
         presets = labeled_row("Masking", self.presets, self.settings_button)
-        column(presets, details, parent=self)
+        ui.column(presets, details, parent=self)
         self.form.changed.connect(self._set_masking)
-        bind(choices, "settings.grid", self.grid_menu)
+        ui.bind(choices, "settings.grid", self.grid_menu)
         choices.events.settings.connect(self._show)
         self._show()
 
@@ -83,8 +72,8 @@ class MaskingRow(QWidget):
     def _show(self) -> None:
         masking = self._choices.settings.masking
         name = next((name for name, preset in PRESETS.items() if preset == masking), CUSTOM)
-        fill_menu(self.presets, {entry: entry for entry in dict.fromkeys((*PRESETS, name))})
-        choose_entry(self.presets, name)
+        ui.fill_menu(self.presets, {entry: entry for entry in dict.fromkeys((*PRESETS, name))})
+        ui.choose_entry(self.presets, name)
         if self.form.value != masking:
             self.form.set_value(masking)
 
@@ -101,8 +90,8 @@ class MethodsPanel(Section):
     def __init__(self, choices: Choices, results: Results) -> None:
         super().__init__("Methods", "methods")
         self._choices, self._results = choices, results
-        self.shown_menu = menu("shown_method")
-        self.preset_menu = menu(
+        self.shown_menu = ui.menu("shown_method")
+        self.preset_menu = ui.menu(
             "preset_menu", entries={name: label for name, (label, _) in PRESET_TEXTS.items()}
         )
         for index, (_, tooltip) in enumerate(PRESET_TEXTS.values()):
@@ -113,11 +102,11 @@ class MethodsPanel(Section):
         self.scores: dict[str, ElidedLabel] = {}
         self.settings_buttons: dict[str, QToolButton] = {}
         self.forms: dict[str, Form[Any]] = {}
-        self._grid = grid(2, 8, 3)
+        self._grid = ui.grid(2, 8, 3)
         self._swatches: dict[str, QLabel] = {}
         self._form_places: dict[str, QVBoxLayout] = {}
         self._broken: set[str] = set()
-        self._header = muted("QuAC score")
+        self._header = ui.muted("QuAC score")
         self._grid.addWidget(self._header, 0, 2)
         self.groups: dict[str, MethodGroup] = {}
         for group, names in grouped_methods(METHODS.names()):
@@ -127,7 +116,7 @@ class MethodsPanel(Section):
                 title.add(name, self._add_method(name, self._grid.rowCount()))
             self.groups[group.name] = title
         self.masking = MaskingRow(choices)
-        self.compare_button = button(
+        self.compare_button = ui.button(
             "Compare methods", "compare_button", clicked=self.compare_requested
         )
         self.add(self._grid, self.masking, self.compare_button)
@@ -152,7 +141,7 @@ class MethodsPanel(Section):
     def _add_method(self, name: str, row: int) -> list[QWidget]:
         """Add the line of a method, and a row below it for its form."""
         check = MethodCheck(name)
-        prepare(check, f"method_check_{name}", method_info(name).summary)
+        ui.prepare(check, f"method_check_{name}", method_info(name).summary)
         check.setChecked(name in self._choices.settings.methods)
         check.toggled.connect(self._on_checked)
         broken = method_info(name).problem
@@ -174,7 +163,7 @@ class MethodsPanel(Section):
         return line
 
     def _add_settings_button(self, name: str, row: int) -> QToolButton:
-        settings_button = link_button(
+        settings_button = ui.link_button(
             "⚙", f"method_settings_{name}", f"Parameters of {name}.", checkable=True
         )
         settings_button.toggled.connect(
@@ -244,13 +233,13 @@ class MethodsPanel(Section):
         self._choices.choose_preset(name, DAPI_METHODS if name == "dapi" else ())
 
     def _show_choices(self) -> None:
-        choose_entry(self.preset_menu, self._choices.settings.preset)
+        ui.choose_entry(self.preset_menu, self._choices.settings.preset)
         self.preset_menu.setToolTip(PRESET_TEXTS[self._choices.settings.preset or "quac"][1])
         self._header.setText(
             "QuAC score" if self._choices.settings.preset == "quac" else "area under curve"
         )
-        fill_menu(self.shown_menu, {name: name for name in self._choices.settings.methods})
-        choose_entry(self.shown_menu, self._choices.shown_method)
+        ui.fill_menu(self.shown_menu, {name: name for name in self._choices.settings.methods})
+        ui.choose_entry(self.shown_menu, self._choices.shown_method)
         for name, check in self.checks.items():
             with signals_blocked(check):
                 check.setChecked(name in self._choices.settings.methods)

@@ -17,6 +17,7 @@ from napari_quac.generators.opening import (
     recipe_without_file,
     recognize_network,
 )
+from napari_quac.gui import widgets as ui
 from napari_quac.gui.panels.generator_settings import (
     ActivationRow,
     GeneratorSettings,
@@ -26,17 +27,6 @@ from napari_quac.gui.panels.generator_settings import (
 from napari_quac.gui.panels.network_card import Card, NetworkSize
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.section import Section, caption, labeled_row
-from napari_quac.gui.widgets import (
-    NumberField,
-    choose_entry,
-    column,
-    disclosure_button,
-    fill_menu,
-    line_edit,
-    menu,
-    muted,
-    row,
-)
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import Failure, failure
@@ -77,12 +67,14 @@ class NetworksPanel(Section):
         for rows in (self.translations, self.settings_rows):
             rows.recipe_changed.connect(self._on_recipe)
         self.activation = ActivationRow(choices, results, controller)
-        self.device_menu = menu(
+        self.device_menu = ui.menu(
             "device_menu", entries={"auto": "auto"}, picked=self._on_device_picked
         )
         self.device_menu.setMinimumContentsLength(8)
         self._build_details()
-        self.details_button = disclosure_button("Details", "network_details_button", self._details)
+        self.details_button = ui.disclosure_button(
+            "Details", "network_details_button", self._details
+        )
         self.details_button.toggled.connect(self._on_details)
         self.add(
             self.fields["classifier"],
@@ -290,18 +282,18 @@ class NetworksPanel(Section):
 
     def _build_details(self) -> None:
         self._details = QWidget()
-        self.class_names = line_edit("class_names")
+        self.class_names = ui.line_edit("class_names")
         self.class_names.editingFinished.connect(self._on_names_edited)
         self.value_low, self.value_high = (
-            NumberField(name, -1e6, 1e6) for name in ("value_low", "value_high")
+            ui.NumberField(name, -1e6, 1e6) for name in ("value_low", "value_high")
         )
         for field in (self.value_low, self.value_high):
             field.setKeyboardTracking(False)
             field.editingFinished.connect(self._on_range_edited)
-        self.style_menu = menu("style_menu", entries=STYLES, picked=self._on_style_picked)
-        column(
+        self.style_menu = ui.menu("style_menu", entries=STYLES, picked=self._on_style_picked)
+        ui.column(
             labeled_row("Classes", self.class_names),
-            row(caption("Input range"), self.value_low, 1, muted("to"), self.value_high, 1),
+            ui.row(caption("Input range"), self.value_low, 1, ui.muted("to"), self.value_high, 1),
             labeled_row("Style", self.style_menu),
             parent=self._details,
         )
@@ -351,19 +343,21 @@ class NetworksPanel(Section):
         is_stargan = hasattr(recipe, "references")
         self.style_menu.setEnabled(is_stargan)
         if is_stargan:
-            choose_entry(self.style_menu, recipe.style)
+            ui.choose_entry(self.style_menu, recipe.style)
 
     def _on_device_picked(self, index: int) -> None:
         self._choices.device = self.device_menu.itemData(index)
 
     def _show_devices(self, devices: tuple[Any, ...]) -> None:
         automatic = {"auto": f"auto ({devices[0].id})"}
-        fill_menu(self.device_menu, automatic | {device.id: str(device) for device in devices})
+        ui.fill_menu(self.device_menu, automatic | {device.id: str(device) for device in devices})
         self._show_device()
 
     def _show_device(self) -> None:
         device = self._choices.device
-        choose_entry(self.device_menu, device if self.device_menu.findData(device) >= 0 else "auto")
+        ui.choose_entry(
+            self.device_menu, device if self.device_menu.findData(device) >= 0 else "auto"
+        )
 
 
 def _devices() -> tuple[Any, ...]:

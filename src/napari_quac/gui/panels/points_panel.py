@@ -15,6 +15,7 @@ from napari_quac.data.image_datasets import usual_range
 from napari_quac.data.point_table import PointTable
 from napari_quac.data.volume import Volume
 from napari_quac.errors import QuacError, SeveralArraysError
+from napari_quac.gui import widgets as ui
 from napari_quac.gui.input_layers import (
     LayerMenu,
     describe_voxels,
@@ -29,20 +30,6 @@ from napari_quac.gui.path_field import PathField
 from napari_quac.gui.points_sync import PointsSync
 from napari_quac.gui.section import Section, caption, fields_row
 from napari_quac.gui.text import WrappedLabel, grouped
-from napari_quac.gui.widgets import (
-    NumberField,
-    button,
-    check_box,
-    choose_entry,
-    column,
-    connect,
-    disclosure_button,
-    fill_menu,
-    menu,
-    narrow,
-    row,
-    spin_box,
-)
 from napari_quac.live.choices import Choices, ReadySamples
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import failure
@@ -64,9 +51,9 @@ class ArrayRow(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.menu = menu("points_array_menu", n_characters=4, picked=self._on_picked)
-        narrow(self.menu)
-        row(caption("Image"), self.menu, 1, parent=self)
+        self.menu = ui.menu("points_array_menu", n_characters=4, picked=self._on_picked)
+        ui.narrow(self.menu)
+        ui.row(caption("Image"), self.menu, 1, parent=self)
         self._path = Path()
         self._names: tuple[str, ...] = ()
         self.hide()
@@ -79,8 +66,8 @@ class ArrayRow(QWidget):
     def offer_arrays(self, path: Path, names: Sequence[str]) -> None:
         """Offer the images of a file; none is chosen."""
         self._path, self._names = path, tuple(names)
-        fill_menu(self.menu, {(name, 0): name for name in names})
-        choose_entry(self.menu, None)
+        ui.fill_menu(self.menu, {(name, 0): name for name in names})
+        ui.choose_entry(self.menu, None)
         self.menu.setPlaceholderText(f"choose one of {len(names)}")
         self.show()
 
@@ -95,8 +82,8 @@ class ArrayRow(QWidget):
             for number in range(n_channels)
         }
         entries |= {(name, 0): name for name in self._names if name != dataset}
-        fill_menu(self.menu, entries)
-        choose_entry(self.menu, (dataset, channel))
+        ui.fill_menu(self.menu, entries)
+        ui.choose_entry(self.menu, (dataset, channel))
         self.show()
 
     def _on_picked(self, index: int) -> None:
@@ -237,7 +224,7 @@ class PointsPanel(Section):
         self.voxel_line = WrappedLabel("", "points_voxel_line", "muted")
         self.add(fields_row("Volume", self.volume_menu), self.volume_field, self.array_row)
         self.add(self.voxel_line)
-        connect(
+        ui.connect(
             self._on_volume, self.volume_menu.currentIndexChanged, self.volume_menu.entries_changed
         )
         self.volume_field.picked.connect(self._on_volume_path)
@@ -250,39 +237,41 @@ class PointsPanel(Section):
         self.table_field = PathField("", "points_table", "or a table: csv, tsv, feather, parquet",
                                      _TABLE_FILES)  # fmt: skip
         self.table_box = PointsTableBox()
-        self.label_menu = menu("points_label_menu", entries={"": "no classes"}, n_characters=4)
-        narrow(self.label_menu)
+        self.label_menu = ui.menu("points_label_menu", entries={"": "no classes"}, n_characters=4)
+        ui.narrow(self.label_menu)
         self.add(
             fields_row("Points", self.points_menu),
             self.table_field,
             self.table_box,
             fields_row("Classes", self.label_menu),
         )
-        connect(
+        ui.connect(
             self._on_points, self.points_menu.currentIndexChanged, self.points_menu.entries_changed
         )
         self.table_field.picked.connect(lambda path: self.open_table(Path(path).expanduser()))
 
     def _build_patch(self) -> None:
         self.size_spins = [
-            spin_box(f"points_size_{n}", 1, 4096, size, f"Size of a patch along {axis}, in voxels.")
+            ui.spin_box(
+                f"points_size_{n}", 1, 4096, size, f"Size of a patch along {axis}, in voxels."
+            )
             for n, (axis, size) in enumerate(zip("zyx", DEFAULT_SIZE, strict=True))
         ]
-        narrow(*self.size_spins)
+        ui.narrow(*self.size_spins)
         self.add(fields_row("Patch", *self.size_spins))
 
     def _build_details(self) -> None:
-        self.low = NumberField("points_low")
-        self.high = NumberField("points_high")
-        self.outside_menu = menu(
+        self.low = ui.NumberField("points_low")
+        self.high = ui.NumberField("points_high")
+        self.outside_menu = ui.menu(
             "points_outside_menu", entries={"pad": "pad with zeros", "skip": "skip"}, n_characters=4
         )
-        self.network_spin = NumberField("points_network_size", 0, 1e6)
+        self.network_spin = ui.NumberField("points_network_size", 0, 1e6)
         self.network_spin.setSpecialValueText("as the volume")
-        self.resample_check = check_box("Resample", "points_resample")
-        narrow(self.low, self.high, self.outside_menu, self.network_spin)
+        self.resample_check = ui.check_box("Resample", "points_resample")
+        ui.narrow(self.low, self.high, self.outside_menu, self.network_spin)
         self.details = QWidget()
-        column(
+        ui.column(
             fields_row("Range", self.low, self.high),
             fields_row("Out of bounds", self.outside_menu),
             fields_row("Pixel size", self.network_spin, self.resample_check),
@@ -291,15 +280,15 @@ class PointsPanel(Section):
         self.add(self.details)
 
     def _build_end(self) -> None:
-        self.use_button = button("Use points", "use_points_button", clicked=self.use_points)
-        self.explain_check = check_box(
+        self.use_button = ui.button("Use points", "use_points_button", clicked=self.use_points)
+        self.explain_check = ui.check_box(
             "Explain on click", "explain_on_click", toggled=self.explain_on_click_changed
         )
-        self.details_button = disclosure_button("Details", "points_details_button", self.details)
+        self.details_button = ui.disclosure_button("Details", "points_details_button", self.details)
         self.message = WrappedLabel("", "points_message")
         self.message.hide()
         self.add(
-            row(self.use_button, self.explain_check, None, self.details_button, spacing=8),
+            ui.row(self.use_button, self.explain_check, None, self.details_button, spacing=8),
             self.message,
         )
 
@@ -393,7 +382,7 @@ class PointsPanel(Section):
         self._show_columns(list(self.table.columns), guess.label)
 
     def _show_columns(self, names: list[str], label_column: str) -> None:
-        fill_menu(self.label_menu, {"": "no classes", **{name: name for name in names}})
+        ui.fill_menu(self.label_menu, {"": "no classes", **{name: name for name in names}})
         self.label_menu.setCurrentIndex(max(0, self.label_menu.findData(label_column)))
 
     def _on_classifier(self) -> None:

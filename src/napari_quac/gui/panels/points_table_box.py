@@ -44,11 +44,7 @@ class PointsTableBox(QWidget):
         self.unit_menu = self._menu("points_unit_menu", "Unit of the coordinates.", TABLE_UNITS)
         self.voxel_spins = [
             NumberField(
-                f"points_voxel_{number}",
-                0,
-                1e6,
-                1,
-                tooltip="Voxel size in nm, missing in the layer.",
+                f"points_voxel_{number}", 0, 1e6, 1, "Voxel size in nm, missing in the layer."
             )
             for number in range(3)
         ]

@@ -9,23 +9,10 @@ from qtpy.QtCore import QSize, Signal
 from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QToolButton, QWidget
 
+from napari_quac.gui import widgets as ui
 from napari_quac.gui.pictures import thumbnail
 from napari_quac.gui.section import Section, caption, labeled_row
 from napari_quac.gui.text import WrappedLabel
-from napari_quac.gui.widgets import (
-    bind,
-    button,
-    check_box,
-    choose_entry,
-    column,
-    connect,
-    fill_menu,
-    link_button,
-    menu,
-    muted,
-    row,
-    spin_box,
-)
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.neighbor_query import NeighborQuery
@@ -56,12 +43,12 @@ class PictureStrip(QWidget):
         self.title = WrappedLabel("", f"{name}_line", role="muted")
         self.buttons: list[QToolButton] = []
         for number in range(N_PICTURES):
-            picture = link_button("", f"{name}_{number}", role="proposal", checkable=True)
+            picture = ui.link_button("", f"{name}_{number}", role="proposal", checkable=True)
             picture.setIconSize(QSize(PICTURE_SIZE, PICTURE_SIZE))
             picture.setFixedSize(PICTURE_SIZE + 6, PICTURE_SIZE + 6)
             picture.clicked.connect(lambda _=False, number=number: self._on_clicked(number))
             self.buttons.append(picture)
-        column(self.title, row(*self.buttons, None, spacing=1), spacing=3, parent=self)
+        ui.column(self.title, ui.row(*self.buttons, None, spacing=1), spacing=3, parent=self)
         self._chosen = -1
         self.hide()
 
@@ -98,18 +85,18 @@ class QuestionBox(QWidget):
     def __init__(self, choices: Choices, results: Results, query: NeighborQuery) -> None:
         super().__init__()
         self._choices, self._results, self._query = choices, results, query
-        self.menu = menu("question_menu", n_characters=12, picked=self._on_question)
+        self.menu = ui.menu("question_menu", n_characters=12, picked=self._on_question)
         self.basis_line = WrappedLabel("", "source_basis_line", role="muted")
         self.strip = PictureStrip("neighbor")
         self.strip.picked.connect(self.neighbor_picked)
-        self.styles = check_box("Use the styles of these neighbors", "neighbor_styles_check")
-        self.back_button = button(
+        self.styles = ui.check_box("Use the styles of these neighbors", "neighbor_styles_check")
+        self.back_button = ui.button(
             "‹ Back to the misprediction", "back_to_misprediction_button", clicked=query.go_back
         )
-        column(self.menu, self.basis_line, self.strip, self.styles, self.back_button, spacing=5,
+        ui.column(self.menu, self.basis_line, self.strip, self.styles, self.back_button, spacing=5,
                parent=self)  # fmt: skip
-        bind(choices, "neighbor_styles", self.styles)
-        connect(self._show, results.events.prediction, results.events.loaded_generator,
+        ui.bind(choices, "neighbor_styles", self.styles)
+        ui.connect(self._show, results.events.prediction, results.events.loaded_generator,
                 results.events.neighbors, results.events.predictions,
                 choices.events.settings, query.changed)  # fmt: skip
         self._show()
@@ -152,8 +139,8 @@ class QuestionBox(QWidget):
             "prediction": f"What would make it look like {label}?",
             "label": f"What makes it look like {predicted}?",
         }
-        fill_menu(self.menu, questions)
-        choose_entry(self.menu, self._basis())
+        ui.fill_menu(self.menu, questions)
+        ui.choose_entry(self.menu, self._basis())
         self._show_basis()
         self._show_neighbors(label)
 
@@ -208,10 +195,10 @@ class SearchPanel(Section):
         super().__init__("Explain", "explain")
         self.question = QuestionBox(choices, results, query)
         self._choices, self._results, self._controller = choices, results, controller
-        self.target_menu = menu("target_menu", n_characters=12, picked=self._on_target_picked)
-        self.tries = spin_box("tries_spin", 1, 10000)
-        self.seed = spin_box("seed_spin", 0, 2**31 - 1)
-        self.explain_button = button(
+        self.target_menu = ui.menu("target_menu", n_characters=12, picked=self._on_target_picked)
+        self.tries = ui.spin_box("tries_spin", 1, 10000)
+        self.seed = ui.spin_box("seed_spin", 0, 2**31 - 1)
+        self.explain_button = ui.button(
             "Explain", "explain_button", clicked=self.explain_requested, primary=True
         )
         self.badge = WrappedLabel("", "search_badge")
@@ -220,19 +207,19 @@ class SearchPanel(Section):
         self.add(
             self.question,
             labeled_row("Target", self.target_menu),
-            row(caption("Tries"), self.tries, 1, muted("Seed"), self.seed, 1),
+            ui.row(caption("Tries"), self.tries, 1, ui.muted("Seed"), self.seed, 1),
             self.explain_button,
             self.badge,
             self.proposals,
         )
-        bind(choices, "settings.search.max_tries", self.tries)
-        bind(choices, "settings.seed", self.seed)
-        connect(self._show_targets, results.events.loaded_classifier,
+        ui.bind(choices, "settings.search.max_tries", self.tries)
+        ui.bind(choices, "settings.seed", self.seed)
+        ui.connect(self._show_targets, results.events.loaded_classifier,
                 results.events.prediction, results.events.target,
                 results.events.loaded_generator, choices.events.settings)  # fmt: skip
-        connect(self._show_badge, results.events.pair, results.events.partial_pair)
+        ui.connect(self._show_badge, results.events.pair, results.events.partial_pair)
         results.events.pair.connect(self._show_proposals)
-        connect(self._show_ready, results.events.loaded_generator, controller.running_changed)
+        ui.connect(self._show_ready, results.events.loaded_generator, controller.running_changed)
         self._show_targets()
         self._show_badge()
 
@@ -248,9 +235,9 @@ class SearchPanel(Section):
         default = "Auto"
         if prediction is not None and len(prediction.probabilities) == len(names):
             default = f"Auto: {self._automatic_target(prediction)}"
-        fill_menu(self.target_menu, {None: default, **{name: name for name in names}})
+        ui.fill_menu(self.target_menu, {None: default, **{name: name for name in names}})
         target = self._results.target
-        choose_entry(self.target_menu, None if target is None else names[target])
+        ui.choose_entry(self.target_menu, None if target is None else names[target])
         self._show_ready()
 
     def _automatic_target(self, prediction: Prediction) -> str:

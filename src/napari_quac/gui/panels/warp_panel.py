@@ -221,12 +221,9 @@ def _describe(view: WarpView) -> str:
     scales = set(sample.scale or ())
     if sample.unit and len(scales) == 1:
         distance += f" ({view.largest_displacement * scales.pop():.0f} {sample.unit})"
-    folds = (
-        f"The field folds in {view.folded_share:.1%} of the image (outlined), where growth is "
-        "undefined."
-        if view.folded_share
-        else "The field does not fold."
-    )
+    folds = "The field does not fold."
+    if view.folded_share:
+        folds = f"Growth is undefined in folds (outlined, {view.folded_share:.1%} of the image)."
     return (
         f"Red: larger in the simulation; blue: smaller. The largest displacement is {distance}. "
         f"{folds} Toward the target, the logit rises at {view.agreement(True):.0%} of the "

@@ -10,22 +10,11 @@ from qtpy.QtCore import QSize
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QLabel, QWidget
 
+from napari_quac.gui import widgets as ui
 from napari_quac.gui.curve_dock import line_sample
 from napari_quac.gui.palette import BASELINES, Palette, line_style
 from napari_quac.gui.plots import ScorePlot
 from napari_quac.gui.text import ElidedLabel, WrappedLabel
-from napari_quac.gui.widgets import (
-    column,
-    connect,
-    debouncer,
-    discard,
-    entry_data,
-    fill_menu,
-    grid,
-    menu,
-    muted,
-    row,
-)
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.lane import Priority
@@ -49,20 +38,20 @@ class PopulationPage(QWidget):
         self._colors: Palette | None = None
         self.populations: tuple[Population, ...] = ()
         self._is_active = False
-        self._later = debouncer(self, SETTLE_MS, self._summarize)
+        self._later = ui.debouncer(self, SETTLE_MS, self._summarize)
         self.plot = PopulationPlot()
-        self.pairs = menu(
+        self.pairs = ui.menu(
             "population_pair_menu",
             entries={None: ALL_PAIRS},
             picked=lambda _: self._later.throttle(),
         )
         self.line = WrappedLabel("", "population_line", role="muted")
-        self._grid = grid(1, 8, 2)
+        self._grid = ui.grid(1, 8, 2)
         side = QWidget()
         side.setFixedWidth(290)
-        column(self.pairs, self._grid, self.line, None, spacing=4, parent=side)
-        row(self.plot, 1, side, spacing=8, parent=self)
-        connect(self._on_changed, results.events.order, results.events.report_columns)
+        ui.column(self.pairs, self._grid, self.line, None, spacing=4, parent=side)
+        ui.row(self.plot, 1, side, spacing=8, parent=self)
+        ui.connect(self._on_changed, results.events.order, results.events.report_columns)
         self._show(())
 
     def set_palette_of(self, colors: Palette) -> None:
@@ -120,17 +109,17 @@ class PopulationPage(QWidget):
         entries: dict[tuple[int, int] | None, str] = {None: ALL_PAIRS}
         for source, target, source_name, target_name in pairs:
             entries[source, target] = f"{source_name} → {target_name}"
-        if list(entries) != entry_data(self.pairs):
-            fill_menu(self.pairs, entries)
+        if list(entries) != ui.entry_data(self.pairs):
+            ui.fill_menu(self.pairs, entries)
 
     def _show(self, populations: tuple[Population, ...]) -> None:
         self.populations = populations
         items = [self._grid.itemAt(index) for index in range(self._grid.count())]
-        discard(self._grid, [item.widget() for item in items if item is not None])
+        ui.discard(self._grid, [item.widget() for item in items if item is not None])
         self.plot.set_populations(populations)
         if populations:
             for index, text in enumerate(("", "method", "n", "score [quartiles]")):
-                self._grid.addWidget(muted(text), 0, index)
+                self._grid.addWidget(ui.muted(text), 0, index)
         for number, population in enumerate(populations, 1):
             self._add_row(number, population)
         n_skipped = sum(population.n_degenerate for population in populations)

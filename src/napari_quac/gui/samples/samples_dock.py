@@ -17,21 +17,13 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
+from napari_quac.gui import widgets as ui
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.samples.confusion_view import ConfusionView
 from napari_quac.gui.samples.explain_many_card import ExplainManyCard
 from napari_quac.gui.samples.population_page import PopulationPage
 from napari_quac.gui.samples.sample_table import SampleTable
 from napari_quac.gui.text import ElidedLabel, grouped, set_tone
-from napari_quac.gui.widgets import (
-    button,
-    column,
-    connect,
-    debouncer,
-    link_button,
-    row,
-    scroll_area,
-)
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.explain_many import ExplainMany
@@ -68,7 +60,7 @@ class FilterField(QLineEdit):
         self.problem = ElidedLabel("", "filter_problem")
         set_tone(self.problem, "bad")
         self.problem.hide()
-        self._later = debouncer(self, AFTER_TYPING_MS, self.apply)
+        self._later = ui.debouncer(self, AFTER_TYPING_MS, self.apply)
         self.textEdited.connect(lambda _: self._later.throttle())
         self.returnPressed.connect(self.apply)
         choices.events.filter_text.connect(self._show)
@@ -115,7 +107,7 @@ class FilterChips(QWidget):
         self._choices, self._results = choices, results
         self.chips: dict[str, QToolButton] = {}
         for key, title, text, tooltip in (*CHIPS, ("cell", "", "", "")):
-            self.chips[key] = link_button(
+            self.chips[key] = ui.link_button(
                 title,
                 f"chip_{key}",
                 f"{tooltip} Filter: {text}" if text else tooltip,
@@ -124,9 +116,9 @@ class FilterChips(QWidget):
                 checkable=True,
             )
         self._cell_filter = ""
-        row(*self.chips.values(), spacing=3, parent=self)
+        ui.row(*self.chips.values(), spacing=3, parent=self)
         self.count = ElidedLabel("", "filter_count", "muted")
-        connect(self._show, choices.events.filter_text, results.events.order)
+        ui.connect(self._show, choices.events.filter_text, results.events.order)
         self._show()
 
     def show_cell(self, title: str, filter_text: str) -> None:
@@ -197,15 +189,15 @@ class SamplesDock(QWidget):
         self.many_card = ExplainManyCard(self.many, store_folder)
         self._build_buttons()
         rows = QWidget()
-        row(self.matrix_side, self.table, 1, parent=rows)
+        ui.row(self.matrix_side, self.table, 1, parent=rows)
         self.pages = QStackedWidget()
         self.pages.addWidget(rows)
         self.pages.addWidget(self.curves)
-        layout = column(
+        layout = ui.column(
             self._first_row(),
-            row(self.chips, self.chips.count, 1, spacing=8),
+            ui.row(self.chips, self.chips.count, 1, spacing=8),
             self.field.problem,
-            row(self.pages, 1, self.many_card),
+            ui.row(self.pages, 1, self.many_card),
             1,
             spacing=4,
             parent=self,
@@ -215,7 +207,7 @@ class SamplesDock(QWidget):
         self.table.letter_pressed.connect(self.letter_pressed)
         self.many_card.measure_requested.connect(self.measure_requested)
         choices.events.filter_text.connect(self.matrix.show_filter)
-        connect(self._show_state, results.events.order, results.events.loaded_samples,
+        ui.connect(self._show_state, results.events.order, results.events.loaded_samples,
                 results.events.loaded_classifier, controller.running_changed)  # fmt: skip
         self.show_tab("table")
         self._show_state()
@@ -277,7 +269,7 @@ class SamplesDock(QWidget):
         self.tabs: dict[str, QToolButton] = {}
         self._tab_group = QButtonGroup(self)
         for key, title, tooltip in TABS:
-            self.tabs[key] = link_button(
+            self.tabs[key] = ui.link_button(
                 title,
                 f"samples_tab_{key}",
                 tooltip,
@@ -286,21 +278,25 @@ class SamplesDock(QWidget):
                 checkable=True,
             )
             self._tab_group.addButton(self.tabs[key])
-        return row(*self.tabs.values(), self.field, 1, self.predict_button, self.many_button,
+        return ui.row(*self.tabs.values(), self.field, 1, self.predict_button, self.many_button,
                    self.report_button, spacing=4)  # fmt: skip
 
     def _build_matrix_side(self) -> None:
-        self.share_button = button("Normalize rows", "matrix_normalize_button", checkable=True)
+        self.share_button = ui.button("Normalize rows", "matrix_normalize_button", checkable=True)
         self.share_button.toggled.connect(self.matrix.set_normalized)
         self.matrix_side = QWidget()
-        scroll = scroll_area("matrix_scroll", self.matrix)
-        side = column(scroll, 1, self.share_button, spacing=2, parent=self.matrix_side)
+        scroll = ui.scroll_area("matrix_scroll", self.matrix)
+        side = ui.column(scroll, 1, self.share_button, spacing=2, parent=self.matrix_side)
         side.setAlignment(self.share_button, Qt.AlignmentFlag.AlignRight)
 
     def _build_buttons(self) -> None:
-        self.many_button = button("Explain these…", "explain_these_button", clicked=self._on_many)
-        self.report_button = button("Open…", "open_report_button", clicked=self.choose_report)
-        self.predict_button = button("Predict all", "predict_all_button", clicked=self._on_predict)
+        self.many_button = ui.button(
+            "Explain these…", "explain_these_button", clicked=self._on_many
+        )
+        self.report_button = ui.button("Open…", "open_report_button", clicked=self.choose_report)
+        self.predict_button = ui.button(
+            "Predict all", "predict_all_button", clicked=self._on_predict
+        )
 
     def _on_many(self) -> None:
         if self.many_card.isHidden():
