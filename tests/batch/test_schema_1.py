@@ -20,7 +20,7 @@ from napari_quac.explain.settings import ExplainSettings, SearchSettings
 from napari_quac.generators.cyclegan.recipe import CycleGANRecipe, Translation
 from napari_quac.generators.fido.recipe import FidoRecipe
 from napari_quac.generators.stargan.recipe import StarGANRecipe
-from napari_quac.networks.file_format import file_hash
+from napari_quac.networks.tensor_file import file_hash
 from napari_quac.reports.opening import open_report
 from napari_quac.reports.store import ExplanationStore
 from napari_quac.reports.store_info import (
