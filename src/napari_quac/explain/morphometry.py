@@ -87,9 +87,7 @@ class Morphometry:
 
 @stepwise
 def measure_change(
-    explanation: Explanation,
-    labels: NDArray[Any] | None = None,
-    index: int | None = None,
+    explanation: Explanation, labels: NDArray[Any] | None = None, index: int | None = None
 ) -> Iterating[Progress, None, Morphometry]:
     """Measure intensity and texture of the query and of a hybrid of it.
 

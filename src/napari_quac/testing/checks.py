@@ -307,8 +307,7 @@ def _check_proposals(
         f"The images of {name} have to be float32 on the CPU, without a gradient.",
     )
     _require(
-        len(images) == 0 or bool(torch.isfinite(images).all()),
-        f"{name} gives NaN or infinity.",
+        len(images) == 0 or bool(torch.isfinite(images).all()), f"{name} gives NaN or infinity."
     )
     _require(
         len(images) == 0 or (float(images.min()) >= 0 and float(images.max()) <= 1),

@@ -106,9 +106,6 @@ def deeplift_or_fallback(
     precise = classifier.can_be_precise()
     inputs = inputs.to(classifier.device, torch.float64 if precise else torch.float32)
     values, difference = deeplift(
-        lambda both: classifier.class_evidence(both, precise),
-        inputs[:1],
-        inputs[1:],
-        class_index,
+        lambda both: classifier.class_evidence(both, precise), inputs[:1], inputs[1:], class_index
     )
     return SignedMap(values[0].float().cpu(), logit_difference=float(difference[0]))

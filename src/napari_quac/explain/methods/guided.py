@@ -16,12 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from napari_quac.errors import MethodUnavailableError
 from napari_quac.explain.attribution import SignedMap
-from napari_quac.explain.methods.gradcam import (
-    gradcam,
-    last_convolution,
-    stereo_gradcam,
-    upsample,
-)
+from napari_quac.explain.methods.gradcam import gradcam, last_convolution, stereo_gradcam, upsample
 from napari_quac.explain.pair import Pair, Side, orient_pair
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.memory import in_batches
