@@ -23,7 +23,7 @@ from napari_quac.data.image_folder import ImageFolder
 from napari_quac.data.sample import Sample
 from napari_quac.errors import DataError, MethodUnavailableError, ShapeError
 from napari_quac.explain.attribution import Attribution, attribute
-from napari_quac.explain.explanations import Explanations
+from napari_quac.explain.explanation import Explanations
 from napari_quac.explain.method_parameters import build_method
 from napari_quac.explain.pair import make_pair
 from napari_quac.explain.pipeline import explain, explain_pair

@@ -142,6 +142,11 @@ def orient_pair(pair: Pair, side: Side) -> Pair:
     return swap_pair(pair) if side == "generated" else pair
 
 
+def gray_reference(pair: Pair, gray: float) -> Pair:
+    """Return the pair with a constant image in place of the generated one, from 0 to 1."""
+    return replace(pair, generated=torch.full_like(pair.query.image, gray))
+
+
 def check_classes(source: int, target: int, classifier: Classifier) -> None:
     """Refuse equal classes, and classes outside the classifier."""
     for role, index in (("source", source), ("target", target)):

@@ -11,10 +11,8 @@ import torch
 
 from napari_quac.data.sample import Sample
 from napari_quac.explain.attribution import Attribution, attribute
-from napari_quac.explain.curve import hybrid_at, trace_curve
-from napari_quac.explain.explanation import Explanation
-from napari_quac.explain.explanations import Explanations, PartialMask
-from napari_quac.explain.hybrid import blend
+from napari_quac.explain.curve import blend, hybrid_at, trace_curve
+from napari_quac.explain.explanation import Explanation, Explanations, PartialMask
 from napari_quac.explain.mask import Masking
 from napari_quac.explain.method_parameters import build_method
 from napari_quac.explain.pair import Pair
