@@ -75,10 +75,7 @@ class OfOneSlice(nn.Module):
         return self.network(volumes[:, :, 0])
 
 
-MASKINGS = [Masking(), Masking(centered=True), Masking(channel_wise=False)]
-
-
-@pytest.mark.parametrize("masking", MASKINGS)
+@pytest.mark.parametrize(
     "masking", [Masking(), Masking(centered=True), Masking(channel_wise=False)]
 )
 def test_volume_of_one_slice_has_the_score_of_the_image(masking: Masking) -> None:
