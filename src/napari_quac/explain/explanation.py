@@ -1,48 +1,47 @@
-"""The finished record of one query, target and method."""
+"""The explanations of a pair: records, and their figures.
+
+Populations of many explanations are drawn in :mod:`napari_quac.reports.figure`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import base64
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_quac.explain.attribution import Attribution
 from napari_quac.explain.curve import Curve, Hybrid, hybrid_at
 from napari_quac.explain.pair import Pair
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-
-from collections.abc import Iterator, Mapping
-from dataclasses import field
-from typing import TYPE_CHECKING
-
 from napari_quac.explain.settings import ExplainSettings
 from napari_quac.networks.fido.settings import MaskState
 from napari_quac.stepwise import Progress
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-
-import base64
-import io
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from torch import Tensor
 
-    from napari_quac.explain.curve import Hybrid
+PANEL_INCHES = 2.0
+MASK_COLOR = "#E69F00"
+CURVE_COLOR = "#0072B2"
+STYLE: dict[str, Any] = {
+    "font.family": "sans-serif",
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "axes.linewidth": 0.6,
+    "svg.fonttype": "none",
+    "pdf.fonttype": 42,
+}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -98,6 +97,13 @@ class Explanation:
             return self.counterfactual
         return hybrid_at(self.pair, self.curve, self.curve.index_at(threshold))
 
+    def row(self, class_names: Sequence[str]) -> dict[str, str]:
+        """Return sample, classes and method, the first columns of tables."""
+        pair = self.pair
+        source, target = class_names[pair.source], class_names[pair.target]
+        method = self.attribution.true_name
+        return {"sample": pair.query.id, "source": source, "target": target, "method": method}
+
     def plot(self, threshold: float | None = None) -> Figure:
         """Draw query, generated image, hybrid, attribution and curve.
 
@@ -116,10 +122,7 @@ class Explanation:
     def __repr__(self) -> str:
         pair, best = self.pair, self.counterfactual
         source, target = pair.class_name(pair.source), pair.class_name(pair.target)
-        before, after = (
-            float(pair.query_prediction[pair.target]),
-            float(best.prediction[pair.target]),
-        )
+        before, after = (float(p[pair.target]) for p in (pair.query_prediction, best.prediction))
         return (
             f"<Explanation of '{pair.query.id}' by {self.attribution.true_name}: "
             f"{source} → {target}, QuAC score {self.quac_score:.3f}, "
@@ -237,22 +240,6 @@ class Explanations(Mapping[str, Explanation]):
                 raise error
 
 
-PANEL_INCHES = 2.0
-MASK_COLOR = "#E69F00"
-CURVE_COLOR = "#0072B2"
-STYLE: dict[str, Any] = {
-    "font.family": "sans-serif",
-    "font.size": 8,
-    "axes.titlesize": 8,
-    "axes.labelsize": 8,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "axes.linewidth": 0.6,
-    "svg.fonttype": "none",
-    "pdf.fonttype": 42,
-}
-
-
 def draw_explanation(explanation: Explanation, hybrid: Hybrid) -> Figure:
     """Draw query, generated image, hybrid with mask outline, attribution and QuAC curve in a row.
 
@@ -268,20 +255,12 @@ def draw_explanation(explanation: Explanation, hybrid: Hybrid) -> Figure:
     matplotlib Figure
         Not registered with pyplot, so it need not be closed.
     """
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     pair = explanation.pair
-    with rc_context(STYLE):
-        figure = Figure(figsize=(5 * PANEL_INCHES, PANEL_INCHES + 0.5), layout="constrained")
-        FigureCanvasAgg(figure)
+    with _styled_figure(5 * PANEL_INCHES, PANEL_INCHES + 0.5) as figure:
         query_axes, generated_axes, hybrid_axes, map_axes, curve_axes = figure.subplots(1, 5)
-        _draw_image(query_axes, pair.query.image, _title(pair, "query", pair.query_prediction))
-        _draw_image(
-            generated_axes, pair.generated, _title(pair, "generated", pair.generated_prediction)
-        )
-        _draw_image(hybrid_axes, hybrid.image, _title(pair, "hybrid", hybrid.prediction))
+        _draw_image(query_axes, pair.query.image, pair, "query", pair.query_prediction)
+        _draw_image(generated_axes, pair.generated, pair, "generated", pair.generated_prediction)
+        _draw_image(hybrid_axes, hybrid.image, pair, "hybrid", hybrid.prediction)
         mask = _section(hybrid.mask).max(axis=-1)
         if 0 < mask.max() and mask.min() < 0.5 < mask.max():
             hybrid_axes.contour(mask, levels=[0.5], colors=MASK_COLOR, linewidths=1)
@@ -306,13 +285,7 @@ def draw_curves(explanations: Sequence[Explanation]) -> Figure:
     -------
     matplotlib Figure
     """
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with rc_context(STYLE):
-        figure = Figure(figsize=(4.2, 2.8), layout="constrained")
-        FigureCanvasAgg(figure)
+    with _styled_figure(4.2, 2.8) as figure:
         axes = figure.subplots()
         for explanation in explanations:
             curve = explanation.curve
@@ -323,6 +296,18 @@ def draw_curves(explanations: Sequence[Explanation]) -> Figure:
     return figure
 
 
+@contextmanager
+def _styled_figure(width: float, height: float) -> Iterator[Figure]:
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with rc_context(STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        FigureCanvasAgg(figure)
+        yield figure
+
+
 def png_of(figure: Figure, dots_per_inch: int = 110) -> str:
     """Return a figure as the base64 text of a PNG, for HTML."""
     stream = io.BytesIO()
@@ -330,13 +315,14 @@ def png_of(figure: Figure, dots_per_inch: int = 110) -> str:
     return base64.b64encode(stream.getvalue()).decode("ascii")
 
 
-def _draw_image(axes: Axes, image: Tensor, title: str) -> None:
+def _draw_image(axes: Axes, image: Tensor, pair: Pair, name: str, prediction: Tensor) -> None:
     section = _section(image)
     if section.shape[-1] == 3:
         axes.imshow(section.clip(0, 1))
     else:
         axes.imshow(section[..., 0], cmap="gray", vmin=0, vmax=1)
-    axes.set_title(title)
+    probability = float(prediction[pair.target])
+    axes.set_title(f"{name}\np({pair.class_name(pair.target)}) = {probability:.2f}")
     axes.set_axis_off()
 
 
@@ -354,10 +340,6 @@ def _label_curve_axes(axes: Axes) -> None:
     axes.set_xlabel("mask size")
     axes.set_ylabel("score change")
     axes.spines[["top", "right"]].set_visible(False)
-
-
-def _title(pair: Any, name: str, prediction: Tensor) -> str:
-    return f"{name}\np({pair.class_name(pair.target)}) = {float(prediction[pair.target]):.2f}"
 
 
 def _section(values: Tensor) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Intensity and texture of an image within any set of pixels, slice by slice."""
+"""Intensity and texture within any set of pixels, and their change by the counterfactual."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from skimage.filters import sobel
 from napari_quac.errors import DataError, ShapeError
 from napari_quac.explain.curve import hybrid_at
 from napari_quac.explain.explanation import Explanation
+from napari_quac.explain.regions import size_unit
 from napari_quac.registry import unknown_name
 from napari_quac.stepwise import Progress, stepwise
 
@@ -128,21 +129,16 @@ def measure_place(maps: TextureMaps, place: Place, cut: float) -> Mapping[str, f
     if not place.any():
         return {measure.name: float("nan") for measure in MEASURES}
     gray, gradient = maps.gray[place].astype(np.float64), maps.gradient[place]
-    percentiles = np.percentile(gray, (5, 25, 50, 75, 95))
-    contrast, homogeneity, entropy = co_occurrence(maps.levels, place)
     values = (
         gray.mean(),
         gray.std(),
-        *percentiles,
+        *np.percentile(gray, (5, 25, 50, 75, 95)),
         maps.local_sd[place].mean(dtype=np.float64),
         gradient.mean(dtype=np.float64),
         (gradient > cut).mean(),
-        contrast,
-        homogeneity,
-        entropy,
+        *co_occurrence(maps.levels, place),
     )
-    names = (measure.name for measure in MEASURES)
-    return dict(zip(names, map(float, values), strict=True))
+    return {measure.name: float(v) for measure, v in zip(MEASURES, values, strict=True)}
 
 
 def co_occurrence(levels: NDArray[np.int64], place: Place) -> tuple[float, float, float]:
@@ -157,7 +153,7 @@ def co_occurrence(levels: NDArray[np.int64], place: Place) -> tuple[float, float
 
     Notes
     -----
-    Neighbours in the same slice at a distance of one pixel, in four directions and both ways, as
+    Neighbors in the same slice at a distance of one pixel, in four directions and both ways, as
     scikit-image's ``graycomatrix`` counts them; that function has no mask.
 
     References
@@ -289,11 +285,7 @@ def measure_change(
     hybrid = hybrid_at(pair, curve, index)
     threshold = float(curve.thresholds[index])
     hard = np.asarray(curve.masking.hard(curve.closed, threshold).any(axis=0))
-    places: dict[str, NDArray[np.bool_]] = {
-        WHOLE: np.ones_like(hard),
-        INSIDE: hard,
-        OUTSIDE: np.logical_not(hard),
-    }
+    places = {WHOLE: np.ones_like(hard), INSIDE: hard, OUTSIDE: np.logical_not(hard)}
     if labels is not None:
         places |= _label_places(labels, hard.shape)
     before, after = (texture_maps(image.numpy()) for image in (pair.query.image, hybrid.image))
@@ -313,24 +305,16 @@ def measure_change(
                 counterfactual=measure_place(after, place, cut),
             )
         )
-    unit = pair.query.unit if voxel is not None else None
-    power = "³" if hard.ndim == 3 else "²"
-    return Morphometry(explanation, threshold, tuple(changes), f"{unit}{power}" if unit else "")
+    return Morphometry(explanation, threshold, tuple(changes), size_unit(pair.query))
 
 
 def morphometry_rows(morphometry: Morphometry, class_names: Sequence[str]) -> list[dict[str, Any]]:
     """Return one flat row for each place and measure, with None for NaN."""
-    pair = morphometry.explanation.pair
-    common = {
-        "sample": pair.query.id,
-        "source": class_names[pair.source],
-        "target": class_names[pair.target],
-        "method": morphometry.explanation.attribution.true_name,
-        "threshold": morphometry.threshold,
-    }
+    common = morphometry.explanation.row(class_names)
     return [
         {
             **common,
+            "threshold": morphometry.threshold,
             "place": place.name,
             "n_pixels": place.n_pixels,
             "size": place.size,
@@ -376,20 +360,16 @@ def _numbers(measures: Mapping[str, float]) -> dict[str, float | None]:
 
 def _label_places(labels: NDArray[Any], shape: tuple[int, ...]) -> dict[str, NDArray[np.bool_]]:
     if labels.shape != shape:
-        raise ShapeError(
-            f"The labels have shape {labels.shape}, the query {shape}. Both must cover the same "
-            "pixels."
-        )
+        raise ShapeError(f"The labels have shape {labels.shape}; the query has {shape}.")
     if labels.dtype.kind not in "bui":
         raise DataError(
-            f"The labels have the type {labels.dtype}. Use integers: 0 for the background and one "
-            "number for each structure."
+            f"The labels have the type {labels.dtype}. Use integers, 0 for the background."
         )
     numbers = [int(number) for number in np.unique(labels) if number != 0]
     if len(numbers) > MAX_LABELS:
         raise DataError(
-            f"The image contains {len(numbers)} labels, more than {MAX_LABELS}. Choose a label "
-            "image of structures, not an image of gray values."
+            f"The image contains {len(numbers)} labels, more than {MAX_LABELS}. Choose an image of "
+            "structures, not one of gray values."
         )
     places = {ALL_LABELS: labels != 0} if numbers else {}
     return places | {f"label {number}": labels == number for number in numbers}
