@@ -97,7 +97,8 @@ def explain_pair(
     roles = procedure.pair(pair)  # once, so that all explanations share it
     attributions = _reusable_attributions(pair, settings, previous)
     explanations = Explanations(pair, settings)
-    if previous is not None and _curve_settings(previous.settings) == _curve_settings(settings):
+    curve_settings = settings.masking, settings.grid
+    if previous and (previous.settings.masking, previous.settings.grid) == curve_settings:
         reused = [name for name in settings.methods if name in attributions]
         explanations = replace(
             explanations,
@@ -131,10 +132,6 @@ def _with_partial_mask(
 ) -> Explanations | None:
     mask = PartialMask.from_progress(name, step)
     return None if mask is None else replace(explanations, partial_mask=mask)
-
-
-def _curve_settings(settings: ExplainSettings) -> tuple[Masking, Grid]:
-    return settings.masking, settings.grid
 
 
 def _reusable_attributions(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -135,22 +136,22 @@ def predict_all(
         if time.monotonic() - last_partial >= partial_every:
             last_partial, partial = time.monotonic(), current_table()
         yield Progress(start, len(missing), "predict all samples", partial)
-        indices, images = [], []
+        batches: defaultdict[torch.Size, dict[int, Tensor]] = defaultdict(dict)
         for index in missing[start : start + batch_size].tolist():
             try:
                 sample = dataset[index]
                 classifier.check_image(sample.image.shape, f"The sample '{sample.id}'")
             except QuacError as error:
                 failures[index] = str(error)
-                continue
-            indices.append(index)
-            images.append(sample.image)
-        for part in _of_one_shape(indices, images):
-            batch = torch.stack([images[indices.index(index)] for index in part])
+            else:
+                batches[sample.image.shape][index] = sample.image
+        for images in batches.values():  # of one shape each
             try:
-                probabilities[part] = classifier.predict(batch).numpy()
+                probabilities[[*images]] = classifier.predict(
+                    torch.stack([*images.values()])
+                ).numpy()
             except QuacError as error:
-                failures.update(dict.fromkeys(part, str(error)))
+                failures.update(dict.fromkeys(images, str(error)))
     return current_table()
 
 
@@ -164,13 +165,6 @@ def _truths(dataset: Dataset, classifier: Classifier) -> NDArray[np.int64]:
         [truth_of.get(dataset.label(index), UNKNOWN) for index in range(len(dataset))],
         dtype=np.int64,
     )
-
-
-def _of_one_shape(indices: list[int], images: list[torch.Tensor]) -> list[list[int]]:
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for index, image in zip(indices, images, strict=True):
-        groups.setdefault(tuple(image.shape), []).append(index)
-    return list(groups.values())
 
 
 N_NEIGHBORS = 6
