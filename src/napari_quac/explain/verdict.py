@@ -80,7 +80,7 @@ def verdict(
         findings.append(_compare(explanation, scores))
     completeness = explanation.attribution.completeness
     if completeness is not None and completeness > COMPLETENESS_LIMIT:
-        text = f"The sum of the attribution misses the change of the logit by {completeness:.0%}."
+        text = f"The attribution's sum deviates by {completeness:.0%} from the change of the logit."
         findings.append(Finding(text, "bad"))
     return tuple(findings)
 

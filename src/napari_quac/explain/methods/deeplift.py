@@ -38,7 +38,6 @@ class DiscriminativeDeepLift:
 
     label: ClassVar[str] = "D-DeepLIFT"
     group: ClassVar[str] = "discriminative"
-    summary: ClassVar[str] = "Discriminative DeepLIFT: from the generated image to the query"
     short: ClassVar[str] = "DeepLIFT"
     colors: ClassVar[tuple[str, str]] = ("#4db8ff", "#0b72b5")
     direction: Side = "query"
@@ -60,7 +59,6 @@ class VanillaDeepLift:
 
     label: ClassVar[str] = "DeepLIFT"
     group: ClassVar[str] = "vanilla"
-    summary: ClassVar[str] = "DeepLIFT of the query alone, from gray"
     short: ClassVar[str] = "DeepLIFT"
     colors: ClassVar[tuple[str, str]] = ("#ff8fab", "#b83260")
     of_query_alone: ClassVar[bool] = True
@@ -99,8 +97,8 @@ def deeplift_or_fallback(pair: Pair, classifier: Classifier) -> SignedMap:
         return SignedMap(gradient * (inputs[0] - inputs[1]), computed_as=GRADIENT_TIMES_DIFFERENCE)
     if classifier.form == "exported":
         raise MethodUnavailableError(
-            f"DeepLIFT cannot be computed on the exported program {classifier.name}, whose "
-            "activations cannot be replaced. Choose D-IG, or load the network's state dict."
+            f"DeepLIFT cannot be computed on the exported program {classifier.name}. Choose D-IG, "
+            "or load the network's state dict."
         )
     # in float64 wherever there is a network to copy: at a near tie in a max pool, float32's last
     # bit would decide which pixel is credited (3.5e-3 of the range was seen)
@@ -167,24 +165,18 @@ def _check_sum(values: Tensor, difference: Tensor, largest_logit: float) -> None
     gap = (sums.sum(dim=1) - difference).abs()
     if (gap > LARGEST_GAP * sums.abs().sum(dim=1) + 1e-4 * largest_logit).any():
         raise MethodUnavailableError(
-            f"DeepLIFT misses {float(gap.max()):.3g} of the difference of the logits of this "
-            "network, because a part of it cannot be entered (TorchScript within a module, or "
-            "a custom function). Choose D-IG, which has none of these limits."
+            f"DeepLIFT misses {float(gap.max()):.3g} of the difference of the logits, as part of "
+            "the network cannot be entered, such as TorchScript within a module. Choose D-IG."
         )
 
 
 class _RescaleRule(TorchFunctionMode):
     """Rules for nonlinear functions; linear ones pass, and all others are refused."""
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if not _carries_gradient(args, kwargs):
+        factors = _tensors_with_gradient([*args, *kwargs.values()])
+        if not factors:
             return func(*args, **kwargs)
         name = _short_name(func)
         if name in _ELEMENTWISE:
@@ -193,24 +185,19 @@ class _RescaleRule(TorchFunctionMode):
             return func(*args, **kwargs)
         if name in _MAX_POOLING:
             return _rescaled_max_pooling(_MAX_POOLING[name], args, kwargs)
-        if name in _LINEAR or (name in _LINEAR_IF_ONE_FACTOR and _one_factor(args, kwargs)):
+        if name in _LINEAR or (name in _LINEAR_IF_ONE_FACTOR and len(factors) == 1):
             return func(*args, **kwargs)
         if name in _LINEAR_IN_EVAL and not _training(name, args, kwargs):
             return func(*args, **kwargs)
         raise MethodUnavailableError(
-            f"DeepLIFT has no rule for the operation '{name}' in this network (products of two "
-            "activations, attention, normalization by the image itself). Choose D-IG, which has "
-            "none of these limits."
+            f"DeepLIFT has no rule for the operation '{name}' in this network. Choose D-IG, which "
+            "accepts all operations."
         )
 
 
 def _short_name(func: Callable[..., Any]) -> str:
     name: str = resolve_name(func) or getattr(func, "__name__", repr(func))
     return name.removesuffix(".__get__").rsplit(".", 1)[-1].strip("_").removeprefix("_")
-
-
-def _carries_gradient(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    return bool(_tensors_with_gradient([*args, *kwargs.values()]))
 
 
 def _tensors_with_gradient(values: Any) -> list[Tensor]:
@@ -223,10 +210,6 @@ def _tensors_with_gradient(values: Any) -> list[Tensor]:
         elif isinstance(argument, list | tuple):
             tensors += _tensors_with_gradient(argument)
     return tensors
-
-
-def _one_factor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    return len(_tensors_with_gradient([*args, *kwargs.values()])) == 1
 
 
 def _training(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
@@ -292,12 +275,11 @@ class _RescaleMaxPooling(torch.autograd.Function):
         top = torch.maximum(top_image, top_reference)
         spatial = inputs.shape[2:]
         contributions = torch.zeros_like(inputs[:n]).flatten(2)
-        contributions.scatter_add_(
-            2, positions[:n].flatten(2), (gradient * (top - top_reference)).flatten(2)
-        )
-        contributions.scatter_add_(
-            2, positions[n:].flatten(2), (gradient * (top_image - top)).flatten(2)
-        )
+        for places, change in (
+            (positions[:n], top - top_reference),
+            (positions[n:], top_image - top),
+        ):
+            contributions.scatter_add_(2, places.flatten(2), (gradient * change).flatten(2))
         change = (inputs[:n] - inputs[n:]).flatten(2)
         small = change.abs() < torch.finfo(change.dtype).tiny
         multiplier = torch.where(

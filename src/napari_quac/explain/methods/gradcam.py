@@ -6,9 +6,8 @@ activations that are used twice follow it, too, and the network itself is not to
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -48,9 +47,6 @@ class StereoGradCam:
 
     label: ClassVar[str] = "D-GradCAM"
     group: ClassVar[str] = "gradients"
-    summary: ClassVar[str] = (
-        "Stereo Grad-CAM: regions that the last convolution sees in one image and not in the other"
-    )
     short: ClassVar[str] = "Grad-CAM of both"
     colors: ClassVar[tuple[str, str]] = ("#e4c441", "#8a6d00")
     direction: Side = "query"
@@ -71,7 +67,6 @@ class GradCam:
 
     label: ClassVar[str] = "GradCAM"
     group: ClassVar[str] = "gradients"
-    summary: ClassVar[str] = "Grad-CAM of the query alone: coarse, where the class is seen"
     short: ClassVar[str] = "Grad-CAM"
     colors: ClassVar[tuple[str, str]] = ("#e58a5b", "#a4481a")
     of_query_alone: ClassVar[bool] = True
@@ -123,11 +118,8 @@ def upsample(
     values: Tensor, shape: torch.Size, mode: Literal["linear", "nearest"] = "linear"
 ) -> Tensor:
     """Return a small map (*s) at the size of an image (C, *S), the same for all channels."""
-    if mode == "nearest":
-        large = F.interpolate(values[None, None], tuple(shape[1:]), mode="nearest")
-    else:
-        kind = "trilinear" if len(shape) == 4 else "bilinear"
-        large = F.interpolate(values[None, None], tuple(shape[1:]), mode=kind, align_corners=False)
+    kind = "nearest" if mode == "nearest" else "trilinear" if len(shape) == 4 else "bilinear"
+    large = F.interpolate(values[None, None], tuple(shape[1:]), mode=kind)
     return large[0].expand(shape).clone()
 
 
@@ -172,13 +164,11 @@ def last_convolution(
             handle.remove()
         if len(outputs) != 1:
             raise MethodUnavailableError(
-                f"The last convolution of the classifier {classifier.name} is used {len(outputs)} "
-                "times for one image, so it is not defined which of its outputs Grad-CAM means. "
-                "Choose 'd-ig'."
+                f"The classifier {classifier.name} uses its last convolution {len(outputs)} times "
+                "for one image, so Grad-CAM is not defined. Choose 'd-ig'."
             )
-        (gradient,) = torch.autograd.grad(
-            logits[:, class_index].sum(), outputs[0], materialize_grads=True
-        )
+        logit = logits[:, class_index].sum()
+        (gradient,) = torch.autograd.grad(logit, outputs[0], materialize_grads=True)
         return torch.stack([outputs[0].detach(), gradient], dim=1).float().cpu()
 
     inputs = classifier.value_range.to_network(image[None])
@@ -198,9 +188,8 @@ def _layer_of(classifier: Classifier, ndim: int) -> nn.Module:
     if classifier.form in ("torchscript", "exported"):
         form = "TorchScript program" if classifier.form == "torchscript" else "exported program"
         raise MethodUnavailableError(
-            f"Grad-CAM needs the layers of the network, and the classifier {classifier.name} is "
-            f"a {form}, whose layers are not accessible. Choose 'd-ig', or "
-            "load the network's state dict."
+            f"Grad-CAM needs the layers of the network, and the classifier {classifier.name} is a "
+            f"{form}. Choose 'd-ig', or load the network's state dict."
         )
     kind, name = CONVOLUTIONS[ndim]
     modules = classifier.module.modules() if isinstance(classifier.module, nn.Module) else ()
@@ -229,7 +218,6 @@ class StereoGuidedGradCam:
 
     label: ClassVar[str] = "D-guided GradCAM"
     group: ClassVar[str] = "gradients"
-    summary: ClassVar[str] = "Stereo Grad-CAM, times the guided gradient"
     short: ClassVar[str] = "guided Grad-CAM of both"
     colors: ClassVar[tuple[str, str]] = ("#2ec4c6", "#00777a")
     direction: Side = "query"
@@ -252,7 +240,6 @@ class GuidedGradCam:
 
     label: ClassVar[str] = "guided GradCAM"
     group: ClassVar[str] = "gradients"
-    summary: ClassVar[str] = "Grad-CAM times the guided gradient, of the query alone"
     short: ClassVar[str] = "guided Grad-CAM"
     colors: ClassVar[tuple[str, str]] = ("#b5a6f2", "#5f4bb0")
     of_query_alone: ClassVar[bool] = True
@@ -319,8 +306,7 @@ class _GuidedRelu(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         (passes,) = ctx.saved_tensors
-        guided: Tensor = gradients[0].relu() * passes
-        return guided
+        return cast("Tensor", gradients[0].relu() * passes)
 
 
 class _GuidedRule(TorchFunctionMode):
@@ -330,13 +316,7 @@ class _GuidedRule(TorchFunctionMode):
         super().__init__()
         self.n_guided = 0
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func not in _RELU:
             return func(*args, **kwargs)
@@ -354,13 +334,11 @@ _RELU = frozenset({torch.relu, torch.nn.functional.relu, Tensor.relu}) | _IN_PLA
 
 def _check(logits: Tensor, n_guided: int, classifier: Classifier) -> None:
     """Refuse a plain gradient in place of a guided one."""
-    unguided = _unguided(logits)
-    if unguided:
+    if unguided := _unguided(logits):
         raise MethodUnavailableError(
-            f"Guided backpropagation does not reach every ReLU of the classifier "
-            f"{classifier.name} ({unguided}: TorchScript, or a custom function), so the result "
-            "would partly be the plain gradient. Choose 'd-ig', or load the network's state "
-            "dict."
+            "Guided backpropagation does not reach every ReLU of the classifier "
+            f"{classifier.name} ({unguided}: TorchScript, or a custom function). Choose 'd-ig', or "
+            "load the network's state dict."
         )
     if not n_guided:
         raise MethodUnavailableError(

@@ -41,9 +41,6 @@ class DiscriminativeIG:
 
     label: ClassVar[str] = "D-IG"
     group: ClassVar[str] = "discriminative"
-    summary: ClassVar[str] = (
-        "Discriminative integrated gradients: from the generated image to the query"
-    )
     short: ClassVar[str] = "integrated gradients"
     colors: ClassVar[tuple[str, str]] = ("#f5a623", "#b86e00")
     n_steps: Annotated[int, {"min": 2, "max": 500}] = 50
@@ -72,7 +69,6 @@ class VanillaIG:
 
     label: ClassVar[str] = "IG"
     group: ClassVar[str] = "vanilla"
-    summary: ClassVar[str] = "Integrated gradients of the query alone, from gray"
     short: ClassVar[str] = "integrated gradients"
     colors: ClassVar[tuple[str, str]] = ("#c792ea", "#7d3fb2")
     of_query_alone: ClassVar[bool] = True
@@ -239,9 +235,6 @@ class DiscriminativeInputGradient:
 
     label: ClassVar[str] = "D-InGrad"
     group: ClassVar[str] = "discriminative"
-    summary: ClassVar[str] = (
-        "Discriminative input × gradient: gradient × difference of the two images"
-    )
     short: ClassVar[str] = "input × gradient"
     colors: ClassVar[tuple[str, str]] = ("#3ecf8e", "#0c8a57")
     direction: Side = "query"
@@ -270,7 +263,6 @@ class InputGradient:
 
     label: ClassVar[str] = "InGrad"
     group: ClassVar[str] = "gradients"
-    summary: ClassVar[str] = "Input × gradient of the query alone"
     short: ClassVar[str] = "input × gradient"
     colors: ClassVar[tuple[str, str]] = ("#8bd17c", "#3d7d2c")
     of_query_alone: ClassVar[bool] = True
