@@ -465,7 +465,6 @@ class FadePath:
 
     def is_off_manifold(self, alpha: float) -> bool:
         """Return False: nothing was trained."""
-        del alpha
         return False
 
 

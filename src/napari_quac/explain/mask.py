@@ -36,8 +36,6 @@ def ellipse(size: int) -> NDArray[np.bool_]:
     element = np.zeros((size, size), dtype=bool)
     for row in range(size):
         dy = row - radius
-        if abs(dy) > radius:
-            continue
         reach = round(radius * np.sqrt((radius**2 - dy**2) / radius**2)) if radius else 0
         element[row, max(radius - reach, 0) : min(radius + reach, size - 1) + 1] = True
     return element

@@ -146,11 +146,6 @@ def method_info(name: str) -> MethodInfo:
 def _info(method: Any) -> MethodInfo:
     # methods of other packages need no more than a label
     first_line = (inspect.getdoc(method) or method.label).splitlines()[0]
-    return MethodInfo(
-        method.label,
-        getattr(method, "group", "others"),
-        getattr(method, "summary", first_line),
-        getattr(method, "short", ""),
-        getattr(method, "colors", None),
-        getattr(method, "shows_progress", False),
-    )
+    names = ("label", "group", "summary", "short", "colors", "shows_progress")
+    texts = {name: getattr(method, name) for name in names if hasattr(method, name)}
+    return MethodInfo(**{"summary": first_line, **texts})

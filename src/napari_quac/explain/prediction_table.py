@@ -267,16 +267,10 @@ def nearest_correct(
                 measured[number] = float(difference.square().mean().sqrt())
         order = np.argsort(measured, kind="stable")
         candidates, distances = candidates[order], measured[order]
-    finite = [k for k in range(min(n, len(candidates))) if np.isfinite(distances[k])]
-    indices = tuple(int(candidates[k]) for k in finite)
-    return Neighbors(
-        query,
-        label,
-        indices,
-        tuple(samples.get(index) or dataset[index] for index in indices),
-        tuple(float(distances[k]) for k in finite),
-        basis,
-    )
+    nearest = [float(distance) for distance in distances[:n] if np.isfinite(distance)]
+    indices = candidates[: len(nearest)].tolist()  # infinite distances come last
+    neighbors = (samples.get(index) or dataset[index] for index in indices)
+    return Neighbors(query, label, tuple(indices), tuple(neighbors), tuple(nearest), basis)
 
 
 def hellinger(

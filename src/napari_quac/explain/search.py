@@ -203,7 +203,7 @@ def _classified(
     sample: Sample,
     request: ConversionRequest,
     proposals: Proposals,
-    query_prediction: torch.Tensor,
+    before: torch.Tensor,
     first: int,
 ) -> list[Pair]:
     if not torch.isfinite(proposals.images).all():
@@ -211,20 +211,10 @@ def _classified(
             f"The generator returned NaN or infinity for '{sample.id}'. Check its value range."
         )
     classifier = request.classifier
+    source, target, names = request.source, request.target, tuple(classifier.class_names)
     predictions = classifier.predict(proposals.images)
+    rows = zip(proposals.images, predictions, proposals.origins, strict=True)
     return [
-        Pair(
-            sample,
-            image,
-            request.source,
-            request.target,
-            query_prediction,
-            prediction,
-            dict(origin),
-            n_tried=first + index + 1,
-            class_names=tuple(classifier.class_names),
-        )
-        for index, (image, prediction, origin) in enumerate(
-            zip(proposals.images, predictions, proposals.origins, strict=True)
-        )
+        Pair(sample, image, source, target, before, after, dict(origin), n, class_names=names)
+        for n, (image, after, origin) in enumerate(rows, first + 1)
     ]

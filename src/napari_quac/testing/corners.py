@@ -138,7 +138,6 @@ class ReadyNetwork(GeneratorFamily):
 
     def load(self, device: Any = "auto") -> Any:
         """Return the network."""
-        del device
         if self.error is not None:
             raise self.error
         return self.network

@@ -166,7 +166,7 @@ def _check_sum(values: Tensor, difference: Tensor, largest_logit: float) -> None
     if (gap > LARGEST_GAP * sums.abs().sum(dim=1) + 1e-4 * largest_logit).any():
         raise MethodUnavailableError(
             f"DeepLIFT misses {float(gap.max()):.3g} of the difference of the logits, as part of "
-            "the network cannot be entered, such as TorchScript within a module. Choose D-IG."
+            "the network cannot be entered (TorchScript within a module). Choose D-IG."
         )
 
 
