@@ -163,6 +163,8 @@ def attribute(
         If it returns NaN or infinity.
     """
     yield Progress(0, 1, f"attribution {name}")
+    module = type(method).__module__
+    is_ours = module.startswith("napari_quac.")
     try:
         output = method.attribute(pair, classifier)
         if isinstance(output, Steps):
@@ -170,11 +172,10 @@ def attribute(
     except QuacError:
         raise
     except Exception as error:
-        if _is_ours(method):
+        if is_ours:
             raise
         raise MethodFailedError(  # of another package, which may fail in any way
-            f"The method '{name}' from {type(method).__module__} failed: "
-            f"{type(error).__name__}: {error}"
+            f"The method '{name}' from {module} failed: {type(error).__name__}: {error}"
         ) from error
     computed = SignedMap(output) if isinstance(output, Tensor) else output
     if not isinstance(computed, SignedMap) or not isinstance(computed.values, Tensor):
@@ -190,8 +191,8 @@ def attribute(
     if not torch.isfinite(signed).all():
         advice = (
             "Check the weights and the value range of the classifier."
-            if _is_ours(method)
-            else f"Ask the authors of {type(method).__module__}, or choose another method."
+            if is_ours
+            else f"Ask the authors of {module}, or choose another method."
         )
         raise NotFiniteError(
             f"The attribution '{name}' of '{pair.query.id}' contains NaN or infinity. {advice}"
@@ -205,7 +206,3 @@ def attribute(
     return Attribution(
         values, signed, name, label, degenerate, completeness, is_fallback, computed.details, side
     )
-
-
-def _is_ours(method: object) -> bool:
-    return type(method).__module__.startswith("napari_quac.")

@@ -411,12 +411,8 @@ def traverse_bins(
     prediction = classifier.predict(query.image[None])[0]
     source, target, positive = _classes(prediction, traversal, classifier, generator.name)
     last = n_bins - 1 if target == positive else 0
-    origin = {
-        "generator": generator.name,
-        "bin": last,
-        "n_bins": n_bins,
-        "desired": bin_center(last, n_bins),
-    }
+    desired = bin_center(last, n_bins)
+    origin = {"generator": generator.name, "bin": last, "n_bins": n_bins, "desired": desired}
     pair = make_pair(query, images[last], source, target, classifier, origin)
     return exaggeration_of_bins(pair, images if target == positive else images.flip(0), classifier)
 

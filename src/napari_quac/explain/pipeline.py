@@ -60,8 +60,7 @@ def explain(
     pair = yield from search(
         sample, target, classifier, generator, settings.search, settings.seed, source
     )
-    explanations = yield from explain_pair(pair, classifier, settings)
-    return explanations
+    return (yield from explain_pair(pair, classifier, settings))
 
 
 @stepwise

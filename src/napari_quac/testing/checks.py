@@ -129,9 +129,8 @@ def check_generator(
     AssertionError
         With a sentence about the fault.
     """
-    is_recipe = hasattr(generator, "load")
-    if is_recipe:
-        _check_value(generator, "recipe")
+    passed = _check_recipe(generator)
+    if passed:
         generator = generator.load(torch.device("cpu"))
     _require(
         isinstance(generator, Generator),
@@ -160,7 +159,7 @@ def check_generator(
     )
     _require(torch.equal(query, before), f"{generator.name} has changed the query.")
     return (
-        *(["the recipe is a value"] if is_recipe else []),
+        *passed,
         "it has a name and a description",
         "its images have the query's shape, float32 from 0 to 1, on the CPU",
         "their origins can be written into a record",
@@ -189,9 +188,8 @@ def check_dataset(dataset: Dataset, max_samples: int = 5) -> tuple[str, ...]:
     AssertionError
         With a sentence about the fault.
     """
-    is_recipe = hasattr(dataset, "load")
-    if is_recipe:
-        _check_value(dataset, "recipe")
+    passed = _check_recipe(dataset)
+    if passed:
         dataset = dataset.load()  # type: ignore[attr-defined]
     _require(
         isinstance(dataset, Dataset),
@@ -213,7 +211,7 @@ def check_dataset(dataset: Dataset, max_samples: int = 5) -> tuple[str, ...]:
         dataset[n]
     except LookupError:
         return (
-            *(["the recipe is a value"] if is_recipe else []),
+            *passed,
             "ids are different",
             "id and label are those of the sample",
             "images are (C, *S), float32 from 0 to 1, and the same when read again",
@@ -236,6 +234,13 @@ def _errors_as_failures() -> Iterator[None]:
         if unavailable and not isinstance(error, MethodFailedError):
             raise
         raise AssertionError(str(error)) from error
+
+
+def _check_recipe(network: Any) -> tuple[str, ...]:
+    if not hasattr(network, "load"):
+        return ()
+    _check_value(network, "recipe")
+    return ("the recipe is a value",)
 
 
 def _check_value(recipe: Any, kind: str) -> None:

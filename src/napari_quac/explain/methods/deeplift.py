@@ -292,7 +292,7 @@ def _rescaled_max_pooling(
     pool: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Tensor:
     inputs, *rest = args if args else (kwargs.pop("input"),)
-    options = {key: value for key, value in kwargs.items() if key != "return_indices"}
+    options = {key: option for key, option in kwargs.items() if key != "return_indices"}
     outputs, positions = pool(inputs.detach(), *rest, **options, return_indices=True)
     rescaled: Tensor = _RescaleMaxPooling.apply(inputs, outputs, positions)
     return rescaled

@@ -20,10 +20,7 @@ from napari_quac.explain.pair import Pair, Side, orient_pair
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.memory import in_batches
 
-CONVOLUTIONS: dict[int, tuple[type[nn.Module], str]] = {
-    3: (nn.Conv2d, "Conv2d"),
-    4: (nn.Conv3d, "Conv3d"),
-}
+CONVOLUTIONS: dict[int, type[nn.Module]] = {3: nn.Conv2d, 4: nn.Conv3d}
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,13 +188,13 @@ def _layer_of(classifier: Classifier, ndim: int) -> nn.Module:
             f"Grad-CAM needs the layers of the network, and the classifier {classifier.name} is a "
             f"{form}. Choose 'd-ig', or load the network's state dict."
         )
-    kind, name = CONVOLUTIONS[ndim]
+    kind = CONVOLUTIONS[ndim]
     modules = classifier.module.modules() if isinstance(classifier.module, nn.Module) else ()
     convolutions = [module for module in modules if isinstance(module, kind)]
     if not convolutions:
         raise MethodUnavailableError(
-            f"Grad-CAM needs a convolution ({name}), and the classifier {classifier.name} has none "
-            "as a module. Choose 'd-ig'."
+            f"Grad-CAM needs a convolution, and the classifier {classifier.name} has no "
+            f"{kind.__name__}. Choose 'd-ig'."
         )
     return convolutions[-1]
 
