@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Sample
 from napari_quac.errors import DataError
 from napari_quac.explain.pair import Pair, make_pair
 from napari_quac.explain.prediction_table import penultimate_features
 from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.generator import ConversionRequest, Generator
-from napari_quac.networks.image_path import BinTraversal, ImagePath
+from napari_quac.networks.generator import BinTraversal, ConversionRequest, Generator, ImagePath
 from napari_quac.stepwise import Progress, stepwise
 
 N_GRID = 33  # points between the source's and the target's style
@@ -61,7 +60,7 @@ class Exaggeration:
         Kind of the path: *style*, *bins*, *warp*, *fade*, or that of another package. With *bins*,
         ``desired`` are their centers, and alpha 0 stands for the bin of the query.
     meaning, caution : str
-        As for :class:`~napari_quac.networks.image_path.ImagePath`.
+        As for :class:`~napari_quac.networks.generator.ImagePath`.
     similarity : (A,) ndarray or None
         Similarity of each image to the query, see :func:`similarity_to`.
     """

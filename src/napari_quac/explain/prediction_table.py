@@ -13,8 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from napari_quac.data.dataset import Dataset
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Dataset, Sample
 from napari_quac.errors import QuacError
 from napari_quac.explain.question import true_class
 from napari_quac.networks.classifier import CPU_BATCH, GPU_BATCH, Classifier, to_logits

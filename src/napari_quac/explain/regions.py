@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from skimage.measure import label, regionprops_table
 from torch import Tensor
 
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Sample
 from napari_quac.errors import DataError
 from napari_quac.explain.curve import Curve, Hybrid, blend, hybrid_at
 from napari_quac.explain.explanation import Explanation

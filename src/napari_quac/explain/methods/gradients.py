@@ -16,7 +16,7 @@ from napari_quac.explain.attribution import SignedMap
 from napari_quac.explain.methods.lean_backward import LeanBackward
 from napari_quac.explain.pair import Pair, Side, gray_reference, orient_pair
 from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.memory import in_batches
+from napari_quac.networks.device import in_batches
 from napari_quac.stepwise import Progress, Steps, stepwise
 
 NODES_PER_STEP = 5  # a few tens of milliseconds each at 128 px, so that the slider can overtake
