@@ -11,7 +11,6 @@ from qtpy.QtWidgets import QWidget
 
 from napari_quac.explain.mask import PRESETS, Masking
 from napari_quac.gui.dock import QuacDock
-from napari_quac.gui.panels.methods_panel import WITHOUT_PARAMETERS
 
 from .conftest import wait
 
@@ -33,7 +32,6 @@ def test_only_methods_with_parameters_have_the_button(dock: QuacDock) -> None:
     for name in METHODS:
         has = bool(parameters_of(METHODS[name]))
         assert (name in dock.methods.settings_buttons) is has, name
-        assert (name in WITHOUT_PARAMETERS) is not has, name
 
 
 def test_another_seed_gives_another_random_map(explained: QuacDock) -> None:
