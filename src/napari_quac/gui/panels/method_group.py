@@ -8,7 +8,7 @@ from typing import NamedTuple
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QCheckBox, QToolButton, QWidget
 
-from napari_quac.explain.method_info import method_info
+from napari_quac.explain.method_parameters import method_info
 from napari_quac.gui.widgets import prepare
 
 
@@ -18,7 +18,7 @@ class Group(NamedTuple):
     Attributes
     ----------
     name : str
-        As in :class:`~napari_quac.explain.method_info.MethodInfo`; the object name of its title is
+        As in :class:`~napari_quac.explain.method_parameters.MethodInfo`; the object name of its title is
         ``method_group_<name>``.
     title : str
     folds : bool
