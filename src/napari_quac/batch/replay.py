@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_quac.batch.sample_result import explain_target
+from napari_quac.batch.tasks import explain_target
 from napari_quac.data.dataset import Dataset
 from napari_quac.errors import DataError
 from napari_quac.explain.question import question_for
