@@ -112,10 +112,8 @@ class BatchPlan:
         if schema == 1:
             values = migrate_settings(values)
         elif schema != SCHEMA:
-            raise DataError(
-                f"It has schema {abbreviated(schema)}; this version of napari-quac reads schemas "
-                f"up to {SCHEMA}. Update napari-quac."
-            )
+            message = f"It has schema {abbreviated(schema)}, not one up to {SCHEMA}."
+            raise DataError(f"{message} Update napari-quac.")
         types = get_type_hints(cls)
         for key in values:
             if key in SETTING_NAMES:
@@ -253,9 +251,7 @@ def build_recipe(registry: Registry, values: Any, place: str, base: Path) -> Any
         As for :func:`build`; also if the kind is missing or unknown.
     """
     if not isinstance(values, Mapping):
-        raise DataError(
-            f"'{place}' needs a '{KIND}' and settings below it, got {abbreviated(values)}."
-        )
+        raise DataError(f"'{place}' needs a '{KIND}' and settings, got {abbreviated(values)}.")
     if KIND not in values:
         kinds = ", ".join(registry.names())
         raise DataError(f"'{place}.{KIND}' is missing. Choose one of: {kinds}.")
@@ -299,10 +295,8 @@ def map_paths(value: Any, change: Callable[[Path], Path]) -> Any:
     if isinstance(value, tuple):
         return tuple(map_paths(entry, change) for entry in value)
     if is_dataclass(value) and not isinstance(value, type):
-        values = {
-            f.name: map_paths(getattr(value, f.name), change) for f in fields(value) if f.init
-        }
-        return replace(value, **values)
+        names = [entry.name for entry in fields(value) if entry.init]
+        return replace(value, **{name: map_paths(getattr(value, name), change) for name in names})
     return value
 
 

@@ -147,11 +147,8 @@ def load_resources(plan: BatchPlan) -> Resources:
         dataset = plan.samples.load()
         device = resolve_device(plan.device)
         generator = plan.generator.load(device)
-        classifier = name_classes(
-            plan.classifier.load(plan.device),
-            dataset.classes,
-            generator.class_names,
-        )
+        classifier = plan.classifier.load(plan.device)
+        classifier = name_classes(classifier, dataset.classes, generator.class_names)
         if isinstance(dataset, ImageFiles) and classifier.n_axes is not None:
             dataset.n_axes = classifier.n_axes
         _loaded[key] = Resources(dataset, classifier, generator)
@@ -171,14 +168,9 @@ def describe(plan: BatchPlan) -> StoreInfo:
     if not isinstance(settings.targets, str):
         for name in settings.targets:
             resources.classifier.class_index(name)
-    return StoreInfo.of(
-        resources.classifier,
-        resources.generator,
-        plan.generator,
-        settings,
-        resources.dataset.name,
-        replace(plan, device="auto").plain(),
-    )
+    networks = (resources.classifier, resources.generator, plan.generator)
+    description = replace(plan, device="auto").plain()
+    return StoreInfo.of(*networks, settings, resources.dataset.name, description)
 
 
 def _state(path: Path) -> tuple[int, int]:
@@ -195,14 +187,9 @@ def explain_task(plan: BatchPlan, task: Task, store: ExplanationStore | None = N
     Samples and networks are loaded once per process; a worker opens the store for each task.
     """
     resources = load_resources(plan)
-    return explain_sample(
-        task,
-        resources.dataset,
-        resources.classifier,
-        resources.generator,
-        plan.settings,
-        store or ExplanationStore.open(plan.output, list_records=False),
-    ).result()
+    store = store or ExplanationStore.open(plan.output, list_records=False)
+    networks = (resources.classifier, resources.generator)
+    return explain_sample(task, resources.dataset, *networks, plan.settings, store).result()
 
 
 def _run_in_process(
@@ -230,9 +217,8 @@ def _run_at_workers(
     waiting, running = iter(tasks), {}
 
     def submit(n: int) -> list[Any]:
-        new = {
-            _submit(client, explain_task, plan, task): task for task in islice(waiting, max(n, 0))
-        }
+        tasks = islice(waiting, max(n, 0))
+        new = {_submit(client, explain_task, plan, task): task for task in tasks}
         running.update(new)
         return list(new)
 
@@ -263,15 +249,12 @@ def _capacity(client: Any) -> int:
 
 def _record_lost_task(task: Task, store: ExplanationStore) -> Summary:
     """Record a sample at which several workers ended, one after the other."""
-    failure = Failure(
-        "worker",
+    error = (
         "Several processes ended without an error while they explained this sample, probably "
-        "because memory ran out. Give workers more memory, and continue with --resume.",
-        "KilledWorker",
+        "because memory ran out. Give workers more memory, and continue with --resume."
     )
-    store.write(failed_record(task.sample_id, failure))
-    first = f"{task.sample_id}: {failure.error}"
-    return Summary(n_samples=1, n_failed=1, first_failure=first)
+    store.write(failed_record(task.sample_id, Failure("worker", error, "KilledWorker")))
+    return Summary(n_samples=1, n_failed=1, first_failure=f"{task.sample_id}: {error}")
 
 
 def estimate_output(plan: BatchPlan, dataset: Dataset, n_classes: int) -> int:

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from napari_quac.data.dataset import Dataset
 from napari_quac.data.sample import Sample
 from napari_quac.errors import CancelledError, DataError, QuacError, StorageError
-from napari_quac.explain.explanations import Explanations
 from napari_quac.explain.pipeline import explain_pair
 from napari_quac.explain.question import Question, question_for
 from napari_quac.explain.search import search
@@ -212,16 +211,16 @@ def explain_sample(
         failure, details = describe_failure(stage, error, task.sample_id)
         failed = SampleResult(failed_record(task.sample_id, failure), details=details)
         return Summary(n_samples=1) + _write(store, failed)
-    _remove_failure(store, task.sample_id)
+    if store.has(failure_key := task_key(task.sample_id, None)):
+        store.forget(failure_key)
     summary = Summary(n_samples=1, n_without_target=int(not question.targets))
     image = image_hash(sample.image)
     for target in question.targets:
         if _has_record(store, task_key(sample.id, classifier.class_names[target]), image):
             summary = replace(summary, n_existing=summary.n_existing + 1)
             continue
-        outcome = yield from explain_target(
-            sample, question, target, classifier, generator, settings
-        )
+        networks = (classifier, generator)
+        outcome = yield from explain_target(sample, question, target, *networks, settings)
         summary += _write(store, outcome)
     return summary
 
@@ -234,31 +233,18 @@ class SampleResult:
     ----------
     record : dict
         See :mod:`napari_quac.reports.record`.
-    explanations : Explanations or None
-        None if the search failed.
-    search_seconds : float
-        Duration of the search.
+    images : dict of str to (*S) ndarray
+        Arrays that a store keeps; none if the search failed.
+    seconds : dict of str to float
+        Duration of the search (``""``) and of each method.
     details : str
         Tracebacks of internal errors.
     """
 
     record: dict[str, Any]
-    explanations: Explanations | None = None
-    search_seconds: float = 0.0
+    images: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
     details: str = ""
-
-    @property
-    def seconds(self) -> dict[str, float]:
-        """Duration of the search (``""``) and of each method."""
-        if self.explanations is None:
-            return {}
-        return {"": self.search_seconds, **self.explanations.seconds}
-
-    def images(self) -> dict[str, NDArray[np.float32]]:
-        """Return the arrays that a store keeps; none if the search failed."""
-        if self.explanations is None:
-            return {}
-        return images_of(self.explanations.pair, tuple(self.explanations.values()))
 
 
 @stepwise
@@ -302,15 +288,13 @@ def explain_target(
         record = failed_record(sample.id, failure, names[question.source], names[target])
         record["asked"] = [names[index] for index in question.targets]
         return SampleResult(record, details=details)
-    seconds = time.perf_counter() - begun
-    explanations = yield from explain_pair(pair, classifier, settings)
-    failures = {
-        name: describe_failure(name, error, sample.id)
-        for name, error in explanations.failures.items()
-    }
+    search_seconds = time.perf_counter() - begun
+    computed = yield from explain_pair(pair, classifier, settings)
+    explanations, errors = list(computed.values()), computed.failures
+    failures = {name: describe_failure(name, errors[name], sample.id) for name in errors}
     record = explained_record(
         pair,
-        list(explanations.values()),
+        explanations,
         names,
         settings=settings,
         truth=question.label,
@@ -318,8 +302,9 @@ def explain_target(
         targets=question.targets,
         failures={name: failure for name, (failure, _) in failures.items()},
     )
+    seconds = {"": search_seconds, **computed.seconds}
     details = "".join(text for _, text in failures.values())
-    return SampleResult(record, explanations, seconds, details)
+    return SampleResult(record, images_of(pair, tuple(explanations)), seconds, details)
 
 
 def describe_failure(stage: str, error: Exception, sample_id: str) -> tuple[Failure, str]:
@@ -363,16 +348,10 @@ def _has_record(store: ExplanationStore, key: str, image: str) -> bool:
         return False
 
 
-def _remove_failure(store: ExplanationStore, sample_id: str) -> None:
-    key = task_key(sample_id, None)
-    if store.has(key):
-        store.forget(key)
-
-
 def _write(store: ExplanationStore, outcome: SampleResult) -> Summary:
     """Write an outcome and count it."""
     record = outcome.record
-    key = store.write(record, outcome.images(), outcome.seconds)
+    key = store.write(record, outcome.images, outcome.seconds)
     if outcome.details:
         store.write_traceback(key, outcome.details)
     if is_failed(record):

@@ -6,19 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_quac.commands.options import (
-    QUESTION_OPTIONS,
-    SAMPLES_OPTION,
-    add_classifier_options,
-    add_command,
-    add_generator_options,
-    add_options,
-    add_settings_options,
-    load_classifier,
-    load_generator,
-    load_samples_and_classifier,
-    read_settings,
-)
+from napari_quac.commands import shared
 from napari_quac.commands.output import cell, notify, print_json, table
 from napari_quac.commands.score import read_pair
 from napari_quac.errors import DataError
@@ -59,13 +47,13 @@ def add_parser(commands: Any) -> None:
         "Compare all methods on one pair (--query, --generated, --source, --target), or on many "
         "samples (--samples with --generator, or with a folder as --generated)."
     )
-    parser = add_command(commands, run, "compare", summary, about)
-    add_classifier_options(parser)
-    add_options(parser, OPTIONS)
-    add_options(parser, SAMPLES_OPTION)
-    add_generator_options(parser)
-    add_options(parser, QUESTION_OPTIONS)
-    add_settings_options(parser)
+    parser = shared.add_command(commands, run, "compare", summary, about)
+    shared.add_classifier_options(parser)
+    shared.add_options(parser, OPTIONS)
+    shared.add_options(parser, shared.SAMPLES_OPTION)
+    shared.add_generator_options(parser)
+    shared.add_options(parser, shared.QUESTION_OPTIONS)
+    shared.add_settings_options(parser)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -125,10 +113,10 @@ def _settings(options: argparse.Namespace) -> ExplainSettings:
     from napari_quac.explain.methods import METHODS
 
     if options.methods is not None:
-        return read_settings(options)
+        return shared.read_settings(options)
     options.methods = METHODS.usable()
     # methods that cannot be imported are listed with the reason
-    return read_settings(options).with_methods(tuple(METHODS))
+    return shared.read_settings(options).with_methods(tuple(METHODS))
 
 
 def as_table(rows: tuple[ComparisonRow, ...], settings: ExplainSettings) -> str:
@@ -162,7 +150,7 @@ def _one_pair(
     needed = {"--generated": options.generated, "--source": options.source, "--target": target}
     if missing := [name for name, argument in needed.items() if argument is None]:
         raise DataError(f"--query also needs {', '.join(missing)}.")
-    classifier = load_classifier(options)
+    classifier = shared.load_classifier(options)
     source, target = (classifier.class_index(c) for c in (options.source, options.target))
     query, generated, _ = read_pair(options, classifier)
     sample = Sample(options.query.name, query)
@@ -180,10 +168,10 @@ def _samples(
 
     if options.generator is None and options.generated is None:
         raise DataError("Samples need a --generator, or a folder as --generated.")
-    dataset, classifier = load_samples_and_classifier(options)
+    dataset, classifier = shared.load_samples_and_classifier(options)
     if options.target not in (AUTO, ALL):
         classifier.class_index(options.target)
-    generator = load_generator(options)
+    generator = shared.load_generator(options)
     indices = evenly_spaced(len(dataset), options.max_samples)
     text = ""
 

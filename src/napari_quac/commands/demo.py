@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from napari_quac.commands.options import add_options
+from napari_quac.commands import shared
 from napari_quac.commands.output import notify
 from napari_quac.errors import QuacError
 
@@ -26,7 +26,7 @@ def add_parser(commands: Any) -> None:
         description="Open napari with the example data and one explained misprediction.",
     )
     text = "--screenshot FILE  write a picture of the window and exit; works without a display"
-    add_options(parser, text)
+    shared.add_options(parser, text)
     parser.set_defaults(run=run)
 
 
@@ -93,9 +93,7 @@ def _under_virtual_display(picture: Path) -> None:
         process = subprocess.run(command, env=environment, check=False)  # noqa: S603 - ourselves
         if process.returncode:
             code = f"exit code {process.returncode}"
-            raise QuacError(
-                f"The window cannot be drawn ({code}); the lines above name the reason."
-            )
+            raise QuacError(f"The window cannot be drawn ({code}); see the lines above.")
     finally:
         display.terminate()
         display.wait()

@@ -6,16 +6,7 @@ import argparse
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from napari_quac.commands.options import (
-    REQUIRED,
-    SAMPLES_OPTION,
-    add_classifier_options,
-    add_command,
-    add_generator_options,
-    add_options,
-    load_generator,
-    load_samples_and_classifier,
-)
+from napari_quac.commands import shared
 from napari_quac.commands.output import attributes, create_folder, notify, print_json
 from napari_quac.errors import DataError, QuacError
 
@@ -37,11 +28,11 @@ def add_parser(commands: Any) -> None:
         "beyond. Path, change and ladder of probabilities are written as stacks, and the path "
         "also as an animation."
     )
-    parser = add_command(commands, run, "exaggerate", summary, about)
-    add_classifier_options(parser)
-    add_generator_options(parser)
-    add_options(parser, SAMPLES_OPTION, samples=REQUIRED)
-    add_options(parser, OPTIONS, target=REQUIRED, out=REQUIRED)
+    parser = shared.add_command(commands, run, "exaggerate", summary, about)
+    shared.add_classifier_options(parser)
+    shared.add_generator_options(parser)
+    shared.add_options(parser, shared.SAMPLES_OPTION, samples=shared.REQUIRED)
+    shared.add_options(parser, OPTIONS, target=shared.REQUIRED, out=shared.REQUIRED)
     parser.set_defaults(generated=None)
 
 
@@ -57,9 +48,9 @@ def run(options: argparse.Namespace) -> None:
 
     if options.generator is None:
         raise DataError("The generator is missing. Add --generator FILE.")
-    dataset, classifier = load_samples_and_classifier(options)
+    dataset, classifier = shared.load_samples_and_classifier(options)
     target = classifier.class_index(options.target)
-    generator = load_generator(options)
+    generator = shared.load_generator(options)
     folder = create_folder(options.out)
     records: list[dict[str, Any]] = []
     settings = SearchSettings(max_tries=options.tries)

@@ -10,26 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from napari_quac.commands.measures import (
-    add_measure_options,
-    find_labels,
-    measure_explanation,
-    paired_changes_record,
-)
-from napari_quac.commands.options import (
-    QUESTION_OPTIONS,
-    REQUIRED,
-    SAMPLES_OPTION,
-    add_classifier_options,
-    add_command,
-    add_generator_options,
-    add_options,
-    add_settings_options,
-    classifier_recipe,
-    generator_recipe,
-    read_settings,
-    samples_recipe,
-)
+from napari_quac.commands import measures, shared
 from napari_quac.commands.output import notify, print_json
 from napari_quac.commands.run import add_run_options, raise_failures, run_plan, summary_text
 from napari_quac.errors import DataError, QuacError
@@ -48,20 +29,17 @@ OUTPUT_OPTIONS = """
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
-    about = (
-        "Search a generated image for each sample, and explain which pixels change the prediction. "
-        "A stopped run continues with --resume."
-    )
-    parser = add_command(commands, run, "explain", "explain samples into a folder", about)
-    add_classifier_options(parser)
+    about = "Explain each sample by a generated image. A stopped run continues with --resume."
+    parser = shared.add_command(commands, run, "explain", "explain samples into a folder", about)
+    shared.add_classifier_options(parser)
     source = parser.add_mutually_exclusive_group(required=True)
-    add_options(source, "--generated DIR  previously generated images, SOURCE/TARGET/NAME")
-    add_generator_options(parser, source, style="latent")
-    add_options(parser, SAMPLES_OPTION, samples=REQUIRED)
-    add_options(parser, QUESTION_OPTIONS)
-    add_settings_options(parser)
-    add_measure_options(parser)
-    add_options(parser, OUTPUT_OPTIONS, out=REQUIRED)
+    shared.add_options(source, "--generated DIR  previously generated images, SOURCE/TARGET/NAME")
+    shared.add_generator_options(parser, source, style="latent")
+    shared.add_options(parser, shared.SAMPLES_OPTION, samples=shared.REQUIRED)
+    shared.add_options(parser, shared.QUESTION_OPTIONS)
+    shared.add_settings_options(parser)
+    measures.add_measure_options(parser)
+    shared.add_options(parser, OUTPUT_OPTIONS, out=shared.REQUIRED)
     add_run_options(parser)
 
 
@@ -105,10 +83,11 @@ def plan_from(options: argparse.Namespace) -> BatchPlan:
     """
     from napari_quac.batch.plan import BatchPlan, absolute, map_paths
 
-    recipes = (samples_recipe(options), classifier_recipe(options), generator_recipe(options))
+    networks = (shared.classifier_recipe(options), shared.generator_recipe(options))
+    recipes = (shared.samples_recipe(options), *networks)
     samples, classifier, generator = map_paths(recipes, lambda path: absolute(path, Path()))
     output = absolute(options.out, Path())
-    settings = read_settings(options)
+    settings = shared.read_settings(options)
     return BatchPlan(samples, classifier, generator, settings, options.device, output)
 
 
@@ -169,13 +148,15 @@ def _measure(
         if not record.get("methods"):
             continue
         try:
-            labels = find_labels(options.labels, record["id"])
+            labels = measures.find_labels(options.labels, record["id"])
             entries = [e for e in store.entries_of(key, record) if isinstance(e, ReportEntry)]
             inputs = (entries, plan.settings, classifier.n_classes)
             explanations = restore_explanations(*inputs, store=store)
             explanations.raise_failures()
             for name, explanation in explanations.items():
-                measurements, places = measure_explanation(explanation, classifier, options, labels)
+                measurements, places = measures.measure_explanation(
+                    explanation, classifier, options, labels
+                )
                 record["methods"][name] |= measurements
                 if record["switches"]:
                     question = (record["source"], record["target"], name)
@@ -184,9 +165,13 @@ def _measure(
             problems.append(f"{record['id']}: {error}")
             notify(problems[-1])
     comparisons = [
-        dict(zip(("source", "target", "method"), question, strict=True))
-        | {"changes": paired_changes_record(places)}
-        for question, places in changes.items()
+        dict(
+            source=source,
+            target=target,
+            method=name,
+            changes=measures.paired_changes_record(places),
+        )
+        for (source, target, name), places in changes.items()
     ]
     return ({"morphometry": comparisons} if options.morphometry else {}), problems
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from napari_quac.commands.options import add_command, add_options
+from napari_quac.commands import shared
 from napari_quac.commands.output import attributes, print_json
 from napari_quac.errors import CheckpointError
 
@@ -16,9 +16,9 @@ SUMMARY = "describe a network file"
 def add_parser(commands: Any) -> None:
     """Add the command."""
     about = f"{SUMMARY.capitalize()}. Nothing in it is unpickled without limits."
-    parser = add_command(commands, run, "inspect", SUMMARY, about)
+    parser = shared.add_command(commands, run, "inspect", SUMMARY, about)
     parser.add_argument("file", type=Path, metavar="FILE")
-    add_options(parser, "--image-size H,W|D,H,W\n--pools 1x2x2,2x2x2")
+    shared.add_options(parser, "--image-size H,W|D,H,W\n--pools 1x2x2,2x2x2")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from napari_quac.commands.options import add_options
+from napari_quac.commands import shared
 from napari_quac.commands.output import cell, table
 from napari_quac.errors import DataError
 
@@ -37,7 +37,7 @@ FLIPPING_OPTION = """
 
 def add_measure_options(parser: argparse.ArgumentParser) -> None:
     """Add the measures at the optimum."""
-    add_options(parser, MEASURE_OPTIONS)
+    shared.add_options(parser, MEASURE_OPTIONS)
 
 
 def find_labels(directory: Path | None, sample_id: str) -> NDArray[np.generic] | None:

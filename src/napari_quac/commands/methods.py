@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from napari_quac.commands.options import add_command
+from napari_quac.commands import shared
 from napari_quac.commands.output import print_json, table
 from napari_quac.errors import UnknownNameError
 
@@ -18,7 +18,7 @@ SIMPLE = (bool, int, float, str, type(None))
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
-    add_command(commands, run, "methods", "list attribution methods and generators")
+    shared.add_command(commands, run, "methods", "list attribution methods and generators")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -7,14 +7,7 @@ import csv
 from pathlib import Path
 from typing import Any
 
-from napari_quac.commands.options import (
-    REQUIRED,
-    SAMPLES_OPTION,
-    add_classifier_options,
-    add_command,
-    add_options,
-    load_samples_and_classifier,
-)
+from napari_quac.commands import shared
 from napari_quac.commands.output import print_json, table
 from napari_quac.errors import DataError
 
@@ -24,10 +17,10 @@ CSV_COLUMNS = ("id", "class", "predicted", "confidence", "right")
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
-    parser = add_command(commands, run, "predict", "predict the classes of samples")
-    add_classifier_options(parser)
-    add_options(parser, SAMPLES_OPTION, samples=REQUIRED)
-    add_options(parser, "--csv FILE  also write the table to a file")
+    parser = shared.add_command(commands, run, "predict", "predict the classes of samples")
+    shared.add_classifier_options(parser)
+    shared.add_options(parser, shared.SAMPLES_OPTION, samples=shared.REQUIRED)
+    shared.add_options(parser, "--csv FILE  also write the table to a file")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -40,7 +33,7 @@ def run(options: argparse.Namespace) -> None:
     """
     from napari_quac.explain.prediction_table import UNKNOWN, predict_all
 
-    dataset, classifier = load_samples_and_classifier(options)
+    dataset, classifier = shared.load_samples_and_classifier(options)
     predictions = predict_all(dataset, classifier, BATCH).result()
     if predictions.failures:
         raise DataError(next(iter(predictions.failures.values())))

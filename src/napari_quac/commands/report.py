@@ -6,19 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_quac.commands.options import (
-    add_classifier_options,
-    add_command,
-    add_options,
-    load_classifier,
-)
+from napari_quac.commands import report_tables, shared
 from napari_quac.commands.output import attributes, notify, print_json
-from napari_quac.commands.report_tables import (
-    as_table,
-    evaluation_record,
-    evaluation_tables,
-    report_record,
-)
 from napari_quac.errors import DataError
 
 if TYPE_CHECKING:
@@ -58,14 +47,10 @@ EVALUATIONS = """
                            CLASS/NAME (or NAME) for a sample; needs the arrays of the report
     --truth-of A,B         classes with a structure; masks of samples then count only for pairs
                            from one of them to another class
-    --insertion-deletion   prediction while pixels are replaced in the order of each map; needs
-                           --classifier
-    --robustness           infidelity and sensitivity of each map under small changes of the query;
-                           needs --classifier
-    --sanity-check         similarity of each map after randomizing the layers one by one; needs
-                           --classifier
-    --region-effects       effects of the regions of each mask, compared with --truth; needs
-                           --classifier
+    --insertion-deletion   prediction while pixels are replaced in the order of each map
+    --robustness           infidelity and sensitivity of each map under small changes of the query
+    --sanity-check         similarity of each map after randomizing the layers one by one
+    --region-effects       effects of the regions of each mask, compared with --truth
     """
 CHECKS = ("insertion_deletion", "robustness", "sanity_check", "region_effects")
 """Options in the order of the fields of :class:`napari_quac.reports.evaluation.Checks`."""
@@ -78,13 +63,14 @@ def add_parser(commands: Any) -> None:
         "Summarize the explanations of a run, of 'explain', or of the QuAC library by method and "
         "class pair, and evaluate them. The folder is not changed."
     )
-    parser = add_command(commands, run, "report", summary, about)
+    parser = shared.add_command(commands, run, "report", summary, about)
     parser.add_argument("folder", type=Path, metavar="DIR", help="a folder, or one JSON file")
-    add_options(parser, SOURCE_OPTION)
-    add_options(parser.add_argument_group("filters, applied in this order"), FILTERS)
-    add_options(parser.add_argument_group("output files"), OUTPUTS)
-    add_options(parser.add_argument_group("evaluation of the explanations"), EVALUATIONS)
-    add_classifier_options(parser, required=False)
+    shared.add_options(parser, SOURCE_OPTION)
+    shared.add_options(parser.add_argument_group("filters, applied in this order"), FILTERS)
+    shared.add_options(parser.add_argument_group("output files"), OUTPUTS)
+    title = "evaluation of the explanations; only --truth works without --classifier"
+    shared.add_options(parser.add_argument_group(title), EVALUATIONS)
+    shared.add_classifier_options(parser, required=False)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -103,18 +89,18 @@ def run(options: argparse.Namespace) -> None:
     notes = [*report.notes, *filter_notes]
     for note in notes:
         notify(note)
-    classifier = load_classifier(options, report.class_names) if options.classifier else None
-    document = report_record(report, notes)
+    classifier = shared.load_classifier(options, report.class_names) if options.classifier else None
+    document = report_tables.report_record(report, notes)
     evaluation = evaluate(report, options, classifier)
     if evaluation is not None:
-        document["judgement"] = evaluation_record(report, evaluation)
+        document["judgement"] = report_tables.evaluation_record(report, evaluation)
     _write(report, options, classifier, document)
     if options.json:
         print_json(document)
         return
-    print(as_table(report))
+    print(report_tables.as_table(report))
     if evaluation is not None:
-        print("\n" + evaluation_tables(report, evaluation))
+        print("\n" + report_tables.evaluation_tables(report, evaluation))
 
 
 def apply_filters(report: Report, options: argparse.Namespace) -> tuple[Report, list[str]]:

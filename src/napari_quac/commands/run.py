@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_quac.commands.options import add_command, add_options
+from napari_quac.commands import shared
 from napari_quac.commands.output import attributes, notify, print_json
 from napari_quac.errors import DataError, StorageError
 
@@ -38,16 +38,16 @@ def add_parser(commands: Any) -> None:
     """Add the command."""
     summary = "explain all samples of a plan, here or on a cluster"
     about = "Explain all samples of a plan. A stopped run continues with --resume."
-    parser = add_command(commands, run, "run", summary, about)
+    parser = shared.add_command(commands, run, "run", summary, about)
     parser.add_argument("plan", type=Path, metavar="PLAN.yaml")
     add_run_options(parser)
-    add_options(parser, REPLAY_OPTION)
+    shared.add_options(parser, REPLAY_OPTION)
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--workers``, ``--scheduler`` and ``--resume``."""
-    add_options(parser.add_mutually_exclusive_group(), WORKER_OPTIONS)
-    add_options(parser, "--resume  continue with the results in the output folder")
+    shared.add_options(parser.add_mutually_exclusive_group(), WORKER_OPTIONS)
+    shared.add_options(parser, "--resume  continue with the results in the output folder")
 
 
 def run(options: argparse.Namespace) -> None:

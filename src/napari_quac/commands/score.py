@@ -7,23 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_quac.commands.measures import (
-    FLIPPING_OPTION,
-    add_measure_options,
-    flipping_table,
-    measure_explanation,
-    measure_flipping,
-    measurements_text,
-)
-from napari_quac.commands.options import (
-    REQUIRED,
-    add_classifier_options,
-    add_command,
-    add_options,
-    add_settings_options,
-    load_classifier,
-    read_settings,
-)
+from napari_quac.commands import measures, shared
 from napari_quac.commands.output import attributes, cell, create_folder, notify, print_json, table
 from napari_quac.errors import DataError, MethodUnavailableError, ShapeError
 from napari_quac.serialize import to_plain
@@ -57,14 +41,14 @@ def add_parser(commands: Any) -> None:
     """Add the command."""
     summary = "score attributions for one query and one generated image"
     about = f"{summary.capitalize()}. Numbers equal the QuAC library's."
-    parser = add_command(commands, run, "score", summary, about)
-    add_classifier_options(parser)
+    parser = shared.add_command(commands, run, "score", summary, about)
+    shared.add_classifier_options(parser)
     roles = ("query", "generated", "source", "target")
-    add_options(parser, PAIR_OPTIONS, **dict.fromkeys(roles, REQUIRED))
-    add_options(parser, ARRAY_OPTIONS)
-    add_settings_options(parser)
-    add_measure_options(parser)
-    add_options(parser, FLIPPING_OPTION)
+    shared.add_options(parser, PAIR_OPTIONS, **dict.fromkeys(roles, shared.REQUIRED))
+    shared.add_options(parser, ARRAY_OPTIONS)
+    shared.add_settings_options(parser)
+    measures.add_measure_options(parser)
+    shared.add_options(parser, measures.FLIPPING_OPTION)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -73,8 +57,8 @@ def run(options: argparse.Namespace) -> None:
     from napari_quac.data.sample import Sample
     from napari_quac.explain.pair import make_pair
 
-    settings = read_settings(options)
-    classifier = load_classifier(options)
+    settings = shared.read_settings(options)
+    classifier = shared.load_classifier(options)
     source, target = (classifier.class_index(c) for c in (options.source, options.target))
     query, generated, image_range = read_pair(options, classifier)
     classifier.check_image(generated.shape, f"The generated image '{options.generated.name}'")
@@ -86,9 +70,11 @@ def run(options: argparse.Namespace) -> None:
     labels = read_array(options.labels) if options.labels else None
     for explanation in explanations:
         record = records[explanation.method]
-        record |= measure_explanation(explanation, classifier, options, labels)[0]
+        record |= measures.measure_explanation(explanation, classifier, options, labels)[0]
         if options.flipping:
-            record["flipping"] = measure_flipping(explanation, classifier, options.flipping)
+            record["flipping"] = measures.measure_flipping(
+                explanation, classifier, options.flipping
+            )
     names, value_range = classifier.class_names, classifier.value_range
     if options.json:
         print_json(
@@ -116,8 +102,8 @@ def run(options: argparse.Namespace) -> None:
     )
     print(as_table(explanations))
     if options.flipping:
-        print("\n" + flipping_table(records, names[source], options.flipping))
-    if text := measurements_text(records):
+        print("\n" + measures.flipping_table(records, names[source], options.flipping))
+    if text := measures.measurements_text(records):
         print(f"\n{text}")
     for name, reason in unavailable.items():
         print(f"{name}: {reason}")

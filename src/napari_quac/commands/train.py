@@ -13,7 +13,7 @@ from dataclasses import asdict, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from napari_quac.commands.options import REQUIRED, add_command, add_options
+from napari_quac.commands import shared
 from napari_quac.commands.output import create_folder, notify, print_json
 from napari_quac.errors import CheckpointError, DataError
 from napari_quac.explain.parameter import Parameter, parameters_of
@@ -63,34 +63,32 @@ EVALUATION_OPTIONS = """
 def add_parser(commands: Any) -> None:
     """Add the command, with one subcommand for the classifier and for each generator family."""
     summary = "train a classifier or a generator on your own images"
-    about = (
-        f"{summary.capitalize()}, in minutes, without a GPU. Control-C stops and keeps the "
-        "trained state."
-    )
+    about = f"{summary.capitalize()}, in minutes, without a GPU. Control-C keeps the trained state."
     parser = commands.add_parser("train", help=summary, description=about)
     families = parser.add_subparsers(dest="family", required=True, metavar="FAMILY")
     title = "a small convolutional network (VGG)"
-    classifier = add_command(families, run_classifier, "classifier", title)
+    classifier = shared.add_command(families, run_classifier, "classifier", title)
     _add_common_options(classifier, ClassifierTrainingSettings)
     for name, cls in trainable_families().items():
-        family = add_command(families, run_generator, name, GENERATORS[name].title, cls.SUMMARY)
+        title = GENERATORS[name].title
+        family = shared.add_command(families, run_generator, name, title, cls.SUMMARY)
         _add_generator_options(family, cls)
         _add_common_options(family, cls)
 
 
 def _add_common_options(parser: argparse.ArgumentParser, cls: type[TrainingSettings]) -> None:
-    add_options(parser, COMMON_OPTIONS, samples=REQUIRED, out=REQUIRED)
+    shared.add_options(parser, COMMON_OPTIONS, samples=shared.REQUIRED, out=shared.REQUIRED)
     add_setting_options(parser, cls)
 
 
 def _add_generator_options(
     parser: argparse.ArgumentParser, cls: type[GeneratorTrainingSettings]
 ) -> None:
-    add_options(parser, GENERATOR_OPTIONS, classifier={"required": cls.NEEDS_CLASSIFIER})
+    shared.add_options(parser, GENERATOR_OPTIONS, classifier={"required": cls.NEEDS_CLASSIFIER})
     if cls.NEEDS_CLASS_PAIR:
-        add_options(parser, PAIR_OPTION)
+        shared.add_options(parser, PAIR_OPTION)
     if issubclass(cls, AdversarialTrainingSettings):
-        add_options(parser, EVALUATION_OPTIONS)
+        shared.add_options(parser, EVALUATION_OPTIONS)
     for preset in cls.PRESETS:
         text = (getattr(cls, preset).__doc__ or "").partition("\n")[0].removeprefix("Return ")
         parser.add_argument(f"--{preset}", action="store_true", help=f"use {text.rstrip('.')}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_quac.commands.options import REPEATABLE, REQUIRED, add_options
+from napari_quac.commands.shared import REPEATABLE, REQUIRED, add_options
 
 OPTIONS = """
     --out|--output DIR    output folder, in
