@@ -112,8 +112,8 @@ class BatchPlan:
         if schema == 1:
             values = migrate_settings(values)
         elif schema != SCHEMA:
-            message = f"It has schema {abbreviated(schema)}, not one up to {SCHEMA}."
-            raise DataError(f"{message} Update napari-quac.")
+            message = f"It has schema {abbreviated(schema)}, not 1 to {SCHEMA}. Update napari-quac."
+            raise DataError(message)
         types = get_type_hints(cls)
         for key in values:
             if key in SETTING_NAMES:

@@ -150,13 +150,12 @@ def _measure(
         try:
             labels = measures.find_labels(options.labels, record["id"])
             entries = [e for e in store.entries_of(key, record) if isinstance(e, ReportEntry)]
-            inputs = (entries, plan.settings, classifier.n_classes)
-            explanations = restore_explanations(*inputs, store=store)
+            n_classes = classifier.n_classes
+            explanations = restore_explanations(entries, plan.settings, n_classes, store=store)
             explanations.raise_failures()
+            inputs = (classifier, options, labels)
             for name, explanation in explanations.items():
-                measurements, places = measures.measure_explanation(
-                    explanation, classifier, options, labels
-                )
+                measurements, places = measures.measure_explanation(explanation, *inputs)
                 record["methods"][name] |= measurements
                 if record["switches"]:
                     question = (record["source"], record["target"], name)
@@ -164,14 +163,10 @@ def _measure(
         except QuacError as error:
             problems.append(f"{record['id']}: {error}")
             notify(problems[-1])
+    roles = ("source", "target", "method")
     comparisons = [
-        dict(
-            source=source,
-            target=target,
-            method=name,
-            changes=measures.paired_changes_record(places),
-        )
-        for (source, target, name), places in changes.items()
+        {**dict(zip(roles, names, strict=True)), "changes": measures.paired_changes_record(places)}
+        for names, places in changes.items()
     ]
     return ({"morphometry": comparisons} if options.morphometry else {}), problems
 

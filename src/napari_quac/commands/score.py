@@ -72,9 +72,8 @@ def run(options: argparse.Namespace) -> None:
         record = records[explanation.method]
         record |= measures.measure_explanation(explanation, classifier, options, labels)[0]
         if options.flipping:
-            record["flipping"] = measures.measure_flipping(
-                explanation, classifier, options.flipping
-            )
+            infill = options.flipping
+            record["flipping"] = measures.measure_flipping(explanation, classifier, infill)
     names, value_range = classifier.class_names, classifier.value_range
     if options.json:
         print_json(
