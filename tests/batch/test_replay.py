@@ -28,7 +28,7 @@ class Brighter(CornerSamples):
 @pytest.fixture
 def explained(tmp_path):
     dataset, classifier = CornerSamples(n=4, size=SIZE), corner_classifier(SIZE)
-    classifier.sha256 = "abc"
+    classifier = replace(classifier, sha256="abc")
     settings = ExplainSettings(("d-ig", "random"), seed=1)
     generator = corner_generator(SIZE)
     info = StoreInfo.of(classifier, generator, ReadyNetwork(generator), settings)
@@ -47,7 +47,7 @@ def test_the_same_networks_give_the_same_numbers(explained):
 
 def test_other_samples_and_another_classifier_are_said(explained):
     store, _, classifier, generator, settings = explained
-    classifier.sha256 = "abd"
+    classifier = replace(classifier, sha256="abd")
     found = replay(store, Brighter(n=4, size=SIZE), classifier, generator, settings, 2).result()
     assert found.largest_probability_change > 1e-4
     assert found.largest_image_change == pytest.approx(0.05, rel=0.5)

@@ -125,7 +125,7 @@ def test_single_region_alone_is_the_whole_and_no_network_is_asked(
     hard = explanation.curve.masking.hard(explanation.curve.closed, 0.5)
     whole = torch.from_numpy(explanation.curve.masking.soften(hard))
     assert torch.equal(region_mask(explanation.curve, hard, label_regions(hard) == 1), whole)
-    monkeypatch.setattr(classifier, "predict", None)
+    monkeypatch.setattr(Classifier, "predict", None)
     (region,) = find_regions(explanation, classifier, index=150).result().regions
     change = float(explanation.curve.score_changes[150])
     assert region.effect_alone == pytest.approx(change, abs=1e-7)
@@ -154,12 +154,12 @@ def test_regions_of_a_volume_reach_through_slices() -> None:
     assert found.regions[0].centroid_world == (60.0, 14.0, 14.0)
 
 
-def test_batch_changes_nothing_and_too_many_are_counted() -> None:
+def test_batch_changes_nothing_and_too_many_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     attribution, weights = three_squares()
     classifier = looking_at(weights)
     explanation = explained(attribution, classifier, Masking(closing=1, blur=5))
     many = find_regions(explanation, classifier, 150).result()
-    classifier.batch_for = lambda size: 1  # type: ignore[method-assign]
+    monkeypatch.setattr(Classifier, "batch_for", lambda self, size: 1)
     few = find_regions(explanation, classifier, 150).result()
     assert many.regions == few.regions
     two = find_regions(explanation, classifier, 150, most=2).result()

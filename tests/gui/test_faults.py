@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QApplication
 from napari_quac.errors import CheckpointError
 from napari_quac.gui.dock import QuacDock
 from napari_quac.live.choices import ReadySamples
+from napari_quac.networks.classifier import Classifier
 from napari_quac.testing import CornerSamples, ReadyNetwork, corner_classifier, corner_generator
 
 from .conftest import explain, load, open_dock, wait
@@ -164,7 +165,7 @@ def test_cancel_at_each_stage(dock: QuacDock, monkeypatch: pytest.MonkeyPatch, s
             patch.setattr(ReadyNetwork, "load", Brake(lambda *_: corner_classifier(), 0.2))
             dock.choices.classifier = ReadyNetwork(corner_classifier())
         else:
-            patch.setattr(classifier, "predict", Brake(classifier.predict))  # type: ignore[union-attr]
+            patch.setattr(Classifier, "predict", Brake(classifier.predict))  # type: ignore[union-attr]
             dock.results.predictions = None
             dock.samples.misprediction_button.click()
         wait(lambda: not dock.status.cancel_button.isHidden())

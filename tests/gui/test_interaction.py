@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_quac.gui.dock import QuacDock
 from napari_quac.gui.layers import NAMES
+from napari_quac.networks.classifier import Classifier
 
 from .conftest import explain, load, open_dock, wait
 
@@ -55,7 +56,7 @@ def test_every_move_of_the_slider_ends_in_agreement_without_a_network(
     def never(*_: Any, **__: Any) -> Any:
         raise AssertionError("the network was asked")
 
-    monkeypatch.setattr(explained.results.loaded_classifier, "predict", never)
+    monkeypatch.setattr(Classifier, "predict", never)
     slider = explained.threshold.slider
     slider.setValue(0)
     seen = set()

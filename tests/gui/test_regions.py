@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QWidget
 
 from napari_quac.gui.dock import QuacDock
 from napari_quac.live.controller import Controller
+from napari_quac.networks.classifier import Classifier
 
 from .conftest import explain, wait
 
@@ -62,7 +63,7 @@ def test_nothing_is_asked_while_the_section_is_folded(
     explained: QuacDock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(Controller, "ask", lambda self, name: asked.append(name))
+    monkeypatch.setattr(Controller, "request", lambda self, name: asked.append(name))
     for _ in range(5):
         QTest.keyClick(explained.threshold.slider, Qt.Key.Key_Right)
     QTest.qWait(400)
@@ -194,10 +195,10 @@ def test_classifier_that_fails_is_told_and_the_next_mask_is_asked_about(
         raise RuntimeError("shape mismatch")
 
     with monkeypatch.context() as context:
-        context.setattr(opened.results.loaded_classifier, "predict", fail)
+        context.setattr(Classifier, "predict", fail)
         QTest.keyClick(opened.threshold.slider, Qt.Key.Key_Left)
         wait(lambda: opened.status.failure is not None)
-        assert "asking about regions" in opened.status.failure.sentence  # type: ignore[union-attr]
+        assert "analyzing regions" in opened.status.failure.sentence  # type: ignore[union-attr]
         assert opened.results.regions is None
         assert not opened.regions.table.isEnabled()
     QTest.keyClick(opened.threshold.slider, Qt.Key.Key_Left)

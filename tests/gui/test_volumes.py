@@ -145,6 +145,7 @@ def test_images_after_volumes_and_back(volumes: QuacDock) -> None:
     volumes.choices.generator = ReadyNetwork(corner_generator())
     wait(lambda: volumes.results.prediction and len(volumes.layers.layers) == 5)
     wait(lambda: all(x.data.shape == (32, 32) for x in volumes.layers.layers.values()))
+    wait(lambda: volumes.results.prediction and not volumes.controller.running)
     volumes.status.forget_failure()
     explain(volumes)
     assert volumes.status.failure is None

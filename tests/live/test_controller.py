@@ -21,6 +21,7 @@ from napari_quac.live.failure import Failure
 from napari_quac.live.lane import Lane
 from napari_quac.live.prediction import next_misprediction
 from napari_quac.live.results import Results
+from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import Generator, Proposals
 from napari_quac.testing import (
     CornerSamples,
@@ -98,17 +99,15 @@ def test_asking_without_inputs_is_refused(session: Session) -> None:
 
 
 def test_threshold_gives_the_hybrid_of_the_curve_at_once_and_without_the_network(
-    session: Session,
+    session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session.load()
     session.explain()
-    classifier = session.results.loaded_classifier
-    assert classifier is not None
 
     def never(*_: Any, **__: Any) -> Any:
         raise AssertionError("the network was asked")
 
-    classifier.predict = never  # type: ignore[method-assign]
+    monkeypatch.setattr(Classifier, "predict", never)
     assert session.results.displayed_hybrid is not None
     curve = session.results.displayed_hybrid.explanation.curve
     for index in curve.distinct():

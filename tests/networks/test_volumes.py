@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -135,8 +136,7 @@ def test_memory_that_runs_out_halves_the_batch_of_volumes() -> None:
     classifier = classifier_from_module(
         lambda images: images.flatten(1)[:, :2], ("a", "b"), image_size=SIZE
     )
-    classifier.module = network  # type: ignore[assignment]
-    classifier._fast.clear()
+    classifier = replace(classifier, module=network)
     images = volumes(5)
     found = classifier.predict(images, batch_size=5)
     assert asked == [5, 2, 2, 1]

@@ -19,7 +19,7 @@ from napari_quac.explain.settings import ExplainSettings, refuse_repetition
 from napari_quac.generators import GENERATORS
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.registry import Registry, unknown_name
-from napari_quac.reports.earlier_formats import SETTING_NAMES, migrate_settings
+from napari_quac.reports.store_info import SETTING_NAMES, migrate_settings
 from napari_quac.serialize import abbreviated, from_plain, to_plain
 
 SCHEMA = 2

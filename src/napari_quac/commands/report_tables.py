@@ -22,7 +22,6 @@ NOT_IN_RECORD = (
     *("predicted", "mask_size", "score_change"),
     *(name for name in COLUMNS if name.startswith("p_target_")),
 )
-HEADER = ("pair", "method", "n", "median", "quartiles", "degenerate", "no curve")
 LOCALIZATION = {
     "n": "n",
     "QuAC score": "quac_score",
@@ -71,12 +70,13 @@ def as_table(report: Report) -> str:
     n_samples = len({(entry.sample_id, entry.target) for entry in report.entries})
     n_failed = len(report.failures)
     preset = f", preset {report.settings.preset}" if report.settings else ""
+    header = ("pair", "method", "n", report.aggregate, "quartiles", "degenerate", "no curve")
     parts = [
         f"{report.name}: {len(report)} explanations of {n_samples} samples and targets, "
         f"{n_failed} failed{preset}",
         "",
         "QuAC scores (n: explanations with a score, without degenerate ones)",
-        table([HEADER, *_rows(report)]),
+        table([header, *_rows(report)]),
         "",
         "Conversion (share of samples with a generated image that is classified as the target)",
         table([("pair", "rate", "n", "unknown", "failed"), *_rate_rows(report)]),
@@ -101,13 +101,11 @@ def _rows(report: Report) -> list[tuple[Any, ...]]:
     previous_pair = ""
     for group in groups:
         pair = pair_name(report, group.source, group.target)
-        median, lower, upper = (
-            cell(score, ".4f")
-            for score in (group.score_median, group.score_lower, group.score_upper)
-        )
+        scores = (group.score, group.score_lower, group.score_upper)
+        score, lower, upper = (cell(number, ".4f") for number in scores)
         quartiles = "-" if group.score_lower is None else f"{lower} to {upper}"
         n_without_curve = group.n_entries - group.n_degenerate - group.n_curves
-        numbers = (group.n_scores, median, quartiles, group.n_degenerate, n_without_curve)
+        numbers = (group.n_scores, score, quartiles, group.n_degenerate, n_without_curve)
         rows.append((pair if pair != previous_pair else "", group.name, *numbers))
         previous_pair = pair
     return rows
@@ -228,9 +226,9 @@ def rate_record(report: Report, rate: Rate) -> dict[str, Any]:
 
 def population_record(report: Report, group: Population) -> dict[str, Any]:
     """Return a population as JSON-ready values."""
-    scores = (group.score_median, group.score_lower, group.score_upper)
-    curves = (group.median, group.lower, group.upper)
-    statistics = ("median", "lower_quartile", "upper_quartile")
+    scores = (group.score, group.score_lower, group.score_upper)
+    curves = (group.center, group.lower, group.upper)
+    statistics = (group.aggregate, "lower_quartile", "upper_quartile")
     return {
         **pair_record(report, group.source, group.target),
         "computed": list(group.computed),

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from napari_quac.data.image_stack import usual_range
 from napari_quac.data.place import NM_PER_UNIT, Transform, rows_of, unit_of_length
 from napari_quac.data.volume import Level, SpatialView, Volume
-from napari_quac.errors import DataError
+from napari_quac.errors import DataError, QuacError
+from napari_quac.gui.text import grouped
 
 
 def transform_of(layer: Any) -> Transform:
@@ -106,6 +107,32 @@ def layer_of_volume(volume: Volume) -> tuple[Any, dict[str, Any]]:
     if len(arrays) > 1:
         return arrays, {**look, "multiscale": True}
     return arrays[0], {**look, "multiscale": False}
+
+
+def missing_unit(layer: Any, volume: Volume) -> str:
+    """Return a warning if the points may be in voxels, and the volume is not."""
+    if volume.unit is None or unit_of(layer) is not None or (layer.scale != 1).any():
+        return ""
+    return (
+        f"The layer '{layer.name}' has neither scale nor unit, so its coordinates are interpreted "
+        f"as {volume.unit}. If they are voxels, give it the scale and units of '{volume.name}'."
+    )
+
+
+def describe_voxels(image: Any) -> str:
+    """Return shape and voxel size of an image layer, or the reason why it is not a volume."""
+    try:
+        volume = volume_of_layer(image)
+    except QuacError as error:
+        return str(error)
+    finest = volume.finest
+    shape = " × ".join(grouped(n) for n in finest.shape)
+    levels = f" · {len(volume.levels)} levels" if len(volume.levels) > 1 else ""
+    voxel_size = finest.transform.voxel_size()
+    if volume.unit is None and all(size == 1 for size in voxel_size):
+        return f"{shape} voxels of unknown size{levels}"
+    sizes = " × ".join(f"{size:g}" for size in voxel_size)
+    return f"{shape} voxels of {sizes} {volume.unit or '(no unit)'}{levels}"
 
 
 def _sliceable(level: Level) -> Any:

@@ -98,8 +98,7 @@ def run_training(
     from napari_quac.networks.device import resolve_device
     from napari_quac.train.generator_trainer import train_generator
 
-    classifier = request.classifier.load(request.device)
-    classifier.class_names = request.class_names
+    classifier = request.classifier.load(request.device).with_class_names(request.class_names)
     steps = train_generator(
         request.dataset,
         request.output,

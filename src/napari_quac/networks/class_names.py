@@ -13,7 +13,7 @@ def matching_class_names(n_classes: int, *candidates: Sequence[str]) -> tuple[st
 
 
 def name_classes(classifier: Classifier, *candidates: Sequence[str]) -> Classifier:
-    """Give a classifier without class names the first list of names that matches.
+    """Return a classifier with the first list of names that matches, if it has none.
 
     Parameters
     ----------
@@ -24,5 +24,5 @@ def name_classes(classifier: Classifier, *candidates: Sequence[str]) -> Classifi
     """
     names = matching_class_names(classifier.n_classes, *candidates)
     if classifier.is_nameless and names is not None:
-        classifier.class_names = names
+        return classifier.with_class_names(names)
     return classifier

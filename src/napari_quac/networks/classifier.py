@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
@@ -30,7 +30,7 @@ MOST_PRECISE_WEIGHTS = 10**8  # a copy of more in float64 would take over 0.8 GB
 MAX_FAST_SIZES = 4  # each image size has its own fast version, with a copy of the weights
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Classifier:
     """A trained classifier.
 
@@ -76,12 +76,34 @@ class Classifier:
     description: Mapping[str, str] = field(default_factory=dict)
     size_was_guessed: bool = False
     n_axes: int | None = None
+    _fast: dict[torch.Size, Callable[[Tensor], Tensor]] = field(init=False, repr=False)
+    _precise: list[nn.Module] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.image_size is not None:
-            self.n_axes = len(self.image_size)
-        self._fast: dict[torch.Size, Callable[[Tensor], Tensor]] = {}
-        self._precise: nn.Module | None = None
+            object.__setattr__(self, "n_axes", len(self.image_size))
+        object.__setattr__(self, "_fast", {})
+        object.__setattr__(self, "_precise", [])
+
+    def with_class_names(self, class_names: Sequence[str]) -> Classifier:
+        """Return the same network with other class names.
+
+        Parameters
+        ----------
+        class_names : sequence of str
+            One name for each output.
+
+        Raises
+        ------
+        QuacError
+            If their number is not that of the outputs.
+        """
+        if len(class_names) != self.n_classes:
+            raise QuacError(
+                f"The classifier {self.name} has {self.n_classes} outputs, but "
+                f"{len(class_names)} class names were given. Give one name for each output."
+            )
+        return replace(self, class_names=tuple(class_names))
 
     @property
     def n_classes(self) -> int:
@@ -239,9 +261,9 @@ class Classifier:
     def _outputs(self, inputs: Tensor, precise: bool) -> Tensor:
         if not precise:
             return self.module(inputs)  # type: ignore[no-any-return]
-        if self._precise is None:
-            self._precise = deepcopy(self.module).double()
-        return self._precise(inputs)  # type: ignore[no-any-return]
+        if not self._precise:
+            self._precise.append(deepcopy(self.module).double())
+        return self._precise[0](inputs)  # type: ignore[no-any-return]
 
     def predict(self, images: Tensor, batch_size: int | None = None) -> Tensor:
         """Return the class probabilities.
@@ -293,9 +315,11 @@ class Classifier:
             return False
         if outputs.shape != (2, self.n_classes):
             return False
-        self.image_size, self.size_was_guessed = size, False
-        self.n_axes = len(size)
-        self.description = {**self.description, "Image size": short_extent(size)}
+        # the one change after loading: the first image confirms or corrects a guess
+        description = {**self.description, "Image size": short_extent(size)}
+        changes = {"image_size": size, "size_was_guessed": False, "n_axes": len(size)}
+        for name, entry in {**changes, "description": description}.items():
+            object.__setattr__(self, name, entry)
         return True
 
     def _probe(self, size: torch.Size) -> Tensor:

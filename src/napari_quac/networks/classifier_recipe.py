@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import nn
@@ -130,8 +130,8 @@ class ClassifierRecipe:
         )
         what = opened.layout.name if opened.layout else KIND_NAMES[opened.form]
         notes = (*(opened.layout.notes if opened.layout else ()), *trial.notes)
-        classifier.description = describe(classifier, what, range_source, notes, trial)
-        return on_device(classifier, target)
+        description = describe(classifier, what, range_source, notes, trial)
+        return on_device(replace(classifier, description=description), target)
 
     def _try(
         self, opened: OpenedFile, size: tuple[int, ...] | None, value_range: ValueRange

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -81,8 +82,8 @@ def classifier_from_module(
         name=name,
         n_axes=trial.n_axes,
     )
-    classifier.description = describe(classifier, KIND_NAMES[form], "as given", trial.notes, trial)
-    return on_device(classifier, resolve_device(device))
+    description = describe(classifier, KIND_NAMES[form], "as given", trial.notes, trial)
+    return on_device(replace(classifier, description=description), resolve_device(device))
 
 
 def on_device(classifier: Classifier, device: torch.device) -> Classifier:
@@ -90,7 +91,7 @@ def on_device(classifier: Classifier, device: torch.device) -> Classifier:
     try:
         if device.type != "cpu" and isinstance(classifier.module, nn.Module):
             classifier.module.to(device)
-        classifier.device = device
+        classifier = replace(classifier, device=device)
         if classifier.image_size is not None:
             classifier.predict(torch.zeros((1, classifier.channels, *classifier.image_size)))
     except QuacError:

@@ -16,7 +16,13 @@ from napari_quac.data.point_table import PointTable
 from napari_quac.data.volume import Volume
 from napari_quac.errors import QuacError, SeveralArraysError
 from napari_quac.gui.layer_menu import LayerMenu, is_input
-from napari_quac.gui.layer_volume import layer_of_volume, points_in_world, unit_of, volume_of_layer
+from napari_quac.gui.layer_volume import (
+    describe_voxels,
+    layer_of_volume,
+    missing_unit,
+    points_in_world,
+    volume_of_layer,
+)
 from napari_quac.gui.panels.points_table_box import PointsTableBox
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.points_sync import PointsSync
@@ -157,7 +163,7 @@ class PointsPanel(Section):
             return
         self._choices.samples = ReadySamples(dataset)
         self._sync.follow(layer, image, dataset)
-        warnings = [dataset.size_mismatch() or "", _missing_unit(layer, volume)]
+        warnings = [dataset.size_mismatch() or "", missing_unit(layer, volume)]
         if warnings[0]:
             self.details_button.setChecked(True)
         text = " ".join(filter(None, [self._describe(dataset), *warnings]))
@@ -383,7 +389,7 @@ class PointsPanel(Section):
         self.high.setValue(high)
         for number, spin in enumerate(self.size_spins):
             spin.setVisible(number >= 3 - image.ndim)
-        self.voxel_line.show_message(_describe_voxels(image))
+        self.voxel_line.show_message(describe_voxels(image))
         self._show_table()
 
     def _on_points(self) -> None:
@@ -434,31 +440,6 @@ class PointsPanel(Section):
         self.message.show_message(text, tone)
 
 
-def _missing_unit(layer: Any, volume: Volume) -> str:
-    """Return a warning if the points may be in voxels, and the volume is not."""
-    if volume.unit is None or unit_of(layer) is not None or (layer.scale != 1).any():
-        return ""
-    return (
-        f"The layer '{layer.name}' has neither scale nor unit, so its coordinates are interpreted "
-        f"as {volume.unit}. If they are voxels, give it the scale and units of '{volume.name}'."
-    )
-
-
 def _point_size(volume: Volume) -> float:
     """Return a diameter in voxels that is visible and does not cover a synapse."""
     return 40.0 if min(volume.finest.shape[-2:]) > 400 else 12.0
-
-
-def _describe_voxels(image: Any) -> str:
-    try:
-        volume = volume_of_layer(image)
-    except QuacError as error:
-        return str(error)
-    finest = volume.finest
-    shape = " × ".join(grouped(n) for n in finest.shape)
-    levels = f" · {len(volume.levels)} levels" if len(volume.levels) > 1 else ""
-    voxel_size = finest.transform.voxel_size()
-    if volume.unit is None and all(size == 1 for size in voxel_size):
-        return f"{shape} voxels of unknown size{levels}"
-    sizes = " × ".join(f"{size:g}" for size in voxel_size)
-    return f"{shape} voxels of {sizes} {volume.unit or '(no unit)'}{levels}"
