@@ -16,11 +16,10 @@ from napari_quac.batch.plan import BatchPlan, paths_in
 from napari_quac.batch.tasks import Summary, Task, explain_sample, tasks_of
 from napari_quac.batch.workers import check_client, disable_malloc_trim, run_in_worker
 from napari_quac.data.dataset import Dataset
-from napari_quac.data.image_folder import ImageFiles
+from napari_quac.data.image_datasets import ImageFiles
 from napari_quac.errors import QuacError
 from napari_quac.explain.settings import ALL, AUTO
-from napari_quac.networks.class_names import name_classes
-from napari_quac.networks.classifier import Classifier
+from napari_quac.networks.classifier import Classifier, name_classes
 from napari_quac.networks.device import resolve_device
 from napari_quac.networks.generator import Generator
 from napari_quac.reports.record import Failure, failed_record

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_quac.data.dataset import Dataset
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Dataset, Sample
 from napari_quac.errors import CancelledError, DataError, QuacError, StorageError
 from napari_quac.explain.pipeline import explain_pair
 from napari_quac.explain.question import Question, question_for

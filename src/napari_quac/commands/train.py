@@ -27,7 +27,7 @@ from napari_quac.train.settings import (
 )
 
 if TYPE_CHECKING:
-    from napari_quac.data.image_folder import ImageFolder
+    from napari_quac.data.image_datasets import ImageFolder
     from napari_quac.networks.classifier import Classifier
     from napari_quac.stepwise import Progress, Steps
 
@@ -235,7 +235,7 @@ def run_generator(options: argparse.Namespace) -> None:
 
 def _folder(path: Path | None, options: argparse.Namespace) -> Any:
     """Return the images of a folder, or None without one."""
-    from napari_quac.data.image_folder import ImageFolder
+    from napari_quac.data.image_datasets import ImageFolder
 
     image_range = tuple(options.image_range) if options.image_range else None
     return ImageFolder(path, image_range) if path else None
@@ -245,7 +245,7 @@ def _classifier(
     path: Path | None, options: argparse.Namespace, dataset: ImageFolder
 ) -> Classifier | None:
     """Load a guidance or evaluation classifier; one without names has those of the folder."""
-    from napari_quac.networks.class_names import name_classes
+    from napari_quac.networks.classifier import name_classes
     from napari_quac.networks.classifier_recipe import ClassifierRecipe
 
     if path is None:

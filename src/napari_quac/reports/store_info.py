@@ -13,7 +13,7 @@ from napari_quac import __version__
 from napari_quac.errors import DataError, QuacError
 from napari_quac.explain.procedure import Grid
 from napari_quac.explain.settings import AUTO, ExplainSettings
-from napari_quac.networks.file_format import file_hash
+from napari_quac.networks.tensor_file import file_hash
 from napari_quac.serialize import to_plain
 
 if TYPE_CHECKING:
