@@ -18,8 +18,8 @@ class Group(NamedTuple):
     Attributes
     ----------
     name : str
-        As in :class:`~napari_quac.explain.method_parameters.MethodInfo`; the object name of its title is
-        ``method_group_<name>``.
+        As in :class:`~napari_quac.explain.method_parameters.MethodInfo`; the title has the object
+        name ``method_group_<name>``.
     title : str
     folds : bool
         Folded until one of its methods is chosen.
