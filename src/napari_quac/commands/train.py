@@ -13,8 +13,8 @@ from dataclasses import asdict, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from napari_quac.commands.networks import names
-from napari_quac.commands.output import add_json_option, create_folder, notify, print_json
+from napari_quac.commands import shared
+from napari_quac.commands.output import create_folder, notify, print_json
 from napari_quac.errors import CheckpointError, DataError
 from napari_quac.explain.parameter import Parameter, parameters_of
 from napari_quac.generators import GENERATORS
@@ -27,70 +27,71 @@ from napari_quac.train.settings import (
 )
 
 if TYPE_CHECKING:
+    from napari_quac.data.image_datasets import ImageFolder
     from napari_quac.networks.classifier import Classifier
     from napari_quac.stepwise import Progress, Steps
 
 SECONDS_BETWEEN_LINES = 5.0
 S = TypeVar("S", bound=TrainingSettings)
-T = TypeVar("T")
 PREFIX = "setting."
+
+
+COMMON_OPTIONS = """
+    --samples DIR         one subfolder per class
+    --validation DIR      default: a part of the samples is held out
+    --out DIR             output folder
+    --device NAME         auto, cpu, cuda, cuda:1 or mps [default: auto]
+    --image-range LO HI   values of the images that are black and white
+    """
+GENERATOR_OPTIONS = """
+    --classifier FILE     the classifier under study, which guides the training
+    --classes A,B         its class names, if the file has none
+    --value-range LO HI   its input range
+    --resume              continue the training in the output folder
+    """
+PAIR_OPTION = """
+    --pair A,B   the two classes, if there are more: for bins lowest and highest, for a simulator
+                 the second one is the class whose pattern is added
+    """
+EVALUATION_OPTIONS = """
+    --evaluator|--judge FILE   evaluation classifier; default: one is trained beside the generator
+    --masks DIR                masks of structures, named like the samples
+    --structures A,B           classes with a structure (default: all)
+    """
 
 
 def add_parser(commands: Any) -> None:
     """Add the command, with one subcommand for the classifier and for each generator family."""
-    parser = commands.add_parser(
-        "train",
-        help="train a classifier or a generator on your own images",
-        description="Train a classifier or a generator on your own images, in minutes, without a "
-        "GPU. Control-C stops and keeps the trained state.",
-    )
+    summary = "train a classifier or a generator on your own images"
+    about = f"{summary.capitalize()}, in minutes, without a GPU. Control-C keeps the trained state."
+    parser = commands.add_parser("train", help=summary, description=about)
     families = parser.add_subparsers(dest="family", required=True, metavar="FAMILY")
-    classifier = families.add_parser("classifier", help="a small convolutional network (VGG)")
-    _add_common_options(classifier)
-    add_setting_options(classifier, ClassifierTrainingSettings)
-    classifier.set_defaults(run=run_classifier)
+    title = "a small convolutional network (VGG)"
+    classifier = shared.add_command(families, run_classifier, "classifier", title)
+    _add_common_options(classifier, ClassifierTrainingSettings)
     for name, cls in trainable_families().items():
-        family = families.add_parser(name, help=GENERATORS[name].title, description=cls.SUMMARY)
-        _add_common_options(family)
+        title = GENERATORS[name].title
+        family = shared.add_command(families, run_generator, name, title, cls.SUMMARY)
         _add_generator_options(family, cls)
-        add_setting_options(family, cls)
-        family.set_defaults(run=run_generator)
+        _add_common_options(family, cls)
 
 
-def _add_common_options(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--samples", type=Path, required=True, metavar="DIR", help="one subfolder per class")
-    add("--validation", type=Path, metavar="DIR", help="default: some samples are held out")
-    add("--out", type=Path, required=True, metavar="DIR", help="output folder")
-    add("--device", default="auto", help="default: auto")
-    add("--image-range", type=float, nargs=2, metavar=("LO", "HI"))
-    add_json_option(parser)
+def _add_common_options(parser: argparse.ArgumentParser, cls: type[TrainingSettings]) -> None:
+    shared.add_options(parser, COMMON_OPTIONS, samples=shared.REQUIRED, out=shared.REQUIRED)
+    add_setting_options(parser, cls)
 
 
 def _add_generator_options(
     parser: argparse.ArgumentParser, cls: type[GeneratorTrainingSettings]
 ) -> None:
-    parser.set_defaults(pair=None, evaluator=None, masks=None, structures=None)
-    add = parser.add_argument
-    text = "the classifier under study, which guides the training"
-    add("--classifier", type=Path, required=cls.NEEDS_CLASSIFIER, metavar="FILE", help=text)
-    add("--classes", type=names, metavar="A,B", help="its class names, if the file has none")
-    add("--value-range", type=float, nargs=2, metavar=("LO", "HI"))
+    shared.add_options(parser, GENERATOR_OPTIONS, classifier={"required": cls.NEEDS_CLASSIFIER})
     if cls.NEEDS_CLASS_PAIR:
-        text = "the two classes, if there are more: for bins the lowest and the highest one, for a "
-        text += "simulator the second one is the class whose pattern is added"
-        add("--pair", type=names, metavar="A,B", help=text)
+        shared.add_options(parser, PAIR_OPTION)
     if issubclass(cls, AdversarialTrainingSettings):
-        text = "evaluation classifier; default: one is trained beside the generator"
-        add("--evaluator", "--judge", type=Path, metavar="FILE", help=text)
-        text = "masks of structures, named like the samples"
-        add("--masks", type=Path, metavar="DIR", help=text)
-        text = "classes with a structure (default: all)"
-        add("--structures", type=names, metavar="A,B", help=text)
+        shared.add_options(parser, EVALUATION_OPTIONS)
     for preset in cls.PRESETS:
         text = (getattr(cls, preset).__doc__ or "").partition("\n")[0].removeprefix("Return ")
-        add(f"--{preset}", action="store_true", help=f"use {text.rstrip('.')}")
-    add("--resume", action="store_true", help="continue the training in the output folder")
+        parser.add_argument(f"--{preset}", action="store_true", help=f"use {text.rstrip('.')}")
 
 
 def flat_parameters(cls: type[Any]) -> Iterator[tuple[str, Parameter]]:
@@ -107,30 +108,20 @@ def add_setting_options(parser: argparse.ArgumentParser, cls: type[TrainingSetti
     """Add one option for each setting."""
     group = parser.add_argument_group("settings")
     for name, parameter in flat_parameters(cls):
-        old_names = [old for old, field, flag in cls.OLD_OPTIONS if (field, flag) == (name, None)]
-        old_names += ["size"] if name == "image_size" else []
+        flags = [option_name(name), *(["--size"] if name == "image_size" else [])]
+        flags += [f"--{old}" for old, *setting in cls.OLD_OPTIONS if setting == [name, None]]
         default = "" if parameter.default is None else f" Default: {parameter.default}."
-        options: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
-        if parameter.kind is not bool:
-            options = {"type": _parser_of(parameter), "metavar": _metavar(parameter)}
-        group.add_argument(
-            option_name(name),
-            *(f"--{old}" for old in old_names),
-            dest=PREFIX + name,
-            default=argparse.SUPPRESS,
-            help=parameter.help.replace("%", "%%") + default,
-            **options,
-        )
+        options: dict[str, Any] = {"help": parameter.help.replace("%", "%%") + default}
+        if parameter.kind is bool:
+            options["action"] = argparse.BooleanOptionalAction
+        else:
+            options |= {"type": _parser_of(parameter), "metavar": _metavar(parameter)}
+        group.add_argument(*flags, dest=PREFIX + name, default=argparse.SUPPRESS, **options)
     for old, name, flag in cls.OLD_OPTIONS:
         if flag is not None:
-            group.add_argument(
-                f"--{old}",
-                dest=PREFIX + name,
-                action="store_const",
-                const=flag,
-                default=argparse.SUPPRESS,
-                help=f"the same as {option_name(name, flag)}",
-            )
+            options = {"const": flag, "help": f"the same as {option_name(name, flag)}"}
+            options |= {"dest": PREFIX + name, "default": argparse.SUPPRESS}
+            group.add_argument(f"--{old}", action="store_const", **options)
 
 
 def option_name(setting: str, flag: bool = True) -> str:
@@ -164,22 +155,23 @@ def settings_from_options(cls: type[S], options: argparse.Namespace) -> S:
     DataError, ShapeError
         If the settings do not fit together.
     """
-    settings = {
-        name.removeprefix(PREFIX): setting
-        for name, setting in vars(options).items()
-        if name.startswith(PREFIX)
-    }
-    values = {name: setting for name, setting in settings.items() if "." not in name}
+    values: dict[str, Any] = {}
+    nested: dict[str, dict[str, Any]] = {}
+    for name, argument in vars(options).items():
+        if name.startswith(PREFIX):
+            field, _, inner = name.removeprefix(PREFIX).partition(".")
+            if inner:
+                nested.setdefault(field, {})[inner] = argument
+            else:
+                values[field] = argument
     create: Callable[..., S] = cls
     for preset in cls.PRESETS:
         if getattr(options, preset):
             create = getattr(cls, preset)
             values.setdefault("minutes", cls.minutes)
-    base = create(**values)
-    for field, _, inner in (name.partition(".") for name in settings.keys() - values.keys()):
-        group = replace(getattr(base, field), **{inner: settings[f"{field}.{inner}"]})
-        base = replace(base, **{field: group})
-    return base
+    settings = create(**values)
+    changes = {field: replace(getattr(settings, field), **inner) for field, inner in nested.items()}
+    return replace(settings, **changes)
 
 
 def run_classifier(options: argparse.Namespace) -> None:
@@ -188,10 +180,10 @@ def run_classifier(options: argparse.Namespace) -> None:
     from napari_quac.train.classifier_trainer import train_classifier
 
     settings = settings_from_options(ClassifierTrainingSettings, options)
-    samples, validation = (_folder(path, options) for path in (options.samples, options.validation))
-    path = create_folder(options.out) / "classifier.safetensors"
-    device = resolve_device(options.device)
-    trained = _with_progress(train_classifier(samples, settings, validation, path, device))
+    samples, validation = _folder(options.samples, options), _folder(options.validation, options)
+    path, device = create_folder(options.out) / "classifier.safetensors", options.device
+    steps = train_classifier(samples, settings, validation, path, resolve_device(device))
+    trained = _with_progress(steps)
     if options.json:
         print_json({"file": trained.path, "accuracy": trained.accuracy})
     else:
@@ -205,25 +197,25 @@ def run_generator(options: argparse.Namespace) -> None:
     from napari_quac.train.generator_trainer import train_generator
 
     settings = settings_from_options(training_settings(options.family), options)
-    samples, validation = (_folder(path, options) for path in (options.samples, options.validation))
-    if options.masks is not None and not options.masks.is_dir():
-        raise DataError(f"There is no folder '{options.masks}' with masks. Check its name.")
-    trained = _with_progress(
-        train_generator(
-            samples,
-            create_folder(options.out),
-            settings,
-            _classifier(options.classifier, options, samples.classes),
-            pair=options.pair,
-            validation=validation,
-            evaluator=_classifier(options.evaluator, options, samples.classes),
-            mask_of=MaskFolder(options.masks) if options.masks else None,
-            structures=options.structures,
-            resume=options.resume,
-            device=resolve_device(options.device),
-        )
+    dataset = _folder(options.samples, options)
+    masks: Path | None = getattr(options, "masks", None)
+    if masks is not None and not masks.is_dir():
+        raise DataError(f"There is no folder '{masks}' with masks.")
+    steps = train_generator(
+        dataset,
+        create_folder(options.out),
+        settings,
+        _classifier(options.classifier, options, dataset),
+        pair=getattr(options, "pair", None),
+        validation=_folder(options.validation, options),
+        evaluator=_classifier(getattr(options, "evaluator", None), options, dataset),
+        mask_of=MaskFolder(masks) if masks else None,
+        structures=getattr(options, "structures", None),
+        resume=options.resume,
+        device=resolve_device(options.device),
     )
-    files, evaluation = trained.files, trained.evaluation
+    trained = _with_progress(steps)
+    files, task, evaluation = trained.files, settings.task(), trained.evaluation
     if options.json:
         named = {"file": files[0]} if len(files) == 1 else {"files": files}
         print_json({**named, "steps": trained.steps, "conversion_rate": None, **trained.document})
@@ -231,7 +223,7 @@ def run_generator(options: argparse.Namespace) -> None:
     for file in files:
         print(f"'{file}'")
     if trained.measures is not None:
-        print(settings.task().summarize(trained.measures.to_json()).sentence)
+        print(task.summarize(trained.measures.to_json()).sentence)
     if evaluation is not None:
         rate = evaluation.conversion_rate
         print(f"conversion rate {rate:.3f}, judged by the evaluation classifier")
@@ -242,33 +234,33 @@ def run_generator(options: argparse.Namespace) -> None:
 
 
 def _folder(path: Path | None, options: argparse.Namespace) -> Any:
-    """Return the images of a folder; None without a folder."""
-    from napari_quac.data.image_folder import ImageFolder
+    """Return the images of a folder, or None without one."""
+    from napari_quac.data.image_datasets import ImageFolder
 
     image_range = tuple(options.image_range) if options.image_range else None
-    return None if path is None else ImageFolder(path, image_range)
+    return ImageFolder(path, image_range) if path else None
 
 
 def _classifier(
-    path: Path | None, options: argparse.Namespace, class_names: tuple[str, ...]
+    path: Path | None, options: argparse.Namespace, dataset: ImageFolder
 ) -> Classifier | None:
     """Load a guidance or evaluation classifier; one without names has those of the folder."""
-    from napari_quac.networks.class_names import name_classes
+    from napari_quac.networks.classifier import name_classes
     from napari_quac.networks.classifier_recipe import ClassifierRecipe
 
     if path is None:
         return None
     value_range = tuple(options.value_range) if options.value_range else None
     classifier = ClassifierRecipe(path, None, options.classes, value_range).load(options.device)
-    if classifier.is_nameless and classifier.n_classes != len(class_names):
+    if classifier.is_nameless and classifier.n_classes != len(dataset.classes):
         raise CheckpointError(
             f"'{path.name}' has {classifier.n_classes} classes, the folder has "
-            f"{len(class_names)}: {', '.join(class_names)}. Name them by --classes."
+            f"{len(dataset.classes)}: {', '.join(dataset.classes)}. Name them by --classes."
         )
-    return name_classes(classifier, class_names)
+    return name_classes(classifier, dataset.classes)
 
 
-def _with_progress(steps: Steps[T]) -> T:
+def _with_progress(steps: Steps[Any]) -> Any:
     """Run a training, with a line on standard error every few seconds."""
     last = 0.0
 

@@ -19,8 +19,7 @@ from napari_quac.generators.cyclegan.generator import (
 )
 from napari_quac.generators.cyclegan.recipe import CycleGANRecipe, Translation
 from napari_quac.generators.cyclegan.training_settings import CycleGANTrainingSettings
-from napari_quac.networks.architectures.resnet_generator import ResnetGenerator
-from napari_quac.networks.architectures.translation import recognize_translation
+from napari_quac.networks.architectures.translation import ResnetGenerator, recognize_translation
 from napari_quac.networks.resizing import resize
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.train.adversarial import AdversarialTask, adversarial_loss, guidance, initialize

@@ -17,8 +17,7 @@ from napari_quac.generators.forward import (
     stored_range,
 )
 from napari_quac.networks.architectures.stargan_v2_shapes import read_metadata
-from napari_quac.networks.generator import ConversionRequest, Generator, Proposals
-from napari_quac.networks.image_path import BinTraversal
+from napari_quac.networks.generator import BinTraversal, ConversionRequest, Generator, Proposals
 from napari_quac.networks.value_range import ValueRange
 
 ARCHITECTURE = "exaggeration"
