@@ -18,11 +18,10 @@ from napari_quac.generators.warp.generator import WarpGenerator
 from napari_quac.generators.warp.recipe import WarpRecipe
 from napari_quac.generators.warp.training_settings import WarpTrainingSettings
 from napari_quac.networks.architectures.warp_unet import WarpHyperparameters, WarpUNet
-from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import Generator as ImageGenerator
 from napari_quac.networks.warp.field import determinant, folding, warp
 from napari_quac.stepwise import Progress
-from napari_quac.train.images import ImagePool, class_indices
+from napari_quac.train.images import class_indices
 from napari_quac.train.task import EvaluationSummary, FamilyEvaluation, NetworkFile, TrainingTask
 
 
@@ -68,28 +67,6 @@ class WarpBatch(NamedTuple):
     options: Tensor
 
 
-class LogitDifference:
-    """Logit of one class minus that of another, differentiable in the image."""
-
-    def __init__(self, classifier: Classifier, positive: int, negative: int) -> None:
-        self.classifier, self.positive, self.negative = classifier, positive, negative
-
-    def __call__(self, images: Tensor) -> Tensor:
-        """Return the difference (N,) for images (N, C, *S) in [0, 1]."""
-        logits = self.classifier.logits(images)
-        return logits[:, self.positive] - logits[:, self.negative]
-
-
-def class_distance(logit: LogitDifference, pool: ImagePool) -> float:
-    """Return the distance of the medians of the classes 0 and 1, in logits; at least 1."""
-    medians = []
-    with torch.no_grad():
-        for label, sign in ((1, 1), (0, -1)):
-            images = pool.images(pool.of_class(label)[:64]).to(logit.classifier.device)
-            medians.append(sign * float(logit(images).median()))
-    return max(sum(medians), 1.0)
-
-
 def _steepness(field: Tensor) -> Tensor:
     """Return the mean absolute forward difference, averaged over the axes."""
     return torch.stack([field.diff(dim=axis).abs().mean() for axis in range(2, field.ndim)]).mean()
@@ -125,9 +102,9 @@ class WarpTask(TrainingTask[WarpTrainingSettings, WarpBatch]):
             raise DataError("A simulator is trained against a classifier. Choose a classifier.")
         classifier.check_image(pool.values.shape[1:], "The training images")
         self.device = classifier.device
-        negative, positive = class_indices(classifier, pool)
-        self.logit = LogitDifference(classifier, positive, negative)
-        self.distance = class_distance(self.logit, pool)
+        self.studied = classifier
+        self.negative, self.positive = class_indices(classifier, pool)
+        self.distance = self._class_distance()
         widths = tuple(factor * settings.width for factor in (1, 2, 4, 2, 2))
         hyper = WarpHyperparameters(
             2, pool.image_size, pool.channels, widths, 3, settings.bottleneck
@@ -137,6 +114,20 @@ class WarpTask(TrainingTask[WarpTrainingSettings, WarpBatch]):
         self.optimizer = torch.optim.Adam(
             self.network.parameters(), settings.learning_rate, weight_decay=1e-4
         )
+
+    def logit(self, images: Tensor) -> Tensor:
+        """Return the logits (N,) of the positive class minus those of the other one."""
+        logits = self.studied.logits(images)
+        return logits[:, self.positive] - logits[:, self.negative]
+
+    def _class_distance(self) -> float:
+        """Return the distance of the medians of both classes, in logits; at least 1."""
+        medians = []
+        with torch.no_grad():
+            for label in (1, 0):
+                images = self.pool.images(self.pool.of_class(label)[:64]).to(self.device)
+                medians.append(float(self.logit(images).median()))
+        return max(medians[0] - medians[1], 1.0)
 
     def set_rate(self, factor: float) -> None:
         """Multiply the learning rate of the settings by ``factor``."""
@@ -225,7 +216,7 @@ class WarpTask(TrainingTask[WarpTrainingSettings, WarpBatch]):
             switched.append(after * option > 0)
             folded.append(float(folding(determinant(field[0].cpu().numpy())).mean()))
         shares = [float(np.mean(part)) for part in (agreement, switched, folded)]
-        positive, name = self.pool.classes[1], self.logit.classifier.name
+        positive, name = self.pool.classes[1], self.studied.name
         return WarpEvaluation(positive, len(held_out), shares[0], shares[1], shares[2], name)
 
     @classmethod
