@@ -77,8 +77,7 @@ class N5Array:
         attributes = read_attributes(folder)
         if not is_array(folder):
             raise DataError(
-                f"'{folder}' is not an N5 array, because 'attributes.json' contains no dimensions. "
-                "Choose another folder."
+                f"'{folder}' is not an N5 array: no dimensions in attributes.json. Choose another."
             )
         self.folder = folder
         self.attributes = attributes
@@ -94,8 +93,7 @@ class N5Array:
         self._read_block = read_block or _bytes_of
         if self._codec not in CODECS:
             raise DataError(
-                f"'{folder}' is compressed with '{self._codec}', which is not supported (only "
-                f"{', '.join(CODECS)}). Convert the array, for instance to zarr."
+                f"'{folder}': codec '{self._codec}' is none of {', '.join(CODECS)}. Convert it."
             )
 
     def __getitem__(self, key: Any) -> NDArray[Any]:

@@ -63,8 +63,7 @@ class Preprocessing:
             return sample
         if len(old_size) != len(self.size):
             raise ShapeError(
-                f"The sample '{sample.id}' has {len(old_size)} spatial axes, but the network takes "
-                f"images with {len(self.size)}. Choose other images, or another network."
+                f"'{sample.id}' has {len(old_size)} axes, not {len(self.size)}. Choose others."
             )
         if self.mode == "crop":
             return self._cropped(sample, self.size)
@@ -83,8 +82,7 @@ class Preprocessing:
             return image[:1].repeat(3, *(1,) * (image.ndim - 1))
         if self.channels >= len(image):
             raise ShapeError(
-                f"The sample '{sample.id}' has no channel {self.channels + 1}, it has "
-                f"{len(image)}. Choose the folder again, and another channel."
+                f"'{sample.id}' has no channel {self.channels + 1} of {len(image)}. Choose another."
             )
         return image[self.channels : self.channels + 1]
 
@@ -92,8 +90,7 @@ class Preprocessing:
         old_size = tuple(sample.image.shape[1:])
         if any(old < new for old, new in zip(old_size, size, strict=True)):
             raise ShapeError(
-                f"The sample '{sample.id}' has {short_extent(old_size)}, too few to crop it to "
-                f"{short_extent(size)}. Choose the folder again, and resize instead."
+                f"'{sample.id}' has {short_extent(old_size)}, too few to crop. Resize it instead."
             )
         starts = [(old - new) // 2 for old, new in zip(old_size, size, strict=True)]
         window = tuple(slice(a, a + n) for a, n in zip(starts, size, strict=True))

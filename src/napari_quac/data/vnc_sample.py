@@ -140,8 +140,7 @@ def _fetch(folder: Path, section: Section, base_url: str) -> Path:
         )
     except ValueError as error:
         raise DataError(
-            f"'{section.path}' from {base_url} is not the published file: its checksum "
-            "differs. It was deleted. Try again later."
+            f"'{section.path}' from {base_url} differs from the published file. Try again later."
         ) from error
     except Exception as error:  # the libraries for downloading raise many kinds
         raise DataError(_why_not(error, folder, section, base_url)) from error
@@ -174,8 +173,7 @@ def _read_page(path: Path, section: Section) -> NDArray[np.uint8]:
     page = np.ascontiguousarray(read_array(path))
     if page.shape != _SHAPE or page.dtype != np.uint8:
         raise DataError(
-            f"'{path}' holds {page.dtype} of shape {page.shape}, expected uint8 of {_SHAPE}. "
-            "Delete it and try again."
+            f"'{path}' holds {page.dtype} of shape {page.shape}, not uint8 of {_SHAPE}. Delete it."
         )
     return page.view(np.uint8)
 
@@ -190,7 +188,6 @@ def _read_whole(path: Path, sections: tuple[Section, ...]) -> NDArray[np.uint8]:
             section.pixels_sha256
         ):
             raise DataError(
-                f"Section {number} of '{path}' differs from the published pixels. "
-                "Delete or rename the file, and the sections will be downloaded."
+                f"Section {number} of '{path}' differs from the published pixels. Delete the file."
             )
     return pages[: len(sections)].astype(np.uint8, copy=False)

@@ -85,8 +85,7 @@ def resolve_device(name: str = "auto") -> torch.device:
         )
     if name == "mps" and not torch.backends.mps.is_available():
         raise QuacError(
-            "Device 'mps' cannot be used: this machine has no Apple GPU that PyTorch "
-            "supports. Choose 'auto' or 'cpu'."
+            "Device 'mps' cannot be used: no Apple GPU is available. Choose 'auto' or 'cpu'."
         )
     ids = [device.id for device in devices]
     if name == "cuda":
@@ -153,8 +152,7 @@ def in_batches(
                 raise
             if batch_size == 1:
                 raise OutOfMemoryError(
-                    f"Memory ran out in the {network_name}, even for a single image. Close other "
-                    "programs, choose smaller images, or choose another device."
+                    f"Memory ran out in the {network_name} for one image. Choose smaller images."
                 ) from error
             batch_size = max(1, batch_size // 2)
             if torch.cuda.is_available():

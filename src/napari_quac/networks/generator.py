@@ -203,13 +203,11 @@ class FunctionGenerator(Generator):
             image = self._function(request.query, request.source, request.target, seed)
             if not isinstance(image, Tensor):
                 raise NetworkError(
-                    f"The generator '{self.name}' returned {type(image).__name__}; a tensor of the "
-                    "query's shape is needed."
+                    f"The generator '{self.name}' returned {type(image).__name__}, not a tensor."
                 )
             if image.shape != request.query.shape:
                 raise NetworkError(
-                    f"The generator '{self.name}' returned an image of shape "
-                    f"{tuple(image.shape)} for a query of {tuple(request.query.shape)}."
+                    f"'{self.name}' returned {tuple(image.shape)} for {tuple(request.query.shape)}."
                 )
             images.append(image.detach().to("cpu", torch.float32))
             origins.append({"function": self.name, "seed": seed, "proposal": number})
@@ -248,8 +246,7 @@ def ask_generator(
         ) from error
     if not isinstance(proposals, Proposals) or not isinstance(proposals.images, Tensor):
         raise NetworkError(
-            f"The generator '{generator.name}' returned {type(proposals).__name__}; Proposals "
-            "with a tensor of images are needed."
+            f"The generator '{generator.name}' returned {type(proposals).__name__}, not Proposals."
         )
     return proposals
 
@@ -302,8 +299,7 @@ class CenterSliceGenerator(Generator):
         volume = request.query
         if volume.ndim != 4:
             raise ShapeError(
-                f"A center slice needs a volume, but the query has shape {tuple(volume.shape)}. "
-                "Use the generator itself."
+                f"A center slice needs a volume, not a query of shape {tuple(volume.shape)}."
             )
         depth = volume.shape[1]
         center = depth // 2

@@ -148,9 +148,8 @@ def _read_exported(path: Path) -> torch.export.ExportedProgram:
             return torch.export.load(BytesIO(path.read_bytes()))
     except _READ_ERRORS as error:
         raise CheckpointError(
-            f"'{path.name}' cannot be read as a torch.export program: it is damaged, or was "
-            f"written by a PyTorch that is incompatible with this one ({torch.__version__}). "
-            "Export it again, or as TorchScript."
+            f"'{path.name}' cannot be read as a torch.export program by PyTorch "
+            f"{torch.__version__}: damaged or of another version. Export it again, or as TorchScript."
         ) from error
 
 

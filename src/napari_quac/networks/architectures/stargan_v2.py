@@ -322,8 +322,7 @@ class StarGAN(nn.Module):
         """
         if self.mapping_network is None:
             raise CheckpointError(
-                "This StarGAN v2 has no 'mapping_network', so it has no styles of random vectors. "
-                "Choose style 'reference'."
+                "This StarGAN v2 has no 'mapping_network'. Choose style 'reference'."
             )
         return cast("Tensor", self.mapping_network(latent, domain))
 
@@ -336,10 +335,7 @@ class StarGAN(nn.Module):
             If there is no style encoder.
         """
         if self.style_encoder is None:
-            raise CheckpointError(
-                "This StarGAN v2 has no 'style_encoder', so it has no styles of images. Choose "
-                "style 'latent'."
-            )
+            raise CheckpointError("This StarGAN v2 has no 'style_encoder'. Choose style 'latent'.")
         return cast("Tensor", self.style_encoder(images, domain))
 
     @staticmethod

@@ -40,8 +40,7 @@ def warp(images: Tensor, field: Tensor, nearest: bool = False) -> Tensor:
     size = images.shape[2:]
     if field.shape[2:] != size or field.shape[1] != len(size):
         raise ShapeError(
-            f"The field has shape {tuple(field.shape)}, the images {tuple(images.shape)}; a field "
-            f"needs {len(size)} channels and the same pixels."
+            f"The field {tuple(field.shape)} does not fit the images {tuple(images.shape)}."
         )
     if len(size) == 3 and size[0] == 1:  # a volume of one slice is an image
         return warp(images[:, :, 0], field[:, 1:, 0], nearest)[:, :, None]
