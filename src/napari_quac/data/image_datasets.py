@@ -236,7 +236,7 @@ class ImageStack:
             return np.asarray(self._images[index])
         except Exception as error:
             raise DataError(
-                f"Image {index} of '{self.name}' cannot be read ({error}). Check that it still exists."
+                f"Image {index} of '{self.name}' cannot be read ({error}). Check the file."
             ) from error
 
 

@@ -85,10 +85,8 @@ class N5Array:
         self.chunks = tuple(reversed([int(n) for n in attributes["blockSize"]]))
         self.dtype = np.dtype(attributes["dataType"])
         self.ndim = len(self.shape)
-        compression = attributes.get("compression") or {
-            "type": attributes.get("compressionType", "raw")
-        }
-        self._codec = str(compression.get("type", "raw"))
+        compression = attributes.get("compression") or {"type": attributes.get("compressionType")}
+        self._codec = str(compression.get("type") or "raw")
         self._use_zlib = bool(compression.get("useZlib", False))
         self._read_block = read_block or _bytes_of
         if self._codec not in CODECS:
@@ -149,16 +147,12 @@ class N5Array:
             raise DataError(f"The block '{path}' is damaged ({error}). Copy it again.") from error
 
     def _decode(self, raw: bytes) -> bytes:
-        if self._codec == "raw":
-            return raw
-        if self._codec == "gzip":
-            return zlib.decompress(raw) if self._use_zlib else gzip.decompress(raw)
-        if self._codec == "bzip2":
-            return bz2.decompress(raw)
-        if self._codec == "xz":
-            return lzma.decompress(raw)
-        if self._codec == "lz4":
-            return _decode_lz4(raw)
+        decoders: dict[str, Callable[[bytes], bytes]] = {
+            "raw": bytes, "bzip2": bz2.decompress, "xz": lzma.decompress, "lz4": _decode_lz4,
+            "gzip": zlib.decompress if self._use_zlib else gzip.decompress,
+        }  # fmt: skip
+        if self._codec in decoders:
+            return decoders[self._codec](raw)
         import numcodecs  # comes with zarr
 
         codec = numcodecs.Blosc() if self._codec == "blosc" else numcodecs.Zstd()
@@ -180,10 +174,9 @@ def _decode_lz4(raw: bytes) -> bytes:
         at += packed
         if unpacked == 0:
             break
-        if kind == 0x10:
-            parts.append(block)
-        else:
-            parts.append(bytes(numcodecs.LZ4().decode(struct.pack("<I", unpacked) + block)))
+        if kind != 0x10:
+            block = bytes(numcodecs.LZ4().decode(struct.pack("<I", unpacked) + block))
+        parts.append(block)
     return b"".join(parts)
 
 

@@ -152,19 +152,13 @@ def _why_not(error: Exception, folder: Path, section: Section, base_url: str) ->
     advice = f"put the sections into '{folder}', or set {FOLDER_VARIABLE} to another folder"
     answer = getattr(error, "response", None)
     if answer is not None:
-        return (
-            f"{base_url} has no '{section.path}' (it answered {answer.status_code}). The data may "
-            f"have moved: look at {CITATION.rpartition(' ')[2]}, and {advice}."
-        )
+        doi = CITATION.rpartition(" ")[2]
+        return f"{section.path}: {base_url} answered {answer.status_code}. See {doi}, and {advice}."
     if isinstance(error, OSError) and error.filename is not None:
-        return (
-            f"'{error.filename}' cannot be written ({error.strerror}). Set {FOLDER_VARIABLE} to a "
-            "folder with write permission."
-        )
-    return (
-        f"'{section.path}' could not be downloaded from {base_url} ({type(error).__name__}). Check "
-        f"the network, or {advice}."
-    )
+        reason = f"'{error.filename}' cannot be written ({error.strerror})."
+        return f"{reason} Set {FOLDER_VARIABLE} to a folder with write permission."
+    reason = f"'{section.path}' was not downloaded from {base_url} ({type(error).__name__})."
+    return f"{reason} Check the network, or {advice}."
 
 
 def _read_page(path: Path, section: Section) -> NDArray[np.uint8]:
@@ -184,9 +178,8 @@ def _read_whole(path: Path, sections: tuple[Section, ...]) -> NDArray[np.uint8]:
     pages = np.asarray(read_array(path))
     for number, section in enumerate(sections):
         plane = pages[number] if number < len(pages) else pages[:0]
-        if hashlib.sha256(np.ascontiguousarray(plane).tobytes()).hexdigest() != (
-            section.pixels_sha256
-        ):
+        digest = hashlib.sha256(np.ascontiguousarray(plane).tobytes()).hexdigest()
+        if digest != section.pixels_sha256:
             raise DataError(
                 f"Section {number} of '{path}' differs from the published pixels. Delete the file."
             )

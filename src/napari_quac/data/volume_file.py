@@ -127,7 +127,7 @@ def _plain(
     n_axes = len(array.shape)
     if n_axes == 4 and array.shape[-1] <= MAX_CHANNELS < array.shape[0]:
         raise DataError(
-            f"'{name}' has shape {tuple(array.shape)}, apparently with the channels last. Move them."
+            f"'{name}' has shape {array.shape}, apparently with the channels last. Move them."
         )
     if n_axes not in (2, 3, 4):
         raise DataError(

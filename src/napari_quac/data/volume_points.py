@@ -373,7 +373,7 @@ class VolumePoints:
         if self.n_skipped:
             return (
                 f"{self.n_points - self.n_outside} of {n_points} points lie inside, but all their "
-                f"patches of {_sizes(self.size)} voxels extend beyond it. Choose smaller ones, or pad."
+                f"patches of {_sizes(self.size)} voxels extend beyond it. Choose a smaller size."
             )
         volume = f"'{self.volume.name}' ({_sizes(self.volume.finest.shape)} voxels)"
         return f"0 of {n_points} inside of {volume}. Check unit and axis order."

@@ -179,7 +179,7 @@ def build_with_weights(layout: Layout, tensors: Mapping[str, Tensor], path: Path
         findings = [f"{label}: {_some(names)}" for label, names in problems.items() if names]
         raise CheckpointError(
             f"'{path.name}' looks like {layout.name}, but its tensors do not fit: "
-            f"{'; '.join(findings)}. Export the network as TorchScript, which contains its own architecture."
+            f"{'; '.join(findings)}. Export it as TorchScript, which contains its architecture."
         )
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -116,18 +116,9 @@ def official_hyperparameters(
             f"least 32 and a multiple of {multiple}. Choose {max(32, round(img_size / 16) * 16)}."
         )
     base = 2**14 // img_size
-    values: dict[str, object] = {
-        "base_channels": base,
-        "style_base_channels": base,
-        "n_down": n_down,
-        "style_blocks": power - 2,
-    }
-    return StarGANHyperparameters(
-        img_size,
-        channels,
-        num_domains,
-        **{**values, **others},  # type: ignore[arg-type]
-    )
+    sizes: dict[str, Any] = {"base_channels": base, "style_base_channels": base, "n_down": n_down}
+    sizes |= {"style_blocks": power - 2, **others}
+    return StarGANHyperparameters(img_size, channels, num_domains, **sizes)
 
 
 class AdaptiveInstanceNorm(nn.Module):

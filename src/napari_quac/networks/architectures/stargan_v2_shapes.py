@@ -95,9 +95,7 @@ def infer_hyperparameters(states: States, img_size: int | None = None) -> StarGA
 
 
 def read_hyperparameters(
-    states: Mapping[str, Mapping[str, Tensor]],
-    metadata: Mapping[str, str],
-    image_size: int | None = None,
+    states: States, metadata: Mapping[str, str], image_size: int | None = None
 ) -> StarGANHyperparameters:
     """Read hyperparameters from the shapes, and the form of the output from the metadata.
 
@@ -146,11 +144,8 @@ def infer_image_size(base_channels: int, n_down: int) -> int:
         If no size or several fit.
     """
     low = 2 ** (n_down + 4)
-    sizes = [
-        size
-        for size in range(low, 2 * low)
-        if 2**14 // size == base_channels and size % 2**n_down == 0
-    ]
+    multiples = range(low, 2 * low, 2**n_down)
+    sizes = [size for size in multiples if 2**14 // size == base_channels]
     if len(sizes) != 1:
         matches = " and ".join(map(str, sizes)) if sizes else "none"
         raise CheckpointError(

@@ -232,9 +232,8 @@ def _is_calm(before: MaskState, now: MaskState) -> bool:
 def _text(state: MaskState | None) -> str:
     if state is None:
         return "optimizing the mask"
-    return (
-        f"optimizing the mask: {state.kept_fraction:.0%} preserved, log-odds {state.log_odds:+.1f}"
-    )
+    progress = f"{state.kept_fraction:.0%} preserved, log-odds {state.log_odds:+.1f}"
+    return f"optimizing the mask: {progress}"
 
 
 class Adam:

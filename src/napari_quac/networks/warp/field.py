@@ -78,7 +78,6 @@ def _positions(field: Tensor) -> Tensor:
 
 Array = NDArray[np.float64]
 SMALLEST = 1e-3  # determinants below this are folded, and have no logarithm
-GROWTH_LEGEND = "growth: above 1 the region is larger in the simulation"
 
 
 def determinant(field: NDArray[np.floating]) -> Array:
@@ -105,17 +104,11 @@ def determinant(field: NDArray[np.floating]) -> Array:
 def _gradient(field: NDArray[np.floating]) -> Array:
     """Return ``[k, a] = ∂u_k / ∂p_a``; along an axis of one pixel nothing changes."""
     values = np.asarray(field, dtype=np.float64)
-    return np.stack(
-        [
-            np.stack(
-                [
-                    np.gradient(part, axis=axis) if part.shape[axis] > 1 else np.zeros_like(part)
-                    for axis in range(part.ndim)
-                ]
-            )
-            for part in values
-        ]
-    )
+
+    def slope(part: Array, axis: int) -> Array:
+        return np.gradient(part, axis=axis) if part.shape[axis] > 1 else np.zeros_like(part)
+
+    return np.array([[slope(part, axis) for axis in range(part.ndim)] for part in values])
 
 
 def growth(det: Array) -> Array:
