@@ -181,19 +181,15 @@ def suggest_preprocessing(
     resize = (f"Resize samples to {pixels}", Preprocessing(size=new_size))
     if any(old < new for old, new in zip(old_size, new_size, strict=True)):
         return (resize,)
-    return (
-        resize,
-        (f"Crop samples to central {pixels}", Preprocessing(size=new_size, mode="crop")),
-    )
+    crop = Preprocessing(size=new_size, mode="crop")
+    return (resize, (f"Crop samples to central {pixels}", crop))
 
 
 def _resize(image: Tensor, size: Sequence[int]) -> Tensor:
     """Resize (C, *S), averaging where it shrinks."""
     if len(size) == 2:
-        smooth = F.interpolate(
-            image[None], tuple(size), mode="bilinear", align_corners=False, antialias=True
-        )
-        return smooth[0]
+        mode: dict[str, Any] = {"mode": "bilinear", "align_corners": False, "antialias": True}
+        return F.interpolate(image[None], tuple(size), **mode)[0]
     if all(a >= b for a, b in zip(image.shape[1:], size, strict=True)):
         return F.interpolate(image[None], tuple(size), mode="area")[0]
     return F.interpolate(image[None], tuple(size), mode="trilinear", align_corners=False)[0]

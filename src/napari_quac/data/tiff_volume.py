@@ -64,7 +64,7 @@ def open_tiff(path: Path, channel: int = 0) -> tuple[Any, Grid | None, int]:
         raise
     except Exception as error:
         raise DataError(
-            f"'{path.name}' cannot be read as TIFF ({one_line(error)}). Export it again."
+            f"'{path.name}' is no TIFF ({one_line(error)}). Export it again."
         ) from error
     n_channels = 1 if channel_axis is None else shape[channel_axis]
     check_channel(channel, n_channels, path.name)

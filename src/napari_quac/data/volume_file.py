@@ -67,9 +67,7 @@ def open_volume(
         is_n5 = suffix == ".n5" or (path / "attributes.json").exists()
         volume = (_open_n5 if is_n5 else _open_zarr)(path, dataset, channel)
     else:
-        raise DataError(
-            f"'{path.name}' is not a volume in a supported format. Choose one of {VOLUME_ENDINGS}."
-        )
+        raise DataError(f"'{path.name}' is no supported volume. Choose one of {VOLUME_ENDINGS}.")
     return _with_voxel_size(volume, voxel_size, unit)
 
 
@@ -301,10 +299,8 @@ def _n5_pyramid(path: Path, folder: Path, scales: list[Path], name: str, channel
         if factors is None and number < len(group.get("scales", ())):
             factors = group["scales"][number]
         if factors is None:
-            factors = [
-                round(a / b)
-                for a, b in zip(levels[0].shape, volume.finest.shape, strict=True)
-            ][::-1]  # fmt: skip
+            sides = zip(levels[0].shape, volume.finest.shape, strict=True)
+            factors = [round(a / b) for a, b in sides][::-1]
         step = tuple(float(f) for f in reversed(factors))[-base.ndim :]
         first = tuple((k - 1) / 2 for k in step)
         levels.append(Level(array, base.at(first, step), volume.finest.fixed))
@@ -321,9 +317,7 @@ def _open_hdf5(path: Path, dataset: str, channel: int) -> Volume:
     try:
         file = h5py.File(path, "r")
     except OSError as error:
-        raise DataError(
-            f"'{path.name}' cannot be opened as HDF5 ({one_line(error)}). Copy it again."
-        ) from error
+        raise DataError(f"'{path.name}' is no HDF5 ({one_line(error)}). Copy it again.") from error
     names: list[str] = []
 
     def note(name: str, node: Any) -> None:

@@ -56,12 +56,13 @@ def describe(
         missing += f"DeepLIFT: a {KIND_NAMES[classifier.form]} has fixed activations."
         if classifier.form == "torchscript":
             missing += " Gradient × difference is given instead, under its own name."
+    size_text = "any" if trial.n_axes == 2 else "any volume"
+    if size is not None:
+        size_text = short_extent(size) + (" (by trying)" if trial.size_was_guessed else "")
     description = {
         "Kind": kind,
         "Classes": ", ".join(classifier.class_names),
-        "Image size": ("any" if trial.n_axes == 2 else "any volume")
-        if size is None
-        else short_extent(size) + (" (by trying)" if trial.size_was_guessed else ""),
+        "Image size": size_text,
         "Channels": str(classifier.channels),
         "Value range": f"{classifier.value_range} ({range_source})",
         "Output": classifier.output,
@@ -210,9 +211,7 @@ def on_device(classifier: Classifier, device: torch.device) -> Classifier:
     except QuacError:
         raise
     except (RuntimeError, NotImplementedError) as error:
-        raise NetworkError(
-            f"'{classifier.name}' does not run on device '{device}'. Choose 'cpu'."
-        ) from error
+        raise NetworkError(f"'{classifier.name}' fails on '{device}'. Choose 'cpu'.") from error
     return classifier
 
 
@@ -282,16 +281,15 @@ class ClassifierRecipe:
         """
         target = resolve_device(device)
         size = self.image_size
-        given_size = (size, size) if isinstance(size, int) else size
-        opened = open_classifier_file(self.path, self.architecture, given_size, self.pools)
+        size = (size, size) if isinstance(size, int) else size
+        opened = open_classifier_file(self.path, self.architecture, size, self.pools)
         name = self.path.name
         value_range, range_source = self._value_range(opened.metadata)
-        said_size = given_size or size_from_text(opened.metadata.get("image_size"))
-        follows_from_weights = opened.layout is not None and said_size is None
-        trial = self._try(opened, given_size, value_range)
-        class_names = checked_class_names(
-            self.class_names or names_from_text(opened.metadata), trial.n_outputs, name
-        )
+        stated_size = size or size_from_text(opened.metadata.get("image_size"))
+        follows_from_weights = opened.layout is not None and stated_size is None
+        trial = self._try(opened, size, value_range)
+        file_names = self.class_names or names_from_text(opened.metadata)
+        class_names = checked_class_names(file_names, trial.n_outputs, name)
         classifier = Classifier(
             add_channel_axis(opened.module) if trial.lacks_channel_axis else opened.module,
             class_names,
@@ -330,14 +328,9 @@ class ClassifierRecipe:
             # tried on a copy: TorchScript optimizes for its first inputs
             network = open_classifier_file(self.path).module
         size = size or opened.image_size or size_from_text(opened.metadata.get("image_size"))
-        trial = try_network(
-            network,
-            self.path.name,
-            list(opened.shapes.values()),
-            self.channels or channels or _whole(opened.metadata.get("channels")),
-            size,
-            value_range,
-        )
+        shapes = list(opened.shapes.values())
+        channels = self.channels or channels or _whole(opened.metadata.get("channels"))
+        trial = try_network(network, self.path.name, shapes, channels, size, value_range)
         return with_output(trial, self.output, opened.metadata.get("output"), self.path.name)
 
     def _value_range(self, metadata: Mapping[str, str]) -> tuple[ValueRange, str]:

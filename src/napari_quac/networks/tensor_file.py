@@ -107,9 +107,7 @@ def check_is_file(path: Path) -> None:
             f"'{path.name}' is a folder, not a network file. Choose a file inside it."
         )
     if not path.exists():
-        raise CheckpointError(
-            f"'{path.name}' does not exist in '{path.parent}'. Check the name and the folder."
-        )
+        raise CheckpointError(f"'{path.name}' does not exist in '{path.parent}'. Check the path.")
 
 
 def file_hash(path: Path) -> str:
@@ -120,10 +118,7 @@ def file_hash(path: Path) -> str:
 
 def damaged(path: Path, finding: str) -> CheckpointError:
     """Return the error for a file of a known format that cannot be read."""
-    return CheckpointError(
-        f"'{path.name}' is damaged: {finding}. Copy it again from where it came from, or export "
-        "the network again."
-    )
+    return CheckpointError(f"'{path.name}' is damaged: {finding}. Copy or export it again.")
 
 
 def code_sentence(path: Path, finding: str = "") -> str:
@@ -365,9 +360,8 @@ def _by_network(tensors: dict[str, Tensor]) -> State:
 
 
 def _tensors(content: Mapping[Any, Any]) -> dict[str, Tensor]:
-    return {
-        str(name): tensor.detach() for name, tensor in content.items() if isinstance(tensor, Tensor)
-    }
+    tensors = {name: tensor for name, tensor in content.items() if isinstance(tensor, Tensor)}
+    return {str(name): tensor.detach() for name, tensor in tensors.items()}
 
 
 def _metadata(content: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:

@@ -166,14 +166,9 @@ class BinNorm(nn.Module):
 
     def forward(self, features: Tensor, bins: Tensor) -> Tensor:
         """Return normalized features (N, C, H, W) for bins (N,)."""
-        normed = F.batch_norm(
-            features,
-            self.get_buffer("mean"),
-            self.get_buffer("variance"),
-            self._buffers["scale"],
-            self._buffers["offset"],
-            eps=self.epsilon,
-        )
+        names = ("mean", "variance", "scale", "offset")
+        mean, variance, scale, offset = (self._buffers[name] for name in names)
+        normed = F.batch_norm(features, mean, variance, scale, offset, eps=self.epsilon)
         gamma = self.get_buffer("gamma")[bins][:, :, None, None]
         return gamma * normed + self.get_buffer("beta")[bins][:, :, None, None]
 
