@@ -99,7 +99,7 @@ def read_array(path: Path) -> NDArray[np.generic]:
         raise DataError(
             f"'{path.name}' holds {array.dtype}, not numbers. Export it as 8-bit or float32."
         )
-    return array
+    return np.asarray(array)
 
 
 def _read_tiff(path: Path) -> NDArray[np.generic]:

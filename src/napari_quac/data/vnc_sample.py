@@ -140,7 +140,7 @@ def _fetch(folder: Path, section: Section, base_url: str) -> Path:
         )
     except ValueError as error:
         raise DataError(
-            f"'{section.path}' from {base_url} differs from the published file. Try again later."
+            f"'{section.path}' from {base_url} is not the published file: checksum differs. Retry."
         ) from error
     except Exception as error:  # the libraries for downloading raise many kinds
         raise DataError(_why_not(error, folder, section, base_url)) from error

@@ -77,7 +77,7 @@ class Level:
             raise
         except Exception as error:
             raise DataError(
-                f"Voxels {start} to {stop} cannot be read ({error}). Check the file."
+                f"Voxels {start} to {stop} cannot be read ({error}). Check that the file exists."
             ) from error
         return np.moveaxis(values, -1, 0) if self.rgb else values[None]
 

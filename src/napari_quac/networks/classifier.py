@@ -161,7 +161,7 @@ class Classifier:
             advice = f"Save the images in {form}, or choose another classifier."
         elif wrong_size and self.size_was_guessed:
             advice = (
-                "Enter its image size (--image-size) if it is this one, or choose other images."
+                "Enter its image size (in its card, or --image-size), or choose other images."
             )
         else:
             advice = "Choose other images, another classifier, or crop the images to that size."

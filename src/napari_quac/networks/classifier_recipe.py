@@ -98,7 +98,7 @@ def with_output(trial: Trial, choice: str, in_file: str | None, name: str) -> Tr
         raise CheckpointError(
             f"'{name}' has {count}, so they cannot be '{output}'. Choose {' or '.join(fitting)}."
         )
-    return replace(trial, output=output)  # type: ignore[arg-type]  # checked above
+    return replace(trial, output=output)
 
 
 def checked_class_names(names: Sequence[str], n_outputs: int, name: str) -> tuple[str, ...]:
