@@ -79,7 +79,8 @@ def read_array(path: Path) -> NDArray[np.generic]:
     suffix = path.suffix.lower()
     if suffix not in IMAGE_SUFFIXES:
         raise DataError(
-            f"'{path.name}' is no supported image. Convert to {', '.join(sorted(IMAGE_SUFFIXES))}."
+            f"'{path.name}' has the ending '{suffix}', which is not a supported image format. "
+            f"Convert it to one of {', '.join(sorted(IMAGE_SUFFIXES))}."
         )
     try:
         if suffix == ".npy":
@@ -93,11 +94,13 @@ def read_array(path: Path) -> NDArray[np.generic]:
         raise
     except Exception as error:
         raise DataError(
-            f"'{path.name}' is no valid {suffix[1:]} ({one_line(error, 120)}). Export it again."
+            f"'{path.name}' cannot be read as {suffix[1:]}: it is damaged or in another format "
+            f"({one_line(error, 120)}). Copy or export the image again."
         ) from error
     if array.dtype.kind not in "buif":
         raise DataError(
-            f"'{path.name}' holds {array.dtype}, not numbers. Export it as 8-bit or float32."
+            f"'{path.name}' holds values of type {array.dtype}, expected numbers. "
+            "Export the image as 8-bit or float32."
         )
     return np.asarray(array)
 
@@ -129,7 +132,8 @@ def _read_tiff(path: Path) -> NDArray[np.generic]:
 
 
 def _about_alpha(path: Path, mode: str) -> str:
-    return f"'{path.name}' has an alpha (transparency) channel ({mode}). Save it in gray or RGB."
+    name = path.name
+    return f"'{name}' has an alpha (transparency) channel ({mode}). Save the image in gray or RGB."
 
 
 def _read_picture(path: Path) -> NDArray[np.generic]:
@@ -151,12 +155,17 @@ def _read_picture(path: Path) -> NDArray[np.generic]:
 def _channels_first(array: NDArray[np.generic], path: Path, n_axes: int = 2) -> NDArray[np.generic]:
     """Return an image (C, H, W) or a volume (C, D, H, W), or refuse the array."""
     kind, axes = ("image", "H, W") if n_axes == 2 else ("volume", "Z, Y, X")
-    single_file = f"Save each {kind} in its own file, or open a stack as a napari layer."
+    single_file = (
+        "Open a stack as a napari layer instead."
+        if n_axes == 2
+        else "Save each volume in its own file, as npy or as a tif stack."
+    )
     if array.ndim == n_axes:
         array = array[None]
     if array.ndim != n_axes + 1:
         raise ShapeError(
-            f"'{path.name}' has shape {array.shape}, not one {kind} ({axes}). {single_file}"
+            f"'{path.name}' holds an array of shape {array.shape}, expected one {kind} ({axes}) or "
+            f"(C, {axes}). {single_file}"
         )
     if array.shape[0] > MAX_CHANNELS:
         channels_last = array.shape[-1] <= MAX_CHANNELS
@@ -209,13 +218,16 @@ def to_unit_range(
         if array.dtype.kind != "f":
             raise ValueRangeError(
                 f"'{name}' holds {array.dtype} values from {lowest:g} to {highest:g}, but the "
-                "values of black and white are unknown. Enter the image range (--image-range), for "
-                f"instance {_usual_range(array.dtype)}, or save them as 8-bit."
+                "values for black and white are unknown. Enter the range of the images (for "
+                f"instance {_usual_range(array.dtype)}; --image-range on the command line), or "
+                "save them as 8-bit."
             )
         image_range = (0.0, 1.0)
     low, high = image_range
     if not high > low:
-        raise ValueRangeError(f"The range {low:g} to {high:g} is empty. Enter the lower end first.")
+        raise ValueRangeError(
+            f"The range from {low:g} to {high:g} is empty. Enter the lower end first."
+        )
     slack = 1e-6 * (high - low)
     if lowest < low - slack or highest > high + slack:
         raise ValueRangeError(
@@ -264,14 +276,18 @@ def write_image(path: str | Path, image: Tensor) -> None:
         from PIL import Image
 
         if array.ndim != 3:
-            raise ShapeError(f"'{path.name}': a png cannot hold a volume. Write a tif instead.")
+            raise ShapeError(
+                f"'{path.name}': a volume does not fit into a png. Write a tif instead."
+            )
         if array.shape[0] not in (1, 3):
             raise ShapeError(
-                f"'{path.name}': a png takes 1 or 3 channels, not {array.shape[0]}. Write a tif."
+                f"'{path.name}': {array.shape[0]} channels do not fit into a png, which takes 1 or "
+                "3. Write a tif instead."
             )
         if array.min() < -1e-6 or array.max() > 1 + 1e-6:
             raise ValueRangeError(
-                f"'{path.name}': {array.min():g} to {array.max():g} do not fit 8 bits. Write a tif."
+                f"'{path.name}': values from {array.min():g} to {array.max():g} do not fit into an "
+                "8-bit picture. Write a tif instead."
             )
         eight_bit = np.rint(np.clip(array, 0, 1) * 255).astype(np.uint8)
         picture = eight_bit[0] if array.shape[0] == 1 else np.moveaxis(eight_bit, 0, -1)

@@ -115,7 +115,7 @@ class PointTable:
         rows = np.flatnonzero(np.isfinite(values).all(axis=1))
         if not len(rows):
             raise DataError(
-                f"No row of '{self.name}' has numbers in {', '.join(columns)}. Choose others."
+                f"No row of '{self.name}' has numbers in all of {', '.join(columns)}. Choose others."
             )
         return values[rows], rows
 

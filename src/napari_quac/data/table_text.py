@@ -159,7 +159,7 @@ def _decoded(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise DataError(
-            f"Line {line} of '{path.name}' is not UTF-8. Save it again as 'CSV UTF-8'."
+            f"'{path.name}': line {line} is not UTF-8. Save it again as 'CSV UTF-8'."
         ) from error
     except OSError as error:
         raise DataError(

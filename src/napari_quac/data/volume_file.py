@@ -67,7 +67,7 @@ def open_volume(
         is_n5 = suffix == ".n5" or (path / "attributes.json").exists()
         volume = (_open_n5 if is_n5 else _open_zarr)(path, dataset, channel)
     else:
-        raise DataError(f"'{path.name}' is no supported volume. Choose one of {VOLUME_ENDINGS}.")
+        raise DataError(f"'{path.name}' is not a volume. Choose one of {VOLUME_ENDINGS}.")
     return _with_voxel_size(volume, voxel_size, unit)
 
 

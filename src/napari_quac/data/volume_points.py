@@ -407,11 +407,11 @@ def _check_axes(volume: Volume, centers: NDArray[np.float64], size: Sequence[int
     if centers.ndim != 2 or centers.shape[1] != volume.ndim:
         n_coordinates = centers.shape[1] if centers.ndim == 2 else 0
         raise ShapeError(
-            f"The points have {n_coordinates} axes, the volume has {volume.ndim}. Choose others."
+            f"The points have {n_coordinates} coordinates each, the volume {volume.ndim} axes."
         )
     if len(size) != volume.ndim or min(size) < 1:
         raise ShapeError(
-            f"{_sizes(size)} voxels do not fit {volume.ndim} axes. Enter one size for each."
+            f"A patch of {_sizes(size)} does not fit {volume.ndim} axes with at least 1 voxel each."
         )
     if not np.isfinite(centers).all():
         n_invalid = int((~np.isfinite(centers).all(axis=1)).sum())

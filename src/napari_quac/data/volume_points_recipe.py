@@ -251,8 +251,8 @@ class VolumePointsRecipe:
         columns = self.columns or guess.coordinates
         if not columns:
             raise DataError(
-                f"The coordinates of '{table.name}' do not follow from its column names "
-                f"({', '.join(table.columns)}). Choose three columns, in the order z, y, x."
+                f"The coordinates of '{table.name}' cannot be recognized from the column "
+                f"names ({', '.join(table.columns)}). Choose three columns, in the order z, y, x."
             )
         values, rows = table.positions(columns)
         if self.unit == "auto":

@@ -160,9 +160,7 @@ class Classifier:
             form = {1: "gray", 3: "RGB"}.get(self.channels, f"{self.channels} channels")
             advice = f"Save the images in {form}, or choose another classifier."
         elif wrong_size and self.size_was_guessed:
-            advice = (
-                "Enter its image size (in its card, or --image-size), or choose other images."
-            )
+            advice = "Enter its image size (in its card, or --image-size), or choose other images."
         else:
             advice = "Choose other images, another classifier, or crop the images to that size."
         raise ShapeError(
