@@ -114,8 +114,9 @@ class PointTable:
         values = np.stack([self._numbers(name) for name in columns], axis=1)
         rows = np.flatnonzero(np.isfinite(values).all(axis=1))
         if not len(rows):
+            names = ", ".join(columns)
             raise DataError(
-                f"No row of '{self.name}' has numbers in all of {', '.join(columns)}. Choose others."
+                f"No row of '{self.name}' has numbers in all of {names}. Choose others."
             )
         return values[rows], rows
 

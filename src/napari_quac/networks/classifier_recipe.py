@@ -114,7 +114,7 @@ def checked_class_names(names: Sequence[str], n_outputs: int, name: str) -> tupl
         return tuple(f"class {index}" for index in range(n_outputs))
     if len(names) != n_outputs:
         raise CheckpointError(
-            f"{n_outputs} outputs of '{name}' need as many class names, not {', '.join(names)}."
+            f"'{name}' has {n_outputs} outputs, but {len(names)} class names. Give one for each."
         )
     if len(set(names)) < len(names):
         raise CheckpointError(

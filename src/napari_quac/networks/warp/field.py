@@ -40,7 +40,7 @@ def warp(images: Tensor, field: Tensor, nearest: bool = False) -> Tensor:
     size = images.shape[2:]
     if field.shape[2:] != size or field.shape[1] != len(size):
         raise ShapeError(
-            f"The field {tuple(field.shape)} does not fit the images {tuple(images.shape)}."
+            f"A field for images {tuple(images.shape)} needs {len(size)} channels, not {field.shape[1:]}."
         )
     if len(size) == 3 and size[0] == 1:  # a volume of one slice is an image
         return warp(images[:, :, 0], field[:, 1:, 0], nearest)[:, :, None]
