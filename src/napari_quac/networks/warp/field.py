@@ -40,7 +40,7 @@ def warp(images: Tensor, field: Tensor, nearest: bool = False) -> Tensor:
     size = images.shape[2:]
     if field.shape[2:] != size or field.shape[1] != len(size):
         raise ShapeError(
-            f"A field for images {tuple(images.shape)} needs {len(size)} channels, not {field.shape[1:]}."
+            f"The field {tuple(field.shape)} needs {len(size)} channels and the size {tuple(size)}."
         )
     if len(size) == 3 and size[0] == 1:  # a volume of one slice is an image
         return warp(images[:, :, 0], field[:, 1:, 0], nearest)[:, :, None]
