@@ -60,13 +60,13 @@ def test_presets_and_form_of_the_masking_agree(explained: QuacDock) -> None:
         preset.setCurrentIndex(preset.findData(name))
         assert explained.choices.settings.masking == masking
         assert find(explained, "masking_closing").value() == masking.closing
-        assert find(explained, "masking_centred").isChecked() == masking.centred
+        assert find(explained, "masking_centered").isChecked() == masking.centered
     calm(explained)
     shown = explained.results.displayed_hybrid
-    assert shown.explanation.curve.masking == PRESETS["centred"]
+    assert shown.explanation.curve.masking == PRESETS["centered"]
     find(explained, "masking_closing").setValue(5)
     assert preset.currentData() == "custom"
-    assert explained.choices.settings.masking == Masking(closing=5, centred=True)
+    assert explained.choices.settings.masking == Masking(closing=5, centered=True)
     find(explained, "masking_defaults").click()
     assert preset.currentData() == "QuAC library 0.2" and preset.findData("custom") < 0
     grid = find(explained, "grid_menu")

@@ -34,11 +34,10 @@ from napari_quac.stepwise import Progress, Steps, stepwise
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset, Sample
     from napari_quac.explain.exaggeration import Exaggeration
-    from napari_quac.explain.explanations import Explanations
+    from napari_quac.explain.explanation import Explanations
     from napari_quac.explain.morphometry import Morphometry
-    from napari_quac.explain.neighbors import Neighbors
     from napari_quac.explain.pair import Pair
-    from napari_quac.explain.prediction_table import PredictionTable
+    from napari_quac.explain.prediction_table import Neighbors, PredictionTable
     from napari_quac.explain.regions import Regions
     from napari_quac.explain.search import SearchState
     from napari_quac.generators.warp.view import WarpView
@@ -238,7 +237,7 @@ def find_neighbors(
     """Find the nearest correctly classified samples of a misprediction."""
     if prediction.truth is None or not prediction.is_mispredicted or not predictions.is_complete:
         return None
-    from napari_quac.explain.neighbors import nearest_correct
+    from napari_quac.explain.prediction_table import nearest_correct
 
     return nearest_correct(
         prediction.sample, prediction.truth, predictions, loaded_samples, loaded_classifier
@@ -535,8 +534,7 @@ def exaggerate_query(
     device: str,
 ) -> Steps[Exaggeration] | Steps[Exaggeration | None]:
     """Compute the path from the query to the generated image, or through the bins."""
-    from napari_quac.explain.exaggeration import exaggerate
-    from napari_quac.explain.exaggeration_bins import traverse_bins
+    from napari_quac.explain.exaggeration import exaggerate, traverse_bins
     from napari_quac.networks.device import resolve_device
 
     sample, generator = prediction.sample, loaded_generator
