@@ -12,9 +12,12 @@ from torch import Tensor, nn
 
 from napari_quac.errors import CheckpointError, ShapeError, UnknownNameError
 from napari_quac.generators.forward import convert_images, require_finite, stored_range
-from napari_quac.networks.architectures.layout import TranslationLayout
 from napari_quac.networks.architectures.stargan_v2_shapes import read_metadata
-from napari_quac.networks.architectures.translation import is_translation, load_translation
+from napari_quac.networks.architectures.translation import (
+    TranslationLayout,
+    is_translation,
+    load_translation,
+)
 from napari_quac.networks.device import in_batches
 from napari_quac.networks.generator import ConversionRequest, Generator, Proposals
 from napari_quac.networks.programs import load_program, program_metadata
