@@ -183,7 +183,7 @@ class SampleColumns:
         return self.predictions.confidence
 
     @cached_property
-    def wrong(self) -> NDArray[np.bool_]:
+    def mispredicted(self) -> NDArray[np.bool_]:
         """Mispredictions among the samples with a label; (N,)."""
         if self.predictions is None:
             return np.zeros(len(self), dtype=np.bool_)
@@ -193,7 +193,7 @@ class SampleColumns:
         )
 
     @cached_property
-    def right(self) -> NDArray[np.bool_]:
+    def correct(self) -> NDArray[np.bool_]:
         """Correct predictions among the samples with a label; (N,)."""
         if self.predictions is None:
             return np.zeros(len(self), dtype=np.bool_)
@@ -286,7 +286,7 @@ SORT_KEYS: Mapping[str, Callable[[SampleColumns], NDArray[Any]]] = {
     "label": lambda columns: columns.label_codes,
     "predicted": lambda columns: columns.predicted_codes,
     "confidence": lambda columns: columns.confidence,
-    "wrong": lambda columns: columns.wrong.astype(np.int8) - columns.right.astype(np.int8),
+    "wrong": lambda columns: columns.mispredicted.astype(np.int8) - columns.correct.astype(np.int8),
     "target": lambda columns: columns.target_codes,
     "score": lambda columns: columns.scores,
     "switched": lambda columns: columns.switched,
