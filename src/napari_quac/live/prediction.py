@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_quac.errors import DataError
-from napari_quac.stepwise import Progress, stepwise
+from napari_quac.stepwise import Progress, Steps, stepwise
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_quac.data.dataset import Dataset
     from napari_quac.data.sample import Sample
+    from napari_quac.explain.neighbors import Neighbors
     from napari_quac.explain.prediction_table import PredictionTable
     from napari_quac.explain.question import Question
     from napari_quac.explain.settings import ExplainSettings
@@ -63,17 +64,19 @@ class Prediction:
         return self.choose_question(replace(settings, targets=AUTO), classifier, generator)
 
 
-def predict(sample: Sample, classifier: Classifier, classes: Sequence[str]) -> Prediction:
+def predict(
+    sample: Sample, loaded_classifier: Classifier, *, loaded_samples: Dataset
+) -> Prediction:
     """Predict a sample.
 
     Parameters
     ----------
     sample : Sample
         The sample.
-    classifier : Classifier
+    loaded_classifier : Classifier
         The classifier under study.
-    classes : sequence of str
-        Class names of the dataset.
+    loaded_samples : Dataset
+        The dataset, whose classes the label names.
 
     Raises
     ------
@@ -82,9 +85,26 @@ def predict(sample: Sample, classifier: Classifier, classes: Sequence[str]) -> P
     """
     from napari_quac.explain.question import true_class
 
-    classifier.check_image(sample.image.shape, f"The sample '{sample.id}'")
-    probabilities = classifier.predict(sample.image[None])[0]
-    return Prediction(sample, probabilities, true_class(sample.label, classes, classifier))
+    loaded_classifier.check_image(sample.image.shape, f"The sample '{sample.id}'")
+    probabilities = loaded_classifier.predict(sample.image[None])[0]
+    truth = true_class(sample.label, loaded_samples.classes, loaded_classifier)
+    return Prediction(sample, probabilities, truth)
+
+
+def find_neighbors(
+    prediction: Prediction,
+    predictions: PredictionTable,
+    loaded_samples: Dataset,
+    loaded_classifier: Classifier,
+) -> Steps[Neighbors | None] | None:
+    """Find the nearest correctly classified samples of a misprediction."""
+    if prediction.truth is None or not prediction.is_mispredicted or not predictions.is_complete:
+        return None
+    from napari_quac.explain.neighbors import nearest_correct
+
+    return nearest_correct(
+        prediction.sample, prediction.truth, predictions, loaded_samples, loaded_classifier
+    )
 
 
 @stepwise
@@ -140,6 +160,6 @@ def next_misprediction(
             if predicted[index] or index in table.failures:
                 continue
         yield Progress(offset, len(rows), "searching for mispredictions")
-        if predict(dataset[index], classifier, dataset.classes).is_mispredicted:
+        if predict(dataset[index], classifier, loaded_samples=dataset).is_mispredicted:
             return index
     return None

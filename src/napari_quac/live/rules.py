@@ -6,30 +6,32 @@ lane and import PyTorch there, so that a window opens without waiting for it.
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from napari_quac.data.spread import evenly_spaced
-from napari_quac.errors import DataError, QuacError
+from napari_quac.errors import DataError
 from napari_quac.explain.settings import AUTO, ExplainSettings
-from napari_quac.live.choices import Choices, LabelImage, ReadySamples, ReportSource, SampleSource
-from napari_quac.live.filter_language import FilterError
-from napari_quac.live.lane import Priority
-from napari_quac.live.open_report import LoadedExplanations, align_report, load_explanations
-from napari_quac.live.prediction import Prediction, predict
-from napari_quac.live.results import DisplayedHybrid, Preview
-from napari_quac.live.rule import (
-    Derived,
-    Job,
-    OnDemand,
-    Rule,
-    evaluation_order,
-    question_names,
+from napari_quac.live.choices import Choices, LabelImage, ReportSource, SampleSource
+from napari_quac.live.display import (
+    DisplayedHybrid,
+    choose_shown_method,
+    display_hybrid,
+    keep_threshold,
+    read_previews,
 )
-from napari_quac.live.sample_columns import ExplanationStatus, SampleColumns, list_samples
-from napari_quac.live.sample_order import SampleOrder, order_samples
-from napari_quac.stepwise import Progress, Steps, stepwise
+from napari_quac.live.lane import Priority
+from napari_quac.live.open_report import (
+    LoadedExplanations,
+    align_report,
+    load_explanations,
+    take_report_samples,
+)
+from napari_quac.live.prediction import Prediction, find_neighbors, predict
+from napari_quac.live.rule import Derived, Job, OnDemand, Rule, evaluation_order, question_names
+from napari_quac.live.sample_columns import list_samples, note_explanations
+from napari_quac.live.sample_order import SampleOrder, order_table
+from napari_quac.stepwise import Steps
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
@@ -43,16 +45,13 @@ if TYPE_CHECKING:
     from napari_quac.explain.regions import Regions
     from napari_quac.explain.search import SearchState
     from napari_quac.generators.warp.view import WarpView
-    from napari_quac.live.open_report import OpenReport, ReportColumns
-    from napari_quac.live.sample_columns import SampleIndex
+    from napari_quac.live.open_report import OpenReport
     from napari_quac.networks.classifier import Classifier
     from napari_quac.networks.generator import Generator as ImageGenerator
     from napari_quac.reports.comparison import MethodComparison
 
-N_PREVIEWS = 6
 PARTIAL_SECONDS = 0.25
 """Interval of updates of the table during prediction; each costs the window a frame."""
-T = TypeVar("T")
 
 
 # samples and networks
@@ -71,9 +70,7 @@ def load_classifier(classifier: Any, device: str) -> Classifier:
 
 def load_generator(generator: Any, device: str) -> ImageGenerator:
     """Load the generator on the device."""
-    from napari_quac.networks.device import resolve_device
-
-    network: ImageGenerator = generator.load(resolve_device(device))
+    network: ImageGenerator = generator.load(device)
     return network
 
 
@@ -110,23 +107,6 @@ def name_classes(
     return replace(classifier, class_names=class_names)
 
 
-@stepwise
-def read_previews(loaded_samples: Dataset) -> Generator[Progress, None, tuple[Preview, ...]]:
-    """Read six samples, evenly spread over the dataset."""
-    indices = evenly_spaced(len(loaded_samples), N_PREVIEWS)
-    previews = []
-    for done, index in enumerate(indices):
-        yield Progress(done, len(indices), "previews")
-        try:
-            sample = loaded_samples[index]
-        except QuacError as error:
-            previews.append(Preview(index, None, problem=str(error)))
-        else:
-            low, high = float(sample.image.min()), float(sample.image.max())
-            previews.append(Preview(index, sample, low, high))
-    return tuple(previews)
-
-
 def read_sample(loaded_samples: Dataset, sample_index: int) -> Sample:
     """Read the selected sample.
 
@@ -144,19 +124,7 @@ def read_sample(loaded_samples: Dataset, sample_index: int) -> Sample:
     return loaded_samples[sample_index]
 
 
-def predict_sample(
-    sample: Sample, loaded_classifier: Classifier, *, loaded_samples: Dataset
-) -> Prediction:
-    """Predict the selected sample."""
-    return predict(sample, loaded_classifier, loaded_samples.classes)
-
-
 # the table of samples
-
-
-def index_samples(loaded_samples: Dataset) -> SampleIndex:
-    """List ids and labels of all samples."""
-    return list_samples(loaded_samples)
 
 
 def predict_samples(
@@ -178,74 +146,6 @@ def has_few_samples(loaded_samples: Dataset, predict_up_to: int) -> bool:
     return len(loaded_samples) <= predict_up_to
 
 
-def note_explanations(
-    sample_list: SampleIndex,
-    report_columns: ReportColumns | None = None,
-    explanations: Explanations | None = None,
-    *,
-    explanation_status: ExplanationStatus | None = None,
-) -> ExplanationStatus:
-    """Return the status of the report, with the samples explained since it was opened."""
-    n_samples = len(sample_list)
-    recorded = _of_length(report_columns.status if report_columns is not None else None, n_samples)
-    status = _of_length(explanation_status, n_samples)
-    if status is None or status.recorded is not recorded:
-        initial = ExplanationStatus.none_of(n_samples) if recorded is None else recorded
-        status = replace(initial, recorded=recorded)
-    if explanations is None or explanations.is_restored or not explanations.is_complete:
-        return status
-    index = sample_list.index_of.get(explanations.pair.query.id)
-    return status if index is None else status.with_explanations(index, explanations)
-
-
-def order_table(
-    sample_list: SampleIndex,
-    predictions: PredictionTable | None = None,
-    report_columns: ReportColumns | None = None,
-    explanation_status: ExplanationStatus | None = None,
-    filter_text: str = "",
-    sort_by: str = "number",
-    sort_ascending: bool = True,
-    *,
-    order: SampleOrder | None = None,
-) -> SampleOrder:
-    """Filter and sort the samples; without predictions, those of the report count."""
-    table = _of_length(predictions, len(sample_list))
-    if table is None and report_columns is not None:
-        table = _of_length(report_columns.predictions, len(sample_list))
-    columns = SampleColumns(sample_list, table, _of_length(explanation_status, len(sample_list)))
-    if order is not None and order.columns.is_of(columns):
-        columns = order.columns  # its cached columns are used again
-    try:
-        return order_samples(columns, filter_text, sort_by, sort_ascending)
-    except FilterError as error:  # it names a class of the previous networks
-        every = order_samples(columns, "", sort_by, sort_ascending)
-        return replace(every, problem=str(error))
-
-
-def _of_length(table: T | None, n_samples: int) -> T | None:
-    """Return the table unless it belongs to the previous samples."""
-    if table is None or len(table) != n_samples:  # type: ignore[arg-type]
-        return None
-    return table
-
-
-def find_neighbors(
-    prediction: Prediction,
-    predictions: PredictionTable,
-    loaded_samples: Dataset,
-    loaded_classifier: Classifier,
-) -> Steps[Neighbors | None] | None:
-    """Find the nearest correctly classified samples of a misprediction."""
-    if prediction.truth is None or not prediction.is_mispredicted or not predictions.is_complete:
-        return None
-    from napari_quac.explain.neighbors import nearest_correct
-
-    return nearest_correct(
-        prediction.sample, prediction.truth, predictions, loaded_samples, loaded_classifier
-    )
-
-
 # reports
 
 
@@ -254,64 +154,14 @@ def load_report(report_source: ReportSource) -> OpenReport:
     return report_source.load()
 
 
-def take_report_samples(
-    report: OpenReport,
-    *,
-    loaded_samples: Dataset | None = None,
-    samples: SampleSource | None = None,
-) -> SampleSource | None:
-    """Show the samples of a report that is about none of the loaded samples."""
-    dataset = loaded_samples
-    if dataset is not None and any(
-        dataset.sample_id(i) in report.by_sample for i in range(len(dataset))
-    ):
-        return samples
-    from napari_quac.reports.report_samples import ReportSamples
-
-    return ReadySamples(ReportSamples(report.report))
-
-
-def compute_report_columns(
-    sample_list: SampleIndex, report: OpenReport, loaded_classifier: Classifier | None = None
-) -> ReportColumns:
-    """Align the report with the table of samples."""
-    names = loaded_classifier.class_names if loaded_classifier is not None else ()
-    return align_report(report, sample_list, names)
-
-
-def load_sample_explanations(
-    sample: Sample,
-    report: OpenReport,
-    loaded_classifier: Classifier,
-    target: int | None = None,
-    *,
-    pair_settings: ExplainSettings,
-    loaded_explanations: LoadedExplanations | None = None,
-) -> LoadedExplanations | None:
-    """Load the explanations of the sample; those of the target, where the report has them."""
-    previous = loaded_explanations
-    if previous is not None and not previous.are_of(report, sample):
-        previous = None
-    if previous is not None and (target is None or previous.pair.target == target):
-        return previous
-    return load_explanations(
-        report, sample, loaded_classifier.class_names, pair_settings, target, previous
-    )
-
-
 # settings
 
 
 def derive_pair_settings(settings: ExplainSettings) -> ExplainSettings:
     """Return the settings on which the explanations of a pair depend."""
     initial = ExplainSettings()
-    return replace(
-        settings,
-        search=initial.search,
-        source_basis=initial.source_basis,
-        targets=initial.targets,
-        seed=initial.seed,
-    )
+    others = ("search", "source_basis", "targets", "seed")
+    return replace(settings, **{name: getattr(initial, name) for name in others})
 
 
 def derive_comparison_settings(pair_settings: ExplainSettings) -> ExplainSettings:
@@ -442,54 +292,7 @@ def explain_pair(
 
 def without_partial_mask(explanations: Explanations) -> Explanations:
     """Return the explanations after a method that optimizes a mask was canceled."""
-    if explanations.partial_mask is None:
-        return explanations
-    return replace(explanations, partial_mask=None)
-
-
-# display
-
-
-def choose_shown_method(explanations: Explanations, *, shown_method: str) -> str:
-    """Show the first method if the chosen one has no explanation in the end."""
-    is_final = explanations.is_complete or explanations.is_restored
-    if shown_method in explanations or not is_final:
-        return shown_method
-    return next(iter(explanations), shown_method)
-
-
-def keep_threshold(
-    explanations: Explanations,
-    shown_method: str,
-    *,
-    displayed_hybrid: DisplayedHybrid | None = None,
-    threshold: float | None = None,
-) -> float | None:
-    """Return to the optimum when another explanation is displayed."""
-    explanation = explanations.get(shown_method)
-    is_displayed = displayed_hybrid is not None and displayed_hybrid.explanation is explanation
-    return threshold if is_displayed else None
-
-
-def display_hybrid(
-    explanations: Explanations,
-    shown_method: str,
-    threshold: float | None = None,
-    *,
-    displayed_hybrid: DisplayedHybrid | None = None,
-) -> DisplayedHybrid | None:
-    """Look up the hybrid at the threshold; no network is needed."""
-    from napari_quac.explain.curve import hybrid_at
-
-    explanation = explanations.get(shown_method)
-    if explanation is None:
-        return None
-    curve = explanation.curve
-    index = curve.best if threshold is None else curve.index_at(threshold)
-    before = displayed_hybrid
-    if before is not None and before.explanation is explanation and before.index == index:
-        return before
-    return DisplayedHybrid(explanation, hybrid_at(explanation.pair, curve, index), index)
+    return replace(explanations, partial_mask=None) if explanations.partial_mask else explanations
 
 
 # further views of the pair
@@ -538,11 +341,10 @@ def exaggerate_query(
     """Compute the path from the query to the generated image, or through the bins."""
     from napari_quac.explain.exaggeration import exaggerate
     from napari_quac.explain.exaggeration_bins import traverse_bins
-    from napari_quac.networks.device import resolve_device
 
     sample, generator = prediction.sample, loaded_generator
     if explainer is not None:
-        return traverse_bins(sample, explainer.load(resolve_device(device)), loaded_classifier)
+        return traverse_bins(sample, explainer.load(device), loaded_classifier)
     if pair is not None and generator is not None:
         return exaggerate(pair, generator, loaded_classifier)
     if generator is not None and generator.n_bins is not None:
@@ -590,34 +392,29 @@ RULES: dict[str, Rule] = {
     "classifier": Derived(name_classes, "naming the classes"),
     "previews": Job(read_previews, "reading previews", Priority.SHORT),
     "sample": Job(read_sample, "reading the sample", Priority.URGENT),
-    "prediction": Job(predict_sample, "predicting the sample", Priority.URGENT),
+    "prediction": Job(predict, "predicting the sample", Priority.URGENT),
     # the table of samples
     "sample_list": Job(
-        index_samples, "listing the samples", Priority.SHORT, clear_on=("loaded_samples",)
+        list_samples, "listing the samples", Priority.SHORT, clear_on=("loaded_samples",)
     ),
     "predictions": OnDemand(
-        predict_samples,
-        "predicting all samples",
-        Priority.BACKGROUND,
-        partial_to="predictions",
-        auto_start=has_few_samples,
+        predict_samples, "predicting all samples", Priority.BACKGROUND,
+        partial_to="predictions", auto_start=has_few_samples,
     ),
     "explanation_status": Derived(note_explanations, "listing the explanations"),
     "order": Derived(order_table, "filtering the samples"),
     "neighbors": Job(
-        find_neighbors,
-        "searching neighbors",
-        Priority.SHORT,
+        find_neighbors, "searching neighbors", Priority.SHORT,
         clear_on=("prediction", "predictions", "loaded_samples", "loaded_classifier"),
     ),
     # reports
     "report": Job(load_report, "opening the explanations"),
     "samples": Derived(take_report_samples, "opening the explanations"),
     "report_columns": Job(
-        compute_report_columns, "matching the explanations to the samples", Priority.SHORT
+        align_report, "matching the explanations to the samples", Priority.SHORT
     ),
     "loaded_explanations": Job(
-        load_sample_explanations, "reading the explanations of the sample", Priority.SHORT
+        load_explanations, "reading the explanations of the sample", Priority.SHORT
     ),
     # settings
     "settings": Derived(adapt_settings, "adapting the settings"),
@@ -626,19 +423,14 @@ RULES: dict[str, Rule] = {
     "comparison_settings": Derived(derive_comparison_settings, "choosing settings"),
     # from the sample to its explanations
     "searched_pair": OnDemand(
-        search_pair,
-        "searching for a generated image",
-        partial_to="partial_pair",
-        state_to="search_state",
+        search_pair, "searching for a generated image",
+        partial_to="partial_pair", state_to="search_state",
     ),
     "proposal_index": Derived(keep_proposal, "choosing the proposal"),
     "pair": Derived(choose_pair, "choosing the pair"),
     "explanations": Job(
-        explain_pair,
-        "explaining the pair",
-        clear_on=("pair",),
-        partial_to="explanations",
-        after_cancel=without_partial_mask,
+        explain_pair, "explaining the pair", clear_on=("pair",),
+        partial_to="explanations", after_cancel=without_partial_mask,
     ),
     # display
     "shown_method": Derived(choose_shown_method, "choosing the method"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
     from napari_quac.explain.explanations import Explanations
     from napari_quac.explain.prediction_table import PredictionTable
+    from napari_quac.live.open_report import ReportColumns
 
 UNKNOWN = -1
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,9 +49,9 @@ class SampleIndex:
         return {str(name): index for index, name in enumerate(self.ids)}
 
 
-def list_samples(dataset: Dataset) -> SampleIndex:
+def list_samples(loaded_samples: Dataset) -> SampleIndex:
     """Return the ids and labels of the samples of a dataset."""
-    n_samples = len(dataset)
+    dataset, n_samples = loaded_samples, len(loaded_samples)
     ids = np.array([dataset.sample_id(index) for index in range(n_samples)], dtype=np.str_)
     raw_labels = (dataset.label(index) for index in range(n_samples))
     n_classes = len(dataset.classes)
@@ -125,6 +127,33 @@ class ExplanationStatus:
         scores[index], targets[index], flags[index] = row
         failures = {key: text for key, text in self.failures.items() if key != index}
         return ExplanationStatus(scores, targets, flags, failures, self.recorded)
+
+
+def note_explanations(
+    sample_list: SampleIndex,
+    report_columns: ReportColumns | None = None,
+    explanations: Explanations | None = None,
+    *,
+    explanation_status: ExplanationStatus | None = None,
+) -> ExplanationStatus:
+    """Return the status of the report, with the samples explained since it was opened."""
+    n_samples = len(sample_list)
+    recorded = of_length(report_columns.status if report_columns is not None else None, n_samples)
+    status = of_length(explanation_status, n_samples)
+    if status is None or status.recorded is not recorded:
+        initial = ExplanationStatus.none_of(n_samples) if recorded is None else recorded
+        status = replace(initial, recorded=recorded)
+    if explanations is None or explanations.is_restored or not explanations.is_complete:
+        return status
+    index = sample_list.index_of.get(explanations.pair.query.id)
+    return status if index is None else status.with_explanations(index, explanations)
+
+
+def of_length(table: T | None, n_samples: int) -> T | None:
+    """Return the table unless it belongs to the previous samples."""
+    if table is None or len(table) != n_samples:  # type: ignore[arg-type]
+        return None
+    return table
 
 
 @dataclass(frozen=True, eq=False)
