@@ -136,7 +136,7 @@ def test_links_of_a_page_lead_somewhere(page: Path) -> None:
 def test_files_that_the_architecture_names_exist() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     names = set(re.findall(r"[\w-]+\.(?:py|pyi|toml|yaml|ini)\b", text))
-    there = {path.name for folder in ("", "src", "docs", "tests", "benchmarks")
+    there = {path.name for folder in ("", ".ci", "src", "docs", "tests", "benchmarks")
              for path in ((ROOT / folder).rglob("*") if folder else ROOT.glob("*"))}  # fmt: skip
     assert names - there == set()
 

@@ -10,6 +10,7 @@ from napari_quac.errors import DataError
 from napari_quac.explain.explanation import Explanation
 from napari_quac.explain.explanations import Explanations
 from napari_quac.explain.settings import ExplainSettings
+from napari_quac.gui.compare import Comparison
 from napari_quac.gui.curve_dock import CurveDock
 from napari_quac.gui.layers import LayerSync
 from napari_quac.gui.palette import palette_of, style_sheet
@@ -71,6 +72,11 @@ class _ExplanationView(QWidget):
         layout.addStretch(1)
         curves.position_picked.connect(threshold.pick)
         curves.method_picked.connect(self._show_method)
+        comparison = Comparison(viewer, self._layers, self)
+        threshold.blink_held.connect(
+            lambda held: comparison.hold() if held else comparison.release()
+        )
+        threshold.side_by_side_requested.connect(comparison.set_side_by_side)
         threshold.attribution_mode_picked.connect(self._layers.set_attribution_mode)
         threshold.mask_style_picked.connect(self._layers.set_mask_style)
         self._choices.events.threshold.connect(self._show_hybrid)

@@ -140,7 +140,8 @@ class ThresholdPanel(Section):
         if position != self.slider.value():
             with signals_blocked(self.slider):
                 self.slider.setValue(position)
-        self.line.setText(threshold_line(shown, self._class_names()))
+        class_names = shown.explanation.pair.class_names or self._class_names()
+        self.line.setText(threshold_line(shown, class_names))
         self.set_summary(f"{shown.explanation.method} · threshold {shown.hybrid.threshold:.2f}")
 
     def _class_names(self) -> tuple[str, ...]:
