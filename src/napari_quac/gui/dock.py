@@ -109,6 +109,7 @@ class QuacDock(QWidget):
     def _bind_actions(self) -> None:
         """Name the actions of keys, of other windows and of scripts."""
         session, threshold = self.session, self.threshold
+        self.blink = self.comparison.blink
         self.explain, self.open_path = session.explain, session.open_path
         self.next_misprediction = session.next_misprediction
         self.previous_sample, self.next_sample = partial(session.step, -1), partial(session.step, 1)
@@ -125,10 +126,6 @@ class QuacDock(QWidget):
         """Open the volume of the example with its synapses as points, and its networks."""
         self.status.forget_failure()
         open_example_volume(self._viewer, self.session, self.networks, self.points_panel)
-
-    def blink(self, held: bool) -> None:
-        """Show the other image while a key or button is held."""
-        (self.comparison.hold if held else self.comparison.release)()
 
     def toggle_side_by_side(self) -> None:
         """Show all images side by side, or as a stack."""
@@ -154,7 +151,7 @@ class QuacDock(QWidget):
     def _use_trained_generator(self, path: Path, is_path: bool) -> None:
         """Open a trained generator in *Exaggerate* if it produces paths, else as generator."""
         if is_path:
-            self.exaggeration.use_explainer(path)  # wording: method
+            self.exaggeration.use_explainer(path)
         else:
             self.networks.open_path(path, "generator")
 
@@ -288,7 +285,7 @@ class QuacDock(QWidget):
         self.points.picked.connect(self._on_point_picked)
         self.points.is_region = lambda position: self.region_view.number_at(position) > 0
         self.samples.next_misprediction_requested.connect(session.next_misprediction)
-        self.threshold.blink_held.connect(self.blink)
+        self.threshold.blink_held.connect(self.comparison.blink)
         self.threshold.side_by_side_requested.connect(self.comparison.set_side_by_side)
         self.threshold.show_layers_requested.connect(self.show_layers)
         self.threshold.attribution_mode_picked.connect(self.layers.set_attribution_mode)

@@ -73,9 +73,7 @@ class _ExplanationView(QWidget):
         curves.position_picked.connect(threshold.pick)
         curves.method_picked.connect(self._show_method)
         comparison = Comparison(viewer, self._layers, self)
-        threshold.blink_held.connect(
-            lambda held: comparison.hold() if held else comparison.release()
-        )
+        threshold.blink_held.connect(comparison.blink)
         threshold.side_by_side_requested.connect(comparison.set_side_by_side)
         threshold.attribution_mode_picked.connect(self._layers.set_attribution_mode)
         threshold.mask_style_picked.connect(self._layers.set_mask_style)

@@ -10,6 +10,7 @@ from psygnal import Signal
 
 from napari_quac.explain.settings import AUTO
 from napari_quac.live.choices import Choices
+from napari_quac.live.connections import Connections
 from napari_quac.live.results import Results
 
 
@@ -29,13 +30,15 @@ class NeighborQuery:
         self.misprediction: int | None = None
         """Index of the misprediction that the question is about."""
         self._indices: tuple[int, ...] = ()
-        choices.events.sample_index.connect(self._on_index)
-        results.events.loaded_samples.connect(self._reset)
-        results.events.loaded_classifier.connect(self._reset)
+        self._connections = Connections(
+            (choices.events.sample_index, self._on_index),
+            (results.events.loaded_samples, self._reset),
+            (results.events.loaded_classifier, self._reset),
+        )
 
     @property
     def is_needed(self) -> bool:
-        """Whether the question about the selected sample is one about its neighbors.
+        """True if the question about the selected sample is one about its neighbors.
 
         Previously generated images of a misprediction start at its label already.
         """
@@ -77,9 +80,7 @@ class NeighborQuery:
 
     def close(self) -> None:
         """Disconnect all signals."""
-        self._choices.events.sample_index.disconnect(self._on_index)
-        self._results.events.loaded_samples.disconnect(self._reset)
-        self._results.events.loaded_classifier.disconnect(self._reset)
+        self._connections.close()
 
     def _on_index(self) -> None:
         if self.misprediction is not None and self._choices.sample_index not in self._indices:

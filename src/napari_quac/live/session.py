@@ -12,6 +12,7 @@ from napari_quac.errors import CheckpointError, QuacError
 from napari_quac.explain.methods import METHODS
 from napari_quac.generators.opening import RecognizedNetwork, is_generator_folder, recognize_network
 from napari_quac.live.choices import Choices, ReadySamples, ReportFolder
+from napari_quac.live.connections import Connections
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import failure
 from napari_quac.live.lane import Deliver, Lane
@@ -108,15 +109,15 @@ class Session:
         self.neighbor_query = NeighborQuery(self.choices, self.results)
         self.networks: NetworkOpener = TrustedNetworks(self.controller)
         self._sample_to_explain: int | None = None
-        self.results.events.prediction.connect(self._on_prediction)
-        self.results.events.explanations.connect(self._on_explanations)
-        self.results.events.report.connect(self._on_report)
+        self._connections = Connections(
+            (self.results.events.prediction, self._on_prediction),
+            (self.results.events.explanations, self._on_explanations),
+            (self.results.events.report, self._on_report),
+        )
 
     def close(self) -> bool:
         """End the thread of the lane and disconnect all signals; True if it has ended."""
-        self.results.events.prediction.disconnect(self._on_prediction)
-        self.results.events.explanations.disconnect(self._on_explanations)
-        self.results.events.report.disconnect(self._on_report)
+        self._connections.close()
         for signal in (self.noted, self.requested, self.explained, self.plan_opened):
             signal.disconnect()
         self.neighbor_query.close()
@@ -236,7 +237,7 @@ class Session:
 
     @property
     def is_explained(self) -> bool:
-        """Whether every chosen method has explained the pair, or failed."""
+        """True if every chosen method has explained the pair, or failed."""
         explanations = self.results.explanations
         return explanations is not None and (explanations.is_restored or explanations.is_complete)
 
@@ -282,12 +283,8 @@ class Session:
         except QuacError as error:
             self.controller.failed.emit(failure("plan", "saving the plan", error))
             return
-        n_samples = len(plan.only)
-        scope = (
-            f"the {n_samples:,} samples in view".replace(",", "\u2009")
-            if n_samples
-            else "all samples"
-        )
+        number = f"{len(plan.only):,}".replace(",", "\u2009")
+        scope = f"the {number} samples in view" if plan.only else "all samples"
         self.noted.emit(f"Saved '{path.name}', about {scope}.")
 
     def open_plan(self, path: Path) -> None:
