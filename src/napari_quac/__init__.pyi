@@ -1,6 +1,6 @@
+from .data.dataset import Sample
+from .data.image_datasets import ImageFiles, ImageFolder
 from .data.image_file import read_image, write_image
-from .data.image_folder import ImageFiles, ImageFolder
-from .data.sample import Sample
 from .errors import QuacError
 from .explain.attribution import Attribution, AttributionMethod, SignedMap, attribute
 from .explain.curve import Curve, hybrid_at, make_hybrid, threshold_grid, trace_curve

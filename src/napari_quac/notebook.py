@@ -17,10 +17,9 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from napari_quac.batch.tasks import explain_tasks, tasks_of
-from napari_quac.data.dataset import Dataset
+from napari_quac.data.dataset import Dataset, Sample
+from napari_quac.data.image_datasets import ImageFolder
 from napari_quac.data.image_file import read_image, to_unit_range
-from napari_quac.data.image_folder import ImageFolder
-from napari_quac.data.sample import Sample
 from napari_quac.errors import DataError, MethodUnavailableError, ShapeError
 from napari_quac.explain.attribution import Attribution, attribute
 from napari_quac.explain.explanations import Explanations
@@ -30,8 +29,7 @@ from napari_quac.explain.pipeline import explain, explain_pair
 from napari_quac.explain.question import choose_question
 from napari_quac.explain.settings import AUTO, ExplainSettings
 from napari_quac.generators.opening import load_classifier, load_generator
-from napari_quac.networks.class_names import name_classes
-from napari_quac.networks.classifier import Classifier
+from napari_quac.networks.classifier import Classifier, name_classes
 from napari_quac.networks.generator import FunctionGenerator, Generator
 from napari_quac.reports.opening import open_report
 from napari_quac.reports.report import Report

@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from napari_quac.batch.plan import BatchPlan
-from napari_quac.data.recipes import ImageFolderRecipe, SyntheticRecipe
+from napari_quac.data.image_datasets import ImageFolderRecipe
+from napari_quac.data.synthetic import SyntheticRecipe
 from napari_quac.errors import DataError, QuacError, UnknownNameError
 from napari_quac.explain.mask import Masking
 from napari_quac.explain.settings import ExplainSettings, SearchSettings
@@ -170,8 +171,7 @@ def test_samples_in_memory_cannot_be_written_into_a_plan(tmp_path):
 
 
 def test_samples_that_are_changed_to_fit_are_written_and_read(tmp_path):
-    from napari_quac.data.preprocessing import Preprocessing
-    from napari_quac.data.recipes import PreprocessedRecipe
+    from napari_quac.data.preprocessing import PreprocessedRecipe, Preprocessing
 
     folder = ImageFolderRecipe(tmp_path / "images")
     for preprocessing in (
@@ -189,8 +189,7 @@ def test_samples_that_are_changed_to_fit_are_written_and_read(tmp_path):
 
 
 def test_a_plan_with_the_former_key_of_preprocessing_is_read(tmp_path):
-    from napari_quac.data.preprocessing import Preprocessing
-    from napari_quac.data.recipes import PreprocessedRecipe
+    from napari_quac.data.preprocessing import PreprocessedRecipe, Preprocessing
 
     preprocessing = Preprocessing(channels=1, mode="crop", size=(8, 8))
     folder = ImageFolderRecipe(tmp_path / "images")

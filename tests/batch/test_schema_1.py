@@ -17,11 +17,10 @@ from napari_quac.errors import DataError, UnknownNameError
 from napari_quac.explain.mask import Masking
 from napari_quac.explain.procedure import Procedure
 from napari_quac.explain.settings import ExplainSettings, SearchSettings
-from napari_quac.networks.file_format import file_hash
-from napari_quac.reports.earlier_formats import DEFAULT_METHODS, migrate_settings
+from napari_quac.networks.tensor_file import file_hash
 from napari_quac.reports.opening import open_report
 from napari_quac.reports.store import ExplanationStore
-from napari_quac.reports.store_info import SCHEMA
+from napari_quac.reports.store_info import DEFAULT_METHODS, SCHEMA, migrate_settings
 
 FOLDER = Path(__file__).parent / "schema_1"
 SETTINGS = ExplainSettings(

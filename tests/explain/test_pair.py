@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from explain.small_networks import LinearNetwork, classifier_of
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Sample
 from napari_quac.errors import DataError, ShapeError
 from napari_quac.explain.pair import make_pair
 from napari_quac.networks.classifier import Classifier

@@ -14,7 +14,7 @@ from explain.small_networks import (
     identical,
     left_sample,
 )
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Sample
 from napari_quac.errors import MethodUnavailableError, UnknownNameError
 from napari_quac.explain.attribution import SignedMap
 from napari_quac.explain.hybrid import blend

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from explain.small_networks import classifier_of, random_pair
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Sample
 from napari_quac.explain.attribution import attribute
 from napari_quac.explain.curve import hybrid_at, make_hybrid, trace_curve
 from napari_quac.explain.mask import Masking

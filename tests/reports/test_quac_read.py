@@ -268,7 +268,7 @@ def test_pickled_arrays_are_not_opened(tmp_path):
     write_files(tmp_path)
     np.save(tmp_path / "masks/DInGrad/cat/dog/a.npy", np.array([{}]), allow_pickle=True)
     write(tmp_path / "reports/DInGrad/default_report.json", result())
-    with pytest.raises(DataError, match="not an array"):
+    with pytest.raises(DataError, match="cannot be read as npy"):
         open_report(tmp_path).entries[0].array("mask")
 
 
@@ -277,7 +277,7 @@ def test_other_files_are_no_report(tmp_path, text):
     (tmp_path / "other.json").write_text(text)
     with pytest.raises(DataError):
         open_report(tmp_path / "other.json")
-    with pytest.raises(DataError, match="nor a report of the QuAC library"):
+    with pytest.raises(DataError, match="or report of the QuAC library"):
         open_report(tmp_path)
 
 

@@ -14,12 +14,12 @@ from torch import nn
 from napari_quac.data.image_file import read_image
 from napari_quac.errors import DataError
 from napari_quac.explain.curve import threshold_grid
+from napari_quac.explain.settings import ExplainSettings
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.reports.entry import ReportEntry
 from napari_quac.reports.opening import open_report
-from napari_quac.reports.quac_names import FileNames, safe_name
-from napari_quac.reports.quac_write import write_quac_report
+from napari_quac.reports.quac_write import FileNames, safe_name, write_quac_report
 from reports.reports_for_tests import entry, report
 
 # The keyword arguments of the library's Explanation in version 0.2.1; any other key of a result
@@ -187,6 +187,16 @@ def test_entries_without_arrays_are_left_out_with_a_reason(tmp_path):
     with pytest.raises(DataError, match="No entry can be written"):
         write_quac_report(report(bare), tmp_path / "none").result()
     assert not (tmp_path / "none").exists()
+
+
+def test_all_entries_of_dapi_are_refused_with_their_number(tmp_path):
+    entries = (full_entry("a.png"), full_entry("b.png"))
+    dapi = report(*entries, settings=ExplainSettings.from_preset("dapi"))
+    with pytest.raises(DataError, match="All 2 entries are skipped: DAPI"):
+        write_quac_report(dapi, tmp_path / "out").result()
+    assert not (tmp_path / "out").exists()
+    quac = report(*entries, settings=ExplainSettings.from_preset("quac"))
+    assert write_quac_report(quac, tmp_path / "out").result().n_written == 2
 
 
 def test_volumes_are_left_out(tmp_path):

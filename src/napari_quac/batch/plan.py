@@ -19,15 +19,14 @@ from napari_quac.batch.plan_values import (
     relative,
 )
 from napari_quac.data import DATASETS
-from napari_quac.data.preprocessing import Preprocessing
-from napari_quac.data.recipes import PreprocessedRecipe
+from napari_quac.data.preprocessing import PreprocessedRecipe, Preprocessing
 from napari_quac.errors import DataError, QuacError
 from napari_quac.explain.method_parameters import check_methods
 from napari_quac.explain.settings import ExplainSettings, refuse_repetition
 from napari_quac.generators import GENERATORS
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.registry import unknown_name
-from napari_quac.reports.earlier_formats import SETTING_NAMES, migrate_settings
+from napari_quac.reports.store_info import SETTING_NAMES, migrate_settings
 from napari_quac.serialize import abbreviated, from_plain
 
 SCHEMA = 2

@@ -20,7 +20,6 @@ NOT_IN_RECORD = (
     *("predicted", "mask_size", "score_change"),
     *(name for name in COLUMNS if name.startswith("p_target_")),
 )
-HEADER = ("pair", "method", "n", "median", "quartiles", "degenerate", "no curve")
 
 
 def as_table(report: Report) -> str:
@@ -28,12 +27,13 @@ def as_table(report: Report) -> str:
     n_samples = len({(entry.sample_id, entry.target) for entry in report.entries})
     n_failed = len(report.failures)
     preset = None if report.settings is None else report.settings.preset
+    header = ("pair", "method", "n", report.aggregate, "quartiles", "degenerate", "no curve")
     parts = [
         f"{report.name}: {len(report)} explanations of {n_samples} samples and targets, "
         f"{n_failed} failed" + (f", preset {preset}" if preset else ""),
         "",
         "QuAC scores (n: explanations with a score, without degenerate ones)",
-        table([HEADER, *_rows(report)]),
+        table([header, *_rows(report)]),
         "",
         "Conversion (share of samples with a generated image that is classified as the target)",
         table([("pair", "rate", "n", "unknown", "failed"), *_rate_rows(report)]),
@@ -63,7 +63,7 @@ def _rows(report: Report) -> list[tuple[str, ...]]:
                 pair if pair != previous_pair else "",
                 group.name,
                 str(group.n_scores),
-                _number(group.score_median),
+                _number(group.score),
                 "-"
                 if group.score_lower is None
                 else f"{_number(group.score_lower)} to {_number(group.score_upper)}",
@@ -156,12 +156,12 @@ def population_record(report: Report, group: Population) -> dict[str, Any]:
         "n_scores": group.n_scores,
         "n_curves": group.n_curves,
         "quac_score": {
-            "median": group.score_median,
+            group.aggregate: group.score,
             "lower_quartile": group.score_lower,
             "upper_quartile": group.score_upper,
         },
         "curve": {
-            "median": group.median,
+            group.aggregate: group.center,
             "lower_quartile": group.lower,
             "upper_quartile": group.upper,
         },

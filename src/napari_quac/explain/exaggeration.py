@@ -16,7 +16,7 @@ from napari_quac.explain.neighbors import penultimate_features
 from napari_quac.explain.pair import Pair
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import Generator as GeneratorProtocol
-from napari_quac.networks.image_path import ImagePath
+from napari_quac.networks.generator import ImagePath
 from napari_quac.stepwise import Progress, stepwise
 
 N_GRID = 33  # points between the source's and the target's style
@@ -57,7 +57,7 @@ class Exaggeration:
         Kind of the path: *style*, *bins*, *warp*, *fade*, or that of another package. With *bins*,
         ``desired`` are their centers, and alpha 0 stands for the bin of the query.
     meaning, caution : str
-        As for :class:`~napari_quac.networks.image_path.ImagePath`.
+        As for :class:`~napari_quac.networks.generator.ImagePath`.
     similarity : (A,) ndarray or None
         How much the classifier sees of the query in each image, see :func:`similarity_to`.
     """

@@ -6,13 +6,13 @@ from collections.abc import Generator
 
 from torch import Tensor
 
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Sample
 from napari_quac.errors import DataError
 from napari_quac.explain.exaggeration import Exaggeration, bin_center, exaggeration_of_bins
 from napari_quac.explain.pair import make_pair
 from napari_quac.networks.classifier import Classifier
+from napari_quac.networks.generator import BinTraversal
 from napari_quac.networks.generator import Generator as GeneratorProtocol
-from napari_quac.networks.image_path import BinTraversal
 from napari_quac.stepwise import Progress, stepwise
 
 

@@ -8,8 +8,7 @@ from torch import Tensor
 
 from napari_quac.explain.pair import Pair
 from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.generator import ConversionRequest, Generator
-from napari_quac.networks.image_path import ImagePath
+from napari_quac.networks.generator import ConversionRequest, Generator, ImagePath
 
 
 @dataclass(frozen=True, eq=False)

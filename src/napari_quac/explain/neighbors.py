@@ -11,8 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from napari_quac.data.dataset import Dataset
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Dataset, Sample
 from napari_quac.errors import QuacError
 from napari_quac.explain.prediction_table import PredictionTable
 from napari_quac.networks.classifier import Classifier, to_logits

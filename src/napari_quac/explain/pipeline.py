@@ -9,7 +9,7 @@ from functools import partial
 
 import torch
 
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Sample
 from napari_quac.explain.attribution import Attribution, attribute
 from napari_quac.explain.curve import hybrid_at, trace_curve
 from napari_quac.explain.explanation import Explanation

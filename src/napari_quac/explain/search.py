@@ -9,13 +9,18 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Sample
 from napari_quac.errors import NoCounterfactualError, NotFiniteError
 from napari_quac.explain.pair import Pair, check_classes
 from napari_quac.explain.settings import SearchSettings
-from napari_quac.networks.center_slice import adapt_to_query
 from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.generator import ConversionRequest, Generator, Proposals, ask_generator
+from napari_quac.networks.generator import (
+    ConversionRequest,
+    Generator,
+    Proposals,
+    adapt_to_query,
+    ask_generator,
+)
 from napari_quac.stepwise import Progress, stepwise
 
 PER_STEP_CPU = 2  # measured: a StarGAN decodes one or two at a time fastest on the CPU

@@ -9,7 +9,7 @@ from typing import Literal
 from napari_quac.explain.explanation import Explanation
 from napari_quac.explain.pair import swap_pair
 from napari_quac.explain.settings import PRESETS
-from napari_quac.networks.center_slice import describe_center_slice
+from napari_quac.networks.generator import describe_center_slice
 
 BASELINES = ("residual", "random")
 COMPLETENESS_LIMIT = 0.05

@@ -6,13 +6,12 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_quac.data.spread import evenly_spaced
+from napari_quac.data.dataset import evenly_spaced
 from napari_quac.errors import QuacError
 from napari_quac.stepwise import Progress, stepwise
 
 if TYPE_CHECKING:
-    from napari_quac.data.dataset import Dataset
-    from napari_quac.data.sample import Sample
+    from napari_quac.data.dataset import Dataset, Sample
     from napari_quac.explain.explanation import Explanation
     from napari_quac.explain.explanations import Explanations
     from napari_quac.explain.hybrid import Hybrid

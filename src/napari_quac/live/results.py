@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from psygnal import SignalGroupDescriptor
 
 if TYPE_CHECKING:
-    from napari_quac.data.dataset import Dataset
-    from napari_quac.data.sample import Sample
+    from napari_quac.data.dataset import Dataset, Sample
     from napari_quac.explain.exaggeration import Exaggeration
     from napari_quac.explain.explanations import Explanations
     from napari_quac.explain.morphometry import Morphometry

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_quac.data.spread import evenly_spaced
+from napari_quac.data.dataset import evenly_spaced
 from napari_quac.errors import DataError
 from napari_quac.explain.settings import AUTO, ExplainSettings
 from napari_quac.live.choices import Choices, LabelImage, ReportSource, SampleSource
@@ -34,8 +34,7 @@ from napari_quac.live.sample_order import SampleOrder, order_table
 from napari_quac.stepwise import Steps
 
 if TYPE_CHECKING:
-    from napari_quac.data.dataset import Dataset
-    from napari_quac.data.sample import Sample
+    from napari_quac.data.dataset import Dataset, Sample
     from napari_quac.explain.exaggeration import Exaggeration
     from napari_quac.explain.explanations import Explanations
     from napari_quac.explain.morphometry import Morphometry
@@ -86,7 +85,7 @@ def take_class_names(
 
     Samples without class folders may come with images that were generated into such folders.
     """
-    from napari_quac.networks.class_names import matching_class_names
+    from napari_quac.networks.classifier import matching_class_names
 
     if not hasattr(classifier, "class_names"):
         return None

@@ -11,7 +11,8 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from napari_quac.errors import StorageError
@@ -25,7 +26,7 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a file; whoever looks at it sees the old content or the new one.
+    """Write a file; a reader sees the old content or the new one.
 
     Raises
     ------
@@ -34,12 +35,12 @@ def write_file(path: Path, content: bytes) -> None:
     """
     partial = _partial(path)
     try:
-        _write(partial, content)
-        partial.replace(path)
-        _flush_directory(path.parent)
-    except OSError as error:
+        with storage_errors(path):
+            _write(partial, content)
+            partial.replace(path)
+            _flush_directory(path.parent)
+    finally:
         partial.unlink(missing_ok=True)
-        raise storage_error(path, error) from error
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -59,17 +60,17 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     """
     partial = _partial(folder)
     try:
-        for name, content in files.items():
-            path = partial / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _write(path, content)
-        for directory in {(partial / name).parent for name in files}:
-            _flush_directory(directory)
-        _move(partial, folder)
-        _flush_directory(folder.parent)
-    except OSError as error:
+        with storage_errors(folder):
+            for name, content in files.items():
+                path = partial / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _write(path, content)
+            for directory in {(partial / name).parent for name in files}:
+                _flush_directory(directory)
+            _move(partial, folder)
+            _flush_directory(folder.parent)
+    finally:
         shutil.rmtree(partial, ignore_errors=True)
-        raise storage_error(folder, error) from error
 
 
 def remove_leftovers(directory: Path) -> int:
@@ -77,29 +78,28 @@ def remove_leftovers(directory: Path) -> int:
 
     A writer on this machine is gone when its process is; what others left is kept for a day.
     """
-    removed = 0
-    for path in directory.glob(f".*~*~*~*{SUFFIX}"):
-        if not _is_left_over(path):
-            continue
+    leftovers = [path for path in directory.glob(f".*~*~*~*{SUFFIX}") if _is_left_over(path)]
+    for path in leftovers:
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
-        removed += 1
-    return removed
+    return len(leftovers)
 
 
-def storage_error(path: Path, error: OSError) -> StorageError:
-    """Return what is said when the disk refuses."""
-    if error.errno in _FULL:
-        return StorageError(
-            f"The disk is full ({error.strerror}): '{path}' could not be written. What was "
-            "finished is kept, and nothing is half-written. Make room, then go on."
-        )
-    reason = error.strerror or str(error)
-    return StorageError(
-        f"'{path}' cannot be written ({reason}). Choose a folder that you may write to."
-    )
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Raise a StorageError for the OSError of a block that writes ``path``."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StorageError(
+                f"'{path}' could not be written: the disk is full ({error.strerror}). All finished "
+                "files are complete. Make room, then continue."
+            ) from error
+        reason = f"'{path}' cannot be written ({error.strerror or error})"
+        raise StorageError(f"{reason}. Choose another folder.") from error
 
 
 def _partial(path: Path) -> Path:
@@ -122,10 +122,8 @@ def _is_alive(process: int) -> bool:
         return True
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
+    except OSError as error:
+        return not isinstance(error, ProcessLookupError)
     return True
 
 

@@ -11,12 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_quac.errors import DataError, QuacError
-from napari_quac.explain.attribution import (
-    Attribution,
-    AttributionMethod,
-    attribute,
-    normalize_map,
-)
+from napari_quac.explain.attribution import Attribution, AttributionMethod, attribute, normalize_map
 from napari_quac.explain.method_parameters import build_method
 from napari_quac.explain.methods.baselines import Random
 from napari_quac.explain.pair import Pair
@@ -39,12 +34,7 @@ from napari_quac.reports.truth_folder import TruthFolder
 from napari_quac.stepwise import Progress, stepwise
 
 BASELINES = ("residual", "random")
-ORDER_MEASURES = (
-    "deletion",
-    "insertion",
-    "counterfactual_deletion",
-    "counterfactual_insertion",
-)
+ORDER_MEASURES = ("deletion", "insertion", "counterfactual_deletion", "counterfactual_insertion")
 # Of the range of a map. Rounding, other hardware and 16-bit files stay below 0.01.
 LARGEST_DEVIATION = 0.02
 
@@ -302,11 +292,7 @@ def _areas(
 
 
 def _regions(
-    entry: ReportEntry,
-    pair: Pair,
-    truth: NDArray[np.bool_],
-    report: Report,
-    classifier: Classifier,
+    entry: ReportEntry, pair: Pair, truth: NDArray[np.bool_], report: Report, classifier: Classifier
 ) -> Generator[Progress, None, RegionEffects]:
     # the report may lack the predictions, on which the effects are based
     query, generated = classifier.predict(torch.stack([pair.query.image, pair.generated]))

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from napari_quac.errors import DataError
 from napari_quac.explain.exaggeration import Exaggeration
+from napari_quac.reports.atomic import storage_errors
 
 FRAMES_PER_SECOND = 10
 BAR = 8  # pixels; width of the probability bar
@@ -21,16 +21,16 @@ BAR = 8  # pixels; width of the probability bar
 
 def frame_metadata(exaggeration: Exaggeration) -> list[dict[str, Any]]:
     """Return one record per image of the path: alpha, achieved probability, and flag."""
+    columns = (exaggeration.alphas, exaggeration.posteriors, exaggeration.off_manifold)
     return [
         {"alpha": float(alpha), "achieved": float(posterior), "off_manifold": bool(off)}
-        for alpha, posterior, off in zip(
-            exaggeration.alphas, exaggeration.posteriors, exaggeration.off_manifold, strict=True
-        )
+        for alpha, posterior, off in zip(*columns, strict=True)
     ]
 
 
 def ladder_metadata(exaggeration: Exaggeration) -> list[dict[str, Any]]:
     """Return one record per rung: desired and achieved probability, and alpha."""
+    columns = (exaggeration.desired, exaggeration.achieved, exaggeration.ladder_alphas)
     return [
         {
             "desired": float(desired),
@@ -38,9 +38,7 @@ def ladder_metadata(exaggeration: Exaggeration) -> list[dict[str, Any]]:
             "alpha": float(alpha) if np.isfinite(alpha) else None,
             "reachable": bool(np.isfinite(achieved)),
         }
-        for desired, achieved, alpha in zip(
-            exaggeration.desired, exaggeration.achieved, exaggeration.ladder_alphas, strict=True
-        )
+        for desired, achieved, alpha in zip(*columns, strict=True)
     ]
 
 
@@ -55,18 +53,12 @@ def write_exaggeration(folder: Path, exaggeration: Exaggeration) -> None:
         If a file cannot be written.
     """
     metadata = frame_metadata(exaggeration)
-    write_stack(folder / "path.tif", exaggeration.images, metadata)
-    write_stack(
-        folder / "change.tif", exaggeration.images - exaggeration.pair.query.image, metadata
-    )
+    images, query = exaggeration.images, exaggeration.pair.query.image
+    write_stack(folder / "path.tif", images, metadata)
+    write_stack(folder / "change.tif", images - query, metadata)
     write_stack(folder / "ladder.tif", exaggeration.ladder, ladder_metadata(exaggeration))
-    if exaggeration.images.ndim == 4:  # an animation of volumes would show one slice
-        write_gif(
-            folder / "path.gif",
-            exaggeration.images,
-            exaggeration.posteriors,
-            exaggeration.pair.query.image,
-        )
+    if images.ndim == 4:  # an animation of volumes would show one slice
+        write_gif(folder / "path.gif", images, exaggeration.posteriors, query)
 
 
 def write_stack(path: Path, images: Tensor, metadata: list[dict[str, Any]]) -> None:
@@ -77,20 +69,11 @@ def write_stack(path: Path, images: Tensor, metadata: list[dict[str, Any]]) -> N
     DataError
         If the file cannot be written.
     """
-    try:
-        tifffile.imwrite(
-            path,
-            images.numpy().astype(np.float32),
-            photometric="minisblack",
-            metadata={
-                "axes": "TCZYX" if images.ndim == 5 else "TCYX",
-                "frames": json.dumps(metadata),
-            },
-        )
-    except OSError as error:
-        raise DataError(
-            f"'{path}' cannot be written ({error.strerror or error}). Choose another folder."
-        ) from error
+    axes = "TCZYX" if images.ndim == 5 else "TCYX"
+    tags = {"axes": axes, "frames": json.dumps(metadata)}
+    with storage_errors(path):
+        array = images.numpy().astype(np.float32)
+        tifffile.imwrite(path, array, photometric="minisblack", metadata=tags)
 
 
 def write_gif(path: Path, images: Tensor, posteriors: NDArray[np.float64], query: Tensor) -> None:
@@ -118,19 +101,10 @@ def write_gif(path: Path, images: Tensor, posteriors: NDArray[np.float64], query
         _frame(np.moveaxis(values.numpy(), 0, -1).round().astype(np.uint8), float(p))
         for values, p in zip(scaled, posteriors, strict=True)
     ]
-    both_ways = [*frames, *frames[-2:0:-1]]
-    try:
-        both_ways[0].save(
-            path,
-            save_all=True,
-            append_images=both_ways[1:],
-            duration=1000 // FRAMES_PER_SECOND,
-            loop=0,
-        )
-    except OSError as error:
-        raise DataError(
-            f"'{path}' cannot be written ({error.strerror or error}). Choose another folder."
-        ) from error
+    others = [*frames[1:], *frames[-2:0:-1]]
+    duration = 1000 // FRAMES_PER_SECOND
+    with storage_errors(path):
+        frames[0].save(path, save_all=True, append_images=others, duration=duration, loop=0)
 
 
 def _frame(values: NDArray[np.uint8], posterior: float) -> Image.Image:

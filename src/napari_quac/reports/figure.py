@@ -1,4 +1,4 @@
-"""Figure of the QuAC curves of a report: median and quartiles, one panel per class pair."""
+"""Figures of reports, with one panel per class pair, and of comparisons of all methods."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ STYLE: dict[str, Any] = {
 
 
 def draw_report(report: Report, by_pair: bool = True) -> Figure:
-    """Draw the median curve of each method with the band between its quartiles.
+    """Draw the median or mean curve of each method with the band between its quartiles.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def draw_report(report: Report, by_pair: bool = True) -> Figure:
 
     panels: dict[tuple[int | None, int | None], list[Population]] = {}
     for group in populations(report, by_pair):
-        if group.median is not None:
+        if group.center is not None:
             panels.setdefault((group.source, group.target), []).append(group)
     if not panels:
         raise DataError(
@@ -78,7 +78,7 @@ def draw_report(report: Report, by_pair: bool = True) -> Figure:
             _draw_panel(axes, groups, _title(report, pair, groups), report.methods)
         _trim(grid, len(panels))
         figure.supxlabel("mask size", fontsize=8)
-        figure.supylabel("score change, median and quartiles", fontsize=8)
+        figure.supylabel(f"score change, {report.aggregate} and quartiles", fontsize=8)
         lines = {line.get_label(): line for axes in grid.flat for line in axes.get_lines()}
         lines = {name: lines[name] for name in report.methods if name in lines}
         figure.legend(
@@ -151,7 +151,7 @@ def method_color(method: str, methods: tuple[str, ...]) -> str:
 def _draw_panel(axes: Axes, groups: list[Population], title: str, methods: tuple[str, ...]) -> None:
     axes.axhline(0, color="#bbbbbb", linewidth=0.5, zorder=0, label="_zero")
     for group in groups:
-        if group.median is None or group.lower is None or group.upper is None:
+        if group.center is None or group.lower is None or group.upper is None:
             continue
         color = method_color(group.method, methods)
         dashed = group.method in BASELINES or _turn(group.method, methods) > 0
@@ -161,7 +161,7 @@ def _draw_panel(axes: Axes, groups: list[Population], title: str, methods: tuple
             ABSCISSAE, group.lower, group.upper, color=color, alpha=alpha, linewidth=0
         )
         axes.plot(
-            ABSCISSAE, group.median, color=color, linewidth=1.2, linestyle=style, label=group.method
+            ABSCISSAE, group.center, color=color, linewidth=1.2, linestyle=style, label=group.method
         )
     axes.set_title(title, loc="left")
     axes.set_xlim(0, 1)

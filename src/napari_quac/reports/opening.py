@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from napari_quac.errors import DataError
-from napari_quac.reports.earlier_formats import EXPLAIN_INDEX, read_explain_folder
-from napari_quac.reports.entry import FailedEntry, ReportEntry
+from napari_quac.reports.entry import ARRAY_NAMES, FailedEntry, ReportEntry, entry_from_record
 from napari_quac.reports.report import Report
 from napari_quac.reports.store_info import INFO
 
 if TYPE_CHECKING:
     from napari_quac.reports.store import ExplanationStore
 
+EXPLAIN_INDEX = "explanations.json"
 INDEXES = (INFO, EXPLAIN_INDEX)
 """Of a store, and of a folder that ``explain`` of an earlier version wrote."""
 DEPTH = 3
 """Levels of folders between the folder of a run and the reports of the QuAC library."""
+CURVE_NAMES = ("thresholds", "mask_sizes", "score_changes")
 MAX_ENTRIES = 2000
 MAX_FOLDERS = 200
 MAX_FILES = 50
@@ -40,7 +45,7 @@ QUAC_KEYS = (
 def holds_explanations(path: str | Path) -> bool:
     """Return whether a path looks like a report, without reading it.
 
-    It reads little enough to be called for anything that is dropped onto a window.
+    It reads little, so that it suits every path that a user drops onto a window.
 
     Parameters
     ----------
@@ -55,9 +60,8 @@ def holds_explanations(path: str | Path) -> bool:
 
 def find_index(path: Path) -> Path | None:
     """Return the index of a store or of a folder of ``explain``; None for other reports."""
-    if path.name in INDEXES and path.is_file():
-        return path
-    return next((path / name for name in INDEXES if (path / name).is_file()), None)
+    candidates = [path] * (path.name in INDEXES) + [path / name for name in INDEXES]
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
 def open_report(path: str | Path, re_root: tuple[str, str] | None = None) -> Report:
@@ -88,8 +92,8 @@ def open_report(path: str | Path, re_root: tuple[str, str] | None = None) -> Rep
         return read_quac_reports(path, re_root)
     if re_root is not None:
         raise DataError(
-            f"'{index.parent}' finds its own files wherever it is (it has a '{index.name}'). Leave "
-            "--re-root out; it is for reports of the QuAC library."
+            f"--re-root is for reports of the QuAC library; '{index}' belongs to another report. "
+            "Leave it out."
         )
     if index.name != INFO:
         return read_explain_folder(index.parent)
@@ -121,6 +125,62 @@ def report_from_store(
         tuple(notes),
         store.info.settings,
     )
+
+
+def read_explain_folder(folder: Path) -> Report:
+    """Read a folder that ``napari-quac explain`` of an earlier version wrote.
+
+    Raises
+    ------
+    DataError
+        If its index cannot be read or has another structure.
+    """
+    from napari_quac.reports.quac_json import read_json  # imports torch
+
+    document = read_json(folder / EXPLAIN_INDEX)
+    try:
+        classes = tuple(str(name) for name in document["classes"])
+        records = document["explanations"]
+        entries = [e for r in records if "methods" in r for e in _entries(folder, r, classes)]
+        failures = [_failure(record, classes) for record in records if "methods" not in record]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = f"is not an index of 'napari-quac explain' ({error!r})"
+        raise DataError(f"'{folder / EXPLAIN_INDEX}' {reason}. Choose another folder.") from error
+    return Report(tuple(entries), tuple(failures), classes, folder.name)
+
+
+def _entries(folder: Path, record: Mapping[str, Any], classes: Sequence[str]) -> list[ReportEntry]:
+    """Return the entries of a record; the first records held neither predictions nor label."""
+    class_folder = str(record["id"]).split("/", 1)[0]
+    label = class_folder if class_folder in classes else None
+    record = {"predictions": {}, "true_class": label, **record}
+    arrays = folder / record["folder"]
+    entries = []
+    for method, numbers in record["methods"].items():
+        paths = {name: str(_array_path(arrays, method, name)) for name in ARRAY_NAMES}
+        curve = [np.asarray(numbers[name], dtype=np.float64) for name in CURVE_NAMES]
+        read = partial(_read_array, paths)
+        entries.append(entry_from_record(record, method, classes, *curve, paths=paths, read=read))
+    return entries
+
+
+def _failure(record: Mapping[str, Any], classes: Sequence[str]) -> FailedEntry:
+    roles = ("source", "target")
+    source, target = (classes.index(record[role]) if role in record else None for role in roles)
+    stage = "read" if target is None else "explain"
+    return FailedEntry(str(record["id"]), target, stage, str(record["error"]), source)
+
+
+def _array_path(folder: Path, method: str, name: str) -> Path:
+    if name in ("query", "generated"):
+        return folder / f"{name}.npy"
+    return folder / method / f"{'hybrid' if name == 'counterfactual' else name}.npy"
+
+
+def _read_array(paths: Mapping[str, str], name: str) -> NDArray[np.float32]:
+    from napari_quac.data.image_file import read_array  # imports torch
+
+    return read_array(Path(paths[name])).astype(np.float32, copy=False)
 
 
 def _json_files(top: Path) -> Iterator[Path]:

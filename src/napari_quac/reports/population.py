@@ -1,13 +1,14 @@
-"""Medians and quartiles of scores and QuAC curves, per method and class pair, with n."""
+"""Medians or means, and quartiles, of scores and curves, per method and class pair, with n."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_quac.explain.procedure import Aggregate
 from napari_quac.explain.score import interpolate_curve
 from napari_quac.reports.entry import ReportEntry
 from napari_quac.reports.report import Report
@@ -30,11 +31,14 @@ class Population:
         Finite scores of the others.
     n_curves : int
         Usable curves of the others.
-    median, lower, upper : (101,) ndarray or None
-        Of the score changes at mask sizes 0, 0.01, …, 1; lower and upper are the quartiles. None
+    center, lower, upper : (101,) ndarray or None
+        Median or mean of the score changes at mask sizes 0, 0.01, …, 1, and their quartiles. None
         without a curve.
-    score_median, score_lower, score_upper : float or None
-        Of the QuAC scores. None without a score.
+    score, score_lower, score_upper : float or None
+        The same of the QuAC scores; their mean is the area under the mean curve. None without a
+        score.
+    aggregate : "median" or "mean"
+        Statistic of ``center`` and ``score``.
     computed : tuple of str
         Names of the actual computations, such as a fallback on a network that does not allow the
         method; empty if unknown.
@@ -47,12 +51,13 @@ class Population:
     n_degenerate: int
     n_scores: int
     n_curves: int
-    median: NDArray[np.float64] | None
+    center: NDArray[np.float64] | None
     lower: NDArray[np.float64] | None
     upper: NDArray[np.float64] | None
-    score_median: float | None
+    score: float | None
     score_lower: float | None
     score_upper: float | None
+    aggregate: Aggregate = "median"
     computed: tuple[str, ...] = ()
 
     @property
@@ -78,7 +83,7 @@ def populations(report: Report, by_pair: bool = True) -> tuple[Population, ...]:
     rank = {method: number for number, method in enumerate(report.methods)}
     order = sorted(groups, key=lambda key: (key[0] or 0, key[1] or 0, rank[key[2]]))
     return tuple(
-        population(groups[source, target, method], method, source, target)
+        population(groups[source, target, method], method, source, target, report.aggregate)
         for source, target, method in order
     )
 
@@ -88,6 +93,7 @@ def population(
     method: str = "",
     source: int | None = None,
     target: int | None = None,
+    aggregate: Aggregate = "median",
 ) -> Population:
     """Summarize a group of entries.
 
@@ -97,12 +103,14 @@ def population(
         Entries of any method and pair.
     method, source, target
         Common method and class pair.
+    aggregate : "median" or "mean"
+        Of the procedure; see :attr:`~napari_quac.reports.report.Report.aggregate`.
     """
     ranked = [entry for entry in entries if not entry.degenerate]
     scores = [entry.quac_score for entry in ranked if entry.has_score]
     curves = [curve for entry in ranked if (curve := entry_curve(entry)) is not None]
-    lower, median, upper = _quartiles(curves)
-    score_lower, score_median, score_upper = _quartiles(scores)
+    center, lower, upper = _summary(curves, aggregate)
+    score, score_lower, score_upper = _summary(scores, aggregate)
     return Population(
         method=method,
         source=source,
@@ -111,12 +119,13 @@ def population(
         n_degenerate=len(entries) - len(ranked),
         n_scores=len(scores),
         n_curves=len(curves),
-        median=median,
+        center=center,
         lower=lower,
         upper=upper,
-        score_median=None if score_median is None else float(score_median),
+        score=None if score is None else float(score),
         score_lower=None if score_lower is None else float(score_lower),
         score_upper=None if score_upper is None else float(score_upper),
+        aggregate=aggregate,
         computed=tuple(dict.fromkeys(entry.true_name for entry in entries if entry.true_name)),
     )
 
@@ -130,10 +139,12 @@ def entry_curve(entry: ReportEntry) -> NDArray[np.float64] | None:
     return interpolate_curve(sizes, changes)
 
 
-def _quartiles(values: Iterable[object]) -> tuple[NDArray[np.float64] | None, ...]:
-    """Return the linear 25th, 50th and 75th percentile along the first axis."""
-    stacked = np.array(list(values), dtype=np.float64)
-    if not len(stacked):
+def _summary(
+    numbers: Sequence[object], aggregate: Aggregate
+) -> tuple[NDArray[np.float64] | None, ...]:
+    """Return median or mean and the linear quartiles along the first axis."""
+    if not numbers:
         return None, None, None
+    stacked = np.array(numbers, dtype=np.float64)
     lower, median, upper = np.percentile(stacked, (25, 50, 75), axis=0)
-    return lower, median, upper
+    return stacked.mean(axis=0) if aggregate == "mean" else median, lower, upper

@@ -8,15 +8,16 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_quac.errors import DataError
+from napari_quac.errors import DataError, one_line
 from napari_quac.explain.curve import threshold_grid
+from napari_quac.reports.entry import ReportEntry
 
 PATH_KEYS = {
     "query": "query_path",
@@ -39,29 +40,8 @@ COLUMNS = {
     "score_changes": "score_changes",
     "thresholds": "thresholds",
 }
+PREDICTIONS = ("query_prediction", "generated_prediction", "counterfactual_prediction")
 N_THRESHOLDS = 200
-
-
-@dataclass(frozen=True, eq=False)
-class QuacResult:
-    """One result of the file; missing quantities are None or empty.
-
-    ``number`` is its position in the file.
-    """
-
-    number: int
-    source: int
-    target: int
-    paths: Mapping[str, str]
-    query_prediction: tuple[float, ...] | None
-    generated_prediction: tuple[float, ...] | None
-    counterfactual_prediction: tuple[float, ...] | None
-    score: float | None
-    thresholds: NDArray[np.float64]
-    mask_sizes: NDArray[np.float64]
-    score_changes: NDArray[np.float64]
-    optimal_threshold: float | None
-    method: str | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,16 +53,17 @@ class QuacFile:
     path : Path
     name : str
     metadata : mapping
-    results : tuple of QuacResult
-    problems : tuple of str
+    results : dict of int to ReportEntry
+        By the position in the file; without a sample id, and mostly without a method.
+    problems : list of str
         One sentence for each unusable result.
     """
 
     path: Path
     name: str
     metadata: Mapping[str, Any]
-    results: tuple[QuacResult, ...]
-    problems: tuple[str, ...] = ()
+    results: dict[int, ReportEntry] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
 
 
 def read_quac_file(path: Path) -> QuacFile | None:
@@ -102,22 +83,17 @@ def read_quac_file(path: Path) -> QuacFile | None:
         rows = _rows_of_columns(document, path)
     else:
         return None
-    results, problems = [], []
+    metadata = document.get("metadata")
+    metadata = metadata if isinstance(metadata, Mapping) else {}
+    file = QuacFile(path, str(document.get("name") or path.stem), metadata)
     for number, row in enumerate(rows):
         try:
-            results.append(_result(row, number))
+            file.results[number] = _result(row)
         except (TypeError, ValueError, KeyError) as error:
-            problems.append(
-                f"result {number} of '{path.name}' cannot be used ({_error_text(error)})"
-            )
-    metadata = document.get("metadata")
-    return QuacFile(
-        path,
-        str(document.get("name") or path.stem),
-        metadata if isinstance(metadata, Mapping) else {},
-        tuple(results),
-        tuple(problems),
-    )
+            missing = f"no {error.args[0]}" if isinstance(error, KeyError) else ""
+            reason = missing or one_line(error, 100)
+            file.problems.append(f"result {number} of '{path.name}' cannot be used ({reason})")
+    return file
 
 
 def read_json(path: Path) -> Any:
@@ -133,37 +109,26 @@ def read_json(path: Path) -> Any:
     except OSError as error:
         raise DataError(f"'{path}' cannot be read ({error.strerror}). Check the path.") from error
     except (ValueError, RecursionError) as error:
-        raise DataError(
-            f"'{path}' is not a complete JSON file ({_error_text(error)}). Copy it again."
-        ) from error
+        reason = one_line(error, 100)
+        raise DataError(f"'{path}' is no complete JSON file ({reason}). Copy it again.") from error
 
 
 def _rows_of_columns(document: Mapping[str, Any], path: Path) -> list[dict[str, Any]]:
     """Turn the parallel lists of early versions into one record per pair."""
-    columns = {
-        key: document[old] for key, old in COLUMNS.items() if isinstance(document.get(old), list)
-    }
-    thresholds = columns.get("thresholds")
-    if thresholds and not isinstance(thresholds[0], list):
-        del columns["thresholds"]  # one grid for all
-    else:
-        thresholds = None
-    lengths = {COLUMNS[key]: len(column) for key, column in columns.items() if column}
+    keys = [key for key, old in COLUMNS.items() if isinstance(document.get(old), list)]
+    columns = {key: document[COLUMNS[key]] for key in keys if document[COLUMNS[key]]}
+    common = {}
+    if "thresholds" in columns and not isinstance(columns["thresholds"][0], list):
+        common["thresholds"] = columns.pop("thresholds")  # one grid for all
+    lengths = {COLUMNS[key]: len(column) for key, column in columns.items()}
     if len(set(lengths.values())) > 1:
         sizes = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        raise DataError(
-            f"'{path}' is an early QuAC report whose lists differ in length ({sizes}). "
-            "It is incomplete; copy it again."
-        )
+        raise DataError(f"'{path}': the lists differ in length ({sizes}). Copy the file again.")
     n = next(iter(lengths.values()), 0)
-    rows = [{key: column[i] for key, column in columns.items() if column} for i in range(n)]
-    if thresholds is not None:
-        for row in rows:
-            row["thresholds"] = thresholds
-    return rows
+    return [{key: column[i] for key, column in columns.items()} | common for i in range(n)]
 
 
-def _result(row: Any, number: int) -> QuacResult:
+def _result(row: Any) -> ReportEntry:
     if not isinstance(row, Mapping):
         raise TypeError("not an object")
     sizes, changes = _numbers(row, "normalized_mask_sizes"), _numbers(row, "score_changes")
@@ -176,20 +141,19 @@ def _result(row: Any, number: int) -> QuacResult:
     if "query" not in paths:
         raise ValueError("no query_path")
     method = row.get("method")
-    return QuacResult(
-        number=number,
+    predictions: dict[str, Any] = {name: _prediction(row.get(name)) for name in PREDICTIONS}
+    return ReportEntry(
+        sample_id="",
         source=_class(row["source_class"]),
         target=_class(row["target_class"]),
+        method=method if isinstance(method, str) else "",
         paths=paths,
-        query_prediction=_prediction(row, "query_prediction"),
-        generated_prediction=_prediction(row, "generated_prediction"),
-        counterfactual_prediction=_prediction(row, "counterfactual_prediction"),
-        score=_number(row.get("score")),
         thresholds=thresholds,
         mask_sizes=sizes,
         score_changes=changes,
+        quac_score=_number(row.get("score")),
         optimal_threshold=_number(row.get("optimal_threshold")),
-        method=method if isinstance(method, str) and method else None,
+        **predictions,
     )
 
 
@@ -202,10 +166,7 @@ def _class(entry: Any) -> int:
 
 def _number(entry: Any) -> float | None:
     """Return a finite number; None for null, NaN and infinity."""
-    if entry is None:
-        return None
-    number = float(entry)
-    return number if math.isfinite(number) else None
+    return None if entry is None or not math.isfinite(float(entry)) else float(entry)
 
 
 def _numbers(row: Mapping[str, Any], key: str) -> NDArray[np.float64]:
@@ -218,15 +179,7 @@ def _numbers(row: Mapping[str, Any], key: str) -> NDArray[np.float64]:
     return numbers
 
 
-def _prediction(row: Mapping[str, Any], key: str) -> tuple[float, ...] | None:
-    numbers = row.get(key)
+def _prediction(numbers: Any) -> tuple[float, ...] | None:
     if not isinstance(numbers, Sequence) or isinstance(numbers, str) or not numbers:
         return None
     return tuple(math.nan if x is None else float(x) for x in numbers)
-
-
-def _error_text(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    if isinstance(error, KeyError):
-        text = f"no {text.strip(chr(39))}"
-    return text if len(text) <= 100 else text[:97] + "…"

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from functools import partial
-from pathlib import Path
-from typing import Any, TypeVar
+from dataclasses import replace
+from functools import cached_property
+from itertools import takewhile
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_quac.data.image_file import read_image
+from napari_quac.data.image_file import read_array, read_image
 from napari_quac.errors import DataError
 from napari_quac.explain.score import quac_score
 from napari_quac.reports.entry import ReportEntry
-from napari_quac.reports.moved_files import MovedFiles, path_parts
-from napari_quac.reports.quac_json import QuacFile, QuacResult, read_quac_file
+from napari_quac.reports.quac_json import QuacFile, read_quac_file
 from napari_quac.reports.report import Report
 
 T = TypeVar("T")
@@ -28,8 +29,14 @@ T = TypeVar("T")
 # Folders of reports that are not named after a method
 NO_METHOD = frozenset({"reports", "merged", "latent", "reference", "evaluation", "results", ""})
 METHOD_FOLDERS = ("attribution", "mask", "counterfactual")
-DEFAULT_PROCESSOR = "default"
-PROCESSORS = frozenset({DEFAULT_PROCESSOR, "no_blur"})
+PROCESSORS = frozenset({"no_blur"})  # mask processors other than the default
+# Folders of the QuAC library, by their contents. Files of one pair have the same name in all of
+# them, so a file is never taken from the folder of another kind.
+KIND_FOLDERS = frozenset(
+    {"attributions", "masks", "counterfactuals", "generated_images", "generated"}
+)
+# Minimum number of equal parts at the end of two paths: METHOD/SOURCE/TARGET/NAME and so on.
+LEAST_COMMON = {"attribution": 4, "mask": 4, "counterfactual": 4, "generated": 3, "query": 2}
 
 
 def find_quac_files(path: Path) -> tuple[list[QuacFile], list[str]]:
@@ -78,99 +85,76 @@ def read_quac_reports(path: Path, re_root: tuple[str, str] | None = None) -> Rep
     if not files:
         problem = f" {problems[0]}" if problems else ""
         raise DataError(
-            f"'{path}' contains no explanations: neither 'store.json' or 'explanations.json', nor "
-            f"a report of the QuAC library (a JSON file with 'results').{problem}"
+            f"'{path}' contains no explanations: no 'store.json', 'explanations.json' or report of "
+            f"the QuAC library (a JSON file with 'results').{problem}"
         )
-    if re_root is not None:
-        _check_re_root(files, re_root)
     moved = MovedFiles(_root(path), re_root)
+    moved.check_re_root(files)
     class_names = _class_names(files)
     labels = _method_labels(files, path)
     entries: dict[tuple[str, str, int, int, str], ReportEntry] = {}
     n_read = n_repeated = n_different = 0
     for file in files:
-        for record in file.results:
+        for number, record in file.results.items():
             n_read += 1
-            entry = _entry(file, record, labels[file.path, _method(file, record)], moved)
-            key = (
-                entry.method,
-                entry.sample_id,
-                entry.source,
-                entry.target,
-                entry.paths.get("generated", ""),
-            )
+            entry = _entry(file, number, labels[file.path, _method(file, record)], moved)
+            pair = (entry.source, entry.target, entry.paths.get("generated", ""))
+            key = (entry.method, entry.sample_id, *pair)
             if key not in entries:
                 entries[key] = entry
             elif _same_numbers(entries[key], entry):
                 n_repeated += 1
             else:
                 n_different += 1
-    if problems and not entries:
-        raise DataError(
-            f"No report in '{path}' can be read: {problems[0].rstrip('.')}. Copy the reports again."
-        )
+    problem = problems[0].rstrip(".") if problems else ""
+    if problem and not entries:
+        raise DataError(f"No report in '{path}' can be read: {problem}. Copy the reports again.")
     notes = []
     if n_repeated:
         notes.append(f"{n_repeated} of {n_read} results repeat another one and count once.")
     if n_different:
         notes.append(
-            f"{n_different} of {n_read} results are about the same query, target, method and "
-            "generated image as another one, with different numbers; the first one counts."
+            f"{n_different} of {n_read} results repeat the query, target, method and generated "
+            "image of another one with different numbers; the first one counts."
         )
     if problems:
-        notes.append(
-            f"{len(problems)} results could not be read; the first: {problems[0].rstrip('.')}."
-        )
+        notes.append(f"{len(problems)} results could not be read; the first: {problem}.")
     return Report(tuple(entries.values()), (), class_names, path.name, tuple(notes))
 
 
-def _entry(file: QuacFile, record: QuacResult, method: str, moved: MovedFiles) -> ReportEntry:
-    score = record.score
-    if score is None and len(record.mask_sizes) and _finite(record):
-        score = quac_score(record.mask_sizes, record.score_changes)
-    # the NaNs of a constant map never exceed a threshold, so that all masks are empty
-    degenerate = len(record.mask_sizes) > 0 and not record.mask_sizes.any() and not score
+def _entry(file: QuacFile, number: int, method: str, moved: MovedFiles) -> ReportEntry:
+    """Return a result with the quantities that our own export adds to the report."""
+    record, metadata = file.results[number], file.metadata
+
+    def exported(key: str, kind: type[T]) -> T | None:
+        """Return the element of a list that is parallel to the results."""
+        column = metadata.get(key)
+        element = column[number] if isinstance(column, list) and number < len(column) else None
+        return element if isinstance(element, kind) else None
+
+    score, sizes, thresholds = record.quac_score, record.mask_sizes, metadata.get("thresholds")
+    if score is None and len(sizes) and np.isfinite([sizes, record.score_changes]).all():
+        score = quac_score(sizes, record.score_changes)
+    is_grid = isinstance(thresholds, list) and len(thresholds) == len(sizes)
     generated = record.generated_prediction
     source_name = _folder_names(record).get(record.source)
-    exported = partial(_from_export, file.metadata, record.number)
-    return ReportEntry(
+    return replace(
+        record,
         sample_id=exported("sample_ids", str) or _sample_id(record.paths["query"], source_name),
-        source=record.source,
-        target=record.target,
         method=method,
-        true_name=_text(file.metadata.get("true_name")),
+        true_name=_text(metadata.get("true_name")),
         label=record.source,  # in the library, the folder defines the source
-        source_basis=_text(file.metadata.get("source_basis")) or "label",
-        query_prediction=record.query_prediction,
-        generated_prediction=generated,
-        counterfactual_prediction=record.counterfactual_prediction,
-        thresholds=_thresholds(file.metadata, record),
-        mask_sizes=record.mask_sizes,
-        score_changes=record.score_changes,
+        source_basis=_text(metadata.get("source_basis")) or "label",
+        thresholds=np.asarray(thresholds, dtype=np.float64) if is_grid else record.thresholds,
         quac_score=score,
-        optimal_threshold=record.optimal_threshold,
         completeness=exported("completeness", float),
-        degenerate=degenerate,
+        # the NaNs of a constant map never exceed a threshold, so that all masks are empty
+        degenerate=len(sizes) > 0 and not sizes.any() and not score,
         n_tried=exported("n_tried", int),
         switches=None if generated is None else int(np.argmax(generated)) == record.target,
         paths={name: moved.replace_root(path) for name, path in record.paths.items()},
         read=_Arrays(record.paths, moved),
     )
-
-
-def _from_export(metadata: Mapping[str, Any], number: int, key: str, kind: type[T]) -> T | None:
-    """Return an element of the lists that our own export writes in parallel to the results."""
-    column = metadata.get(key)
-    if not isinstance(column, list) or number >= len(column):
-        return None
-    return column[number] if isinstance(column[number], kind) else None
-
-
-def _thresholds(metadata: Mapping[str, Any], record: QuacResult) -> NDArray[np.float64]:
-    thresholds = metadata.get("thresholds")
-    if isinstance(thresholds, list) and len(thresholds) == len(record.mask_sizes):
-        return np.asarray(thresholds, dtype=np.float64)
-    return record.thresholds
 
 
 class _Arrays:
@@ -182,24 +166,19 @@ class _Arrays:
 
     def __call__(self, name: str) -> NDArray[np.float32]:
         if name not in self._paths:
+            names = ", ".join(self._paths)
             raise DataError(
-                f"This report of the QuAC library does not record the array '{name}', but "
-                f"only {', '.join(self._paths)}. Explain the sample again."
+                f"The report does not record the array '{name}', only {names}. Explain the sample "
+                "again."
             )
         path = self._moved.find(self._paths[name], name)
         if name in ("attribution", "mask"):
-            try:
-                array: NDArray[np.float32] = np.load(path, allow_pickle=False)
-            except (OSError, ValueError) as error:
-                raise DataError(
-                    f"'{path}' is not an array that NumPy can read. Copy it again."
-                ) from error
-            return array.astype(np.float32, copy=False)
+            return read_array(path).astype(np.float32, copy=False)
         image: NDArray[np.float32] = read_image(path).numpy()
         return image
 
 
-def _method(file: QuacFile, record: QuacResult) -> str:
+def _method(file: QuacFile, record: ReportEntry) -> str:
     """Return the method of a result, which the library itself does not record."""
     method = file.metadata.get("method")
     if isinstance(method, str) and method:
@@ -216,13 +195,7 @@ def _method(file: QuacFile, record: QuacResult) -> str:
 
 
 def _methods_in(file: QuacFile) -> set[str]:
-    return {_method(file, record) for record in file.results}
-
-
-def _processor(file: QuacFile) -> str:
-    """Return the name of the mask processor, which begins the name of a report's file."""
-    stem = file.path.stem.removesuffix("_report")
-    return stem if stem in PROCESSORS else DEFAULT_PROCESSOR
+    return {_method(file, record) for record in file.results.values()}
 
 
 def _method_labels(files: list[QuacFile], path: Path) -> dict[tuple[Path, str], str]:
@@ -235,12 +208,14 @@ def _method_labels(files: list[QuacFile], path: Path) -> dict[tuple[Path, str], 
     labels: dict[tuple[Path, str], str] = {}
     for file in files:
         methods = _methods_in(file)
-        for method in methods:
-            processor = _processor(file) if len(methods) == 1 else DEFAULT_PROCESSOR
-            label = method if processor == DEFAULT_PROCESSOR else f"{method} ({processor})"
+        labels |= {(file.path, method): method for method in methods}
+        if len(methods) == 1:
+            label = method = next(iter(methods))
+            processor = file.path.stem.removesuffix("_report")
+            if processor in PROCESSORS:
+                label = f"{method} ({processor})"
             labels[file.path, method] = label
-            if len(methods) == 1:
-                claims[label].append(file)
+            claims[label].append(file)
     for label, several in claims.items():
         runs = {file.path: _run_of(file, path) for file in several}
         if len(set(runs.values())) < 2:
@@ -265,14 +240,14 @@ def _class_names(files: list[QuacFile]) -> tuple[str, ...]:
             return tuple(names)
     votes: dict[int, Counter[str]] = defaultdict(Counter)
     for file in files:
-        for record in file.results:
+        for record in file.results.values():
             for index, name in _folder_names(record).items():
                 votes[index][name] += 1
     n = 1 + max(votes, default=-1)
     return tuple(votes[i].most_common(1)[0][0] if i in votes else f"class {i}" for i in range(n))
 
 
-def _folder_names(record: QuacResult) -> dict[int, str]:
+def _folder_names(record: ReportEntry) -> dict[int, str]:
     """Return the class names in the paths of a record: SOURCE/TARGET/NAME."""
     query = path_parts(record.paths["query"])
     for kind in (*METHOD_FOLDERS, "generated"):
@@ -302,10 +277,6 @@ def _same_numbers(first: ReportEntry, second: ReportEntry) -> bool:
     )
 
 
-def _finite(record: QuacResult) -> bool:
-    return bool(np.isfinite(record.mask_sizes).all() and np.isfinite(record.score_changes).all())
-
-
 def _root(path: Path) -> Path:
     """Return the folder with masks and images next to the reports."""
     path = path.resolve()
@@ -315,15 +286,115 @@ def _root(path: Path) -> Path:
     return path if path.is_dir() else path.parent
 
 
-def _check_re_root(files: Iterable[QuacFile], re_root: tuple[str, str]) -> None:
-    old, _ = re_root
-    paths = [path for file in files for record in file.results for path in record.paths.values()]
-    if old and paths and not any(old in path for path in paths):
-        raise DataError(
-            f"No path in the reports contains '{old}'; an example is '{paths[0]}'. Pass the "
-            "beginning to replace to --re-root."
-        )
-
-
 def _text(entry: object) -> str:
     return entry if isinstance(entry, str) else ""
+
+
+class MovedFiles:
+    """Index of the files below a folder, searched by the last parts of recorded paths.
+
+    Parameters
+    ----------
+    root : Path
+        The present folder of all files.
+    re_root : (old, new), optional
+        Beginning of the recorded paths, and its replacement; tried first.
+    """
+
+    def __init__(self, root: Path, re_root: tuple[str, str] | None = None) -> None:
+        self.root = root
+        self.re_root = re_root
+        self._prefixes: list[tuple[str, Path]] = []
+
+    def replace_root(self, recorded: str) -> str:
+        """Return a recorded path with the explicit new beginning."""
+        return recorded if self.re_root is None else recorded.replace(*self.re_root)
+
+    def check_re_root(self, files: Iterable[QuacFile]) -> None:
+        """Refuse an old beginning that is in none of the recorded paths of files."""
+        records = [record for file in files for record in file.results.values()]
+        paths = [path for record in records for path in record.paths.values()]
+        if paths and self.re_root and not any(self.re_root[0] in path for path in paths):
+            raise DataError(
+                f"No path in the reports contains '{self.re_root[0]}'; an example is '{paths[0]}'. "
+                "Pass the beginning to replace to --re-root."
+            )
+
+    def find(self, recorded: str, kind: str) -> Path:
+        """Return the present path of a file.
+
+        Parameters
+        ----------
+        recorded : str
+            Recorded path.
+        kind : str
+            One of ``LEAST_COMMON``.
+
+        Raises
+        ------
+        DataError
+            If there is no match below the folder, or more than one.
+        """
+        recorded = self.replace_root(recorded)
+        if Path(recorded).is_file():
+            return Path(recorded)
+        parts = path_parts(recorded)
+        text = "/".join(parts)
+        for old, new in self._prefixes:
+            if text.startswith(old) and (moved := new / text[len(old) :]).is_file():
+                return moved
+        match = self._best_match(parts, kind)
+        if match is None:
+            raise DataError(
+                f"'{recorded}' does not exist, nor does such a file in '{self.root}'. If the "
+                "folder was moved, add --re-root OLD NEW."
+            )
+        self._remember(parts, match)
+        return match
+
+    def _best_match(self, parts: tuple[str, ...], kind: str) -> Path | None:
+        least = min(LEAST_COMMON[kind], len(parts))
+        folders = KIND_FOLDERS & set(parts)
+        common = {
+            path: n
+            for path in self._by_name.get(parts[-1], [])
+            if (n := _n_common(parts, path.parts)) >= least
+            and KIND_FOLDERS & set(path.relative_to(self.root).parts) <= folders
+        }
+        longest = max(common.values(), default=0)
+        best = [path for path, n in common.items() if n == longest]
+        if len(best) > 1:
+            raise DataError(
+                f"'{'/'.join(parts)}' does not exist, and {len(best)} files match, such as "
+                f"'{best[0]}' and '{best[1]}'. Add --re-root OLD NEW."
+            )
+        return best[0] if best else None
+
+    def _remember(self, parts: tuple[str, ...], match: Path) -> None:
+        """Store the two beginnings, which usually fit the next file as well."""
+        n = _n_common(parts, match.parts)
+        if n >= 2:
+            old = "/".join(parts[: len(parts) - n])
+            new = Path(*match.parts[: len(match.parts) - n])
+            self._prefixes.insert(0, (old + "/" if old else "", new))
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[Path]]:
+        paths: dict[str, list[Path]] = defaultdict(list)
+        for path in sorted(self.root.rglob("*")):
+            if path.is_file():
+                paths[path.name].append(path)
+        return paths
+
+
+def path_parts(recorded: str) -> tuple[str, ...]:
+    """Return the parts of a path of any system, without a leading slash."""
+    return tuple(
+        part for part in PurePosixPath(recorded.replace("\\", "/")).parts if part not in ("/", ".")
+    )
+
+
+def _n_common(first: tuple[str, ...], second: tuple[str, ...]) -> int:
+    """Return the number of equal parts at the end of two paths."""
+    pairs = zip(reversed(first), reversed(second), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))

@@ -6,10 +6,10 @@ The library refuses a result with an unknown key, so all further quantities are 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+import re
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 import numpy as np
@@ -17,17 +17,22 @@ import torch
 from numpy.typing import NDArray
 
 from napari_quac import __version__
-from napari_quac.data.image_file import read_image, write_image
+from napari_quac.data.image_file import IMAGE_SUFFIXES, read_image, write_image
 from napari_quac.errors import DataError, ShapeError
 from napari_quac.networks.classifier import Classifier
+from napari_quac.reports.atomic import storage_errors, write_file
 from napari_quac.reports.entry import ReportEntry
-from napari_quac.reports.quac_names import FileNames, safe_name
+from napari_quac.reports.record import plain
 from napari_quac.reports.report import Report
 from napari_quac.stepwise import Progress, stepwise
 
 ImageFormat = Literal["tif", "png"]
 IMAGES = ("query", "generated", "counterfactual")
 SCHEMA = 1
+
+Drift = dict[str, float] | None
+Result = tuple[ReportEntry, dict[str, Any], Drift]
+"""An entry, its record in the library, and the drift of its predictions."""
 
 
 @dataclass(frozen=True)
@@ -53,15 +58,6 @@ class QuacExport:
     n_written: int
     skipped: tuple[str, ...]
     largest_drift: float | None
-
-
-@dataclass(eq=False)
-class _MethodReport:
-    """Results of one method, with parallel lists."""
-
-    results: list[dict[str, Any]] = field(default_factory=list)
-    entries: list[ReportEntry] = field(default_factory=list)
-    drifts: list[dict[str, float] | None] = field(default_factory=list)
 
 
 @stepwise
@@ -91,7 +87,7 @@ def write_quac_report(
     Raises
     ------
     DataError
-        If the folder is not empty, or no entry can be written.
+        If the folder is not empty, or no entry can be written, such as those of DAPI.
 
     Notes
     -----
@@ -99,126 +95,94 @@ def write_quac_report(
     the last one; with separate names, its ``Report.from_directory`` compares the methods.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DataError(f"'{folder}' is not empty. Choose a new folder for the export.")
+    if report.settings is not None and report.settings.procedure.into == "generated":
         raise DataError(
-            f"'{folder}' is not empty. Choose a new folder, so that files of different reports do "
-            "not mix."
+            f"All {len(report)} entries are skipped: DAPI changes the generated image back into "
+            "the query, which the QuAC library cannot represent. Use the preset 'quac' instead."
         )
     # the library pairs the results of different methods by their position
     entries = sorted(report.entries, key=lambda entry: (entry.sample_id, entry.target))
     names = FileNames()
-    by_method = {method: _MethodReport() for method in report.methods}
-    folders = _method_folders(report)
+    folders = {method: names("", safe_name(method)) for method in report.methods}
+    written: dict[str, list[Result]] = {method: [] for method in report.methods}
     skipped = []
     for number, entry in enumerate(entries):
         yield Progress(number, len(entries), f"write {entry.sample_id}")
-        place = _Place(folder, report, entry, names, folders[entry.method], image_format)
+        paths = _paths(folder, report, entry, names, folders[entry.method], image_format)
         try:
-            record, drift = _write_entry(place, entry, classifier)
+            written[entry.method].append((entry, *_write_entry(paths, entry, classifier)))
         except DataError as error:
             skipped.append(f"{entry.sample_id}, {entry.method}: {error}")
-            continue
-        written = by_method[entry.method]
-        written.results.append(record)
-        written.entries.append(entry)
-        written.drifts.append(drift)
     if skipped and len(skipped) == len(entries):
         raise DataError(f"No entry can be written; the first: {skipped[0]}")
     reports = []
-    for method, written in by_method.items():
-        if written.results:
-            metadata = _metadata(report, method, written, image_format, classifier)
-            document = {"name": method, "metadata": metadata, "results": written.results}
-            reports.append(folder / "reports" / folders[method] / "default_report.json")
-            _write_json(reports[-1], document)
-    drifts = [drift for written in by_method.values() for drift in written.drifts if drift]
-    return QuacExport(
-        folder,
-        tuple(reports),
-        sum(len(written.results) for written in by_method.values()),
-        tuple(skipped),
-        max((max(drift.values()) for drift in drifts), default=None),
-    )
+    for method, results in written.items():
+        if results:
+            metadata = _metadata(report, results, image_format, classifier)
+            records = [record for _, record, _ in results]
+            document = {"name": method, "metadata": metadata, "results": records}
+            path = folder / "reports" / folders[method] / "default_report.json"
+            with storage_errors(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+            write_file(path, json.dumps(document, indent=1, allow_nan=False).encode())
+            reports.append(path)
+    drifts = [drift for results in written.values() for *_, drift in results if drift]
+    largest = max((max(drift.values()) for drift in drifts), default=None)
+    return QuacExport(folder, tuple(reports), len(entries) - len(skipped), tuple(skipped), largest)
 
 
-class _Place:
-    """Paths of the files of one entry."""
-
-    def __init__(
-        self,
-        root: Path,
-        report: Report,
-        entry: ReportEntry,
-        names: FileNames,
-        method: str,
-        image_format: ImageFormat,
-    ) -> None:
-        self.root = root.resolve()
-        source, target = (safe_name(report.class_name(i)) for i in (entry.source, entry.target))
-        self.pair = f"{source}/{target}"
-        self.source = source
-        self.stem = names(source, entry.sample_id)
-        self.style = "reference" if "reference" in str(entry.origin.get("style", "")) else "latent"
-        self.method = method
-        self.image_format = image_format
-
-    def path(self, name: str) -> Path:
-        """Return the path of an array of ``ARRAY_NAMES``."""
-        image, array = f"{self.stem}.{self.image_format}", f"{self.stem}.npy"
-        return (
-            self.root
-            / {
-                "query": f"source/{self.source}/{image}",
-                "generated": f"generated_images/{self.style}/{self.pair}/{image}",
-                "counterfactual": f"counterfactuals/{self.method}/{self.pair}/{image}",
-                "attribution": f"attributions/{self.method}/{self.pair}/{array}",
-                "mask": f"masks/{self.method}/{self.pair}/{array}",
-            }[name]
-        )
+def _paths(
+    root: Path,
+    report: Report,
+    entry: ReportEntry,
+    names: FileNames,
+    method: str,
+    image_format: ImageFormat,
+) -> dict[str, Path]:
+    """Return the path of each array of an entry."""
+    source, target = (safe_name(report.class_name(i)) for i in (entry.source, entry.target))
+    style = "reference" if "reference" in str(entry.origin.get("style", "")) else "latent"
+    folders = {
+        "query": f"source/{source}",
+        "generated": f"generated_images/{style}/{source}/{target}",
+        "counterfactual": f"counterfactuals/{method}/{source}/{target}",
+        "attribution": f"attributions/{method}/{source}/{target}",
+        "mask": f"masks/{method}/{source}/{target}",
+    }
+    root, stem = root.resolve(), names(source, entry.sample_id)
+    return {
+        name: root / place / f"{stem}.{image_format if name in IMAGES else 'npy'}"
+        for name, place in folders.items()
+    }
 
 
 def _write_entry(
-    place: _Place, entry: ReportEntry, classifier: Classifier | None
-) -> tuple[dict[str, Any], dict[str, float] | None]:
+    paths: Mapping[str, Path], entry: ReportEntry, classifier: Classifier | None
+) -> tuple[dict[str, Any], Drift]:
     """Write the arrays of an entry; all are read before the first is written."""
-    for role, prediction in (
-        ("query", entry.query_prediction),
-        ("counterfactual", entry.counterfactual_prediction),
-    ):
-        if prediction is None:
-            raise DataError(
-                f"the report lacks the prediction of the {role}, which the library needs."
-            )
-    arrays = {name: entry.array(name) for name in (*IMAGES, "attribution", "mask")}
+    for role in ("query", "counterfactual"):
+        if getattr(entry, f"{role}_prediction") is None:
+            raise DataError(f"the report lacks the prediction of the {role}.")
+    arrays = {name: entry.array(name) for name in paths}
     for name, array in arrays.items():
-        path = place.path(name)
-        try:
+        path = paths[name]
+        with storage_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            if name in IMAGES:
-                if name == "counterfactual" or not path.exists():  # others are shared by methods
-                    _write_image(path, array)
-            else:
+            if name not in IMAGES:
                 np.save(path, array.astype(np.float32))
-        except OSError as error:
-            raise DataError(
-                f"'{path}' cannot be written ({error.strerror}). Choose another folder."
-            ) from error
-    drift = None if classifier is None else _drift(place, arrays, classifier)
-    score = entry.quac_score
+            elif name == "counterfactual" or not path.exists():  # others are shared by methods
+                _write_image(path, array)
+    drift = None if classifier is None else _drift(paths, arrays, classifier)
     record = {
-        "query_path": str(place.path("query")),
-        "counterfactual_path": str(place.path("counterfactual")),
-        "mask_path": str(place.path("mask")),
-        "query_prediction": _standard(entry.query_prediction),
-        "counterfactual_prediction": _standard(entry.counterfactual_prediction),
+        **{f"{name}_path": str(path) for name, path in paths.items()},
+        **{f"{name}_prediction": plain(getattr(entry, f"{name}_prediction")) for name in IMAGES},
         "source_class": int(entry.source),
         "target_class": int(entry.target),
-        "score": _standard(score),
-        "normalized_mask_sizes": _standard(entry.mask_sizes),
-        "score_changes": _standard(entry.score_changes),
-        "generated_path": str(place.path("generated")),
-        "attribution_path": str(place.path("attribution")),
-        "generated_prediction": _standard(entry.generated_prediction),
-        "optimal_threshold": _standard(entry.optimal_threshold),
+        "score": plain(entry.quac_score),
+        "normalized_mask_sizes": plain(entry.mask_sizes),
+        "score_changes": plain(entry.score_changes),
+        "optimal_threshold": plain(entry.optimal_threshold),
         "method": entry.method,
     }
     return record, drift
@@ -227,10 +191,7 @@ def _write_entry(
 def _write_image(path: Path, array: NDArray[np.float32]) -> None:
     """Write (C, H, W) in [0, 1] in the layout that the library reads."""
     if array.ndim != 3:
-        raise ShapeError(
-            f"an image of shape {array.shape} is not (channels, height, width); the library reads "
-            "two-dimensional images only."
-        )
+        raise ShapeError(f"the library reads two-dimensional images, not shape {array.shape}.")
     if path.suffix == ".png":
         write_image(path, torch.from_numpy(array))
         return
@@ -243,43 +204,43 @@ def _write_image(path: Path, array: NDArray[np.float32]) -> None:
         last = np.moveaxis(np.clip(array, 0, 1), 0, -1)
         tifffile.imwrite(path, last, photometric="rgb", planarconfig="contig")
     else:
-        raise ShapeError(
-            f"an image of {array.shape[0]} channels; the library reads 1 (gray) or 3 (color)."
-        )
+        raise ShapeError(f"the library reads 1 or 3 channels, not {array.shape[0]}.")
 
 
 def _drift(
-    place: _Place, arrays: Mapping[str, NDArray[np.float32]], classifier: Classifier
+    paths: Mapping[str, Path], arrays: Mapping[str, NDArray[np.float32]], classifier: Classifier
 ) -> dict[str, float]:
     """Return the change of the prediction of each image by writing and reading it."""
     before = classifier.predict(torch.stack([torch.from_numpy(arrays[name]) for name in IMAGES]))
-    after = classifier.predict(torch.stack([read_image(place.path(name)) for name in IMAGES]))
-    moved = (after - before).abs().amax(dim=1)
-    return dict(zip(IMAGES, moved.tolist(), strict=True))
+    after = classifier.predict(torch.stack([read_image(paths[name]) for name in IMAGES]))
+    changes = (after - before).abs().amax(dim=1)
+    return dict(zip(IMAGES, changes.tolist(), strict=True))
 
 
 def _metadata(
     report: Report,
-    method: str,
-    written: _MethodReport,
+    results: Sequence[Result],
     image_format: ImageFormat,
     classifier: Classifier | None,
 ) -> dict[str, Any]:
     """Return the quantities without a key in the library; lists are parallel to ``results``."""
-    entries = written.entries
+    entries = [entry for entry, *_ in results]
+    n_predicted = max(len(entry.query_prediction or ()) for entry in entries)
+    n_classes = max(len(report.class_names), n_predicted)
+    bases = {entry.source_basis for entry in entries}
     metadata: dict[str, Any] = {
         "schema": SCHEMA,
         "plugin_version": __version__,
-        "method": method,
+        "method": entries[0].method,
         "true_name": next((entry.true_name for entry in entries if entry.true_name), ""),
-        "class_names": [report.class_name(index) for index in range(_n_classes(report, entries))],
+        "class_names": [report.class_name(index) for index in range(n_classes)],
         "image_range": [0.0, 1.0],
         "image_format": "float32 tif" if image_format == "tif" else "8-bit png, rounded",
-        "source_basis": _common([entry.source_basis for entry in entries]),
+        "source_basis": bases.pop() if len(bases) == 1 else "mixed",
         "sample_ids": [entry.sample_id for entry in entries],
         "valid": [entry.switches for entry in entries],
         "degenerate": [entry.degenerate for entry in entries],
-        "completeness": [_standard(entry.completeness) for entry in entries],
+        "completeness": [plain(entry.completeness) for entry in entries],
         "n_tried": [entry.n_tried for entry in entries],
     }
     grids = {tuple(entry.thresholds.tolist()) for entry in entries}
@@ -287,42 +248,50 @@ def _metadata(
         metadata["thresholds"] = list(grids.pop())
     if classifier is not None:
         metadata["classifier"] = {"name": classifier.name, "sha256": classifier.sha256}
-        metadata["prediction_drift"] = written.drifts
+        metadata["prediction_drift"] = [drift for *_, drift in results]
     return metadata
 
 
-def _n_classes(report: Report, entries: list[ReportEntry]) -> int:
-    predicted = max(len(entry.query_prediction or ()) for entry in entries)
-    return max(len(report.class_names), predicted)
+def safe_name(text: str) -> str:
+    """Return a name of letters, digits, ``_`` and ``-``.
+
+    The library cuts names at a dot, and then does not find the attribution of an image.
+
+    Examples
+    --------
+    >>> safe_name("cell 3.0/left")
+    'cell_3_0_left'
+    """
+    return re.sub(r"[^\w-]+", "_", text).strip("_") or "unnamed"
 
 
-def _common(values: list[str]) -> str:
-    return values[0] if len(set(values)) == 1 else "mixed"
+class FileNames:
+    """Unique file names of samples within a folder."""
+
+    def __init__(self) -> None:
+        self._names: dict[tuple[str, str], str] = {}
+        self._used: set[tuple[str, str]] = set()
+
+    def __call__(self, folder: str, sample_id: str) -> str:
+        """Return the name of a sample, without extension, in the folder of its source class."""
+        key = (folder, sample_id)
+        if key not in self._names:
+            self._names[key] = self._unique(folder, _stem(sample_id))
+        return self._names[key]
+
+    def _unique(self, folder: str, stem: str) -> str:
+        name, number = stem, 1
+        # some file systems ignore case
+        while (folder, name.lower()) in self._used:
+            number += 1
+            name = f"{stem}_{number}"
+        self._used.add((folder, name.lower()))
+        return name
 
 
-def _method_folders(report: Report) -> dict[str, str]:
-    """Return a unique folder name for each method."""
-    names = FileNames()
-    return {method: names("", safe_name(method)) for method in report.methods}
-
-
-def _standard(numbers: Any) -> Any:
-    """Return plain numbers; None in place of NaN and infinity."""
-    if numbers is None:
-        return None
-    if isinstance(numbers, float | int):
-        return float(numbers) if np.isfinite(numbers) else None
-    return [_standard(float(number)) for number in numbers]
-
-
-def _write_json(path: Path, document: dict[str, Any]) -> None:
-    """Write a temporary file and rename it, so that the document is complete or absent."""
-    partial = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(document, indent=1, allow_nan=False), encoding="utf-8")
-        os.replace(partial, path)
-    except OSError as error:
-        raise DataError(
-            f"'{path}' cannot be written ({error.strerror}). Choose another folder."
-        ) from error
+def _stem(sample_id: str) -> str:
+    """Return the id without the folder of its class and without an image extension."""
+    path = PurePosixPath(sample_id.replace("\\", "/"))
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        path = path.with_suffix("")
+    return safe_name("_".join(path.parts[1:] or path.parts))

@@ -16,6 +16,7 @@ from napari_quac.reports.tables import to_frame
 if TYPE_CHECKING:
     import pandas as pd
 
+    from napari_quac.explain.procedure import Aggregate
     from napari_quac.explain.settings import ExplainSettings
 
 
@@ -48,6 +49,11 @@ class Report:
 
     def __iter__(self) -> Iterator[ReportEntry]:
         return iter(self.entries)
+
+    @property
+    def aggregate(self) -> Aggregate:
+        """Summary of curves and scores by the procedure of the explanations."""
+        return "median" if self.settings is None else self.settings.procedure.aggregate
 
     @cached_property
     def methods(self) -> tuple[str, ...]:
@@ -110,13 +116,9 @@ class Report:
             hides mispredictions.
         """
         index = self.class_index(source)
-        report = self.where(
-            lambda entry: (
-                entry.source == index and (not require_prediction or entry.predicted == index)
-            )
-        )
         failures = tuple(failure for failure in self.failures if failure.source in (index, None))
-        return replace(report, failures=failures)
+        report = replace(self, failures=failures).where(lambda entry: entry.source == index)
+        return report.where(lambda entry: entry.predicted == index or not require_prediction)
 
     def to_target(self, target: str | int, require_prediction: bool = False) -> Report:
         """Return the explanations with one target class.
@@ -129,13 +131,9 @@ class Report:
             Exclude counterfactuals that are predicted as another class, as the QuAC library does.
         """
         index = self.class_index(target)
-        report = self.where(
-            lambda entry: (
-                entry.target == index and (not require_prediction or entry.converts is True)
-            )
-        )
         failures = tuple(failure for failure in self.failures if failure.target in (index, None))
-        return replace(report, failures=failures)
+        report = replace(self, failures=failures).where(lambda entry: entry.target == index)
+        return report.where(lambda entry: entry.converts is True or not require_prediction)
 
     def switched(self) -> Report:
         """Return the entries whose generated image is classified as the target."""
@@ -182,13 +180,10 @@ class Report:
 
     def conversion_rates(self) -> tuple[Rate, ...]:
         """Return, by class pair, the share of samples with a generated image of the target."""
-        pairs = {*self.class_pairs}
-        pairs |= {
-            (failure.source, failure.target)
-            for failure in self.failures
-            if failure.source is not None and failure.target is not None
-        }
-        return tuple(conversion_rate(self.entries, self.failures, *pair) for pair in sorted(pairs))
+        known = [f for f in self.failures if f.target is not None]
+        failed = {(f.source, f.target) for f in known if f.source is not None}
+        pairs = sorted({*self.class_pairs, *failed})
+        return tuple(conversion_rate(self.entries, self.failures, *pair) for pair in pairs)
 
     def conversion_rate(self) -> Rate:
         """Return the share of samples with a generated image of the target."""
@@ -229,7 +224,4 @@ class BestPerSample:
 def sort_by_score(entries: Iterable[ReportEntry]) -> list[ReportEntry]:
     """Return the entries with a score by falling QuAC score, ties by sample and target."""
     scored = [entry for entry in entries if entry.has_score]
-    return sorted(
-        scored,
-        key=lambda entry: (-(entry.quac_score or 0.0), entry.sample_id, entry.target, entry.method),
-    )
+    return sorted(scored, key=lambda e: (-(e.quac_score or 0.0), e.sample_id, e.target, e.method))

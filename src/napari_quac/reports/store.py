@@ -32,7 +32,7 @@ from napari_quac.errors import DataError, StorageError
 from napari_quac.explain.curve import threshold_grid
 from napari_quac.explain.settings import ALL, AUTO
 from napari_quac.reports import task_images
-from napari_quac.reports.atomic import remove_leftovers, storage_error, write_file, write_folder
+from napari_quac.reports.atomic import remove_leftovers, storage_errors, write_file, write_folder
 from napari_quac.reports.entry import FailedEntry, ReportEntry, entry_from_record
 from napari_quac.reports.record import is_failed, to_json, whole_curve
 from napari_quac.reports.store_info import INFO, SCHEMA, StoreInfo, rescue_info
@@ -41,6 +41,7 @@ RECORDS = "records"
 IMAGES = "images.zarr"
 TIMINGS = "timings"
 FAULTS = "faults"
+FOLDERS = (RECORDS, IMAGES, TIMINGS)
 UNAVAILABLE = "MethodUnavailableError"
 RECORD_BYTES = 12_288
 """Upper limit of the size of a record per method, with its curve."""
@@ -118,14 +119,10 @@ class ExplanationStore:
         folder = Path(folder)
         cls.refuse_existing(folder)
         if folder.exists() and not _is_free(folder):
-            raise DataError(
-                f"'{folder}' is not empty. Choose another folder; nothing in it was changed."
-            )
-        try:
-            for name in (RECORDS, IMAGES, TIMINGS):
+            raise DataError(f"'{folder}' is not empty. Choose another folder.")
+        with storage_errors(folder):
+            for name in FOLDERS:
                 (folder / name).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise storage_error(folder, error) from error
         write_file(folder / IMAGES / "zarr.json", b'{"zarr_format": 3, "node_type": "group"}\n')
         text = json.dumps(info.plain(), indent=1, allow_nan=False)
         write_file(folder / INFO, text.encode())
@@ -142,8 +139,7 @@ class ExplanationStore:
         """
         if (folder / INFO).exists():
             raise DataError(
-                f"'{folder}' contains explanations. Continue with --resume, or choose another "
-                "output folder."
+                f"'{folder}' contains explanations. Add --resume, or choose another output folder."
             )
 
     @classmethod
@@ -167,24 +163,22 @@ class ExplanationStore:
         if not path.is_file():
             state = "is not a folder of explanations" if folder.exists() else "does not exist"
             raise DataError(
-                f"'{folder}' {state} (there is no '{INFO}' in it). Choose the folder that "
-                "'napari-quac run' or the dock wrote."
+                f"'{folder}' {state} (no '{INFO}'). Choose the output folder of an earlier run."
             )
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-            info = StoreInfo.from_plain(values)
+            info = StoreInfo.from_plain(json.loads(path.read_text(encoding="utf-8")))
         except OSError as error:
             raise DataError(f"'{path}' cannot be read ({error.strerror}).") from error
         except (DataError, ValueError, AttributeError) as error:
-            info = _rescue_info(folder, error)
+            rescued = rescue_info(folder / RECORDS)
+            if rescued is None:
+                problem = f"'{path}' is damaged ({error}), and no record can be read"
+                raise DataError(f"{problem}. Copy the folder again.") from error
             reason = f"'{path.name}' is damaged ({error}), so nothing is added to this store"
-            return cls(folder, info, reason)
+            return cls(folder, rescued, reason)
         reason = ""
         if info.schema > SCHEMA:
-            reason = (
-                f"it was written by napari-quac {info.version} in a newer format "
-                f"({info.schema}; this version writes {SCHEMA}). Update napari-quac to add to it"
-            )
+            reason = f"it has the newer format of napari-quac {info.version}. Update napari-quac"
         elif not os.access(folder, os.W_OK):
             reason = "its folder is not writable"
         return cls(folder, info, reason, list_records)
@@ -205,14 +199,13 @@ class ExplanationStore:
         store = cls.open(folder)
         if store.read_only:
             raise DataError(
-                f"Nothing can be added to the explanations in '{folder}': {store.read_only}. "
-                "Choose another output folder."
+                f"'{folder}' is read-only: {store.read_only}. Choose another output folder."
             )
         differences = store.info.differences(info)
         if differences:
+            reason = "; ".join(differences)
             raise DataError(
-                f"The explanations in '{folder}' have other settings: {'; '.join(differences)}. "
-                "Choose another output folder, or restore the settings."
+                f"'{folder}' has other settings: {reason}. Restore them, or choose another folder."
             )
         return store
 
@@ -228,9 +221,7 @@ class ExplanationStore:
         except FileNotFoundError:
             keys = set()
         except OSError as error:
-            raise DataError(
-                f"The records in '{self.folder}' cannot be listed ({error.strerror})."
-            ) from error
+            raise DataError(f"'{self.folder}' cannot be listed ({error.strerror}).") from error
         new = sorted(keys - self._keys.keys())
         if len(keys) != len(self._keys) + len(new):
             self._keys = {key: None for key in self._keys if key in keys}
@@ -377,10 +368,8 @@ class ExplanationStore:
         self._check_writable()
         key = task_key(record["id"], record["target"])
         path = self._record_path(key)
-        try:
+        with storage_errors(path):
             path.unlink(missing_ok=True)  # a record never describes other images than its own
-        except OSError as error:
-            raise storage_error(path, error) from error
         if images:
             place = (record.get("scale"), record.get("translate"), record.get("unit"))
             write_folder(self.folder / IMAGES / key, task_images.encode(images, *place))
@@ -446,10 +435,8 @@ class ExplanationStore:
     def write_traceback(self, key: str, details: str) -> None:
         """Write the traceback of an internal error to ``faults/KEY.txt``."""
         folder = self.folder / FAULTS
-        try:
+        with storage_errors(folder):
             folder.mkdir(exist_ok=True)
-        except OSError as error:
-            raise storage_error(folder, error) from error
         write_file(folder / f"{key}.txt", details.encode(errors="replace"))
 
     def _record_path(self, key: str) -> Path:
@@ -461,12 +448,9 @@ class ExplanationStore:
 
     def _record_seconds(self, key: str, seconds: Mapping[str, float]) -> None:
         path = self.folder / TIMINGS / f"{socket.gethostname()}-{os.getpid()}.jsonl"
-        rounded = {name: round(value, 4) for name, value in seconds.items()}
-        try:
-            with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"key": key, "seconds": rounded}) + "\n")
-        except OSError as error:
-            raise storage_error(path, error) from error
+        rounded = {name: round(duration, 4) for name, duration in seconds.items()}
+        with storage_errors(path), path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"key": key, "seconds": rounded}) + "\n")
 
     def _entries(self, key: str, record: Mapping[str, Any]) -> list[ReportEntry | FailedEntry]:
         names = self.info.class_names
@@ -521,31 +505,11 @@ def _is_free(folder: Path) -> bool:
     """
     try:
         visible = [path for path in folder.iterdir() if not path.name.startswith(".")]
-        folders = (RECORDS, IMAGES, TIMINGS)
-        inside = [file for path in visible if path.name in folders for file in path.iterdir()]
+        inside = [file for path in visible if path.name in FOLDERS for file in path.iterdir()]
     except OSError:  # a file, or nothing that can be listed
         return False
-    is_begun = all(path.name in folders for path in visible)
-    return is_begun and all(
-        file.name == "zarr.json" or file.name.startswith(".") for file in inside
-    )
-
-
-def _rescue_info(folder: Path, error: Exception) -> StoreInfo:
-    """Describe a store with a damaged description by its records.
-
-    Raises
-    ------
-    DataError
-        If there is no readable record.
-    """
-    info = rescue_info(folder / RECORDS)
-    if info is None:
-        raise DataError(
-            f"'{folder / INFO}' is damaged ({error}), and no record can replace it. Copy the "
-            "folder again from where it came from."
-        ) from error
-    return info
+    is_begun = all(path.name in FOLDERS for path in visible)
+    return is_begun and all(f.name == "zarr.json" or f.name[0] == "." for f in inside)
 
 
 def _read_timings(folder: Path) -> dict[str, dict[str, float]]:

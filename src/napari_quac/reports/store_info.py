@@ -9,17 +9,16 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from torch import nn
-
 from napari_quac import __version__
 from napari_quac.errors import DataError, QuacError
 from napari_quac.explain.procedure import Grid
 from napari_quac.explain.settings import AUTO, ExplainSettings
-from napari_quac.networks.file_format import file_hash
-from napari_quac.reports.earlier_formats import migrate_settings
+from napari_quac.networks.tensor_file import file_hash
 from napari_quac.serialize import to_plain
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from napari_quac.networks.classifier import Classifier
     from napari_quac.networks.generator import Generator
 
@@ -27,6 +26,9 @@ FORMAT = "napari-quac explanations"
 INFO = "store.json"
 """File name of the description."""
 SCHEMA = 2
+SETTING_NAMES = tuple(entry.name for entry in fields(ExplainSettings))
+DEFAULT_METHODS = ("d-ig", "d-deeplift", "d-ingrad", "ig", "deeplift", "residual", "random")
+"""Methods of a plan of schema 1 that names none."""
 
 
 @dataclass(frozen=True)
@@ -104,11 +106,10 @@ class StoreInfo:
         from napari_quac.explain.question import resolve_source_basis
 
         basis = resolve_source_basis(settings.source_basis, generator or recipe)
+        hashes = {"path": classifier.sha256} if classifier.sha256 else {}
         return cls(
             class_names=tuple(classifier.class_names),
-            classifier=NetworkIdentity(
-                classifier.name, {"path": classifier.sha256} if classifier.sha256 else {}
-            ),
+            classifier=NetworkIdentity(classifier.name, hashes),
             generator=identify(recipe, getattr(generator, "name", "")),
             settings=replace(settings, source_basis=basis),
             samples=samples,
@@ -159,9 +160,8 @@ class StoreInfo:
         for role in ("classifier", "generator"):
             network, other_network = getattr(self, role), getattr(other, role)
             if dict(network.sha256) != dict(other_network.sha256):
-                reasons.append(
-                    f"the {role} is another file ('{network.name}', not '{other_network.name}')"
-                )
+                names = f"'{network.name}', not '{other_network.name}'"
+                reasons.append(f"the {role} is another file ({names})")
         if self.class_names != other.class_names:
             classes, other_classes = _text([*self.class_names]), _text([*other.class_names])
             reasons.append(f"class names {classes}, not {other_classes}")
@@ -188,20 +188,16 @@ def identify(recipe: Any, name: str = "") -> NetworkIdentity:
     name : str
         By default the name of the first file.
     """
-    values = (
-        {f.name: getattr(recipe, f.name) for f in fields(recipe)} if is_dataclass(recipe) else {}
-    )
-    files = {key: value for key, value in values.items() if isinstance(value, Path)}
-    names = [path.name for path in files.values()]
+    from torch import nn  # slow to import, and not needed to recognize a store
+
+    keys = [f.name for f in fields(recipe)] if is_dataclass(recipe) else []
+    files = {key: path for key in keys if isinstance(path := getattr(recipe, key), Path)}
     hashes = {key: file_hash(path) for key, path in files.items() if path.is_file()}
     if not files:
-        hashes = {key: _weights_hash(part) for key, part in _modules_of(recipe).items()}
-    return NetworkIdentity(name or (names[0] if names else type(recipe).__name__), hashes)
-
-
-def _modules_of(network: Any) -> dict[str, nn.Module]:
-    parts = getattr(network, "__dict__", {})
-    return {key: part for key, part in parts.items() if isinstance(part, nn.Module)}
+        parts = getattr(recipe, "__dict__", {}).items()
+        hashes = {key: _weights_hash(part) for key, part in parts if isinstance(part, nn.Module)}
+    first = next((path.name for path in files.values()), type(recipe).__name__)
+    return NetworkIdentity(name or first, hashes)
 
 
 def _weights_hash(module: nn.Module) -> str:
@@ -210,6 +206,46 @@ def _weights_hash(module: nn.Module) -> str:
         digest.update(f"{key} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def migrate_settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Move the flat settings of schema 1, of a plan or a store, below ``settings``.
+
+    Parameters
+    ----------
+    values : mapping
+        Content of the file. Methods are ``[a, {b: {n_steps: 20}}]`` or
+        ``{a: , b: {n_steps: 20}}``.
+
+    Raises
+    ------
+    DataError
+        If methods are neither a list nor a mapping.
+    """
+    flat = {name: values[name] for name in SETTING_NAMES if values.get(name) is not None}
+    methods, parameters = _split_methods(flat.get("methods", DEFAULT_METHODS))
+    parameters = {**flat.get("parameters", {}), **{k: v for k, v in parameters.items() if v}}
+    flat["parameters"] = {name: parameters[name] for name in methods if parameters.get(name)}
+    if flat.get("targets") == "chosen":  # samples that were selected by hand, each with a target
+        flat["targets"] = list(values["class_names"])
+    others = {key: value for key, value in values.items() if key not in SETTING_NAMES}
+    return {**others, "settings": {**flat, "methods": methods}}
+
+
+def _split_methods(methods: Any) -> tuple[list[str], dict[str, Mapping[str, Any]]]:
+    """Return the names of methods, and their parameters."""
+    entries = [methods] if isinstance(methods, str | Mapping) else methods
+    if not isinstance(entries, list | tuple):
+        raise DataError(f"'methods' is '{entries}': a list of names is needed.")
+    names: list[str] = []
+    parameters: dict[str, Mapping[str, Any]] = {}
+    for entry in entries:
+        for name, values in (entry if isinstance(entry, Mapping) else {entry: None}).items():
+            names.append(str(name))
+            if values is not None and not isinstance(values, Mapping):
+                raise DataError(f"'methods.{name}' needs parameters, got '{values}'.")
+            parameters[str(name)] = values or {}
+    return names, parameters
 
 
 def rescue_info(records: Path) -> StoreInfo | None:
@@ -237,19 +273,16 @@ def rescue_info(records: Path) -> StoreInfo | None:
     return None
 
 
-def _without_unknown_keys(values: Any, template: Mapping[str, Any]) -> Any:
-    if not template or not isinstance(values, Mapping):
+def _without_unknown_keys(values: Any, template: Any) -> Any:
+    if not template or not isinstance(values, Mapping) or not isinstance(template, Mapping):
         return values
-    return {
-        key: _without_unknown_keys(value, template[key] if isinstance(template[key], dict) else {})
-        for key, value in values.items()
-        if key in template
-    }
+    keys = [key for key in values if key in template]
+    return {key: _without_unknown_keys(values[key], template[key]) for key in keys}
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or "none"
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {entry}" for key, entry in value.items()) or "defaults"
-    return str(value)
+def _text(setting: Any) -> str:
+    if isinstance(setting, list):
+        return ", ".join(map(str, setting)) or "none"
+    if isinstance(setting, dict):
+        return ", ".join(f"{key} {entry}" for key, entry in setting.items()) or "defaults"
+    return str(setting)

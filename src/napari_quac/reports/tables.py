@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_quac.errors import DataError
 from napari_quac.explain.score import best_point
+from napari_quac.reports.atomic import storage_errors
 from napari_quac.reports.entry import ReportEntry
 
 if TYPE_CHECKING:
@@ -19,15 +20,9 @@ if TYPE_CHECKING:
 Class = Callable[[int], str]
 
 
-def _optional_class(index: int | None, name: Class) -> str | None:
-    return None if index is None else name(index)
-
-
-def _target_probability(entry: ReportEntry, image: str) -> float | None:
-    prediction: tuple[float, ...] | None = getattr(entry, f"{image}_prediction")
-    if prediction is None or entry.target >= len(prediction):
-        return None
-    return prediction[entry.target]
+def _p_target(entry: ReportEntry, image: str) -> float | None:
+    prediction: tuple[float, ...] = getattr(entry, f"{image}_prediction") or ()
+    return prediction[entry.target] if entry.target < len(prediction) else None
 
 
 def _at_optimum(entry: ReportEntry, ordinates: Any) -> float | None:
@@ -43,20 +38,17 @@ COLUMNS: Mapping[str, tuple[str, Callable[[ReportEntry, Class], Any]]] = {
     "target": ("string", lambda e, name: name(e.target)),
     "method": ("string", lambda e, name: e.method),
     "computed": ("string", lambda e, name: e.true_name or None),
-    "label": ("string", lambda e, name: _optional_class(e.label, name)),
-    "predicted": ("string", lambda e, name: _optional_class(e.predicted, name)),
+    "label": ("string", lambda e, name: None if e.label is None else name(e.label)),
+    "predicted": ("string", lambda e, name: None if e.predicted is None else name(e.predicted)),
     "source_basis": ("string", lambda e, name: e.source_basis or None),
     "quac_score": ("float64", lambda e, name: e.quac_score),
     "optimal_threshold": ("float64", lambda e, name: e.optimal_threshold),
     "mask_size": ("float64", lambda e, name: _at_optimum(e, e.mask_sizes)),
     "score_change": ("float64", lambda e, name: _at_optimum(e, e.score_changes)),
-    "p_target_query": ("float64", lambda e, name: _target_probability(e, "query")),
-    "p_target_generated": ("float64", lambda e, name: _target_probability(e, "generated")),
-    "p_target_counterfactual": (
-        "float64",
-        lambda e, name: _target_probability(e, "counterfactual"),
-    ),
-    "p_target_inverse": ("float64", lambda e, name: _target_probability(e, "inverse")),
+    "p_target_query": ("float64", lambda e, name: _p_target(e, "query")),
+    "p_target_generated": ("float64", lambda e, name: _p_target(e, "generated")),
+    "p_target_counterfactual": ("float64", lambda e, name: _p_target(e, "counterfactual")),
+    "p_target_inverse": ("float64", lambda e, name: _p_target(e, "inverse")),
     "switches": ("boolean", lambda e, name: e.switches),
     "converts": ("boolean", lambda e, name: e.converts),
     "degenerate": ("boolean", lambda e, name: e.degenerate),
@@ -94,16 +86,9 @@ def write_table(report: Report, path: Path) -> None:
         raise DataError(f"Cannot write '{path.name}': use the file extension .csv or .parquet.")
     if suffix == ".parquet" and find_spec("pyarrow") is None:
         raise DataError(
-            "Writing Parquet needs the package pyarrow. Run pip install 'napari-quac[reports]', or "
-            "write a CSV file instead."
+            "Parquet needs pyarrow. Run pip install 'napari-quac[reports]', or write a CSV file."
         )
     table = to_frame(report)
-    try:
-        if suffix == ".csv":
-            table.to_csv(path, index=False)
-        else:
-            table.to_parquet(path, index=False)
-    except OSError as error:
-        raise DataError(
-            f"'{path}' cannot be written ({error.strerror or error}). Choose another file."
-        ) from error
+    write = table.to_csv if suffix == ".csv" else table.to_parquet
+    with storage_errors(path):
+        write(path, index=False)

@@ -10,8 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from napari_quac.data.dataset import Dataset
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Dataset, Sample
 from napari_quac.errors import MethodFailedError, MethodUnavailableError, QuacError
 from napari_quac.explain.attribution import Attribution, AttributionMethod, attribute
 from napari_quac.explain.pair import Pair, make_pair

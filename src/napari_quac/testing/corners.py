@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Sample
 from napari_quac.generators.family import GeneratorFamily
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import FunctionGenerator

@@ -11,9 +11,14 @@ from napari_quac.explain.attribution import SignedMap
 from napari_quac.explain.pair import Pair
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.fido import PENALTY, InfillName
-from napari_quac.networks.fido.infill import InfillChoice, make_infill
 from napari_quac.networks.fido.optimize import optimize_mask
-from napari_quac.networks.fido.settings import BBMP_PENALTY, FidoSettings, Objective
+from napari_quac.networks.fido.settings import (
+    BBMP_PENALTY,
+    FidoSettings,
+    InfillChoice,
+    Objective,
+    make_infill,
+)
 from napari_quac.stepwise import Progress, Steps, stepwise
 
 

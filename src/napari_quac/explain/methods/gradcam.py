@@ -13,7 +13,7 @@ from napari_quac.errors import MethodUnavailableError
 from napari_quac.explain.attribution import SignedMap
 from napari_quac.explain.pair import Pair, Side, orient_pair
 from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.memory import in_batches
+from napari_quac.networks.device import in_batches
 
 CONVOLUTIONS: dict[int, tuple[type[nn.Module], str]] = {
     3: (nn.Conv2d, "Conv2d"),

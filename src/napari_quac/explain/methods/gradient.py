@@ -10,7 +10,7 @@ from torch import Tensor
 from napari_quac.errors import MethodUnavailableError
 from napari_quac.explain.methods.lean_backward import LeanBackward
 from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.memory import in_batches
+from napari_quac.networks.device import in_batches
 
 
 def logit_gradient(inputs: Tensor, class_index: int, classifier: Classifier) -> Tensor:

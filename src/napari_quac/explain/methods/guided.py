@@ -24,7 +24,7 @@ from napari_quac.explain.methods.gradcam import (
 )
 from napari_quac.explain.pair import Pair, Side, orient_pair
 from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.memory import in_batches
+from napari_quac.networks.device import in_batches
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,7 @@ from napari_quac.explain.pair import Pair
 from napari_quac.generators.warp.generator import WarpPath
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import Generator as GeneratorProtocol
-from napari_quac.networks.warp.jacobian import determinant, folding, log_growth
-from napari_quac.networks.warp.sampling import warp
+from napari_quac.networks.warp.field import determinant, folding, log_growth, warp
 from napari_quac.stepwise import Progress, stepwise
 
 STRENGTHS = tuple(round(0.25 * step, 2) for step in range(-4, 7))

@@ -33,15 +33,9 @@ GROUPS = (
         "Both images compared",
         "Discriminative methods attribute the difference of the two images.",
     ),
+    Group("vanilla", "Query alone", "Vanilla methods do not use the generated image."),
     Group(
-        "vanilla",
-        "Query alone",
-        "Vanilla methods do not use the generated image.",
-    ),
-    Group(
-        "baselines",
-        "Baselines",
-        "Baselines use no network; a useful explanation scores better.",
+        "baselines", "Baselines", "Baselines use no network; a useful explanation scores better."
     ),
     Group(
         "gradients",

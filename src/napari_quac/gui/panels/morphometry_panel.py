@@ -43,14 +43,11 @@ class MorphometryPanel(OnDemandSection):
         self.labels_menu = LayerMenu(
             viewer,
             "morphometry_labels",
-            "A labels layer with structures to measure, such as clefts or vesicles.",
             Labels,
             lambda layer: bool(layer.name != LAYER_NAME),
             first="none",
         )
-        self.place_menu = menu(
-            "morphometry_place", "Part of the image in which query and hybrid are measured."
-        )
+        self.place_menu = menu("morphometry_place")
         self.table = NumberTable("morphometry_table", COLUMNS, WIDTHS, 0, 13, 16)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.body_layout.addLayout(labelled_row("Structures", self.labels_menu))

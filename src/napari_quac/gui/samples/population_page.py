@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari_quac.reports.population import Population
 
 SETTLE_MS = 120
-EMPTY = "Explain several samples to see their median curves."
+EMPTY = "Explain several samples to see their curves."
 ALL_PAIRS = "All class pairs"
 
 
@@ -41,9 +41,8 @@ class PopulationPage(QWidget):
         self.plot = PopulationPlot()
         self.pairs = menu(
             "population_pair_menu",
-            "Source and target class of the summarized explanations.",
-            {None: ALL_PAIRS},
-            lambda _: self._later.throttle(),
+            entries={None: ALL_PAIRS},
+            picked=lambda _: self._later.throttle(),
         )
         self.line = WrappedLabel("", "population_line", role="muted")
         self._grid = QGridLayout()
@@ -98,11 +97,14 @@ class PopulationPage(QWidget):
             in_view = [e for e in in_view if (e.source, e.target) == tuple(pair)]
         methods = list(dict.fromkeys(entry.method for entry in in_view))
         groups = {name: [e for e in in_view if e.method == name] for name in methods}
+        aggregate = opened.report.aggregate
 
         def work() -> tuple[Population, ...]:
             from napari_quac.reports.population import population
 
-            return tuple(population(group, name) for name, group in groups.items())
+            return tuple(
+                population(group, name, aggregate=aggregate) for name, group in groups.items()
+            )
 
         self._controller.run("populations", "summarizing curves", work, self._show,
                              priority=Priority.BACKGROUND)  # fmt: skip
@@ -141,13 +143,13 @@ class PopulationPage(QWidget):
         if population.name != method:
             name.setToolTip(f"{population.name} replaces {method} for this network.")
         score = "–"
-        if population.score_median is not None:
+        if population.score is not None:
             lower, upper = population.score_lower, population.score_upper
-            score = f"{population.score_median:.2f} [{lower:.2f}, {upper:.2f}]"
+            score = f"{population.score:.2f} [{lower:.2f}, {upper:.2f}]"
         count, value = QLabel(str(population.n_curves)), QLabel(score)
         count.setObjectName(f"population_n_{method}")
         value.setObjectName(f"population_score_{method}")
-        value.setToolTip("Median QuAC score with quartiles.")
+        value.setToolTip(f"{population.aggregate.capitalize()} QuAC score with quartiles.")
         for index, widget in enumerate((swatch, name, count, value)):
             self._grid.addWidget(widget, number, index)
 
@@ -203,7 +205,7 @@ class PopulationPlot(pg.PlotWidget):
         for item in self._drawn:
             plot.removeItem(item)
         self._drawn.clear()
-        drawn = [population for population in populations if population.median is not None]
+        drawn = [population for population in populations if population.center is not None]
         self.setProperty("curveNames", [population.method for population in drawn])
         self._hint.setVisible(not drawn)
         if self._colors is None or not drawn:
@@ -213,7 +215,7 @@ class PopulationPlot(pg.PlotWidget):
         for population in drawn:
             color = QColor(self._colors.method(population.method))
             line = pg.PlotDataItem(
-                ABSCISSAE, population.median, antialias=True,
+                ABSCISSAE, population.center, antialias=True,
                 pen=pg.mkPen(color, width=2, style=line_style(population.method)),
             )  # fmt: skip
             line.setZValue(1 if population.method in BASELINES else 5)
