@@ -6,8 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import QEvent, QSettings, QSize, Qt, QTimer, Signal
-from qtpy.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
+from qtpy.QtCore import QSettings, QSize, Qt, Signal
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QMenu, QScrollArea, QWidget
 
 from napari_quac.gui.bottom_docks import BottomDocks
@@ -67,9 +67,7 @@ class QuacDock(QWidget):
         super().__init__()
         self.setObjectName("quac_dock")
         self._viewer = napari_viewer
-        self._is_closed = False
-        self._was_docked = False
-        self._shows_first_curve = False
+        self._is_closed = self._shows_first_curve = False
         self._draw_curves = debouncer(self, AFTER_LAYERS_MS, self._show_curves)
         self._announce_explained = debouncer(self, AFTER_VERDICT_MS, self._on_explained)
         self._scroll_to_preprocessing = debouncer(self, AFTER_LAYERS_MS, self._show_preprocessing)
@@ -93,9 +91,7 @@ class QuacDock(QWidget):
         self.bottom_docks.show()
         bind_keys(napari_viewer, self)
         # the last resort, without a reference to this object, if it is destroyed without shut_down
-        self.destroyed.connect(
-            partial(_end, (self._main_thread.close, self.lane.close, self.training.close))
-        )
+        self.destroyed.connect(partial(_close, (self._main_thread, self.lane, self.training)))
         self._show_next_step()
 
     def sizeHint(self) -> QSize:
@@ -167,7 +163,7 @@ class QuacDock(QWidget):
 
     @property
     def is_closed(self) -> bool:
-        """Whether the dock was closed and its thread has ended."""
+        """True if the dock was closed and its thread has ended."""
         return self._is_closed
 
     def shut_down(self, window_closes: bool = False) -> None:
@@ -177,8 +173,7 @@ class QuacDock(QWidget):
         self._is_closed = True
         for timer in (self._draw_curves, self._announce_explained, self._scroll_to_preprocessing):
             timer.cancel()
-        for part in (self._main_thread, self.training, self.session, self.points):
-            part.close()
+        _close((self._main_thread, self.training, self.session, self.points))
         self._viewer.events.theme.disconnect(self._on_theme)
         for panel in (self.samples, self.points_panel, self.regions, self.morphometry,
                       self.deformation, self.exaggeration):  # fmt: skip
@@ -197,21 +192,6 @@ class QuacDock(QWidget):
         self.shut_down(window_closes=True)
 
     # Qt
-
-    def event(self, event: QEvent) -> bool:
-        """Notice that the dock was taken out of the window, which is how napari closes it."""
-        if event.type() == QEvent.Type.ParentChange:
-            if self.parent() is not None:
-                QTimer.singleShot(0, self._window_watch.watch)
-            elif self._was_docked:
-                self.shut_down()
-            self._was_docked = self._was_docked or self.parent() is not None
-        return bool(super().event(event))
-
-    def showEvent(self, event: QShowEvent) -> None:
-        """Notice the window, to see it close."""
-        super().showEvent(event)
-        self._window_watch.watch()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Take files and folders."""
@@ -310,6 +290,7 @@ class QuacDock(QWidget):
         self._viewer.events.theme.connect(self._on_theme)
         self._window_watch.closing.connect(self.layers.pause)
         self._window_watch.closed.connect(self._on_window_closed)
+        self._window_watch.removed.connect(self.shut_down)
         results.events.explanations.connect(self._draw_curves.throttle)
         results.events.loaded_samples.connect(self._on_samples_loaded)
         for name in ("loaded_classifier", "loaded_generator", "loaded_samples", "pair"):
@@ -370,18 +351,15 @@ class QuacDock(QWidget):
         menu = QMenu(self)
         menu.setObjectName("open_menu")
         networks, samples = self.networks.fields, self.samples.field
-        for text, action in (
-            ("Classifier…", networks["classifier"].choose_file),
-            ("Generator…", networks["generator"].choose_file),
-            ("Folder of generated images…", networks["generator"].choose_folder),
-            ("Folder of samples…", samples.choose_folder),
-            ("Folder of explanations…", self.all_samples.choose_report),
-        ):
-            menu.addAction(text, action)
+        menu.addAction("Classifier…", networks["classifier"].choose_file)
+        menu.addAction("Generator…", networks["generator"].choose_file)
+        menu.addAction("Folder of generated images…", networks["generator"].choose_folder)
+        menu.addAction("Folder of samples…", samples.choose_folder)
+        menu.addAction("Folder of explanations…", self.all_samples.choose_report)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.popup(button.mapToGlobal(button.rect().bottomLeft()))
 
 
-def _end(closers: tuple[Any, ...], *_: object) -> None:
-    for close in closers:
-        close()
+def _close(parts: tuple[Any, ...], *_: object) -> None:
+    for part in parts:
+        part.close()

@@ -104,7 +104,7 @@ class ExplanationStatus:
 
     @property
     def explained(self) -> NDArray[np.bool_]:
-        """Where there is an explanation; (N,)."""
+        """True for samples with an explanation; (N,)."""
         return np.asarray(self.switched != UNKNOWN)
 
     def with_explanations(self, index: int, explanations: Explanations) -> ExplanationStatus:
@@ -216,18 +216,14 @@ class SampleColumns:
         """Mispredictions among the samples with a label; (N,)."""
         if self.predictions is None:
             return np.zeros(len(self), dtype=np.bool_)
-        truth = self.predictions.truth
-        return np.asarray(
-            (self.predicted != UNKNOWN) & (truth != UNKNOWN) & (truth != self.predicted)
-        )
+        return self.predictions.mispredicted
 
     @cached_property
     def correct(self) -> NDArray[np.bool_]:
         """Correct predictions among the samples with a label; (N,)."""
         if self.predictions is None:
             return np.zeros(len(self), dtype=np.bool_)
-        truth = self.predictions.truth
-        return np.asarray((self.predicted != UNKNOWN) & (truth == self.predicted))
+        return np.asarray((self.predicted != UNKNOWN) & (self.predicted == self.predictions.truth))
 
     @cached_property
     def label_codes(self) -> NDArray[np.int64]:
@@ -256,7 +252,7 @@ class SampleColumns:
 
     @cached_property
     def failed(self) -> NDArray[np.bool_]:
-        """Where a prediction or an explanation failed."""
+        """True for samples whose prediction or explanation failed; (N,)."""
         flags = np.zeros(len(self), dtype=np.bool_)
         for failures in (self.prediction_failures, self._status.failures):
             if failures:
@@ -265,7 +261,7 @@ class SampleColumns:
 
     @cached_property
     def explained_or_failed(self) -> bool:
-        """Whether there is an explanation of any sample, or a reason for having none."""
+        """True if any sample has an explanation, or a reason for having none."""
         return bool(self._status.explained.any()) or bool(self._status.failures)
 
     @property
@@ -280,7 +276,7 @@ class SampleColumns:
 
     @property
     def is_predicted(self) -> bool:
-        """Whether every sample has a prediction, or a reason for having none."""
+        """True if every sample has a prediction, or a reason for having none."""
         return len(self) > 0 and self.n_predicted >= len(self)
 
     def failure(self, index: int) -> str:
@@ -288,7 +284,7 @@ class SampleColumns:
         return self.prediction_failures.get(index) or self._status.failures.get(index, "")
 
     def is_of(self, other: SampleColumns) -> bool:
-        """Whether both consist of the same tables, compared by identity."""
+        """Return True if both consist of the same tables, compared by identity."""
         return (
             self.sample_list is other.sample_list
             and self.predictions is other.predictions
@@ -297,7 +293,12 @@ class SampleColumns:
 
     def head(self) -> SampleColumns:
         """Return the columns without rows, to try a filter on."""
-        return SampleColumns(_first_rows(self.sample_list), _no_predictions(self.predictions), None)
+        index, table = self.sample_list, self.predictions
+        if table is not None:
+            probabilities, truth = table.probabilities[:0], table.truth[:0]
+            table = replace(table, probabilities=probabilities, truth=truth, failures={})
+        index = SampleIndex(index.ids[:0], index.labels[:0], index.classes, index.id_ranks[:0])
+        return SampleColumns(index, table)
 
     @cached_property
     def _status(self) -> ExplanationStatus:
@@ -330,15 +331,3 @@ def sort_key(columns: SampleColumns, name: str) -> NDArray[Any]:
             return columns.probabilities[:, number]
         return columns.numbers
     return SORT_KEYS.get(name, SORT_KEYS["number"])(columns)
-
-
-def _first_rows(sample_list: SampleIndex) -> SampleIndex:
-    return SampleIndex(
-        sample_list.ids[:0], sample_list.labels[:0], sample_list.classes, sample_list.id_ranks[:0]
-    )
-
-
-def _no_predictions(table: PredictionTable | None) -> PredictionTable | None:
-    if table is None:
-        return None
-    return replace(table, probabilities=table.probabilities[:0], truth=table.truth[:0], failures={})
