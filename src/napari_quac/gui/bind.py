@@ -40,15 +40,14 @@ def bind(
     """
 
     def to_choices(*_: Any) -> None:
-        value = read()
-        if get_choice(choices, field) != value:
-            set_choice(choices, field, value)
+        if get_choice(choices, field) != read():
+            set_choice(choices, field, read())
 
     def to_widget(*_: Any) -> None:
-        value = get_choice(choices, field)
-        if read() != value:
+        choice = get_choice(choices, field)
+        if read() != choice:
             with signals_blocked(widget):
-                write(value)
+                write(choice)
 
     changed.connect(to_choices)
     getattr(choices.events, field.partition(".")[0]).connect(to_widget)
@@ -60,14 +59,10 @@ def get_choice(choices: Choices, path: str) -> Any:
     return reduce(getattr, path.split("."), choices)
 
 
-def set_choice(choices: Choices, path: str, value: Any) -> None:
+def set_choice(choices: Choices, path: str, choice: Any) -> None:
     """Set a choice, or replace a part of it, by its path."""
-    name, _, rest = path.partition(".")
-    setattr(choices, name, _replaced(getattr(choices, name), rest, value))
-
-
-def _replaced(whole: Any, path: str, value: Any) -> Any:
-    if not path:
-        return value
-    name, _, rest = path.partition(".")
-    return replace(whole, **{name: _replaced(getattr(whole, name), rest, value)})
+    *parents, name = path.split(".")
+    while parents:
+        choice = replace(get_choice(choices, ".".join(parents)), **{name: choice})
+        name = parents.pop()
+    setattr(choices, name, choice)

@@ -181,5 +181,5 @@ class Choices:
         self.update_settings(targets=AUTO if class_name is None else (class_name,))
 
 
-def _changes(values: Mapping[str, Any], initial: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if initial.get(key) != value}
+def _changes(parameters: Mapping[str, Any], initial: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: setting for name, setting in parameters.items() if initial.get(name) != setting}

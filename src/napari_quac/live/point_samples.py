@@ -88,11 +88,11 @@ def samples_at_points(
     labels: list[int | None] | None = None
     classes: tuple[str, ...] = ()
     if class_column and class_column in features:
-        texts = [_text(value) for value in features[class_column]]
+        texts = [_text(cell) for cell in features[class_column]]
         classes = tuple(sorted(set(texts) - {""}))
         number = {text: index for index, text in enumerate(classes)}
         labels = [number.get(text) for text in texts]
-    ids = [str(value) for value in features[ID_COLUMN]] if ID_COLUMN in features else None
+    ids = [str(name) for name in features[ID_COLUMN]] if ID_COLUMN in features else None
     has_usual_range = settings.value_range == usual_range(volume.finest.dtype)
     pixel = settings.network_nm / NM_PER_UNIT.get(volume.unit or "nm", 1.0)
     return VolumePoints(
@@ -114,6 +114,6 @@ def _size(size: Sequence[int], n_axes: int) -> tuple[int, ...]:
     return (1,) * (n_axes - len(size)) + tuple(size)[-n_axes:]
 
 
-def _text(value: object) -> str:
+def _text(cell: object) -> str:
     """Return the text of a cell; missing values of pandas are empty."""
-    return "" if value is None or value != value else str(value)
+    return "" if cell is None or cell != cell else str(cell)

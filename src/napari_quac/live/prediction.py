@@ -43,7 +43,7 @@ class Prediction:
 
     @property
     def is_mispredicted(self) -> bool:
-        """Whether the label names another class than the predicted one."""
+        """True if the label names another class than the predicted one."""
         return self.truth is not None and self.truth != self.predicted
 
     def choose_question(
@@ -149,15 +149,14 @@ def next_misprediction(
         )
     rows = list(range(len(dataset)) if order is None else order)
     start = rows.index(after) + 1 if after in rows else 0
-    mispredicted = table.mispredicted if table is not None else None
-    predicted = table.is_predicted if table is not None else None
+    if table is not None:
+        mispredicted, predicted, failures = table.mispredicted, table.is_predicted, table.failures
     for offset in range(len(rows)):
         index = rows[(start + offset) % len(rows)]
-        if table is not None and mispredicted is not None and predicted is not None:
-            if mispredicted[index]:
-                return index
-            if predicted[index] or index in table.failures:
-                continue
+        if table is not None and mispredicted[index]:
+            return index
+        if table is not None and (predicted[index] or index in failures):
+            continue
         yield Progress(offset, len(rows), "searching for mispredictions")
         if predict(dataset[index], classifier, loaded_samples=dataset).is_mispredicted:
             return index

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -50,19 +51,15 @@ class TrustedNetworks:
 
     def open_path(self, path: Path) -> None:
         """Inspect a file or folder and use it."""
-        self._controller.run(
-            "recognize network",
-            f"inspecting '{path.name}'",
-            lambda: recognize_network(path),
-            self.use_network,
-        )
+        status_text, recognize = f"inspecting '{path.name}'", partial(recognize_network, path)
+        self._controller.run("recognize network", status_text, recognize, self.use_network)
 
     def use_network(self, network: RecognizedNetwork) -> None:
         """Use a file that was inspected before."""
         if network.is_program:
             error = CheckpointError(
-                f"The {network.role} contains a program, which is not run without consent. Set its "
-                "recipe in the choices if you trust its origin."
+                f"The {network.role} contains a program, which needs your consent to run. If you "
+                "trust its origin, set its recipe in the choices."
             )
             self._controller.failed.emit(failure(network.role, "opening a network", error))
         else:
@@ -176,12 +173,8 @@ class Session:
                 self.noted.emit(f"Sample {index + 1} is mispredicted.")
 
         self.requested.emit()
-        self.controller.run(
-            "scan",
-            "searching for mispredictions",
-            lambda: next_misprediction(dataset, classifier, start, rows, table),
-            select,
-        )
+        search = partial(next_misprediction, dataset, classifier, start, rows, table)
+        self.controller.run("scan", "searching for mispredictions", search, select)
 
     # explanations
 
@@ -298,7 +291,7 @@ class Session:
             self.plan_opened.emit(plan.plan.output)
             self.noted.emit(unsupported_by_dock(plan.plan))
 
-        self.controller.run("plan", f"opening '{path.name}'", lambda: open_plan(path), use)
+        self.controller.run("plan", f"opening '{path.name}'", partial(open_plan, path), use)
 
     def open_example(self) -> None:
         """Open the patches and networks of the example."""
