@@ -85,12 +85,9 @@ def choose_shown_method(explanations: Explanations, *, shown_method: str) -> str
 
 
 def keep_threshold(
-    explanations: Explanations,
-    shown_method: str,
-    *,
-    displayed_hybrid: DisplayedHybrid | None = None,
-    threshold: float | None = None,
-) -> float | None:
+    explanations: Explanations, shown_method: str,
+    *, displayed_hybrid: DisplayedHybrid | None = None, threshold: float | None = None,
+) -> float | None:  # fmt: skip
     """Return to the optimum when another explanation is displayed."""
     explanation = explanations.get(shown_method)
     is_displayed = displayed_hybrid is not None and displayed_hybrid.explanation is explanation
@@ -98,12 +95,9 @@ def keep_threshold(
 
 
 def display_hybrid(
-    explanations: Explanations,
-    shown_method: str,
-    threshold: float | None = None,
-    *,
-    displayed_hybrid: DisplayedHybrid | None = None,
-) -> DisplayedHybrid | None:
+    explanations: Explanations, shown_method: str, threshold: float | None = None,
+    *, displayed_hybrid: DisplayedHybrid | None = None,
+) -> DisplayedHybrid | None:  # fmt: skip
     """Look up the hybrid at the threshold; no network is needed."""
     from napari_quac.explain.curve import hybrid_at
 

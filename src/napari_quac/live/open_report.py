@@ -131,10 +131,8 @@ def report_of_store(
 
 def take_report_samples(
     report: OpenReport,
-    *,
-    loaded_samples: Dataset | None = None,
-    samples: SampleSource | None = None,
-) -> SampleSource | None:
+    *, loaded_samples: Dataset | None = None, samples: SampleSource | None = None,
+) -> SampleSource | None:  # fmt: skip
     """Show the samples of a report that is about none of the loaded samples."""
     dataset = loaded_samples
     if dataset is not None and any(
@@ -201,14 +199,9 @@ def align_report(
 
 
 def load_explanations(
-    sample: Sample,
-    report: OpenReport,
-    loaded_classifier: Classifier,
-    target: int | None = None,
-    *,
-    pair_settings: ExplainSettings,
-    loaded_explanations: LoadedExplanations | None = None,
-) -> LoadedExplanations | None:
+    sample: Sample, report: OpenReport, loaded_classifier: Classifier, target: int | None = None,
+    *, pair_settings: ExplainSettings, loaded_explanations: LoadedExplanations | None = None,
+) -> LoadedExplanations | None:  # fmt: skip
     """Read the explanations of a sample; None if the report has none, or has other classes.
 
     Parameters

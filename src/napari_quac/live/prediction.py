@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari_quac.errors import DataError
@@ -53,14 +53,6 @@ class Prediction:
         from napari_quac.explain.question import choose_question
 
         return choose_question(self.probabilities, self.truth, settings, classifier, generator)
-
-    def choose_automatic_question(
-        self, settings: ExplainSettings, classifier: Classifier, generator: Any
-    ) -> Question:
-        """Return the question without a choice of the target."""
-        from napari_quac.explain.settings import AUTO
-
-        return self.choose_question(replace(settings, targets=AUTO), classifier, generator)
 
 
 def predict(

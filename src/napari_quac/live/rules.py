@@ -1,7 +1,8 @@
 """The rules by which each result follows from choices and other results.
 
 See :mod:`~napari_quac.live.rule` for the meaning of the parameters. Functions of jobs run in the
-lane and import PyTorch there, so that a window opens without waiting for it.
+lane and import PyTorch there, so that a window opens without waiting for it. In the signatures, the
+lines before the star hold the inputs, and those from the star on what is only read.
 """
 
 from __future__ import annotations
@@ -74,13 +75,10 @@ def load_generator(generator: Any, device: str) -> ImageGenerator:
 
 
 def take_class_names(
-    loaded_classifier: Classifier,
-    loaded_samples: Dataset,
+    loaded_classifier: Classifier, loaded_samples: Dataset,
     loaded_generator: ImageGenerator | None = None,
-    *,
-    classifier: Any,
-    class_names: tuple[str, ...] | None = None,
-) -> tuple[str, ...] | None:
+    *, classifier: Any, class_names: tuple[str, ...] | None = None,
+) -> tuple[str, ...] | None:  # fmt: skip
     """Take the sorted names of the samples' folders, as in QuAC, where a file has no names.
 
     Samples without class folders may come with images that were generated into such folders.
@@ -127,11 +125,9 @@ def read_sample(loaded_samples: Dataset, sample_index: int) -> Sample:
 
 
 def predict_samples(
-    loaded_samples: Dataset,
-    loaded_classifier: Classifier,
-    *,
-    predictions: PredictionTable | None = None,
-) -> Steps[PredictionTable]:
+    loaded_samples: Dataset, loaded_classifier: Classifier,
+    *, predictions: PredictionTable | None = None,
+) -> Steps[PredictionTable]:  # fmt: skip
     """Predict all samples that have no prediction yet."""
     from napari_quac.explain.prediction_table import predict_all
 
@@ -180,12 +176,9 @@ def find_target(settings: ExplainSettings, loaded_classifier: Classifier) -> int
 
 
 def adapt_settings(
-    loaded_classifier: Classifier | None = None,
-    pair: Pair | None = None,
-    *,
-    settings: ExplainSettings,
-    loaded_explanations: LoadedExplanations | None = None,
-) -> ExplainSettings:
+    loaded_classifier: Classifier | None = None, pair: Pair | None = None,
+    *, settings: ExplainSettings, loaded_explanations: LoadedExplanations | None = None,
+) -> ExplainSettings:  # fmt: skip
     """Drop targets that the classifier does not have; use masks and procedure of a shown report."""
     if loaded_classifier is not None and isinstance(settings.targets, tuple):
         if not set(settings.targets) <= set(loaded_classifier.class_names):
@@ -200,16 +193,11 @@ def adapt_settings(
 
 
 def search_pair(
-    sample: Sample,
-    prediction: Prediction,
-    loaded_classifier: Classifier,
+    sample: Sample, prediction: Prediction, loaded_classifier: Classifier,
     loaded_generator: ImageGenerator,
-    *,
-    settings: ExplainSettings,
-    neighbors: Neighbors | None = None,
-    neighbor_styles: bool = False,
+    *, settings: ExplainSettings, neighbors: Neighbors | None = None, neighbor_styles: bool = False,
     search_state: SearchState | None = None,
-) -> Steps[Pair]:
+) -> Steps[Pair]:  # fmt: skip
     """Search for a generated image that answers the question about the sample."""
     from napari_quac.explain.search import search
 
@@ -237,12 +225,9 @@ def _best_pair(searched_pair: Pair | None, loaded: LoadedExplanations | None) ->
 
 
 def keep_proposal(
-    searched_pair: Pair | None = None,
-    loaded_explanations: LoadedExplanations | None = None,
-    *,
-    pair: Pair | None = None,
-    proposal_index: int | None = None,
-) -> int | None:
+    searched_pair: Pair | None = None, loaded_explanations: LoadedExplanations | None = None,
+    *, pair: Pair | None = None, proposal_index: int | None = None,
+) -> int | None:  # fmt: skip
     """Return to the best proposal after another search."""
     best = _best_pair(searched_pair, loaded_explanations)
     is_same_search = best is not None and pair is not None and pair.proposals is best.proposals
@@ -250,13 +235,10 @@ def keep_proposal(
 
 
 def choose_pair(
-    sample: Sample,
-    searched_pair: Pair | None = None,
-    loaded_explanations: LoadedExplanations | None = None,
-    proposal_index: int | None = None,
-    *,
-    pair: Pair | None = None,
-) -> Pair | None:
+    sample: Sample, searched_pair: Pair | None = None,
+    loaded_explanations: LoadedExplanations | None = None, proposal_index: int | None = None,
+    *, pair: Pair | None = None,
+) -> Pair | None:  # fmt: skip
     """Return the pair of the search, else that of the report, with the chosen proposal."""
     best = _best_pair(searched_pair, loaded_explanations)
     if best is None or best.query is not sample:
@@ -271,13 +253,10 @@ def choose_pair(
 
 
 def explain_pair(
-    pair: Pair,
-    loaded_classifier: Classifier,
-    pair_settings: ExplainSettings,
-    *,
-    loaded_explanations: LoadedExplanations | None = None,
+    pair: Pair, loaded_classifier: Classifier, pair_settings: ExplainSettings,
+    *, loaded_explanations: LoadedExplanations | None = None,
     explanations: Explanations | None = None,
-) -> Steps[Explanations] | Explanations:
+) -> Steps[Explanations] | Explanations:  # fmt: skip
     """Explain the pair, unless its explanations were loaded for the same settings."""
     from napari_quac.explain.pipeline import explain_pair as explain
 
@@ -298,17 +277,10 @@ def without_partial_mask(explanations: Explanations) -> Explanations:
 
 
 def compare_methods(
-    loaded_samples: Dataset,
-    loaded_classifier: Classifier,
-    loaded_generator: ImageGenerator,
-    comparison_settings: ExplainSettings,
-    pair: Pair | None = None,
-    compared_samples: int = 0,
-    *,
-    settings: ExplainSettings,
-    sample_index: int | None = None,
-    order: SampleOrder | None = None,
-) -> Steps[MethodComparison]:
+    loaded_samples: Dataset, loaded_classifier: Classifier, loaded_generator: ImageGenerator,
+    comparison_settings: ExplainSettings, pair: Pair | None = None, compared_samples: int = 0,
+    *, settings: ExplainSettings, sample_index: int | None = None, order: SampleOrder | None = None,
+) -> Steps[MethodComparison]:  # fmt: skip
     """Compare all methods on the displayed pair, or on samples spread evenly over the table."""
     from napari_quac.reports.comparison import compare_pair, compare_samples, true_difference
 
@@ -329,14 +301,10 @@ def compare_methods(
 
 
 def exaggerate_query(
-    prediction: Prediction,
-    loaded_classifier: Classifier,
-    pair: Pair | None = None,
-    loaded_generator: ImageGenerator | None = None,
-    explainer: Any = None,
-    *,
-    device: str,
-) -> Steps[Exaggeration] | Steps[Exaggeration | None]:
+    prediction: Prediction, loaded_classifier: Classifier, pair: Pair | None = None,
+    loaded_generator: ImageGenerator | None = None, explainer: Any = None,
+    *, device: str,
+) -> Steps[Exaggeration] | Steps[Exaggeration | None]:  # fmt: skip
     """Compute the path from the query to the generated image, or through the bins."""
     from napari_quac.explain.exaggeration import exaggerate
     from napari_quac.explain.exaggeration_bins import traverse_bins

@@ -130,12 +130,10 @@ class ExplanationStatus:
 
 
 def note_explanations(
-    sample_list: SampleIndex,
-    report_columns: ReportColumns | None = None,
+    sample_list: SampleIndex, report_columns: ReportColumns | None = None,
     explanations: Explanations | None = None,
-    *,
-    explanation_status: ExplanationStatus | None = None,
-) -> ExplanationStatus:
+    *, explanation_status: ExplanationStatus | None = None,
+) -> ExplanationStatus:  # fmt: skip
     """Return the status of the report, with the samples explained since it was opened."""
     n_samples = len(sample_list)
     recorded = of_length(report_columns.status if report_columns is not None else None, n_samples)

@@ -107,16 +107,12 @@ def order_samples(
 
 
 def order_table(
-    sample_list: SampleIndex,
-    predictions: PredictionTable | None = None,
+    sample_list: SampleIndex, predictions: PredictionTable | None = None,
     report_columns: ReportColumns | None = None,
-    explanation_status: ExplanationStatus | None = None,
-    filter_text: str = "",
-    sort_by: str = "number",
-    sort_ascending: bool = True,
-    *,
-    order: SampleOrder | None = None,
-) -> SampleOrder:
+    explanation_status: ExplanationStatus | None = None, filter_text: str = '',
+    sort_by: str = 'number', sort_ascending: bool = True,
+    *, order: SampleOrder | None = None,
+) -> SampleOrder:  # fmt: skip
     """Filter and sort the samples; without predictions, those of the report count."""
     table = of_length(predictions, len(sample_list))
     if table is None and report_columns is not None:

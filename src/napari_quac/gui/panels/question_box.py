@@ -10,8 +10,8 @@ from napari_quac.gui.picture_strip import PictureStrip
 from napari_quac.gui.text import WrappedLabel
 from napari_quac.gui.widgets import button, check_box, choose_entry, column, fill_menu, menu
 from napari_quac.live.choices import Choices
-from napari_quac.live.neighbor_query import NeighborQuery
 from napari_quac.live.results import Results
+from napari_quac.live.session import NeighborQuery
 
 
 class QuestionBox(QWidget):

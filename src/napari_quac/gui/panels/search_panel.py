@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from qtpy.QtCore import Signal
 
+from napari_quac.explain.settings import AUTO
 from napari_quac.gui.bind import bind
 from napari_quac.gui.panels.question_box import QuestionBox
 from napari_quac.gui.picture_strip import PictureStrip
@@ -12,9 +15,9 @@ from napari_quac.gui.text import WrappedLabel, set_tone
 from napari_quac.gui.widgets import button, choose_entry, fill_menu, menu, muted, row, spin_box
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
-from napari_quac.live.neighbor_query import NeighborQuery
 from napari_quac.live.prediction import Prediction
 from napari_quac.live.results import Results
+from napari_quac.live.session import NeighborQuery
 
 MISSING = {
     "loaded_classifier": "a classifier",
@@ -90,11 +93,11 @@ class SearchPanel(Section):
         self._show_ready()
 
     def _automatic_target(self, prediction: Prediction) -> str:
-        classifier, settings = self._results.loaded_classifier, self._choices.settings
+        classifier = self._results.loaded_classifier
         if classifier is None:
             return ""
-        generator = self._results.loaded_generator
-        question = prediction.choose_automatic_question(settings, classifier, generator)
+        settings = replace(self._choices.settings, targets=AUTO)
+        question = prediction.choose_question(settings, classifier, self._results.loaded_generator)
         name = classifier.class_names[question.targets[0]] if question.targets else "none"
         if not prediction.is_mispredicted:
             return f"{name} (second)"
