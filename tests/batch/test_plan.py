@@ -210,7 +210,7 @@ def test_a_sample_that_is_named_twice_is_refused(tmp_path):
 def test_a_parameter_of_another_type_is_refused_before_the_run(tmp_path):
     for wrong in ("many", True, 2.5):
         settings = ExplainSettings(("d-ig",), parameters={"d-ig": {"n_steps": wrong}})
-        with pytest.raises(DataError, match="'n_steps' has to be a whole number"):
+        with pytest.raises(DataError, match="'n_steps' must be a whole number"):
             some_plan(tmp_path, settings=settings)
 
 

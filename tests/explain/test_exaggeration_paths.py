@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_quac.data.dataset import Sample
-from napari_quac.explain.exaggeration import exaggerate
-from napari_quac.explain.exaggeration_paths import image_path
+from napari_quac.explain.exaggeration import exaggerate, image_path
 from napari_quac.explain.pair import Pair
 from napari_quac.explain.search import search
 from napari_quac.explain.settings import SearchSettings

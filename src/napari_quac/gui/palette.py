@@ -10,7 +10,7 @@ from typing import Any
 from napari.utils.theme import get_theme
 from qtpy.QtCore import Qt
 
-from napari_quac.explain.method_info import method_info
+from napari_quac.explain.method_parameters import method_info
 
 MASK_COLOR = "#ffd60a"
 SIGNED_COLORS = ("#2f9bff", "#ff7a1a")  # of the target class, of the source class

@@ -12,9 +12,8 @@ from napari_quac.stepwise import Progress, stepwise
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset, Sample
-    from napari_quac.explain.explanation import Explanation
-    from napari_quac.explain.explanations import Explanations
-    from napari_quac.explain.hybrid import Hybrid
+    from napari_quac.explain.curve import Hybrid
+    from napari_quac.explain.explanation import Explanation, Explanations
 
 N_PREVIEWS = 6
 

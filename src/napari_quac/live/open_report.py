@@ -17,7 +17,7 @@ from napari_quac.live.sample_columns import UNKNOWN, ExplanationStatus, SampleIn
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset, Sample
-    from napari_quac.explain.explanations import Explanations
+    from napari_quac.explain.explanation import Explanations
     from napari_quac.explain.pair import Pair
     from napari_quac.explain.prediction_table import PredictionTable
     from napari_quac.networks.classifier import Classifier

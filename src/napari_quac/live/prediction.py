@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_quac.data.dataset import Dataset, Sample
-    from napari_quac.explain.neighbors import Neighbors
-    from napari_quac.explain.prediction_table import PredictionTable
+    from napari_quac.explain.prediction_table import Neighbors, PredictionTable
     from napari_quac.explain.question import Question
     from napari_quac.explain.settings import ExplainSettings
     from napari_quac.networks.classifier import Classifier
@@ -91,7 +90,7 @@ def find_neighbors(
     """Find the nearest correctly classified samples of a misprediction."""
     if prediction.truth is None or not prediction.is_mispredicted or not predictions.is_complete:
         return None
-    from napari_quac.explain.neighbors import nearest_correct
+    from napari_quac.explain.prediction_table import nearest_correct
 
     return nearest_correct(
         prediction.sample, prediction.truth, predictions, loaded_samples, loaded_classifier

@@ -37,11 +37,10 @@ from napari_quac.stepwise import Steps
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset, Sample
     from napari_quac.explain.exaggeration import Exaggeration
-    from napari_quac.explain.explanations import Explanations
+    from napari_quac.explain.explanation import Explanations
     from napari_quac.explain.morphometry import Morphometry
-    from napari_quac.explain.neighbors import Neighbors
     from napari_quac.explain.pair import Pair
-    from napari_quac.explain.prediction_table import PredictionTable
+    from napari_quac.explain.prediction_table import Neighbors, PredictionTable
     from napari_quac.explain.regions import Regions
     from napari_quac.explain.search import SearchState
     from napari_quac.generators.warp.view import WarpView
@@ -306,8 +305,7 @@ def exaggerate_query(
     *, device: str,
 ) -> Steps[Exaggeration] | Steps[Exaggeration | None]:  # fmt: skip
     """Compute the path from the query to the generated image, or through the bins."""
-    from napari_quac.explain.exaggeration import exaggerate
-    from napari_quac.explain.exaggeration_bins import traverse_bins
+    from napari_quac.explain.exaggeration import exaggerate, traverse_bins
 
     sample, generator = prediction.sample, loaded_generator
     if explainer is not None:

@@ -11,8 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_quac.data.dataset import Dataset, Sample
 from napari_quac.errors import DataError, QuacError
-from napari_quac.explain.explanation import Explanation
-from napari_quac.explain.explanations import Explanations
+from napari_quac.explain.explanation import Explanation, Explanations
 from napari_quac.explain.methods import METHODS
 from napari_quac.explain.pair import Pair, swap_pair
 from napari_quac.explain.pipeline import explain_pair

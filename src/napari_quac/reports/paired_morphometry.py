@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import wilcoxon
 
-from napari_quac.explain.morphometry import PlaceChange
-from napari_quac.explain.texture import MEASURES
+from napari_quac.explain.morphometry import MEASURES, PlaceChange
 
 FEWEST = 6  # with fewer pairs no two-sided signed-rank test can fall below 0.05
 

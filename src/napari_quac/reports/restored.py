@@ -15,8 +15,7 @@ from napari_quac.data.dataset import Sample
 from napari_quac.errors import DataError
 from napari_quac.explain.attribution import Attribution
 from napari_quac.explain.curve import Curve, hybrid_at, signed_values
-from napari_quac.explain.explanation import Explanation
-from napari_quac.explain.explanations import Explanations
+from napari_quac.explain.explanation import Explanation, Explanations
 from napari_quac.explain.pair import Pair
 from napari_quac.explain.score import best_point
 from napari_quac.explain.settings import ExplainSettings

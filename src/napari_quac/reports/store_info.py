@@ -140,7 +140,7 @@ class StoreInfo:
             return cls(
                 class_names=tuple(values["class_names"]),
                 classifier=NetworkIdentity(**values["classifier"]),
-                generator=NetworkIdentity(**values["generator"]),
+                generator=_generator_identity(**values["generator"]),
                 settings=ExplainSettings.from_dict(settings),
                 samples=values.get("samples", ""),
                 plan=values.get("plan"),
@@ -198,6 +198,12 @@ def identify(recipe: Any, name: str = "") -> NetworkIdentity:
         hashes = {key: _weights_hash(part) for key, part in parts if isinstance(part, nn.Module)}
     first = next((path.name for path in files.values()), type(recipe).__name__)
     return NetworkIdentity(name or first, hashes)
+
+
+def _generator_identity(name: str, sha256: Mapping[str, str]) -> NetworkIdentity:
+    """Return the identity in a store; recipes of schema 1 named their file ``checkpoint``."""
+    hashes = {"path" if key == "checkpoint" else key: text for key, text in sha256.items()}
+    return NetworkIdentity(name, hashes)
 
 
 def _weights_hash(module: nn.Module) -> str:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_quac.explain.exaggeration_paths import generator_path
+from napari_quac.explain.exaggeration import generator_path
 from napari_quac.explain.pair import Pair
 from napari_quac.generators.warp.generator import WarpPath
 from napari_quac.networks.classifier import Classifier

@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
 
-from napari_quac.explain.method_info import method_info
+from napari_quac.explain.method_parameters import method_info
 from napari_quac.explain.methods import METHODS
 from napari_quac.explain.parameter import parameters_of
 from napari_quac.gui.form import Form

@@ -69,7 +69,7 @@ class MorphometryPanel(OnDemandSection):
             If nothing was measured, or the file cannot be written.
         """
         from napari_quac.explain.morphometry import morphometry_rows
-        from napari_quac.explain.region_table import write_rows
+        from napari_quac.explain.regions import write_rows
 
         morphometry = self._measured
         rows = [] if morphometry is None else morphometry_rows(morphometry, self.class_names)
@@ -127,7 +127,7 @@ class MorphometryPanel(OnDemandSection):
             self._show_place()
 
     def _show_place(self) -> None:
-        from napari_quac.explain.texture import MEASURES
+        from napari_quac.explain.morphometry import MEASURES
 
         if self._measured is None:
             return
