@@ -92,21 +92,16 @@ class LayerSync(QObject):
         self, viewer: Any, choices: Choices, results: Results, parent: QObject | None = None
     ) -> None:
         super().__init__(parent)
-        self._viewer = viewer
-        self._choices = choices
-        self._results = results
+        self._viewer, self._choices, self._results = viewer, choices, results
         self.layers: dict[str, Any] = {}
         self.stay_below: Any = None
         """A layer of the user, such as the points, that is not to be covered."""
         self.attribution_mode: AttributionMode = "signed"
         self.mask_style: MaskStyle = "outline"
-        self.in_panels = False
         self._removed: set[str] = set()
         self._set: dict[str, Any] = {}
         self._placed: dict[str, Sample] = {}
-        self._removing = False
-        self._just_added = False
-        self._paused = False
+        self.in_panels = self._removing = self._just_added = self._paused = False
         self._fitted: tuple[Any, ...] | None = None
         self._centered: Sample | None = None
         self._silent: set[str] = set()
@@ -295,7 +290,7 @@ class LayerSync(QObject):
     def _pixels(self, name: str, source: Tensor) -> NDArray[Any]:
         values = source.numpy()
         rgb = values.shape[0] == 3
-        if name in ("attribution", "mask") and values.shape[0] > 1 and rgb:
+        if rgb and name in ("attribution", "mask"):
             values = values.max(axis=0) if name == "mask" else values.sum(axis=0)
         elif values.shape[0] == 1:
             values = values[0]
@@ -304,7 +299,7 @@ class LayerSync(QObject):
         if name == "attribution" and self.attribution_mode == "signed":
             largest = float(np.abs(values).max())
             values = values / largest if largest > 0 else values
-            if self._speaks_for_target():
+            if self._supports_target():
                 values = -values  # so that a color means the same whatever was attributed
         values = np.ascontiguousarray(values)
         sample = self._sample()
@@ -312,8 +307,8 @@ class LayerSync(QObject):
             return values
         return sample.place.spread_out(values, 3 if _is_colored(name, sample) else 0)
 
-    def _speaks_for_target(self) -> bool:
-        """Tell whether positive values of the shown attribution speak for the target class."""
+    def _supports_target(self) -> bool:
+        """Return True if positive values of the displayed attribution support the target class."""
         displayed, pair = self._results.displayed_hybrid, self._results.pair
         attribution = displayed.explanation.attribution if displayed is not None else None
         return bool(attribution and pair and attribution.of_class == pair.target)

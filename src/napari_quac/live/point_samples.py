@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -95,23 +94,13 @@ def samples_at_points(
     ids = [str(name) for name in features[ID_COLUMN]] if ID_COLUMN in features else None
     has_usual_range = settings.value_range == usual_range(volume.finest.dtype)
     pixel = settings.network_nm / NM_PER_UNIT.get(volume.unit or "nm", 1.0)
+    size = (1,) * (volume.ndim - len(settings.size)) + settings.size[-volume.ndim :]
+    value_range = None if is_byte(volume) and has_usual_range else settings.value_range
+    pixel_size = (pixel, pixel) if settings.network_nm else None
     return VolumePoints(
-        volume,
-        centers_world,
-        _size(settings.size, volume.ndim),
-        labels,
-        classes,
-        ids,
-        None if is_byte(volume) and has_usual_range else settings.value_range,
-        (pixel, pixel) if settings.network_nm else None,
-        settings.resample,
-        settings.outside,
-        name,
-    )
-
-
-def _size(size: Sequence[int], n_axes: int) -> tuple[int, ...]:
-    return (1,) * (n_axes - len(size)) + tuple(size)[-n_axes:]
+        volume, centers_world, size, labels, classes, ids, value_range, pixel_size,
+        settings.resample, settings.outside, name,
+    )  # fmt: skip
 
 
 def _text(cell: object) -> str:

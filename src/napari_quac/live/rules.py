@@ -13,14 +13,8 @@ from typing import TYPE_CHECKING, Any
 from napari_quac.data.dataset import evenly_spaced
 from napari_quac.errors import DataError
 from napari_quac.explain.settings import AUTO, ExplainSettings
+from napari_quac.live import display
 from napari_quac.live.choices import Choices, LabelImage, ReportSource, SampleSource
-from napari_quac.live.display import (
-    DisplayedHybrid,
-    choose_shown_method,
-    display_hybrid,
-    keep_threshold,
-    read_previews,
-)
 from napari_quac.live.lane import Priority
 from napari_quac.live.open_report import (
     LoadedExplanations,
@@ -207,16 +201,9 @@ def search_pair(
         if neighbors.query is sample and neighbors.label == target:
             references = neighbors.samples
     return search(
-        sample,
-        target,
-        loaded_classifier,
-        loaded_generator,
-        settings.search,
-        settings.seed,
-        question.source,
-        state=search_state,
-        references=references,
-    )
+        sample, target, loaded_classifier, loaded_generator, settings.search, settings.seed,
+        question.source, state=search_state, references=references,
+    )  # fmt: skip
 
 
 def _best_pair(searched_pair: Pair | None, loaded: LoadedExplanations | None) -> Pair | None:
@@ -286,12 +273,10 @@ def compare_methods(
     if compared_samples:
         n_samples = len(loaded_samples)
         rows = order.indices.tolist() if order is not None and len(order) else range(n_samples)
+        indices = [rows[place] for place in evenly_spaced(len(rows), compared_samples)]
+        settings = settings.with_methods(comparison_settings.methods)
         return compare_samples(
-            [rows[place] for place in evenly_spaced(len(rows), compared_samples)],
-            loaded_samples,
-            loaded_classifier,
-            loaded_generator,
-            settings.with_methods(comparison_settings.methods),
+            indices, loaded_samples, loaded_classifier, loaded_generator, settings
         )
     if pair is None or sample_index is None:
         raise DataError("There is no pair to compare methods on. Explain a sample first.")
@@ -330,7 +315,7 @@ def view_deformation(
 
 
 def analyze_regions(
-    displayed_hybrid: DisplayedHybrid, loaded_classifier: Classifier
+    displayed_hybrid: display.DisplayedHybrid, loaded_classifier: Classifier
 ) -> Steps[Regions]:
     """Analyze the regions of the displayed mask."""
     from napari_quac.explain.regions import find_regions
@@ -339,7 +324,7 @@ def analyze_regions(
 
 
 def measure_morphometry(
-    displayed_hybrid: DisplayedHybrid, labels: LabelImage | None = None
+    displayed_hybrid: display.DisplayedHybrid, labels: LabelImage | None = None
 ) -> Steps[Morphometry]:
     """Measure the displayed change, within labeled structures if there are any."""
     from napari_quac.explain.morphometry import measure_change
@@ -355,7 +340,7 @@ RULES: dict[str, Rule] = {
     "loaded_generator": Job(load_generator, "loading the generator"),
     "class_names": Derived(take_class_names, "naming the classes"),
     "classifier": Derived(name_classes, "naming the classes"),
-    "previews": Job(read_previews, "reading previews", Priority.SHORT),
+    "previews": Job(display.read_previews, "reading previews", Priority.SHORT),
     "sample": Job(read_sample, "reading the sample", Priority.URGENT),
     "prediction": Job(predict, "predicting the sample", Priority.URGENT),
     # the table of samples
@@ -398,9 +383,9 @@ RULES: dict[str, Rule] = {
         partial_to="explanations", after_cancel=without_partial_mask,
     ),
     # display
-    "shown_method": Derived(choose_shown_method, "choosing the method"),
-    "threshold": Derived(keep_threshold, "choosing the threshold"),
-    "displayed_hybrid": Derived(display_hybrid, "making the hybrid"),
+    "shown_method": Derived(display.choose_shown_method, "choosing the method"),
+    "threshold": Derived(display.keep_threshold, "choosing the threshold"),
+    "displayed_hybrid": Derived(display.display_hybrid, "making the hybrid"),
     # further views of the pair
     "comparison": OnDemand(compare_methods, "comparing all methods", partial_to="comparison"),
     "exaggeration": OnDemand(exaggerate_query, "exaggerating the query"),
