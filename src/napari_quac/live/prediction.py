@@ -82,11 +82,9 @@ def predict(
 
 
 def find_neighbors(
-    prediction: Prediction,
-    predictions: PredictionTable,
-    loaded_samples: Dataset,
+    prediction: Prediction, predictions: PredictionTable, loaded_samples: Dataset,
     loaded_classifier: Classifier,
-) -> Steps[Neighbors | None] | None:
+) -> Steps[Neighbors | None] | None:  # fmt: skip
     """Find the nearest correctly classified samples of a misprediction."""
     if prediction.truth is None or not prediction.is_mispredicted or not predictions.is_complete:
         return None

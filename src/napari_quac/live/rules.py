@@ -344,44 +344,32 @@ RULES: dict[str, Rule] = {
     "sample": Job(read_sample, "reading the sample", Priority.URGENT),
     "prediction": Job(predict, "predicting the sample", Priority.URGENT),
     # the table of samples
-    "sample_list": Job(
-        list_samples, "listing the samples", Priority.SHORT, clear_on=("loaded_samples",)
-    ),
-    "predictions": OnDemand(
-        predict_samples, "predicting all samples", Priority.BACKGROUND,
-        partial_to="predictions", auto_start=has_few_samples,
-    ),
+    "sample_list": Job(list_samples, "listing the samples", Priority.SHORT,
+                       clear_on=("loaded_samples",)),
+    "predictions": OnDemand(predict_samples, "predicting all samples", Priority.BACKGROUND,
+                            partial_to="predictions", auto_start=has_few_samples),
     "explanation_status": Derived(note_explanations, "listing the explanations"),
     "order": Derived(order_table, "filtering the samples"),
-    "neighbors": Job(
-        find_neighbors, "searching neighbors", Priority.SHORT,
-        clear_on=("prediction", "predictions", "loaded_samples", "loaded_classifier"),
-    ),
+    "neighbors": Job(find_neighbors, "searching neighbors", Priority.SHORT,
+                     clear_on=("prediction", "predictions", "loaded_samples", "loaded_classifier")),
     # reports
     "report": Job(load_report, "opening the explanations"),
     "samples": Derived(take_report_samples, "opening the explanations"),
-    "report_columns": Job(
-        align_report, "matching the explanations to the samples", Priority.SHORT
-    ),
-    "loaded_explanations": Job(
-        load_explanations, "reading the explanations of the sample", Priority.SHORT
-    ),
+    "report_columns": Job(align_report, "matching the explanations to the samples", Priority.SHORT),
+    "loaded_explanations": Job(load_explanations, "reading the explanations of the sample",
+                               Priority.SHORT),
     # settings
     "settings": Derived(adapt_settings, "adapting the settings"),
     "target": Derived(find_target, "choosing the target"),
     "pair_settings": Derived(derive_pair_settings, "choosing settings"),
     "comparison_settings": Derived(derive_comparison_settings, "choosing settings"),
     # from the sample to its explanations
-    "searched_pair": OnDemand(
-        search_pair, "searching for a generated image",
-        partial_to="partial_pair", state_to="search_state",
-    ),
+    "searched_pair": OnDemand(search_pair, "searching for a generated image",
+                              partial_to="partial_pair", state_to="search_state"),
     "proposal_index": Derived(keep_proposal, "choosing the proposal"),
     "pair": Derived(choose_pair, "choosing the pair"),
-    "explanations": Job(
-        explain_pair, "explaining the pair", clear_on=("pair",),
-        partial_to="explanations", after_cancel=without_partial_mask,
-    ),
+    "explanations": Job(explain_pair, "explaining the pair", clear_on=("pair",),
+                        partial_to="explanations", after_cancel=without_partial_mask),
     # display
     "shown_method": Derived(display.choose_shown_method, "choosing the method"),
     "threshold": Derived(display.keep_threshold, "choosing the threshold"),
@@ -389,10 +377,8 @@ RULES: dict[str, Rule] = {
     # further views of the pair
     "comparison": OnDemand(compare_methods, "comparing all methods", partial_to="comparison"),
     "exaggeration": OnDemand(exaggerate_query, "exaggerating the query"),
-    "warp": Job(
-        view_deformation, "computing the deformation", Priority.SHORT,
-        clear_on=("pair", "loaded_generator", "loaded_classifier"),
-    ),
+    "warp": Job(view_deformation, "computing the deformation", Priority.SHORT,
+                clear_on=("pair", "loaded_generator", "loaded_classifier")),
     "regions": OnDemand(analyze_regions, "analyzing regions"),
     "morphometry": OnDemand(measure_morphometry, "measuring the change"),
 }  # fmt: skip
