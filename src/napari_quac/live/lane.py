@@ -73,19 +73,14 @@ class Lane:
     """
 
     def __init__(
-        self,
-        deliver: Deliver,
-        prepare: Callable[[], None] | None = None,
-        name: str = "quac-lane",
+        self, deliver: Deliver, prepare: Callable[[], None] | None = None, name: str = "quac-lane"
     ) -> None:
-        self._deliver = deliver
-        self._prepare = prepare
+        self._deliver, self._prepare = deliver, prepare
         self._condition = threading.Condition()
         self._jobs: dict[str, _Job] = {}
         self._canceled: list[_Job] = []
         self._running: _Job | None = None
-        self._closed = False
-        self._count = 0
+        self._closed, self._count = False, 0
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
 
