@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_quac.explain.settings import ExplainSettings
-from napari_quac.live.choices import ReadySamples, SampleSource
 from napari_quac.live.sample_columns import UNKNOWN, ExplanationStatus, SampleIndex
 
 if TYPE_CHECKING:
-    from napari_quac.data.dataset import Dataset, Sample
+    from napari_quac.data.dataset import Sample
     from napari_quac.explain.explanation import Explanations
     from napari_quac.explain.pair import Pair
     from napari_quac.explain.prediction_table import PredictionTable
@@ -127,21 +126,6 @@ def report_of_store(
 
     report = report_from_store(store, entries)
     return OpenReport(report, store.folder, store, store.info.settings)
-
-
-def take_report_samples(
-    report: OpenReport,
-    *, loaded_samples: Dataset | None = None, samples: SampleSource | None = None,
-) -> SampleSource | None:  # fmt: skip
-    """Show the samples of a report that is about none of the loaded samples."""
-    dataset = loaded_samples
-    if dataset is not None and any(
-        dataset.sample_id(i) in report.by_sample for i in range(len(dataset))
-    ):
-        return samples
-    from napari_quac.reports.report_samples import ReportSamples
-
-    return ReadySamples(ReportSamples(report.report))
 
 
 def align_report(

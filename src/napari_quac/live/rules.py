@@ -14,13 +14,12 @@ from napari_quac.data.dataset import evenly_spaced
 from napari_quac.errors import DataError
 from napari_quac.explain.settings import AUTO, ExplainSettings
 from napari_quac.live import display
-from napari_quac.live.choices import Choices, LabelImage, ReportSource, SampleSource
+from napari_quac.live.choices import Choices, LabelImage, ReadySamples, ReportSource, SampleSource
 from napari_quac.live.lane import Priority
 from napari_quac.live.open_report import (
     LoadedExplanations,
     align_report,
     load_explanations,
-    take_report_samples,
 )
 from napari_quac.live.prediction import Prediction, find_neighbors, predict
 from napari_quac.live.rule import Derived, Job, OnDemand, Rule, evaluation_order, question_names
@@ -140,6 +139,21 @@ def has_few_samples(loaded_samples: Dataset, predict_up_to: int) -> bool:
 def load_report(report_source: ReportSource) -> OpenReport:
     """Read the report."""
     return report_source.load()
+
+
+def take_report_samples(
+    report: OpenReport,
+    *, loaded_samples: Dataset | None = None, samples: SampleSource | None = None,
+) -> SampleSource | None:  # fmt: skip
+    """Show the samples of a report that is about none of the loaded samples."""
+    dataset = loaded_samples
+    if dataset is not None and any(
+        dataset.sample_id(i) in report.by_sample for i in range(len(dataset))
+    ):
+        return samples
+    from napari_quac.reports.report_samples import ReportSamples
+
+    return ReadySamples(ReportSamples(report.report))
 
 
 # settings
