@@ -16,11 +16,7 @@ from napari_quac.explain.settings import AUTO, ExplainSettings
 from napari_quac.live import display
 from napari_quac.live.choices import Choices, LabelImage, ReadySamples, ReportSource, SampleSource
 from napari_quac.live.lane import Priority
-from napari_quac.live.open_report import (
-    LoadedExplanations,
-    align_report,
-    load_explanations,
-)
+from napari_quac.live.open_report import LoadedExplanations, align_report, load_explanations
 from napari_quac.live.prediction import Prediction, find_neighbors, predict
 from napari_quac.live.rule import Derived, Job, OnDemand, Rule, evaluation_order, question_names
 from napari_quac.live.sample_columns import list_samples, note_explanations
