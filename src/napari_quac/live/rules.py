@@ -295,16 +295,21 @@ def compare_methods(
 
 
 def exaggerate_query(
-    prediction: Prediction, loaded_classifier: Classifier, pair: Pair | None = None,
-    loaded_generator: ImageGenerator | None = None, explainer: Any = None,
-    *, device: str,
-) -> Steps[Exaggeration] | Steps[Exaggeration | None]:  # fmt: skip
+    prediction: Prediction,
+    loaded_classifier: Classifier,
+    pair: Pair | None = None,
+    loaded_generator: ImageGenerator | None = None,
+    explainer: Any = None,
+    *,
+    device: str,
+) -> Steps[Exaggeration] | Steps[Exaggeration | None]:
     """Compute the path from the query to the generated image, or through the bins."""
     from napari_quac.explain.exaggeration import exaggerate, traverse_bins
+    from napari_quac.networks.device import resolve_device
 
     sample, generator = prediction.sample, loaded_generator
     if explainer is not None:
-        return traverse_bins(sample, explainer.load(device), loaded_classifier)
+        return traverse_bins(sample, explainer.load(resolve_device(device)), loaded_classifier)
     if pair is not None and generator is not None:
         return exaggerate(pair, generator, loaded_classifier)
     if generator is not None and generator.n_bins is not None:
