@@ -159,8 +159,5 @@ class Place:
         """
         n_hidden = len(self.size) - len(size)
         whole_start, whole_step = (*(0.0,) * n_hidden, *start), (*(1.0,) * n_hidden, *step)
-        return replace(
-            self,
-            transform=self.transform.at(whole_start, whole_step),
-            size=(*self.size[:n_hidden], *size),
-        )
+        transform = self.transform.at(whole_start, whole_step)
+        return replace(self, transform=transform, size=(*self.size[:n_hidden], *size))

@@ -67,8 +67,7 @@ def read_ome(attributes: Mapping[str, Any], name: str) -> OmeImage | None:
         return _read_multiscale(multiscales[0], name)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise DataError(
-            f"The OME-Zarr metadata of '{name}' are incomplete ({type(error).__name__}: "
-            f"{error}). Choose one of its arrays, or write the image again."
+            f"The OME-Zarr metadata of '{name}' are incomplete ({error}). Write the image again."
         ) from error
 
 
@@ -94,22 +93,19 @@ def _read_multiscale(image: Mapping[str, Any], name: str) -> OmeImage:
         scales, translates = zip(*placed, strict=True)
         levels.append(OmeLevel(str(entry["path"]), scales, translates))
     channel = types.index("channel") if "channel" in types else None
-    return OmeImage(
-        tuple(levels), len(axes), n_spatial, channel, unit, str(image.get("name") or "")
-    )
+    title = str(image.get("name") or "")
+    return OmeImage(tuple(levels), len(axes), n_spatial, channel, unit, title)
 
 
 def _check_axes(axes: Sequence[str], types: Sequence[str], n_spatial: int, name: str) -> None:
     if n_spatial < 2 or list(types[len(types) - n_spatial :]) != ["space"] * n_spatial:
         raise DataError(
-            f"'{name}' has the axes {', '.join(axes)}, but OME-Zarr requires the spatial axes "
-            "last. Convert the image."
+            f"'{name}' has axes {', '.join(axes)}, but OME-Zarr has spatial axes last. Convert it."
         )
     spatial = [axis.lower() for axis in axes[-n_spatial:]]
     if spatial in (["x", "y", "z"], ["x", "y"]):
         raise DataError(
-            f"'{name}' has its axes in the order {', '.join(spatial)}, but OME-Zarr requires "
-            f"{', '.join(reversed(spatial))}. Convert the image."
+            f"'{name}' has the order {', '.join(spatial)}, but OME-Zarr requires z, y, x. Fix it."
         )
 
 

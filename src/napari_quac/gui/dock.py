@@ -144,7 +144,7 @@ class QuacDock(QWidget):
     def _use_trained_generator(self, path: Path, is_path: bool) -> None:
         """Open a trained generator in *Exaggerate* if it produces paths, else as generator."""
         if is_path:
-            self.exaggeration.use_explainer(path)
+            self.exaggeration.use_bin_generator(path)
         else:
             self.networks.open_path(path, "generator")
 

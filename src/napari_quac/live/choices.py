@@ -111,7 +111,7 @@ class Choices:
         Folder with explanations of many samples, or a report in memory.
     labels : LabelImage or None
         Structures in which the change is measured, too.
-    explainer : ExaggerationRecipe or None
+    bin_generator : ExaggerationRecipe or None
         Bin-conditional generator along whose bins the query is exaggerated; None for the path of
         the generator.
     """
@@ -134,7 +134,7 @@ class Choices:
     predict_up_to: int = 500
     report_source: ReportSource | None = None
     labels: LabelImage | None = None
-    explainer: Any = None
+    bin_generator: Any = None
 
     def update_settings(self, **changes: Any) -> None:
         """Replace some of the settings, named as in :class:`ExplainSettings`.

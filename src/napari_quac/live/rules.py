@@ -299,7 +299,7 @@ def exaggerate_query(
     loaded_classifier: Classifier,
     pair: Pair | None = None,
     loaded_generator: ImageGenerator | None = None,
-    explainer: Any = None,
+    bin_generator: Any = None,
     *,
     device: str,
 ) -> Steps[Exaggeration] | Steps[Exaggeration | None]:
@@ -308,8 +308,8 @@ def exaggerate_query(
     from napari_quac.networks.device import resolve_device
 
     sample, generator = prediction.sample, loaded_generator
-    if explainer is not None:
-        return traverse_bins(sample, explainer.load(resolve_device(device)), loaded_classifier)
+    if bin_generator is not None:
+        return traverse_bins(sample, bin_generator.load(resolve_device(device)), loaded_classifier)
     if pair is not None and generator is not None:
         return exaggerate(pair, generator, loaded_classifier)
     if generator is not None and generator.n_bins is not None:

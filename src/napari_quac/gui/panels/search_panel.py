@@ -276,12 +276,9 @@ class SearchPanel(Section):
             + ("" if proposal.switches else ", does not switch to the target class")
             for proposal in proposals
         ]
-        self.proposals.show_pictures(
-            f"The best {len(proposals)} of {pair.n_tried} proposals; click one to explain it",
-            [proposal.generated for proposal in proposals],
-            tooltips,
-            chosen,
-        )
+        title = f"The best {len(proposals)} of {pair.n_tried} proposals; click one to explain it"
+        images = [proposal.generated for proposal in proposals]
+        self.proposals.show_pictures(title, images, tooltips, chosen)
 
     def _show_badge(self) -> None:
         pair = self._results.pair or self._results.partial_pair
@@ -296,10 +293,8 @@ class SearchPanel(Section):
             elif self._results.pair is None:
                 text = f"best so far for {name}: {probability:.2f}"
             else:
-                text, tone = (
-                    f"✗ does not switch to {name}: best {probability:.2f} in {tries}",
-                    "bad",
-                )
+                text = f"✗ does not switch to {name}: best {probability:.2f} in {tries}"
+                tone = "bad"
         self.set_summary(text)
         if pair is not None and text:
             from napari_quac.networks.generator import describe_center_slice
