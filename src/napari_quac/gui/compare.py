@@ -31,12 +31,12 @@ class Comparison(QObject):
 
     @property
     def is_blinking(self) -> bool:
-        """Whether the other image is displayed now."""
+        """True if the other image is displayed now."""
         return self._before_blink is not None
 
     @property
     def is_side_by_side(self) -> bool:
-        """Whether each image has its own panel."""
+        """True if each image has its own panel."""
         return self._before_grid is not None
 
     def hold(self) -> None:
@@ -55,6 +55,10 @@ class Comparison(QObject):
         for name, visible in (before or {}).items():
             if name in self._sync.layers:
                 _show(self._sync.layers[name], visible)
+
+    def blink(self, held: bool) -> None:
+        """Show the other image while a key or button is held."""
+        (self.hold if held else self.release)()
 
     def set_side_by_side(self, enabled: bool) -> None:
         """Show each layer in its own panel with its name, or restore the single view."""

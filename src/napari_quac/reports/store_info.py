@@ -13,7 +13,6 @@ from napari_quac import __version__
 from napari_quac.errors import DataError, QuacError
 from napari_quac.explain.procedure import Grid
 from napari_quac.explain.settings import AUTO, ExplainSettings
-from napari_quac.networks.tensor_file import file_hash
 from napari_quac.serialize import to_plain
 
 if TYPE_CHECKING:
@@ -188,7 +187,10 @@ def identify(recipe: Any, name: str = "") -> NetworkIdentity:
     name : str
         By default the name of the first file.
     """
-    from torch import nn  # slow to import, and not needed to recognize a store
+    # slow to import, and not needed to recognize a store
+    from torch import nn
+
+    from napari_quac.networks.tensor_file import file_hash
 
     keys = [f.name for f in fields(recipe)] if is_dataclass(recipe) else []
     files = {key: path for key in keys if isinstance(path := getattr(recipe, key), Path)}
