@@ -30,8 +30,8 @@ from napari_quac.generators.exaggeration.generator import (
 from napari_quac.generators.exaggeration.recipe import ExaggerationRecipe
 from napari_quac.generators.exaggeration.training_settings import ExaggerationTrainingSettings
 from napari_quac.networks.architectures.exaggeration_net import (
-    TranslationBinNetwork,
-    load_bin_network,
+    TranslationBinGenerator,
+    load_bin_generator,
     published_name,
 )
 from napari_quac.networks.generator import Generator as ImageGenerator
@@ -100,7 +100,7 @@ class TrainableBinNorm(nn.Module):
         }
 
 
-class TrainableBinNetwork(TranslationBinNetwork):
+class TrainableBinNetwork(TranslationBinGenerator):
     """Network in training, which returns half the change of images in [-1, 1].
 
     Parameters
@@ -319,7 +319,7 @@ class ExaggerationTask(
         """Return the running average as a generator."""
         name, tensors = self.settings.FILES, self.average.published()
         copies = {key: tensor.detach().clone() for key, tensor in tensors.items()}
-        network = load_bin_network(copies, name).to(self.device)
+        network = load_bin_generator(copies, name).to(self.device)
         return ExaggerationGenerator(network, self.layout, name, self.device)
 
     def files(self, training: Mapping[str, Any]) -> dict[str, NetworkFile]:

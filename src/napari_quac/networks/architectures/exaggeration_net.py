@@ -20,7 +20,7 @@ from napari_quac.errors import CheckpointError
 TELLING = "gen.blocks.0.cbn_relu_first.embed.weight"
 
 
-class SplitBinNetwork(nn.Module):
+class SplitBinGenerator(nn.Module):
     """Images (N, C, H, W) and bins (N,) to images, all in [-1, 1].
 
     Parameters
@@ -204,7 +204,7 @@ class Convolution(nn.Module):
         return F.conv2d(features, weight, bias, 2 if self.form == "down" else 1, pad)
 
 
-class ResidualBinNetwork(nn.Module):
+class ResidualBinGenerator(nn.Module):
     """The layout of the Luab port; forward gives the image in [-1, 1]."""
 
     def __init__(self, state: Mapping[str, Tensor]) -> None:
@@ -255,7 +255,7 @@ class ResidualBinNetwork(nn.Module):
         return torch.as_tensor(inner + outer)
 
 
-class TranslationBinNetwork(nn.Module):
+class TranslationBinGenerator(nn.Module):
     """Down twice, residual blocks, up twice, as derm_audit; every norm depends on the bin.
 
     Parameters
@@ -309,7 +309,7 @@ def published_name(name: str, part: str) -> str:
     return name if name in ("layer2", "layer3", "layer10") else f"{name}.{part}"
 
 
-def _translation_network(state: Mapping[str, Tensor]) -> TranslationBinNetwork:
+def _translation_network(state: Mapping[str, Tensor]) -> TranslationBinGenerator:
     n_blocks = _count(state, r"resblocks\.(\d+)\.", first=0)
     blocks = [f"block{number}{part}" for number in range(n_blocks) for part in "ab"]
     layers = ["layer5", "layer6", "layer7", "layer8", *blocks]
@@ -319,13 +319,13 @@ def _translation_network(state: Mapping[str, Tensor]) -> TranslationBinNetwork:
         convolutions[name] = Convolution(state, published_name(name, "layer1"), form)
     for name in ("layer3", *layers):
         norms[name] = BinNorm(_part(state, f"{published_name(name, 'layer2')}."))
-    return TranslationBinNetwork(convolutions, norms)
+    return TranslationBinGenerator(convolutions, norms)
 
 
-BinNetwork = ResidualBinNetwork | TranslationBinNetwork | SplitBinNetwork
+BinGenerator = ResidualBinGenerator | TranslationBinGenerator | SplitBinGenerator
 
 
-def load_bin_network(tensors: Mapping[str, Tensor], name: str) -> BinNetwork:
+def load_bin_generator(tensors: Mapping[str, Tensor], name: str) -> BinGenerator:
     """Build the bin-conditional generator of a state dict.
 
     Parameters
@@ -344,12 +344,12 @@ def load_bin_network(tensors: Mapping[str, Tensor], name: str) -> BinNetwork:
     state = {key: v.float() if v.is_floating_point() else v for key, v in tensors.items()}
     try:
         if TELLING in state:
-            return SplitBinNetwork(state).eval()
+            return SplitBinGenerator(state).eval()
         for prefix in PARTS:
             if any(key.startswith(prefix) for key in state):
                 state = _part(state, prefix)
         if "g_e_res_block1.conv1.conv.weight" in state:
-            return ResidualBinNetwork(state).eval()
+            return ResidualBinGenerator(state).eval()
         if "layer2.weight" in state:
             return _translation_network(state).eval()
     except KeyError as error:
