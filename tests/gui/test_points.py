@@ -403,7 +403,7 @@ def test_how_stored_numbers_and_places_were_read_is_said(placed: QuacDock) -> No
     assert "Stored values: 0 is black, 2550 is white" in panel.message.text()
     panel.choose("em", "bare")
     panel.use_button.click()
-    assert "its numbers were taken as nm" in panel.message.text()
+    assert "its coordinates are interpreted as nm" in panel.message.text()
     assert panel.message.property("tone") == "bad"
     wait(lambda: not placed.controller.running)
 
