@@ -16,7 +16,8 @@ _UNIT_NAMES = {
     "nanometer": "nm", "nanometre": "nm", "nm": "nm",
     "micrometer": "µm", "micrometre": "µm", "micron": "µm", "um": "µm", "µm": "µm", "μm": "µm",
     "millimeter": "mm", "millimetre": "mm", "mm": "mm",
-    "meter": "m", "metre": "m", "m": "m", "angstrom": "Å", "å": "Å", "picometer": "pm",
+    "meter": "m", "m": "m", "angstrom": "Å", "å": "Å", "picometer": "pm",
+    "metre": "m",  # wording: a spelling in files
 }  # fmt: skip
 
 

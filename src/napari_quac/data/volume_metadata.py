@@ -9,6 +9,8 @@ from typing import Any
 from napari_quac.data.place import NM_PER_UNIT, unit_of_length
 from napari_quac.errors import DataError
 
+AXIS_TYPES = {"t": "time", "c": "channel"}
+
 
 @dataclass(frozen=True)
 class OmeLevel:
@@ -73,7 +75,7 @@ def read_ome(attributes: Mapping[str, Any], name: str) -> OmeImage | None:
 
 def _read_multiscale(image: Mapping[str, Any], name: str) -> OmeImage:
     axes = [a if isinstance(a, Mapping) else {"name": a} for a in image["axes"]]
-    types = [a.get("type") or _axis_type(str(a["name"])) for a in axes]
+    types = [a.get("type") or AXIS_TYPES.get(str(a["name"]).lower(), "space") for a in axes]
     n_spatial = types.count("space")
     _check_axes([str(a["name"]) for a in axes], types, n_spatial, name)
     # axes may have different units; the last one's holds for the image
@@ -107,10 +109,6 @@ def _check_axes(axes: Sequence[str], types: Sequence[str], n_spatial: int, name:
         raise DataError(
             f"'{name}' has the order {', '.join(spatial)}, but OME-Zarr requires z, y, x. Fix it."
         )
-
-
-def _axis_type(name: str) -> str:
-    return {"t": "time", "c": "channel"}.get(name.lower(), "space")
 
 
 def _combined(

@@ -148,7 +148,7 @@ def open_classifier_file(
         raise CheckpointError(unknown_layout_sentence(path, tensors, architecture))
     if layout.problem:
         raise CheckpointError(
-            f"'{path.name}' is a {layout.name}, but {layout.problem}. Give its image size."
+            f"'{path.name}' is a {layout.name}, but {layout.problem}. Give the image size."
         )
     module = build_with_weights(layout, tensors, path)
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}

@@ -241,7 +241,10 @@ def try_network(
     inputs = _inputs(channels, size, value_range or ValueRange())
     with torch.no_grad():
         outputs = _rows(network(inputs), len(inputs), name)
-    _check_finite(outputs, name)
+    if not torch.isfinite(outputs).all():
+        raise CheckpointError(
+            f"'{name}' returns NaN or infinity for noise and blank images. Choose an earlier file."
+        )
     output, notes = _guess_output(network, inputs, outputs)
     takes_any_size = image_size is None and _takes_other_sizes(network, channels, size)
     gradients = _has_gradients(network, inputs[:1])
@@ -343,13 +346,6 @@ def _rows(outputs: Any, n: int, name: str) -> Tensor:
             f"'{name}' returns {tuple(outputs.shape)} for {n} images, but {expected}. Export those."
         )
     return outputs.float()
-
-
-def _check_finite(outputs: Tensor, name: str) -> None:
-    if not torch.isfinite(outputs).all():
-        raise CheckpointError(
-            f"'{name}' returns NaN or infinity for noise and blank images. Choose an earlier file."
-        )
 
 
 def _guess_output(

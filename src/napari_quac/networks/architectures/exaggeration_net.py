@@ -19,7 +19,7 @@ from napari_quac.errors import CheckpointError
 TELLING = "gen.blocks.0.cbn_relu_first.embed.weight"
 
 
-class SplitExplainer(nn.Module):
+class SplitBinGenerator(nn.Module):
     """Images (N, C, H, W) and bins (N,) to images, all in [-1, 1].
 
     Parameters
@@ -191,7 +191,7 @@ class Convolution(nn.Module):
         return F.conv2d(features, weight, self._buffers["bias"], stride, pad)
 
 
-class ResidualExplainer(nn.Module):
+class ResidualBinGenerator(nn.Module):
     """The layout of the Luab port; forward gives the image in [-1, 1]."""
 
     def __init__(self, state: Mapping[str, Tensor]) -> None:
@@ -242,7 +242,7 @@ class ResidualExplainer(nn.Module):
         return torch.as_tensor(inner + outer)
 
 
-class TranslationExplainer(nn.Module):
+class TranslationBinGenerator(nn.Module):
     """The layout of derm_audit; forward gives the image in [-1, 1]."""
 
     multiple = 1  # excess pixels are cropped
@@ -293,10 +293,10 @@ class TranslationExplainer(nn.Module):
         return torch.as_tensor(translated[..., : images.shape[-2], : images.shape[-1]])
 
 
-Explainer = ResidualExplainer | TranslationExplainer | SplitExplainer
+BinGenerator = ResidualBinGenerator | TranslationBinGenerator | SplitBinGenerator
 
 
-def load_explainer(tensors: Mapping[str, Tensor], name: str) -> Explainer:
+def load_bin_generator(tensors: Mapping[str, Tensor], name: str) -> BinGenerator:
     """Build the bin-conditional generator of a state dict.
 
     Parameters
@@ -315,14 +315,14 @@ def load_explainer(tensors: Mapping[str, Tensor], name: str) -> Explainer:
     state = {key: v.float() if v.is_floating_point() else v for key, v in tensors.items()}
     try:
         if TELLING in state:
-            return SplitExplainer(state).eval()
+            return SplitBinGenerator(state).eval()
         for prefix in PARTS:
             if any(key.startswith(prefix) for key in state):
                 state = _part(state, prefix)
         if "g_e_res_block1.conv1.conv.weight" in state:
-            return ResidualExplainer(state).eval()
+            return ResidualBinGenerator(state).eval()
         if "layer2.weight" in state:
-            return TranslationExplainer(state).eval()
+            return TranslationBinGenerator(state).eval()
     except KeyError as error:
         raise CheckpointError(f"'{name}': {_sentence(str(error))}") from error
     raise CheckpointError(f"'{name}': {_sentence('its layout')}")

@@ -162,8 +162,7 @@ class _Run:
                 price = price + settings.total_variation * total_variation(drop)
             if not torch.isfinite(score):
                 raise NotFiniteError(
-                    f"The log-odds of {self.classifier.name} became NaN or infinite. "
-                    f"Check its value range {self.classifier.value_range} and its weights."
+                    f"The log-odds of {self.classifier.name} became NaN. Check the weights."
                 )
             (gradient,) = torch.autograd.grad(score + ramp * price, self.grid)
         self.optimizer.step(gradient, rate)

@@ -60,12 +60,12 @@ def in_voxels(field: Tensor, order: AxisOrder = "array", unit: Unit = "voxel") -
         Output of a simulator.
     order : {"array", "reversed"}
         Axis of channel 0: the first array axis, or the last (x first).
-    unit : {"voxel", "normalised"}
-        Voxels, or [-1, 1] from the first to the last pixel of an axis.
+    unit : :data:`Unit`
+        Voxels, or normalized: [-1, 1] from the first to the last pixel of an axis.
     """
     if order == "reversed":
         field = field.flip(1)
-    if unit == "normalised":
+    if unit == "normalised":  # wording: a value in plans
         half = [(length - 1) / 2 for length in field.shape[2:]]
         field = field * field.new_tensor(half).view(1, -1, *(1,) * len(half))
     return field
