@@ -177,7 +177,7 @@ def _write(
 ) -> None:
     from napari_quac.reports.figure import save_figure
     from napari_quac.reports.quac_write import write_quac_report
-    from napari_quac.reports.tables import write_table
+    from napari_quac.reports.report import write_table
 
     for path in (options.csv, options.parquet):
         if path is not None:

@@ -99,7 +99,7 @@ def evaluate(
         If options contradict each other, or there is no mask for any explanation.
     """
     from napari_quac.reports.evaluation import Checks, evaluate_report
-    from napari_quac.reports.truth_folder import TruthFolder
+    from napari_quac.reports.localization import TruthFolder
 
     checks = Checks(
         options.insertion_deletion, options.robustness, options.sanity_check, options.region_effects

@@ -21,16 +21,22 @@ from napari_quac.reports.entry import ReportEntry
 from napari_quac.reports.localization import (
     Localization,
     LocalizationSummary,
+    RegionEffects,
+    TruthFolder,
+    compare_regions,
     localize_maps,
+    pool_effects,
     summarize_localizations,
 )
 from napari_quac.reports.pixel_order import deletion, insertion, replace_in_order
-from napari_quac.reports.region_truth import RegionEffects, compare_regions, pool_effects
 from napari_quac.reports.report import Report
 from napari_quac.reports.restored import restore_explanation, restore_pair
-from napari_quac.reports.robustness import Robustness, measure_robustness
-from napari_quac.reports.sanity import SanityStep, cascading_randomization
-from napari_quac.reports.truth_folder import TruthFolder
+from napari_quac.reports.robustness import (
+    Robustness,
+    SanityStep,
+    cascading_randomization,
+    measure_robustness,
+)
 from napari_quac.stepwise import Progress, stepwise
 
 BASELINES = ("residual", "random")
