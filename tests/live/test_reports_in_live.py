@@ -88,7 +88,7 @@ def test_another_seed_does_not_mix_into_a_store(
     session.choices.update_settings(seed=7)
     run(session, many, tmp_path / "store")
     assert many.state == "stopped" and "seed 0, not 7" in many.problem
-    assert session.failures and "another output folder" in session.failures[-1].sentence
+    assert session.failures and "another folder" in session.failures[-1].sentence
 
 
 def test_the_estimate_is_measured_on_one_sample(

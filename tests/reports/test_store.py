@@ -115,7 +115,7 @@ def test_napari_reads_the_images_without_us(store, made):
     from napari_builtins.io._read import napari_get_reader
 
     key = store.write(record_of(made), images_of(made[0].pair, made))
-    for path in (store.image_path(key), store.folder / "images.zarr"):
+    for path in (store.folder / "images.zarr" / key, store.folder / "images.zarr"):
         reader = napari_get_reader(str(path))
         assert reader is not None
         ((data, *_),) = reader(str(path))
@@ -202,7 +202,7 @@ def test_a_damaged_record_is_named_and_the_others_are_read(store, made):
 @pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
 def test_damaged_images_are_never_taken_for_black_ones(store, made, damage):
     key = store.write(record_of(made), images_of(made[0].pair, made))
-    path = next(store.image_path(key).glob("0/c.*"))
+    path = next((store.folder / "images.zarr" / key).glob("0/c.*"))
     content = bytearray(path.read_bytes())
     if damage == "flip":
         content[40] ^= 255

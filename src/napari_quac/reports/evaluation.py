@@ -116,25 +116,19 @@ class Evaluation:
         """Return the class pairs with an evaluation."""
         return tuple(sorted({(e.entry.source, e.entry.target) for e in self.evaluations}))
 
-    def localization(
-        self, source: int | None = None, target: int | None = None
-    ) -> dict[str, LocalizationSummary]:
+    def localization(self, *pair: int | None) -> dict[str, LocalizationSummary]:
         """Return the summary of each method, of all class pairs or of one."""
-        return summarize_localizations(self._by_method("localization", source, target))
+        return summarize_localizations(self._by_method("localization", pair))
 
-    def areas(
-        self, source: int | None = None, target: int | None = None
-    ) -> dict[str, dict[str, float]]:
+    def areas(self, *pair: int | None) -> dict[str, dict[str, float]]:
         """Return, for each method, the median area of each curve, and ``n``."""
         return {
             method: {"n": len(cases)}
             | {name: _median(case[name] for case in cases) for name in ORDER_MEASURES}
-            for method, cases in self._by_method("areas", source, target).items()
+            for method, cases in self._by_method("areas", pair).items()
         }
 
-    def robustness(
-        self, source: int | None = None, target: int | None = None
-    ) -> dict[str, dict[str, float]]:
+    def robustness(self, *pair: int | None) -> dict[str, dict[str, float]]:
         """Return, for each method, the medians of infidelity and sensitivity, and ``n``."""
         return {
             method: {
@@ -142,32 +136,30 @@ class Evaluation:
                 "infidelity": _median(case.infidelity for case in cases),
                 "max_sensitivity": _median(case.max_sensitivity for case in cases),
             }
-            for method, cases in self._by_method("robustness", source, target).items()
+            for method, cases in self._by_method("robustness", pair).items()
         }
 
-    def randomization(
-        self, source: int | None = None, target: int | None = None
-    ) -> dict[str, dict[str, Any]]:
+    def randomization(self, *pair: int | None) -> dict[str, dict[str, Any]]:
         """Return, for each method, the mean correlations after each layer, and ``n``."""
         return {
             method: {
                 "n": len(cases),
                 "layers": [step.layer for step in cases[0]],
                 **{
-                    name: _means([[getattr(step, name) for step in steps] for steps in cases])
+                    name: np.mean(
+                        [[getattr(step, name) for step in steps] for steps in cases], axis=0
+                    ).tolist()
                     for name in ("rank_correlation", "absolute_rank_correlation")
                 },
             }
-            for method, cases in self._by_method("randomization", source, target).items()
+            for method, cases in self._by_method("randomization", pair).items()
         }
 
-    def regions(
-        self, source: int | None = None, target: int | None = None
-    ) -> dict[str, dict[str, float]]:
+    def regions(self, *pair: int | None) -> dict[str, dict[str, float]]:
         """Return, for each method, the ranking of the regions of all its masks."""
         pooled = {
             method: pool_effects(cases)
-            for method, cases in self._by_method("regions", source, target).items()
+            for method, cases in self._by_method("regions", pair).items()
         }
         return {
             method: {
@@ -179,13 +171,12 @@ class Evaluation:
             for method, effects in pooled.items()
         }
 
-    def _by_method(
-        self, measure: str, source: int | None, target: int | None
-    ) -> dict[str, list[Any]]:
+    def _by_method(self, measure: str, pair: tuple[int | None, ...]) -> dict[str, list[Any]]:
+        """Return a measure of the entries of a class pair, source and target, or of all."""
         cases: dict[str, list[Any]] = {}
         for evaluation in self.evaluations:
             entry = evaluation.entry
-            in_pair = (source, target) in ((None, None), (entry.source, entry.target))
+            in_pair = pair in ((), (None, None), (entry.source, entry.target))
             if in_pair and (case := getattr(evaluation, measure)):
                 cases.setdefault(entry.method, []).append(case)
         return cases
@@ -307,8 +298,7 @@ def _regions(
     hybrid = explanation.counterfactual
     if not np.allclose(hybrid.mask, entry.array("mask"), atol=LARGEST_DEVIATION):
         raise DataError(
-            "the report does not record its masking, and the mask does not follow from the "
-            "attribution by the default one. Explain the samples again with this version."
+            "the report does not record its masking, which is not the default. Explain again."
         )
     prediction = classifier.predict(hybrid.image[None])[0]
     explanation = replace(explanation, counterfactual=replace(hybrid, prediction=prediction))
@@ -334,15 +324,9 @@ def _recompute(
     if deviation > LARGEST_DEVIATION:
         raise DataError(
             f"the attribution computed with {classifier.name} deviates from that of the report by "
-            f"{deviation:.0%} of its range. Use the classifier that was explained; a report "
-            "without recorded parameters needs the default parameters of its methods."
+            f"{deviation:.0%} of its range. Use the classifier and the parameters of the report."
         )
     return oriented, attribution, method
-
-
-def _means(rows: list[list[float]]) -> list[float]:
-    means: list[float] = np.mean(rows, axis=0).tolist()
-    return means
 
 
 def _median(values: Any) -> float:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from napari_quac.errors import DataError
 from napari_quac.explain.explanation import Explanation
 from napari_quac.explain.score import ABSCISSAE
+from napari_quac.reports.atomic import storage_errors
 from napari_quac.reports.comparison import Comparison, ComparisonRow, comparison_rows
 from napari_quac.reports.population import Population, population, populations
 from napari_quac.reports.report import Report
@@ -71,9 +72,7 @@ def draw_report(report: Report, by_pair: bool = True) -> Figure:
         if group.center is not None:
             panels.setdefault((group.source, group.target), []).append(group)
     if not panels:
-        raise DataError(
-            f"'{report.name}' contains no curve. Choose a wider filter, or another report."
-        )
+        raise DataError(f"'{report.name}' contains no curve. Choose a wider filter.")
     columns = min(len(panels), MAX_COLUMNS)
     rows = math.ceil(len(panels) / columns)
     with rc_context(STYLE):
@@ -111,7 +110,6 @@ def save_figure(report: Report, path: Path, by_pair: bool = True) -> None:
     """
     from matplotlib import rc_context
 
-    check_figure_path(path)
     figure = draw_report(report, by_pair)
     with rc_context(STYLE):
         write_figure(figure, path)
@@ -138,21 +136,22 @@ def write_figure(figure: Figure, path: Path) -> None:
         If the file extension is not one of these, or the file cannot be written.
     """
     check_figure_path(path)
-    try:
+    with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path)
-    except OSError as error:
-        raise DataError(
-            f"'{path}' cannot be written ({error.strerror or error}). Choose another file."
-        ) from error
 
 
-def method_color(method: str, methods: tuple[str, ...]) -> str:
-    """Return the color of a method: gray for the baselines, a repeating palette for the others."""
+def _method_style(method: str, methods: tuple[str, ...]) -> tuple[str, Any, float]:
+    """Return color, line style and opacity of a method; baselines are gray and dashed.
+
+    The other methods repeat the palette, dashed from the second time on.
+    """
+    dashes = (0, (3, 1.5))
     if method in BASELINES:
-        return BASELINES[method]
+        return BASELINES[method], dashes, 0.07
     others = [name for name in methods if name not in BASELINES]
-    return COLORS[others.index(method) % len(COLORS)]
+    turn, number = divmod(others.index(method), len(COLORS))
+    return COLORS[number], dashes if turn else "-", 0.13
 
 
 def _draw_panel(axes: Axes, groups: list[Population], title: str, methods: tuple[str, ...]) -> None:
@@ -160,25 +159,14 @@ def _draw_panel(axes: Axes, groups: list[Population], title: str, methods: tuple
     for group in groups:
         if group.center is None or group.lower is None or group.upper is None:
             continue
-        color = method_color(group.method, methods)
-        dashed = group.method in BASELINES or _turn(group.method, methods) > 0
-        style = (0, (3, 1.5)) if dashed else "-"
-        alpha = 0.07 if group.method in BASELINES else 0.13
-        axes.fill_between(
-            ABSCISSAE, group.lower, group.upper, color=color, alpha=alpha, linewidth=0
-        )
-        axes.plot(
-            ABSCISSAE, group.center, color=color, linewidth=1.2, linestyle=style, label=group.method
-        )
+        color, dashes, alpha = _method_style(group.method, methods)
+        style = {"color": color, "linestyle": dashes, "linewidth": 1.2, "label": group.method}
+        axes.plot(ABSCISSAE, group.center, **style)
+        band = (ABSCISSAE, group.lower, group.upper)
+        axes.fill_between(*band, color=color, alpha=alpha, linewidth=0)
     axes.set_title(title, loc="left")
     axes.set_xlim(0, 1)
     axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
-
-
-def _turn(method: str, methods: tuple[str, ...]) -> int:
-    """Return the number of earlier repetitions of the palette."""
-    others = [name for name in methods if name not in BASELINES]
-    return others.index(method) // len(COLORS)
 
 
 def _title(report: Report, pair: tuple[int | None, int | None], groups: list[Population]) -> str:
@@ -265,17 +253,15 @@ def _image(axes: Axes, image: NDArray[np.float32], title: str) -> None:
 
 
 def _map(axes: Axes, explanation: Explanation, row: ComparisonRow) -> None:
-    image = _plane(explanation.pair.query.image.numpy())
+    query = _plane(explanation.pair.query.image.numpy())
+    _image(axes, query, f"{row.true_name}  {row.score:.2f}")
     values = _flat(explanation.attribution.signed.numpy())
     largest = float(np.abs(values).max()) or 1.0
-    axes.imshow(image, cmap="gray", vmin=0, vmax=1)
     alpha = np.clip(np.abs(values) / largest, 0, 1) ** 0.6
     axes.imshow(values / largest, cmap="RdBu_r", vmin=-1, vmax=1, alpha=alpha)
     mask = _flat(explanation.counterfactual.mask.numpy())
     if mask.min() < 0.5 < mask.max():
         axes.contour(mask, levels=[0.5], colors=["#ffd60a"], linewidths=1.2)
-    axes.set_title(f"{row.true_name}  {row.score:.2f}", fontsize=9)
-    axes.set_axis_off()
 
 
 def _curve(axes: Axes, row: ComparisonRow) -> None:
@@ -288,12 +274,9 @@ def _curve(axes: Axes, row: ComparisonRow) -> None:
 
 def _curves(axes: Axes, rows: Sequence[ComparisonRow]) -> None:
     for row in rows:
-        style: dict[str, Any] = {"random": {"ls": ":"}, "residual": {"ls": "--"}}.get(
-            row.method, {}
-        )
-        axes.plot(
-            ABSCISSAE, row.curve, label=f"{row.true_name} {row.score:.2f}", linewidth=1.3, **style
-        )
+        style = {"random": ":", "residual": "--"}.get(row.method, "-")
+        label = f"{row.true_name} {row.score:.2f}"
+        axes.plot(ABSCISSAE, row.curve, label=label, linewidth=1.3, linestyle=style)
     axes.set(xlim=(0, 1), xlabel="mask size", ylabel="score change")
     axes.tick_params(labelsize=7)
     if rows:

@@ -31,6 +31,12 @@ from napari_quac.reports.truth import (
 )
 from napari_quac.stepwise import Progress, stepwise
 
+MEANS = (
+    *("pointing", "pointing_chance", "energy", "area"),
+    *("average_precision", "auroc", "rank_accuracy"),
+)
+"""Measures of which a summary holds the mean."""
+
 
 @dataclass(frozen=True)
 class Localization:
@@ -190,20 +196,15 @@ def summarize_localizations(
 def _summarize(cases: Sequence[Localization]) -> LocalizationSummary:
     masked = [case for case in cases if case.mask_energy is not None]
     scores = [case.quac_score for case in cases if case.quac_score is not None]
+    means = {name: _mean(cases, name) for name in MEANS}
     return LocalizationSummary(
         n=len(cases),
-        pointing=_mean(cases, "pointing"),
-        pointing_chance=_mean(cases, "pointing_chance"),
-        energy=_mean(cases, "energy"),
-        area=_mean(cases, "area"),
-        energy_ratio=_mean(cases, "energy") / _mean(cases, "area"),
-        average_precision=_mean(cases, "average_precision"),
-        auroc=_mean(cases, "auroc"),
-        rank_accuracy=_mean(cases, "rank_accuracy"),
+        energy_ratio=means["energy"] / means["area"],
         mask_energy_ratio=_mean(masked, "mask_energy") / _mean(masked, "area") if masked else None,
         iou=_mean(masked, "iou") if masked else None,
         dice=_mean(masked, "dice") if masked else None,
         quac_score=float(np.median(scores)) if scores else None,
+        **means,
     )
 
 
@@ -307,10 +308,8 @@ def true_regions(regions: Regions, truth: ArrayLike) -> NDArray[np.bool_]:
     """
     is_true = np.asarray(truth, dtype=bool)
     if is_true.shape != regions.labels.shape:
-        raise ShapeError(
-            f"The regions have shape {regions.labels.shape}, the truth {is_true.shape}. Both must "
-            "cover the same pixels."
-        )
+        shapes = f"{regions.labels.shape}, the truth {is_true.shape}"
+        raise ShapeError(f"The regions have shape {shapes}. Both must cover the same pixels.")
     touched = set(np.unique(regions.labels[is_true]).tolist())
     return np.array([region.number in touched for region in regions.regions], dtype=bool)
 
@@ -380,9 +379,7 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
     if array.ndim == 3 and (path.suffix.lower() != ".npy" or array.shape[0] <= 4):
         array = np.asarray(array.any(axis=0))
     if array.ndim not in (2, 3):
-        raise ShapeError(
-            f"The mask '{path}' has shape {array.shape}, expected (H, W) or (D, H, W)."
-        )
+        raise ShapeError(f"The mask '{path}' has shape {array.shape}, not (H, W) or (D, H, W).")
     mask: NDArray[np.bool_] = array != 0
     return mask
 

@@ -371,9 +371,7 @@ def write_table(report: Report, path: Path) -> None:
     if suffix not in (".csv", ".parquet"):
         raise DataError(f"Cannot write '{path.name}': use the file extension .csv or .parquet.")
     if suffix == ".parquet" and find_spec("pyarrow") is None:
-        raise DataError(
-            "Parquet needs pyarrow. Run pip install 'napari-quac[reports]', or write a CSV file."
-        )
+        raise DataError("Parquet needs pyarrow: run pip install 'napari-quac[reports]'.")
     table = report.to_frame()
     write = table.to_csv if suffix == ".csv" else table.to_parquet
     with storage_errors(path):

@@ -100,10 +100,8 @@ def restore_pair(entry: ReportEntry, n_classes: int, sample: Sample | None = Non
     if sample is None:
         sample = Sample(entry.sample_id, query, entry.label)
     elif sample.image.shape != query.shape or not torch.allclose(sample.image, query, atol=1 / 128):
-        raise DataError(
-            f"The image of '{sample.id}' is not the one that was explained in this report. "
-            "Choose the samples that belong to it, or explain the sample again."
-        )
+        problem = f"The image of '{sample.id}' is not the one that was explained in this report"
+        raise DataError(f"{problem}. Choose the samples of the report.")
     return Pair(
         sample,
         generated,
@@ -232,9 +230,7 @@ class ReportSamples:
         for entry in report.entries:
             first.setdefault(entry.sample_id, entry)
         if not first:
-            raise DataError(
-                f"'{report.name}' contains no explanation. Explain samples, or open another report."
-            )
+            raise DataError(f"'{report.name}' contains no explanation. Open another report.")
         self._entries = tuple(first.values())
         self.name = report.name
         self.classes = report.class_names

@@ -141,9 +141,7 @@ def infidelity(
     .. [1] Yeh et al., "On the (in)fidelity and sensitivity of explanations", NeurIPS 2019
     """
     if n_samples < 1 or noise <= 0:
-        raise DataError(
-            f"Noise {noise} with {n_samples} samples is not possible; both must be above 0."
-        )
+        raise DataError(f"Noise is {noise}, samples are {n_samples}; both must be above 0.")
     random = torch.Generator().manual_seed(seed)
     unit = torch.ones_like(image) if multiplied_by is None else multiplied_by
     is_changed = unit.abs() > 1e-6
@@ -211,10 +209,8 @@ def max_sensitivity(
     original = yield from attribute(pair, name, method, classifier)
     size = original.signed.double().norm()
     if size == 0:
-        raise DataError(
-            f"The attribution '{name}' of '{pair.query.id}' is zero everywhere, so its relative "
-            "change is undefined. Exclude the sample or the method."
-        )
+        problem = f"The attribution '{name}' of '{pair.query.id}' is zero everywhere"
+        raise DataError(f"{problem}. Exclude the sample or the method.")
     reach = radius / (classifier.value_range.high - classifier.value_range.low)
     largest = 0.0
     for _ in range(n_samples):
