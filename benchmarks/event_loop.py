@@ -25,7 +25,7 @@ import torch
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
-from napari_quac.data.recipes import ImageFolderRecipe
+from napari_quac.data.image_datasets import ImageFolderRecipe
 from napari_quac.generators.opening import recognize_network
 from napari_quac.gui import dock as dock_module
 from napari_quac.live.lane import lower_priority

@@ -49,7 +49,7 @@ def load_ours(classes):
 
 
 def run_ours() -> dict:
-    from napari_quac.data.sample import Sample
+    from napari_quac.data.dataset import Sample
     from napari_quac.explain.attribution import attribute
     from napari_quac.explain.methods import METHODS
     from napari_quac.explain.pair import make_pair

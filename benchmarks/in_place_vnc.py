@@ -29,7 +29,7 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
-from napari_quac.data.image_folder import ImageFolder
+from napari_quac.data.image_datasets import ImageFolder
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.generators.stargan.training_settings import StarGANTrainingSettings
 from napari_quac.gui.dock import QuacDock

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_quac.batch.plan import BatchPlan
-from napari_quac.data.recipes import ImageFolderRecipe
+from napari_quac.data.image_datasets import ImageFolderRecipe
 from napari_quac.explain.settings import ExplainSettings
 from napari_quac.generators.generated.recipe import GeneratedRecipe
 from napari_quac.networks.classifier_recipe import ClassifierRecipe

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from napari_quac.data.image_folder import ImageFolder
+from napari_quac.data.image_datasets import ImageFolder
 from napari_quac.example import load_example
 from napari_quac.explain.attribution import attribute
 from napari_quac.explain.methods import METHODS

@@ -20,8 +20,7 @@ from napari_quac.data.synthetic import SyntheticShapes
 from napari_quac.generators.warp.recipe import WarpRecipe
 from napari_quac.generators.warp.training import WarpEvaluation
 from napari_quac.generators.warp.training_settings import WarpTrainingSettings
-from napari_quac.networks.warp.jacobian import determinant, log_growth
-from napari_quac.networks.warp.sampling import warp
+from napari_quac.networks.warp.field import determinant, log_growth, warp
 from napari_quac.train.classifier_trainer import train_classifier
 from napari_quac.train.generator_trainer import train_generator
 from napari_quac.train.settings import ClassifierTrainingSettings

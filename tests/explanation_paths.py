@@ -23,9 +23,8 @@ from torch import nn
 
 from napari_quac.batch.plan import BatchPlan
 from napari_quac.cli import main
-from napari_quac.data.recipes import ImageFolderRecipe
-from napari_quac.explain.explanation import Explanation
-from napari_quac.explain.explanations import Explanations
+from napari_quac.data.image_datasets import ImageFolderRecipe
+from napari_quac.explain.explanation import Explanation, Explanations
 from napari_quac.explain.pair import Pair
 from napari_quac.explain.pipeline import explain
 from napari_quac.explain.question import question_for

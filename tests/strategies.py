@@ -54,5 +54,5 @@ def maskings() -> st.SearchStrategy[Masking]:
         closing=st.sampled_from([1, 2, 3, 5, 10]),
         blur=st.sampled_from([1, 3, 5, 11]),
         channel_wise=st.booleans(),
-        centred=st.booleans(),
+        centered=st.booleans(),
     )

@@ -19,7 +19,7 @@ MODULES = [
 
 
 def test_modules_with_examples_are_collected() -> None:
-    assert "napari_quac.explain.hybrid" in MODULES
+    assert "napari_quac.explain.curve" in MODULES
 
 
 @pytest.mark.parametrize("name", MODULES)

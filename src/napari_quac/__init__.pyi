@@ -1,12 +1,10 @@
+from .data.dataset import Sample
+from .data.image_datasets import ImageFiles, ImageFolder
 from .data.image_file import read_image, write_image
-from .data.image_folder import ImageFiles, ImageFolder
-from .data.sample import Sample
 from .errors import QuacError
 from .explain.attribution import Attribution, AttributionMethod, SignedMap, attribute
-from .explain.curve import Curve, hybrid_at, make_hybrid, threshold_grid, trace_curve
-from .explain.explanation import Explanation
-from .explain.explanations import Explanations
-from .explain.hybrid import Hybrid, blend
+from .explain.curve import Curve, Hybrid, blend, hybrid_at, make_hybrid, threshold_grid, trace_curve
+from .explain.explanation import Explanation, Explanations
 from .explain.mask import Masking
 from .explain.methods import METHODS
 from .explain.pair import Pair, make_pair

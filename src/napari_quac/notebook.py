@@ -17,21 +17,19 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from napari_quac.batch.tasks import explain_tasks, tasks_of
-from napari_quac.data.dataset import Dataset
+from napari_quac.data.dataset import Dataset, Sample
+from napari_quac.data.image_datasets import ImageFolder
 from napari_quac.data.image_file import read_image, to_unit_range
-from napari_quac.data.image_folder import ImageFolder
-from napari_quac.data.sample import Sample
 from napari_quac.errors import DataError, MethodUnavailableError, ShapeError
 from napari_quac.explain.attribution import Attribution, attribute
-from napari_quac.explain.explanations import Explanations
+from napari_quac.explain.explanation import Explanations
 from napari_quac.explain.method_parameters import build_method
 from napari_quac.explain.pair import make_pair
 from napari_quac.explain.pipeline import explain, explain_pair
 from napari_quac.explain.question import choose_question
 from napari_quac.explain.settings import AUTO, ExplainSettings
 from napari_quac.generators.opening import load_classifier, load_generator
-from napari_quac.networks.class_names import name_classes
-from napari_quac.networks.classifier import Classifier
+from napari_quac.networks.classifier import Classifier, name_classes
 from napari_quac.networks.generator import FunctionGenerator, Generator
 from napari_quac.reports.opening import open_report
 from napari_quac.reports.report import Report
@@ -109,31 +107,23 @@ def explain_image(
     settings = _settings(settings, methods, seed, max_tries)
     sample = _as_sample(image, classifier, image_range)
     prediction = _predict(sample, classifier)
+    start = None if source is None else classifier.class_index(source)
+    targets = None if target is None else [classifier.class_index(target)]
     question = choose_question(
-        prediction,
-        None,
-        settings if target is None else replace(settings, targets=_name(target, classifier)),
-        classifier,
-        source=None if source is None else _index(source, classifier),
+        prediction, None, settings, classifier, source=start, targets=targets
     )
     if not question.targets:
-        raise DataError(
-            f"Source and target are both '{classifier.class_names[question.source]}'. Choose "
-            "another target."
-        )
+        name = classifier.class_names[question.source]
+        raise DataError(f"Source and target are both '{name}'. Choose another target.")
     target_index = question.targets[0]
-    if _is_image(generator):
+    if isinstance(generator, Tensor | np.ndarray | list):
         generated = _as_sample(generator, classifier, image_range).image
         pair = make_pair(sample, generated, question.source, target_index, classifier)
         steps = explain_pair(pair, classifier, settings)
     else:
+        generator = _as_generator(generator)
         steps = explain(
-            sample,
-            target_index,
-            classifier,
-            _as_generator(generator),
-            settings,
-            source=question.source,
+            sample, target_index, classifier, generator, settings, source=question.source
         )
     explanations = steps.result(progress=progress)
     # a default method that this network does not allow is reported beside the others
@@ -268,10 +258,6 @@ def _as_generator(generator: Any) -> Generator:
     )
 
 
-def _is_image(generator: Any) -> bool:
-    return isinstance(generator, Tensor | np.ndarray | list)
-
-
 def _settings(
     settings: ExplainSettings | None,
     methods: Sequence[str] | None,
@@ -286,20 +272,6 @@ def _settings(
     if max_tries is not None:
         settings = replace(settings, search=replace(settings.search, max_tries=max_tries))
     return settings
-
-
-def _index(name: str | int, classifier: Classifier) -> int:
-    return classifier.class_index(name) if isinstance(name, str) else int(name)
-
-
-def _name(target: str | int, classifier: Classifier) -> tuple[str]:
-    index = _index(target, classifier)
-    if not 0 <= index < classifier.n_classes:
-        raise DataError(
-            f"There is no class {index}; the classifier has {classifier.n_classes}: "
-            f"{', '.join(classifier.class_names)}."
-        )
-    return (classifier.class_names[index],)
 
 
 def _predict(sample: Sample, classifier: Classifier) -> Tensor:

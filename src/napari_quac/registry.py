@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from importlib import import_module, metadata
 from typing import Any
 
@@ -18,6 +19,7 @@ def unknown_name(kind: str, name: str, names: list[str]) -> UnknownNameError:
     return UnknownNameError(f"There is no {kind} '{name}'.{hint} Known: {', '.join(names)}.")
 
 
+@dataclass(eq=False)
 class Registry:
     """A table from name to class, where nothing is imported to list the names.
 
@@ -35,33 +37,28 @@ class Registry:
         Earlier name to name; earlier names are accepted but not listed.
     """
 
-    def __init__(
-        self,
-        kind: str,
-        group: str,
-        builtin: Mapping[str, str],
-        needs: Sequence[str] = (),
-        former: Mapping[str, str] | None = None,
-    ) -> None:
-        self.kind = kind
-        self._former = dict(former or {})
-        self._needs = tuple(needs)
-        self._group = group
-        self._targets: dict[str, str] = dict(builtin)
-        self._classes: dict[str, Any] = {}
-        self._has_entry_points = False
+    kind: str
+    group: str
+    builtin: Mapping[str, str]
+    needs: Sequence[str] = ()
+    former: Mapping[str, str] = field(default_factory=dict)
+    _classes: dict[str, Any] = field(default_factory=dict, init=False)
+    _has_entry_points: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self._targets = dict(self.builtin)
 
     def _read_entry_points(self) -> None:
         if self._has_entry_points:
             return
         self._has_entry_points = True
-        owners: dict[str, str] = dict.fromkeys(self._targets, "napari-quac")
-        for entry in metadata.entry_points(group=self._group):
+        owners = dict.fromkeys(self._targets, "napari-quac")
+        for entry in metadata.entry_points(group=self.group):
             owner = entry.dist.name if entry.dist else "an unknown package"
             if entry.name in owners:
+                both = f"by {owners[entry.name]} and by {owner}. Uninstall one of them."
                 raise UnknownNameError(
-                    f"The {self.kind} '{entry.name}' is registered twice, by {owners[entry.name]} "
-                    f"and by {owner}. Uninstall one of them."
+                    f"The {self.kind} '{entry.name}' is registered twice, {both}"
                 )
             owners[entry.name] = owner
             self._targets[entry.name] = entry.value
@@ -87,7 +84,7 @@ class Registry:
         return iter(self.names())
 
     def __contains__(self, name: object) -> bool:
-        return name in self.names() or name in self._former
+        return name in self.names() or name in self.former
 
     def __getitem__(self, name: str) -> Any:
         """Return the class of that name, imported now if it was not before.
@@ -97,19 +94,20 @@ class Registry:
         UnknownNameError
             If there is no such name, or the package that brings it cannot be imported.
         """
-        name = self._former.get(name, name)
+        name = self.former.get(name, name)
         if name not in self.names():
             raise unknown_name(self.kind, name, self.names())
         if name not in self._classes:
-            module, _, attribute = self._targets[name].partition(":")
+            target = self._targets[name]
+            module, _, attribute = target.partition(":")
             try:
                 cls = getattr(import_module(module), attribute)
             except Exception as error:  # another package may fail in any way
                 raise UnknownNameError(
-                    f"The {self.kind} '{name}' cannot be loaded from {self._targets[name]}: "
+                    f"The {self.kind} '{name}' cannot be loaded from {target}: "
                     f"{type(error).__name__}: {error}"
                 ) from error
-            self._check(name, cls, self._targets[name])
+            self._check(name, cls, target)
             self._classes[name] = cls
         return self._classes[name]
 
@@ -142,7 +140,7 @@ class Registry:
         self._classes[name] = cls
 
     def _check(self, name: str, cls: Any, origin: str) -> None:
-        missing = [attribute for attribute in self._needs if not hasattr(cls, attribute)]
+        missing = [attribute for attribute in self.needs if not hasattr(cls, attribute)]
         if missing:
             raise UnknownNameError(
                 f"The {self.kind} '{name}' from {origin} has no {' and no '.join(missing)}, which "

@@ -14,15 +14,15 @@ T = TypeVar("T")
 UNKNOWN_KEY = ("unexpected_keyword_argument", "extra_forbidden")
 
 
-def to_plain(value: Any) -> Any:
+def to_plain(setting: Any) -> Any:
     """Return dataclasses and mappings as dictionaries, sequences as lists, paths as text."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): to_plain(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [to_plain(entry) for entry in value]
-    return value.as_posix() if isinstance(value, Path) else value
+    if is_dataclass(setting) and not isinstance(setting, type):
+        return {field.name: to_plain(getattr(setting, field.name)) for field in fields(setting)}
+    if isinstance(setting, Mapping):
+        return {str(key): to_plain(entry) for key, entry in setting.items()}
+    if isinstance(setting, list | tuple):
+        return [to_plain(entry) for entry in setting]
+    return setting.as_posix() if isinstance(setting, Path) else setting
 
 
 def from_plain(cls: type[T], values: Any, place: str = "") -> T:
@@ -62,25 +62,25 @@ def _readable(cls: Any, detail: Mapping[str, Any], place: str) -> QuacError:
     """Return the error of pydantic as a sentence for the user."""
     path = [str(part) for part in detail["loc"]]
     if detail["type"] in UNKNOWN_KEY:
-        parent = ".".join([*([place] if place else []), *path[:-1]])
+        parent = ".".join(filter(None, [place, *path[:-1]]))
         kind = f"setting of '{parent}'" if parent else "setting"
         names = [field.name for field in fields(_dataclass_at(cls, path[:-1]))]
         return unknown_name(kind, path[-1], names)
-    position = ".".join([*([place] if place else []), *path])
+    position = ".".join(filter(None, [place, *path]))
     if detail["type"] == "missing":
         return DataError(f"'{position}' is missing.")
     if detail["type"] == "value_error":
         return DataError(f"'{position}': {detail['ctx']['error']}")
     expected = detail["msg"][:1].lower() + detail["msg"][1:]
-    prefix = f"'{position}' is {abbreviated(detail['input'])}"
-    return DataError(f"{prefix if position else abbreviated(detail['input'])}: {expected}.")
+    prefix = f"'{position}' is " if position else ""
+    return DataError(f"{prefix}{abbreviated(detail['input'])}: {expected}.")
 
 
-def abbreviated(value: Any) -> str:
+def abbreviated(setting: Any) -> str:
     """Return a value in quotation marks, cut to 60 characters, for error messages."""
-    if value is None:
+    if setting is None:
         return "empty"
-    text = str(value)
+    text = str(setting)
     return f"'{text if len(text) <= 60 else text[:57] + '…'}'"
 
 

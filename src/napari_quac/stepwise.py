@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import wraps
 from time import perf_counter
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,8 +33,8 @@ class Progress:
     state : object
         State to resume from if the work is stopped here; None if it cannot be resumed.
     finish : callable or None
-        Ends the work early at its next step, with a result; None where that is impossible. It may
-        be called from any thread.
+        Ends the work early at its next step, with a result; None where that is impossible. Any
+        thread may call it.
     """
 
     done: int
@@ -102,8 +102,7 @@ class Steps(Generic[T]):
             while True:
                 on_step(next(self._generator))
         except StopIteration as end:
-            value: T = end.value
-            return value
+            return cast("T", end.value)
         finally:
             self._generator.close()
 
@@ -142,8 +141,7 @@ class Steps(Generic[T]):
                 try:
                     step = next(self._generator)
                 except StopIteration as end:
-                    value: T = end.value
-                    return value
+                    return cast("T", end.value)
                 finally:
                     self.seconds += perf_counter() - begun
                 share = step.done / step.total if step.total else 0.0

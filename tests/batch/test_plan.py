@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from napari_quac.batch.plan import BatchPlan
-from napari_quac.data.recipes import ImageFolderRecipe, SyntheticRecipe
+from napari_quac.data.image_datasets import ImageFolderRecipe
+from napari_quac.data.synthetic import SyntheticRecipe
 from napari_quac.errors import DataError, QuacError, UnknownNameError
 from napari_quac.explain.mask import Masking
 from napari_quac.explain.settings import ExplainSettings, SearchSettings
@@ -170,8 +171,7 @@ def test_samples_in_memory_cannot_be_written_into_a_plan(tmp_path):
 
 
 def test_samples_that_are_changed_to_fit_are_written_and_read(tmp_path):
-    from napari_quac.data.preprocessing import Preprocessing
-    from napari_quac.data.recipes import PreprocessedRecipe
+    from napari_quac.data.preprocessing import PreprocessedRecipe, Preprocessing
 
     folder = ImageFolderRecipe(tmp_path / "images")
     for preprocessing in (
@@ -189,8 +189,7 @@ def test_samples_that_are_changed_to_fit_are_written_and_read(tmp_path):
 
 
 def test_a_plan_with_the_former_key_of_preprocessing_is_read(tmp_path):
-    from napari_quac.data.preprocessing import Preprocessing
-    from napari_quac.data.recipes import PreprocessedRecipe
+    from napari_quac.data.preprocessing import PreprocessedRecipe, Preprocessing
 
     preprocessing = Preprocessing(channels=1, mode="crop", size=(8, 8))
     folder = ImageFolderRecipe(tmp_path / "images")
@@ -211,7 +210,7 @@ def test_a_sample_that_is_named_twice_is_refused(tmp_path):
 def test_a_parameter_of_another_type_is_refused_before_the_run(tmp_path):
     for wrong in ("many", True, 2.5):
         settings = ExplainSettings(("d-ig",), parameters={"d-ig": {"n_steps": wrong}})
-        with pytest.raises(DataError, match="'n_steps' has to be a whole number"):
+        with pytest.raises(DataError, match="'n_steps' must be a whole number"):
             some_plan(tmp_path, settings=settings)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from napari_quac.batch.replay import replay
 from napari_quac.batch.tasks import explain_tasks, tasks_of
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Sample
 from napari_quac.explain.settings import ExplainSettings
 from napari_quac.reports.store import ExplanationStore
 from napari_quac.reports.store_info import StoreInfo

@@ -17,10 +17,19 @@ from napari_quac.errors import DataError, UnknownNameError
 from napari_quac.explain.mask import Masking
 from napari_quac.explain.procedure import Procedure
 from napari_quac.explain.settings import ExplainSettings, SearchSettings
-from napari_quac.networks.file_format import file_hash
+from napari_quac.generators.cyclegan.recipe import CycleGANRecipe, Translation
+from napari_quac.generators.fido.recipe import FidoRecipe
+from napari_quac.generators.stargan.recipe import StarGANRecipe
+from napari_quac.networks.tensor_file import file_hash
 from napari_quac.reports.opening import open_report
 from napari_quac.reports.store import ExplanationStore
-from napari_quac.reports.store_info import DEFAULT_METHODS, SCHEMA, migrate_settings
+from napari_quac.reports.store_info import (
+    DEFAULT_METHODS,
+    SCHEMA,
+    StoreInfo,
+    identify,
+    migrate_settings,
+)
 
 FOLDER = Path(__file__).parent / "schema_1"
 SETTINGS = ExplainSettings(
@@ -93,6 +102,42 @@ def test_a_store_of_schema_1_opens_with_its_settings():
     assert len(store) == len(list(store.entries())) / 2 == 2
     assert store.finished("all") == {"left/0.npy": True}
     assert store.seconds(store.keys()[0])["d-ig"] == 0.2
+
+
+@pytest.mark.parametrize(
+    ("generator", "recipe"),
+    [
+        (
+            {"kind": "stargan", "checkpoint": "net.pt", "references": "images"},
+            StarGANRecipe(FOLDER / "net.pt", references=FOLDER / "images"),
+        ),
+        (
+            {"kind": "cyclegan", "translations": [{"checkpoint": "a.pth", "source": "left"}]},
+            CycleGANRecipe((Translation(FOLDER / "a.pth", "left"),)),
+        ),
+    ],
+)
+def test_a_plan_of_schema_1_names_the_file_of_a_generator_checkpoint(generator, recipe):
+    values = yaml.safe_load((FOLDER / "plan.yaml").read_text())
+    assert BatchPlan.from_plain({**values, "generator": generator}, FOLDER).generator == recipe
+
+
+def test_the_generator_of_a_store_of_schema_1_is_recognized_by_its_files(tmp_path):
+    for name in ("net.pt", "inpainter.pt", "other.pt"):
+        (tmp_path / name).write_bytes(name.encode())
+    values = json.loads((FOLDER / "store" / "store.json").read_text())
+    values["generator"] = {
+        "name": "net.pt",
+        "sha256": {"checkpoint": file_hash(tmp_path / "net.pt")},
+    }
+    info = StoreInfo.from_plain(values)
+    same = replace(info, generator=identify(StarGANRecipe(tmp_path / "net.pt")))
+    assert info.differences(same) == []
+    other = replace(info, generator=identify(StarGANRecipe(tmp_path / "other.pt")))
+    assert info.differences(other) == ["the generator is another file ('net.pt', not 'other.pt')"]
+    inpainter = identify(FidoRecipe(inpainter=tmp_path / "inpainter.pt"))
+    values["generator"] = {"name": "inpainter.pt", "sha256": dict(inpainter.sha256)}
+    assert StoreInfo.from_plain(values).differences(replace(info, generator=inpainter)) == []
 
 
 @pytest.fixture

@@ -117,4 +117,4 @@ def test_a_setting_out_of_range_is_refused_in_one_sentence(
     with pytest.raises(SystemExit) as end:
         main(command)
     assert end.value.code == 2
-    assert "'batch_size' has to lie between 1" in capsys.readouterr().err
+    assert "'batch_size' must be between 1" in capsys.readouterr().err

@@ -132,7 +132,7 @@ def test_a_huge_element_is_refused(worked_example, option, capsys):
     command = score(worked_example, worked_example.query)
     command += ["--generated", str(worked_example.generated), option, "501"]
     assert main(command) == 2
-    assert "at most 101" in capsys.readouterr().err
+    assert "1 to 101 pixels" in capsys.readouterr().err
 
 
 def test_what_ends_a_stargan_is_said_by_an_option_and_told_by_inspect(

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from napari_quac.data.dataset import Dataset
-from napari_quac.data.image_folder import ImageFiles, ImageFolder
+from napari_quac.data.image_datasets import ImageFiles, ImageFolder
 from napari_quac.errors import DataError
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from napari_quac.data.dataset import Dataset
-from napari_quac.data.image_stack import ImageStack, usual_range
+from napari_quac.data.image_datasets import ImageStack, usual_range
 from napari_quac.errors import DataError, ShapeError, ValueRangeError
 
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_quac.data.point_reading import Reading, check_reading, count_readings
 from napari_quac.data.point_table import guess_columns, read_point_table
 from napari_quac.data.volume import Volume
+from napari_quac.data.volume_points_recipe import Reading, check_reading, count_readings
 from napari_quac.errors import DataError
 from point_tables import write_point_table
 from strategies import quick

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from napari_quac.data.dataset import Sample
 from napari_quac.data.preprocessing import PreprocessedDataset, Preprocessing, suggest_preprocessing
-from napari_quac.data.sample import Sample
 from napari_quac.errors import ShapeError
 from napari_quac.testing import CornerSamples
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from napari_quac.data.spread import evenly_spaced
+from napari_quac.data.dataset import evenly_spaced
 
 
 @pytest.mark.parametrize(

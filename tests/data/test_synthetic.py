@@ -4,10 +4,9 @@ import torch
 
 from napari_quac.data.dataset import Dataset
 from napari_quac.data.synthetic import CLASSES, SPLITS, SyntheticSynapses
-from napari_quac.data.synthetic_em.scene import draw_scene
-from napari_quac.data.synthetic_em.synapse import REACH
+from napari_quac.data.synthetic_em.scene import draw_scene, draw_volume
+from napari_quac.data.synthetic_em.section import REACH
 from napari_quac.data.synthetic_em.tissue import Cells, bend, cut, scatter_cells
-from napari_quac.data.synthetic_em.volume import draw_volume
 from napari_quac.errors import DataError
 
 T_BAR, PSD, PLAIN = range(3)

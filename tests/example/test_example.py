@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from napari_quac.example import example_volume, load_example
-from napari_quac.explain.exaggeration_bins import traverse_bins
+from napari_quac.explain.exaggeration import traverse_bins
 from napari_quac.generators.exaggeration.recipe import ExaggerationRecipe
 from napari_quac.generators.opening import recognize_generator
 from napari_quac.generators.stargan.recipe import StarGANRecipe

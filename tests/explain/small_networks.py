@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Sample
 from napari_quac.explain.pair import Pair, make_pair
 from napari_quac.networks.classifier import Classifier, NetworkForm
 from napari_quac.networks.generator import FunctionGenerator

@@ -17,8 +17,14 @@ from explain.small_networks import (
 )
 from napari_quac.errors import NotFiniteError, ShapeError
 from napari_quac.explain.attribution import Attribution, normalize_map
-from napari_quac.explain.curve import Curve, hybrid_at, make_hybrid, threshold_grid, trace_curve
-from napari_quac.explain.hybrid import blend
+from napari_quac.explain.curve import (
+    Curve,
+    blend,
+    hybrid_at,
+    make_hybrid,
+    threshold_grid,
+    trace_curve,
+)
 from napari_quac.explain.mask import Masking
 from napari_quac.explain.pair import Pair
 from napari_quac.networks.classifier import Classifier

@@ -22,8 +22,8 @@ from napari_quac.explain.exaggeration import (
     smallest_alphas,
     validity,
 )
-from napari_quac.explain.neighbors import penultimate_features
 from napari_quac.explain.pair import make_pair
+from napari_quac.explain.prediction_table import penultimate_features
 from napari_quac.explain.search import search
 from napari_quac.explain.settings import SearchSettings
 from napari_quac.generators.stargan.recipe import StarGANRecipe

@@ -9,9 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from napari_quac.data.sample import Sample
-from napari_quac.explain.exaggeration import exaggerate
-from napari_quac.explain.exaggeration_paths import image_path
+from napari_quac.data.dataset import Sample
+from napari_quac.explain.exaggeration import exaggerate, image_path
 from napari_quac.explain.pair import Pair
 from napari_quac.explain.search import search
 from napari_quac.explain.settings import SearchSettings
@@ -20,7 +19,7 @@ from napari_quac.generators.warp.generator import WarpGenerator
 from napari_quac.generators.warp.recipe import WarpRecipe
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.value_range import ValueRange
-from napari_quac.networks.warp.sampling import warp
+from napari_quac.networks.warp.field import warp
 
 UNIT = ValueRange(0, 1)
 

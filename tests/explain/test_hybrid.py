@@ -6,7 +6,7 @@ from hypothesis import given
 from torch import Tensor
 
 from napari_quac.errors import ShapeError
-from napari_quac.explain.hybrid import blend
+from napari_quac.explain.curve import blend
 from strategies import images, quick
 
 

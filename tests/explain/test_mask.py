@@ -83,14 +83,14 @@ def test_closing_fills_gaps_that_are_smaller_than_the_element() -> None:
     values = np.zeros((1, 40, 40), dtype=np.float32)
     values[0, 10:30, 10:30] = 1
     values[0, 18:21, 18:21] = 0
-    assert Masking(10, 1, centred=True).mask(values, 0.5)[0][0, 19, 19] == 1
+    assert Masking(10, 1, centered=True).mask(values, 0.5)[0][0, 19, 19] == 1
 
 
-def test_centred_closing_keeps_every_pixel_and_shifts_nothing() -> None:
+def test_centered_closing_keeps_every_pixel_and_shifts_nothing() -> None:
     values = np.zeros((1, 24, 24), dtype=np.float32)
     values[0, 12, 12] = 1
     values[0, 4, 4] = 1
-    mask, _ = Masking(10, 1, centred=True).mask(values, 0.5)
+    mask, _ = Masking(10, 1, centered=True).mask(values, 0.5)
     assert np.argwhere(mask[0]).tolist() == [[4, 4], [12, 12]]
 
 
@@ -102,8 +102,8 @@ def test_default_closing_deletes_a_single_pixel() -> None:
 
 @quick
 @given(attributions())
-def test_centred_closing_never_takes_a_pixel_away(values: np.ndarray) -> None:
-    assert (Masking(10, centred=True).close(values) >= values).all()
+def test_centered_closing_never_takes_a_pixel_away(values: np.ndarray) -> None:
+    assert (Masking(10, centered=True).close(values) >= values).all()
 
 
 def test_channels_are_masked_one_by_one_or_together() -> None:
@@ -157,7 +157,7 @@ def test_odd_elements_are_symmetric(size: int) -> None:
         (Masking(blur=1), "no_blur"),
         (Masking(closing=3), "closing3_blur11"),
         (Masking(channel_wise=False), "closing10_blur11_any_channel"),
-        (Masking(centred=True), "closing10_blur11_centred"),
+        (Masking(centered=True), "closing10_blur11_centered"),
     ],
 )
 def test_name_tells_how_it_differs_from_the_default(masking: Masking, name: str) -> None:
@@ -166,11 +166,11 @@ def test_name_tells_how_it_differs_from_the_default(masking: Masking, name: str)
 
 @pytest.mark.parametrize("blur", [0, -1, 4, 10])
 def test_even_blur_is_refused(blur: int) -> None:
-    with pytest.raises(ValueError, match=f"odd size of at least 1, got {blur}"):
+    with pytest.raises(ValueError, match=f"(1 to 101 pixels|odd size), got {blur}"):
         Masking(blur=blur)
 
 
 @pytest.mark.parametrize("closing", [0, -3])
 def test_closing_without_pixels_is_refused(closing: int) -> None:
-    with pytest.raises(ValueError, match=f"at least 1 pixel, got {closing}"):
+    with pytest.raises(ValueError, match=f"1 to 101 pixels, got {closing}"):
         Masking(closing=closing)

@@ -4,9 +4,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from napari_quac.data.sample import Sample
-from napari_quac.explain.neighbors import hellinger, nearest_correct, penultimate_features
-from napari_quac.explain.prediction_table import predict_all
+from napari_quac.data.dataset import Sample
+from napari_quac.explain.prediction_table import (
+    hellinger,
+    nearest_correct,
+    penultimate_features,
+    predict_all,
+)
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.testing import CornerSamples, corner_classifier

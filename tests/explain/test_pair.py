@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from explain.small_networks import LinearNetwork, classifier_of
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Sample
 from napari_quac.errors import DataError, ShapeError
 from napari_quac.explain.pair import make_pair
 from napari_quac.networks.classifier import Classifier
@@ -55,7 +55,7 @@ def test_classes_that_do_not_exist_are_refused(
 
 
 def test_images_of_different_size_are_refused(classifier: Classifier) -> None:
-    with pytest.raises(ShapeError, match=r"\(1, 4, 5\), the query 'q' \(1, 4, 4\)"):
+    with pytest.raises(ShapeError, match=r"\(1, 4, 5\); the query 'q' has \(1, 4, 4\)"):
         make_pair(Sample("q", torch.zeros(1, 4, 4)), torch.ones(1, 4, 5), 0, 1, classifier)
 
 

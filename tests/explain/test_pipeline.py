@@ -14,10 +14,10 @@ from explain.small_networks import (
     identical,
     left_sample,
 )
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Sample
 from napari_quac.errors import MethodUnavailableError, UnknownNameError
 from napari_quac.explain.attribution import SignedMap
-from napari_quac.explain.hybrid import blend
+from napari_quac.explain.curve import blend
 from napari_quac.explain.mask import Masking
 from napari_quac.explain.methods import METHODS
 from napari_quac.explain.pair import Pair, make_pair

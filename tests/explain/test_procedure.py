@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from explain.small_networks import LinearNetwork, classifier_of, random_network, random_pair
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Sample
 from napari_quac.errors import MethodUnavailableError, UnknownNameError
 from napari_quac.explain.curve import threshold_grid
 from napari_quac.explain.mask import Masking

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from explain.small_networks import classifier_of
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Sample
 from napari_quac.explain.attribution import Attribution, normalize_map
 from napari_quac.explain.explanation import Explanation
 from napari_quac.explain.mask import Masking

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from explain.small_networks import CountingNetwork, LinearNetwork, classifier_of
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Sample
 from napari_quac.errors import (
     DataError,
     NetworkError,

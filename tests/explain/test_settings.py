@@ -148,3 +148,11 @@ def test_other_methods_keep_parameters_of_methods_and_preset() -> None:
     assert changed.parameters == {"d-ingrad": {"absolute": True}, "ig": {"n_steps": 9}}
     kept = CHANGED.with_methods(("d-ig",))
     assert kept == replace(CHANGED, methods=("d-ig",))
+
+
+def test_the_former_key_of_a_masking_is_read() -> None:
+    settings = ExplainSettings.from_dict({"masking": {"closing": 4, "centred": True}})
+    assert settings.masking == Masking(closing=4, centered=True)
+    assert settings.to_dict()["masking"]["centered"] is True
+    with pytest.raises(UnknownNameError, match="Did you mean 'centered'"):
+        ExplainSettings.from_dict({"masking": {"centerd": True}})

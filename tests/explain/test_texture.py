@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skimage.feature import graycomatrix, graycoprops
 
-from napari_quac.explain.texture import (
+from napari_quac.explain.morphometry import (
     LEVELS,
     MEASURES,
     co_occurrence,

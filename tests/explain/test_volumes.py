@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from explain.small_networks import classifier_of, random_pair
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Sample
 from napari_quac.explain.attribution import attribute
 from napari_quac.explain.curve import hybrid_at, make_hybrid, trace_curve
 from napari_quac.explain.mask import Masking
@@ -75,7 +75,9 @@ class OfOneSlice(nn.Module):
         return self.network(volumes[:, :, 0])
 
 
-@pytest.mark.parametrize("masking", [Masking(), Masking(centred=True), Masking(channel_wise=False)])
+@pytest.mark.parametrize(
+    "masking", [Masking(), Masking(centered=True), Masking(channel_wise=False)]
+)
 def test_volume_of_one_slice_has_the_score_of_the_image(masking: Masking) -> None:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(2, 4, 5), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 28**2, 2))

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from explain.small_networks import classifier_of, random_network
 from napari_quac.cli import main
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Sample
 from napari_quac.errors import CheckpointError, ShapeError, UnknownNameError
 from napari_quac.explain.search import search
 from napari_quac.generators.cyclegan.file import translation_metadata
@@ -23,7 +23,7 @@ from napari_quac.generators.opening import (
     recognize_generator,
     recognize_network,
 )
-from napari_quac.networks.architectures.resnet_generator import ResnetGenerator
+from napari_quac.networks.architectures.translation import ResnetGenerator
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest
 from napari_quac.networks.value_range import ValueRange

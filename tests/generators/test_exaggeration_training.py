@@ -12,9 +12,9 @@ import torch
 
 from generators.test_cyclegan_training import SquareNetwork, squares
 from napari_quac.cli import main
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Sample
 from napari_quac.errors import CheckpointError, DataError, ShapeError
-from napari_quac.explain.exaggeration_bins import traverse_bins
+from napari_quac.explain.exaggeration import traverse_bins
 from napari_quac.generators.exaggeration.bins import bins_of, consistency_loss, order_loss
 from napari_quac.generators.exaggeration.recipe import ExaggerationRecipe
 from napari_quac.generators.exaggeration.training_network import TrainableExplainer, bin_code

@@ -19,7 +19,7 @@ from napari_quac.generators.program.recipe import ProgramRecipe
 from napari_quac.generators.warp.generator import WarpGenerator
 from napari_quac.generators.warp.recipe import WarpRecipe
 from napari_quac.networks.generator import ConversionRequest
-from napari_quac.networks.warp.sampling import warp
+from napari_quac.networks.warp.field import warp
 from napari_quac.testing import check_generator
 from napari_quac.testing.corners import corner_classifier, corner_image
 

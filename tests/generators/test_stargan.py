@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from napari_quac.data.dataset import Sample
 from napari_quac.data.image_file import write_image
-from napari_quac.data.sample import Sample
 from napari_quac.errors import (
     CheckpointError,
     DataError,

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Sample
 from napari_quac.errors import CheckpointError, DataError, ShapeError
 from napari_quac.explain.search import search
 from napari_quac.explain.settings import SearchSettings

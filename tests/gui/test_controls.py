@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 
 from napari_quac.gui.dock import QuacDock
 from napari_quac.gui.keys import KEYS
+from napari_quac.gui.widgets import TOOLTIPS
 
 from .conftest import explain, load, wait
 
@@ -75,6 +76,13 @@ def test_every_control_has_a_name_that_is_documented(dock: QuacDock, project: Pa
         name = widget.objectName()
         assert name, f"{type(widget).__name__} '{getattr(widget, 'text', str)()}' has no name"
         assert any(fnmatch(name, pattern) for pattern in known), f"'{name}' is not documented"
+
+
+def test_every_tooltip_belongs_to_a_documented_control(project: Path) -> None:
+    patterns = named(project)
+    stale = [n for n in TOOLTIPS if not any(fnmatch(n, pattern) for pattern in patterns)]
+    assert TOOLTIPS and not stale
+    assert all(text[0].isupper() and text.endswith(".") for text in TOOLTIPS.values())
 
 
 @pytest.mark.long

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Sample
 from napari_quac.gui.dock import QuacDock
 from napari_quac.live.choices import ReadySamples
 from napari_quac.testing import CornerSamples

@@ -198,7 +198,7 @@ def test_start_card_tells_the_steps_and_goes(dock: QuacDock) -> None:
 
 
 def test_cyclegan_asks_which_classes_it_translates(dock: QuacDock, tmp_path: Path) -> None:
-    from napari_quac.networks.architectures.resnet_generator import ResnetGenerator
+    from napari_quac.networks.architectures.translation import ResnetGenerator
 
     for letter in "AB":
         network = ResnetGenerator(1, 1, 4, 1)
@@ -231,7 +231,7 @@ def test_cyclegan_asks_which_classes_it_translates(dock: QuacDock, tmp_path: Pat
 
 
 def test_folder_of_a_cyclegan_is_a_generator(dock: QuacDock, tmp_path: Path) -> None:
-    from napari_quac.networks.architectures.resnet_generator import ResnetGenerator
+    from napari_quac.networks.architectures.translation import ResnetGenerator
 
     for letter in "AB":
         network = ResnetGenerator(1, 1, 4, 1)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from explain.small_networks import classifier_of
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Sample
 from napari_quac.gui.dock import QuacDock
 from napari_quac.live.choices import ReadySamples
 from napari_quac.networks.classifier import Classifier

@@ -20,7 +20,7 @@ from napari_quac.gui.widgets import (
     [(255.0, "255"), (0.0, "0"), (-1.5, "-1.5"), (0.125, "0.125"), (65000, "65000")],
 )
 def test_number_has_no_trailing_zeros(qtbot: Any, value: float, text: str) -> None:
-    field = NumberField("field", "", -1e6, 1e6)
+    field = NumberField("field", -1e6, 1e6)
     qtbot.addWidget(field)
     field.setValue(value)
     assert field.text() == text and field.value() == value
@@ -45,7 +45,7 @@ def test_filled_menu_keeps_the_chosen_entry_without_a_signal(qtbot: Any) -> None
 
 def test_disclosure_button_unfolds_its_body(qtbot: Any) -> None:
     body = muted("body")
-    toggle = disclosure_button("Details", "details", "", body)
+    toggle = disclosure_button("Details", "details", body)
     qtbot.addWidget(toggle)
     qtbot.addWidget(body)
     assert body.isHidden()

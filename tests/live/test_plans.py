@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from napari_quac.batch.plan import BatchPlan
-from napari_quac.data.recipes import ImageFolderRecipe
+from napari_quac.data.image_datasets import ImageFolderRecipe
 from napari_quac.errors import DataError
 from napari_quac.example import load_example
 from napari_quac.explain.settings import ExplainSettings

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_quac.data.recipes import ImageFolderRecipe
+from napari_quac.data.image_datasets import ImageFolderRecipe
 from napari_quac.example import load_example
 from napari_quac.live.choices import Choices, ReadySamples
 from napari_quac.live.explain_many import ExplainMany

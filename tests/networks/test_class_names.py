@@ -7,7 +7,7 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 
 from napari_quac.errors import QuacError
-from napari_quac.networks.class_names import matching_class_names, name_classes
+from napari_quac.networks.classifier import matching_class_names, name_classes
 from napari_quac.testing import corner_classifier
 
 NAMELESS = ("class 0", "class 1", "class 2")

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from napari_quac.errors import ShapeError
-from napari_quac.networks.architectures.dapi_resnet import DapiResNet
-from napari_quac.networks.architectures.recognise import recognise_classifier
+from napari_quac.networks.architectures.resnet import DapiResNet
+from napari_quac.networks.classifier_file import recognize_classifier
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 
 
@@ -21,7 +21,7 @@ def file(tmp_path) -> Path:
 
 
 def test_the_weights_tell_the_largest_size_that_fits(file):
-    layout = recognise_classifier(torch.load(file, weights_only=True))
+    layout = recognize_classifier(torch.load(file, weights_only=True))
     assert layout is not None
     assert layout.image_size == (28, 28)
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
+from napari_quac.data.dataset import Sample
 from napari_quac.data.image_file import read_image
-from napari_quac.data.sample import Sample
 from napari_quac.explain.attribution import Attribution, attribute
 from napari_quac.explain.curve import Curve, trace_curve
 from napari_quac.explain.mask import Masking

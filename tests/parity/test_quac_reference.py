@@ -15,8 +15,7 @@ import torch
 from napari_quac.explain.attribution import Attribution, attribute
 from napari_quac.explain.curve import Curve, hybrid_at, trace_curve
 from napari_quac.explain.mask import Masking, ellipse
-from napari_quac.explain.methods.deeplift import DiscriminativeDeepLift
-from napari_quac.explain.methods.deeplift_rules import deeplift
+from napari_quac.explain.methods.deeplift import DiscriminativeDeepLift, deeplift
 from napari_quac.explain.pair import Pair
 from napari_quac.explain.pipeline import explain_attribution
 from napari_quac.explain.score import ABSCISSAE, best_point, interpolate_curve, quac_score

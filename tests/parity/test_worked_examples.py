@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Sample
 from napari_quac.explain.attribution import Attribution, attribute, normalize_map
 from napari_quac.explain.curve import Curve, trace_curve
 from napari_quac.explain.mask import Masking, ellipse, gaussian_kernel

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import wilcoxon
 
-from napari_quac.explain.morphometry import PlaceChange
-from napari_quac.explain.texture import MEASURES
+from napari_quac.explain.morphometry import MEASURES, PlaceChange
 from napari_quac.reports.paired_morphometry import PairedChange, paired_changes
 
 

@@ -7,7 +7,7 @@ import torch
 from captum.metrics import infidelity as captum_infidelity
 from torch import nn
 
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Sample
 from napari_quac.errors import DataError, MethodUnavailableError
 from napari_quac.explain.methods import METHODS
 from napari_quac.explain.pair import Pair, make_pair

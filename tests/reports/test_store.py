@@ -15,7 +15,7 @@ import pytest
 import torch
 import zarr
 
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Sample
 from napari_quac.errors import DataError, StorageError
 from napari_quac.explain.pipeline import explain
 from napari_quac.explain.search import MAX_PROPOSALS

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Sample
 from napari_quac.data.synthetic import SyntheticSynapses
 from napari_quac.explain.attribution import SignedMap
 from napari_quac.explain.methods import METHODS

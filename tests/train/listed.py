@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Sample
 
 
 class Listed:

@@ -19,8 +19,7 @@ from napari_quac.batch.plan_values import (
     relative,
 )
 from napari_quac.data import DATASETS
-from napari_quac.data.preprocessing import Preprocessing
-from napari_quac.data.recipes import PreprocessedRecipe
+from napari_quac.data.preprocessing import PreprocessedRecipe, Preprocessing
 from napari_quac.errors import DataError, QuacError
 from napari_quac.explain.method_parameters import check_methods
 from napari_quac.explain.settings import ExplainSettings, refuse_repetition

@@ -58,9 +58,20 @@ def build_recipe(registry: Registry, values: Any, place: str, base: Path) -> Any
         kinds = ", ".join(registry.names())
         raise DataError(f"'{place}.{KIND}' is missing. Choose one of: {kinds}.")
     recipe = registry[str(values[KIND])]
-    former = getattr(recipe, "former_fields", {})
-    settings = {former.get(key, key): value for key, value in values.items() if key != KIND}
+    settings = {key: value for key, value in values.items() if key != KIND}
+    settings = _with_current_names(settings, getattr(recipe, "former_fields", {}))
     return build(recipe, settings, place, base)
+
+
+def _with_current_names(values: Any, former: Mapping[str, str]) -> Any:
+    if isinstance(values, Mapping):
+        return {
+            former.get(key, key): _with_current_names(entry, former)
+            for key, entry in values.items()
+        }
+    if isinstance(values, list | tuple):
+        return [_with_current_names(entry, former) for entry in values]
+    return values
 
 
 def plain_recipe(registry: Registry, recipe: Any, base: Path | None, place: str) -> dict[str, Any]:

@@ -8,9 +8,8 @@ from pathlib import Path
 from napari_quac.batch.plan import BatchPlan
 from napari_quac.batch.plan_values import paths_in
 from napari_quac.data.dataset import Dataset
-from napari_quac.data.image_folder import ImageFiles
-from napari_quac.networks.class_names import name_classes
-from napari_quac.networks.classifier import Classifier
+from napari_quac.data.image_datasets import ImageFiles
+from napari_quac.networks.classifier import Classifier, name_classes
 from napari_quac.networks.device import resolve_device
 from napari_quac.networks.generator import Generator
 from napari_quac.reports.store_info import StoreInfo

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Sample
 from napari_quac.errors import CancelledError, QuacError, StorageError
-from napari_quac.explain.explanations import Explanations
+from napari_quac.explain.explanation import Explanations
 from napari_quac.explain.pipeline import explain_pair
 from napari_quac.explain.question import Question
 from napari_quac.explain.search import search

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from napari_quac.batch.sample_result import SampleResult, describe_failure, explain_target
-from napari_quac.data.dataset import Dataset
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Dataset, Sample
 from napari_quac.errors import DataError
 from napari_quac.explain.question import question_for
 from napari_quac.explain.settings import ExplainSettings

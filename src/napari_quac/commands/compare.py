@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from napari_quac.data.sample import Sample
+    from napari_quac.data.dataset import Sample
     from napari_quac.explain.settings import ExplainSettings
     from napari_quac.networks.classifier import Classifier
     from napari_quac.reports.comparison import ComparisonRow, MethodComparison
@@ -172,7 +172,7 @@ def as_table(rows: tuple[ComparisonRow, ...], settings: ExplainSettings) -> str:
 def _one_pair(
     options: argparse.Namespace, settings: ExplainSettings
 ) -> tuple[MethodComparison, Classifier]:
-    from napari_quac.data.sample import Sample
+    from napari_quac.data.dataset import Sample
     from napari_quac.explain.pair import make_pair
     from napari_quac.reports.comparison import compare_pair
 
@@ -196,7 +196,7 @@ def _one_pair(
 def _samples(
     options: argparse.Namespace, settings: ExplainSettings
 ) -> tuple[MethodComparison, Classifier]:
-    from napari_quac.data.spread import evenly_spaced
+    from napari_quac.data.dataset import evenly_spaced
     from napari_quac.explain.settings import ALL, AUTO
     from napari_quac.reports.comparison import compare_samples
 

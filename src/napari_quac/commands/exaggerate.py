@@ -126,8 +126,7 @@ def _path(
     sample: Any, target: int, classifier: Any, generator: Any, settings: Any, options: Any
 ) -> Any:
     """Return the path of a sample to the target by the means of the generator."""
-    from napari_quac.explain.exaggeration import exaggerate
-    from napari_quac.explain.exaggeration_bins import traverse_bins
+    from napari_quac.explain.exaggeration import exaggerate, traverse_bins
     from napari_quac.explain.search import search
 
     path = traverse_bins(sample, generator, classifier).result()

@@ -37,7 +37,7 @@ def measure_flipping(
 
     from napari_quac.explain.flipping import flipping
     from napari_quac.explain.pair import swap_pair
-    from napari_quac.networks.fido.infill import InfillChoice, make_infill
+    from napari_quac.networks.fido.settings import InfillChoice, make_infill
 
     pair = explanation.pair
     pair = swap_pair(pair) if pair.is_swapped else pair

@@ -73,8 +73,7 @@ def measure_explanation(
 ) -> tuple[dict[str, Any], tuple[PlaceChange, ...]]:
     """Return the requested measures as a record, and the measure_explanation places."""
     from napari_quac.explain.morphometry import measure_change, morphometry_record
-    from napari_quac.explain.region_table import region_record
-    from napari_quac.explain.regions import find_regions
+    from napari_quac.explain.regions import find_regions, region_record
 
     record: dict[str, Any] = {}
     places: tuple[PlaceChange, ...] = ()

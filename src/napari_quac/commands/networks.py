@@ -137,7 +137,7 @@ def load_classifier(options: argparse.Namespace, known_classes: tuple[str, ...] 
         Class names of the samples: taken in their sorted order, as the QuAC library does, where
         neither the options nor the file name the classes and their number fits.
     """
-    from napari_quac.networks.class_names import name_classes
+    from napari_quac.networks.classifier import name_classes
 
     classifier = classifier_recipe(options).load(options.device)
     return classifier if options.classes else name_classes(classifier, known_classes)
@@ -170,7 +170,7 @@ def load_samples(options: argparse.Namespace) -> Dataset:
 
 def samples_recipe(options: argparse.Namespace) -> Any:
     """Return the recipe of the samples that the options name: one folder, or image files."""
-    from napari_quac.data.recipes import ImageFilesRecipe, ImageFolderRecipe
+    from napari_quac.data.image_datasets import ImageFilesRecipe, ImageFolderRecipe
 
     image_range = tuple(options.image_range) if options.image_range else None
     paths: list[Path] = options.samples
@@ -181,7 +181,7 @@ def samples_recipe(options: argparse.Namespace) -> Any:
 
 def load_samples_and_classifier(options: argparse.Namespace) -> tuple[Dataset, Classifier]:
     """Open the samples and load the classifier, which tells whether files hold volumes."""
-    from napari_quac.data.image_folder import ImageFiles
+    from napari_quac.data.image_datasets import ImageFiles
 
     dataset = load_samples(options)
     classifier = load_classifier(options, dataset.classes)

@@ -69,7 +69,7 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Compute and print, for each method, score, optimum, curve and predictions."""
-    from napari_quac.data.sample import Sample
+    from napari_quac.data.dataset import Sample
     from napari_quac.explain.pair import make_pair
 
     settings = read_settings(options)

@@ -27,7 +27,7 @@ from napari_quac.train.settings import (
 )
 
 if TYPE_CHECKING:
-    from napari_quac.data.image_folder import ImageFolder
+    from napari_quac.data.image_datasets import ImageFolder
     from napari_quac.networks.classifier import Classifier
     from napari_quac.stepwise import Progress, Steps
 
@@ -274,14 +274,14 @@ def run_generator(options: argparse.Namespace) -> None:
 
 
 def _folder(path: Path, options: argparse.Namespace) -> ImageFolder:
-    from napari_quac.data.image_folder import ImageFolder
+    from napari_quac.data.image_datasets import ImageFolder
 
     return ImageFolder(path, tuple(options.image_range) if options.image_range else None)
 
 
 def _classifier(path: Path, options: argparse.Namespace, dataset: ImageFolder) -> Classifier:
     """Load a guidance or evaluation classifier; one without names has those of the folder."""
-    from napari_quac.networks.class_names import name_classes
+    from napari_quac.networks.classifier import name_classes
     from napari_quac.networks.classifier_recipe import ClassifierRecipe
 
     value_range = tuple(options.value_range) if options.value_range else None

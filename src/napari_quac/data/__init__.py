@@ -6,10 +6,10 @@ DATASETS = Registry(
     "source of samples",
     "napari_quac.datasets",
     {
-        "folder": "napari_quac.data.recipes:ImageFolderRecipe",
-        "files": "napari_quac.data.recipes:ImageFilesRecipe",
-        "synthetic": "napari_quac.data.recipes:SyntheticRecipe",
-        "synthetic-shapes": "napari_quac.data.recipes:SyntheticShapesRecipe",
+        "folder": "napari_quac.data.image_datasets:ImageFolderRecipe",
+        "files": "napari_quac.data.image_datasets:ImageFilesRecipe",
+        "synthetic": "napari_quac.data.synthetic:SyntheticRecipe",
+        "synthetic-shapes": "napari_quac.data.synthetic:SyntheticShapesRecipe",
         "volume-points": "napari_quac.data.volume_points_recipe:VolumePointsRecipe",
     },
 )

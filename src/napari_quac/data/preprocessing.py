@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import torch.nn.functional as F
 from torch import Tensor
 
-from napari_quac.data.dataset import Dataset
+from napari_quac.data.dataset import Dataset, Sample
 from napari_quac.data.place import short_extent
-from napari_quac.data.sample import Sample
 from napari_quac.errors import ShapeError
 
 Channels = Literal["average", "repeat"] | int
@@ -200,3 +200,27 @@ def _resize(image: Tensor, size: Sequence[int]) -> Tensor:
     if all(a >= b for a, b in zip(image.shape[1:], size, strict=True)):
         return F.interpolate(image[None], tuple(size), mode="area")[0]
     return F.interpolate(image[None], tuple(size), mode="trilinear", align_corners=False)[0]
+
+
+@dataclass(frozen=True)
+class PreprocessedRecipe:
+    """Samples with a channel selection or another size, so that they fit a network.
+
+    Attributes
+    ----------
+    source : recipe
+        The original samples.
+    preprocessing : Preprocessing
+    """
+
+    source: Any
+    preprocessing: Preprocessing
+
+    @property
+    def directory(self) -> Path | None:
+        """Folder of the samples, or None."""
+        return getattr(self.source, "directory", None)
+
+    def load(self) -> Dataset:
+        """Load the original samples; each is preprocessed when it is read."""
+        return PreprocessedDataset(self.source.load(), self.preprocessing)

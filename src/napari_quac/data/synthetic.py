@@ -6,6 +6,7 @@ can be rendered in each class without any other change; ``data.synthetic_em`` dr
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
@@ -15,9 +16,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Dataset, Sample
 from napari_quac.data.synthetic_em.scene import PATCH_SIZE, Scene, draw_scene
-from napari_quac.data.synthetic_em.synapse import CLASSES
+from napari_quac.data.synthetic_em.section import CLASSES
 from napari_quac.errors import DataError
 
 Split = Literal["train", "validation", "held back"]
@@ -218,3 +219,33 @@ class SyntheticShapes(_SyntheticDataset):
 def _texture(random: np.random.Generator, sigma: float) -> NDArray[np.float64]:
     noise = gaussian_filter(random.standard_normal((SHAPES_SIZE, SHAPES_SIZE)), sigma, mode="wrap")
     return np.asarray(noise / noise.std())
+
+
+@dataclass(frozen=True)
+class SyntheticRecipe:
+    """Synthetic synapses with a known difference between the classes.
+
+    Attributes
+    ----------
+    n_samples : int
+    split : "train", "validation" or "held back"
+    seed : int
+        Seed of the scenes.
+    """
+
+    n_samples: int = 60
+    split: Literal["train", "validation", "held back"] = "held back"
+    seed: int = 0
+
+    def load(self) -> Dataset:
+        """Return the dataset, whose samples are drawn on demand."""
+        return SyntheticSynapses(self.n_samples, self.split, self.seed)
+
+
+@dataclass(frozen=True)
+class SyntheticShapesRecipe(SyntheticRecipe):
+    """Synthetic densities in two classes that differ in size only; see :class:`SyntheticRecipe`."""
+
+    def load(self) -> Dataset:
+        """Return the dataset, whose samples are drawn on demand."""
+        return SyntheticShapes(self.n_samples, self.split, self.seed)

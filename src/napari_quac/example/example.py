@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from napari_quac.data.synthetic import PIXEL_NM, SECTION_NM, SyntheticSynapses
-from napari_quac.data.synthetic_em.synapse import CLASSES
-from napari_quac.data.synthetic_em.volume import draw_volume
+from napari_quac.data.synthetic_em.scene import draw_volume
+from napari_quac.data.synthetic_em.section import CLASSES
 from napari_quac.networks.classifier import Classifier
 
 NETWORKS = Path(__file__).parent / "networks"

@@ -163,6 +163,8 @@ def attribute(
         If it returns NaN or infinity.
     """
     yield Progress(0, 1, f"attribution {name}")
+    module = type(method).__module__
+    is_ours = module.startswith("napari_quac.")
     try:
         output = method.attribute(pair, classifier)
         if isinstance(output, Steps):
@@ -170,17 +172,15 @@ def attribute(
     except QuacError:
         raise
     except Exception as error:
-        if _is_ours(method):
+        if is_ours:
             raise
         raise MethodFailedError(  # of another package, which may fail in any way
-            f"The method '{name}' from {type(method).__module__} failed: "
-            f"{type(error).__name__}: {error}"
+            f"The method '{name}' from {module} failed: {type(error).__name__}: {error}"
         ) from error
     computed = SignedMap(output) if isinstance(output, Tensor) else output
     if not isinstance(computed, SignedMap) or not isinstance(computed.values, Tensor):
         raise MethodFailedError(
-            f"The method '{name}' returned {type(output).__name__}; a tensor with the shape of the "
-            "image, or a SignedMap of one, is needed."
+            f"The method '{name}' returned {type(output).__name__}, not a Tensor or SignedMap."
         )
     signed = computed.values.detach().to("cpu", torch.float32)
     if signed.shape != pair.query.image.shape:
@@ -189,33 +189,20 @@ def attribute(
             f"{tuple(pair.query.image.shape)}."
         )
     if not torch.isfinite(signed).all():
-        cause = (
-            "The gradients of the classifier are not finite there; check its weights and its value "
-            "range."
-            if _is_ours(method)
-            else f"Ask the authors of {type(method).__module__}, or choose another method."
+        advice = (
+            "Check the weights and the value range of the classifier."
+            if is_ours
+            else f"Ask the authors of {module}, or choose another method."
         )
         raise NotFiniteError(
-            f"The attribution '{name}' of '{pair.query.id}' contains NaN or infinity. {cause}"
+            f"The attribution '{name}' of '{pair.query.id}' contains NaN or infinity. {advice}"
         )
     values, degenerate = normalize_map(signed)
-    if computed.is_probability:
-        values = signed.clamp(0, 1)
+    values = signed.clamp(0, 1) if computed.is_probability else values
     label = computed.computed_as or method.label
-    is_fallback = label != method.label
+    is_fallback, completeness = label != method.label, computed.completeness
     other_side = getattr(method, "direction", "query") == "generated"
+    side = pair.target if other_side else pair.source
     return Attribution(
-        values,
-        signed,
-        name,
-        label,
-        degenerate,
-        computed.completeness,
-        is_fallback,
-        computed.details,
-        pair.target if other_side else pair.source,
+        values, signed, name, label, degenerate, completeness, is_fallback, computed.details, side
     )
-
-
-def _is_ours(method: object) -> bool:
-    return type(method).__module__.startswith("napari_quac.")

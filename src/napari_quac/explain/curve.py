@@ -1,4 +1,4 @@
-"""The QuAC curve: score change against mask size, over all thresholds."""
+"""Hybrids, and the QuAC curve: score change against mask size, over all thresholds."""
 
 from __future__ import annotations
 
@@ -8,16 +8,94 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from napari_quac.errors import NotFiniteError, ShapeError
 from napari_quac.explain.attribution import Attribution
-from napari_quac.explain.hybrid import Hybrid, blend
 from napari_quac.explain.mask import Masking
 from napari_quac.explain.pair import Pair
 from napari_quac.explain.procedure import Grid, Procedure
 from napari_quac.explain.score import best_point, interpolate_curve, quac_score
 from napari_quac.networks.classifier import Classifier
 from napari_quac.stepwise import Progress, stepwise
+
+
+@dataclass(frozen=True, eq=False)
+class Hybrid:
+    """A hybrid image with its mask and its prediction.
+
+    Attributes
+    ----------
+    threshold : float
+    mask : (C, *S) Tensor, float32 in [0, 1]
+        Softened.
+    image : (C, *S) Tensor, float32 in [0, 1]
+    mask_size : float in [0, 1]
+        Share of the image's values in the mask, before softening.
+    n_pixels : int
+        Number of these values (pixels × channels).
+    prediction : (K,) Tensor, float32 in [0, 1]
+    score_change : float in [-1, 1]
+        Increase of the target's probability over the query.
+    """
+
+    threshold: float
+    mask: Tensor
+    image: Tensor
+    mask_size: float
+    n_pixels: int
+    prediction: Tensor
+    score_change: float
+
+
+def blend(query: Tensor, generated: Tensor, mask: Tensor) -> Tensor:
+    r"""Copy the masked part of the generated image into the query.
+
+    .. math:: h = m \odot x_t + (1 - m) \odot x
+
+    Parameters
+    ----------
+    query : (C, *S) Tensor, float32 in [0, 1]
+        The query image :math:`x`.
+    generated : (C, *S) Tensor, float32 in [0, 1]
+        The generated image :math:`x_t`.
+    mask : (..., C, *S) or (1, *S) Tensor, float32 in [0, 1]
+        Share of ``generated`` to take at each pixel; 0 keeps the query. Swapping the two images
+        gives the inverse hybrid.
+
+    Returns
+    -------
+    hybrid : Tensor, float32 in [0, 1], of the broadcast shape
+
+    Raises
+    ------
+    ShapeError
+        If the three have different shapes.
+
+    References
+    ----------
+    .. [1] Adjavon et al., "Quantitative Attributions with Counterfactuals",
+       2024, doi:10.1101/2024.11.26.625505
+
+    Examples
+    --------
+    >>> import torch
+    >>> x, g = torch.zeros(1, 2, 2), torch.ones(1, 2, 2)
+    >>> blend(x, g, torch.tensor([[[1.0, 0.0], [0.5, 0.0]]]))
+    tensor([[[1.0000, 0.0000],
+             [0.5000, 0.0000]]])
+    """
+    spatial = query.ndim - 1
+    if (
+        generated.shape != query.shape
+        or mask.shape[-spatial:] != query.shape[-spatial:]
+        or mask.shape[-query.ndim : -spatial] not in ((), (1,), query.shape[:1])
+    ):
+        raise ShapeError(
+            f"Query {tuple(query.shape)}, generated image {tuple(generated.shape)} and mask "
+            f"{tuple(mask.shape)} do not cover the same pixels."
+        )
+    return generated * mask + query * (1 - mask)
 
 
 def threshold_grid(grid: Grid = "quac_0_2") -> NDArray[np.float64]:
@@ -215,19 +293,11 @@ def _flat_curve(
     pair: Pair, method: str, thresholds: NDArray[np.float64], masking: Masking
 ) -> Curve:
     """Return the curve of a constant map: empty masks, no change, score 0."""
-    n = len(thresholds)
+    zeros = np.zeros(len(thresholds))
+    predictions = np.tile(pair.query_prediction.numpy(), (len(thresholds), 1))
+    closed = np.full(tuple(pair.query.image.shape), -np.inf, dtype=np.float32)
     return Curve(
-        method=method,
-        thresholds=thresholds,
-        mask_sizes=np.zeros(n),
-        predictions=np.tile(pair.query_prediction.numpy(), (n, 1)),
-        score_changes=np.zeros(n),
-        closed=np.full(tuple(pair.query.image.shape), -np.inf, dtype=np.float32),
-        masking=masking,
-        quac_score=0.0,
-        best=0,
-        n_evaluated=0,
-        degenerate=True,
+        method, thresholds, zeros, predictions, zeros, closed, masking, 0.0, 0, 0, degenerate=True
     )
 
 
@@ -245,16 +315,11 @@ def hybrid_at(pair: Pair, curve: Curve, index: int) -> Hybrid:
     """
     threshold = float(curve.thresholds[index])
     hard = curve.masking.hard(curve.closed, threshold)
+    prediction = torch.from_numpy(curve.predictions[index])
+    change, size = float(curve.score_changes[index]), float(curve.mask_sizes[index])
     mask = torch.from_numpy(curve.masking.soften(hard))
-    return Hybrid(
-        threshold=threshold,
-        mask=mask,
-        image=blend(pair.query.image, pair.generated, mask).clamp(0, 1),
-        mask_size=float(curve.mask_sizes[index]),
-        n_pixels=int(hard.sum()),
-        prediction=torch.from_numpy(curve.predictions[index]),
-        score_change=float(curve.score_changes[index]),
-    )
+    image = blend(pair.query.image, pair.generated, mask).clamp(0, 1)
+    return Hybrid(threshold, mask, image, size, int(hard.sum()), prediction, change)
 
 
 def make_hybrid(
@@ -287,12 +352,6 @@ def make_hybrid(
     mask = torch.from_numpy(masking.soften(hard))
     image = blend(pair.query.image, pair.generated, mask)
     prediction = classifier.predict(image[None])[0]
-    return Hybrid(
-        threshold=threshold,
-        mask=mask,
-        image=image.clamp(0, 1),
-        mask_size=float(hard.mean()),
-        n_pixels=int(hard.sum()),
-        prediction=prediction,
-        score_change=float(prediction[pair.target] - pair.query_prediction[pair.target]),
-    )
+    change = float(prediction[pair.target] - pair.query_prediction[pair.target])
+    size, n_pixels = float(hard.mean()), int(hard.sum())
+    return Hybrid(threshold, mask, image.clamp(0, 1), size, n_pixels, prediction, change)

@@ -1,8 +1,11 @@
-"""Progressive exaggeration: the query turned into the target step by step, and beyond."""
+"""Progressive exaggeration: the query turned into the target step by step, and beyond.
+
+The paths, the ladder of probabilities and their measures are one subject.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator as Iterating
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,12 +14,12 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from napari_quac.explain.exaggeration_paths import image_path
-from napari_quac.explain.neighbors import penultimate_features
-from napari_quac.explain.pair import Pair
+from napari_quac.data.dataset import Sample
+from napari_quac.errors import DataError
+from napari_quac.explain.pair import Pair, make_pair
+from napari_quac.explain.prediction_table import penultimate_features
 from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.generator import Generator as GeneratorProtocol
-from napari_quac.networks.image_path import ImagePath
+from napari_quac.networks.generator import BinTraversal, ConversionRequest, Generator, ImagePath
 from napari_quac.stepwise import Progress, stepwise
 
 N_GRID = 33  # points between the source's and the target's style
@@ -32,20 +35,20 @@ class Exaggeration:
     Attributes
     ----------
     pair : Pair
-        Query, and what it became.
+        Query and generated image.
     alphas : (A,) ndarray
         0 is the style of the source, 1 that of the target, above 1 is exaggerated.
     images : (A, C, *S) Tensor, float32 in [0, 1]
     posteriors : (A,) ndarray, float64 in [0, 1]
         Probability of the target.
     off_manifold : (A,) ndarray of bool
-        The style lies further out than 99 % of those the generator knows; read with care.
+        The style is farther out than 99 % of the styles of the generator.
     anchored : bool
-        The generator's error at alpha 0 was taken off all images.
+        The generator's error at alpha 0 was subtracted from all images.
     desired : (10,) ndarray
-        Probabilities that were asked for: 0.05, 0.15, …, 0.95.
+        Desired probabilities: 0.05, 0.15, …, 0.95.
     achieved : (10,) ndarray
-        What came out; NaN where the path never gets there.
+        Probabilities of the ladder; NaN where the path does not reach the desired one.
     ladder_alphas : (10,) ndarray
     ladder : (10, C, *S) Tensor, float32 in [0, 1]
         Images of the ladder; the query where it is unreachable.
@@ -57,9 +60,9 @@ class Exaggeration:
         Kind of the path: *style*, *bins*, *warp*, *fade*, or that of another package. With *bins*,
         ``desired`` are their centers, and alpha 0 stands for the bin of the query.
     meaning, caution : str
-        As for :class:`~napari_quac.networks.image_path.ImagePath`.
+        As for :class:`~napari_quac.networks.generator.ImagePath`.
     similarity : (A,) ndarray or None
-        How much the classifier sees of the query in each image, see :func:`similarity_to`.
+        Similarity of each image to the query, see :func:`similarity_to`.
     """
 
     pair: Pair
@@ -81,9 +84,9 @@ class Exaggeration:
 
     @property
     def is_valid(self) -> bool | None:
-        """Whether a query that the classifier is sure of changes by more than 0.8 at alpha 1.
+        """True if a query that the classifier is sure of changes by more than 0.8 at alpha 1.
 
-        None for a query between 0.2 and 0.8, of which this is not asked.
+        None for a query with a probability between 0.2 and 0.8.
         """
         before = float(self.pair.query_prediction[self.pair.target])
         after = float(self.posteriors[self.alphas <= 1][-1])
@@ -92,14 +95,14 @@ class Exaggeration:
 
     @property
     def identity(self) -> float | None:
-        """How much of the query the classifier still sees at alpha 1: a cosine of features."""
+        """Cosine of the classifier's features of the query and of the image at alpha 1."""
         if self.similarity is None:
             return None
         return float(self.similarity[self.alphas <= 1][-1])
 
     @property
     def reachable(self) -> NDArray[np.bool_]:
-        """Which of the desired probabilities the path reaches."""
+        """True for each desired probability that the path reaches."""
         return np.isfinite(self.achieved)
 
     @property
@@ -118,24 +121,23 @@ class Exaggeration:
 
     @property
     def largest_drop(self) -> float:
-        """How far the probability falls below one reached earlier on the path."""
+        """Largest decrease of the probability below an earlier one on the path."""
         return float((np.maximum.accumulate(self.posteriors) - self.posteriors).max())
 
     @property
     def warning(self) -> str:
-        """What to keep in mind; empty if there is nothing."""
-        found = []
-        if self.largest_drop > DROP_WARNING:
-            found.append(f"the probability falls by {self.largest_drop:.2f} on the way")
-        if not self.reachable.any():
-            found.append("no desired probability is reached")
-        if self.off_manifold[self.alphas <= 1].any():
-            found.append(self.caution + " for some images")
-        return "; ".join(found)
+        """Reasons for caution; empty without one."""
+        drop = self.largest_drop
+        warnings = {
+            f"the probability falls by {drop:.2f} on the way": drop > DROP_WARNING,
+            "no desired probability is reached": not self.reachable.any(),
+            f"{self.caution} for some images": self.off_manifold[self.alphas <= 1].any(),
+        }
+        return "; ".join(text for text, applies in warnings.items() if applies)
 
     @property
     def change(self) -> Tensor:
-        """Where the path changes the image: absolute difference of alpha 1 and alpha 0; (C, *S)."""
+        """Absolute difference of the images at alpha 1 and alpha 0; (C, *S)."""
         at_one = int(np.argmin(np.abs(self.alphas - 1)))
         return (self.images[at_one] - self.images[0]).abs()
 
@@ -150,10 +152,10 @@ def bin_of(posterior: float, n_bins: int = 10) -> int:
 
 
 def bin_center(index: int, n_bins: int = 10) -> float:
-    """Return the probability that a bin stands for, its centre.
+    """Return the probability that a bin stands for, its center.
 
-    The TensorFlow original trains with the lower edge and evaluates with the centre; here it is
-    always the centre.
+    The TensorFlow original trains with the lower edge and evaluates with the center; here it is
+    always the center.
     """
     return (index + 0.5) / n_bins
 
@@ -161,31 +163,31 @@ def bin_center(index: int, n_bins: int = 10) -> float:
 @stepwise
 def exaggerate(
     pair: Pair,
-    generator: GeneratorProtocol,
+    generator: Generator,
     classifier: Classifier,
     anchored: bool = False,
     n_grid: int = N_GRID,
-) -> Generator[Progress, None, Exaggeration]:
+) -> Iterating[Progress, None, Exaggeration]:
     r"""Turn a query into the target step by step.
 
     .. math:: x_\alpha = G(x, (1 - \alpha) \sigma_s + \alpha \sigma_t)
 
     for a StarGAN v2, :math:`x \circ (\mathrm{id} + \alpha u)` for a warping simulator, the images
-    of all bins for a bin-conditional explainer, and a cross-fade of pixels for any other generator.
+    of all bins for a bin-conditional generator, and a cross-fade of pixels for any other generator.
 
     Parameters
     ----------
     pair : Pair
         Found with ``generator``; alpha 1 is its generated image.
     generator : Generator
-        What made the pair.
+        The generator of the pair.
     classifier : Classifier
         The classifier under study.
     anchored : bool
         Take the generator's error at alpha 0 off: :math:`x + x_\alpha - x_0`. The path begins at
         the query then, but the probability rises less steadily. Styles only.
     n_grid : int
-        Points from 0 to 1, at which the probability is asked.
+        Points from 0 to 1 at which the probability is computed.
 
     Returns
     -------
@@ -194,38 +196,37 @@ def exaggerate(
     Raises
     ------
     DataError
-        If the record of the generated image does not tell its style.
+        If the record of the generated image does not contain its style.
     """
     yield Progress(0, 1, "path of the generator")
     path = image_path(pair, generator, classifier)
     if path.steps is not None:
         return exaggeration_of_bins(pair, path.steps, classifier, path)
+    query, target = pair.query.image, pair.target
     anchored = anchored and path.kind == "style"
     alphas = np.concatenate([np.linspace(0, 1, n_grid), BEYOND])
-    parts = []
+    n_images = len(alphas) + len(DESIRED)
+    raw = []
     for index, alpha in enumerate(alphas):
-        yield Progress(index, len(alphas) + len(DESIRED), "exaggerating")
-        parts.append(path.image(float(alpha)))
-    raw = torch.stack(parts)
-    query = pair.query.image
-    error = float((raw[0] - query).abs().mean())
-    images = (raw - raw[0] + query).clamp(0, 1) if anchored else raw
-    posteriors = classifier.predict(images)[:, pair.target].double().numpy()
-    at_rest = float(classifier.predict(raw[:1])[0, pair.target])
-    shift = abs(at_rest - float(pair.query_prediction[pair.target]))
-    desired = np.array(DESIRED)
-    ladder_alphas = smallest_alphas(alphas[:n_grid], posteriors[:n_grid], desired)
+        yield Progress(index, n_images, "exaggerating")
+        raw.append(path.image(float(alpha)))
+
+    def anchor(image: Tensor) -> Tensor:
+        return (image - raw[0] + query).clamp(0, 1) if anchored else image
+
+    images = torch.stack([anchor(image) for image in raw])
+    posteriors = classifier.predict(images)[:, target].double().numpy()
+    at_rest = float(classifier.predict(raw[0][None])[0, target])
+    ladder_alphas = smallest_alphas(alphas[:n_grid], posteriors[:n_grid], np.array(DESIRED))
     ladder, achieved = [], []
-    for number, alpha in enumerate(ladder_alphas):
-        yield Progress(len(alphas) + number, len(alphas) + len(desired), "ladder of probabilities")
-        if not np.isfinite(alpha):
-            ladder.append(query)
-            achieved.append(float("nan"))
-            continue
-        image = path.image(float(alpha))
-        image = (image - raw[0] + query).clamp(0, 1) if anchored else image
+    for index, alpha in enumerate(ladder_alphas):
+        yield Progress(len(alphas) + index, n_images, "ladder of probabilities")
+        is_reachable = np.isfinite(alpha)
+        image = anchor(path.image(float(alpha))) if is_reachable else query
         ladder.append(image)
-        achieved.append(float(classifier.predict(image[None])[0, pair.target]))
+        achieved.append(
+            float(classifier.predict(image[None])[0, target]) if is_reachable else np.nan
+        )
     return Exaggeration(
         pair=pair,
         alphas=alphas,
@@ -233,12 +234,12 @@ def exaggerate(
         posteriors=posteriors,
         off_manifold=np.array([path.is_off_manifold(float(alpha)) for alpha in alphas]),
         anchored=anchored,
-        desired=desired,
+        desired=np.array(DESIRED),
         achieved=np.array(achieved),
         ladder_alphas=ladder_alphas,
         ladder=torch.stack(ladder),
-        reconstruction_error=error,
-        reconstruction_shift=shift,
+        reconstruction_error=float((raw[0] - query).abs().mean()),
+        reconstruction_shift=abs(at_rest - float(pair.query_prediction[target])),
         kind=path.kind,
         meaning=path.meaning,
         caution=path.caution,
@@ -249,12 +250,12 @@ def exaggerate(
 def exaggeration_of_bins(
     pair: Pair, images: Tensor, classifier: Classifier, path: ImagePath | None = None
 ) -> Exaggeration:
-    """Return the path that the images of all bins are; they are the ladder, too.
+    """Return the images of all bins as a path, which is the ladder, too.
 
     Parameters
     ----------
     pair : Pair
-        The query, and what it became.
+        Query and generated image.
     images : (n_bins, C, *S) Tensor, float32 in [0, 1]
         From the bin that is the least like the target to the one that is the most.
     classifier : Classifier
@@ -265,7 +266,7 @@ def exaggeration_of_bins(
     query, n_bins = pair.query.image, len(images)
     posteriors = classifier.predict(images)[:, pair.target].double().numpy()
     at_rest = float(pair.query_prediction[pair.target])
-    own = bin_of(at_rest, n_bins)  # this bin is to give the query back
+    query_bin = bin_of(at_rest, n_bins)  # the image of this bin should equal the query
     alphas = np.linspace(0, 1, n_bins)
     return Exaggeration(
         pair=pair,
@@ -278,8 +279,8 @@ def exaggeration_of_bins(
         achieved=posteriors,
         ladder_alphas=alphas,
         ladder=images,
-        reconstruction_error=float((images[own] - query).abs().mean()),
-        reconstruction_shift=abs(float(posteriors[own]) - at_rest),
+        reconstruction_error=float((images[query_bin] - query).abs().mean()),
+        reconstruction_shift=abs(float(posteriors[query_bin]) - at_rest),
         kind="bins" if path is None else path.kind,
         meaning="bins of the generator" if path is None else path.meaning,
         similarity=similarity_to(query, images, classifier),
@@ -289,7 +290,7 @@ def exaggeration_of_bins(
 def similarity_to(
     query: Tensor, images: Tensor, classifier: Classifier
 ) -> NDArray[np.float64] | None:
-    """Return how much the classifier sees of the query in images: a cosine for each.
+    """Return the cosine of the classifier's features of a query and of each image.
 
     Parameters
     ----------
@@ -298,7 +299,7 @@ def similarity_to(
     images : (N, C, *S) Tensor
         The images.
     classifier : Classifier
-        What enters its last linear layer is compared; None for networks that cannot be entered.
+        The input of its last linear layer counts; None for networks without accessible layers.
     """
     features = penultimate_features(classifier, torch.cat([query[None], images]))
     if features is None:
@@ -315,24 +316,21 @@ def smallest_alphas(
     Linear between the points; NaN where it is never reached, or lies below the beginning of the
     path. Nothing is extrapolated.
     """
-    found = np.full(len(desired), np.nan)
-    for number, wanted in enumerate(desired):
-        reached = np.flatnonzero(posteriors >= wanted)
-        if not len(reached) or wanted < posteriors[0]:
+    smallest = np.full(len(desired), np.nan)
+    for number, probability in enumerate(desired):
+        reached = np.flatnonzero(posteriors >= probability)
+        if not len(reached) or probability < posteriors[0]:
             continue
-        index = int(reached[0])
-        if index == 0:
-            found[number] = alphas[0]
-            continue
+        index = max(1, int(reached[0]))
         low, high = posteriors[index - 1], posteriors[index]
-        share = (wanted - low) / (high - low)
-        found[number] = alphas[index - 1] + share * (alphas[index] - alphas[index - 1])
-    return found
+        share = (probability - low) / (high - low) if reached[0] else 0.0
+        smallest[number] = alphas[index - 1] + share * (alphas[index] - alphas[index - 1])
+    return smallest
 
 
 @dataclass(frozen=True, slots=True)
 class Consistency:
-    """How well achieved probabilities follow the desired ones.
+    """Agreement of achieved and desired probabilities.
 
     Attributes
     ----------
@@ -353,9 +351,9 @@ class Consistency:
 
 
 def consistency(desired: NDArray[np.float64], achieved: NDArray[np.float64]) -> Consistency:
-    """Compare desired and achieved probabilities; what was not reached (NaN) is left out."""
-    there = np.isfinite(achieved)
-    d, a = desired[there], achieved[there]
+    """Compare desired and achieved probabilities; unreached ones (NaN) do not count."""
+    is_reached = np.isfinite(achieved)
+    d, a = desired[is_reached], achieved[is_reached]
     if not len(d):
         return Consistency(0, float("nan"), float("nan"), float("nan"))
     spread = len(d) > 1 and np.ptp(d) > 0 and np.ptp(a) > 0
@@ -366,7 +364,7 @@ def consistency(desired: NDArray[np.float64], achieved: NDArray[np.float64]) -> 
 
 
 def validity(query: NDArray[np.float64], changed: NDArray[np.float64]) -> tuple[float, int]:
-    """Return counterfactual validity, and of how many queries.
+    """Return counterfactual validity and the number of its queries.
 
     Among queries with a probability below 0.2 or above 0.8: the share whose probability changes
     by more than 0.8 at the other end of the path.
@@ -375,3 +373,115 @@ def validity(query: NDArray[np.float64], changed: NDArray[np.float64]) -> tuple[
     n = int(sure.sum())
     share = float((np.abs(query - changed)[sure] > 0.8).mean()) if n else float("nan")
     return share, n
+
+
+@stepwise
+def traverse_bins(
+    query: Sample, generator: Generator, classifier: Classifier
+) -> Iterating[Progress, None, Exaggeration | None]:
+    """Take a query through all bins, towards the other class.
+
+    Parameters
+    ----------
+    query : Sample
+        Classified as one of the two classes of the generator.
+    generator : Generator
+        Any; only bin-conditional ones have bins.
+    classifier : Classifier
+        The classifier under study.
+
+    Returns
+    -------
+    Steps of Exaggeration or None
+        One image for each bin, on the path and on the ladder alike; alpha rises from 0 to 1 with
+        the bins. Its pair is the query and the image of the last one. None if the generator has no
+        bins.
+
+    Raises
+    ------
+    DataError
+        If the query is classified as a third class.
+    """
+    yield Progress(0, 1, "images of all bins")
+    traversal = generator.traverse(query.image)
+    if traversal is None:
+        return None
+    images, n_bins = traversal.images, len(traversal.images)
+    prediction = classifier.predict(query.image[None])[0]
+    source, target, positive = _classes(prediction, traversal, classifier, generator.name)
+    last = n_bins - 1 if target == positive else 0
+    desired = bin_center(last, n_bins)
+    origin = {"generator": generator.name, "bin": last, "n_bins": n_bins, "desired": desired}
+    pair = make_pair(query, images[last], source, target, classifier, origin)
+    return exaggeration_of_bins(pair, images if target == positive else images.flip(0), classifier)
+
+
+def _classes(
+    prediction: Tensor, traversal: BinTraversal, classifier: Classifier, name: str
+) -> tuple[int, int, int]:
+    """Return source, target, and the class whose probability rises with the bin."""
+    names = classifier.class_names
+    positive = classifier.class_index(traversal.positive)
+    source = int(prediction.argmax())
+    if not traversal.negative:  # the other class is the most probable other one
+        others = prediction.clone()
+        others[positive] = -1
+        other = int(others.argmax())
+        return (positive, other, positive) if source == positive else (source, positive, positive)
+    negative = classifier.class_index(traversal.negative)
+    if source not in (negative, positive):
+        raise DataError(
+            f"The generator {name} converts '{names[negative]}' and '{names[positive]}', and this "
+            f"sample is classified as '{names[source]}'. Choose another sample or generator."
+        )
+    return (source, positive if source == negative else negative, positive)
+
+
+@dataclass(frozen=True, eq=False)
+class FadePath:
+    """The query and the generated image, mixed pixel by pixel.
+
+    Attributes
+    ----------
+    query, generated : (C, *S) Tensor
+    """
+
+    query: Tensor
+    generated: Tensor
+
+    kind = "fade"
+    meaning = "cross-fade of pixels: a baseline, no path of the generator"
+    caution = ""
+    steps = None
+
+    def image(self, alpha: float) -> Tensor:
+        """Return the mixture; beyond 1 the difference is exaggerated."""
+        return (self.query + alpha * (self.generated - self.query)).clamp(0, 1)
+
+    def is_off_manifold(self, alpha: float) -> bool:
+        """Return False: nothing was trained."""
+        return False
+
+
+def image_path(pair: Pair, generator: Generator, classifier: Classifier) -> ImagePath:
+    """Return the path of a generator to its image, or a cross-fade if it has none.
+
+    Parameters
+    ----------
+    pair : Pair
+        Found with ``generator``.
+    generator : Generator
+        The generator of the pair.
+    classifier : Classifier
+        Its class names select the generator's.
+    """
+    return generator_path(pair, generator, classifier) or FadePath(pair.query.image, pair.generated)
+
+
+def generator_path(pair: Pair, generator: Generator, classifier: Classifier) -> ImagePath | None:
+    """Return the path of a generator to its image; None if it has none."""
+    query = pair.query
+    request = ConversionRequest(
+        query.image, pair.source, pair.target, classifier, query_id=query.id
+    )
+    return generator.path(request, pair.origin)

@@ -1,21 +1,47 @@
-"""The finished record of one query, target and method."""
+"""The explanations of a pair: records, and their figures.
+
+Populations of many explanations are drawn in :mod:`napari_quac.reports.figure`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import base64
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_quac.explain.attribution import Attribution
-from napari_quac.explain.curve import Curve, hybrid_at
-from napari_quac.explain.explanation_figure import draw_explanation, png_of
-from napari_quac.explain.hybrid import Hybrid
+from napari_quac.explain.curve import Curve, Hybrid, hybrid_at
 from napari_quac.explain.pair import Pair
+from napari_quac.explain.settings import ExplainSettings
+from napari_quac.networks.fido.settings import MaskState
+from napari_quac.stepwise import Progress
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+PANEL_INCHES = 2.0
+MASK_COLOR = "#E69F00"
+CURVE_COLOR = "#0072B2"
+STYLE: dict[str, Any] = {
+    "font.family": "sans-serif",
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "axes.linewidth": 0.6,
+    "svg.fonttype": "none",
+    "pdf.fonttype": 42,
+}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -71,6 +97,13 @@ class Explanation:
             return self.counterfactual
         return hybrid_at(self.pair, self.curve, self.curve.index_at(threshold))
 
+    def row(self, class_names: Sequence[str]) -> dict[str, str]:
+        """Return sample, classes and method, the first columns of tables."""
+        pair = self.pair
+        source, target = class_names[pair.source], class_names[pair.target]
+        method = self.attribution.true_name
+        return {"sample": pair.query.id, "source": source, "target": target, "method": method}
+
     def plot(self, threshold: float | None = None) -> Figure:
         """Draw query, generated image, hybrid, attribution and curve.
 
@@ -89,10 +122,7 @@ class Explanation:
     def __repr__(self) -> str:
         pair, best = self.pair, self.counterfactual
         source, target = pair.class_name(pair.source), pair.class_name(pair.target)
-        before, after = (
-            float(pair.query_prediction[pair.target]),
-            float(best.prediction[pair.target]),
-        )
+        before, after = (float(p[pair.target]) for p in (pair.query_prediction, best.prediction))
         return (
             f"<Explanation of '{pair.query.id}' by {self.attribution.true_name}: "
             f"{source} → {target}, QuAC score {self.quac_score:.3f}, "
@@ -104,3 +134,217 @@ class Explanation:
             f'<figure style="margin:0"><img src="data:image/png;base64,{png_of(self.plot())}">'
             f"<figcaption>{escape(repr(self)[1:-1])}</figcaption></figure>"
         )
+
+
+@dataclass(frozen=True, eq=False)
+class PartialMask:
+    """The current mask of a method that optimizes it.
+
+    Attributes
+    ----------
+    method : str
+        Name in the registry.
+    map, mask : (1, *S) Tensor, float32 in [0, 1]
+        Probability of each pixel to belong to the region; the region itself, 0 or 1.
+    hybrid : (C, *S) Tensor, float32 in [0, 1]
+        The query, infilled.
+    text : str
+        Step and size of the region.
+    """
+
+    method: str
+    map: Tensor
+    mask: Tensor
+    hybrid: Tensor
+    text: str
+
+    @classmethod
+    def from_progress(cls, method: str, step: Progress) -> PartialMask | None:
+        """Return the mask that a step of a method carries; None for all other steps."""
+        state = step.partial
+        if not isinstance(state, MaskState):
+            return None
+        text = f"step {state.step} of {step.total} · {state.region_size:.1%}"
+        return cls(method, state.map, state.region.float(), state.hybrid, text)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Explanations(Mapping[str, Explanation]):
+    """The explanations of one pair, a mapping from the name of the method.
+
+    Two of them are equal only if they are the same object.
+
+    Attributes
+    ----------
+    pair : Pair
+        The query and the generated image, not swapped.
+    settings : ExplainSettings
+        Settings of this and the methods still to come.
+    by_method : mapping of str to Explanation
+        In the order of ``settings.methods``, as far as computed.
+    failures : mapping of str to Exception
+        Errors of the methods that failed.
+    seconds : mapping of str to float
+        Computing time of each method, failed ones included.
+    is_restored : bool
+        Whether they were read from a report instead of computed.
+    partial_mask : PartialMask or None
+        The mask under optimization, if there is one.
+    """
+
+    pair: Pair
+    settings: ExplainSettings
+    by_method: Mapping[str, Explanation] = field(default_factory=dict)
+    failures: Mapping[str, Exception] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    is_restored: bool = False
+    partial_mask: PartialMask | None = None
+
+    def __getitem__(self, method: str) -> Explanation:
+        return self.by_method[method]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.by_method)
+
+    def __len__(self) -> int:
+        return len(self.by_method)
+
+    # a mapping compares its contents, so that a new partial mask would emit no event in the dock
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+    def plot(self) -> Figure:
+        """Draw the QuAC curves of all methods."""
+        return draw_curves(list(self.values()))
+
+    def __repr__(self) -> str:
+        lines = [repr(explanation)[1:-1] for explanation in self.values()]
+        lines += [f"{name} failed: {error}" for name, error in self.failures.items()]
+        return "\n".join(lines) or f"<no explanations of '{self.pair.query.id}' yet>"
+
+    def _repr_html_(self) -> str:
+        text = escape(repr(self)).replace("\n", "<br>")
+        if not self:
+            return text
+        return f'<img src="data:image/png;base64,{png_of(self.plot())}"><br>{text}'
+
+    @property
+    def is_complete(self) -> bool:
+        """True when every method has an explanation or a failure."""
+        return all(name in self or name in self.failures for name in self.settings.methods)
+
+    def raise_failures(self, *ignored: type[Exception]) -> None:
+        """Raise the first failure that is not of an ignored type; do nothing if there is none."""
+        for error in self.failures.values():
+            if not isinstance(error, ignored):
+                raise error
+
+
+def draw_explanation(explanation: Explanation, hybrid: Hybrid) -> Figure:
+    """Draw query, generated image, hybrid with mask outline, attribution and QuAC curve in a row.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        The explanation to draw. Volumes are drawn at their middle section.
+    hybrid : Hybrid
+        The hybrid whose mask is outlined and whose point is marked on the curve.
+
+    Returns
+    -------
+    matplotlib Figure
+        Not registered with pyplot, so it need not be closed.
+    """
+    pair = explanation.pair
+    with _styled_figure(5 * PANEL_INCHES, PANEL_INCHES + 0.5) as figure:
+        query_axes, generated_axes, hybrid_axes, map_axes, curve_axes = figure.subplots(1, 5)
+        _draw_image(query_axes, pair.query.image, pair, "query", pair.query_prediction)
+        _draw_image(generated_axes, pair.generated, pair, "generated", pair.generated_prediction)
+        _draw_image(hybrid_axes, hybrid.image, pair, "hybrid", hybrid.prediction)
+        mask = _section(hybrid.mask).max(axis=-1)
+        if 0 < mask.max() and mask.min() < 0.5 < mask.max():
+            hybrid_axes.contour(mask, levels=[0.5], colors=MASK_COLOR, linewidths=1)
+        signed = _section(explanation.attribution.signed).sum(axis=-1)
+        limit = float(np.abs(signed).max()) or 1.0
+        map_axes.imshow(signed, cmap="RdBu_r", vmin=-limit, vmax=limit)
+        map_axes.set_title(f"attribution\n{explanation.attribution.true_name}")
+        map_axes.set_axis_off()
+        _draw_curve(curve_axes, explanation, hybrid)
+    return figure
+
+
+def draw_curves(explanations: Sequence[Explanation]) -> Figure:
+    """Draw the QuAC curves of several explanations of one pair into one panel.
+
+    Parameters
+    ----------
+    explanations : sequence of Explanation
+        One for each method.
+
+    Returns
+    -------
+    matplotlib Figure
+    """
+    with _styled_figure(4.2, 2.8) as figure:
+        axes = figure.subplots()
+        for explanation in explanations:
+            curve = explanation.curve
+            label = f"{explanation.attribution.true_name} {curve.quac_score:.2f}"
+            axes.plot(curve.mask_sizes, curve.score_changes, linewidth=1.2, label=label)
+        _label_curve_axes(axes)
+        axes.legend(frameon=False, fontsize=7, title="method, QuAC score", title_fontsize=7)
+    return figure
+
+
+@contextmanager
+def _styled_figure(width: float, height: float) -> Iterator[Figure]:
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with rc_context(STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        FigureCanvasAgg(figure)
+        yield figure
+
+
+def png_of(figure: Figure, dots_per_inch: int = 110) -> str:
+    """Return a figure as the base64 text of a PNG, for HTML."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=dots_per_inch)
+    return base64.b64encode(stream.getvalue()).decode("ascii")
+
+
+def _draw_image(axes: Axes, image: Tensor, pair: Pair, name: str, prediction: Tensor) -> None:
+    section = _section(image)
+    if section.shape[-1] == 3:
+        axes.imshow(section.clip(0, 1))
+    else:
+        axes.imshow(section[..., 0], cmap="gray", vmin=0, vmax=1)
+    probability = float(prediction[pair.target])
+    axes.set_title(f"{name}\np({pair.class_name(pair.target)}) = {probability:.2f}")
+    axes.set_axis_off()
+
+
+def _draw_curve(axes: Axes, explanation: Explanation, hybrid: Hybrid) -> None:
+    curve = explanation.curve
+    axes.plot(curve.mask_sizes, curve.score_changes, color=CURVE_COLOR, linewidth=1.2)
+    axes.plot([hybrid.mask_size], [hybrid.score_change], "o", color=MASK_COLOR, markersize=5)
+    _label_curve_axes(axes)
+    axes.set_title(f"QuAC score {curve.quac_score:.2f}\nmask {hybrid.mask_size:.1%}")
+
+
+def _label_curve_axes(axes: Axes) -> None:
+    axes.axhline(0, color="#bbbbbb", linewidth=0.5, zorder=0)
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("mask size")
+    axes.set_ylabel("score change")
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _section(values: Tensor) -> NDArray[Any]:
+    """Return (H, W, C) of a (C, H, W) image, or of the middle section of a (C, D, H, W) volume."""
+    array = values.detach().cpu().numpy()
+    if array.ndim == 4:
+        array = array[:, array.shape[1] // 2]
+    return np.moveaxis(array, 0, -1)

@@ -83,9 +83,7 @@ def flipping(
     order = values.amax(dim=0).flatten().argsort(descending=True, stable=True)
     n_pixels = len(order)
     counts = np.linspace(0, n_pixels, n_points).round().astype(np.int64)
-    rank = torch.empty(n_pixels, dtype=torch.int64)
-    rank[order] = torch.arange(n_pixels)
-    rank = rank.view(1, *query.shape[1:])
+    rank = order.argsort().view(1, *query.shape[1:])
     scores = []
     for start in range(0, n_points, CPU_BATCH):
         yield Progress(start, n_points, "replace pixels in order")

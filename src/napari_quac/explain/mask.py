@@ -36,8 +36,6 @@ def ellipse(size: int) -> NDArray[np.bool_]:
     element = np.zeros((size, size), dtype=bool)
     for row in range(size):
         dy = row - radius
-        if abs(dy) > radius:
-            continue
         reach = round(radius * np.sqrt((radius**2 - dy**2) / radius**2)) if radius else 0
         element[row, max(radius - reach, 0) : min(radius + reach, size - 1) + 1] = True
     return element
@@ -51,8 +49,7 @@ def gaussian_kernel(size: int) -> NDArray[np.float64]:
     sigma = 0.3 * ((size - 1) / 2 - 1) + 0.8
     offsets = np.arange(size) - size // 2
     weights = np.exp(-(offsets**2) / (2 * sigma**2))
-    kernel: NDArray[np.float64] = weights / weights.sum()
-    return kernel
+    return np.asarray(weights / weights.sum())
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +64,7 @@ class Masking:
         Size of the Gaussian kernel in pixels, odd; 1 for hard edges.
     channel_wise : bool
         Separate mask for each channel; otherwise a pixel counts in all channels if it does in one.
-    centred : bool
+    centered : bool
         Close with a symmetric disk of the next odd size. The QuAC library's even element deletes
         single pixels and shifts blobs by one pixel; it is the default, so that scores are equal.
 
@@ -81,16 +78,14 @@ class Masking:
     closing: Annotated[int, {"min": 1, "max": MAX_KERNEL}] = 10
     blur: Annotated[int, {"min": 1, "max": MAX_KERNEL, "step": 2}] = 11
     channel_wise: bool = True
-    centred: bool = False
+    centered: bool = False
 
     def __post_init__(self) -> None:
-        if self.closing < 1:
-            raise ValueError(f"The closing element needs at least 1 pixel, got {self.closing}.")
-        if self.blur < 1 or self.blur % 2 == 0:
-            raise ValueError(f"The blur kernel needs an odd size of at least 1, got {self.blur}.")
         for kernel, size in (("closing element", self.closing), ("blur kernel", self.blur)):
-            if size > MAX_KERNEL:
-                raise ValueError(f"The {kernel} has at most {MAX_KERNEL} pixels, got {size}.")
+            if not 1 <= size <= MAX_KERNEL:
+                raise ValueError(f"The {kernel} must have 1 to {MAX_KERNEL} pixels, got {size}.")
+        if self.blur % 2 == 0:
+            raise ValueError(f"The blur kernel needs an odd size, got {self.blur}.")
 
     @property
     def name(self) -> str:
@@ -99,12 +94,9 @@ class Masking:
             return "default"
         if self == Masking(blur=1):
             return "no_blur"
-        parts = [f"closing{self.closing}", f"blur{self.blur}"]
-        if not self.channel_wise:
-            parts.append("any_channel")
-        if self.centred:
-            parts.append("centred")
-        return "_".join(parts)
+        channels = "" if self.channel_wise else "_any_channel"
+        element = "_centered" if self.centered else ""
+        return f"closing{self.closing}_blur{self.blur}{channels}{element}"
 
     def close(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Close a float map; thresholding it then equals closing the thresholded map.
@@ -126,23 +118,20 @@ class Masking:
         if self.closing == 1:
             return np.ascontiguousarray(values)
         size = self.closing
-        if self.centred and size % 2 == 0:
+        if self.centered and size % 2 == 0:
             size += 1
         element = ellipse(size)
+        flipped = element[::-1, ::-1]
         # OpenCV anchors the element at size // 2 and does not reflect it for the dilation
         origin = -1 if size % 2 == 0 else 0
         slices = values.reshape(-1, *values.shape[-2:])
         closed = np.empty_like(slices)
         n_done = 1 if not self.channel_wise and values.ndim == 3 else len(slices)
         for index in range(n_done):
-            dilated = ndimage.grey_dilation(
-                slices[index],
-                footprint=element[::-1, ::-1],
-                origin=origin,
-                mode="constant",
-                cval=-np.inf,
+            dilated = ndimage.grey_dilation(  # wording: name in scipy
+                slices[index], footprint=flipped, origin=origin, mode="constant", cval=-np.inf
             )
-            closed[index] = ndimage.grey_erosion(
+            closed[index] = ndimage.grey_erosion(  # wording: name in scipy
                 dilated, footprint=element, mode="constant", cval=np.inf
             )
         closed[n_done:] = closed[0]
@@ -150,8 +139,7 @@ class Masking:
 
     def hard(self, closed: NDArray[np.float32], threshold: float) -> NDArray[np.bool_]:
         """Return the pixels of a closed map above the threshold, compared in float64."""
-        mask: NDArray[np.bool_] = closed.astype(np.float64) > threshold
-        return mask
+        return np.asarray(closed.astype(np.float64) > threshold)
 
     def soften(self, hard: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Blur a mask slice by slice, with reflection at the border.
@@ -199,7 +187,7 @@ class Masking:
 PRESETS: Mapping[str, Masking] = {
     "QuAC library 0.2": Masking(),
     "hard edge": Masking(blur=1),
-    "small objects": Masking(closing=3, blur=5, centred=True),
-    "centred": Masking(centred=True),
+    "small objects": Masking(closing=3, blur=5, centered=True),
+    "centered": Masking(centered=True),
 }
 """Named maskings. *Small objects* keeps structures that the 10-pixel element deletes."""

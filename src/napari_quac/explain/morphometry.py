@@ -1,4 +1,4 @@
-"""Changes by the counterfactual: inside and outside the mask, and in labeled structures."""
+"""Intensity and texture within any set of pixels, and their change by the counterfactual."""
 
 from __future__ import annotations
 
@@ -9,13 +9,179 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
+from skimage.filters import sobel
 
 from napari_quac.errors import DataError, ShapeError
 from napari_quac.explain.curve import hybrid_at
 from napari_quac.explain.explanation import Explanation
-from napari_quac.explain.texture import MEASURES, edge_cut, measure_place, texture_maps
+from napari_quac.explain.regions import size_unit
 from napari_quac.registry import unknown_name
 from napari_quac.stepwise import Progress, stepwise
+
+Gray = NDArray[np.float32]
+Place = NDArray[np.bool_]
+
+LEVELS = 32  # gray levels of the co-occurrence matrix, over [0, 1]
+WINDOW = 5  # pixels, side of the square of the local deviation
+OFFSETS = ((0, 1), (1, 0), (1, 1), (1, -1))
+EDGE_SHARE = 0.1  # of the query's pixels that count as edges
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A measure of intensity or texture.
+
+    Attributes
+    ----------
+    name : str
+    unit : str
+        "gray" is the range from black (0) to white (1).
+    text : str
+        Description, as a phrase.
+    """
+
+    name: str
+    unit: str
+    text: str
+
+
+MEASURES = (
+    Measure("mean", "gray", "mean gray value"),
+    Measure("sd", "gray", "standard deviation of the gray values"),
+    Measure("p05", "gray", "5th percentile of the gray values"),
+    Measure("p25", "gray", "25th percentile of the gray values"),
+    Measure("median", "gray", "median gray value"),
+    Measure("p75", "gray", "75th percentile of the gray values"),
+    Measure("p95", "gray", "95th percentile of the gray values"),
+    Measure("local sd", "gray", "mean standard deviation in squares of 5 × 5 pixels"),
+    Measure("gradient", "gray/px", "mean size of the Sobel gradient"),
+    Measure(
+        "edge density",
+        "share",
+        "share of pixels whose gradient is above that of 90 % of the query's pixels",
+    ),
+    Measure("contrast", "levels²", "contrast of the gray-level co-occurrence matrix, 32 levels"),
+    Measure("homogeneity", "1", "homogeneity of the same matrix"),
+    Measure("entropy", "bit", "entropy of the same matrix"),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class TextureMaps:
+    """Per-pixel maps of an image, computed once for all places.
+
+    Attributes
+    ----------
+    gray : (*S) ndarray, float32 in [0, 1]
+        Mean over channels.
+    local_sd, gradient : (*S) ndarray
+        Computed separately in each slice (y, x).
+    levels : (*S) ndarray, int64
+        Gray levels from 0 to 31.
+    """
+
+    gray: Gray
+    local_sd: Gray
+    gradient: Gray
+    levels: NDArray[np.int64]
+
+
+def texture_maps(image: Gray) -> TextureMaps:
+    """Return the maps of an image (C, *S) with values in [0, 1]."""
+    gray = image.mean(axis=0)
+    slices = gray.reshape(-1, *gray.shape[-2:])
+    window = (1, WINDOW, WINDOW)
+    exact = slices.astype(np.float64)
+    mean = uniform_filter(exact, window, mode="mirror")
+    variance = uniform_filter(exact**2, window, mode="mirror") - mean**2
+    gradient = np.stack([sobel(plane) for plane in slices])
+    return TextureMaps(
+        gray=gray,
+        local_sd=np.sqrt(np.maximum(variance, 0)).astype(np.float32).reshape(gray.shape),
+        gradient=gradient.astype(np.float32).reshape(gray.shape),
+        levels=np.clip((gray * LEVELS).astype(np.int64), 0, LEVELS - 1),
+    )
+
+
+def edge_cut(query: TextureMaps) -> float:
+    """Return the gradient above which a pixel counts as an edge, in query and hybrid alike."""
+    return float(np.quantile(query.gradient, 1 - EDGE_SHARE))
+
+
+def measure_place(maps: TextureMaps, place: Place, cut: float) -> Mapping[str, float]:
+    """Measure a place of an image.
+
+    Parameters
+    ----------
+    maps : TextureMaps
+        Of the image.
+    place : (*S) ndarray, bool
+        Pixels to measure.
+    cut : float
+        See :func:`edge_cut`.
+
+    Returns
+    -------
+    mapping of str to float
+        By the names in :data:`MEASURES`; NaN without pixels, or without two neighbors.
+    """
+    if not place.any():
+        return {measure.name: float("nan") for measure in MEASURES}
+    gray, gradient = maps.gray[place].astype(np.float64), maps.gradient[place]
+    values = (
+        gray.mean(),
+        gray.std(),
+        *np.percentile(gray, (5, 25, 50, 75, 95)),
+        maps.local_sd[place].mean(dtype=np.float64),
+        gradient.mean(dtype=np.float64),
+        (gradient > cut).mean(),
+        *co_occurrence(maps.levels, place),
+    )
+    return {measure.name: float(v) for measure, v in zip(MEASURES, values, strict=True)}
+
+
+def co_occurrence(levels: NDArray[np.int64], place: Place) -> tuple[float, float, float]:
+    """Return contrast, homogeneity and entropy of neighbors within a place.
+
+    Parameters
+    ----------
+    levels : (*S) ndarray, int64
+        Gray levels from 0 to 31.
+    place : (*S) ndarray, bool
+        Pixels that count.
+
+    Notes
+    -----
+    Neighbors in the same slice at a distance of one pixel, in four directions and both ways, as
+    scikit-image's ``graycomatrix`` counts them; that function has no mask.
+
+    References
+    ----------
+    .. [1] Haralick, Shanmugam, Dinstein, "Textural features for image classification", 1973.
+    """
+    counts = np.zeros(LEVELS * LEVELS, dtype=np.int64)
+    height, width = levels.shape[-2:]
+    for down, right in OFFSETS:
+        first = (..., slice(0, height - down), slice(max(0, -right), width - max(0, right)))
+        second = (..., slice(down, height), slice(max(0, right), width + min(0, right)))
+        both = place[first] & place[second]
+        pairs = levels[first][both] * LEVELS + levels[second][both]
+        counts += np.bincount(pairs, minlength=LEVELS * LEVELS)
+    matrix = counts.reshape(LEVELS, LEVELS)
+    matrix = matrix + matrix.T
+    if not matrix.any():
+        return float("nan"), float("nan"), float("nan")
+    shares = matrix / matrix.sum()
+    row, column = np.indices(shares.shape)
+    distance = (row - column) ** 2
+    some = shares[shares > 0]
+    return (
+        float((shares * distance).sum()),
+        float((shares / (1 + distance)).sum()),
+        float(-(some * np.log2(some)).sum()),
+    )
+
 
 WHOLE, INSIDE, OUTSIDE = "whole image", "inside the mask", "outside the mask"
 ALL_LABELS = "all labels"
@@ -38,7 +204,7 @@ class PlaceChange:
     share_in_mask : float in [0, 1]
         Share of the place that the mask covers; NaN for an empty place.
     query, counterfactual : mapping of str to float
-        By the names of :data:`~napari_quac.explain.texture.MEASURES`.
+        By the names of :data:`~napari_quac.explain.morphometry.MEASURES`.
     """
 
     name: str
@@ -87,9 +253,7 @@ class Morphometry:
 
 @stepwise
 def measure_change(
-    explanation: Explanation,
-    labels: NDArray[Any] | None = None,
-    index: int | None = None,
+    explanation: Explanation, labels: NDArray[Any] | None = None, index: int | None = None
 ) -> Iterating[Progress, None, Morphometry]:
     """Measure intensity and texture of the query and of a hybrid of it.
 
@@ -121,11 +285,7 @@ def measure_change(
     hybrid = hybrid_at(pair, curve, index)
     threshold = float(curve.thresholds[index])
     hard = np.asarray(curve.masking.hard(curve.closed, threshold).any(axis=0))
-    places: dict[str, NDArray[np.bool_]] = {
-        WHOLE: np.ones_like(hard),
-        INSIDE: hard,
-        OUTSIDE: np.logical_not(hard),
-    }
+    places = {WHOLE: np.ones_like(hard), INSIDE: hard, OUTSIDE: np.logical_not(hard)}
     if labels is not None:
         places |= _label_places(labels, hard.shape)
     before, after = (texture_maps(image.numpy()) for image in (pair.query.image, hybrid.image))
@@ -145,24 +305,16 @@ def measure_change(
                 counterfactual=measure_place(after, place, cut),
             )
         )
-    unit = pair.query.unit if voxel is not None else None
-    power = "³" if hard.ndim == 3 else "²"
-    return Morphometry(explanation, threshold, tuple(changes), f"{unit}{power}" if unit else "")
+    return Morphometry(explanation, threshold, tuple(changes), size_unit(pair.query))
 
 
 def morphometry_rows(morphometry: Morphometry, class_names: Sequence[str]) -> list[dict[str, Any]]:
     """Return one flat row for each place and measure, with None for NaN."""
-    pair = morphometry.explanation.pair
-    common = {
-        "sample": pair.query.id,
-        "source": class_names[pair.source],
-        "target": class_names[pair.target],
-        "method": morphometry.explanation.attribution.true_name,
-        "threshold": morphometry.threshold,
-    }
+    common = morphometry.explanation.row(class_names)
     return [
         {
             **common,
+            "threshold": morphometry.threshold,
             "place": place.name,
             "n_pixels": place.n_pixels,
             "size": place.size,
@@ -208,20 +360,16 @@ def _numbers(measures: Mapping[str, float]) -> dict[str, float | None]:
 
 def _label_places(labels: NDArray[Any], shape: tuple[int, ...]) -> dict[str, NDArray[np.bool_]]:
     if labels.shape != shape:
-        raise ShapeError(
-            f"The labels have shape {labels.shape}, the query {shape}. Both must cover the same "
-            "pixels."
-        )
+        raise ShapeError(f"The labels have shape {labels.shape}; the query has {shape}.")
     if labels.dtype.kind not in "bui":
         raise DataError(
-            f"The labels have the type {labels.dtype}. Use integers: 0 for the background and one "
-            "number for each structure."
+            f"The labels have the type {labels.dtype}. Use integers, 0 for the background."
         )
     numbers = [int(number) for number in np.unique(labels) if number != 0]
     if len(numbers) > MAX_LABELS:
         raise DataError(
-            f"The image contains {len(numbers)} labels, more than {MAX_LABELS}. Choose a label "
-            "image of structures, not an image of gray values."
+            f"The image contains {len(numbers)} labels, more than {MAX_LABELS}. Choose an image of "
+            "structures, not one of gray values."
         )
     places = {ALL_LABELS: labels != 0} if numbers else {}
     return places | {f"label {number}": labels == number for number in numbers}

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Sample
 from napari_quac.errors import DataError, ShapeError
 from napari_quac.networks.classifier import Classifier
 
@@ -98,20 +98,12 @@ def make_pair(
     classifier.check_image(query.image.shape, f"The query '{query.id}'")
     if generated.shape != query.image.shape:
         raise ShapeError(
-            f"The generated image has shape {tuple(generated.shape)}, the query '{query.id}' "
-            f"{tuple(query.image.shape)}. Both must cover the same pixels."
+            f"The generated image has shape {tuple(generated.shape)}; the query '{query.id}' has "
+            f"{tuple(query.image.shape)}."
         )
-    predictions = classifier.predict(torch.stack([query.image, generated]))
-    return Pair(
-        query,
-        generated,
-        source,
-        target,
-        predictions[0],
-        predictions[1],
-        dict(origin or {}),
-        class_names=tuple(classifier.class_names),
-    )
+    before, after = classifier.predict(torch.stack([query.image, generated]))
+    origin, names = dict(origin or {}), tuple(classifier.class_names)
+    return Pair(query, generated, source, target, before, after, origin, class_names=names)
 
 
 def swap_pair(pair: Pair) -> Pair:
@@ -140,6 +132,11 @@ def swap_pair(pair: Pair) -> Pair:
 def orient_pair(pair: Pair, side: Side) -> Pair:
     """Return the pair, swapped if the generated image is attributed."""
     return swap_pair(pair) if side == "generated" else pair
+
+
+def gray_reference(pair: Pair, gray: float) -> Pair:
+    """Return the pair with a constant image in place of the generated one, from 0 to 1."""
+    return replace(pair, generated=torch.full_like(pair.query.image, gray))
 
 
 def check_classes(source: int, target: int, classifier: Classifier) -> None:

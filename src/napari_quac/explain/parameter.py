@@ -9,17 +9,17 @@ from __future__ import annotations
 import inspect
 import re
 import types
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from napari_quac.errors import DataError
 
 SIMPLE = (bool, int, float, str, Path)
-_TYPE_NAMES: dict[type | None, str] = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
+_KINDS: dict[type | None, tuple[str, Any]] = {
+    bool: ("true or false", bool),
+    int: ("a whole number", int),
+    float: ("a number", int | float),
 }
 _YES, _NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
@@ -59,7 +59,7 @@ class Parameter:
     step: float = 1
     help: str = ""
 
-    def check(self, value: Any) -> None:
+    def check(self, setting: Any) -> None:
         """Refuse a value of another type, and a number outside the range.
 
         Raises
@@ -67,29 +67,21 @@ class Parameter:
         DataError
             If the value is not allowed; the message describes the allowed values.
         """
-        if value is None and self.is_optional:
+        if setting is None and self.is_optional:
             return
-        if self.options and value not in self.options:
-            options = ", ".join(map(str, self.options))
-            raise DataError(f"'{self.name}' must be one of {options}, got {value!r}.")
-        self._check_kind(value)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return
-        below = self.low is not None and value < self.low
-        if below or (self.high is not None and value > self.high):
-            raise DataError(f"'{self.name}' must be {self._range()}, got {value}.")
-
-    def _check_kind(self, value: Any) -> None:
-        if self.options or self.kind not in _TYPE_NAMES:
-            return
-        is_flag = isinstance(value, bool)
-        fits: dict[type | None, bool] = {
-            bool: is_flag,
-            int: isinstance(value, int) and not is_flag,
-            float: isinstance(value, int | float) and not is_flag,
-        }
-        if not fits[self.kind]:
-            raise DataError(f"'{self.name}' must be {_TYPE_NAMES[self.kind]}, got {value!r}.")
+        is_flag = isinstance(setting, bool)
+        if self.options:
+            if setting not in self.options:
+                options = ", ".join(map(str, self.options))
+                raise DataError(f"'{self.name}' must be one of {options}, got {setting!r}.")
+        elif self.kind in _KINDS:
+            kind, types = _KINDS[self.kind]
+            if not isinstance(setting, types) or is_flag != (self.kind is bool):
+                raise DataError(f"'{self.name}' must be {kind}, got {setting!r}.")
+        if isinstance(setting, int | float) and not is_flag:
+            below = self.low is not None and setting < self.low
+            if below or (self.high is not None and setting > self.high):
+                raise DataError(f"'{self.name}' must be {self._range()}, got {setting}.")
 
     def parse(self, text: str) -> Any:
         """Return the value of a text.
@@ -99,9 +91,9 @@ class Parameter:
         DataError
             If the text is not a value, or the value is outside the range.
         """
-        value = self._parsed(text.strip())
-        self.check(value)
-        return value
+        setting = self._parsed(text.strip())
+        self.check(setting)
+        return setting
 
     def _parsed(self, text: str) -> Any:
         if self.is_optional and text.lower() == "none":
@@ -117,7 +109,7 @@ class Parameter:
         try:
             return self.kind(text)
         except ValueError as error:
-            kind = _TYPE_NAMES.get(self.kind, "a number")
+            kind = _KINDS[self.kind][0]  # str and Path accept every text
             raise DataError(f"'{self.name}' must be {kind}, got '{text}'.") from error
 
     def _range(self) -> str:
@@ -140,17 +132,14 @@ def parameters_of(cls: Any) -> tuple[Parameter, ...]:
     hints = get_type_hints(cls, include_extras=True)
     helps = _helps(cls)
     return tuple(
-        _parameter(field.name, hints[field.name], _default(field), helps.get(field.name, ""))
+        _parameter(field, hints[field.name], helps.get(field.name, ""))
         for field in fields(cls)
         if field.init
     )
 
 
-def _default(field: Any) -> Any:
-    return field.default if field.default_factory is MISSING else field.default_factory()
-
-
-def _parameter(name: str, hint: Any, default: Any, text: str) -> Parameter:
+def _parameter(field: Field[Any], hint: Any, text: str) -> Parameter:
+    factory = field.default_factory
     limits: dict[str, Any] = {}
     if get_origin(hint) is Annotated:
         hint, *extras = get_args(hint)
@@ -162,18 +151,11 @@ def _parameter(name: str, hint: Any, default: Any, text: str) -> Parameter:
         is_optional = len(parts) < len(get_args(hint))
         hint = parts[0] if len(parts) == 1 else None
     options = get_args(hint) if get_origin(hint) is Literal else ()
-    kind: type | None = type(options[0]) if options else hint
-    return Parameter(
-        name,
-        kind if kind in SIMPLE else None,
-        default,
-        is_optional,
-        tuple(options),
-        limits.get("min"),
-        limits.get("max"),
-        limits.get("step", 1),
-        text,
-    )
+    hint = type(options[0]) if options else hint
+    kind = hint if hint in SIMPLE else None
+    default = field.default if factory is MISSING else factory()
+    low, high, step = limits.get("min"), limits.get("max"), limits.get("step", 1)
+    return Parameter(field.name, kind, default, is_optional, options, low, high, step, text)
 
 
 def _helps(cls: Any) -> dict[str, str]:

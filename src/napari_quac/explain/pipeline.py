@@ -9,12 +9,10 @@ from functools import partial
 
 import torch
 
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Sample
 from napari_quac.explain.attribution import Attribution, attribute
-from napari_quac.explain.curve import hybrid_at, trace_curve
-from napari_quac.explain.explanation import Explanation
-from napari_quac.explain.explanations import Explanations, PartialMask
-from napari_quac.explain.hybrid import blend
+from napari_quac.explain.curve import blend, hybrid_at, trace_curve
+from napari_quac.explain.explanation import Explanation, Explanations, PartialMask
 from napari_quac.explain.mask import Masking
 from napari_quac.explain.method_parameters import build_method
 from napari_quac.explain.pair import Pair
@@ -62,8 +60,7 @@ def explain(
     pair = yield from search(
         sample, target, classifier, generator, settings.search, settings.seed, source
     )
-    explanations = yield from explain_pair(pair, classifier, settings)
-    return explanations
+    return (yield from explain_pair(pair, classifier, settings))
 
 
 @stepwise
@@ -99,7 +96,8 @@ def explain_pair(
     roles = procedure.pair(pair)  # once, so that all explanations share it
     attributions = _reusable_attributions(pair, settings, previous)
     explanations = Explanations(pair, settings)
-    if previous is not None and _curve_settings(previous.settings) == _curve_settings(settings):
+    curve_settings = settings.masking, settings.grid
+    if previous and (previous.settings.masking, previous.settings.grid) == curve_settings:
         reused = [name for name in settings.methods if name in attributions]
         explanations = replace(
             explanations,
@@ -133,10 +131,6 @@ def _with_partial_mask(
 ) -> Explanations | None:
     mask = PartialMask.from_progress(name, step)
     return None if mask is None else replace(explanations, partial_mask=mask)
-
-
-def _curve_settings(settings: ExplainSettings) -> tuple[Masking, Grid]:
-    return settings.masking, settings.grid
 
 
 def _reusable_attributions(

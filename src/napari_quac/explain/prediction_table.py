@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
-from napari_quac.data.dataset import Dataset
+from napari_quac.data.dataset import Dataset, Sample
 from napari_quac.errors import QuacError
 from napari_quac.explain.question import true_class
-from napari_quac.networks.classifier import CPU_BATCH, GPU_BATCH, Classifier
+from napari_quac.networks.classifier import CPU_BATCH, GPU_BATCH, Classifier, to_logits
 from napari_quac.stepwise import Progress, stepwise
 
 UNKNOWN = -1
@@ -132,22 +135,22 @@ def predict_all(
         if time.monotonic() - last_partial >= partial_every:
             last_partial, partial = time.monotonic(), current_table()
         yield Progress(start, len(missing), "predict all samples", partial)
-        indices, images = [], []
+        batches: defaultdict[torch.Size, dict[int, Tensor]] = defaultdict(dict)
         for index in missing[start : start + batch_size].tolist():
             try:
                 sample = dataset[index]
                 classifier.check_image(sample.image.shape, f"The sample '{sample.id}'")
             except QuacError as error:
                 failures[index] = str(error)
-                continue
-            indices.append(index)
-            images.append(sample.image)
-        for part in _of_one_shape(indices, images):
-            batch = torch.stack([images[indices.index(index)] for index in part])
+            else:
+                batches[sample.image.shape][index] = sample.image
+        for images in batches.values():  # of one shape each
             try:
-                probabilities[part] = classifier.predict(batch).numpy()
+                probabilities[[*images]] = classifier.predict(
+                    torch.stack([*images.values()])
+                ).numpy()
             except QuacError as error:
-                failures.update(dict.fromkeys(part, str(error)))
+                failures.update(dict.fromkeys(images, str(error)))
     return current_table()
 
 
@@ -163,8 +166,157 @@ def _truths(dataset: Dataset, classifier: Classifier) -> NDArray[np.int64]:
     )
 
 
-def _of_one_shape(indices: list[int], images: list[torch.Tensor]) -> list[list[int]]:
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for index, image in zip(indices, images, strict=True):
-        groups.setdefault(tuple(image.shape), []).append(index)
-    return list(groups.values())
+N_NEIGHBORS = 6
+N_CANDIDATES = 64
+"""Number of images, the nearest by their probabilities, that are compared by features."""
+
+Basis = Literal["features", "probabilities"]
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbors:
+    """Correctly classified samples of one class, nearest first.
+
+    Attributes
+    ----------
+    query : Sample
+        The misprediction.
+    label : int
+        The class of the neighbors: the label of the query.
+    indices : tuple of int
+        Their indices in the dataset.
+    samples : tuple of Sample
+    distances : tuple of float
+    basis : "features" or "probabilities"
+        Basis of the distance.
+    """
+
+    query: Sample
+    label: int
+    indices: tuple[int, ...]
+    samples: tuple[Sample, ...]
+    distances: tuple[float, ...]
+    basis: Basis
+
+    @property
+    def basis_text(self) -> str:
+        """Basis of the distance, as text."""
+        if self.basis == "features":
+            return "by the features before the classifier's last layer"
+        return "by the predicted probabilities"
+
+
+@stepwise
+def nearest_correct(
+    query: Sample,
+    label: int,
+    table: PredictionTable,
+    dataset: Dataset,
+    classifier: Classifier,
+    n: int = N_NEIGHBORS,
+) -> Generator[Progress, None, Neighbors | None]:
+    """Find the correctly classified samples of a class that are nearest to a query.
+
+    The nearest 64 by the Hellinger distance of their probabilities are compared by the Euclidean
+    distance of the features that enter the last linear layer, divided by the square root of their
+    number. Without access to the layers of the classifier, only the probabilities are compared.
+
+    Parameters
+    ----------
+    query : Sample
+        The misprediction.
+    label : int
+        The classifier's class that the query's label names.
+    table : PredictionTable
+        Predictions of the classifier for the dataset.
+    dataset : Dataset
+        The samples to search.
+    classifier : Classifier
+        The classifier under study.
+    n : int
+        Maximum number of neighbors.
+
+    Returns
+    -------
+    Steps of Neighbors or None
+        None if no sample of the class is classified correctly.
+    """
+    correct = np.flatnonzero((table.truth == label) & (table.predicted == label))
+    if not len(correct):
+        return None
+    yield Progress(0, None, "find neighbors")
+    prediction = classifier.predict(query.image[None])[0].numpy()
+    distances = hellinger(table.probabilities[correct], prediction)
+    order = np.argsort(distances, kind="stable")[:N_CANDIDATES]
+    candidates, distances = correct[order], distances[order]
+    basis: Basis = "probabilities"
+    query_features = penultimate_features(classifier, query.image[None])
+    samples: dict[int, Sample] = {}
+    if query_features is not None:
+        basis, measured = "features", np.full(len(candidates), np.inf)
+        for number, index in enumerate(candidates.tolist()):
+            yield Progress(number, len(candidates), "find neighbors")
+            try:
+                samples[index] = dataset[index]
+                features = penultimate_features(classifier, samples[index].image[None])
+            except QuacError:
+                continue  # the file has become unreadable
+            if features is not None:
+                difference = (features - query_features).flatten().double()
+                measured[number] = float(difference.square().mean().sqrt())
+        order = np.argsort(measured, kind="stable")
+        candidates, distances = candidates[order], measured[order]
+    nearest = [float(distance) for distance in distances[:n] if np.isfinite(distance)]
+    indices = candidates[: len(nearest)].tolist()  # infinite distances come last
+    neighbors = (samples.get(index) or dataset[index] for index in indices)
+    return Neighbors(query, label, tuple(indices), tuple(neighbors), tuple(nearest), basis)
+
+
+def hellinger(
+    probabilities: NDArray[np.float32], other: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    r"""Return the Hellinger distance of each row (N, K) to ``other`` (K,), in [0, 1].
+
+    .. math:: \sqrt{\tfrac12 \sum_k (\sqrt{p_k} - \sqrt{q_k})^2}
+    """
+    difference = np.sqrt(probabilities.astype(np.float64)) - np.sqrt(other.astype(np.float64))
+    return np.asarray(np.sqrt(0.5 * np.square(difference).sum(axis=1)))
+
+
+def penultimate_features(classifier: Classifier, images: Tensor) -> Tensor | None:
+    """Return the input of the last linear layer of a classifier.
+
+    Parameters
+    ----------
+    classifier : Classifier
+        The classifier under study.
+    images : (N, C, *S) Tensor, float32 in [0, 1]
+        The images.
+
+    Returns
+    -------
+    features : (N, F) Tensor, on the CPU, or None
+        None for a network without accessible layers, or whose output is not that of its last
+        linear layer.
+    """
+    module = classifier.module
+    if classifier.form != "eager" or not isinstance(module, nn.Module):
+        return None
+    layers = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
+    if not layers:
+        return None
+    calls: list[tuple[Tensor, Tensor]] = []
+
+    def record(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        calls.append((inputs[0].detach(), output.detach()))
+
+    hook = layers[-1].register_forward_hook(record)
+    try:
+        with torch.no_grad():
+            inputs = classifier.value_range.to_network(images.to(classifier.device))
+            logits = to_logits(module(inputs), classifier.output)
+    finally:
+        hook.remove()
+    if len(calls) != 1 or calls[0][1].shape != logits.shape:
+        return None
+    return calls[0][0].flatten(1).float().cpu()

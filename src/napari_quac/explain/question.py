@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Sample
 from napari_quac.explain.settings import ALL, AUTO, ExplainSettings, SourceBasis
 from napari_quac.networks.classifier import Classifier
 

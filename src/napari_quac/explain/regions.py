@@ -1,9 +1,13 @@
-"""Connected regions of a mask, with size, change and effect of each region."""
+"""Connected regions of a mask, with size, change and effect of each, also as rows of a table."""
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Generator as Iterating
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,9 +15,10 @@ from numpy.typing import NDArray
 from skimage.measure import label, regionprops_table
 from torch import Tensor
 
-from napari_quac.explain.curve import Curve, hybrid_at
+from napari_quac.data.dataset import Sample
+from napari_quac.errors import DataError
+from napari_quac.explain.curve import Curve, Hybrid, blend, hybrid_at
 from napari_quac.explain.explanation import Explanation
-from napari_quac.explain.hybrid import Hybrid, blend
 from napari_quac.explain.pair import Pair
 from napari_quac.networks.classifier import Classifier
 from napari_quac.stepwise import Progress, stepwise
@@ -77,8 +82,8 @@ class Regions:
         In the order of their numbers.
     n_skipped : int
         Number of skipped regions, the smallest ones.
-    unit : str or None
-        World unit of :attr:`Region.size`, without its power.
+    size_unit : str
+        Unit of :attr:`Region.size`, such as ``nm²``; empty where the sample has no scale.
     """
 
     explanation: Explanation
@@ -88,12 +93,7 @@ class Regions:
     labels: NDArray[np.int32]
     regions: tuple[Region, ...]
     n_skipped: int = 0
-    unit: str | None = None
-
-    @property
-    def size_unit(self) -> str:
-        """Unit of the sizes, such as ``nm²``; empty where the sample has no scale."""
-        return f"{self.unit}{'³' if self.labels.ndim == 3 else '²'}" if self.unit else ""
+    size_unit: str = ""
 
 
 def label_regions(hard: NDArray[np.bool_]) -> NDArray[np.int32]:
@@ -116,8 +116,7 @@ def label_regions(hard: NDArray[np.bool_]) -> NDArray[np.int32]:
     ranks = np.zeros(len(counts), dtype=np.int32)
     by_size = np.argsort(-counts, kind="stable")[: len(counts) - 1]
     ranks[by_size] = np.arange(1, len(by_size) + 1)
-    numbered: NDArray[np.int32] = ranks[plain]
-    return numbered
+    return np.asarray(ranks[plain])
 
 
 def region_mask(curve: Curve, hard: NDArray[np.bool_], inside: NDArray[np.bool_]) -> Tensor:
@@ -192,49 +191,54 @@ def find_regions(
         reached = predictions[:, pair.target].double().numpy()
         alone += list(reached[: len(numbers)] - float(pair.query_prediction[pair.target]))
         without += list(float(hybrid.prediction[pair.target]) - reached[len(numbers) :])
-    measured = _measured(pair, hybrid, by_area, n_measured)
     order = np.argsort(-np.array(alone), kind="stable")
     numbers_by_area = np.zeros(n_regions + 1, dtype=np.int32)
     numbers_by_area[n_measured + 1 :] = -1
-    regions = []
-    for number, rank in enumerate(order, 1):
-        numbers_by_area[rank + 1] = number
-        effects = {"effect_alone": float(alone[rank]), "effect_left_out": float(without[rank])}
-        regions.append(replace(measured[rank], number=number, **effects))
+    numbers_by_area[order + 1] = np.arange(1, n_measured + 1)
     return Regions(
         explanation=explanation,
         index=index,
         threshold=float(curve.thresholds[index]),
         score_change=hybrid.score_change,
         labels=numbers_by_area[by_area],
-        regions=tuple(regions),
+        regions=_regions(pair, hybrid, by_area, order, np.column_stack([alone, without])),
         n_skipped=n_regions - n_measured,
-        unit=pair.query.unit if pair.query.scale is not None else None,
+        size_unit=size_unit(pair.query),
     )
 
 
-def _measured(
-    pair: Pair, hybrid: Hybrid, labels: NDArray[np.int32], n_regions: int
-) -> list[Region]:
-    """Return the measures without the classifier, in the order of the labels."""
-    if not n_regions:
-        return []
+def size_unit(sample: Sample) -> str:
+    """Return the unit of areas or volumes, such as ``nm²``; empty for a sample without scale."""
+    power = "³" if sample.image.ndim == 4 else "²"
+    return f"{sample.unit}{power}" if sample.unit and sample.scale is not None else ""
+
+
+def _regions(
+    pair: Pair,
+    hybrid: Hybrid,
+    labels: NDArray[np.int32],
+    order: NDArray[np.intp],
+    effects: NDArray[np.float64],
+) -> tuple[Region, ...]:
+    """Return the regions of the labels, numbered in their order; effects alone and left out."""
+    if not len(order):
+        return ()
     n_axes = labels.ndim
     values = [image.mean(dim=0).numpy() for image in (pair.query.image, hybrid.image)]
     table = regionprops_table(
-        np.where(labels <= n_regions, labels, 0),
+        np.where(labels <= len(order), labels, 0),
         np.stack(values, axis=-1),
         properties=("area", "centroid", "bbox", "intensity_mean"),
     )
     scale = pair.query.scale or (1.0,) * n_axes
     translate = pair.query.translate or (0.0,) * n_axes
     regions = []
-    for row in range(n_regions):
+    for number, row in enumerate(order, 1):
         centroid = tuple(float(table[f"centroid-{axis}"][row]) for axis in range(n_axes))
         n_pixels = int(table["area"][row])
         regions.append(
             Region(
-                number=0,
+                number=number,
                 n_pixels=n_pixels,
                 size=None if pair.query.scale is None else n_pixels * float(np.prod(scale)),
                 centroid=centroid,
@@ -247,8 +251,66 @@ def _measured(
                 ),
                 before=float(table["intensity_mean-0"][row]),
                 after=float(table["intensity_mean-1"][row]),
-                effect_alone=0.0,
-                effect_left_out=0.0,
+                effect_alone=float(effects[row, 0]),
+                effect_left_out=float(effects[row, 1]),
             )
         )
-    return regions
+    return tuple(regions)
+
+
+def region_record(regions: Regions) -> dict[str, Any]:
+    """Return the regions of a hybrid as JSON-ready values."""
+    axes = "zyx"[-regions.labels.ndim :]
+    return {
+        "threshold": regions.threshold,
+        "score_change": regions.score_change,
+        "connectivity": 3**regions.labels.ndim - 1,
+        "size_unit": regions.size_unit or None,
+        "n_not_asked": regions.n_skipped,
+        "regions": [_region_record(region, axes) for region in regions.regions],
+    }
+
+
+def _region_record(region: Region, axes: str) -> dict[str, Any]:
+    record = asdict(region)
+    del record["box"]
+    for key in ("centroid", "centroid_world"):
+        record[key] = dict(zip(axes, record[key], strict=True))
+    return record
+
+
+def region_rows(regions: Regions, class_names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return one flat row for each region, with its sample, classes and method."""
+    effect = {"threshold": regions.threshold, "score_change_of_all": regions.score_change}
+    common = {**regions.explanation.row(class_names), **effect}
+    rows = []
+    unit = regions.explanation.pair.query.unit or "world"
+    for region in region_record(regions)["regions"]:
+        places = {
+            f"{axis}_{suffix}": position
+            for key, suffix in (("centroid", "pixel"), ("centroid_world", unit))
+            for axis, position in region.pop(key).items()
+        }
+        size = {"size": region.pop("size"), "size_unit": regions.size_unit}
+        rows.append({**common, **region, **size, **places})
+    return rows
+
+
+def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write rows with equal keys as CSV.
+
+    Raises
+    ------
+    DataError
+        If there are no rows, or the file cannot be written.
+    """
+    if not rows:
+        raise DataError("The table is empty, so there is nothing to write. Measure a sample first.")
+    try:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    except OSError as error:
+        reason = error.strerror
+        raise DataError(f"'{path}' cannot be written ({reason}). Choose another file.") from error

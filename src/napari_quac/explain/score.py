@@ -30,8 +30,7 @@ def interpolate_curve(
     sizes = np.concatenate([[1.0], mask_sizes, [0.0]])
     changes = np.concatenate([score_changes[:1], score_changes, [0.0]])
     order = np.argsort(sizes, kind="stable")
-    curve: NDArray[np.float64] = np.interp(ABSCISSAE, sizes[order], changes[order])
-    return curve
+    return np.asarray(np.interp(ABSCISSAE, sizes[order], changes[order]))
 
 
 def quac_score(mask_sizes: NDArray[np.float64], score_changes: NDArray[np.float64]) -> float:

@@ -9,13 +9,18 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Sample
 from napari_quac.errors import NoCounterfactualError, NotFiniteError
 from napari_quac.explain.pair import Pair, check_classes
 from napari_quac.explain.settings import SearchSettings
-from napari_quac.networks.center_slice import adapt_to_query
 from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.generator import ConversionRequest, Generator, Proposals, ask_generator
+from napari_quac.networks.generator import (
+    ConversionRequest,
+    Generator,
+    Proposals,
+    adapt_to_query,
+    ask_generator,
+)
 from napari_quac.stepwise import Progress, stepwise
 
 PER_STEP_CPU = 2  # measured: a StarGAN decodes one or two at a time fastest on the CPU
@@ -38,19 +43,23 @@ class SearchState:
         Length of the search, and the proposal to choose.
     n_seen : int
         Number of classified proposals.
-    best, first_switching : Pair or None
-        The most confident of them, and the first one that switches.
+    first_switching : Pair or None
+        The first of them that switches.
     proposals : tuple of Pair
-        The most confident few of them.
+        The few most confident of them, the best first.
     """
 
     request: ConversionRequest
     generator: Generator
     settings: SearchSettings
     n_seen: int = 0
-    best: Pair | None = None
     first_switching: Pair | None = None
     proposals: tuple[Pair, ...] = ()
+
+    @property
+    def best(self) -> Pair | None:
+        """The most confident proposal."""
+        return self.proposals[0] if self.proposals else None
 
     def fits(
         self, request: ConversionRequest, generator: Generator, settings: SearchSettings
@@ -86,28 +95,18 @@ class SearchState:
 
     def with_proposals(self, pairs: Sequence[Pair]) -> SearchState:
         """Return the state after more proposals, in the order of the generator."""
-        best, first_switching = self.best, self.first_switching
-        for pair in pairs:
-            if best is None or _confidence(pair) > _confidence(best):
-                best = pair
-            if first_switching is None and pair.switches:
-                first_switching = pair
+        first = self.first_switching or next((pair for pair in pairs if pair.switches), None)
         few = sorted([*self.proposals, *pairs], key=_confidence, reverse=True)[:MAX_PROPOSALS]
-        return replace(
-            self,
-            n_seen=self.n_seen + len(pairs),
-            best=best,
-            first_switching=first_switching,
-            proposals=tuple(few),
-        )
+        n_seen = self.n_seen + len(pairs)
+        return replace(self, n_seen=n_seen, first_switching=first, proposals=tuple(few))
 
-    def result(self) -> Pair | None:
+    def chosen_pair(self) -> Pair | None:
         """Return the chosen pair with the other proposals; None without any proposal."""
         pair = self.best
         if pair is None:
             return None
-        if self.settings.keep == "first" and self.first_switching is not None:
-            pair = self.first_switching
+        if self.settings.keep == "first":
+            pair = self.first_switching or pair
         proposals = self.proposals
         if not any(proposal is pair for proposal in proposals):
             proposals = (*proposals[: MAX_PROPOSALS - 1], pair)
@@ -171,8 +170,7 @@ def search(
     settings = settings or SearchSettings()
     classifier.check_image(sample.image.shape, f"The query '{sample.id}'")
     query_prediction = classifier.predict(sample.image[None])[0]
-    if source is None:
-        source = int(query_prediction.argmax())
+    source = int(query_prediction.argmax()) if source is None else source
     check_classes(source, target, classifier)
     generator = adapt_to_query(generator, sample.image)
     task = task_seed(seed, sample.id, target)
@@ -190,15 +188,14 @@ def search(
         yield Progress(state.n_seen, settings.max_tries, text, state.best, state=state)
         proposals = ask_generator(generator, request, state.n_seen, n)
         if len(proposals.images):
-            first = state.n_seen
-            pairs = _classified(sample, request, proposals, query_prediction, classifier, first)
+            pairs = _classified(sample, request, proposals, query_prediction, state.n_seen)
             state = state.with_proposals(pairs)
         if len(proposals.images) < n:  # the generator has no more
             break
-    if (pair := state.result()) is None:
+    if (pair := state.chosen_pair()) is None:
         raise NoCounterfactualError(
             f"The generator has no image of '{target_name}' for '{sample.id}'. Choose another "
-            "target or another generator."
+            "target or generator."
         )
     return pair
 
@@ -211,29 +208,18 @@ def _classified(
     sample: Sample,
     request: ConversionRequest,
     proposals: Proposals,
-    query_prediction: torch.Tensor,
-    classifier: Classifier,
+    before: torch.Tensor,
     first: int,
 ) -> list[Pair]:
     if not torch.isfinite(proposals.images).all():
         raise NotFiniteError(
-            f"The generator returned NaN or infinity for '{sample.id}'. Check its value range and "
-            "its weights."
+            f"The generator returned NaN or infinity for '{sample.id}'. Check its value range."
         )
+    classifier = request.classifier
+    source, target, names = request.source, request.target, tuple(classifier.class_names)
     predictions = classifier.predict(proposals.images)
+    rows = zip(proposals.images, predictions, proposals.origins, strict=True)
     return [
-        Pair(
-            sample,
-            image,
-            request.source,
-            request.target,
-            query_prediction,
-            prediction,
-            dict(origin),
-            n_tried=first + index + 1,
-            class_names=tuple(classifier.class_names),
-        )
-        for index, (image, prediction, origin) in enumerate(
-            zip(proposals.images, predictions, proposals.origins, strict=True)
-        )
+        Pair(sample, image, source, target, before, after, dict(origin), n, class_names=names)
+        for n, (image, after, origin) in enumerate(rows, first + 1)
     ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal, TypeVar, get_args
+from typing import Any, ClassVar, Literal, TypeVar, cast, get_args
 
 from napari_quac.errors import DataError
 from napari_quac.explain.mask import Masking
@@ -20,6 +20,7 @@ from napari_quac.serialize import from_plain, to_plain
 DEFAULT_METHODS = ("d-ig", "d-deeplift", "d-ingrad", "residual", "random")
 AUTO, ALL = "auto", "all"
 SourceBasis = Literal["auto", "prediction", "label"]
+FORMER_MASKING_KEYS = {"centred": "centered"}  # wording: key in plans and stores of before
 V = TypeVar("V")
 
 
@@ -33,8 +34,7 @@ class FrozenMapping(Mapping[str, V]):
         self._values = {key: _frozen(values[key]) for key in values}
 
     def __getitem__(self, key: str) -> V:
-        value: V = self._values[key]
-        return value
+        return cast("V", self._values[key])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
@@ -49,10 +49,10 @@ class FrozenMapping(Mapping[str, V]):
         return repr(self._values)
 
 
-def _frozen(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return FrozenMapping(value)
-    return tuple(_frozen(entry) for entry in value) if isinstance(value, list) else value
+def _frozen(plain: Any) -> Any:
+    if isinstance(plain, Mapping):
+        return FrozenMapping(plain)
+    return tuple(_frozen(entry) for entry in plain) if isinstance(plain, list) else plain
 
 
 def refuse_repetition(key: str, names: str | tuple[str, ...]) -> None:
@@ -156,13 +156,13 @@ class ExplainSettings:
             raise DataError("'targets' is empty. Choose auto, all, or class names.")
         refuse_repetition("methods", self.methods)
         refuse_repetition("targets", self.targets)
-        if self.grid not in get_args(Grid):
-            raise unknown_name("grid", self.grid, list(get_args(Grid)))
-        if self.source_basis not in get_args(SourceBasis):
-            raise unknown_name("source basis", self.source_basis, list(get_args(SourceBasis)))
-        for name in parameters:
-            if name not in self.methods:
-                raise unknown_name("chosen method with parameters", name, list(self.methods))
+        for kind, name, names in (
+            ("grid", self.grid, get_args(Grid)),
+            ("source basis", self.source_basis, get_args(SourceBasis)),
+            *(("chosen method with parameters", name, self.methods) for name in parameters),
+        ):
+            if name not in names:
+                raise unknown_name(kind, name, list(names))
 
     @classmethod
     def from_preset(cls, name: str) -> ExplainSettings:
@@ -203,18 +203,14 @@ class ExplainSettings:
         """
         preset = self.preset
         initial = PRESETS[preset].settings.parameters if preset else {}
-        combined: dict[str, Mapping[str, Any]] = {}
-        for name in methods:
-            before = (
-                self.parameters.get(name, {}) if name in self.methods else initial.get(name, {})
-            )
-            combined[name] = {**before, **(parameters or {}).get(name, {})}
+        before = {**initial, **{name: self.parameters.get(name, {}) for name in self.methods}}
+        changes = parameters or {}
+        combined = {name: {**before.get(name, {}), **changes.get(name, {})} for name in methods}
         return replace(self, methods=methods, parameters=combined)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all settings as plain values, for JSON and YAML."""
-        values: dict[str, Any] = to_plain(self)
-        return values
+        return cast("dict[str, Any]", to_plain(self))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], place: str = "settings") -> ExplainSettings:
@@ -236,17 +232,19 @@ class ExplainSettings:
             If a value has the wrong type or is impossible.
         """
         if not isinstance(values, Mapping):
-            raise DataError(f"'{place}' has to be a mapping of settings, got '{values}'.")
+            raise DataError(f"'{place}' must be a mapping of settings, got '{values}'.")
         explicit = dict(values)
         base = cls.from_preset(str(explicit.pop("preset", "quac")))
+        if isinstance(masking := explicit.get("masking"), Mapping):
+            explicit["masking"] = {FORMER_MASKING_KEYS.get(k, k): v for k, v in masking.items()}
         methods = explicit.get("methods")
         if isinstance(methods, list | tuple) and methods:
             base = base.with_methods(tuple(map(str, dict.fromkeys(methods))))
         plain = base.to_dict()
-        for key, value in explicit.items():
+        for key, entry in explicit.items():
             before = plain.get(key)
-            is_nested = isinstance(before, dict) and isinstance(value, Mapping)
-            plain[key] = {**before, **value} if is_nested else value  # type: ignore[dict-item]
+            is_nested = isinstance(before, dict) and isinstance(entry, Mapping)
+            plain[key] = {**before, **entry} if is_nested else entry  # type: ignore[dict-item]
         return from_plain(cls, plain, place)
 
 

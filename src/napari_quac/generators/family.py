@@ -46,7 +46,7 @@ class GeneratorFamily:
     hidden : tuple of str
         Further fields for which the dock has other controls.
     former_fields : mapping of str to str
-        Earlier names of fields, which are still read in plans.
+        Earlier names of fields, also of nested ones, which are still read in plans.
     """
 
     id: ClassVar[str]

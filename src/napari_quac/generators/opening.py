@@ -120,7 +120,7 @@ def load_classifier(
     >>> load_classifier("classifier.pt", classes=["ACh", "GABA"])  # doctest: +SKIP
     """
     if not isinstance(source, str | Path):
-        from napari_quac.networks.from_module import classifier_from_module
+        from napari_quac.networks.classifier_recipe import classifier_from_module
 
         if classes is None:
             raise DataError(
@@ -351,7 +351,7 @@ def _recipe_from_texts(texts: Sequence[str]) -> Any:
 
 def _recognized(recipe: Any, findings: tuple[str, ...] = ()) -> RecognizedNetwork:
     """Return a generator with the hashes of those of its files that are programs."""
-    from napari_quac.networks.file_format import detect_format, file_hash
+    from napari_quac.networks.tensor_file import detect_format, file_hash
 
     files = [path for path in recipe.paths() if path.is_file()]
     programs = [

@@ -22,12 +22,7 @@ class BottomDocks(QObject):
     """The samples or the curve were closed or restored."""
 
     def __init__(
-        self,
-        viewer: Any,
-        samples: QWidget,
-        curve: QWidget,
-        comparison: QWidget,
-        parent: QObject,
+        self, viewer: Any, samples: QWidget, curve: QWidget, comparison: QWidget, parent: QObject
     ) -> None:
         super().__init__(parent)
         self._viewer = viewer

@@ -152,25 +152,15 @@ class ComparisonDock(QWidget):
     def _head(self) -> QHBoxLayout:
         self.line = ElidedLabel("", "comparison_line")
         self.pair_button = button(
-            "Compare on this pair",
-            "compare_pair_button",
-            "Compare all methods on the displayed pair.",
-            self.pair_requested,
+            "Compare on this pair", "compare_pair_button", clicked=self.pair_requested
         )
-        self.n_spin = spin_box("compare_samples_spin", "Number of samples.", 2, 100_000, 10)
+        self.n_spin = spin_box("compare_samples_spin", 2, 100_000, 10)
         self.samples_button = button(
             "Compare on samples",
             "compare_samples_button",
-            "Generate counterfactual images for this number of samples in view, and compare all "
-            "methods on them.",
-            lambda: self.samples_requested.emit(self.n_spin.value()),
+            clicked=lambda: self.samples_requested.emit(self.n_spin.value()),
         )
-        self.pictures_button = button(
-            "Maps",
-            "compare_maps_button",
-            "Show maps and curves instead of the table; a wide dock shows both.",
-            checkable=True,
-        )
+        self.pictures_button = button("Maps", "compare_maps_button", checkable=True)
         self.pictures_button.toggled.connect(self._arrange)
         return row(
             self.line, 1, self.pictures_button, self.pair_button, self.n_spin, self.samples_button

@@ -12,7 +12,7 @@ from napari_quac.gui.layers import placement, signed_colormap
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from napari_quac.data.sample import Sample
+    from napari_quac.data.dataset import Sample
     from napari_quac.explain.exaggeration import Exaggeration
 
 FRAME, CHANGE, LADDER = "exaggerated", "difference (exaggerated − query)", "ladder"

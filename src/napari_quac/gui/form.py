@@ -9,14 +9,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from magicgui.widgets import create_widget
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import (
-    QAbstractSpinBox,
-    QCheckBox,
-    QGridLayout,
-    QLineEdit,
-    QPushButton,
-    QWidget,
-)
+from qtpy.QtWidgets import QAbstractSpinBox, QCheckBox, QGridLayout, QLineEdit, QPushButton, QWidget
 from superqt.utils import signals_blocked
 
 from napari_quac.errors import QuacError
@@ -47,9 +40,7 @@ class FormField:
         hint: Any = Literal[parameter.options] if parameter.options else parameter.kind
         initial = {} if value is None else {"value": value}
         self._widget: Any = create_widget(
-            annotation=Annotated[hint, options] if options else hint,
-            name=parameter.name,
-            **initial,
+            annotation=Annotated[hint, options] if options else hint, name=parameter.name, **initial
         )
         self.native: QWidget = self._widget.native
         self.native.setObjectName(name)

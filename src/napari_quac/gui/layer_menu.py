@@ -9,7 +9,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox
 from superqt.utils import signals_blocked
 
-from napari_quac.gui.widgets import entry_data, narrow
+from napari_quac.gui.widgets import entry_data, narrow, prepare
 
 RESULT_LAYERS = ("query", "generated", "hybrid", "attribution", "mask")
 
@@ -30,7 +30,7 @@ class LayerMenu(QComboBox):
     Parameters
     ----------
     viewer : napari viewer
-    name, tooltip : str
+    name : str
     layer_type : type
         Layers of other types are not listed.
     accepts : callable, optional
@@ -50,7 +50,6 @@ class LayerMenu(QComboBox):
         self,
         viewer: Any,
         name: str,
-        tooltip: str,
         layer_type: Any,
         accepts: Callable[[Any], bool] = lambda layer: True,
         *,
@@ -62,8 +61,7 @@ class LayerMenu(QComboBox):
         self._viewer, self._layer_type, self._accepts = viewer, layer_type, accepts
         self._first, self._empty, self._prefers_newest = first, empty, prefers_newest
         self._more: dict[Any, str] = {}
-        self.setObjectName(name)
-        self.setToolTip(tooltip)
+        prepare(self, name)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(4)
         narrow(self)

@@ -9,7 +9,7 @@ import numpy as np
 from napari.utils.notifications import show_warning
 from numpy.typing import NDArray
 
-from napari_quac.data.image_stack import usual_range
+from napari_quac.data.image_datasets import usual_range
 from napari_quac.data.place import NM_PER_UNIT, Transform, rows_of, unit_of_length
 from napari_quac.data.volume import Level, SpatialView, Volume
 from napari_quac.errors import DataError, QuacError

@@ -18,8 +18,8 @@ from napari_quac.live.results import Results
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from napari_quac.data.sample import Sample
-    from napari_quac.explain.explanations import PartialMask
+    from napari_quac.data.dataset import Sample
+    from napari_quac.explain.explanation import PartialMask
     from napari_quac.explain.pair import Pair
 
 NAMES = ("query", "generated", "hybrid", "attribution", "mask")

@@ -23,19 +23,11 @@ class NetworkSize(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.size_field = line_edit(
-            "classifier_size",
-            "Height and width of the input images, or depth, height and width of input volumes.",
-            "128, or 16 × 160 × 160",
-        )
+        self.size_field = line_edit("classifier_size", placeholder="128, or 16 × 160 × 160")
         self.pools_field = line_edit(
-            "classifier_pools",
-            "Pooling factors of each level of a VGG; if empty, the most likely ones are used.",
-            "automatic, or 1×2×2, 2×2×2, …",
+            "classifier_pools", placeholder="automatic, or 1×2×2, 2×2×2, …"
         )
-        self.use_button = button(
-            "Use", "use_size_button", "Load the classifier with this input size.", self._on_used
-        )
+        self.use_button = button("Use", "use_size_button", clicked=self._on_used)
         column(
             labelled_row("Input size", self.size_field, self.use_button),
             labelled_row("Pooling", self.pools_field),

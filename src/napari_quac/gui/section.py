@@ -29,7 +29,11 @@ class Section(QWidget):
         self.body_layout = column(parent=self.body)
         self.body_layout.setContentsMargins(2, 2, 2, 8)
         self.button = disclosure_button(
-            title, f"section_{name}", "Fold or unfold this section.", self.body, role="section"
+            title,
+            f"section_{name}",
+            self.body,
+            tooltip="Fold or unfold this section.",
+            role="section",
         )
         self.button.setChecked(True)
         self._summary = ElidedLabel("", f"summary_{name}", "muted")

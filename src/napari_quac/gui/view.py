@@ -8,8 +8,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_quac.errors import DataError
 from napari_quac.explain.curve import hybrid_at
-from napari_quac.explain.explanation import Explanation
-from napari_quac.explain.explanations import Explanations
+from napari_quac.explain.explanation import Explanation, Explanations
 from napari_quac.explain.settings import ExplainSettings
 from napari_quac.gui.compare import Comparison
 from napari_quac.gui.curve_dock import CurveDock

@@ -100,7 +100,7 @@ class WarpLayers(QObject):
             )
 
     def _show_growth(self, view: WarpView, place: dict[str, Any]) -> None:
-        from napari_quac.networks.warp.jacobian import limits
+        from napari_quac.networks.warp.field import limits
 
         values, no_change = {
             "log": (view.log_growth, 0.0),

@@ -1,11 +1,14 @@
 """Buttons, menus, fields and rows, each built in one call.
 
 Every widget that a user or a script reaches has an object name; ``docs/controls.md`` lists them.
+A widget without an argument ``tooltip`` has that of its name in ``tooltips.toml``.
 """
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable, Iterable, Mapping
+from importlib.resources import files
 from typing import Any, TypeVar
 
 from qtpy.QtCore import QObject, Qt
@@ -30,6 +33,8 @@ from superqt.utils import QSignalDebouncer, QSignalThrottler, signals_blocked
 L = TypeVar("L", bound=QBoxLayout)
 Slot = Callable[..., Any] | Any
 """A function, or a signal that is emitted in turn."""
+TOOLTIPS: dict[str, str] = tomllib.loads((files(__package__) / "tooltips.toml").read_text("utf-8"))
+"""Tooltips by object name, for controls without a tooltip in the code."""
 
 
 def button(
@@ -44,7 +49,7 @@ def button(
 ) -> QPushButton:
     """Return a push button; a primary one has the accent color of the theme."""
     widget = QPushButton(text)
-    _prepare(widget, name, tooltip)
+    prepare(widget, name, tooltip)
     widget.setCheckable(checkable)
     if primary:
         widget.setProperty("primary", "true")
@@ -67,7 +72,7 @@ def link_button(
 ) -> QToolButton:
     """Return a button without a frame; the style sheet knows its role."""
     widget = QToolButton()
-    _prepare(widget, name, tooltip)
+    prepare(widget, name, tooltip)
     widget.setText(text)
     widget.setProperty("role", role)
     widget.setCheckable(checkable)
@@ -79,7 +84,7 @@ def link_button(
 
 
 def disclosure_button(
-    text: str, name: str, tooltip: str, body: QWidget, *, role: str = "link"
+    text: str, name: str, body: QWidget, tooltip: str = "", *, role: str = "link"
 ) -> QToolButton:
     """Return a button with an arrow that unfolds ``body``, which is folded at first."""
     widget = link_button(text, name, tooltip, role=role, checkable=True)
@@ -108,7 +113,7 @@ def menu(
     ----------
     name : str
         Object name.
-    tooltip : str
+    tooltip : str, optional
         A sentence.
     entries : mapping, optional
         Data and text of each entry.
@@ -118,7 +123,7 @@ def menu(
         Smallest width; 0 for the width of the longest entry.
     """
     widget = QComboBox()
-    _prepare(widget, name, tooltip)
+    prepare(widget, name, tooltip)
     if n_characters:
         widget.setMinimumContentsLength(n_characters)
         widget.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
@@ -164,11 +169,11 @@ def entry_data(widget: QComboBox) -> list[Any]:
 
 
 def spin_box(
-    name: str, tooltip: str, lowest: int, highest: int, value: int | None = None
+    name: str, lowest: int, highest: int, value: int | None = None, tooltip: str = ""
 ) -> QSpinBox:
     """Return a field for a whole number."""
     widget = QSpinBox()
-    _prepare(widget, name, tooltip)
+    prepare(widget, name, tooltip)
     widget.setRange(lowest, highest)
     if value is not None:
         widget.setValue(value)
@@ -183,17 +188,18 @@ class NumberField(QDoubleSpinBox):
 
     Parameters
     ----------
-    name, tooltip : str
+    name : str
     lowest, highest : float
     value : float, optional
+    tooltip : str, optional
     """
 
     def __init__(
-        self, name: str, tooltip: str = "", lowest: float = -1e9, highest: float = 1e9,
-        value: float | None = None,
+        self, name: str, lowest: float = -1e9, highest: float = 1e9, value: float | None = None,
+        tooltip: str = "",
     ) -> None:  # fmt: skip
         super().__init__()
-        _prepare(self, name, tooltip)
+        prepare(self, name, tooltip)
         self.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
         self.setDecimals(3)
         self.setRange(lowest, highest)
@@ -210,7 +216,7 @@ class NumberField(QDoubleSpinBox):
 def line_edit(name: str, tooltip: str = "", placeholder: str = "") -> QLineEdit:
     """Return a field for a line of text."""
     widget = QLineEdit()
-    _prepare(widget, name, tooltip)
+    prepare(widget, name, tooltip)
     widget.setPlaceholderText(placeholder)
     return widget
 
@@ -218,7 +224,7 @@ def line_edit(name: str, tooltip: str = "", placeholder: str = "") -> QLineEdit:
 def check_box(text: str, name: str, tooltip: str = "", toggled: Slot = None) -> QCheckBox:
     """Return a check box."""
     widget = QCheckBox(text)
-    _prepare(widget, name, tooltip)
+    prepare(widget, name, tooltip)
     if toggled is not None:
         widget.toggled.connect(toggled)
     return widget
@@ -290,10 +296,10 @@ def discard(layout: QLayout, widgets: Iterable[QWidget]) -> None:
         widget.deleteLater()
 
 
-def _prepare(widget: QWidget, name: str, tooltip: str) -> None:
+def prepare(widget: QWidget, name: str, tooltip: str = "") -> None:
+    """Set the object name and the tooltip, by default that of the name."""
     widget.setObjectName(name)
-    if tooltip:
-        widget.setToolTip(tooltip)
+    widget.setToolTip(tooltip or TOOLTIPS.get(name, ""))
 
 
 def _filled(layout: L, parts: tuple[Any, ...], spacing: int) -> L:

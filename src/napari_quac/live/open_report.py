@@ -15,8 +15,8 @@ from napari_quac.explain.settings import ExplainSettings
 from napari_quac.live.sample_columns import UNKNOWN, ExplanationStatus, SampleIndex
 
 if TYPE_CHECKING:
-    from napari_quac.data.sample import Sample
-    from napari_quac.explain.explanations import Explanations
+    from napari_quac.data.dataset import Sample
+    from napari_quac.explain.explanation import Explanations
     from napari_quac.explain.pair import Pair
     from napari_quac.explain.prediction_table import PredictionTable
     from napari_quac.reports.entry import FailedEntry, ReportEntry

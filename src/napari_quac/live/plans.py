@@ -144,8 +144,7 @@ def apply_plan(plan: BatchPlan, choices: Choices, class_names: tuple[str, ...] =
 
 def _samples_recipe(source: Any) -> Any:
     """Return the recipe of samples; those of the example can be drawn again."""
-    from napari_quac.data.recipes import SyntheticRecipe
-    from napari_quac.data.synthetic import SyntheticSynapses
+    from napari_quac.data.synthetic import SyntheticRecipe, SyntheticSynapses
 
     if isinstance(source, ReadySamples):
         dataset = source.dataset

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from numpy.typing import NDArray
 
-from napari_quac.data.image_stack import usual_range
+from napari_quac.data.image_datasets import usual_range
 from napari_quac.data.place import NM_PER_UNIT
 from napari_quac.data.volume import Volume
 

@@ -12,8 +12,7 @@ from napari_quac.stepwise import Progress, stepwise
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from napari_quac.data.dataset import Dataset
-    from napari_quac.data.sample import Sample
+    from napari_quac.data.dataset import Dataset, Sample
     from napari_quac.explain.prediction_table import PredictionTable
     from napari_quac.explain.question import Question
     from napari_quac.explain.settings import ExplainSettings

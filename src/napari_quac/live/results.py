@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING, ClassVar
 from psygnal import SignalGroupDescriptor
 
 if TYPE_CHECKING:
-    from napari_quac.data.dataset import Dataset
-    from napari_quac.data.sample import Sample
+    from napari_quac.data.dataset import Dataset, Sample
+    from napari_quac.explain.curve import Hybrid
     from napari_quac.explain.exaggeration import Exaggeration
-    from napari_quac.explain.explanation import Explanation
-    from napari_quac.explain.explanations import Explanations
-    from napari_quac.explain.hybrid import Hybrid
+    from napari_quac.explain.explanation import Explanation, Explanations
     from napari_quac.explain.morphometry import Morphometry
-    from napari_quac.explain.neighbors import Neighbors
     from napari_quac.explain.pair import Pair
-    from napari_quac.explain.prediction_table import PredictionTable
+    from napari_quac.explain.prediction_table import Neighbors, PredictionTable
     from napari_quac.explain.regions import Regions
     from napari_quac.explain.search import SearchState
     from napari_quac.explain.settings import ExplainSettings

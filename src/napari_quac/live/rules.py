@@ -10,7 +10,7 @@ from collections.abc import Generator
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from napari_quac.data.spread import evenly_spaced
+from napari_quac.data.dataset import evenly_spaced
 from napari_quac.errors import DataError, QuacError
 from napari_quac.explain.settings import AUTO, ExplainSettings
 from napari_quac.live.choices import Choices, LabelImage, ReadySamples, ReportSource, SampleSource
@@ -32,14 +32,12 @@ from napari_quac.live.sample_order import SampleOrder, order_samples
 from napari_quac.stepwise import Progress, Steps, stepwise
 
 if TYPE_CHECKING:
-    from napari_quac.data.dataset import Dataset
-    from napari_quac.data.sample import Sample
+    from napari_quac.data.dataset import Dataset, Sample
     from napari_quac.explain.exaggeration import Exaggeration
-    from napari_quac.explain.explanations import Explanations
+    from napari_quac.explain.explanation import Explanations
     from napari_quac.explain.morphometry import Morphometry
-    from napari_quac.explain.neighbors import Neighbors
     from napari_quac.explain.pair import Pair
-    from napari_quac.explain.prediction_table import PredictionTable
+    from napari_quac.explain.prediction_table import Neighbors, PredictionTable
     from napari_quac.explain.regions import Regions
     from napari_quac.explain.search import SearchState
     from napari_quac.generators.warp.view import WarpView
@@ -89,7 +87,7 @@ def take_class_names(
 
     Samples without class folders may come with images that were generated into such folders.
     """
-    from napari_quac.networks.class_names import matching_class_names
+    from napari_quac.networks.classifier import matching_class_names
 
     if not hasattr(classifier, "class_names"):
         return None
@@ -239,7 +237,7 @@ def find_neighbors(
     """Find the nearest correctly classified samples of a misprediction."""
     if prediction.truth is None or not prediction.is_mispredicted or not predictions.is_complete:
         return None
-    from napari_quac.explain.neighbors import nearest_correct
+    from napari_quac.explain.prediction_table import nearest_correct
 
     return nearest_correct(
         prediction.sample, prediction.truth, predictions, loaded_samples, loaded_classifier
@@ -536,8 +534,7 @@ def exaggerate_query(
     device: str,
 ) -> Steps[Exaggeration] | Steps[Exaggeration | None]:
     """Compute the path from the query to the generated image, or through the bins."""
-    from napari_quac.explain.exaggeration import exaggerate
-    from napari_quac.explain.exaggeration_bins import traverse_bins
+    from napari_quac.explain.exaggeration import exaggerate, traverse_bins
     from napari_quac.networks.device import resolve_device
 
     sample, generator = prediction.sample, loaded_generator

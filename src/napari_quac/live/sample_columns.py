@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
-    from napari_quac.explain.explanations import Explanations
+    from napari_quac.explain.explanation import Explanations
     from napari_quac.explain.prediction_table import PredictionTable
 
 UNKNOWN = -1

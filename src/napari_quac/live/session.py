@@ -256,7 +256,7 @@ class Session:
 
     def open_samples(self, folder: Path) -> None:
         """Use the images of a folder as samples."""
-        from napari_quac.data.recipes import ImageFolderRecipe
+        from napari_quac.data.image_datasets import ImageFolderRecipe
 
         self.choices.samples = ImageFolderRecipe(folder.expanduser())
 

@@ -8,17 +8,22 @@ from pathlib import Path
 from typing import Any, Literal
 
 from napari_quac.errors import CheckpointError
-from napari_quac.networks.architectures.recognise import recognise_classifier
 from napari_quac.networks.classifier_file import (
     onnx_sentence,
     pools_in,
+    recognize_classifier,
     size_from_text,
     unknown_layout_sentence,
 )
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
-from napari_quac.networks.file_format import detect_format, file_hash
 from napari_quac.networks.programs import count_inputs, load_program, program_metadata
-from napari_quac.networks.tensor_file import State, flatten_state, read_tensors
+from napari_quac.networks.tensor_file import (
+    State,
+    detect_format,
+    file_hash,
+    flatten_state,
+    read_tensors,
+)
 from napari_quac.networks.trial import ReturnsImagesError
 
 Role = Literal["classifier", "generator", "unknown"]
@@ -165,7 +170,7 @@ def inspect_classifier(
         return _with_trial(inspection, image_size) if run else inspection
     tensors, metadata = flatten_state(inspection.read_state()), inspection.metadata
     size = image_size or size_from_text(metadata.get("image_size"))
-    layout = recognise_classifier(tensors, size, pools=pools or pools_in(metadata))
+    layout = recognize_classifier(tensors, size, pools=pools or pools_in(metadata))
     if layout is None:
         return replace(inspection, problem=unknown_layout_sentence(inspection.path, tensors))
     inspection = replace(

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from napari_quac.data.place import extent, short_extent
 from napari_quac.errors import NotFiniteError, QuacError, ShapeError, UnknownNameError
+from napari_quac.networks.device import in_batches
 from napari_quac.networks.fast_inference import fast_version
-from napari_quac.networks.memory import in_batches
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.registry import unknown_name
 
@@ -352,3 +352,24 @@ def to_logits(outputs: Tensor, output: Output) -> Tensor:
 def _binary_logit(outputs: Tensor, output: Output) -> Tensor:
     """Return the log-odds (N, 1) of the second of two classes."""
     return outputs.clamp(1e-12, 1 - 1e-7).logit() if output == "binary probability" else outputs
+
+
+def matching_class_names(n_classes: int, *candidates: Sequence[str]) -> tuple[str, ...] | None:
+    """Return the first list of names with the right length; None if no list has it."""
+    return next((tuple(names) for names in candidates if len(names) == n_classes), None)
+
+
+def name_classes(classifier: Classifier, *candidates: Sequence[str]) -> Classifier:
+    """Return a classifier with the first list of names that matches, if it has none.
+
+    Parameters
+    ----------
+    classifier : Classifier
+        One with names keeps them.
+    *candidates : sequence of str
+        Names of the classes of samples or generator, sorted, as the QuAC library numbers them.
+    """
+    names = matching_class_names(classifier.n_classes, *candidates)
+    if classifier.is_nameless and names is not None:
+        return classifier.with_class_names(names)
+    return classifier

@@ -1,10 +1,10 @@
-"""From a file to a module and what is known about it."""
+"""Load the network of a classifier file, and recognize the architecture of a state dict."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,19 +13,64 @@ from torch import Tensor, nn
 
 from napari_quac.errors import CheckpointError
 from napari_quac.networks.architectures.layout import Layout
-from napari_quac.networks.architectures.recognise import (
-    ARCHITECTURES,
-    recognise_classifier,
-)
+from napari_quac.networks.architectures.resnet import recognize_dapi_resnet, recognize_resnet
+from napari_quac.networks.architectures.vgg import recognize_vgg
 from napari_quac.networks.classifier import NetworkForm
-from napari_quac.networks.file_format import FileFormat, detect_format
 from napari_quac.networks.programs import (
     load_exported,
     load_torchscript,
     prepare_for_inference,
     program_metadata,
 )
-from napari_quac.networks.tensor_file import flatten_state, read_tensors
+from napari_quac.networks.tensor_file import FileFormat, detect_format, flatten_state, read_tensors
+from napari_quac.registry import unknown_name
+
+Recognizer = Callable[[Mapping[str, Tensor], "tuple[int, ...] | None"], "Layout | None"]
+
+ARCHITECTURES: Mapping[str, Recognizer] = {
+    "vgg2d": recognize_vgg,
+    "vgg3d": recognize_vgg,
+    "resnet": recognize_resnet,
+    "resnet-dapi": recognize_dapi_resnet,
+    "resnet2d-funlib": recognize_dapi_resnet,
+}
+
+
+def recognize_classifier(
+    tensors: Mapping[str, Tensor],
+    image_size: tuple[int, ...] | None = None,
+    architecture: str | None = None,
+    pools: Sequence[Sequence[int]] | None = None,
+) -> Layout | None:
+    """Return the classifier architecture that fits a state dict, or None.
+
+    Parameters
+    ----------
+    tensors : Mapping[str, Tensor]
+        The state dict.
+    image_size : tuple of int, optional
+        Spatial size of its input, where it is known.
+    architecture : str, optional
+        Only this one is considered.
+    pools : sequence of sequence of int, optional
+        Pooling factors of each level; only networks of the VGG kind have them.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no architecture of that name.
+    """
+    if architecture is not None and architecture not in ARCHITECTURES:
+        raise unknown_name("architecture", architecture, list(ARCHITECTURES))
+    for recognizer in dict.fromkeys(ARCHITECTURES.values()):
+        if recognizer is recognize_vgg:
+            layout = recognize_vgg(tensors, image_size, pools)
+        else:
+            layout = recognizer(tensors, image_size)
+        if layout is not None and architecture in (None, layout.name):
+            return layout
+    return None
+
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -106,12 +151,12 @@ def open_classifier_file(
     state, metadata = read_tensors(path)
     tensors = flatten_state(state)
     size = image_size or size_from_text(metadata.get("image_size"))
-    layout = recognise_classifier(tensors, size, architecture, pools or pools_in(metadata))
+    layout = recognize_classifier(tensors, size, architecture, pools or pools_in(metadata))
     if layout is None:
         raise CheckpointError(unknown_layout_sentence(path, tensors, architecture))
     if layout.problem:
         raise CheckpointError(
-            f"'{path.name}' was recognised as {layout.name}, but {layout.problem}. Give the image "
+            f"'{path.name}' was recognized as {layout.name}, but {layout.problem}. Give the image "
             "size that it was trained with."
         )
     module = build_with_weights(layout, tensors, path)

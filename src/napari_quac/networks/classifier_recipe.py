@@ -1,25 +1,20 @@
-"""How a classifier is loaded: a value that can be kept, compared and written into a report."""
+"""Recipes of classifiers, to be stored, compared and written into a report, and their cards."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from napari_quac.data.place import extent
-from napari_quac.errors import CheckpointError
-from napari_quac.networks.channel_axis import add_channel_axis
-from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.classifier_card import (
-    KIND_NAMES,
-    OutputChoice,
-    checked_class_names,
-    describe,
-    names_from_text,
-    with_output,
-)
+from napari_quac.data.place import extent, short_extent
+from napari_quac.errors import CheckpointError, NetworkError, QuacError
+from napari_quac.networks.classifier import Classifier, NetworkForm
 from napari_quac.networks.classifier_file import (
     OpenedFile,
     numbers_from_text,
@@ -27,12 +22,204 @@ from napari_quac.networks.classifier_file import (
     size_from_text,
 )
 from napari_quac.networks.device import resolve_device
-from napari_quac.networks.file_format import file_hash
-from napari_quac.networks.from_module import classifier_from_module, on_device
-from napari_quac.networks.trial import Trial, try_network
+from napari_quac.networks.programs import prepare_for_inference
+from napari_quac.networks.tensor_file import file_hash
+from napari_quac.networks.trial import Trial, add_channel_axis, try_network
 from napari_quac.networks.value_range import ValueRange
 
-__all__ = ["ClassifierRecipe", "classifier_from_module"]
+OutputChoice = Literal[
+    "auto", "logits", "probabilities", "log-probabilities", "binary logit", "binary probability"
+]
+KIND_NAMES = {
+    "eager": "PyTorch module",
+    "torchscript": "TorchScript",
+    "exported": "torch.export program",
+    "callable": "function",
+}
+
+
+def describe(
+    classifier: Classifier, what: str, range_source: str, notes: Sequence[str], trial: Trial
+) -> dict[str, str]:
+    """Return what the card says about a classifier, label to value."""
+    size = classifier.image_size
+    gradients = ["D-IG", "D-InGrad", "IG"] if trial.has_gradients else []
+    missing = "" if trial.has_gradients else "IG and D-InGrad: no gradients reach its input. "
+    if not trial.has_gradients:
+        missing += "DeepLIFT: the same."
+    elif classifier.form == "eager" and what == KIND_NAMES["eager"]:
+        missing += "DeepLIFT: only if all its activations are modules, which shows when it is used."
+    elif classifier.form == "eager":
+        gradients += ["D-DeepLIFT", "DeepLIFT"]
+    elif classifier.form == "callable":
+        missing += "DeepLIFT: it needs a module whose activations are modules."
+    else:
+        missing += (
+            f"DeepLIFT: the activations of a {KIND_NAMES[classifier.form]} network cannot be "
+            "replaced."
+        )
+        if classifier.form == "torchscript":
+            missing += " Gradient × difference is given instead, under its own name."
+    description = {
+        "Kind": what,
+        "Classes": ", ".join(classifier.class_names),
+        "Image size": ("any" if trial.n_axes == 2 else "any volume")
+        if size is None
+        else short_extent(size) + (" (by trying)" if trial.size_was_guessed else ""),
+        "Channels": str(classifier.channels),
+        "Value range": f"{classifier.value_range} ({range_source})",
+        "Output": classifier.output,
+        "Can compute": ", ".join([*gradients, "residual", "random"]),
+    }
+    if missing:
+        description["Cannot compute"] = missing.strip()
+    if notes:
+        description["Notes"] = " ".join(notes)
+    return description
+
+
+def with_output(trial: Trial, chosen: str, in_file: str | None, name: str) -> Trial:
+    """Replace what was guessed by what was chosen, or else by what the file says.
+
+    Raises
+    ------
+    CheckpointError
+        If the network cannot return that.
+    """
+    output = in_file if chosen == "auto" else chosen
+    known = ("logits", "probabilities", "log-probabilities", "binary logit", "binary probability")
+    if output is None or (chosen == "auto" and output not in known):
+        return trial
+    if output not in known:
+        raise CheckpointError(
+            f"'{name}' cannot return '{output}'. Choose one of: auto, {', '.join(known)}."
+        )
+    one_output = trial.output.startswith("binary")
+    if one_output != output.startswith("binary"):
+        count = "one output" if one_output else f"{trial.n_outputs} outputs"
+        fitting = [word for word in known if word.startswith("binary") == one_output]
+        raise CheckpointError(
+            f"'{name}' has {count}, so they cannot be '{output}'. Choose {' or '.join(fitting)}."
+        )
+    return replace(trial, output=output)  # type: ignore[arg-type]  # checked above
+
+
+def checked_class_names(names: Sequence[str], n_outputs: int, name: str) -> tuple[str, ...]:
+    """Return the class names, or ``class 0``, ``class 1``, ... where there are none.
+
+    Raises
+    ------
+    CheckpointError
+        If there are not as many as outputs, or two are equal.
+    """
+    names = tuple(names)
+    if not names:
+        return tuple(f"class {index}" for index in range(n_outputs))
+    if len(names) != n_outputs:
+        raise CheckpointError(
+            f"'{name}' has {n_outputs} outputs, but {len(names)} class "
+            f"name{'s were' if len(names) != 1 else ' was'} given ({', '.join(names)}). Give "
+            f"{n_outputs} names, in the order of the outputs."
+        )
+    if len(set(names)) < len(names):
+        raise CheckpointError(
+            f"Two classes of '{name}' have the same name ({', '.join(names)}). Give each its own."
+        )
+    return names
+
+
+def names_from_text(metadata: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the class names that a file's metadata hold, in JSON or between commas."""
+    for key in ("class_names", "classes"):
+        text = metadata.get(key, "").strip()
+        if not text:
+            continue
+        if text[0] not in "[{":
+            return tuple(part.strip() for part in text.split(","))
+        with contextlib.suppress(ValueError, TypeError):
+            names = json.loads(text)
+            return tuple(map(str, names.values() if isinstance(names, dict) else names))
+    return ()
+
+
+def classifier_from_module(
+    module: nn.Module | Callable[[Tensor], Tensor],
+    class_names: Sequence[str],
+    channels: int = 1,
+    image_size: int | Sequence[int] | None = None,
+    value_range: tuple[float, float] = (-1.0, 1.0),
+    output: OutputChoice = "auto",
+    device: str = "cpu",
+    name: str = "classifier",
+) -> Classifier:
+    """Make a classifier of a torch module, or of any function on tensors, as in a notebook.
+
+    Parameters
+    ----------
+    module : torch module or callable
+        (N, C, *S) Tensor in ``value_range`` to (N, K) Tensor. A module is put into eval mode and
+        its parameters need no gradients any more.
+    class_names : sequence of str
+        In the order of the outputs.
+    channels : int
+        Channels of its input.
+    image_size : int or sequence of int, optional
+        Spatial size of its input; None if any will do.
+    value_range : (low, high)
+        What black and white are for it.
+    output : str
+        What it returns; ``auto`` has it guessed.
+    device : str
+        Where a module is put to; a function has to know for itself.
+    name : str
+        For messages and records.
+
+    Raises
+    ------
+    CheckpointError
+        If it does not return one row of finite numbers per image, or the names do not fit.
+    """
+    form: NetworkForm = "callable"
+    network = module
+    if isinstance(module, nn.Module):
+        form = "torchscript" if isinstance(module, torch.jit.ScriptModule) else "eager"
+        network = prepare_for_inference(module.cpu())
+    size = (image_size, image_size) if isinstance(image_size, int) else image_size
+    limits = ValueRange(*value_range)
+    shapes = [tuple(p.shape) for p in module.parameters()] if isinstance(module, nn.Module) else []
+    fixed = tuple(size) if size is not None else None
+    trial = try_network(network, name, shapes, channels, fixed, limits)
+    trial = with_output(trial, output, None, name)
+    classifier = Classifier(
+        network,  # type: ignore[arg-type]  # a callable is all that is asked of it
+        checked_class_names(tuple(class_names), trial.n_outputs, name),
+        channels,
+        trial.image_size,
+        limits,
+        trial.output,
+        form,
+        name=name,
+        n_axes=trial.n_axes,
+    )
+    description = describe(classifier, KIND_NAMES[form], "as given", trial.notes, trial)
+    return on_device(replace(classifier, description=description), resolve_device(device))
+
+
+def on_device(classifier: Classifier, device: torch.device) -> Classifier:
+    """Move a classifier, and ask it once: its first, slow runs are done here."""
+    try:
+        if device.type != "cpu" and isinstance(classifier.module, nn.Module):
+            classifier.module.to(device)
+        classifier = replace(classifier, device=device)
+        if classifier.image_size is not None:
+            classifier.predict(torch.zeros((1, classifier.channels, *classifier.image_size)))
+    except QuacError:
+        raise
+    except (RuntimeError, NotImplementedError) as error:
+        raise NetworkError(
+            f"'{classifier.name}' does not run on device '{device}'. Choose 'cpu'."
+        ) from error
+    return classifier
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,72 @@
-"""The generator protocol: requests for images of another class, and proposals."""
+"""The generator protocol: requests for images of another class, proposals, and paths to them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from napari_quac.errors import NetworkError, QuacError
-from napari_quac.networks.image_path import BinTraversal, ImagePath
+from napari_quac.errors import NetworkError, QuacError, ShapeError
 
 if TYPE_CHECKING:
-    from napari_quac.data.sample import Sample
+    from napari_quac.data.dataset import Sample
     from napari_quac.networks.classifier import Classifier
+
+
+class ImagePath(Protocol):
+    """Images between alpha 0, the source, and alpha 1, the generated image, and beyond.
+
+    Attributes
+    ----------
+    kind : str
+        Name of this kind of path in records, such as ``"style"``.
+    meaning : str
+        Noun phrase for the window: the quantity that alpha changes.
+    caution : str
+        Meaning of :meth:`is_off_manifold` for the window; empty if it is always False.
+    steps : (n, C, *S) Tensor or None
+        All images of a path without images in between; None for a continuous path.
+    """
+
+    @property
+    def kind(self) -> str: ...  # noqa: D102
+
+    @property
+    def meaning(self) -> str: ...  # noqa: D102
+
+    @property
+    def caution(self) -> str: ...  # noqa: D102
+
+    @property
+    def steps(self) -> Tensor | None: ...  # noqa: D102
+
+    def image(self, alpha: float) -> Tensor:
+        """Return the image (C, *S) in [0, 1] at alpha."""
+
+    def is_off_manifold(self, alpha: float) -> bool:
+        """Tell whether the image at alpha has to be read with care."""
+
+
+@dataclass(frozen=True, eq=False)
+class BinTraversal:
+    """Images of one query in all bins of a bin-conditional generator.
+
+    Attributes
+    ----------
+    images : (n_bins, C, *S) Tensor, float32 in [0, 1]
+        By rising bin.
+    positive : str or int
+        The class whose probability rises with the bin.
+    negative : str
+        The class that the lowest bin looks like; empty if it is unknown.
+    """
+
+    images: Tensor
+    positive: str | int
+    negative: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,3 +264,79 @@ def proposal_seed(seed: int, number: int) -> int:
     value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & mask
     value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & mask
     return (value ^ (value >> 31)) & ((1 << 63) - 1)
+
+
+APPLIED_TO = "applied_to"
+
+
+class CenterSliceGenerator(Generator):
+    """A generator of volumes, which changes only the center slice by a generator of images.
+
+    The slice has the index ``D // 2``, on which patches are centered. Each origin records it under
+    ``applied_to``.
+
+    Parameters
+    ----------
+    generator : Generator
+        A generator of images (C, H, W).
+    """
+
+    n_axes = 3
+
+    def __init__(self, generator: Generator) -> None:
+        self.generator = generator
+        self.name = f"{generator.name}, center slice"
+        self.description: Mapping[str, str] = {
+            **generator.description,
+            "Applied to": "the center slice of a volume",
+        }
+
+    def propose(self, request: ConversionRequest, first: int, n: int) -> Proposals:
+        """Return proposals (n, C, D, H, W); see :class:`~.generator.Generator`.
+
+        Raises
+        ------
+        ShapeError
+            If the query is not a volume.
+        """
+        volume = request.query
+        if volume.ndim != 4:
+            raise ShapeError(
+                f"A center slice needs a volume, but the query has shape {tuple(volume.shape)}. "
+                "Use the generator itself."
+            )
+        depth = volume.shape[1]
+        center = depth // 2
+        slices = self.generator.propose(replace(request, query=volume[:, center]), first, n)
+        if not len(slices.images):
+            return Proposals(volume.new_empty((0, *volume.shape)), ())
+        volumes = volume.to("cpu", torch.float32).repeat(len(slices.images), 1, 1, 1, 1)
+        volumes[:, :, center] = slices.images
+        place = {"slice": center, "of": depth}
+        return Proposals(volumes, tuple({**o, APPLIED_TO: place} for o in slices.origins))
+
+
+def adapt_to_query(generator: Generator, query: Tensor) -> Generator:
+    """Return the generator, or for a volume one that applies it to the center slice.
+
+    Parameters
+    ----------
+    generator : Generator
+        Any generator.
+    query : (C, *S) Tensor
+        The image or volume.
+    """
+    if query.ndim == 4 and generator.n_axes == 2:
+        return CenterSliceGenerator(generator)
+    return generator
+
+
+def describe_center_slice(origin: Mapping[str, Any]) -> str:
+    """Return a sentence if only one slice of a volume was changed, else an empty text."""
+    place = origin.get(APPLIED_TO)
+    if not isinstance(place, Mapping):
+        return ""
+    return (
+        f"The generator works on images: only slice {place['slice'] + 1} of {place['of']} (the "
+        "center) was changed."
+    )

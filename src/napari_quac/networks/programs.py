@@ -20,8 +20,13 @@ import torch
 from torch import Tensor, nn
 
 from napari_quac.errors import CheckpointError
-from napari_quac.networks.file_format import ZIP_ERRORS, code_sentence, damaged, detect_format
-from napari_quac.networks.tensor_file import METADATA_KEYS
+from napari_quac.networks.tensor_file import (
+    METADATA_KEYS,
+    ZIP_ERRORS,
+    code_sentence,
+    damaged,
+    detect_format,
+)
 
 _READ_ERRORS = (
     RuntimeError, ValueError, TypeError, LookupError, OSError, EOFError, AttributeError,

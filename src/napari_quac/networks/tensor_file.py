@@ -1,16 +1,19 @@
-"""Read the tensors of a file without running code."""
+"""Tensors of a network file, read without running code, and formats of files by their content."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import pickle
 import re
 import warnings
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from pickletools import opcodes
-from typing import Any, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -18,7 +21,218 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from napari_quac.errors import CheckpointError
-from napari_quac.networks.file_format import READABLE_FORMATS, code_sentence, damaged, detect_format
+
+FileFormat = Literal[
+    "torchscript", "exported program", "torch.save", "old torch.save", "safetensors", "onnx"
+]
+
+READABLE_FORMATS = (
+    "TorchScript, safetensors, a state dict saved with torch.save, or a torch.export program (.pt2)"
+)
+
+ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    OSError,
+    EOFError,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,  # a password is asked for
+)
+_OLD_TORCH_SAVE = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20"
+_OTHER_FORMATS = (
+    (b"\x89PNG\r\n", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"GIF8", "a GIF image"),
+    (b"II*\x00", "a TIFF image"),
+    (b"MM\x00*", "a TIFF image"),
+    (b"II+\x00", "a TIFF image"),
+    (b"MM\x00+", "a TIFF image"),
+    (b"\x93NUMPY", "a NumPy array"),
+    (b"\x89HDF\r\n", "an HDF5 file (Keras networks are such files)"),
+    (b"\x1f\x8b", "a gzip archive, which has to be unpacked first"),
+    (b"7z\xbc\xaf", "a 7z archive, which has to be unpacked first"),
+    (b"Rar!", "a RAR archive, which has to be unpacked first"),
+    (b"%PDF", "a PDF document"),
+    (b"\x7fELF", "a program"),
+    (b"version https://git-lfs", "a Git LFS pointer (fetch the file itself with 'git lfs pull')"),
+)
+
+
+def detect_format(path: Path) -> FileFormat:
+    """Recognize the format of a network file, reading as little of it as possible.
+
+    Parameters
+    ----------
+    path : Path
+        Any file.
+
+    Returns
+    -------
+    file_format : str
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such file, or it is a directory, empty, damaged, or not a network.
+    """
+    check_is_file(path)
+    try:
+        with path.open("rb") as file:
+            head = file.read(4096)
+        size = path.stat().st_size
+    except OSError as error:
+        raise CheckpointError(
+            f"'{path.name}' cannot be read ({error.strerror or error}). Check that the file is "
+            "there and that you have permission to read it."
+        ) from error
+    if not head:
+        raise CheckpointError(f"'{path.name}' is empty (0 bytes). Copy or export the file again.")
+    if not any(head) and size <= len(head):
+        raise damaged(path, f"its {size} bytes are all zero")
+    if head.startswith(b"PK\x03\x04") or head.startswith(b"PK\x05\x06"):
+        return _archive_format(path)
+    if head.startswith(_OLD_TORCH_SAVE):
+        return "old torch.save"
+    if _looks_like_safetensors(head):
+        return _check_safetensors(path, head, size)
+    for start, name in _OTHER_FORMATS:
+        if head.startswith(start):
+            raise CheckpointError(f"'{path.name}' holds {name}, not a network. {_advice()}")
+    if _looks_like_onnx(head):
+        return "onnx"
+    if head[:1] == b"\x80" and head[1] <= 5:
+        raise CheckpointError(code_sentence(path, "a Python pickle"))
+    raise CheckpointError(f"'{path.name}' holds {_text_or_bytes(head)}, not a network. {_advice()}")
+
+
+def check_is_file(path: Path) -> None:
+    """Refuse a missing file, or a directory.
+
+    Raises
+    ------
+    CheckpointError
+    """
+    if path.is_dir():
+        raise CheckpointError(
+            f"'{path.name}' is a folder, but a network is a single file. Choose a file inside it."
+        )
+    if not path.exists():
+        raise CheckpointError(
+            f"'{path.name}' does not exist in '{path.parent}'. Check the name and the folder."
+        )
+
+
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def damaged(path: Path, finding: str) -> CheckpointError:
+    """Return the error for a file of a known format that cannot be read."""
+    return CheckpointError(
+        f"'{path.name}' is damaged: {finding}. Copy it again from where it came from, or export "
+        "the network again."
+    )
+
+
+def code_sentence(path: Path, finding: str = "") -> str:
+    """Return the message about a file with Python objects; ``finding`` names them."""
+    objects = f" ({finding})" if finding else ""
+    return (
+        f"'{path.name}': This file holds Python objects beside the weights{objects}; they were not "
+        "loaded, because loading them would run code. Where the network was trained, save only its "
+        "weights with torch.save(network.state_dict(), …), or export it as TorchScript."
+    )
+
+
+def _archive_format(path: Path) -> FileFormat:
+    names = _checked_members(path)
+    if not names:
+        raise CheckpointError(f"'{path.name}' is an empty archive. {_advice()}")
+    inside = {name.partition("/")[2] for name in names}
+    if "constants.pkl" in inside and any(name.startswith("code/") for name in inside):
+        return "torchscript"
+    if {"archive_format", "models/model.json"} <= inside:
+        return "exported program"
+    if "serialized_exported_program.json" in names:  # torch 2.1 to 2.7
+        return "exported program"
+    if "data.pkl" in inside:
+        return "torch.save"
+    if {"version", "byteorder"} <= inside:
+        raise damaged(path, "its list of tensors is missing")
+    if any(name.startswith("data/aotinductor") for name in inside):
+        raise CheckpointError(
+            f"'{path.name}' holds machine code compiled by AOTInductor, which has no gradients and "
+            "is never run. Export the network with torch.export.save instead."
+        )
+    if any(name.endswith(".npy") for name in names):
+        raise CheckpointError(f"'{path.name}' holds NumPy arrays, not a network. {_advice()}")
+    first = ", ".join(f"'{name}'" for name in names[:2])
+    raise CheckpointError(
+        f"'{path.name}' is a zip archive of other files ({first}), not a network. If the network "
+        f"is one of them, unpack the archive first. {_advice()}"
+    )
+
+
+def _looks_like_safetensors(head: bytes) -> bool:
+    return len(head) > 8 and head[8:9] == b"{" and head[6:8] == b"\x00\x00"
+
+
+def _check_safetensors(path: Path, head: bytes, size: int) -> FileFormat:
+    length = int.from_bytes(head[:8], "little")
+    if 8 + length > size:
+        raise damaged(path, f"its header says {length} bytes, but the file ends before that")
+    with path.open("rb") as file:
+        file.seek(8)
+        header = file.read(length)
+    try:
+        tensors = json.loads(header)
+        ends = [entry["data_offsets"][1] for name, entry in tensors.items() if name[:2] != "__"]
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise damaged(path, "its header cannot be read") from error
+    missing = 8 + length + max(ends, default=0) - size
+    if missing > 0:
+        raise damaged(path, f"the last {missing} bytes of its tensors are missing")
+    return "safetensors"
+
+
+def _looks_like_onnx(head: bytes) -> bool:
+    # a protobuf message: field 1 (version, small), then field 2 (producer) or field 7 (graph)
+    return len(head) > 4 and head[0] == 0x08 and head[1] < 0x20 and head[2] in (0x12, 0x3A, 0x42)
+
+
+def _text_or_bytes(head: bytes) -> str:
+    try:
+        text = head.decode("utf-8", errors="strict" if len(head) < 4096 else "ignore")
+    except UnicodeDecodeError:
+        return "bytes in an unknown format"
+    if "\x00" in text or (not text.isprintable() and not set(text) & set("\n\t ")):
+        return "bytes in an unknown format"
+    start = text.lstrip()[:1]
+    if start in "{[":
+        return "JSON text"
+    return "HTML, perhaps a log-in page" if start == "<" else "text"
+
+
+def _checked_members(path: Path) -> list[str]:
+    """Return the names in an archive after a comparison of all checksums."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.infolist():
+                if member.CRC:  # 0 means that the checksum was disabled when the file was saved
+                    with archive.open(member) as part:
+                        while part.read(1 << 20):  # its end compares the checksums
+                            pass
+            return archive.namelist()
+    except ZIP_ERRORS as error:
+        raise damaged(path, "it starts like a network file, but is truncated or altered") from error
+
+
+def _advice() -> str:
+    return f"Choose a file with {READABLE_FORMATS}."
+
 
 State: TypeAlias = "dict[str, Tensor | dict[str, Tensor]]"
 

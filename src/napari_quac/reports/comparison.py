@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_quac.data.dataset import Dataset
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Dataset, Sample
 from napari_quac.errors import DataError, QuacError
-from napari_quac.explain.explanation import Explanation
-from napari_quac.explain.explanations import Explanations
+from napari_quac.explain.explanation import Explanation, Explanations
 from napari_quac.explain.methods import METHODS
 from napari_quac.explain.pair import Pair, swap_pair
 from napari_quac.explain.pipeline import explain_pair
@@ -186,10 +184,8 @@ def compare_pair(
         return MethodComparison((Comparison(explanations, dict(localizations)),))
 
     def partial(step: Progress) -> MethodComparison | None:
-        explanations = step.partial
-        if explanations is None or explanations.partial_mask is not None:
-            return None
-        return compared(explanations)
+        is_whole = step.partial is not None and step.partial.partial_mask is None
+        return compared(step.partial) if is_whole else None
 
     steps = explain_pair(pair, classifier, settings)
     resolution = 100 * len(settings.methods)
@@ -293,9 +289,8 @@ def counted_pairs(comparisons: Iterable[Comparison]) -> list[Comparison]:
 
 def _reason(method: str, comparisons: Sequence[Comparison]) -> str:
     """Return the last error of a method; empty if it never failed."""
-    failures = [c.explanations.failures[method] for c in comparisons
-                if method in c.explanations.failures]  # fmt: skip
-    return str(failures[-1]) if failures else ""
+    failures = [c.explanations.failures.get(method) for c in comparisons]
+    return next((str(failure) for failure in reversed(failures) if failure is not None), "")
 
 
 def _row(

@@ -40,6 +40,11 @@ from napari_quac.reports.robustness import (
 from napari_quac.stepwise import Progress, stepwise
 
 BASELINES = ("residual", "random")
+PAIR_FIELDS = (
+    *("sample_id", "source", "target", "label", "source_basis", "switches", "n_tried", "origin"),
+    *("query_prediction", "generated_prediction"),
+)
+"""Attributes of an entry that do not depend on the method."""
 ORDER_MEASURES = ("deletion", "insertion", "counterfactual_deletion", "counterfactual_insertion")
 # Of the range of a map. Rounding, other hardware and 16-bit files stay below 0.01.
 LARGEST_DEVIATION = 0.02
@@ -360,18 +365,5 @@ def _baseline(entry: ReportEntry, name: str) -> ReportEntry:
         values: NDArray[np.float32] = normalize_map(torch.from_numpy(signed))[0].numpy()
         return values
 
-    return ReportEntry(
-        entry.sample_id,
-        entry.source,
-        entry.target,
-        name,
-        name,
-        label=entry.label,
-        source_basis=entry.source_basis,
-        query_prediction=entry.query_prediction,
-        generated_prediction=entry.generated_prediction,
-        switches=entry.switches,
-        n_tried=entry.n_tried,
-        origin=entry.origin,
-        read=read,
-    )
+    shared: dict[str, Any] = {key: getattr(entry, key) for key in PAIR_FIELDS}
+    return ReportEntry(method=name, true_name=name, read=read, **shared)

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import wilcoxon
 
-from napari_quac.explain.morphometry import PlaceChange
-from napari_quac.explain.texture import MEASURES
+from napari_quac.explain.morphometry import MEASURES, PlaceChange
 
 FEWEST = 6  # with fewer pairs no two-sided signed-rank test can fall below 0.05
 
@@ -80,24 +79,14 @@ def paired_changes(samples: Iterable[Sequence[PlaceChange]]) -> tuple[PairedChan
     corrected = _holm(p_values)
     units = {measure.name: measure.unit for measure in MEASURES}
     changes = []
-    for (place_name, name), pairs in values.items():
+    for key, pairs in values.items():
         query, counterfactual = np.array(pairs).T
         low, middle, high = np.percentile(counterfactual - query, (25, 50, 75))
-        changes.append(
-            PairedChange(
-                place_name,
-                name,
-                units[name],
-                len(pairs),
-                float(np.median(query)),
-                float(np.median(counterfactual)),
-                float(middle),
-                float(low),
-                float(high),
-                p_values[place_name, name],
-                corrected.get((place_name, name)),
-            )
-        )
+        medians = (float(np.median(query)), float(np.median(counterfactual)))
+        difference = (float(middle), float(low), float(high))
+        tests = (p_values[key], corrected.get(key))
+        numbers = (*medians, *difference, *tests)
+        changes.append(PairedChange(*key, units[key[1]], len(pairs), *numbers))
     return tuple(changes)
 
 
@@ -105,9 +94,7 @@ def _signed_rank(pairs: NDArray[np.float64]) -> float | None:
     differences = pairs[:, 1] - pairs[:, 0]
     if len(differences) < FEWEST:
         return None
-    if not differences.any():
-        return 1.0
-    return float(wilcoxon(differences).pvalue)
+    return float(wilcoxon(differences).pvalue) if differences.any() else 1.0
 
 
 def _holm(p_values: dict[tuple[str, str], float | None]) -> dict[tuple[str, str], float]:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Sample
 from napari_quac.explain.explanation import Explanation
 from napari_quac.explain.pair import Pair
 from napari_quac.explain.search import task_seed

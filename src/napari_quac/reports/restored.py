@@ -11,12 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Sample
 from napari_quac.errors import DataError
 from napari_quac.explain.attribution import Attribution
 from napari_quac.explain.curve import Curve, hybrid_at, signed_values
-from napari_quac.explain.explanation import Explanation
-from napari_quac.explain.explanations import Explanations
+from napari_quac.explain.explanation import Explanation, Explanations
 from napari_quac.explain.pair import Pair
 from napari_quac.explain.score import best_point
 from napari_quac.explain.settings import ExplainSettings
@@ -102,16 +101,10 @@ def restore_pair(entry: ReportEntry, n_classes: int, sample: Sample | None = Non
     elif sample.image.shape != query.shape or not torch.allclose(sample.image, query, atol=1 / 128):
         problem = f"The image of '{sample.id}' is not the one that was explained in this report"
         raise DataError(f"{problem}. Choose the samples of the report.")
-    return Pair(
-        sample,
-        generated,
-        entry.source,
-        entry.target,
-        _prediction(entry.query_prediction, n_classes),
-        _prediction(entry.generated_prediction, n_classes),
-        dict(entry.origin),
-        n_tried=entry.n_tried or 1,
-    )
+    before = _prediction(entry.query_prediction, n_classes)
+    after = _prediction(entry.generated_prediction, n_classes)
+    classes, origin = (entry.source, entry.target), dict(entry.origin)
+    return Pair(sample, generated, *classes, before, after, origin, n_tried=entry.n_tried or 1)
 
 
 def restore_explanation(

@@ -65,14 +65,9 @@ def measure_robustness(
         If the attribution is zero everywhere.
     """
     index = pair.source if attribution.of_class is None else attribution.of_class
-    error = yield from infidelity(
-        pair.query.image,
-        attribution.signed,
-        classifier,
-        index,
-        _factor(pair, attribution, method),
-        normalize=True,
-    )
+    image, factor = pair.query.image, _factor(pair, attribution, method)
+    steps = infidelity(image, attribution.signed, classifier, index, factor, normalize=True)
+    error = yield from steps
     sensitivity = yield from max_sensitivity(pair, attribution.method, method, classifier)
     return Robustness(error, sensitivity)
 
@@ -291,24 +286,16 @@ def cascading_randomization(
         # another object, since predictions and DeepLIFT keep copies of the network
         changed = replace(classifier, module=module)
         other = yield from attribute(pair, name, method, changed)
-        steps.append(
-            SanityStep(
-                layer,
-                _correlation(original.signed, other.signed),
-                _correlation(original.signed.abs(), other.signed.abs()),
-            )
-        )
+        absolute = _correlation(original.signed.abs(), other.signed.abs())
+        steps.append(SanityStep(layer, _correlation(original.signed, other.signed), absolute))
     return tuple(steps)
 
 
 def _layers(module: nn.Module) -> list[tuple[str, list[nn.Parameter]]]:
     """Return the layers with parameters, in their order."""
-    layers = []
-    for name, layer in module.named_modules():
-        parameters = list(layer.parameters(recurse=False))
-        if parameters:
-            layers.append((name or type(layer).__name__, parameters))
-    return layers
+    layers = [(name or type(layer).__name__, layer) for name, layer in module.named_modules()]
+    parameters = [(name, list(layer.parameters(recurse=False))) for name, layer in layers]
+    return [(name, tensors) for name, tensors in parameters if tensors]
 
 
 def _randomize(parameter: nn.Parameter, random: torch.Generator) -> None:

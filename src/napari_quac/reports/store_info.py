@@ -13,7 +13,6 @@ from napari_quac import __version__
 from napari_quac.errors import DataError, QuacError
 from napari_quac.explain.procedure import Grid
 from napari_quac.explain.settings import AUTO, ExplainSettings
-from napari_quac.networks.file_format import file_hash
 from napari_quac.serialize import to_plain
 
 if TYPE_CHECKING:
@@ -140,7 +139,7 @@ class StoreInfo:
             return cls(
                 class_names=tuple(values["class_names"]),
                 classifier=NetworkIdentity(**values["classifier"]),
-                generator=NetworkIdentity(**values["generator"]),
+                generator=_generator_identity(**values["generator"]),
                 settings=ExplainSettings.from_dict(settings),
                 samples=values.get("samples", ""),
                 plan=values.get("plan"),
@@ -190,6 +189,8 @@ def identify(recipe: Any, name: str = "") -> NetworkIdentity:
     """
     from torch import nn  # slow to import, and not needed to recognize a store
 
+    from napari_quac.networks.tensor_file import file_hash
+
     keys = [f.name for f in fields(recipe)] if is_dataclass(recipe) else []
     files = {key: path for key in keys if isinstance(path := getattr(recipe, key), Path)}
     hashes = {key: file_hash(path) for key, path in files.items() if path.is_file()}
@@ -198,6 +199,12 @@ def identify(recipe: Any, name: str = "") -> NetworkIdentity:
         hashes = {key: _weights_hash(part) for key, part in parts if isinstance(part, nn.Module)}
     first = next((path.name for path in files.values()), type(recipe).__name__)
     return NetworkIdentity(name or first, hashes)
+
+
+def _generator_identity(name: str, sha256: Mapping[str, str]) -> NetworkIdentity:
+    """Return the identity in a store; recipes of schema 1 named their file ``checkpoint``."""
+    hashes = {"path" if key == "checkpoint" else key: text for key, text in sha256.items()}
+    return NetworkIdentity(name, hashes)
 
 
 def _weights_hash(module: nn.Module) -> str:

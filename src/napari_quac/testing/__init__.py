@@ -1,4 +1,4 @@
-"""For tests of one's own: tiny networks with known answers, and the questions we ask of our own."""
+"""For tests of other packages: tiny networks with known answers, and the checks of our own."""
 
 from napari_quac.testing.checks import check_dataset, check_generator, check_method
 from napari_quac.testing.corners import (

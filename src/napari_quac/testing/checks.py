@@ -1,17 +1,18 @@
-"""The questions that we ask of our own methods, generators and datasets, for those of others."""
+"""Checks of methods, generators and datasets of other packages, which our own pass."""
 
 from __future__ import annotations
 
 import json
 import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from napari_quac.data.dataset import Dataset
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Dataset, Sample
 from napari_quac.errors import MethodFailedError, MethodUnavailableError, QuacError
 from napari_quac.explain.attribution import Attribution, AttributionMethod, attribute
 from napari_quac.explain.pair import Pair, make_pair
@@ -26,25 +27,25 @@ BLOCKS = ((0, 4), (0, 1), (1, 2), (3, 1))
 
 
 def check_method(method: AttributionMethod, compares_both: bool | None = None) -> tuple[str, ...]:
-    """Ask an attribution method what we ask of our own.
+    """Check an attribution method.
 
     Parameters
     ----------
     method : AttributionMethod
         With its parameters.
     compares_both : bool, optional
-        Whether the map tells what differs between query and generated image, so that it has to be
-        zero where they are the same. By default yes, unless the class says ``of_query_alone``.
+        True for a map of the differences between query and generated image, which must be zero
+        for equal images. By default true, unless the class sets ``of_query_alone``.
 
     Returns
     -------
     tuple of str
-        What was asked and answered well.
+        The passed checks.
 
     Raises
     ------
     AssertionError
-        With a sentence that says what is wrong.
+        With a sentence about the fault.
 
     Examples
     --------
@@ -52,12 +53,11 @@ def check_method(method: AttributionMethod, compares_both: bool | None = None) -
     >>> len(check_method(METHODS["d-ig"]()))
     7
     """
-    answered = [*_check_value(method, "method")]
+    _check_value(method, "method")
+    label = getattr(method, "label", None)
     _require(
-        isinstance(getattr(method, "label", None), str) and bool(method.label),
-        f"{method!r} has no label: a text, as a class attribute, that is shown to the user.",
+        isinstance(label, str) and bool(label), f"{method!r} has no label as a class attribute."
     )
-    answered.append("it has a label")
     if compares_both is None:
         compares_both = not getattr(method, "of_query_alone", False)
     n_computed = 0
@@ -66,8 +66,7 @@ def check_method(method: AttributionMethod, compares_both: bool | None = None) -
         pair = _noise_pair(classifier)
         state = _state_of(classifier, pair)
         try:
-            first = _map_of(method, pair, classifier)
-            second = _map_of(method, pair, classifier)
+            first, second = (_map_of(method, pair, classifier) for _ in range(2))
         except MethodUnavailableError:
             continue
         finally:
@@ -75,30 +74,27 @@ def check_method(method: AttributionMethod, compares_both: bool | None = None) -
         n_computed += 1
         _require(
             torch.equal(first.signed, second.signed),
-            f"{method!r} gives another map for the same pair. Draw its random numbers from a "
-            "generator with a seed of its own.",
+            f"{method!r} returns another map for the same pair. Seed its random numbers.",
         )
-        if first.completeness is not None:
-            _require(
-                first.completeness <= LARGEST_MISS,
-                f"{method!r} says that its map adds up, but it misses {first.completeness:.0%}.",
-            )
+        _require(
+            first.completeness is None or first.completeness <= LARGEST_MISS,
+            f"{method!r} has an expected sum, but misses {first.completeness or 0:.0%} of it.",
+        )
         if compares_both:
             _check_identical(method, pair, classifier)
     _require(
         n_computed > 0,
-        f"{method!r} could not be computed on any of the networks that it was tried on; they have "
-        "a convolution, a ReLU and a linear layer.",
+        f"{method!r} cannot be computed on networks of convolutions, ReLU and linear layers.",
     )
-    answered += [
+    return (
+        "the method is a value",
+        "it has a label",
         "its map has the shape of the image and finite values",
         "the same pair gives the same map",
         "network, images and random numbers are left as they were",
-        "what it says about its sum is true",
-    ]
-    if compares_both:
-        answered.append("equal images give zero")
-    return tuple(answered)
+        "its expected sum is correct",
+        *(["equal images give zero"] if compares_both else []),
+    )
 
 
 def check_generator(
@@ -108,7 +104,7 @@ def check_generator(
     source: int = 0,
     target: int = 1,
 ) -> tuple[str, ...]:
-    """Ask a generator, or the recipe of one, what we ask of our own.
+    """Check a generator, or the recipe of one.
 
     Parameters
     ----------
@@ -117,24 +113,23 @@ def check_generator(
     query : (C, *S) Tensor, float32 in [0, 1], optional
         An image that it can turn into another class; by default one of 1 × 32 × 32.
     classifier : Classifier, optional
-        One that fits the query; by default it looks at two corners, see
+        Classifier for the query; by default it depends on two corners, see
         :func:`~napari_quac.testing.corner_classifier`.
     source, target : int
-        Classes of the classifier that the generator knows.
+        Classes of the classifier and of the generator.
 
     Returns
     -------
     tuple of str
-        What was asked and answered well.
+        The passed checks.
 
     Raises
     ------
     AssertionError
-        With a sentence that says what is wrong.
+        With a sentence about the fault.
     """
-    answered: list[str] = []
-    if hasattr(generator, "load"):
-        answered += _check_value(generator, "recipe")
+    passed = _check_recipe(generator)
+    if passed:
         generator = generator.load(torch.device("cpu"))
     _require(
         isinstance(generator, Generator),
@@ -142,56 +137,59 @@ def check_generator(
     )
     _require(
         all(isinstance(text, str) for pair in generator.description.items() for text in pair),
-        f"The description of {generator.name} has to map text to text; it is shown on the card.",
+        f"The description of {generator.name} must map text to text.",
     )
-    answered.append("it has a name and a description")
     query = corner_image(source) if query is None else query
     classifier = classifier or corner_classifier(query.shape[-1])
     before = query.clone()
     request = ConversionRequest(query, source, target, classifier, 7, "query")
-    blocks = {block: _proposals_of(generator, request, *block) for block in BLOCKS}
-    for (first, n), proposals in blocks.items():
-        _check_proposals(generator, proposals, query, first, n)
-    answered.append("its images have the query's shape, float32 from 0 to 1, on the CPU")
-    answered.append("where they are from can be written into a record")
+    blocks = {}
+    for first, n in BLOCKS:
+        with _errors_as_failures():
+            blocks[first, n] = ask_generator(generator, request, first, n)
+    for (_, n), proposals in blocks.items():
+        _check_proposals(generator.name, proposals, query, n)
     whole = blocks[0, 4].images
     pieces = torch.cat([blocks[block].images for block in BLOCKS[1:]])
     _require(
         len(whole) == len(pieces) and torch.equal(whole, pieces),
-        f"{generator.name} gives other images when it is asked for them one by one. Proposal "
-        "number i has to depend on query, source, target, seed and i alone.",
+        f"{generator.name} returns other images one by one. Proposal i must depend on query, "
+        "source, target, seed and i alone.",
     )
-    answered.append("proposal i is the same whatever was asked for with it or before")
     _require(torch.equal(query, before), f"{generator.name} has changed the query.")
-    answered.append("the query is left as it was")
-    return tuple(answered)
+    return (
+        *passed,
+        "it has a name and a description",
+        "its images have the query's shape, float32 from 0 to 1, on the CPU",
+        "their origins can be written into a record",
+        "proposal i does not depend on the other requests",
+        "the query is left as it was",
+    )
 
 
 def check_dataset(dataset: Dataset, max_samples: int = 5) -> tuple[str, ...]:
-    """Ask a dataset, or the recipe of one, what we ask of our own.
+    """Check a dataset, or the recipe of one.
 
     Parameters
     ----------
     dataset : Dataset or recipe
         A recipe has ``load()``.
     max_samples : int
-        So many samples are read.
+        Maximum number of samples to read.
 
     Returns
     -------
     tuple of str
-        What was asked and answered well.
+        The passed checks.
 
     Raises
     ------
     AssertionError
-        With a sentence that says what is wrong.
+        With a sentence about the fault.
     """
-    answered: list[str] = []
-    loading = getattr(dataset, "load", None)
-    if loading is not None:
-        answered += _check_value(dataset, "recipe")
-        dataset = loading()
+    passed = _check_recipe(dataset)
+    if passed:
+        dataset = dataset.load()  # type: ignore[attr-defined]
     _require(
         isinstance(dataset, Dataset),
         f"{dataset!r} is no dataset: it needs name, classes, a length, [index], sample_id() and "
@@ -201,23 +199,24 @@ def check_dataset(dataset: Dataset, max_samples: int = 5) -> tuple[str, ...]:
     _require(n > 0, f"{dataset.name} has no samples.")
     _require(
         isinstance(dataset.classes, tuple) and len(set(dataset.classes)) == len(dataset.classes),
-        f"The classes of {dataset.name} have to be a tuple of different names.",
+        f"The classes of {dataset.name} must be a tuple of different names.",
     )
-    ids = [dataset.sample_id(index) for index in range(n)]
-    _require(len(set(ids)) == n, f"Two samples of {dataset.name} have the same id.")
-    answered.append("ids are different")
+    ids = {dataset.sample_id(index) for index in range(n)}
+    _require(len(ids) == n, f"Two samples of {dataset.name} have the same id.")
     for index in sorted({round(i * (n - 1) / max(1, max_samples - 1)) for i in range(max_samples)}):
         if index < n:
             _check_sample(dataset, index)
-    answered.append("id and label are those of the sample that is read")
-    answered.append("images are (C, *S), float32 from 0 to 1, and the same when read again")
     try:
         dataset[n]
-    except (IndexError, LookupError):
-        answered.append("a number too large is an IndexError")
-    else:
-        raise AssertionError(f"{dataset.name} has {n} samples, but dataset[{n}] gives one, too.")
-    return tuple(answered)
+    except LookupError:
+        return (
+            *passed,
+            "ids are different",
+            "id and label are those of the sample",
+            "images are (C, *S), float32 from 0 to 1, and the same when read again",
+            "an index beyond the last sample is an IndexError",
+        )
+    raise AssertionError(f"{dataset.name} has {n} samples, but dataset[{n}] gives one, too.")
 
 
 def _require(condition: bool, sentence: str) -> None:
@@ -225,21 +224,10 @@ def _require(condition: bool, sentence: str) -> None:
         raise AssertionError(sentence)
 
 
-def _check_value(value: Any, kind: str) -> tuple[str, ...]:
-    """Check that a method or recipe is a value: it goes into plans and to other processes."""
-    parameters = getattr(value, "__dataclass_params__", None)  # of dataclasses alone
-    _require(
-        getattr(parameters, "frozen", False),
-        f"{value!r} has to be a frozen dataclass: the fields of a {kind} are its parameters.",
-    )
-    again = pickle.loads(pickle.dumps(value))  # noqa: S301 - what was written one line before
-    _require(again == value, f"{value!r} is not equal to its copy from another process.")
-    return (f"the {kind} is a value",)
-
-
-def _map_of(method: AttributionMethod, pair: Pair, classifier: Classifier) -> Attribution:
+@contextmanager
+def _errors_as_failures() -> Iterator[None]:
     try:
-        return attribute(pair, "checked", method, classifier).result()
+        yield
     except QuacError as error:
         unavailable = isinstance(error, MethodUnavailableError)
         if unavailable and not isinstance(error, MethodFailedError):
@@ -247,26 +235,40 @@ def _map_of(method: AttributionMethod, pair: Pair, classifier: Classifier) -> At
         raise AssertionError(str(error)) from error
 
 
+def _check_recipe(network: Any) -> tuple[str, ...]:
+    if not hasattr(network, "load"):
+        return ()
+    _check_value(network, "recipe")
+    return ("the recipe is a value",)
+
+
+def _check_value(recipe: Any, kind: str) -> None:
+    """Check that a method or recipe is a value: it goes into plans and to other processes."""
+    parameters = getattr(recipe, "__dataclass_params__", None)  # of dataclasses alone
+    _require(
+        getattr(parameters, "frozen", False),
+        f"{recipe!r} must be a frozen dataclass: the fields of a {kind} are its parameters.",
+    )
+    copy = pickle.loads(pickle.dumps(recipe))  # noqa: S301 - written in the same line
+    _require(copy == recipe, f"{recipe!r} is not equal to its copy from another process.")
+
+
+def _map_of(method: AttributionMethod, pair: Pair, classifier: Classifier) -> Attribution:
+    with _errors_as_failures():
+        return attribute(pair, "checked", method, classifier).result()
+
+
 def _check_identical(method: AttributionMethod, pair: Pair, classifier: Classifier) -> None:
     same = replace(
         pair, generated=pair.query.image.clone(), generated_prediction=pair.query_prediction
     )
-    found = _map_of(method, same, classifier)
-    largest = float(found.signed.abs().max())
+    attribution = _map_of(method, same, classifier)
+    largest = float(attribution.signed.abs().max())
     _require(
-        found.degenerate,
+        attribution.degenerate,
         f"{method!r} finds differences (up to {largest:.2g}) between two images that are the same. "
-        "If its map is of the query alone, say of_query_alone: ClassVar[bool] = True.",
+        "If its map is of the query alone, set of_query_alone: ClassVar[bool] = True.",
     )
-
-
-def _proposals_of(
-    generator: Generator, request: ConversionRequest, first: int, n: int
-) -> Proposals:
-    try:
-        return ask_generator(generator, request, first, n)
-    except QuacError as error:
-        raise AssertionError(str(error)) from error
 
 
 def _state_of(classifier: Classifier, pair: Pair) -> dict[str, Tensor]:
@@ -279,12 +281,12 @@ def _check_untouched(
     method: AttributionMethod, before: dict[str, Tensor], classifier: Classifier, pair: Pair
 ) -> None:
     after = _state_of(classifier, pair)
-    changed = [name for name, value in before.items() if not torch.equal(value, after[name])]
+    changed = [name for name, tensor in before.items() if not torch.equal(tensor, after[name])]
     names = ["torch's random numbers" if name == "random" else name for name in changed]
     _require(not changed, f"{method!r} has changed {', '.join(names)}.")
     module = classifier.module
-    left = [m for m in module.modules() if m._forward_hooks or m._backward_hooks]
-    _require(not left, f"{method!r} has left hooks on the network. Remove them, in a finally.")
+    has_hooks = any(m._forward_hooks or m._backward_hooks for m in module.modules())
+    _require(not has_hooks, f"{method!r} has left hooks on the network. Remove them, in a finally.")
     _require(
         not any(p.requires_grad or p.grad is not None for p in module.parameters()),
         f"{method!r} has left gradients on the network. Use torch.autograd.grad for the input.",
@@ -293,31 +295,26 @@ def _check_untouched(
     _require(torch.is_grad_enabled(), f"{method!r} has left gradients switched off.")
 
 
-def _check_proposals(
-    generator: Generator, proposals: Proposals, query: Tensor, first: int, n: int
-) -> None:
-    images, name = proposals.images, generator.name
+def _check_proposals(name: str, proposals: Proposals, query: Tensor, n: int) -> None:
+    images = proposals.images
+    shape, expected = tuple(images.shape), (n, *query.shape)
     _require(
-        len(images) <= n and tuple(images.shape[1:]) == tuple(query.shape),
-        f"{name} was asked for {n} images like the query, {tuple(query.shape)}, and gave "
-        f"{tuple(images.shape)}.",
+        len(images) <= n and shape[1:] == expected[1:],
+        f"{name} returned {shape}; {expected} is needed: images like the query.",
     )
     _require(
         images.dtype == torch.float32 and images.device.type == "cpu" and not images.requires_grad,
-        f"The images of {name} have to be float32 on the CPU, without a gradient.",
+        f"The images of {name} must be float32 on the CPU, without a gradient.",
     )
+    _require(bool(torch.isfinite(images).all()), f"{name} returns NaN or infinity.")
     _require(
-        len(images) == 0 or bool(torch.isfinite(images).all()),
-        f"{name} gives NaN or infinity.",
-    )
-    _require(
-        len(images) == 0 or (float(images.min()) >= 0 and float(images.max()) <= 1),
+        bool(((images >= 0) & (images <= 1)).all()),
         f"The images of {name} leave the range from 0 to 1. Map them back, and clamp them.",
     )
     _require(
         len(proposals.origins) == len(images),
-        f"{name} tells of {len(proposals.origins)} images where they are from, and gave "
-        f"{len(images)}.",
+        f"{name} returned {len(images)} images, but tells of {len(proposals.origins)} where they "
+        "are from.",
     )
     try:
         json.dumps([dict(origin) for origin in proposals.origins], allow_nan=False)
@@ -326,27 +323,25 @@ def _check_proposals(
 
 
 def _check_sample(dataset: Dataset, index: int) -> None:
-    sample, again = dataset[index], dataset[index]
+    sample, copy = dataset[index], dataset[index]
+    image, n_classes = sample.image, len(dataset.classes)
     _require(
         sample.id == dataset.sample_id(index) and sample.label == dataset.label(index),
-        f"Sample {index} of {dataset.name} has another id or label than sample_id({index}) and "
-        f"label({index}) say.",
+        f"Sample {index} of {dataset.name} has another id or label than sample_id() and label().",
     )
     _require(
-        sample.label is None or 0 <= sample.label < len(dataset.classes),
-        f"'{sample.id}' has label {sample.label}, and there are {len(dataset.classes)} classes.",
+        sample.label is None or 0 <= sample.label < n_classes,
+        f"'{sample.id}' has label {sample.label}, and there are {n_classes} classes.",
     )
-    image = sample.image
     _require(
         image.ndim >= 3 and image.dtype == torch.float32,
-        f"The image of '{sample.id}' is {image.dtype} {tuple(image.shape)}; float32 (C, *S) is "
-        "needed.",
+        f"'{sample.id}' is {image.dtype} {tuple(image.shape)}; float32 (C, *S) is needed.",
     )
     _require(
-        bool(torch.isfinite(image).all()) and 0 <= float(image.min()) and float(image.max()) <= 1,
+        bool(((image >= 0) & (image <= 1)).all()),
         f"The image of '{sample.id}' leaves the range from 0 to 1.",
     )
-    _require(torch.equal(image, again.image), f"'{sample.id}' is another image when read again.")
+    _require(torch.equal(image, copy.image), f"'{sample.id}' is another image when read again.")
 
 
 def _small_classifier(shape: tuple[int, ...]) -> Classifier:

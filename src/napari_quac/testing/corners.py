@@ -1,4 +1,4 @@
-"""Tiny networks and images with known answers, for tests of one's own methods and generators."""
+"""Tiny networks and images with known answers, for tests of other methods and generators."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Sample
 from napari_quac.generators.family import GeneratorFamily
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import FunctionGenerator
@@ -61,9 +61,8 @@ def corner_image(label: int, size: int = 32, seed: int = 0) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     image = 0.3 + 0.1 * torch.rand((1, size, size), generator=generator)
     k = size // 4
-    for corner, wanted in (((..., slice(k), slice(k)), label in (0, 2)),
-                           ((..., slice(-k, None), slice(-k, None)), label in (1, 2))):  # fmt: skip
-        image[corner] += 0.5 if wanted else -0.3
+    image[..., :k, :k] += 0.5 if label in (0, 2) else -0.3
+    image[..., -k:, -k:] += 0.5 if label in (1, 2) else -0.3
     return image.clamp(0, 1)
 
 
@@ -71,12 +70,11 @@ def corner_generator(size: int = 32) -> FunctionGenerator:
     """Return a generator that repaints the corners for the target and changes little else."""
 
     def convert(query: Tensor, source: int, target: int, seed: int) -> Tensor:
-        wanted = corner_image(target, size, seed % 1000)
+        corners = corner_image(target, size, seed % 1000)
         converted = query.clone()
-        k = size // 4
-        for corner in ((..., slice(k), slice(k)), (..., slice(-k, None), slice(-k, None))):
-            converted[corner] = wanted[corner]
-        middle = size // 2
+        k, middle = size // 4, size // 2
+        converted[..., :k, :k] = corners[..., :k, :k]
+        converted[..., -k:, -k:] = corners[..., -k:, -k:]
         converted[..., middle - 2 : middle + 2, middle - 2 : middle + 2] += 0.1
         return converted.clamp(0, 1)
 
@@ -108,15 +106,10 @@ class CornerSamples:
 
     def __getitem__(self, index: int) -> Sample:
         if index >= self.n:
-            raise IndexError(f"There are {self.n} samples, number {index} was asked for.")
-        shown = index % 3
-        return Sample(
-            id=self.sample_id(index),
-            image=corner_image(shown, self.size, index),
-            label=self.label(index),
-            scale=(4.0, 4.0),
-            unit="nm",
-        )
+            raise IndexError(f"There is no sample {index} among {self.n}.")
+        image = corner_image(index % 3, self.size, index)
+        sample_id, label = self.sample_id(index), self.label(index)
+        return Sample(sample_id, image, label, scale=(4.0, 4.0), unit="nm")
 
     def sample_id(self, index: int) -> str:
         """Return a name such as ``"corner/3"``."""
@@ -124,7 +117,7 @@ class CornerSamples:
 
     def label(self, index: int) -> int:
         """Return the label, which is wrong for the samples in ``wrong``."""
-        return (index + (1 if index in self.wrong else 0)) % 3
+        return (index + (index in self.wrong)) % 3
 
 
 @dataclass(frozen=True)
@@ -145,7 +138,6 @@ class ReadyNetwork(GeneratorFamily):
 
     def load(self, device: Any = "auto") -> Any:
         """Return the network."""
-        del device
         if self.error is not None:
             raise self.error
         return self.network

@@ -11,8 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_quac.data.dataset import Dataset
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Dataset, Sample
 from napari_quac.errors import DataError, ShapeError
 from napari_quac.networks.classifier import Classifier
 from napari_quac.stepwise import Progress, stepwise

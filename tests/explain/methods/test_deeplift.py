@@ -12,7 +12,7 @@ from napari_quac.explain.methods.deeplift import (
     DiscriminativeDeepLift,
     VanillaDeepLift,
 )
-from napari_quac.networks.from_module import classifier_from_module
+from napari_quac.networks.classifier_recipe import classifier_from_module
 
 
 @pytest.mark.parametrize("limits", [(0, 1), (-1, 1), (0, 255)])

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_quac.errors import MethodUnavailableError
-from napari_quac.explain.methods.deeplift_rules import deeplift
+from napari_quac.explain.methods.deeplift import deeplift
 
 Network = Callable[[Tensor], Tensor]
 

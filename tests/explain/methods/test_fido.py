@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Sample
 from napari_quac.errors import DataError
 from napari_quac.explain.attribution import attribute
 from napari_quac.explain.flipping import flipping

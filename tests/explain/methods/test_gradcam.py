@@ -12,7 +12,7 @@ from explain.small_networks import classifier_of, random_pair
 from napari_quac.errors import MethodUnavailableError
 from napari_quac.explain.attribution import attribute
 from napari_quac.explain.methods import METHODS
-from napari_quac.explain.methods.guided import guided_gradient
+from napari_quac.explain.methods.gradcam import guided_gradient
 from napari_quac.explain.pair import Pair
 from napari_quac.networks.classifier import Classifier
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 
 from explain.small_networks import LinearNetwork, classifier_of, random_network, random_pair
-from napari_quac.explain.methods.ingrad import DiscriminativeInputGradient
+from napari_quac.explain.methods.gradients import DiscriminativeInputGradient
 
 
 def test_map_is_the_size_of_the_gradient_times_the_difference() -> None:

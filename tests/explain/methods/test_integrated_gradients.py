@@ -9,8 +9,8 @@ from torch import Tensor
 
 from explain.small_networks import LinearNetwork, classifier_of, random_network, random_pair
 from napari_quac.errors import MethodUnavailableError
-from napari_quac.explain.methods import integrated_gradients as module
-from napari_quac.explain.methods.integrated_gradients import (
+from napari_quac.explain.methods import gradients as module
+from napari_quac.explain.methods.gradients import (
     DiscriminativeIG,
     VanillaIG,
     integrated_gradients,

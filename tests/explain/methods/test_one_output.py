@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Sample
 from napari_quac.explain.attribution import attribute
 from napari_quac.explain.methods import METHODS
 from napari_quac.explain.pair import make_pair
-from napari_quac.networks.from_module import classifier_from_module
+from napari_quac.networks.classifier_recipe import classifier_from_module
 
 SIZE = 12
 

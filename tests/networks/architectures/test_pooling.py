@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from napari_quac.networks.architectures.pooling import downsampling, pooled
+from napari_quac.networks.architectures.vgg import downsampling, pooled
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_quac.errors import CheckpointError, DataError, ShapeError, UnknownNameError
-from napari_quac.networks.fido.infill import InfillChoice, make_infill
+from napari_quac.networks.fido.settings import InfillChoice, make_infill
 
 
 def filled(choice: InfillChoice, query: Tensor, kept: Tensor, **more: Tensor) -> Tensor:

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from napari_quac.errors import DataError, MethodUnavailableError, UnknownNameError
 from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.fido.infill import InfillChoice, make_infill
 from napari_quac.networks.fido.optimize import (
     concrete_drop,
     grid_size,
@@ -17,7 +16,7 @@ from napari_quac.networks.fido.optimize import (
     total_variation,
     upsampled,
 )
-from napari_quac.networks.fido.settings import FidoSettings, MaskState
+from napari_quac.networks.fido.settings import FidoSettings, InfillChoice, MaskState, make_infill
 from napari_quac.networks.value_range import ValueRange
 
 

@@ -34,7 +34,7 @@ import torch
 from napari_quac.networks.fido.optimize import optimize_mask
 from napari_quac.networks.fido.settings import FidoSettings
 from napari_quac.testing import corner_classifier, corner_image
-from napari_quac.networks.fido.infill import InfillChoice, make_infill
+from napari_quac.networks.fido.settings import InfillChoice, make_infill
 image, other = corner_image(0, 16), corner_image(1, 16)
 infill = make_infill(InfillChoice("generated"), image, other, torch.device("cpu"))
 steps = iter(optimize_mask(image, 0, 1, corner_classifier(16), infill, FidoSettings(n_steps=30)))

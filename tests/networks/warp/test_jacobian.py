@@ -8,15 +8,16 @@ import torch
 from scipy.ndimage import map_coordinates
 
 from napari_quac.errors import ShapeError
-from napari_quac.networks.warp.jacobian import (
+from napari_quac.networks.warp.field import (
     determinant,
     divergence,
     folding,
     growth,
+    in_voxels,
     limits,
     log_growth,
+    warp,
 )
-from napari_quac.networks.warp.sampling import in_voxels, warp
 
 
 def linear(matrix: list[list[float]], size: int = 7) -> np.ndarray:

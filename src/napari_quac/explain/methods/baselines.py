@@ -32,7 +32,6 @@ class Residual:
 
     label: ClassVar[str] = "residual"
     group: ClassVar[str] = "baselines"
-    summary: ClassVar[str] = "Baseline: the difference of the two images, without any network"
     short: ClassVar[str] = "difference of the images"
     colors: ClassVar[tuple[str, str]] = ("#9aa3ad", "#6c747d")
     absolute: bool = False
@@ -57,7 +56,6 @@ class Random:
 
     label: ClassVar[str] = "random"
     group: ClassVar[str] = "baselines"
-    summary: ClassVar[str] = "Baseline: random numbers"
     short: ClassVar[str] = "random numbers"
     colors: ClassVar[tuple[str, str]] = ("#9aa3ad", "#6c747d")
     sigma: Annotated[float, {"min": 0.0, "max": 50.0}] = 4.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -11,10 +11,15 @@ from napari_quac.explain.attribution import SignedMap
 from napari_quac.explain.pair import Pair
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.fido import PENALTY, InfillName
-from napari_quac.networks.fido.infill import InfillChoice, make_infill
 from napari_quac.networks.fido.optimize import optimize_mask
-from napari_quac.networks.fido.settings import BBMP_PENALTY, FidoSettings, Objective
-from napari_quac.stepwise import Progress, Steps, stepwise
+from napari_quac.networks.fido.settings import (
+    BBMP_PENALTY,
+    FidoSettings,
+    InfillChoice,
+    Objective,
+    make_infill,
+)
+from napari_quac.stepwise import Progress, stepwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +52,6 @@ class Fido:
 
     label: ClassVar[str] = "FIDO"
     group: ClassVar[str] = "optimized"
-    summary: ClassVar[str] = (
-        "FIDO: the smallest region whose replacement gives the target, by optimizing a mask"
-    )
     short: ClassVar[str] = "smallest change"
     colors: ClassVar[tuple[str, str]] = ("#ff5d8f", "#c2185b")
     shows_progress: ClassVar[bool] = True
@@ -68,24 +70,35 @@ class Fido:
 
     def settings(self) -> FidoSettings:
         """Return the settings of the optimization."""
-        return FidoSettings(
-            objective=self.objective,
-            penalty=self.penalty,
-            total_variation=self.total_variation,
-            n_samples=self.n_samples,
-            n_steps=self.n_steps,
-            pixels_per_cell=self.pixels_per_cell,
-            seed=self.seed,
-            deterministic=self.deterministic,
-            tolerance=self.tolerance,
-        )
+        names = [field.name for field in fields(FidoSettings) if hasattr(self, field.name)]
+        return FidoSettings(**{name: getattr(self, name) for name in names})
 
-    def attribute(self, pair: Pair, classifier: Classifier) -> Steps[SignedMap]:
-        """Return the probability that a pixel belongs to the region.
+    @stepwise
+    def attribute(self, pair: Pair, classifier: Classifier) -> Generator[Progress, None, SignedMap]:
+        """Optimize the mask; see :func:`~napari_quac.networks.fido.optimize.optimize_mask`.
 
-        See :func:`~napari_quac.networks.fido.optimize.optimize_mask`.
+        Parameters
+        ----------
+        pair : Pair
+            Its generated image is the infill by default.
+        classifier : Classifier
+            The classifier under study.
+
+        Returns
+        -------
+        Steps of SignedMap
+            For *ssr* the probability of keeping, else of dropping; the same in all channels.
         """
-        return optimize_map(self, pair, classifier)
+        query = pair.query.image
+        choice = InfillChoice(self.infill, self.level, self.inpainter)
+        infill = make_infill(choice, query, pair.generated, classifier.device)
+        state = yield from optimize_mask(
+            query, pair.source, pair.target, classifier, infill, self.settings()
+        )
+        details = {**state.record(), "infill": self.infill}
+        return SignedMap(
+            state.map.expand(query.shape).clone(), is_probability=True, details=details
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +106,6 @@ class FidoSSR(Fido):
     """Smallest region that suffices for the source when all else is replaced (FIDO, SSR)."""
 
     label: ClassVar[str] = "FIDO-SSR"
-    group: ClassVar[str] = "optimized"
-    summary: ClassVar[str] = (
-        "FIDO: the smallest region that suffices for the source when the rest is replaced"
-    )
     short: ClassVar[str] = "sufficient region"
     colors: ClassVar[tuple[str, str]] = ("#b4e35a", "#5f8a00")
     objective: ClassVar[Objective] = "ssr"
@@ -107,8 +116,6 @@ class FidoSDR(Fido):
     """Smallest region whose replacement destroys the source (FIDO, SDR)."""
 
     label: ClassVar[str] = "FIDO-SDR"
-    group: ClassVar[str] = "optimized"
-    summary: ClassVar[str] = "FIDO: the smallest region whose replacement destroys the source"
     short: ClassVar[str] = "destroying region"
     colors: ClassVar[tuple[str, str]] = ("#ff9e6d", "#b34a12")
     objective: ClassVar[Objective] = "sdr"
@@ -119,10 +126,6 @@ class BBMP(Fido):
     """Smallest soft mask whose replacement destroys the source (Fong and Vedaldi)."""
 
     label: ClassVar[str] = "BBMP"
-    group: ClassVar[str] = "optimized"
-    summary: ClassVar[str] = (
-        "Like fido-sdr with one soft mask in place of random ones (Fong and Vedaldi)"
-    )
     short: ClassVar[str] = "one soft mask"
     colors: ClassVar[tuple[str, str]] = ("#7fd6e8", "#0b7d94")
     objective: ClassVar[Objective] = "sdr"
@@ -130,33 +133,3 @@ class BBMP(Fido):
     penalty: Annotated[float, {"min": 0.0, "max": 2000.0}] = BBMP_PENALTY
     # the mask begins where most of it ends, so that little moves from the start
     tolerance: Annotated[float, {"min": 0.0, "max": 0.1}] = 1e-5
-
-
-@stepwise
-def optimize_map(
-    method: Fido, pair: Pair, classifier: Classifier
-) -> Generator[Progress, None, SignedMap]:
-    """Optimise the mask of a method and return it as a map.
-
-    Parameters
-    ----------
-    method : Fido
-        Objective, infill and the rest.
-    pair : Pair
-        Its generated image is the infill by default.
-    classifier : Classifier
-        The classifier under study.
-
-    Returns
-    -------
-    Steps of SignedMap
-        For *ssr* the probability of keeping, else of dropping; the same in all channels.
-    """
-    choice = InfillChoice(method.infill, method.level, method.inpainter)
-    infill = make_infill(choice, pair.query.image, pair.generated, classifier.device)
-    state = yield from optimize_mask(
-        pair.query.image, pair.source, pair.target, classifier, infill, method.settings()
-    )
-    values = state.map.expand(pair.query.image.shape).clone()
-    details = {**state.record(), "infill": method.infill}
-    return SignedMap(values, is_probability=True, details=details)

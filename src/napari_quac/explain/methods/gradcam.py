@@ -1,24 +1,26 @@
-"""Grad-CAM of the query alone, and of the activations of both images."""
+"""Grad-CAM of the query or of both images, and its product with guided backpropagation.
+
+The rule for ReLU replaces the function and not the module, so that functional activations and
+activations that are used twice follow it, too, and the network itself is not touched.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from napari_quac.errors import MethodUnavailableError
 from napari_quac.explain.attribution import SignedMap
 from napari_quac.explain.pair import Pair, Side, orient_pair
 from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.memory import in_batches
+from napari_quac.networks.device import in_batches
 
-CONVOLUTIONS: dict[int, tuple[type[nn.Module], str]] = {
-    3: (nn.Conv2d, "Conv2d"),
-    4: (nn.Conv3d, "Conv3d"),
-}
+CONVOLUTIONS: dict[int, type[nn.Module]] = {3: nn.Conv2d, 4: nn.Conv3d}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +44,6 @@ class StereoGradCam:
 
     label: ClassVar[str] = "D-GradCAM"
     group: ClassVar[str] = "gradients"
-    summary: ClassVar[str] = (
-        "Stereo Grad-CAM: regions that the last convolution sees in one image and not in the other"
-    )
     short: ClassVar[str] = "Grad-CAM of both"
     colors: ClassVar[tuple[str, str]] = ("#e4c441", "#8a6d00")
     direction: Side = "query"
@@ -65,7 +64,6 @@ class GradCam:
 
     label: ClassVar[str] = "GradCAM"
     group: ClassVar[str] = "gradients"
-    summary: ClassVar[str] = "Grad-CAM of the query alone: coarse, where the class is seen"
     short: ClassVar[str] = "Grad-CAM"
     colors: ClassVar[tuple[str, str]] = ("#e58a5b", "#a4481a")
     of_query_alone: ClassVar[bool] = True
@@ -117,11 +115,8 @@ def upsample(
     values: Tensor, shape: torch.Size, mode: Literal["linear", "nearest"] = "linear"
 ) -> Tensor:
     """Return a small map (*s) at the size of an image (C, *S), the same for all channels."""
-    if mode == "nearest":
-        large = F.interpolate(values[None, None], tuple(shape[1:]), mode="nearest")
-    else:
-        kind = "trilinear" if len(shape) == 4 else "bilinear"
-        large = F.interpolate(values[None, None], tuple(shape[1:]), mode=kind, align_corners=False)
+    kind = "nearest" if mode == "nearest" else "trilinear" if len(shape) == 4 else "bilinear"
+    large = F.interpolate(values[None, None], tuple(shape[1:]), mode=kind)
     return large[0].expand(shape).clone()
 
 
@@ -166,13 +161,11 @@ def last_convolution(
             handle.remove()
         if len(outputs) != 1:
             raise MethodUnavailableError(
-                f"The last convolution of the classifier {classifier.name} is used {len(outputs)} "
-                "times for one image, so it is not defined which of its outputs Grad-CAM means. "
-                "Choose 'd-ig'."
+                f"The classifier {classifier.name} uses its last convolution {len(outputs)} times "
+                "for one image, so Grad-CAM is not defined. Choose 'd-ig'."
             )
-        (gradient,) = torch.autograd.grad(
-            logits[:, class_index].sum(), outputs[0], materialize_grads=True
-        )
+        logit = logits[:, class_index].sum()
+        (gradient,) = torch.autograd.grad(logit, outputs[0], materialize_grads=True)
         return torch.stack([outputs[0].detach(), gradient], dim=1).float().cpu()
 
     inputs = classifier.value_range.to_network(image[None])
@@ -192,16 +185,175 @@ def _layer_of(classifier: Classifier, ndim: int) -> nn.Module:
     if classifier.form in ("torchscript", "exported"):
         form = "TorchScript program" if classifier.form == "torchscript" else "exported program"
         raise MethodUnavailableError(
-            f"Grad-CAM needs the layers of the network, and the classifier {classifier.name} is "
-            f"a {form}, whose layers are not accessible. Choose 'd-ig', or "
-            "load the network's state dict."
+            f"Grad-CAM needs the layers of the network, and the classifier {classifier.name} is a "
+            f"{form}. Choose 'd-ig', or load the network's state dict."
         )
-    kind, name = CONVOLUTIONS[ndim]
+    kind = CONVOLUTIONS[ndim]
     modules = classifier.module.modules() if isinstance(classifier.module, nn.Module) else ()
     convolutions = [module for module in modules if isinstance(module, kind)]
     if not convolutions:
         raise MethodUnavailableError(
-            f"Grad-CAM needs a convolution ({name}), and the classifier {classifier.name} has none "
-            "as a module. Choose 'd-ig'."
+            f"Grad-CAM needs a convolution, and the classifier {classifier.name} has no "
+            f"{kind.__name__}. Choose 'd-ig'."
         )
     return convolutions[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class StereoGuidedGradCam:
+    """Stereo Grad-CAM times the guided gradient at the other image.
+
+    Attributes
+    ----------
+    direction : "query" or "generated"
+        Which image the gradient of Grad-CAM is taken at.
+
+    References
+    ----------
+    .. [1] Eckstein et al., "Discriminative attribution from paired images", ECCV Workshops 2022
+    """
+
+    label: ClassVar[str] = "D-guided GradCAM"
+    group: ClassVar[str] = "gradients"
+    short: ClassVar[str] = "guided Grad-CAM of both"
+    colors: ClassVar[tuple[str, str]] = ("#2ec4c6", "#00777a")
+    direction: Side = "query"
+
+    def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:
+        """Return the guided gradient of the target at ``x_t``, times stereo Grad-CAM; (C, *S)."""
+        pair = orient_pair(pair, self.direction)
+        coarse = stereo_gradcam(pair, classifier)
+        return SignedMap(guided_gradient(pair.generated, pair.target, classifier) * coarse)
+
+
+@dataclass(frozen=True, slots=True)
+class GuidedGradCam:
+    """Positive Grad-CAM times the guided gradient, both of the source class at the query.
+
+    References
+    ----------
+    .. [1] Selvaraju et al., "Grad-CAM: Visual explanations from deep networks", ICCV 2017
+    """
+
+    label: ClassVar[str] = "guided GradCAM"
+    group: ClassVar[str] = "gradients"
+    short: ClassVar[str] = "guided Grad-CAM"
+    colors: ClassVar[tuple[str, str]] = ("#b5a6f2", "#5f4bb0")
+    of_query_alone: ClassVar[bool] = True
+
+    def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:
+        """Return the product (C, *S); Grad-CAM is enlarged by repeating values, as in DAPI."""
+        image = pair.query.image
+        activation, gradient = last_convolution(image, pair.source, classifier)
+        coarse = upsample(gradcam(activation, gradient).relu(), image.shape, "nearest")
+        return SignedMap(guided_gradient(image, pair.source, classifier) * coarse)
+
+
+def guided_gradient(image: Tensor, class_index: int, classifier: Classifier) -> Tensor:
+    """Return the gradient of a logit with negative gradients stopped at each ReLU.
+
+    Parameters
+    ----------
+    image : (C, *S) Tensor, float32 in [0, 1]
+        Position of the gradient.
+    class_index : int
+        Class of the logit.
+    classifier : Classifier
+        The classifier under study.
+
+    Returns
+    -------
+    gradient : (C, *S) Tensor, float32, on the CPU
+
+    Raises
+    ------
+    MethodUnavailableError
+        If the network has no ReLU, or one that the rule does not reach: the result would be the
+        plain gradient.
+
+    References
+    ----------
+    .. [1] Springenberg et al., "Striving for simplicity: the all convolutional net", 2014,
+       arXiv:1412.6806
+    """
+
+    def step(batch: Tensor) -> Tensor:
+        rule = _GuidedRule()
+        with torch.enable_grad():
+            leaf = batch.to(classifier.device).detach().requires_grad_()
+            with rule:
+                logits = classifier.class_evidence(leaf)
+            _check(logits, rule.n_guided, classifier)
+            (gradient,) = torch.autograd.grad(logits[:, class_index].sum(), leaf)
+        return gradient.float().cpu()
+
+    inputs = classifier.value_range.to_network(image[None])
+    return in_batches(step, inputs, 1, f"guided gradient of the classifier {classifier.name}")[0]
+
+
+class _GuidedRelu(torch.autograd.Function):
+    """ReLU that hands back only gradients that are positive, where its input was."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor) -> Tensor:
+        outputs = inputs.relu()
+        ctx.save_for_backward(outputs > 0)
+        return outputs
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (passes,) = ctx.saved_tensors
+        return cast("Tensor", gradients[0].relu() * passes)
+
+
+class _GuidedRule(TorchFunctionMode):
+    """Rule for every ReLU of the Python code, with a counter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.n_guided = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func not in _RELU:
+            return func(*args, **kwargs)
+        inputs: Tensor = args[0] if args else kwargs["input"]
+        self.n_guided += 1
+        outputs: Tensor = _GuidedRelu.apply(inputs)
+        in_place = func in _IN_PLACE or kwargs.get("inplace", len(args) > 1 and args[1])
+        # later operations may look at the tensor that was changed in place
+        return inputs.copy_(outputs) if in_place else outputs
+
+
+_IN_PLACE = frozenset({torch.relu_, torch.nn.functional.relu_, Tensor.relu_})
+_RELU = frozenset({torch.relu, torch.nn.functional.relu, Tensor.relu}) | _IN_PLACE
+
+
+def _check(logits: Tensor, n_guided: int, classifier: Classifier) -> None:
+    """Refuse a plain gradient in place of a guided one."""
+    if unguided := _unguided(logits):
+        raise MethodUnavailableError(
+            "Guided backpropagation does not reach every ReLU of the classifier "
+            f"{classifier.name} ({unguided}: TorchScript, or a custom function). Choose 'd-ig', or "
+            "load the network's state dict."
+        )
+    if not n_guided:
+        raise MethodUnavailableError(
+            f"The classifier {classifier.name} has no ReLU, so guided backpropagation would be the "
+            "plain gradient. Choose 'd-gc' or 'd-ig'."
+        )
+
+
+def _unguided(logits: Tensor) -> str:
+    """Return the first ReLU in the graph of the logits without the rule; empty without one."""
+    waiting, visited = [logits.grad_fn], set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in visited:
+            continue
+        visited.add(node)
+        name = node.name()
+        if name.startswith("ReluBackward") or "DifferentiableGraph" in name:
+            return str(name)
+        waiting += [following for following, _ in node.next_functions]
+    return ""

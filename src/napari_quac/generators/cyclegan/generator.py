@@ -11,8 +11,8 @@ from napari_quac.errors import NotFiniteError, ShapeError, UnknownNameError
 from napari_quac.generators.cyclegan.file import (
     TranslationFile,
 )
+from napari_quac.networks.device import in_batches
 from napari_quac.networks.generator import ConversionRequest, Generator, Proposals
-from napari_quac.networks.memory import in_batches
 from napari_quac.networks.resizing import resize
 
 

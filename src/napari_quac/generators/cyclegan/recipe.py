@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from napari_quac.errors import CheckpointError
 from napari_quac.generators.family import GeneratorFamily
@@ -50,6 +50,7 @@ class CycleGANRecipe(GeneratorFamily):
     summary = "One network for each pair of source and target class."
     training = "napari_quac.generators.cyclegan.training_settings:CycleGANTrainingSettings"
     files = ()
+    former_fields: ClassVar[Mapping[str, str]] = {"checkpoint": "path"}
 
     translations: tuple[Translation, ...]
 

@@ -15,8 +15,7 @@ from napari_quac.generators.cyclegan.file import TranslationFile, translation_me
 from napari_quac.generators.cyclegan.generator import CycleGANGenerator
 from napari_quac.generators.cyclegan.recipe import CycleGANRecipe, Translation
 from napari_quac.generators.cyclegan.training_settings import CycleGANTrainingSettings
-from napari_quac.networks.architectures.resnet_generator import ResnetGenerator
-from napari_quac.networks.architectures.translation import recognize_translation
+from napari_quac.networks.architectures.translation import ResnetGenerator, recognize_translation
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.train.adversarial import BETAS, AdversarialTask, initialize

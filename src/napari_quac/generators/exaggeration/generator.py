@@ -12,8 +12,7 @@ from torch import Tensor
 
 from napari_quac.errors import DataError, NetworkError, NotFiniteError, ShapeError
 from napari_quac.networks.architectures.stargan_v2_shapes import read_metadata
-from napari_quac.networks.generator import ConversionRequest, Generator, Proposals
-from napari_quac.networks.image_path import BinTraversal
+from napari_quac.networks.generator import BinTraversal, ConversionRequest, Generator, Proposals
 from napari_quac.networks.resizing import resize
 from napari_quac.networks.value_range import ValueRange
 

@@ -55,7 +55,7 @@ class ExaggerationRecipe(GeneratorFamily):
     def describe_file(self, inspection: Inspection) -> Inspection:
         """Return the inspection with bins, channels and classes."""
         from napari_quac.networks.architectures.exaggeration_net import load_explainer
-        from napari_quac.networks.classifier_card import names_from_text
+        from napari_quac.networks.classifier_recipe import names_from_text
         from napari_quac.networks.tensor_file import flatten_state
 
         network = load_explainer(flatten_state(inspection.read_state()), inspection.path.name)

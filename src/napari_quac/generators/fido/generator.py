@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from napari_quac.networks.fido.infill import InfillChoice, make_infill
 from napari_quac.networks.fido.optimize import optimize_mask
-from napari_quac.networks.fido.settings import FidoSettings
+from napari_quac.networks.fido.settings import FidoSettings, InfillChoice, make_infill
 from napari_quac.networks.generator import ConversionRequest, Generator, Proposals, proposal_seed
 
 if TYPE_CHECKING:

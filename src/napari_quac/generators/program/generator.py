@@ -15,8 +15,13 @@ from napari_quac.errors import CheckpointError, ShapeError
 from napari_quac.generators.exaggeration.generator import BinLayout, ExaggerationGenerator
 from napari_quac.generators.warp.generator import WarpGenerator
 from napari_quac.generators.warp.recipe import WarpRecipe
-from napari_quac.networks.generator import ConversionRequest, Generator, Proposals
-from napari_quac.networks.image_path import BinTraversal, ImagePath
+from napari_quac.networks.generator import (
+    BinTraversal,
+    ConversionRequest,
+    Generator,
+    ImagePath,
+    Proposals,
+)
 from napari_quac.networks.value_range import ValueRange
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_quac.data.image_folder import ImageFolder
-from napari_quac.data.sample import Sample
+from napari_quac.data.dataset import Sample
+from napari_quac.data.image_datasets import ImageFolder
 from napari_quac.errors import DataError, NotFiniteError, ShapeError
 from napari_quac.generators.stargan.style_path import StylePath, style_path
 from napari_quac.networks.architectures.stargan_v2 import StarGAN, activate
+from napari_quac.networks.device import in_batches
 from napari_quac.networks.generator import ConversionRequest, Generator, Proposals, proposal_seed
-from napari_quac.networks.memory import in_batches
 from napari_quac.networks.resizing import resize
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.registry import unknown_name

@@ -83,7 +83,7 @@ class StarGANRecipe(GeneratorFamily):
             read_hyperparameters,
             read_metadata,
         )
-        from napari_quac.networks.classifier_card import names_from_text
+        from napari_quac.networks.classifier_recipe import names_from_text
         from napari_quac.networks.tensor_file import flatten_state
 
         state, metadata = inspection.read_state(), inspection.metadata
@@ -134,7 +134,7 @@ class StarGANRecipe(GeneratorFamily):
         DataError
             If the reference images cannot be read.
         """
-        from napari_quac.data.image_folder import ImageFolder
+        from napari_quac.data.image_datasets import ImageFolder
         from napari_quac.generators.stargan.file import read_stargan
         from napari_quac.generators.stargan.generator import StarGANGenerator
         from napari_quac.networks.device import resolve_device

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from napari_quac.errors import DataError, NetworkError, NotFiniteError, ShapeError
 from napari_quac.networks.generator import ConversionRequest, Generator, Proposals
-from napari_quac.networks.warp.jacobian import determinant, folding
-from napari_quac.networks.warp.sampling import in_voxels, warp
+from napari_quac.networks.warp.field import determinant, folding, in_voxels, warp
 
 if TYPE_CHECKING:
     from napari_quac.generators.warp.recipe import WarpRecipe

@@ -21,8 +21,7 @@ from napari_quac.generators.warp.training_settings import WarpTrainingSettings
 from napari_quac.networks.architectures.warp_unet import WarpHyperparameters, WarpUNet
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import Generator as ImageGenerator
-from napari_quac.networks.warp.jacobian import determinant, folding
-from napari_quac.networks.warp.sampling import warp
+from napari_quac.networks.warp.field import determinant, folding, warp
 from napari_quac.stepwise import Progress
 from napari_quac.train.class_pair import class_indices
 from napari_quac.train.images import ImagePool

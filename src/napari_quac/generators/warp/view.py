@@ -10,13 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_quac.explain.exaggeration_paths import generator_path
+from napari_quac.explain.exaggeration import generator_path
 from napari_quac.explain.pair import Pair
 from napari_quac.generators.warp.generator import WarpPath
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import Generator as GeneratorProtocol
-from napari_quac.networks.warp.jacobian import determinant, folding, log_growth
-from napari_quac.networks.warp.sampling import warp
+from napari_quac.networks.warp.field import determinant, folding, log_growth, warp
 from napari_quac.stepwise import Progress, stepwise
 
 STRENGTHS = tuple(round(0.25 * step, 2) for step in range(-4, 7))

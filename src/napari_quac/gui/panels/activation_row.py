@@ -31,23 +31,16 @@ class ActivationRow(QWidget):
         self._measured: FoundActivation | None = None
         self.menu = menu(
             "activation_menu",
-            "Last activation of the generator, which files of the QuAC library do not specify.",
-            {"auto": "as assumed", **{name: name for name in ACTIVATIONS}},
-            self._on_picked,
+            entries={"auto": "as assumed", **{name: name for name in ACTIVATIONS}},
+            picked=self._on_picked,
             n_characters=8,
         )
         self.measure_button = button(
-            "Measure",
-            "measure_activation_button",
-            "Reconstruct some samples with each activation and compare.",
-            self._on_measure,
+            "Measure", "measure_activation_button", clicked=self._on_measure
         )
         self.text = WrappedLabel("", "activation_text", "muted")
         self.use_button = button(
-            "Use best activation",
-            "use_activation_button",
-            "Use the activation with the best reconstruction.",
-            self._on_use,
+            "Use best activation", "use_activation_button", clicked=self._on_use
         )
         labelled = labelled_row("Activation", self.menu, self.measure_button)
         column(labelled, self.text, self.use_button, spacing=4, parent=self)

@@ -26,25 +26,14 @@ class MaskingRow(QWidget):
         super().__init__()
         self._choices = choices
         self.presets = menu(
-            "masking_preset",
-            "Conversion of the attribution above the threshold to a mask.",
-            {name: name for name in PRESETS},
-            self._on_preset,
+            "masking_preset", entries={name: name for name in PRESETS}, picked=self._on_preset
         )
         self.form: Form[Masking] = Form(Masking, "masking", choices.settings.masking)
-        self.grid_menu = menu(
-            "grid_menu", "Thresholds at which the curve is evaluated.", GRIDS, self._on_grid,
-            n_characters=12,
-        )  # fmt: skip
+        self.grid_menu = menu("grid_menu", entries=GRIDS, picked=self._on_grid, n_characters=12)
         details = QWidget()
         column(self.form, self.grid_menu, spacing=4, parent=details)
         details.hide()
-        self.settings_button = link_button(
-            "⚙",
-            "masking_settings",
-            "Size of closing and blur, channels, thresholds.",
-            checkable=True,
-        )
+        self.settings_button = link_button("⚙", "masking_settings", checkable=True)
         self.settings_button.toggled.connect(details.setVisible)
         presets = labelled_row("Masking", self.presets, self.settings_button)
         column(presets, details, parent=self)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from napari_quac.explain.method_info import method_info
+from napari_quac.explain.method_parameters import method_info
 
 
 class Group(NamedTuple):
@@ -13,7 +13,7 @@ class Group(NamedTuple):
     Attributes
     ----------
     name : str
-        As in :class:`~napari_quac.explain.method_info.MethodInfo`; its title is called
+        As in :class:`~napari_quac.explain.method_parameters.MethodInfo`; its title is called
         ``method_group_<name>``.
     title, tip : str
         Title, and its tooltip.
@@ -33,15 +33,9 @@ GROUPS = (
         "Both images compared",
         "Discriminative methods attribute the difference of the two images.",
     ),
+    Group("vanilla", "Query alone", "Vanilla methods do not use the generated image."),
     Group(
-        "vanilla",
-        "Query alone",
-        "Vanilla methods do not use the generated image.",
-    ),
-    Group(
-        "baselines",
-        "Baselines",
-        "Baselines use no network; a useful explanation scores better.",
+        "baselines", "Baselines", "Baselines use no network; a useful explanation scores better."
     ),
     Group(
         "gradients",

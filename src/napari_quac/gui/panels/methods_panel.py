@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
 
-from napari_quac.explain.method_info import method_info
+from napari_quac.explain.method_parameters import method_info
 from napari_quac.explain.methods import METHODS
 from napari_quac.explain.parameter import parameters_of
 from napari_quac.gui.form import Form
@@ -35,9 +35,7 @@ class MethodsPanel(Section):
     def __init__(self, choices: Choices, results: Results) -> None:
         super().__init__("Methods", "methods")
         self._choices, self._results = choices, results
-        self.shown_menu = menu(
-            "shown_method", "The method whose attribution, mask and hybrid are displayed."
-        )
+        self.shown_menu = menu("shown_method")
         self.preset_menu = menu(
             "preset_menu", entries={name: label for name, (label, _) in PRESET_TEXTS.items()}
         )
@@ -72,10 +70,7 @@ class MethodsPanel(Section):
         self.masking = MaskingRow(choices)
         self.body_layout.addWidget(self.masking)
         self.compare_button = button(
-            "Compare methods",
-            "compare_button",
-            "Compare all available methods on this pair, with their maps and curves.",
-            self.compare_requested,
+            "Compare methods", "compare_button", clicked=self.compare_requested
         )
         self.body_layout.addWidget(self.compare_button)
         results.events.pair.connect(self._show_compare)

@@ -43,14 +43,11 @@ class MorphometryPanel(OnDemandSection):
         self.labels_menu = LayerMenu(
             viewer,
             "morphometry_labels",
-            "A labels layer with structures to measure, such as clefts or vesicles.",
             Labels,
             lambda layer: bool(layer.name != LAYER_NAME),
             first="none",
         )
-        self.place_menu = menu(
-            "morphometry_place", "Part of the image in which query and hybrid are measured."
-        )
+        self.place_menu = menu("morphometry_place")
         self.table = NumberTable("morphometry_table", COLUMNS, WIDTHS, 0, 13, 16)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.body_layout.addLayout(labelled_row("Structures", self.labels_menu))
@@ -72,7 +69,7 @@ class MorphometryPanel(OnDemandSection):
             If nothing was measured, or the file cannot be written.
         """
         from napari_quac.explain.morphometry import morphometry_rows
-        from napari_quac.explain.region_table import write_rows
+        from napari_quac.explain.regions import write_rows
 
         morphometry = self._measured
         rows = [] if morphometry is None else morphometry_rows(morphometry, self.class_names)
@@ -130,7 +127,7 @@ class MorphometryPanel(OnDemandSection):
             self._show_place()
 
     def _show_place(self) -> None:
-        from napari_quac.explain.texture import MEASURES
+        from napari_quac.explain.morphometry import MEASURES
 
         if self._measured is None:
             return

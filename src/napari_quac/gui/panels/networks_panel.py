@@ -28,10 +28,7 @@ from napari_quac.generators.opening import (
 from napari_quac.gui.card import Card
 from napari_quac.gui.network_size import NetworkSize
 from napari_quac.gui.panels.activation_row import ActivationRow
-from napari_quac.gui.panels.generator_settings import (
-    GeneratorSettings,
-    generator_names,
-)
+from napari_quac.gui.panels.generator_settings import GeneratorSettings, generator_names
 from napari_quac.gui.panels.translation_rows import TranslationRows
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.section import Section, caption, labelled_row

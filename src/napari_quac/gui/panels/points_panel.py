@@ -11,7 +11,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
 from superqt.utils import signals_blocked
 
-from napari_quac.data.image_stack import usual_range
+from napari_quac.data.image_datasets import usual_range
 from napari_quac.data.point_table import PointTable
 from napari_quac.data.volume import Volume
 from napari_quac.errors import QuacError, SeveralArraysError
@@ -62,10 +62,7 @@ class ArrayRow(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.menu = menu(
-            "points_array_menu", "Image in the file, or channel of the image.", n_characters=4,
-            picked=self._on_picked,
-        )  # fmt: skip
+        self.menu = menu("points_array_menu", n_characters=4, picked=self._on_picked)
         narrow(self.menu)
         row(caption("Image"), self.menu, 1, parent=self)
         self._path = Path()
@@ -223,9 +220,13 @@ class PointsPanel(Section):
 
     def _build_volume(self) -> None:
         self.volume_menu = LayerMenu(
-            self._viewer, "points_volume_menu", "The image layer that holds the volume.", Image,
-            is_input(self._own_layers), empty="no image layer", prefers_newest=True,
-        )  # fmt: skip
+            self._viewer,
+            "points_volume_menu",
+            Image,
+            is_input(self._own_layers),
+            empty="no image layer",
+            prefers_newest=True,
+        )
         self.volume_field = PathField("", "points_volume", "or open zarr, N5, HDF5, TIFF",
                                       _VOLUME_FILES, folders=True)  # fmt: skip
         self.array_row = ArrayRow()
@@ -240,18 +241,12 @@ class PointsPanel(Section):
 
     def _build_points(self) -> None:
         self.points_menu = LayerMenu(
-            self._viewer, "points_layer_menu", "The Points layer, or the imported table.", Points,
-            empty="no Points layer", prefers_newest=True,
-        )  # fmt: skip
+            self._viewer, "points_layer_menu", Points, empty="no Points layer", prefers_newest=True
+        )
         self.table_field = PathField("", "points_table", "or a table: csv, tsv, feather, parquet",
                                      _TABLE_FILES)  # fmt: skip
         self.table_box = PointsTableBox()
-        self.label_menu = menu(
-            "points_label_menu",
-            "Column or feature with the class names.",
-            {"": "no classes"},
-            n_characters=4,
-        )
+        self.label_menu = menu("points_label_menu", entries={"": "no classes"}, n_characters=4)
         narrow(self.label_menu)
         self.body_layout.addLayout(fields_row("Points", self.points_menu))
         self.body_layout.addWidget(self.table_field)
@@ -263,33 +258,27 @@ class PointsPanel(Section):
 
     def _build_patch(self) -> None:
         self.size_spins = [
-            spin_box(f"points_size_{number}", f"Size of a patch along {axis}, in voxels.", 1, 4096,
-                     size)
+            spin_box(
+                f"points_size_{number}",
+                1,
+                4096,
+                size,
+                tooltip=f"Size of a patch along {axis}, in voxels.",
+            )
             for number, (axis, size) in enumerate(zip("zyx", DEFAULT_SIZE, strict=True))
-        ]  # fmt: skip
+        ]
         narrow(*self.size_spins)
         self.body_layout.addLayout(fields_row("Patch", *self.size_spins))
 
     def _build_details(self) -> None:
-        self.low = NumberField("points_low", "The stored value of black (0).")
-        self.high = NumberField("points_high", "The stored value of white (1).")
+        self.low = NumberField("points_low")
+        self.high = NumberField("points_high")
         self.outside_menu = menu(
-            "points_outside_menu",
-            "Treatment of patches that reach beyond the volume.",
-            {"pad": "pad with zeros", "skip": "skip"},
-            n_characters=4,
+            "points_outside_menu", entries={"pad": "pad with zeros", "skip": "skip"}, n_characters=4
         )
-        self.network_spin = NumberField(
-            "points_network_size",
-            "Pixel size (nm, in the plane) of the training images of the classifier. It selects "
-            "the level of a multi-resolution volume, and is compared with the voxel size.",
-            0,
-            1e6,
-        )
+        self.network_spin = NumberField("points_network_size", 0, 1e6)
         self.network_spin.setSpecialValueText("as the volume")
-        self.resample_check = check_box(
-            "Resample", "points_resample", "Resample patches to that pixel size by interpolation."
-        )
+        self.resample_check = check_box("Resample", "points_resample")
         narrow(self.low, self.high, self.outside_menu, self.network_spin)
         self.details = QWidget()
         column(
@@ -301,22 +290,11 @@ class PointsPanel(Section):
         self.body_layout.addWidget(self.details)
 
     def _build_end(self) -> None:
-        self.use_button = button(
-            "Use points", "use_points_button", "Use the patches around the points as samples.",
-            self.use_points,
-        )  # fmt: skip
+        self.use_button = button("Use points", "use_points_button", clicked=self.use_points)
         self.explain_check = check_box(
-            "Explain on click",
-            "explain_on_click",
-            "Explain a point when it is clicked in the canvas.",
-            self.explain_on_click_changed,
+            "Explain on click", "explain_on_click", toggled=self.explain_on_click_changed
         )
-        self.details_button = disclosure_button(
-            "Details",
-            "points_details_button",
-            "Value range, patches out of bounds, pixel size.",
-            self.details,
-        )
+        self.details_button = disclosure_button("Details", "points_details_button", self.details)
         self.message = WrappedLabel("", "points_message")
         self.message.hide()
         self.body_layout.addLayout(

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from qtpy.QtWidgets import QComboBox, QWidget
 from superqt.utils import signals_blocked
 
-from napari_quac.data.point_reading import (
+from napari_quac.data.point_table import TABLE_UNITS, ColumnMapping, PointTable, guess_columns
+from napari_quac.data.volume import Volume
+from napari_quac.data.volume_points_recipe import (
     ORDERS,
     CountedReading,
     Reading,
@@ -19,8 +21,6 @@ from napari_quac.data.point_reading import (
     count_readings,
     refusal,
 )
-from napari_quac.data.point_table import TABLE_UNITS, ColumnMapping, PointTable, guess_columns
-from napari_quac.data.volume import Volume
 from napari_quac.errors import DataError, QuacError
 from napari_quac.gui.section import fields_row
 from napari_quac.gui.text import WrappedLabel, set_tone
@@ -44,7 +44,11 @@ class PointsTableBox(QWidget):
         self.unit_menu = self._menu("points_unit_menu", "Unit of the coordinates.", TABLE_UNITS)
         self.voxel_spins = [
             NumberField(
-                f"points_voxel_{number}", "Voxel size in nm, missing in the layer.", 0, 1e6, 1
+                f"points_voxel_{number}",
+                0,
+                1e6,
+                1,
+                tooltip="Voxel size in nm, missing in the layer.",
             )
             for number in range(3)
         ]

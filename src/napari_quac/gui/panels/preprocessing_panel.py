@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFrame, QWidget
 
-from napari_quac.data.recipes import PreprocessedRecipe
+from napari_quac.data.preprocessing import PreprocessedRecipe
 from napari_quac.errors import ShapeError
 from napari_quac.gui.text import WrappedLabel, set_tone
 from napari_quac.gui.widgets import button, column
@@ -43,9 +43,7 @@ class PreprocessingPanel(QWidget):
             button("", f"preprocessing_{number}", clicked=partial(self._on_suggestion, number))
             for number in range(MAX_SUGGESTIONS)
         ]
-        self.undo_button = button(
-            "Undo", "preprocessing_undo", "Use the samples without these changes.", self._on_undo
-        )
+        self.undo_button = button("Undo", "preprocessing_undo", clicked=self._on_undo)
         self.card = QFrame()
         self.card.setObjectName("preprocessing_card")
         self.card.setProperty("card", "true")

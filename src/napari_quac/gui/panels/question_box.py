@@ -22,27 +22,13 @@ class QuestionBox(QWidget):
     def __init__(self, choices: Choices, results: Results, query: NeighborQuery) -> None:
         super().__init__()
         self._choices, self._results, self._query = choices, results, query
-        self.menu = menu(
-            "question_menu",
-            "A misprediction raises two questions: what it lacks of its label, and what it shares "
-            "with the predicted class. The second is answered for its nearest correctly classified "
-            "neighbor.",
-            n_characters=12,
-            picked=self._on_question,
-        )
+        self.menu = menu("question_menu", n_characters=12, picked=self._on_question)
         self.basis_line = WrappedLabel("", "source_basis_line", role="muted")
         self.strip = PictureStrip("neighbor")
         self.strip.picked.connect(self.neighbor_picked)
-        self.styles = check_box(
-            "Use the styles of these neighbors",
-            "neighbor_styles_check",
-            "Give the generator the style of each neighbor in turn, instead of random styles.",
-        )
+        self.styles = check_box("Use the styles of these neighbors", "neighbor_styles_check")
         self.back_button = button(
-            "‹ Back to the misprediction",
-            "back_to_misprediction_button",
-            "Select the misprediction again.",
-            query.go_back,
+            "‹ Back to the misprediction", "back_to_misprediction_button", clicked=query.go_back
         )
         column(self.menu, self.basis_line, self.strip, self.styles, self.back_button, spacing=5,
                parent=self)  # fmt: skip

@@ -77,7 +77,7 @@ class RegionsPanel(OnDemandSection):
         DataError
             If there are no regions, or the file cannot be written.
         """
-        from napari_quac.explain.region_table import region_rows, write_rows
+        from napari_quac.explain.regions import region_rows, write_rows
 
         regions = self._listed
         write_rows(path, region_rows(regions, self.class_names) if regions is not None else [])

@@ -12,8 +12,8 @@ from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QWidget
 from superqt.utils import signals_blocked
 
+from napari_quac.data.image_datasets import ImageFolderRecipe
 from napari_quac.data.place import short_extent
-from napari_quac.data.recipes import ImageFolderRecipe
 from napari_quac.errors import QuacError
 from napari_quac.gui.layer_menu import LayerMenu, is_input
 from napari_quac.gui.layer_volume import readable
@@ -74,7 +74,7 @@ class SamplesPanel(Section):
 
     def use_layer(self) -> None:
         """Use the images of the chosen layer as samples."""
-        from napari_quac.data.image_stack import ImageStack
+        from napari_quac.data.image_datasets import ImageStack
 
         layer = self.layer_menu.layer
         if layer is None:
@@ -111,21 +111,13 @@ class SamplesPanel(Section):
         self.layer_menu.close_menu()
 
     def _build_layer_row(self) -> None:
-        self.layer_menu = LayerMenu(
-            self._viewer,
-            "layer_menu",
-            "An image layer: one image, or a stack of images (N, Y, X).",
-            Image,
-            is_input(self._own_layers),
-        )
-        self.layer_low = NumberField("layer_low", "The value of black (0).")
-        self.layer_high = NumberField("layer_high", "The value of white (1).")
+        self.layer_menu = LayerMenu(self._viewer, "layer_menu", Image, is_input(self._own_layers))
+        self.layer_low = NumberField("layer_low")
+        self.layer_high = NumberField("layer_high")
         narrow(self.layer_low, self.layer_high)
         for field in (self.layer_low, self.layer_high):
             field.setFixedWidth(50)
-        self.use_layer_button = button(
-            "Use", "use_layer_button", "Use the images of this layer as samples.", self.use_layer
-        )
+        self.use_layer_button = button("Use", "use_layer_button", clicked=self.use_layer)
         self._layer_row = QWidget()
         row(caption("Layer"), self.layer_menu, 1, self.layer_low, self.layer_high,
             self.use_layer_button, parent=self._layer_row)  # fmt: skip
@@ -154,11 +146,9 @@ class SamplesPanel(Section):
     def _build_folder_range(self) -> None:
         """Build the fields for the value range of files that do not specify it."""
         tooltip = "The values of black and white in the files."
-        self.folder_low = NumberField("folder_low", tooltip, value=0)
-        self.folder_high = NumberField("folder_high", tooltip, value=65535)
-        self.use_range_button = button(
-            "Use", "use_range_button", "Read the files with this range.", self._on_range
-        )
+        self.folder_low = NumberField("folder_low", tooltip=tooltip, value=0)
+        self.folder_high = NumberField("folder_high", tooltip=tooltip, value=65535)
+        self.use_range_button = button("Use", "use_range_button", clicked=self._on_range)
         self.folder_range = QWidget()
         self.folder_range.setObjectName("folder_range")
         fields = labelled_row("Range", self.folder_low, self.folder_high, self.use_range_button)
@@ -174,22 +164,17 @@ class SamplesPanel(Section):
             self._choices.samples = replace(source, image_range=image_range)
 
     def _build_selection(self) -> None:
-        self.previous_button = button(
-            "‹", "previous_sample_button", "Previous sample (J).", lambda: self.step(-1)
-        )
-        self.next_button = button(
-            "›", "next_sample_button", "Next sample (K).", lambda: self.step(1)
-        )
+        self.previous_button = button("‹", "previous_sample_button", clicked=lambda: self.step(-1))
+        self.next_button = button("›", "next_sample_button", clicked=lambda: self.step(1))
         for step_button in (self.previous_button, self.next_button):
             step_button.setFixedWidth(28)
             narrow(step_button)
-        self.spin = spin_box("sample_spin", "Number of the sample, starting at 1.", 1, 1)
+        self.spin = spin_box("sample_spin", 1, 1)
         self.spin.setKeyboardTracking(False)
         self.misprediction_button = button(
             "Next misprediction",
             "next_misprediction_button",
-            "Go to the next sample whose predicted class differs from its label (N).",
-            self.next_misprediction_requested,
+            clicked=self.next_misprediction_requested,
         )
         self._selection = QWidget()
         row(self.previous_button, self.spin, 1, self.next_button, self.misprediction_button,
@@ -204,7 +189,7 @@ class SamplesPanel(Section):
         self._show_layer_range()
 
     def _show_layer_range(self) -> None:
-        from napari_quac.data.image_stack import usual_range
+        from napari_quac.data.image_datasets import usual_range
 
         layer = self.layer_menu.layer
         if layer is None:

@@ -36,21 +36,9 @@ class SearchPanel(Section):
         self.question = QuestionBox(choices, results, query)
         self.body_layout.addWidget(self.question)
         self._choices, self._results, self._controller = choices, results, controller
-        self.target_menu = menu(
-            "target_menu",
-            "Class that the classifier has to predict for the generated image.",
-            n_characters=12,
-            picked=self._on_target_picked,
-        )
-        self.tries = spin_box(
-            "tries_spin", "Maximum number of proposals of the generator.", 1, 10000
-        )
-        self.seed = spin_box(
-            "seed_spin",
-            "Random seed; the same seed gives the same proposals.",
-            0,
-            2**31 - 1,
-        )
+        self.target_menu = menu("target_menu", n_characters=12, picked=self._on_target_picked)
+        self.tries = spin_box("tries_spin", 1, 10000)
+        self.seed = spin_box("seed_spin", 0, 2**31 - 1)
         self.explain_button = button(
             "Explain", "explain_button", clicked=self.explain_requested, primary=True
         )
@@ -161,7 +149,7 @@ class SearchPanel(Section):
                 )
         self.set_summary(text)
         if pair is not None and text:
-            from napari_quac.networks.center_slice import describe_center_slice
+            from napari_quac.networks.generator import describe_center_slice
 
             text = f"{text}\n{describe_center_slice(pair.origin)}".strip()
         self.badge.setVisible(bool(text))

@@ -39,23 +39,13 @@ class StartPanel(QFrame):
             layout.addLayout(line)
             self._marks[key] = mark
         self.example_button = button(
-            "Try the example",
-            "try_example_button",
-            "Open synthetic EM images with a trained classifier and generator.",
-            self.example_requested,
-            primary=True,
+            "Try the example", "try_example_button", clicked=self.example_requested, primary=True
         )
         self.open_button = button(
-            "Open…",
-            "open_button",
-            "Open your own networks or samples; files can also be dropped here.",
-            lambda: self.open_requested.emit(self.open_button),
+            "Open…", "open_button", clicked=lambda: self.open_requested.emit(self.open_button)
         )
         self.volume_button = link_button(
-            "or try the example in a volume",
-            "try_volume_button",
-            "Open the example as a volume, with its synapses as points.",
-            self.volume_requested,
+            "or try the example in a volume", "try_volume_button", clicked=self.volume_requested
         )
         buttons = row(self.example_button, self.open_button, None, spacing=8)
         buttons.setContentsMargins(0, 6, 0, 0)

@@ -46,29 +46,11 @@ class StatusPanel(QWidget):
         self.progress_bar.setSizePolicy(policy)
         self.line = WrappedLabel(self._idle, "status_line")
         self.details_button = button(
-            "Copy details",
-            "copy_details_button",
-            "Copy the message with all its details to the clipboard.",
-            self.copy_details,
+            "Copy details", "copy_details_button", clicked=self.copy_details
         )
-        self.cancel_button = button(
-            "Cancel",
-            "cancel_button",
-            "Cancel within one step; finished results are kept.",
-            self._on_cancel,
-        )
-        self.finish_button = button(
-            "Stop and keep",
-            "finish_button",
-            "Stop the optimization and continue with its current mask.",
-            controller.finish,
-        )
-        self.resume_button = button(
-            "Resume",
-            "resume_button",
-            "Resume the canceled work; the result is the same as without cancellation.",
-            self._on_resume,
-        )
+        self.cancel_button = button("Cancel", "cancel_button", clicked=self._on_cancel)
+        self.finish_button = button("Stop and keep", "finish_button", clicked=controller.finish)
+        self.resume_button = button("Resume", "resume_button", clicked=self._on_resume)
         buttons = (self.details_button, self.resume_button, self.finish_button, self.cancel_button)
         for widget in buttons:
             widget.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)

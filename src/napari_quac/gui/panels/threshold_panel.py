@@ -38,12 +38,7 @@ class ThresholdPanel(Section):
         self.slider.setObjectName("threshold_slider")
         self.slider.setToolTip("Threshold, from the largest mask (left) to the smallest (right).")
         self.slider.setMinimumHeight(22)
-        self.optimum_button = button(
-            "Optimum",
-            "optimum_button",
-            "Set the threshold to the largest score change for the smallest mask (W).",
-            self.go_to_optimum,
-        )
+        self.optimum_button = button("Optimum", "optimum_button", clicked=self.go_to_optimum)
         self.body_layout.addLayout(row(self.slider, 1, self.optimum_button, spacing=8))
         self.line = WrappedLabel("", "threshold_line")
         self.line.setToolTip("The largest score change is that of the whole generated image.")
@@ -77,36 +72,23 @@ class ThresholdPanel(Section):
         self.show_layers_button.setVisible(is_missing)
 
     def _build_view_rows(self) -> None:
-        self.blink_button = button(
-            "Blink", "blink_button", "Hold to show the query instead of the hybrid (G)."
-        )
+        self.blink_button = button("Blink", "blink_button")
         self.blink_button.pressed.connect(lambda: self.blink_held.emit(True))
         self.blink_button.released.connect(lambda: self.blink_held.emit(False))
-        self.side_by_side_button = button(
-            "Side by side",
-            "side_by_side_button",
-            "Show each image in its own panel (H).",
-            checkable=True,
-        )
+        self.side_by_side_button = button("Side by side", "side_by_side_button", checkable=True)
         self.side_by_side_button.toggled.connect(self.side_by_side_requested)
         self.show_layers_button = button(
-            "Show layers",
-            "show_layers_button",
-            "Restore the layers and the curve that were closed.",
-            self.show_layers_requested,
-            hidden=True,
+            "Show layers", "show_layers_button", clicked=self.show_layers_requested, hidden=True
         )
         self.attribution_menu = menu(
             "attribution_mode",
-            "Signed: orange supports the source class, blue the target class.",
-            {"signed": "Attribution: signed", "absolute": "Attribution: absolute"},
-            lambda _: self.attribution_mode_picked.emit(self.attribution_menu.currentData()),
+            entries={"signed": "Attribution: signed", "absolute": "Attribution: absolute"},
+            picked=lambda _: self.attribution_mode_picked.emit(self.attribution_menu.currentData()),
         )
         self.mask_menu = menu(
             "mask_style",
-            "Display of the mask layer.",
-            {"outline": "Mask: outline", "filled": "Mask: filled"},
-            lambda _: self.mask_style_picked.emit(self.mask_menu.currentData()),
+            entries={"outline": "Mask: outline", "filled": "Mask: filled"},
+            picked=lambda _: self.mask_style_picked.emit(self.mask_menu.currentData()),
         )
         self.body_layout.addLayout(
             row(self.blink_button, self.side_by_side_button, self.show_layers_button, None)

@@ -62,7 +62,10 @@ class TrainSettings(QWidget):
         )
         self.introduction = WrappedLabel("", "train_introduction", "muted")
         self.minutes = spin_box(
-            "train_minutes", "Longer training is better, and can be resumed later.", 1, 10_000
+            "train_minutes",
+            1,
+            10_000,
+            tooltip="Longer training is better, and can be resumed later.",
         )
         self.minutes.setSuffix(" min")
         self.size_menu = menu("train_size", n_characters=2)
@@ -76,8 +79,8 @@ class TrainSettings(QWidget):
         self.details_button = disclosure_button(
             "Details",
             "train_details_button",
-            "Show all settings of the training and the weights of its losses.",
             self._details,
+            tooltip="Show all settings of the training and the weights of its losses.",
         )
         column(
             labelled_row("Generator", self.family_menu),

@@ -46,11 +46,7 @@ class VerdictPanel(Section):
         self.body_layout.addWidget(self._empty)
         self.body_layout.addLayout(grid)
         self.more_points_button = button(
-            "Use more points",
-            "more_points_button",
-            "Double the points along the path until the attribution is complete (at most 400).",
-            self._on_more_points,
-            hidden=True,
+            "Use more points", "more_points_button", clicked=self._on_more_points, hidden=True
         )
         self.body_layout.addWidget(self.more_points_button, 0, Qt.AlignmentFlag.AlignLeft)
         self._later = debouncer(self, AFTER_THE_CURVES_MS, self._show)

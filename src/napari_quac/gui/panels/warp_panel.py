@@ -39,11 +39,7 @@ class WarpPanel(Section):
         super().__init__("Deformation", "deformation")
         self._results, self._layers = results, layers
         self.measure = menu(
-            "growth_measure",
-            "Quantity in the layer of growth; the colors have the same meaning for all.",
-            MEASURES,
-            self._on_measure,
-            n_characters=12,
+            "growth_measure", entries=MEASURES, picked=self._on_measure, n_characters=12
         )
         self.body_layout.addLayout(labelled_row("Growth", self.measure))
         self.line = WrappedLabel("", "deformation_line")

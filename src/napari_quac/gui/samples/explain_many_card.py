@@ -44,52 +44,27 @@ class ExplainManyCard(QFrame):
         self.setProperty("card", "true")
         self.setFixedWidth(CARD_WIDTH)
         self.title = WrappedLabel("", "explain_many_title", role="title")
-        self.close_button = link_button(
-            "✕",
-            "explain_many_close",
-            "Close this card; running work continues.",
-            self.hide,
-        )
+        self.close_button = link_button("✕", "explain_many_close", clicked=self.hide)
         self.line = WrappedLabel("", "explain_many_line")
-        self.folder = line_edit(
-            "explain_many_folder",
-            "Output folder for the explanations; unfinished work in this folder is resumed.",
-        )
+        self.folder = line_edit("explain_many_folder")
         self.folder.textChanged.connect(self._show)
-        self.choose_button = button(
-            "…", "explain_many_choose", "Choose the output folder.", self._choose_folder
-        )
+        self.choose_button = button("…", "explain_many_choose", clicked=self._choose_folder)
         self.choose_button.setFixedWidth(28)
         narrow(self.choose_button)
         self.progress = QProgressBar()
         self.progress.setObjectName("explain_many_progress")
         self.progress.setTextVisible(False)
         self.start_button = button(
-            "Start", "explain_many_start", "Explain the samples in view.", self._on_start,
-            primary=True,
-        )  # fmt: skip
+            "Start", "explain_many_start", clicked=self._on_start, primary=True
+        )
         self.measure_button = button(
-            "Measure",
-            "explain_many_measure",
-            "Explain one sample to estimate the time for all.",
-            self.measure_requested,
+            "Measure", "explain_many_measure", clicked=self.measure_requested
         )
-        self.cancel_button = button(
-            "Cancel",
-            "explain_many_cancel",
-            "Cancel within one step; finished explanations are kept.",
-            work.cancel,
-        )
+        self.cancel_button = button("Cancel", "explain_many_cancel", clicked=work.cancel)
         self.resume_button = button(
-            "Resume", "explain_many_resume", "Explain the remaining samples.", work.resume,
-            primary=True,
-        )  # fmt: skip
-        self.plan_button = link_button(
-            "Plan",
-            "plan_button",
-            "Save samples, networks and settings as a file for 'napari-quac run', here or on a "
-            "cluster.",
+            "Resume", "explain_many_resume", clicked=work.resume, primary=True
         )
+        self.plan_button = link_button("Plan", "plan_button")
         self.plan_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         plan_menu = QMenu(self.plan_button)
         plan_menu.setObjectName("plan_menu")

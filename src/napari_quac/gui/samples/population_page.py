@@ -41,9 +41,8 @@ class PopulationPage(QWidget):
         self.plot = PopulationPlot()
         self.pairs = menu(
             "population_pair_menu",
-            "Source and target class of the summarized explanations.",
-            {None: ALL_PAIRS},
-            lambda _: self._later.throttle(),
+            entries={None: ALL_PAIRS},
+            picked=lambda _: self._later.throttle(),
         )
         self.line = WrappedLabel("", "population_line", role="muted")
         self._grid = QGridLayout()

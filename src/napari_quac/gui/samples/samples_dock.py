@@ -156,12 +156,7 @@ class SamplesDock(QWidget):
                    self.report_button, spacing=4)  # fmt: skip
 
     def _build_matrix_side(self) -> None:
-        self.share_button = button(
-            "Normalize rows",
-            "matrix_normalize_button",
-            "Show shares of each label instead of counts.",
-            checkable=True,
-        )
+        self.share_button = button("Normalize rows", "matrix_normalize_button", checkable=True)
         self.share_button.toggled.connect(self.matrix.set_normalized)
         scroll = QScrollArea()
         scroll.setObjectName("matrix_scroll")
@@ -173,15 +168,8 @@ class SamplesDock(QWidget):
         side.setAlignment(self.share_button, Qt.AlignmentFlag.AlignRight)
 
     def _build_buttons(self) -> None:
-        self.many_button = button(
-            "Explain these…",
-            "explain_these_button",
-            "Explain all samples that the filter leaves in view.",
-            self._on_many,
-        )
-        self.report_button = button(
-            "Open…", "open_report_button", "Open a folder of explanations.", self.choose_report
-        )
+        self.many_button = button("Explain these…", "explain_these_button", clicked=self._on_many)
+        self.report_button = button("Open…", "open_report_button", clicked=self.choose_report)
         self.predict_button = button("Predict all", "predict_all_button", clicked=self._on_predict)
 
     def _on_many(self) -> None:

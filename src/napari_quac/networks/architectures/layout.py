@@ -18,7 +18,7 @@ class Layout:
     Attributes
     ----------
     name : str
-        Name of the architecture, as in :data:`recognise.ARCHITECTURES`.
+        Name of the architecture, as in :data:`classifier_file.ARCHITECTURES`.
     build : callable
         Returns the module, with weights yet to be loaded.
     channels, n_classes : int

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from napari_quac.errors import MethodUnavailableError, NotFiniteError
 from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.fido.infill import Infill
-from napari_quac.networks.fido.settings import FidoSettings, MaskState, priced
+from napari_quac.networks.fido.settings import FidoSettings, Infill, MaskState, priced
 from napari_quac.stepwise import Progress, stepwise
 
 SHOW_EVERY = 10  # steps
@@ -49,7 +48,7 @@ def optimize_mask(
     classifier : Classifier
         The classifier under study.
     infill : callable
-        :math:`\tilde x`, from :func:`~napari_quac.networks.fido.infill.make_infill`.
+        :math:`\tilde x`, from :func:`~napari_quac.networks.fido.settings.make_infill`.
     settings : FidoSettings, optional
         Objective, price, steps.
     start : MaskState, optional

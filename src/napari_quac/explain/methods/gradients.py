@@ -1,8 +1,9 @@
-"""Integrated gradients, from the generated image or from a constant baseline to the query."""
+"""Gradients of a logit: times the image or the difference, and integrated along a path."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -10,10 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from napari_quac.errors import MethodUnavailableError
 from napari_quac.explain.attribution import SignedMap
-from napari_quac.explain.methods.gradient import logit_gradient, source_logits
-from napari_quac.explain.pair import Pair, Side, orient_pair
+from napari_quac.explain.methods.lean_backward import LeanBackward
+from napari_quac.explain.pair import Pair, Side, gray_reference, orient_pair
 from napari_quac.networks.classifier import Classifier
+from napari_quac.networks.device import in_batches
 from napari_quac.stepwise import Progress, Steps, stepwise
 
 NODES_PER_STEP = 5  # a few tens of milliseconds each at 128 px, so that the slider can overtake
@@ -38,9 +41,6 @@ class DiscriminativeIG:
 
     label: ClassVar[str] = "D-IG"
     group: ClassVar[str] = "discriminative"
-    summary: ClassVar[str] = (
-        "Discriminative integrated gradients: from the generated image to the query"
-    )
     short: ClassVar[str] = "integrated gradients"
     colors: ClassVar[tuple[str, str]] = ("#f5a623", "#b86e00")
     n_steps: Annotated[int, {"min": 2, "max": 500}] = 50
@@ -49,9 +49,7 @@ class DiscriminativeIG:
 
     def attribute(self, pair: Pair, classifier: Classifier) -> Steps[SignedMap]:
         """Return the map; see :func:`integrated_gradients`."""
-        pair = orient_pair(pair, self.direction)
-        integrate = complete_gradients if self.until_complete else integrated_gradients
-        return integrate(pair.query.image, pair.generated, pair.source, classifier, self.n_steps)
+        return _integrate(self, orient_pair(pair, self.direction), classifier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,6 @@ class VanillaIG:
 
     label: ClassVar[str] = "IG"
     group: ClassVar[str] = "vanilla"
-    summary: ClassVar[str] = "Integrated gradients of the query alone, from gray"
     short: ClassVar[str] = "integrated gradients"
     colors: ClassVar[tuple[str, str]] = ("#c792ea", "#7d3fb2")
     of_query_alone: ClassVar[bool] = True
@@ -81,10 +78,14 @@ class VanillaIG:
 
     def attribute(self, pair: Pair, classifier: Classifier) -> Steps[SignedMap]:
         """Return the map; see :func:`integrated_gradients`."""
-        query = pair.query.image
-        baseline = torch.full_like(query, self.baseline)
-        integrate = complete_gradients if self.until_complete else integrated_gradients
-        return integrate(query, baseline, pair.source, classifier, self.n_steps)
+        return _integrate(self, gray_reference(pair, self.baseline), classifier)
+
+
+def _integrate(
+    method: DiscriminativeIG | VanillaIG, pair: Pair, classifier: Classifier
+) -> Steps[SignedMap]:
+    integrate = complete_gradients if method.until_complete else integrated_gradients
+    return integrate(pair.query.image, pair.generated, pair.source, classifier, method.n_steps)
 
 
 @stepwise
@@ -163,3 +164,111 @@ def complete_gradients(
         if n_steps >= MOST_NODES or residual is None or residual <= COMPLETE:
             return attribution
         n_steps = min(2 * n_steps, MOST_NODES)
+
+
+def logit_gradient(inputs: Tensor, class_index: int, classifier: Classifier) -> Tensor:
+    """Return the gradient of a logit at each of the inputs.
+
+    Parameters
+    ----------
+    inputs : (N, C, *S) Tensor, float32 in the classifier's value range
+        The inputs.
+    class_index : int
+        Class of the logit.
+    classifier : Classifier
+        The classifier under study.
+
+    Returns
+    -------
+    gradients : (N, C, *S) Tensor, float32, on the CPU
+        Per unit of the classifier's value range.
+
+    Raises
+    ------
+    MethodUnavailableError
+        If the network has no gradient.
+    """
+
+    def step(batch: Tensor) -> Tensor:
+        with torch.enable_grad():
+            leaf = batch.to(classifier.device).detach().requires_grad_()
+            with LeanBackward() if classifier.form == "eager" else nullcontext():
+                logits = classifier.class_evidence(leaf)
+            if not logits.requires_grad:
+                raise MethodUnavailableError(
+                    f"The classifier {classifier.name} gives no gradients (it was frozen or "
+                    "exported for inference). Choose 'residual', or load its weights."
+                )
+            (gradient,) = torch.autograd.grad(logits[:, class_index].sum(), leaf)
+        return gradient.float().cpu()
+
+    return in_batches(step, inputs, len(inputs), f"gradient of the classifier {classifier.name}")
+
+
+def source_logits(inputs: Tensor, class_index: int, classifier: Classifier) -> Tensor:
+    """Return one logit for each (N, C, *S) input in the value range, as float64 on the CPU."""
+
+    def step(batch: Tensor) -> Tensor:
+        with torch.no_grad():
+            logits = classifier.class_evidence(batch.to(classifier.device))
+            return logits[:, class_index].double().cpu()
+
+    return in_batches(step, inputs, len(inputs), f"classifier {classifier.name}")
+
+
+@dataclass(frozen=True, slots=True)
+class DiscriminativeInputGradient:
+    """Size of the gradient at the query times the difference to the generated image.
+
+    Attributes
+    ----------
+    direction : "query" or "generated"
+        Which image the gradient is taken at.
+    absolute : bool
+        Drop the sign, as DAPI does.
+
+    Notes
+    -----
+    As in the QuAC library the gradient's absolute value is taken, so the sign is that of the
+    difference in brightness.
+    """
+
+    label: ClassVar[str] = "D-InGrad"
+    group: ClassVar[str] = "discriminative"
+    short: ClassVar[str] = "input × gradient"
+    colors: ClassVar[tuple[str, str]] = ("#3ecf8e", "#0c8a57")
+    direction: Side = "query"
+    absolute: bool = False
+
+    def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:
+        """Return ``|∇ℓ_s(x)| ⊙ (x_t − x)``, signed (C, *S)."""
+        pair = orient_pair(pair, self.direction)
+        query, generated = classifier.value_range.to_network(
+            torch.stack([pair.query.image, pair.generated])
+        )
+        gradient = logit_gradient(query[None], pair.source, classifier)[0]
+        values = gradient.abs() * (generated - query)
+        return SignedMap(values.abs() if self.absolute else values)
+
+
+@dataclass(frozen=True, slots=True)
+class InputGradient:
+    """Gradient at the query times the query itself, without its sign.
+
+    Notes
+    -----
+    The image counts in the classifier's own value range, so a pixel that is 0 there (mid-gray for
+    most networks) gets nothing.
+    """
+
+    label: ClassVar[str] = "InGrad"
+    group: ClassVar[str] = "gradients"
+    short: ClassVar[str] = "input × gradient"
+    colors: ClassVar[tuple[str, str]] = ("#8bd17c", "#3d7d2c")
+    of_query_alone: ClassVar[bool] = True
+
+    def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:
+        """Return ``|x ⊙ ∇ℓ_s(x)|``, (C, *S)."""
+        query = classifier.value_range.to_network(pair.query.image)
+        gradient = logit_gradient(query[None], pair.source, classifier)[0]
+        return SignedMap((query * gradient).abs())

@@ -8,10 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from napari_quac.networks.architectures.dapi_resnet import DapiResNet
-from napari_quac.networks.architectures.recognise import recognise_classifier
-from napari_quac.networks.architectures.resnet import ResNet
+from napari_quac.networks.architectures.resnet import DapiResNet, ResNet
 from napari_quac.networks.architectures.vgg import Vgg
+from napari_quac.networks.classifier_file import recognize_classifier
 
 CASES: dict[str, tuple[Any, str, int, tuple[int, ...] | None]] = {
     "vgg2d of the authors": (
@@ -54,7 +53,7 @@ def test_architecture_is_rebuilt_from_its_state_dict(case: str) -> None:
     make, name, channels, size = CASES[case]
     network: nn.Module = make().eval()
     tensors = network.state_dict()
-    layout = recognise_classifier(tensors)
+    layout = recognize_classifier(tensors)
     assert layout is not None
     assert (layout.name, layout.channels, layout.image_size) == (name, channels, size)
     assert not layout.problem
@@ -83,7 +82,7 @@ def test_no_activation_is_used_twice(case: str) -> None:
 
 def test_pooling_is_chosen_to_fit_a_known_size() -> None:
     network = Vgg(1, [(4, 4)] * 4, [16, 10], (28, 28), [(2, 2), (2, 2), (1, 1), (1, 1)])
-    layout = recognise_classifier(network.state_dict(), (28, 28))
+    layout = recognize_classifier(network.state_dict(), (28, 28))
     assert layout is not None
     assert layout.image_size == (28, 28)
     assert layout.parameters["pools"] == [[2, 2], [2, 2], [1, 1], [1, 1]]
@@ -92,10 +91,10 @@ def test_pooling_is_chosen_to_fit_a_known_size() -> None:
 
 def test_oblong_images_need_their_size() -> None:
     tensors = Vgg(1, [(4,), (4,)], [8, 2], (16, 24)).state_dict()
-    unknown = recognise_classifier(tensors)
+    unknown = recognize_classifier(tensors)
     assert unknown is not None
     assert "24 positions" in unknown.problem
-    known = recognise_classifier(tensors, (16, 24))
+    known = recognize_classifier(tensors, (16, 24))
     assert known is not None
     assert known.image_size == (16, 24)
     assert not known.problem
@@ -105,12 +104,12 @@ def test_published_3d_classifiers_are_recognised() -> None:
     pools = [(1, 2, 2), (1, 2, 2), (1, 2, 2), (2, 2, 2)]
     levels = [(2, 2), (4, 4), (8, 8), (16, 16)]
     network = Vgg(1, levels, [8, 8, 6], (16, 160, 160), pools).eval()
-    layout = recognise_classifier(network.state_dict())
+    layout = recognize_classifier(network.state_dict())
     assert layout is not None
     assert (layout.name, layout.image_size) == ("vgg3d", (16, 160, 160))
     assert layout.parameters["pools"] == [list(factors) for factors in pools]
     small = Vgg(1, [(2, 2), (2, 2)], [4, 2], (4, 16, 16), [(1, 2, 2), (2, 2, 2)]).eval()
-    layout = recognise_classifier(small.state_dict(), (4, 16, 16))
+    layout = recognize_classifier(small.state_dict(), (4, 16, 16))
     assert layout is not None
     rebuilt = layout.build().eval()
     rebuilt.load_state_dict(small.state_dict())
@@ -120,14 +119,14 @@ def test_published_3d_classifiers_are_recognised() -> None:
 
 def test_dapi_of_an_odd_size_needs_it() -> None:
     tensors = DapiResNet(1, [4, 8], [1, 1], [8, 3], 8).state_dict()
-    layout = recognise_classifier(tensors, (30, 30))
+    layout = recognize_classifier(tensors, (30, 30))
     assert layout is not None
     assert layout.image_size == (30, 30)
-    wrong = recognise_classifier(tensors, (40, 40))
+    wrong = recognize_classifier(tensors, (40, 40))
     assert wrong is not None
     assert "32 × 32" in wrong.problem
 
 
 def test_others_are_not_recognised() -> None:
-    assert recognise_classifier(nn.Linear(3, 2).state_dict()) is None
-    assert recognise_classifier(Vgg(1, [(4,)], [2], (8, 8)).state_dict(), None, "resnet") is None
+    assert recognize_classifier(nn.Linear(3, 2).state_dict()) is None
+    assert recognize_classifier(Vgg(1, [(4,)], [2], (8, 8)).state_dict(), None, "resnet") is None

@@ -1,0 +1,321 @@
+"""Datasets of images: a folder with one subfolder per class, files, or an array in memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_quac.data.dataset import Dataset, Sample
+from napari_quac.data.image_file import IMAGE_SUFFIXES, read_image, to_unit_range
+from napari_quac.errors import DataError, ShapeError
+
+
+class ImageFiles:
+    """A dataset of a list of image files.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        The files, in the order of the dataset.
+    labels : sequence of int or None
+        Label of each file.
+    classes : tuple of str
+        Class names by label.
+    root : Path or None
+        Folder to which ids are relative; by default the id is the file's name.
+    image_range : (low, high), optional
+        See :func:`~napari_quac.data.image_file.read_image`.
+    name : str
+        Display name.
+    n_axes : int or None
+        2 if the files hold images, 3 for volumes; None decides by the shape of each file.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        labels: Sequence[int | None] | None = None,
+        classes: tuple[str, ...] = (),
+        root: Path | None = None,
+        image_range: tuple[float, float] | None = None,
+        name: str = "files",
+        n_axes: int | None = None,
+    ) -> None:
+        self.paths = tuple(Path(path) for path in paths)
+        self.classes = classes
+        self.name = name
+        self.n_axes = n_axes
+        self._labels = tuple(labels) if labels is not None else (None,) * len(self.paths)
+        self._root = root
+        self._image_range = image_range
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Sample:
+        path = self.paths[index]
+        return Sample(
+            id=self.sample_id(index),
+            image=read_image(path, self._image_range, self.n_axes),
+            label=self._labels[index],
+            path=path,
+        )
+
+    def sample_id(self, index: int) -> str:
+        """Return the file's path relative to the dataset's folder."""
+        path = self.paths[index]
+        return path.relative_to(self._root).as_posix() if self._root else path.name
+
+    def label(self, index: int) -> int | None:
+        """Return the label of a file."""
+        return self._labels[index]
+
+
+class ImageFolder(ImageFiles):
+    """A folder with one subfolder per class; class names are sorted, as in the QuAC library.
+
+    Parameters
+    ----------
+    directory : path
+        Files at any depth below a class folder belong to the class. Without subfolders the images
+        have no labels.
+    image_range : (low, high), optional
+    n_axes : int or None
+        See :func:`~napari_quac.data.image_file.read_image`.
+
+    Raises
+    ------
+    DataError
+        If there is no such folder, or it contains no image.
+    """
+
+    def __init__(
+        self,
+        directory: str | Path,
+        image_range: tuple[float, float] | None = None,
+        n_axes: int | None = None,
+    ) -> None:
+        directory = Path(directory)
+        if not directory.is_dir():
+            state = "is a file" if directory.exists() else "does not exist"
+            raise DataError(f"'{directory}' {state}. Choose a folder with one subfolder per class.")
+        classes = tuple(
+            sorted(
+                entry.name
+                for entry in directory.iterdir()
+                if entry.is_dir() and not entry.name.startswith(".")
+            )
+        )
+        paths: list[Path] = []
+        labels: list[int | None] = []
+        for label, name in enumerate(classes):
+            images = _images_below(directory / name)
+            paths += images
+            labels += [label] * len(images)
+        if not paths:
+            paths = _images_below(directory)
+            labels = [None] * len(paths)
+            classes = ()
+        if not paths:
+            raise DataError(
+                f"'{directory}' contains no image. Choose a folder with one subfolder per class "
+                f"with {', '.join(sorted(IMAGE_SUFFIXES))} files."
+            )
+        super().__init__(paths, labels, classes, directory, image_range, directory.name, n_axes)
+        self.directory = directory
+
+
+def _images_below(directory: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in directory.rglob("*")
+        if path.suffix.lower() in IMAGE_SUFFIXES
+        and not path.name.startswith(".")
+        and not path.is_dir()
+    )
+
+
+def usual_range(
+    dtype: np.dtype[Any], contrast_range: tuple[float, float] | None = None
+) -> tuple[float, float]:
+    """Return the values of black and white for a data type.
+
+    Parameters
+    ----------
+    dtype : numpy dtype
+        Type of the numbers.
+    contrast_range : (low, high), optional
+        Range of the contrast slider, for types without a usual range.
+    """
+    if dtype == np.uint8:
+        return 0.0, 255.0
+    if dtype == np.bool_:
+        return 0.0, 1.0
+    if contrast_range is None:
+        return (0.0, 1.0) if dtype.kind == "f" else (0.0, float(np.iinfo(dtype).max))
+    low, high = map(float, contrast_range)
+    if dtype.kind == "f" and low >= -1 and high <= 1:
+        return (0.0, 1.0) if low >= 0 else (-1.0, 1.0)
+    # rounded outwards to the three decimals of the fields, so that no value lies outside
+    return math.floor(low * 1000) / 1000, math.ceil(high * 1000) / 1000
+
+
+class ImageStack:
+    """A stack of images without labels.
+
+    Parameters
+    ----------
+    images : (N, H, W) or (H, W) array, or with 3 colors last when ``rgb``
+        A NumPy or dask array; it is read one image at a time. A stack of volumes is (N, D, H, W).
+    value_range : (low, high)
+        The values that become 0 and 1.
+    scale, translate : tuple of float, optional
+        World units per pixel and position of the first pixel along each axis of ``images``
+        without colors.
+    unit : str, optional
+        The world unit, such as ``"nm"``.
+    name : str
+        Display name.
+    rgb : bool
+        True if the last axis is color.
+    image_axes : int
+        2 if each sample is an image, 3 if it is a volume.
+
+    Raises
+    ------
+    ShapeError
+        If the array is neither an image nor a stack of images.
+    """
+
+    classes: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        images: Any,
+        value_range: tuple[float, float],
+        scale: tuple[float, ...] | None = None,
+        translate: tuple[float, ...] | None = None,
+        unit: str | None = None,
+        name: str = "stack",
+        rgb: bool = False,
+        image_axes: int = 2,
+    ) -> None:
+        n_axes = images.ndim - int(rgb)
+        kind, axes = ("image", "H, W") if image_axes == 2 else ("volume", "D, H, W")
+        if n_axes not in (image_axes, image_axes + 1):
+            raise ShapeError(
+                f"'{name}' has {n_axes} axes (shape {tuple(images.shape)}), expected one {kind} "
+                f"({axes}) or a stack of {kind}s (N, {axes}). Choose another layer, or one channel "
+                "of it."
+            )
+        if 0 in images.shape:
+            raise ShapeError(
+                f"'{name}' has no pixels (shape {tuple(images.shape)}). Choose another layer."
+            )
+        self.name = name
+        self.value_range = value_range
+        self._images = images if n_axes > image_axes else images[None]
+        last = slice(-image_axes, None)
+        self._scale = tuple(map(float, scale[last])) if scale is not None else None
+        self._translate = tuple(map(float, translate[last])) if translate is not None else None
+        self._unit = unit
+        self._rgb = rgb
+
+    def __len__(self) -> int:
+        return int(self._images.shape[0])
+
+    def __getitem__(self, index: int) -> Sample:
+        array = self._read(index)
+        channels = np.moveaxis(array, -1, 0) if self._rgb else array[None]
+        if self._rgb and len(channels) == 4:
+            raise ShapeError(
+                f"'{self.name}' has an alpha (transparency) channel. Choose a layer without one."
+            )
+        image = to_unit_range(channels, self.value_range, self.sample_id(index))
+        return Sample(
+            id=self.sample_id(index),
+            image=torch.from_numpy(np.ascontiguousarray(image)),
+            scale=self._scale,
+            translate=self._translate,
+            unit=self._unit,
+        )
+
+    def sample_id(self, index: int) -> str:
+        """Return the name of the stack with the number of the image, counted from 0."""
+        return f"{self.name}[{index}]" if len(self) > 1 else self.name
+
+    def label(self, index: int) -> None:
+        """Return None, since images of a stack have no labels."""
+        return None
+
+    def _read(self, index: int) -> NDArray[Any]:
+        try:
+            return np.asarray(self._images[index])
+        except Exception as error:
+            raise DataError(
+                f"Image {index} of '{self.name}' cannot be read ({error}). Check that its file "
+                "still exists."
+            ) from error
+
+
+@dataclass(frozen=True)
+class ImageFolderRecipe:
+    """Images in a folder with one subfolder per class.
+
+    Attributes
+    ----------
+    directory : Path
+    image_range : (low, high) or None
+        See :func:`~napari_quac.data.image_file.read_image`.
+    """
+
+    directory: Path
+    image_range: tuple[float, float] | None = None
+
+    def load(self) -> Dataset:
+        """List the images of the folder.
+
+        Raises
+        ------
+        DataError
+            If there is no such folder, or it contains no image.
+        """
+        return ImageFolder(self.directory, self.image_range)
+
+
+@dataclass(frozen=True)
+class ImageFilesRecipe:
+    """A list of image files without labels.
+
+    Attributes
+    ----------
+    paths : tuple of Path
+    image_range : (low, high) or None
+        See :func:`~napari_quac.data.image_file.read_image`.
+    """
+
+    paths: tuple[Path, ...]
+    image_range: tuple[float, float] | None = None
+
+    def load(self) -> Dataset:
+        """Return the files as a dataset.
+
+        Raises
+        ------
+        DataError
+            If a file is missing.
+        """
+        for path in self.paths:
+            if not path.is_file():
+                state = "is a folder" if path.is_dir() else "does not exist"
+                raise DataError(
+                    f"'{path}' {state}. Choose a single folder, or any number of image files."
+                )
+        return ImageFiles(self.paths, image_range=self.image_range)
