@@ -40,7 +40,7 @@ def made():
 
 @pytest.fixture
 def info() -> StoreInfo:
-    generator = NetworkIdentity("corners", {"checkpoint": "abc"})
+    generator = NetworkIdentity("corners", {"path": "abc"})
     return StoreInfo(CLASSES, NetworkIdentity("classifier"), generator, SETTINGS)
 
 
@@ -317,12 +317,12 @@ def test_a_sample_is_finished_when_all_that_it_asks_is_answered(store, made):
 
 
 def test_differences_are_told_in_words_and_names_of_files_do_not_count(info):
-    renamed = replace(info, generator=NetworkIdentity("elsewhere", {"checkpoint": "abc"}))
+    renamed = replace(info, generator=NetworkIdentity("elsewhere", {"path": "abc"}))
     assert info.differences(renamed) == []
     other = replace(
         info,
         settings=replace(info.settings, seed=1, targets="all"),
-        generator=NetworkIdentity("corners", {"checkpoint": "abd"}),
+        generator=NetworkIdentity("corners", {"path": "abd"}),
     )
     text = "; ".join(other.differences(info))
     assert "seed 1, not 0" in text

@@ -84,9 +84,9 @@ def paired_changes(samples: Iterable[Sequence[PlaceChange]]) -> tuple[PairedChan
         low, middle, high = np.percentile(counterfactual - query, (25, 50, 75))
         medians = (float(np.median(query)), float(np.median(counterfactual)))
         difference = (float(middle), float(low), float(high))
-        tests = (p_values[key], corrected.get(key))
-        numbers = (*medians, *difference, *tests)
-        changes.append(PairedChange(*key, units[key[1]], len(pairs), *numbers))
+        p, p_holm = p_values[key], corrected.get(key)
+        n, unit = len(pairs), units[key[1]]
+        changes.append(PairedChange(*key, unit, n, *medians, *difference, p, p_holm))
     return tuple(changes)
 
 
