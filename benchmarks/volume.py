@@ -107,7 +107,7 @@ def run(path: Path, voxels: np.ndarray, asked: argparse.Namespace) -> None:
     from napari_quac.data.volume_file import volume_from_zarr
     from napari_quac.example import load_example
     from napari_quac.gui.dock import QuacDock
-    from napari_quac.gui.layer_volume import layer_of_volume
+    from napari_quac.gui.input_layers import layer_of_volume
     from napari_quac.live.choices import ReadySamples
     from napari_quac.networks.classifier_recipe import ClassifierRecipe
 

@@ -26,22 +26,13 @@ from napari_quac.commands import (
     score,
     train,
 )
+from napari_quac.commands.output import notify
 from napari_quac.errors import QuacError, one_line
 
 DONE, INTERNAL_ERROR, WRONG_INPUT = 0, 1, 2
 COMMANDS = (
-    demo,
-    inspect,
-    methods,
-    predict,
-    explain,
-    exaggerate,
-    run,
-    report,
-    score,
-    compare,
-    train,
-)
+    demo, inspect, methods, predict, explain, exaggerate, run, report, score, compare, train,
+)  # fmt: skip
 
 
 class OneSentenceParser(argparse.ArgumentParser):
@@ -85,27 +76,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options.run(options)
         sys.stdout.flush()
-    except QuacError as error:
-        print(f"napari-quac: {one_line(error, limit=None)}", file=sys.stderr)
-        return WRONG_INPUT
+    except (QuacError, run.FaultsError) as error:
+        notify(f"napari-quac: {one_line(error, limit=None)}")
+        return WRONG_INPUT if isinstance(error, QuacError) else INTERNAL_ERROR
     except BrokenPipeError:
         # the reader of the output has closed it, as `| head` does; nothing more can be written
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except KeyboardInterrupt:
-        print("napari-quac: stopped; finished results are preserved.", file=sys.stderr)
+        notify("napari-quac: stopped; finished results are preserved.")
         return 130
     except MemoryError:
-        print(
-            "napari-quac: memory ran out. Close other programs, or choose smaller images.",
-            file=sys.stderr,
-        )
+        notify("napari-quac: memory ran out. Close other programs, or choose smaller images.")
         return WRONG_INPUT
-    except run.FaultsError as error:
-        print(f"napari-quac: {one_line(error, limit=None)}", file=sys.stderr)
-        return INTERNAL_ERROR
     except Exception:  # noqa: BLE001 - the outermost handler, which prints everything
         traceback.print_exc()
-        print("napari-quac: Internal error: please report the lines above.", file=sys.stderr)
+        notify("napari-quac: Internal error: please report the lines above.")
         return INTERNAL_ERROR
     return DONE

@@ -197,7 +197,7 @@ def test_an_unreachable_scheduler_is_named(plan, monkeypatch, capsys):
 
 
 def test_order_of_samples_changes_nothing(plan, undisturbed):
-    from napari_quac.batch.resources import describe, load_resources
+    from napari_quac.batch.run import describe, load_resources
     from napari_quac.batch.tasks import explain_tasks, tasks_of
 
     resources = load_resources(plan)
@@ -210,7 +210,7 @@ def test_order_of_samples_changes_nothing(plan, undisturbed):
 
 
 def test_giving_up_between_steps_keeps_what_is_finished(plan):
-    from napari_quac.batch.resources import describe, load_resources
+    from napari_quac.batch.run import describe, load_resources
     from napari_quac.batch.tasks import explain_tasks, tasks_of
 
     resources = load_resources(plan)
@@ -267,7 +267,7 @@ def test_a_beginning_that_was_ended_at_once_is_begun_again(plan):
 def test_a_record_of_another_image_is_made_again(plan, tmp_path, corner_files):
     import shutil
 
-    from napari_quac.batch.resources import describe, load_resources
+    from napari_quac.batch.run import describe, load_resources
     from napari_quac.batch.tasks import Task, explain_tasks
 
     copy = tmp_path / "samples"

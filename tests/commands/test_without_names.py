@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from napari_quac.cli import build_parser, main
-from napari_quac.commands.networks import load_generator
+from napari_quac.commands.shared import load_generator
 from napari_quac.generators.stargan.file import write_official
 from napari_quac.networks.architectures.stargan_v2 import StarGAN, official_hyperparameters
 

@@ -185,7 +185,7 @@ def test_which_two_classes_has_to_be_clear(tmp_path: Path) -> None:
         train_generator(three, tmp_path, SMALL, square_classifier()).result()
     with pytest.raises(ShapeError, match="multiples of 16"):
         ExaggerationTrainingSettings(image_size=40)
-    with pytest.raises(DataError, match="'n_bins' has to lie between 2"):
+    with pytest.raises(DataError, match="'n_bins' must be between 2"):
         ExaggerationTrainingSettings(n_bins=1)
 
 

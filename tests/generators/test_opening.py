@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from napari_quac.batch.plan_values import build_recipe, plain_recipe
+from napari_quac.batch.plan import build_recipe, plain_recipe
 from napari_quac.data.image_file import write_image
 from napari_quac.errors import CheckpointError, DataError, UnknownNameError
 from napari_quac.generators import FORMER_IDS, GENERATORS

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from napari_quac.commands.generators import with_settings
+from napari_quac.commands.shared import with_settings
 from napari_quac.errors import CheckpointError, UnknownNameError
 from napari_quac.generators.cyclegan.recipe import CycleGANRecipe
 from napari_quac.generators.exaggeration.generator import ExaggerationGenerator

@@ -8,8 +8,8 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QTabBar
 
 from napari_quac.explain.methods import METHODS
-from napari_quac.gui.bottom_docks import COMPARISON_NAME, dock_of
 from napari_quac.gui.dock import QuacDock
+from napari_quac.gui.window import COMPARISON_NAME, dock_of
 
 from .conftest import load, wait
 

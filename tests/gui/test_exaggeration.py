@@ -12,7 +12,7 @@ from napari_quac.generators.exaggeration.generator import BinLayout, explainer_m
 from napari_quac.generators.exaggeration.training_network import TrainableExplainer
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.gui.dock import QuacDock
-from napari_quac.gui.exaggeration_layers import CHANGE, LADDER
+from napari_quac.gui.panels.exaggeration_panel import CHANGE, LADDER
 from napari_quac.live.choices import ReadySamples
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.train.checkpointing import write_safetensors

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from napari.layers import Image, Labels
 
-from napari_quac.gui.labels_at import labels_at
+from napari_quac.gui.world_units import labels_at
 
 
 def numbered(shape: tuple[int, ...]) -> np.ndarray:

@@ -15,7 +15,7 @@ from napari_quac.explain.methods import METHODS
 from napari_quac.explain.pair import Pair
 from napari_quac.gui.dock import QuacDock
 from napari_quac.gui.palette import palette_of
-from napari_quac.gui.panels.method_texts import grouped_methods
+from napari_quac.gui.panels.method_group import grouped_methods
 from napari_quac.networks.classifier import Classifier
 
 from .conftest import open_dock

@@ -39,7 +39,7 @@ def test_table_holds_the_numbers_of_the_place_and_is_written(
     place = found.place("inside the mask")
     assert opened.morphometry.place_menu.currentData() == "inside the mask"
     assert row(opened, "mean") == [
-        "mean, grey",
+        "mean, gray",
         f"{place.query['mean']:.3f}",
         f"{place.counterfactual['mean']:.3f}",
         f"{place.difference('mean'):+.3f}".replace("-", "−"),
@@ -50,7 +50,7 @@ def test_table_holds_the_numbers_of_the_place_and_is_written(
     outside = found.place("outside the mask")
     assert row(opened, "sd")[1] == f"{outside.query['sd']:.3f}"
     labels = opened.morphometry.labels_menu
-    assert [labels.itemData(number) for number in range(labels.count())] == [None]  # no grey ones
+    assert [labels.itemData(number) for number in range(labels.count())] == [None]  # no gray ones
     opened.morphometry.export(tmp_path / "m.csv")
     with (tmp_path / "m.csv").open() as file:
         rows = list(csv.DictReader(file))

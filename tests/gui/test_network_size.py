@@ -29,7 +29,7 @@ def test_size_is_asked_and_then_the_network_of_volumes_is_used(
     torch.save({"model_state_dict": published().state_dict()}, path)
     dock.networks.open_path(path, "classifier")
     wait(lambda: dock.status.failure)
-    assert "Give the image size" in dock.status.failure.sentence  # type: ignore[union-attr]
+    assert "Enter the image size" in dock.status.failure.sentence  # type: ignore[union-attr]
     row = dock.networks.size_row
     assert not row.isHidden()
     type_into(dock, "4 x 16, many")

@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QApplication
 from napari_quac.data.volume import SpatialView
 from napari_quac.data.volume_points import VolumePoints
 from napari_quac.gui.dock import QuacDock
-from napari_quac.gui.layer_volume import transform_of, volume_of_layer
+from napari_quac.gui.input_layers import transform_of, volume_of_layer
 from napari_quac.testing import (
     CLASSES,
     ReadyNetwork,

@@ -13,8 +13,8 @@ from qtpy.QtGui import QDropEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
-from napari_quac.gui.bottom_docks import dock_of
 from napari_quac.gui.dock import QuacDock
+from napari_quac.gui.window import dock_of
 from napari_quac.live.choices import ReadySamples
 from napari_quac.testing import CornerSamples
 

@@ -11,7 +11,7 @@ import torch
 from napari_quac.generators.warp.generator import WarpGenerator
 from napari_quac.generators.warp.recipe import WarpRecipe
 from napari_quac.gui.dock import QuacDock
-from napari_quac.gui.warp_layers import ARROWS, FOLDED, GROWTH, arrows
+from napari_quac.gui.panels.warp_panel import ARROWS, FOLDED, GROWTH, arrows
 from napari_quac.live.choices import ReadySamples
 from napari_quac.testing import CornerSamples, ReadyNetwork, corner_classifier, corner_generator
 

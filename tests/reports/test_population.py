@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_quac.commands.report_table import as_table, report_record
+from napari_quac.commands.report_tables import as_table, report_record
 from napari_quac.explain.settings import ExplainSettings
 from napari_quac.reports.figure import draw_report
 from napari_quac.reports.population import populations

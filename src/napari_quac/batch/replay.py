@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_quac.batch.sample_result import explain_target
+from napari_quac.batch.tasks import explain_target
 from napari_quac.data.dataset import Dataset
 from napari_quac.errors import DataError
 from napari_quac.explain.question import question_for
@@ -45,14 +45,11 @@ class Replay:
     @property
     def text(self) -> str:
         """The outcome as a sentence."""
-        sentence = "replay check: nothing could be compared"
-        if self.n_compared:
-            sentence = (
-                f"replay check ({self.n_compared}): largest Δp = "
-                f"{self.largest_probability_change:.0e}, largest difference of images = "
-                f"{self.largest_image_change:.0e}"
-            )
-        return "; ".join([sentence, *self.changes])
+        if not self.n_compared:
+            return "; ".join(["replay check: nothing could be compared", *self.changes])
+        largest = f"largest Δp = {self.largest_probability_change:.0e}"
+        sentence = f"{largest}, largest difference of images = {self.largest_image_change:.0e}"
+        return "; ".join([f"replay check ({self.n_compared}): {sentence}", *self.changes])
 
 
 @stepwise
@@ -107,22 +104,20 @@ def replay(
         try:
             source, target = (classifier.class_index(record[role]) for role in ("source", "target"))
         except Exception as error:
-            raise DataError(
-                f"The classifier does not know the classes of this store "
-                f"({', '.join(record['classes'])})."
-            ) from error
+            classes = ", ".join(record["classes"])
+            raise DataError(f"The classifier lacks classes of this store ({classes}).") from error
         question = question_for(
             sample, dataset.classes, classifier, settings, generator,
             source=source, targets=(target,),
         )  # fmt: skip
         again = yield from explain_target(sample, question, target, classifier, generator, settings)
-        if again.explanations is None:
+        if is_failed(again.record):
             changes.append(f"'{sample.id}' can no longer be explained: {again.record['error']}")
             continue
         n_compared += 1
         largest_p = max(largest_p, _difference(_predictions(record), _predictions(again.record)))
         names = store.image_names(keys[position])
-        for name, image in again.images().items():
+        for name, image in again.images.items():
             if name in names:  # an earlier version may not have stored it
                 before = store.image(keys[position], name)
                 scale = max(1.0, float(np.abs(before).max()))

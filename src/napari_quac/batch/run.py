@@ -9,22 +9,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
-from napari_quac.batch.plan import BatchPlan
-from napari_quac.batch.resources import describe, load_resources
+from napari_quac.batch.plan import BatchPlan, paths_in
 from napari_quac.batch.tasks import Summary, Task, explain_sample, tasks_of
 from napari_quac.batch.workers import check_client, disable_malloc_trim, run_in_worker
 from napari_quac.data.dataset import Dataset
+from napari_quac.data.image_datasets import ImageFiles
 from napari_quac.errors import QuacError
 from napari_quac.explain.settings import ALL, AUTO
+from napari_quac.networks.classifier import Classifier, name_classes
+from napari_quac.networks.device import resolve_device
+from napari_quac.networks.generator import Generator
 from napari_quac.reports.record import Failure, failed_record
 from napari_quac.reports.store import ExplanationStore
+from napari_quac.reports.store_info import StoreInfo
 
 TASKS_PER_WORKER = 2
 """Tasks that wait or run at each worker; more would only fill the scheduler's memory."""
 
 Report = Callable[["Advance"], None]
+_loaded: dict[str, Resources] = {}
 
 
 @dataclass(frozen=True)
@@ -109,20 +115,80 @@ def run(
     return summary
 
 
+@dataclass(frozen=True, eq=False)
+class Resources:
+    """Samples and networks of a plan.
+
+    Attributes
+    ----------
+    dataset : Dataset
+    classifier : Classifier
+    generator : Generator
+    """
+
+    dataset: Dataset
+    classifier: Classifier
+    generator: Generator
+
+
+def load_resources(plan: BatchPlan) -> Resources:
+    """Load samples and networks of a plan; those of the last plan are cached until a file changes.
+
+    Raises
+    ------
+    QuacError
+        If samples or networks cannot be loaded.
+    """
+    recipes = (plan.samples, plan.classifier, plan.generator)
+    key = repr((recipes, plan.device, [_state(path) for path in paths_in(recipes)]))
+    if key not in _loaded:
+        _loaded.clear()
+        dataset = plan.samples.load()
+        device = resolve_device(plan.device)
+        generator = plan.generator.load(device)
+        classifier = plan.classifier.load(plan.device)
+        classifier = name_classes(classifier, dataset.classes, generator.class_names)
+        if isinstance(dataset, ImageFiles) and classifier.n_axes is not None:
+            dataset.n_axes = classifier.n_axes
+        _loaded[key] = Resources(dataset, classifier, generator)
+    return _loaded[key]
+
+
+def describe(plan: BatchPlan) -> StoreInfo:
+    """Return the description of the store of a plan; loads the networks, refuses unknown targets.
+
+    Raises
+    ------
+    QuacError
+        If a network cannot be loaded, or the classifier does not know a target.
+    """
+    resources = load_resources(plan)
+    settings = plan.settings
+    if not isinstance(settings.targets, str):
+        for name in settings.targets:
+            resources.classifier.class_index(name)
+    networks = (resources.classifier, resources.generator, plan.generator)
+    description = replace(plan, device="auto").plain()
+    return StoreInfo.of(*networks, settings, resources.dataset.name, description)
+
+
+def _state(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return (0, 0)
+    return (status.st_mtime_ns, status.st_size)
+
+
 def explain_task(plan: BatchPlan, task: Task, store: ExplanationStore | None = None) -> Summary:
     """Explain one sample into the store of a plan.
 
     Samples and networks are loaded once per process; a worker opens the store for each task.
     """
     resources = load_resources(plan)
-    return explain_sample(
-        task,
-        resources.dataset,
-        resources.classifier,
-        resources.generator,
-        plan.settings,
-        store or ExplanationStore.open(plan.output, list_records=False),
-    ).result()
+    store = store or ExplanationStore.open(plan.output, list_records=False)
+    networks = (resources.classifier, resources.generator)
+    return explain_sample(task, resources.dataset, *networks, plan.settings, store).result()
 
 
 def _run_in_process(
@@ -150,9 +216,8 @@ def _run_at_workers(
     waiting, running = iter(tasks), {}
 
     def submit(n: int) -> list[Any]:
-        new = {
-            _submit(client, explain_task, plan, task): task for task in islice(waiting, max(n, 0))
-        }
+        tasks = islice(waiting, max(n, 0))
+        new = {_submit(client, explain_task, plan, task): task for task in tasks}
         running.update(new)
         return list(new)
 
@@ -183,15 +248,12 @@ def _capacity(client: Any) -> int:
 
 def _record_lost_task(task: Task, store: ExplanationStore) -> Summary:
     """Record a sample at which several workers ended, one after the other."""
-    failure = Failure(
-        "worker",
+    error = (
         "Several processes ended without an error while they explained this sample, probably "
-        "because memory ran out. Give workers more memory, and continue with --resume.",
-        "KilledWorker",
+        "because memory ran out. Give workers more memory, and continue with --resume."
     )
-    store.write(failed_record(task.sample_id, failure))
-    first = f"{task.sample_id}: {failure.error}"
-    return Summary(n_samples=1, n_failed=1, first_failure=first)
+    store.write(failed_record(task.sample_id, Failure("worker", error, "KilledWorker")))
+    return Summary(n_samples=1, n_failed=1, first_failure=f"{task.sample_id}: {error}")
 
 
 def estimate_output(plan: BatchPlan, dataset: Dataset, n_classes: int) -> int:

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+import logging
+import time
+import traceback
 from collections.abc import Generator as Iterating
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from napari_quac.batch.sample_result import SampleResult, describe_failure, explain_target
+import numpy as np
+from numpy.typing import NDArray
+
 from napari_quac.data.dataset import Dataset, Sample
-from napari_quac.errors import DataError
-from napari_quac.explain.question import question_for
+from napari_quac.errors import CancelledError, DataError, QuacError, StorageError
+from napari_quac.explain.pipeline import explain_pair
+from napari_quac.explain.question import Question, question_for
+from napari_quac.explain.search import search
 from napari_quac.explain.settings import ExplainSettings
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import Generator
-from napari_quac.reports.record import failed_record, image_hash, is_failed
+from napari_quac.reports.record import (
+    Failure,
+    explained_record,
+    failed_record,
+    image_hash,
+    is_failed,
+)
 from napari_quac.reports.store import UNAVAILABLE, ExplanationStore, task_key
+from napari_quac.reports.task_images import images_of
 from napari_quac.stepwise import Progress, stepwise
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -193,18 +210,120 @@ def explain_sample(
         failure, details = describe_failure(stage, error, task.sample_id)
         failed = SampleResult(failed_record(task.sample_id, failure), details=details)
         return Summary(n_samples=1) + _write(store, failed)
-    _remove_failure(store, task.sample_id)
+    if store.has(failure_key := task_key(task.sample_id, None)):
+        store.forget(failure_key)
     summary = Summary(n_samples=1, n_without_target=int(not question.targets))
     image = image_hash(sample.image)
     for target in question.targets:
         if _has_record(store, task_key(sample.id, classifier.class_names[target]), image):
             summary = replace(summary, n_existing=summary.n_existing + 1)
             continue
-        outcome = yield from explain_target(
-            sample, question, target, classifier, generator, settings
-        )
+        networks = (classifier, generator)
+        outcome = yield from explain_target(sample, question, target, *networks, settings)
         summary += _write(store, outcome)
     return summary
+
+
+@dataclass(frozen=True, eq=False)
+class SampleResult:
+    """The result of explaining a sample toward one target.
+
+    Attributes
+    ----------
+    record : dict
+        See :mod:`napari_quac.reports.record`.
+    images : dict of str to (*S) ndarray
+        Arrays that a store keeps; none if the search failed.
+    seconds : dict of str to float
+        Duration of the search (``""``) and of each method.
+    details : str
+        Tracebacks of internal errors.
+    """
+
+    record: dict[str, Any]
+    images: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    details: str = ""
+
+
+@stepwise
+def explain_target(
+    sample: Sample,
+    question: Question,
+    target: int,
+    classifier: Classifier,
+    generator: Generator,
+    settings: ExplainSettings,
+) -> Iterating[Progress, None, SampleResult]:
+    """Search and explain; errors become part of the record.
+
+    Parameters
+    ----------
+    sample : Sample
+        The query.
+    question : Question
+        Source and all targets of the sample.
+    target : int
+        One of these targets.
+    classifier : Classifier
+        The classifier under study.
+    generator : Generator
+        Source of the proposals.
+    settings : ExplainSettings
+        Methods, masking, search and seed.
+
+    Returns
+    -------
+    Steps of SampleResult
+        A failed method is recorded beside those that succeed; a failed search ends the question.
+    """
+    names, begun = classifier.class_names, time.perf_counter()
+    try:
+        pair = yield from search(
+            sample, target, classifier, generator, settings.search, settings.seed, question.source
+        )
+    except Exception as error:  # noqa: BLE001 - becomes the record
+        failure, details = describe_failure("search", error, sample.id)
+        record = failed_record(sample.id, failure, names[question.source], names[target])
+        record["asked"] = [names[index] for index in question.targets]
+        return SampleResult(record, details=details)
+    search_seconds = time.perf_counter() - begun
+    computed = yield from explain_pair(pair, classifier, settings)
+    explanations, errors = list(computed.values()), computed.failures
+    failures = {name: describe_failure(name, errors[name], sample.id) for name in errors}
+    record = explained_record(
+        pair,
+        explanations,
+        names,
+        settings=settings,
+        truth=question.label,
+        source_basis=question.basis,
+        targets=question.targets,
+        failures={name: failure for name, (failure, _) in failures.items()},
+    )
+    seconds = {"": search_seconds, **computed.seconds}
+    details = "".join(text for _, text in failures.values())
+    return SampleResult(record, images_of(pair, tuple(explanations)), seconds, details)
+
+
+def describe_failure(stage: str, error: Exception, sample_id: str) -> tuple[Failure, str]:
+    """Return the entry of an error for the record, and the traceback of an internal error.
+
+    Raises
+    ------
+    CancelledError, StorageError
+        These concern all remaining work, not one sample.
+    """
+    if isinstance(error, CancelledError | StorageError):
+        raise error
+    kind = type(error).__name__
+    if isinstance(error, QuacError | MemoryError):
+        text = str(error) or "Memory ran out. Close other programs, or choose smaller images."
+        return Failure(stage, text, kind), ""
+    logger.error("internal error in '%s' of '%s'", stage, sample_id, exc_info=error)
+    first_line = (str(error).strip().splitlines() or [""])[0]
+    details = "".join(traceback.format_exception(error))
+    return Failure(stage, f"Internal error: {kind}: {first_line}", kind, is_fault=True), details
 
 
 def _read_sample(dataset: Dataset, task: Task) -> Sample:
@@ -228,16 +347,10 @@ def _has_record(store: ExplanationStore, key: str, image: str) -> bool:
         return False
 
 
-def _remove_failure(store: ExplanationStore, sample_id: str) -> None:
-    key = task_key(sample_id, None)
-    if store.has(key):
-        store.forget(key)
-
-
 def _write(store: ExplanationStore, outcome: SampleResult) -> Summary:
     """Write an outcome and count it."""
     record = outcome.record
-    key = store.write(record, outcome.images(), outcome.seconds)
+    key = store.write(record, outcome.images, outcome.seconds)
     if outcome.details:
         store.write_traceback(key, outcome.details)
     if is_failed(record):

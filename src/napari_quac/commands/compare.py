@@ -6,22 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_quac.commands.networks import (
-    add_classifier_options,
-    add_generator_option,
-    add_generator_setting_option,
-    add_samples_option,
-    load_classifier,
-    load_generator,
-    load_samples,
-)
-from napari_quac.commands.output import add_json_option, notify, print_json, table
+from napari_quac.commands import shared
+from napari_quac.commands.output import cell, notify, print_json, table
 from napari_quac.commands.score import read_pair
-from napari_quac.commands.settings_options import (
-    add_question_options,
-    add_settings_options,
-    read_settings,
-)
 from napari_quac.errors import DataError
 
 if TYPE_CHECKING:
@@ -29,51 +16,44 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_quac.data.dataset import Sample
+    from napari_quac.explain.pair import Pair
     from napari_quac.explain.settings import ExplainSettings
     from napari_quac.networks.classifier import Classifier
     from napari_quac.reports.comparison import ComparisonRow, MethodComparison
     from napari_quac.stepwise import Progress
 
 
+TRUTH_COLUMNS = {
+    "pointing": ("pointing", ".2f"),
+    "energy/chance": ("energy_ratio", ".1f"),
+    "IoU": ("iou", ".2f"),
+    "AP": ("average_precision", ".2f"),
+}
+OPTIONS = """
+    --query IMAGE           the query of a pair
+    --generated IMAGE|DIR   the generated image, or a folder SOURCE/TARGET/NAME for many samples
+    --source CLASS          class of the query, name or index
+    --max-samples N         at most N samples, evenly spaced
+    --masks DIR             the true difference of each sample: images named like the samples,
+                            above 0 where it differs; or one image for one pair
+    --figure FILE           maps and curves as png, svg or pdf
+    """
+
+
 def add_parser(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser(
-        "compare",
-        help="compare all methods on one pair, or on many samples",
-        description="Compare all methods on one pair (--query, --generated, --source, --target), "
-        "or on many samples (--samples with --generator, or with a folder as --generated).",
+    summary = "compare all methods on one pair, or on many samples"
+    about = (
+        "Compare all methods on one pair (--query, --generated, --source, --target), or on many "
+        "samples (--samples with --generator, or with a folder as --generated)."
     )
-    add_classifier_options(parser)
-    parser.add_argument("--query", type=Path, metavar="IMAGE")
-    parser.add_argument(
-        "--generated",
-        type=Path,
-        metavar="IMAGE|DIR",
-        help="the generated image, or a folder SOURCE/TARGET/NAME for many samples",
-    )
-    parser.add_argument("--source", metavar="CLASS", help="of the query; name or index")
-    add_samples_option(parser, required=False)
-    add_generator_option(parser)
-    add_generator_setting_option(parser)
-    parser.add_argument("--style", choices=("latent", "reference"))
-    parser.add_argument("--references", type=Path, metavar="DIR")
-    add_question_options(parser)
-    parser.add_argument(
-        "--max-samples", type=int, metavar="N", help="at most N samples, evenly spaced"
-    )
-    parser.add_argument(
-        "--masks",
-        type=Path,
-        metavar="DIR",
-        help="the true difference of each sample: images named like the samples, above 0 where it "
-        "differs; or one image for one pair",
-    )
-    add_settings_options(parser, default_methods="all")
-    parser.add_argument(
-        "--figure", type=Path, metavar="FILE", help="maps and curves as png, svg or pdf"
-    )
-    add_json_option(parser)
-    parser.set_defaults(run=run)
+    parser = shared.add_command(commands, run, "compare", summary, about)
+    shared.add_classifier_options(parser)
+    shared.add_options(parser, OPTIONS)
+    shared.add_options(parser, shared.SAMPLES_OPTION)
+    shared.add_generator_options(parser)
+    shared.add_options(parser, shared.QUESTION_OPTIONS)
+    shared.add_settings_options(parser)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -123,10 +103,8 @@ def run(options: argparse.Namespace) -> None:
         if row.reason:
             print(f"{row.method}: {row.reason}")
     if n_left_out:
-        print(
-            f"{n_left_out} of {len(pairs)} pairs left out: the class does not switch with enough "
-            "confidence"
-        )
+        reason = "the class does not switch with enough confidence"
+        print(f"{n_left_out} of {len(pairs)} pairs left out: {reason}")
 
 
 def _settings(options: argparse.Namespace) -> ExplainSettings:
@@ -134,39 +112,30 @@ def _settings(options: argparse.Namespace) -> ExplainSettings:
     from napari_quac.explain.methods import METHODS
 
     if options.methods is not None:
-        return read_settings(options)
+        return shared.read_settings(options)
     options.methods = METHODS.usable()
     # methods that cannot be imported are listed with the reason
-    return read_settings(options).with_methods(tuple(METHODS))
+    return shared.read_settings(options).with_methods(tuple(METHODS))
 
 
 def as_table(rows: tuple[ComparisonRow, ...], settings: ExplainSettings) -> str:
     """Format rows as a table."""
-    several = any(row.n > 1 for row in rows)
     area = "area" if settings.procedure.into == "generated" else "QuAC score"
-    columns: list[tuple[str, str, str]] = [
-        (area, "score", ".3f"),
-        ("mask", "mask_size", ".1%"),
-        ("p reached", "reached", ".3f"),
-        ("inverse", "inverse", ".3f"),
-        ("completeness", "completeness", ".1e"),
-    ]
+    columns = {
+        "method": ("true_name", ""),
+        area: ("score", ".3f"),
+        "mask": ("mask_size", ".1%"),
+        "p reached": ("reached", ".3f"),
+        "inverse": ("inverse", ".3f"),
+        "completeness": ("completeness", ".1e"),
+    }
     if any(row.iou is not None for row in rows):
-        columns += [
-            ("pointing", "pointing", ".2f"),
-            ("energy/chance", "energy_ratio", ".1f"),
-            ("IoU", "iou", ".2f"),
-            ("AP", "average_precision", ".2f"),
-        ]
-    columns.append(("seconds", "seconds", ".2f"))
-    lines = [("method", *(title for title, _, _ in columns), *(["n"] if several else []))]
-    for row in rows:
-        cells = [
-            "-" if getattr(row, name) is None else format(getattr(row, name), form)
-            for _, name, form in columns
-        ]
-        lines.append((row.true_name, *cells, *([str(row.n)] if several else [])))
-    return table(lines)
+        columns |= TRUTH_COLUMNS
+    columns["seconds"] = ("seconds", ".2f")
+    if any(row.n > 1 for row in rows):
+        columns["n"] = ("n", "")
+    cells = ([cell(getattr(row, name), form) for name, form in columns.values()] for row in rows)
+    return table([columns, *cells])
 
 
 def _one_pair(
@@ -176,15 +145,11 @@ def _one_pair(
     from napari_quac.explain.pair import make_pair
     from napari_quac.reports.comparison import compare_pair
 
-    is_missing = {
-        "--generated": options.generated is None,
-        "--source": options.source is None,
-        "--target": options.target == "auto",
-    }
-    missing = [name for name, absent in is_missing.items() if absent]
-    if missing:
+    target = None if options.target == "auto" else options.target
+    needed = {"--generated": options.generated, "--source": options.source, "--target": target}
+    if missing := [name for name, argument in needed.items() if argument is None]:
         raise DataError(f"--query also needs {', '.join(missing)}.")
-    classifier = load_classifier(options)
+    classifier = shared.load_classifier(options)
     source, target = (classifier.class_index(c) for c in (options.source, options.target))
     query, generated, _ = read_pair(options, classifier)
     sample = Sample(options.query.name, query)
@@ -202,18 +167,15 @@ def _samples(
 
     if options.generator is None and options.generated is None:
         raise DataError("Samples need a --generator, or a folder as --generated.")
-    dataset = load_samples(options)
-    classifier = load_classifier(options, dataset.classes)
+    dataset, classifier = shared.load_samples_and_classifier(options)
     if options.target not in (AUTO, ALL):
         classifier.class_index(options.target)
-    generator = load_generator(options)
+    generator = shared.load_generator(options)
     indices = evenly_spaced(len(dataset), options.max_samples)
-    steps = compare_samples(
-        indices, dataset, classifier, generator, settings,
-        None if options.masks is None
-        else lambda _, sample, pair: _mask(options.masks / sample.id, sample),
-    )  # fmt: skip
     text = ""
+
+    def mask_of(index: int, sample: Sample, pair: Pair) -> NDArray[np.bool_] | None:
+        return _mask(options.masks / sample.id, sample)
 
     def report(step: Progress) -> None:
         nonlocal text
@@ -221,6 +183,8 @@ def _samples(
             text = step.text
             notify(text)
 
+    masks = None if options.masks is None else mask_of
+    steps = compare_samples(indices, dataset, classifier, generator, settings, masks)
     comparison = steps.follow(report)
     for name, error in comparison.failures.items():
         notify(f"{name}: {error}")
@@ -238,9 +202,10 @@ def _mask(path: Path, sample: Sample) -> NDArray[np.bool_] | None:
     mask: NDArray[np.bool_] = np.asarray(np.greater(read_array(path), 0), dtype=bool)
     if mask.ndim == sample.image.ndim:
         mask = np.asarray(mask.any(axis=0), dtype=bool)
-    if mask.shape != tuple(sample.image.shape[1:]):
+    shape = tuple(sample.image.shape[1:])
+    if mask.shape != shape:
         raise ShapeError(
-            f"The mask '{path.name}' has shape {mask.shape}, its sample "
-            f"{tuple(sample.image.shape[1:])}. Both have to cover the same pixels."
+            f"The mask '{path.name}' has shape {mask.shape}, its sample {shape}. Both must cover "
+            "the same pixels."
         )
     return mask

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from napari_quac.commands import shared
 from napari_quac.commands.output import notify
 from napari_quac.errors import QuacError
 
@@ -24,12 +25,8 @@ def add_parser(commands: Any) -> None:
         help="open napari with an explained example",
         description="Open napari with the example data and one explained misprediction.",
     )
-    parser.add_argument(
-        "--screenshot",
-        type=Path,
-        metavar="FILE",
-        help="write a picture of the window and exit; works without a display",
-    )
+    text = "--screenshot FILE  write a picture of the window and exit; works without a display"
+    shared.add_options(parser, text)
     parser.set_defaults(run=run)
 
 
@@ -42,10 +39,8 @@ def run(options: argparse.Namespace) -> None:
         If there is neither a display nor a virtual display.
     """
     picture: Path | None = options.screenshot
-    if picture is not None and not picture.absolute().parent.is_dir():
-        raise QuacError(
-            f"The folder '{picture.absolute().parent}' does not exist. Choose another one."
-        )
+    if picture is not None and not (folder := picture.absolute().parent).is_dir():
+        raise QuacError(f"The folder '{folder}' does not exist. Choose another one.")
     if not _has_display():
         if picture is None:
             picture = DEFAULT_PICTURE
@@ -77,8 +72,8 @@ def _under_virtual_display(picture: Path) -> None:
     server = shutil.which("Xvfb")
     if server is None:
         raise QuacError(
-            "There is neither a display nor a virtual display (Xvfb). Install Xvfb (on Debian: "
-            "apt-get install xvfb and the libraries in the README), or use a desktop computer."
+            "There is no display and no Xvfb, a virtual display. Install it (on Debian: apt-get "
+            "install xvfb and the libraries in the README), or use a desktop computer."
         )
     read, write = os.pipe()
     display = subprocess.Popen(  # noqa: S603 - from the path
@@ -97,10 +92,8 @@ def _under_virtual_display(picture: Path) -> None:
         command = [sys.executable, "-m", "napari_quac", "demo", "--screenshot", str(picture)]
         process = subprocess.run(command, env=environment, check=False)  # noqa: S603 - ourselves
         if process.returncode:
-            raise QuacError(
-                f"The window cannot be drawn on the virtual display (exit code "
-                f"{process.returncode}); the lines above contain the reason."
-            )
+            code = f"exit code {process.returncode}"
+            raise QuacError(f"The window cannot be drawn ({code}); see the lines above.")
     finally:
         display.terminate()
         display.wait()

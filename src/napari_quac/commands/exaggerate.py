@@ -6,51 +6,34 @@ import argparse
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from napari_quac.commands.networks import (
-    add_classifier_options,
-    add_generator_option,
-    add_generator_setting_option,
-    add_samples_option,
-    load_generator,
-    load_samples_and_classifier,
-)
-from napari_quac.commands.output import add_json_option, create_folder, notify, print_json
+from napari_quac.commands import shared
+from napari_quac.commands.output import attributes, create_folder, notify, print_json
 from napari_quac.errors import DataError, QuacError
+
+OPTIONS = """
+    --target CLASS   class to reach
+    --tries N        maximum number of proposals [default: 20]
+    --seed N         random seed [default: 0]
+    --anchored       begin the path at the query itself
+    --out DIR        output folder
+    """
 
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser(
-        "exaggerate",
-        help="convert samples to another class step by step",
-        description="Follow the styles of a StarGAN v2, the strength of a warping simulator, the "
-        "bins of a bin-conditional generator, or otherwise a cross-fade, from the source to the "
-        "target and beyond. Path, change and ladder of probabilities are written as stacks, and "
-        "the path also as an animation.",
+    summary = "convert samples to another class step by step"
+    about = (
+        "Follow the styles of a StarGAN v2, the strength of a warping simulator, the bins of a "
+        "bin-conditional generator, or otherwise a cross-fade, from the source to the target and "
+        "beyond. Path, change and ladder of probabilities are written as stacks, and the path "
+        "also as an animation."
     )
-    add_classifier_options(parser)
-    add_generator_option(parser)
-    add_generator_setting_option(parser)
-    parser.add_argument("--style", choices=("latent", "reference"), help="source of the styles")
-    parser.add_argument(
-        "--references", type=Path, metavar="DIR", help="images of the target class, for styles"
-    )
-    add_samples_option(parser)
-    parser.add_argument("--target", required=True, metavar="CLASS", help="class to reach")
-    parser.add_argument(
-        "--tries",
-        type=int,
-        default=20,
-        metavar="N",
-        help="maximum number of proposals (default: 20)",
-    )
-    parser.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
-    parser.add_argument(
-        "--anchored", action="store_true", help="begin the path at the query itself"
-    )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="output folder")
-    add_json_option(parser)
-    parser.set_defaults(run=run, generated=None)
+    parser = shared.add_command(commands, run, "exaggerate", summary, about)
+    shared.add_classifier_options(parser)
+    shared.add_generator_options(parser)
+    shared.add_options(parser, shared.SAMPLES_OPTION, samples=shared.REQUIRED)
+    shared.add_options(parser, OPTIONS, target=shared.REQUIRED, out=shared.REQUIRED)
+    parser.set_defaults(generated=None)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -65,9 +48,9 @@ def run(options: argparse.Namespace) -> None:
 
     if options.generator is None:
         raise DataError("The generator is missing. Add --generator FILE.")
-    dataset, classifier = load_samples_and_classifier(options)
+    dataset, classifier = shared.load_samples_and_classifier(options)
     target = classifier.class_index(options.target)
-    generator = load_generator(options)
+    generator = shared.load_generator(options)
     folder = create_folder(options.out)
     records: list[dict[str, Any]] = []
     settings = SearchSettings(max_tries=options.tries)
@@ -94,10 +77,8 @@ def run(options: argparse.Namespace) -> None:
         print(f"{len(records) - len(failures)} of {len(records)} exaggerated, in '{folder}'")
         print("\n".join(f"{key.replace('_', ' ')}: {v}" for key, v in summary.items()))
     if failures:
-        first = failures[0]
-        raise DataError(
-            f"{len(failures)} samples failed; the first: {first['id']}: {first['error']}"
-        )
+        first = "{id}: {error}".format_map(failures[0])
+        raise DataError(f"{len(failures)} samples failed; the first: {first}")
 
 
 def _summary(records: list[dict[str, Any]]) -> dict[str, Any]:
@@ -107,18 +88,16 @@ def _summary(records: list[dict[str, Any]]) -> dict[str, Any]:
     if not records:
         return {}
 
-    def values_of(key: str) -> list[Any]:
-        return [record[key] for record in records if record[key] is not None]
-
-    def rounded(statistic: Any, numbers: list[Any]) -> float | None:
+    def rounded(statistic: Any, key: str) -> float | None:
+        numbers = [record[key] for record in records if record[key] is not None]
         return round(statistic(numbers), 3) if numbers else None
 
     return {
-        "median_spearman": rounded(median, values_of("monotonicity")),
-        "mean_error_of_desired_probability": rounded(fmean, values_of("mean_error")),
-        "validity": rounded(fmean, values_of("valid")),
-        "n_asked_for_validity": len(values_of("valid")),
-        "median_identity": rounded(median, values_of("identity")),
+        "median_spearman": rounded(median, "monotonicity"),
+        "mean_error_of_desired_probability": rounded(fmean, "mean_error"),
+        "validity": rounded(fmean, "valid"),
+        "n_asked_for_validity": sum(record["valid"] is not None for record in records),
+        "median_identity": rounded(median, "identity"),
     }
 
 
@@ -134,49 +113,37 @@ def _path(
         pair = search(sample, target, classifier, generator, settings, options.seed).result()
         return exaggerate(pair, generator, classifier, options.anchored).result()
     if options.anchored:
-        raise DataError(
-            "--anchored applies to paths of styles; a bin-conditional generator has none. Remove "
-            "--anchored."
-        )
+        raise DataError("A bin-conditional generator has no path of styles. Remove --anchored.")
     if path.pair.target != target:
         names = classifier.class_names
-        raise DataError(
-            f"The bins of {generator.name} lead from '{names[path.pair.source]}' to "
-            f"'{names[path.pair.target]}', not to '{names[target]}'. Choose another target."
-        )
+        ends = f"from '{names[path.pair.source]}' to '{names[path.pair.target]}'"
+        message = f"The bins of {generator.name} lead {ends}, not to '{names[target]}'."
+        raise DataError(f"{message} Choose another target.")
     return path
 
 
 def _write(out: Path, path: Any, classifier: Any) -> dict[str, Any]:
+    """Write the files of a path and return its record."""
     from napari_quac.explain.exaggeration import consistency
-    from napari_quac.reports.exaggeration_files import (
-        frame_metadata,
-        ladder_metadata,
-        write_exaggeration,
-    )
+    from napari_quac.reports import exaggeration_files as files
 
     pair = path.pair
     folder = create_folder(out / PurePosixPath(pair.query.id).with_suffix(""))
-    write_exaggeration(folder, path)
+    files.write_exaggeration(folder, path)
     follows = consistency(path.desired, path.achieved)
     return {
         "id": pair.query.id,
         "source": classifier.class_names[pair.source],
         "switches": pair.switches,
         "made_of": path.kind,
-        "meaning": path.meaning,
         "valid": path.is_valid,
-        "identity": path.identity,
-        "monotonicity": path.monotonicity,
-        "largest_drop": path.largest_drop,
-        "reconstruction_error": path.reconstruction_error,
-        "reconstruction_shift": path.reconstruction_shift,
+        **attributes(path, "meaning", "identity", "monotonicity", "largest_drop", "warning"),
+        **attributes(path, "reconstruction_error", "reconstruction_shift"),
         "rungs_reached": follows.n,
         "rungs": len(path.desired),
         "mean_error": follows.mean_error if follows.n else None,
-        "warning": path.warning,
-        "path": frame_metadata(path),
-        "ladder": ladder_metadata(path),
+        "path": files.frame_metadata(path),
+        "ladder": files.ladder_metadata(path),
         "folder": folder.relative_to(out).as_posix(),
     }
 

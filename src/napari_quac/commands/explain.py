@@ -10,28 +10,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from napari_quac.commands.generators import generator_recipe
-from napari_quac.commands.measuring import (
-    add_measuring_options,
-    find_labels,
-    measure_explanation,
-    paired_changes_record,
-)
-from napari_quac.commands.networks import (
-    add_classifier_options,
-    add_generator_option,
-    add_generator_setting_option,
-    add_samples_option,
-    classifier_recipe,
-    samples_recipe,
-)
-from napari_quac.commands.output import add_json_option, notify, print_json
+from napari_quac.commands import measures, shared
+from napari_quac.commands.output import notify, print_json
 from napari_quac.commands.run import add_run_options, raise_failures, run_plan, summary_text
-from napari_quac.commands.settings_options import (
-    add_question_options,
-    add_settings_options,
-    read_settings,
-)
 from napari_quac.errors import DataError, QuacError
 
 if TYPE_CHECKING:
@@ -40,45 +21,26 @@ if TYPE_CHECKING:
 
 Records = dict[str, dict[str, Any]]
 """Key in the store to record."""
+OUTPUT_OPTIONS = """
+    --out DIR      folder of the explanations
+    --arrays DIR   export images and maps as npy files, too
+    """
 
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser(
-        "explain",
-        help="explain samples into a folder",
-        description="Search a generated image for each sample, and explain which pixels change "
-        "the prediction. A run that was stopped at any moment continues with --resume.",
-    )
-    add_classifier_options(parser)
-    generator = parser.add_mutually_exclusive_group(required=True)
-    add_generator_option(generator)
-    generator.add_argument(
-        "--generated",
-        type=Path,
-        metavar="DIR",
-        help="previously generated images, SOURCE/TARGET/NAME",
-    )
-    add_generator_setting_option(parser)
-    parser.add_argument("--style", choices=("latent", "reference"), default="latent")
-    parser.add_argument(
-        "--references", type=Path, metavar="DIR", help="images for --style reference, by class"
-    )
-    add_samples_option(parser)
-    add_question_options(parser)
-    add_settings_options(parser)
-    add_measuring_options(
-        parser, "structures to measure in: a folder of label images, named like the samples"
-    )
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="folder of the explanations"
-    )
-    parser.add_argument(
-        "--arrays", type=Path, metavar="DIR", help="export images and maps as npy files, too"
-    )
+    about = "Explain each sample by a generated image. A stopped run continues with --resume."
+    parser = shared.add_command(commands, run, "explain", "explain samples into a folder", about)
+    shared.add_classifier_options(parser)
+    source = parser.add_mutually_exclusive_group(required=True)
+    shared.add_options(source, "--generated DIR  previously generated images, SOURCE/TARGET/NAME")
+    shared.add_generator_options(parser, source, style="latent")
+    shared.add_options(parser, shared.SAMPLES_OPTION, samples=shared.REQUIRED)
+    shared.add_options(parser, shared.QUESTION_OPTIONS)
+    shared.add_settings_options(parser)
+    measures.add_measure_options(parser)
+    shared.add_options(parser, OUTPUT_OPTIONS, out=shared.REQUIRED)
     add_run_options(parser)
-    add_json_option(parser)
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -119,13 +81,13 @@ def plan_from(options: argparse.Namespace) -> BatchPlan:
     QuacError
         If a file holds no network, or a setting is impossible.
     """
-    from napari_quac.batch.plan import BatchPlan
-    from napari_quac.batch.plan_values import absolute, map_paths
+    from napari_quac.batch.plan import BatchPlan, absolute, map_paths
 
-    recipes = (samples_recipe(options), classifier_recipe(options), generator_recipe(options))
+    networks = (shared.classifier_recipe(options), shared.generator_recipe(options))
+    recipes = (shared.samples_recipe(options), *networks)
     samples, classifier, generator = map_paths(recipes, lambda path: absolute(path, Path()))
     output = absolute(options.out, Path())
-    settings = read_settings(options)
+    settings = shared.read_settings(options)
     return BatchPlan(samples, classifier, generator, settings, options.device, output)
 
 
@@ -165,19 +127,16 @@ def export_arrays(folder: Path, records: Records, store: ExplanationStore) -> No
 
 def _distinct_stems(sample_ids: set[str]) -> dict[str, PurePosixPath]:
     """Return the ids without their suffix, where they stay different."""
-    counts = Counter(PurePosixPath(sample_id).with_suffix("") for sample_id in sample_ids)
-    stems = {sample_id: PurePosixPath(sample_id).with_suffix("") for sample_id in sample_ids}
-    return {
-        sample_id: stem if counts[stem] == 1 else PurePosixPath(sample_id)
-        for sample_id, stem in stems.items()
-    }
+    stems = {name: PurePosixPath(name).with_suffix("") for name in sample_ids}
+    counts = Counter(stems.values())
+    return {n: stem if counts[stem] == 1 else PurePosixPath(n) for n, stem in stems.items()}
 
 
 def _measure(
     records: Records, store: ExplanationStore, plan: BatchPlan, options: argparse.Namespace
 ) -> tuple[dict[str, Any], list[str]]:
     """Add ``--regions`` and ``--morphometry`` to the records; return comparisons and errors."""
-    from napari_quac.batch.resources import load_resources
+    from napari_quac.batch.run import load_resources
     from napari_quac.reports.entry import ReportEntry
     from napari_quac.reports.restored import restore_explanations
 
@@ -189,14 +148,14 @@ def _measure(
         if not record.get("methods"):
             continue
         try:
-            labels = find_labels(options.labels, record["id"])
+            labels = measures.find_labels(options.labels, record["id"])
             entries = [e for e in store.entries_of(key, record) if isinstance(e, ReportEntry)]
-            explanations = restore_explanations(
-                entries, plan.settings, classifier.n_classes, store=store
-            )
+            n_classes = classifier.n_classes
+            explanations = restore_explanations(entries, plan.settings, n_classes, store=store)
             explanations.raise_failures()
+            inputs = (classifier, options, labels)
             for name, explanation in explanations.items():
-                measurements, places = measure_explanation(explanation, classifier, options, labels)
+                measurements, places = measures.measure_explanation(explanation, *inputs)
                 record["methods"][name] |= measurements
                 if record["switches"]:
                     question = (record["source"], record["target"], name)
@@ -204,26 +163,19 @@ def _measure(
         except QuacError as error:
             problems.append(f"{record['id']}: {error}")
             notify(problems[-1])
+    roles = ("source", "target", "method")
     comparisons = [
-        {
-            "source": source,
-            "target": target,
-            "method": method,
-            "changes": paired_changes_record(places),
-        }
-        for (source, target, method), places in changes.items()
+        {**dict(zip(roles, names, strict=True)), "changes": measures.paired_changes_record(places)}
+        for names, places in changes.items()
     ]
     return ({"morphometry": comparisons} if options.morphometry else {}), problems
 
 
 def _document(records: Records, store: ExplanationStore) -> dict[str, Any]:
-    info = store.info
+    info, classifier = store.info, store.info.classifier
     return {
         "output": store.folder,
-        "classifier": {
-            "name": info.classifier.name,
-            "sha256": info.classifier.sha256.get("path", ""),
-        },
+        "classifier": {"name": classifier.name, "sha256": classifier.sha256.get("path", "")},
         "classes": info.class_names,
         "preset": info.settings.preset,
         "settings": info.settings.to_dict(),

@@ -1,4 +1,4 @@
-"""``napari-quac inspect``: say what a network file holds."""
+"""``napari-quac inspect``: describe a network file."""
 
 from __future__ import annotations
 
@@ -6,23 +6,19 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from napari_quac.commands.networks import pooling_factors, whole_numbers
-from napari_quac.commands.output import add_json_option, print_json
+from napari_quac.commands import shared
+from napari_quac.commands.output import attributes, print_json
 from napari_quac.errors import CheckpointError
+
+SUMMARY = "describe a network file"
 
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser(
-        "inspect",
-        help="say what a network file holds",
-        description="Say what a network file holds. Nothing in it is unpickled without limits.",
-    )
+    about = f"{SUMMARY.capitalize()}. Nothing in it is unpickled without limits."
+    parser = shared.add_command(commands, run, "inspect", SUMMARY, about)
     parser.add_argument("file", type=Path, metavar="FILE")
-    parser.add_argument("--image-size", type=whole_numbers, metavar="H,W|D,H,W")
-    parser.add_argument("--pools", type=pooling_factors, metavar="1x2x2,2x2x2")
-    add_json_option(parser)
-    parser.set_defaults(run=run)
+    shared.add_options(parser, "--image-size H,W|D,H,W\n--pools 1x2x2,2x2x2")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -39,29 +35,20 @@ def run(options: argparse.Namespace) -> None:
     if inspection.problem:
         raise CheckpointError(inspection.problem)
     if options.json:
-        document = {
-            "path": inspection.path,
-            "kind": inspection.kind,
-            "role": inspection.role,
-            "family": inspection.family or None,
-            "sha256": inspection.sha256,
-            "size": inspection.size,
-            "architecture": inspection.architecture,
-            "parameters": dict(inspection.parameters),
-            "n_classes": inspection.n_classes,
-            "classes": inspection.class_names,
-            "channels": inspection.channels,
-            "image_size": inspection.image_size,
-            "findings": inspection.findings,
-            "description": dict(inspection.description),
-            "metadata": dict(inspection.metadata),
-            "tensors": {name: list(shape) for name, shape in inspection.tensors.items()},
+        document = attributes(
+            inspection, "path", "kind", "role", "sha256", "size", "architecture", "n_classes",
+            "channels", "image_size", "findings",
+        )  # fmt: skip
+        document |= {
+            name: dict(getattr(inspection, name))
+            for name in ("parameters", "description", "metadata", "tensors")
         }
-        print_json(document)
+        family, classes = inspection.family or None, inspection.class_names
+        print_json({**document, "family": family, "classes": classes})
         return
     print(f"{inspection.path.name}: {inspection.role}, {inspection.kind}")
-    for label, value in inspection.description.items():
-        print(f"  {label}: {value}")
+    for label, text in inspection.description.items():
+        print(f"  {label}: {text}")
     for finding in inspection.findings:
         print(f"  {finding}")
     print(f"  SHA-256 {inspection.sha256}")

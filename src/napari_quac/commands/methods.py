@@ -5,22 +5,20 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from napari_quac.commands.output import add_json_option, print_json, table
+from napari_quac.commands import shared
+from napari_quac.commands.output import print_json, table
 from napari_quac.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from napari_quac.explain.parameter import Parameter
     from napari_quac.registry import Registry
 
-
 SIMPLE = (bool, int, float, str, type(None))
 
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser("methods", help="list attribution methods and generators")
-    add_json_option(parser)
-    parser.set_defaults(run=run)
+    shared.add_command(commands, run, "methods", "list attribution methods and generators")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from napari_quac.errors import DataError
 
 SCHEMA = 1
-
-
-def add_json_option(parser: argparse.ArgumentParser) -> None:
-    """Add ``--json``."""
-    parser.add_argument("--json", action="store_true", help="print a single JSON document")
 
 
 def print_json(document: dict[str, Any]) -> None:
@@ -30,12 +24,25 @@ def notify(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def table(rows: Sequence[tuple[str, ...]]) -> str:
-    """Return rows as aligned columns."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+def attributes(source: Any, *names: str) -> dict[str, Any]:
+    """Return attributes by name, for a JSON document."""
+    return {name: getattr(source, name) for name in names}
+
+
+def cell(number: Any, form: str = ".3f") -> str:
+    """Return a value as text for a table: ``-`` for None and NaN, a format for other floats."""
+    if number is None or number != number:
+        return "-"
+    return format(number, form) if isinstance(number, float) else str(number)
+
+
+def table(rows: Iterable[Iterable[Any]]) -> str:
+    """Return rows as aligned columns, each entry by :func:`cell`."""
+    lines = [[cell(entry) for entry in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
+        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
     )
 
 
@@ -50,9 +57,8 @@ def create_folder(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataError(
-            f"The folder '{path}' cannot be created ({error.strerror}). Choose another one."
-        ) from error
+        message = f"The folder '{path}' cannot be created ({error.strerror}). Choose another one."
+        raise DataError(message) from error
     return path
 
 

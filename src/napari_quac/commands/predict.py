@@ -7,25 +7,20 @@ import csv
 from pathlib import Path
 from typing import Any
 
-from napari_quac.commands.networks import (
-    add_classifier_options,
-    add_samples_option,
-    load_samples_and_classifier,
-)
-from napari_quac.commands.output import add_json_option, print_json, table
+from napari_quac.commands import shared
+from napari_quac.commands.output import print_json, table
 from napari_quac.errors import DataError
 
 BATCH = 64
+CSV_COLUMNS = ("id", "class", "predicted", "confidence", "right")
 
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser("predict", help="predict the classes of samples")
-    add_classifier_options(parser)
-    add_samples_option(parser)
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="also write the table to a file")
-    add_json_option(parser)
-    parser.set_defaults(run=run)
+    parser = shared.add_command(commands, run, "predict", "predict the classes of samples")
+    shared.add_classifier_options(parser)
+    shared.add_options(parser, shared.SAMPLES_OPTION, samples=shared.REQUIRED)
+    shared.add_options(parser, "--csv FILE  also write the table to a file")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -38,7 +33,7 @@ def run(options: argparse.Namespace) -> None:
     """
     from napari_quac.explain.prediction_table import UNKNOWN, predict_all
 
-    dataset, classifier = load_samples_and_classifier(options)
+    dataset, classifier = shared.load_samples_and_classifier(options)
     predictions = predict_all(dataset, classifier, BATCH).result()
     if predictions.failures:
         raise DataError(next(iter(predictions.failures.values())))
@@ -62,38 +57,31 @@ def run(options: argparse.Namespace) -> None:
     if options.csv is not None:
         _write_csv(options.csv, rows, names)
     if options.json:
-        print_json(
-            {
-                "classes": names,
-                "n": len(rows),
-                "n_labelled": n_labeled,
-                "accuracy": accuracy,
-                "confusion": confusion if n_labeled else None,
-                "samples": rows,
-            }
-        )
+        document = {
+            "classes": names,
+            "n": len(rows),
+            "n_labelled": n_labeled,
+            "accuracy": accuracy,
+        }  # wording: a JSON key
+        document |= {"confusion": confusion if n_labeled else None, "samples": rows}
+        print_json(document)
         return
-    lines = [
-        (row["id"], row["class"] or "-", row["predicted"], f"{row['confidence']:.3f}")
-        for row in rows
-    ]
-    print(table([("sample", "class", "predicted", "confidence"), *lines]))
+    columns = ("class", "predicted", "confidence")
+    print(table([("sample", *columns), *((row["id"], *(row[c] for c in columns)) for row in rows)]))
     if accuracy is not None:
         print(f"\naccuracy {accuracy:.3f} (n = {n_labeled})\n")
-        counts = [(name, *map(str, row)) for name, row in zip(names, confusion, strict=True)]
+        counts = [(name, *row) for name, row in zip(names, confusion, strict=True)]
         print(table([("true \\ predicted", *names), *counts]))
 
 
 def _write_csv(path: Path, rows: list[dict[str, Any]], class_names: tuple[str, ...]) -> None:
-    columns = ["id", "class", "predicted", "confidence", "right"]
     try:
         with path.open("w", newline="") as file:
             writer = csv.writer(file)
-            writer.writerow([*columns, *(f"p({name})" for name in class_names)])
+            writer.writerow([*CSV_COLUMNS, *(f"p({name})" for name in class_names)])
             writer.writerows(
-                [*(row[column] for column in columns), *row["probabilities"]] for row in rows
+                [*(row[column] for column in CSV_COLUMNS), *row["probabilities"]] for row in rows
             )
     except OSError as error:
-        raise DataError(
-            f"'{path}' cannot be written ({error.strerror}). Choose another file."
-        ) from error
+        message = f"'{path}' cannot be written ({error.strerror}). Choose another file."
+        raise DataError(message) from error

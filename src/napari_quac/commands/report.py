@@ -6,93 +6,71 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_quac.commands.networks import add_classifier_options
-from napari_quac.commands.output import add_json_option, notify, print_json
-from napari_quac.commands.report_evaluation import (
-    add_evaluation_options,
-    evaluate,
-    evaluation_record,
-    evaluation_tables,
-)
+from napari_quac.commands import report_tables, shared
+from napari_quac.commands.output import attributes, notify, print_json
+from napari_quac.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_quac.networks.classifier import Classifier
+    from napari_quac.reports.evaluation import Evaluation
     from napari_quac.reports.report import Report
+
+
+SOURCE_OPTION = """
+    --re-root OLD NEW   replace OLD by NEW in the paths of a report of the QuAC library (default:
+                        search the files below DIR)
+    """
+FILTERS = """
+    --source CLASS         only this source, name or index
+    --target CLASS         only this target, name or index
+    --require-prediction   with --source and --target: only queries predicted as the source, and
+                           counterfactuals predicted as the target, as in the QuAC library
+    --method NAME          only this method
+    --switched             only generated images that are classified as the target
+    --min-score X          only QuAC scores above X, not at X
+    --best-per-sample      the method with the highest QuAC score for each sample and target
+    --top N                the N highest QuAC scores
+    """
+OUTPUTS = """
+    --csv FILE               a table, one row per entry
+    --parquet FILE           the same table as Parquet
+    --figure FILE            median and quartile curves, one panel per class pair; .svg, .pdf or
+                             .png
+    --to-quac DIR            a result folder for the QuAC library
+    --image-format tif|png   images for --to-quac: float32 TIFF, or PNG with 8 bits; with
+                             --classifier, the change of its prediction is recorded [default: tif]
+    """
+EVALUATIONS = """
+    --truth DIR            masks of the true differences: SOURCE/TARGET/NAME for a pair, or
+                           CLASS/NAME (or NAME) for a sample; needs the arrays of the report
+    --truth-of A,B         classes with a structure; masks of samples then count only for pairs
+                           from one of them to another class
+    --insertion-deletion   prediction while pixels are replaced in the order of each map
+    --robustness           infidelity and sensitivity of each map under small changes of the query
+    --sanity-check         similarity of each map after randomizing the layers one by one
+    --region-effects       effects of the regions of each mask, compared with --truth
+    """
+CHECKS = ("insertion_deletion", "robustness", "sanity_check", "region_effects")
+"""Options in the order of the fields of :class:`napari_quac.reports.evaluation.Checks`."""
 
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser(
-        "report",
-        help="summarize explanations: scores, curves, conversion rates",
-        description="Summarize the explanations of a run, of 'explain', or of the QuAC library by "
-        "method and class pair, and evaluate them. The folder is not changed.",
+    summary = "summarize explanations: scores, curves, conversion rates"
+    about = (
+        "Summarize the explanations of a run, of 'explain', or of the QuAC library by method and "
+        "class pair, and evaluate them. The folder is not changed."
     )
+    parser = shared.add_command(commands, run, "report", summary, about)
     parser.add_argument("folder", type=Path, metavar="DIR", help="a folder, or one JSON file")
-    parser.add_argument(
-        "--re-root",
-        nargs=2,
-        metavar=("OLD", "NEW"),
-        help="replace OLD by NEW in the paths of a report of the QuAC library (default: search the "
-        "files below DIR)",
-    )
-    _add_filters(parser)
-    _add_outputs(parser)
-    add_evaluation_options(parser)
-    add_classifier_options(parser, required=False)
-    add_json_option(parser)
-    parser.set_defaults(run=run)
-
-
-def _add_filters(parser: argparse.ArgumentParser) -> None:
-    filters = parser.add_argument_group("filters, applied in this order")
-    filters.add_argument("--source", metavar="CLASS", help="only this source, name or index")
-    filters.add_argument("--target", metavar="CLASS", help="only this target, name or index")
-    filters.add_argument(
-        "--require-prediction",
-        action="store_true",
-        help="with --source and --target: only queries predicted as the source, and "
-        "counterfactuals predicted as the target, as in the QuAC library",
-    )
-    filters.add_argument("--method", metavar="NAME", help="only this method")
-    filters.add_argument(
-        "--switched",
-        action="store_true",
-        help="only generated images that are classified as the target",
-    )
-    filters.add_argument(
-        "--min-score", type=float, metavar="X", help="only QuAC scores above X, not at X"
-    )
-    filters.add_argument(
-        "--best-per-sample",
-        action="store_true",
-        help="the method with the highest QuAC score for each sample and target",
-    )
-    filters.add_argument("--top", type=int, metavar="N", help="the N highest QuAC scores")
-
-
-def _add_outputs(parser: argparse.ArgumentParser) -> None:
-    outputs = parser.add_argument_group("output files")
-    outputs.add_argument("--csv", type=Path, metavar="FILE", help="a table, one row per entry")
-    outputs.add_argument("--parquet", type=Path, metavar="FILE", help="the same table as Parquet")
-    outputs.add_argument(
-        "--figure",
-        type=Path,
-        metavar="FILE",
-        help="median and quartile curves, one panel per class pair; .svg, .pdf or .png",
-    )
-    outputs.add_argument(
-        "--to-quac", type=Path, metavar="DIR", help="a result folder for the QuAC library"
-    )
-    outputs.add_argument(
-        "--image-format",
-        choices=("tif", "png"),
-        default="tif",
-        help="images for --to-quac: float32 TIFF, or PNG with 8 bits; with --classifier, the "
-        "change of its prediction is recorded (default: tif)",
-    )
+    shared.add_options(parser, SOURCE_OPTION)
+    shared.add_options(parser.add_argument_group("filters, applied in this order"), FILTERS)
+    shared.add_options(parser.add_argument_group("output files"), OUTPUTS)
+    title = "evaluation of the explanations; only --truth works without --classifier"
+    shared.add_options(parser.add_argument_group(title), EVALUATIONS)
+    shared.add_classifier_options(parser, required=False)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -103,8 +81,6 @@ def run(options: argparse.Namespace) -> None:
     DataError
         If the folder contains no report, or no entry passes the filters.
     """
-    from napari_quac.commands.networks import load_classifier
-    from napari_quac.commands.report_table import as_table, report_record
     from napari_quac.reports.opening import open_report
 
     re_root = tuple(options.re_root) if options.re_root else None
@@ -113,18 +89,18 @@ def run(options: argparse.Namespace) -> None:
     notes = [*report.notes, *filter_notes]
     for note in notes:
         notify(note)
-    classifier = load_classifier(options, report.class_names) if options.classifier else None
-    document = report_record(report, notes)
+    classifier = shared.load_classifier(options, report.class_names) if options.classifier else None
+    document = report_tables.report_record(report, notes)
     evaluation = evaluate(report, options, classifier)
     if evaluation is not None:
-        document["judgement"] = evaluation_record(report, evaluation)
+        document["judgement"] = report_tables.evaluation_record(report, evaluation)
     _write(report, options, classifier, document)
     if options.json:
         print_json(document)
         return
-    print(as_table(report))
+    print(report_tables.as_table(report))
     if evaluation is not None:
-        print("\n" + evaluation_tables(report, evaluation))
+        print("\n" + report_tables.evaluation_tables(report, evaluation))
 
 
 def apply_filters(report: Report, options: argparse.Namespace) -> tuple[Report, list[str]]:
@@ -135,8 +111,6 @@ def apply_filters(report: Report, options: argparse.Namespace) -> tuple[Report, 
     DataError
         If no entry is left, with the filter that removed the last one.
     """
-    from napari_quac.errors import DataError
-
     if options.top is not None and options.top < 1:
         raise DataError(f"--top is {options.top}; it must be 1 or more.")
     strict = options.require_prediction
@@ -161,12 +135,48 @@ def apply_filters(report: Report, options: argparse.Namespace) -> tuple[Report, 
 
 def _best(report: Report, notes: list[str]) -> Report:
     best = report.best_per_sample()
-    notes += [
-        f"{method} has no score for {n} samples." for method, n in best.n_missing.items() if n
-    ]
+    missing = {method: n for method, n in best.n_missing.items() if n}
+    notes += [f"{method} has no score for {n} samples." for method, n in missing.items()]
     if best.n_without_score:
         notes.append(f"{best.n_without_score} samples have no score by any method.")
     return best.report
+
+
+def evaluate(
+    report: Report, options: argparse.Namespace, classifier: Classifier | None
+) -> Evaluation | None:
+    """Evaluate the explanations; None if the options request no evaluation.
+
+    Raises
+    ------
+    DataError
+        If options contradict each other, or there is no mask for any explanation.
+    """
+    from napari_quac.reports.evaluation import Checks, evaluate_report
+    from napari_quac.reports.localization import TruthFolder
+
+    requested = [f"--{name.replace('_', '-')}" for name in CHECKS if getattr(options, name)]
+    if requested and classifier is None:
+        raise DataError(f"{requested[0]} needs the explained classifier. Add --classifier FILE.")
+    if options.truth is None:
+        dependent = {"--truth-of": options.truth_of, "--region-effects": options.region_effects}
+        for option in [name for name, argument in dependent.items() if argument]:
+            raise DataError(f"{option} needs masks of the true differences. Add --truth DIR.")
+        if not requested:
+            return None
+    structures = [report.class_name(report.class_index(name)) for name in options.truth_of or ()]
+    truth = None if options.truth is None else TruthFolder(options.truth, structures)
+    checks = Checks(*(getattr(options, name) for name in CHECKS))
+    evaluation = evaluate_report(report, truth, classifier, checks).result()
+    if not evaluation.evaluations:
+        raise DataError(
+            f"'{options.truth}' contains no mask for any of the {len(report)} explanations. A mask "
+            "is found as SOURCE/TARGET/NAME or by the id of the sample, such as "
+            f"'{report.entries[0].sample_id}', with any file extension."
+        )
+    if problems := evaluation.problems:
+        notify(f"{len(problems)} explanations cannot be evaluated; the first: {problems[0]}")
+    return evaluation
 
 
 def _write(
@@ -193,9 +203,6 @@ def _write(
     if export.largest_drift is not None:
         notify(f"largest change of a probability by writing images: {export.largest_drift:.2g}")
     document["to_quac"] = {
-        "folder": export.folder,
-        "reports": export.reports,
-        "n_written": export.n_written,
+        **attributes(export, "folder", "reports", "n_written", "largest_drift"),
         "left_out": list(export.skipped),
-        "largest_drift": export.largest_drift,
     }

@@ -11,7 +11,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_quac.commands.output import add_json_option, notify, print_json
+from napari_quac.commands import shared
+from napari_quac.commands.output import attributes, notify, print_json
 from napari_quac.errors import DataError, StorageError
 
 if TYPE_CHECKING:
@@ -20,42 +21,33 @@ if TYPE_CHECKING:
     from napari_quac.batch.tasks import Summary
 
 
+WORKER_OPTIONS = """
+    --workers N           processes on this machine (default: 1)
+    --scheduler ADDRESS   a dask scheduler, such as tcp://10.0.0.1:8786
+    """
+REPLAY_OPTION = """
+    --replay N   explain N samples of the results again, and print the largest differences
+    """
+
+
 class FaultsError(Exception):
     """Samples failed because of internal errors."""
 
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser(
-        "run",
-        help="explain all samples of a plan, here or on a cluster",
-        description="Explain all samples of a plan. A run that was stopped at any moment continues "
-        "with --resume.",
-    )
+    summary = "explain all samples of a plan, here or on a cluster"
+    about = "Explain all samples of a plan. A stopped run continues with --resume."
+    parser = shared.add_command(commands, run, "run", summary, about)
     parser.add_argument("plan", type=Path, metavar="PLAN.yaml")
     add_run_options(parser)
-    parser.add_argument(
-        "--replay",
-        type=int,
-        metavar="N",
-        help="explain N samples of the results again, and print the largest differences",
-    )
-    add_json_option(parser)
-    parser.set_defaults(run=run)
+    shared.add_options(parser, REPLAY_OPTION)
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--workers``, ``--scheduler`` and ``--resume``."""
-    place = parser.add_mutually_exclusive_group()
-    place.add_argument(
-        "--workers", type=int, metavar="N", help="processes on this machine (default: 1)"
-    )
-    place.add_argument(
-        "--scheduler", metavar="ADDRESS", help="a dask scheduler, such as tcp://10.0.0.1:8786"
-    )
-    parser.add_argument(
-        "--resume", action="store_true", help="continue with the results in the output folder"
-    )
+    shared.add_options(parser.add_mutually_exclusive_group(), WORKER_OPTIONS)
+    shared.add_options(parser, "--resume  continue with the results in the output folder")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -146,9 +138,8 @@ def raise_failures(plan: BatchPlan, summary: Summary) -> None:
             f"'{plan.output / 'faults'}'; the first failure: {summary.first_failure}"
         )
     if summary.n_failed:
-        raise DataError(
-            f"{summary.n_failed} could not be explained; the first: {summary.first_failure}"
-        )
+        first = summary.first_failure
+        raise DataError(f"{summary.n_failed} could not be explained; the first: {first}")
 
 
 def summary_text(plan: BatchPlan, summary: Summary, seconds: float) -> str:
@@ -161,9 +152,8 @@ def summary_text(plan: BatchPlan, summary: Summary, seconds: float) -> str:
     if summary.n_existing:
         lines.append(f"{summary.n_existing} had been explained before")
     if summary.n_without_target:
-        lines.append(
-            f"{summary.n_without_target} need no explanation: their source is the only target"
-        )
+        reason = "their source is the only target"
+        lines.append(f"{summary.n_without_target} need no explanation: {reason}")
     lines += [f"{name}: {reason}" for name, reason in summary.unavailable.items()]
     return "\n".join(lines)
 
@@ -172,20 +162,14 @@ def _replay(plan: BatchPlan, options: argparse.Namespace) -> None:
     from dataclasses import asdict
 
     from napari_quac.batch.replay import replay
-    from napari_quac.batch.resources import load_resources
+    from napari_quac.batch.run import load_resources
     from napari_quac.reports.store import ExplanationStore
 
     if options.replay < 1:
         raise DataError(f"At least one sample is needed, got --replay {options.replay}.")
     store, resources = ExplanationStore.open(plan.output), load_resources(plan)
-    differences = replay(
-        store,
-        resources.dataset,
-        resources.classifier,
-        resources.generator,
-        plan.settings,
-        options.replay,
-    ).result()
+    inputs = (resources.dataset, resources.classifier, resources.generator, plan.settings)
+    differences = replay(store, *inputs, options.replay).result()
     if options.json:
         print_json(asdict(differences))
     else:
@@ -225,11 +209,9 @@ def _notify_space(plan: BatchPlan) -> None:
     n_free = shutil.disk_usage(place).free
     n_samples = len(plan.only) or len(dataset)
     text = f"{n_samples} samples; at most {_size(n_bytes)} on disk, {_size(n_free)} are free"
-    notify(
-        text
-        if n_bytes < n_free
-        else f"{text}: the disk may become full. The run then stops without damage."
-    )
+    if n_bytes >= n_free:
+        text += ": the disk may become full. The run then stops without damage."
+    notify(text)
 
 
 class _ProgressReport:
@@ -271,12 +253,9 @@ def _duration(seconds: float) -> str:
 def _document(plan: BatchPlan, summary: Summary, seconds: float) -> dict[str, Any]:
     return {
         "output": plan.output,
-        "n_samples": summary.n_samples,
+        **attributes(summary, "n_samples", "n_explained", "n_switched", "n_failed"),
         "n_samples_kept": summary.n_existing,
-        "n_explained": summary.n_explained,
-        "n_switched": summary.n_switched,
         "n_nothing_asked": summary.n_without_target,
-        "n_failed": summary.n_failed,
         "n_faults": summary.n_internal_errors,
         "first_failure": summary.first_failure or None,
         "unavailable": dict(summary.unavailable),

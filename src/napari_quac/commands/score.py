@@ -7,22 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_quac.commands.flipping import add_flipping_option, flipping_table, measure_flipping
-from napari_quac.commands.measuring import (
-    add_measuring_options,
-    measure_explanation,
-    measurements_text,
-    read_labels,
-)
-from napari_quac.commands.networks import add_classifier_options, load_classifier
-from napari_quac.commands.output import (
-    add_json_option,
-    create_folder,
-    notify,
-    print_json,
-    table,
-)
-from napari_quac.commands.settings_options import add_settings_options, read_settings
+from napari_quac.commands import measures, shared
+from napari_quac.commands.output import attributes, cell, create_folder, notify, print_json, table
 from napari_quac.errors import DataError, MethodUnavailableError, ShapeError
 from napari_quac.serialize import to_plain
 
@@ -39,41 +25,40 @@ EXTERNAL = "given"
 """Name of a map from a file, in place of that of a method."""
 
 
+PAIR_OPTIONS = """
+    --query IMAGE            the image to explain
+    --generated IMAGE        the generated image
+    --source CLASS           class of the query, name or index
+    --target CLASS           class of the generated image, name or index
+    """
+ARRAY_OPTIONS = """
+    --attribution FILE.npy   score this map, (H, W) or (C, H, W)
+    --out DIR                write attribution, mask and hybrid as npy
+    """
+
+
 def add_parser(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser(
-        "score",
-        help="score attributions for one query and one generated image",
-        description="Score attributions for one query and one generated image. Numbers equal the "
-        "QuAC library's.",
-    )
-    add_classifier_options(parser)
-    parser.add_argument("--query", type=Path, required=True, metavar="IMAGE")
-    parser.add_argument("--generated", type=Path, required=True, metavar="IMAGE")
-    parser.add_argument("--source", required=True, metavar="CLASS", help="name or index")
-    parser.add_argument("--target", required=True, metavar="CLASS", help="name or index")
-    parser.add_argument(
-        "--attribution", type=Path, metavar="FILE.npy", help="score this map, (H, W) or (C, H, W)"
-    )
-    add_settings_options(parser)
-    add_measuring_options(
-        parser, "structures to measure in: an image of whole numbers, 0 for the background"
-    )
-    add_flipping_option(parser)
-    parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="write attribution, mask and hybrid as npy"
-    )
-    add_json_option(parser)
-    parser.set_defaults(run=run)
+    summary = "score attributions for one query and one generated image"
+    about = f"{summary.capitalize()}. Numbers equal the QuAC library's."
+    parser = shared.add_command(commands, run, "score", summary, about)
+    shared.add_classifier_options(parser)
+    roles = ("query", "generated", "source", "target")
+    shared.add_options(parser, PAIR_OPTIONS, **dict.fromkeys(roles, shared.REQUIRED))
+    shared.add_options(parser, ARRAY_OPTIONS)
+    shared.add_settings_options(parser)
+    measures.add_measure_options(parser)
+    shared.add_options(parser, measures.FLIPPING_OPTION)
 
 
 def run(options: argparse.Namespace) -> None:
     """Compute and print, for each method, score, optimum, curve and predictions."""
     from napari_quac.data.dataset import Sample
+    from napari_quac.data.image_file import read_array
     from napari_quac.explain.pair import make_pair
 
-    settings = read_settings(options)
-    classifier = load_classifier(options)
+    settings = shared.read_settings(options)
+    classifier = shared.load_classifier(options)
     source, target = (classifier.class_index(c) for c in (options.source, options.target))
     query, generated, image_range = read_pair(options, classifier)
     classifier.check_image(generated.shape, f"The generated image '{options.generated.name}'")
@@ -82,28 +67,27 @@ def run(options: argparse.Namespace) -> None:
     if options.out is not None:
         write_arrays(options.out, explanations)
     records = {e.method: as_record(e) for e in explanations}
-    labels = read_labels(options.labels) if options.labels else None
+    labels = read_array(options.labels) if options.labels else None
     for explanation in explanations:
         record = records[explanation.method]
-        record |= measure_explanation(explanation, classifier, options, labels)[0]
+        record |= measures.measure_explanation(explanation, classifier, options, labels)[0]
         if options.flipping:
-            record["flipping"] = measure_flipping(explanation, classifier, options.flipping)
+            infill = options.flipping
+            record["flipping"] = measures.measure_flipping(explanation, classifier, infill)
+    names, value_range = classifier.class_names, classifier.value_range
     if options.json:
         print_json(
             {
-                "classes": classifier.class_names,
-                "source": classifier.class_names[source],
-                "target": classifier.class_names[target],
-                "value_range": [classifier.value_range.low, classifier.value_range.high],
+                "classes": names,
+                "source": names[source],
+                "target": names[target],
+                "value_range": [value_range.low, value_range.high],
                 "image_range": image_range,
                 "preset": options.preset,
                 "masking": settings.masking.name,
                 "grid": settings.grid,
                 "parameters": to_plain(settings.parameters),
-                "predictions": {
-                    "query": pair.query_prediction,
-                    "generated": pair.generated_prediction,
-                },
+                "predictions": _pair_predictions(pair),
                 "switches": pair.switches,
                 "methods": records,
                 "unavailable": unavailable,
@@ -112,14 +96,13 @@ def run(options: argparse.Namespace) -> None:
         return
     before, after = (float(p[target]) for p in (pair.query_prediction, pair.generated_prediction))
     print(
-        f"{classifier.class_names[source]} → {classifier.class_names[target]}: p "
-        f"{before:.3f} → {after:.3f} ({'switches' if pair.switches else 'does not switch'}), "
-        f"at most {after - before:+.3f}\n"
+        f"{names[source]} → {names[target]}: p {before:.3f} → {after:.3f} "
+        f"({'switches' if pair.switches else 'does not switch'}), at most {after - before:+.3f}\n"
     )
     print(as_table(explanations))
     if options.flipping:
-        print("\n" + flipping_table(records, classifier.class_names[source], options.flipping))
-    if text := measurements_text(records):
+        print("\n" + measures.flipping_table(records, names[source], options.flipping))
+    if text := measures.measurements_text(records):
         print(f"\n{text}")
     for name, reason in unavailable.items():
         print(f"{name}: {reason}")
@@ -134,11 +117,8 @@ def _explain(
     explanations: list[Explanation] = []
     if options.attribution:
         attribution = read_attribution(options.attribution, pair.query.image)
-        explanations.append(
-            explain_attribution(
-                pair, attribution, classifier, settings.masking, settings.grid, settings.procedure
-            ).result()
-        )
+        procedure = (settings.masking, settings.grid, settings.procedure)
+        explanations.append(explain_attribution(pair, attribution, classifier, *procedure).result())
         if options.methods is None:
             return explanations, {}
     computed = explain_pair(pair, classifier, settings).result()
@@ -165,12 +145,9 @@ def read_pair(
     elif options.value_range:
         ranges = _network_ranges(paths, classifier)
     n_axes = classifier.n_axes or 2
-    query, generated = (
-        read_image(path, value_range, n_axes)
-        for path, value_range in zip(paths, ranges, strict=True)
-    )
-    value_range = ranges[0] or ranges[1]
-    return query, generated, list(value_range) if value_range else "by type of file"
+    query, generated = (read_image(*image, n_axes) for image in zip(paths, ranges, strict=True))
+    image_range = ranges[0] or ranges[1]
+    return query, generated, list(image_range) if image_range else "by type of file"
 
 
 def _network_ranges(
@@ -183,10 +160,8 @@ def _network_ranges(
 
     arrays = [read_array(path) for path in paths]
     are_floats = [a.size > 0 and a.dtype.kind == "f" and np.isfinite(a).all() for a in arrays]
-    leaves = any(
-        is_float and (array.min() < 0 or array.max() > 1)
-        for array, is_float in zip(arrays, are_floats, strict=True)
-    )
+    floats = [array for array, is_float in zip(arrays, are_floats, strict=True) if is_float]
+    leaves = any(array.min() < 0 or array.max() > 1 for array in floats)
     network_range = (classifier.value_range.low, classifier.value_range.high)
     return [network_range if leaves and is_float else None for is_float in are_floats]
 
@@ -207,18 +182,11 @@ def read_attribution(path: Path, query: Tensor) -> Attribution:
 
     array = read_array(path)
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise DataError(
-            f"'{path.name}' holds NaN or infinity; an attribution needs finite values everywhere."
-        )
+        raise DataError(f"'{path.name}' holds NaN or infinity. An attribution must be finite.")
     signed = torch.from_numpy(array.astype(np.float32))
     if signed.ndim == query.ndim - 1:
         signed = signed[None]
-    fits = (
-        signed.ndim == query.ndim
-        and signed.shape[1:] == query.shape[1:]
-        and signed.shape[0] in (1, query.shape[0])
-    )
-    if not fits:
+    if signed.shape not in (query.shape, query[:1].shape):
         raise ShapeError(
             f"The attribution '{path.name}' has shape {array.shape}, the query "
             f"{tuple(query.shape)}; expected the same, or one channel of the same size."
@@ -233,51 +201,36 @@ def as_record(explanation: Explanation) -> dict[str, Any]:
     """Return an explanation as JSON-ready values."""
     from napari_quac.reports.record import method_numbers
 
-    curve, pair = explanation.curve, explanation.pair
     numbers = method_numbers(explanation)
-    of_the_pair = {"query": pair.query_prediction, "generated": pair.generated_prediction}
-    return {
-        **numbers,
-        "predictions": {**of_the_pair, **numbers["predictions"]},
-        "thresholds": curve.thresholds,
-        "mask_sizes": curve.mask_sizes,
-        "score_changes": curve.score_changes,
-    }
+    predictions = {**_pair_predictions(explanation.pair), **numbers["predictions"]}
+    curve = attributes(explanation.curve, "thresholds", "mask_sizes", "score_changes")
+    return {**numbers, "predictions": predictions, **curve}
+
+
+def _pair_predictions(pair: Pair) -> dict[str, Any]:
+    return {"query": pair.query_prediction, "generated": pair.generated_prediction}
 
 
 def as_table(explanations: list[Explanation]) -> str:
-    """Format the numbers of explanations as a table."""
+    """Format the numbers of explanations as a table; notify about incomplete attributions."""
     swapped = any(explanation.pair.is_swapped for explanation in explanations)
-    lines = [
-        (
-            "method",
-            "computed",
-            "area" if swapped else "QuAC score",
-            "mask",
-            "p(source)" if swapped else "p(target)",
-            "completeness",
-        )
+    score, probability = ("area", "p(source)") if swapped else ("QuAC score", "p(target)")
+    rows: list[tuple[Any, ...]] = [
+        ("method", "computed", score, "mask", probability, "completeness")
     ]
     for explanation in explanations:
-        attribution = explanation.attribution
+        attribution, hybrid = explanation.attribution, explanation.counterfactual
         residual = attribution.completeness
-        hybrid = explanation.counterfactual
-        lines.append(
-            (
-                attribution.method,
-                attribution.label + (" (constant map)" if attribution.degenerate else ""),
-                f"{explanation.quac_score:.4f}",
-                f"{hybrid.mask_size:.1%}",
-                f"{float(hybrid.prediction[explanation.pair.target]):.3f}",
-                "-" if residual is None else f"{residual:.1e}",
-            )
-        )
+        label = attribution.label + (" (constant map)" if attribution.degenerate else "")
+        numbers = (f"{explanation.quac_score:.4f}", f"{hybrid.mask_size:.1%}")
+        reached = float(hybrid.prediction[explanation.pair.target])
+        rows.append((attribution.method, label, *numbers, reached, cell(residual, ".1e")))
         if residual is not None and residual > 0.05:
             notify(
                 f"{attribution.method}: the attribution misses {residual:.0%} of the change that "
                 "it should add up to."
             )
-    return table(lines)
+    return table(rows)
 
 
 def write_arrays(directory: Path, explanations: list[Explanation]) -> None:
@@ -299,9 +252,8 @@ def write_arrays(directory: Path, explanations: list[Explanation]) -> None:
             "hybrid": explanation.counterfactual.image,
         }
         for name, array in arrays.items():
+            path = folder / f"{name}.npy"
             try:
-                np.save(folder / f"{name}.npy", array.numpy())
+                np.save(path, array.numpy())
             except OSError as error:
-                raise DataError(
-                    f"'{folder / name}.npy' cannot be written: {error.strerror}."
-                ) from error
+                raise DataError(f"'{path}' cannot be written: {error.strerror}.") from error

@@ -13,8 +13,8 @@ from dataclasses import asdict, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from napari_quac.commands.networks import names
-from napari_quac.commands.output import add_json_option, create_folder, notify, print_json
+from napari_quac.commands import shared
+from napari_quac.commands.output import create_folder, notify, print_json
 from napari_quac.errors import CheckpointError, DataError
 from napari_quac.explain.parameter import Parameter, parameters_of
 from napari_quac.generators import GENERATORS
@@ -36,85 +36,62 @@ S = TypeVar("S", bound=TrainingSettings)
 PREFIX = "setting."
 
 
+COMMON_OPTIONS = """
+    --samples DIR         one subfolder per class
+    --validation DIR      default: a part of the samples is held out
+    --out DIR             output folder
+    --device NAME         auto, cpu, cuda, cuda:1 or mps [default: auto]
+    --image-range LO HI   values of the images that are black and white
+    """
+GENERATOR_OPTIONS = """
+    --classifier FILE     the classifier under study, which guides the training
+    --classes A,B         its class names, if the file has none
+    --value-range LO HI   its input range
+    --resume              continue the training in the output folder
+    """
+PAIR_OPTION = """
+    --pair A,B   the two classes, if there are more: for bins lowest and highest, for a simulator
+                 the second one is the class whose pattern is added
+    """
+EVALUATION_OPTIONS = """
+    --evaluator|--judge FILE   evaluation classifier; default: one is trained beside the generator
+    --masks DIR                masks of structures, named like the samples
+    --structures A,B           classes with a structure (default: all)
+    """
+
+
 def add_parser(commands: Any) -> None:
     """Add the command, with one subcommand for the classifier and for each generator family."""
-    parser = commands.add_parser(
-        "train",
-        help="train a classifier or a generator on your own images",
-        description="Train a classifier or a generator on your own images, in minutes, without a "
-        "GPU. Control-C stops and keeps the trained state.",
-    )
+    summary = "train a classifier or a generator on your own images"
+    about = f"{summary.capitalize()}, in minutes, without a GPU. Control-C keeps the trained state."
+    parser = commands.add_parser("train", help=summary, description=about)
     families = parser.add_subparsers(dest="family", required=True, metavar="FAMILY")
-    classifier = families.add_parser("classifier", help="a small convolutional network (VGG)")
-    _add_common_options(classifier)
-    add_setting_options(classifier, ClassifierTrainingSettings)
-    classifier.set_defaults(run=run_classifier)
+    title = "a small convolutional network (VGG)"
+    classifier = shared.add_command(families, run_classifier, "classifier", title)
+    _add_common_options(classifier, ClassifierTrainingSettings)
     for name, cls in trainable_families().items():
-        family = families.add_parser(name, help=GENERATORS[name].title, description=cls.SUMMARY)
-        _add_common_options(family)
+        title = GENERATORS[name].title
+        family = shared.add_command(families, run_generator, name, title, cls.SUMMARY)
         _add_generator_options(family, cls)
-        add_setting_options(family, cls)
-        family.set_defaults(run=run_generator)
+        _add_common_options(family, cls)
 
 
-def _add_common_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--samples", type=Path, required=True, metavar="DIR", help="one subfolder per class"
-    )
-    parser.add_argument(
-        "--validation", type=Path, metavar="DIR", help="default: a part of the samples is held out"
-    )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="output folder")
-    parser.add_argument("--device", default="auto", help="default: auto")
-    parser.add_argument("--image-range", type=float, nargs=2, metavar=("LO", "HI"))
-    add_json_option(parser)
+def _add_common_options(parser: argparse.ArgumentParser, cls: type[TrainingSettings]) -> None:
+    shared.add_options(parser, COMMON_OPTIONS, samples=shared.REQUIRED, out=shared.REQUIRED)
+    add_setting_options(parser, cls)
 
 
 def _add_generator_options(
     parser: argparse.ArgumentParser, cls: type[GeneratorTrainingSettings]
 ) -> None:
-    parser.add_argument(
-        "--classifier",
-        type=Path,
-        required=cls.NEEDS_CLASSIFIER,
-        metavar="FILE",
-        help="the classifier under study, which guides the training",
-    )
-    parser.add_argument(
-        "--classes", type=names, metavar="A,B", help="its class names, if the file has none"
-    )
-    parser.add_argument("--value-range", type=float, nargs=2, metavar=("LO", "HI"))
+    shared.add_options(parser, GENERATOR_OPTIONS, classifier={"required": cls.NEEDS_CLASSIFIER})
     if cls.NEEDS_CLASS_PAIR:
-        parser.add_argument(
-            "--pair",
-            type=names,
-            metavar="A,B",
-            help="the two classes, if there are more: for bins lowest and highest, for a simulator "
-            "the second one is the class whose pattern is added",
-        )
+        shared.add_options(parser, PAIR_OPTION)
     if issubclass(cls, AdversarialTrainingSettings):
-        parser.add_argument(
-            "--evaluator",
-            "--judge",
-            type=Path,
-            metavar="FILE",
-            help="evaluation classifier; default: one is trained beside the generator",
-        )
-        parser.add_argument(
-            "--masks", type=Path, metavar="DIR", help="masks of structures, named like the samples"
-        )
-        parser.add_argument(
-            "--structures",
-            type=names,
-            metavar="A,B",
-            help="classes with a structure (default: all)",
-        )
+        shared.add_options(parser, EVALUATION_OPTIONS)
     for preset in cls.PRESETS:
         text = (getattr(cls, preset).__doc__ or "").partition("\n")[0].removeprefix("Return ")
         parser.add_argument(f"--{preset}", action="store_true", help=f"use {text.rstrip('.')}")
-    parser.add_argument(
-        "--resume", action="store_true", help="continue the training in the output folder"
-    )
 
 
 def flat_parameters(cls: type[Any]) -> Iterator[tuple[str, Parameter]]:
@@ -131,31 +108,20 @@ def add_setting_options(parser: argparse.ArgumentParser, cls: type[TrainingSetti
     """Add one option for each setting."""
     group = parser.add_argument_group("settings")
     for name, parameter in flat_parameters(cls):
-        flags = [option_name(name)]
-        flags += [
-            f"--{old}" for old, field, flag in cls.OLD_OPTIONS if (field, flag) == (name, None)
-        ]
-        if name == "image_size":
-            flags.append("--size")
-        text = parameter.help.replace("%", "%%")
-        options: dict[str, Any] = {"dest": PREFIX + name, "default": argparse.SUPPRESS}
+        flags = [option_name(name), *(["--size"] if name == "image_size" else [])]
+        flags += [f"--{old}" for old, *setting in cls.OLD_OPTIONS if setting == [name, None]]
         default = "" if parameter.default is None else f" Default: {parameter.default}."
-        options["help"] = text + default
+        options: dict[str, Any] = {"help": parameter.help.replace("%", "%%") + default}
         if parameter.kind is bool:
             options["action"] = argparse.BooleanOptionalAction
         else:
             options |= {"type": _parser_of(parameter), "metavar": _metavar(parameter)}
-        group.add_argument(*flags, **options)
+        group.add_argument(*flags, dest=PREFIX + name, default=argparse.SUPPRESS, **options)
     for old, name, flag in cls.OLD_OPTIONS:
         if flag is not None:
-            group.add_argument(
-                f"--{old}",
-                dest=PREFIX + name,
-                action="store_const",
-                const=flag,
-                default=argparse.SUPPRESS,
-                help=f"the same as {option_name(name, flag)}",
-            )
+            options = {"const": flag, "help": f"the same as {option_name(name, flag)}"}
+            options |= {"dest": PREFIX + name, "default": argparse.SUPPRESS}
+            group.add_argument(f"--{old}", action="store_const", **options)
 
 
 def option_name(setting: str, flag: bool = True) -> str:
@@ -191,23 +157,21 @@ def settings_from_options(cls: type[S], options: argparse.Namespace) -> S:
     """
     values: dict[str, Any] = {}
     nested: dict[str, dict[str, Any]] = {}
-    for name, value in vars(options).items():
+    for name, argument in vars(options).items():
         if name.startswith(PREFIX):
             field, _, inner = name.removeprefix(PREFIX).partition(".")
             if inner:
-                nested.setdefault(field, {})[inner] = value
+                nested.setdefault(field, {})[inner] = argument
             else:
-                values[field] = value
+                values[field] = argument
     create: Callable[..., S] = cls
     for preset in cls.PRESETS:
         if getattr(options, preset):
             create = getattr(cls, preset)
             values.setdefault("minutes", cls.minutes)
     settings = create(**values)
-    return replace(
-        settings,
-        **{field: replace(getattr(settings, field), **inner) for field, inner in nested.items()},
-    )
+    changes = {field: replace(getattr(settings, field), **inner) for field, inner in nested.items()}
+    return replace(settings, **changes)
 
 
 def run_classifier(options: argparse.Namespace) -> None:
@@ -216,15 +180,10 @@ def run_classifier(options: argparse.Namespace) -> None:
     from napari_quac.train.classifier_trainer import train_classifier
 
     settings = settings_from_options(ClassifierTrainingSettings, options)
-    trained = _with_progress(
-        train_classifier(
-            _folder(options.samples, options),
-            settings,
-            _folder(options.validation, options) if options.validation else None,
-            create_folder(options.out) / "classifier.safetensors",
-            resolve_device(options.device),
-        )
-    )
+    samples, validation = _folder(options.samples, options), _folder(options.validation, options)
+    path, device = create_folder(options.out) / "classifier.safetensors", options.device
+    steps = train_classifier(samples, settings, validation, path, resolve_device(device))
+    trained = _with_progress(steps)
     if options.json:
         print_json({"file": trained.path, "accuracy": trained.accuracy})
     else:
@@ -234,27 +193,28 @@ def run_classifier(options: argparse.Namespace) -> None:
 def run_generator(options: argparse.Namespace) -> None:
     """Train a generator and print its evaluation."""
     from napari_quac.networks.device import resolve_device
+    from napari_quac.train.evaluate import MaskFolder
     from napari_quac.train.generator_trainer import train_generator
 
     settings = settings_from_options(training_settings(options.family), options)
     dataset = _folder(options.samples, options)
-    masks = _masks(options) if getattr(options, "masks", None) else None
-    evaluator = getattr(options, "evaluator", None)
-    trained = _with_progress(
-        train_generator(
-            dataset,
-            create_folder(options.out),
-            settings,
-            _classifier(options.classifier, options, dataset) if options.classifier else None,
-            pair=getattr(options, "pair", None),
-            validation=_folder(options.validation, options) if options.validation else None,
-            evaluator=_classifier(evaluator, options, dataset) if evaluator else None,
-            mask_of=masks,
-            structures=getattr(options, "structures", None),
-            resume=options.resume,
-            device=resolve_device(options.device),
-        )
+    masks: Path | None = getattr(options, "masks", None)
+    if masks is not None and not masks.is_dir():
+        raise DataError(f"There is no folder '{masks}' with masks.")
+    steps = train_generator(
+        dataset,
+        create_folder(options.out),
+        settings,
+        _classifier(options.classifier, options, dataset),
+        pair=getattr(options, "pair", None),
+        validation=_folder(options.validation, options),
+        evaluator=_classifier(getattr(options, "evaluator", None), options, dataset),
+        mask_of=MaskFolder(masks) if masks else None,
+        structures=getattr(options, "structures", None),
+        resume=options.resume,
+        device=resolve_device(options.device),
     )
+    trained = _with_progress(steps)
     files, task, evaluation = trained.files, settings.task(), trained.evaluation
     if options.json:
         named = {"file": files[0]} if len(files) == 1 else {"files": files}
@@ -273,17 +233,23 @@ def run_generator(options: argparse.Namespace) -> None:
             print("  " + "  ".join(f"{key} {number}" for key, number in rounded.items()))
 
 
-def _folder(path: Path, options: argparse.Namespace) -> ImageFolder:
+def _folder(path: Path | None, options: argparse.Namespace) -> Any:
+    """Return the images of a folder, or None without one."""
     from napari_quac.data.image_datasets import ImageFolder
 
-    return ImageFolder(path, tuple(options.image_range) if options.image_range else None)
+    image_range = tuple(options.image_range) if options.image_range else None
+    return ImageFolder(path, image_range) if path else None
 
 
-def _classifier(path: Path, options: argparse.Namespace, dataset: ImageFolder) -> Classifier:
+def _classifier(
+    path: Path | None, options: argparse.Namespace, dataset: ImageFolder
+) -> Classifier | None:
     """Load a guidance or evaluation classifier; one without names has those of the folder."""
     from napari_quac.networks.classifier import name_classes
     from napari_quac.networks.classifier_recipe import ClassifierRecipe
 
+    if path is None:
+        return None
     value_range = tuple(options.value_range) if options.value_range else None
     classifier = ClassifierRecipe(path, None, options.classes, value_range).load(options.device)
     if classifier.is_nameless and classifier.n_classes != len(dataset.classes):
@@ -292,14 +258,6 @@ def _classifier(path: Path, options: argparse.Namespace, dataset: ImageFolder) -
             f"{len(dataset.classes)}: {', '.join(dataset.classes)}. Name them by --classes."
         )
     return name_classes(classifier, dataset.classes)
-
-
-def _masks(options: argparse.Namespace) -> Any:
-    from napari_quac.train.evaluate import MaskFolder
-
-    if not options.masks.is_dir():
-        raise DataError(f"There is no folder '{options.masks}' with masks.")
-    return MaskFolder(options.masks)
 
 
 def _with_progress(steps: Steps[Any]) -> Any:

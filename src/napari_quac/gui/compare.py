@@ -31,12 +31,12 @@ class Comparison(QObject):
 
     @property
     def is_blinking(self) -> bool:
-        """Whether the other image is displayed now."""
+        """True if the other image is displayed now."""
         return self._before_blink is not None
 
     @property
     def is_side_by_side(self) -> bool:
-        """Whether each image has its own panel."""
+        """True if each image has its own panel."""
         return self._before_grid is not None
 
     def hold(self) -> None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QResizeEvent
 from qtpy.QtWidgets import (
-    QAbstractItemView,
     QButtonGroup,
     QHBoxLayout,
     QHeaderView,
-    QScrollArea,
     QSplitter,
     QTableWidget,
     QTableWidgetItem,
@@ -21,51 +18,31 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
-from napari_quac.gui.map_picture import CURVE_HEIGHT, GAP, SIDE, tile_picture
+from napari_quac.gui import widgets as ui
 from napari_quac.gui.palette import Palette
+from napari_quac.gui.pictures import CURVE_HEIGHT, GAP, SIDE, tile_picture
 from napari_quac.gui.text import ElidedLabel
-from napari_quac.gui.widgets import button, column, discard, link_button, row, spin_box
 from napari_quac.live.choices import Choices
 from napari_quac.live.results import Results
 
 if TYPE_CHECKING:
     from napari_quac.reports.comparison import ComparisonRow, MethodComparison
 
-Cell = Callable[["ComparisonRow"], str]
-
-
-def _number(name: str, form: str) -> Cell:
-    def cell(row: ComparisonRow) -> str:
-        value = getattr(row, name)
-        return "" if value is None else format(value, form)
-
-    return cell
-
-
-COLUMNS: tuple[tuple[str, Cell, str], ...] = (
-    ("method", lambda row: row.true_name, "Attribution method as computed."),
-    ("score", _number("score", ".2f"), "QuAC score: area under the curve."),
-    (
-        "mask",
-        _number("mask_size", ".1%"),
-        "Share of the image that the mask covers at the optimum.",
-    ),
-    ("p", _number("reached", ".2f"), "Target probability at the optimum."),
-    (
-        "p outside",
-        _number("inverse", ".2f"),
-        "Target probability if everything outside the mask is replaced instead; low is good.",
-    ),
-    (
-        "error",
-        _number("completeness", ".1%"),
-        "Completeness error: share of the logit difference that the attribution does not explain.",
-    ),
-    ("AP", _number("average_precision", ".2f"), "Average precision against the true difference."),
-    ("IoU", _number("iou", ".2f"), "Intersection over union of mask and true difference."),
-    ("hit", _number("pointing", ".2f"), "Pointing game: the maximum lies in the true difference."),
-    ("time", _number("seconds", ".2f"), "Time in s for attribution and curve."),
-)
+COLUMNS = (
+    ("method", "true_name", "", "Attribution method as computed."),
+    ("score", "score", ".2f", "QuAC score: area under the curve."),
+    ("mask", "mask_size", ".1%", "Share of the image that the mask covers at the optimum."),
+    ("p", "reached", ".2f", "Target probability at the optimum."),
+    ("p outside", "inverse", ".2f",
+     "Target probability if everything outside the mask is replaced instead; low is good."),
+    ("error", "completeness", ".1%",
+     "Completeness error: share of the logit difference that the attribution does not explain."),
+    ("AP", "average_precision", ".2f", "Average precision against the true difference."),
+    ("IoU", "iou", ".2f", "Intersection over union of mask and true difference."),
+    ("hit", "pointing", ".2f", "Pointing game: the maximum lies in the true difference."),
+    ("time", "seconds", ".2f", "Time in s for attribution and curve."),
+)  # fmt: skip
+"""Title, attribute of :class:`~napari_quac.reports.comparison.ComparisonRow`, format, tooltip."""
 TRUTH_COLUMNS = (6, 7, 8)
 WIDE = 960  # width in pixels that fits table and pictures
 
@@ -85,40 +62,30 @@ class ComparisonDock(QWidget):
         self._methods: list[str] = []
         self.tiles: dict[str, QToolButton] = {}
         self.table = QTableWidget(0, len(COLUMNS))
-        self.table.setObjectName("comparison_table")
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.table.verticalHeader().hide()
-        self.table.setShowGrid(False)
-        self.table.setWordWrap(False)
-        for index, (title, _, tooltip) in enumerate(COLUMNS):
-            item = QTableWidgetItem(title)
-            item.setToolTip(tooltip)
-            self.table.setHorizontalHeaderItem(index, item)
+        ui.prepare_table(self.table, "comparison_table")
+        for index, (title, _, _, tooltip) in enumerate(COLUMNS):
+            header_cell = QTableWidgetItem(title)
+            header_cell.setToolTip(tooltip)
+            self.table.setHorizontalHeaderItem(index, header_cell)
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.table.itemSelectionChanged.connect(self._on_row_selected)
         self._tile_box = QWidget()
         self._tile_box.setObjectName("comparison_tiles")
-        self._tile_row = row(None, spacing=2, parent=self._tile_box)
+        self._tile_row = ui.row(None, spacing=2, parent=self._tile_box)
         self._tile_row.setContentsMargins(2, 0, 2, 0)
         self._group = QButtonGroup(self)
-        self._pictures = QScrollArea()
-        self._pictures.setObjectName("comparison_scroll")
-        self._pictures.setWidgetResizable(True)
+        self._pictures = ui.scroll_area("comparison_scroll", self._tile_box)
         self._pictures.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self._pictures.setWidget(self._tile_box)
         splitter = QSplitter(Qt.Orientation.Horizontal)
         splitter.addWidget(self.table)
         splitter.addWidget(self._pictures)
         splitter.setSizes([480, 640])
         splitter.setChildrenCollapsible(False)
-        layout = column(self._head(), splitter, 1, spacing=4, parent=self)
+        layout = ui.column(self._head(), splitter, 1, spacing=4, parent=self)
         layout.setContentsMargins(6, 4, 6, 4)
         results.events.comparison.connect(self._show)
-        results.events.pair.connect(self._show_head)
-        results.events.loaded_samples.connect(self._show_head)
+        ui.connect(self._show_head, results.events.pair, results.events.loaded_samples)
         choices.events.shown_method.connect(self._show_picked)
         self._show()
         self._arrange()
@@ -151,18 +118,18 @@ class ComparisonDock(QWidget):
 
     def _head(self) -> QHBoxLayout:
         self.line = ElidedLabel("", "comparison_line")
-        self.pair_button = button(
+        self.pair_button = ui.button(
             "Compare on this pair", "compare_pair_button", clicked=self.pair_requested
         )
-        self.n_spin = spin_box("compare_samples_spin", 2, 100_000, 10)
-        self.samples_button = button(
+        self.n_spin = ui.spin_box("compare_samples_spin", 2, 100_000, 10)
+        self.samples_button = ui.button(
             "Compare on samples",
             "compare_samples_button",
             clicked=lambda: self.samples_requested.emit(self.n_spin.value()),
         )
-        self.pictures_button = button("Maps", "compare_maps_button", checkable=True)
+        self.pictures_button = ui.button("Maps", "compare_maps_button", checkable=True)
         self.pictures_button.toggled.connect(self._arrange)
-        return row(
+        return ui.row(
             self.line, 1, self.pictures_button, self.pair_button, self.n_spin, self.samples_button
         )
 
@@ -207,17 +174,16 @@ class ComparisonDock(QWidget):
 
     def _fill(self, number: int, entry: ComparisonRow) -> None:
         colors = self._colors
-        for index, (_, cell, tooltip) in enumerate(COLUMNS):
-            text = cell(entry)
-            if entry.reason and index == 1:
-                text = "–"
-            item = QTableWidgetItem(text)
-            item.setToolTip(entry.reason or tooltip)
+        for index, (title, attribute, form, tooltip) in enumerate(COLUMNS):
+            measure = getattr(entry, attribute)
+            text = "" if measure is None else format(measure, form)
+            cell = QTableWidgetItem("–" if entry.reason and title == "score" else text)
+            cell.setToolTip(entry.reason or tooltip)
             if index:
-                item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+                cell.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             if entry.reason and colors is not None:
-                item.setForeground(QColor(colors.muted))
-            self.table.setItem(number, index, item)
+                cell.setForeground(QColor(colors.muted))
+            self.table.setItem(number, index, cell)
         self.table.setRowHeight(number, 21)
 
     def _show_tiles(self, compared: MethodComparison | None) -> None:
@@ -226,11 +192,7 @@ class ComparisonDock(QWidget):
             self._drop_tiles(list(self.tiles))
             return
         explained = compared.last.explanations
-        rows = [
-            entry
-            for entry in compared.rows
-            if entry.method in explained and entry.score is not None
-        ]
+        rows = [e for e in compared.rows if e.method in explained and e.score is not None]
         names = [entry.method for entry in rows]
         self._drop_tiles([name for name in self.tiles if name not in names])
         for position, entry in enumerate(rows):
@@ -245,7 +207,7 @@ class ComparisonDock(QWidget):
             self._tile_row.insertWidget(position, tile)
 
     def _new_tile(self, name: str) -> QToolButton:
-        tile = link_button("", f"compare_tile_{name}", role="tile", checkable=True)
+        tile = ui.link_button("", f"compare_tile_{name}", role="tile", checkable=True)
         tile.setIconSize(QSize(SIDE, SIDE + GAP + CURVE_HEIGHT))
         tile.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
         tile.setFixedWidth(SIDE + 36)
@@ -258,7 +220,7 @@ class ComparisonDock(QWidget):
         tiles = [self.tiles.pop(name) for name in names]
         for tile in tiles:
             self._group.removeButton(tile)
-        discard(self._tile_row, tiles)
+        ui.discard(self._tile_row, tiles)
 
     def _show_picked(self) -> None:
         """Mark the displayed method in the table and among the pictures."""
@@ -271,8 +233,7 @@ class ComparisonDock(QWidget):
             self.tiles[name].setChecked(True)
 
     def _on_row_selected(self) -> None:
-        numbers = {index.row() for index in self.table.selectedIndexes()}
-        for number in numbers:
+        for number in {index.row() for index in self.table.selectedIndexes()}:
             compared = self._results.comparison
             if compared is not None and compared.rows[number].score is not None:
                 self.method_picked.emit(self._methods[number])

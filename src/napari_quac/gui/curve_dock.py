@@ -2,21 +2,100 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QWidget
+from collections.abc import Mapping
 
-from napari_quac.gui.curve_legend import CurveLegend
-from napari_quac.gui.curve_plot import CurvePlot
-from napari_quac.gui.palette import Palette
-from napari_quac.gui.widgets import row
+from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
+from qtpy.QtWidgets import QToolButton, QWidget
+
+from napari_quac.gui.palette import Palette, line_style
+from napari_quac.gui.plots import CurvePlot
+from napari_quac.gui.widgets import column, discard, link_button, row
 from napari_quac.live.choices import Choices
 from napari_quac.live.results import Results
+
+SWATCH = QSize(22, 12)
+
+
+class CurveLegend(QWidget):
+    """One button for each curve, named ``legend_<method>``."""
+
+    method_picked = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._colors: Palette | None = None
+        self.buttons: dict[str, QToolButton] = {}
+        self._layout = column(None, spacing=2, parent=self)
+        self._layout.setContentsMargins(4, 10, 4, 4)
+        self.setFixedWidth(132)
+        self.hide()
+
+    def set_palette_of(self, colors: Palette) -> None:
+        """Follow napari's theme."""
+        self._colors = colors
+        self._paint()
+
+    def set_scores(
+        self, scores: Mapping[str, float], selected: str, true_names: Mapping[str, str]
+    ) -> None:
+        """Show methods with their QuAC scores, under the names of the computed attributions."""
+        self._match(list(scores))
+        for name, button in self.buttons.items():
+            button.setText(f"{true_names[name]}  {scores[name]:.2f}")
+            button.setChecked(name == selected)
+        self.setVisible(bool(scores))
+
+    def _match(self, names: list[str]) -> None:
+        """Create the buttons of the methods in their order; existing buttons are reused."""
+        before = list(self.buttons)
+        if names == before:
+            return
+        if names[: len(before)] != before:
+            discard(self._layout, self.buttons.values())
+            self.buttons.clear()
+        for position, name in enumerate(names):
+            if name in self.buttons:
+                continue
+            entry = link_button(
+                "",
+                f"legend_{name}",
+                f"Show {name}; its QuAC score is the area under this curve.",
+                lambda _=False, name=name: self.method_picked.emit(name),
+                role="legend",
+                checkable=True,
+            )
+            entry.setAutoExclusive(True)
+            entry.setIconSize(SWATCH)
+            entry.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+            self._layout.insertWidget(position, entry)
+            self.buttons[name] = entry
+        self._paint()
+
+    def _paint(self) -> None:
+        if self._colors is None:
+            return
+        for name, button in self.buttons.items():
+            button.setIcon(QIcon(line_sample(self._colors, name)))
+
+
+def line_sample(colors: Palette, method: str) -> QPixmap:
+    """Return a sample of the line of a method's curve."""
+    picture = QPixmap(SWATCH)
+    picture.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(picture)
+    pen = QPen(QColor(colors.method(method)), 2)
+    pen.setStyle(line_style(method))
+    painter.setPen(pen)
+    painter.drawLine(1, SWATCH.height() // 2, SWATCH.width() - 2, SWATCH.height() // 2)
+    painter.end()
+    return picture
 
 
 class CurveDock(QWidget):
     """Displays curves and legend, and emits the picked position or method.
 
-    Curves are drawn when :meth:`show_curves` is called, so that the caller chooses the turn of the
+    Only :meth:`show_curves` draws curves, so that the caller chooses the turn of the
     event loop; the marker follows the slider immediately.
     """
 
@@ -62,8 +141,8 @@ class CurveDock(QWidget):
         return f"p({classifier.class_names[explanations.pair.source]}) regained"
 
     def _on_shown(self) -> None:
-        shown = self._results.displayed_hybrid
-        if shown is None or shown.explanation.curve.degenerate:
-            self.plot.clear_marker()
+        displayed = self._results.displayed_hybrid
+        if displayed is None or displayed.explanation.curve.degenerate:
+            self.plot.show_marker(None)
         else:
-            self.plot.set_marker(shown.hybrid.mask_size, shown.hybrid.score_change)
+            self.plot.show_marker((displayed.hybrid.mask_size, displayed.hybrid.score_change))

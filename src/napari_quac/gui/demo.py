@@ -9,6 +9,7 @@ from qtpy.QtCore import QEventLoop, QObject, QTimer
 
 from napari_quac.errors import QuacError
 from napari_quac.gui.dock import QuacDock
+from napari_quac.gui.widgets import connect
 from napari_quac.live.failure import Failure
 
 TIMEOUT_SECONDS = 300
@@ -24,8 +25,11 @@ class _Demo(QObject):
         self._side_by_side = side_by_side
         self._stage = "load"
         self._sample_id = ""
-        dock.results.events.prediction.connect(self._on_prediction)
-        dock.results.events.loaded_generator.connect(self._on_prediction)
+        connect(
+            self._on_prediction,
+            dock.results.events.prediction,
+            dock.results.events.loaded_generator,
+        )
         dock.explained.connect(self._on_explained)
         dock.try_example()
 

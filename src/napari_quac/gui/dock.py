@@ -12,14 +12,11 @@ from qtpy.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
 from qtpy.QtWidgets import QMenu, QScrollArea, QVBoxLayout, QWidget
 
 from napari_quac.explain.settings import DEFAULT_METHODS
-from napari_quac.gui.bottom_docks import BottomDocks
 from napari_quac.gui.compare import Comparison
 from napari_quac.gui.comparison_dock import ComparisonDock
 from napari_quac.gui.curve_dock import CurveDock
-from napari_quac.gui.examples import open_example_volume
 from napari_quac.gui.keys import KEYS, bind_keys, unbind_keys
 from napari_quac.gui.layers import LayerSync
-from napari_quac.gui.main_thread import MainThread
 from napari_quac.gui.palette import palette_of, style_sheet
 from napari_quac.gui.panels.exaggeration_panel import ExaggerationPanel
 from napari_quac.gui.panels.methods_panel import MethodsPanel
@@ -36,13 +33,13 @@ from napari_quac.gui.panels.status_panel import StatusPanel
 from napari_quac.gui.panels.threshold_panel import ThresholdPanel
 from napari_quac.gui.panels.train_panel import TrainPanel
 from napari_quac.gui.panels.verdict_panel import VerdictPanel
-from napari_quac.gui.panels.warp_panel import WarpPanel
+from napari_quac.gui.panels.warp_panel import WarpLayers, WarpPanel
 from napari_quac.gui.plugin_settings import read_defaults
 from napari_quac.gui.points_sync import PointsSync
 from napari_quac.gui.region_view import RegionView
+from napari_quac.gui.sample_data import open_example_volume
 from napari_quac.gui.samples.samples_dock import SamplesDock
-from napari_quac.gui.warp_layers import WarpLayers
-from napari_quac.gui.window_watch import WindowWatch
+from napari_quac.gui.window import BottomDocks, MainThread, WindowWatch
 from napari_quac.live.choices import Choices
 from napari_quac.live.failure import Failure
 from napari_quac.live.lane import prepare_lane

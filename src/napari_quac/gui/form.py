@@ -9,14 +9,14 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from magicgui.widgets import create_widget
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QAbstractSpinBox, QCheckBox, QGridLayout, QLineEdit, QPushButton, QWidget
+from qtpy.QtWidgets import QAbstractSpinBox, QCheckBox, QLineEdit, QPushButton, QWidget
 from superqt.utils import signals_blocked
 
 from napari_quac.errors import QuacError
 from napari_quac.explain.parameter import Parameter, parameters_of
 from napari_quac.gui.section import caption
 from napari_quac.gui.text import WrappedLabel
-from napari_quac.gui.widgets import button, check_box, column
+from napari_quac.gui.widgets import button, check_box, column, grid
 
 T = TypeVar("T")
 LOWEST, HIGHEST = -(2**31), 2**31 - 1
@@ -122,11 +122,7 @@ class Form(QWidget, Generic[T]):
         self._default: T = cls() if default is None else default
         self._value: T = self._default if value is None else value
         self.fields: dict[str, FormField] = {}
-        grid = QGridLayout()
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setHorizontalSpacing(6)
-        grid.setVerticalSpacing(4)
-        grid.setColumnStretch(2, 1)
+        cells = grid(2, 6, 4)
         parameters = [
             parameter
             for parameter in parameters_of(cls)
@@ -138,23 +134,21 @@ class Form(QWidget, Generic[T]):
             if parameter.kind is not bool:  # a check box has its own label
                 label = caption(parameter.name.replace("_", " "))
                 label.setToolTip(parameter.help)
-                grid.addWidget(label, row, 0)
+                cells.addWidget(label, row, 0)
             if field.switch is not None:
-                grid.addWidget(field.switch, row, 1)
+                cells.addWidget(field.switch, row, 1)
                 field.switch.toggled.connect(self._on_changed)
-            grid.addWidget(field.native, row, 2)
+            cells.addWidget(field.native, row, 2)
             field.changed.connect(self._on_changed)
             self.fields[parameter.name] = field
+        tooltip = "Restore the default values of all fields."
         self.defaults_button = button(
-            "Restore defaults",
-            f"{name}_defaults",
-            "Restore the default values of all fields.",
-            self._on_defaults,
+            "Restore defaults", f"{name}_defaults", tooltip, self._on_defaults
         )
-        grid.addWidget(self.defaults_button, len(self.fields), 2, Qt.AlignmentFlag.AlignLeft)
+        cells.addWidget(self.defaults_button, len(self.fields), 2, Qt.AlignmentFlag.AlignLeft)
         self.problem = WrappedLabel("", f"{name}_problem")
         self.problem.hide()
-        layout = column(grid, self.problem, spacing=4, parent=self)
+        layout = column(cells, self.problem, spacing=4, parent=self)
         layout.setContentsMargins(20, 0, 0, 4)
         self._show_defaults()
 

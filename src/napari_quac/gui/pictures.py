@@ -1,4 +1,4 @@
-"""Images as pixmaps, and a label that scales one to its width."""
+"""Images and attribution maps as pixmaps, and a label that scales a picture to its width."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import QSize, Qt
-from qtpy.QtGui import QImage, QPixmap, QResizeEvent
+from qtpy.QtCore import QPointF, QRectF, QSize, Qt
+from qtpy.QtGui import QColor, QImage, QPainter, QPen, QPixmap, QPolygonF, QResizeEvent
 from qtpy.QtWidgets import QLabel, QSizePolicy
+
+from napari_quac.gui.palette import MASK_COLOR, SIGNED_COLORS, Palette
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from napari_quac.explain.explanation import Explanation
 
 PICTURE_HEIGHT = 420  # pixels, at most
 
@@ -102,3 +106,111 @@ class FittedPicture(QLabel):
         if self.height() != size.height():
             self.setFixedHeight(size.height())
         self.setPixmap(scaled(self._full, size))
+
+
+SIDE = 80
+CURVE_HEIGHT = 26
+GAP = 3
+
+
+def map_pixels(explanation: Explanation) -> NDArray[np.uint8]:
+    """Return the query with the signed attribution map over it and the mask's outline.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        Of a volume, the middle slice is taken.
+
+    Returns
+    -------
+    pixels : (H, W, 3) ndarray, uint8
+        Orange supports the source class, blue the target class; the outline is yellow.
+    """
+    pair, attribution = explanation.pair, explanation.attribution
+    image = _plane(pair.query.image.numpy())
+    base = np.moveaxis(image, 0, -1) if image.shape[0] == 3 else image.mean(axis=0)[..., None]
+    signed = _plane(attribution.signed.numpy()).sum(axis=0)
+    source = pair.target if pair.is_swapped else pair.source
+    if attribution.of_class is not None and attribution.of_class != source:
+        signed = -signed
+    largest = float(np.abs(signed).max()) or 1.0
+    strength = (np.abs(signed) / largest) ** 0.6
+    target_color, source_color = (_rgb(name) for name in SIGNED_COLORS)
+    color = np.where(signed[..., None] > 0, source_color, target_color)
+    mixed = base + strength[..., None] * (color - base)
+    mask = _plane(explanation.counterfactual.mask.numpy()).max(axis=0) > 0.5
+    edge = mask & ~_eroded(mask)
+    mixed[edge] = _rgb(MASK_COLOR)
+    pixels: NDArray[np.uint8] = (np.clip(mixed, 0, 1) * 255).astype(np.uint8)
+    return pixels
+
+
+def tile_picture(
+    explanation: Explanation, curve: NDArray[np.float64], name: str, colors: Palette
+) -> QPixmap:
+    """Return map and curve, one above the other.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        Gives the map.
+    curve : (101,) ndarray
+        Drawn below the map, from mask size 0 to 1.
+    name : str
+        The method, for its color.
+    colors : Palette
+        Of napari's theme.
+    """
+    attribution_map = pixmap_of(map_pixels(explanation))
+    picture = QPixmap(SIDE, SIDE + GAP + CURVE_HEIGHT)
+    picture.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(picture)
+    painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    size = attribution_map.size().scaled(SIDE, SIDE, Qt.AspectRatioMode.KeepAspectRatio)
+    width, height = size.width(), size.height()
+    place = QRectF((SIDE - width) / 2, (SIDE - height) / 2, width, height)
+    painter.drawPixmap(place, attribution_map, QRectF(attribution_map.rect()))
+    _draw_curve(painter, QRectF(0, SIDE + GAP, SIDE, CURVE_HEIGHT), curve, name, colors)
+    painter.end()
+    return picture
+
+
+def _draw_curve(
+    painter: QPainter, box: QRectF, curve: NDArray[np.float64], name: str, colors: Palette
+) -> None:
+    low = min(0.0, float(curve.min()))
+    span = max(1.0, float(curve.max())) - low
+    x = box.left() + np.linspace(0, box.width(), len(curve))
+    y = box.bottom() - 1 - (curve - low) / span * (box.height() - 2)
+    zero = box.bottom() - 1 + low / span * (box.height() - 2)
+    line = [QPointF(float(a), float(b)) for a, b in zip(x, y, strict=True)]
+    color = QColor(colors.method(name))
+    below = QColor(color)
+    below.setAlphaF(0.22)
+    painter.fillRect(box, QColor(colors.background))
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(below)
+    painter.drawPolygon(QPolygonF([QPointF(line[0].x(), zero), *line, QPointF(line[-1].x(), zero)]))
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    painter.setPen(QPen(QColor(colors.line), 1))
+    painter.drawLine(QPointF(box.left(), zero), QPointF(box.right(), zero))
+    painter.setPen(QPen(color, 1.8))
+    painter.drawPolyline(QPolygonF(line))
+
+
+def _plane(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return (C, H, W); the middle slice of a volume."""
+    return values[:, values.shape[1] // 2] if values.ndim == 4 else values
+
+
+def _eroded(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    inner = np.pad(mask, 1)
+    inside: NDArray[np.bool_] = (
+        inner[:-2, 1:-1] & inner[2:, 1:-1] & inner[1:-1, :-2] & inner[1:-1, 2:] & mask
+    )
+    return inside
+
+
+def _rgb(color: str) -> NDArray[np.float64]:
+    return np.array([int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)])

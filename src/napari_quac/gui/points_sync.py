@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_quac.data.volume_points import VolumePoints
 from napari_quac.gui.layers import LayerSync
+from napari_quac.gui.widgets import connect
 from napari_quac.gui.world_units import factors, from_viewer
 from napari_quac.live.choices import Choices
 from napari_quac.live.results import Results
@@ -34,9 +34,8 @@ CORRECT_COLOR = "#ffffff"
 SELECTED_BORDER = "#1e90ff"
 """Visible on gray images, unlike white or yellow."""
 NO_COLOR = "#8a8f98"
-PREDICTED, CONFIDENCE, RIGHT, SCORE = (
-    "predicted", "confidence", "as labelled", "QuAC score"
-)  # fmt: skip
+PREDICTED, CONFIDENCE, SCORE = "predicted", "confidence", "QuAC score"
+RIGHT = "as labelled"  # wording: name of a feature column of before
 
 
 class PointsSync(QObject):
@@ -80,8 +79,7 @@ class PointsSync(QObject):
         self._later.timeout.connect(self._show_predictions)
         choices.events.sample_index.connect(self._on_index)
         results.events.loaded_samples.connect(self._on_dataset)
-        results.events.predictions.connect(self._on_predictions)
-        results.events.explanation_status.connect(self._on_predictions)
+        connect(self._on_predictions, results.events.predictions, results.events.explanation_status)
         viewer.layers.events.removed.connect(self._on_removed)
         viewer.mouse_drag_callbacks.append(self._on_mouse)
 
@@ -129,7 +127,7 @@ class PointsSync(QObject):
 
     @property
     def has_pending_update(self) -> bool:
-        """Whether predictions have arrived that the points do not show yet."""
+        """True if predictions have arrived that the points do not show yet."""
         return bool(self._later.isActive())
 
     def center_sample(self) -> None:
@@ -277,12 +275,9 @@ class PointsSync(QObject):
 
     def _show_predictions(self) -> None:
         table, dataset = self._results.predictions, self.dataset
-        if (
-            not self._is_connected()
-            or dataset is None
-            or table is None
-            or len(table) != len(dataset)
-        ):
+        if dataset is None or table is None or len(table) != len(dataset):
+            return
+        if not self._is_connected():
             return
         n_points = len(self.layer.data)
         outcomes = self._results.explanation_status
@@ -294,7 +289,7 @@ class PointsSync(QObject):
         if row is not None:
             self._before = (face[row, 3], border[row].copy())
             face[row, 3], border[row] = 0, ring_color(border[row])
-        self.layer.features = merged_features(self.layer.features, columns)
+        self.layer.features = self.layer.features.assign(**columns)
         self.layer.face_color = face
         self.layer.border_color = border
 
@@ -304,7 +299,7 @@ def point_features(
 ) -> dict[str, NDArray[Any]]:
     """Return columns for all points of a layer; empty or NaN for points that are not samples."""
     predicted = np.full(n_points, "", dtype=object)
-    as_labelled = np.full(n_points, "", dtype=object)
+    agreement = np.full(n_points, "", dtype=object)
     confidence = np.full(n_points, np.nan)
     score = np.full(n_points, np.nan)
     rows, is_predicted = dataset.rows, table.is_predicted
@@ -312,18 +307,10 @@ def point_features(
     predicted[rows] = names[table.predicted]
     confidence[rows] = np.where(is_predicted, table.confidence, np.nan)
     has_truth = is_predicted & (table.truth >= 0)
-    as_labelled[rows] = np.where(has_truth, np.where(table.mispredicted, "no", "yes"), "")
+    agreement[rows] = np.where(has_truth, np.where(table.mispredicted, "no", "yes"), "")
     if outcomes is not None:
         score[rows] = outcomes.scores
-    return {PREDICTED: predicted, CONFIDENCE: confidence, RIGHT: as_labelled, SCORE: score}
-
-
-def merged_features(before: pd.DataFrame, columns: dict[str, NDArray[Any]]) -> pd.DataFrame:
-    """Return the features of a layer, with columns added or replaced."""
-    after = before.copy()
-    for name, values in columns.items():
-        after[name] = values
-    return after
+    return {PREDICTED: predicted, CONFIDENCE: confidence, RIGHT: agreement, SCORE: score}
 
 
 def point_colors(

@@ -12,6 +12,7 @@ from qtpy.QtCore import QObject
 
 from napari_quac.gui.layers import LayerSync
 from napari_quac.gui.panels.regions_panel import RegionsPanel
+from napari_quac.gui.points_sync import move_view
 from napari_quac.gui.world_units import from_viewer, to_viewer
 
 if TYPE_CHECKING:
@@ -131,17 +132,8 @@ class RegionView(QObject):
             return
         lead = (0,) * (query.ndim - len(region.centroid))
         place = to_viewer(self._viewer, query, query.data_to_world((*lead, *region.centroid)))
-        displayed = self._viewer.dims.displayed
-        offset = self._viewer.dims.ndim - len(place)
-        for axis in self._viewer.dims.not_displayed:
-            if axis >= offset:
-                self._viewer.dims.set_point(axis, place[axis - offset])
-        camera = self._viewer.scene.camera
-        center = list(camera.center)
-        position = [place[axis - offset] for axis in displayed if axis >= offset]
-        center[-len(position) :] = position
-        camera.center = tuple(center)
-        camera.zoom = self._zoom(region.box, regions.labels.shape, query)
+        move_view(self._viewer, place)
+        self._viewer.scene.camera.zoom = self._zoom(region.box, regions.labels.shape, query)
 
     def _zoom(self, box: Any, shape: tuple[int, ...], query: Any) -> float:
         """Return the zoom at which a region fills a share of the canvas, within limits."""

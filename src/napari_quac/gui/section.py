@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QWidget
+from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QLayout, QSizePolicy, QWidget
 
 from napari_quac.gui.text import ElidedLabel
-from napari_quac.gui.widgets import column, disclosure_button, muted, row
+from napari_quac.gui.widgets import column, disclosure_button, fill, muted, row
 
 CAPTION_WIDTH = 74  # pixels, at least
 
@@ -28,12 +28,9 @@ class Section(QWidget):
         self.body = QWidget()
         self.body_layout = column(parent=self.body)
         self.body_layout.setContentsMargins(2, 2, 2, 8)
+        tooltip = "Fold or unfold this section."
         self.button = disclosure_button(
-            title,
-            f"section_{name}",
-            self.body,
-            tooltip="Fold or unfold this section.",
-            role="section",
+            title, f"section_{name}", self.body, tooltip, role="section"
         )
         self.button.setChecked(True)
         self._summary = ElidedLabel("", f"summary_{name}", "muted")
@@ -47,12 +44,16 @@ class Section(QWidget):
 
     @property
     def is_open(self) -> bool:
-        """Whether the body shows."""
+        """True if the body shows."""
         return bool(self.button.isChecked())
 
     def set_open(self, is_open: bool) -> None:
         """Fold or unfold the body."""
         self.button.setChecked(is_open)
+
+    def add(self, *parts: QWidget | QLayout | int | None) -> None:
+        """Add parts below the others; see :func:`~napari_quac.gui.widgets.row`."""
+        fill(self.body_layout, parts)
 
     def set_summary(self, text: str) -> None:
         """Show a few words beside the title."""
@@ -67,7 +68,7 @@ def caption(text: str) -> QLabel:
     return label
 
 
-def labelled_row(text: str, *widgets: QWidget) -> QHBoxLayout:
+def labeled_row(text: str, *widgets: QWidget) -> QHBoxLayout:
     """Return a row of a caption and its fields; the first field takes the free width."""
     first, *others = widgets
     return row(caption(text), first, 1, *others)

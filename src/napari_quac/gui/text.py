@@ -64,15 +64,16 @@ class WrappedLabel(QLabel):
 
     def show_message(self, text: str, tone: str = "") -> None:
         """Show a text in a tone (see :func:`set_tone`), or hide the label if there is none."""
-        self.setText(text)
-        set_tone(self, tone)
+        self.setText(text, tone)
         self.setVisible(bool(text))
 
-    def setText(self, text: str) -> None:
-        """Set the text."""
+    def setText(self, text: str, tone: str | None = None) -> None:
+        """Set the text, and the tone if it is not None."""
         if text != self.text():
             super().setText(text)
             self.updateGeometry()
+        if tone is not None:
+            set_tone(self, tone)
 
     def hasHeightForWidth(self) -> bool:
         """Return True: the height depends on the width."""

@@ -1,4 +1,4 @@
-"""Buttons, menus, fields and rows, each built in one call.
+"""Buttons, menus, fields and rows, each built in one call, and their binding to choices.
 
 Every widget that a user or a script reaches has an object name; ``docs/controls.md`` lists them.
 A widget without an argument ``tooltip`` has that of its name in ``tooltips.toml``.
@@ -8,27 +8,35 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import partial, reduce
 from importlib.resources import files
 from typing import Any, TypeVar
 
 from qtpy.QtCore import QObject, Qt
 from qtpy.QtWidgets import (
+    QAbstractItemView,
     QAbstractSpinBox,
     QBoxLayout,
     QCheckBox,
     QComboBox,
     QDoubleSpinBox,
+    QGridLayout,
     QHBoxLayout,
     QLabel,
     QLayout,
     QLineEdit,
     QPushButton,
+    QScrollArea,
     QSpinBox,
+    QTableView,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 from superqt.utils import QSignalDebouncer, QSignalThrottler, signals_blocked
+
+from napari_quac.live.choices import Choices
 
 L = TypeVar("L", bound=QBoxLayout)
 Slot = Callable[..., Any] | Any
@@ -272,6 +280,59 @@ def column(
     return _filled(QVBoxLayout(parent) if parent is not None else QVBoxLayout(), parts, spacing)
 
 
+def fill(layout: L, parts: Iterable[QWidget | QLayout | int | None]) -> L:
+    """Add parts to a row or column; see :func:`row`."""
+    for part in parts:
+        if part is None:
+            layout.addStretch(1)
+        elif isinstance(part, int):
+            layout.setStretch(layout.count() - 1, part)
+        elif isinstance(part, QLayout):
+            layout.addLayout(part)
+        else:
+            layout.addWidget(part)
+    return layout
+
+
+def grid(
+    stretched: int, horizontal: int, vertical: int, parent: QWidget | None = None
+) -> QGridLayout:
+    """Return a grid without margins, with the spacings of its cells and a stretched column."""
+    layout = QGridLayout(parent) if parent is not None else QGridLayout()
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setHorizontalSpacing(horizontal)
+    layout.setVerticalSpacing(vertical)
+    layout.setColumnStretch(stretched, 1)
+    return layout
+
+
+def scroll_area(name: str, widget: QWidget) -> QScrollArea:
+    """Return a scroll area without a frame around a widget that takes its size."""
+    area = QScrollArea()
+    area.setObjectName(name)
+    area.setWidgetResizable(True)
+    area.setFrameShape(QScrollArea.Shape.NoFrame)
+    area.setWidget(widget)
+    return area
+
+
+def prepare_table(table: QTableView, name: str) -> None:
+    """Let a table select one row at a time, without editing, grid and row titles."""
+    table.setObjectName(name)
+    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+    table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+    table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+    table.verticalHeader().hide()
+    table.setShowGrid(False)
+    table.setWordWrap(False)
+
+
+def connect(slot: Slot, *signals: Any) -> None:
+    """Connect several signals of Qt or psygnal with one slot."""
+    for signal in signals:
+        signal.connect(slot)
+
+
 def debouncer(parent: QObject, milliseconds: int, slot: Slot) -> QSignalDebouncer:
     """Return an object that calls ``slot`` once, after the last of its ``throttle()`` calls."""
     timer = QSignalDebouncer(parent=parent)
@@ -305,13 +366,57 @@ def prepare(widget: QWidget, name: str, tooltip: str = "") -> None:
 def _filled(layout: L, parts: tuple[Any, ...], spacing: int) -> L:
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setSpacing(spacing)
-    for part in parts:
-        if part is None:
-            layout.addStretch(1)
-        elif isinstance(part, int):
-            layout.setStretch(layout.count() - 1, part)
-        elif isinstance(part, QLayout):
-            layout.addLayout(part)
-        else:
-            layout.addWidget(part)
-    return layout
+    return fill(layout, parts)
+
+
+def bind(choices: Choices, field: str, widget: Any) -> None:
+    """Synchronize a widget with a choice; neither side reacts to its own change.
+
+    Parameters
+    ----------
+    choices : Choices
+        Choices of the user.
+    field : str
+        Name of a field, or a path such as ``"settings.search.max_tries"``.
+    widget : QComboBox, QCheckBox or QSpinBox
+        Its signals are blocked while it is written to.
+    """
+    if isinstance(widget, QComboBox):
+        changed, read = widget.currentIndexChanged, widget.currentData
+        write: Callable[[Any], None] = partial(choose_entry, widget)
+    elif isinstance(widget, QCheckBox):
+        changed, read, write = widget.toggled, widget.isChecked, widget.setChecked
+    else:
+        changed, read, write = widget.valueChanged, widget.value, widget.setValue
+
+    def to_choices(*_: Any) -> None:
+        if get_choice(choices, field) != read():
+            set_choice(choices, field, read())
+
+    def to_widget(*_: Any) -> None:
+        choice = get_choice(choices, field)
+        if read() != choice:
+            with signals_blocked(widget):
+                write(choice)
+
+    changed.connect(to_choices)
+    getattr(choices.events, field.partition(".")[0]).connect(to_widget)
+    to_widget()
+
+
+def get_choice(choices: Choices, path: str) -> Any:
+    """Return a choice, or a part of it, by its path."""
+    return reduce(getattr, path.split("."), choices)
+
+
+def set_choice(choices: Choices, path: str, value: Any) -> None:
+    """Set a choice, or replace a part of it, by its path."""
+    name, _, rest = path.partition(".")
+    setattr(choices, name, _replaced(getattr(choices, name), rest, value))
+
+
+def _replaced(whole: Any, path: str, value: Any) -> Any:
+    if not path:
+        return value
+    name, _, rest = path.partition(".")
+    return replace(whole, **{name: _replaced(getattr(whole, name), rest, value)})

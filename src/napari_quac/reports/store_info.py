@@ -187,7 +187,8 @@ def identify(recipe: Any, name: str = "") -> NetworkIdentity:
     name : str
         By default the name of the first file.
     """
-    from torch import nn  # slow to import, and not needed to recognize a store
+    # slow to import, and not needed to recognize a store
+    from torch import nn
 
     from napari_quac.networks.tensor_file import file_hash
 

@@ -1,4 +1,4 @@
-"""From the query to the target and beyond: a slider over the path, and what came of each wish."""
+"""Path from the query to the target and beyond: a slider, its layers, and its files."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyqtgraph as pg
+from numpy.typing import NDArray
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor
-from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QSlider
+from qtpy.QtWidgets import QFileDialog, QSlider
 from superqt.utils import signals_blocked
 
 from napari_quac.generators.opening import recognize_family
-from napari_quac.gui.exaggeration_layers import CHANGE, LADDER, ExaggerationLayers, difference_limit
+from napari_quac.gui.layers import placement, signed_colormap
 from napari_quac.gui.palette import Palette
-from napari_quac.gui.panels.small_plot import SmallPlot
-from napari_quac.gui.section import Section, labelled_row
+from napari_quac.gui.plots import SmallPlot
+from napari_quac.gui.section import Section, labeled_row
 from napari_quac.gui.text import WrappedLabel
+from napari_quac.gui.widgets import button, connect, menu, prepare, row
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.results import Results
@@ -26,21 +28,103 @@ from napari_quac.live.results import Results
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from napari_quac.data.dataset import Sample
     from napari_quac.explain.exaggeration import Exaggeration
 
-OF_GENERATOR = "that of the generator"
-OPEN = "an explainer by bins…"
+FRAME, CHANGE, LADDER = "exaggerated", "difference (exaggerated − query)", "ladder"
+SMALLEST_LIMIT = 0.05  # of the color map of the difference
+
+
+class ExaggerationLayers:
+    """Adds layers on first use, and is the only object to update them.
+
+    Parameters
+    ----------
+    viewer : napari viewer
+    """
+
+    def __init__(self, viewer: Any) -> None:
+        self._viewer = viewer
+        self._layers: dict[str, Any] = {}
+
+    def show_frame(self, sample: Sample, image: Tensor) -> None:
+        """Show an image (C, *S) of the path."""
+        values, rgb = layer_values(image)
+        look = {} if rgb else {"contrast_limits": (0.0, 1.0)}
+        self._show(FRAME, values, sample, sample.image.ndim - 1, rgb=rgb, **look)
+
+    def show_change(self, sample: Sample, image: Tensor, limit: float) -> None:
+        """Show where an image is brighter (orange) or darker (blue) than the query."""
+        change = (image - sample.image).mean(dim=0).numpy()
+        limits = (-limit, limit)
+        look = {"colormap": signed_colormap(), "blending": "translucent"}
+        self._show(CHANGE, change, sample, change.ndim, contrast_limits=limits, **look)
+        self._layers[CHANGE].contrast_limits = limits
+
+    def show_ladder(self, path: Exaggeration) -> None:
+        """Show the reachable images of the ladder as a stack."""
+        sample = path.pair.query
+        images = [layer_values(image) for image in path.ladder[path.reachable]]
+        rgb = images[0][1]
+        stack = np.stack([values for values, _ in images])
+        look = {} if rgb else {"contrast_limits": (0.0, 1.0)}
+        self.remove(LADDER)  # the number of images may differ
+        n_axes = sample.image.ndim  # with the axis of the steps
+        self._show(LADDER, stack, sample, n_axes, rgb=rgb, **look)
+        self._viewer.dims.set_current_step(0, 0)
+
+    def remove(self, *names: str) -> None:
+        """Remove layers."""
+        for name in names:
+            layer = self._layers.pop(name, None)
+            if layer is not None and layer in self._viewer.layers:
+                self._viewer.layers.remove(layer)
+
+    def _show(
+        self, name: str, values: NDArray[np.float32], sample: Sample, n_axes: int, **look: Any
+    ) -> None:
+        layer = self._layers.get(name)
+        if layer is not None and layer in self._viewer.layers:
+            layer.data = values
+            return
+        placed: dict[str, Any] = {}
+        if sample.place is None or n_axes < sample.image.ndim:
+            placed = dict(placement(sample, n_axes))
+        if sample.unit:
+            more = n_axes - (sample.image.ndim - 1)
+            placed["units"] = (*("pixel",) * more, *(sample.unit,) * (n_axes - more))
+        self._layers[name] = self._viewer.add_image(values, name=name, **look, **placed)
+
+
+def layer_values(image: Tensor) -> tuple[NDArray[np.float32], bool]:
+    """Return the values of an image (C, *S) for a layer, and True if its channels are colors."""
+    values = image.numpy()
+    if values.shape[0] == 3 and values.ndim == 3:
+        return np.moveaxis(values, 0, -1), True
+    return values[0], False
+
+
+def difference_limit(path: Exaggeration) -> float:
+    """Return the limit of the color map of the difference, common to the whole path."""
+    changes = (path.images - path.pair.query.image).abs()
+    return max(SMALLEST_LIMIT, float(changes.flatten().quantile(0.999)) if changes.numel() < 10**7
+               else float(changes.max()))  # fmt: skip
+
+
+FROM_GENERATOR, OPEN = "path produced by the generator", "bin-conditional generator…"
 FILES = "Networks (*.safetensors *.pt *.pth *.ckpt);;All files (*)"
 TOOLTIP = (
-    "Styles of a StarGAN, bins of an explainer, strengths of a simulator; for other generators a "
-    "cross-fade, as a baseline"
+    "Change the styles of a StarGAN, the bins of a bin-conditional generator, or the strength of a "
+    "simulator; other generators give a cross-fade as a baseline."
 )
-TOOLTIP_BINS = "Take the query through all bins, towards the class that it is not called"
+TOOLTIP_BINS = "Take the query through all bins, toward the class that is not predicted."
+STEPS = {"ladder": "evenly spaced in probability", "path": "evenly spaced along the path"}
+VALIDITY = {True: "valid", False: "not valid", None: "validity unknown: uncertain query"}
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One place of the slider."""
+    """Position of the slider."""
 
     image: Tensor
     alpha: float
@@ -50,7 +134,7 @@ class Frame:
 
 
 class ExaggerationPanel(Section):
-    """Makes the path on demand, shows one image of it as a layer, and writes it to files.
+    """Computes the path on demand, shows one image of it as a layer, and writes it to files.
 
     Parameters
     ----------
@@ -65,126 +149,86 @@ class ExaggerationPanel(Section):
     ) -> None:
         super().__init__("Exaggerate", "exaggerate")
         self._choices, self._results, self._controller = choices, results, controller
-        self._explainers: list[Any] = []
+        self._recipes: list[Any] = []
         self.layers = ExaggerationLayers(viewer)
         self.frames: tuple[Frame, ...] = ()
-        self._reach = 0.0
-        self._build_path_menu()
-        self.start_button = _button("Exaggerate", "exaggerate_button", TOOLTIP)
-        self.start_button.clicked.connect(lambda: controller.request("exaggeration"))
-        self.save_button = _button(
-            "Save…",
-            "exaggeration_save_button",
-            "Write path, change and ladder as TIFF stacks, and an animation",
+        self._limit = 0.0
+        self.path_menu = menu("exaggeration_path_menu", n_characters=12)
+        self.path_menu.activated.connect(self._on_path_picked)
+        self.start_button = button(
+            "Exaggerate", "exaggerate_button", clicked=lambda: controller.request("exaggeration")
         )
-        self.save_button.clicked.connect(self._on_save)
-        row = QHBoxLayout()
-        row.addWidget(self.start_button, 1)
-        row.addWidget(self.save_button)
-        self.body_layout.addLayout(row)
+        self.save_button = button("Save…", "exaggeration_save_button", clicked=self._on_save)
         self.line = WrappedLabel("", "exaggeration_line")
-        self.body_layout.addWidget(self.line)
-        self._build_slider()
+        self.steps = menu("exaggeration_steps", entries=STEPS, picked=self._show_steps)
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        prepare(self.slider, "exaggeration_slider")
+        self.slider.valueChanged.connect(self._show_frame)
+        self.change_button = button("Change map", "exaggeration_change_button", checkable=True)
+        self.change_button.toggled.connect(self._on_change_toggled)
+        self.ladder_button = button(
+            "Ladder as stack", "exaggeration_ladder_button", clicked=self._on_ladder
+        )
         self._build_plot()
         self.numbers = WrappedLabel("", "exaggeration_numbers", "muted")
-        self.body_layout.addWidget(self.numbers)
-        results.events.exaggeration.connect(self._show)
-        results.events.pair.connect(self._show_ready)
-        results.events.loaded_generator.connect(self._show_ready)
-        results.events.prediction.connect(self._show_ready)
-        results.events.loaded_classifier.connect(self._show_paths)
-        choices.events.explainer.connect(self._show_paths)
-        controller.running_changed.connect(self._show_ready)
+        self.add(
+            labeled_row("Path", self.path_menu),
+            row(self.start_button, 1, self.save_button),
+            self.line,
+            labeled_row("Steps", self.steps),
+            labeled_row("Slider", self.slider),
+            row(self.change_button, 1, self.ladder_button, 1),
+            self.plot,
+            self.numbers,
+        )
+        events = results.events
+        events.exaggeration.connect(self._show)
+        connect(self._show_ready, events.pair, events.loaded_generator, events.prediction,
+                controller.running_changed)  # fmt: skip
+        connect(self._show_paths, events.loaded_classifier, choices.events.explainer)
         self._show()
         self._show_paths()
         self.set_open(False)
 
     def use_explainer(self, path: Path) -> None:
-        """Take the bins of an explainer as path; one that cannot be read is told."""
+        """Use the bins of a bin-conditional generator as path; report an unreadable file."""
 
-        def found(recipe: Any) -> None:
+        def use(recipe: Any) -> None:
             self._choices.explainer = recipe
             self.set_open(True)
 
         self._controller.run(
-            "look into explainer",
-            f"looking into '{path.name}'",
+            "look into explainer",  # wording: name of the slot
+            f"inspecting '{path.name}'",
             lambda: recognize_family(path, "exaggeration"),
-            found,
+            use,
         )
-
-    def _build_path_menu(self) -> None:
-        self.path_menu = QComboBox()
-        self.path_menu.setObjectName("exaggeration_path_menu")
-        self.path_menu.setMinimumContentsLength(12)
-        self.path_menu.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
-        self.path_menu.setToolTip(
-            "What the path is made of: what leads to the generated image, or the bins of an "
-            "explainer that was trained to reach each probability"
-        )
-        self.path_menu.activated.connect(self._on_path_picked)
-        self.body_layout.addLayout(labelled_row("Path", self.path_menu))
 
     def _show_paths(self) -> None:
-        """List the generator, the explainers that were used, and the way to another one."""
-        chosen = self._choices.explainer
-        known = [recipe for recipe in self._explainers if recipe != chosen]
-        example = _example_explainer(self._choices.classifier)
-        if example is not None and example != chosen and example not in known:
-            known.insert(0, example)
-        self._explainers = known if chosen is None else [*known, chosen]
+        """List the generator, the bin-conditional generators used so far, and the file dialog."""
+        chosen, example = self._choices.explainer, _example_recipe(self._choices.classifier)
+        recipes = [recipe for recipe in self._recipes if recipe != chosen]
+        if example is not None and example != chosen and example not in recipes:
+            recipes.insert(0, example)
+        self._recipes = recipes if chosen is None else [*recipes, chosen]
         with signals_blocked(self.path_menu):
             self.path_menu.clear()
-            self.path_menu.addItem(OF_GENERATOR)
-            for recipe in self._explainers:
+            self.path_menu.addItem(FROM_GENERATOR)
+            for recipe in self._recipes:
                 self.path_menu.addItem(f"bins of {_short_name(recipe.path)}", recipe)
             self.path_menu.addItem(OPEN)
-            row = 0 if chosen is None else 1 + self._explainers.index(chosen)
-            self.path_menu.setCurrentIndex(row)
+            index = 0 if chosen is None else 1 + self._recipes.index(chosen)
+            self.path_menu.setCurrentIndex(index)
         self._show_ready()
 
-    def _on_path_picked(self, row: int) -> None:
-        if row == self.path_menu.count() - 1:
-            self._show_paths()  # what is in use stays until a file is chosen
-            chosen, _ = QFileDialog.getOpenFileName(self, "Explainer by bins", "", FILES)
+    def _on_path_picked(self, index: int) -> None:
+        if index == self.path_menu.count() - 1:
+            self._show_paths()  # the current path stays until a file is chosen
+            chosen, _ = QFileDialog.getOpenFileName(self, "Bin-conditional generator", "", FILES)
             if chosen:
                 self.use_explainer(Path(chosen))
         else:
-            self._choices.explainer = self.path_menu.itemData(row)
-
-    def _build_slider(self) -> None:
-        self.steps = QComboBox()
-        self.steps.setObjectName("exaggeration_steps")
-        self.steps.addItem("even in probability", "ladder")
-        self.steps.addItem("even along the path", "path")
-        self.steps.setToolTip("What the slider steps through")
-        self.steps.currentIndexChanged.connect(self._show_steps)
-        self.slider = QSlider(Qt.Orientation.Horizontal)
-        self.slider.setObjectName("exaggeration_slider")
-        self.slider.setToolTip("From the query's class to the target, and beyond")
-        self.slider.valueChanged.connect(self._show_frame)
-        self.change_button = _button(
-            "Change map",
-            "exaggeration_change_button",
-            "A layer of what is brighter (orange) and darker (blue) than in the query",
-        )
-        self.change_button.setCheckable(True)
-        self.change_button.toggled.connect(self._on_change_toggled)
-        self.ladder_button = _button(
-            "Ladder as stack",
-            "exaggeration_ladder_button",
-            "A layer of the images of all probabilities, with napari's slider",
-        )
-        self.ladder_button.clicked.connect(self._on_ladder)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.change_button, 1)
-        buttons.addWidget(self.ladder_button, 1)
-        self._slider_row = labelled_row("Slider", self.slider)
-        self.body_layout.addLayout(labelled_row("Steps", self.steps))
-        self.body_layout.addLayout(self._slider_row)
-        self.body_layout.addLayout(buttons)
+            self._choices.explainer = self.path_menu.itemData(index)
 
     def _build_plot(self) -> None:
         self.plot = SmallPlot(
@@ -193,15 +237,14 @@ class ExaggerationPanel(Section):
             "desired probability",
             "achieved",
         )
-        item = self.plot.getPlotItem()
-        item.setXRange(0, 1, padding=0.04)
-        item.setYRange(0, 1, padding=0.08)
+        plot = self.plot.getPlotItem()
+        plot.setXRange(0, 1, padding=0.04)
+        plot.setYRange(0, 1, padding=0.08)
         self._identity = pg.PlotDataItem([0, 1], [0, 1])
         self._points = pg.ScatterPlotItem(size=8)
         self._marker = pg.ScatterPlotItem(size=13, brush=None)
         for part in (self._identity, self._points, self._marker):
-            item.addItem(part)
-        self.body_layout.addWidget(self.plot)
+            plot.addItem(part)
 
     def set_palette_of(self, colors: Palette) -> None:
         """Follow napari's theme."""
@@ -220,65 +263,62 @@ class ExaggerationPanel(Section):
         """
         from napari_quac.reports.exaggeration_files import write_exaggeration
 
-        found = self._results.exaggeration
-        if found is not None:
-            write_exaggeration(folder, found)
+        if self._results.exaggeration is not None:
+            write_exaggeration(folder, self._results.exaggeration)
 
     def close_panel(self) -> None:
-        """Listen to nothing any more; the layers stay."""
+        """Disconnect all signals; the layers remain."""
         self._results.events.exaggeration.disconnect(self._show)
 
     def _on_save(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, "Folder for path and ladder")
         if chosen:
-            folder = Path(chosen)
             self._controller.run(
-                "save", "writing the path", lambda: self.write_files(folder), lambda _: None
+                "save", "writing the path", lambda: self.write_files(Path(chosen)), lambda _: None
             )
 
     def _show_ready(self) -> None:
-        if self._choices.explainer is not None or _has_bins(self._results.loaded_generator):
-            ready, tip = self._results.prediction is not None, TOOLTIP_BINS
-            missing = "Needs a sample and a classifier"
+        generator = self._results.loaded_generator
+        if self._choices.explainer is not None or getattr(generator, "n_bins", None) is not None:
+            is_ready, tooltip = self._results.prediction is not None, TOOLTIP_BINS
+            reason = "This requires a sample and a classifier."
         else:
-            ready = self._results.pair is not None and self._results.loaded_generator is not None
-            tip = TOOLTIP
-            missing = "Needs a generated image: press Explain first; or choose an explainer by bins"
-        busy = "exaggeration" in self._controller.running
-        self.start_button.setEnabled(ready and not busy)
-        self.start_button.setToolTip(tip if ready else missing)
+            is_ready, tooltip = self._results.pair is not None and generator is not None, TOOLTIP
+            reason = "Press Explain to generate an image, or choose a bin-conditional generator."
+        is_busy = "exaggeration" in self._controller.running
+        self.start_button.setEnabled(is_ready and not is_busy)
+        self.start_button.setToolTip(tooltip if is_ready else reason)
 
     def _show(self) -> None:
-        found = self._results.exaggeration
-        shown = found is not None
+        path = self._results.exaggeration
         for widget in (self.slider, self.save_button, self.steps, self.change_button):
-            widget.setEnabled(shown)
-        self.ladder_button.setEnabled(found is not None and bool(found.reachable.any()))
-        self.plot.setVisible(shown)
-        self.numbers.setVisible(shown)
+            widget.setEnabled(path is not None)
+        self.ladder_button.setEnabled(path is not None and bool(path.reachable.any()))
+        self.plot.setVisible(path is not None)
+        self.numbers.setVisible(path is not None)
         self.layers.remove(LADDER)
-        if found is None:
-            self.line.setText("Turns the query into the target step by step, and beyond.")
+        if path is None:
+            self.line.setText("Change the query into the target class step by step, and beyond.")
             self.frames = ()
             self._points.setData([], [])
             self._marker.setData([], [])
             self.set_summary("")
             return
-        there = found.reachable
-        self._reach = difference_limit(found)
-        self._points.setData(found.desired[there], found.achieved[there])
-        self.numbers.setText(numbers_text(found, self._target_name(found)))
+        rungs = path.reachable
+        self._limit = difference_limit(path)
+        self._points.setData(path.desired[rungs], path.achieved[rungs])
+        self.numbers.setText(numbers_text(path, self._target_name(path)))
         self.set_summary(
-            f"rises {found.monotonicity:.2f}, {int(there.sum())} of {len(there)} reached"
+            f"monotonicity {path.monotonicity:.2f}, {int(rungs.sum())} of {len(rungs)} reached"
         )
         self.set_open(True)
         self._show_steps()
 
     def _show_steps(self) -> None:
-        found = self._results.exaggeration
-        if found is None:
+        path = self._results.exaggeration
+        if path is None:
             return
-        self.frames = frames_of(found, self.steps.currentData() == "ladder")
+        self.frames = frames_of(path, self.steps.currentData() == "ladder")
         with signals_blocked(self.slider):
             self.slider.setRange(0, len(self.frames) - 1)
             last = [index for index, frame in enumerate(self.frames) if frame.alpha <= 1]
@@ -286,121 +326,103 @@ class ExaggerationPanel(Section):
         self._show_frame()
 
     def _show_frame(self) -> None:
-        found = self._results.exaggeration
-        if found is None or not self.frames:
+        path = self._results.exaggeration
+        if path is None or not self.frames:
             return
         frame = self.frames[self.slider.value()]
-        self.layers.show_frame(found.pair.query, frame.image)
+        self.layers.show_frame(path.pair.query, frame.image)
         if self.change_button.isChecked():
-            self.layers.show_change(found.pair.query, frame.image, self._reach)
+            self.layers.show_change(path.pair.query, frame.image, self._limit)
         self._marker.setData(*(([], []) if frame.desired is None else ([frame.desired], [frame.p])))
-        self.line.setText(frame_text(found, frame, self._target_name(found)))
+        self.line.setText(frame_text(path, frame, self._target_name(path)))
 
-    def _target_name(self, found: Exaggeration) -> str:
+    def _target_name(self, path: Exaggeration) -> str:
         classifier = self._results.loaded_classifier
-        return "target" if classifier is None else str(classifier.class_names[found.pair.target])
+        return "target" if classifier is None else str(classifier.class_names[path.pair.target])
 
-    def _on_change_toggled(self, wanted: bool) -> None:
-        if wanted:
+    def _on_change_toggled(self, is_checked: bool) -> None:
+        if is_checked:
             self._show_frame()
         else:
             self.layers.remove(CHANGE)
 
     def _on_ladder(self) -> None:
-        found = self._results.exaggeration
-        if found is not None and found.reachable.any():
-            self.layers.show_ladder(found)
+        path = self._results.exaggeration
+        if path is not None and path.reachable.any():
+            self.layers.show_ladder(path)
 
 
-def frames_of(found: Exaggeration, by_probability: bool) -> tuple[Frame, ...]:
-    """Return what the slider steps through.
+def frames_of(path: Exaggeration, by_probability: bool) -> tuple[Frame, ...]:
+    """Return the positions of the slider.
 
     Parameters
     ----------
-    found : Exaggeration
-        The path.
+    path : Exaggeration
+        Images along the path, and its ladder.
     by_probability : bool
-        The rungs of the ladder that are reached, with both ends and what lies beyond; in place of
+        The reached rungs of the ladder, both ends, and all images beyond the target; instead of
         all images of the path.
     """
-    path = [
-        Frame(found.images[index], float(alpha), float(p), None, bool(off))
-        for index, (alpha, p, off) in enumerate(
-            zip(found.alphas, found.posteriors, found.off_manifold, strict=True)
-        )
-    ]
     rungs = [
-        Frame(
-            found.ladder[index],
-            float(found.ladder_alphas[index]),
-            float(found.achieved[index]),
-            float(found.desired[index]),
+        Frame(image, float(alpha), float(p), float(desired))
+        for image, alpha, p, desired, is_reachable in zip(
+            path.ladder, path.ladder_alphas, path.achieved, path.desired, path.reachable,
+            strict=True,
         )
-        for index in np.flatnonzero(found.reachable)
-    ]
-    if found.kind == "bins":
+        if is_reachable
+    ]  # fmt: skip
+    if path.kind == "bins":
         return tuple(rungs)  # each image of the path is a rung
+    columns = zip(path.images, path.alphas, path.posteriors, path.off_manifold, strict=True)
+    images = [Frame(image, float(a), float(p), None, bool(off)) for image, a, p, off in columns]
     if not by_probability:
-        return tuple(path)
-    ends = [path[0], *(frame for frame in path if frame.alpha >= 1)]
+        return tuple(images)
+    ends = [images[0], *(frame for frame in images if frame.alpha >= 1)]
     return tuple(sorted([*ends, *rungs], key=lambda frame: frame.alpha))
 
 
-def frame_text(found: Exaggeration, frame: Frame, target: str) -> str:
+def frame_text(path: Exaggeration, frame: Frame, target: str) -> str:
     """Return the probability, place and caution of the displayed image."""
     desired = "" if frame.desired is None else f" (target {frame.desired:.2f})"
-    place = {0.0: "the source's end", 1.0: "the generated image"}.get(frame.alpha, "")
-    if found.kind == "bins":
-        place = f"bin {round(frame.alpha * (len(found.alphas) - 1)) + 1} of {len(found.alphas)}"
+    place = {0.0: "source end of the path", 1.0: "generated image"}.get(frame.alpha, "")
+    if path.kind == "bins":
+        place = f"bin {round(frame.alpha * (len(path.alphas) - 1)) + 1} of {len(path.alphas)}"
     elif frame.alpha > 1:
         place = f"{frame.alpha:g} × the way: exaggerated"
     elif not place:
         place = f"{frame.alpha:.1%} of the way"
-    caution = f"; {found.caution}" if frame.flagged and found.caution else ""
+    caution = f"; {path.caution}" if frame.flagged and path.caution else ""
     return f"p({target}) = {frame.p:.2f}{desired} · {place}{caution}"
 
 
-def numbers_text(found: Exaggeration, target: str) -> str:
-    """Return the measures of the whole path in words."""
-    before = float(found.pair.query_prediction[found.pair.target])
-    after = float(found.posteriors[found.alphas <= 1][-1])
-    said = {True: "valid", False: "not valid", None: "query too unsure to ask for validity"}
+def numbers_text(path: Exaggeration, target: str) -> str:
+    """Return the measures of the whole path as sentences."""
+    before = float(path.pair.query_prediction[path.pair.target])
+    after = float(path.posteriors[path.alphas <= 1][-1])
+    n_missing = int((~path.reachable).sum())
     parts = [
-        f"Made of: {found.meaning}.",
-        f"p({target}) {before:.2f} → {after:.2f}, {said[found.is_valid]}.",
+        f"Path: {path.meaning}.",
+        f"p({target}) {before:.2f} → {after:.2f}, {VALIDITY[path.is_valid]}.",
     ]
-    if found.identity is not None:
-        parts.append(f"Identity {found.identity:.2f} (cosine of the classifier's features).")
-    if found.kind in ("style", "bins"):
-        parts.append(
-            f"The query is given back within {found.reconstruction_error:.3f} of the range."
-        )
-    missing = int((~found.reachable).sum())
-    if missing:
-        parts.append(f"{missing} of {len(found.desired)} desired probabilities are out of reach.")
-    if found.warning:
-        parts.append(f"Note: {found.warning}.")
+    if path.identity is not None:
+        parts.append(f"Identity {path.identity:.2f} (cosine of the classifier's features).")
+    if path.kind in ("style", "bins"):
+        parts.append(f"Reconstruction error {path.reconstruction_error:.3f} of the value range.")
+    if n_missing:
+        parts.append(f"{n_missing} of {len(path.desired)} desired probabilities are not reached.")
+    if path.warning:
+        parts.append(f"Note: {path.warning}.")
     return " ".join(parts)
 
 
-def _button(text: str, name: str, tip: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setObjectName(name)
-    button.setToolTip(tip)
-    return button
-
-
-def _has_bins(generator: Any) -> bool:
-    return generator is not None and generator.n_bins is not None
-
-
 def _short_name(path: Path) -> str:
-    """Return what tells a file from others: its name, or its folder where the name is usual."""
+    """Return the name of a file, or of its folder if the file has the usual name."""
+    # wording: file name of before
     return path.parent.name if path.name == "explainer.safetensors" else path.stem
 
 
-def _example_explainer(classifier: Any) -> Any:
-    """Return the explainer that comes with the example, if its classifier is in use."""
+def _example_recipe(classifier: Any) -> Any:
+    """Return the bin-conditional generator of the example if its classifier is used."""
     if classifier is None:
         return None  # nothing of torch is imported while the window opens
     from napari_quac.example.example import CLASSIFIER_FILE, EXAGGERATION_FILE

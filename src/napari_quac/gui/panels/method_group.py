@@ -1,13 +1,65 @@
-"""The check box of a method, and the title of a group of methods."""
+"""Groups of methods in the list, their titles and check boxes, and the presets."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QCheckBox, QToolButton, QWidget
 
-from napari_quac.gui.panels.method_texts import Group
+from napari_quac.explain.method_parameters import method_info
+from napari_quac.gui.widgets import prepare
+
+
+class Group(NamedTuple):
+    """A group of methods in the list.
+
+    Attributes
+    ----------
+    name : str
+        As in :class:`~napari_quac.explain.method_parameters.MethodInfo`; the title has the object
+        name ``method_group_<name>``.
+    title : str
+    folds : bool
+        Folded until one of its methods is chosen.
+    """
+
+    name: str
+    title: str
+    folds: bool = False
+
+
+GROUPS = (
+    Group("discriminative", "Both images compared"),
+    Group("vanilla", "Query alone"),
+    Group("baselines", "Baselines"),
+    Group("gradients", "Grad-CAM and gradients", folds=True),
+    Group("optimized", "Masks by optimization", folds=True),
+    Group("others", "Other packages"),
+)
+
+
+def grouped_methods(names: list[str]) -> list[tuple[Group, tuple[str, ...]]]:
+    """Return the groups that are not empty, with their methods; the last takes all others."""
+    group_ids = {group.name for group in GROUPS}
+    group_of = {name: method_info(name).group for name in names}
+    group_of = {name: id_ if id_ in group_ids else "others" for name, id_ in group_of.items()}
+    members = [(group, tuple(n for n in names if group_of[n] == group.name)) for group in GROUPS]
+    return [(group, methods) for group, methods in members if methods]
+
+
+PRESET_TEXTS = {
+    "quac": (
+        "QuAC: generated into query",
+        "Which pixels of the generated image turn the query into the target when copied?",
+    ),
+    "dapi": (
+        "DAPI: query into generated",
+        "Which pixels of the query turn the generated image back into the source when copied? Maps "
+        "keep their sign, and a pixel counts in all channels.",
+    ),
+}
 
 
 class MethodCheck(QCheckBox):
@@ -29,9 +81,8 @@ class MethodGroup(QToolButton):
 
     def __init__(self, group: Group) -> None:
         super().__init__()
-        self.setObjectName(f"method_group_{group.name}")
+        prepare(self, f"method_group_{group.name}")
         self.setProperty("role", "group")
-        self.setToolTip(group.tip)
         self._title, self._folds = group.title, group.folds
         self._lines: dict[str, list[QWidget]] = {}
         self._forms: list[tuple[QWidget, QToolButton]] = []
@@ -49,7 +100,7 @@ class MethodGroup(QToolButton):
 
     @property
     def is_open(self) -> bool:
-        """Whether the lines of its methods are visible."""
+        """True if the lines of its methods are visible."""
         return not self._folds or bool(self.isChecked())
 
     def add(self, name: str, line: list[QWidget]) -> None:

@@ -1,27 +1,82 @@
-"""Attribution methods with their scores and parameters."""
+"""Attribution methods with their scores and parameters, and the masking."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QLabel, QToolButton, QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
 
+from napari_quac.explain.mask import PRESETS, Masking
 from napari_quac.explain.method_parameters import method_info
 from napari_quac.explain.methods import METHODS
 from napari_quac.explain.parameter import parameters_of
+from napari_quac.gui import widgets as ui
 from napari_quac.gui.form import Form
 from napari_quac.gui.palette import Palette
-from napari_quac.gui.panels.masking_row import MaskingRow
-from napari_quac.gui.panels.method_group import MethodCheck, MethodGroup
-from napari_quac.gui.panels.method_texts import PRESET_TEXTS, grouped_methods
-from napari_quac.gui.section import Section, labelled_row
+from napari_quac.gui.panels.method_group import (
+    PRESET_TEXTS,
+    MethodCheck,
+    MethodGroup,
+    grouped_methods,
+)
+from napari_quac.gui.section import Section, labeled_row
 from napari_quac.gui.text import ElidedLabel, set_tone
-from napari_quac.gui.widgets import button, choose_entry, fill_menu, link_button, menu, muted
 from napari_quac.live.choices import Choices
 from napari_quac.live.failure import failure
 from napari_quac.live.results import Results
+
+GRIDS = {
+    "quac_0_2": "Thresholds as in QuAC 0.2: -1 … 0.99",
+    "corrected": "Thresholds 0, 0.01, … 1 and the full mask",
+    "dapi": "Thresholds as in DAPI: -1 … 1",
+}
+CUSTOM = "custom"
+
+
+class MaskingRow(QWidget):
+    """Sets ``choices.settings.masking`` and ``choices.settings.grid``."""
+
+    def __init__(self, choices: Choices) -> None:
+        super().__init__()
+        self._choices = choices
+        self.presets = ui.menu(
+            "masking_preset", entries={name: name for name in PRESETS}, picked=self._on_preset
+        )
+        self.form: Form[Masking] = Form(Masking, "masking", choices.settings.masking)
+        self.grid_menu = ui.menu("grid_menu", entries=GRIDS, n_characters=12)
+        details = QWidget()
+        ui.column(self.form, self.grid_menu, spacing=4, parent=details)
+        details.hide()
+        self.settings_button = ui.link_button("⚙", "masking_settings", checkable=True)
+        self.settings_button.toggled.connect(details.setVisible)
+        presets = labeled_row("Masking", self.presets, self.settings_button)
+        ui.column(presets, details, parent=self)
+        self.form.changed.connect(self._set_masking)
+        ui.bind(choices, "settings.grid", self.grid_menu)
+        choices.events.settings.connect(self._show)
+        self._show()
+
+    def _on_preset(self, row: int) -> None:
+        name = self.presets.itemData(row)
+        if name in PRESETS:
+            self._set_masking(PRESETS[name])
+        else:
+            self.settings_button.setChecked(True)
+
+    def _set_masking(self, masking: Masking) -> None:
+        if masking != self._choices.settings.masking:
+            self._choices.update_settings(masking=masking)
+
+    def _show(self) -> None:
+        masking = self._choices.settings.masking
+        name = next((name for name, preset in PRESETS.items() if preset == masking), CUSTOM)
+        ui.fill_menu(self.presets, {entry: entry for entry in dict.fromkeys((*PRESETS, name))})
+        ui.choose_entry(self.presets, name)
+        if self.form.value != masking:
+            self.form.set_value(masking)
+
 
 DAPI_METHODS = ("d-gc", "d-ggc")
 """Listed by name, since importing the methods would import torch."""
@@ -35,44 +90,36 @@ class MethodsPanel(Section):
     def __init__(self, choices: Choices, results: Results) -> None:
         super().__init__("Methods", "methods")
         self._choices, self._results = choices, results
-        self.shown_menu = menu("shown_method")
-        self.preset_menu = menu(
+        self.shown_menu = ui.menu("shown_method")
+        self.preset_menu = ui.menu(
             "preset_menu", entries={name: label for name, (label, _) in PRESET_TEXTS.items()}
         )
         for index, (_, tooltip) in enumerate(PRESET_TEXTS.values()):
             self.preset_menu.setItemData(index, tooltip, Qt.ItemDataRole.ToolTipRole)
         self.preset_menu.currentIndexChanged.connect(self._on_preset_picked)
-        self.body_layout.addLayout(labelled_row("Show", self.shown_menu))
-        self.body_layout.addLayout(labelled_row("Preset", self.preset_menu))
-        grid = QGridLayout()
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setHorizontalSpacing(8)
-        grid.setVerticalSpacing(3)
-        grid.setColumnStretch(2, 1)
+        self.add(labeled_row("Show", self.shown_menu), labeled_row("Preset", self.preset_menu))
         self.checks: dict[str, QCheckBox] = {}
         self.scores: dict[str, ElidedLabel] = {}
         self.settings_buttons: dict[str, QToolButton] = {}
         self.forms: dict[str, Form[Any]] = {}
-        self._grid = grid
+        self._grid = ui.grid(2, 8, 3)
         self._swatches: dict[str, QLabel] = {}
         self._form_places: dict[str, QVBoxLayout] = {}
         self._broken: set[str] = set()
-        self._header = muted("QuAC score")
-        grid.addWidget(self._header, 0, 2)
+        self._header = ui.muted("QuAC score")
+        self._grid.addWidget(self._header, 0, 2)
         self.groups: dict[str, MethodGroup] = {}
         for group, names in grouped_methods(METHODS.names()):
             title = MethodGroup(group)
-            grid.addWidget(title, grid.rowCount(), 0, 1, 4)
+            self._grid.addWidget(title, self._grid.rowCount(), 0, 1, 4)
             for name in names:
-                title.add(name, self._add_method(name, grid.rowCount()))
+                title.add(name, self._add_method(name, self._grid.rowCount()))
             self.groups[group.name] = title
-        self.body_layout.addLayout(grid)
         self.masking = MaskingRow(choices)
-        self.body_layout.addWidget(self.masking)
-        self.compare_button = button(
+        self.compare_button = ui.button(
             "Compare methods", "compare_button", clicked=self.compare_requested
         )
-        self.body_layout.addWidget(self.compare_button)
+        self.add(self._grid, self.masking, self.compare_button)
         results.events.pair.connect(self._show_compare)
         self._show_compare()
         self.shown_menu.currentIndexChanged.connect(self._on_shown_picked)
@@ -94,8 +141,7 @@ class MethodsPanel(Section):
     def _add_method(self, name: str, row: int) -> list[QWidget]:
         """Add the line of a method, and a row below it for its form."""
         check = MethodCheck(name)
-        check.setObjectName(f"method_check_{name}")
-        check.setToolTip(method_info(name).summary)
+        ui.prepare(check, f"method_check_{name}", method_info(name).summary)
         check.setChecked(name in self._choices.settings.methods)
         check.toggled.connect(self._on_checked)
         broken = method_info(name).problem
@@ -106,8 +152,8 @@ class MethodsPanel(Section):
         score.setToolTip(broken)
         self._broken |= {name} if broken else set()
         line: list[QWidget] = [swatch, check, score]
-        for column, widget in enumerate(line):
-            self._grid.addWidget(widget, row, column)
+        for index, widget in enumerate(line):
+            self._grid.addWidget(widget, row, index)
         if not broken and parameters_of(METHODS[name]):
             line.append(self._add_settings_button(name, row))
         form_place = QVBoxLayout()
@@ -117,7 +163,7 @@ class MethodsPanel(Section):
         return line
 
     def _add_settings_button(self, name: str, row: int) -> QToolButton:
-        settings_button = link_button(
+        settings_button = ui.link_button(
             "⚙", f"method_settings_{name}", f"Parameters of {name}.", checkable=True
         )
         settings_button.toggled.connect(
@@ -187,13 +233,13 @@ class MethodsPanel(Section):
         self._choices.choose_preset(name, DAPI_METHODS if name == "dapi" else ())
 
     def _show_choices(self) -> None:
-        choose_entry(self.preset_menu, self._choices.settings.preset)
+        ui.choose_entry(self.preset_menu, self._choices.settings.preset)
         self.preset_menu.setToolTip(PRESET_TEXTS[self._choices.settings.preset or "quac"][1])
         self._header.setText(
             "QuAC score" if self._choices.settings.preset == "quac" else "area under curve"
         )
-        fill_menu(self.shown_menu, {name: name for name in self._choices.settings.methods})
-        choose_entry(self.shown_menu, self._choices.shown_method)
+        ui.fill_menu(self.shown_menu, {name: name for name in self._choices.settings.methods})
+        ui.choose_entry(self.shown_menu, self._choices.shown_method)
         for name, check in self.checks.items():
             with signals_blocked(check):
                 check.setChecked(name in self._choices.settings.methods)

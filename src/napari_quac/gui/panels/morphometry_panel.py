@@ -9,13 +9,13 @@ import numpy as np
 from napari.layers import Labels
 from qtpy.QtWidgets import QAbstractItemView
 
-from napari_quac.gui.labels_at import labels_at
-from napari_quac.gui.layer_menu import LayerMenu
+from napari_quac.gui.input_layers import LayerMenu
 from napari_quac.gui.panels.on_demand_section import NumberRow, NumberTable, OnDemandSection
 from napari_quac.gui.region_view import LAYER_NAME
-from napari_quac.gui.section import labelled_row
+from napari_quac.gui.section import labeled_row
 from napari_quac.gui.text import grouped, measured, signed
 from napari_quac.gui.widgets import fill_menu, menu, row
+from napari_quac.gui.world_units import labels_at
 from napari_quac.live.choices import Choices, LabelImage
 from napari_quac.live.controller import Controller
 from napari_quac.live.results import Results
@@ -50,10 +50,12 @@ class MorphometryPanel(OnDemandSection):
         self.place_menu = menu("morphometry_place")
         self.table = NumberTable("morphometry_table", COLUMNS, WIDTHS, 0, 13, 16)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
-        self.body_layout.addLayout(labelled_row("Structures", self.labels_menu))
-        self.body_layout.addLayout(labelled_row("Place", self.place_menu))
-        self.body_layout.addWidget(self.table)
-        self.body_layout.addLayout(row(self.line, 1, self.export_button))
+        self.add(
+            labeled_row("Structures", self.labels_menu),
+            labeled_row("Place", self.place_menu),
+            self.table,
+            row(self.line, 1, self.export_button),
+        )
         self.labels_menu.currentIndexChanged.connect(self._on_labels_picked)
         self.labels_menu.entries_changed.connect(self._on_layers)
         self.place_menu.currentIndexChanged.connect(self._show_place)

@@ -15,9 +15,11 @@ from napari_quac.data.image_datasets import usual_range
 from napari_quac.data.point_table import PointTable
 from napari_quac.data.volume import Volume
 from napari_quac.errors import QuacError, SeveralArraysError
-from napari_quac.gui.layer_menu import LayerMenu, is_input
-from napari_quac.gui.layer_volume import (
+from napari_quac.gui import widgets as ui
+from napari_quac.gui.input_layers import (
+    LayerMenu,
     describe_voxels,
+    is_input,
     layer_of_volume,
     missing_unit,
     points_in_world,
@@ -28,19 +30,6 @@ from napari_quac.gui.path_field import PathField
 from napari_quac.gui.points_sync import PointsSync
 from napari_quac.gui.section import Section, caption, fields_row
 from napari_quac.gui.text import WrappedLabel, grouped
-from napari_quac.gui.widgets import (
-    NumberField,
-    button,
-    check_box,
-    choose_entry,
-    column,
-    disclosure_button,
-    fill_menu,
-    menu,
-    narrow,
-    row,
-    spin_box,
-)
 from napari_quac.live.choices import Choices, ReadySamples
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import failure
@@ -62,9 +51,9 @@ class ArrayRow(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.menu = menu("points_array_menu", n_characters=4, picked=self._on_picked)
-        narrow(self.menu)
-        row(caption("Image"), self.menu, 1, parent=self)
+        self.menu = ui.menu("points_array_menu", n_characters=4, picked=self._on_picked)
+        ui.narrow(self.menu)
+        ui.row(caption("Image"), self.menu, 1, parent=self)
         self._path = Path()
         self._names: tuple[str, ...] = ()
         self.hide()
@@ -77,8 +66,8 @@ class ArrayRow(QWidget):
     def offer_arrays(self, path: Path, names: Sequence[str]) -> None:
         """Offer the images of a file; none is chosen."""
         self._path, self._names = path, tuple(names)
-        fill_menu(self.menu, {(name, 0): name for name in names})
-        choose_entry(self.menu, None)
+        ui.fill_menu(self.menu, {(name, 0): name for name in names})
+        ui.choose_entry(self.menu, None)
         self.menu.setPlaceholderText(f"choose one of {len(names)}")
         self.show()
 
@@ -93,8 +82,8 @@ class ArrayRow(QWidget):
             for number in range(n_channels)
         }
         entries |= {(name, 0): name for name in self._names if name != dataset}
-        fill_menu(self.menu, entries)
-        choose_entry(self.menu, (dataset, channel))
+        ui.fill_menu(self.menu, entries)
+        ui.choose_entry(self.menu, (dataset, channel))
         self.show()
 
     def _on_picked(self, index: int) -> None:
@@ -122,22 +111,22 @@ class PointsPanel(Section):
         self._build_end()
         results.events.loaded_classifier.connect(self._on_classifier)
         results.events.loaded_samples.connect(self._show_summary)
-        sync.note.connect(self._say)
+        sync.note.connect(self._show_note)
         self._on_volume()
         self._on_points()
         self.set_open(False)
 
     @property
     def explains_on_click(self) -> bool:
-        """Whether a click on a point also explains it."""
+        """True if a click on a point also explains it."""
         return bool(self.explain_check.isChecked())
 
     def use_points(self) -> None:
         """Make samples of the chosen points, or show why this is not possible."""
-        self._say("")
+        self.message.show_message("")
         image = self.volume_menu.layer
         if image is None:
-            self._say("Choose an image layer, or open a volume, first.", "bad")
+            self.message.show_message("Choose an image layer, or open a volume, first.", "bad")
             return
         try:
             volume = volume_of_layer(image)
@@ -145,7 +134,9 @@ class PointsPanel(Section):
             if layer is None and self.table is not None:
                 layer = self._import_table(volume, image, self.table)
             if layer is None:
-                self._say("Choose a Points layer, or a table of coordinates, first.", "bad")
+                self.message.show_message(
+                    "Choose a Points layer, or a table of coordinates, first.", "bad"
+                )
                 return
             dataset = samples_at_points(
                 volume,
@@ -156,7 +147,7 @@ class PointsPanel(Section):
                 f"{layer.name} in {volume.name}",
             )
         except QuacError as error:
-            self._say(str(error), "bad")
+            self.message.show_message(str(error), "bad")
             return
         self._choices.samples = ReadySamples(dataset)
         self._sync.follow(layer, image, dataset)
@@ -164,13 +155,13 @@ class PointsPanel(Section):
         if warnings[0]:
             self.details_button.setChecked(True)
         text = " ".join(filter(None, [self._describe(dataset), *warnings]))
-        self._say(text, "bad" if any(warnings) else "note")
+        self.message.show_message(text, "bad" if any(warnings) else "note")
 
     def open_volume(self, path: Path, dataset: str = "", channel: int = 0) -> None:
         """Open a volume as a lazy layer."""
         from napari_quac.data.volume_file import open_volume
 
-        self._say("")
+        self.message.show_message("")
 
         def opened(volume: Volume) -> None:
             data, look = layer_of_volume(volume)
@@ -181,7 +172,7 @@ class PointsPanel(Section):
         def failed(error: BaseException) -> None:
             if isinstance(error, SeveralArraysError) and error.names:
                 self.array_row.offer_arrays(path, error.names)
-                self._say(f"'{path.name}' holds {len(error.names)} images. Choose one above.")
+                self._show_note(f"'{path.name}' holds {len(error.names)} images. Choose one above.")
             else:
                 self._on_failed(error)
 
@@ -194,7 +185,7 @@ class PointsPanel(Section):
         """Read a table of coordinates and show how it is interpreted."""
         from napari_quac.data.point_table import read_point_table
 
-        self._say("")
+        self.message.show_message("")
 
         def opened(table: PointTable) -> None:
             self.table = table
@@ -231,11 +222,11 @@ class PointsPanel(Section):
                                       _VOLUME_FILES, folders=True)  # fmt: skip
         self.array_row = ArrayRow()
         self.voxel_line = WrappedLabel("", "points_voxel_line", "muted")
-        self.body_layout.addLayout(fields_row("Volume", self.volume_menu))
-        for widget in (self.volume_field, self.array_row, self.voxel_line):
-            self.body_layout.addWidget(widget)
-        self.volume_menu.currentIndexChanged.connect(self._on_volume)
-        self.volume_menu.entries_changed.connect(self._on_volume)
+        self.add(fields_row("Volume", self.volume_menu), self.volume_field, self.array_row)
+        self.add(self.voxel_line)
+        ui.connect(
+            self._on_volume, self.volume_menu.currentIndexChanged, self.volume_menu.entries_changed
+        )
         self.volume_field.picked.connect(self._on_volume_path)
         self.array_row.picked.connect(self.open_volume)
 
@@ -246,61 +237,60 @@ class PointsPanel(Section):
         self.table_field = PathField("", "points_table", "or a table: csv, tsv, feather, parquet",
                                      _TABLE_FILES)  # fmt: skip
         self.table_box = PointsTableBox()
-        self.label_menu = menu("points_label_menu", entries={"": "no classes"}, n_characters=4)
-        narrow(self.label_menu)
-        self.body_layout.addLayout(fields_row("Points", self.points_menu))
-        self.body_layout.addWidget(self.table_field)
-        self.body_layout.addWidget(self.table_box)
-        self.body_layout.addLayout(fields_row("Classes", self.label_menu))
-        self.points_menu.currentIndexChanged.connect(self._on_points)
-        self.points_menu.entries_changed.connect(self._on_points)
+        self.label_menu = ui.menu("points_label_menu", entries={"": "no classes"}, n_characters=4)
+        ui.narrow(self.label_menu)
+        self.add(
+            fields_row("Points", self.points_menu),
+            self.table_field,
+            self.table_box,
+            fields_row("Classes", self.label_menu),
+        )
+        ui.connect(
+            self._on_points, self.points_menu.currentIndexChanged, self.points_menu.entries_changed
+        )
         self.table_field.picked.connect(lambda path: self.open_table(Path(path).expanduser()))
 
     def _build_patch(self) -> None:
         self.size_spins = [
-            spin_box(
-                f"points_size_{number}",
-                1,
-                4096,
-                size,
-                tooltip=f"Size of a patch along {axis}, in voxels.",
+            ui.spin_box(
+                f"points_size_{n}", 1, 4096, size, f"Size of a patch along {axis}, in voxels."
             )
-            for number, (axis, size) in enumerate(zip("zyx", DEFAULT_SIZE, strict=True))
+            for n, (axis, size) in enumerate(zip("zyx", DEFAULT_SIZE, strict=True))
         ]
-        narrow(*self.size_spins)
-        self.body_layout.addLayout(fields_row("Patch", *self.size_spins))
+        ui.narrow(*self.size_spins)
+        self.add(fields_row("Patch", *self.size_spins))
 
     def _build_details(self) -> None:
-        self.low = NumberField("points_low")
-        self.high = NumberField("points_high")
-        self.outside_menu = menu(
+        self.low = ui.NumberField("points_low")
+        self.high = ui.NumberField("points_high")
+        self.outside_menu = ui.menu(
             "points_outside_menu", entries={"pad": "pad with zeros", "skip": "skip"}, n_characters=4
         )
-        self.network_spin = NumberField("points_network_size", 0, 1e6)
+        self.network_spin = ui.NumberField("points_network_size", 0, 1e6)
         self.network_spin.setSpecialValueText("as the volume")
-        self.resample_check = check_box("Resample", "points_resample")
-        narrow(self.low, self.high, self.outside_menu, self.network_spin)
+        self.resample_check = ui.check_box("Resample", "points_resample")
+        ui.narrow(self.low, self.high, self.outside_menu, self.network_spin)
         self.details = QWidget()
-        column(
+        ui.column(
             fields_row("Range", self.low, self.high),
             fields_row("Out of bounds", self.outside_menu),
             fields_row("Pixel size", self.network_spin, self.resample_check),
             parent=self.details,
         )
-        self.body_layout.addWidget(self.details)
+        self.add(self.details)
 
     def _build_end(self) -> None:
-        self.use_button = button("Use points", "use_points_button", clicked=self.use_points)
-        self.explain_check = check_box(
+        self.use_button = ui.button("Use points", "use_points_button", clicked=self.use_points)
+        self.explain_check = ui.check_box(
             "Explain on click", "explain_on_click", toggled=self.explain_on_click_changed
         )
-        self.details_button = disclosure_button("Details", "points_details_button", self.details)
+        self.details_button = ui.disclosure_button("Details", "points_details_button", self.details)
         self.message = WrappedLabel("", "points_message")
         self.message.hide()
-        self.body_layout.addLayout(
-            row(self.use_button, self.explain_check, None, self.details_button, spacing=8)
+        self.add(
+            ui.row(self.use_button, self.explain_check, None, self.details_button, spacing=8),
+            self.message,
         )
-        self.body_layout.addWidget(self.message)
 
     def _on_volume_path(self, path: str) -> None:
         self.array_row.clear()
@@ -386,13 +376,13 @@ class PointsPanel(Section):
         try:
             volume = volume_of_layer(image) if image is not None else None
         except QuacError as error:
-            self._say(str(error), "bad")
+            self.message.show_message(str(error), "bad")
             return
         guess = self.table_box.show_table(self.table, volume)
         self._show_columns(list(self.table.columns), guess.label)
 
     def _show_columns(self, names: list[str], label_column: str) -> None:
-        fill_menu(self.label_menu, {"": "no classes", **{name: name for name in names}})
+        ui.fill_menu(self.label_menu, {"": "no classes", **{name: name for name in names}})
         self.label_menu.setCurrentIndex(max(0, self.label_menu.findData(label_column)))
 
     def _on_classifier(self) -> None:
@@ -410,12 +400,12 @@ class PointsPanel(Section):
 
     def _on_failed(self, error: BaseException) -> None:
         fault = failure("points", "opening", error)
-        self._say(fault.sentence, "bad")
+        self.message.show_message(fault.sentence, "bad")
         if not isinstance(error, QuacError):
             self._controller.failed.emit(fault)  # with details to copy
 
-    def _say(self, text: str, tone: str = "note") -> None:
-        self.message.show_message(text, tone)
+    def _show_note(self, text: str) -> None:
+        self.message.show_message(text, "note")
 
 
 def _point_size(volume: Volume) -> float:

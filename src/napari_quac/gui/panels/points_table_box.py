@@ -23,7 +23,7 @@ from napari_quac.data.volume_points_recipe import (
 )
 from napari_quac.errors import DataError, QuacError
 from napari_quac.gui.section import fields_row
-from napari_quac.gui.text import WrappedLabel, set_tone
+from napari_quac.gui.text import WrappedLabel
 from napari_quac.gui.widgets import NumberField, choose_entry, column, fill_menu, menu, narrow
 
 
@@ -44,11 +44,7 @@ class PointsTableBox(QWidget):
         self.unit_menu = self._menu("points_unit_menu", "Unit of the coordinates.", TABLE_UNITS)
         self.voxel_spins = [
             NumberField(
-                f"points_voxel_{number}",
-                0,
-                1e6,
-                1,
-                tooltip="Voxel size in nm, missing in the layer.",
+                f"points_voxel_{number}", 0, 1e6, 1, "Voxel size in nm, missing in the layer."
             )
             for number in range(3)
         ]
@@ -179,7 +175,7 @@ class PointsTableBox(QWidget):
         if self._table is None:
             return
         if self._volume is None:
-            self._say("Choose a volume to see how many points lie inside.", "note")
+            self.preview.setText("Choose a volume to see how many points lie inside.", "note")
             return
         try:
             values = self._table.positions(self._columns())[0]
@@ -189,7 +185,7 @@ class PointsTableBox(QWidget):
                     "has at most 3 coordinates."
                 )
         except QuacError as error:
-            self._say(str(error), "bad")
+            self.preview.setText(str(error), "bad")
             return
         counted = count_readings(values, self._volume, self._voxel_nm(), self._guess.unit)
         chosen = next(entry for entry in counted if entry.reading == self.reading)
@@ -201,13 +197,11 @@ class PointsTableBox(QWidget):
             n_inside = inside[Reading(self.reading.order, unit)]
             self.unit_menu.setItemText(index, f"{unit} ({n_inside})")
         if not chosen.n_inside:
-            self._say(refusal(chosen, counted[0], self._volume, self._voxel_nm()), "bad")
+            self.preview.setText(refusal(chosen, counted[0], self._volume, self._voxel_nm()), "bad")
         else:
             notes = self._table.notes(self._columns(), self.id_menu.currentData())
             is_complete = chosen.n_inside == chosen.n_points
             text = ". ".join([chosen.sentence(), *(note.rstrip(".") for note in notes)])
-            self._say(text + "." * bool(notes), "good" if is_complete and not notes else "note")
-
-    def _say(self, text: str, tone: str) -> None:
-        self.preview.setText(text)
-        set_tone(self.preview, tone)
+            self.preview.setText(
+                text + "." * bool(notes), "good" if is_complete and not notes else "note"
+            )

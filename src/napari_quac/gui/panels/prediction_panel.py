@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.section import Section
 from napari_quac.gui.text import ElidedLabel
-from napari_quac.gui.widgets import column, discard, muted, row
+from napari_quac.gui.widgets import column, connect, discard, muted, row
 from napari_quac.live.results import Results
 
 if TYPE_CHECKING:
@@ -99,10 +99,9 @@ class PredictionPanel(Section):
         self._row_widgets: list[QWidget] = []
         self._role_labels: dict[int, ElidedLabel] = {}
         for widget in (self._empty, self._legend_row, self._rows):
-            self.body_layout.addWidget(widget)
-        for event in (results.events.prediction, results.events.pair, results.events.partial_pair,
-                      results.events.loaded_classifier):  # fmt: skip
-            event.connect(self._show)
+            self.add(widget)
+        connect(self._show, results.events.prediction, results.events.pair,
+                results.events.partial_pair, results.events.loaded_classifier)  # fmt: skip
         results.events.displayed_hybrid.connect(self._show_hybrid)
         self._show()
 
@@ -148,8 +147,8 @@ class PredictionPanel(Section):
         self.set_summary(f"{hidden} more classes" if hidden else "")
 
     def _show_hybrid(self) -> None:
-        shown = self._results.displayed_hybrid
-        self._fill("hybrid", shown.hybrid.prediction if shown is not None else None)
+        displayed = self._results.displayed_hybrid
+        self._fill("hybrid", displayed.hybrid.prediction if displayed is not None else None)
 
     def _fill(self, role: str, probabilities: Tensor | None) -> None:
         for index, _ in self._classes:

@@ -21,9 +21,7 @@ from napari_quac.live.results import Results
 if TYPE_CHECKING:
     from napari_quac.data.preprocessing import Preprocessing
 
-    Suggestion = (
-        Preprocessing | tuple[int, ...]
-    )  # a preprocessing, or an input size of the classifier
+    Suggestion = Preprocessing | tuple[int, ...]  # or an input size of the classifier
 
 MAX_SUGGESTIONS = 5
 
@@ -58,11 +56,9 @@ class PreprocessingPanel(QWidget):
 
     def _on_failed(self, fault: Failure) -> None:
         error = fault.error
-        if (
-            not isinstance(error, ShapeError)
-            or error.image_shape is None
-            or error.network_input is None
-        ):
+        if not isinstance(error, ShapeError):
+            return
+        if error.image_shape is None or error.network_input is None:
             return
         if fault.slot not in ("prediction", "searched_pair") or self._choices.samples is None:
             return
@@ -80,15 +76,23 @@ class PreprocessingPanel(QWidget):
             return
         network = "classifier" if is_classifier else "generator"
         verb = "was probably" if is_classifier and self._is_guessed() else "was"
-        self.text.setText(
+        text = (
             f"The {network} {verb} trained on images with {_shape(channels, size)}, but the "
             f"samples have {_shape(error.image_shape[0], error.image_shape[1:])}."
         )
-        set_tone(self.card, "bad")
-        set_tone(self.text, "bad")
-        self._show_buttons()
+        self._show_text(text, "bad")
         self.show()
-        self.explained.emit(replace(fault, sentence=self.text.text()))
+        self.explained.emit(replace(fault, sentence=text))
+
+    def _show_text(self, text: str, tone: str) -> None:
+        """Show a text in a tone, with the buttons of the current suggestions."""
+        self.text.setText(text, tone)
+        set_tone(self.card, tone)
+        texts = [suggestion_text for suggestion_text, _ in self._suggestions]
+        for number, suggestion_button in enumerate(self.buttons):
+            suggestion_button.setVisible(number < len(texts))
+            suggestion_button.setText(texts[number] if number < len(texts) else "")
+        self.undo_button.setVisible(isinstance(self._choices.samples, PreprocessedRecipe))
 
     def _is_guessed(self) -> bool:
         """Return True if the input size of the classifier was derived from its weights only."""
@@ -102,9 +106,7 @@ class PreprocessingPanel(QWidget):
             return ()
         if not classifier.description.get("Kind", "").startswith("vgg"):
             return ()
-        size = shape[1:]
-        pixels = f"{size[0]} px" if len(set(size)) == 1 else " × ".join(map(str, size)) + " px"
-        return ((f"Set input size to {pixels}", size),)
+        return ((f"Set input size to {_pixels(shape[1:])}", shape[1:]),)
 
     def _on_prediction(self, prediction: object) -> None:
         if prediction is not None and self._suggestions:
@@ -118,18 +120,8 @@ class PreprocessingPanel(QWidget):
         while isinstance(source, PreprocessedRecipe):
             changes.insert(0, str(source.preprocessing))
             source = source.source
-        self.text.setText("The samples are preprocessed: " + ", ".join(changes) + ".")
-        set_tone(self.card, "")
-        set_tone(self.text, "")
-        self._show_buttons()
+        self._show_text("The samples are preprocessed: " + ", ".join(changes) + ".", "")
         self.setVisible(bool(changes))
-
-    def _show_buttons(self) -> None:
-        texts = [text for text, _ in self._suggestions]
-        for number, suggestion_button in enumerate(self.buttons):
-            suggestion_button.setVisible(number < len(texts))
-            suggestion_button.setText(texts[number] if number < len(texts) else "")
-        self.undo_button.setVisible(isinstance(self._choices.samples, PreprocessedRecipe))
 
     def _on_suggestion(self, number: int) -> None:
         source = self._choices.samples
@@ -150,8 +142,8 @@ class PreprocessingPanel(QWidget):
 
 def _shape(channels: int, size: tuple[int, ...] | None) -> str:
     text = "1 channel" if channels == 1 else f"{channels} channels"
-    if size is None:
-        return text
-    if len(set(size)) == 1:
-        return f"{text} of {size[0]} px"
-    return f"{text} of {' × '.join(map(str, size))} px"
+    return text if size is None else f"{text} of {_pixels(size)}"
+
+
+def _pixels(size: tuple[int, ...]) -> str:
+    return f"{size[0]} px" if len(set(size)) == 1 else " × ".join(map(str, size)) + " px"

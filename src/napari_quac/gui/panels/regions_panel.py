@@ -10,7 +10,7 @@ from superqt.utils import signals_blocked
 
 from napari_quac.gui.panels.on_demand_section import NumberRow, NumberTable, OnDemandSection
 from napari_quac.gui.text import grouped, measured, signed
-from napari_quac.gui.widgets import row
+from napari_quac.gui.widgets import connect, row
 from napari_quac.live.controller import Controller
 from napari_quac.live.results import Results
 
@@ -49,10 +49,8 @@ class RegionsPanel(OnDemandSection):
             self.table.headerItem().setToolTip(column, tooltip)
         self.table.setSortingEnabled(True)
         self.table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
-        self.body_layout.addWidget(self.table)
-        self.body_layout.addLayout(row(self.line, 1, self.export_button))
-        self.table.itemSelectionChanged.connect(self._on_selected)
-        self.table.itemClicked.connect(self._on_selected)
+        self.add(self.table, row(self.line, 1, self.export_button))
+        connect(self._on_selected, self.table.itemSelectionChanged, self.table.itemClicked)
         results.events.regions.connect(self._show)
         self._show()
 

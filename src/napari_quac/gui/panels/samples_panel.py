@@ -15,13 +15,12 @@ from superqt.utils import signals_blocked
 from napari_quac.data.image_datasets import ImageFolderRecipe
 from napari_quac.data.place import short_extent
 from napari_quac.errors import QuacError
-from napari_quac.gui.layer_menu import LayerMenu, is_input
-from napari_quac.gui.layer_volume import readable
+from napari_quac.gui.input_layers import LayerMenu, is_input, readable
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.pictures import thumbnail
-from napari_quac.gui.section import Section, caption, labelled_row
-from napari_quac.gui.text import ElidedLabel, WrappedLabel, set_tone
-from napari_quac.gui.widgets import NumberField, button, link_button, narrow, row, spin_box
+from napari_quac.gui.section import Section, caption, labeled_row
+from napari_quac.gui.text import ElidedLabel, WrappedLabel
+from napari_quac.gui.widgets import NumberField, button, connect, link_button, narrow, row, spin_box
 from napari_quac.live.choices import Choices, ReadySamples
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import failure
@@ -47,18 +46,17 @@ class SamplesPanel(Section):
         self.field = PathField("Folder", "samples", "a folder with one subfolder per class",
                                folders=True)  # fmt: skip
         self.field.picked.connect(lambda path: self.open_folder(Path(path)))
-        self.body_layout.addWidget(self.field)
+        self.add(self.field)
         self._build_layer_row()
         self.problem = WrappedLabel("", "samples_problem")
         self.problem.show_message("")
-        self.body_layout.addWidget(self.problem)
+        self.add(self.problem)
         self._build_previews()
         self._build_folder_range()
         self._build_selection()
         results.events.loaded_samples.connect(self._show_dataset)
         results.events.previews.connect(self._show_previews)
-        results.events.prediction.connect(self._show_sample)
-        results.events.sample.connect(self._show_sample)
+        connect(self._show_sample, results.events.prediction, results.events.sample)
         choices.events.sample_index.connect(self._show_index)
         results.events.order.connect(self._show_steps)
         controller.failed.connect(self._on_failed)
@@ -121,7 +119,7 @@ class SamplesPanel(Section):
         self._layer_row = QWidget()
         row(caption("Layer"), self.layer_menu, 1, self.layer_low, self.layer_high,
             self.use_layer_button, parent=self._layer_row)  # fmt: skip
-        self.body_layout.addWidget(self._layer_row)
+        self.add(self._layer_row)
         self.layer_menu.currentIndexChanged.connect(self._show_layer_range)
         self.layer_menu.entries_changed.connect(self._show_layers)
 
@@ -140,8 +138,7 @@ class SamplesPanel(Section):
             self.preview_buttons.append(preview)
         previews.addStretch(1)
         self.range_line = ElidedLabel("", "range_line", "muted")
-        self.body_layout.addWidget(self._previews_row)
-        self.body_layout.addWidget(self.range_line)
+        self.add(self._previews_row, self.range_line)
 
     def _build_folder_range(self) -> None:
         """Build the fields for the value range of files that do not specify it."""
@@ -151,10 +148,10 @@ class SamplesPanel(Section):
         self.use_range_button = button("Use", "use_range_button", clicked=self._on_range)
         self.folder_range = QWidget()
         self.folder_range.setObjectName("folder_range")
-        fields = labelled_row("Range", self.folder_low, self.folder_high, self.use_range_button)
+        fields = labeled_row("Range", self.folder_low, self.folder_high, self.use_range_button)
         self.folder_range.setLayout(fields)
         self.folder_range.hide()
-        self.body_layout.addWidget(self.folder_range)
+        self.add(self.folder_range)
 
     def _on_range(self) -> None:
         source = self._choices.samples
@@ -181,8 +178,7 @@ class SamplesPanel(Section):
             spacing=4, parent=self._selection)  # fmt: skip
         self.spin.valueChanged.connect(self._on_spin)
         self.sample_line = WrappedLabel("", "sample_line")
-        self.body_layout.addWidget(self._selection)
-        self.body_layout.addWidget(self.sample_line)
+        self.add(self._selection, self.sample_line)
 
     def _show_layers(self) -> None:
         self._layer_row.setVisible(self.layer_menu.count() > 0)
@@ -289,8 +285,7 @@ class SamplesPanel(Section):
                 mark = " ✗" if prediction.is_mispredicted else " ✓"
                 tone = "bad" if prediction.is_mispredicted else ""
             parts.append(f"predicted {classifier.class_names[prediction.predicted]} {p:.2f}{mark}")
-        self.sample_line.setText(" · ".join(parts))
-        set_tone(self.sample_line, tone)
+        self.sample_line.setText(" · ".join(parts), tone)
 
     def _on_failed(self, fault: Any) -> None:
         if fault.slot in ("loaded_samples", "sample", "prediction"):

@@ -1,20 +1,180 @@
-"""Target class, settings of the search, and the button that starts it."""
+"""Question and target class, settings of the search, and the button that starts it."""
 
 from __future__ import annotations
 
-from qtpy.QtCore import Signal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from napari_quac.gui.bind import bind
-from napari_quac.gui.panels.question_box import QuestionBox
-from napari_quac.gui.picture_strip import PictureStrip
-from napari_quac.gui.section import Section, caption, labelled_row
-from napari_quac.gui.text import WrappedLabel, set_tone
-from napari_quac.gui.widgets import button, choose_entry, fill_menu, menu, muted, row, spin_box
+from qtpy.QtCore import QSize, Signal
+from qtpy.QtGui import QIcon
+from qtpy.QtWidgets import QToolButton, QWidget
+
+from napari_quac.gui import widgets as ui
+from napari_quac.gui.pictures import thumbnail
+from napari_quac.gui.section import Section, caption, labeled_row
+from napari_quac.gui.text import WrappedLabel
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.neighbor_query import NeighborQuery
 from napari_quac.live.prediction import Prediction
 from napari_quac.live.results import Results
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+N_PICTURES = 6
+PICTURE_SIZE = 46
+
+
+class PictureStrip(QWidget):
+    """Up to six pictures below a line of text; hidden if there are none.
+
+    Parameters
+    ----------
+    name : str
+        The line is named ``<name>_line``, the buttons ``<name>_0``, ``<name>_1``, …
+    """
+
+    picked = Signal(int)
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._images: tuple[Tensor, ...] = ()
+        self.title = WrappedLabel("", f"{name}_line", role="muted")
+        self.buttons: list[QToolButton] = []
+        for number in range(N_PICTURES):
+            picture = ui.link_button("", f"{name}_{number}", role="proposal", checkable=True)
+            picture.setIconSize(QSize(PICTURE_SIZE, PICTURE_SIZE))
+            picture.setFixedSize(PICTURE_SIZE + 6, PICTURE_SIZE + 6)
+            picture.clicked.connect(lambda _=False, number=number: self._on_clicked(number))
+            self.buttons.append(picture)
+        ui.column(self.title, ui.row(*self.buttons, None, spacing=1), spacing=3, parent=self)
+        self._chosen = -1
+        self.hide()
+
+    def show_pictures(
+        self, title: str, images: Sequence[Tensor], tooltips: Sequence[str], chosen: int = -1
+    ) -> None:
+        """Show images (C, *S) in [0, 1] with a tooltip for each, and mark one of them."""
+        is_same = [id(image) for image in images] == [id(image) for image in self._images]
+        self._images, self._chosen = tuple(images), chosen
+        self.title.setText(title)
+        self.title.setVisible(bool(title))
+        for number, picture in enumerate(self.buttons):
+            picture.setVisible(number < len(images))
+            picture.setChecked(number == chosen)
+            if number >= len(images):
+                picture.setIcon(QIcon())
+                continue
+            if not is_same:
+                picture.setIcon(QIcon(thumbnail(images[number], PICTURE_SIZE)))
+            picture.setToolTip(tooltips[number])
+        self.setVisible(bool(images) or bool(title))
+
+    def _on_clicked(self, number: int) -> None:
+        for index, picture in enumerate(self.buttons):
+            picture.setChecked(index == self._chosen)
+        self.picked.emit(number)
+
+
+class QuestionBox(QWidget):
+    """Choice of the question; hidden unless the sample is a misprediction or a neighbor of one."""
+
+    neighbor_picked = Signal(int)
+
+    def __init__(self, choices: Choices, results: Results, query: NeighborQuery) -> None:
+        super().__init__()
+        self._choices, self._results, self._query = choices, results, query
+        self.menu = ui.menu("question_menu", n_characters=12, picked=self._on_question)
+        self.basis_line = WrappedLabel("", "source_basis_line", role="muted")
+        self.strip = PictureStrip("neighbor")
+        self.strip.picked.connect(self.neighbor_picked)
+        self.styles = ui.check_box("Use the styles of these neighbors", "neighbor_styles_check")
+        self.back_button = ui.button(
+            "‹ Back to the misprediction", "back_to_misprediction_button", clicked=query.go_back
+        )
+        ui.column(self.menu, self.basis_line, self.strip, self.styles, self.back_button, spacing=5,
+               parent=self)  # fmt: skip
+        ui.bind(choices, "neighbor_styles", self.styles)
+        ui.connect(self._show, results.events.prediction, results.events.loaded_generator,
+                results.events.neighbors, results.events.predictions,
+                choices.events.settings, query.changed)  # fmt: skip
+        self._show()
+
+    def _on_question(self, row: int) -> None:
+        basis = self.menu.itemData(row)
+        if basis and basis != self._basis():
+            self._choices.update_settings(source_basis=basis)
+
+    def _basis(self) -> str:
+        from napari_quac.explain.question import resolve_source_basis
+
+        settings, generator = self._choices.settings, self._results.loaded_generator
+        return resolve_source_basis(settings.source_basis, generator)
+
+    def _show_basis(self) -> None:
+        """Show the origin of the source class."""
+        is_fixed = getattr(self._results.loaded_generator, "source_basis", "") == "label"
+        if self._basis() == "prediction":
+            text = "The source is the predicted class."
+        elif is_fixed:
+            text = "The source is the label, which names the folder of the generated images."
+        else:
+            text = "The source is the label: the question is about a neighbor."
+        self.basis_line.setText(text)
+
+    def _show(self) -> None:
+        prediction, classifier = self._results.prediction, self._results.loaded_classifier
+        is_wrong = prediction is not None and prediction.is_mispredicted and classifier is not None
+        is_neighbor = self._query.misprediction is not None
+        self.back_button.setVisible(is_neighbor)
+        self.setVisible(is_wrong or is_neighbor)
+        for widget in (self.menu, self.basis_line, self.strip, self.styles):
+            widget.setVisible(is_wrong)
+        if prediction is None or classifier is None or prediction.truth is None or not is_wrong:
+            return
+        label = classifier.class_names[prediction.truth]
+        predicted = classifier.class_names[prediction.predicted]
+        questions = {
+            "prediction": f"What would make it look like {label}?",
+            "label": f"What makes it look like {predicted}?",
+        }
+        ui.fill_menu(self.menu, questions)
+        ui.choose_entry(self.menu, self._basis())
+        self._show_basis()
+        self._show_neighbors(label)
+
+    def _show_neighbors(self, label: str) -> None:
+        neighbors, prediction = self._results.neighbors, self._results.prediction
+        fits = (
+            neighbors is not None
+            and prediction is not None
+            and neighbors.query is prediction.sample
+            and bool(neighbors.indices)
+        )
+        generator = self._results.loaded_generator
+        can_take = generator is not None and generator.takes_references
+        first_question = self._basis() == "prediction"
+        self.styles.setVisible(fits and can_take and first_question)
+        if neighbors is None or not fits:
+            table = self._results.predictions
+            if table is None or not table.is_complete:
+                text = "Predict all samples to see the nearest neighbors."
+            elif neighbors is None:
+                text = f"No correctly classified {label} was found yet."
+            else:
+                text = ""
+            self.strip.show_pictures(text, (), ())
+            return
+        verb = "Nearest" if first_question else "Explains the nearest"
+        title = f"{verb} correctly classified {label}, {neighbors.basis_text}"
+        tooltips = [
+            f"{sample.id} · distance {distance:.3g}"
+            for sample, distance in zip(neighbors.samples, neighbors.distances, strict=True)
+        ]
+        images = [sample.image for sample in neighbors.samples]
+        self.strip.show_pictures(title, images, tooltips, -1 if first_question else 0)
+
 
 MISSING = {
     "loaded_classifier": "a classifier",
@@ -34,41 +194,32 @@ class SearchPanel(Section):
     ) -> None:
         super().__init__("Explain", "explain")
         self.question = QuestionBox(choices, results, query)
-        self.body_layout.addWidget(self.question)
         self._choices, self._results, self._controller = choices, results, controller
-        self.target_menu = menu("target_menu", n_characters=12, picked=self._on_target_picked)
-        self.tries = spin_box("tries_spin", 1, 10000)
-        self.seed = spin_box("seed_spin", 0, 2**31 - 1)
-        self.explain_button = button(
+        self.target_menu = ui.menu("target_menu", n_characters=12, picked=self._on_target_picked)
+        self.tries = ui.spin_box("tries_spin", 1, 10000)
+        self.seed = ui.spin_box("seed_spin", 0, 2**31 - 1)
+        self.explain_button = ui.button(
             "Explain", "explain_button", clicked=self.explain_requested, primary=True
         )
         self.badge = WrappedLabel("", "search_badge")
-        self.body_layout.addLayout(labelled_row("Target", self.target_menu))
-        self.body_layout.addLayout(
-            row(caption("Tries"), self.tries, 1, muted("Seed"), self.seed, 1)
-        )
-        self.body_layout.addWidget(self.explain_button)
-        self.body_layout.addWidget(self.badge)
         self.proposals = PictureStrip("proposal")
         self.proposals.picked.connect(self._on_proposal_picked)
-        self.body_layout.addWidget(self.proposals)
-        bind(choices, "settings.search.max_tries", self.tries, self.tries.valueChanged,
-             self.tries.value, self.tries.setValue)  # fmt: skip
-        bind(choices, "settings.seed", self.seed, self.seed.valueChanged, self.seed.value,
-             self.seed.setValue)  # fmt: skip
-        for signal in (
-            results.events.loaded_classifier,
-            results.events.prediction,
-            results.events.target,
-            results.events.loaded_generator,
-            choices.events.settings,
-        ):
-            signal.connect(self._show_targets)
-        results.events.pair.connect(self._show_badge)
-        results.events.partial_pair.connect(self._show_badge)
+        self.add(
+            self.question,
+            labeled_row("Target", self.target_menu),
+            ui.row(caption("Tries"), self.tries, 1, ui.muted("Seed"), self.seed, 1),
+            self.explain_button,
+            self.badge,
+            self.proposals,
+        )
+        ui.bind(choices, "settings.search.max_tries", self.tries)
+        ui.bind(choices, "settings.seed", self.seed)
+        ui.connect(self._show_targets, results.events.loaded_classifier,
+                results.events.prediction, results.events.target,
+                results.events.loaded_generator, choices.events.settings)  # fmt: skip
+        ui.connect(self._show_badge, results.events.pair, results.events.partial_pair)
         results.events.pair.connect(self._show_proposals)
-        results.events.loaded_generator.connect(self._show_ready)
-        controller.running_changed.connect(self._show_ready)
+        ui.connect(self._show_ready, results.events.loaded_generator, controller.running_changed)
         self._show_targets()
         self._show_badge()
 
@@ -84,9 +235,9 @@ class SearchPanel(Section):
         default = "Auto"
         if prediction is not None and len(prediction.probabilities) == len(names):
             default = f"Auto: {self._automatic_target(prediction)}"
-        fill_menu(self.target_menu, {None: default, **{name: name for name in names}})
+        ui.fill_menu(self.target_menu, {None: default, **{name: name for name in names}})
         target = self._results.target
-        choose_entry(self.target_menu, None if target is None else names[target])
+        ui.choose_entry(self.target_menu, None if target is None else names[target])
         self._show_ready()
 
     def _automatic_target(self, prediction: Prediction) -> str:
@@ -152,6 +303,4 @@ class SearchPanel(Section):
             from napari_quac.networks.generator import describe_center_slice
 
             text = f"{text}\n{describe_center_slice(pair.origin)}".strip()
-        self.badge.setVisible(bool(text))
-        self.badge.setText(text)
-        set_tone(self.badge, tone)
+        self.badge.show_message(text, tone)

@@ -1,4 +1,4 @@
-"""RunningJob work with its device and remaining time, errors, and buttons to cancel and resume."""
+"""Running work with its device and remaining time, errors, and buttons to cancel and resume."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from psygnal import EmissionInfo
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QApplication, QProgressBar, QSizePolicy, QWidget
 
-from napari_quac.gui.text import WrappedLabel, duration, set_tone
+from napari_quac.gui.text import WrappedLabel, duration
 from napari_quac.gui.widgets import button, column, row, throttler
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import Failure
@@ -132,21 +132,18 @@ class StatusPanel(QWidget):
         self.details_button.setVisible(not running and self._failure is not None)
         if running:
             self._show_running(running[-1])
-            set_tone(self.line, "")
         elif self._failure is not None:
             self.details_button.setText("Copy details")
-            self.line.setText(self._failure.sentence)
-            set_tone(self.line, "bad")
+            self.line.setText(self._failure.sentence, "bad")
         else:
-            self.line.setText(self._note or self._idle)
-            set_tone(self.line, "note")
+            self.line.setText(self._note or self._idle, "note")
 
     def _show_running(self, running: RunningJob) -> None:
         progress = running.progress
         text = progress.text if progress is not None and progress.text else running.status_text
         parts = [_capitalized(text)]
         counted = progress if progress is not None and progress.total else None
-        # QProgressBar draws the window at once when its value changes, unless it is told to wait
+        # with updates enabled, QProgressBar draws the window at once when its value changes
         self.progress_bar.setUpdatesEnabled(False)
         self.progress_bar.setRange(0, (counted.total or 0) if counted else 0)
         if counted is not None:
@@ -154,13 +151,13 @@ class StatusPanel(QWidget):
         self.progress_bar.setUpdatesEnabled(True)
         if counted is not None and running.slot == "searched_pair":
             parts.append(f"{counted.done} of {counted.total} tries")
-        left = running.seconds_left()
-        if left is not None:
-            parts.append(f"{duration(left)} left")
+        seconds_left = running.seconds_left()
+        if seconds_left is not None:
+            parts.append(f"{duration(seconds_left)} left")
         classifier = self._controller.results.loaded_classifier
         if classifier is not None:
             parts.append(f"on {classifier.device}")
-        self.line.setText(" · ".join(parts))
+        self.line.setText(" · ".join(parts), "")
 
 
 def _capitalized(text: str) -> str:

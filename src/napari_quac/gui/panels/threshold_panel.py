@@ -39,10 +39,10 @@ class ThresholdPanel(Section):
         self.slider.setToolTip("Threshold, from the largest mask (left) to the smallest (right).")
         self.slider.setMinimumHeight(22)
         self.optimum_button = button("Optimum", "optimum_button", clicked=self.go_to_optimum)
-        self.body_layout.addLayout(row(self.slider, 1, self.optimum_button, spacing=8))
+        self.add(row(self.slider, 1, self.optimum_button, spacing=8))
         self.line = WrappedLabel("", "threshold_line")
         self.line.setToolTip("The largest score change is that of the whole generated image.")
-        self.body_layout.addWidget(self.line)
+        self.add(self.line)
         self._build_view_rows()
         self.slider.valueChanged.connect(self._on_slider)
         results.events.displayed_hybrid.connect(self._show)
@@ -90,10 +90,10 @@ class ThresholdPanel(Section):
             entries={"outline": "Mask: outline", "filled": "Mask: filled"},
             picked=lambda _: self.mask_style_picked.emit(self.mask_menu.currentData()),
         )
-        self.body_layout.addLayout(
-            row(self.blink_button, self.side_by_side_button, self.show_layers_button, None)
+        self.add(
+            row(self.blink_button, self.side_by_side_button, self.show_layers_button, None),
+            row(self.attribution_menu, 1, self.mask_menu, 1),
         )
-        self.body_layout.addLayout(row(self.attribution_menu, 1, self.mask_menu, 1))
 
     def _on_slider(self, position: int) -> None:
         if self._curve is not None and position < len(self._positions):
@@ -101,38 +101,39 @@ class ThresholdPanel(Section):
             self._choices.threshold = float(self._curve.thresholds[index])
 
     def _show(self) -> None:
-        shown = self._results.displayed_hybrid
-        usable = shown is not None and not shown.explanation.curve.degenerate
+        displayed = self._results.displayed_hybrid
+        usable = displayed is not None and not displayed.explanation.curve.degenerate
         self.slider.setEnabled(usable)
         self.optimum_button.setEnabled(usable)
-        if shown is None:
+        if displayed is None:
             self._curve = None
             self.line.setText("Explain a sample, then move the slider to shrink the mask.")
             self.set_summary("")
             return
-        curve = shown.explanation.curve
+        curve = displayed.explanation.curve
         if curve is not self._curve:
             self._curve = curve
             self._positions = curve.distinct()
             with signals_blocked(self.slider):
                 self.slider.setRange(0, len(self._positions) - 1)
                 self.slider.setPageStep(max(1, len(self._positions) // 10))
-        position = int(np.searchsorted(self._positions, shown.index))
+        position = int(np.searchsorted(self._positions, displayed.index))
         if position != self.slider.value():
             with signals_blocked(self.slider):
                 self.slider.setValue(position)
-        class_names = shown.explanation.pair.class_names or self._class_names()
-        self.line.setText(threshold_line(shown, class_names))
-        self.set_summary(f"{shown.explanation.method} · threshold {shown.hybrid.threshold:.2f}")
+        class_names = displayed.explanation.pair.class_names or self._class_names()
+        self.line.setText(threshold_line(displayed, class_names))
+        threshold = displayed.hybrid.threshold
+        self.set_summary(f"{displayed.explanation.method} · threshold {threshold:.2f}")
 
     def _class_names(self) -> tuple[str, ...]:
         classifier = self._results.loaded_classifier
         return classifier.class_names if classifier is not None else ()
 
 
-def threshold_line(shown: DisplayedHybrid, class_names: tuple[str, ...]) -> str:
+def threshold_line(displayed: DisplayedHybrid, class_names: tuple[str, ...]) -> str:
     """Return the numbers at the threshold: mask, target probability, score change and its limit."""
-    pair, hybrid = shown.explanation.pair, shown.hybrid
+    pair, hybrid = displayed.explanation.pair, displayed.hybrid
     sample = pair.query
     one_channel = sample.image.shape[0] == 1
     parts = [f"mask {hybrid.mask_size:.1%}"]

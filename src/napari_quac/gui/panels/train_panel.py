@@ -11,7 +11,7 @@ from superqt.utils import signals_blocked
 
 from napari_quac.gui.panels.train_settings import TrainSettings
 from napari_quac.gui.pictures import FittedPicture, pixels_of, pixmap_of
-from napari_quac.gui.section import Section, labelled_row
+from napari_quac.gui.section import Section, labeled_row
 from napari_quac.gui.text import WrappedLabel, duration
 from napari_quac.gui.widgets import button, column, menu, row
 from napari_quac.live.choices import Choices
@@ -150,7 +150,7 @@ class TrainPanel(Section):
         self.previous_line = WrappedLabel("", "train_previous_line", "muted")
         self._previous_rows = QWidget()
         rows = column(
-            labelled_row("Previous runs", self.previous_menu),
+            labeled_row("Previous runs", self.previous_menu),
             self.previous_line,
             row(self.use_button, 1, self.resume_button, 1),
             parent=self._previous_rows,

@@ -15,7 +15,7 @@ from napari_quac.generators import GENERATORS
 from napari_quac.generators.trainings import trainable_families, training_settings
 from napari_quac.gui.form import Form
 from napari_quac.gui.path_field import PathField
-from napari_quac.gui.section import caption, labelled_row
+from napari_quac.gui.section import caption, labeled_row
 from napari_quac.gui.text import WrappedLabel
 from napari_quac.gui.widgets import (
     column,
@@ -83,11 +83,11 @@ class TrainSettings(QWidget):
             tooltip="Show all settings of the training and the weights of its losses.",
         )
         column(
-            labelled_row("Generator", self.family_menu),
+            labeled_row("Generator", self.family_menu),
             self.introduction,
             self._build_pair(),
-            labelled_row("Time", self.minutes),
-            labelled_row("Network resolution", self.size_menu),
+            labeled_row("Time", self.minutes),
+            labeled_row("Network resolution", self.size_menu),
             self.folder,
             self.details_button,
             self._details,

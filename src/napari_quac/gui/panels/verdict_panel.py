@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QGridLayout, QLabel
+from qtpy.QtWidgets import QLabel
 
 from napari_quac.gui.section import Section
 from napari_quac.gui.text import WrappedLabel, set_tone
-from napari_quac.gui.widgets import button, debouncer, muted
+from napari_quac.gui.widgets import button, debouncer, grid, muted
 from napari_quac.live.choices import Choices
 from napari_quac.live.results import Results
 
@@ -28,23 +28,18 @@ class VerdictPanel(Section):
     def __init__(self, choices: Choices, results: Results) -> None:
         super().__init__("Verdict", "verdict")
         self._choices, self._results = choices, results
-        grid = QGridLayout()
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setHorizontalSpacing(2)
-        grid.setVerticalSpacing(5)
-        grid.setColumnStretch(1, 1)
+        cells = grid(1, 2, 5)
         self.sentences: list[WrappedLabel] = []
         self._marks: list[QLabel] = []
         for row in range(MAX_SENTENCES):
             mark, label = QLabel(), WrappedLabel("", f"verdict_{row}")
             mark.setFixedWidth(18)
-            grid.addWidget(mark, row, 0, Qt.AlignmentFlag.AlignTop)
-            grid.addWidget(label, row, 1)
+            cells.addWidget(mark, row, 0, Qt.AlignmentFlag.AlignTop)
+            cells.addWidget(label, row, 1)
             self._marks.append(mark)
             self.sentences.append(label)
         self._empty = muted("No explanation yet.")
-        self.body_layout.addWidget(self._empty)
-        self.body_layout.addLayout(grid)
+        self.add(self._empty, cells)
         self.more_points_button = button(
             "Use more points", "more_points_button", clicked=self._on_more_points, hidden=True
         )

@@ -1,22 +1,149 @@
-"""Deformation of a warping simulator: growth, folds, and the logit against the strength."""
+"""Deformation of a warping simulator: its layers, folds, and the logit against the strength."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
+import numpy as np
 import pyqtgraph as pg
-from qtpy.QtCore import Qt
+from napari.utils.colormaps import Colormap
+from numpy.typing import NDArray
+from qtpy.QtCore import QObject, Qt
 
+from napari_quac.gui.layers import placement
 from napari_quac.gui.palette import Palette
-from napari_quac.gui.panels.small_plot import SmallPlot
-from napari_quac.gui.section import Section, labelled_row
+from napari_quac.gui.plots import SmallPlot
+from napari_quac.gui.section import Section, labeled_row
 from napari_quac.gui.text import WrappedLabel
-from napari_quac.gui.warp_layers import Measure, WarpLayers
 from napari_quac.gui.widgets import menu
 from napari_quac.live.results import Results
 
 if TYPE_CHECKING:
     from napari_quac.generators.warp.view import WarpView
+
+Measure = Literal["log", "growth", "determinant"]
+ARROWS, GROWTH, FOLDED = "displacement", "growth (red: larger in the simulation)", "folded"
+N_ARROWS = 32  # along the longest axis
+SHORTEST = 0.25  # pixels; shorter arrows would clutter the image
+
+
+def diverging(reverse: bool = False) -> Colormap:
+    """Return a color map from blue (smaller) to red (larger), transparent for no change."""
+    colors = [(0.1, 0.4, 1, 0.9), (0.3, 0.6, 1, 0.45), (1, 1, 1, 0), (1, 0.45, 0.3, 0.45),
+              (1, 0.1, 0.05, 0.9)]  # fmt: skip
+    name = "quac growth, falling" if reverse else "quac growth"
+    return Colormap(
+        colors[::-1] if reverse else colors, name=name, controls=[0.0, 0.25, 0.5, 0.75, 1.0]
+    )
+
+
+def arrows(field: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return vectors (n, 2, D) from the original to the displaced position of the content."""
+    n_axes, size = len(field), field.shape[1:]
+    step = max(1, max(size) // N_ARROWS)
+    places = np.indices(size)[(slice(None), *(slice(step // 2, None, step),) * n_axes)]
+    displacement = field[(slice(None), *(slice(step // 2, None, step),) * n_axes)]
+    starts = (places + displacement).reshape(n_axes, -1).T
+    directions = -displacement.reshape(n_axes, -1).T
+    vectors = np.stack([starts, directions], axis=1).astype(np.float64)
+    return np.asarray(vectors[np.linalg.norm(directions, axis=1) >= SHORTEST])
+
+
+class WarpLayers(QObject):
+    """Three layers, present only while the generator is a warping simulator.
+
+    Parameters
+    ----------
+    viewer : napari viewer
+    results : Results
+    parent : QObject, optional
+    """
+
+    def __init__(self, viewer: Any, results: Results, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._viewer, self._results = viewer, results
+        self.layers: dict[str, Any] = {}
+        self.measure: Measure = "log"
+        results.events.warp.connect(self._show)
+
+    def close(self) -> None:
+        """Disconnect all signals; the layers remain."""
+        self._results.events.warp.disconnect(self._show)
+
+    def set_measure(self, measure: Measure) -> None:
+        """Show growth as its logarithm, as a factor, or as the Jacobian determinant."""
+        self.measure = measure
+        self._show()
+
+    def _show(self) -> None:
+        view = self._results.warp
+        if view is None:
+            for layer in self.layers.values():
+                if layer in self._viewer.layers:
+                    self._viewer.layers.remove(layer)
+            self.layers.clear()
+            return
+        sample = view.pair.query
+        n_axes = view.field.ndim - 1
+        units = (sample.unit,) * n_axes if sample.unit else None
+        place = {**placement(sample, n_axes), "units": units}
+        self._show_growth(view, place)
+        folded = view.folded.astype(np.uint8)
+        if not self._updated(FOLDED, folded, place):
+            layer = self._viewer.add_labels(folded, name=FOLDED, **place)
+            layer.contour = 1
+            self.layers[FOLDED] = layer
+        self.layers[FOLDED].visible = bool(view.folded.any())
+        vectors = arrows(view.field)
+        if not self._updated(ARROWS, vectors, place):
+            self.layers[ARROWS] = self._viewer.add_vectors(
+                vectors,
+                name=ARROWS,
+                edge_color="#ffd60a",
+                edge_width=0.25,
+                vector_style="arrow",
+                **place,
+            )
+
+    def _show_growth(self, view: WarpView, place: dict[str, Any]) -> None:
+        from napari_quac.networks.warp.field import limits
+
+        values, no_change = {
+            "log": (view.log_growth, 0.0),
+            "growth": (view.growth, 1.0),
+            "determinant": (view.determinant, 1.0),
+        }[self.measure]
+        # a determinant below 1 means growth: its color map is reversed
+        colormap = diverging(reverse=self.measure == "determinant")
+        data = np.where(view.folded, no_change, values)
+        contrast_limits = limits(data, no_change)
+        if self._updated(GROWTH, data, place):
+            self.layers[GROWTH].colormap = colormap
+            self.layers[GROWTH].contrast_limits = contrast_limits
+            return
+        self.layers[GROWTH] = self._viewer.add_image(
+            data,
+            name=GROWTH,
+            colormap=colormap,
+            contrast_limits=contrast_limits,
+            blending="translucent",
+            **place,
+        )
+
+    def _updated(self, name: str, data: Any, place: dict[str, Any]) -> bool:
+        """Update data and place of a layer; return False if there is no layer to update."""
+        layer = self.layers.get(name)
+        if layer is None or layer not in self._viewer.layers:
+            return False
+        if layer.ndim != len(place["scale"]):
+            self._viewer.layers.remove(layer)
+            return False
+        layer.data = data
+        for key, value in place.items():
+            if value is not None:
+                setattr(layer, key, value)
+        return True
+
 
 MEASURES: dict[Measure, str] = {
     "log": "log of growth (0: no change)",
@@ -41,9 +168,9 @@ class WarpPanel(Section):
         self.measure = menu(
             "growth_measure", entries=MEASURES, picked=self._on_measure, n_characters=12
         )
-        self.body_layout.addLayout(labelled_row("Growth", self.measure))
+        self.add(labeled_row("Growth", self.measure))
         self.line = WrappedLabel("", "deformation_line")
-        self.body_layout.addWidget(self.line)
+        self.add(self.line)
         self.plot = SmallPlot(
             "logit_plot",
             "Logit difference of target and source against the strength of the deformation",
@@ -56,7 +183,7 @@ class WarpPanel(Section):
         self._here = pg.InfiniteLine(0, angle=90)
         for part in (self._zero, self._here, self._curve):
             item.addItem(part)
-        self.body_layout.addWidget(self.plot)
+        self.add(self.plot)
         results.events.warp.connect(self._show)
         self._show()
 
@@ -94,12 +221,9 @@ def _describe(view: WarpView) -> str:
     scales = set(sample.scale or ())
     if sample.unit and len(scales) == 1:
         distance += f" ({view.largest_displacement * scales.pop():.0f} {sample.unit})"
-    folds = (
-        f"The field folds in {view.folded_share:.1%} of the image (outlined), where growth is "
-        "undefined."
-        if view.folded_share
-        else "The field does not fold."
-    )
+    folds = "The field does not fold."
+    if view.folded_share:
+        folds = f"Growth is undefined in folds (outlined, {view.folded_share:.1%} of the image)."
     return (
         f"Red: larger in the simulation; blue: smaller. The largest displacement is {distance}. "
         f"{folds} Toward the target, the logit rises at {view.agreement(True):.0%} of the "

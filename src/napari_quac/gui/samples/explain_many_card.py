@@ -10,13 +10,12 @@ from qtpy.QtWidgets import (
     QFrame,
     QMenu,
     QProgressBar,
-    QScrollArea,
     QToolButton,
     QWidget,
 )
 
-from napari_quac.gui.text import WrappedLabel, duration, grouped, set_tone
-from napari_quac.gui.widgets import button, column, line_edit, link_button, narrow, row
+from napari_quac.gui.text import WrappedLabel, duration, grouped
+from napari_quac.gui.widgets import button, column, line_edit, link_button, narrow, row, scroll_area
 from napari_quac.live.explain_many import Estimate, ExplainMany
 
 CARD_WIDTH = 290
@@ -105,12 +104,8 @@ class ExplainManyCard(QFrame):
             parent=inner,
         )  # fmt: skip
         layout.setContentsMargins(10, 8, 10, 8)
-        scroll = QScrollArea()
-        scroll.setObjectName("explain_many_scroll")
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll = scroll_area("explain_many_scroll", inner)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(inner)
         column(scroll, parent=self)
 
     def _on_start(self) -> None:
@@ -159,7 +154,7 @@ class ExplainManyCard(QFrame):
         if missing:
             self.title.setText("Explain these")
             needed = ", ".join(dict.fromkeys(MISSING[name] for name in missing))
-            self._say(f"This requires {needed}.", "note")
+            self.line.setText(f"This requires {needed}.", "note")
             self.start_button.setEnabled(False)
             return
         estimate = self._work.estimate(Path(self.folder.text()).expanduser())
@@ -172,18 +167,18 @@ class ExplainManyCard(QFrame):
             parts.append(f"Estimated time: {duration(estimate.seconds)}.")
         if estimate.n_bytes is not None:
             parts.append(f"{_disk(estimate)}.")
-        self._say(" ".join(parts), "" if estimate.fits else "bad")
+        self.line.setText(" ".join(parts), "" if estimate.fits else "bad")
         self.start_button.setEnabled(estimate.n_samples > 0 and estimate.fits)
 
     def _show_running(self) -> None:
         work = self._work
         self.title.setText(f"{grouped(work.n_done)} of {grouped(work.n_total)} samples explained")
         parts = []
-        left = work.seconds_left()
-        if left is not None:
-            parts.append(f"{duration(left)} left")
+        seconds_left = work.seconds_left()
+        if seconds_left is not None:
+            parts.append(f"{duration(seconds_left)} left")
         parts += self._counts()
-        self._say(" · ".join(parts) or "Explaining the first sample.", "note")
+        self.line.setText(" · ".join(parts) or "Explaining the first sample.", "note")
 
     def _show_end(self, stopped: bool) -> None:
         work = self._work
@@ -191,10 +186,10 @@ class ExplainManyCard(QFrame):
         if stopped:
             self.title.setText(f"Stopped after {done} of {total} samples")
             text = work.problem or " · ".join([*self._counts(), "finished explanations are kept"])
-            self._say(text, "bad" if work.problem else "note")
+            self.line.setText(text, "bad" if work.problem else "note")
             return
         self.title.setText(f"{done} samples explained")
-        self._say(" · ".join(self._counts()), "good")
+        self.line.setText(" · ".join(self._counts()), "good")
         self.start_button.setEnabled(not work.missing())
 
     def _counts(self) -> list[str]:
@@ -209,10 +204,6 @@ class ExplainManyCard(QFrame):
         for name, reason in summary.unavailable.items():
             parts.append(f"{name} is not available: {reason}")
         return parts
-
-    def _say(self, text: str, tone: str) -> None:
-        self.line.setText(text)
-        set_tone(self.line, tone)
 
 
 def _disk(estimate: Estimate) -> str:

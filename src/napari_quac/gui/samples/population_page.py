@@ -8,12 +8,13 @@ import numpy as np
 import pyqtgraph as pg
 from qtpy.QtCore import QSize
 from qtpy.QtGui import QColor
-from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
+from qtpy.QtWidgets import QLabel, QWidget
 
-from napari_quac.gui.curve_legend import line_sample
+from napari_quac.gui import widgets as ui
+from napari_quac.gui.curve_dock import line_sample
 from napari_quac.gui.palette import BASELINES, Palette, line_style
+from napari_quac.gui.plots import ScorePlot
 from napari_quac.gui.text import ElidedLabel, WrappedLabel
-from napari_quac.gui.widgets import column, debouncer, entry_data, fill_menu, menu, muted, row
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.lane import Priority
@@ -37,25 +38,20 @@ class PopulationPage(QWidget):
         self._colors: Palette | None = None
         self.populations: tuple[Population, ...] = ()
         self._is_active = False
-        self._later = debouncer(self, SETTLE_MS, self._summarize)
+        self._later = ui.debouncer(self, SETTLE_MS, self._summarize)
         self.plot = PopulationPlot()
-        self.pairs = menu(
+        self.pairs = ui.menu(
             "population_pair_menu",
             entries={None: ALL_PAIRS},
             picked=lambda _: self._later.throttle(),
         )
         self.line = WrappedLabel("", "population_line", role="muted")
-        self._grid = QGridLayout()
-        self._grid.setContentsMargins(0, 0, 0, 0)
-        self._grid.setHorizontalSpacing(8)
-        self._grid.setVerticalSpacing(2)
-        self._grid.setColumnStretch(1, 1)
+        self._grid = ui.grid(1, 8, 2)
         side = QWidget()
         side.setFixedWidth(290)
-        column(self.pairs, self._grid, self.line, None, spacing=4, parent=side)
-        row(self.plot, 1, side, spacing=8, parent=self)
-        for signal in (results.events.order, results.events.report_columns):
-            signal.connect(self._on_changed)
+        ui.column(self.pairs, self._grid, self.line, None, spacing=4, parent=side)
+        ui.row(self.plot, 1, side, spacing=8, parent=self)
+        ui.connect(self._on_changed, results.events.order, results.events.report_columns)
         self._show(())
 
     def set_palette_of(self, colors: Palette) -> None:
@@ -76,17 +72,17 @@ class PopulationPage(QWidget):
     def _summarize(self) -> None:
         """Summarize the entries of the samples in view, in the worker thread."""
         results = self._results
-        opened, known, order = results.report, results.report_columns, results.order
-        if opened is None or known is None or order is None or not len(opened.report):
+        opened, columns, order = results.report, results.report_columns, results.order
+        if opened is None or columns is None or order is None or not len(opened.report):
             self._show_pairs(())
             self._show(())
             return
-        if len(known.positions) != len(opened.report.entries):
+        if len(columns.positions) != len(opened.report.entries):
             return  # the columns are being computed
         rows = np.zeros(len(order.columns) + 1, dtype=np.bool_)  # the last one is for -1
         rows[order.indices] = True
         entries = opened.report.entries
-        in_view = [entries[number] for number in np.flatnonzero(rows[known.positions])]
+        in_view = [entries[number] for number in np.flatnonzero(rows[columns.positions])]
         pairs = tuple(
             (source, target, opened.report.class_name(source), opened.report.class_name(target))
             for source, target in sorted({(e.source, e.target) for e in in_view})
@@ -113,21 +109,17 @@ class PopulationPage(QWidget):
         entries: dict[tuple[int, int] | None, str] = {None: ALL_PAIRS}
         for source, target, source_name, target_name in pairs:
             entries[source, target] = f"{source_name} → {target_name}"
-        if list(entries) != entry_data(self.pairs):
-            fill_menu(self.pairs, entries)
+        if list(entries) != ui.entry_data(self.pairs):
+            ui.fill_menu(self.pairs, entries)
 
     def _show(self, populations: tuple[Population, ...]) -> None:
         self.populations = populations
-        while self._grid.count():
-            item = self._grid.takeAt(0)
-            widget = item.widget() if item is not None else None
-            if widget is not None:
-                widget.setParent(None)
-                widget.deleteLater()
+        items = [self._grid.itemAt(index) for index in range(self._grid.count())]
+        ui.discard(self._grid, [item.widget() for item in items if item is not None])
         self.plot.set_populations(populations)
         if populations:
             for index, text in enumerate(("", "method", "n", "score [quartiles]")):
-                self._grid.addWidget(muted(text), 0, index)
+                self._grid.addWidget(ui.muted(text), 0, index)
         for number, population in enumerate(populations, 1):
             self._add_row(number, population)
         n_skipped = sum(population.n_degenerate for population in populations)
@@ -154,29 +146,13 @@ class PopulationPage(QWidget):
             self._grid.addWidget(widget, number, index)
 
 
-class PopulationPlot(pg.PlotWidget):
+class PopulationPlot(ScorePlot):
     """Medians as lines and quartiles as bands; the property ``curveNames`` lists the methods."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.setObjectName("population_plot")
-        self.setAccessibleName("Median QuAC curves: score change against mask size")
-        self._colors: Palette | None = None
-        plot = self.getPlotItem()
-        plot.setMenuEnabled(False)
-        plot.hideButtons()
-        plot.setMouseEnabled(x=False, y=False)
-        plot.setLabel("bottom", "mask size", units="")
-        plot.setLabel("left", "score change")
-        for side in ("bottom", "left"):
-            plot.getAxis(side).enableAutoSIPrefix(False)
-        plot.showGrid(x=True, y=True, alpha=0.12)
-        plot.setXRange(0, 1, padding=0.03)
-        plot.setYRange(-0.05, 1, padding=0.03)
-        plot.layout.setContentsMargins(2, 6, 6, 2)
-        self._hint = pg.TextItem(EMPTY, anchor=(0.5, 0.5))
-        self._hint.setPos(0.5, 0.5)
-        plot.addItem(self._hint, ignoreBounds=True)
+        description = "Median QuAC curves: score change against mask size"
+        super().__init__("population_plot", description, EMPTY)
+        self.getPlotItem().layout.setContentsMargins(2, 6, 6, 2)
         self._drawn: list[Any] = []
 
     def sizeHint(self) -> QSize:
@@ -186,16 +162,6 @@ class PopulationPlot(pg.PlotWidget):
     def minimumSizeHint(self) -> QSize:
         """Return the smallest readable size."""
         return QSize(180, 100)
-
-    def set_palette_of(self, colors: Palette) -> None:
-        """Follow napari's theme."""
-        self._colors = colors
-        self.setBackground(colors.background)
-        for side in ("bottom", "left"):
-            axis = self.getPlotItem().getAxis(side)
-            axis.setPen(pg.mkPen(colors.line))
-            axis.setTextPen(pg.mkPen(colors.text))
-        self._hint.setColor(QColor(colors.muted))
 
     def set_populations(self, populations: tuple[Population, ...]) -> None:
         """Replace the drawn curves."""

@@ -1,4 +1,4 @@
-"""Dock below the canvas: all samples as a table, a confusion matrix and curves."""
+"""Dock below the canvas: all samples with filters as a table, a confusion matrix and curves."""
 
 from __future__ import annotations
 
@@ -10,23 +10,150 @@ from qtpy.QtWidgets import (
     QButtonGroup,
     QFileDialog,
     QHBoxLayout,
-    QScrollArea,
+    QLineEdit,
     QStackedWidget,
     QToolButton,
     QWidget,
 )
+from superqt.utils import signals_blocked
 
+from napari_quac.gui import widgets as ui
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.samples.confusion_view import ConfusionView
 from napari_quac.gui.samples.explain_many_card import ExplainManyCard
-from napari_quac.gui.samples.filter_bar import FilterChips, FilterField
 from napari_quac.gui.samples.population_page import PopulationPage
 from napari_quac.gui.samples.sample_table import SampleTable
-from napari_quac.gui.widgets import button, column, link_button, row
+from napari_quac.gui.text import ElidedLabel, grouped, set_tone
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.explain_many import ExplainMany
+from napari_quac.live.filter_language import KNOWN_WORDS, FilterError, parse_filter
 from napari_quac.live.results import Results
+
+AFTER_TYPING_MS = 250
+WIDEST_TITLE = 84
+CHIPS = (
+    ("all", "all", "", "Every sample."),
+    ("mispredicted", "mispredicted", "wrong", "The predicted class differs from the label."),
+    ("correct", "correct", "right", "The predicted class is the label."),
+    ("uncertain", "uncertain", "confidence < 0.6", "The largest probability is below 0.6."),
+    ("explained", "explained", "explained", "There is an explanation."),
+    ("not_switched", "not switched", "explained and not switched",
+     "Explained, but the classifier predicts the target class for no generated image."),
+)  # fmt: skip
+
+OF_EXPLANATIONS = ("explained", "not_switched")
+"""Chips that are hidden before a sample is explained."""
+
+
+class FilterField(QLineEdit):
+    """The filter as text; an invalid filter is reported and not applied."""
+
+    def __init__(self, choices: Choices, results: Results) -> None:
+        super().__init__()
+        self._choices, self._results = choices, results
+        self.setObjectName("filter_edit")
+        self.setPlaceholderText("Filter: confidence < 0.6")
+        self.setToolTip("Available words: " + ", ".join(KNOWN_WORDS) + ".")
+        self.setClearButtonEnabled(True)
+        self.setMinimumWidth(96)  # beside four buttons in a window of 1366 pixels
+        self.problem = ElidedLabel("", "filter_problem")
+        set_tone(self.problem, "bad")
+        self.problem.hide()
+        self._later = ui.debouncer(self, AFTER_TYPING_MS, self.apply)
+        self.textEdited.connect(lambda _: self._later.throttle())
+        self.returnPressed.connect(self.apply)
+        choices.events.filter_text.connect(self._show)
+        results.events.order.connect(self._show_problem)
+
+    def apply(self) -> None:
+        """Apply the filter if it is valid."""
+        self._later.cancel()
+        text = self.text().strip()
+        try:
+            sample_filter = parse_filter(text)
+            if self._results.order is not None:
+                sample_filter.mask(self._results.order.columns.head())
+        except FilterError as error:
+            self._say(str(error))
+            return
+        self._say("")
+        if text != self._choices.filter_text:
+            self._choices.filter_text = text
+
+    def _show(self) -> None:
+        if self._choices.filter_text != self.text().strip():
+            with signals_blocked(self):
+                self.setText(self._choices.filter_text)
+                self.setCursorPosition(0)  # the beginning of a long filter is the most informative
+        self._say("")
+
+    def _show_problem(self) -> None:
+        order = self._results.order
+        if order is not None and order.problem:
+            self._say(f"{order.problem} All samples are shown.")
+
+    def _say(self, problem: str) -> None:
+        self.problem.setText(problem)
+        self.problem.setVisible(bool(problem))
+        set_tone(self, "bad" if problem else "")
+
+
+class FilterChips(QWidget):
+    """A chip for each common filter, and one for a cell of the confusion matrix."""
+
+    def __init__(self, choices: Choices, results: Results) -> None:
+        super().__init__()
+        self._choices, self._results = choices, results
+        self.chips: dict[str, QToolButton] = {}
+        for key, title, text, tooltip in (*CHIPS, ("cell", "", "", "")):
+            self.chips[key] = ui.link_button(
+                title,
+                f"chip_{key}",
+                f"{tooltip} Filter: {text}" if text else tooltip,
+                lambda _=False, text=text: self._on_chip(text),
+                role="chip",
+                checkable=True,
+            )
+        self._cell_filter = ""
+        ui.row(*self.chips.values(), spacing=3, parent=self)
+        self.count = ElidedLabel("", "filter_count", "muted")
+        ui.connect(self._show, choices.events.filter_text, results.events.order)
+        self._show()
+
+    def show_cell(self, title: str, filter_text: str) -> None:
+        """Filter by a cell of the confusion matrix, and show a chip for it."""
+        self._cell_filter = filter_text
+        chip = self.chips["cell"]
+        middle = Qt.TextElideMode.ElideMiddle
+        chip.setText(f"{chip.fontMetrics().elidedText(title, middle, WIDEST_TITLE)}  ✕")
+        chip.setToolTip(f"Filter of the confusion matrix: {title}. Click to show all samples.")
+        self._choices.filter_text = filter_text
+        self._show()
+
+    def _on_chip(self, text: str) -> None:
+        self._choices.filter_text = text
+        self._show()
+
+    def _show(self) -> None:
+        current = self._choices.filter_text
+        for key, _, text, _ in CHIPS:
+            self.chips[key].setChecked(text == current)
+        is_cell = bool(current) and current == self._cell_filter
+        self.chips["cell"].setVisible(is_cell)
+        self.chips["cell"].setChecked(is_cell)
+        order = self._results.order
+        is_explained = order is not None and order.columns.explained_or_failed
+        for key in OF_EXPLANATIONS:
+            self.chips[key].setVisible(is_explained or self.chips[key].isChecked())
+        if order is None:
+            self.count.setText("")
+            return
+        n_visible, total = len(order), len(order.columns)
+        prefix = f"{grouped(n_visible)} of " if n_visible != total else ""
+        self.count.setText(prefix + grouped(total))
+        self.count.setMinimumWidth(self.count.fontMetrics().horizontalAdvance(self.count.text()))
+
 
 ROOM_FOR_ALL = 820
 TABS = (
@@ -62,15 +189,15 @@ class SamplesDock(QWidget):
         self.many_card = ExplainManyCard(self.many, store_folder)
         self._build_buttons()
         rows = QWidget()
-        row(self.matrix_side, self.table, 1, parent=rows)
+        ui.row(self.matrix_side, self.table, 1, parent=rows)
         self.pages = QStackedWidget()
         self.pages.addWidget(rows)
         self.pages.addWidget(self.curves)
-        layout = column(
+        layout = ui.column(
             self._first_row(),
-            row(self.chips, self.chips.count, 1, spacing=8),
+            ui.row(self.chips, self.chips.count, 1, spacing=8),
             self.field.problem,
-            row(self.pages, 1, self.many_card),
+            ui.row(self.pages, 1, self.many_card),
             1,
             spacing=4,
             parent=self,
@@ -80,9 +207,8 @@ class SamplesDock(QWidget):
         self.table.letter_pressed.connect(self.letter_pressed)
         self.many_card.measure_requested.connect(self.measure_requested)
         choices.events.filter_text.connect(self.matrix.show_filter)
-        for signal in (results.events.order, results.events.loaded_samples,
-                       results.events.loaded_classifier, controller.running_changed):  # fmt: skip
-            signal.connect(self._show_state)
+        ui.connect(self._show_state, results.events.order, results.events.loaded_samples,
+                results.events.loaded_classifier, controller.running_changed)  # fmt: skip
         self.show_tab("table")
         self._show_state()
 
@@ -143,7 +269,7 @@ class SamplesDock(QWidget):
         self.tabs: dict[str, QToolButton] = {}
         self._tab_group = QButtonGroup(self)
         for key, title, tooltip in TABS:
-            self.tabs[key] = link_button(
+            self.tabs[key] = ui.link_button(
                 title,
                 f"samples_tab_{key}",
                 tooltip,
@@ -152,25 +278,25 @@ class SamplesDock(QWidget):
                 checkable=True,
             )
             self._tab_group.addButton(self.tabs[key])
-        return row(*self.tabs.values(), self.field, 1, self.predict_button, self.many_button,
+        return ui.row(*self.tabs.values(), self.field, 1, self.predict_button, self.many_button,
                    self.report_button, spacing=4)  # fmt: skip
 
     def _build_matrix_side(self) -> None:
-        self.share_button = button("Normalize rows", "matrix_normalize_button", checkable=True)
+        self.share_button = ui.button("Normalize rows", "matrix_normalize_button", checkable=True)
         self.share_button.toggled.connect(self.matrix.set_normalized)
-        scroll = QScrollArea()
-        scroll.setObjectName("matrix_scroll")
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
-        scroll.setWidget(self.matrix)
         self.matrix_side = QWidget()
-        side = column(scroll, 1, self.share_button, spacing=2, parent=self.matrix_side)
+        scroll = ui.scroll_area("matrix_scroll", self.matrix)
+        side = ui.column(scroll, 1, self.share_button, spacing=2, parent=self.matrix_side)
         side.setAlignment(self.share_button, Qt.AlignmentFlag.AlignRight)
 
     def _build_buttons(self) -> None:
-        self.many_button = button("Explain these…", "explain_these_button", clicked=self._on_many)
-        self.report_button = button("Open…", "open_report_button", clicked=self.choose_report)
-        self.predict_button = button("Predict all", "predict_all_button", clicked=self._on_predict)
+        self.many_button = ui.button(
+            "Explain these…", "explain_these_button", clicked=self._on_many
+        )
+        self.report_button = ui.button("Open…", "open_report_button", clicked=self.choose_report)
+        self.predict_button = ui.button(
+            "Predict all", "predict_all_button", clicked=self._on_predict
+        )
 
     def _on_many(self) -> None:
         if self.many_card.isHidden():

@@ -1,10 +1,11 @@
-"""The tabbed docks below the canvas: samples, curve and comparison."""
+"""The window around the dock: docks below the canvas, closing, and calls from other threads."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from qtpy.QtCore import QEvent, QObject, QTimer, Signal
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 SAMPLES_NAME = "QuAC samples"
@@ -33,7 +34,7 @@ class BottomDocks(QObject):
 
     @property
     def is_one_missing(self) -> bool:
-        """Whether the samples or the curve were closed."""
+        """True if the samples or the curve were closed."""
         return self._curve.parent() is None or self._samples.parent() is None
 
     def show(self) -> None:
@@ -112,3 +113,104 @@ def raise_dock(widget: QWidget, behind: QWidget | None = None) -> None:
         if not together and not other.isFloating() and window.dockWidgetArea(other) == area:
             window.tabifyDockWidget(other, dock)
     dock.raise_()
+
+
+CORNERS = (
+    (Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea),
+    (Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea),
+)
+
+
+class WindowWatch(QObject):
+    """Watches the window of a widget.
+
+    Parameters
+    ----------
+    widget : QWidget
+        A widget in the window, or one that will be added to it.
+    width : int
+        Preferred width in pixels.
+    """
+
+    closing = Signal(bool)
+    """True if the window is about to close; False if closing was canceled."""
+    closed = Signal()
+    """The window was closed."""
+
+    def __init__(self, widget: QWidget, width: int) -> None:
+        super().__init__(widget)
+        self._widget, self._width = widget, width
+        self._window: QWidget | None = None
+        self._corners: dict[Any, Any] = {}
+        self._has_ended = False
+
+    def watch(self) -> None:
+        """Watch the current window of the widget."""
+        window = self._widget.window()
+        if self._has_ended or window is self._widget or window is self._window:
+            return
+        self._window = window
+        window.installEventFilter(self)
+        self._take_corners(window)
+
+    def end(self, window_closes: bool) -> None:
+        """Release the window, and restore its corners unless it closes."""
+        self._has_ended = True
+        if self._window is None:
+            return
+        self._window.removeEventFilter(self)
+        if not window_closes and isinstance(self._window, QMainWindow):
+            for corner, area in self._corners.items():
+                self._window.setCorner(corner, area)
+        self._window = None
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Emit ``closing``, and check later whether the window was closed."""
+        if watched is self._window and event.type() == QEvent.Type.Close:
+            self.closing.emit(True)
+            QTimer.singleShot(0, self._check_closed)
+        return False
+
+    def _check_closed(self) -> None:
+        if self._has_ended:
+            return
+        if self._window is not None and not self._window.isVisible():
+            self.closed.emit()
+        else:
+            self.closing.emit(False)
+
+    def _take_corners(self, window: QWidget) -> None:
+        """Extend the side docks to the bottom of the window, so that the dock has more room."""
+        if isinstance(window, QMainWindow):
+            self._corners = {corner: window.corner(corner) for corner, _ in CORNERS}
+            for corner, area in CORNERS:
+                window.setCorner(corner, area)
+            window.resizeDocks([dock_of(self._widget)], [self._width], Qt.Orientation.Horizontal)
+
+
+class MainThread(QObject):
+    """Executes calls in the thread that created it, in their order.
+
+    superqt's ``ensure_main_thread`` runs calls from the main thread itself immediately, before
+    earlier ones of other threads, and cannot drop pending calls when the dock closes.
+    """
+
+    _called = Signal(object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._closed = False
+        self._called.connect(self._run, Qt.ConnectionType.QueuedConnection)
+
+    def call(self, function: Callable[[], None]) -> None:
+        """Queue ``function`` for the event loop of the GUI thread."""
+        if not self._closed:
+            self._called.emit(function)
+
+    def close(self) -> None:
+        """Drop all pending and later calls."""
+        self._closed = True
+
+    def _run(self, function: Callable[[], None]) -> None:
+        if not self._closed:
+            function()

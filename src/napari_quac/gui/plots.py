@@ -1,4 +1,4 @@
-"""QuAC curves of all methods, with a marker that can be dragged along the selected curve."""
+"""Plots without menu and mouse wheel: small ones in panels, and the QuAC curves of all methods."""
 
 from __future__ import annotations
 
@@ -9,15 +9,82 @@ import numpy as np
 import pyqtgraph as pg
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QColor, QMouseEvent
-from qtpy.QtWidgets import QWidget
 
 from napari_quac.gui.palette import BASELINES, Palette, line_style
 
 if TYPE_CHECKING:
     from napari_quac.explain.curve import Curve
 
+HEIGHT = 136
 
-class CurvePlot(pg.PlotWidget):
+
+class Plot(pg.PlotWidget):
+    """A plot without menu and mouse.
+
+    Parameters
+    ----------
+    name : str
+        Its object name.
+    description : str
+        Accessible name.
+    bottom, left : str
+        Labels of the axes.
+    """
+
+    def __init__(self, name: str, description: str, bottom: str, left: str) -> None:
+        super().__init__()
+        self.setObjectName(name)
+        self.setAccessibleName(description)
+        plot = self.getPlotItem()
+        plot.setMenuEnabled(False)
+        plot.hideButtons()
+        plot.setMouseEnabled(x=False, y=False)
+        plot.setLabel("bottom", bottom)
+        plot.setLabel("left", left)
+
+    def set_palette_of(self, colors: Palette) -> None:
+        """Follow napari's theme."""
+        self.setBackground(colors.background)
+        for side in ("bottom", "left"):
+            axis = self.getPlotItem().getAxis(side)
+            axis.setPen(pg.mkPen(colors.line))
+            axis.setTextPen(pg.mkPen(colors.text))
+
+
+class SmallPlot(Plot):
+    """A plot of fixed height for a panel; see :class:`Plot`."""
+
+    def __init__(self, name: str, description: str, bottom: str, left: str) -> None:
+        super().__init__(name, description, bottom, left)
+        self.setFixedHeight(HEIGHT)
+        # below the label, which has descenders
+        self.getPlotItem().layout.setContentsMargins(0, 2, 4, 6)
+
+
+class ScorePlot(Plot):
+    """A plot of score change against mask size, with a hint while there are no curves."""
+
+    def __init__(self, name: str, description: str, hint: str) -> None:
+        super().__init__(name, description, "mask size", "score change")
+        self._colors: Palette | None = None
+        plot = self.getPlotItem()
+        for side in ("bottom", "left"):
+            plot.getAxis(side).enableAutoSIPrefix(False)
+        plot.showGrid(x=True, y=True, alpha=0.12)
+        plot.setXRange(0, 1, padding=0.03)
+        plot.setYRange(-0.05, 1, padding=0.03)
+        self._hint = pg.TextItem(hint, anchor=(0.5, 0.5))
+        self._hint.setPos(0.5, 0.5)
+        plot.addItem(self._hint, ignoreBounds=True)
+
+    def set_palette_of(self, colors: Palette) -> None:
+        """Follow napari's theme."""
+        super().set_palette_of(colors)
+        self._colors = colors
+        self._hint.setColor(QColor(colors.muted))
+
+
+class CurvePlot(ScorePlot):
     """Score change against mask size; press or drag to move along the selected curve.
 
     Its Qt properties ``markerMaskSize``, ``markerScoreChange``, ``optimumMaskSize``,
@@ -27,25 +94,14 @@ class CurvePlot(pg.PlotWidget):
     position_picked = Signal(int)
     """Index of a threshold of the selected curve."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setObjectName("curve_plot")
-        self.setAccessibleName("QuAC curves: score change against mask size")
+    def __init__(self) -> None:
+        hint = "Explain a sample to see its curves."
+        super().__init__("curve_plot", "QuAC curves: score change against mask size", hint)
         self._curves: dict[str, Curve] = {}
         self._items: dict[str, pg.PlotDataItem] = {}
         self._selected = ""
         self._positions = np.empty(0, dtype=int)
-        self._colors: Palette | None = None
         plot = self.getPlotItem()
-        plot.setMenuEnabled(False)
-        plot.hideButtons()
-        plot.setLabel("bottom", "mask size", units="")
-        plot.getAxis("bottom").enableAutoSIPrefix(False)
-        plot.getAxis("left").enableAutoSIPrefix(False)
-        plot.showGrid(x=True, y=True, alpha=0.12)
-        plot.setMouseEnabled(x=False, y=False)
-        plot.setXRange(0, 1, padding=0.03)
-        plot.setYRange(-0.05, 1, padding=0.03)
         self._zero = pg.InfiniteLine(0.0, angle=0)
         self._zero.setZValue(-10)
         self._optimum = pg.ScatterPlotItem(symbol="star", size=15)
@@ -57,13 +113,10 @@ class CurvePlot(pg.PlotWidget):
         for item in (self._zero, self._optimum, self._line, self._dot):
             plot.addItem(item, ignoreBounds=True)
         plot.layout.setContentsMargins(2, 8, 6, 2)
-        self._hint = pg.TextItem("Explain a sample to see its curves.", anchor=(0.5, 0.5))
-        self._hint.setPos(0.5, 0.5)
-        plot.addItem(self._hint, ignoreBounds=True)
         self._dragging = False
         self.set_ordinate("score change")
         self.setMouseTracking(True)
-        self._show_marker(None)
+        self.show_marker(None)
 
     def sizeHint(self) -> QSize:
         """Return a low and wide size for the place below the canvas."""
@@ -81,18 +134,11 @@ class CurvePlot(pg.PlotWidget):
 
     def set_palette_of(self, colors: Palette) -> None:
         """Follow napari's theme."""
-        self._colors = colors
-        self.setBackground(colors.background)
-        plot = self.getPlotItem()
-        for side in ("bottom", "left"):
-            axis = plot.getAxis(side)
-            axis.setPen(pg.mkPen(colors.line))
-            axis.setTextPen(pg.mkPen(colors.text))
+        super().set_palette_of(colors)
         self._zero.setPen(pg.mkPen(colors.line))
         self._line.setPen(pg.mkPen(colors.text, width=1.5))
         self._optimum.setPen(pg.mkPen(colors.background, width=1))
         self._dot.setPen(pg.mkPen(colors.background, width=1.5))
-        self._hint.setColor(QColor(colors.muted))
         self._style()
 
     def set_curves(self, curves: Mapping[str, Curve], selected: str) -> None:
@@ -119,16 +165,13 @@ class CurvePlot(pg.PlotWidget):
             self._positions = np.empty(0, dtype=int)
             self._optimum.setData([], [])
             self._set_position("optimum", None)
-            self._show_marker(None)
+            self.show_marker(None)
         else:
             self._positions = selected_curve.distinct()
             index = selected_curve.best
-            best = (
-                float(selected_curve.mask_sizes[index]),
-                float(selected_curve.score_changes[index]),
-            )
-            self._optimum.setData([best[0]], [best[1]])
-            self._set_position("optimum", best)
+            size, change = selected_curve.mask_sizes[index], selected_curve.score_changes[index]
+            self._optimum.setData([size], [change])
+            self._set_position("optimum", (float(size), float(change)))
         self._fit(curves)
         self._style()
 
@@ -137,15 +180,8 @@ class CurvePlot(pg.PlotWidget):
         self.setProperty("ordinate", text)
         self.getPlotItem().setLabel("left", text)
 
-    def set_marker(self, mask_size: float, score_change: float) -> None:
-        """Move the marker without a signal."""
-        self._show_marker((mask_size, score_change))
-
-    def clear_marker(self) -> None:
-        """Hide the marker."""
-        self._show_marker(None)
-
-    def _show_marker(self, place: tuple[float, float] | None) -> None:
+    def show_marker(self, place: tuple[float, float] | None) -> None:
+        """Move the marker to a mask size and score change without a signal, or hide it."""
         self._line.setVisible(place is not None)
         self._dot.setVisible(place is not None)
         if place is not None:
@@ -189,8 +225,7 @@ class CurvePlot(pg.PlotWidget):
         if event.button() != Qt.MouseButton.LeftButton or not len(self._positions):
             super().mousePressEvent(event)
             return
-        box = self.getPlotItem().getViewBox()
-        if box.sceneBoundingRect().contains(self.mapToScene(event.position().toPoint())):
+        if self._contains(event):
             self._dragging = True
             self._pick(event)
         event.accept()
@@ -201,12 +236,10 @@ class CurvePlot(pg.PlotWidget):
             self._pick(event)
             event.accept()
             return
-        box = self.getPlotItem().getViewBox()
-        inside = box.sceneBoundingRect().contains(self.mapToScene(event.position().toPoint()))
-        can_drag = bool(len(self._positions)) and inside
-        self.viewport().setCursor(
-            Qt.CursorShape.SizeHorCursor if can_drag else Qt.CursorShape.ArrowCursor
-        )
+        shape = Qt.CursorShape.ArrowCursor
+        if len(self._positions) and self._contains(event):
+            shape = Qt.CursorShape.SizeHorCursor
+        self.viewport().setCursor(shape)
         super().mouseMoveEvent(event)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
@@ -217,6 +250,10 @@ class CurvePlot(pg.PlotWidget):
             event.accept()
             return
         super().mouseReleaseEvent(event)
+
+    def _contains(self, event: QMouseEvent) -> bool:
+        box = self.getPlotItem().getViewBox().sceneBoundingRect()
+        return bool(box.contains(self.mapToScene(event.position().toPoint())))
 
     def _pick(self, event: QMouseEvent) -> None:
         box = self.getPlotItem().getViewBox()

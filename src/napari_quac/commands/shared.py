@@ -1,0 +1,347 @@
+"""Options shared by commands, and the networks, samples and settings that they name."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from inspect import cleandoc
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_quac.errors import DataError
+from napari_quac.registry import unknown_name
+
+if TYPE_CHECKING:
+    from napari_quac.data.dataset import Dataset
+    from napari_quac.explain.settings import ExplainSettings
+    from napari_quac.networks.classifier import Classifier
+    from napari_quac.networks.classifier_recipe import ClassifierRecipe
+    from napari_quac.networks.generator import Generator
+
+REQUIRED = {"required": True}
+REPEATABLE = {"action": "append", "default": []}
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Split ``a,b,c``."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def whole_numbers(text: str) -> tuple[int, ...]:
+    """Read ``16,160,160``; one number stands for a square.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If these are no whole numbers above 0.
+    """
+    try:
+        numbers = tuple(int(part) for part in text.replace("x", ",").split(","))
+    except ValueError:
+        numbers = ()
+    if not numbers or min(numbers) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no size such as 128 or 16,160,160")
+    return numbers * 2 if len(numbers) == 1 else numbers
+
+
+def pooling_factors(text: str) -> tuple[tuple[int, ...], ...]:
+    """Read ``1x2x2,2x2x2``, one group for each level."""
+    return tuple(whole_numbers(part) for part in text.split(","))
+
+
+TYPES: dict[str, Callable[[str], Any]] = {
+    **dict.fromkeys(("FILE", "DIR", "IMAGE", "PATH", "IMAGE|DIR", "DIR|FILE", "FILE.npy"), Path),
+    **dict.fromkeys(("N", "PIXELS"), int),
+    **dict.fromkeys(("X", "LO", "HI"), float),
+    **dict.fromkeys(("A,B", "A,B,C"), names),
+    "H,W|D,H,W": whole_numbers,
+    "1x2x2,2x2x2": pooling_factors,
+}
+"""Metavar to the type of an argument; text for all others."""
+
+CLASSIFIER_OPTIONS = """
+    --classifier FILE         TorchScript, safetensors, state dict or .pt2
+    --classes A,B,C           class names in output order, if the file has none
+    --value-range LO HI       input range of the classifier (default: that in the file, or -1 1)
+    --image-size H,W|D,H,W    input size of the classifier, such as 128 or 16,160,160, if the file
+                              has none
+    --pools 1x2x2,2x2x2       pooling factors of each level of a VGG, if the size allows several
+    --device NAME             auto, cpu, cuda, cuda:1 or mps [default: auto]
+    --image-range LO HI       values of the images that are black and white (default: 0 255 for
+                              8-bit images, 0 1 for floats)
+    """
+SAMPLES_OPTION = "--samples DIR|FILE ...  a folder with one subfolder per class, or image files"
+GENERATOR_OPTION = """
+    --generator NETWORK ...   a StarGAN v2, warping simulator or bin-conditional generator; the
+                              networks of a CycleGAN, each as SOURCE:TARGET=FILE, or
+                              SOURCE:TARGET=FOLDER for a training in which SOURCE was A; a folder
+                              of previously generated images; or the name of another generator,
+                              such as fido (see 'napari-quac methods')
+    """
+GENERATOR_SETTINGS = """
+    --generator-setting NAME=VALUE  a setting that the file of a generator lacks, such as
+                                    positive=CLASS, order=reversed, value_range=0,1 or
+                                    final_activation=none
+    --style latent|reference        source of the styles of a StarGAN v2
+    --references DIR                images for --style reference, one subfolder per class
+    """
+QUESTION_OPTIONS = """
+    --target CLASS|auto|all           auto: the second most probable class, or the true class of a
+                                      misprediction [default: auto]
+    --source-basis prediction|label   origin of the source class (default: prediction; with
+                                      --generated the label, which names the folder)
+    --tries N                         proposals per sample [default: 100]
+    --seed N                          random seed [default: 0]
+    """
+SETTINGS_OPTIONS = """
+    --methods A,B                    see 'napari-quac methods' (default: all for 'compare',
+                                     otherwise those of the preset)
+    --parameter METHOD.NAME=VALUE    a parameter of a method, such as d-ig.n_steps=100;
+                                     'napari-quac methods' lists them
+    --preset quac|dapi               quac: the generated image is copied into the query; dapi: the
+                                     query is copied back into the generated image, maps keep
+                                     their sign, any channel counts [default: quac]
+    --closing PIXELS                 closing element [default: 10]
+    --blur PIXELS                    blur kernel, odd [default: 11]
+    --any-channel                    mask a pixel in all channels if one is above the threshold
+    --grid quac_0_2|corrected|dapi   thresholds: the QuAC library's; 0, 0.01, … 1; or -1, -0.99,
+                                     … 1 (default: the preset's)
+    """
+
+
+def add_command(
+    commands: Any,
+    run: Callable[[argparse.Namespace], None],
+    name: str,
+    summary: str,
+    about: str = "",
+) -> argparse.ArgumentParser:
+    """Add a command with ``--json``, and return its parser."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=summary, description=about or None
+    )
+    parser.set_defaults(run=run)
+    add_options(parser, "--json  print a single JSON document")
+    return parser
+
+
+def add_options(parser: Any, text: str, **changes: dict[str, Any]) -> None:
+    """Add options that are written as the help prints them.
+
+    Parameters
+    ----------
+    parser : ArgumentParser or group of one
+        Destination.
+    text : str
+        For each option its names (``--new|--old``), the names of its arguments (:data:`TYPES`;
+        ``a|b`` for choices, ``...`` for one or more), and after two spaces its description;
+        indented lines continue it. ``[default: X]`` in the description sets the default.
+    **changes : dict
+        Further arguments of ``add_argument``, by the name of the option.
+    """
+    for entry in re.split(r"\n(?=\S)", cleandoc(text)):
+        head, _, description = entry.partition("  ")
+        flags, *metavars = head.split()
+        help_text = " ".join(description.split()) or None
+        settings: dict[str, Any] = {"action": "store_true"}
+        if metavars:
+            is_list = metavars[-1] == "..."
+            settings = {"type": TYPES.get(metavars[0], str), "metavar": metavars[0]}
+            if is_list:
+                settings["nargs"] = "+"
+            elif len(metavars) > 1:
+                settings |= {"nargs": len(metavars), "metavar": tuple(metavars)}
+            if re.fullmatch(r"[\w-]+(\|[\w-]+)+", metavars[0]) and metavars[0].islower():
+                settings["choices"] = tuple(metavars[0].split("|"))
+            if default := re.search(r"\[default: (\S+)\]", description):
+                settings["default"] = settings["type"](default[1])
+                help_text = re.sub(r"\[(default: \S+)\]", r"(\1)", help_text or "")
+        name = flags.partition("|")[0].lstrip("-").replace("-", "_")
+        settings |= changes.get(name, {})
+        parser.add_argument(*flags.split("|"), help=help_text, **settings)
+
+
+def add_classifier_options(parser: argparse.ArgumentParser, required: bool = True) -> None:
+    """Add ``--classifier`` and the properties that its file may lack."""
+    add_options(parser, CLASSIFIER_OPTIONS, classifier={"required": required})
+
+
+def add_generator_options(parser: Any, exclusive: Any = None, style: str | None = None) -> None:
+    """Add ``--generator`` to a parser or to its mutually exclusive group, and its settings."""
+    add_options(exclusive or parser, GENERATOR_OPTION)
+    add_options(parser, GENERATOR_SETTINGS, generator_setting=REPEATABLE, style={"default": style})
+
+
+def load_classifier(options: argparse.Namespace, known_classes: tuple[str, ...] = ()) -> Classifier:
+    """Load the classifier that the options name.
+
+    Parameters
+    ----------
+    options : Namespace
+        The parsed arguments.
+    known_classes : tuple of str
+        Class names of the samples: taken in their sorted order, as the QuAC library does, where
+        neither the options nor the file name the classes and their number fits.
+    """
+    from napari_quac.networks.classifier import name_classes
+
+    classifier = classifier_recipe(options).load(options.device)
+    return classifier if options.classes else name_classes(classifier, known_classes)
+
+
+def classifier_recipe(options: argparse.Namespace) -> ClassifierRecipe:
+    """Return the recipe of the classifier that the options name."""
+    from napari_quac.networks.classifier_recipe import ClassifierRecipe
+
+    value_range = tuple(options.value_range) if options.value_range else None
+    sizes = {"image_size": options.image_size, "pools": options.pools}
+    return ClassifierRecipe(options.classifier, None, options.classes, value_range, **sizes)
+
+
+def samples_recipe(options: argparse.Namespace) -> Any:
+    """Return the recipe of the samples that the options name: one folder, or image files."""
+    from napari_quac.data.image_datasets import ImageFilesRecipe, ImageFolderRecipe
+
+    image_range = tuple(options.image_range) if options.image_range else None
+    paths: list[Path] = options.samples
+    if len(paths) == 1 and not paths[0].is_file():
+        return ImageFolderRecipe(paths[0], image_range)
+    return ImageFilesRecipe(tuple(paths), image_range)
+
+
+def load_samples_and_classifier(options: argparse.Namespace) -> tuple[Dataset, Classifier]:
+    """Open the samples and load the classifier, which tells whether files hold volumes.
+
+    Raises
+    ------
+    DataError
+        If folders and files are mixed.
+    """
+    from napari_quac.data.image_datasets import ImageFiles
+
+    dataset: Dataset = samples_recipe(options).load()
+    classifier = load_classifier(options, dataset.classes)
+    if isinstance(dataset, ImageFiles) and classifier.n_axes is not None:
+        dataset.n_axes = classifier.n_axes
+    return dataset, classifier
+
+
+def load_generator(options: argparse.Namespace) -> Generator:
+    """Load the generator that the options name."""
+    from napari_quac.networks.device import resolve_device
+
+    recipe = generator_recipe(options)
+    if recipe.source_basis == "label":
+        options.generated = recipe.path
+    generator: Generator = recipe.load(resolve_device(options.device))
+    return generator
+
+
+def generator_recipe(options: argparse.Namespace) -> Any:
+    """Return the recipe of the generator that the options name.
+
+    Raises
+    ------
+    QuacError
+        If a file is missing or holds no generator, or a setting is wrong.
+    """
+    from napari_quac.generators.generated.recipe import GeneratedRecipe
+    from napari_quac.generators.opening import recognize_generator
+    from napari_quac.generators.stargan.recipe import StarGANRecipe
+
+    if options.generated is not None:
+        recipe: Any = GeneratedRecipe(options.generated)
+    else:
+        recipe = recognize_generator(options.generator).recipe
+    if isinstance(recipe, GeneratedRecipe) and options.image_range:
+        recipe = replace(recipe, image_range=tuple(options.image_range))
+    if isinstance(recipe, StarGANRecipe):
+        style = options.style or recipe.style
+        recipe = replace(recipe, style=style, references=options.references)
+    return with_settings(recipe, options.generator_setting)
+
+
+def with_settings(recipe: Any, texts: Sequence[str]) -> Any:
+    """Return a recipe with the settings ``NAME=VALUE``.
+
+    Raises
+    ------
+    UnknownNameError
+        If the recipe has no such setting.
+    DataError
+        If a value is invalid.
+    """
+    from napari_quac.explain.parameter import parameters_of
+    from napari_quac.networks.value_range import ValueRange
+
+    parameters = {parameter.name: parameter for parameter in parameters_of(type(recipe))}
+    changes: dict[str, Any] = {}
+    for text in texts:
+        name, equals, content = text.partition("=")
+        if not equals:
+            raise DataError(f"--generator-setting '{text}' needs the form NAME=VALUE.")
+        if name not in parameters:
+            raise unknown_name("generator setting", name, list(parameters))
+        if name == "positive":
+            changes[name] = content
+        elif name == "value_range":
+            try:
+                low, high = map(float, content.split(","))
+            except ValueError as error:
+                message = f"'value_range' needs two numbers such as -1,1, and got '{content}'."
+                raise DataError(message) from error
+            changes[name] = ValueRange(low, high)
+        else:
+            changes[name] = parameters[name].parse(content)
+    return replace(recipe, **changes) if changes else recipe
+
+
+def add_settings_options(parser: argparse.ArgumentParser) -> None:
+    """Add methods, parameters, preset, masking and grid."""
+    add_options(parser, SETTINGS_OPTIONS, parameter=REPEATABLE)
+
+
+def read_settings(options: argparse.Namespace) -> ExplainSettings:
+    """Return the settings of a preset with the changes of the options.
+
+    Raises
+    ------
+    DataError
+        If a size is impossible, or a parameter belongs to a method that is not computed.
+    UnknownNameError
+        If there is no such method.
+    """
+    from napari_quac.explain.method_parameters import parse_parameters
+    from napari_quac.explain.methods import METHODS
+    from napari_quac.explain.settings import ExplainSettings, SearchSettings
+
+    settings = ExplainSettings.from_preset(options.preset)
+    methods = tuple(options.methods or settings.methods)
+    for name in methods:
+        METHODS[name]
+    parameters = parse_parameters(options.parameter)
+    for name in parameters:
+        if name not in methods:
+            raise DataError(
+                f"--parameter sets '{name}', which is not among the methods to compute "
+                f"({', '.join(methods)}). Add it to --methods, or omit the parameter."
+            )
+    channel_wise = settings.masking.channel_wise and not options.any_channel
+    sizes = {"closing": options.closing, "blur": options.blur}
+    try:
+        masking = replace(settings.masking, channel_wise=channel_wise, **sizes)
+    except ValueError as error:
+        raise DataError(str(error)) from error
+    settings = settings.with_methods(methods, parameters)
+    settings = replace(settings, masking=masking, grid=options.grid or settings.grid)
+    if not hasattr(options, "tries"):  # the command has no question options
+        return settings
+    return replace(
+        settings,
+        search=SearchSettings(max_tries=options.tries),
+        source_basis=options.source_basis or "auto",
+        targets=options.target,
+        seed=options.seed,
+    )
