@@ -92,7 +92,7 @@ def test_columns_are_guessed(names: list[str], coordinates: tuple[str, ...], uni
     [
         ("", "empty"),
         ("z,y,x\n", "no rows"),
-        ("1,2,3\n4,5,6\n", "expected names of columns"),
+        ("1,2,3\n4,5,6\n", "Add a line of column names"),
         ("z,y,x\n1,2\n", "Line 2 .* has 2 values"),
         ("z,y,z\n1,2,3\n", "two columns of the same name"),
         ("z,y,x\n1,2,three\n", "Row 1 .* has 'three' in the column 'x'"),

@@ -57,7 +57,7 @@ def test_ids_stay_exact_and_decimal_commas_are_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ('x,y,z\n"1,234",2,3\n', "'1,234' in the column 'x'.* without thousands separators"),
+        ('x,y,z\n"1,234",2,3\n', "'1,234' in the column 'x'.* with a decimal point"),
         ("x;y;z\n12.34,5;2;3\n", "'12.34,5' in the column 'x'"),
         ("x;y;z\n1,2,3;2;3\n", "'1,2,3' in the column 'x'"),
         ("x,y,z\n1 nm,2,3\n", "'1 nm'"),

@@ -154,10 +154,10 @@ def test_view_tells_a_fault_and_its_strict_one_raises(tmp_path: Path) -> None:
     (tmp_path / "a.tif").unlink()
     told: list[DataError] = []
     view = SpatialView(level, on_fault=told.append)
-    assert not np.asarray(view[3, 5:9]).any() and "still exists" in str(told[0])
+    assert not np.asarray(view[3, 5:9]).any() and "file exists" in str(told[0])
     assert view.strict() is view.strict() and view.strict().strict() is view.strict()
     for other in (view.strict(), view[2:].strict(), SpatialView(level)):
-        with pytest.raises(DataError, match="still exists"):
+        with pytest.raises(DataError, match="file exists"):
             np.asarray(other)
 
 
@@ -186,7 +186,7 @@ def test_zarr_reads_the_chunks_of_a_patch_only(tmp_path: Path) -> None:
     ("name", "sentence"),
     [("nothing.zarr", "does not exist"), ("a.docx", "not a volume"),
      ("empty.zarr", "cannot be opened"), ("a.n5", "not an N5 array"),
-     ("bad.h5", "cannot be opened as HDF5"), ("bad.tif", "as TIFF")],
+     ("bad.h5", "is no HDF5"), ("bad.tif", "is no TIFF")],
 )  # fmt: skip
 def test_what_is_no_volume_says_so(tmp_path: Path, name: str, sentence: str) -> None:
     for folder in ("empty.zarr", "a.n5"):
@@ -201,5 +201,5 @@ def test_file_that_vanishes_is_an_error_with_a_way_out(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", WITH_ENDS, compression="zlib")
     volume = open_volume(tmp_path / "a.tif")
     (tmp_path / "a.tif").unlink()
-    with pytest.raises(DataError, match="still exists"):
+    with pytest.raises(DataError, match="file exists"):
         volume.finest.read((0, 0, 0), (1, 2, 2))

@@ -221,7 +221,7 @@ def test_search_can_be_given_up_between_two_steps() -> None:
 def test_function_that_returns_another_shape_is_refused(
     classifier: Classifier, function: Callable[..., Tensor]
 ) -> None:
-    with pytest.raises(NetworkError, match="returned an image of shape"):
+    with pytest.raises(NetworkError, match="not a tensor of shape"):
         search(DARK, 1, classifier, FunctionGenerator(function)).result()
 
 

@@ -47,9 +47,9 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def classifier() -> Classifier:
-    made = classifier_of(random_network((1, 16, 16)), 3, (1, 16, 16), (-1, 1))
-    made.class_names = ("synapse", "cytosol", "other")
-    return made
+    network = random_network((1, 16, 16))
+    classifier = classifier_of(network, 3, (1, 16, 16), (-1, 1))
+    return classifier.with_class_names(("synapse", "cytosol", "other"))
 
 
 def request(classifier: Classifier, source: int, target: int) -> ConversionRequest:

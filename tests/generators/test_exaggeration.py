@@ -15,7 +15,7 @@ from napari_quac.explain.search import search
 from napari_quac.explain.settings import SearchSettings
 from napari_quac.generators.exaggeration.recipe import ExaggerationRecipe
 from napari_quac.generators.opening import inspect_network, recognize_network
-from napari_quac.networks.architectures.exaggeration_net import load_explainer
+from napari_quac.networks.architectures.exaggeration_net import load_bin_generator
 from napari_quac.testing import corner_classifier, corner_image
 
 State = dict[str, Tensor]
@@ -152,7 +152,7 @@ def test_outputs_are_those_of_the_network_written_down_once_more(
 
 def test_weights_in_half_precision_are_computed_with_in_full() -> None:
     halved = {key: value.half() for key, value in derm_state().items()}
-    made = load_explainer(halved, "half.pt")(torch.rand(1, 1, 16, 16), torch.tensor([3]))
+    made = load_bin_generator(halved, "half.pt")(torch.rand(1, 1, 16, 16), torch.tensor([3]))
     assert made.dtype == torch.float32
     assert torch.isfinite(made).all()
 
@@ -175,4 +175,4 @@ def test_bins_are_proposed_from_the_source_on(tmp_path: Path) -> None:
 
 def test_unknown_layout_names_the_known_ones() -> None:
     with pytest.raises(CheckpointError, match=r"Luab.*derm_audit"):
-        load_explainer({"enc.blocks.0.embed.weight": torch.zeros(2, 2)}, "other.pt")
+        load_bin_generator({"enc.blocks.0.embed.weight": torch.zeros(2, 2)}, "other.pt")

@@ -23,7 +23,7 @@ from napari_quac.generators.exaggeration.training_settings import (
     ExaggerationTrainingSettings,
 )
 from napari_quac.generators.opening import inspect_network
-from napari_quac.networks.architectures.exaggeration_net import load_explainer
+from napari_quac.networks.architectures.exaggeration_net import load_bin_generator
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest
 from napari_quac.networks.value_range import ValueRange
@@ -51,7 +51,7 @@ def test_file_gives_what_the_training_has(tmp_path: Path) -> None:
     network.train()
     network(images, bins)  # the running means are no longer what they were
     tensors = {name: value.detach().clone() for name, value in network.published().items()}
-    read = load_explainer(tensors, "network")
+    read = load_bin_generator(tensors, "network")
     assert read.n_bins == 7
     torch.testing.assert_close(read(images, bins), network.eval()(images, bins))
 

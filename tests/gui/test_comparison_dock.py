@@ -99,7 +99,7 @@ def test_over_samples_counts_pairs_that_switch(dock: QuacDock) -> None:
     compared = dock.results.comparison
     assert len(compared.comparisons) == 3 and not compared.failures
     assert max(row.n for row in compared.rows) == 3
-    assert "3 pairs count of 3" in part.line.text()
+    assert "3 of 3 pairs valid" in part.line.text()
 
 
 def test_cancel_keeps_what_has_come(explained: QuacDock) -> None:

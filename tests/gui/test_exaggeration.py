@@ -124,8 +124,8 @@ def test_bins_of_an_explainer_are_a_path_without_a_generated_image(
     panel = dock.exaggeration
     assert not panel.start_button.isEnabled()
     explainer = write_explainer(tmp_path / "corners.safetensors", ("left", "right"))
-    panel.use_explainer(explainer)
-    wait(lambda: dock.choices.explainer is not None)
+    panel.use_bin_generator(explainer)
+    wait(lambda: dock.choices.bin_generator is not None)
     assert panel.path_menu.currentText() == "bins of corners"
     assert panel.start_button.isEnabled()
     panel.start_button.click()
@@ -142,7 +142,7 @@ def test_bins_of_an_explainer_are_a_path_without_a_generated_image(
     )
     panel.path_menu.setCurrentIndex(0)
     panel.path_menu.activated.emit(0)
-    assert dock.choices.explainer is None
+    assert dock.choices.bin_generator is None
     assert dock.results.exaggeration is None
     assert not panel.start_button.isEnabled()
 
@@ -151,7 +151,7 @@ def test_a_file_that_is_no_explainer_is_told_and_nothing_changes(
     dock: QuacDock, tmp_path: Path
 ) -> None:
     load(dock)
-    dock.exaggeration.use_explainer(load_example().classifier_path)
+    dock.exaggeration.use_bin_generator(load_example().classifier_path)
     wait(lambda: dock.status.failure is not None)
     assert "holds no generator for Progressive exaggeration" in dock.status.failure.sentence
-    assert dock.choices.explainer is None
+    assert dock.choices.bin_generator is None

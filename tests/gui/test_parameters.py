@@ -93,7 +93,7 @@ def test_an_attribution_that_does_not_add_up_offers_more_points(
     missing = {**explanations.by_method, "ig": replace(found, attribution=attribution)}
     explained.results.explanations = replace(explanations, by_method=missing)
     wait(lambda: not button.isHidden())
-    assert any("misses 31%" in label.text() for label in explained.verdict.sentences)
+    assert any("deviates by 31%" in label.text() for label in explained.verdict.sentences)
     button.click()
     assert explained.choices.settings.parameters["ig"] == {"n_steps": 2, "until_complete": True}
     calm(explained)

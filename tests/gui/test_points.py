@@ -400,10 +400,10 @@ def test_how_stored_numbers_and_places_were_read_is_said(placed: QuacDock) -> No
     viewer.add_points(points * (0, 1, 1), name="bare")
     panel.choose("deep", "marks")
     panel.use_button.click()
-    assert "Stored 0 is black, 2550 white" in panel.message.text()
+    assert "Stored values: 0 is black, 2550 is white" in panel.message.text()
     panel.choose("em", "bare")
     panel.use_button.click()
-    assert "its numbers were taken as nm" in panel.message.text()
+    assert "its coordinates are interpreted as nm" in panel.message.text()
     assert panel.message.property("tone") == "bad"
     wait(lambda: not placed.controller.running)
 

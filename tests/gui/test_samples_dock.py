@@ -70,7 +70,7 @@ def test_filter_box_says_what_it_does_not_understand_and_keeps_the_rest(
     assert not dock.field.problem.isHidden() and dock.field.property("tone") == "bad"
     assert len(cells(predicted, "id")) == 2, "the filter before is kept"
     QTest.mouseClick(dock.chips.chips["mispredicted"], LEFT)
-    assert dock.field.text() == "wrong" and dock.field.problem.isHidden()
+    assert dock.field.text() == "mispredicted" and dock.field.problem.isHidden()
     assert cells(predicted, "id") == ["corner/4"]
 
 
@@ -79,7 +79,7 @@ def test_cell_of_the_matrix_filters_and_its_chip_takes_it_back(predicted: QuacDo
     QTest.mouseClick(dock.tabs["matrix"], LEFT)
     QApplication.processEvents()
     QTest.mouseClick(dock.matrix, LEFT, pos=dock.matrix.cell_center(2, 1))
-    assert predicted.choices.filter_text == 'label = both and predicted = "right"'
+    assert predicted.choices.filter_text == "label = both and predicted = right"
     assert cells(predicted, "id") == ["corner/4"]
     chip = dock.chips.chips["cell"]
     assert not chip.isHidden() and chip.text().startswith("both → right")

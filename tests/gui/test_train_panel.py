@@ -69,7 +69,7 @@ def test_an_explainer_goes_into_the_exaggeration_section(dock, tmp_path: Path) -
     train_until_preview(dock, "exaggeration", tmp_path)
     assert panel.picture_caption.text().endswith("p(right) from low to high")
     before = dock.choices.generator
-    wait(lambda: isinstance(dock.choices.explainer, ExaggerationRecipe))
+    wait(lambda: isinstance(dock.choices.bin_generator, ExaggerationRecipe))
     assert dock.choices.generator is before
     assert dock.exaggeration.path_menu.currentText() == "bins of 001"
     assert dock.exaggeration.is_open

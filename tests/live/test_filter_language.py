@@ -18,9 +18,11 @@ from .sample_tables import small_columns
     ("text", "held"),
     [
         ("", [0, 1, 2, 3, 4, 5]),
+        ("mispredicted", [1, 2]),
+        ("correct", [0]),
         ("wrong", [1, 2]),
         ("right", [0]),
-        ("wrong and confidence < 0.6", [2]),
+        ("mispredicted and confidence < 0.6", [2]),
         ("WRONG AND Confidence<.6", [2]),
         ("predicted = T-bar", [1]),
         ("label != predicted", [1, 2]),
@@ -40,6 +42,7 @@ from .sample_tables import small_columns
         ("explained and not switched", [1]),
         ("target = cytosol", [1]),
         ("failed", [5]),
+        ("has_prediction", [0, 1, 2, 3]),
         ("known", [0, 1, 2, 3]),
         ("confidence != 0.5", [0, 1, 3]),
         ("number <= 2", [0, 1]),
@@ -56,7 +59,7 @@ def test_what_a_filter_holds(text: str, held: list[int]) -> None:
 @pytest.mark.parametrize(
     ("text", "position", "words"),
     [
-        ("wrog", 0, "Did you mean 'wrong'?"),
+        ("misspredicted", 0, "Did you mean 'mispredicted'?"),
         ("wrong and", 9, "the end"),
         ("wrong right", 6, "'and', 'or' or the end"),
         ("predicted = cytosl", 12, "Did you mean 'cytosol'?"),
@@ -85,7 +88,9 @@ def test_an_error_says_where_and_names_the_known_words(
         assert all(word in str(error.value) for word in KNOWN_WORDS)
 
 
-@pytest.mark.parametrize("name", ["T-bar.2", "pre synapse", "wrong", "2", 'a "b"', "Ångström"])
+@pytest.mark.parametrize(
+    "name", ["T-bar.2", "pre synapse", "wrong", "failed", "2", 'a "b"', "Ångström"]
+)
 def test_every_class_name_can_be_written(name: str) -> None:
     columns = small_columns()
     listing = columns.sample_list

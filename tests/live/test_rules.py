@@ -8,6 +8,7 @@ import dataclasses
 import dis
 import importlib
 import inspect
+import sys
 import types
 import typing
 from typing import Any
@@ -16,7 +17,6 @@ import pytest
 
 from napari_quac.live import choices as choices_module
 from napari_quac.live import results as results_module
-from napari_quac.live import rules as rules_module
 from napari_quac.live.choices import Choices
 from napari_quac.live.results import Results
 from napari_quac.live.rule import (
@@ -80,7 +80,7 @@ def functions() -> dict[str, Any]:
 @pytest.mark.parametrize("name", functions())
 def test_a_rule_reads_choices_and_results_of_the_right_types_only(name: str) -> None:
     function = functions()[name]
-    annotations = types_of(function, rules_module)
+    annotations = types_of(function, sys.modules[function.__module__])
     for parameter in Rule(function).parameters:
         assert parameter in CHOICES | RESULTS, f"'{parameter}' is neither a choice nor a result"
         accepted, available = (
@@ -94,7 +94,8 @@ def test_a_rule_reads_choices_and_results_of_the_right_types_only(name: str) -> 
 
 @pytest.mark.parametrize("name", RULES)
 def test_a_rule_returns_what_its_field_holds(name: str) -> None:
-    returned = alternatives(types_of(RULES[name].function, rules_module)["return"])
+    function = RULES[name].function
+    returned = alternatives(types_of(function, sys.modules[function.__module__])["return"])
     assert Any in returned | alternatives(FIELD_TYPES[name]) or returned <= alternatives(
         FIELD_TYPES[name]
     )

@@ -126,7 +126,7 @@ class BatchPlan:
         generator = build_recipe(GENERATORS, values.pop("generator"), "generator", base)
         classifier = build(ClassifierRecipe, values.pop("classifier"), "classifier", base)
         settings = ExplainSettings.from_dict(values.pop("settings", {}))
-        options = {key: from_plain(types[key], value, key) for key, value in values.items()}
+        options = {key: from_plain(types[key], entry, key) for key, entry in values.items()}
         output = absolute(options.pop("output", cls.output), base)
         return cls(samples, classifier, generator, settings, output=output, **options)
 
@@ -200,7 +200,7 @@ def _build_samples(values: Any, base: Path) -> Any:
     source = dict(values)
     changes = next(source.pop(key) for key in ("preprocessing", "fit") if key in source)
     if isinstance(changes, Mapping):
-        changes = {"mode" if key == "how" else key: value for key, value in changes.items()}
+        changes = {"mode" if key == "how" else key: entry for key, entry in changes.items()}
     preprocessing = build(Preprocessing, changes, "samples.preprocessing", base)
     return PreprocessedRecipe(build_recipe(DATASETS, source, "samples", base), preprocessing)
 
@@ -296,22 +296,22 @@ def plain_values(recipe: Any, base: Path | None = None) -> dict[str, Any]:
     }
 
 
-def map_paths(value: Any, change: Callable[[Path], Path]) -> Any:
+def map_paths(node: Any, change: Callable[[Path], Path]) -> Any:
     """Return a recipe with each of its paths changed."""
-    if isinstance(value, Path):
-        return change(value)
-    if isinstance(value, tuple):
-        return tuple(map_paths(entry, change) for entry in value)
-    if is_dataclass(value) and not isinstance(value, type):
-        names = [entry.name for entry in fields(value) if entry.init]
-        return replace(value, **{name: map_paths(getattr(value, name), change) for name in names})
-    return value
+    if isinstance(node, Path):
+        return change(node)
+    if isinstance(node, tuple):
+        return tuple(map_paths(entry, change) for entry in node)
+    if is_dataclass(node) and not isinstance(node, type):
+        names = [entry.name for entry in fields(node) if entry.init]
+        return replace(node, **{name: map_paths(getattr(node, name), change) for name in names})
+    return node
 
 
-def paths_in(value: Any) -> Iterator[Path]:
+def paths_in(recipe: Any) -> Iterator[Path]:
     """Yield all paths of a recipe, or of a tuple of recipes."""
     paths: list[Path] = []
-    map_paths(value, lambda path: paths.append(path) or path)  # type: ignore[func-returns-value]
+    map_paths(recipe, lambda path: paths.append(path) or path)  # type: ignore[func-returns-value]
     return iter(paths)
 
 
@@ -333,9 +333,9 @@ def _default(entry: Field[Any]) -> Any:
 def _refuse_unknown(cls: type, values: Mapping[str, Any], place: str) -> None:
     """Refuse keys that are not fields, for recipes of packages that do not refuse them."""
     names, types = [entry.name for entry in fields(cls)], get_type_hints(cls)
-    for key, value in values.items():
+    for key, entry in values.items():
         if key not in names:
             raise unknown_name(f"setting of '{place}'", str(key), names)
         for kind in (types[key], *get_args(types[key])):
-            if isinstance(kind, type) and is_dataclass(kind) and isinstance(value, Mapping):
-                _refuse_unknown(kind, value, f"{place}.{key}")
+            if isinstance(kind, type) and is_dataclass(kind) and isinstance(entry, Mapping):
+                _refuse_unknown(kind, entry, f"{place}.{key}")

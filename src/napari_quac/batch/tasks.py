@@ -93,9 +93,9 @@ class Summary:
 
     def __add__(self, other: Summary) -> Summary:
         counts = {
-            name: value + getattr(other, name)
-            for name, value in vars(self).items()
-            if isinstance(value, int)
+            name: count + getattr(other, name)
+            for name, count in vars(self).items()
+            if isinstance(count, int)
         }
         return Summary(
             **counts,

@@ -126,9 +126,9 @@ def measure_flipping(
     """Return the curve and the share of pixels for each level, JSON-ready."""
     import torch
 
-    from napari_quac.explain.flipping import flipping
     from napari_quac.explain.pair import swap_pair
     from napari_quac.networks.fido.settings import InfillChoice, make_infill
+    from napari_quac.reports.pixel_order import flipping
 
     pair = explanation.pair
     pair = swap_pair(pair) if pair.is_swapped else pair

@@ -57,13 +57,9 @@ def run(options: argparse.Namespace) -> None:
     if options.csv is not None:
         _write_csv(options.csv, rows, names)
     if options.json:
-        document = {
-            "classes": names,
-            "n": len(rows),
-            "n_labelled": n_labeled,
-            "accuracy": accuracy,
-        }  # wording: a JSON key
-        document |= {"confusion": confusion if n_labeled else None, "samples": rows}
+        document = {"classes": names, "n": len(rows), "accuracy": accuracy, "samples": rows}
+        document["n_labelled"] = n_labeled  # wording: a JSON key
+        document["confusion"] = confusion if n_labeled else None
         print_json(document)
         return
     columns = ("class", "predicted", "confidence")

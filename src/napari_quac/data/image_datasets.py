@@ -49,24 +49,17 @@ class ImageFiles:
         n_axes: int | None = None,
     ) -> None:
         self.paths = tuple(Path(path) for path in paths)
-        self.classes = classes
-        self.name = name
-        self.n_axes = n_axes
+        self.classes, self.name, self.n_axes = classes, name, n_axes
         self._labels = tuple(labels) if labels is not None else (None,) * len(self.paths)
-        self._root = root
-        self._image_range = image_range
+        self._root, self._image_range = root, image_range
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> Sample:
         path = self.paths[index]
-        return Sample(
-            id=self.sample_id(index),
-            image=read_image(path, self._image_range, self.n_axes),
-            label=self._labels[index],
-            path=path,
-        )
+        image = read_image(path, self._image_range, self.n_axes)
+        return Sample(self.sample_id(index), image, self._labels[index], path=path)
 
     def sample_id(self, index: int) -> str:
         """Return the file's path relative to the dataset's folder."""
@@ -106,13 +99,8 @@ class ImageFolder(ImageFiles):
         if not directory.is_dir():
             state = "is a file" if directory.exists() else "does not exist"
             raise DataError(f"'{directory}' {state}. Choose a folder with one subfolder per class.")
-        classes = tuple(
-            sorted(
-                entry.name
-                for entry in directory.iterdir()
-                if entry.is_dir() and not entry.name.startswith(".")
-            )
-        )
+        subfolders = (entry.name for entry in directory.iterdir() if entry.is_dir())
+        classes = tuple(sorted(name for name in subfolders if not name.startswith(".")))
         paths: list[Path] = []
         labels: list[int | None] = []
         for label, name in enumerate(classes):
@@ -125,8 +113,7 @@ class ImageFolder(ImageFiles):
             classes = ()
         if not paths:
             raise DataError(
-                f"'{directory}' contains no image. Choose a folder with one subfolder per class "
-                f"with {', '.join(sorted(IMAGE_SUFFIXES))} files."
+                f"'{directory}' contains no image. Choose a folder with one subfolder per class."
             )
         super().__init__(paths, labels, classes, directory, image_range, directory.name, n_axes)
         self.directory = directory
@@ -212,21 +199,16 @@ class ImageStack:
         if n_axes not in (image_axes, image_axes + 1):
             raise ShapeError(
                 f"'{name}' has {n_axes} axes (shape {tuple(images.shape)}), expected one {kind} "
-                f"({axes}) or a stack of {kind}s (N, {axes}). Choose another layer, or one channel "
-                "of it."
+                f"({axes}) or a stack (N, {axes}). Choose another layer, or one channel."
             )
         if 0 in images.shape:
-            raise ShapeError(
-                f"'{name}' has no pixels (shape {tuple(images.shape)}). Choose another layer."
-            )
-        self.name = name
-        self.value_range = value_range
+            raise ShapeError(f"'{name}' has no pixels. Choose another layer.")
+        self.name, self.value_range = name, value_range
         self._images = images if n_axes > image_axes else images[None]
         last = slice(-image_axes, None)
         self._scale = tuple(map(float, scale[last])) if scale is not None else None
         self._translate = tuple(map(float, translate[last])) if translate is not None else None
-        self._unit = unit
-        self._rgb = rgb
+        self._unit, self._rgb = unit, rgb
 
     def __len__(self) -> int:
         return int(self._images.shape[0])
@@ -235,17 +217,11 @@ class ImageStack:
         array = self._read(index)
         channels = np.moveaxis(array, -1, 0) if self._rgb else array[None]
         if self._rgb and len(channels) == 4:
-            raise ShapeError(
-                f"'{self.name}' has an alpha (transparency) channel. Choose a layer without one."
-            )
-        image = to_unit_range(channels, self.value_range, self.sample_id(index))
-        return Sample(
-            id=self.sample_id(index),
-            image=torch.from_numpy(np.ascontiguousarray(image)),
-            scale=self._scale,
-            translate=self._translate,
-            unit=self._unit,
-        )
+            raise ShapeError(f"'{self.name}' has an alpha channel. Choose a layer without one.")
+        name = self.sample_id(index)
+        values = np.ascontiguousarray(to_unit_range(channels, self.value_range, name))
+        image = torch.from_numpy(values)
+        return Sample(name, image, None, self._scale, self._translate, self._unit)
 
     def sample_id(self, index: int) -> str:
         """Return the name of the stack with the number of the image, counted from 0."""
@@ -260,8 +236,7 @@ class ImageStack:
             return np.asarray(self._images[index])
         except Exception as error:
             raise DataError(
-                f"Image {index} of '{self.name}' cannot be read ({error}). Check that its file "
-                "still exists."
+                f"Image {index} of '{self.name}' cannot be read ({error}). Check the file."
             ) from error
 
 
@@ -315,7 +290,5 @@ class ImageFilesRecipe:
         for path in self.paths:
             if not path.is_file():
                 state = "is a folder" if path.is_dir() else "does not exist"
-                raise DataError(
-                    f"'{path}' {state}. Choose a single folder, or any number of image files."
-                )
+                raise DataError(f"'{path}' {state}. Choose one folder, or image files.")
         return ImageFiles(self.paths, image_range=self.image_range)

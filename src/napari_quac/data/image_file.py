@@ -82,18 +82,14 @@ def read_array(path: Path) -> NDArray[np.generic]:
             f"'{path.name}' has the ending '{suffix}', which is not a supported image format. "
             f"Convert it to one of {', '.join(sorted(IMAGE_SUFFIXES))}."
         )
-    array: NDArray[np.generic]
     try:
         if suffix == ".npy":
-            loaded: Any = np.load(path, allow_pickle=False)
-            if not isinstance(loaded, np.ndarray):
-                loaded.close()
+            array: Any = np.load(path, allow_pickle=False)
+            if not isinstance(array, np.ndarray):
+                array.close()
                 raise ValueError("an archive of several arrays, npz")
-            array = loaded
-        elif suffix in {".tif", ".tiff"}:
-            array = _read_tiff(path)
         else:
-            array = _read_picture(path)
+            array = (_read_tiff if suffix in {".tif", ".tiff"} else _read_picture)(path)
     except (DataError, MemoryError):
         raise
     except Exception as error:
@@ -106,7 +102,7 @@ def read_array(path: Path) -> NDArray[np.generic]:
             f"'{path.name}' holds values of type {array.dtype}, expected numbers. "
             "Export the image as 8-bit or float32."
         )
-    return array
+    return np.asarray(array)
 
 
 def _read_tiff(path: Path) -> NDArray[np.generic]:
@@ -136,10 +132,8 @@ def _read_tiff(path: Path) -> NDArray[np.generic]:
 
 
 def _about_alpha(path: Path, mode: str) -> str:
-    return (
-        f"'{path.name}' has an alpha (transparency) channel ({mode}). Save the image without "
-        "transparency, in gray or RGB."
-    )
+    name = path.name
+    return f"'{name}' has an alpha (transparency) channel ({mode}). Save the image in gray or RGB."
 
 
 def _read_picture(path: Path) -> NDArray[np.generic]:

@@ -77,8 +77,7 @@ class N5Array:
         attributes = read_attributes(folder)
         if not is_array(folder):
             raise DataError(
-                f"'{folder}' is not an N5 array, because 'attributes.json' contains no dimensions. "
-                "Choose another folder."
+                f"'{folder}' is not an N5 array: no dimensions in attributes.json. Choose another."
             )
         self.folder = folder
         self.attributes = attributes
@@ -86,16 +85,13 @@ class N5Array:
         self.chunks = tuple(reversed([int(n) for n in attributes["blockSize"]]))
         self.dtype = np.dtype(attributes["dataType"])
         self.ndim = len(self.shape)
-        compression = attributes.get("compression") or {
-            "type": attributes.get("compressionType", "raw")
-        }
-        self._codec = str(compression.get("type", "raw"))
+        compression = attributes.get("compression") or {"type": attributes.get("compressionType")}
+        self._codec = str(compression.get("type") or "raw")
         self._use_zlib = bool(compression.get("useZlib", False))
         self._read_block = read_block or _bytes_of
         if self._codec not in CODECS:
             raise DataError(
-                f"'{folder}' is compressed with '{self._codec}', which is not supported (only "
-                f"{', '.join(CODECS)}). Convert the array, for instance to zarr."
+                f"'{folder}': codec '{self._codec}' is none of {', '.join(CODECS)}. Convert it."
             )
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
@@ -151,16 +147,12 @@ class N5Array:
             raise DataError(f"The block '{path}' is damaged ({error}). Copy it again.") from error
 
     def _decode(self, raw: bytes) -> bytes:
-        if self._codec == "raw":
-            return raw
-        if self._codec == "gzip":
-            return zlib.decompress(raw) if self._use_zlib else gzip.decompress(raw)
-        if self._codec == "bzip2":
-            return bz2.decompress(raw)
-        if self._codec == "xz":
-            return lzma.decompress(raw)
-        if self._codec == "lz4":
-            return _decode_lz4(raw)
+        decoders: dict[str, Callable[[bytes], bytes]] = {
+            "raw": bytes, "bzip2": bz2.decompress, "xz": lzma.decompress, "lz4": _decode_lz4,
+            "gzip": zlib.decompress if self._use_zlib else gzip.decompress,
+        }  # fmt: skip
+        if self._codec in decoders:
+            return decoders[self._codec](raw)
         import numcodecs  # comes with zarr
 
         codec = numcodecs.Blosc() if self._codec == "blosc" else numcodecs.Zstd()
@@ -182,10 +174,9 @@ def _decode_lz4(raw: bytes) -> bytes:
         at += packed
         if unpacked == 0:
             break
-        if kind == 0x10:
-            parts.append(block)
-        else:
-            parts.append(bytes(numcodecs.LZ4().decode(struct.pack("<I", unpacked) + block)))
+        if kind != 0x10:
+            block = bytes(numcodecs.LZ4().decode(struct.pack("<I", unpacked) + block))
+        parts.append(block)
     return b"".join(parts)
 
 

@@ -16,7 +16,8 @@ _UNIT_NAMES = {
     "nanometer": "nm", "nanometre": "nm", "nm": "nm",
     "micrometer": "µm", "micrometre": "µm", "micron": "µm", "um": "µm", "µm": "µm", "μm": "µm",
     "millimeter": "mm", "millimetre": "mm", "mm": "mm",
-    "meter": "m", "metre": "m", "m": "m", "angstrom": "Å", "å": "Å", "picometer": "pm",
+    "meter": "m", "m": "m", "angstrom": "Å", "å": "Å", "picometer": "pm",
+    "metre": "m",  # wording: a spelling in files
 }  # fmt: skip
 
 
@@ -159,8 +160,5 @@ class Place:
         """
         n_hidden = len(self.size) - len(size)
         whole_start, whole_step = (*(0.0,) * n_hidden, *start), (*(1.0,) * n_hidden, *step)
-        return replace(
-            self,
-            transform=self.transform.at(whole_start, whole_step),
-            size=(*self.size[:n_hidden], *size),
-        )
+        transform = self.transform.at(whole_start, whole_step)
+        return replace(self, transform=transform, size=(*self.size[:n_hidden], *size))

@@ -114,9 +114,9 @@ class PointTable:
         values = np.stack([self._numbers(name) for name in columns], axis=1)
         rows = np.flatnonzero(np.isfinite(values).all(axis=1))
         if not len(rows):
+            names = ", ".join(columns)
             raise DataError(
-                f"No row of '{self.name}' has numbers in all of {', '.join(columns)}. Choose other "
-                "columns."
+                f"No row of '{self.name}' has numbers in all of {names}. Choose others."
             )
         return values[rows], rows
 
@@ -202,10 +202,7 @@ def read_point_table(path: str | Path) -> PointTable:
         columns, separator = read_text_table(path, suffix)
         table = PointTable(split_vectors(columns), path, separator)
     else:
-        raise DataError(
-            f"'{path.name}' has the ending '{suffix}', expected one of "
-            f"{', '.join(sorted(TABLE_SUFFIXES))}. Export the table as CSV."
-        )
+        raise DataError(f"'{path.name}' has the ending '{suffix}'. Export the table as CSV.")
     if not len(table):
         raise DataError(f"'{path.name}' has no rows. Choose another table.")
     return table
@@ -261,8 +258,7 @@ def _read_arrow(path: Path, suffix: str) -> tuple[dict[str, tuple[str, ...]], fr
         from pyarrow import feather, parquet
     except ImportError as error:
         raise DataError(
-            f"'{path.name}' needs the package pyarrow. Install it: "
-            "pip install 'napari-quac[tables]', or export the table as CSV."
+            f"'{path.name}' needs pyarrow: pip install 'napari-quac[tables]', or export it as CSV."
         ) from error
     try:
         table = (feather if suffix == ".feather" else parquet).read_table(path)

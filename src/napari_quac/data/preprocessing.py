@@ -63,8 +63,7 @@ class Preprocessing:
             return sample
         if len(old_size) != len(self.size):
             raise ShapeError(
-                f"The sample '{sample.id}' has {len(old_size)} spatial axes, but the network takes "
-                f"images with {len(self.size)}. Choose other images, or another network."
+                f"'{sample.id}' has {len(old_size)} axes, not {len(self.size)}. Choose others."
             )
         if self.mode == "crop":
             return self._cropped(sample, self.size)
@@ -83,8 +82,7 @@ class Preprocessing:
             return image[:1].repeat(3, *(1,) * (image.ndim - 1))
         if self.channels >= len(image):
             raise ShapeError(
-                f"The sample '{sample.id}' has no channel {self.channels + 1}, it has "
-                f"{len(image)}. Choose the folder again, and another channel."
+                f"'{sample.id}' has no channel {self.channels + 1} of {len(image)}. Choose another."
             )
         return image[self.channels : self.channels + 1]
 
@@ -92,8 +90,7 @@ class Preprocessing:
         old_size = tuple(sample.image.shape[1:])
         if any(old < new for old, new in zip(old_size, size, strict=True)):
             raise ShapeError(
-                f"The sample '{sample.id}' has {short_extent(old_size)}, too few to crop it to "
-                f"{short_extent(size)}. Choose the folder again, and resize instead."
+                f"'{sample.id}' has {short_extent(old_size)}, too few to crop. Resize it instead."
             )
         starts = [(old - new) // 2 for old, new in zip(old_size, size, strict=True)]
         window = tuple(slice(a, a + n) for a, n in zip(starts, size, strict=True))
@@ -184,19 +181,15 @@ def suggest_preprocessing(
     resize = (f"Resize samples to {pixels}", Preprocessing(size=new_size))
     if any(old < new for old, new in zip(old_size, new_size, strict=True)):
         return (resize,)
-    return (
-        resize,
-        (f"Crop samples to central {pixels}", Preprocessing(size=new_size, mode="crop")),
-    )
+    crop = Preprocessing(size=new_size, mode="crop")
+    return (resize, (f"Crop samples to central {pixels}", crop))
 
 
 def _resize(image: Tensor, size: Sequence[int]) -> Tensor:
     """Resize (C, *S), averaging where it shrinks."""
     if len(size) == 2:
-        smooth = F.interpolate(
-            image[None], tuple(size), mode="bilinear", align_corners=False, antialias=True
-        )
-        return smooth[0]
+        mode: dict[str, Any] = {"mode": "bilinear", "align_corners": False, "antialias": True}
+        return F.interpolate(image[None], tuple(size), **mode)[0]
     if all(a >= b for a, b in zip(image.shape[1:], size, strict=True)):
         return F.interpolate(image[None], tuple(size), mode="area")[0]
     return F.interpolate(image[None], tuple(size), mode="trilinear", align_corners=False)[0]

@@ -51,13 +51,9 @@ class _SyntheticDataset:
         return self._n_samples
 
     def __getitem__(self, index: int) -> Sample:
-        return Sample(
-            id=self.sample_id(index),
-            image=self._image(index, self.label(index)),
-            label=self.label(index),
-            scale=(PIXEL_NM, PIXEL_NM),
-            unit="nm",
-        )
+        label = self.label(index)
+        image, scale = self._image(index, label), (PIXEL_NM, PIXEL_NM)
+        return Sample(self.sample_id(index), image, label, scale, unit="nm")
 
     def sample_id(self, index: int) -> str:
         """Return the id of a sample, such as ``"PSD/held-back-0001"``."""
@@ -208,9 +204,8 @@ class SyntheticShapes(_SyntheticDataset):
         distance = np.hypot(along / stretch, across * stretch) + 0.7 * _texture(random, 3)
         density = 1 / (1 + np.exp(2 * (distance - radius)))
         membrane = np.exp(-0.5 * (across / 1.3) ** 2)
-        darkness = np.maximum(
-            random.uniform(0.75, 0.95) * density, random.uniform(0.5, 0.8) * membrane
-        )
+        strengths = random.uniform(0.75, 0.95), random.uniform(0.5, 0.8)
+        darkness = np.maximum(strengths[0] * density, strengths[1] * membrane)
         gray = random.uniform(0.68, 0.8) + 0.05 * _texture(random, 3) + 0.02 * _texture(random, 1)
         image = np.clip(gray * (1 - 0.85 * darkness), 0, 1)
         return image.astype(np.float32), density.astype(np.float32)

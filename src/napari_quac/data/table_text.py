@@ -67,9 +67,7 @@ def read_text_table(path: Path, suffix: str) -> tuple[dict[str, tuple[str, ...]]
                 rows.append(cells)
                 numbers.append(reader.line_num + n_skipped)
     except csv.Error as error:
-        raise DataError(
-            f"'{path.name}' cannot be read as a table ({error}). Export it again."
-        ) from error
+        raise DataError(f"'{path.name}' is no table ({error}). Export it again.") from error
     if not rows:
         raise DataError(f"'{path.name}' is empty. Choose another table.")
     return _columns(path, rows, numbers), separator
@@ -161,12 +159,11 @@ def _decoded(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise DataError(
-            f"'{path.name}' cannot be read as text, since line {line} is not UTF-8. Save it again "
-            "as 'CSV UTF-8'."
+            f"'{path.name}': line {line} is not UTF-8. Save it again as 'CSV UTF-8'."
         ) from error
     except OSError as error:
         raise DataError(
-            f"'{path.name}' cannot be read as text ({error}). Check the file and its permissions."
+            f"'{path.name}' cannot be read ({error}). Check its permissions."
         ) from error
 
 
@@ -181,17 +178,13 @@ def _without_comments(text: str) -> tuple[str, int, str]:
         separator, n = match[1], n + 1
     rest = lines[n:]
     above = lines[n - 1].lstrip("# ") if n and lines[n - 1].startswith("#") else ""
-    if above and rest and _all_numbers(rest[0]) and _n_parts(above) == _n_parts(rest[0]):
+    if above and rest and _all_numbers(rest[0]) and len(_parts(above)) == len(_parts(rest[0])):
         return "\n".join([above, *rest]), n - 1, separator  # names behind a #, as NumPy writes them
     return "\n".join(rest), n, separator
 
 
 def _parts(line: str) -> list[str]:
     return [part for part in re.split(r"[,;\t ]+", line.strip()) if part]
-
-
-def _n_parts(line: str) -> int:
-    return len(_parts(line))
 
 
 def _all_numbers(line: str) -> bool:
@@ -202,14 +195,12 @@ def _columns(path: Path, rows: list[list[str]], numbers: list[int]) -> dict[str,
     names = rows[0]
     if all(is_number(name) for name in names):
         raise DataError(
-            f"The first line of '{path.name}' holds numbers, expected names of columns such as "
-            "z, y, x. Add a line with the names."
+            f"'{path.name}' begins with numbers. Add a line of column names, such as z, y, x."
         )
     for number, row in zip(numbers[1:], rows[1:], strict=True):
         if len(row) != len(names):
             raise DataError(
-                f"Line {number} of '{path.name}' has {len(row)} values, the first line has "
-                f"{len(names)} names. Repair the line, or export the table again."
+                f"Line {number} of '{path.name}' has {len(row)} values for {len(names)} names."
             )
     columns: dict[str, tuple[str, ...]] = {}
     for i, name in enumerate(names):
@@ -218,21 +209,15 @@ def _columns(path: Path, rows: list[list[str]], numbers: list[int]) -> dict[str,
             continue  # lines that end with a separator
         name = name or f"column {i + 1}"
         if name in columns:
-            raise DataError(
-                f"'{path.name}' has two columns of the same name: {', '.join(names)}. Rename one."
-            )
+            raise DataError(f"'{path.name}' has two columns of the same name '{name}'. Rename one.")
         columns[name] = values
     return columns
 
 
 def _no_number(row: int, text: str, table: str, column: str) -> str:
-    hint = ""
-    if "," in text:
-        hint = " Write numbers with a decimal point and without thousands separators;"
-    return (
-        f"Row {row + 1} of '{table}' has '{text}' in the column '{column}', expected a number."
-        f"{hint or ' Choose another column,'} or repair the table."
-    )
+    advice = "Write numbers with a decimal point" if "," in text else "Choose another column"
+    place = f"Row {row + 1} of '{table}' has '{text}' in the column '{column}', expected a number."
+    return f"{place} {advice}, or repair the table."
 
 
 def is_number(text: str) -> bool:

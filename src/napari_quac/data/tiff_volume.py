@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -19,26 +18,7 @@ LARGE_PAGE = 32 * 2**20
 """Bytes; larger tiled pages are read tile by tile."""
 
 
-@dataclass(frozen=True, eq=False)
-class TiffStack:
-    """The stack in a TIFF file.
-
-    Attributes
-    ----------
-    array : array-like, (Z, Y, X) or (Y, X)
-        Reads only what is sliced.
-    grid : Grid or None
-        Voxel size and unit, if the file contains them along all axes.
-    n_channels : int
-        Number of channels, of which ``array`` is one.
-    """
-
-    array: Any
-    grid: Grid | None
-    n_channels: int = 1
-
-
-def open_tiff(path: Path, channel: int = 0) -> TiffStack:
+def open_tiff(path: Path, channel: int = 0) -> tuple[Any, Grid | None, int]:
     """Open a stack of grayscale images.
 
     Uncompressed stacks with consecutive pages are mapped into memory; others are read page by page,
@@ -50,6 +30,15 @@ def open_tiff(path: Path, channel: int = 0) -> TiffStack:
         A TIFF file of ImageJ, OME or any other program.
     channel : int
         Index of the channel, where there are several.
+
+    Returns
+    -------
+    array : array-like, (Z, Y, X) or (Y, X)
+        Reads only the sliced part.
+    grid : Grid or None
+        Voxel size and unit, if the file contains them along all axes.
+    n_channels : int
+        Number of channels, of which ``array`` is one.
 
     Raises
     ------
@@ -63,7 +52,7 @@ def open_tiff(path: Path, channel: int = 0) -> TiffStack:
             series = file.series[0]
             separate = _separate_pages(path, file)
             if separate is not None:
-                return TiffStack(separate, None)
+                return separate, None, 1
             axes, shape = series.axes, tuple(series.shape)
             stack_axis, channel_axis = _axes(path, axes, shape)
             contiguous = series.dataoffset is not None and series.keyframe.is_final
@@ -75,7 +64,7 @@ def open_tiff(path: Path, channel: int = 0) -> TiffStack:
         raise
     except Exception as error:
         raise DataError(
-            f"'{path.name}' cannot be read as TIFF ({one_line(error)}). Export it again."
+            f"'{path.name}' is no TIFF ({one_line(error)}). Export it again."
         ) from error
     n_channels = 1 if channel_axis is None else shape[channel_axis]
     check_channel(channel, n_channels, path.name)
@@ -84,12 +73,12 @@ def open_tiff(path: Path, channel: int = 0) -> TiffStack:
     )
     if contiguous:
         mapped = tifffile.memmap(path, mode="r").reshape(shape)
-        return TiffStack(mapped[index], grid, n_channels)
+        return mapped[index], grid, n_channels
     if large and channel_axis is None:
-        return TiffStack(_tiles(path), grid)
+        return _tiles(path), grid, 1
     pages = [int(number) for number in numbers[index].reshape(-1)]
     stack_shape = shape[-2:] if stack_axis is None else (shape[stack_axis], *shape[-2:])
-    return TiffStack(TiffPages(path, pages, stack_shape, dtype, series=0), grid, n_channels)
+    return TiffPages(path, pages, stack_shape, dtype, series=0), grid, n_channels
 
 
 def _separate_pages(path: Path, file: Any) -> TiffPages | None:
@@ -108,8 +97,7 @@ def _axes(path: Path, axes: str, shape: tuple[int, ...]) -> tuple[int | None, in
     stacks = [axis for axis, name in enumerate(outer) if name != "C"]
     if axes[-2:] != "YX" or len(stacks) > 1 or outer.count("C") > 1:
         raise DataError(
-            f"'{path.name}' has the axes {axes} (shape {shape}), but a stack of grayscale images "
-            "(Z, Y, X) is needed, with channels or without. Export one stack of it."
+            f"'{path.name}' has the axes {axes}, not those of one grayscale stack. Export one."
         )
     return (stacks[0] if stacks else None), channel_axis
 
@@ -238,7 +226,7 @@ def _of_imagej(file: Any) -> tuple[Sizes, str | None] | None:
     metadata = file.imagej_metadata
     if not metadata or "unit" not in metadata:
         return None
-    unit = unit_of_length(_unescaped(str(metadata["unit"])))
+    unit = unit_of_length(str(metadata["unit"]).replace("\\u00B5", "µ").replace("\\u00b5", "µ"))
     horizontal, vertical = file.pages[0].resolution
     if unit is None or horizontal <= 0 or vertical <= 0:
         return None
@@ -256,7 +244,3 @@ def _of_tags(file: Any) -> tuple[Sizes, str | None] | None:
     if nm / min(horizontal, vertical) > LARGEST_NM:
         return None
     return (None, nm / vertical, nm / horizontal), "nm"
-
-
-def _unescaped(unit: str) -> str:
-    return unit.replace("\\u00B5", "µ").replace("\\u00b5", "µ")

@@ -140,8 +140,7 @@ def _fetch(folder: Path, section: Section, base_url: str) -> Path:
         )
     except ValueError as error:
         raise DataError(
-            f"'{section.path}' from {base_url} is not the published file: its checksum "
-            "differs. It was deleted. Try again later."
+            f"'{section.path}' from {base_url} is not the published file: checksum differs. Retry."
         ) from error
     except Exception as error:  # the libraries for downloading raise many kinds
         raise DataError(_why_not(error, folder, section, base_url)) from error
@@ -153,19 +152,13 @@ def _why_not(error: Exception, folder: Path, section: Section, base_url: str) ->
     advice = f"put the sections into '{folder}', or set {FOLDER_VARIABLE} to another folder"
     answer = getattr(error, "response", None)
     if answer is not None:
-        return (
-            f"{base_url} has no '{section.path}' (it answered {answer.status_code}). The data may "
-            f"have moved: look at {CITATION.rpartition(' ')[2]}, and {advice}."
-        )
+        doi = CITATION.rpartition(" ")[2]
+        return f"{section.path}: {base_url} answered {answer.status_code}. See {doi}, and {advice}."
     if isinstance(error, OSError) and error.filename is not None:
-        return (
-            f"'{error.filename}' cannot be written ({error.strerror}). Set {FOLDER_VARIABLE} to a "
-            "folder with write permission."
-        )
-    return (
-        f"'{section.path}' could not be downloaded from {base_url} ({type(error).__name__}). Check "
-        f"the network, or {advice}."
-    )
+        reason = f"'{error.filename}' cannot be written ({error.strerror})."
+        return f"{reason} Set {FOLDER_VARIABLE} to a folder with write permission."
+    reason = f"'{section.path}' was not downloaded from {base_url} ({type(error).__name__})."
+    return f"{reason} Check the network, or {advice}."
 
 
 def _read_page(path: Path, section: Section) -> NDArray[np.uint8]:
@@ -174,8 +167,7 @@ def _read_page(path: Path, section: Section) -> NDArray[np.uint8]:
     page = np.ascontiguousarray(read_array(path))
     if page.shape != _SHAPE or page.dtype != np.uint8:
         raise DataError(
-            f"'{path}' holds {page.dtype} of shape {page.shape}, expected uint8 of {_SHAPE}. "
-            "Delete it and try again."
+            f"'{path}' holds {page.dtype} of shape {page.shape}, not uint8 of {_SHAPE}. Delete it."
         )
     return page.view(np.uint8)
 
@@ -186,11 +178,9 @@ def _read_whole(path: Path, sections: tuple[Section, ...]) -> NDArray[np.uint8]:
     pages = np.asarray(read_array(path))
     for number, section in enumerate(sections):
         plane = pages[number] if number < len(pages) else pages[:0]
-        if hashlib.sha256(np.ascontiguousarray(plane).tobytes()).hexdigest() != (
-            section.pixels_sha256
-        ):
+        digest = hashlib.sha256(np.ascontiguousarray(plane).tobytes()).hexdigest()
+        if digest != section.pixels_sha256:
             raise DataError(
-                f"Section {number} of '{path}' differs from the published pixels. "
-                "Delete or rename the file, and the sections will be downloaded."
+                f"Section {number} of '{path}' differs from the published pixels. Delete the file."
             )
     return pages[: len(sections)].astype(np.uint8, copy=False)

@@ -77,8 +77,7 @@ class Level:
             raise
         except Exception as error:
             raise DataError(
-                f"Voxels {[f'{s.start}–{s.stop - 1}' for s in box]} of the volume cannot be read "
-                f"({error}). Check that its file still exists and is complete."
+                f"Voxels {start} to {stop} cannot be read ({error}). Check that the file exists."
             ) from error
         return np.moveaxis(values, -1, 0) if self.rgb else values[None]
 

@@ -58,18 +58,16 @@ def open_volume(
     if suffix in HDF5_SUFFIXES:
         volume = _open_hdf5(path, dataset, channel)
     elif suffix in TIFF_SUFFIXES:
-        stack = open_tiff(path, channel)
-        volume = _plain(stack.array, {}, path.stem, path, 0, grid=stack.grid)
-        volume = replace(volume, n_channels=stack.n_channels)
+        array, grid, n_channels = open_tiff(path, channel)
+        volume = _plain(array, {}, path.stem, path, 0, grid=grid)
+        volume = replace(volume, n_channels=n_channels)
     elif suffix == ".npy":
         volume = _plain(_open_npy(path), {}, path.stem, path, channel)
     elif path.is_dir():
         is_n5 = suffix == ".n5" or (path / "attributes.json").exists()
         volume = (_open_n5 if is_n5 else _open_zarr)(path, dataset, channel)
     else:
-        raise DataError(
-            f"'{path.name}' is not a volume in a supported format. Choose one of {VOLUME_ENDINGS}."
-        )
+        raise DataError(f"'{path.name}' is not a volume. Choose one of {VOLUME_ENDINGS}.")
     return _with_voxel_size(volume, voxel_size, unit)
 
 
@@ -79,8 +77,7 @@ def _with_voxel_size(volume: Volume, size: Sequence[float] | None, unit: str | N
     finest = volume.finest.transform
     if len(size) != finest.ndim or min(size) <= 0:
         raise DataError(
-            f"'{volume.name}' has {finest.ndim} axes, so the voxel size {tuple(size)} does not "
-            "fit. Enter one positive length for each axis."
+            f"The voxel size {tuple(size)} does not fit the {finest.ndim} axes of '{volume.name}'."
         )
     factors = [new / abs(old) for new, old in zip(size, finest.scale, strict=True)]
     levels = []
@@ -111,8 +108,7 @@ def _open_npy(path: Path) -> Any:
         return np.load(path, mmap_mode="r")
     except (OSError, ValueError, EOFError) as error:
         raise DataError(
-            f"'{path.name}' cannot be read as an array of numbers ({one_line(error)}). Save it "
-            "again with numpy.save."
+            f"'{path.name}' cannot be read as an array of numbers ({one_line(error)})."
         ) from error
 
 
@@ -129,26 +125,20 @@ def _plain(
     n_axes = len(array.shape)
     if n_axes == 4 and array.shape[-1] <= MAX_CHANNELS < array.shape[0]:
         raise DataError(
-            f"'{name}' has the shape {tuple(array.shape)}, apparently with the channels last. Save "
-            "it as a volume (Z, Y, X), or with channels first."
+            f"'{name}' has shape {array.shape}, apparently with the channels last. Move them."
         )
     if n_axes not in (2, 3, 4):
         raise DataError(
-            f"'{name}' has {n_axes} axes (shape {tuple(array.shape)}), but a volume needs three "
-            "(Z, Y, X), or four with channels first. Choose another array."
+            f"'{name}' has {n_axes} axes, but a volume has three (Z, Y, X), or four with channels."
         )
     fixed: tuple[int, ...] = ()
     if n_axes == 4:
         check_channel(channel, array.shape[0], name)
         fixed = (channel,)
     n_spatial = n_axes - len(fixed)
-    grid = (
-        grid
-        or read_grid(attributes, n_axes, fastest_first)
-        or read_grid(attributes, n_spatial, fastest_first)
-    )
-    if grid is None:
-        grid = Grid((1.0,) * n_spatial, (0.0,) * n_spatial, None)
+    for n_grid_axes in (n_axes, n_spatial):
+        grid = grid or read_grid(attributes, n_grid_axes, fastest_first)
+    grid = grid or Grid((1.0,) * n_spatial, (0.0,) * n_spatial, None)
     transform = Transform(grid.scale[-n_spatial:], grid.translate[-n_spatial:])
     n_channels = int(array.shape[0]) if fixed else 1
     return Volume((Level(array, transform, fixed),), name, grid.unit, path, n_channels)
@@ -213,11 +203,7 @@ def volume_from_zarr(node: Any, path: Path | None, place: str, channel: int = 0)
         return _zarr_array(node[names[0]], node, names[0], path or Path(place), place, channel)
     inside = images or names or (_zarr_arrays(path) if path else [])
     kind = "images" if images else "arrays and no OME-Zarr image"
-    raise SeveralArraysError(
-        f"'{place}' holds {len(inside)} {kind}. Name one as dataset: "
-        f"{', '.join(inside[:20]) or 'none'}.",
-        inside,
-    )
+    raise _choice_error(f"'{place}' holds {len(inside)} {kind}", inside)
 
 
 def _zarr_images(group: Any, depth: int = 2) -> list[str]:
@@ -246,8 +232,7 @@ def _ome_level(group: Any, ome: OmeImage, number: int, channel: int, place: str)
         array = group[entry.path]
     except KeyError as error:
         raise DataError(
-            f"'{place}' lists the resolution '{entry.path}', but it is missing. Copy the image "
-            "again."
+            f"'{place}' lists the resolution '{entry.path}', which is missing. Copy it again."
         ) from error
     fixed = [0] * (ome.n_axes - ome.n_spatial)
     if ome.channel_axis is not None:
@@ -283,10 +268,7 @@ def _open_n5(path: Path, dataset: str, channel: int) -> Volume:
     if len(inside) == 1 and not dataset:
         return _open_n5(path, inside[0], channel)
     place = f"{path.name}/{dataset}" if dataset else path.name
-    raise SeveralArraysError(
-        f"'{place}' is not an N5 array. Name one as dataset: {', '.join(inside[:20]) or 'none'}.",
-        inside,
-    )
+    raise _choice_error(f"'{place}' is not an N5 array", inside)
 
 
 def _n5_arrays(path: Path) -> list[str]:
@@ -317,10 +299,8 @@ def _n5_pyramid(path: Path, folder: Path, scales: list[Path], name: str, channel
         if factors is None and number < len(group.get("scales", ())):
             factors = group["scales"][number]
         if factors is None:
-            factors = [
-                round(a / b)
-                for a, b in zip(levels[0].shape, volume.finest.shape, strict=True)
-            ][::-1]  # fmt: skip
+            sides = zip(levels[0].shape, volume.finest.shape, strict=True)
+            factors = [round(a / b) for a, b in sides][::-1]
         step = tuple(float(f) for f in reversed(factors))[-base.ndim :]
         first = tuple((k - 1) / 2 for k in step)
         levels.append(Level(array, base.at(first, step), volume.finest.fixed))
@@ -337,9 +317,7 @@ def _open_hdf5(path: Path, dataset: str, channel: int) -> Volume:
     try:
         file = h5py.File(path, "r")
     except OSError as error:
-        raise DataError(
-            f"'{path.name}' cannot be opened as HDF5 ({one_line(error)}). Copy it again."
-        ) from error
+        raise DataError(f"'{path.name}' is no HDF5 ({one_line(error)}). Copy it again.") from error
     names: list[str] = []
 
     def note(name: str, node: Any) -> None:
@@ -353,13 +331,14 @@ def _open_hdf5(path: Path, dataset: str, channel: int) -> Volume:
     if not isinstance(array, h5py.Dataset):
         content = f"no array '{dataset}'" if dataset else f"{len(names)} arrays"
         file.close()
-        raise SeveralArraysError(
-            f"'{path.name}' holds {content}. Name one as dataset: "
-            f"{', '.join(names[:20]) or 'none'}.",
-            names,
-        )
+        raise _choice_error(f"'{path.name}' holds {content}", names)
     attributes = {**dict(array.parent.attrs), **dict(array.attrs)}
     return _plain(array, attributes, _stem(dataset), path, channel)
+
+
+def _choice_error(problem: str, names: list[str]) -> SeveralArraysError:
+    choices = ", ".join(names[:20]) or "none"
+    return SeveralArraysError(f"{problem}. Name one as dataset: {choices}.", names)
 
 
 def _stem(name: str) -> str:

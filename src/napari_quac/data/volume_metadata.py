@@ -9,6 +9,8 @@ from typing import Any
 from napari_quac.data.place import NM_PER_UNIT, unit_of_length
 from napari_quac.errors import DataError
 
+AXIS_TYPES = {"t": "time", "c": "channel"}
+
 
 @dataclass(frozen=True)
 class OmeLevel:
@@ -67,14 +69,13 @@ def read_ome(attributes: Mapping[str, Any], name: str) -> OmeImage | None:
         return _read_multiscale(multiscales[0], name)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise DataError(
-            f"The OME-Zarr metadata of '{name}' are incomplete ({type(error).__name__}: "
-            f"{error}). Choose one of its arrays, or write the image again."
+            f"The OME-Zarr metadata of '{name}' are incomplete ({error}). Write the image again."
         ) from error
 
 
 def _read_multiscale(image: Mapping[str, Any], name: str) -> OmeImage:
     axes = [a if isinstance(a, Mapping) else {"name": a} for a in image["axes"]]
-    types = [a.get("type") or _axis_type(str(a["name"])) for a in axes]
+    types = [a.get("type") or AXIS_TYPES.get(str(a["name"]).lower(), "space") for a in axes]
     n_spatial = types.count("space")
     _check_axes([str(a["name"]) for a in axes], types, n_spatial, name)
     # axes may have different units; the last one's holds for the image
@@ -94,27 +95,20 @@ def _read_multiscale(image: Mapping[str, Any], name: str) -> OmeImage:
         scales, translates = zip(*placed, strict=True)
         levels.append(OmeLevel(str(entry["path"]), scales, translates))
     channel = types.index("channel") if "channel" in types else None
-    return OmeImage(
-        tuple(levels), len(axes), n_spatial, channel, unit, str(image.get("name") or "")
-    )
+    title = str(image.get("name") or "")
+    return OmeImage(tuple(levels), len(axes), n_spatial, channel, unit, title)
 
 
 def _check_axes(axes: Sequence[str], types: Sequence[str], n_spatial: int, name: str) -> None:
     if n_spatial < 2 or list(types[len(types) - n_spatial :]) != ["space"] * n_spatial:
         raise DataError(
-            f"'{name}' has the axes {', '.join(axes)}, but OME-Zarr requires the spatial axes "
-            "last. Convert the image."
+            f"'{name}' has axes {', '.join(axes)}, but OME-Zarr has spatial axes last. Convert it."
         )
     spatial = [axis.lower() for axis in axes[-n_spatial:]]
     if spatial in (["x", "y", "z"], ["x", "y"]):
         raise DataError(
-            f"'{name}' has its axes in the order {', '.join(spatial)}, but OME-Zarr requires "
-            f"{', '.join(reversed(spatial))}. Convert the image."
+            f"'{name}' has the order {', '.join(spatial)}, but OME-Zarr requires z, y, x. Fix it."
         )
-
-
-def _axis_type(name: str) -> str:
-    return {"t": "time", "c": "channel"}.get(name.lower(), "space")
 
 
 def _combined(

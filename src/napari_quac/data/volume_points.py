@@ -137,15 +137,10 @@ def cut_resampled(
         for s, n, k, f, last_ in zip(start, size, step, first, last, strict=True)
     ]
     grid = np.meshgrid(*axes, indexing="ij")
-    planes = [
-        map_coordinates(
-            gaussian_filter(channel.astype(np.float64), sigma) if sigma.any() else
-            channel.astype(np.float64),
-            grid,
-            order=1,
-        )
-        for channel in raw
-    ]  # fmt: skip
+    channels = [channel.astype(np.float64) for channel in raw]
+    if sigma.any():
+        channels = [gaussian_filter(channel, sigma) for channel in channels]
+    planes = [map_coordinates(channel, grid, order=1) for channel in channels]
     outside = None
     if raw_outside is not None:
         outside = map_coordinates(raw_outside.astype(np.float64), grid, order=1) > 0.5
@@ -235,13 +230,11 @@ class VolumePoints:
         for attribute, values in (("labels", labels), ("ids", ids)):
             if values is not None and len(values) != len(centers):
                 raise DataError(
-                    f"There are {len(centers)} points, but {len(values)} {attribute}. Pass one for "
-                    "each point."
+                    f"{len(centers)} points have {len(values)} {attribute}. Pass one for each."
                 )
         if resample and voxel_size is None:
             raise DataError(
-                "Resampling needs the voxel size of the network's training. Enter it, or turn off "
-                "Resample."
+                "Resampling needs the voxel size of the training. Enter it, or turn Resample off."
             )
         self.volume, self.classes, self.value_range = volume, classes, value_range
         self.name = name or f"points in {volume.name}"
@@ -262,8 +255,7 @@ class VolumePoints:
         self.n_skipped = int((inside & ~keep).sum())
         if not len(self.rows):
             raise DataError(self._why_none())
-        self._order = np.full(len(centers), -1, dtype=np.int64)
-        self._order[self.rows] = np.arange(len(self.rows))
+        self._index_rows()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -293,9 +285,7 @@ class VolumePoints:
             translate=tuple(placed.to_world((0,) * placed.ndim).tolist())[n_hidden:],
             unit=self.volume.unit,
             path=self.volume.path,
-            place=Place(
-                placed, self.size, tuple(offset.tolist()), tuple(self._centers[row].tolist())
-            ),
+            place=Place(placed, self.size, tuple(offset.tolist()), self.center_world(index)),
         )
 
     def sample_id(self, index: int) -> str:
@@ -338,9 +328,12 @@ class VolumePoints:
         part = object.__new__(VolumePoints)
         part.__dict__.update(self.__dict__)
         part.rows = self.rows[np.asarray(indices, dtype=np.int64)]
-        part._order = np.full(len(self._centers), -1, dtype=np.int64)
-        part._order[part.rows] = np.arange(len(part.rows))
+        part._index_rows()
         return part
+
+    def _index_rows(self) -> None:
+        self._order = np.full(len(self._centers), -1, dtype=np.int64)
+        self._order[self.rows] = np.arange(len(self.rows))
 
     def _step(self) -> tuple[float, ...]:
         """Return voxels of the level per voxel of the network, along all axes."""
@@ -379,15 +372,11 @@ class VolumePoints:
         n_points = grouped_digits(self.n_points)
         if self.n_skipped:
             return (
-                f"Of {n_points} points, {self.n_points - self.n_outside} lie inside of "
-                f"'{self.volume.name}', but all their patches of {_sizes(self.size)} voxels extend "
-                "beyond it. Choose smaller patches, or pad with zeros."
+                f"{self.n_points - self.n_outside} of {n_points} points lie inside, but all their "
+                f"patches of {_sizes(self.size)} voxels extend beyond it. Choose a smaller size."
             )
-        shape = _sizes(self.volume.finest.shape)
-        return (
-            f"0 of {n_points} inside of '{self.volume.name}' ({shape} voxels). Check unit and axis "
-            "order of the coordinates."
-        )
+        volume = f"'{self.volume.name}' ({_sizes(self.volume.finest.shape)} voxels)"
+        return f"0 of {n_points} inside of {volume}. Check unit and axis order."
 
 
 def _unique_names(ids: Sequence[str]) -> list[str]:
@@ -418,13 +407,11 @@ def _check_axes(volume: Volume, centers: NDArray[np.float64], size: Sequence[int
     if centers.ndim != 2 or centers.shape[1] != volume.ndim:
         n_coordinates = centers.shape[1] if centers.ndim == 2 else 0
         raise ShapeError(
-            f"The points have {n_coordinates} coordinates each, but the volume '{volume.name}' has "
-            f"{volume.ndim} axes. Choose points of this volume."
+            f"The points have {n_coordinates} coordinates each, the volume {volume.ndim} axes."
         )
     if len(size) != volume.ndim or min(size) < 1:
         raise ShapeError(
-            f"A patch of {_sizes(size)} voxels does not fit a volume of {volume.ndim} axes. "
-            "Enter one size of at least 1 for each axis."
+            f"A patch of {_sizes(size)} does not fit {volume.ndim} axes with at least 1 voxel each."
         )
     if not np.isfinite(centers).all():
         n_invalid = int((~np.isfinite(centers).all(axis=1)).sum())

@@ -19,6 +19,7 @@ from napari_quac.errors import DataError
 
 Order = Literal["z-y-x", "x-y-z"]
 ORDERS: tuple[Order, ...] = ("z-y-x", "x-y-z")
+VoxelNm = Sequence[float] | None
 NEARLY = 0.9
 """Readings with this share of the most points inside are compared by the spread of the points."""
 
@@ -38,7 +39,7 @@ class Reading:
     unit: TableUnit = "voxel"
 
     def to_world(
-        self, values: NDArray[np.float64], volume: Volume, voxel_nm: Sequence[float] | None = None
+        self, values: NDArray[np.float64], volume: Volume, voxel_nm: VoxelNm = None
     ) -> NDArray[np.float64]:
         """Return world positions on a volume.
 
@@ -91,10 +92,7 @@ class CountedReading:
 
 
 def count_readings(
-    values: NDArray[np.float64],
-    volume: Volume,
-    voxel_nm: Sequence[float] | None = None,
-    named_unit: str = "",
+    values: NDArray[np.float64], volume: Volume, voxel_nm: VoxelNm = None, named_unit: str = ""
 ) -> list[CountedReading]:
     """Try all axis orders and units; the one with the most points inside comes first.
 
@@ -132,9 +130,8 @@ def count_readings(
         return fits(entry), bool(named_unit) and entry.reading.unit == named_unit, entry.spread
 
     best = max(counted, key=by_unit)
-    as_named = next(
-        entry for entry in counted if entry.reading == Reading(ORDERS[0], best.reading.unit)
-    )
+    named = Reading(ORDERS[0], best.reading.unit)
+    as_named = next(entry for entry in counted if entry.reading == named)
     if fits(as_named) and as_named.spread > best.spread / 8:
         best = as_named  # both orders fit a volume of equal sides: the names decide
     rest = [entry for entry in counted if entry is not best]
@@ -142,10 +139,7 @@ def count_readings(
 
 
 def check_reading(
-    reading: Reading,
-    values: NDArray[np.float64],
-    volume: Volume,
-    voxel_nm: Sequence[float] | None = None,
+    reading: Reading, values: NDArray[np.float64], volume: Volume, voxel_nm: VoxelNm = None
 ) -> CountedReading:
     """Return the number of points inside for a reading.
 
@@ -162,10 +156,7 @@ def check_reading(
 
 
 def refusal(
-    current: CountedReading,
-    best: CountedReading,
-    volume: Volume,
-    voxel_nm: Sequence[float] | None = None,
+    current: CountedReading, best: CountedReading, volume: Volume, voxel_nm: VoxelNm = None
 ) -> str:
     """Explain that no point is inside for a reading, and name a better one.
 
@@ -185,7 +176,7 @@ def refusal(
     return f"{current.sentence()}. Read as {description}: {grouped_digits(best.n_inside)} inside."
 
 
-def _voxel_nm(volume: Volume, voxel_nm: Sequence[float] | None) -> list[float]:
+def _voxel_nm(volume: Volume, voxel_nm: VoxelNm) -> list[float]:
     sizes = volume.finest.transform.voxel_size()
     if volume.unit in NM_PER_UNIT:
         return [size * NM_PER_UNIT[volume.unit] for size in sizes]
@@ -260,8 +251,8 @@ class VolumePointsRecipe:
         columns = self.columns or guess.coordinates
         if not columns:
             raise DataError(
-                f"The coordinates of '{table.name}' cannot be recognized from the names of its "
-                f"columns ({', '.join(table.columns)}). Choose three columns, in the order z, y, x."
+                f"The coordinates of '{table.name}' cannot be recognized from the column "
+                f"names ({', '.join(table.columns)}). Choose three columns, in the order z, y, x."
             )
         values, rows = table.positions(columns)
         if self.unit == "auto":

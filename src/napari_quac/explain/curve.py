@@ -249,8 +249,8 @@ def trace_curve(
         hybrids = blend(image, pair.generated, torch.from_numpy(masks))
         predictions.append(classifier.predict(hybrids, batch_size).numpy())
     all_predictions = np.concatenate(predictions)[group_of]
-    changes = all_predictions[:, pair.target] - pair.query_prediction[pair.target].numpy()
-    changes = changes.astype(np.float64)
+    before = pair.query_prediction[pair.target].numpy()
+    changes = (all_predictions[:, pair.target] - before).astype(np.float64)
     mask_sizes = sizes / n_values
     return Curve(
         method=attribution.method,

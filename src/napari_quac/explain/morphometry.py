@@ -295,16 +295,10 @@ def measure_change(
     for number, (name, place) in enumerate(places.items()):
         yield Progress(number, len(places), "measure the change")
         n_pixels = int(place.sum())
-        changes.append(
-            PlaceChange(
-                name=name,
-                n_pixels=n_pixels,
-                size=None if voxel is None else n_pixels * voxel,
-                share_in_mask=float(hard[place].mean()) if n_pixels else float("nan"),
-                query=measure_place(before, place, cut),
-                counterfactual=measure_place(after, place, cut),
-            )
-        )
+        size = None if voxel is None else n_pixels * voxel
+        share = float(hard[place].mean()) if n_pixels else float("nan")
+        query, counterfactual = (measure_place(maps, place, cut) for maps in (before, after))
+        changes.append(PlaceChange(name, n_pixels, size, share, query, counterfactual))
     return Morphometry(explanation, threshold, tuple(changes), size_unit(pair.query))
 
 

@@ -236,24 +236,16 @@ def _regions(
     for number, row in enumerate(order, 1):
         centroid = tuple(float(table[f"centroid-{axis}"][row]) for axis in range(n_axes))
         n_pixels = int(table["area"][row])
+        size = None if pair.query.scale is None else n_pixels * float(np.prod(scale))
+        world = tuple(t + s * c for t, s, c in zip(translate, scale, centroid, strict=True))
+        box = tuple(
+            (int(table[f"bbox-{axis}"][row]), int(table[f"bbox-{axis + n_axes}"][row]))
+            for axis in range(n_axes)
+        )
+        before, after = (float(table[f"intensity_mean-{image}"][row]) for image in (0, 1))
+        alone, left_out = map(float, effects[row])
         regions.append(
-            Region(
-                number=number,
-                n_pixels=n_pixels,
-                size=None if pair.query.scale is None else n_pixels * float(np.prod(scale)),
-                centroid=centroid,
-                centroid_world=tuple(
-                    t + s * c for t, s, c in zip(translate, scale, centroid, strict=True)
-                ),
-                box=tuple(
-                    (int(table[f"bbox-{axis}"][row]), int(table[f"bbox-{axis + n_axes}"][row]))
-                    for axis in range(n_axes)
-                ),
-                before=float(table["intensity_mean-0"][row]),
-                after=float(table["intensity_mean-1"][row]),
-                effect_alone=float(effects[row, 0]),
-                effect_left_out=float(effects[row, 1]),
-            )
+            Region(number, n_pixels, size, centroid, world, box, before, after, alone, left_out)
         )
     return tuple(regions)
 

@@ -77,8 +77,7 @@ class SearchState:
             == (request.source, request.target, request.seed)
             and self.settings.block == settings.block
             and self.settings.keep == settings.keep
-            and len(before.references) == len(request.references)
-            and all(a is b for a, b in zip(before.references, request.references, strict=True))
+            and [*map(id, before.references)] == [*map(id, request.references)]
             and self.n_seen <= settings.max_tries
         )
 

@@ -56,6 +56,10 @@ class Comparison(QObject):
             if name in self._sync.layers:
                 _show(self._sync.layers[name], visible)
 
+    def blink(self, held: bool) -> None:
+        """Show the other image while a key or button is held."""
+        (self.hold if held else self.release)()
+
     def set_side_by_side(self, enabled: bool) -> None:
         """Show each layer in its own panel with its name, or restore the single view."""
         if enabled == self.is_side_by_side:

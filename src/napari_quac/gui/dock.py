@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import QEvent, QSettings, QSize, Qt, QTimer, Signal
-from qtpy.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
-from qtpy.QtWidgets import QMenu, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtCore import QSettings, QSize, Qt, Signal
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtWidgets import QMenu, QScrollArea, QWidget
 
-from napari_quac.explain.settings import DEFAULT_METHODS
 from napari_quac.gui.compare import Comparison
 from napari_quac.gui.comparison_dock import ComparisonDock
 from napari_quac.gui.curve_dock import CurveDock
@@ -39,8 +37,8 @@ from napari_quac.gui.points_sync import PointsSync
 from napari_quac.gui.region_view import RegionView
 from napari_quac.gui.sample_data import open_example_volume
 from napari_quac.gui.samples.samples_dock import SamplesDock
+from napari_quac.gui.widgets import column, debouncer
 from napari_quac.gui.window import BottomDocks, MainThread, WindowWatch
-from napari_quac.live.choices import Choices
 from napari_quac.live.failure import Failure
 from napari_quac.live.lane import prepare_lane
 from napari_quac.live.session import Session
@@ -66,16 +64,14 @@ class QuacDock(QWidget):
         super().__init__()
         self.setObjectName("quac_dock")
         self._viewer = napari_viewer
-        self._is_closed = False
-        self._was_docked = False
-        self._shows_first_curve = False
-        self._draw_curves = self._timer(self._show_curves, AFTER_LAYERS_MS)
-        self._announce_explained = self._timer(self._on_explained, AFTER_VERDICT_MS)
-        self._scroll_to_preprocessing = self._timer(self._show_preprocessing, AFTER_LAYERS_MS)
+        self._is_closed = self._shows_first_curve = False
+        self._draw_curves = debouncer(self, AFTER_LAYERS_MS, self._show_curves)
+        self._announce_explained = debouncer(self, AFTER_VERDICT_MS, self._on_explained)
+        self._scroll_to_preprocessing = debouncer(self, AFTER_LAYERS_MS, self._show_preprocessing)
         self._window_watch = WindowWatch(self, DOCK_WIDTH)
         self._main_thread = MainThread(self)
         self.defaults = read_defaults()
-        self.session = Session(self._main_thread.call, prepare_lane, self._initial_choices())
+        self.session = Session(self._main_thread.call, prepare_lane, self.defaults.to_choices())
         self.choices, self.results = self.session.choices, self.session.results
         self.controller, self.lane = self.session.controller, self.session.lane
         self.training = Training(self._main_thread.call, prepare_lane)
@@ -85,37 +81,15 @@ class QuacDock(QWidget):
         self.comparison = Comparison(napari_viewer, self.layers, self)
         self.settings = QSettings("napari-quac", "napari-quac")
         self._build_panels()
-        self._build_bottom_docks()
         self._bind_actions()
         self._connect()
         self.setAcceptDrops(True)
         self._on_theme()
         self.bottom_docks.show()
         bind_keys(napari_viewer, self)
-        # the last resort, without a reference to this object, should nobody close it in order
-        self.destroyed.connect(
-            partial(_end, (self._main_thread.close, self.lane.close, self.training.close))
-        )
+        # the last resort, without a reference to this object, if it is destroyed without shut_down
+        self.destroyed.connect(partial(_close, (self._main_thread, self.lane, self.training)))
         self._show_next_step()
-
-    def _timer(self, slot: Callable[[], None], milliseconds: int) -> QTimer:
-        timer = QTimer(self)
-        timer.setSingleShot(True)
-        timer.setInterval(milliseconds)
-        timer.timeout.connect(slot)
-        return timer
-
-    def _initial_choices(self) -> Choices:
-        """Return the choices of napari's preferences."""
-        defaults = self.defaults
-        choices = Choices(device=defaults.device, predict_up_to=defaults.predict_up_to)
-        choices.update_settings(
-            methods=defaults.methods or DEFAULT_METHODS,
-            max_tries=defaults.max_tries,
-            seed=defaults.seed,
-        )
-        choices.shown_method = choices.settings.methods[0]
-        return choices
 
     def sizeHint(self) -> QSize:
         """Return a width that fits everything."""
@@ -128,6 +102,7 @@ class QuacDock(QWidget):
     def _bind_actions(self) -> None:
         """Name the actions of keys, of other windows and of scripts."""
         session, threshold = self.session, self.threshold
+        self.blink = self.comparison.blink
         self.explain, self.open_path = session.explain, session.open_path
         self.next_misprediction = session.next_misprediction
         self.previous_sample, self.next_sample = partial(session.step, -1), partial(session.step, 1)
@@ -144,13 +119,6 @@ class QuacDock(QWidget):
         """Open the volume of the example with its synapses as points, and its networks."""
         self.status.forget_failure()
         open_example_volume(self._viewer, self.session, self.networks, self.points_panel)
-
-    def blink(self, held: bool) -> None:
-        """Show the other image while a key or button is held."""
-        if held:
-            self.comparison.hold()
-        else:
-            self.comparison.release()
 
     def toggle_side_by_side(self) -> None:
         """Show all images side by side, or as a stack."""
@@ -176,7 +144,7 @@ class QuacDock(QWidget):
     def _use_trained_generator(self, path: Path, is_path: bool) -> None:
         """Open a trained generator in *Exaggerate* if it produces paths, else as generator."""
         if is_path:
-            self.exaggeration.use_explainer(path)
+            self.exaggeration.use_bin_generator(path)
         else:
             self.networks.open_path(path, "generator")
 
@@ -192,7 +160,7 @@ class QuacDock(QWidget):
 
     @property
     def is_closed(self) -> bool:
-        """Whether the dock was closed and its thread has ended."""
+        """True if the dock was closed and its thread has ended."""
         return self._is_closed
 
     def shut_down(self, window_closes: bool = False) -> None:
@@ -201,25 +169,19 @@ class QuacDock(QWidget):
             return
         self._is_closed = True
         for timer in (self._draw_curves, self._announce_explained, self._scroll_to_preprocessing):
-            timer.stop()
-        self._main_thread.close()
-        self.training.close()
-        self.session.close()
+            timer.cancel()
+        _close((self._main_thread, self.training, self.session, self.points))
         self._viewer.events.theme.disconnect(self._on_theme)
-        self.samples.close_panel()
-        self.points_panel.close_panel()
-        self.points.close()
+        for panel in (self.samples, self.points_panel, self.regions, self.morphometry,
+                      self.deformation, self.exaggeration):  # fmt: skip
+            panel.close_panel()
         self.region_view.close(window_closes)
-        self.regions.close_panel()
-        self.morphometry.close_panel()
         self.all_samples.close_dock()
         if not window_closes:
             self.comparison.close()
             unbind_keys(self._viewer)
         self.layers.close()
         self.warp_layers.close()
-        self.deformation.close_panel()
-        self.exaggeration.close_panel()
         self._window_watch.end(window_closes)
         self.bottom_docks.close(window_closes)
 
@@ -227,21 +189,6 @@ class QuacDock(QWidget):
         self.shut_down(window_closes=True)
 
     # Qt
-
-    def event(self, event: QEvent) -> bool:
-        """Notice that the dock was taken out of the window, which is how napari closes it."""
-        if event.type() == QEvent.Type.ParentChange:
-            if self.parent() is not None:
-                QTimer.singleShot(0, self._window_watch.watch)
-            elif self._was_docked:
-                self.shut_down()
-            self._was_docked = self._was_docked or self.parent() is not None
-        return bool(super().event(event))
-
-    def showEvent(self, event: QShowEvent) -> None:
-        """Notice the window, to see it close."""
-        super().showEvent(event)
-        self._window_watch.watch()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Take files and folders."""
@@ -256,60 +203,46 @@ class QuacDock(QWidget):
                 self.open_path(Path(url.toLocalFile()))
 
     def _build_panels(self) -> None:
+        viewer, layers = self._viewer, self.layers.layers
         choices, results, controller = self.choices, self.results, self.controller
         self.status = StatusPanel(controller)
         self.start = StartPanel()
         self.networks = NetworksPanel(choices, results, controller, self.settings)
-        self.samples = SamplesPanel(self._viewer, self.layers.layers, choices, results, controller)
-        self.points_panel = PointsPanel(
-            self._viewer, self.points, self.layers.layers, choices, results, controller
-        )
+        self.samples = SamplesPanel(viewer, layers, choices, results, controller)
+        self.points_panel = PointsPanel(viewer, self.points, layers, choices, results, controller)
         self.preprocessing = PreprocessingPanel(choices, results, controller)
         self.train = TrainPanel(choices, results, self.training)
         self.search = SearchPanel(choices, results, controller, self.session.neighbor_query)
         self.threshold = ThresholdPanel(choices, results)
         self.regions = RegionsPanel(results, controller)
-        self.region_view = RegionView(self._viewer, self.layers, self.regions)
-        self.morphometry = MorphometryPanel(
-            self._viewer, self.layers.layers, choices, results, controller
-        )
+        self.region_view = RegionView(viewer, self.layers, self.regions)
+        self.morphometry = MorphometryPanel(viewer, layers, choices, results, controller)
         self.predictions = PredictionPanel(results)
         self.methods = MethodsPanel(choices, results)
         self.verdict = VerdictPanel(choices, results)
         self.deformation = WarpPanel(results, self.warp_layers)
-        self.exaggeration = ExaggerationPanel(self._viewer, choices, results, controller)
+        self.exaggeration = ExaggerationPanel(viewer, choices, results, controller)
         body = QWidget()
         body.setObjectName("quac_scroll_body")
-        column = QVBoxLayout(body)
-        column.setContentsMargins(10, 8, 10, 8)
-        column.setSpacing(2)
-        for panel in (self.start, self.networks, self.samples, self.points_panel,
-                      self.preprocessing, self.train, self.search, self.threshold,
-                      self.regions, self.predictions, self.methods, self.verdict,
-                      self.deformation, self.exaggeration, self.morphometry):  # fmt: skip
-            column.addWidget(panel)
-        column.addStretch(1)
+        panels = column(
+            self.start, self.networks, self.samples, self.points_panel, self.preprocessing,
+            self.train, self.search, self.threshold, self.regions, self.predictions, self.methods,
+            self.verdict, self.deformation, self.exaggeration, self.morphometry, None,
+            spacing=2, parent=body,
+        )  # fmt: skip
+        panels.setContentsMargins(10, 8, 10, 8)
         self.scroll = QScrollArea()
         self.scroll.setObjectName("quac_scroll")
         self.scroll.setWidgetResizable(True)
         self.scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.scroll.setWidget(body)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(0)
-        layout.addWidget(self.scroll, 1)
-        layout.addWidget(self.status)
+        column(self.scroll, 1, self.status, spacing=0, parent=self)
         self.setMaximumWidth(380)
-
-    def _build_bottom_docks(self) -> None:
-        choices, results = self.choices, self.results
-        self.all_samples = SamplesDock(
-            choices, results, self.controller, self.defaults.store_folder
-        )
+        self.all_samples = SamplesDock(choices, results, controller, self.defaults.store_folder)
         self.curve_dock = CurveDock(choices, results)
         self.methods_compared = ComparisonDock(choices, results)
         self.bottom_docks = BottomDocks(
-            self._viewer, self.all_samples, self.curve_dock, self.methods_compared, self
+            viewer, self.all_samples, self.curve_dock, self.methods_compared, self
         )
 
     def _connect(self) -> None:
@@ -317,7 +250,7 @@ class QuacDock(QWidget):
         session.networks = self.networks
         session.noted.connect(status.show_note)
         session.requested.connect(status.forget_failure)
-        session.explained.connect(self._on_session_explained)
+        session.explained.connect(self._announce_explained.throttle)
         session.plan_opened.connect(self._show_plan_output)
         self.start.example_requested.connect(self.try_example)
         self.start.volume_requested.connect(self.try_example_volume)
@@ -329,7 +262,7 @@ class QuacDock(QWidget):
         self.points.picked.connect(self._on_point_picked)
         self.points.is_region = lambda position: self.region_view.number_at(position) > 0
         self.samples.next_misprediction_requested.connect(session.next_misprediction)
-        self.threshold.blink_held.connect(self.blink)
+        self.threshold.blink_held.connect(self.comparison.blink)
         self.threshold.side_by_side_requested.connect(self.comparison.set_side_by_side)
         self.threshold.show_layers_requested.connect(self.show_layers)
         self.threshold.attribution_mode_picked.connect(self.layers.set_attribution_mode)
@@ -354,7 +287,8 @@ class QuacDock(QWidget):
         self._viewer.events.theme.connect(self._on_theme)
         self._window_watch.closing.connect(self.layers.pause)
         self._window_watch.closed.connect(self._on_window_closed)
-        results.events.explanations.connect(self._on_explanations)
+        self._window_watch.removed.connect(self.shut_down)
+        results.events.explanations.connect(self._draw_curves.throttle)
         results.events.loaded_samples.connect(self._on_samples_loaded)
         for name in ("loaded_classifier", "loaded_generator", "loaded_samples", "pair"):
             getattr(results.events, name).connect(self._show_next_step)
@@ -372,13 +306,10 @@ class QuacDock(QWidget):
         """Scroll to the shape-mismatch card, and show the error nowhere else."""
         self.samples.problem.hide()
         self.status.show_failure(fault)
-        self._scroll_to_preprocessing.start()
+        self._scroll_to_preprocessing.throttle()
 
     def _show_preprocessing(self) -> None:
         self.scroll.ensureWidgetVisible(self.preprocessing)
-
-    def _on_explanations(self) -> None:
-        self._draw_curves.start()
 
     def _show_curves(self) -> None:
         """Draw new curves after the layers; show the first curve for each set of samples."""
@@ -390,9 +321,6 @@ class QuacDock(QWidget):
             self._shows_first_curve = False
             self.bottom_docks.raise_curve()
             self.scroll.ensureWidgetVisible(self.threshold)
-
-    def _on_session_explained(self) -> None:
-        self._announce_explained.start()
 
     def _on_explained(self) -> None:
         if self.session.is_explained:  # else something was chosen meanwhile
@@ -420,18 +348,15 @@ class QuacDock(QWidget):
         menu = QMenu(self)
         menu.setObjectName("open_menu")
         networks, samples = self.networks.fields, self.samples.field
-        for text, action in (
-            ("Classifier…", networks["classifier"].choose_file),
-            ("Generator…", networks["generator"].choose_file),
-            ("Folder of generated images…", networks["generator"].choose_folder),
-            ("Folder of samples…", samples.choose_folder),
-            ("Folder of explanations…", self.all_samples.choose_report),
-        ):
-            menu.addAction(text, action)
+        menu.addAction("Classifier…", networks["classifier"].choose_file)
+        menu.addAction("Generator…", networks["generator"].choose_file)
+        menu.addAction("Folder of generated images…", networks["generator"].choose_folder)
+        menu.addAction("Folder of samples…", samples.choose_folder)
+        menu.addAction("Folder of explanations…", self.all_samples.choose_report)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.popup(button.mapToGlobal(button.rect().bottomLeft()))
 
 
-def _end(closers: tuple[Callable[[], Any], ...], *_: object) -> None:
-    for close in closers:
-        close()
+def _close(parts: tuple[Any, ...], *_: object) -> None:
+    for part in parts:
+        part.close()

@@ -11,14 +11,13 @@ from napari.utils.notifications import show_warning
 from numpy.typing import NDArray
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox
-from superqt.utils import signals_blocked
 
 from napari_quac.data.image_datasets import usual_range
 from napari_quac.data.place import NM_PER_UNIT, Transform, rows_of, unit_of_length
 from napari_quac.data.volume import Level, SpatialView, Volume
 from napari_quac.errors import DataError, QuacError
 from napari_quac.gui.text import grouped
-from napari_quac.gui.widgets import connect, entry_data, narrow, prepare
+from napari_quac.gui.widgets import connect, entry_data, fill_menu, narrow, prepare
 
 RESULT_LAYERS = ("query", "generated", "hybrid", "attribution", "mask")
 
@@ -110,14 +109,8 @@ class LayerMenu(QComboBox):
             entries[""] = self._empty
         if list(entries) == entry_data(self):
             return
-        chosen = self.currentData()
-        with signals_blocked(self):
-            self.clear()
-            for data, text in entries.items():
-                self.addItem(text, data)
-            row = self.findData(chosen) if chosen else -1
-            fallback = self.count() - 1 if self._prefers_newest else 0
-            self.setCurrentIndex(row if row >= 0 else fallback)
+        fallback = list(entries)[-1] if entries and self._prefers_newest else None
+        fill_menu(self, entries, fallback)
         self.entries_changed.emit()
 
     def _on_renamed(self, event: Any) -> None:

@@ -13,6 +13,7 @@ from napari_quac.data.place import Transform
 from napari_quac.gui.palette import MASK_COLOR, SIGNED_COLORS
 from napari_quac.gui.world_units import to_viewer
 from napari_quac.live.choices import Choices
+from napari_quac.live.connections import Connections
 from napari_quac.live.results import Results
 
 if TYPE_CHECKING:
@@ -27,35 +28,32 @@ VISIBLE_AT_FIRST = {"query": True, "generated": False, "hybrid": True, "mask": T
 AttributionMode = Literal["signed", "absolute"]
 MaskStyle = Literal["outline", "filled"]
 
-PANEL_GREY = 0.2
+PANEL_GRAY = 0.2
 """Where attribution and mask are nothing, in a panel of their own."""
 
 REST_MS = 150
-"""After that long without a change, listeners to ``layer.events.data`` are told."""
+"""Time without a change after which ``layer.events.data`` is emitted."""
 
 
 def signed_colormap() -> Colormap:
     """Blue over transparent to orange: zero lets the image below show.
 
-    Attributions have few large values and many small ones, so that colours grow quickly at first.
+    Attributions have few large values and many small ones, so that colors grow quickly at first.
     """
     low, high = (_rgb(color) for color in SIGNED_COLORS)
     shares, alphas = (0.0, 0.06, 0.25, 1.0), (0.0, 0.3, 0.65, 1.0)
     below = [((1 - share) / 2, (*low, a)) for share, a in zip(shares, alphas, strict=True)]
     above = [((1 + share) / 2, (*high, a)) for share, a in zip(shares, alphas, strict=True)]
     stops = [*reversed(below), *above]
-    return Colormap(
-        [color for _, color in stops],
-        name="quac signed",
-        controls=[place for place, _ in stops],
-    )
+    controls, colors = zip(*stops, strict=True)
+    return Colormap(list(colors), name="quac signed", controls=list(controls))
 
 
 def in_a_panel(colormap: Colormap) -> Colormap:
-    """Return a colour map for a panel of its own, where no image lies below."""
+    """Return a color map for a panel of its own, where no image lies below."""
     colors = np.asarray(colormap.colors)
     alpha = colors[:, 3:]
-    opaque = np.hstack([colors[:, :3] * alpha + PANEL_GREY * (1 - alpha), np.ones_like(alpha)])
+    opaque = np.hstack([colors[:, :3] * alpha + PANEL_GRAY * (1 - alpha), np.ones_like(alpha)])
     return Colormap(opaque, name=f"{colormap.name}, panel", controls=colormap.controls)
 
 
@@ -69,10 +67,6 @@ def mask_colormap(style: MaskStyle, inside: float = 0.1) -> Colormap:
     return Colormap([(*color, a) for a in alphas], name="quac mask, outline", controls=controls)
 
 
-def _name(colormap: Any) -> str:
-    return colormap if isinstance(colormap, str) else str(colormap.name)
-
-
 def _rgb(color: str) -> tuple[float, float, float]:
     red, green, blue = (int(color[i : i + 2], 16) / 255 for i in (1, 3, 5))
     return red, green, blue
@@ -81,7 +75,7 @@ def _rgb(color: str) -> tuple[float, float, float]:
 class LayerSync(QObject):
     """Keeps the five layers true to the results.
 
-    What the user set on a layer (contrast, colours, visibility, opacity) stays. A layer that the
+    What the user set on a layer (contrast, colors, visibility, opacity) stays. A layer that the
     user removed stays away until the next explanation or :meth:`show_layers`.
 
     Parameters
@@ -98,38 +92,33 @@ class LayerSync(QObject):
         self, viewer: Any, choices: Choices, results: Results, parent: QObject | None = None
     ) -> None:
         super().__init__(parent)
-        self._viewer = viewer
-        self._choices = choices
-        self._results = results
+        self._viewer, self._choices, self._results = viewer, choices, results
         self.layers: dict[str, Any] = {}
         self.stay_below: Any = None
         """A layer of the user, such as the points, that is not to be covered."""
         self.attribution_mode: AttributionMode = "signed"
         self.mask_style: MaskStyle = "outline"
-        self.in_panels = False
         self._removed: set[str] = set()
         self._set: dict[str, Any] = {}
         self._placed: dict[str, Sample] = {}
-        self._removing = False
-        self._just_added = False
-        self._paused = False
+        self.in_panels = self._removing = self._just_added = self._paused = False
         self._fitted: tuple[Any, ...] | None = None
-        self._centred: Sample | None = None
-        self._unheard: set[str] = set()
+        self._centered: Sample | None = None
+        self._silent: set[str] = set()
         self._followed: Pair | None = None
-        self._later = QTimer(self)
-        self._later.setSingleShot(True)
-        self._later.setInterval(0)
+        self._later = QTimer(self, interval=0, singleShot=True)
         self._later.timeout.connect(self._sync_all)
-        self._rest = QTimer(self)
-        self._rest.setSingleShot(True)
-        self._rest.setInterval(REST_MS)
-        self._rest.timeout.connect(self._tell_listeners)
-        for name in ("sample", "pair", "partial_pair"):
-            getattr(results.events, name).connect(self._on_result)
-        results.events.explanations.connect(self._on_explanations)
-        results.events.displayed_hybrid.connect(self._on_shown)
-        viewer.layers.events.removed.connect(self._on_removed)
+        self._rest = QTimer(self, interval=REST_MS, singleShot=True)
+        self._rest.timeout.connect(self._emit_data_events)
+        events = results.events
+        self._connections = Connections(
+            (events.sample, self._on_result),
+            (events.pair, self._on_result),
+            (events.partial_pair, self._on_result),
+            (events.explanations, self._on_explanations),
+            (events.displayed_hybrid, self._on_hybrid),
+            (viewer.layers.events.removed, self._on_removed),
+        )
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -142,7 +131,7 @@ class LayerSync(QObject):
         self._later.start()
 
     def set_attribution_mode(self, mode: AttributionMode) -> None:
-        """Show the signed attribution, or its normalised absolute values."""
+        """Show the signed attribution, or its normalized absolute values."""
         if mode == self.attribution_mode:
             return
         self.attribution_mode = mode
@@ -166,19 +155,20 @@ class LayerSync(QObject):
     def set_panels(self, panels: bool) -> None:
         """Show attribution and mask as pictures of their own, or as veils over the images.
 
-        A colour map that the user chose stays.
+        A color map that the user chose stays.
         """
         if panels == self.in_panels:
             return
         looks = {"attribution": lambda: self._attribution_look()[1], "mask": self._mask_look}
+        present_looks = {name: look for name, look in looks.items() if name in self.layers}
         unchanged = [
-            name
-            for name, look in looks.items()
-            if name in self.layers and self.layers[name].colormap.name == _name(look())
+            (self.layers[name], look)
+            for name, look in present_looks.items()
+            if self.layers[name].colormap.name == getattr(look(), "name", look())
         ]
         self.in_panels = panels
-        for name in unchanged:
-            self.layers[name].colormap = looks[name]()
+        for layer, look in unchanged:
+            layer.colormap = look()
 
     def pause(self, paused: bool) -> None:
         """Add no layers while the window is about to close."""
@@ -188,18 +178,14 @@ class LayerSync(QObject):
 
     @property
     def has_pending_update(self) -> bool:
-        """Whether layers are updated in a later turn of the event loop."""
+        """True if layers are updated in a later turn of the event loop."""
         return bool(self._later.isActive())
 
     def close(self) -> None:
-        """Listen to nothing any more; the layers stay as they are."""
+        """Disconnect all signals; the layers stay as they are."""
         self._later.stop()
         self._rest.stop()
-        for name in ("sample", "pair", "partial_pair"):
-            getattr(self._results.events, name).disconnect(self._on_result)
-        self._results.events.explanations.disconnect(self._on_explanations)
-        self._results.events.displayed_hybrid.disconnect(self._on_shown)
-        self._viewer.layers.events.removed.disconnect(self._on_removed)
+        self._connections.close()
         self.layers.clear()
 
     def _on_result(self) -> None:
@@ -211,7 +197,7 @@ class LayerSync(QObject):
             self._removed.clear()
         self._later.start()
 
-    def _on_shown(self) -> None:
+    def _on_hybrid(self) -> None:
         """Follow slider and method at once; another pair waits for a turn of its own."""
         displayed = self._results.displayed_hybrid
         pair = displayed.explanation.pair if displayed is not None else None
@@ -229,7 +215,7 @@ class LayerSync(QObject):
                 del self.layers[name]
                 self._set.pop(name, None)
                 self._placed.pop(name, None)
-                self._unheard.discard(name)
+                self._silent.discard(name)
                 if not self._removing:
                     self._removed.add(name)
                 self.layers_changed.emit()
@@ -263,14 +249,13 @@ class LayerSync(QObject):
     def _source(self, name: str) -> Tensor:
         """Return the tensor that a layer shows."""
         results, sample = self._results, self._sample()
+        shape = sample.image.shape
         displayed = results.displayed_hybrid
         if name == "query":
             return sample.image
         if name == "generated":
             pair = results.pair or results.partial_pair
-            return (
-                pair.generated if pair is not None else sample.image.new_zeros(sample.image.shape)
-            )
+            return pair.generated if pair is not None else sample.image.new_zeros(shape)
         partial_mask = self._partial_mask()
         if partial_mask is not None:
             parts = {"hybrid": partial_mask.hybrid, "mask": partial_mask.mask}
@@ -278,7 +263,7 @@ class LayerSync(QObject):
         if name == "hybrid":
             return displayed.hybrid.image if displayed is not None else sample.image
         if displayed is None:
-            return sample.image.new_zeros(sample.image.shape)
+            return sample.image.new_zeros(shape)
         if name == "mask":
             return displayed.hybrid.mask
         attribution = displayed.explanation.attribution
@@ -288,29 +273,24 @@ class LayerSync(QObject):
         """Return the mask under optimization, if its method is displayed."""
         explanations = self._results.explanations
         partial_mask = explanations.partial_mask if explanations is not None else None
-        is_displayed = (
-            partial_mask is not None and partial_mask.method == self._choices.shown_method
-        )
-        return partial_mask if is_displayed else None
+        if partial_mask is None or partial_mask.method != self._choices.shown_method:
+            return None
+        return partial_mask
 
     def _key(self, name: str, source: Tensor) -> Any:
-        """Return what tells whether a layer shows the right thing already."""
-        if name in ("mask", "attribution") and self._partial_mask() is not None:
-            return source
-        if name in ("generated", "mask", "attribution") and self._results.sample is not None:
-            blank = (
-                self._results.displayed_hybrid is None
-                if name != "generated"
-                else not (self._results.pair or self._results.partial_pair)
-            )
-            if blank:
-                return ("blank", tuple(self._results.sample.image.shape))
-        return source
+        """Return an object that stays the same or equal while a layer needs no update."""
+        results = self._results
+        if name == "generated":
+            is_blank = (results.pair or results.partial_pair) is None
+        else:
+            is_blank = results.displayed_hybrid is None and self._partial_mask() is None
+            is_blank = is_blank and name in ("mask", "attribution")
+        return ("blank", tuple(source.shape)) if is_blank else source
 
-    def _data(self, name: str, source: Tensor) -> NDArray[Any]:
+    def _pixels(self, name: str, source: Tensor) -> NDArray[Any]:
         values = source.numpy()
         rgb = values.shape[0] == 3
-        if name in ("attribution", "mask") and values.shape[0] > 1 and rgb:
+        if rgb and name in ("attribution", "mask"):
             values = values.max(axis=0) if name == "mask" else values.sum(axis=0)
         elif values.shape[0] == 1:
             values = values[0]
@@ -319,20 +299,19 @@ class LayerSync(QObject):
         if name == "attribution" and self.attribution_mode == "signed":
             largest = float(np.abs(values).max())
             values = values / largest if largest > 0 else values
-            if self._speaks_for_target():
-                values = -values  # so that a colour means the same whatever was attributed
+            if self._supports_target():
+                values = -values  # so that a color means the same whatever was attributed
         values = np.ascontiguousarray(values)
         sample = self._sample()
         if sample.place is None:
             return values
-        return sample.place.spread_out(values, 3 if _is_coloured(name, sample) else 0)
+        return sample.place.spread_out(values, 3 if _is_colored(name, sample) else 0)
 
-    def _speaks_for_target(self) -> bool:
-        """Tell whether positive values of the shown attribution speak for the target class."""
+    def _supports_target(self) -> bool:
+        """Return True if positive values of the displayed attribution support the target class."""
         displayed, pair = self._results.displayed_hybrid, self._results.pair
-        if displayed is None or pair is None:
-            return False
-        return displayed.explanation.attribution.of_class == pair.target
+        attribution = displayed.explanation.attribution if displayed is not None else None
+        return bool(attribution and pair and attribution.of_class == pair.target)
 
     def _sync(self, name: str) -> None:
         sample = self._results.sample
@@ -346,24 +325,24 @@ class LayerSync(QObject):
                 self._place(name, sample)  # what is blank may lie elsewhere
                 return
         layer = self.layers[name]
-        data = self._data(name, source)
-        coloured = _is_coloured(name, sample)
-        if bool(getattr(layer, "rgb", False)) != coloured or layer.ndim != data.ndim - coloured:
+        pixels = self._pixels(name, source)
+        colored = _is_colored(name, sample)
+        if bool(getattr(layer, "rgb", False)) != colored or layer.ndim != pixels.ndim - colored:
             self._replace(name)
             return
         self._set[name] = key
-        if tuple(layer.data.shape) == data.shape:
+        if tuple(layer.data.shape) == pixels.shape:
             # the viewer need not look at all layers again when no extent changes
             with layer.events.data.blocker():
-                layer.data = data
-            self._unheard.add(name)
+                layer.data = pixels
+            self._silent.add(name)
             self._rest.start()
         else:
-            layer.data = data
+            layer.data = pixels
         self._place(name, sample)
 
     def _replace(self, name: str) -> None:
-        """Add a layer anew, as a grey one cannot become a coloured one."""
+        """Add a layer anew, as a gray one cannot become a colored one."""
         self._removing = True
         try:
             self._viewer.layers.remove(self.layers[name])
@@ -374,7 +353,7 @@ class LayerSync(QObject):
     def _add(self, name: str) -> None:
         sample = self._sample()
         source = self._source(name)
-        data = self._data(name, source)
+        pixels = self._pixels(name, source)
         look: dict[str, Any] = {"contrast_limits": (0.0, 1.0), "colormap": "gray"}
         if name == "attribution":
             limits, colormap = self._attribution_look()
@@ -382,47 +361,38 @@ class LayerSync(QObject):
         elif name == "mask":
             look |= {"colormap": self._mask_look(), "blending": "translucent"}
             look["interpolation2d"] = "linear"
-        elif _is_coloured(name, sample):
+        elif _is_colored(name, sample):
             look = {"rgb": True}
-        axes = data.ndim - (1 if look.get("rgb") else 0)
-        units = (sample.unit,) * axes if sample.unit else None
-        layer = self._viewer.add_image(
-            data,
-            name=name,
-            visible=VISIBLE_AT_FIRST.get(name, False),
-            units=units,
-            **placement(sample, axes),
-            **look,
-        )
-        self.layers[name] = layer
+        n_axes = pixels.ndim - ("rgb" in look)
+        look |= placement(sample, n_axes)
+        look["units"] = (sample.unit,) * n_axes if sample.unit else None
+        visible = VISIBLE_AT_FIRST.get(name, False)
+        self.layers[name] = self._viewer.add_image(pixels, name=name, visible=visible, **look)
         self._placed[name] = sample
         self._set[name] = self._key(name, source)
         self._order(name)
         self.layers_changed.emit()
 
     def _order(self, name: str) -> None:
-        """Put a layer that came back where it belongs among the others."""
+        """Put a layer that came back below the others that belong above it."""
         stack = self._viewer.layers
         above = [self.layers[n] for n in NAMES[NAMES.index(name) + 1 :] if n in self.layers]
+        if not above and self.stay_below is not None and self.stay_below in stack:
+            above = [self.stay_below]
         if above:
-            position, lowest = stack.index(self.layers[name]), min(stack.index(x) for x in above)
+            position, lowest = stack.index(self.layers[name]), min(map(stack.index, above))
             if position > lowest:
                 stack.move(position, lowest)
-        elif self.stay_below is not None and self.stay_below in stack:
-            position, users = stack.index(self.layers[name]), stack.index(self.stay_below)
-            if position > users:
-                stack.move(position, users)
 
     def _attribution_look(self) -> tuple[tuple[float, float], Any]:
         if self.attribution_mode == "signed":
-            seen_through = signed_colormap()
-            return (-0.6, 0.6), in_a_panel(seen_through) if self.in_panels else seen_through
+            colormap = signed_colormap()
+            return (-0.6, 0.6), in_a_panel(colormap) if self.in_panels else colormap
         return (0.0, 1.0), "inferno"
 
     def _mask_look(self) -> Colormap:
-        if self.in_panels:
-            return in_a_panel(mask_colormap(self.mask_style, inside=0.5))
-        return mask_colormap(self.mask_style)
+        mask = mask_colormap(self.mask_style, inside=0.5 if self.in_panels else 0.1)
+        return in_a_panel(mask) if self.in_panels else mask
 
     def _place(self, name: str, sample: Sample) -> None:
         """Put a layer where the sample lies; what is right already is not set again."""
@@ -430,14 +400,12 @@ class LayerSync(QObject):
             return
         layer = self.layers[name]
         self._placed[name] = sample
-        for part, value in placement(sample, layer.ndim).items():
-            have = layer.affine.affine_matrix if part == "affine" else getattr(layer, part)
-            if not np.array_equal(have, value):
-                setattr(layer, part, value)
+        for part, matrix in placement(sample, layer.ndim).items():
+            present = layer.affine.affine_matrix if part == "affine" else getattr(layer, part)
+            if not np.array_equal(present, matrix):
+                setattr(layer, part, matrix)
         unit = sample.unit or "pixel"
-        if any(str(axis_unit) != unit for axis_unit in layer.units) and any(
-            f"{axis_unit:~}" != unit for axis_unit in layer.units
-        ):
+        if {unit} not in ({str(u) for u in layer.units}, {f"{u:~}" for u in layer.units}):
             layer.units = (unit,) * layer.ndim
 
     def _fit_view(self) -> None:
@@ -447,42 +415,40 @@ class LayerSync(QObject):
         if place != self._fitted and len(self._viewer.layers) == len(self.layers):
             self._viewer.reset_view()
         self._fitted = place
-        if sample is not self._centred:
-            self._centred = sample
-            self._show_centre(sample)
+        if sample is not self._centered:
+            self._centered = sample
+            self._show_center(sample)
 
-    def _show_centre(self, sample: Sample) -> None:
-        """Go to the centre slice of a volume, the one on which a patch is centred."""
+    def _show_center(self, sample: Sample) -> None:
+        """Go to the center slice of a volume, the one on which a patch is centered."""
         query = self.layers.get("query")
         n_axes = sample.image.ndim - 1
         if query is None or n_axes < 3:
             return
-        centre = [0.0] * (query.ndim - n_axes) + [n // 2 for n in sample.image.shape[1:]]
-        place = to_viewer(self._viewer, query, query.data_to_world(centre))
+        center = [0.0] * (query.ndim - n_axes) + [n // 2 for n in sample.image.shape[1:]]
+        place = to_viewer(self._viewer, query, query.data_to_world(center))
         dims = self._viewer.dims
         for axis in dims.not_displayed:
             number = axis - (dims.ndim - len(place))
             if number >= 0:
                 dims.set_point(axis, place[number])
 
-    def _tell_listeners(self) -> None:
-        for name in tuple(self._unheard):
-            layer = self.layers.get(name)
-            if layer is not None:
-                layer.events.data(value=layer.data)
-        self._unheard.clear()
+    def _emit_data_events(self) -> None:
+        layers = [self.layers[name] for name in self._silent]
+        self._silent.clear()
+        for layer in layers:
+            layer.events.data(value=layer.data)
 
 
 def _n_layer_axes(sample: Sample) -> int:
-    """Return the axes of a layer that shows a sample, without colours."""
+    """Return the axes of a layer that shows a sample, without colors."""
     if sample.place is not None:
         return len(sample.place.size)
-    several = sample.image.shape[0] > 1 and sample.image.shape[0] != 3
-    return sample.image.ndim - 1 + int(several)
+    return sample.image.ndim - (sample.image.shape[0] in (1, 3))
 
 
-def _is_coloured(name: str, sample: Sample) -> bool:
-    """Tell whether a layer shows colours."""
+def _is_colored(name: str, sample: Sample) -> bool:
+    """Tell whether a layer shows colors."""
     return sample.image.shape[0] == 3 and name not in ("attribution", "mask")
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from napari_quac.explain.settings import DEFAULT_METHODS
+from napari_quac.live.choices import Choices
+
 PLUGIN, CATEGORY = "napari-quac", "defaults"
 
 
@@ -31,6 +34,14 @@ class Defaults:
     seed: int = 0
     predict_up_to: int = 500
     store_folder: str = ""
+
+    def to_choices(self) -> Choices:
+        """Return the initial choices of the dock."""
+        choices = Choices(device=self.device, predict_up_to=self.predict_up_to)
+        methods = self.methods or DEFAULT_METHODS
+        choices.update_settings(methods=methods, max_tries=self.max_tries, seed=self.seed)
+        choices.shown_method = methods[0]
+        return choices
 
 
 def read_defaults() -> Defaults:

@@ -7,7 +7,6 @@ from typing import Any
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_quac.errors import DataError
-from napari_quac.explain.curve import hybrid_at
 from napari_quac.explain.explanation import Explanation, Explanations
 from napari_quac.explain.settings import ExplainSettings
 from napari_quac.gui.compare import Comparison
@@ -16,7 +15,8 @@ from napari_quac.gui.layers import LayerSync
 from napari_quac.gui.palette import palette_of, style_sheet
 from napari_quac.gui.panels.threshold_panel import ThresholdPanel
 from napari_quac.live.choices import Choices
-from napari_quac.live.results import DisplayedHybrid, Results
+from napari_quac.live.display import display_hybrid
+from napari_quac.live.results import Results
 
 
 def view(explanations: Explanation | Explanations, viewer: Any = None) -> Any:
@@ -61,8 +61,8 @@ class _ExplanationView(QWidget):
         super().__init__()
         self.setObjectName("quac_explanation_view")
         self._choices = Choices(shown_method=next(iter(explanations)))
-        self._results = Results(sample=explanations.pair.query)
         self._explanations = explanations
+        self._results = Results(sample=explanations.pair.query)
         self._layers = LayerSync(viewer, self._choices, self._results, self)
         threshold = ThresholdPanel(self._choices, self._results)
         curves = CurveDock(self._choices, self._results)
@@ -72,17 +72,15 @@ class _ExplanationView(QWidget):
         curves.position_picked.connect(threshold.pick)
         curves.method_picked.connect(self._show_method)
         comparison = Comparison(viewer, self._layers, self)
-        threshold.blink_held.connect(
-            lambda held: comparison.hold() if held else comparison.release()
-        )
+        threshold.blink_held.connect(comparison.blink)
         threshold.side_by_side_requested.connect(comparison.set_side_by_side)
         threshold.attribution_mode_picked.connect(self._layers.set_attribution_mode)
         threshold.mask_style_picked.connect(self._layers.set_mask_style)
         self._choices.events.threshold.connect(self._show_hybrid)
         self._choices.events.shown_method.connect(self._show_hybrid)
         colors = palette_of(viewer.theme)
-        for part in (self, curves):
-            part.setStyleSheet(style_sheet(colors))
+        self.setStyleSheet(style_sheet(colors))
+        curves.setStyleSheet(style_sheet(colors))
         curves.set_palette_of(colors)
         viewer.window.add_dock_widget(self, name="QuAC threshold", area="right")
         viewer.window.add_dock_widget(curves, name="QuAC curve", area="bottom")
@@ -96,8 +94,7 @@ class _ExplanationView(QWidget):
         self._choices.shown_method = method
 
     def _show_hybrid(self) -> None:
-        explanation = self._explanations[self._choices.shown_method]
-        curve, threshold = explanation.curve, self._choices.threshold
-        index = curve.best if threshold is None else curve.index_at(threshold)
-        hybrid = hybrid_at(explanation.pair, curve, index)
-        self._results.displayed_hybrid = DisplayedHybrid(explanation, hybrid, index)
+        choices, results = self._choices, self._results
+        results.displayed_hybrid = display_hybrid(
+            self._explanations, choices.shown_method, choices.threshold
+        )

@@ -136,13 +136,16 @@ class WindowWatch(QObject):
     """True if the window is about to close; False if closing was canceled."""
     closed = Signal()
     """The window was closed."""
+    removed = Signal()
+    """The widget was taken out of the window, which is how napari closes a dock."""
 
     def __init__(self, widget: QWidget, width: int) -> None:
         super().__init__(widget)
         self._widget, self._width = widget, width
         self._window: QWidget | None = None
         self._corners: dict[Any, Any] = {}
-        self._has_ended = False
+        self._has_ended = self._was_docked = False
+        widget.installEventFilter(self)
 
     def watch(self) -> None:
         """Watch the current window of the widget."""
@@ -156,6 +159,7 @@ class WindowWatch(QObject):
     def end(self, window_closes: bool) -> None:
         """Release the window, and restore its corners unless it closes."""
         self._has_ended = True
+        self._widget.removeEventFilter(self)
         if self._window is None:
             return
         self._window.removeEventFilter(self)
@@ -165,8 +169,16 @@ class WindowWatch(QObject):
         self._window = None
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Emit ``closing``, and check later whether the window was closed."""
-        if watched is self._window and event.type() == QEvent.Type.Close:
+        """Emit ``closing`` and ``removed``, and check later whether the window was closed."""
+        if watched is self._widget and event.type() == QEvent.Type.Show:
+            self.watch()
+        elif watched is self._widget and event.type() == QEvent.Type.ParentChange:
+            if self._widget.parent() is not None:
+                self._was_docked = True
+                QTimer.singleShot(0, self.watch)
+            elif self._was_docked:
+                self.removed.emit()
+        elif watched is self._window and event.type() == QEvent.Type.Close:
             self.closing.emit(True)
             QTimer.singleShot(0, self._check_closed)
         return False

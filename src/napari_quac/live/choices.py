@@ -111,7 +111,7 @@ class Choices:
         Folder with explanations of many samples, or a report in memory.
     labels : LabelImage or None
         Structures in which the change is measured, too.
-    explainer : ExaggerationRecipe or None
+    bin_generator : ExaggerationRecipe or None
         Bin-conditional generator along whose bins the query is exaggerated; None for the path of
         the generator.
     """
@@ -134,7 +134,7 @@ class Choices:
     predict_up_to: int = 500
     report_source: ReportSource | None = None
     labels: LabelImage | None = None
-    explainer: Any = None
+    bin_generator: Any = None
 
     def update_settings(self, **changes: Any) -> None:
         """Replace some of the settings, named as in :class:`ExplainSettings`.
@@ -161,25 +161,21 @@ class Choices:
         settings, after = self.settings, PRESETS[name].settings
         before = PRESETS[settings.preset or "quac"].settings.parameters
         names = tuple(dict.fromkeys((*settings.methods, *methods)))
-        self.settings = replace(
-            settings,
-            methods=names,
-            parameters={
-                method: {
-                    **after.parameters.get(method, {}),
-                    **_changes(settings.parameters.get(method, {}), before.get(method, {})),
-                }
-                for method in names
-            },
-            masking=replace(settings.masking, channel_wise=after.masking.channel_wise),
-            grid=after.grid,
-            procedure=after.procedure,
-        )
+        parameters = {
+            method: {
+                **after.parameters.get(method, {}),
+                **_changes(settings.parameters.get(method, {}), before.get(method, {})),
+            }
+            for method in names
+        }
+        masking = replace(settings.masking, channel_wise=after.masking.channel_wise)
+        settings = replace(settings, methods=names, parameters=parameters, masking=masking)
+        self.settings = replace(settings, grid=after.grid, procedure=after.procedure)
 
     def choose_target(self, class_name: str | None) -> None:
         """Choose the class to reach; None for the most useful one of each sample."""
         self.update_settings(targets=AUTO if class_name is None else (class_name,))
 
 
-def _changes(values: Mapping[str, Any], initial: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if initial.get(key) != value}
+def _changes(parameters: Mapping[str, Any], initial: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: setting for name, setting in parameters.items() if initial.get(name) != setting}

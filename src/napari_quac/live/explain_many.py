@@ -7,12 +7,14 @@ import shutil
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from psygnal import Signal
 
 from napari_quac.live.choices import Choices, ReportFolder
+from napari_quac.live.connections import Connections
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import failure
 from napari_quac.live.lane import Priority
@@ -55,7 +57,7 @@ class Estimate:
 
     @property
     def fits(self) -> bool:
-        """Whether the disk has enough space, as far as sizes are available."""
+        """True if the disk has enough space, as far as sizes are available."""
         return self.n_bytes is None or self.n_free is None or self.n_bytes < self.n_free
 
 
@@ -90,15 +92,17 @@ class ExplainMany:
         self._started = 0.0
         self._folder: Path | None = None
         self._indices: tuple[int, ...] = ()
-        controller.running_changed.connect(self._time_one)
-        controller.canceled.connect(self._on_canceled)
-        results.events.loaded_samples.connect(self._on_renewed)
-        results.events.loaded_classifier.connect(self._on_renewed)
-        results.events.explanations.connect(self._on_explained)
-        choices.events.filter_text.connect(self._on_filter)
-        for signal in (results.events.order, results.events.loaded_generator,
-                       choices.events.settings):  # fmt: skip
-            signal.connect(self._on_input_changed)
+        self._connections = Connections(
+            (controller.running_changed, self._time_one),
+            (controller.canceled, self._on_canceled),
+            (results.events.loaded_samples, self._on_renewed),
+            (results.events.loaded_classifier, self._on_renewed),
+            (results.events.explanations, self._on_explained),
+            (choices.events.filter_text, self._on_filter),
+            (results.events.order, self._on_input_changed),
+            (results.events.loaded_generator, self._on_input_changed),
+            (choices.events.settings, self._on_input_changed),
+        )
 
     def default_folder(self, user_folder: Path) -> Path:
         """Return an unused folder beside the samples, or in the folder of the user."""
@@ -110,11 +114,8 @@ class ExplainMany:
             dataset_name = dataset.name if dataset is not None else "samples"
             name = re.sub(r"[^A-Za-z0-9]+", "-", dataset_name).strip("-") or "samples"
             base = user_folder / f"{name}-explained"
-        number, folder = 1, base
-        while folder.exists():
-            number += 1
-            folder = base.with_name(f"{base.name}-{number}")
-        return folder
+        numbered = (base.with_name(f"{base.name}-{number}") for number in count(2))
+        return next(folder for folder in chain((base,), numbered) if not folder.exists())
 
     def estimate(self, folder: Path) -> Estimate:
         """Estimate time and disk space for the samples in view."""
@@ -124,9 +125,8 @@ class ExplainMany:
         sample = self._results.sample
         n_bytes = None
         if sample is not None:
-            n_bytes = estimate_bytes(
-                tuple(sample.image.shape), len(self._choices.settings.methods), n
-            )
+            n_methods = len(self._choices.settings.methods)
+            n_bytes = estimate_bytes(tuple(sample.image.shape), n_methods, n)
         parent = next((p for p in (folder, *folder.parents) if p.exists()), None)
         n_free = shutil.disk_usage(parent).free if parent is not None else None
         seconds = None if self.seconds_per_sample is None else n * self.seconds_per_sample
@@ -134,8 +134,8 @@ class ExplainMany:
 
     def missing(self) -> tuple[str, ...]:
         """Return the names of the results that are still missing."""
-        needed = ("loaded_samples", "loaded_classifier", "loaded_generator", "order")
-        return tuple(name for name in needed if getattr(self._results, name) is None)
+        inputs = ("loaded_samples", "loaded_classifier", "loaded_generator", "order")
+        return tuple(name for name in inputs if getattr(self._results, name) is None)
 
     def start(self, folder: Path) -> None:
         """Explain the samples in view, except those whose explanations are in the folder."""
@@ -156,24 +156,14 @@ class ExplainMany:
 
     def seconds_left(self) -> float | None:
         """Estimate the remaining time."""
-        if not self.n_done or self.state != "running":
-            if self.seconds_per_sample is None:
-                return None
-            return self.seconds_per_sample * (self.n_total - self.n_done)
-        elapsed = time.monotonic() - self._started
-        return elapsed / self.n_done * (self.n_total - self.n_done)
+        seconds = self.seconds_per_sample
+        if self.n_done and self.state == "running":
+            seconds = (time.monotonic() - self._started) / self.n_done
+        return None if seconds is None else seconds * (self.n_total - self.n_done)
 
     def close(self) -> None:
         """Disconnect all signals."""
-        self._controller.running_changed.disconnect(self._time_one)
-        self._controller.canceled.disconnect(self._on_canceled)
-        self._results.events.loaded_samples.disconnect(self._on_renewed)
-        self._results.events.loaded_classifier.disconnect(self._on_renewed)
-        self._results.events.explanations.disconnect(self._on_explained)
-        self._choices.events.filter_text.disconnect(self._on_filter)
-        for signal in (self._results.events.order, self._results.events.loaded_generator,
-                       self._choices.events.settings):  # fmt: skip
-            signal.disconnect(self._on_input_changed)
+        self._connections.close()
 
     def _run(self) -> None:
         from napari_quac.batch.tasks import Task
@@ -205,11 +195,9 @@ class ExplainMany:
         self.changed.emit()
 
     def _on_progress(self, progress: Progress) -> None:
-        self.n_done = progress.done
-        if progress.partial is not None:
-            self.summary, opened = progress.partial
-            if opened is not None:
-                self._choices.report_source = opened
+        self.n_done, self.summary, opened = progress.partial
+        if opened is not None:
+            self._choices.report_source = opened
         self.changed.emit()
 
     def _on_done(self, outcome: tuple[Summary, OpenReport]) -> None:
@@ -231,7 +219,6 @@ class ExplainMany:
             return
         self.state = "stopped"
         self.changed.emit()
-
         if (folder / "store.json").exists():
             self._choices.report_source = ReportFolder(folder)
 
@@ -239,8 +226,7 @@ class ExplainMany:
         """Stop for good: the work cannot continue with other samples or networks."""
         if self.state == "running":
             self._controller.cancel(SLOT)
-        if self.state != "ready":
-            self.state = "ready"
+        self.state = "ready"
         self.seconds_per_sample = None
         self.changed.emit()
 
@@ -283,28 +269,28 @@ def explain_into(
     Returns
     -------
     Steps of (Summary, OpenReport)
-        ``Progress.partial`` is the same, with None instead of an unchanged report.
+        ``Progress.partial`` is the number of finished samples and the same, with None instead of
+        an unchanged report.
     """
     from napari_quac.batch.tasks import explain_tasks
 
     entries = list(store.entries())
     reported_keys, last_report = set(store.keys()), time.monotonic()
-    done = 0
-    steps = iter(explain_tasks(tasks, dataset, classifier, generator, settings, store))
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as end:
-            summary: Summary = end.value
-            break
+    n_done = 0
+
+    def add_report(step: Progress) -> tuple[int, Summary, OpenReport | None]:
+        nonlocal n_done, last_report
         opened = None
-        if step.done > done:
-            done = step.done
-            new = [key for key in store.keys() if key not in reported_keys]
-            reported_keys.update(new)
-            for key in new:
-                entries += store.entries_of(key)
-            if time.monotonic() - last_report >= UPDATE_SECONDS or done == 1:
+        if step.done > n_done:
+            n_done = step.done
+            new_keys = [key for key in store.keys() if key not in reported_keys]
+            reported_keys.update(new_keys)
+            for key in new_keys:
+                entries.extend(store.entries_of(key))
+            if time.monotonic() - last_report >= UPDATE_SECONDS or n_done == 1:
                 last_report, opened = time.monotonic(), report_of_store(store, entries)
-        yield Progress(step.done, step.total, step.text, (step.partial, opened))
+        return n_done, step.partial, opened
+
+    steps = explain_tasks(tasks, dataset, classifier, generator, settings, store)
+    summary = yield from steps.within(0, 1, resolution=len(tasks), partial=add_report)
     return summary, open_explanations(store.folder)

@@ -28,8 +28,7 @@ class Failure:
     @property
     def details(self) -> str:
         """The sentence with the traceback, to be copied into a report."""
-        lines = traceback.format_exception(self.error)
-        return self.sentence + "\n\n" + "".join(lines)
+        return "\n\n".join((self.sentence, "".join(traceback.format_exception(self.error))))
 
 
 def failure(slot: str, status_text: str, error: BaseException) -> Failure:
@@ -47,16 +46,11 @@ def failure(slot: str, status_text: str, error: BaseException) -> Failure:
     if isinstance(error, QuacError):
         return Failure(slot, str(error), error)
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
-        sentence = (
-            f"Memory ran out while {status_text}. Close other programs, choose smaller images or "
-            "another device, and try again."
-        )
-        return Failure(slot, sentence, error)
+        advice = "Close other programs, or choose smaller images or another device."
+        return Failure(slot, f"Memory ran out while {status_text}. {advice}", error)
     text = " ".join(str(error).split())
     cause = type(error).__name__ + (f": {text}" if text else "")
     if len(cause) > 160:
         cause = cause[:157] + "…"
-    sentence = (
-        f"An internal error stopped {status_text} ({cause}). Finished results are kept; try again."
-    )
+    sentence = f"An internal error stopped {status_text} ({cause}). Results are kept; try again."
     return Failure(slot, sentence, error)

@@ -1,25 +1,25 @@
-"""A small language for filters, such as ``wrong and confidence < 0.6``; it runs no code.
+"""A small language for filters, such as ``mispredicted and confidence < 0.6``; it runs no code.
 
-A filter is read by hand-written rules into a tree of numpy operations over
+A filter is parsed into numpy operations over
 :class:`~napari_quac.live.sample_columns.SampleColumns`::
 
-    filter     = both ("or" both)*
-    both       = one ("and" one)*
-    one        = "not" one | "(" filter ")" | comparison | flag
-    comparison = column ("=" | "!=" | "<" | "<=" | ">" | ">=" | "~") (column | value)
+    filter     = conjunction ("or" conjunction)*
+    conjunction = term ("and" term)*
+    term       = "not" term | "(" filter ")" | comparison | flag
+    comparison = column ("=" | "!=" | "<" | "<=" | ">" | ">=" | "~") (column | constant)
     column     = number | id | label | predicted | target | confidence | score | p(CLASS)
-    flag       = wrong | right | known | explained | switched | failed
+    flag       = mispredicted | correct | has_prediction | explained | switched | failed
 
-What is unknown, such as the confidence of a sample without prediction, fulfils no comparison.
+An unknown value, such as the confidence of a sample without prediction, matches no comparison.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,36 +29,39 @@ from napari_quac.live.sample_columns import UNKNOWN, SampleColumns
 
 Mask = NDArray[np.bool_]
 Test = Callable[[SampleColumns], Mask]
+Reader = Callable[[SampleColumns], Any]
 
 FLAGS: Mapping[str, Test] = {
-    "wrong": lambda columns: columns.wrong,
-    "right": lambda columns: columns.right,
-    "known": lambda columns: columns.predicted != UNKNOWN,
+    "mispredicted": lambda columns: columns.mispredicted,
+    "correct": lambda columns: columns.correct,
+    "has_prediction": lambda columns: columns.predicted != UNKNOWN,
     "explained": lambda columns: columns.switched != UNKNOWN,
     "switched": lambda columns: columns.switched == 1,
     "failed": lambda columns: columns.failed,
 }
-NUMBERS: Mapping[str, Callable[[SampleColumns], NDArray[Any]]] = {
+EARLIER_FLAGS = {"wrong": "mispredicted", "right": "correct", "known": "has_prediction"}
+NUMBERS: Mapping[str, Reader] = {
     "number": lambda columns: columns.numbers,
     "confidence": lambda columns: columns.confidence,
     "score": lambda columns: columns.scores,
 }
-CLASSES: Mapping[str, Callable[[SampleColumns], NDArray[np.int64]]] = {
+CLASSES: Mapping[str, Reader] = {
     "label": lambda columns: columns.label_codes,
     "predicted": lambda columns: columns.predicted_codes,
     "target": lambda columns: columns.target_codes,
 }
 COLUMNS = ("id", *CLASSES, *NUMBERS, "p(CLASS)")
-LONGEST = 1000  # nested parentheses are read by recursion
+LONGEST = 1000  # nested parentheses are parsed by recursion
 KNOWN_WORDS = (*COLUMNS, *FLAGS, "and", "or", "not")
 
 _TOKEN = re.compile(
-    r"""\s*(?:
+    r"""
     (?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w.]))
   | (?P<text>"[^"]*"|'[^']*')
   | (?P<op><=|>=|!=|==|=|<|>|~|\(|\))
   | (?P<word>[\w][\w.\-+/:]*)
-    )""",
+  | (?P<other>\S)
+    """,
     re.VERBOSE,
 )
 _COMPARE: Mapping[str, Callable[[Any, Any], Any]] = {
@@ -72,12 +75,12 @@ _COMPARE: Mapping[str, Callable[[Any, Any], Any]] = {
 
 
 class FilterError(QuacError):
-    """A filter cannot be understood.
+    """A filter that cannot be parsed.
 
     Attributes
     ----------
     position : int
-        Where it begins to make no sense, counted in characters from 0.
+        Position of the error, counted in characters from 0.
     """
 
     def __init__(self, message: str, position: int) -> None:
@@ -87,7 +90,7 @@ class FilterError(QuacError):
 
 @dataclass(frozen=True)
 class Filter:
-    """A filter that was understood.
+    """A parsed filter.
 
     Attributes
     ----------
@@ -99,7 +102,7 @@ class Filter:
     _test: Test
 
     def mask(self, columns: SampleColumns) -> Mask:
-        """Return which samples it holds; (N,).
+        """Return True for the samples that match; (N,).
 
         Raises
         ------
@@ -109,32 +112,41 @@ class Filter:
         return np.asarray(self._test(columns), dtype=np.bool_)
 
 
-@dataclass(frozen=True)
-class _Token:
-    kind: Literal["number", "text", "op", "word", "end"]
+class _Token(NamedTuple):
+    kind: str
     text: str
     position: int
 
+    @property
+    def word(self) -> str:
+        return self.text.lower() if self.kind in ("word", "op") else ""
+
+    @property
+    def name(self) -> str:
+        return self.text[1:-1] if self.kind == "text" else self.text
+
+    def __str__(self) -> str:
+        return f"'{self.text}'" if self.text else "the end"
+
 
 def parse_filter(text: str) -> Filter:
-    """Understand a filter; an empty one holds everything.
+    """Parse a filter; an empty one matches everything.
 
     Raises
     ------
     FilterError
-        If it cannot be understood; the text says where, and names the known words.
+        If it cannot be parsed; the message states the position and the known words.
     """
     if len(text) > LONGEST:
         raise FilterError(f"At {LONGEST}: a filter has at most {LONGEST} characters.", LONGEST)
     if not text.strip():
         return Filter(text, lambda columns: np.ones(len(columns), dtype=np.bool_))
-    return Filter(text, _Parser(text).whole())
+    return Filter(text, _Parser(text).parse())
 
 
 def quoted(name: str) -> str:
     """Return a class name or id as it is written in a filter."""
-    plain = re.fullmatch(r"[^\W\d][\w.\-+/:]*", name) and name.lower() not in KNOWN_WORDS
-    if plain:
+    if re.fullmatch(r"[^\W\d][\w.\-+/:]*", name) and name.lower() not in KNOWN_WORDS:
         return name
     return f"'{name}'" if '"' in name else f'"{name}"'
 
@@ -145,36 +157,24 @@ def cell_filter(label: str, predicted: str) -> str:
 
 
 class _Parser:
-    """Reads one filter from left to right."""
+    """Parser of one filter, by recursive descent."""
 
     def __init__(self, text: str) -> None:
-        self._text = text
-        self._tokens = self._split(text)
+        self._tokens = [_Token(m.lastgroup or "", m[0], m.start()) for m in _TOKEN.finditer(text)]
+        for token in self._tokens:
+            if token.kind == "other":
+                is_quote = token.text in "\"'"
+                problem = "the quotation is not closed" if is_quote else f"{token} cannot be read"
+                raise _error(problem, token)
+        self._tokens.append(_Token("end", "", len(text.rstrip())))
         self._at = 0
 
-    def whole(self) -> Test:
-        test = self._either()
+    def parse(self) -> Test:
+        test = self._any()
         token = self._next()
         if token.kind != "end":
-            raise self._error("'and', 'or' or the end is expected", token)
+            raise _error(f"'and', 'or' or the end is expected, not {token}", token)
         return test
-
-    def _split(self, text: str) -> list[_Token]:
-        tokens, at = [], 0
-        end = len(text.rstrip())
-        while at < end:
-            match = _TOKEN.match(text, at)
-            if match is None or match.lastgroup is None:
-                at += len(text[at:]) - len(text[at:].lstrip())
-                problem = "the quotation is not closed" if text[at] in "\"'" else "cannot be read"
-                raise self._error(problem, _Token("op", text[at], at))
-            kind: Any = match.lastgroup
-            tokens.append(_Token(kind, match.group(kind), match.start(kind)))
-            at = match.end()
-        return [*tokens, _Token("end", "", end)]
-
-    def _peek(self) -> _Token:
-        return self._tokens[self._at]
 
     def _next(self) -> _Token:
         token = self._tokens[self._at]
@@ -182,181 +182,131 @@ class _Parser:
         return token
 
     def _takes(self, word: str) -> bool:
-        token = self._peek()
-        if token.kind in ("word", "op") and token.text.lower() == word:
-            self._at += 1
-            return True
-        return False
+        takes = self._tokens[self._at].word == word
+        self._at += takes
+        return takes
 
-    def _either(self) -> Test:
-        tests = [self._both()]
-        while self._takes("or"):
-            tests.append(self._both())
-        return tests[0] if len(tests) == 1 else _any_of(tests)
+    def _require(self, symbol: str) -> None:
+        if not self._takes(symbol):
+            token = self._tokens[self._at]
+            raise _error(f"'{symbol}' is missing before {token}", token)
 
-    def _both(self) -> Test:
-        tests = [self._one()]
-        while self._takes("and"):
-            tests.append(self._one())
-        return tests[0] if len(tests) == 1 else _all_of(tests)
+    def _any(self) -> Test:
+        return self._joined("or", self._all, np.logical_or)
 
-    def _one(self) -> Test:
+    def _all(self) -> Test:
+        return self._joined("and", self._term, np.logical_and)
+
+    def _joined(self, word: str, parse: Callable[[], Test], join: np.ufunc) -> Test:
+        tests = [parse()]
+        while self._takes(word):
+            tests.append(parse())
+        return lambda columns: np.asarray(join.reduce([test(columns) for test in tests]))
+
+    def _term(self) -> Test:
         if self._takes("not"):
-            test = self._one()
+            test = self._term()
             return lambda columns: ~test(columns)
         if self._takes("("):
-            test = self._either()
-            if not self._takes(")"):
-                raise self._error("')' is missing", self._peek())
+            test = self._any()
+            self._require(")")
             return test
         token = self._next()
-        word = token.text.lower()
-        if token.kind == "word" and word in FLAGS:
-            return FLAGS[word]
-        return self._comparison(token)
+        flag = FLAGS.get(EARLIER_FLAGS.get(token.word, token.word))
+        if flag is not None:
+            return flag
+        if token.word == "id" or token.word in CLASSES:
+            return self._text_test(token.word)
+        number = self._number(token)
+        if number is not None:
+            return self._number_test(number)
+        if token.kind == "word":
+            raise _error(f"{token} is not known", token)
+        raise _error(f"a column or a word such as 'mispredicted' is expected, not {token}", token)
 
-    def _comparison(self, token: _Token) -> Test:
-        word = token.text.lower()
-        if token.kind == "end":
-            raise self._error("something is missing", token)
-        if token.kind != "word":
-            raise self._error("a column or a word such as 'wrong' is expected", token)
-        if word == "p":
-            value = self._probability()
-            return self._number_test(value)
-        if word in NUMBERS:
-            return self._number_test(NUMBERS[word])
-        if word in CLASSES:
-            return self._class_test(word)
-        if word == "id":
-            return self._id_test()
-        raise self._error("is not known", token)
-
-    def _operator(self, allowed: str) -> str:
+    def _operator(self, *operators: str) -> str:
         token = self._next()
-        operators = allowed.split()
         operator = "=" if token.text == "==" else token.text
         if token.kind != "op" or operator not in operators:
-            raise self._error(f"one of {', '.join(operators)} is expected", token)
+            raise _error(f"one of {', '.join(operators)} is expected, not {token}", token)
         return operator
 
-    def _number_test(self, left: Callable[[SampleColumns], NDArray[Any]]) -> Test:
-        compare = _COMPARE[self._operator("= != < <= > >=")]
-        right = self._number()
+    def _number_test(self, column: Reader) -> Test:
+        compare = _COMPARE[self._operator(*_COMPARE)]
+        token = self._next()
+        other = self._number(token)
+        if other is None and token.kind != "number":
+            raise _error(f"a number is expected, not {token}", token)
 
         def test(columns: SampleColumns) -> Mask:
-            a, b = left(columns), right(columns)
+            a, b = column(columns), other(columns) if other is not None else float(token.text)
             return np.asarray(compare(a, b) & ~np.isnan(a) & ~np.isnan(b))
 
         return test
 
-    def _number(self) -> Callable[[SampleColumns], Any]:
-        token = self._next()
-        word = token.text.lower()
-        if token.kind == "number":
-            value = float(token.text)
-            return lambda columns: value
-        if token.kind == "word" and word == "p":
-            return self._probability()
-        if token.kind == "word" and word in NUMBERS:
-            return NUMBERS[word]
-        raise self._error("a number is expected", token)
+    def _number(self, token: _Token) -> Reader | None:
+        """Return the column that begins with a token; None if it is no column of numbers."""
+        return self._probability() if token.word == "p" else NUMBERS.get(token.word)
 
-    def _probability(self) -> Callable[[SampleColumns], NDArray[Any]]:
-        if not self._takes("("):
-            raise self._error("'(' and a class are expected after 'p'", self._peek())
-        token = self._next()
-        if token.kind not in ("word", "text", "number"):
-            raise self._error("a class is expected", token)
-        if not self._takes(")"):
-            raise self._error("')' is missing", self._peek())
-        name = _unquoted(token)
+    def _probability(self) -> Reader:
+        self._require("(")
+        token = self._name("class")
+        self._require(")")
 
-        def value(columns: SampleColumns) -> NDArray[Any]:
+        def probability(columns: SampleColumns) -> NDArray[Any]:
             names = columns.class_names
             if not names:
                 return np.full(len(columns), np.nan, dtype=np.float32)
-            if name not in names:
-                raise self._no_class(token, names)
-            return columns.probabilities[:, names.index(name)]
+            return columns.probabilities[:, _class_index(token, names)]
 
-        return value
+        return probability
 
-    def _class_test(self, column: str) -> Test:
-        operator = self._operator("= != ~")
-        token = self._next()
-        left = CLASSES[column]
-        if token.kind not in ("word", "text", "number"):
-            raise self._error("a class is expected", token)
-        other = CLASSES.get(token.text.lower()) if token.kind == "word" else None
-        name = _unquoted(token)
-
-        def test(columns: SampleColumns) -> Mask:
-            codes = left(columns)
-            if operator == "~":
-                matches = [name.lower() in other.lower() for other in columns.all_class_names]
-                return np.array([*matches, False])[codes]
-            if other is not None:
-                right: Any = other(columns)
-                both = (codes != UNKNOWN) & (right != UNKNOWN)
-                return np.asarray(_COMPARE[operator](codes, right) & both)
-            if name not in columns.all_class_names:
-                raise self._no_class(token, columns.all_class_names)
-            code = columns.all_class_names.index(name)
-            return np.asarray(_COMPARE[operator](codes, code) & (codes != UNKNOWN))
-
-        return test
-
-    def _id_test(self) -> Test:
-        operator = self._operator("= != ~")
+    def _name(self, kind: str) -> _Token:
         token = self._next()
         if token.kind not in ("word", "text", "number"):
-            raise self._error('a text such as "s10" is expected', token)
-        text = _unquoted(token)
+            raise _error(f"a {kind} is expected, not {token}", token)
+        return token
 
-        def test(columns: SampleColumns) -> Mask:
+    def _text_test(self, column: str) -> Test:
+        """Parse a comparison of ids, or of classes."""
+        operator = self._operator("=", "!=", "~")
+        token = self._name("text" if column == "id" else "class")
+        name = token.name
+
+        def test_ids(columns: SampleColumns) -> Mask:
             ids = columns.sample_list.ids
             if operator == "~":
-                return np.asarray(np.strings.find(ids, text) >= 0)
-            return np.asarray(_COMPARE[operator](ids, text))
+                return np.asarray(np.strings.find(ids, name) >= 0)
+            return np.asarray(_COMPARE[operator](ids, name))
 
-        return test
-
-    def _no_class(self, token: _Token, names: tuple[str, ...]) -> FilterError:
-        name = _unquoted(token)
-        close = difflib.get_close_matches(name, names, 1)
-        hint = f" Did you mean '{close[0]}'?" if close else ""
-        return FilterError(
-            f"At {token.position + 1}: there is no class '{name}'.{hint} Classes: "
-            f"{', '.join(names) or 'none'}.",
-            token.position,
-        )
-
-    def _error(self, problem: str, token: _Token) -> FilterError:
-        place = f"'{token.text}'" if token.text else "the end"
-        word = token.text.lower()
-        close = difflib.get_close_matches(word, KNOWN_WORDS, 1)
-        meant = bool(close) and token.kind == "word" and word not in KNOWN_WORDS
-        hint = f" Did you mean '{close[0]}'?" if meant else ""
-        if problem[0].isalpha() and problem.startswith(("is ", "cannot")):
-            sentence = f"{place} {problem}"
-        else:
-            sentence = (
-                f"{problem}, not {place}" if "expected" in problem else f"{problem} before {place}"
+        def test_classes(columns: SampleColumns) -> Mask:
+            codes, names = CLASSES[column](columns), columns.all_class_names
+            if operator == "~":
+                return np.array([*(name.lower() in other.lower() for other in names), False])[codes]
+            if token.word in CLASSES:
+                others = CLASSES[token.word](columns)
+            else:
+                others = np.int64(_class_index(token, names))
+            return np.asarray(
+                _COMPARE[operator](codes, others) & (codes != UNKNOWN) & (others != UNKNOWN)
             )
-        return FilterError(
-            f"At {token.position + 1}: {sentence}.{hint} Known words: {', '.join(KNOWN_WORDS)}.",
-            token.position,
-        )
+
+        return test_ids if column == "id" else test_classes
 
 
-def _unquoted(token: _Token) -> str:
-    return token.text[1:-1] if token.kind == "text" else token.text
+def _class_index(token: _Token, names: Sequence[str]) -> int:
+    if token.name not in names:
+        raise _error(f"there is no class '{token.name}'", token, names, "Classes")
+    return names.index(token.name)
 
 
-def _any_of(tests: list[Test]) -> Test:
-    return lambda columns: np.asarray(np.logical_or.reduce([test(columns) for test in tests]))
-
-
-def _all_of(tests: list[Test]) -> Test:
-    return lambda columns: np.asarray(np.logical_and.reduce([test(columns) for test in tests]))
+def _error(
+    problem: str, token: _Token, words: Sequence[str] = KNOWN_WORDS, title: str = "Known words"
+) -> FilterError:
+    close = [*difflib.get_close_matches(token.name, words, 1),
+             *difflib.get_close_matches(token.word, words, 1)]  # fmt: skip
+    hint = f" Did you mean '{close[0]}'?" if close and token.word not in words else ""
+    return FilterError(
+        f"At {token.position + 1}: {problem}.{hint} {title}: {', '.join(words) or 'none'}.",
+        token.position,
+    )

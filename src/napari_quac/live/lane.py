@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
@@ -32,29 +33,25 @@ class Priority(IntEnum):
     """Only while there is nothing else to do."""
 
 
+@dataclass(eq=False)
 class _Job:
-    """A job in a slot; ``dropped`` is only written by the owner's thread."""
+    """A job in a slot; ``is_dropped`` is only written by the owner's thread."""
 
-    def __init__(
-        self,
-        slot: str,
-        number: int,
-        start: Callable[[], Any],
-        done: Callable[[Any], None],
-        failed: Callable[[BaseException], None],
-        progress: Callable[[Progress], None] | None,
-        priority: Priority,
-    ) -> None:
-        self.slot = slot
-        self.number = number
-        self.start = start
-        self.done = done
-        self.failed = failed
-        self.progress = progress
-        level = Priority.NORMAL if priority is Priority.SHORT else priority
-        self.rank = (level, number)
-        self.steps: Iterator[Any] | None = None
-        self.dropped = False
+    slot: str
+    number: int
+    start: Callable[[], Any]
+    on_done: Callable[[Any], None]
+    on_failed: Callable[[BaseException], None]
+    on_progress: Callable[[Progress], None] | None
+    priority: Priority
+    steps: Iterator[Any] | None = None
+    is_dropped: bool = False
+
+    @property
+    def rank(self) -> tuple[Priority, int]:
+        """Position in the order of execution; lowest first."""
+        is_short = self.priority is Priority.SHORT
+        return (Priority.NORMAL if is_short else self.priority, self.number)
 
 
 class Lane:
@@ -76,34 +73,29 @@ class Lane:
     """
 
     def __init__(
-        self,
-        deliver: Deliver,
-        prepare: Callable[[], None] | None = None,
-        name: str = "quac-lane",
+        self, deliver: Deliver, prepare: Callable[[], None] | None = None, name: str = "quac-lane"
     ) -> None:
-        self._deliver = deliver
-        self._prepare = prepare
+        self._deliver, self._prepare = deliver, prepare
         self._condition = threading.Condition()
         self._jobs: dict[str, _Job] = {}
         self._canceled: list[_Job] = []
         self._running: _Job | None = None
-        self._closed = False
-        self._count = 0
+        self._closed, self._count = False, 0
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
 
     @property
     def is_alive(self) -> bool:
-        """Whether the thread lives."""
+        """True while the thread lives."""
         return self._thread.is_alive()
 
     def submit(
         self,
         slot: str,
         start: Callable[[], Any],
-        done: Callable[[Any], None],
-        failed: Callable[[BaseException], None],
-        progress: Callable[[Progress], None] | None = None,
+        on_done: Callable[[Any], None],
+        on_failed: Callable[[BaseException], None],
+        on_progress: Callable[[Progress], None] | None = None,
         priority: Priority = Priority.NORMAL,
     ) -> None:
         """Put a job into a slot, in place of the previous one.
@@ -114,11 +106,11 @@ class Lane:
             Name of the slot.
         start : callable
             Runs in the lane; returns the result, or :class:`Steps` that end with it.
-        done : callable
+        on_done : callable
             Receives the result, in the owner's thread.
-        failed : callable
+        on_failed : callable
             Receives any exception, ``RuntimeError`` and ``MemoryError`` included.
-        progress : callable, optional
+        on_progress : callable, optional
             Receives each :class:`Progress` that is yielded.
         priority : Priority
             Order among all jobs.
@@ -128,7 +120,8 @@ class Lane:
                 return
             self._drop(slot)
             self._count += 1
-            self._jobs[slot] = _Job(slot, self._count, start, done, failed, progress, priority)
+            job = _Job(slot, self._count, start, on_done, on_failed, on_progress, priority)
+            self._jobs[slot] = job
             self._condition.notify_all()
 
     def cancel(self, slot: str) -> bool:
@@ -167,7 +160,7 @@ class Lane:
         job = self._jobs.pop(slot, None)
         if job is None:
             return False
-        job.dropped = True
+        job.is_dropped = True
         self._canceled.append(job)
         self._condition.notify_all()
         return True
@@ -200,28 +193,28 @@ class Lane:
             if job.steps is None:
                 outcome = job.start()
                 if not isinstance(outcome, Steps):
-                    self._finish(job, job.done, outcome)
+                    self._finish(job, job.on_done, outcome)
                     return
                 job.steps = iter(outcome)
             progress = next(job.steps)
         except StopIteration as end:
-            self._finish(job, job.done, end.value)
+            self._finish(job, job.on_done, end.value)
         except BaseException as error:  # noqa: BLE001 - passed to the owner, whatever it is
-            self._finish(job, job.failed, error)
+            self._finish(job, job.on_failed, error)
         else:
-            if job.progress is not None:
-                self._pass_on(job, job.progress, progress)
+            if job.on_progress is not None:
+                self._pass_on(job, job.on_progress, progress)
 
-    def _finish(self, job: _Job, callback: Callable[[Any], None], value: Any) -> None:
+    def _finish(self, job: _Job, callback: Callable[[Any], None], outcome: Any) -> None:
         with self._condition:
             if self._jobs.get(job.slot) is job:
                 del self._jobs[job.slot]
-        self._pass_on(job, callback, value)
+        self._pass_on(job, callback, outcome)
 
-    def _pass_on(self, job: _Job, callback: Callable[[Any], None], value: Any) -> None:
+    def _pass_on(self, job: _Job, callback: Callable[[Any], None], outcome: Any) -> None:
         def call_back() -> None:
-            if not (job.dropped or self._closed):
-                callback(value)
+            if not (job.is_dropped or self._closed):
+                callback(outcome)
 
         try:
             self._deliver(call_back)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from napari_quac.explain.explanation import Explanations
     from napari_quac.explain.pair import Pair
     from napari_quac.explain.prediction_table import PredictionTable
+    from napari_quac.networks.classifier import Classifier
     from napari_quac.reports.entry import FailedEntry, ReportEntry
     from napari_quac.reports.report import Report
     from napari_quac.reports.store import ExplanationStore
@@ -128,31 +129,34 @@ def report_of_store(
 
 
 def align_report(
-    opened: OpenReport, sample_list: SampleIndex, class_names: Sequence[str]
+    sample_list: SampleIndex, report: OpenReport, loaded_classifier: Classifier | None = None
 ) -> ReportColumns:
     """Align the entries of a report with the table of samples.
 
     Parameters
     ----------
-    opened : OpenReport
-        The report.
     sample_list : SampleIndex
         The samples of the table.
-    class_names : sequence of str
-        Names of the classifier in use; empty for those of the report.
+    report : OpenReport
+        The report.
+    loaded_classifier : Classifier, optional
+        The classifier in use, whose classes are those of the columns; by default those of the
+        report.
     """
     from napari_quac.explain.prediction_table import PredictionTable
 
-    report, index_of = opened.report, sample_list.index_of
-    names = tuple(class_names) or _names_of(report)
+    opened, index_of = report.report, sample_list.index_of
+    names = (loaded_classifier.class_names if loaded_classifier is not None else ()) or _names_of(
+        opened
+    )
     places = {name: number for number, name in enumerate(names)}
     # from a class of the report to the class of the same name
-    classes = [places.get(report.class_name(n), UNKNOWN) for n in range(_n_classes(report))]
+    classes = [places.get(opened.class_name(n), UNKNOWN) for n in range(_n_classes(opened))]
     status = ExplanationStatus.none_of(len(sample_list))
     probabilities = np.full((len(sample_list), len(names)), np.nan, dtype=np.float32)
     truth = np.full(len(sample_list), UNKNOWN, dtype=np.int64)
-    positions = np.full(len(report.entries), UNKNOWN, dtype=np.int64)
-    for number, entry in enumerate(report.entries):
+    positions = np.full(len(opened.entries), UNKNOWN, dtype=np.int64)
+    for number, entry in enumerate(opened.entries):
         row = positions[number] = index_of.get(entry.sample_id, UNKNOWN)
         if row == UNKNOWN:
             continue
@@ -170,7 +174,7 @@ def align_report(
                     probabilities[row, column] = probability
     failures = {
         index_of[failure.sample_id]: failure.error
-        for failure in report.failures
+        for failure in opened.failures
         if failure.sample_id in index_of and status.switched[index_of[failure.sample_id]] < 0
     }
     return ReportColumns(
@@ -179,30 +183,26 @@ def align_report(
 
 
 def load_explanations(
-    opened: OpenReport,
-    sample: Sample,
-    class_names: Sequence[str],
-    settings: ExplainSettings,
-    target: int | None = None,
-    previous: LoadedExplanations | None = None,
-) -> LoadedExplanations | None:
+    sample: Sample, report: OpenReport, loaded_classifier: Classifier, target: int | None = None,
+    *, pair_settings: ExplainSettings, loaded_explanations: LoadedExplanations | None = None,
+) -> LoadedExplanations | None:  # fmt: skip
     """Read the explanations of a sample; None if the report has none, or has other classes.
 
     Parameters
     ----------
-    opened : OpenReport
-        The report.
     sample : Sample
         The query.
-    class_names : sequence of str
-        Names of the classifier.
-    settings : ExplainSettings
-        Current settings, which are those of the explanations, apart from masking and procedure.
+    report : OpenReport
+        The report.
+    loaded_classifier : Classifier
+        The classifier in use.
     target : int, optional
-        Class to reach.
-    previous : LoadedExplanations, optional
-        Returned if the report has no explanation of the target; by default those of the last
-        target are read instead.
+        Class to reach; by default that of the last explanation.
+    pair_settings : ExplainSettings
+        Current settings, which are those of the explanations, apart from masking and procedure.
+    loaded_explanations : LoadedExplanations, optional
+        The previous ones, which are returned if they are of this sample and the report has no
+        explanation of the target; without them, those of the last target are read instead.
 
     Raises
     ------
@@ -211,23 +211,28 @@ def load_explanations(
     """
     from napari_quac.reports.restored import restore_explanations
 
-    of_sample = opened.by_sample.get(sample.id, [])
+    previous = loaded_explanations
+    if previous is not None and not previous.are_of(report, sample):
+        previous = None
+    if previous is not None and (target is None or previous.pair.target == target):
+        return previous
+    of_sample = report.by_sample.get(sample.id, [])
     last = of_sample[-1].target if of_sample else None
     targets = (last if target is None else target, last)
     requested, latest = ([e for e in of_sample if e.target == index] for index in targets)
     if not requested and previous is not None:
         return previous
-    if not latest or _names_of(opened.report) != tuple(class_names):
+    class_names, recorded = loaded_classifier.class_names, report.settings
+    if not latest or _names_of(report.report) != class_names:
         return None
-    recorded = opened.settings
     explanations = restore_explanations(
-        requested or latest, recorded, len(class_names), sample, opened.store
+        requested or latest, recorded, len(class_names), sample, report.store
     )
     if not explanations:
         return None
-    settings = replace(settings, masking=recorded.masking, procedure=recorded.procedure)
+    settings = replace(pair_settings, masking=recorded.masking, procedure=recorded.procedure)
     # a method that cannot be restored is left out, and the others are shown
-    return LoadedExplanations(replace(explanations, settings=settings, failures={}), opened.folder)
+    return LoadedExplanations(replace(explanations, settings=settings, failures={}), report.folder)
 
 
 def _n_classes(report: Report) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -88,32 +87,22 @@ def samples_at_points(
     labels: list[int | None] | None = None
     classes: tuple[str, ...] = ()
     if class_column and class_column in features:
-        texts = [_text(value) for value in features[class_column]]
+        texts = [_text(cell) for cell in features[class_column]]
         classes = tuple(sorted(set(texts) - {""}))
         number = {text: index for index, text in enumerate(classes)}
         labels = [number.get(text) for text in texts]
-    ids = [str(value) for value in features[ID_COLUMN]] if ID_COLUMN in features else None
+    ids = [str(name) for name in features[ID_COLUMN]] if ID_COLUMN in features else None
     has_usual_range = settings.value_range == usual_range(volume.finest.dtype)
     pixel = settings.network_nm / NM_PER_UNIT.get(volume.unit or "nm", 1.0)
+    size = (1,) * (volume.ndim - len(settings.size)) + settings.size[-volume.ndim :]
+    value_range = None if is_byte(volume) and has_usual_range else settings.value_range
+    pixel_size = (pixel, pixel) if settings.network_nm else None
     return VolumePoints(
-        volume,
-        centers_world,
-        _size(settings.size, volume.ndim),
-        labels,
-        classes,
-        ids,
-        None if is_byte(volume) and has_usual_range else settings.value_range,
-        (pixel, pixel) if settings.network_nm else None,
-        settings.resample,
-        settings.outside,
-        name,
-    )
+        volume, centers_world, size, labels, classes, ids, value_range, pixel_size,
+        settings.resample, settings.outside, name,
+    )  # fmt: skip
 
 
-def _size(size: Sequence[int], n_axes: int) -> tuple[int, ...]:
-    return (1,) * (n_axes - len(size)) + tuple(size)[-n_axes:]
-
-
-def _text(value: object) -> str:
+def _text(cell: object) -> str:
     """Return the text of a cell; missing values of pandas are empty."""
-    return "" if value is None or value != value else str(value)
+    return "" if cell is None or cell != cell else str(cell)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari_quac.errors import DataError
-from napari_quac.stepwise import Progress, stepwise
+from napari_quac.stepwise import Progress, Steps, stepwise
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_quac.data.dataset import Dataset, Sample
-    from napari_quac.explain.prediction_table import PredictionTable
+    from napari_quac.explain.prediction_table import Neighbors, PredictionTable
     from napari_quac.explain.question import Question
     from napari_quac.explain.settings import ExplainSettings
     from napari_quac.networks.classifier import Classifier
@@ -42,7 +42,7 @@ class Prediction:
 
     @property
     def is_mispredicted(self) -> bool:
-        """Whether the label names another class than the predicted one."""
+        """True if the label names another class than the predicted one."""
         return self.truth is not None and self.truth != self.predicted
 
     def choose_question(
@@ -53,26 +53,20 @@ class Prediction:
 
         return choose_question(self.probabilities, self.truth, settings, classifier, generator)
 
-    def choose_automatic_question(
-        self, settings: ExplainSettings, classifier: Classifier, generator: Any
-    ) -> Question:
-        """Return the question without a choice of the target."""
-        from napari_quac.explain.settings import AUTO
 
-        return self.choose_question(replace(settings, targets=AUTO), classifier, generator)
-
-
-def predict(sample: Sample, classifier: Classifier, classes: Sequence[str]) -> Prediction:
+def predict(
+    sample: Sample, loaded_classifier: Classifier, *, loaded_samples: Dataset
+) -> Prediction:
     """Predict a sample.
 
     Parameters
     ----------
     sample : Sample
         The sample.
-    classifier : Classifier
+    loaded_classifier : Classifier
         The classifier under study.
-    classes : sequence of str
-        Class names of the dataset.
+    loaded_samples : Dataset
+        The dataset, whose classes the label names.
 
     Raises
     ------
@@ -81,9 +75,24 @@ def predict(sample: Sample, classifier: Classifier, classes: Sequence[str]) -> P
     """
     from napari_quac.explain.question import true_class
 
-    classifier.check_image(sample.image.shape, f"The sample '{sample.id}'")
-    probabilities = classifier.predict(sample.image[None])[0]
-    return Prediction(sample, probabilities, true_class(sample.label, classes, classifier))
+    loaded_classifier.check_image(sample.image.shape, f"The sample '{sample.id}'")
+    probabilities = loaded_classifier.predict(sample.image[None])[0]
+    truth = true_class(sample.label, loaded_samples.classes, loaded_classifier)
+    return Prediction(sample, probabilities, truth)
+
+
+def find_neighbors(
+    prediction: Prediction, predictions: PredictionTable, loaded_samples: Dataset,
+    loaded_classifier: Classifier,
+) -> Steps[Neighbors | None] | None:  # fmt: skip
+    """Find the nearest correctly classified samples of a misprediction."""
+    if prediction.truth is None or not prediction.is_mispredicted or not predictions.is_complete:
+        return None
+    from napari_quac.explain.prediction_table import nearest_correct
+
+    return nearest_correct(
+        prediction.sample, prediction.truth, predictions, loaded_samples, loaded_classifier
+    )
 
 
 @stepwise
@@ -129,16 +138,15 @@ def next_misprediction(
         )
     rows = list(range(len(dataset)) if order is None else order)
     start = rows.index(after) + 1 if after in rows else 0
-    mispredicted = table.mispredicted if table is not None else None
-    predicted = table.is_predicted if table is not None else None
+    if table is not None:
+        mispredicted, predicted, failures = table.mispredicted, table.is_predicted, table.failures
     for offset in range(len(rows)):
         index = rows[(start + offset) % len(rows)]
-        if table is not None and mispredicted is not None and predicted is not None:
-            if mispredicted[index]:
-                return index
-            if predicted[index] or index in table.failures:
-                continue
+        if table is not None and mispredicted[index]:
+            return index
+        if table is not None and (predicted[index] or index in failures):
+            continue
         yield Progress(offset, len(rows), "searching for mispredictions")
-        if predict(dataset[index], classifier, dataset.classes).is_mispredicted:
+        if predict(dataset[index], classifier, loaded_samples=dataset).is_mispredicted:
             return index
     return None

@@ -9,9 +9,8 @@ from psygnal import SignalGroupDescriptor
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset, Sample
-    from napari_quac.explain.curve import Hybrid
     from napari_quac.explain.exaggeration import Exaggeration
-    from napari_quac.explain.explanation import Explanation, Explanations
+    from napari_quac.explain.explanation import Explanations
     from napari_quac.explain.morphometry import Morphometry
     from napari_quac.explain.pair import Pair
     from napari_quac.explain.prediction_table import Neighbors, PredictionTable
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from napari_quac.explain.search import SearchState
     from napari_quac.explain.settings import ExplainSettings
     from napari_quac.generators.warp.view import WarpView
+    from napari_quac.live.display import DisplayedHybrid, Preview
     from napari_quac.live.open_report import LoadedExplanations, OpenReport, ReportColumns
     from napari_quac.live.prediction import Prediction
     from napari_quac.live.sample_columns import ExplanationStatus, SampleIndex
@@ -26,46 +26,6 @@ if TYPE_CHECKING:
     from napari_quac.networks.classifier import Classifier
     from napari_quac.networks.generator import Generator
     from napari_quac.reports.comparison import MethodComparison
-
-
-@dataclass(frozen=True, eq=False)
-class DisplayedHybrid:
-    """The hybrid at the chosen threshold.
-
-    Attributes
-    ----------
-    explanation : Explanation
-        The explanation it belongs to.
-    hybrid : Hybrid
-    index : int
-        Position in the thresholds of the curve.
-    """
-
-    explanation: Explanation
-    hybrid: Hybrid
-    index: int
-
-
-@dataclass(frozen=True, eq=False)
-class Preview:
-    """A sample as a small picture.
-
-    Attributes
-    ----------
-    index : int
-    sample : Sample or None
-        None if it cannot be read.
-    low, high : float
-        Smallest and largest value, in [0, 1].
-    problem : str
-        Reason why it cannot be read.
-    """
-
-    index: int
-    sample: Sample | None
-    low: float = 0.0
-    high: float = 0.0
-    problem: str = ""
 
 
 @dataclass

@@ -58,12 +58,12 @@ class Rule:
 
     @property
     def is_short(self) -> bool:
-        """Whether it ends before anybody would cancel it."""
+        """True if it is too short to be canceled."""
         return False
 
     @property
     def is_resumable(self) -> bool:
-        """Whether it continues from its own partial result or state after it was canceled."""
+        """True if it continues from its own partial result or state after it was canceled."""
         return False
 
 
@@ -101,12 +101,12 @@ class Job(Rule):
 
     @property
     def is_short(self) -> bool:
-        """Whether it ends before anybody would cancel it."""
+        """True if it is too short to be canceled."""
         return self.priority <= Priority.SHORT
 
     @property
     def is_resumable(self) -> bool:
-        """Whether it continues from its own partial result or state after it was canceled."""
+        """True if it continues from its own partial result or state after it was canceled."""
         reads_back = {self.partial_to, self.state_to} & set(self.parameters)
         return bool(reads_back) and self.priority is not Priority.BACKGROUND
 
@@ -147,9 +147,9 @@ class NamedValues:
     def __getitem__(self, name: str) -> Any:
         return getattr(self._owner(name), name)
 
-    def __setitem__(self, name: str, value: Any) -> None:
-        if self[name] is not value:
-            setattr(self._owner(name), name, value)
+    def __setitem__(self, name: str, content: Any) -> None:
+        if self[name] is not content:
+            setattr(self._owner(name), name, content)
 
     def clear(self, name: str) -> None:
         """Set a result to its initial value; choices stay."""

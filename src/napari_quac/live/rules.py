@@ -1,35 +1,27 @@
 """The rules by which each result follows from choices and other results.
 
 See :mod:`~napari_quac.live.rule` for the meaning of the parameters. Functions of jobs run in the
-lane and import PyTorch there, so that a window opens without waiting for it.
+lane and import PyTorch there, so that a window opens without waiting for it. In the signatures, the
+lines before the star hold the inputs, and those from the star on what is only read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from napari_quac.data.dataset import evenly_spaced
-from napari_quac.errors import DataError, QuacError
+from napari_quac.errors import DataError
 from napari_quac.explain.settings import AUTO, ExplainSettings
+from napari_quac.live import display
 from napari_quac.live.choices import Choices, LabelImage, ReadySamples, ReportSource, SampleSource
-from napari_quac.live.filter_language import FilterError
 from napari_quac.live.lane import Priority
 from napari_quac.live.open_report import LoadedExplanations, align_report, load_explanations
-from napari_quac.live.prediction import Prediction, predict
-from napari_quac.live.results import DisplayedHybrid, Preview
-from napari_quac.live.rule import (
-    Derived,
-    Job,
-    OnDemand,
-    Rule,
-    evaluation_order,
-    question_names,
-)
-from napari_quac.live.sample_columns import ExplanationStatus, SampleColumns, list_samples
-from napari_quac.live.sample_order import SampleOrder, order_samples
-from napari_quac.stepwise import Progress, Steps, stepwise
+from napari_quac.live.prediction import Prediction, find_neighbors, predict
+from napari_quac.live.rule import Derived, Job, OnDemand, Rule, evaluation_order, question_names
+from napari_quac.live.sample_columns import list_samples, note_explanations
+from napari_quac.live.sample_order import SampleOrder, order_table
+from napari_quac.stepwise import Steps
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset, Sample
@@ -41,16 +33,13 @@ if TYPE_CHECKING:
     from napari_quac.explain.regions import Regions
     from napari_quac.explain.search import SearchState
     from napari_quac.generators.warp.view import WarpView
-    from napari_quac.live.open_report import OpenReport, ReportColumns
-    from napari_quac.live.sample_columns import SampleIndex
+    from napari_quac.live.open_report import OpenReport
     from napari_quac.networks.classifier import Classifier
     from napari_quac.networks.generator import Generator as ImageGenerator
     from napari_quac.reports.comparison import MethodComparison
 
-N_PREVIEWS = 6
 PARTIAL_SECONDS = 0.25
 """Interval of updates of the table during prediction; each costs the window a frame."""
-T = TypeVar("T")
 
 
 # samples and networks
@@ -69,20 +58,15 @@ def load_classifier(classifier: Any, device: str) -> Classifier:
 
 def load_generator(generator: Any, device: str) -> ImageGenerator:
     """Load the generator on the device."""
-    from napari_quac.networks.device import resolve_device
-
-    network: ImageGenerator = generator.load(resolve_device(device))
+    network: ImageGenerator = generator.load(device)
     return network
 
 
 def take_class_names(
-    loaded_classifier: Classifier,
-    loaded_samples: Dataset,
+    loaded_classifier: Classifier, loaded_samples: Dataset,
     loaded_generator: ImageGenerator | None = None,
-    *,
-    classifier: Any,
-    class_names: tuple[str, ...] | None = None,
-) -> tuple[str, ...] | None:
+    *, classifier: Any, class_names: tuple[str, ...] | None = None,
+) -> tuple[str, ...] | None:  # fmt: skip
     """Take the sorted names of the samples' folders, as in QuAC, where a file has no names.
 
     Samples without class folders may come with images that were generated into such folders.
@@ -108,23 +92,6 @@ def name_classes(
     return replace(classifier, class_names=class_names)
 
 
-@stepwise
-def read_previews(loaded_samples: Dataset) -> Generator[Progress, None, tuple[Preview, ...]]:
-    """Read six samples, evenly spread over the dataset."""
-    indices = evenly_spaced(len(loaded_samples), N_PREVIEWS)
-    previews = []
-    for done, index in enumerate(indices):
-        yield Progress(done, len(indices), "previews")
-        try:
-            sample = loaded_samples[index]
-        except QuacError as error:
-            previews.append(Preview(index, None, problem=str(error)))
-        else:
-            low, high = float(sample.image.min()), float(sample.image.max())
-            previews.append(Preview(index, sample, low, high))
-    return tuple(previews)
-
-
 def read_sample(loaded_samples: Dataset, sample_index: int) -> Sample:
     """Read the selected sample.
 
@@ -142,27 +109,13 @@ def read_sample(loaded_samples: Dataset, sample_index: int) -> Sample:
     return loaded_samples[sample_index]
 
 
-def predict_sample(
-    sample: Sample, loaded_classifier: Classifier, *, loaded_samples: Dataset
-) -> Prediction:
-    """Predict the selected sample."""
-    return predict(sample, loaded_classifier, loaded_samples.classes)
-
-
 # the table of samples
 
 
-def index_samples(loaded_samples: Dataset) -> SampleIndex:
-    """List ids and labels of all samples."""
-    return list_samples(loaded_samples)
-
-
 def predict_samples(
-    loaded_samples: Dataset,
-    loaded_classifier: Classifier,
-    *,
-    predictions: PredictionTable | None = None,
-) -> Steps[PredictionTable]:
+    loaded_samples: Dataset, loaded_classifier: Classifier,
+    *, predictions: PredictionTable | None = None,
+) -> Steps[PredictionTable]:  # fmt: skip
     """Predict all samples that have no prediction yet."""
     from napari_quac.explain.prediction_table import predict_all
 
@@ -176,74 +129,6 @@ def has_few_samples(loaded_samples: Dataset, predict_up_to: int) -> bool:
     return len(loaded_samples) <= predict_up_to
 
 
-def note_explanations(
-    sample_list: SampleIndex,
-    report_columns: ReportColumns | None = None,
-    explanations: Explanations | None = None,
-    *,
-    explanation_status: ExplanationStatus | None = None,
-) -> ExplanationStatus:
-    """Return the status of the report, with the samples explained since it was opened."""
-    n_samples = len(sample_list)
-    recorded = _of_length(report_columns.status if report_columns is not None else None, n_samples)
-    status = _of_length(explanation_status, n_samples)
-    if status is None or status.recorded is not recorded:
-        initial = ExplanationStatus.none_of(n_samples) if recorded is None else recorded
-        status = replace(initial, recorded=recorded)
-    if explanations is None or explanations.is_restored or not explanations.is_complete:
-        return status
-    index = sample_list.index_of.get(explanations.pair.query.id)
-    return status if index is None else status.with_explanations(index, explanations)
-
-
-def order_table(
-    sample_list: SampleIndex,
-    predictions: PredictionTable | None = None,
-    report_columns: ReportColumns | None = None,
-    explanation_status: ExplanationStatus | None = None,
-    filter_text: str = "",
-    sort_by: str = "number",
-    sort_ascending: bool = True,
-    *,
-    order: SampleOrder | None = None,
-) -> SampleOrder:
-    """Filter and sort the samples; without predictions, those of the report count."""
-    table = _of_length(predictions, len(sample_list))
-    if table is None and report_columns is not None:
-        table = _of_length(report_columns.predictions, len(sample_list))
-    columns = SampleColumns(sample_list, table, _of_length(explanation_status, len(sample_list)))
-    if order is not None and order.columns.is_of(columns):
-        columns = order.columns  # its cached columns are used again
-    try:
-        return order_samples(columns, filter_text, sort_by, sort_ascending)
-    except FilterError as error:  # it names a class of the previous networks
-        every = order_samples(columns, "", sort_by, sort_ascending)
-        return replace(every, problem=str(error))
-
-
-def _of_length(table: T | None, n_samples: int) -> T | None:
-    """Return the table unless it belongs to the previous samples."""
-    if table is None or len(table) != n_samples:  # type: ignore[arg-type]
-        return None
-    return table
-
-
-def find_neighbors(
-    prediction: Prediction,
-    predictions: PredictionTable,
-    loaded_samples: Dataset,
-    loaded_classifier: Classifier,
-) -> Steps[Neighbors | None] | None:
-    """Find the nearest correctly classified samples of a misprediction."""
-    if prediction.truth is None or not prediction.is_mispredicted or not predictions.is_complete:
-        return None
-    from napari_quac.explain.prediction_table import nearest_correct
-
-    return nearest_correct(
-        prediction.sample, prediction.truth, predictions, loaded_samples, loaded_classifier
-    )
-
-
 # reports
 
 
@@ -254,10 +139,8 @@ def load_report(report_source: ReportSource) -> OpenReport:
 
 def take_report_samples(
     report: OpenReport,
-    *,
-    loaded_samples: Dataset | None = None,
-    samples: SampleSource | None = None,
-) -> SampleSource | None:
+    *, loaded_samples: Dataset | None = None, samples: SampleSource | None = None,
+) -> SampleSource | None:  # fmt: skip
     """Show the samples of a report that is about none of the loaded samples."""
     dataset = loaded_samples
     if dataset is not None and any(
@@ -269,47 +152,14 @@ def take_report_samples(
     return ReadySamples(ReportSamples(report.report))
 
 
-def compute_report_columns(
-    sample_list: SampleIndex, report: OpenReport, loaded_classifier: Classifier | None = None
-) -> ReportColumns:
-    """Align the report with the table of samples."""
-    names = loaded_classifier.class_names if loaded_classifier is not None else ()
-    return align_report(report, sample_list, names)
-
-
-def load_sample_explanations(
-    sample: Sample,
-    report: OpenReport,
-    loaded_classifier: Classifier,
-    target: int | None = None,
-    *,
-    pair_settings: ExplainSettings,
-    loaded_explanations: LoadedExplanations | None = None,
-) -> LoadedExplanations | None:
-    """Load the explanations of the sample; those of the target, where the report has them."""
-    previous = loaded_explanations
-    if previous is not None and not previous.are_of(report, sample):
-        previous = None
-    if previous is not None and (target is None or previous.pair.target == target):
-        return previous
-    return load_explanations(
-        report, sample, loaded_classifier.class_names, pair_settings, target, previous
-    )
-
-
 # settings
 
 
 def derive_pair_settings(settings: ExplainSettings) -> ExplainSettings:
     """Return the settings on which the explanations of a pair depend."""
     initial = ExplainSettings()
-    return replace(
-        settings,
-        search=initial.search,
-        source_basis=initial.source_basis,
-        targets=initial.targets,
-        seed=initial.seed,
-    )
+    others = ("search", "source_basis", "targets", "seed")
+    return replace(settings, **{name: getattr(initial, name) for name in others})
 
 
 def derive_comparison_settings(pair_settings: ExplainSettings) -> ExplainSettings:
@@ -329,12 +179,9 @@ def find_target(settings: ExplainSettings, loaded_classifier: Classifier) -> int
 
 
 def adapt_settings(
-    loaded_classifier: Classifier | None = None,
-    pair: Pair | None = None,
-    *,
-    settings: ExplainSettings,
-    loaded_explanations: LoadedExplanations | None = None,
-) -> ExplainSettings:
+    loaded_classifier: Classifier | None = None, pair: Pair | None = None,
+    *, settings: ExplainSettings, loaded_explanations: LoadedExplanations | None = None,
+) -> ExplainSettings:  # fmt: skip
     """Drop targets that the classifier does not have; use masks and procedure of a shown report."""
     if loaded_classifier is not None and isinstance(settings.targets, tuple):
         if not set(settings.targets) <= set(loaded_classifier.class_names):
@@ -349,16 +196,11 @@ def adapt_settings(
 
 
 def search_pair(
-    sample: Sample,
-    prediction: Prediction,
-    loaded_classifier: Classifier,
+    sample: Sample, prediction: Prediction, loaded_classifier: Classifier,
     loaded_generator: ImageGenerator,
-    *,
-    settings: ExplainSettings,
-    neighbors: Neighbors | None = None,
-    neighbor_styles: bool = False,
+    *, settings: ExplainSettings, neighbors: Neighbors | None = None, neighbor_styles: bool = False,
     search_state: SearchState | None = None,
-) -> Steps[Pair]:
+) -> Steps[Pair]:  # fmt: skip
     """Search for a generated image that answers the question about the sample."""
     from napari_quac.explain.search import search
 
@@ -369,16 +211,9 @@ def search_pair(
         if neighbors.query is sample and neighbors.label == target:
             references = neighbors.samples
     return search(
-        sample,
-        target,
-        loaded_classifier,
-        loaded_generator,
-        settings.search,
-        settings.seed,
-        question.source,
-        state=search_state,
-        references=references,
-    )
+        sample, target, loaded_classifier, loaded_generator, settings.search, settings.seed,
+        question.source, state=search_state, references=references,
+    )  # fmt: skip
 
 
 def _best_pair(searched_pair: Pair | None, loaded: LoadedExplanations | None) -> Pair | None:
@@ -386,12 +221,9 @@ def _best_pair(searched_pair: Pair | None, loaded: LoadedExplanations | None) ->
 
 
 def keep_proposal(
-    searched_pair: Pair | None = None,
-    loaded_explanations: LoadedExplanations | None = None,
-    *,
-    pair: Pair | None = None,
-    proposal_index: int | None = None,
-) -> int | None:
+    searched_pair: Pair | None = None, loaded_explanations: LoadedExplanations | None = None,
+    *, pair: Pair | None = None, proposal_index: int | None = None,
+) -> int | None:  # fmt: skip
     """Return to the best proposal after another search."""
     best = _best_pair(searched_pair, loaded_explanations)
     is_same_search = best is not None and pair is not None and pair.proposals is best.proposals
@@ -399,13 +231,10 @@ def keep_proposal(
 
 
 def choose_pair(
-    sample: Sample,
-    searched_pair: Pair | None = None,
-    loaded_explanations: LoadedExplanations | None = None,
-    proposal_index: int | None = None,
-    *,
-    pair: Pair | None = None,
-) -> Pair | None:
+    sample: Sample, searched_pair: Pair | None = None,
+    loaded_explanations: LoadedExplanations | None = None, proposal_index: int | None = None,
+    *, pair: Pair | None = None,
+) -> Pair | None:  # fmt: skip
     """Return the pair of the search, else that of the report, with the chosen proposal."""
     best = _best_pair(searched_pair, loaded_explanations)
     if best is None or best.query is not sample:
@@ -420,13 +249,10 @@ def choose_pair(
 
 
 def explain_pair(
-    pair: Pair,
-    loaded_classifier: Classifier,
-    pair_settings: ExplainSettings,
-    *,
-    loaded_explanations: LoadedExplanations | None = None,
+    pair: Pair, loaded_classifier: Classifier, pair_settings: ExplainSettings,
+    *, loaded_explanations: LoadedExplanations | None = None,
     explanations: Explanations | None = None,
-) -> Steps[Explanations] | Explanations:
+) -> Steps[Explanations] | Explanations:  # fmt: skip
     """Explain the pair, unless its explanations were loaded for the same settings."""
     from napari_quac.explain.pipeline import explain_pair as explain
 
@@ -440,83 +266,27 @@ def explain_pair(
 
 def without_partial_mask(explanations: Explanations) -> Explanations:
     """Return the explanations after a method that optimizes a mask was canceled."""
-    if explanations.partial_mask is None:
-        return explanations
-    return replace(explanations, partial_mask=None)
-
-
-# display
-
-
-def choose_shown_method(explanations: Explanations, *, shown_method: str) -> str:
-    """Show the first method if the chosen one has no explanation in the end."""
-    is_final = explanations.is_complete or explanations.is_restored
-    if shown_method in explanations or not is_final:
-        return shown_method
-    return next(iter(explanations), shown_method)
-
-
-def keep_threshold(
-    explanations: Explanations,
-    shown_method: str,
-    *,
-    displayed_hybrid: DisplayedHybrid | None = None,
-    threshold: float | None = None,
-) -> float | None:
-    """Return to the optimum when another explanation is displayed."""
-    explanation = explanations.get(shown_method)
-    is_displayed = displayed_hybrid is not None and displayed_hybrid.explanation is explanation
-    return threshold if is_displayed else None
-
-
-def display_hybrid(
-    explanations: Explanations,
-    shown_method: str,
-    threshold: float | None = None,
-    *,
-    displayed_hybrid: DisplayedHybrid | None = None,
-) -> DisplayedHybrid | None:
-    """Look up the hybrid at the threshold; no network is needed."""
-    from napari_quac.explain.curve import hybrid_at
-
-    explanation = explanations.get(shown_method)
-    if explanation is None:
-        return None
-    curve = explanation.curve
-    index = curve.best if threshold is None else curve.index_at(threshold)
-    before = displayed_hybrid
-    if before is not None and before.explanation is explanation and before.index == index:
-        return before
-    return DisplayedHybrid(explanation, hybrid_at(explanation.pair, curve, index), index)
+    return replace(explanations, partial_mask=None) if explanations.partial_mask else explanations
 
 
 # further views of the pair
 
 
 def compare_methods(
-    loaded_samples: Dataset,
-    loaded_classifier: Classifier,
-    loaded_generator: ImageGenerator,
-    comparison_settings: ExplainSettings,
-    pair: Pair | None = None,
-    compared_samples: int = 0,
-    *,
-    settings: ExplainSettings,
-    sample_index: int | None = None,
-    order: SampleOrder | None = None,
-) -> Steps[MethodComparison]:
+    loaded_samples: Dataset, loaded_classifier: Classifier, loaded_generator: ImageGenerator,
+    comparison_settings: ExplainSettings, pair: Pair | None = None, compared_samples: int = 0,
+    *, settings: ExplainSettings, sample_index: int | None = None, order: SampleOrder | None = None,
+) -> Steps[MethodComparison]:  # fmt: skip
     """Compare all methods on the displayed pair, or on samples spread evenly over the table."""
     from napari_quac.reports.comparison import compare_pair, compare_samples, true_difference
 
     if compared_samples:
         n_samples = len(loaded_samples)
         rows = order.indices.tolist() if order is not None and len(order) else range(n_samples)
+        indices = [rows[place] for place in evenly_spaced(len(rows), compared_samples)]
+        settings = settings.with_methods(comparison_settings.methods)
         return compare_samples(
-            [rows[place] for place in evenly_spaced(len(rows), compared_samples)],
-            loaded_samples,
-            loaded_classifier,
-            loaded_generator,
-            settings.with_methods(comparison_settings.methods),
+            indices, loaded_samples, loaded_classifier, loaded_generator, settings
         )
     if pair is None or sample_index is None:
         raise DataError("There is no pair to compare methods on. Explain a sample first.")
@@ -529,7 +299,7 @@ def exaggerate_query(
     loaded_classifier: Classifier,
     pair: Pair | None = None,
     loaded_generator: ImageGenerator | None = None,
-    explainer: Any = None,
+    bin_generator: Any = None,
     *,
     device: str,
 ) -> Steps[Exaggeration] | Steps[Exaggeration | None]:
@@ -538,8 +308,8 @@ def exaggerate_query(
     from napari_quac.networks.device import resolve_device
 
     sample, generator = prediction.sample, loaded_generator
-    if explainer is not None:
-        return traverse_bins(sample, explainer.load(resolve_device(device)), loaded_classifier)
+    if bin_generator is not None:
+        return traverse_bins(sample, bin_generator.load(resolve_device(device)), loaded_classifier)
     if pair is not None and generator is not None:
         return exaggerate(pair, generator, loaded_classifier)
     if generator is not None and generator.n_bins is not None:
@@ -560,7 +330,7 @@ def view_deformation(
 
 
 def analyze_regions(
-    displayed_hybrid: DisplayedHybrid, loaded_classifier: Classifier
+    displayed_hybrid: display.DisplayedHybrid, loaded_classifier: Classifier
 ) -> Steps[Regions]:
     """Analyze the regions of the displayed mask."""
     from napari_quac.explain.regions import find_regions
@@ -569,7 +339,7 @@ def analyze_regions(
 
 
 def measure_morphometry(
-    displayed_hybrid: DisplayedHybrid, labels: LabelImage | None = None
+    displayed_hybrid: display.DisplayedHybrid, labels: LabelImage | None = None
 ) -> Steps[Morphometry]:
     """Measure the displayed change, within labeled structures if there are any."""
     from napari_quac.explain.morphometry import measure_change
@@ -585,69 +355,45 @@ RULES: dict[str, Rule] = {
     "loaded_generator": Job(load_generator, "loading the generator"),
     "class_names": Derived(take_class_names, "naming the classes"),
     "classifier": Derived(name_classes, "naming the classes"),
-    "previews": Job(read_previews, "reading previews", Priority.SHORT),
+    "previews": Job(display.read_previews, "reading previews", Priority.SHORT),
     "sample": Job(read_sample, "reading the sample", Priority.URGENT),
-    "prediction": Job(predict_sample, "predicting the sample", Priority.URGENT),
+    "prediction": Job(predict, "predicting the sample", Priority.URGENT),
     # the table of samples
-    "sample_list": Job(
-        index_samples, "listing the samples", Priority.SHORT, clear_on=("loaded_samples",)
-    ),
-    "predictions": OnDemand(
-        predict_samples,
-        "predicting all samples",
-        Priority.BACKGROUND,
-        partial_to="predictions",
-        auto_start=has_few_samples,
-    ),
+    "sample_list": Job(list_samples, "listing the samples", Priority.SHORT,
+                       clear_on=("loaded_samples",)),
+    "predictions": OnDemand(predict_samples, "predicting all samples", Priority.BACKGROUND,
+                            partial_to="predictions", auto_start=has_few_samples),
     "explanation_status": Derived(note_explanations, "listing the explanations"),
     "order": Derived(order_table, "filtering the samples"),
-    "neighbors": Job(
-        find_neighbors,
-        "searching neighbors",
-        Priority.SHORT,
-        clear_on=("prediction", "predictions", "loaded_samples", "loaded_classifier"),
-    ),
+    "neighbors": Job(find_neighbors, "searching neighbors", Priority.SHORT,
+                     clear_on=("prediction", "predictions", "loaded_samples", "loaded_classifier")),
     # reports
     "report": Job(load_report, "opening the explanations"),
     "samples": Derived(take_report_samples, "opening the explanations"),
-    "report_columns": Job(
-        compute_report_columns, "matching the explanations to the samples", Priority.SHORT
-    ),
-    "loaded_explanations": Job(
-        load_sample_explanations, "reading the explanations of the sample", Priority.SHORT
-    ),
+    "report_columns": Job(align_report, "matching the explanations to the samples", Priority.SHORT),
+    "loaded_explanations": Job(load_explanations, "reading the explanations of the sample",
+                               Priority.SHORT),
     # settings
     "settings": Derived(adapt_settings, "adapting the settings"),
     "target": Derived(find_target, "choosing the target"),
     "pair_settings": Derived(derive_pair_settings, "choosing settings"),
     "comparison_settings": Derived(derive_comparison_settings, "choosing settings"),
     # from the sample to its explanations
-    "searched_pair": OnDemand(
-        search_pair,
-        "searching for a generated image",
-        partial_to="partial_pair",
-        state_to="search_state",
-    ),
+    "searched_pair": OnDemand(search_pair, "searching for a generated image",
+                              partial_to="partial_pair", state_to="search_state"),
     "proposal_index": Derived(keep_proposal, "choosing the proposal"),
     "pair": Derived(choose_pair, "choosing the pair"),
-    "explanations": Job(
-        explain_pair,
-        "explaining the pair",
-        clear_on=("pair",),
-        partial_to="explanations",
-        after_cancel=without_partial_mask,
-    ),
+    "explanations": Job(explain_pair, "explaining the pair", clear_on=("pair",),
+                        partial_to="explanations", after_cancel=without_partial_mask),
     # display
-    "shown_method": Derived(choose_shown_method, "choosing the method"),
-    "threshold": Derived(keep_threshold, "choosing the threshold"),
-    "displayed_hybrid": Derived(display_hybrid, "making the hybrid"),
+    "shown_method": Derived(display.choose_shown_method, "choosing the method"),
+    "threshold": Derived(display.keep_threshold, "choosing the threshold"),
+    "displayed_hybrid": Derived(display.display_hybrid, "making the hybrid"),
     # further views of the pair
     "comparison": OnDemand(compare_methods, "comparing all methods", partial_to="comparison"),
     "exaggeration": OnDemand(exaggerate_query, "exaggerating the query"),
-    "warp": Job(
-        view_deformation, "computing the deformation", Priority.SHORT,
-        clear_on=("pair", "loaded_generator", "loaded_classifier"),
-    ),
+    "warp": Job(view_deformation, "computing the deformation", Priority.SHORT,
+                clear_on=("pair", "loaded_generator", "loaded_classifier")),
     "regions": OnDemand(analyze_regions, "analyzing regions"),
     "morphometry": OnDemand(measure_morphometry, "measuring the change"),
 }  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
     from napari_quac.explain.explanation import Explanations
     from napari_quac.explain.prediction_table import PredictionTable
+    from napari_quac.live.open_report import ReportColumns
 
 UNKNOWN = -1
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,9 +49,9 @@ class SampleIndex:
         return {str(name): index for index, name in enumerate(self.ids)}
 
 
-def list_samples(dataset: Dataset) -> SampleIndex:
+def list_samples(loaded_samples: Dataset) -> SampleIndex:
     """Return the ids and labels of the samples of a dataset."""
-    n_samples = len(dataset)
+    dataset, n_samples = loaded_samples, len(loaded_samples)
     ids = np.array([dataset.sample_id(index) for index in range(n_samples)], dtype=np.str_)
     raw_labels = (dataset.label(index) for index in range(n_samples))
     n_classes = len(dataset.classes)
@@ -102,7 +104,7 @@ class ExplanationStatus:
 
     @property
     def explained(self) -> NDArray[np.bool_]:
-        """Where there is an explanation; (N,)."""
+        """True for samples with an explanation; (N,)."""
         return np.asarray(self.switched != UNKNOWN)
 
     def with_explanations(self, index: int, explanations: Explanations) -> ExplanationStatus:
@@ -125,6 +127,31 @@ class ExplanationStatus:
         scores[index], targets[index], flags[index] = row
         failures = {key: text for key, text in self.failures.items() if key != index}
         return ExplanationStatus(scores, targets, flags, failures, self.recorded)
+
+
+def note_explanations(
+    sample_list: SampleIndex, report_columns: ReportColumns | None = None,
+    explanations: Explanations | None = None,
+    *, explanation_status: ExplanationStatus | None = None,
+) -> ExplanationStatus:  # fmt: skip
+    """Return the status of the report, with the samples explained since it was opened."""
+    n_samples = len(sample_list)
+    recorded = of_length(report_columns.status if report_columns is not None else None, n_samples)
+    status = of_length(explanation_status, n_samples)
+    if status is None or status.recorded is not recorded:
+        initial = ExplanationStatus.none_of(n_samples) if recorded is None else recorded
+        status = replace(initial, recorded=recorded)
+    if explanations is None or explanations.is_restored or not explanations.is_complete:
+        return status
+    index = sample_list.index_of.get(explanations.pair.query.id)
+    return status if index is None else status.with_explanations(index, explanations)
+
+
+def of_length(table: T | None, n_samples: int) -> T | None:
+    """Return the table unless it belongs to the previous samples."""
+    if table is None or len(table) != n_samples:  # type: ignore[arg-type]
+        return None
+    return table
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,22 +210,18 @@ class SampleColumns:
         return self.predictions.confidence
 
     @cached_property
-    def wrong(self) -> NDArray[np.bool_]:
+    def mispredicted(self) -> NDArray[np.bool_]:
         """Mispredictions among the samples with a label; (N,)."""
         if self.predictions is None:
             return np.zeros(len(self), dtype=np.bool_)
-        truth = self.predictions.truth
-        return np.asarray(
-            (self.predicted != UNKNOWN) & (truth != UNKNOWN) & (truth != self.predicted)
-        )
+        return self.predictions.mispredicted
 
     @cached_property
-    def right(self) -> NDArray[np.bool_]:
+    def correct(self) -> NDArray[np.bool_]:
         """Correct predictions among the samples with a label; (N,)."""
         if self.predictions is None:
             return np.zeros(len(self), dtype=np.bool_)
-        truth = self.predictions.truth
-        return np.asarray((self.predicted != UNKNOWN) & (truth == self.predicted))
+        return np.asarray((self.predicted != UNKNOWN) & (self.predicted == self.predictions.truth))
 
     @cached_property
     def label_codes(self) -> NDArray[np.int64]:
@@ -227,7 +250,7 @@ class SampleColumns:
 
     @cached_property
     def failed(self) -> NDArray[np.bool_]:
-        """Where a prediction or an explanation failed."""
+        """True for samples whose prediction or explanation failed; (N,)."""
         flags = np.zeros(len(self), dtype=np.bool_)
         for failures in (self.prediction_failures, self._status.failures):
             if failures:
@@ -236,7 +259,7 @@ class SampleColumns:
 
     @cached_property
     def explained_or_failed(self) -> bool:
-        """Whether there is an explanation of any sample, or a reason for having none."""
+        """True if any sample has an explanation, or a reason for having none."""
         return bool(self._status.explained.any()) or bool(self._status.failures)
 
     @property
@@ -251,7 +274,7 @@ class SampleColumns:
 
     @property
     def is_predicted(self) -> bool:
-        """Whether every sample has a prediction, or a reason for having none."""
+        """True if every sample has a prediction, or a reason for having none."""
         return len(self) > 0 and self.n_predicted >= len(self)
 
     def failure(self, index: int) -> str:
@@ -259,7 +282,7 @@ class SampleColumns:
         return self.prediction_failures.get(index) or self._status.failures.get(index, "")
 
     def is_of(self, other: SampleColumns) -> bool:
-        """Whether both consist of the same tables, compared by identity."""
+        """Return True if both consist of the same tables, compared by identity."""
         return (
             self.sample_list is other.sample_list
             and self.predictions is other.predictions
@@ -268,7 +291,12 @@ class SampleColumns:
 
     def head(self) -> SampleColumns:
         """Return the columns without rows, to try a filter on."""
-        return SampleColumns(_first_rows(self.sample_list), _no_predictions(self.predictions), None)
+        index, table = self.sample_list, self.predictions
+        if table is not None:
+            probabilities, truth = table.probabilities[:0], table.truth[:0]
+            table = replace(table, probabilities=probabilities, truth=truth, failures={})
+        index = SampleIndex(index.ids[:0], index.labels[:0], index.classes, index.id_ranks[:0])
+        return SampleColumns(index, table)
 
     @cached_property
     def _status(self) -> ExplanationStatus:
@@ -286,7 +314,7 @@ SORT_KEYS: Mapping[str, Callable[[SampleColumns], NDArray[Any]]] = {
     "label": lambda columns: columns.label_codes,
     "predicted": lambda columns: columns.predicted_codes,
     "confidence": lambda columns: columns.confidence,
-    "wrong": lambda columns: columns.wrong.astype(np.int8) - columns.right.astype(np.int8),
+    "wrong": lambda columns: columns.mispredicted.astype(np.int8) - columns.correct.astype(np.int8),
     "target": lambda columns: columns.target_codes,
     "score": lambda columns: columns.scores,
     "switched": lambda columns: columns.switched,
@@ -301,15 +329,3 @@ def sort_key(columns: SampleColumns, name: str) -> NDArray[Any]:
             return columns.probabilities[:, number]
         return columns.numbers
     return SORT_KEYS.get(name, SORT_KEYS["number"])(columns)
-
-
-def _first_rows(sample_list: SampleIndex) -> SampleIndex:
-    return SampleIndex(
-        sample_list.ids[:0], sample_list.labels[:0], sample_list.classes, sample_list.id_ranks[:0]
-    )
-
-
-def _no_predictions(table: PredictionTable | None) -> PredictionTable | None:
-    if table is None:
-        return None
-    return replace(table, probabilities=table.probabilities[:0], truth=table.truth[:0], failures={})

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_quac.live.choices import Choices
-from napari_quac.live.filter_language import parse_filter
+from napari_quac.live.filter_language import FilterError, parse_filter
 from napari_quac.live.results import Results
-from napari_quac.live.sample_columns import SampleColumns, sort_key
+from napari_quac.live.sample_columns import (
+    ExplanationStatus,
+    SampleColumns,
+    SampleIndex,
+    of_length,
+    sort_key,
+)
+
+if TYPE_CHECKING:
+    from napari_quac.explain.prediction_table import PredictionTable
+    from napari_quac.live.open_report import ReportColumns
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +104,27 @@ def order_samples(
     rows = sortable[np.argsort(keys[sortable], kind="stable")]
     rows = np.concatenate([rows, np.flatnonzero(is_unknown)])
     return SampleOrder(columns, in_view[rows], filter_text)
+
+
+def order_table(
+    sample_list: SampleIndex, predictions: PredictionTable | None = None,
+    report_columns: ReportColumns | None = None,
+    explanation_status: ExplanationStatus | None = None, filter_text: str = '',
+    sort_by: str = 'number', sort_ascending: bool = True,
+    *, order: SampleOrder | None = None,
+) -> SampleOrder:  # fmt: skip
+    """Filter and sort the samples; without predictions, those of the report count."""
+    table = of_length(predictions, len(sample_list))
+    if table is None and report_columns is not None:
+        table = of_length(report_columns.predictions, len(sample_list))
+    columns = SampleColumns(sample_list, table, of_length(explanation_status, len(sample_list)))
+    if order is not None and order.columns.is_of(columns):
+        columns = order.columns  # its cached columns are used again
+    try:
+        return order_samples(columns, filter_text, sort_by, sort_ascending)
+    except FilterError as error:  # it names a class of the previous networks
+        every = order_samples(columns, "", sort_by, sort_ascending)
+        return replace(every, problem=str(error))
 
 
 def step_sample(choices: Choices, results: Results, by: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -10,12 +11,13 @@ from psygnal import Signal
 
 from napari_quac.errors import CheckpointError, QuacError
 from napari_quac.explain.methods import METHODS
+from napari_quac.explain.settings import AUTO
 from napari_quac.generators.opening import RecognizedNetwork, is_generator_folder, recognize_network
 from napari_quac.live.choices import Choices, ReadySamples, ReportFolder
+from napari_quac.live.connections import Connections
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import failure
 from napari_quac.live.lane import Deliver, Lane
-from napari_quac.live.neighbor_query import NeighborQuery
 from napari_quac.live.plans import OpenedPlan, apply_plan, open_plan, plan_from, unsupported_by_dock
 from napari_quac.live.prediction import next_misprediction
 from napari_quac.live.results import Results
@@ -49,23 +51,101 @@ class TrustedNetworks:
 
     def open_path(self, path: Path) -> None:
         """Inspect a file or folder and use it."""
-        self._controller.run(
-            "recognize network",
-            f"inspecting '{path.name}'",
-            lambda: recognize_network(path),
-            self.use_network,
-        )
+        status_text, recognize = f"inspecting '{path.name}'", partial(recognize_network, path)
+        self._controller.run("recognize network", status_text, recognize, self.use_network)
 
     def use_network(self, network: RecognizedNetwork) -> None:
         """Use a file that was inspected before."""
         if network.is_program:
             error = CheckpointError(
-                f"The {network.role} contains a program, which is not run without consent. Set its "
-                "recipe in the choices if you trust its origin."
+                f"The {network.role} contains a program, which needs your consent to run. If you "
+                "trust its origin, set its recipe in the choices."
             )
             self._controller.failed.emit(failure(network.role, "opening a network", error))
         else:
             setattr(self._controller.choices, network.role, network.recipe)
+
+
+class NeighborQuery:
+    """Selects neighbors of a misprediction, and the misprediction again.
+
+    A misprediction looks like the predicted class already, so the question is about its nearest
+    correctly classified neighbor: what would turn the neighbor into the predicted class?
+
+    Parameters
+    ----------
+    choices : Choices
+    results : Results
+    """
+
+    changed = Signal()
+
+    def __init__(self, choices: Choices, results: Results) -> None:
+        self._choices, self._results = choices, results
+        self.misprediction: int | None = None
+        """Index of the misprediction that the question is about."""
+        self._indices: tuple[int, ...] = ()
+        self._connections = Connections(
+            (choices.events.sample_index, self._on_index),
+            (results.events.loaded_samples, self._reset),
+            (results.events.loaded_classifier, self._reset),
+        )
+
+    @property
+    def is_needed(self) -> bool:
+        """True if the question about the selected sample is one about its neighbors.
+
+        Previously generated images of a misprediction start at its label already.
+        """
+        prediction, settings = self._results.prediction, self._choices.settings
+        starts_at_label = getattr(self._results.loaded_generator, "source_basis", "") == "label"
+        return (
+            settings.source_basis == "label"
+            and not starts_at_label
+            and prediction is not None
+            and prediction.is_mispredicted
+            and settings.targets == AUTO
+        )
+
+    def go_to(self, number: int = 0) -> bool:
+        """Select a neighbor, with the predicted class of the misprediction as target.
+
+        Returns
+        -------
+        bool
+            False if there is no such neighbor.
+        """
+        neighbors, prediction = self._results.neighbors, self._results.prediction
+        classifier = self._results.loaded_classifier
+        if neighbors is None or prediction is None or classifier is None:
+            return False
+        if number >= len(neighbors.indices) or neighbors.query is not prediction.sample:
+            return False
+        self.misprediction = self._choices.sample_index
+        self._indices = neighbors.indices
+        self._choices.choose_target(classifier.class_names[prediction.predicted])
+        self._choices.sample_index = neighbors.indices[number]
+        self.changed.emit()
+        return True
+
+    def go_back(self) -> None:
+        """Select the misprediction again."""
+        if self.misprediction is not None:
+            self._choices.sample_index = self.misprediction
+
+    def close(self) -> None:
+        """Disconnect all signals."""
+        self._connections.close()
+
+    def _on_index(self) -> None:
+        if self.misprediction is not None and self._choices.sample_index not in self._indices:
+            self._reset()
+
+    def _reset(self) -> None:
+        if self.misprediction is not None:
+            self.misprediction, self._indices = None, ()
+            self._choices.choose_target(None)
+            self.changed.emit()
 
 
 class Session:
@@ -108,15 +188,15 @@ class Session:
         self.neighbor_query = NeighborQuery(self.choices, self.results)
         self.networks: NetworkOpener = TrustedNetworks(self.controller)
         self._sample_to_explain: int | None = None
-        self.results.events.prediction.connect(self._on_prediction)
-        self.results.events.explanations.connect(self._on_explanations)
-        self.results.events.report.connect(self._on_report)
+        self._connections = Connections(
+            (self.results.events.prediction, self._on_prediction),
+            (self.results.events.explanations, self._on_explanations),
+            (self.results.events.report, self._on_report),
+        )
 
     def close(self) -> bool:
         """End the thread of the lane and disconnect all signals; True if it has ended."""
-        self.results.events.prediction.disconnect(self._on_prediction)
-        self.results.events.explanations.disconnect(self._on_explanations)
-        self.results.events.report.disconnect(self._on_report)
+        self._connections.close()
         for signal in (self.noted, self.requested, self.explained, self.plan_opened):
             signal.disconnect()
         self.neighbor_query.close()
@@ -175,12 +255,8 @@ class Session:
                 self.noted.emit(f"Sample {index + 1} is mispredicted.")
 
         self.requested.emit()
-        self.controller.run(
-            "scan",
-            "searching for mispredictions",
-            lambda: next_misprediction(dataset, classifier, start, rows, table),
-            select,
-        )
+        search = partial(next_misprediction, dataset, classifier, start, rows, table)
+        self.controller.run("scan", "searching for mispredictions", search, select)
 
     # explanations
 
@@ -236,7 +312,7 @@ class Session:
 
     @property
     def is_explained(self) -> bool:
-        """Whether every chosen method has explained the pair, or failed."""
+        """True if every chosen method has explained the pair, or failed."""
         explanations = self.results.explanations
         return explanations is not None and (explanations.is_restored or explanations.is_complete)
 
@@ -282,12 +358,8 @@ class Session:
         except QuacError as error:
             self.controller.failed.emit(failure("plan", "saving the plan", error))
             return
-        n_samples = len(plan.only)
-        scope = (
-            f"the {n_samples:,} samples in view".replace(",", "\u2009")
-            if n_samples
-            else "all samples"
-        )
+        number = f"{len(plan.only):,}".replace(",", "\u2009")
+        scope = f"the {number} samples in view" if plan.only else "all samples"
         self.noted.emit(f"Saved '{path.name}', about {scope}.")
 
     def open_plan(self, path: Path) -> None:
@@ -301,7 +373,7 @@ class Session:
             self.plan_opened.emit(plan.plan.output)
             self.noted.emit(unsupported_by_dock(plan.plan))
 
-        self.controller.run("plan", f"opening '{path.name}'", lambda: open_plan(path), use)
+        self.controller.run("plan", f"opening '{path.name}'", partial(open_plan, path), use)
 
     def open_example(self) -> None:
         """Open the patches and networks of the example."""

@@ -100,8 +100,7 @@ class Classifier:
         """
         if len(class_names) != self.n_classes:
             raise QuacError(
-                f"The classifier {self.name} has {self.n_classes} outputs, but "
-                f"{len(class_names)} class names were given. Give one name for each output."
+                f"{self.n_classes} outputs, but {len(class_names)} class names: give one for each."
             )
         return replace(self, class_names=tuple(class_names))
 
@@ -130,10 +129,7 @@ class Classifier:
             return int(text)
         error = unknown_name("class", text, list(self.class_names))
         if self.is_nameless:
-            raise UnknownNameError(
-                f"{error} Name the classes in output order (--classes on the command line), or "
-                "give the number of the class."
-            )
+            raise UnknownNameError(f"{error} Name the classes (--classes), or give a number.")
         raise error
 
     def check_image(self, shape: Sequence[int], image_name: str = "The image") -> None:
@@ -152,22 +148,19 @@ class Classifier:
             wrong_size = not self._adopts_size(size)
         if n_channels == self.channels and not wrong_size:
             return
-        network_input = _plural(self.channels)
+        network_input = plural_channels(self.channels)
         if self.image_size is not None:
             network_input += f" of {extent(self.image_size)}"
         if n_channels is None:
             image = f"shape {tuple(shape)}"
         else:
-            image = f"{_plural(n_channels)} of {extent(size)}"
+            image = f"{plural_channels(n_channels)} of {extent(size)}"
         verb = "seems to be trained" if self.size_was_guessed else "was trained"
         if n_channels is not None and n_channels != self.channels:
             form = {1: "gray", 3: "RGB"}.get(self.channels, f"{self.channels} channels")
             advice = f"Save the images in {form}, or choose another classifier."
         elif wrong_size and self.size_was_guessed:
-            advice = (
-                "If it was trained on images of this size, enter its image size (Details of its "
-                "card, or --image-size on the command line). Otherwise choose other images."
-            )
+            advice = "Enter its image size (in its card, or --image-size), or choose other images."
         else:
             advice = "Choose other images, another classifier, or crop the images to that size."
         raise ShapeError(
@@ -300,8 +293,7 @@ class Classifier:
         probabilities = in_batches(step, images, batch_size, self._title)
         if not torch.isfinite(probabilities).all():
             raise NotFiniteError(
-                f"The {self._title} returned NaN or infinity. Check its value range "
-                f"(now {self.value_range}) and its weights."
+                f"The {self._title} returned NaN or infinity. Check its range {self.value_range}."
             )
         # outside of inference mode, so that callers can use the probabilities in autograd
         return probabilities.clone()
@@ -329,7 +321,8 @@ class Classifier:
         return self.value_range.to_network(noise).to(self.device)
 
 
-def _plural(n_channels: int) -> str:
+def plural_channels(n_channels: int) -> str:
+    """Return a number of channels in words: ``1 channel`` or ``3 channels``."""
     return f"{n_channels} channel{'s' if n_channels != 1 else ''}"
 
 
@@ -338,8 +331,7 @@ def to_logits(outputs: Tensor, output: Output) -> Tensor:
     if not isinstance(outputs, Tensor) or outputs.ndim != 2:
         actual = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
         raise QuacError(
-            f"A classifier returns one row of class values per image, but this one returned "
-            f"{actual}. Export a network that returns the logits."
+            f"A classifier returns one row of logits per image, but this one returned {actual}."
         )
     if output == "logits" or output == "log-probabilities":
         return outputs

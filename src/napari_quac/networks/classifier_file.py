@@ -22,7 +22,7 @@ from napari_quac.networks.programs import (
     prepare_for_inference,
     program_metadata,
 )
-from napari_quac.networks.tensor_file import FileFormat, detect_format, flatten_state, read_tensors
+from napari_quac.networks.tensor_file import detect_format, flatten_state, read_tensors
 from napari_quac.registry import unknown_name
 
 Recognizer = Callable[[Mapping[str, Tensor], "tuple[int, ...] | None"], "Layout | None"]
@@ -85,7 +85,6 @@ class OpenedFile:
         On the CPU, in eval mode, without parameter gradients.
     form : str
         As in :class:`~napari_quac.networks.classifier.Classifier`.
-    file_kind : str
     shapes : Mapping[str, tuple]
         Name and shape of each tensor.
     metadata : Mapping[str, str]
@@ -99,7 +98,6 @@ class OpenedFile:
 
     module: nn.Module
     form: NetworkForm
-    file_kind: FileFormat
     shapes: Shapes
     metadata: Mapping[str, str]
     layout: Layout | None = None
@@ -136,18 +134,12 @@ def open_classifier_file(
         raise CheckpointError(onnx_sentence(path))
     if kind == "torchscript":
         script = load_torchscript(path)
-        return OpenedFile(script, "torchscript", kind, _shapes_of(script), program_metadata(path))
+        return OpenedFile(script, "torchscript", _shapes_of(script), program_metadata(path))
     if kind == "exported program":
         program = load_exported(path)
-        return OpenedFile(
-            program,
-            "exported",
-            kind,
-            _shapes_of(program),
-            program_metadata(path),
-            channels=program.channels,
-            image_size=program.image_size,
-        )
+        shapes, metadata = _shapes_of(program), program_metadata(path)
+        fixed = program.channels, program.image_size
+        return OpenedFile(program, "exported", shapes, metadata, None, *fixed)
     state, metadata = read_tensors(path)
     tensors = flatten_state(state)
     size = image_size or size_from_text(metadata.get("image_size"))
@@ -156,14 +148,12 @@ def open_classifier_file(
         raise CheckpointError(unknown_layout_sentence(path, tensors, architecture))
     if layout.problem:
         raise CheckpointError(
-            f"'{path.name}' was recognized as {layout.name}, but {layout.problem}. Give the image "
-            "size that it was trained with."
+            f"'{path.name}' is a {layout.name}, but {layout.problem}. Give the image size."
         )
     module = build_with_weights(layout, tensors, path)
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    return OpenedFile(
-        module, "eager", kind, shapes, metadata, layout, layout.channels, layout.image_size or size
-    )
+    input_size = layout.image_size or size
+    return OpenedFile(module, "eager", shapes, metadata, layout, layout.channels, input_size)
 
 
 def build_with_weights(layout: Layout, tensors: Mapping[str, Tensor], path: Path) -> nn.Module:
@@ -176,36 +166,27 @@ def build_with_weights(layout: Layout, tensors: Mapping[str, Tensor], path: Path
     """
     with torch.device("meta"):  # no time is spent on initial weights
         module = layout.build()
-    wanted = module.state_dict()
-    missing = [n for n in wanted if n not in tensors and not n.endswith("num_batches_tracked")]
-    unexpected = [name for name in tensors if name not in wanted]
-    wrong = [
+    expected = module.state_dict()
+    missing = [n for n in expected if n not in tensors and not n.endswith("num_batches_tracked")]
+    unexpected = [name for name in tensors if name not in expected]
+    mismatched = [
         f"{name} {tuple(tensors[name].shape)} instead of {tuple(tensor.shape)}"
-        for name, tensor in wanted.items()
+        for name, tensor in expected.items()
         if name in tensors and tensors[name].shape != tensor.shape
     ]
-    if missing or unexpected or wrong:
-        findings = [
-            f"{label}: {_some(names)}"
-            for label, names in (
-                ("missing", missing),
-                ("unexpected", unexpected),
-                ("of another shape", wrong),
-            )
-            if names
-        ]
+    if missing or unexpected or mismatched:
+        problems = {"missing": missing, "unexpected": unexpected, "of another shape": mismatched}
+        findings = [f"{label}: {_some(names)}" for label, names in problems.items() if names]
         raise CheckpointError(
             f"'{path.name}' looks like {layout.name}, but its tensors do not fit: "
-            f"{'; '.join(findings)}. Export the network as TorchScript, which brings its own "
-            "architecture."
+            f"{'; '.join(findings)}. Export it as TorchScript, which contains its architecture."
         )
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise CheckpointError(
-                f"'{path.name}' holds NaN or infinity in '{name}'; its training may have failed. "
-                "Choose an earlier checkpoint of it."
+                f"'{path.name}' holds NaN or infinity in '{name}'. Choose an earlier checkpoint."
             )
-    counters = {n: torch.tensor(0) for n in wanted if n not in tensors}
+    counters = {n: torch.tensor(0) for n in expected if n not in tensors}
     module.load_state_dict({**tensors, **counters}, strict=True, assign=True)
     prepare_for_inference(module)
     return module
@@ -234,14 +215,13 @@ def numbers_from_text(text: str | None) -> tuple[float, ...]:
     if not text:
         return ()
     try:
-        values = json.loads(text if text.strip()[:1] in "[{" else f"[{text}]")
-        return tuple(float(value) for value in values)
+        return tuple(map(float, json.loads(text if text.strip()[:1] in "[{" else f"[{text}]")))
     except (ValueError, TypeError):
         return ()
 
 
 def onnx_sentence(path: Path) -> str:
-    """Return what is said about ONNX files."""
+    """Return the error about ONNX files."""
     return (
         f"'{path.name}' holds an ONNX network, which has no gradients, so attributions cannot be "
         "computed with it. Export the network as TorchScript or save its state dict."
@@ -251,13 +231,11 @@ def onnx_sentence(path: Path) -> str:
 def unknown_layout_sentence(
     path: Path, tensors: Mapping[str, Tensor], architecture: str | None = None
 ) -> str:
-    """Return what is said about a state dict of an architecture that is not known here."""
-    which = f"of the architecture '{architecture}'" if architecture else "known here"
-    known = "" if architecture else f" Known: {', '.join(ARCHITECTURES)}."
+    """Return the error about a state dict of an unknown architecture."""
+    architectures = architecture or ", ".join(ARCHITECTURES)
     return (
         f"'{path.name}' holds tensors ({_some(list(tensors))}) that are not those of a classifier "
-        f"{which}.{known} Export the network as TorchScript, which brings its own "
-        "architecture."
+        f"({architectures}). Export it as TorchScript, which contains its own architecture."
     )
 
 
@@ -269,7 +247,7 @@ def _shapes_of(module: nn.Module) -> dict[str, tuple[int, ...]]:
     shapes = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     if isinstance(module, torch.jit.ScriptModule):
         _, constants = module.code_with_constants
-        for name, value in constants.const_mapping.items():
-            if isinstance(value, Tensor) and value.ndim:
-                shapes[name] = tuple(value.shape)
+        for name, constant in constants.const_mapping.items():
+            if isinstance(constant, Tensor) and constant.ndim:
+                shapes[name] = tuple(constant.shape)
     return shapes

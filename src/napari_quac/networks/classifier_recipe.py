@@ -7,14 +7,14 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from napari_quac.data.place import extent, short_extent
 from napari_quac.errors import CheckpointError, NetworkError, QuacError
-from napari_quac.networks.classifier import Classifier, NetworkForm
+from napari_quac.networks.classifier import Classifier, NetworkForm, Output, plural_channels
 from napari_quac.networks.classifier_file import (
     OpenedFile,
     numbers_from_text,
@@ -27,9 +27,8 @@ from napari_quac.networks.tensor_file import file_hash
 from napari_quac.networks.trial import Trial, add_channel_axis, try_network
 from napari_quac.networks.value_range import ValueRange
 
-OutputChoice = Literal[
-    "auto", "logits", "probabilities", "log-probabilities", "binary logit", "binary probability"
-]
+OutputChoice = Literal["auto"] | Output
+OUTPUTS: tuple[Output, ...] = get_args(Output)
 KIND_NAMES = {
     "eager": "PyTorch module",
     "torchscript": "TorchScript",
@@ -39,33 +38,31 @@ KIND_NAMES = {
 
 
 def describe(
-    classifier: Classifier, what: str, range_source: str, notes: Sequence[str], trial: Trial
+    classifier: Classifier, kind: str, range_source: str, notes: Sequence[str], trial: Trial
 ) -> dict[str, str]:
-    """Return what the card says about a classifier, label to value."""
+    """Return the entries of the card of a classifier, label to text."""
     size = classifier.image_size
     gradients = ["D-IG", "D-InGrad", "IG"] if trial.has_gradients else []
     missing = "" if trial.has_gradients else "IG and D-InGrad: no gradients reach its input. "
     if not trial.has_gradients:
         missing += "DeepLIFT: the same."
-    elif classifier.form == "eager" and what == KIND_NAMES["eager"]:
+    elif classifier.form == "eager" and kind == KIND_NAMES["eager"]:
         missing += "DeepLIFT: only if all its activations are modules, which shows when it is used."
     elif classifier.form == "eager":
         gradients += ["D-DeepLIFT", "DeepLIFT"]
     elif classifier.form == "callable":
         missing += "DeepLIFT: it needs a module whose activations are modules."
     else:
-        missing += (
-            f"DeepLIFT: the activations of a {KIND_NAMES[classifier.form]} network cannot be "
-            "replaced."
-        )
+        missing += f"DeepLIFT: a {KIND_NAMES[classifier.form]} has fixed activations."
         if classifier.form == "torchscript":
             missing += " Gradient × difference is given instead, under its own name."
+    size_text = "any" if trial.n_axes == 2 else "any volume"
+    if size is not None:
+        size_text = short_extent(size) + (" (by trying)" if trial.size_was_guessed else "")
     description = {
-        "Kind": what,
+        "Kind": kind,
         "Classes": ", ".join(classifier.class_names),
-        "Image size": ("any" if trial.n_axes == 2 else "any volume")
-        if size is None
-        else short_extent(size) + (" (by trying)" if trial.size_was_guessed else ""),
+        "Image size": size_text,
         "Channels": str(classifier.channels),
         "Value range": f"{classifier.value_range} ({range_source})",
         "Output": classifier.output,
@@ -78,30 +75,30 @@ def describe(
     return description
 
 
-def with_output(trial: Trial, chosen: str, in_file: str | None, name: str) -> Trial:
-    """Replace what was guessed by what was chosen, or else by what the file says.
+def with_output(trial: Trial, choice: str, in_file: str | None, name: str) -> Trial:
+    """Replace the guessed output by the choice, or else by that of the file.
 
     Raises
     ------
     CheckpointError
-        If the network cannot return that.
+        If the network cannot return it.
     """
-    output = in_file if chosen == "auto" else chosen
-    known = ("logits", "probabilities", "log-probabilities", "binary logit", "binary probability")
-    if output is None or (chosen == "auto" and output not in known):
+    output = in_file if choice == "auto" else choice
+
+    if output is None or (choice == "auto" and output not in OUTPUTS):
         return trial
-    if output not in known:
+    if output not in OUTPUTS:
         raise CheckpointError(
-            f"'{name}' cannot return '{output}'. Choose one of: auto, {', '.join(known)}."
+            f"'{name}' cannot return '{output}'. Choose one of: auto, {', '.join(OUTPUTS)}."
         )
     one_output = trial.output.startswith("binary")
     if one_output != output.startswith("binary"):
         count = "one output" if one_output else f"{trial.n_outputs} outputs"
-        fitting = [word for word in known if word.startswith("binary") == one_output]
+        fitting = [word for word in OUTPUTS if word.startswith("binary") == one_output]
         raise CheckpointError(
             f"'{name}' has {count}, so they cannot be '{output}'. Choose {' or '.join(fitting)}."
         )
-    return replace(trial, output=output)  # type: ignore[arg-type]  # checked above
+    return replace(trial, output=output)
 
 
 def checked_class_names(names: Sequence[str], n_outputs: int, name: str) -> tuple[str, ...]:
@@ -117,9 +114,7 @@ def checked_class_names(names: Sequence[str], n_outputs: int, name: str) -> tupl
         return tuple(f"class {index}" for index in range(n_outputs))
     if len(names) != n_outputs:
         raise CheckpointError(
-            f"'{name}' has {n_outputs} outputs, but {len(names)} class "
-            f"name{'s were' if len(names) != 1 else ' was'} given ({', '.join(names)}). Give "
-            f"{n_outputs} names, in the order of the outputs."
+            f"'{name}' has {n_outputs} outputs, but {len(names)} class names. Give one for each."
         )
     if len(set(names)) < len(names):
         raise CheckpointError(
@@ -166,9 +161,9 @@ def classifier_from_module(
     image_size : int or sequence of int, optional
         Spatial size of its input; None if any will do.
     value_range : (low, high)
-        What black and white are for it.
+        Its input range.
     output : str
-        What it returns; ``auto`` has it guessed.
+        Its output; ``auto`` guesses it.
     device : str
         Where a module is put to; a function has to know for itself.
     name : str
@@ -191,7 +186,7 @@ def classifier_from_module(
     trial = try_network(network, name, shapes, channels, fixed, limits)
     trial = with_output(trial, output, None, name)
     classifier = Classifier(
-        network,  # type: ignore[arg-type]  # a callable is all that is asked of it
+        network,  # type: ignore[arg-type]  # any callable works
         checked_class_names(tuple(class_names), trial.n_outputs, name),
         channels,
         trial.image_size,
@@ -206,7 +201,7 @@ def classifier_from_module(
 
 
 def on_device(classifier: Classifier, device: torch.device) -> Classifier:
-    """Move a classifier, and ask it once: its first, slow runs are done here."""
+    """Move a classifier, and run it once: its first, slow runs take place here."""
     try:
         if device.type != "cpu" and isinstance(classifier.module, nn.Module):
             classifier.module.to(device)
@@ -216,17 +211,15 @@ def on_device(classifier: Classifier, device: torch.device) -> Classifier:
     except QuacError:
         raise
     except (RuntimeError, NotImplementedError) as error:
-        raise NetworkError(
-            f"'{classifier.name}' does not run on device '{device}'. Choose 'cpu'."
-        ) from error
+        raise NetworkError(f"'{classifier.name}' fails on '{device}'. Choose 'cpu'.") from error
     return classifier
 
 
 @dataclass(frozen=True)
 class ClassifierRecipe:
-    """A classifier file, and what has to be known about it that the file does not say.
+    """A classifier file, with the properties that the file does not state.
 
-    Whatever is None is taken from the file where it says so, and found out otherwise.
+    A property that is None is read from the file if it states it, and found by a trial otherwise.
 
     Attributes
     ----------
@@ -235,18 +228,18 @@ class ClassifierRecipe:
     architecture : str, optional
         Name of the architecture of a state dict.
     class_names : tuple of str, optional
-        In the order of the outputs; ``class 0``, ``class 1``, ... where nobody knows.
+        In the order of the outputs; ``class 0``, ``class 1``, ... if unknown.
     value_range : (low, high), optional
-        What black and white are for the network; -1 and 1 where nobody knows, as in QuAC.
+        Input range of the network; -1 to 1 if unknown, as in QuAC.
     image_size : int or tuple of int, optional
         Spatial size of its input in pixels; one number for a square.
     channels : int, optional
         Channels of its input.
     output : str
-        What it returns; ``auto`` has it guessed from values between 0 and 1 that sum to 1.
+        Its output; ``auto`` guesses it from values between 0 and 1 that sum to 1.
     pools : tuple of tuple of int, optional
         Pooling factors of each level of a VGG, which its state dict does not hold; those that fit
-        its size where nobody knows.
+        its size if unknown.
     """
 
     path: Path
@@ -259,14 +252,11 @@ class ClassifierRecipe:
     pools: tuple[tuple[int, ...], ...] | None = None
 
     def __post_init__(self) -> None:
-        # what comes from JSON or a form is brought into the types above
+        # values from JSON or a form are converted to the types above
         object.__setattr__(self, "path", Path(self.path))
-        if self.class_names is not None:
-            object.__setattr__(self, "class_names", tuple(self.class_names))
-        if self.value_range is not None:
-            object.__setattr__(self, "value_range", tuple(self.value_range))
-        if self.image_size is not None and not isinstance(self.image_size, int):
-            object.__setattr__(self, "image_size", tuple(self.image_size))
+        for name in ("class_names", "value_range", "image_size"):
+            if isinstance(getattr(self, name), Sequence):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.pools is not None:
             object.__setattr__(self, "pools", tuple(tuple(factors) for factors in self.pools))
 
@@ -285,22 +275,21 @@ class ClassifierRecipe:
         Raises
         ------
         CheckpointError
-            If the file holds no classifier, or what was given does not fit it.
+            If the file holds no classifier, or the properties do not fit it.
         UnknownNameError
             If there is no such device or architecture.
         """
         target = resolve_device(device)
         size = self.image_size
-        given_size = (size, size) if isinstance(size, int) else size
-        opened = open_classifier_file(self.path, self.architecture, given_size, self.pools)
+        size = (size, size) if isinstance(size, int) else size
+        opened = open_classifier_file(self.path, self.architecture, size, self.pools)
         name = self.path.name
         value_range, range_source = self._value_range(opened.metadata)
-        said_size = given_size or size_from_text(opened.metadata.get("image_size"))
-        follows_from_weights = opened.layout is not None and said_size is None
-        trial = self._try(opened, given_size, value_range)
-        class_names = checked_class_names(
-            self.class_names or names_from_text(opened.metadata), trial.n_outputs, name
-        )
+        stated_size = size or size_from_text(opened.metadata.get("image_size"))
+        follows_from_weights = opened.layout is not None and stated_size is None
+        trial = self._try(opened, size, value_range)
+        file_names = self.class_names or names_from_text(opened.metadata)
+        class_names = checked_class_names(file_names, trial.n_outputs, name)
         classifier = Classifier(
             add_channel_axis(opened.module) if trial.lacks_channel_axis else opened.module,
             class_names,
@@ -315,39 +304,33 @@ class ClassifierRecipe:
             or (follows_from_weights and trial.image_size is not None),
             n_axes=trial.n_axes,
         )
-        what = opened.layout.name if opened.layout else KIND_NAMES[opened.form]
+        kind = opened.layout.name if opened.layout else KIND_NAMES[opened.form]
         notes = (*(opened.layout.notes if opened.layout else ()), *trial.notes)
-        description = describe(classifier, what, range_source, notes, trial)
+        description = describe(classifier, kind, range_source, notes, trial)
         return on_device(replace(classifier, description=description), target)
 
     def _try(
         self, opened: OpenedFile, size: tuple[int, ...] | None, value_range: ValueRange
     ) -> Trial:
-        known = opened.channels
-        if None not in (known, self.channels) and known != self.channels:
+        channels = opened.channels
+        if channels is not None and self.channels not in (None, channels):
+            trained = plural_channels(channels)
             raise CheckpointError(
-                f"'{self.path.name}' was trained for {known} channel{'s' if known != 1 else ''}, "
-                f"not for {self.channels}. Leave the channels away, or choose another file."
+                f"'{self.path.name}' was trained for {trained}, not for {self.channels}. Omit them."
             )
         fixed = opened.image_size if opened.form == "exported" else None
         if fixed and size and fixed != size:
             raise CheckpointError(
-                f"'{self.path.name}' was exported for {extent(fixed)}, not for {extent(size)}. "
-                "Leave the image size away, or export it again."
+                f"'{self.path.name}' takes {extent(fixed)}, not {extent(size)}. Omit the size."
             )
         network: nn.Module = opened.module
         if opened.form == "torchscript":
-            # tried on a copy: TorchScript optimises for what it sees first
+            # tried on a copy: TorchScript optimizes for its first inputs
             network = open_classifier_file(self.path).module
         size = size or opened.image_size or size_from_text(opened.metadata.get("image_size"))
-        trial = try_network(
-            network,
-            self.path.name,
-            list(opened.shapes.values()),
-            self.channels or known or _whole(opened.metadata.get("channels")),
-            size,
-            value_range,
-        )
+        shapes = list(opened.shapes.values())
+        channels = self.channels or channels or _whole(opened.metadata.get("channels"))
+        trial = try_network(network, self.path.name, shapes, channels, size, value_range)
         return with_output(trial, self.output, opened.metadata.get("output"), self.path.name)
 
     def _value_range(self, metadata: Mapping[str, str]) -> tuple[ValueRange, str]:

@@ -80,13 +80,12 @@ def resolve_device(name: str = "auto") -> torch.device:
     if name == "auto":
         return torch.device(devices[0].id)
     if re.fullmatch(r"cuda(:\d+)?", name) and not torch.cuda.is_available():
-        raise QuacError(
-            f"Device '{name}' cannot be used: {_why_no_cuda()}. Choose 'auto' or 'cpu'."
-        )
+        built = torch.version.cuda is not None or torch.version.hip is not None
+        reason = "no GPU has a working CUDA driver" if built else "this PyTorch lacks CUDA"
+        raise QuacError(f"Device '{name}' cannot be used: {reason}. Choose 'auto' or 'cpu'.")
     if name == "mps" and not torch.backends.mps.is_available():
         raise QuacError(
-            "Device 'mps' cannot be used: this machine has no Apple GPU that PyTorch "
-            "supports. Choose 'auto' or 'cpu'."
+            "Device 'mps' cannot be used: no Apple GPU is available. Choose 'auto' or 'cpu'."
         )
     ids = [device.id for device in devices]
     if name == "cuda":
@@ -94,12 +93,6 @@ def resolve_device(name: str = "auto") -> torch.device:
     if name not in ids:
         raise unknown_name("device", name, ["auto", *ids])
     return torch.device(name)
-
-
-def _why_no_cuda() -> str:
-    if torch.version.cuda is None and torch.version.hip is None:
-        return "the installed PyTorch was built without CUDA"
-    return "there is no GPU with a working CUDA driver"
 
 
 def _main_memory() -> tuple[int | None, int | None]:
@@ -153,8 +146,7 @@ def in_batches(
                 raise
             if batch_size == 1:
                 raise OutOfMemoryError(
-                    f"Memory ran out in the {network_name}, even for a single image. Close other "
-                    "programs, choose smaller images, or choose another device."
+                    f"Memory ran out in the {network_name} for one image. Choose smaller images."
                 ) from error
             batch_size = max(1, batch_size // 2)
             if torch.cuda.is_available():

@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 import logging
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -21,15 +21,8 @@ logger = logging.getLogger(__name__)
 
 PROBABILITY_TOLERANCE = 1e-6
 OUTPUT_TOLERANCE = 1e-4  # of the largest output; probabilities alone may be saturated
-_ERRORS = (
-    RuntimeError,
-    TypeError,
-    ValueError,
-    AttributeError,
-    LookupError,
-    AssertionError,
-    torch.jit.Error,
-)
+RUN_ERRORS = (RuntimeError, TypeError, ValueError, AttributeError, LookupError, AssertionError,
+              torch.jit.Error)  # fmt: skip
 MOST_WEIGHTS = 10**8  # the copy of a network with more would take over 0.4 GB
 WARM_UP_BATCHES = (8, 8, 1, 3)  # TorchScript optimizes during its first runs
 
@@ -70,7 +63,7 @@ def fast_version(
             with torch.inference_mode():
                 expected = module(batch)
                 agrees = all(_agree(expected[:n], fast(batch[:n])) for n in WARM_UP_BATCHES)
-        except _ERRORS as error:
+        except RUN_ERRORS as error:
             logger.debug("no faster version of %s: %s", type(module).__name__, error)
             return module
     if not agrees:
@@ -86,9 +79,8 @@ def _optimized(module: nn.Module, form: str, batch: Tensor) -> Callable[[Tensor]
             script = copy.deepcopy(module)
         else:
             script = torch.jit.trace(module, batch[:3], check_trace=False)
-        fast: Callable[[Tensor], Tensor] = torch.jit.optimize_for_inference(
-            torch.jit.freeze(script)
-        )
+        frozen = torch.jit.freeze(script)
+        fast: Callable[[Tensor], Tensor] = torch.jit.optimize_for_inference(frozen)
     decisions = [w.message for w in caught if w.category.__name__ == "TracerWarning"]
     if decisions:  # the trace fixes decisions that depend on values or shapes
         raise ValueError(str(decisions[0]))
@@ -98,21 +90,13 @@ def _optimized(module: nn.Module, form: str, batch: Tensor) -> Callable[[Tensor]
 def _test_images(probe: Tensor) -> Tensor:
     """Return eight images: the probe's, and blank ones of its extremes and mean."""
     blank = torch.ones_like(probe[:1])
-    images: Sequence[Tensor] = (
-        probe,
-        probe.min() * blank,
-        probe.max() * blank,
-        probe.mean() * blank,
-        probe.flip(0),
-    )
-    batch = torch.cat(list(images))
+    blanks = [gray * blank for gray in (probe.min(), probe.max(), probe.mean())]
+    batch = torch.cat([probe, *blanks, probe.flip(0)])
     return batch.repeat(-(-8 // len(batch)), *(1,) * (batch.ndim - 1))[:8].contiguous()
 
 
 def _agree(expected: Tensor, outputs: Tensor) -> bool:
-    if expected.shape != outputs.shape:
-        return False
-    if not torch.isfinite(expected).all():
+    if expected.shape != outputs.shape or not torch.isfinite(expected).all():
         return False
     scale = max(1.0, float(expected.abs().max()))
     if float((expected - outputs).abs().max()) > OUTPUT_TOLERANCE * scale:

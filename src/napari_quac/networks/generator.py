@@ -201,16 +201,10 @@ class FunctionGenerator(Generator):
         for number in range(first, first + n):
             seed = proposal_seed(request.seed, number)
             image = self._function(request.query, request.source, request.target, seed)
-            if not isinstance(image, Tensor):
-                raise NetworkError(
-                    f"The generator '{self.name}' returned {type(image).__name__}; a tensor of the "
-                    "query's shape is needed."
-                )
-            if image.shape != request.query.shape:
-                raise NetworkError(
-                    f"The generator '{self.name}' returned an image of shape "
-                    f"{tuple(image.shape)} for a query of {tuple(request.query.shape)}."
-                )
+            shape = tuple(request.query.shape)
+            if not isinstance(image, Tensor) or image.shape != shape:
+                kind = tuple(image.shape) if isinstance(image, Tensor) else type(image).__name__
+                raise NetworkError(f"'{self.name}' returned {kind}, not a tensor of shape {shape}.")
             images.append(image.detach().to("cpu", torch.float32))
             origins.append({"function": self.name, "seed": seed, "proposal": number})
         return Proposals(torch.stack(images), tuple(origins))
@@ -248,8 +242,7 @@ def ask_generator(
         ) from error
     if not isinstance(proposals, Proposals) or not isinstance(proposals.images, Tensor):
         raise NetworkError(
-            f"The generator '{generator.name}' returned {type(proposals).__name__}; Proposals "
-            "with a tensor of images are needed."
+            f"The generator '{generator.name}' returned {type(proposals).__name__}, not Proposals."
         )
     return proposals
 
@@ -260,10 +253,10 @@ def proposal_seed(seed: int, number: int) -> int:
     Neighbouring seeds and numbers give unrelated results (a splitmix64 step).
     """
     mask = (1 << 64) - 1
-    value = (seed * 0x9E3779B97F4A7C15 + number + 1) & mask
-    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & mask
-    value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & mask
-    return (value ^ (value >> 31)) & ((1 << 63) - 1)
+    mixed = (seed * 0x9E3779B97F4A7C15 + number + 1) & mask
+    mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & mask
+    mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & mask
+    return (mixed ^ (mixed >> 31)) & ((1 << 63) - 1)
 
 
 APPLIED_TO = "applied_to"
@@ -286,10 +279,8 @@ class CenterSliceGenerator(Generator):
     def __init__(self, generator: Generator) -> None:
         self.generator = generator
         self.name = f"{generator.name}, center slice"
-        self.description: Mapping[str, str] = {
-            **generator.description,
-            "Applied to": "the center slice of a volume",
-        }
+        applied_to = {"Applied to": "the center slice of a volume"}
+        self.description: Mapping[str, str] = {**generator.description, **applied_to}
 
     def propose(self, request: ConversionRequest, first: int, n: int) -> Proposals:
         """Return proposals (n, C, D, H, W); see :class:`~.generator.Generator`.
@@ -302,8 +293,7 @@ class CenterSliceGenerator(Generator):
         volume = request.query
         if volume.ndim != 4:
             raise ShapeError(
-                f"A center slice needs a volume, but the query has shape {tuple(volume.shape)}. "
-                "Use the generator itself."
+                f"A center slice needs a volume, not a query of shape {tuple(volume.shape)}."
             )
         depth = volume.shape[1]
         center = depth // 2
@@ -336,7 +326,5 @@ def describe_center_slice(origin: Mapping[str, Any]) -> str:
     place = origin.get(APPLIED_TO)
     if not isinstance(place, Mapping):
         return ""
-    return (
-        f"The generator works on images: only slice {place['slice'] + 1} of {place['of']} (the "
-        "center) was changed."
-    )
+    center = f"slice {place['slice'] + 1} of {place['of']} (the center)"
+    return f"The generator works on images: only {center} was changed."

@@ -148,9 +148,8 @@ def _read_exported(path: Path) -> torch.export.ExportedProgram:
             return torch.export.load(BytesIO(path.read_bytes()))
     except _READ_ERRORS as error:
         raise CheckpointError(
-            f"'{path.name}' cannot be read as a torch.export program: it is damaged, or was "
-            f"written by a PyTorch that is incompatible with this one ({torch.__version__}). "
-            "Export it again, or as TorchScript."
+            f"'{path.name}' cannot be read as a torch.export program by PyTorch "
+            f"{torch.__version__}: damaged, or of another version. Export it as TorchScript."
         ) from error
 
 
@@ -316,12 +315,5 @@ def _only(bound: tuple[int, int | None]) -> int | None:
 def _inputs_sentence(path: Path, names: list[str], n_inputs: int = 1) -> str:
     plural = "s" if len(names) != 1 else ""
     inputs = f"{len(names)} input{plural} ({', '.join(names)})" if names else "no input"
-    if n_inputs != 1:
-        return (
-            f"'{path.name}' takes {inputs}, but {n_inputs} are needed: a batch of images and a "
-            "condition, such as a class. Export a network whose forward function takes both."
-        )
-    return (
-        f"'{path.name}' takes {inputs}, but a classifier takes one batch of images. Export a "
-        "network whose forward function takes only the images."
-    )
+    need = "one batch of images is" if n_inputs == 1 else f"{n_inputs} are"
+    return f"'{path.name}' takes {inputs}, but {need} needed. Export such a forward function."

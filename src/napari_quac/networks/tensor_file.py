@@ -30,24 +30,14 @@ READABLE_FORMATS = (
     "TorchScript, safetensors, a state dict saved with torch.save, or a torch.export program (.pt2)"
 )
 
-ZIP_ERRORS = (
-    zipfile.BadZipFile,
-    zlib.error,
-    OSError,
-    EOFError,
-    ValueError,
-    NotImplementedError,
-    RuntimeError,  # a password is asked for
-)
+# RuntimeError: the archive needs a password
+ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError)
 _OLD_TORCH_SAVE = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20"
 _OTHER_FORMATS = (
     (b"\x89PNG\r\n", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"GIF8", "a GIF image"),
-    (b"II*\x00", "a TIFF image"),
-    (b"MM\x00*", "a TIFF image"),
-    (b"II+\x00", "a TIFF image"),
-    (b"MM\x00+", "a TIFF image"),
+    ((b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+"), "a TIFF image"),
     (b"\x93NUMPY", "a NumPy array"),
     (b"\x89HDF\r\n", "an HDF5 file (Keras networks are such files)"),
     (b"\x1f\x8b", "a gzip archive, which has to be unpacked first"),
@@ -83,8 +73,7 @@ def detect_format(path: Path) -> FileFormat:
         size = path.stat().st_size
     except OSError as error:
         raise CheckpointError(
-            f"'{path.name}' cannot be read ({error.strerror or error}). Check that the file is "
-            "there and that you have permission to read it."
+            f"'{path.name}' cannot be read ({error.strerror or error}). Check its permissions."
         ) from error
     if not head:
         raise CheckpointError(f"'{path.name}' is empty (0 bytes). Copy or export the file again.")
@@ -115,12 +104,10 @@ def check_is_file(path: Path) -> None:
     """
     if path.is_dir():
         raise CheckpointError(
-            f"'{path.name}' is a folder, but a network is a single file. Choose a file inside it."
+            f"'{path.name}' is a folder, not a network file. Choose a file inside it."
         )
     if not path.exists():
-        raise CheckpointError(
-            f"'{path.name}' does not exist in '{path.parent}'. Check the name and the folder."
-        )
+        raise CheckpointError(f"'{path.name}' does not exist in '{path.parent}'. Check the path.")
 
 
 def file_hash(path: Path) -> str:
@@ -131,10 +118,7 @@ def file_hash(path: Path) -> str:
 
 def damaged(path: Path, finding: str) -> CheckpointError:
     """Return the error for a file of a known format that cannot be read."""
-    return CheckpointError(
-        f"'{path.name}' is damaged: {finding}. Copy it again from where it came from, or export "
-        "the network again."
-    )
+    return CheckpointError(f"'{path.name}' is damaged: {finding}. Copy or export it again.")
 
 
 def code_sentence(path: Path, finding: str = "") -> str:
@@ -154,9 +138,8 @@ def _archive_format(path: Path) -> FileFormat:
     inside = {name.partition("/")[2] for name in names}
     if "constants.pkl" in inside and any(name.startswith("code/") for name in inside):
         return "torchscript"
-    if {"archive_format", "models/model.json"} <= inside:
-        return "exported program"
-    if "serialized_exported_program.json" in names:  # torch 2.1 to 2.7
+    first_format = "serialized_exported_program.json" in names  # torch 2.1 to 2.7
+    if {"archive_format", "models/model.json"} <= inside or first_format:
         return "exported program"
     if "data.pkl" in inside:
         return "torch.save"
@@ -164,15 +147,13 @@ def _archive_format(path: Path) -> FileFormat:
         raise damaged(path, "its list of tensors is missing")
     if any(name.startswith("data/aotinductor") for name in inside):
         raise CheckpointError(
-            f"'{path.name}' holds machine code compiled by AOTInductor, which has no gradients and "
-            "is never run. Export the network with torch.export.save instead."
+            f"'{path.name}' holds compiled AOTInductor code. Export it with torch.export.save."
         )
     if any(name.endswith(".npy") for name in names):
         raise CheckpointError(f"'{path.name}' holds NumPy arrays, not a network. {_advice()}")
     first = ", ".join(f"'{name}'" for name in names[:2])
     raise CheckpointError(
-        f"'{path.name}' is a zip archive of other files ({first}), not a network. If the network "
-        f"is one of them, unpack the archive first. {_advice()}"
+        f"'{path.name}' is a zip archive of other files ({first}), not a network. {_advice()}"
     )
 
 
@@ -240,22 +221,13 @@ State: TypeAlias = "dict[str, Tensor | dict[str, Tensor]]"
 WRAPPERS = ("model_ema_state_dict", "model_state_dict", "state_dict", "model", "net", "generator")
 NETWORKS_IN_ONE_FILE = ("generator", "mapping_network", "style_encoder", "fan")
 METADATA_KEYS = (
-    "architecture",
-    "architecture_parameters",
-    "channels",
-    "class_names",
-    "classes",
-    "downsample_factors",
-    "final_activation",
-    "image_size",
-    "output",
-    "pools",
-    "range",
-    "source",
-    "target",
-    "value_range",
-)
+    "architecture", "architecture_parameters", "channels", "class_names", "classes",
+    "downsample_factors", "final_activation", "image_size", "output", "pools", "range", "source",
+    "target", "value_range",
+)  # fmt: skip
 PICKLE_CODES = frozenset(opcode.code for opcode in opcodes)
+_LOAD_ERRORS = (RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError, AttributeError,
+                OverflowError, MemoryError, AssertionError)  # fmt: skip
 _PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
 
 
@@ -287,8 +259,7 @@ def read_tensors(path: str | Path) -> tuple[State, dict[str, str]]:
     if file_format not in ("torch.save", "old torch.save"):
         names = {"torchscript": "a TorchScript program", "onnx": "an ONNX network"}
         raise CheckpointError(
-            f"'{path.name}' holds {names.get(file_format, 'an exported program')}, not a state "
-            "dict. Save only the weights with torch.save(network.state_dict(), …)."
+            f"'{path.name}' holds {names.get(file_format, 'a program')}, not a state dict."
         )
     return _unwrapped(_restricted_load(path), path)
 
@@ -329,19 +300,7 @@ def _restricted_load(path: Path) -> Any:
             name = next((group for group in named.groups() if group), "") if named else ""
             raise CheckpointError(code_sentence(path, name)) from error
         raise damaged(path, "its list of tensors cannot be read") from error
-    except (
-        RuntimeError,
-        EOFError,
-        OSError,
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        UnicodeDecodeError,
-        OverflowError,
-        MemoryError,
-        AssertionError,
-    ) as error:
+    except _LOAD_ERRORS as error:
         raise damaged(path, "its tensors cannot be read") from error
 
 
@@ -360,13 +319,11 @@ def _numpy_scalars() -> list[Any]:
 def _unwrapped(content: Any, path: Path) -> tuple[State, dict[str, str]]:
     if isinstance(content, Tensor):
         raise CheckpointError(
-            f"'{path.name}' holds a single tensor of shape {tuple(content.shape)}, not a network. "
-            f"Choose a file with {READABLE_FORMATS}."
+            f"'{path.name}' holds one tensor {tuple(content.shape)}, not a network. {_advice()}"
         )
     if not isinstance(content, Mapping):
         raise CheckpointError(
-            f"'{path.name}' holds a {type(content).__name__}, not a state dict. Save the weights "
-            "with torch.save(network.state_dict(), …)."
+            f"'{path.name}' holds a {type(content).__name__}, not a state dict. {_advice()}"
         )
     metadata = dict(_metadata(content))
     networks = {
@@ -385,8 +342,7 @@ def _unwrapped(content: Any, path: Path) -> tuple[State, dict[str, str]]:
     if not tensors:
         keys = ", ".join(f"'{key}'" for key in list(content)[:6]) or "nothing"
         raise CheckpointError(
-            f"'{path.name}' holds no weights under a usual name; it holds {keys}. Save the "
-            "state dict itself, or under the name 'state_dict'."
+            f"'{path.name}' holds no weights under a usual name, but {keys}. Save the state dict."
         )
     return _by_network(tensors), metadata
 
@@ -404,9 +360,8 @@ def _by_network(tensors: dict[str, Tensor]) -> State:
 
 
 def _tensors(content: Mapping[Any, Any]) -> dict[str, Tensor]:
-    return {
-        str(name): tensor.detach() for name, tensor in content.items() if isinstance(tensor, Tensor)
-    }
+    tensors = {name: tensor for name, tensor in content.items() if isinstance(tensor, Tensor)}
+    return {str(name): tensor.detach() for name, tensor in tensors.items()}
 
 
 def _metadata(content: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:

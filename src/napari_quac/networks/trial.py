@@ -14,6 +14,7 @@ from napari_quac.data.place import extent
 from napari_quac.errors import CheckpointError
 from napari_quac.networks.classifier import Output
 from napari_quac.networks.device import is_out_of_memory
+from napari_quac.networks.fast_inference import RUN_ERRORS
 from napari_quac.networks.value_range import ValueRange
 
 
@@ -162,12 +163,6 @@ def _square_images(n_values: int) -> Iterator[Guess]:
 
 Network = Callable[[Tensor], Any]
 
-_ERRORS = (
-    RuntimeError, ValueError, TypeError, LookupError, AssertionError, AttributeError,
-    NotImplementedError,
-    torch.jit.Error,
-)  # fmt: skip
-
 
 class ReturnsImagesError(CheckpointError):
     """Images in the output of a network: it is a generator, not a classifier."""
@@ -240,47 +235,35 @@ def try_network(
     CheckpointError
         If no size works, or its output is not one row of finite numbers per image.
     """
-    value_range = value_range or ValueRange()
     network, lacks_channel_axis, channels, size = _find_network(
         network, name, shapes, channels, image_size
     )
-    inputs = _inputs(channels, size, value_range)
+    inputs = _inputs(channels, size, value_range or ValueRange())
     with torch.no_grad():
         outputs = _rows(network(inputs), len(inputs), name)
-    _check_finite(outputs, name)
+    if not torch.isfinite(outputs).all():
+        raise CheckpointError(
+            f"'{name}' returns NaN or infinity for noise and blank images. Choose an earlier file."
+        )
     output, notes = _guess_output(network, inputs, outputs)
     takes_any_size = image_size is None and _takes_other_sizes(network, channels, size)
     gradients = _has_gradients(network, inputs[:1])
     n_outputs = 2 if outputs.shape[1] == 1 else int(outputs.shape[1])
     guessed = image_size is None and not takes_any_size
     if lacks_channel_axis:
-        notes = (
-            *notes,
-            "It takes volumes without a channel axis; the axis is removed automatically.",
-        )
+        notes += ("It takes volumes without a channel axis; the axis is removed automatically.",)
+    fixed, n_axes = None if takes_any_size else size, len(size)
     return Trial(
-        channels,
-        None if takes_any_size else size,
-        n_outputs,
-        output,
-        gradients,
-        guessed,
-        notes,
-        len(size),
-        lacks_channel_axis,
+        channels, fixed, n_outputs, output, gradients, guessed, notes, n_axes, lacks_channel_axis
     )
 
 
 def _find_network(
-    network: Network,
-    name: str,
-    shapes: Sequence[tuple[int, ...]],
-    channels: int | None,
-    image_size: tuple[int, ...] | None,
-) -> tuple[Network, bool, int, tuple[int, ...]]:
+    network: Network, name: str, shapes: Sequence[Shape], channels: int | None, size: Shape | None
+) -> tuple[Network, bool, int, Shape]:
     """Find the input of a network, also of one for volumes without a channel axis."""
     try:
-        return network, False, *_find_input(network, name, shapes, channels, image_size)
+        return network, False, *_find_input(network, name, shapes, channels, size)
     except ReturnsImagesError:
         raise
     except CheckpointError:
@@ -289,29 +272,25 @@ def _find_network(
             raise
         wrapped = add_channel_axis(network)
         try:
-            return wrapped, True, *_find_input(wrapped, name, shapes, 1, image_size)
+            return wrapped, True, *_find_input(wrapped, name, shapes, 1, size)
         except CheckpointError:
             pass
         raise
 
 
 def _find_input(
-    network: Network,
-    name: str,
-    shapes: Sequence[tuple[int, ...]],
-    channels: int | None,
-    image_size: tuple[int, ...] | None,
-) -> tuple[int, tuple[int, ...]]:
+    network: Network, name: str, shapes: Sequence[Shape], channels: int | None, size: Shape | None
+) -> Guess:
     wrong_output: CheckpointError | None = None
     n_trials = 0
-    for candidate_channels, size in candidates(shapes, channels, image_size):
+    for guess in candidates(shapes, channels, size):
         n_trials += 1
         generator = torch.Generator().manual_seed(0)
-        noise = torch.rand((2, candidate_channels, *size), generator=generator)
+        noise = torch.rand((2, guess[0], *guess[1]), generator=generator)
         try:
             with torch.no_grad():
                 outputs = network(noise)
-        except _ERRORS as error:
+        except RUN_ERRORS as error:
             if is_out_of_memory(error):
                 break
             continue
@@ -323,20 +302,18 @@ def _find_input(
             if not isinstance(outputs, Tensor) or outputs.ndim != 2:
                 break
             continue
-        return candidate_channels, size
+        return guess
     if wrong_output is not None:
         raise wrong_output
-    parts = [f"{channels} channels" if channels else "", extent(image_size) if image_size else ""]
+    parts = [f"{channels} channels" if channels else "", extent(size) if size else ""]
     requested_input = " and ".join(filter(None, parts))
     if requested_input:
         raise CheckpointError(
-            f"'{name}' does not take images of {requested_input}. Leave these settings empty to "
-            "have them found by trial, or give those of its training."
+            f"'{name}' does not take images of {requested_input}. Give the size of its training."
         )
     raise CheckpointError(
-        f"'{name}' takes none of the {n_trials} usual image sizes that were tried "
-        f"({', '.join(map(str, USUAL_SIZES[:4]))}, … pixels, {extent(USUAL_VOLUMES[0])}, …; 1 to 4 "
-        "channels). Give the image size and the number of channels of its training."
+        f"'{name}' takes none of the {n_trials} usual image sizes (128, 64, … pixels, "
+        f"{extent(USUAL_VOLUMES[0])}, …). Give the image size and channels of its training."
     )
 
 
@@ -358,28 +335,17 @@ def _rows(outputs: Any, n: int, name: str) -> Tensor:
         if isinstance(outputs, tuple | list | dict):
             output += f" of {len(outputs)} values"
         raise CheckpointError(
-            f"'{name}' returns a {output}, but {expected}. Export a network that returns the "
-            "logits alone."
+            f"'{name}' returns a {output}, but {expected}. Export the logits alone."
         )
     if outputs.ndim >= 3 and min(outputs.shape[2:]) > 1:
         raise ReturnsImagesError(
-            f"'{name}' returns images ({' × '.join(map(str, outputs.shape[1:]))} values for each "
-            "image), so it holds a generator, not a classifier. Choose a classifier here."
+            f"'{name}' returns images, so it is a generator, not a classifier. Choose a classifier."
         )
     if outputs.ndim != 2 or outputs.shape[0] != n or outputs.shape[1] == 0:
         raise CheckpointError(
-            f"'{name}' returns values of shape {tuple(outputs.shape)} for {n} images, but "
-            f"{expected}, here ({n}, number of classes). Export a network that returns the logits."
+            f"'{name}' returns {tuple(outputs.shape)} for {n} images, but {expected}. Export those."
         )
     return outputs.float()
-
-
-def _check_finite(outputs: Tensor, name: str) -> None:
-    if not torch.isfinite(outputs).all():
-        raise CheckpointError(
-            f"'{name}' returns NaN or infinity for noise and blank images; its training may have "
-            "failed. Choose an earlier checkpoint of it."
-        )
 
 
 def _guess_output(
@@ -396,10 +362,8 @@ def _guess_output(
     if inside and bool(((values.sum(dim=1) - 1).abs() < 1e-3).all()):
         return "probabilities", ()
     if inside:
-        return "logits", (
-            "All its outputs lie between 0 and 1 but do not sum to 1, as from separate sigmoids; "
-            "they are interpreted as logits.",
-        )
+        note = "Outputs between 0 and 1 that do not sum to 1 are interpreted as logits."
+        return "logits", (note,)
     if bool((values <= 1e-6).all()) and bool(((values.exp().sum(dim=1) - 1).abs() < 1e-3).all()):
         return "log-probabilities", ()
     return "logits", ()
@@ -413,7 +377,7 @@ def _takes_other_sizes(network: Network, channels: int, size: tuple[int, ...]) -
                 outputs = network(torch.rand((2, channels, *other)))
                 if not isinstance(outputs, Tensor) or outputs.ndim != 2 or len(outputs) != 2:
                     return False
-    except _ERRORS:
+    except RUN_ERRORS:
         return False
     return True
 
@@ -424,5 +388,5 @@ def _has_gradients(network: Network, image: Tensor) -> bool:
             image = image.clone().requires_grad_(True)
             (gradient,) = torch.autograd.grad(network(image).sum(), image)
         return bool(torch.isfinite(gradient).all())
-    except _ERRORS:
+    except RUN_ERRORS:
         return False

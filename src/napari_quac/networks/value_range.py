@@ -32,8 +32,7 @@ class ValueRange:
     def __post_init__(self) -> None:
         if not self.high > self.low:
             raise ValueRangeError(
-                f"A value range needs its upper end above its lower end, got {self.low:g} to "
-                f"{self.high:g}."
+                f"A range has its upper end above its lower end, not {self.low:g} to {self.high:g}."
             )
 
     def to_network(self, images: Tensor) -> Tensor:

@@ -10,7 +10,6 @@ import torch
 from napari_quac.data.dataset import Sample
 from napari_quac.errors import DataError
 from napari_quac.explain.attribution import attribute
-from napari_quac.explain.flipping import flipping
 from napari_quac.explain.mask import Masking
 from napari_quac.explain.method_parameters import build_method
 from napari_quac.explain.pair import make_pair
@@ -18,6 +17,7 @@ from napari_quac.explain.pipeline import explain_attribution
 from napari_quac.explain.search import search
 from napari_quac.explain.settings import SearchSettings
 from napari_quac.generators import GENERATORS
+from napari_quac.reports.pixel_order import flipping
 from napari_quac.testing import corner_classifier, corner_image
 
 QUICK = {"n_steps": 120, "penalty": 16.0, "pixels_per_cell": 2}

@@ -109,10 +109,8 @@ class Scene:
 
     @cached_property
     def _clean(self) -> list[Field]:
-        return [
-            self.microscope.image(self._gray(label), with_grain=False)
-            for label in range(len(self.darkness))
-        ]
+        grays = map(self._gray, range(len(self.darkness)))
+        return [self.microscope.image(gray, with_grain=False) for gray in grays]
 
     def difference(self, label: int, other: int) -> NDArray[np.bool_]:
         """Return which pixels differ visibly between two classes, noise left aside, (H, W)."""
@@ -219,9 +217,8 @@ def draw_volume(
     labels: list[int] = []
     for z in range(n_sections):
         tissue = cut(Cells(centers + drift[z], sizes), displacement[:, z])
-        synapses = _find_sites(
-            rng, tissue, per_section, [(y, x) for k, y, x in points if z - k < 2]
-        )
+        occupied = [(y, x) for k, y, x in points if z - k < 2]
+        synapses = _find_sites(rng, tissue, per_section, occupied)
         gray = paint_section(rng, tissue, synapses, mitochondria)
         for synapse in synapses:
             label = len(labels) % len(CLASSES)
@@ -230,9 +227,8 @@ def draw_volume(
             labels.append(label)
         picture = draw_microscope(rng, (height, width)).image(gray)
         image[z] = np.round(picture * 255).astype(np.uint8)
-    return SyntheticVolume(
-        image, np.array(points, dtype=np.intp).reshape(-1, 3), np.array(labels, dtype=np.intp)
-    )
+    voxels = np.array(points, dtype=np.intp).reshape(-1, 3)
+    return SyntheticVolume(image, voxels, np.array(labels, dtype=np.intp))
 
 
 def _find_sites(

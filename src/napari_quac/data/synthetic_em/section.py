@@ -213,10 +213,8 @@ def draw_synapse(
 def _frame(tissue: Tissue, synapse: Synapse) -> tuple[tuple[slice, slice], Field, Field]:
     """Return window, position along the membrane, and signed distance from it (pre > 0)."""
     row, column = tissue.pixel_at(synapse.y, synapse.x)
-    window = (
-        slice(max(row - REACH, 0), row + REACH + 1),
-        slice(max(column - REACH, 0), column + REACH + 1),
-    )
+    rows = slice(max(row - REACH, 0), row + REACH + 1)
+    window = (rows, slice(max(column - REACH, 0), column + REACH + 1))
     across = (tissue.distance(synapse.post, window) - tissue.distance(synapse.pre, window)) / 2
     along = -np.sin(synapse.angle) * (tissue.y[window] - np.float32(synapse.y))
     along = along + np.cos(synapse.angle) * (tissue.x[window] - np.float32(synapse.x))
@@ -228,9 +226,8 @@ def widen_cleft(gap: Field, tissue: Tissue, synapse: Synapse) -> None:
     window, along, _ = _frame(tissue, synapse)
     cells = (synapse.pre, synapse.post)
     here = np.isin(tissue.first[window], cells) & np.isin(tissue.second[window], cells)
-    gap[window] += (
-        (CLEFT_GAP - MEMBRANE_GAP) * soft_step(19 * synapse.size - np.abs(along), 5) * here
-    )
+    inside = soft_step(19 * synapse.size - np.abs(along), 5)
+    gap[window] += (CLEFT_GAP - MEMBRANE_GAP) * inside * here
 
 
 def paint_vesicle_cluster(
@@ -412,9 +409,8 @@ def _scatter(
         core = float(rng.uniform(0.4, 0.9))
         paint_vesicle(image, row, column, float(rng.uniform(5, 6.5)), 0.7, core)
     for row, column in spots(16, 7):
-        paint_vesicle(
-            image, row, column, float(rng.uniform(3.6, 5.5)), float(rng.uniform(0.4, 0.8))
-        )
+        radius, strength = float(rng.uniform(3.6, 5.5)), float(rng.uniform(0.4, 0.8))
+        paint_vesicle(image, row, column, radius, strength)
     for row, column in spots(8, 6):
         radii = (float(rng.uniform(6, 12)), float(rng.uniform(1.8, 3.0)))
         angle, strength = float(rng.uniform(0, np.pi)), float(rng.uniform(0.3, 0.6))

@@ -145,12 +145,11 @@ def bend(rng: np.random.Generator, shape: tuple[int, ...], strength: float = 4.0
     """Return a smooth displacement (2, *shape) in pixels that makes membranes wavy."""
     knots = (4,) * (len(shape) - 2) + (26, 26)
     fine = (4,) * (len(shape) - 2) + (11, 11)
-    return np.stack(
-        [
-            strength * smooth_field(rng, shape, knots) + 0.9 * smooth_field(rng, shape, fine)
-            for _ in range(2)
-        ]
-    ).astype(np.float32)
+
+    def field() -> Field:
+        return strength * smooth_field(rng, shape, knots) + 0.9 * smooth_field(rng, shape, fine)
+
+    return np.stack([field(), field()]).astype(np.float32)
 
 
 def cut(cells: Cells, displacement: Field) -> Tissue:

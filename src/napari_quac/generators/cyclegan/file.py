@@ -12,8 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from napari_quac.errors import CheckpointError
-from napari_quac.networks.architectures.layout import TranslationLayout
-from napari_quac.networks.architectures.translation import is_translation, load_translation
+from napari_quac.networks.architectures.translation import (
+    TranslationLayout,
+    is_translation,
+    load_translation,
+)
 from napari_quac.networks.programs import load_program, program_metadata
 from napari_quac.networks.tensor_file import detect_format, flatten_state, read_tensors
 from napari_quac.networks.value_range import ValueRange

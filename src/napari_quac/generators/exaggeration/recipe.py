@@ -54,11 +54,11 @@ class ExaggerationRecipe(GeneratorFamily):
 
     def describe_file(self, inspection: Inspection) -> Inspection:
         """Return the inspection with bins, channels and classes."""
-        from napari_quac.networks.architectures.exaggeration_net import load_explainer
+        from napari_quac.networks.architectures.exaggeration_net import load_bin_generator
         from napari_quac.networks.classifier_recipe import names_from_text
         from napari_quac.networks.tensor_file import flatten_state
 
-        network = load_explainer(flatten_state(inspection.read_state()), inspection.path.name)
+        network = load_bin_generator(flatten_state(inspection.read_state()), inspection.path.name)
         names = names_from_text(inspection.metadata)
         of = f" of the probability of {names[1]}, against {names[0]}" if len(names) == 2 else ""
         finding = f"Progressive exaggeration with {network.n_bins} bins{of}."
@@ -78,14 +78,14 @@ class ExaggerationRecipe(GeneratorFamily):
             ExaggerationGenerator,
             stored_layout,
         )
-        from napari_quac.networks.architectures.exaggeration_net import load_explainer
+        from napari_quac.networks.architectures.exaggeration_net import load_bin_generator
         from napari_quac.networks.device import resolve_device
         from napari_quac.networks.tensor_file import flatten_state, read_tensors
 
         path = Path(self.path)
         device = resolve_device(device) if isinstance(device, str) else device
         tensors, metadata = read_tensors(path)
-        network = load_explainer(flatten_state(tensors), path.name)
+        network = load_bin_generator(flatten_state(tensors), path.name)
         layout = stored_layout(metadata)
         if self.positive is not None:
             layout = replace(layout, positive=self.positive)

@@ -28,7 +28,7 @@ from napari_quac.generators.exaggeration.generator import (
 from napari_quac.generators.exaggeration.recipe import ExaggerationRecipe
 from napari_quac.generators.exaggeration.training_network import TrainableExplainer
 from napari_quac.generators.exaggeration.training_settings import ExaggerationTrainingSettings
-from napari_quac.networks.architectures.exaggeration_net import load_explainer
+from napari_quac.networks.architectures.exaggeration_net import load_bin_generator
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import Generator as ImageGenerator
 from napari_quac.networks.value_range import ValueRange
@@ -228,7 +228,7 @@ class ExaggerationTask(AdversarialTask[ExaggerationTrainingSettings, BinBatch]):
             name: tensor.detach().clone() for name, tensor in self.average.published().items()
         }
         name = self.settings.FILES
-        network = load_explainer(tensors, name).to(self.device)
+        network = load_bin_generator(tensors, name).to(self.device)
         return ExaggerationGenerator(network, self.layout, name, self.device)
 
     def files(self, training: Mapping[str, Any]) -> dict[str, NetworkFile]:

@@ -118,6 +118,7 @@ TOOLTIP = (
     "simulator; other generators give a cross-fade as a baseline."
 )
 TOOLTIP_BINS = "Take the query through all bins, toward the class that is not predicted."
+USUAL_NAME = "explainer.safetensors"  # wording: file name of before
 STEPS = {"ladder": "evenly spaced in probability", "path": "evenly spaced along the path"}
 VALIDITY = {True: "valid", False: "not valid", None: "validity unknown: uncertain query"}
 
@@ -185,20 +186,20 @@ class ExaggerationPanel(Section):
         events.exaggeration.connect(self._show)
         connect(self._show_ready, events.pair, events.loaded_generator, events.prediction,
                 controller.running_changed)  # fmt: skip
-        connect(self._show_paths, events.loaded_classifier, choices.events.explainer)
+        connect(self._show_paths, events.loaded_classifier, choices.events.bin_generator)
         self._show()
         self._show_paths()
         self.set_open(False)
 
-    def use_explainer(self, path: Path) -> None:
+    def use_bin_generator(self, path: Path) -> None:
         """Use the bins of a bin-conditional generator as path; report an unreadable file."""
 
         def use(recipe: Any) -> None:
-            self._choices.explainer = recipe
+            self._choices.bin_generator = recipe
             self.set_open(True)
 
         self._controller.run(
-            "look into explainer",  # wording: name of the slot
+            "look into bin generator",
             f"inspecting '{path.name}'",
             lambda: recognize_family(path, "exaggeration"),
             use,
@@ -206,7 +207,7 @@ class ExaggerationPanel(Section):
 
     def _show_paths(self) -> None:
         """List the generator, the bin-conditional generators used so far, and the file dialog."""
-        chosen, example = self._choices.explainer, _example_recipe(self._choices.classifier)
+        chosen, example = self._choices.bin_generator, _example_recipe(self._choices.classifier)
         recipes = [recipe for recipe in self._recipes if recipe != chosen]
         if example is not None and example != chosen and example not in recipes:
             recipes.insert(0, example)
@@ -226,17 +227,14 @@ class ExaggerationPanel(Section):
             self._show_paths()  # the current path stays until a file is chosen
             chosen, _ = QFileDialog.getOpenFileName(self, "Bin-conditional generator", "", FILES)
             if chosen:
-                self.use_explainer(Path(chosen))
+                self.use_bin_generator(Path(chosen))
         else:
-            self._choices.explainer = self.path_menu.itemData(index)
+            self._choices.bin_generator = self.path_menu.itemData(index)
 
     def _build_plot(self) -> None:
-        self.plot = SmallPlot(
-            "exaggeration_plot",
-            "Desired against achieved probability of the target",
-            "desired probability",
-            "achieved",
-        )
+        description = "Desired against achieved probability of the target"
+        axes = ("desired probability", "achieved")
+        self.plot = SmallPlot("exaggeration_plot", description, *axes)
         plot = self.plot.getPlotItem()
         plot.setXRange(0, 1, padding=0.04)
         plot.setYRange(0, 1, padding=0.08)
@@ -279,7 +277,8 @@ class ExaggerationPanel(Section):
 
     def _show_ready(self) -> None:
         generator = self._results.loaded_generator
-        if self._choices.explainer is not None or getattr(generator, "n_bins", None) is not None:
+        n_bins = getattr(generator, "n_bins", None)
+        if self._choices.bin_generator is not None or n_bins is not None:
             is_ready, tooltip = self._results.prediction is not None, TOOLTIP_BINS
             reason = "This requires a sample and a classifier."
         else:
@@ -417,8 +416,7 @@ def numbers_text(path: Exaggeration, target: str) -> str:
 
 def _short_name(path: Path) -> str:
     """Return the name of a file, or of its folder if the file has the usual name."""
-    # wording: file name of before
-    return path.parent.name if path.name == "explainer.safetensors" else path.stem
+    return path.parent.name if path.name == USUAL_NAME else path.stem
 
 
 def _example_recipe(classifier: Any) -> Any:

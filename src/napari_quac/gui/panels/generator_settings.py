@@ -119,8 +119,8 @@ class ActivationRow(QWidget):
         self.use_button = button(
             "Use best activation", "use_activation_button", clicked=self._on_use
         )
-        labelled = labeled_row("Activation", self.menu, self.measure_button)
-        column(labelled, self.text, self.use_button, spacing=4, parent=self)
+        activation_row = labeled_row("Activation", self.menu, self.measure_button)
+        column(activation_row, self.text, self.use_button, spacing=4, parent=self)
         results.events.loaded_generator.connect(self._show)
         results.events.loaded_samples.connect(self._show_ready)
         self._show()

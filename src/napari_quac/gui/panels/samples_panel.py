@@ -23,9 +23,9 @@ from napari_quac.gui.text import ElidedLabel, WrappedLabel
 from napari_quac.gui.widgets import NumberField, button, connect, link_button, narrow, row, spin_box
 from napari_quac.live.choices import Choices, ReadySamples
 from napari_quac.live.controller import Controller
+from napari_quac.live.display import N_PREVIEWS
 from napari_quac.live.failure import failure
 from napari_quac.live.results import Results
-from napari_quac.live.rules import N_PREVIEWS
 from napari_quac.live.sample_order import step_sample
 
 PREVIEW_SIZE = 46

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSize, Signal
 from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QToolButton, QWidget
 
+from napari_quac.explain.settings import AUTO
 from napari_quac.gui import widgets as ui
 from napari_quac.gui.pictures import thumbnail
 from napari_quac.gui.section import Section, caption, labeled_row
 from napari_quac.gui.text import WrappedLabel
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
-from napari_quac.live.neighbor_query import NeighborQuery
 from napari_quac.live.prediction import Prediction
 from napari_quac.live.results import Results
+from napari_quac.live.session import NeighborQuery
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -241,11 +243,11 @@ class SearchPanel(Section):
         self._show_ready()
 
     def _automatic_target(self, prediction: Prediction) -> str:
-        classifier, settings = self._results.loaded_classifier, self._choices.settings
+        classifier = self._results.loaded_classifier
         if classifier is None:
             return ""
-        generator = self._results.loaded_generator
-        question = prediction.choose_automatic_question(settings, classifier, generator)
+        settings = replace(self._choices.settings, targets=AUTO)
+        question = prediction.choose_question(settings, classifier, self._results.loaded_generator)
         name = classifier.class_names[question.targets[0]] if question.targets else "none"
         if not prediction.is_mispredicted:
             return f"{name} (second)"
@@ -274,12 +276,9 @@ class SearchPanel(Section):
             + ("" if proposal.switches else ", does not switch to the target class")
             for proposal in proposals
         ]
-        self.proposals.show_pictures(
-            f"The best {len(proposals)} of {pair.n_tried} proposals; click one to explain it",
-            [proposal.generated for proposal in proposals],
-            tooltips,
-            chosen,
-        )
+        title = f"The best {len(proposals)} of {pair.n_tried} proposals; click one to explain it"
+        images = [proposal.generated for proposal in proposals]
+        self.proposals.show_pictures(title, images, tooltips, chosen)
 
     def _show_badge(self) -> None:
         pair = self._results.pair or self._results.partial_pair
@@ -294,10 +293,8 @@ class SearchPanel(Section):
             elif self._results.pair is None:
                 text = f"best so far for {name}: {probability:.2f}"
             else:
-                text, tone = (
-                    f"✗ does not switch to {name}: best {probability:.2f} in {tries}",
-                    "bad",
-                )
+                text = f"✗ does not switch to {name}: best {probability:.2f} in {tries}"
+                tone = "bad"
         self.set_summary(text)
         if pair is not None and text:
             from napari_quac.networks.generator import describe_center_slice

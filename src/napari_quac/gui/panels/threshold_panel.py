@@ -14,7 +14,8 @@ from napari_quac.gui.section import Section
 from napari_quac.gui.text import WrappedLabel, grouped, measured
 from napari_quac.gui.widgets import button, menu, row
 from napari_quac.live.choices import Choices
-from napari_quac.live.results import DisplayedHybrid, Results
+from napari_quac.live.display import DisplayedHybrid
+from napari_quac.live.results import Results
 
 if TYPE_CHECKING:
     from napari_quac.explain.curve import Curve

@@ -96,14 +96,8 @@ class WarpLayers(QObject):
         self.layers[FOLDED].visible = bool(view.folded.any())
         vectors = arrows(view.field)
         if not self._updated(ARROWS, vectors, place):
-            self.layers[ARROWS] = self._viewer.add_vectors(
-                vectors,
-                name=ARROWS,
-                edge_color="#ffd60a",
-                edge_width=0.25,
-                vector_style="arrow",
-                **place,
-            )
+            look = {"edge_color": "#ffd60a", "edge_width": 0.25, "vector_style": "arrow"}
+            self.layers[ARROWS] = self._viewer.add_vectors(vectors, name=ARROWS, **look, **place)
 
     def _show_growth(self, view: WarpView, place: dict[str, Any]) -> None:
         from napari_quac.networks.warp.field import limits
@@ -115,20 +109,14 @@ class WarpLayers(QObject):
         }[self.measure]
         # a determinant below 1 means growth: its color map is reversed
         colormap = diverging(reverse=self.measure == "determinant")
-        data = np.where(view.folded, no_change, values)
-        contrast_limits = limits(data, no_change)
-        if self._updated(GROWTH, data, place):
-            self.layers[GROWTH].colormap = colormap
-            self.layers[GROWTH].contrast_limits = contrast_limits
+        growth = np.where(view.folded, no_change, values)
+        look = {"colormap": colormap, "contrast_limits": limits(growth, no_change)}
+        if self._updated(GROWTH, growth, place):
+            for name, setting in look.items():
+                setattr(self.layers[GROWTH], name, setting)
             return
-        self.layers[GROWTH] = self._viewer.add_image(
-            data,
-            name=GROWTH,
-            colormap=colormap,
-            contrast_limits=contrast_limits,
-            blending="translucent",
-            **place,
-        )
+        look["blending"] = "translucent"
+        self.layers[GROWTH] = self._viewer.add_image(growth, name=GROWTH, **look, **place)
 
     def _updated(self, name: str, data: Any, place: dict[str, Any]) -> bool:
         """Update data and place of a layer; return False if there is no layer to update."""
@@ -171,12 +159,8 @@ class WarpPanel(Section):
         self.add(labeled_row("Growth", self.measure))
         self.line = WrappedLabel("", "deformation_line")
         self.add(self.line)
-        self.plot = SmallPlot(
-            "logit_plot",
-            "Logit difference of target and source against the strength of the deformation",
-            "strength of the deformation",
-            "logit",
-        )
+        description = "Logit difference of target and source against the deformation strength"
+        self.plot = SmallPlot("logit_plot", description, "strength of the deformation", "logit")
         item = self.plot.getPlotItem()
         self._curve = pg.PlotDataItem(symbol="o", symbolSize=5)
         self._zero = pg.InfiniteLine(0, angle=0)

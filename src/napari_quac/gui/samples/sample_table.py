@@ -130,7 +130,7 @@ class SampleModel(QAbstractTableModel):
         return TITLES[name]
 
     def _color(self, columns: SampleColumns, at: int, name: str) -> QColor | None:
-        if name in ("wrong", "predicted") and columns.wrong[at]:
+        if name in ("wrong", "predicted") and columns.mispredicted[at]:
             return self._bad
         if name == "wrong":
             return self._good
@@ -149,7 +149,7 @@ class SampleModel(QAbstractTableModel):
             code = int(getattr(columns, f"{name}_codes")[at])
             return "" if code == UNKNOWN else columns.all_class_names[code]
         if name == "wrong":
-            return "✗" if columns.wrong[at] else ("✓" if columns.right[at] else "")
+            return "✗" if columns.mispredicted[at] else ("✓" if columns.correct[at] else "")
         if name == "switched":
             return _status(columns, at)
         scores = columns.scores if name == "score" else columns.confidence

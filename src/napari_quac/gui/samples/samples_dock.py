@@ -34,8 +34,8 @@ AFTER_TYPING_MS = 250
 WIDEST_TITLE = 84
 CHIPS = (
     ("all", "all", "", "Every sample."),
-    ("mispredicted", "mispredicted", "wrong", "The predicted class differs from the label."),
-    ("correct", "correct", "right", "The predicted class is the label."),
+    ("mispredicted", "mispredicted", "mispredicted", "The predicted class differs from the label."),
+    ("correct", "correct", "correct", "The predicted class is the label."),
     ("uncertain", "uncertain", "confidence < 0.6", "The largest probability is below 0.6."),
     ("explained", "explained", "explained", "There is an explanation."),
     ("not_switched", "not switched", "explained and not switched",

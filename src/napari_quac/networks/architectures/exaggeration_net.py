@@ -19,7 +19,7 @@ from napari_quac.errors import CheckpointError
 TELLING = "gen.blocks.0.cbn_relu_first.embed.weight"
 
 
-class SplitExplainer(nn.Module):
+class SplitBinGenerator(nn.Module):
     """Images (N, C, H, W) and bins (N,) to images, all in [-1, 1].
 
     Parameters
@@ -166,14 +166,9 @@ class BinNorm(nn.Module):
 
     def forward(self, features: Tensor, bins: Tensor) -> Tensor:
         """Return normalized features (N, C, H, W) for bins (N,)."""
-        normed = F.batch_norm(
-            features,
-            self.get_buffer("mean"),
-            self.get_buffer("variance"),
-            self._buffers["scale"],
-            self._buffers["offset"],
-            eps=self.epsilon,
-        )
+        names = ("mean", "variance", "scale", "offset")
+        mean, variance, scale, offset = (self._buffers[name] for name in names)
+        normed = F.batch_norm(features, mean, variance, scale, offset, eps=self.epsilon)
         gamma = self.get_buffer("gamma")[bins][:, :, None, None]
         return gamma * normed + self.get_buffer("beta")[bins][:, :, None, None]
 
@@ -196,7 +191,7 @@ class Convolution(nn.Module):
         return F.conv2d(features, weight, self._buffers["bias"], stride, pad)
 
 
-class ResidualExplainer(nn.Module):
+class ResidualBinGenerator(nn.Module):
     """The layout of the Luab port; forward gives the image in [-1, 1]."""
 
     def __init__(self, state: Mapping[str, Tensor]) -> None:
@@ -235,8 +230,7 @@ class ResidualExplainer(nn.Module):
         """Return images (N, C, H, W) in [-1, 1] for images in [-1, 1] and bins (N,)."""
         features = self.conv1(F.relu(self.bn1(images, bins)))
         for name in self._blocks():
-            shrinks = name.startswith("g_e")
-            features = self._block(name, features, bins, shrinks)
+            features = self._block(name, features, bins, shrinks=name.startswith("g_e"))
         return torch.tanh(self.conv(F.relu(self.bn2(features, bins))))
 
     def _block(self, name: str, features: Tensor, bins: Tensor, shrinks: bool) -> Tensor:
@@ -248,7 +242,7 @@ class ResidualExplainer(nn.Module):
         return torch.as_tensor(inner + outer)
 
 
-class TranslationExplainer(nn.Module):
+class TranslationBinGenerator(nn.Module):
     """The layout of derm_audit; forward gives the image in [-1, 1]."""
 
     multiple = 1  # excess pixels are cropped
@@ -299,10 +293,10 @@ class TranslationExplainer(nn.Module):
         return torch.as_tensor(translated[..., : images.shape[-2], : images.shape[-1]])
 
 
-Explainer = ResidualExplainer | TranslationExplainer | SplitExplainer
+BinGenerator = ResidualBinGenerator | TranslationBinGenerator | SplitBinGenerator
 
 
-def load_explainer(tensors: Mapping[str, Tensor], name: str) -> Explainer:
+def load_bin_generator(tensors: Mapping[str, Tensor], name: str) -> BinGenerator:
     """Build the bin-conditional generator of a state dict.
 
     Parameters
@@ -321,17 +315,14 @@ def load_explainer(tensors: Mapping[str, Tensor], name: str) -> Explainer:
     state = {key: v.float() if v.is_floating_point() else v for key, v in tensors.items()}
     try:
         if TELLING in state:
-            return SplitExplainer(state).eval()
-    except KeyError as error:
-        raise CheckpointError(f"'{name}': {_sentence(str(error))}") from error
-    for prefix in PARTS:
-        if any(key.startswith(prefix) for key in state):
-            state = _part(state, prefix)
-    try:
+            return SplitBinGenerator(state).eval()
+        for prefix in PARTS:
+            if any(key.startswith(prefix) for key in state):
+                state = _part(state, prefix)
         if "g_e_res_block1.conv1.conv.weight" in state:
-            return ResidualExplainer(state).eval()
+            return ResidualBinGenerator(state).eval()
         if "layer2.weight" in state:
-            return TranslationExplainer(state).eval()
+            return TranslationBinGenerator(state).eval()
     except KeyError as error:
         raise CheckpointError(f"'{name}': {_sentence(str(error))}") from error
     raise CheckpointError(f"'{name}': {_sentence('its layout')}")
@@ -340,9 +331,8 @@ def load_explainer(tensors: Mapping[str, Tensor], name: str) -> Explainer:
 def _sentence(missing: str) -> str:
     return (
         f"{missing} does not match any known bin-conditional generator (Luab, Shvetsov, "
-        "derm_audit). Export it as TorchScript or .pt2 with forward(image, bin) -> "
-        "image, or have it write its images into folders SOURCE/TARGET/NAME and open that as "
-        "generator."
+        "derm_audit). Export it as TorchScript or .pt2 with forward(image, bin) -> image, or write "
+        "its images into folders SOURCE/TARGET/NAME and open these as generator."
     )
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor, nn
-
-Norm = Literal["instance", "batch", "none"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,46 +50,3 @@ def numbered(tensors: Mapping[str, Tensor], part: str) -> dict[int, Tensor]:
         if len(pieces) == 3 and pieces[0] == part and pieces[2] == "weight" and pieces[1].isdigit():
             weights[int(pieces[1])] = tensor
     return dict(sorted(weights.items()))
-
-
-@dataclass(frozen=True, eq=False)
-class TranslationLayout:
-    """An architecture that fits the state dict of a generator of CycleGAN or pix2pix.
-
-    Attributes
-    ----------
-    name : str
-        Such as ``"ResNet, 9 blocks"``.
-    norm : "instance", "batch" or "none"
-    channels, out_channels : int
-        Of its input and of its output.
-    multiple : int
-        Height and width have to be multiples of this, in pixels.
-    build : callable
-        Returns the module, with weights yet to be loaded.
-    parameters : Mapping[str, Any]
-        Further properties, JSON-ready.
-    """
-
-    name: str
-    norm: Norm
-    channels: int
-    out_channels: int
-    multiple: int
-    build: Callable[[], nn.Module]
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-
-
-def normalization(norm: Norm, width: int) -> nn.Module:
-    """Return the layer that follows a convolution; without weights unless it is batch norm."""
-    if norm == "batch":
-        return nn.BatchNorm2d(width)
-    return nn.InstanceNorm2d(width) if norm == "instance" else nn.Identity()
-
-
-def norm_of(tensors: Mapping[str, Tensor], convolution: str, following: str) -> Norm:
-    """Tell the norm from a convolution and the layer after it, by their names in the file."""
-    if f"{following}.weight" in tensors:
-        return "batch"
-    # a norm with an offset makes a bias before it superfluous, so there is none
-    return "instance" if f"{convolution}.bias" in tensors else "none"

@@ -6,7 +6,8 @@ import math
 import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from functools import partial
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
@@ -50,12 +51,7 @@ class ResNet(nn.Sequential):
         large = stem_kernel > 3
         layers: dict[str, nn.Module] = {
             "conv1": nn.Conv2d(
-                channels,
-                stem_width,
-                stem_kernel,
-                stride=2 if large else 1,
-                padding=stem_kernel // 2,
-                bias=False,
+                channels, stem_width, stem_kernel, 1 + large, stem_kernel // 2, bias=False
             ),
             "bn1": nn.BatchNorm2d(stem_width),
             "relu": nn.ReLU(),
@@ -80,17 +76,20 @@ class ResNet(nn.Sequential):
 
 
 class BasicBlock(nn.Module):
-    """Two 3×3 convolutions beside a shortcut; the activations are separate, for DeepLIFT."""
+    """Two 3×3 convolutions beside a shortcut; the activations are separate, for DeepLIFT.
 
-    def __init__(self, inputs: int, width: int, stride: int) -> None:
+    With biases, as in DAPI, the convolution of the shortcut is 3×3, too.
+    """
+
+    def __init__(self, inputs: int, width: int, stride: int, bias: bool = False) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(inputs, width, 3, stride, 1, bias=False)
+        self.conv1 = nn.Conv2d(inputs, width, 3, stride, 1, bias=bias)
         self.bn1 = nn.BatchNorm2d(width)
         self.relu1 = nn.ReLU()
-        self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+        self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=bias)
         self.bn2 = nn.BatchNorm2d(width)
         self.relu2 = nn.ReLU()
-        self.downsample = _shortcut(inputs, width, stride)
+        self.downsample = _shortcut(inputs, width, stride, bias)
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return maps of half the size where the stride is 2."""
@@ -121,10 +120,12 @@ class Bottleneck(nn.Module):
         return self.relu3(self.bn3(self.conv3(inner)) + self.downsample(maps))  # type: ignore[no-any-return]
 
 
-def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Module:
+def _shortcut(inputs: int, outputs: int, stride: int, bias: bool = False) -> nn.Module:
     if stride == 1 and inputs == outputs:
         return nn.Identity()
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+    kernel, padding = (3, 1) if bias else (1, 0)
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=bias)
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs))
 
 
 def recognize_resnet(
@@ -147,20 +148,9 @@ def recognize_resnet(
     channels, n_classes = int(stem.shape[1]), int(tensors["fc.weight"].shape[0])
     stem_width, stem_kernel = int(stem.shape[0]), int(stem.shape[2])
 
-    def build() -> nn.Module:
-        return ResNet(
-            channels, n_classes, depths, inner, outer, block, stem_width, stem_kernel, groups
-        )
-
-    parameters = {
-        "depths": depths,
-        "inner": inner,
-        "outer": outer,
-        "block": block,
-        "stem_width": stem_width,
-        "stem_kernel": stem_kernel,
-        "groups": groups,
-    }
+    parameters: dict[str, Any] = {"depths": depths, "inner": inner, "outer": outer, "block": block}
+    parameters |= {"stem_width": stem_width, "stem_kernel": stem_kernel, "groups": groups}
+    build = partial(ResNet, channels, n_classes, **parameters)
     notes: tuple[str, ...] = ()
     if stem_kernel <= 3:
         notes = ("A small stem was assumed: no stride and no pooling before the first stage.",)
@@ -206,9 +196,8 @@ class DapiResNet(nn.Sequential):
         }
         inputs = widths[0]
         for number, (width, depth) in enumerate(zip(widths, depths, strict=True), start=1):
-            blocks = [
-                DapiBlock(width if place else inputs, width, place == 0) for place in range(depth)
-            ]
+            blocks = [BasicBlock(inputs, width, 2, bias=True)]
+            blocks += [BasicBlock(width, width, 1, bias=True) for _ in range(depth - 1)]
             layers[f"layer{number}"] = nn.Sequential(*blocks)
             inputs = width
         if len(head) == 1:
@@ -224,29 +213,6 @@ class DapiResNet(nn.Sequential):
         super().__init__(OrderedDict(layers | {"flatten": nn.Flatten(), "fc": fc}))
 
 
-class DapiBlock(nn.Module):
-    """Two 3×3 convolutions beside a short cut; one that halves has a convolution there, too."""
-
-    def __init__(self, inputs: int, width: int, halves: bool) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(inputs, width, 3, 2 if halves else 1, 1)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.relu1 = nn.ReLU()
-        self.conv2 = nn.Conv2d(width, width, 3, 1, 1)
-        self.bn2 = nn.BatchNorm2d(width)
-        self.relu2 = nn.ReLU()
-        self.downsample: nn.Module = nn.Identity()
-        if halves:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(inputs, width, 3, 2, 1), nn.BatchNorm2d(width)
-            )
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Return maps of half the size, or of the same."""
-        inner = self.relu1(self.bn1(self.conv1(maps)))
-        return self.relu2(self.bn2(self.conv2(inner)) + self.downsample(maps))  # type: ignore[no-any-return]
-
-
 def recognize_dapi_resnet(
     tensors: Mapping[str, Tensor], image_size: tuple[int, ...] | None = None
 ) -> Layout | None:
@@ -258,9 +224,8 @@ def recognize_dapi_resnet(
     if any(name not in tensors for name in needed):
         return None
     depths = stage_depths(tensors)
-    widths = [
-        int(tensors[f"layer{stage}.0.conv1.weight"].shape[0]) for stage in range(1, len(depths) + 1)
-    ]
+    firsts = (tensors[f"layer{stage + 1}.0.conv1.weight"] for stage in range(len(depths)))
+    widths = [int(weight.shape[0]) for weight in firsts]
     channels = int(tensors["conv.weight"].shape[1])
     if "fc.weight" in tensors:
         head, side, size, problem = [int(tensors["fc.weight"].shape[0])], 1, None, ""
@@ -275,10 +240,8 @@ def recognize_dapi_resnet(
         size, problem = _size(area, side, 2 ** len(depths), image_size)
         name = "resnet-dapi"
 
-    def build() -> nn.Module:
-        return DapiResNet(channels, widths, depths, head, side)
-
-    parameters = {"widths": widths, "depths": depths, "head": head, "side": side}
+    parameters: dict[str, Any] = {"widths": widths, "depths": depths, "head": head, "side": side}
+    build = partial(DapiResNet, channels, **parameters)
     return Layout(name, build, channels, head[-1], size, parameters, (), problem)
 
 

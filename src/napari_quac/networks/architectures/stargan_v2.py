@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -116,18 +116,9 @@ def official_hyperparameters(
             f"least 32 and a multiple of {multiple}. Choose {max(32, round(img_size / 16) * 16)}."
         )
     base = 2**14 // img_size
-    values: dict[str, object] = {
-        "base_channels": base,
-        "style_base_channels": base,
-        "n_down": n_down,
-        "style_blocks": power - 2,
-    }
-    return StarGANHyperparameters(
-        img_size,
-        channels,
-        num_domains,
-        **{**values, **others},  # type: ignore[arg-type]
-    )
+    sizes: dict[str, Any] = {"base_channels": base, "style_base_channels": base, "n_down": n_down}
+    sizes |= {"style_blocks": power - 2, **others}
+    return StarGANHyperparameters(img_size, channels, num_domains, **sizes)
 
 
 class AdaptiveInstanceNorm(nn.Module):
@@ -322,8 +313,7 @@ class StarGAN(nn.Module):
         """
         if self.mapping_network is None:
             raise CheckpointError(
-                "This StarGAN v2 has no 'mapping_network', so it has no styles of random vectors. "
-                "Choose style 'reference'."
+                "This StarGAN v2 has no 'mapping_network'. Choose style 'reference'."
             )
         return cast("Tensor", self.mapping_network(latent, domain))
 
@@ -336,10 +326,7 @@ class StarGAN(nn.Module):
             If there is no style encoder.
         """
         if self.style_encoder is None:
-            raise CheckpointError(
-                "This StarGAN v2 has no 'style_encoder', so it has no styles of images. Choose "
-                "style 'latent'."
-            )
+            raise CheckpointError("This StarGAN v2 has no 'style_encoder'. Choose style 'latent'.")
         return cast("Tensor", self.style_encoder(images, domain))
 
     @staticmethod

@@ -43,15 +43,13 @@ def infer_hyperparameters(states: States, img_size: int | None = None) -> StarGA
     generator = _part(states, "generator")
     if "hpf.filter" in generator:
         raise CheckpointError(
-            "This StarGAN v2 was trained with a high-pass filter (w_hpf > 0) and needs face masks, "
-            "which microscopy images do not have. Choose one that was trained with w_hpf = 0."
+            "This StarGAN v2 needs face masks (w_hpf > 0). Choose one trained with w_hpf = 0."
         )
     base, channels = _shape(generator, "generator", "from_rgb.weight")[:2]
     n_down = _count(generator, r"encode\.(\d+)\.") - N_BOTTLENECK
     if n_down < 1:
         raise CheckpointError(
-            f"The generator has {n_down + N_BOTTLENECK} encoder blocks, a StarGAN v2 has at least "
-            f"{N_BOTTLENECK + 1}. Choose another file."
+            f"A StarGAN v2 has {N_BOTTLENECK + 1} encoder blocks or more. Choose another file."
         )
     deep = _shape(generator, "generator", f"encode.{n_down + 1}.conv1.weight")[0]
     style_dim = _shape(generator, "generator", "decode.0.norm1.fc.weight")[1]
@@ -79,8 +77,7 @@ def infer_hyperparameters(states: States, img_size: int | None = None) -> StarGA
             values.setdefault("num_domains", _count(encoder, r"unshared\.(\d+)\."))
     if not has_mapping and not has_encoder:
         raise CheckpointError(
-            "The file holds a generator, but neither 'mapping_network' nor 'style_encoder', so "
-            "there is no way to make a style. Choose a complete *_nets_ema.ckpt."
+            "The file has neither 'mapping_network' nor 'style_encoder'. Choose a *_nets_ema.ckpt."
         )
     values.setdefault("num_domains", 1)  # one head for all: the class makes no difference
     return StarGANHyperparameters(
@@ -98,9 +95,7 @@ def infer_hyperparameters(states: States, img_size: int | None = None) -> StarGA
 
 
 def read_hyperparameters(
-    states: Mapping[str, Mapping[str, Tensor]],
-    metadata: Mapping[str, str],
-    image_size: int | None = None,
+    states: States, metadata: Mapping[str, str], image_size: int | None = None
 ) -> StarGANHyperparameters:
     """Read hyperparameters from the shapes, and the form of the output from the metadata.
 
@@ -133,8 +128,7 @@ def read_hyperparameters(
     names = {field.name for field in fields(StarGANHyperparameters)}
     if not isinstance(description.get("img_size"), int) or set(description) - names:
         raise CheckpointError(
-            "its metadata do not match its tensors. Save the network again, or remove the metadata "
-            "from the file."
+            "its metadata do not match its tensors. Save the network again, without metadata."
         )
     # shapes take precedence over the metadata, which may be outdated
     hyper = infer_hyperparameters(states, description["img_size"])
@@ -150,11 +144,8 @@ def infer_image_size(base_channels: int, n_down: int) -> int:
         If no size or several fit.
     """
     low = 2 ** (n_down + 4)
-    sizes = [
-        size
-        for size in range(low, 2 * low)
-        if 2**14 // size == base_channels and size % 2**n_down == 0
-    ]
+    multiples = range(low, 2 * low, 2**n_down)
+    sizes = [size for size in multiples if 2**14 // size == base_channels]
     if len(sizes) != 1:
         matches = " and ".join(map(str, sizes)) if sizes else "none"
         raise CheckpointError(
@@ -185,8 +176,7 @@ def read_metadata(metadata: Mapping[str, str], key: str) -> Any:
 def _part(states: States, name: str) -> Mapping[str, Tensor]:
     if name not in states:
         raise CheckpointError(
-            f"The file holds {', '.join(map(repr, states)) or 'nothing'}, but a StarGAN v2 has "
-            f"'{name}'. Choose a *_nets_ema.ckpt file."
+            f"The file holds no '{name}' of a StarGAN v2. Choose a *_nets_ema.ckpt file."
         )
     return states[name]
 
@@ -194,8 +184,7 @@ def _part(states: States, name: str) -> Mapping[str, Tensor]:
 def _shape(state: Mapping[str, Tensor], part: str, key: str) -> tuple[int, ...]:
     if key not in state or state[key].ndim < 2:
         raise CheckpointError(
-            f"'{part}.{key}' is missing or has the wrong shape, so this is no StarGAN v2 as its "
-            "authors or the QuAC library write it. Choose a *_nets_ema.ckpt file."
+            f"'{part}.{key}' is not that of a StarGAN v2. Choose a *_nets_ema.ckpt file."
         )
     return tuple(state[key].shape)
 

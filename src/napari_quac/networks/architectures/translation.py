@@ -2,19 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from napari_quac.errors import CheckpointError
-from napari_quac.networks.architectures.layout import (
-    Norm,
-    TranslationLayout,
-    norm_of,
-    normalization,
-)
+
+Norm = Literal["instance", "batch", "none"]
+
+
+@dataclass(frozen=True, eq=False)
+class TranslationLayout:
+    """An architecture that fits the state dict of a generator of CycleGAN or pix2pix.
+
+    Attributes
+    ----------
+    name : str
+        Such as ``"ResNet, 9 blocks"``.
+    norm : "instance", "batch" or "none"
+    channels, out_channels : int
+        Of its input and of its output.
+    multiple : int
+        Height and width have to be multiples of this, in pixels.
+    build : callable
+        Returns the module, with weights yet to be loaded.
+    parameters : Mapping[str, Any]
+        Further properties, JSON-ready.
+    """
+
+    name: str
+    norm: Norm
+    channels: int
+    out_channels: int
+    multiple: int
+    build: Callable[[], nn.Module]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+def normalization(norm: Norm, width: int) -> nn.Module:
+    """Return the layer that follows a convolution; without weights unless it is batch norm."""
+    if norm == "batch":
+        return nn.BatchNorm2d(width)
+    return nn.InstanceNorm2d(width) if norm == "instance" else nn.Identity()
+
+
+def norm_of(tensors: Mapping[str, Tensor], convolution: str, following: str) -> Norm:
+    """Tell the norm from a convolution and the layer after it, by their names in the file."""
+    if f"{following}.weight" in tensors:
+        return "batch"
+    # a norm with an offset makes a bias before it superfluous, so there is none
+    return "instance" if f"{convolution}.bias" in tensors else "none"
+
 
 FIRST_BLOCK = 10
 
@@ -291,9 +333,8 @@ def recognize_translation(tensors: Mapping[str, Tensor], name: str) -> Translati
     except (LookupError, ValueError) as error:
         raise CheckpointError(
             f"'{name}' looks like a generator of CycleGAN or pix2pix, but its tensors fit neither "
-            f"its ResNet nor its U-Net ({error}). Choose the file that its training wrote "
-            "(EPOCH_net_G_A.pth), or have it write its images into folders SOURCE/TARGET/NAME and "
-            "open that folder as generator."
+            f"its ResNet nor its U-Net ({error}). Choose the file of its training, or write its "
+            "images into folders SOURCE/TARGET/NAME and open that folder as generator."
         ) from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise, product
 
 import torch
@@ -79,11 +80,8 @@ def downsampling(
     # Published synapse classifiers are the likeliest 3-D networks in files without a size, and
     # their position counts are no cubes.
     size = image_size or (SYNISTER_SIZE if n_axes == 3 else None)
-    fitting = (
-        [pools for pools in schemes(n_levels, n_axes) if _fits(size, pools, n_positions)]
-        if size is not None
-        else []
-    )
+    candidates = schemes(n_levels, n_axes) if size is not None else ()
+    fitting = [pools for pools in candidates if _fits(size or (), pools, n_positions)]
     if fitting:
         note = "" if image_size and fitting[0] == halved else _note(fitting)
         if image_size is None:
@@ -140,14 +138,10 @@ def _checked(
 ) -> Downsampling:
     text = ", ".join("×".join(map(str, factors)) for factors in pools)
     if len(pools) != n_levels or any(len(factors) != n_axes for factors in pools):
-        problem = (
-            f"it has {n_levels} levels in {n_axes} axes, which the factors {text} do not match"
-        )
+        problem = f"the factors {text} do not match its {n_levels} levels in {n_axes} axes"
         return Downsampling(((2,) * n_axes,) * n_levels, None, problem=problem)
     if image_size is None:
-        return Downsampling(
-            pools, None, problem="its size cannot be determined from the factors alone"
-        )
+        return Downsampling(pools, None, problem="its size does not follow from the factors alone")
     if len(image_size) != n_axes or not _fits(image_size, pools, n_positions):
         problem = (
             f"{extent(image_size)} pooled by {text} do not yield the {n_positions} positions that "
@@ -273,17 +267,11 @@ def recognize_vgg(
         return None
     pooling = downsampling(area, len(levels), axes, image_size, pools)
 
-    def build() -> nn.Module:
-        dropout = None if head_gaps == {2} else 0.5
-        size = pooling.image_size or (1,) * axes
-        return Vgg(channels, levels, widths, size, pooling.pools, batch_norm, dropout)
-
-    parameters = {
-        "levels": levels,
-        "head": widths,
-        "pools": [list(factors) for factors in pooling.pools],
-        "batch_norm": batch_norm,
-    }
+    dropout = None if head_gaps == {2} else 0.5
+    side = pooling.image_size or (1,) * axes
+    build = partial(Vgg, channels, levels, widths, side, pooling.pools, batch_norm, dropout)
+    pools = [list(factors) for factors in pooling.pools]
+    parameters = {"levels": levels, "head": widths, "pools": pools, "batch_norm": batch_norm}
     notes = (pooling.note,) if pooling.note else ()
     name, size = f"vgg{axes}d", pooling.image_size
     return Layout(name, build, channels, widths[-1], size, parameters, notes, pooling.problem)

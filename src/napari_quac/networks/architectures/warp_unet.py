@@ -211,18 +211,11 @@ def load_warp_unet(tensors: Mapping[str, Tensor], name: str) -> WarpUNet:
     CheckpointError
         If it is another network.
     """
-    wrapped = any(key.startswith("trans.") for key in tensors)
-    state = {
-        key.removeprefix("trans."): tensor
-        for key, tensor in tensors.items()
-        if not wrapped or key.startswith("trans.")
-    }
-    unused = (
-        "in_Linear2.",
-        "SpatialTransformer.",
-        "e_cls.",
-    )  # of the authors, without effect on the field
-    state = {key: tensor for key, tensor in state.items() if not key.startswith(unused)}
+    prefix = "trans." if any(key.startswith("trans.") for key in tensors) else ""
+    # parts of the authors' network without effect on the field
+    unused = tuple(prefix + part for part in ("in_Linear2.", "SpatialTransformer.", "e_cls."))
+    names = [key for key in tensors if key.startswith(prefix) and not key.startswith(unused)]
+    state = {key.removeprefix(prefix): tensors[key] for key in names}
     try:
         network = WarpUNet(_hyperparameters(state))
         network.load_state_dict(state, strict=True)
@@ -239,17 +232,15 @@ def load_warp_unet(tensors: Mapping[str, Tensor], name: str) -> WarpUNet:
 def _hyperparameters(state: Mapping[str, Tensor]) -> WarpHyperparameters:
     first = state["input.conv.weight"]
     n_axes = first.ndim - 3
-    widths = (
-        first.shape[1],
-        *(state[f"down{level}.conv.weight"].shape[1] for level in range(1, LEVELS + 1)),
-    )
+    downs = [state[f"down{level}.conv.weight"] for level in range(1, LEVELS + 1)]
+    widths = tuple(int(weight.shape[1]) for weight in (first, *downs))
     cells = state["in_Linear1.weight"].shape[1]
     side = round((cells / widths[-1]) ** (1 / n_axes))
     return WarpHyperparameters(
         n_axes=n_axes,
         image_size=side * 2**LEVELS,
         channels=first.shape[2],
-        widths=tuple(int(width) for width in widths),
+        widths=widths,
         n_experts=first.shape[0],
         bottleneck=state["in_Linear1.weight"].shape[0],
     )

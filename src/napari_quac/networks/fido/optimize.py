@@ -153,9 +153,7 @@ class _Run:
             logits = self.classifier.logits(self._filled(masks))
             if not logits.requires_grad:
                 raise MethodUnavailableError(
-                    f"The classifier {self.classifier.name} has no gradients (it was frozen or "
-                    "exported for inference), but FIDO needs them. Choose 'residual', or load the "
-                    "weights of the classifier."
+                    f"{self.classifier.name} has no gradients for FIDO. Choose 'residual'."
                 )
             score = log_odds(logits, self.class_index).mean()
             score = score if settings.objective == "sdr" else -score
@@ -164,9 +162,7 @@ class _Run:
                 price = price + settings.total_variation * total_variation(drop)
             if not torch.isfinite(score):
                 raise NotFiniteError(
-                    f"The log-odds of the classifier {self.classifier.name} became NaN or "
-                    "infinite during the optimization of a mask. Check its value range "
-                    f"(now {self.classifier.value_range}) and its weights."
+                    f"The log-odds of {self.classifier.name} became NaN. Check the weights."
                 )
             (gradient,) = torch.autograd.grad(score + ramp * price, self.grid)
         self.optimizer.step(gradient, rate)
@@ -235,9 +231,8 @@ def _is_calm(before: MaskState, now: MaskState) -> bool:
 def _text(state: MaskState | None) -> str:
     if state is None:
         return "optimizing the mask"
-    return (
-        f"optimizing the mask: {state.kept_fraction:.0%} preserved, log-odds {state.log_odds:+.1f}"
-    )
+    progress = f"{state.kept_fraction:.0%} preserved, log-odds {state.log_odds:+.1f}"
+    return f"optimizing the mask: {progress}"
 
 
 class Adam:

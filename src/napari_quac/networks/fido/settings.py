@@ -84,15 +84,9 @@ class FidoSettings:
             if getattr(self, name) < 1:
                 raise DataError(f"FIDO needs {name} of at least 1, got {getattr(self, name)}.")
         if self.temperature <= 0 or self.learning_rate <= 0:
-            raise DataError(
-                "FIDO needs a temperature and a learning rate above 0, got "
-                f"{self.temperature} and {self.learning_rate}."
-            )
+            raise DataError("FIDO needs a temperature and a learning rate above 0.")
         if self.penalty < 0 or self.total_variation < 0:
-            raise DataError(
-                f"The prices of FIDO cannot be negative, got {self.penalty} (penalty) and "
-                f"{self.total_variation} (total variation)."
-            )
+            raise DataError("The prices of FIDO (penalty, total variation) cannot be negative.")
 
 
 def priced(objective: Objective, drop: Tensor) -> Tensor:
@@ -161,18 +155,9 @@ class MaskState:
 
     def record(self) -> Mapping[str, Any]:
         """Return the numbers of the optimization, JSON-ready."""
-        return {
-            "objective": self.settings.objective,
-            "penalty": self.settings.penalty,
-            "seed": self.settings.seed,
-            "steps": self.step,
-            "converged": self.converged,
-            "kept_fraction": self.kept_fraction,
-            "log_odds": self.log_odds,
-            "score_term": self.score_term,
-            "price_term": self.price_term,
-            "agreement": self.agreement,
-        }
+        settings = {key: getattr(self.settings, key) for key in ("objective", "penalty", "seed")}
+        names = ("converged", "kept_fraction", "log_odds", "score_term", "price_term", "agreement")
+        return {**settings, "steps": self.step, **{name: getattr(self, name) for name in names}}
 
 
 INFILLS: tuple[InfillName, ...] = ("generated", "mean", "blur", "random", "local", "inpainter")
@@ -237,22 +222,18 @@ def make_infill(
     query = query.to(device)
     channels = query.flatten(1).mean(dim=1).view(-1, *(1,) * (query.ndim - 1))
     level = channels if choice.level is None else torch.full_like(channels, choice.level)
-    fixed: dict[str, Callable[[], Tensor]] = {
-        "mean": lambda: level.expand(query.shape),
-        "blur": lambda: blurred(query),
-    }
-    if choice.name in fixed:
-        return _always(fixed[choice.name]())
+    if choice.name == "mean":
+        return _always(level.expand(query.shape))
+    if choice.name == "blur":
+        return _always(blurred(query))
     if choice.name == "generated":
         if generated is None:
             raise DataError(
-                "The infill 'generated' needs a generated image. Generate one first, or choose "
-                "another infill: mean, blur, random or local."
+                "The infill 'generated' needs a generated image. Choose 'mean', for instance."
             )
         if generated.shape != query.shape:
             raise ShapeError(
-                f"The infill has shape {tuple(generated.shape)}, the query {tuple(query.shape)}. "
-                "Both have to cover the same pixels."
+                f"The infill has shape {tuple(generated.shape)}, the query {tuple(query.shape)}."
             )
         return _always(generated.to(device))
     if choice.name == "random":
@@ -320,8 +301,7 @@ def _window_mean(values: Tensor) -> Tensor:
 def _inpainter(path: Path | None, query: Tensor, device: torch.device) -> Infill:
     if path is None:
         raise DataError(
-            "The infill 'inpainter' needs a TorchScript or .pt2 file (image, mask) -> image. Give "
-            "its path, or choose another infill."
+            "The infill 'inpainter' needs a TorchScript or .pt2 file (image, mask) -> image."
         )
     from napari_quac.networks.programs import load_program
 
@@ -334,14 +314,12 @@ def _inpainter(path: Path | None, query: Tensor, device: torch.device) -> Infill
                 filled = network(images * masks, masks)
         except RuntimeError as error:
             raise NetworkError(
-                f"The inpainter '{path.name}' failed on an image of {tuple(images.shape)} and a "
-                f"mask of {tuple(masks.shape)}: {str(error).splitlines()[-1]}"
+                f"The inpainter '{path.name}' failed: {str(error).splitlines()[-1]}"
             ) from error
         if not isinstance(filled, Tensor) or filled.shape != images.shape:
             output = tuple(filled.shape) if isinstance(filled, Tensor) else type(filled).__name__
             raise ShapeError(
-                f"The inpainter '{path.name}' returned {output} for images of "
-                f"{tuple(images.shape)}; expected images of the same shape."
+                f"The inpainter '{path.name}' returned {output} for images {tuple(images.shape)}."
             )
         if not torch.isfinite(filled).all():
             raise NotFiniteError(f"The inpainter '{path.name}' returned NaN or infinity.")

@@ -1,6 +1,6 @@
-"""Displacement fields: how they move an image, and what they enlarge."""
+"""Displacement fields: warping of images, and growth and shrinkage."""
 
 from typing import Literal
 
 AxisOrder = Literal["array", "reversed"]
-Unit = Literal["voxel", "normalised"]
+Unit = Literal["voxel", "normalised"]  # wording: a value in plans

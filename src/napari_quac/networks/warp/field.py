@@ -40,8 +40,7 @@ def warp(images: Tensor, field: Tensor, nearest: bool = False) -> Tensor:
     size = images.shape[2:]
     if field.shape[2:] != size or field.shape[1] != len(size):
         raise ShapeError(
-            f"The field has shape {tuple(field.shape)}, the images {tuple(images.shape)}; a field "
-            f"needs {len(size)} channels and the same pixels."
+            f"The field {tuple(field.shape)} needs {len(size)} channels and the size {tuple(size)}."
         )
     if len(size) == 3 and size[0] == 1:  # a volume of one slice is an image
         return warp(images[:, :, 0], field[:, 1:, 0], nearest)[:, :, None]
@@ -61,12 +60,12 @@ def in_voxels(field: Tensor, order: AxisOrder = "array", unit: Unit = "voxel") -
         Output of a simulator.
     order : {"array", "reversed"}
         Axis of channel 0: the first array axis, or the last (x first).
-    unit : {"voxel", "normalised"}
-        Voxels, or [-1, 1] from the first to the last pixel of an axis.
+    unit : :data:`Unit`
+        Voxels, or normalized: [-1, 1] from the first to the last pixel of an axis.
     """
     if order == "reversed":
         field = field.flip(1)
-    if unit == "normalised":
+    if unit == "normalised":  # wording: a value in plans
         half = [(length - 1) / 2 for length in field.shape[2:]]
         field = field * field.new_tensor(half).view(1, -1, *(1,) * len(half))
     return field
@@ -79,7 +78,6 @@ def _positions(field: Tensor) -> Tensor:
 
 Array = NDArray[np.float64]
 SMALLEST = 1e-3  # determinants below this are folded, and have no logarithm
-GROWTH_LEGEND = "growth: above 1 the region is larger in the simulation"
 
 
 def determinant(field: NDArray[np.floating]) -> Array:
@@ -106,17 +104,11 @@ def determinant(field: NDArray[np.floating]) -> Array:
 def _gradient(field: NDArray[np.floating]) -> Array:
     """Return ``[k, a] = ∂u_k / ∂p_a``; along an axis of one pixel nothing changes."""
     values = np.asarray(field, dtype=np.float64)
-    return np.stack(
-        [
-            np.stack(
-                [
-                    np.gradient(part, axis=axis) if part.shape[axis] > 1 else np.zeros_like(part)
-                    for axis in range(part.ndim)
-                ]
-            )
-            for part in values
-        ]
-    )
+
+    def slope(part: Array, axis: int) -> Array:
+        return np.gradient(part, axis=axis) if part.shape[axis] > 1 else np.zeros_like(part)
+
+    return np.array([[slope(part, axis) for axis in range(part.ndim)] for part in values])
 
 
 def growth(det: Array) -> Array:

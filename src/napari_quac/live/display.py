@@ -1,0 +1,111 @@
+"""Views of the samples and of the explanations at the chosen method and threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from napari_quac.data.dataset import evenly_spaced
+from napari_quac.errors import QuacError
+from napari_quac.stepwise import Progress, stepwise
+
+if TYPE_CHECKING:
+    from napari_quac.data.dataset import Dataset, Sample
+    from napari_quac.explain.curve import Hybrid
+    from napari_quac.explain.explanation import Explanation, Explanations
+
+N_PREVIEWS = 6
+
+
+@dataclass(frozen=True, eq=False)
+class DisplayedHybrid:
+    """The hybrid at the chosen threshold.
+
+    Attributes
+    ----------
+    explanation : Explanation
+        The explanation it belongs to.
+    hybrid : Hybrid
+    index : int
+        Position in the thresholds of the curve.
+    """
+
+    explanation: Explanation
+    hybrid: Hybrid
+    index: int
+
+
+@dataclass(frozen=True, eq=False)
+class Preview:
+    """A sample as a small picture.
+
+    Attributes
+    ----------
+    index : int
+    sample : Sample or None
+        None if it cannot be read.
+    low, high : float
+        Smallest and largest value, in [0, 1].
+    problem : str
+        Reason why it cannot be read.
+    """
+
+    index: int
+    sample: Sample | None
+    low: float = 0.0
+    high: float = 0.0
+    problem: str = ""
+
+
+@stepwise
+def read_previews(loaded_samples: Dataset) -> Generator[Progress, None, tuple[Preview, ...]]:
+    """Read six samples, evenly spread over the dataset."""
+    indices = evenly_spaced(len(loaded_samples), N_PREVIEWS)
+    previews = []
+    for n_read, index in enumerate(indices):
+        yield Progress(n_read, len(indices), "previews")
+        try:
+            sample = loaded_samples[index]
+        except QuacError as error:
+            previews.append(Preview(index, None, problem=str(error)))
+        else:
+            low, high = float(sample.image.min()), float(sample.image.max())
+            previews.append(Preview(index, sample, low, high))
+    return tuple(previews)
+
+
+def choose_shown_method(explanations: Explanations, *, shown_method: str) -> str:
+    """Show the first method if the chosen one has no explanation in the end."""
+    is_final = explanations.is_complete or explanations.is_restored
+    if shown_method in explanations or not is_final:
+        return shown_method
+    return next(iter(explanations), shown_method)
+
+
+def keep_threshold(
+    explanations: Explanations, shown_method: str,
+    *, displayed_hybrid: DisplayedHybrid | None = None, threshold: float | None = None,
+) -> float | None:  # fmt: skip
+    """Return to the optimum when another explanation is displayed."""
+    explanation = explanations.get(shown_method)
+    is_displayed = displayed_hybrid is not None and displayed_hybrid.explanation is explanation
+    return threshold if is_displayed else None
+
+
+def display_hybrid(
+    explanations: Explanations, shown_method: str, threshold: float | None = None,
+    *, displayed_hybrid: DisplayedHybrid | None = None,
+) -> DisplayedHybrid | None:  # fmt: skip
+    """Look up the hybrid at the threshold; no network is needed."""
+    from napari_quac.explain.curve import hybrid_at
+
+    explanation = explanations.get(shown_method)
+    if explanation is None:
+        return None
+    curve = explanation.curve
+    index = curve.best if threshold is None else curve.index_at(threshold)
+    before = displayed_hybrid
+    if before is not None and before.explanation is explanation and before.index == index:
+        return before
+    return DisplayedHybrid(explanation, hybrid_at(explanation.pair, curve, index), index)
