@@ -56,8 +56,8 @@ def test_growth_map_and_arrows_come_and_go_with_the_simulator(dock: QuacDock) ->
     shown, logits = panel._curve.getData()
     np.testing.assert_array_equal(shown, view.strengths)
     np.testing.assert_array_equal(logits, view.logits)
-    assert "Red is larger in the simulation" in panel.line.text()
-    assert "folds nowhere" in panel.line.text()
+    assert "Red: larger in the simulation" in panel.line.text()
+    assert "does not fold" in panel.line.text()
     panel.measure.setCurrentIndex(panel.measure.findData("growth"))
     strength = view.pair.origin["strength"]
     # the field shrinks distances in the source by 0.2 for each unit of strength, in both axes
