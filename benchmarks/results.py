@@ -36,9 +36,9 @@ from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.reports.localization import (
     Localization,
     localize_explanation,
+    read_mask,
     summarize_localizations,
 )
-from napari_quac.reports.truth_folder import read_mask
 
 NAMES = ("d-ig", "d-deeplift", "d-ingrad", "ig", "residual", "random")
 CLASSES = ("cytosol", "mitochondrion", "synapse")

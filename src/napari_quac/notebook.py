@@ -106,30 +106,19 @@ def explain_image(
     classifier = _as_classifier(classifier)
     settings = _settings(settings, methods, seed, max_tries)
     sample = _as_sample(image, classifier, image_range)
-    prediction = _predict(sample, classifier)
-    start = None if source is None else classifier.class_index(source)
-    targets = None if target is None else [classifier.class_index(target)]
-    question = choose_question(
-        prediction, None, settings, classifier, source=start, targets=targets
-    )
-    if not question.targets:
-        name = classifier.class_names[question.source]
-        raise DataError(f"Source and target are both '{name}'. Choose another target.")
-    target_index = question.targets[0]
+    classes = _choose_classes(sample, classifier, settings, source, target)
     if isinstance(generator, Tensor | np.ndarray | list):
         generated = _as_sample(generator, classifier, image_range).image
-        pair = make_pair(sample, generated, question.source, target_index, classifier)
-        steps = explain_pair(pair, classifier, settings)
+        steps = explain_pair(
+            make_pair(sample, generated, *classes, classifier), classifier, settings
+        )
     else:
         generator = _as_generator(generator)
-        steps = explain(
-            sample, target_index, classifier, generator, settings, source=question.source
-        )
+        steps = explain(sample, classes[1], classifier, generator, settings, source=classes[0])
     explanations = steps.result(progress=progress)
     # a default method that this network does not allow is reported beside the others
-    explanations.raise_failures(*(() if methods else (MethodUnavailableError,)))
-    if not explanations:
-        explanations.raise_failures()
+    ignored = () if methods or not explanations else (MethodUnavailableError,)
+    explanations.raise_failures(*ignored)
     return explanations
 
 
@@ -232,6 +221,27 @@ def explain_folder(
     tasks = tasks_of(dataset)
     explain_tasks(tasks, dataset, classifier, generator, settings, store).result(progress=progress)
     return open_report(output)
+
+
+def _choose_classes(
+    sample: Sample,
+    classifier: Classifier,
+    settings: ExplainSettings,
+    source: str | int | None,
+    target: str | int | None,
+) -> tuple[int, int]:
+    question = choose_question(
+        _predict(sample, classifier),
+        None,
+        settings,
+        classifier,
+        source=None if source is None else classifier.class_index(source),
+        targets=None if target is None else [classifier.class_index(target)],
+    )
+    if not question.targets:
+        name = classifier.class_names[question.source]
+        raise DataError(f"Source and target are both '{name}'. Choose another target.")
+    return question.source, question.targets[0]
 
 
 def _as_classifier(classifier: Any) -> Classifier:

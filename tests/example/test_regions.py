@@ -9,7 +9,7 @@ from napari_quac.explain.regions import find_regions
 from napari_quac.explain.settings import ExplainSettings, SearchSettings
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
-from napari_quac.reports.region_truth import true_regions
+from napari_quac.reports.localization import true_regions
 from napari_quac.reports.truth import ranking_auroc
 
 N_SAMPLES = 6

@@ -23,8 +23,7 @@ from napari_quac.reports.comparison import (
     comparison_rows,
     true_difference,
 )
-from napari_quac.reports.comparison_figure import comparison_figure
-from napari_quac.reports.figure import write_figure
+from napari_quac.reports.figure import comparison_figure, write_figure
 from napari_quac.testing import CornerSamples, corner_classifier, corner_generator
 
 METHODS_HERE = ("d-ig", "d-gc", "residual", "random")

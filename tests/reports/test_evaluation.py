@@ -9,7 +9,7 @@ import torch
 from napari_quac.data.image_file import write_image
 from napari_quac.errors import DataError
 from napari_quac.reports.evaluation import ORDER_MEASURES, Checks, evaluate_report
-from napari_quac.reports.truth_folder import TruthFolder, read_mask
+from napari_quac.reports.localization import TruthFolder, read_mask
 from reports.reports_for_tests import entry, report
 from reports.test_pixel_order import GENERATED, QUERY, WEIGHTS, Classifier, ValueRange, WeightedSum
 

@@ -3,7 +3,7 @@ import pytest
 
 from napari_quac.errors import ShapeError
 from napari_quac.explain.regions import Region, Regions
-from napari_quac.reports.region_truth import RegionEffects, pool_effects, true_regions
+from napari_quac.reports.localization import RegionEffects, pool_effects, true_regions
 
 
 def region(number: int) -> Region:

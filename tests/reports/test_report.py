@@ -151,7 +151,7 @@ def test_table_of_nothing_has_its_columns():
 def test_written_table_reads_back(tmp_path, suffix):
     import pandas as pd
 
-    from napari_quac.reports.tables import write_table
+    from napari_quac.reports.report import write_table
 
     path = tmp_path / f"table.{suffix}"
     write_table(report(entry('a,\n"b"', 0.25), entry("c")), path)
@@ -161,7 +161,7 @@ def test_written_table_reads_back(tmp_path, suffix):
 
 
 def test_table_with_another_ending_is_refused(tmp_path):
-    from napari_quac.reports.tables import write_table
+    from napari_quac.reports.report import write_table
 
     with pytest.raises(DataError, match=r"\.csv or \.parquet"):
         write_table(report(entry()), tmp_path / "table.xls")

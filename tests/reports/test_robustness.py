@@ -13,8 +13,7 @@ from napari_quac.explain.methods import METHODS
 from napari_quac.explain.pair import Pair, make_pair
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.value_range import ValueRange
-from napari_quac.reports.robustness import infidelity, max_sensitivity
-from napari_quac.reports.sanity import cascading_randomization
+from napari_quac.reports.robustness import cascading_randomization, infidelity, max_sensitivity
 
 
 class Small(nn.Module):

@@ -40,7 +40,7 @@ def made():
 
 @pytest.fixture
 def info() -> StoreInfo:
-    generator = NetworkIdentity("corners", {"checkpoint": "abc"})
+    generator = NetworkIdentity("corners", {"path": "abc"})
     return StoreInfo(CLASSES, NetworkIdentity("classifier"), generator, SETTINGS)
 
 
@@ -115,7 +115,7 @@ def test_napari_reads_the_images_without_us(store, made):
     from napari_builtins.io._read import napari_get_reader
 
     key = store.write(record_of(made), images_of(made[0].pair, made))
-    for path in (store.image_path(key), store.folder / "images.zarr"):
+    for path in (store.folder / "images.zarr" / key, store.folder / "images.zarr"):
         reader = napari_get_reader(str(path))
         assert reader is not None
         ((data, *_),) = reader(str(path))
@@ -202,7 +202,7 @@ def test_a_damaged_record_is_named_and_the_others_are_read(store, made):
 @pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
 def test_damaged_images_are_never_taken_for_black_ones(store, made, damage):
     key = store.write(record_of(made), images_of(made[0].pair, made))
-    path = next(store.image_path(key).glob("0/c.*"))
+    path = next((store.folder / "images.zarr" / key).glob("0/c.*"))
     content = bytearray(path.read_bytes())
     if damage == "flip":
         content[40] ^= 255
@@ -317,12 +317,12 @@ def test_a_sample_is_finished_when_all_that_it_asks_is_answered(store, made):
 
 
 def test_differences_are_told_in_words_and_names_of_files_do_not_count(info):
-    renamed = replace(info, generator=NetworkIdentity("elsewhere", {"checkpoint": "abc"}))
+    renamed = replace(info, generator=NetworkIdentity("elsewhere", {"path": "abc"}))
     assert info.differences(renamed) == []
     other = replace(
         info,
         settings=replace(info.settings, seed=1, targets="all"),
-        generator=NetworkIdentity("corners", {"checkpoint": "abd"}),
+        generator=NetworkIdentity("corners", {"path": "abd"}),
     )
     text = "; ".join(other.differences(info))
     assert "seed 1, not 0" in text

@@ -65,8 +65,7 @@ def run(options: argparse.Namespace) -> None:
         If the options name neither a pair nor samples, or no sample could be explained.
     """
     from napari_quac.reports.comparison import counted_pairs
-    from napari_quac.reports.comparison_figure import comparison_figure
-    from napari_quac.reports.figure import check_figure_path, write_figure
+    from napari_quac.reports.figure import check_figure_path, comparison_figure, write_figure
 
     if options.figure is not None:
         check_figure_path(options.figure)

@@ -153,7 +153,7 @@ def evaluate(
         If options contradict each other, or there is no mask for any explanation.
     """
     from napari_quac.reports.evaluation import Checks, evaluate_report
-    from napari_quac.reports.truth_folder import TruthFolder
+    from napari_quac.reports.localization import TruthFolder
 
     requested = [f"--{name.replace('_', '-')}" for name in CHECKS if getattr(options, name)]
     if requested and classifier is None:
@@ -187,7 +187,7 @@ def _write(
 ) -> None:
     from napari_quac.reports.figure import save_figure
     from napari_quac.reports.quac_write import write_quac_report
-    from napari_quac.reports.tables import write_table
+    from napari_quac.reports.report import write_table
 
     for path in (options.csv, options.parquet):
         if path is not None:

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 from napari_quac.commands.output import attributes, cell, table
 from napari_quac.explain.score import ABSCISSAE
 from napari_quac.reports.population import Population, population, populations
-from napari_quac.reports.rates import Rate
-from napari_quac.reports.report import Report
-from napari_quac.reports.tables import COLUMNS
+from napari_quac.reports.report import COLUMNS, Rate, Report
 
 if TYPE_CHECKING:
     from napari_quac.reports.entry import ReportEntry

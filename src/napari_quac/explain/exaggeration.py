@@ -202,8 +202,7 @@ def exaggerate(
     path = image_path(pair, generator, classifier)
     if path.steps is not None:
         return exaggeration_of_bins(pair, path.steps, classifier, path)
-    query, target = pair.query.image, pair.target
-    anchored = anchored and path.kind == "style"
+    query, target, anchored = pair.query.image, pair.target, anchored and path.kind == "style"
     alphas = np.concatenate([np.linspace(0, 1, n_grid), BEYOND])
     n_images = len(alphas) + len(DESIRED)
     raw = []
@@ -218,15 +217,12 @@ def exaggerate(
     posteriors = classifier.predict(images)[:, target].double().numpy()
     at_rest = float(classifier.predict(raw[0][None])[0, target])
     ladder_alphas = smallest_alphas(alphas[:n_grid], posteriors[:n_grid], np.array(DESIRED))
-    ladder, achieved = [], []
+    rungs = []
     for index, alpha in enumerate(ladder_alphas):
         yield Progress(len(alphas) + index, n_images, "ladder of probabilities")
-        is_reachable = np.isfinite(alpha)
-        image = anchor(path.image(float(alpha))) if is_reachable else query
-        ladder.append(image)
-        achieved.append(
-            float(classifier.predict(image[None])[0, target]) if is_reachable else np.nan
-        )
+        rungs.append(anchor(path.image(float(alpha))) if np.isfinite(alpha) else query)
+    ladder = torch.stack(rungs)
+    achieved = classifier.predict(ladder)[:, target].double().numpy()
     return Exaggeration(
         pair=pair,
         alphas=alphas,
@@ -235,9 +231,9 @@ def exaggerate(
         off_manifold=np.array([path.is_off_manifold(float(alpha)) for alpha in alphas]),
         anchored=anchored,
         desired=np.array(DESIRED),
-        achieved=np.array(achieved),
+        achieved=np.where(np.isfinite(ladder_alphas), achieved, np.nan),
         ladder_alphas=ladder_alphas,
-        ladder=torch.stack(ladder),
+        ladder=ladder,
         reconstruction_error=float((raw[0] - query).abs().mean()),
         reconstruction_shift=abs(at_rest - float(pair.query_prediction[target])),
         kind=path.kind,

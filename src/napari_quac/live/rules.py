@@ -147,7 +147,7 @@ def take_report_samples(
         dataset.sample_id(i) in report.by_sample for i in range(len(dataset))
     ):
         return samples
-    from napari_quac.reports.report_samples import ReportSamples
+    from napari_quac.reports.restored import ReportSamples
 
     return ReadySamples(ReportSamples(report.report))
 

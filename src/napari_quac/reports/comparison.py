@@ -184,10 +184,8 @@ def compare_pair(
         return MethodComparison((Comparison(explanations, dict(localizations)),))
 
     def partial(step: Progress) -> MethodComparison | None:
-        explanations = step.partial
-        if explanations is None or explanations.partial_mask is not None:
-            return None
-        return compared(explanations)
+        is_whole = step.partial is not None and step.partial.partial_mask is None
+        return compared(step.partial) if is_whole else None
 
     steps = explain_pair(pair, classifier, settings)
     resolution = 100 * len(settings.methods)
@@ -246,11 +244,9 @@ def compare_samples(
                     sample, target, classifier, generator,
                     settings.search, settings.seed, question.source,
                 ).within(*place)  # fmt: skip
-                truth = (
-                    truth_of(index, sample, pair)
-                    if truth_of is not None
-                    else true_difference(dataset, index, pair, classifier)
-                )
+                truth: ArrayLike | None = true_difference(dataset, index, pair, classifier)
+                if truth_of is not None:
+                    truth = truth_of(index, sample, pair)
                 compared = yield from compare_pair(pair, classifier, settings, truth).within(*place)
                 comparisons += compared.comparisons
         except QuacError as error:
@@ -293,9 +289,8 @@ def counted_pairs(comparisons: Iterable[Comparison]) -> list[Comparison]:
 
 def _reason(method: str, comparisons: Sequence[Comparison]) -> str:
     """Return the last error of a method; empty if it never failed."""
-    failures = [c.explanations.failures[method] for c in comparisons
-                if method in c.explanations.failures]  # fmt: skip
-    return str(failures[-1]) if failures else ""
+    failures = [c.explanations.failures.get(method) for c in comparisons]
+    return next((str(failure) for failure in reversed(failures) if failure is not None), "")
 
 
 def _row(
@@ -333,20 +328,15 @@ def _curve_numbers(explanations: Sequence[Explanation], procedure: Procedure) ->
 
 
 def _hybrid_numbers(explanations: Sequence[Explanation]) -> dict[str, Any]:
-    numbers: dict[str, Any] = {
-        "mask_size": _median([e.counterfactual.mask_size for e in explanations])
+    hybrids = [(e.counterfactual.prediction, e.pair.target) for e in explanations]
+    inverses = [(e.inverse_prediction, e.pair.target) for e in explanations]
+    return {
+        "mask_size": _median([e.counterfactual.mask_size for e in explanations]),
+        "reached": _median([float(p[target]) for p, target in hybrids]),
+        "reaches": _mean([float(int(p.argmax()) == target) for p, target in hybrids]),
+        "inverse": _median([float(p[target]) for p, target in inverses]),
+        "inverse_holds": _mean([float(int(p.argmax()) != target) for p, target in inverses]),
     }
-    for key, share_key, is_inverse in (
-        ("reached", "reaches", False),
-        ("inverse", "inverse_holds", True),
-    ):
-        probabilities, shares = [], []
-        for e in explanations:
-            p = e.inverse_prediction if is_inverse else e.counterfactual.prediction
-            probabilities.append(float(p[e.pair.target]))
-            shares.append(float((int(p.argmax()) == e.pair.target) != is_inverse))
-        numbers |= {key: _median(probabilities), share_key: _mean(shares)}
-    return numbers
 
 
 def _truth_numbers(localizations: Sequence[Localization]) -> dict[str, Any]:
@@ -360,7 +350,7 @@ def _truth_numbers(localizations: Sequence[Localization]) -> dict[str, Any]:
 
 
 def _median(values: Sequence[float | None]) -> float | None:
-    numbers = [value for value in values if value is not None]
+    numbers = [number for number in values if number is not None]
     return float(np.median(numbers)) if numbers else None
 
 

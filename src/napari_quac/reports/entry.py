@@ -113,10 +113,7 @@ class ReportEntry:
             If the array was not saved, or its file is missing.
         """
         if self.read is None:
-            raise DataError(
-                f"The arrays of '{self.sample_id}' were not saved with this report. Explain the "
-                "sample again."
-            )
+            raise DataError(f"The arrays of '{self.sample_id}' were not saved. Explain it again.")
         return self.read(name)
 
 

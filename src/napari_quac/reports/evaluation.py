@@ -21,19 +21,30 @@ from napari_quac.reports.entry import ReportEntry
 from napari_quac.reports.localization import (
     Localization,
     LocalizationSummary,
+    RegionEffects,
+    TruthFolder,
+    compare_regions,
     localize_maps,
+    pool_effects,
     summarize_localizations,
 )
 from napari_quac.reports.pixel_order import deletion, insertion, replace_in_order
-from napari_quac.reports.region_truth import RegionEffects, compare_regions, pool_effects
 from napari_quac.reports.report import Report
 from napari_quac.reports.restored import restore_explanation, restore_pair
-from napari_quac.reports.robustness import Robustness, measure_robustness
-from napari_quac.reports.sanity import SanityStep, cascading_randomization
-from napari_quac.reports.truth_folder import TruthFolder
+from napari_quac.reports.robustness import (
+    Robustness,
+    SanityStep,
+    cascading_randomization,
+    measure_robustness,
+)
 from napari_quac.stepwise import Progress, stepwise
 
 BASELINES = ("residual", "random")
+PAIR_FIELDS = (
+    *("sample_id", "source", "target", "label", "source_basis", "switches", "n_tried", "origin"),
+    *("query_prediction", "generated_prediction"),
+)
+"""Attributes of an entry that do not depend on the method."""
 ORDER_MEASURES = ("deletion", "insertion", "counterfactual_deletion", "counterfactual_insertion")
 # Of the range of a map. Rounding, other hardware and 16-bit files stay below 0.01.
 LARGEST_DEVIATION = 0.02
@@ -110,25 +121,19 @@ class Evaluation:
         """Return the class pairs with an evaluation."""
         return tuple(sorted({(e.entry.source, e.entry.target) for e in self.evaluations}))
 
-    def localization(
-        self, source: int | None = None, target: int | None = None
-    ) -> dict[str, LocalizationSummary]:
+    def localization(self, *pair: int | None) -> dict[str, LocalizationSummary]:
         """Return the summary of each method, of all class pairs or of one."""
-        return summarize_localizations(self._by_method("localization", source, target))
+        return summarize_localizations(self._by_method("localization", pair))
 
-    def areas(
-        self, source: int | None = None, target: int | None = None
-    ) -> dict[str, dict[str, float]]:
+    def areas(self, *pair: int | None) -> dict[str, dict[str, float]]:
         """Return, for each method, the median area of each curve, and ``n``."""
         return {
             method: {"n": len(cases)}
             | {name: _median(case[name] for case in cases) for name in ORDER_MEASURES}
-            for method, cases in self._by_method("areas", source, target).items()
+            for method, cases in self._by_method("areas", pair).items()
         }
 
-    def robustness(
-        self, source: int | None = None, target: int | None = None
-    ) -> dict[str, dict[str, float]]:
+    def robustness(self, *pair: int | None) -> dict[str, dict[str, float]]:
         """Return, for each method, the medians of infidelity and sensitivity, and ``n``."""
         return {
             method: {
@@ -136,32 +141,30 @@ class Evaluation:
                 "infidelity": _median(case.infidelity for case in cases),
                 "max_sensitivity": _median(case.max_sensitivity for case in cases),
             }
-            for method, cases in self._by_method("robustness", source, target).items()
+            for method, cases in self._by_method("robustness", pair).items()
         }
 
-    def randomization(
-        self, source: int | None = None, target: int | None = None
-    ) -> dict[str, dict[str, Any]]:
+    def randomization(self, *pair: int | None) -> dict[str, dict[str, Any]]:
         """Return, for each method, the mean correlations after each layer, and ``n``."""
         return {
             method: {
                 "n": len(cases),
                 "layers": [step.layer for step in cases[0]],
                 **{
-                    name: _means([[getattr(step, name) for step in steps] for steps in cases])
+                    name: np.mean(
+                        [[getattr(step, name) for step in steps] for steps in cases], axis=0
+                    ).tolist()
                     for name in ("rank_correlation", "absolute_rank_correlation")
                 },
             }
-            for method, cases in self._by_method("randomization", source, target).items()
+            for method, cases in self._by_method("randomization", pair).items()
         }
 
-    def regions(
-        self, source: int | None = None, target: int | None = None
-    ) -> dict[str, dict[str, float]]:
+    def regions(self, *pair: int | None) -> dict[str, dict[str, float]]:
         """Return, for each method, the ranking of the regions of all its masks."""
         pooled = {
             method: pool_effects(cases)
-            for method, cases in self._by_method("regions", source, target).items()
+            for method, cases in self._by_method("regions", pair).items()
         }
         return {
             method: {
@@ -173,13 +176,12 @@ class Evaluation:
             for method, effects in pooled.items()
         }
 
-    def _by_method(
-        self, measure: str, source: int | None, target: int | None
-    ) -> dict[str, list[Any]]:
+    def _by_method(self, measure: str, pair: tuple[int | None, ...]) -> dict[str, list[Any]]:
+        """Return a measure of the entries of a class pair, source and target, or of all."""
         cases: dict[str, list[Any]] = {}
         for evaluation in self.evaluations:
             entry = evaluation.entry
-            in_pair = (source, target) in ((None, None), (entry.source, entry.target))
+            in_pair = pair in ((), (None, None), (entry.source, entry.target))
             if in_pair and (case := getattr(evaluation, measure)):
                 cases.setdefault(entry.method, []).append(case)
         return cases
@@ -301,8 +303,7 @@ def _regions(
     hybrid = explanation.counterfactual
     if not np.allclose(hybrid.mask, entry.array("mask"), atol=LARGEST_DEVIATION):
         raise DataError(
-            "the report does not record its masking, and the mask does not follow from the "
-            "attribution by the default one. Explain the samples again with this version."
+            "the report does not record its masking, which is not the default. Explain again."
         )
     prediction = classifier.predict(hybrid.image[None])[0]
     explanation = replace(explanation, counterfactual=replace(hybrid, prediction=prediction))
@@ -328,15 +329,9 @@ def _recompute(
     if deviation > LARGEST_DEVIATION:
         raise DataError(
             f"the attribution computed with {classifier.name} deviates from that of the report by "
-            f"{deviation:.0%} of its range. Use the classifier that was explained; a report "
-            "without recorded parameters needs the default parameters of its methods."
+            f"{deviation:.0%} of its range. Use the classifier and the parameters of the report."
         )
     return oriented, attribution, method
-
-
-def _means(rows: list[list[float]]) -> list[float]:
-    means: list[float] = np.mean(rows, axis=0).tolist()
-    return means
 
 
 def _median(values: Any) -> float:
@@ -370,18 +365,5 @@ def _baseline(entry: ReportEntry, name: str) -> ReportEntry:
         values: NDArray[np.float32] = normalize_map(torch.from_numpy(signed))[0].numpy()
         return values
 
-    return ReportEntry(
-        entry.sample_id,
-        entry.source,
-        entry.target,
-        name,
-        name,
-        label=entry.label,
-        source_basis=entry.source_basis,
-        query_prediction=entry.query_prediction,
-        generated_prediction=entry.generated_prediction,
-        switches=entry.switches,
-        n_tried=entry.n_tried,
-        origin=entry.origin,
-        read=read,
-    )
+    shared: dict[str, Any] = {key: getattr(entry, key) for key in PAIR_FIELDS}
+    return ReportEntry(method=name, true_name=name, read=read, **shared)

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from napari_quac.errors import DataError
+from napari_quac.explain.explanation import Explanation
 from napari_quac.explain.score import ABSCISSAE
+from napari_quac.reports.atomic import storage_errors
+from napari_quac.reports.comparison import Comparison, ComparisonRow, comparison_rows
 from napari_quac.reports.population import Population, population, populations
 from napari_quac.reports.report import Report
 
@@ -18,6 +25,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".svg", ".pdf", ".png")
 PANEL_INCHES = (2.3, 2.0)
 MAX_COLUMNS = 3
+MAP_COLUMNS = 4
 # Okabe and Ito's colors, distinguishable with color blindness; their yellow is too pale on white
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 BASELINES = {"random": "#888888", "residual": "#222222"}
@@ -64,9 +72,7 @@ def draw_report(report: Report, by_pair: bool = True) -> Figure:
         if group.center is not None:
             panels.setdefault((group.source, group.target), []).append(group)
     if not panels:
-        raise DataError(
-            f"'{report.name}' contains no curve. Choose a wider filter, or another report."
-        )
+        raise DataError(f"'{report.name}' contains no curve. Choose a wider filter.")
     columns = min(len(panels), MAX_COLUMNS)
     rows = math.ceil(len(panels) / columns)
     with rc_context(STYLE):
@@ -104,7 +110,6 @@ def save_figure(report: Report, path: Path, by_pair: bool = True) -> None:
     """
     from matplotlib import rc_context
 
-    check_figure_path(path)
     figure = draw_report(report, by_pair)
     with rc_context(STYLE):
         write_figure(figure, path)
@@ -131,21 +136,22 @@ def write_figure(figure: Figure, path: Path) -> None:
         If the file extension is not one of these, or the file cannot be written.
     """
     check_figure_path(path)
-    try:
+    with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path)
-    except OSError as error:
-        raise DataError(
-            f"'{path}' cannot be written ({error.strerror or error}). Choose another file."
-        ) from error
 
 
-def method_color(method: str, methods: tuple[str, ...]) -> str:
-    """Return the color of a method: gray for the baselines, a repeating palette for the others."""
+def _method_style(method: str, methods: tuple[str, ...]) -> tuple[str, Any, float]:
+    """Return color, line style and opacity of a method; baselines are gray and dashed.
+
+    The other methods repeat the palette, dashed from the second time on.
+    """
+    dashes = (0, (3, 1.5))
     if method in BASELINES:
-        return BASELINES[method]
+        return BASELINES[method], dashes, 0.07
     others = [name for name in methods if name not in BASELINES]
-    return COLORS[others.index(method) % len(COLORS)]
+    turn, number = divmod(others.index(method), len(COLORS))
+    return COLORS[number], dashes if turn else "-", 0.13
 
 
 def _draw_panel(axes: Axes, groups: list[Population], title: str, methods: tuple[str, ...]) -> None:
@@ -153,25 +159,14 @@ def _draw_panel(axes: Axes, groups: list[Population], title: str, methods: tuple
     for group in groups:
         if group.center is None or group.lower is None or group.upper is None:
             continue
-        color = method_color(group.method, methods)
-        dashed = group.method in BASELINES or _turn(group.method, methods) > 0
-        style = (0, (3, 1.5)) if dashed else "-"
-        alpha = 0.07 if group.method in BASELINES else 0.13
-        axes.fill_between(
-            ABSCISSAE, group.lower, group.upper, color=color, alpha=alpha, linewidth=0
-        )
-        axes.plot(
-            ABSCISSAE, group.center, color=color, linewidth=1.2, linestyle=style, label=group.method
-        )
+        color, dashes, alpha = _method_style(group.method, methods)
+        style = {"color": color, "linestyle": dashes, "linewidth": 1.2, "label": group.method}
+        axes.plot(ABSCISSAE, group.center, **style)
+        band = (ABSCISSAE, group.lower, group.upper)
+        axes.fill_between(*band, color=color, alpha=alpha, linewidth=0)
     axes.set_title(title, loc="left")
     axes.set_xlim(0, 1)
     axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
-
-
-def _turn(method: str, methods: tuple[str, ...]) -> int:
-    """Return the number of earlier repetitions of the palette."""
-    others = [name for name in methods if name not in BASELINES]
-    return others.index(method) // len(COLORS)
 
 
 def _title(report: Report, pair: tuple[int | None, int | None], groups: list[Population]) -> str:
@@ -191,3 +186,98 @@ def _trim(grid: Any, n_panels: int) -> None:
             axes.set_visible(False)
         elif number + columns >= n_panels and number // columns < rows - 1:
             axes.tick_params(labelbottom=True)
+
+
+def comparison_figure(
+    comparison: Comparison, class_names: Sequence[str], rows: Sequence[ComparisonRow] = ()
+) -> Figure:
+    """Draw the pair, then each method's map with its mask as an outline, then its curve.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        The pair whose maps are drawn.
+    class_names : sequence of str
+        Of the classifier.
+    rows : sequence of ComparisonRow, optional
+        Whose curves are drawn; by default those of ``comparison``.
+
+    Returns
+    -------
+    figure : matplotlib Figure
+        Of no window; see :func:`write_figure`.
+    """
+    from matplotlib.figure import Figure
+
+    rows = [row for row in rows or comparison_rows([comparison]) if row.score is not None]
+    explained = comparison.explanations
+    drawn = [row for row in rows if row.method in explained]
+    n_lines = 1 + -(-len(drawn) // MAP_COLUMNS)
+    figure = Figure(figsize=(3.1 * MAP_COLUMNS, 1.9 * n_lines + 1.7 * (n_lines - 1)), dpi=120)
+    figure.set_layout_engine("constrained")
+    heights = [1.15, *([1.15, 0.8] * (n_lines - 1))]
+    grid = figure.add_gridspec(len(heights), MAP_COLUMNS, height_ratios=heights)
+    pair = comparison.pair
+    source, target = class_names[pair.source], class_names[pair.target]
+    _image(figure.add_subplot(grid[0, 0]), _plane(pair.query.image.numpy()), f"query ({source})")
+    p = float(pair.generated_prediction[pair.target])
+    title = f"generated, p({target}) = {p:.2f}"
+    _image(figure.add_subplot(grid[0, 1]), _plane(pair.generated.numpy()), title)
+    _curves(figure.add_subplot(grid[0, 2:]), rows)
+    for number, row in enumerate(drawn):
+        line, column = divmod(number, MAP_COLUMNS)
+        _map(figure.add_subplot(grid[1 + 2 * line, column]), explained[row.method], row)
+        _curve(figure.add_subplot(grid[2 + 2 * line, column]), row)
+    return figure
+
+
+def _plane(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return an image (C, [D,] H, W) as something to draw: (H, W) or (H, W, 3)."""
+    if image.ndim == 4:
+        image = image[:, image.shape[1] // 2]
+    return np.moveaxis(image, 0, -1) if image.shape[0] == 3 else image.mean(axis=0)
+
+
+def _flat(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a map or mask (C, [D,] H, W) as (H, W)."""
+    if values.ndim == 4:
+        values = values[:, values.shape[1] // 2]
+    flat: NDArray[np.float32] = values.sum(axis=0) if values.min() < 0 else values.max(axis=0)
+    return flat
+
+
+def _image(axes: Axes, image: NDArray[np.float32], title: str) -> None:
+    axes.imshow(image, cmap="gray", vmin=0, vmax=1)
+    axes.set_title(title, fontsize=9)
+    axes.set_axis_off()
+
+
+def _map(axes: Axes, explanation: Explanation, row: ComparisonRow) -> None:
+    query = _plane(explanation.pair.query.image.numpy())
+    _image(axes, query, f"{row.true_name}  {row.score:.2f}")
+    values = _flat(explanation.attribution.signed.numpy())
+    largest = float(np.abs(values).max()) or 1.0
+    alpha = np.clip(np.abs(values) / largest, 0, 1) ** 0.6
+    axes.imshow(values / largest, cmap="RdBu_r", vmin=-1, vmax=1, alpha=alpha)
+    mask = _flat(explanation.counterfactual.mask.numpy())
+    if mask.min() < 0.5 < mask.max():
+        axes.contour(mask, levels=[0.5], colors=["#ffd60a"], linewidths=1.2)
+
+
+def _curve(axes: Axes, row: ComparisonRow) -> None:
+    axes.plot(ABSCISSAE, row.curve, color="#3457d5", linewidth=1.4)
+    axes.fill_between(ABSCISSAE, 0, row.curve, color="#3457d5", alpha=0.15)
+    axes.set(xlim=(0, 1), ylim=(min(0.0, float(row.curve.min())), 1))
+    axes.tick_params(labelsize=7)
+    axes.axhline(0, color="0.7", linewidth=0.6)
+
+
+def _curves(axes: Axes, rows: Sequence[ComparisonRow]) -> None:
+    for row in rows:
+        style = {"random": ":", "residual": "--"}.get(row.method, "-")
+        label = f"{row.true_name} {row.score:.2f}"
+        axes.plot(ABSCISSAE, row.curve, label=label, linewidth=1.3, linestyle=style)
+    axes.set(xlim=(0, 1), xlabel="mask size", ylabel="score change")
+    axes.tick_params(labelsize=7)
+    if rows:
+        axes.legend(fontsize=7, ncols=2, loc="lower right")

@@ -1,15 +1,22 @@
-"""Localization of the true difference by explanations, one by one and summarized by method."""
+"""Localization of the true difference by explanations and by regions; folders of true masks."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from napari_quac.data.image_file import IMAGE_SUFFIXES, read_array
+from napari_quac.errors import DataError, ShapeError
 from napari_quac.explain.explanation import Explanation
+from napari_quac.explain.regions import Regions, find_regions
+from napari_quac.networks.classifier import Classifier
+from napari_quac.reports.entry import ReportEntry
+from napari_quac.reports.report import Report
 from napari_quac.reports.truth import (
     area_share,
     auroc,
@@ -20,7 +27,15 @@ from napari_quac.reports.truth import (
     pointing_chance,
     pointing_game,
     rank_accuracy,
+    ranking_auroc,
 )
+from napari_quac.stepwise import Progress, stepwise
+
+MEANS = (
+    *("pointing", "pointing_chance", "energy", "area"),
+    *("average_precision", "auroc", "rank_accuracy"),
+)
+"""Measures of which a summary holds the mean."""
 
 
 @dataclass(frozen=True)
@@ -181,20 +196,15 @@ def summarize_localizations(
 def _summarize(cases: Sequence[Localization]) -> LocalizationSummary:
     masked = [case for case in cases if case.mask_energy is not None]
     scores = [case.quac_score for case in cases if case.quac_score is not None]
+    means = {name: _mean(cases, name) for name in MEANS}
     return LocalizationSummary(
         n=len(cases),
-        pointing=_mean(cases, "pointing"),
-        pointing_chance=_mean(cases, "pointing_chance"),
-        energy=_mean(cases, "energy"),
-        area=_mean(cases, "area"),
-        energy_ratio=_mean(cases, "energy") / _mean(cases, "area"),
-        average_precision=_mean(cases, "average_precision"),
-        auroc=_mean(cases, "auroc"),
-        rank_accuracy=_mean(cases, "rank_accuracy"),
+        energy_ratio=means["energy"] / means["area"],
         mask_energy_ratio=_mean(masked, "mask_energy") / _mean(masked, "area") if masked else None,
         iou=_mean(masked, "iou") if masked else None,
         dice=_mean(masked, "dice") if masked else None,
         quac_score=float(np.median(scores)) if scores else None,
+        **means,
     )
 
 
@@ -202,3 +212,189 @@ def _mean(cases: Sequence[Localization], name: str) -> float:
     """Return the mean of a field without NaN: the AUROC is undefined where all pixels are true."""
     numbers = [x for case in cases if not math.isnan(x := getattr(case, name))]
     return float(np.mean(numbers)) if numbers else math.nan
+
+
+@dataclass(frozen=True)
+class RegionEffects:
+    """Effects of the regions of masks, and their agreement with the truth.
+
+    Attributes
+    ----------
+    is_true : tuple of bool
+        For each region, True if it touches the true difference.
+    alone : tuple of float in [-1, 1]
+        Increase of the target's probability by each region alone.
+    left_out : tuple of float in [-1, 1]
+        Decrease of the target's probability of the hybrid without each region.
+    """
+
+    is_true: tuple[bool, ...] = ()
+    alone: tuple[float, ...] = ()
+    left_out: tuple[float, ...] = ()
+
+    @property
+    def n_true(self) -> int:
+        """Number of regions that touch the true difference."""
+        return sum(self.is_true)
+
+    @property
+    def auroc_alone(self) -> float:
+        """AUROC of true regions, ranked by ``alone``; NaN if all or none are true."""
+        return ranking_auroc(self.alone, self.is_true)
+
+    @property
+    def auroc_left_out(self) -> float:
+        """AUROC of true regions, ranked by ``left_out``; NaN if all or none are true."""
+        return ranking_auroc(self.left_out, self.is_true)
+
+
+def pool_effects(effects: Iterable[RegionEffects]) -> RegionEffects:
+    """Return the regions of several explanations as one list."""
+    groups = [(group.is_true, group.alone, group.left_out) for group in effects]
+    return RegionEffects(*(sum(parts, ()) for parts in zip(*groups, strict=True)))
+
+
+@stepwise
+def compare_regions(
+    explanation: Explanation, truth: ArrayLike, classifier: Classifier
+) -> Generator[Progress, None, RegionEffects]:
+    """Measure the effect of each region at the optimum, and compare it with the truth.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        Its mask is split into regions.
+    truth : (*S) array_like, bool
+        Pixels that really differ between query and target class.
+    classifier : Classifier
+        The classifier under study.
+
+    Returns
+    -------
+    Steps of RegionEffects
+
+    Raises
+    ------
+    ShapeError
+        If regions and truth have different shapes.
+    """
+    regions = yield from find_regions(explanation, classifier)
+    return RegionEffects(
+        tuple(true_regions(regions, truth).tolist()),
+        tuple(region.effect_alone for region in regions.regions),
+        tuple(region.effect_left_out for region in regions.regions),
+    )
+
+
+def true_regions(regions: Regions, truth: ArrayLike) -> NDArray[np.bool_]:
+    """Return for each region whether it touches the true difference.
+
+    Parameters
+    ----------
+    regions : Regions
+        Of one hybrid.
+    truth : (*S) array_like, bool
+        Pixels that really differ between query and target class.
+
+    Returns
+    -------
+    hits : (n,) ndarray, bool
+        One value for each of ``regions.regions``.
+
+    Raises
+    ------
+    ShapeError
+        If regions and truth have different shapes.
+    """
+    is_true = np.asarray(truth, dtype=bool)
+    if is_true.shape != regions.labels.shape:
+        shapes = f"{regions.labels.shape}, the truth {is_true.shape}"
+        raise ShapeError(f"The regions have shape {shapes}. Both must cover the same pixels.")
+    touched = set(np.unique(regions.labels[is_true]).tolist())
+    return np.array([region.number in touched for region in regions.regions], dtype=bool)
+
+
+class TruthFolder:
+    """A folder of masks whose nonzero pixels are true.
+
+    A mask is searched as ``SOURCE/TARGET/NAME``, which applies to that pair alone, and then by the
+    sample's id (``CLASS/NAME``) or its last part (``NAME``), with any file extension.
+
+    A mask by id or name contains the structure of the sample's class. It applies to pairs with
+    that source, and only if the target class has no structure: the mask does not contain what a
+    generator draws elsewhere in the image.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    structures : sequence of str
+        Classes with a structure. Masks by id or name then apply only to pairs from one of them to
+        another class; without any, to all pairs.
+
+    Raises
+    ------
+    DataError
+        If the folder does not exist.
+    """
+
+    def __init__(self, folder: Path, structures: Sequence[str] = ()) -> None:
+        if not folder.is_dir():
+            problem = "is not a folder" if folder.exists() else "does not exist"
+            raise DataError(f"'{folder}' {problem}. Choose the folder with the masks.")
+        self.folder = folder
+        self.structures = frozenset(structures)
+
+    def mask(self, entry: ReportEntry, report: Report) -> NDArray[np.bool_] | None:
+        """Return the true pixels (*S) of an entry's pair; None if unknown.
+
+        Raises
+        ------
+        DataError
+            If a mask cannot be read.
+        """
+        source, target = report.class_name(entry.source), report.class_name(entry.target)
+        stem = _without_extension(entry.sample_id)
+        path = _image(self.folder / source / target / PurePosixPath(stem).name)
+        if path is None and self._applies_to(entry, source, target):
+            path = _image(self.folder / stem) or _image(self.folder / PurePosixPath(stem).name)
+        return None if path is None else read_mask(path)
+
+    def _applies_to(self, entry: ReportEntry, source: str, target: str) -> bool:
+        if entry.label is not None and entry.label != entry.source:
+            return False
+        return not self.structures or (source in self.structures and target not in self.structures)
+
+
+def read_mask(path: Path) -> NDArray[np.bool_]:
+    """Read a mask; a pixel is true if any of its channels is nonzero.
+
+    Returns
+    -------
+    mask : (*S) ndarray, bool
+    """
+    array = np.asarray(read_array(path))
+    if array.dtype.kind == "f" and np.isnan(array).any():
+        raise DataError(f"The mask '{path}' contains NaN. Save it with 0 in place of NaN.")
+    if array.ndim == 3 and (path.suffix.lower() != ".npy" or array.shape[0] <= 4):
+        array = np.asarray(array.any(axis=0))
+    if array.ndim not in (2, 3):
+        raise ShapeError(f"The mask '{path}' has shape {array.shape}, not (H, W) or (D, H, W).")
+    mask: NDArray[np.bool_] = array != 0
+    return mask
+
+
+def _without_extension(sample_id: str) -> str:
+    path = PurePosixPath(sample_id.replace("\\", "/"))
+    inside = path.relative_to("/") if path.is_absolute() else path
+    if ".." in inside.parts:
+        inside = PurePosixPath(inside.name)
+    return str(inside.with_suffix("") if inside.suffix.lower() in IMAGE_SUFFIXES else inside)
+
+
+def _image(stem: Path) -> Path | None:
+    for suffix in sorted(IMAGE_SUFFIXES, key=(".npy", ".png").__contains__, reverse=True):
+        path = stem.with_name(stem.name + suffix)
+        if path.is_file():
+            return path
+    return None

@@ -91,10 +91,7 @@ def open_report(path: str | Path, re_root: tuple[str, str] | None = None) -> Rep
     if index is None:
         return read_quac_reports(path, re_root)
     if re_root is not None:
-        raise DataError(
-            f"--re-root is for reports of the QuAC library; '{index}' belongs to another report. "
-            "Leave it out."
-        )
+        raise DataError(f"--re-root is for reports of the QuAC library, not for '{index}'.")
     if index.name != INFO:
         return read_explain_folder(index.parent)
     store = ExplanationStore.open(index.parent)

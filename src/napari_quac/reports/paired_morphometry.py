@@ -79,24 +79,14 @@ def paired_changes(samples: Iterable[Sequence[PlaceChange]]) -> tuple[PairedChan
     corrected = _holm(p_values)
     units = {measure.name: measure.unit for measure in MEASURES}
     changes = []
-    for (place_name, name), pairs in values.items():
+    for key, pairs in values.items():
         query, counterfactual = np.array(pairs).T
         low, middle, high = np.percentile(counterfactual - query, (25, 50, 75))
-        changes.append(
-            PairedChange(
-                place_name,
-                name,
-                units[name],
-                len(pairs),
-                float(np.median(query)),
-                float(np.median(counterfactual)),
-                float(middle),
-                float(low),
-                float(high),
-                p_values[place_name, name],
-                corrected.get((place_name, name)),
-            )
-        )
+        medians = (float(np.median(query)), float(np.median(counterfactual)))
+        difference = (float(middle), float(low), float(high))
+        p, p_holm = p_values[key], corrected.get(key)
+        n, unit = len(pairs), units[key[1]]
+        changes.append(PairedChange(*key, unit, n, *medians, *difference, p, p_holm))
     return tuple(changes)
 
 
@@ -104,9 +94,7 @@ def _signed_rank(pairs: NDArray[np.float64]) -> float | None:
     differences = pairs[:, 1] - pairs[:, 0]
     if len(differences) < FEWEST:
         return None
-    if not differences.any():
-        return 1.0
-    return float(wilcoxon(differences).pvalue)
+    return float(wilcoxon(differences).pvalue) if differences.any() else 1.0
 
 
 def _holm(p_values: dict[tuple[str, str], float | None]) -> dict[tuple[str, str], float]:

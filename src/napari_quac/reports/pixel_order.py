@@ -21,7 +21,7 @@ from torch import Tensor
 from napari_quac.errors import DataError, ShapeError
 from napari_quac.networks.classifier import CPU_BATCH, GPU_BATCH, Classifier
 from napari_quac.networks.fido.optimize import log_odds
-from napari_quac.stepwise import Progress, stepwise
+from napari_quac.stepwise import Progress, Steps, stepwise
 
 RISE_BLUR = (11, 5.0)
 LEVELS = (0.1, 0.2, 0.3, 0.4)
@@ -106,14 +106,13 @@ def replace_in_order(
     return OrderCurve(np.array(counts) / n_pixels, values, float(area))
 
 
-@stepwise
 def deletion(
     image: Tensor,
     attribution: ArrayLike,
     classifier: Classifier,
     substrate: float = 0.5,
     pixels_per_step: int | None = None,
-) -> Generator[Progress, None, OrderCurve]:
+) -> Steps[OrderCurve]:
     """Replace an image by a constant, the most important pixels first; low areas are good.
 
     Parameters
@@ -136,20 +135,16 @@ def deletion(
     """
     index = int(classifier.predict(image[None])[0].argmax())
     empty = torch.full_like(image, substrate)
-    curve = yield from replace_in_order(
-        image, empty, attribution, classifier, index, pixels_per_step
-    )
-    return curve
+    return replace_in_order(image, empty, attribution, classifier, index, pixels_per_step)
 
 
-@stepwise
 def insertion(
     image: Tensor,
     attribution: ArrayLike,
     classifier: Classifier,
     substrate: float = 0.5,
     pixels_per_step: int | None = None,
-) -> Generator[Progress, None, OrderCurve]:
+) -> Steps[OrderCurve]:
     """Restore an image from a blurred one, the most important pixels first; high areas are good.
 
     Parameters
@@ -172,10 +167,7 @@ def insertion(
     """
     index = int(classifier.predict(image[None])[0].argmax())
     blurred = _blurred(image, substrate)
-    curve = yield from replace_in_order(
-        blurred, image, attribution, classifier, index, pixels_per_step
-    )
-    return curve
+    return replace_in_order(blurred, image, attribution, classifier, index, pixels_per_step)
 
 
 def _order(begin: Tensor, end: Tensor, attribution: ArrayLike) -> Tensor:
@@ -189,9 +181,7 @@ def _order(begin: Tensor, end: Tensor, attribution: ArrayLike) -> Tensor:
             f"{values.shape}. All must cover the same pixels."
         )
     if np.isnan(values).any():
-        raise DataError(
-            "The map contains NaN, so its pixels have no order. Compute the attribution again."
-        )
+        raise DataError("The map contains NaN. Compute the attribution again.")
     return torch.from_numpy(np.argsort(-values, axis=None, kind="stable"))
 
 

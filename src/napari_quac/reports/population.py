@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,25 +110,10 @@ def population(
     ranked = [entry for entry in entries if not entry.degenerate]
     scores = [entry.quac_score for entry in ranked if entry.has_score]
     curves = [curve for entry in ranked if (curve := entry_curve(entry)) is not None]
-    center, lower, upper = _summary(curves, aggregate)
-    score, score_lower, score_upper = _summary(scores, aggregate)
-    return Population(
-        method=method,
-        source=source,
-        target=target,
-        n_entries=len(entries),
-        n_degenerate=len(entries) - len(ranked),
-        n_scores=len(scores),
-        n_curves=len(curves),
-        center=center,
-        lower=lower,
-        upper=upper,
-        score=None if score is None else float(score),
-        score_lower=None if score_lower is None else float(score_lower),
-        score_upper=None if score_upper is None else float(score_upper),
-        aggregate=aggregate,
-        computed=tuple(dict.fromkeys(entry.true_name for entry in entries if entry.true_name)),
-    )
+    counts = (len(entries), len(entries) - len(ranked), len(scores), len(curves))
+    statistics = (*_summary(curves, aggregate), *_summary(scores, aggregate))
+    computed = tuple(dict.fromkeys(entry.true_name for entry in entries if entry.true_name))
+    return Population(method, source, target, *counts, *statistics, aggregate, computed)
 
 
 def entry_curve(entry: ReportEntry) -> NDArray[np.float64] | None:
@@ -139,9 +125,7 @@ def entry_curve(entry: ReportEntry) -> NDArray[np.float64] | None:
     return interpolate_curve(sizes, changes)
 
 
-def _summary(
-    numbers: Sequence[object], aggregate: Aggregate
-) -> tuple[NDArray[np.float64] | None, ...]:
+def _summary(numbers: Sequence[object], aggregate: Aggregate) -> tuple[Any, Any, Any]:
     """Return median or mean and the linear quartiles along the first axis."""
     if not numbers:
         return None, None, None

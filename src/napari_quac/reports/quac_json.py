@@ -51,7 +51,6 @@ class QuacFile:
     Attributes
     ----------
     path : Path
-    name : str
     metadata : mapping
     results : dict of int to ReportEntry
         By the position in the file; without a sample id, and mostly without a method.
@@ -60,7 +59,6 @@ class QuacFile:
     """
 
     path: Path
-    name: str
     metadata: Mapping[str, Any]
     results: dict[int, ReportEntry] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
@@ -85,7 +83,7 @@ def read_quac_file(path: Path) -> QuacFile | None:
         return None
     metadata = document.get("metadata")
     metadata = metadata if isinstance(metadata, Mapping) else {}
-    file = QuacFile(path, str(document.get("name") or path.stem), metadata)
+    file = QuacFile(path, metadata)
     for number, row in enumerate(rows):
         try:
             file.results[number] = _result(row)

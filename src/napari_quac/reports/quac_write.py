@@ -218,10 +218,7 @@ def _drift(
 
 
 def _metadata(
-    report: Report,
-    results: Sequence[Result],
-    image_format: ImageFormat,
-    classifier: Classifier | None,
+    report: Report, results: Sequence[Result], image_format: str, classifier: Classifier | None
 ) -> dict[str, Any]:
     """Return the quantities without a key in the library; lists are parallel to ``results``."""
     entries = [entry for entry, *_ in results]

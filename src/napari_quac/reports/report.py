@@ -1,17 +1,19 @@
-"""Report of many explanations: an immutable list, with filters that each return a new report."""
+"""Report of many explanations: an immutable list with filters, success rates and tables."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from napari_quac.errors import DataError
+from napari_quac.explain.score import best_point
 from napari_quac.registry import unknown_name
+from napari_quac.reports.atomic import storage_errors
 from napari_quac.reports.entry import FailedEntry, ReportEntry
-from napari_quac.reports.rates import Rate, conversion_rate, translation_rate
-from napari_quac.reports.tables import to_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -182,24 +184,72 @@ class Report:
         """Return, by class pair, the share of samples with a generated image of the target."""
         known = [f for f in self.failures if f.target is not None]
         failed = {(f.source, f.target) for f in known if f.source is not None}
-        pairs = sorted({*self.class_pairs, *failed})
-        return tuple(conversion_rate(self.entries, self.failures, *pair) for pair in pairs)
+        return tuple(self.conversion_rate(*pair) for pair in sorted({*self.class_pairs, *failed}))
 
-    def conversion_rate(self) -> Rate:
-        """Return the share of samples with a generated image of the target."""
-        return conversion_rate(self.entries, self.failures)
+    def conversion_rate(self, source: int | None = None, target: int | None = None) -> Rate:
+        """Return the share of samples with at least one proposal classified as the target.
+
+        A sample and target counts once, however many methods explained it.
+
+        Parameters
+        ----------
+        source, target : int, optional
+            Only this class pair.
+        """
+        outcomes: dict[tuple[str, int, int], bool | None] = {}
+        for entry in self._of_pair(source, target):
+            key = (entry.sample_id, entry.source, entry.target)
+            if outcomes.get(key) is not True and entry.switches is not None:
+                outcomes[key] = entry.switches
+            outcomes.setdefault(key, None)
+        # if only one method failed, the image was generated all the same
+        explained = {(sample_id, towards) for sample_id, _, towards in outcomes}
+        failed = {
+            (failure.sample_id, failure.target)
+            for failure in self.failures
+            if (source, target) in ((None, None), (failure.source, failure.target))
+        }
+        return _rate(source, target, outcomes.values(), len(failed - explained))
 
     def translation_rates(self) -> tuple[Rate, ...]:
         """Return, by class pair, the share of generated images classified as the target."""
-        return tuple(translation_rate(self.entries, *pair) for pair in self.class_pairs)
+        return tuple(self.translation_rate(*pair) for pair in self.class_pairs)
 
-    def translation_rate(self) -> Rate:
-        """Return the share of generated images that are classified as the target."""
-        return translation_rate(self.entries)
+    def translation_rate(self, source: int | None = None, target: int | None = None) -> Rate:
+        """Return the share of generated images that are classified as the target.
+
+        The rate covers samples with one proposal only: of several proposals a report keeps the
+        best one, which does not represent the others. All other samples are counted in
+        ``n_unknown``. A sample and target counts once, however many methods explained it.
+
+        Parameters
+        ----------
+        source, target : int, optional
+            Only this class pair.
+        """
+        outcomes = {
+            (entry.sample_id, entry.source, entry.target): (
+                entry.switches if entry.n_tried == 1 else None
+            )
+            for entry in self._of_pair(source, target)
+        }
+        return _rate(source, target, outcomes.values())
+
+    def _of_pair(self, source: int | None, target: int | None) -> list[ReportEntry]:
+        every_pair = (source, target) == (None, None)
+        return [e for e in self.entries if every_pair or (e.source, e.target) == (source, target)]
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a table, one row per entry; see :func:`~napari_quac.reports.tables.to_frame`."""
-        return to_frame(self)
+        """Return a table, one row per entry, with the columns of ``COLUMNS``.
+
+        ``mask_size`` and ``score_change`` are those of the counterfactual. Unknown values are
+        missing.
+        """
+        import pandas as pd
+
+        rows = [[read(entry, self.class_name) for _, read in COLUMNS.values()] for entry in self]
+        table = pd.DataFrame(rows, columns=list(COLUMNS))
+        return table.astype({name: kind for name, (kind, _) in COLUMNS.items()})
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,3 +275,104 @@ def sort_by_score(entries: Iterable[ReportEntry]) -> list[ReportEntry]:
     """Return the entries with a score by falling QuAC score, ties by sample and target."""
     scored = [entry for entry in entries if entry.has_score]
     return sorted(scored, key=lambda e: (-(e.quac_score or 0.0), e.sample_id, e.target, e.method))
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A share with its numerator and denominator.
+
+    Attributes
+    ----------
+    source, target : int or None
+        The class pair; None for all of them.
+    n : int
+        Number of cases.
+    n_success : int
+        Number of successes.
+    n_unknown : int
+        Excluded cases whose outcome is unknown.
+    n_failed : int
+        Samples that failed with an error, also excluded; those with an unknown source count
+        towards all pairs only.
+    """
+
+    source: int | None
+    target: int | None
+    n: int
+    n_success: int
+    n_unknown: int = 0
+    n_failed: int = 0
+
+    @property
+    def value(self) -> float | None:
+        """``n_success / n``; None for zero cases."""
+        return self.n_success / self.n if self.n else None
+
+
+def _rate(
+    source: int | None, target: int | None, outcomes: Collection[bool | None], n_failed: int = 0
+) -> Rate:
+    decided = [outcome for outcome in outcomes if outcome is not None]
+    n_unknown = len(outcomes) - len(decided)
+    return Rate(source, target, len(decided), sum(decided), n_unknown, n_failed)
+
+
+Class = Callable[[int], str]
+
+
+def _p_target(entry: ReportEntry, image: str) -> float | None:
+    prediction: tuple[float, ...] = getattr(entry, f"{image}_prediction") or ()
+    return prediction[entry.target] if entry.target < len(prediction) else None
+
+
+def _at_optimum(entry: ReportEntry, ordinates: Any) -> float | None:
+    if not len(entry.mask_sizes) or entry.degenerate:
+        return None
+    return float(ordinates[best_point(entry.mask_sizes, entry.score_changes)])
+
+
+# By column: its type, and its value from an entry and the function that names classes.
+COLUMNS: Mapping[str, tuple[str, Callable[[ReportEntry, Class], Any]]] = {
+    "sample": ("string", lambda e, name: e.sample_id),
+    "source": ("string", lambda e, name: name(e.source)),
+    "target": ("string", lambda e, name: name(e.target)),
+    "method": ("string", lambda e, name: e.method),
+    "computed": ("string", lambda e, name: e.true_name or None),
+    "label": ("string", lambda e, name: None if e.label is None else name(e.label)),
+    "predicted": ("string", lambda e, name: None if e.predicted is None else name(e.predicted)),
+    "source_basis": ("string", lambda e, name: e.source_basis or None),
+    "quac_score": ("float64", lambda e, name: e.quac_score),
+    "optimal_threshold": ("float64", lambda e, name: e.optimal_threshold),
+    "mask_size": ("float64", lambda e, name: _at_optimum(e, e.mask_sizes)),
+    "score_change": ("float64", lambda e, name: _at_optimum(e, e.score_changes)),
+    "p_target_query": ("float64", lambda e, name: _p_target(e, "query")),
+    "p_target_generated": ("float64", lambda e, name: _p_target(e, "generated")),
+    "p_target_counterfactual": ("float64", lambda e, name: _p_target(e, "counterfactual")),
+    "p_target_inverse": ("float64", lambda e, name: _p_target(e, "inverse")),
+    "switches": ("boolean", lambda e, name: e.switches),
+    "converts": ("boolean", lambda e, name: e.converts),
+    "degenerate": ("boolean", lambda e, name: e.degenerate),
+    "completeness": ("float64", lambda e, name: e.completeness),
+    "n_tried": ("Int64", lambda e, name: e.n_tried),
+    "seconds": ("float64", lambda e, name: e.seconds),
+}
+
+
+def write_table(report: Report, path: Path) -> None:
+    """Write a report as ``.csv`` or ``.parquet``.
+
+    Raises
+    ------
+    DataError
+        If the file extension is not one of these, the file cannot be written, or Parquet needs a
+        package that is not installed.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in (".csv", ".parquet"):
+        raise DataError(f"Cannot write '{path.name}': use the file extension .csv or .parquet.")
+    if suffix == ".parquet" and find_spec("pyarrow") is None:
+        raise DataError("Parquet needs pyarrow: run pip install 'napari-quac[reports]'.")
+    table = report.to_frame()
+    write = table.to_csv if suffix == ".csv" else table.to_parquet
+    with storage_errors(path):
+        write(path, index=False)

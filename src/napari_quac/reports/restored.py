@@ -1,4 +1,4 @@
-"""Explanations of a report as they were recorded, restored without a network."""
+"""Explanations and samples of a report as they were recorded, restored without a network."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from napari_quac.explain.score import best_point
 from napari_quac.explain.settings import ExplainSettings
 from napari_quac.reports.entry import ReportEntry
 from napari_quac.reports.record import whole_curve
+from napari_quac.reports.report import Report
 from napari_quac.reports.task_images import PROPOSAL
 
 if TYPE_CHECKING:
@@ -98,20 +99,12 @@ def restore_pair(entry: ReportEntry, n_classes: int, sample: Sample | None = Non
     if sample is None:
         sample = Sample(entry.sample_id, query, entry.label)
     elif sample.image.shape != query.shape or not torch.allclose(sample.image, query, atol=1 / 128):
-        raise DataError(
-            f"The image of '{sample.id}' is not the one that was explained in this report. "
-            "Choose the samples that belong to it, or explain the sample again."
-        )
-    return Pair(
-        sample,
-        generated,
-        entry.source,
-        entry.target,
-        _prediction(entry.query_prediction, n_classes),
-        _prediction(entry.generated_prediction, n_classes),
-        dict(entry.origin),
-        n_tried=entry.n_tried or 1,
-    )
+        problem = f"The image of '{sample.id}' is not the one that was explained in this report"
+        raise DataError(f"{problem}. Choose the samples of the report.")
+    before = _prediction(entry.query_prediction, n_classes)
+    after = _prediction(entry.generated_prediction, n_classes)
+    classes, origin = (entry.source, entry.target), dict(entry.origin)
+    return Pair(sample, generated, *classes, before, after, origin, n_tried=entry.n_tried or 1)
 
 
 def restore_explanation(
@@ -210,3 +203,43 @@ def _prediction(values: Sequence[float] | None, n_classes: int) -> Tensor:
     if values is None:
         return torch.full((n_classes,), float("nan"))
     return torch.tensor(values, dtype=torch.float32)
+
+
+class ReportSamples:
+    """Dataset of the queries of a report; images are read on request.
+
+    Parameters
+    ----------
+    report : Report
+
+    Raises
+    ------
+    DataError
+        If the report is empty.
+    """
+
+    def __init__(self, report: Report) -> None:
+        first: dict[str, ReportEntry] = {}
+        for entry in report.entries:
+            first.setdefault(entry.sample_id, entry)
+        if not first:
+            raise DataError(f"'{report.name}' contains no explanation. Open another report.")
+        self._entries = tuple(first.values())
+        self.name = report.name
+        self.classes = report.class_names
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __getitem__(self, index: int) -> Sample:
+        entry = self._entries[index]
+        image = torch.from_numpy(np.array(entry.array("query"), dtype=np.float32))
+        return Sample(entry.sample_id, image, entry.label)
+
+    def sample_id(self, index: int) -> str:
+        """Return the id of a sample."""
+        return self._entries[index].sample_id
+
+    def label(self, index: int) -> int | None:
+        """Return the label of a sample, as an index into the classes of the report."""
+        return self._entries[index].label

@@ -20,6 +20,7 @@ import os
 import re
 import socket
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -138,9 +139,7 @@ class ExplanationStore:
             If there is a store.
         """
         if (folder / INFO).exists():
-            raise DataError(
-                f"'{folder}' contains explanations. Add --resume, or choose another output folder."
-            )
+            raise DataError(f"'{folder}' contains explanations: add --resume or change the folder.")
 
     @classmethod
     def open(cls, folder: str | Path, list_records: bool = True) -> ExplanationStore:
@@ -162,9 +161,7 @@ class ExplanationStore:
         path = folder / INFO
         if not path.is_file():
             state = "is not a folder of explanations" if folder.exists() else "does not exist"
-            raise DataError(
-                f"'{folder}' {state} (no '{INFO}'). Choose the output folder of an earlier run."
-            )
+            raise DataError(f"'{folder}' {state} (no '{INFO}'). Choose the folder of a run.")
         try:
             info = StoreInfo.from_plain(json.loads(path.read_text(encoding="utf-8")))
         except OSError as error:
@@ -198,30 +195,20 @@ class ExplanationStore:
             return cls.create(folder, info)
         store = cls.open(folder)
         if store.read_only:
-            raise DataError(
-                f"'{folder}' is read-only: {store.read_only}. Choose another output folder."
-            )
-        differences = store.info.differences(info)
-        if differences:
-            reason = "; ".join(differences)
-            raise DataError(
-                f"'{folder}' has other settings: {reason}. Restore them, or choose another folder."
-            )
+            raise DataError(f"'{folder}' is read-only: {store.read_only}. Choose another folder.")
+        if differences := "; ".join(store.info.differences(info)):
+            raise DataError(f"'{folder}' has other settings: {differences}. Choose another folder.")
         return store
 
     def refresh(self) -> tuple[str, ...]:
         """List the records again; return the keys of new ones."""
         try:
-            with os.scandir(self.folder / RECORDS) as files:
-                keys = {
-                    file.name.removesuffix(".json")
-                    for file in files
-                    if file.name.endswith(".json") and not file.name.startswith(".")
-                }
+            names = [name for name in os.listdir(self.folder / RECORDS) if name[0] != "."]
         except FileNotFoundError:
-            keys = set()
+            names = []
         except OSError as error:
             raise DataError(f"'{self.folder}' cannot be listed ({error.strerror}).") from error
+        keys = {name.removesuffix(".json") for name in names if name.endswith(".json")}
         new = sorted(keys - self._keys.keys())
         if len(keys) != len(self._keys) + len(new):
             self._keys = {key: None for key in self._keys if key in keys}
@@ -279,12 +266,8 @@ class ExplanationStore:
         Entries come in the order of the keys, and methods in that of the record.
         """
         for key, record in self.records():
-            try:
-                entries = self.entries_of(key, record)
-            except DataError as error:
-                self.damaged[key] = str(error)
-                continue
-            yield from entries
+            with suppress(DataError):  # listed in ``damaged``
+                yield from self.entries_of(key, record)
 
     def entries_of(
         self, key: str, record: Mapping[str, Any] | None = None
@@ -322,16 +305,7 @@ class ExplanationStore:
         DataError
             If they are damaged or missing.
         """
-        try:
-            return tuple(task_images.names_in(self.folder / IMAGES / key)[0])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(
-                f"The images of '{key}' are damaged or missing ({error}). Explain the sample again."
-            ) from error
-
-    def image_path(self, key: str) -> Path:
-        """Return the folder of the OME-Zarr image of a task."""
-        return self.folder / IMAGES / key
+        return tuple(task_images.names_in(self.folder / IMAGES / key)[0])
 
     def seconds(self, key: str) -> dict[str, float]:
         """Return the recorded seconds of the search (``""``) and of each method."""

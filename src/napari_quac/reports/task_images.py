@@ -12,7 +12,8 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -133,32 +134,41 @@ def read(folder: Path, name: str) -> NDArray[np.float32]:
     """
     import zarr
 
-    try:
-        names, channels = names_in(folder)
-        if name not in names:
-            raise DataError(f"'{folder.name}' has no image '{name}'; it has {', '.join(names)}.")
-        first = names.index(name) * channels
+    names, channels = names_in(folder)
+    if name not in names:
+        raise DataError(f"'{folder.name}' has no image '{name}'; it has {', '.join(names)}.")
+    first = names.index(name) * channels
+    with _damage_errors(folder):
         array = zarr.open_array(folder / ARRAY, mode="r", zarr_format=3)
         image = np.asarray(array[first : first + channels], dtype=np.float32)
-    except DataError:
-        raise
-    except Exception as error:
-        raise DataError(
-            f"The images of '{folder.name}' are damaged or missing ({error}). Explain the sample "
-            "again, or copy the folder again from where it came from."
-        ) from error
     if np.isnan(image).any():
         raise DataError(
-            f"The image '{name}' of '{folder.name}' is missing. Explain the sample again, or copy "
-            "the folder again from where it came from."
+            f"The image '{name}' of '{folder.name}' is missing. Explain the sample again."
         )
     return image
 
 
 def names_in(folder: Path) -> tuple[list[str], int]:
-    """Return the names of the images of a task, and the number of channels of each."""
-    metadata = json.loads((folder / "zarr.json").read_text(encoding="utf-8"))["attributes"]["quac"]
-    return list(metadata["images"]), int(metadata["channels"])
+    """Return the names of the images of a task, and the number of channels of each.
+
+    Raises
+    ------
+    DataError
+        If they are damaged or missing.
+    """
+    with _damage_errors(folder):
+        document = json.loads((folder / "zarr.json").read_text(encoding="utf-8"))
+        metadata = document["attributes"]["quac"]
+        return list(metadata["images"]), int(metadata["channels"])
+
+
+@contextmanager
+def _damage_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        problem = f"The images of '{folder.name}' are damaged or missing ({error})"
+        raise DataError(f"{problem}. Explain the sample again.") from error
 
 
 def bytes_of(shape: Sequence[int], n_methods: int) -> int:
@@ -177,13 +187,8 @@ def _ome(
 ) -> dict[str, Any]:
     n = len(axes) - 1
     unit_name = {"nm": "nanometer", "µm": "micrometer", "um": "micrometer"}.get(unit or "", unit)
-    axis_metadata = [
-        {"name": "c", "type": "channel"},
-        *(
-            {"name": axis, "type": "space"} | ({"unit": unit_name} if unit_name else {})
-            for axis in axes[1:]
-        ),
-    ]
+    space = {"type": "space", "unit": unit_name} if unit_name else {"type": "space"}
+    spatial = [{"name": axis, **space} for axis in axes[1:]]
     transforms: list[dict[str, Any]] = [{"type": "scale", "scale": [1.0, *(scale or [1.0] * n)]}]
     if translate is not None:
         transforms.append({"type": "translation", "translation": [0.0, *translate]})
@@ -197,17 +202,13 @@ def _ome(
         for name, image in images.items()
         for channel in range(channels)
     ]
-    return {
-        "version": "0.5",
-        "multiscales": [
-            {
-                "name": "explanation",
-                "axes": axis_metadata,
-                "datasets": [{"path": ARRAY, "coordinateTransformations": transforms}],
-            }
-        ],
-        "omero": {"channels": channel_metadata},
+    multiscale = {
+        "name": "explanation",
+        "axes": [{"name": "c", "type": "channel"}, *spatial],
+        "datasets": [{"path": ARRAY, "coordinateTransformations": transforms}],
     }
+    omero = {"channels": channel_metadata}
+    return {"version": "0.5", "multiscales": [multiscale], "omero": omero}
 
 
 def _window(name: str, image: NDArray[np.float32]) -> dict[str, float]:
