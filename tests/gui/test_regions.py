@@ -35,6 +35,8 @@ def texts(dock: QuacDock, column: int) -> list[str]:
 
 def click_row(dock: QuacDock, row: int) -> None:
     table = dock.regions.table
+    table.resize(table.sizeHint())  # the window of the test is not on the screen
+    table.viewport().resize(table.sizeHint())
     place = table.visualItemRect(table.topLevelItem(row)).center()
     QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=place)
 
