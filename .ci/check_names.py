@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 """Check names, docstring openings, and the size and complexity of functions and modules.
 
-``python .ci/check_names.py`` prints one line per check and fails where there are more offenders
-than the limits below allow; ``--list`` prints the places. The limits are those of the present
-code and may only become smaller; the last column of the output is the aim.
+``python .ci/check_names.py`` prints one line per check and fails if there are more offenders than
+the limits below allow; ``--list`` prints the places.
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ from pathlib import Path
 
 from radon.complexity import cc_visit
 
-MAX_SHARE = 0.6  # per cent of assigned names and parameters; the aim is 0.5
-MAX_OPENINGS = 45
+MAX_SHARE = 0.5  # percent of assigned names and parameters
+MAX_OPENINGS = 0
 MAX_CLASS_SENTENCES = 0
-MAX_LONG_FUNCTIONS = 4
-MAX_LONG_MODULES = 4
+MAX_LONG_FUNCTIONS = 0
+MAX_LONG_MODULES = 0
 MAX_COMPLEX = 0
 
 LONG_FUNCTION = 80  # lines, with the docstring

@@ -1,4 +1,7 @@
-"""Results as napari layers: always the same five, updated in place and never added again."""
+"""Results as napari layers: always the same five, updated in place and never added again.
+
+Data, place and look of the five layers are one subject: each follows from the same result.
+"""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class ValueRange:
     def __post_init__(self) -> None:
         if not self.high > self.low:
             raise ValueRangeError(
-                f"A range has its upper end above its lower end, not {self.low:g} to {self.high:g}."
+                f"The upper end of a value range must be above {self.low:g}, got {self.high:g}."
             )
 
     def to_network(self, images: Tensor) -> Tensor:

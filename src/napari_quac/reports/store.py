@@ -9,7 +9,8 @@
     faults/KEY.txt     tracebacks of internal errors
 
 A record is written last and appears at once, so nothing half-written is visible, several processes
-may write, and a store may be read while it grows.
+may write, and a store may be read while it grows. Reading and writing are one subject: each step of
+one is what the other relies on.
 """
 
 from __future__ import annotations

@@ -155,13 +155,25 @@ def train_generator(
             held_out_evaluator = HeldOutEvaluator(training, held_out, settings.evaluated_images)
     task = settings.task()(pool, settings, classifier, device)
     trained = yield from _run_loop(task, output, resume, held_out_evaluator)
+    inputs = task.proposals, mask_of, structures
+    return (yield from _evaluate(trained, task, output, held_out, held_out_evaluator, inputs))
+
+
+def _evaluate(
+    trained: TrainingResult,
+    task: TrainingTask[Any, Any],
+    output: Path,
+    held_out: ImagePool | None,
+    evaluator: HeldOutEvaluator | None,
+    inputs: tuple[Any, ...],
+) -> Generator[Progress, None, TrainingResult]:
+    """Add the measures of the family and of the evaluation classifier, and write them."""
     if held_out is not None and task.EVALUATION_KEY:
         measures = yield from task.evaluate(trained.generator, held_out)
         document = {task.EVALUATION_KEY: measures.to_json()}
         trained = replace(trained, measures=measures, document=document)
-    if held_out_evaluator is not None:
-        inputs = trained.generator, task.proposals, mask_of, structures
-        evaluation = yield from held_out_evaluator.evaluate(*inputs)
+    if evaluator is not None:
+        evaluation = yield from evaluator.evaluate(trained.generator, *inputs)
         document = {**trained.document, **evaluation.to_json()}
         trained = replace(trained, evaluation=evaluation, document=document)
     if trained.document:

@@ -33,8 +33,8 @@ class ProgramRecipe(GeneratorFamily):
         index. None for the second one.
     order : {"array", "reversed"}
         Axis of channel 0 of a field: the first array axis, or the last one (x first).
-    unit : {"voxel", "normalised"}
-        Of a field; normalised is [-1, 1] from the first to the last pixel.
+    unit : {"voxel", "normalised"}  (wording: stored in plans)
+        Of a field; the second is [-1, 1] from the first to the last pixel.
     n_bins : int or None
         Number of bins; None to find it out.
     value_range : ValueRange or None
