@@ -202,7 +202,7 @@ def main() -> int:
     findings = check(options.folder)
     names = max(findings.assigned, 1)
     share = 100 * len(findings.fillers) / names
-    print(f"fillers as names: {share:.2f} % of {names}, at most {options.max_share}; aim 0.5")
+    print(f"fillers as names: {share:.2f} % of {names}, at most {options.max_share}")
     failed = share > options.max_share
     if options.list or failed:
         print_places(findings.fillers)
@@ -215,9 +215,7 @@ def main() -> int:
         ("empty words as names (reported only)", findings.empty, None),
         ("participles and the like as names (reported only)", findings.kin, None),
     ):
-        print(
-            f"{title}: {len(places)}" + (f", at most {limit}; aim 0" if limit is not None else "")
-        )
+        print(f"{title}: {len(places)}" + (f", at most {limit}" if limit is not None else ""))
         too_many = limit is not None and len(places) > limit
         failed |= too_many
         if options.list or too_many:

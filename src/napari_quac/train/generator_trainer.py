@@ -163,7 +163,7 @@ def _evaluate(
     trained: TrainingResult,
     task: TrainingTask[Any, Any],
     output: Path,
-    held_out: ImagePool | None,
+    held_out: Dataset | None,
     evaluator: HeldOutEvaluator | None,
     inputs: tuple[Any, ...],
 ) -> Generator[Progress, None, TrainingResult]:

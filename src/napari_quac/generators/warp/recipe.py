@@ -34,7 +34,7 @@ class WarpRecipe(GeneratorFamily):
     order : {"array", "reversed"}
         Axis of the field's first channel: the first array axis, or the last one.
     unit : {"voxel", "normalised"}  (wording: stored in plans)
-        Of the field; ``normalised`` is [-1, 1] from the first to the last pixel.
+        Of the field; the second is [-1, 1] from the first to the last pixel.
     value_range : ValueRange
         Input range of the network.
     """
