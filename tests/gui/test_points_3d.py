@@ -132,7 +132,7 @@ def open_points(dock: QuacDock, classifier: Any, generator: Any) -> Any:
     panel = dock.points_panel
     panel.set_open(True)
     assert [spin.value() for spin in panel.size_spins] == list(SIZE)
-    QTest.mouseClick(panel.use_button, Qt.MouseButton.LeftButton)
+    panel.use_button.click()  # the dock of this test is not in a window, so that it has no size
     settle(dock)
     return marks
 
@@ -184,7 +184,7 @@ def test_a_click_explains_a_volume_where_it_lies(
         np.testing.assert_allclose(layer.data_to_world((2, 16, 16)), world)
     changed = (pair.generated != pair.query.image).flatten(2).any(dim=2)[0]
     assert changed.tolist() == ([False, False, True, False] if flat else [True] * 4)
-    assert ("only slice 3 of 4 (the centre)" in dock.search.badge.text()) == flat
+    assert ("only slice 3 of 4 (the center)" in dock.search.badge.text()) == flat
     assert "nm³" in dock.threshold.line.text()
     slider = dock.threshold.slider
     in_mask = check_shown(dock).any(axis=(1, 2))
