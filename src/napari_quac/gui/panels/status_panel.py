@@ -8,8 +8,9 @@ from qtpy.QtWidgets import QApplication, QProgressBar, QSizePolicy, QWidget
 
 from napari_quac.gui.text import WrappedLabel, duration
 from napari_quac.gui.widgets import button, column, row, throttler
-from napari_quac.live.controller import Controller, RunningJob
+from napari_quac.live.controller import Controller
 from napari_quac.live.failure import Failure
+from napari_quac.live.job_runner import RunningJob
 
 THROTTLE_MS = 150
 """Steps follow each other faster than they can be read, and each repaint costs a frame."""

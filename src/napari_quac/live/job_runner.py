@@ -1,0 +1,139 @@
+"""Jobs in named slots of the lane: what runs, its progress, and its end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from psygnal import Signal
+
+from napari_quac.live.failure import Failure, failure
+from napari_quac.live.lane import Lane, Priority
+from napari_quac.stepwise import Progress
+
+
+@dataclass(frozen=True)
+class RunningJob:
+    """A job that waits or runs.
+
+    Attributes
+    ----------
+    slot : str
+        Name of the slot, for rules that of the result.
+    status_text : str
+        Present participle phrase, such as "reading the sample".
+    progress : Progress or None
+        Last progress; None before the first step.
+    since : float
+        Start, by ``time.monotonic()``.
+    """
+
+    slot: str
+    status_text: str
+    progress: Progress | None
+    since: float
+
+    def seconds_left(self) -> float | None:
+        """Estimate the remaining time from the time so far; None without counted progress."""
+        if self.progress is None or not self.progress.total or not self.progress.done:
+            return None
+        share = self.progress.done / self.progress.total
+        return (time.monotonic() - self.since) * (1 - share) / share
+
+
+class JobRunner:
+    """Runs functions in the lane, one for each slot; all else in the thread that built it.
+
+    Parameters
+    ----------
+    lane : Lane
+        Its ``deliver`` has to lead to this thread.
+    """
+
+    failed = Signal(Failure)
+    running_changed = Signal()
+
+    def __init__(self, lane: Lane) -> None:
+        self.lane = lane
+        self.running: dict[str, RunningJob] = {}
+        self._tickets: dict[str, object] = {}
+
+    def run(
+        self,
+        slot: str,
+        status_text: str,
+        start: Callable[[], Any],
+        on_done: Callable[[Any], None],
+        on_failed: Callable[[BaseException], None] | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+        priority: Priority = Priority.NORMAL,
+    ) -> None:
+        """Run a function in the lane, in place of the previous job of its slot.
+
+        Parameters
+        ----------
+        slot : str
+            Name of the slot.
+        status_text : str
+            Present participle phrase for the status line and for errors.
+        start : callable
+            Runs in the lane; returns the result, or steps that end with it.
+        on_done : callable
+            Receives the result, in this thread.
+        on_failed : callable, optional
+            Receives an exception; by default ``failed`` of this object is emitted.
+        on_progress : callable, optional
+            Receives each progress.
+        priority : Priority
+            Order among all jobs.
+        """
+        ticket = self._tickets[slot] = object()
+        self._note(RunningJob(slot, status_text, None, time.monotonic()))
+
+        def if_current(react: Callable[[Any], None], ends: bool = True) -> Callable[[Any], None]:
+            def call_back(outcome: Any) -> None:
+                # a result may be under way already when its job is replaced
+                if self._tickets[slot] is not ticket:
+                    return
+                if ends and self.running.pop(slot, None) is not None:
+                    self.running_changed.emit()
+                react(outcome)
+
+            return call_back
+
+        def report_error(error: BaseException) -> None:
+            if on_failed is not None:
+                on_failed(error)
+            else:
+                self.failed.emit(failure(slot, status_text, error))
+
+        def note_progress(step: Progress) -> None:
+            if slot in self.running:
+                self._note(replace(self.running[slot], progress=step))
+            if on_progress is not None:
+                on_progress(step)
+
+        answers = (if_current(on_done), if_current(report_error), if_current(note_progress, False))
+        self.lane.submit(slot, start, *answers, priority)
+
+    def finish(self) -> bool:
+        """Let running jobs end early with what they have; False if none of them can."""
+        ends = [job.progress.finish for job in self.running.values() if job.progress]
+        for end in ends:
+            if end is not None:
+                end()
+        return any(end is not None for end in ends)
+
+    def stop(self, slot: str) -> bool:
+        """Cancel the job in a slot; True if there was one."""
+        if self.running.pop(slot, None) is None:
+            return False
+        self.lane.cancel(slot)
+        self.running_changed.emit()
+        return True
+
+    def _note(self, job: RunningJob) -> None:
+        self.running[job.slot] = job
+        self.running_changed.emit()
