@@ -69,12 +69,12 @@ def opened(classifier: Any, generator: Any, dataset: Any, index: int, target: in
 def take(dock: QuacDock, name: str) -> None:
     wait(seconds=1.5)
     path = IMAGES / f"{name}.png"
-    dock._viewer.window.screenshot(str(path), canvas_only=False, flash=False)
+    dock.viewer.window.screenshot(str(path), canvas_only=False, flash=False)
     print(path)
 
 
 def close(dock: QuacDock) -> None:
-    viewer = dock._viewer
+    viewer = dock.viewer
     dock.shut_down()
     viewer.close()
     wait(seconds=0.3)
@@ -140,7 +140,7 @@ def exaggeration() -> None:
     wait(seconds=0.5)
     dock.scroll.ensureWidgetVisible(dock.exaggeration.numbers)
     for name in ("mask", "hybrid", "attribution"):
-        dock._viewer.layers[name].visible = False
+        dock.viewer.layers[name].visible = False
     take(dock, "exaggeration")
     close(dock)
 
@@ -151,8 +151,8 @@ def warp() -> None:
     dock = opened(classifier, recipe, SyntheticShapes(20), 0, 1)
     wait(lambda: dock.results.warp is not None)
     for name in ("mask", "hybrid", "attribution", "query"):
-        dock._viewer.layers[name].visible = False
-    dock._viewer.layers["generated"].visible = True
+        dock.viewer.layers[name].visible = False
+    dock.viewer.layers["generated"].visible = True
     for panel in (dock.methods, dock.verdict):
         panel.set_open(False)
     wait(seconds=0.5)

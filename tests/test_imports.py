@@ -179,3 +179,8 @@ def test_import_cycles_are_recognized() -> None:
 
 def test_modules_import_each_other_in_no_other_cycle() -> None:
     assert cycles_of_package() == []
+
+
+def test_command_line_lists_its_commands_without_numpy() -> None:
+    code = "import sys, napari_quac.cli; sys.exit('numpy' in sys.modules or 'torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

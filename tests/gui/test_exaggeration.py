@@ -49,7 +49,7 @@ def test_slider_moves_over_probabilities_and_along_the_path(dock: QuacDock) -> N
     wait(lambda: dock.results.exaggeration is not None)
     found = dock.results.exaggeration
     assert panel.body.isVisibleTo(dock)
-    layer = dock._viewer.layers["exaggerated"]
+    layer = dock.viewer.layers["exaggerated"]
     rungs = [frame for frame in panel.frames if frame.desired is not None]
     assert [frame.desired for frame in rungs] == found.desired[found.reachable].tolist()
     assert len(panel.frames) == len(rungs) + 4  # both ends, and two beyond
@@ -78,18 +78,18 @@ def test_change_map_follows_the_slider_and_the_ladder_is_a_stack(dock: QuacDock)
     for index in (3, 20):
         panel.slider.setValue(index)
         expected = (found.images[index] - found.pair.query.image)[0].numpy()
-        np.testing.assert_allclose(dock._viewer.layers[CHANGE].data, expected, atol=1e-6)
-    low, high = dock._viewer.layers[CHANGE].contrast_limits
+        np.testing.assert_allclose(dock.viewer.layers[CHANGE].data, expected, atol=1e-6)
+    low, high = dock.viewer.layers[CHANGE].contrast_limits
     assert low == -high
     panel.change_button.click()
-    assert CHANGE not in dock._viewer.layers
+    assert CHANGE not in dock.viewer.layers
     panel.ladder_button.click()
     np.testing.assert_array_equal(
-        dock._viewer.layers[LADDER].data, found.ladder[found.reachable][:, 0].numpy()
+        dock.viewer.layers[LADDER].data, found.ladder[found.reachable][:, 0].numpy()
     )
     dock.choices.sample_index = 2
     wait(lambda: dock.results.exaggeration is None)
-    assert LADDER not in dock._viewer.layers
+    assert LADDER not in dock.viewer.layers
 
 
 @pytest.mark.long
@@ -138,7 +138,7 @@ def test_bins_of_an_explainer_are_a_path_without_a_generated_image(
     panel.slider.setValue(0)
     assert panel.line.text().endswith("(target 0.05) · bin 1 of 10")
     np.testing.assert_array_equal(
-        dock._viewer.layers["exaggerated"].data, found.images[0, 0].numpy()
+        dock.viewer.layers["exaggerated"].data, found.images[0, 0].numpy()
     )
     panel.path_menu.setCurrentIndex(0)
     panel.path_menu.activated.emit(0)

@@ -247,7 +247,7 @@ def test_dock_can_be_opened_again(make_napari_viewer: Any) -> None:
 
 
 def test_curve_dock_can_be_closed_and_brought_back(explained: QuacDock) -> None:
-    explained._viewer.window.remove_dock_widget(explained.curve_dock)
+    explained.viewer.window.remove_dock_widget(explained.curve_dock)
     explained.threshold.slider.setValue(0)
     QTest.qWait(20)
     assert not explained.threshold.show_layers_button.isHidden()

@@ -178,7 +178,7 @@ def test_target_tries_and_seed_are_taken(explained: QuacDock) -> None:
 def test_keys_act_only_while_the_dock_is_open(explained: QuacDock) -> None:
     from napari_quac.gui.keys import KEYS
 
-    viewer = explained._viewer
+    viewer = explained.viewer
     bound = {str(key) for key in viewer.keymap}
     assert all(key.key in bound for key in KEYS if key.key.isalpha())
     explained.shut_down()
@@ -199,7 +199,7 @@ def test_side_by_side_and_back(explained: QuacDock) -> None:
     layers = explained.layers.layers
     before = {name: layer.visible for name, layer in layers.items()}
     explained.threshold.side_by_side_button.click()
-    grid = explained._viewer.canvas.grid
+    grid = explained.viewer.canvas.grid
     assert grid.enabled
     assert all(layer.visible and layer.name_overlay.visible for layer in layers.values())
     explained.threshold.side_by_side_button.click()

@@ -16,7 +16,7 @@ def test_layers_carry_the_place_of_the_sample(explained: QuacDock) -> None:
     for layer in explained.layers.layers.values():
         np.testing.assert_array_equal(layer.scale, (4, 4))
         assert [str(unit) for unit in layer.units] == ["nanometer"] * 2
-    assert [layer.name for layer in explained._viewer.layers] == [
+    assert [layer.name for layer in explained.viewer.layers] == [
         "query", "generated", "hybrid", "attribution", "mask",
     ]  # fmt: skip
 
@@ -39,7 +39,7 @@ def test_what_the_user_set_on_a_layer_is_kept(explained: QuacDock) -> None:
 
 @pytest.mark.long
 def test_removed_layer_stays_away_until_asked_for(explained: QuacDock) -> None:
-    viewer = explained._viewer
+    viewer = explained.viewer
     viewer.layers.remove(explained.layers.layers["mask"])
     explained.threshold.slider.setValue(1)
     assert "mask" not in explained.layers.layers
@@ -58,7 +58,7 @@ def test_removed_layer_stays_away_until_asked_for(explained: QuacDock) -> None:
 def test_removed_layer_comes_back_in_its_place_with_the_next_explanation(
     explained: QuacDock,
 ) -> None:
-    viewer = explained._viewer
+    viewer = explained.viewer
     viewer.layers.remove(explained.layers.layers["generated"])
     explain(explained)
     wait(lambda: len(explained.layers.layers) == 5)
@@ -71,7 +71,7 @@ def test_renamed_layer_is_still_updated(explained: QuacDock) -> None:
     shown = explained.results.displayed_hybrid
     assert shown is not None
     np.testing.assert_array_equal(
-        explained._viewer.layers["mine"].data, shown.hybrid.image.numpy()[0]
+        explained.viewer.layers["mine"].data, shown.hybrid.image.numpy()[0]
     )
 
 

@@ -71,7 +71,7 @@ def test_table_follows_the_slider_when_it_rests(opened: QuacDock) -> None:
 
 @pytest.mark.long
 def test_labels_layer_is_measured_where_it_lies(opened: QuacDock) -> None:
-    viewer: Any = opened._viewer
+    viewer: Any = opened.viewer
     values = np.zeros((40, 40), np.uint8)
     values[4:12, 4:12] = 3  # the left corner, in a larger picture that begins 4 pixels before
     viewer.add_labels(values, name="clefts", scale=(4, 4), translate=(-16, -16))
@@ -92,7 +92,7 @@ def test_labels_layer_is_measured_where_it_lies(opened: QuacDock) -> None:
 
 
 def test_too_many_labels_are_refused_in_words(opened: QuacDock) -> None:
-    opened._viewer.add_labels(np.arange(1024).reshape(32, 32), name="odd", scale=(4, 4))
+    opened.viewer.add_labels(np.arange(1024).reshape(32, 32), name="odd", scale=(4, 4))
     menu = opened.morphometry.labels_menu
     menu.setCurrentIndex(menu.findData("odd"))
     wait(lambda: opened.status.failure is not None)

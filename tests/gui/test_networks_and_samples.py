@@ -144,7 +144,7 @@ def test_drop_opens_what_it_is(dock: QuacDock, tmp_path: Path) -> None:
 def test_layer_gives_samples_with_its_place(dock: QuacDock) -> None:
     load(dock)
     stack = np.random.default_rng(0).integers(0, 200, (5, 32, 32), dtype=np.uint8)
-    dock._viewer.add_image(
+    dock.viewer.add_image(
         stack, name="stack", scale=(40, 4, 4), translate=(0, 8, 12), units=("nm",) * 3
     )
     panel = dock.samples

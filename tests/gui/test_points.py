@@ -47,8 +47,8 @@ def made_volume(n: int = 6) -> tuple[np.ndarray, np.ndarray]:
 def add_layers(dock: QuacDock, **place: Any) -> tuple[Any, Any]:
     volume, points = made_volume()
     place = place or {"scale": (40, 4, 4), "units": ("nm",) * 3}
-    image = dock._viewer.add_image(volume, name="em", **place)
-    marks = dock._viewer.add_points(
+    image = dock.viewer.add_image(volume, name="em", **place)
+    marks = dock.viewer.add_points(
         points, name="marks", size=10, features={"class": [CLASSES[i % 3] for i in range(6)]},
         **place,
     )  # fmt: skip
@@ -82,7 +82,7 @@ def samples(dock: QuacDock) -> VolumePoints:
 
 def click_at(dock: QuacDock, world: Any, move: int = 0) -> None:
     """Press and release the left button in the canvas where a world position is seen."""
-    viewer = dock._viewer
+    viewer = dock.viewer
     QApplication.processEvents()
     height, width = viewer.canvas.size
     camera = viewer.scene.camera
@@ -129,12 +129,12 @@ def test_result_layers_lie_on_the_point_and_carry_the_source(placed: QuacDock) -
         np.testing.assert_array_equal(layer.scale, (40, 4, 4))
         assert [str(unit) for unit in layer.units] == ["nanometer"] * 3
         np.testing.assert_allclose(layer.data_to_world((0, 16, 16)), world)
-    names = [layer.name for layer in placed._viewer.layers]
+    names = [layer.name for layer in placed.viewer.layers]
     assert names == ["em", "query", "generated", "hybrid", "attribution", "mask", "marks"]
 
 
 def test_click_in_the_canvas_selects_and_flies_and_a_drag_does_not(placed: QuacDock) -> None:
-    viewer, marks = placed._viewer, placed.points.layer
+    viewer, marks = placed.viewer, placed.points.layer
     world = marks.data_to_world(marks.data[3])
     viewer.dims.set_point(0, world[0])
     click_at(placed, world)
@@ -151,7 +151,7 @@ def test_click_in_the_canvas_selects_and_flies_and_a_drag_does_not(placed: QuacD
     click_at(placed, marks.data_to_world(marks.data[1]) + np.array([0, 90, 90]))
     assert placed.choices.sample_index == 1, "a click beside a point"
     world = marks.data_to_world(marks.data[2])
-    placed._viewer.dims.set_point(0, world[0])
+    placed.viewer.dims.set_point(0, world[0])
     click_at(placed, world, move=60)
     assert placed.choices.sample_index == 1, "a drag"
 
@@ -164,7 +164,7 @@ def test_explain_on_click(placed: QuacDock) -> None:
     for row in (1, 3):
         placed.points_panel.explain_check.setChecked(row == 3)
         world = marks.data_to_world(marks.data[row])
-        placed._viewer.dims.set_point(0, world[0])
+        placed.viewer.dims.set_point(0, world[0])
         click_at(placed, world)
         settle(placed)
     wait(lambda: explained and not placed.controller.running)
@@ -220,10 +220,10 @@ def test_table_is_read_in_the_reading_that_fits(placed: QuacDock, tmp_path: Path
     assert (box.order_menu.currentData(), box.unit_menu.currentData()) == ("x-y-z", "nm")
     panel.use_button.click()
     settle(placed)
-    added = placed._viewer.layers["synapses"]
+    added = placed.viewer.layers["synapses"]
     np.testing.assert_allclose(added.data, made_volume()[1])
     assert samples(placed).sample_id(1) == str(2**60 + 1)
-    assert placed._viewer.layers["marks"] is not None
+    assert placed.viewer.layers["marks"] is not None
     assert samples(placed).classes == ("both", "left", "right")
 
 
@@ -258,7 +258,7 @@ def test_points_outside_are_counted_and_say_so_when_clicked(placed: QuacDock) ->
 
 @pytest.mark.long
 def test_mirrored_and_turned_layers_keep_results_on_the_point(placed: QuacDock) -> None:
-    viewer = placed._viewer
+    viewer = placed.viewer
     viewer.layers.remove("em")
     viewer.layers.remove("marks")
     turn = np.array([[1, 0, 0], [0, 0.8, -0.6], [0, 0.6, 0.8]])
@@ -281,7 +281,7 @@ def test_mirrored_and_turned_layers_keep_results_on_the_point(placed: QuacDock) 
 @pytest.mark.long
 def test_outline_of_a_region_lies_on_a_mirrored_and_turned_layer(placed: QuacDock) -> None:
     for name in ("em", "marks"):
-        placed._viewer.layers.remove(name)
+        placed.viewer.layers.remove(name)
     turn = np.array([[1, 0, 0], [0, 0.8, -0.6], [0, 0.6, 0.8]])
     add_layers(placed, scale=(40, -4, 5), rotate=turn, translate=(100, 7, -30),
                units=("nm",) * 3)  # fmt: skip
@@ -302,8 +302,8 @@ def test_outline_of_a_region_lies_on_a_mirrored_and_turned_layer(placed: QuacDoc
         np.testing.assert_allclose(outline.data_to_world(voxel), query.data_to_world(voxel))
     first = placed.regions.displayed_regions.regions[0]  # type: ignore[union-attr]
     center = query.data_to_world((0, *first.centroid))
-    np.testing.assert_allclose(placed._viewer.scene.camera.center[-2:], center[-2:])
-    assert placed._viewer.scene.camera.zoom > 0
+    np.testing.assert_allclose(placed.viewer.scene.camera.center[-2:], center[-2:])
+    assert placed.viewer.scene.camera.zoom > 0
 
 
 @pytest.mark.parametrize(("of_volume", "of_points"), [("um", "nm"), ("nm", "um")])
@@ -317,22 +317,22 @@ def test_clicks_and_flights_where_layers_differ_in_unit(
     volume, points = made_volume()
     nm = np.array([40.0, 4.0, 4.0])
     per = {"nm": 1.0, "um": 1e-3}
-    dock._viewer.add_image(volume, name="em", scale=nm * per[of_volume], units=(of_volume,) * 3)
-    marks = dock._viewer.add_points(points * nm * per[of_points], name="marks",
+    dock.viewer.add_image(volume, name="em", scale=nm * per[of_volume], units=(of_volume,) * 3)
+    marks = dock.viewer.add_points(points * nm * per[of_points], name="marks",
                                     units=(of_points,) * 3, size=40 * per[of_points])  # fmt: skip
     dock.points_panel.set_open(True)
     dock.points_panel.use_button.click()
     settle(dock)
-    assert {str(unit) for unit in dock._viewer.dims.units} == {"nanometer"}
+    assert {str(unit) for unit in dock.viewer.dims.units} == {"nanometer"}
     for row in (3, 1):
-        dock._viewer.dims.set_point(0, points[row, 0] * 40)
-        dock._viewer.scene.camera.center = (0, 400, 400)
-        dock._viewer.scene.camera.zoom = 0.5
+        dock.viewer.dims.set_point(0, points[row, 0] * 40)
+        dock.viewer.scene.camera.center = (0, 400, 400)
+        dock.viewer.scene.camera.zoom = 0.5
         click_at(dock, points[row] * nm)
         assert dock.choices.sample_index == row and set(marks.selected_data) == {row}
         settle(dock)
-        assert dock._viewer.dims.point[0] == pytest.approx(points[row, 0] * 40)
-        center = dock._viewer.scene.camera.center[-2:]
+        assert dock.viewer.dims.point[0] == pytest.approx(points[row, 0] * 40)
+        center = dock.viewer.scene.camera.center[-2:]
         np.testing.assert_allclose(center, points[row, 1:] * 4)
     explain(dock)
     dock.regions.button.click()
@@ -341,7 +341,7 @@ def test_clicks_and_flights_where_layers_differ_in_unit(
     inside = np.argwhere(dock.regions.displayed_regions.labels == 1)[0]  # type: ignore[union-attr]
     place = (points[1] + (0, *(inside - 16))) * nm
     assert dock.region_view.number_at(place) == 1
-    center = dock._viewer.scene.camera.center[-2:]
+    center = dock.viewer.scene.camera.center[-2:]
     assert np.abs(center - points[1, 1:] * 4).max() < 16 * 4
 
 
@@ -351,8 +351,8 @@ def test_volume_in_micrometres_with_points_in_nanometres(dock: QuacDock) -> None
     dock.choices.generator = ReadyNetwork(corner_generator(SIZE))
     wait(lambda: dock.results.loaded_classifier and dock.results.loaded_generator)
     volume, points = made_volume()
-    dock._viewer.add_image(volume, name="em", scale=(0.04, 0.004, 0.004), units=("um",) * 3)
-    dock._viewer.add_points(points * (40, 4, 4), name="marks", units=("nm",) * 3)
+    dock.viewer.add_image(volume, name="em", scale=(0.04, 0.004, 0.004), units=("um",) * 3)
+    dock.viewer.add_points(points * (40, 4, 4), name="marks", units=("nm",) * 3)
     dock.points_panel.set_open(True)
     dock.points_panel.use_button.click()
     settle(dock)
@@ -380,7 +380,7 @@ def test_volume_in_micrometres_with_points_in_nanometres(dock: QuacDock) -> None
 
 
 def test_layers_that_are_renamed_and_moved_stay_chosen(placed: QuacDock) -> None:
-    viewer, panel = placed._viewer, placed.points_panel
+    viewer, panel = placed.viewer, placed.points_panel
     viewer.layers["em"].name = "tissue"
     viewer.layers["marks"].name = "mine"
     viewer.layers.move(viewer.layers.index("tissue"), len(viewer.layers))
@@ -393,7 +393,7 @@ def test_layers_that_are_renamed_and_moved_stay_chosen(placed: QuacDock) -> None
 
 @pytest.mark.long
 def test_how_stored_numbers_and_places_were_read_is_said(placed: QuacDock) -> None:
-    viewer, panel = placed._viewer, placed.points_panel
+    viewer, panel = placed.viewer, placed.points_panel
     volume, points = made_volume()
     viewer.add_image(volume.astype(np.uint16) * 10, name="deep", contrast_limits=(0, 2550),
                      scale=(40, 4, 4), units=("nm",) * 3)  # fmt: skip
@@ -410,7 +410,7 @@ def test_how_stored_numbers_and_places_were_read_is_said(placed: QuacDock) -> No
 
 def test_coarse_level_on_screen_has_no_say(placed: QuacDock) -> None:
     volume, points = made_volume()
-    viewer = placed._viewer
+    viewer = placed.viewer
     levels = [volume, volume[:, ::2, ::2], volume[:, ::4, ::4]]
     image = viewer.add_image(levels, multiscale=True, name="pyramid", scale=(40, 4, 4),
                              units=("nm",) * 3)  # fmt: skip
@@ -439,7 +439,7 @@ def test_layer_deleted_during_the_run_leaves_the_results(placed: QuacDock, name:
     done: list[bool] = []
     placed.explained.connect(lambda: done.append(True))
     placed.search.explain_button.click()
-    placed._viewer.layers.remove(name)
+    placed.viewer.layers.remove(name)
     wait(lambda: done)
     assert placed.results.displayed_hybrid is not None and not placed.status.failure
     if name != "query":
@@ -464,8 +464,8 @@ def test_volume_file_opens_lazily_as_a_layer(dock: QuacDock, tmp_path: Path) -> 
     assert "Choose an image layer" in panel.message.text()
     panel.volume_field.edit.setText(str(tmp_path / "em.zarr"))
     QTest.keyClick(panel.volume_field.edit, Qt.Key.Key_Return)
-    wait(lambda: "em" in dock._viewer.layers)
-    layer = dock._viewer.layers["em"]
+    wait(lambda: "em" in dock.viewer.layers)
+    layer = dock.viewer.layers["em"]
     assert isinstance(layer.data, SpatialView) and panel.volume_menu.currentData() == "em"
     assert panel.voxel_line.text() == "6 × 200 × 220 voxels of 40 × 4 × 4 nm"
     panel.use_button.click()
@@ -491,7 +491,7 @@ def test_part_of_a_volume_that_is_damaged_is_told_and_the_rest_goes_on(
     panel = placed.points_panel
     panel.volume_field.edit.setText(str(tmp_path / "z.zarr"))
     QTest.keyClick(panel.volume_field.edit, Qt.Key.Key_Return)
-    wait(lambda: "z" in placed._viewer.layers)
+    wait(lambda: "z" in placed.viewer.layers)
     panel.use_button.click()
     wait(lambda: placed.results.loaded_samples.volume.name == "z")  # type: ignore[union-attr]
     wait(lambda: placed.results.predictions and placed.results.predictions.failures)
@@ -523,18 +523,18 @@ def test_file_with_several_images_asks_which_one(dock: QuacDock, tmp_path: Path)
     wait(lambda: not panel.array_row.isHidden())
     assert panel.message.text() == "'em.h5' holds 2 images. Choose one above."
     assert [menu.itemText(i) for i in range(menu.count())] == ["labels", "volumes/raw"]
-    assert menu.currentIndex() == -1 and not len(dock._viewer.layers)
+    assert menu.currentIndex() == -1 and not len(dock.viewer.layers)
     menu.setFocus()
     QTest.keyClick(menu, Qt.Key.Key_Down)
-    wait(lambda: "labels" in dock._viewer.layers)
-    np.testing.assert_array_equal(np.asarray(dock._viewer.layers["labels"].data), volume // 2)
+    wait(lambda: "labels" in dock.viewer.layers)
+    np.testing.assert_array_equal(np.asarray(dock.viewer.layers["labels"].data), volume // 2)
     QTest.keyClick(menu, Qt.Key.Key_Down)
-    wait(lambda: "raw" in dock._viewer.layers and "channel 1 of 2" in menu.currentText())
+    wait(lambda: "raw" in dock.viewer.layers and "channel 1 of 2" in menu.currentText())
     QTest.keyClick(menu, Qt.Key.Key_Down)
-    wait(lambda: "raw [1]" in dock._viewer.layers)
-    np.testing.assert_array_equal(np.asarray(dock._viewer.layers["raw [1]"].data), volume)
+    wait(lambda: "raw [1]" in dock.viewer.layers)
+    np.testing.assert_array_equal(np.asarray(dock.viewer.layers["raw [1]"].data), volume)
     assert panel.volume_menu.currentData() == "raw [1]"
-    for layer in list(dock._viewer.layers):
+    for layer in list(dock.viewer.layers):
         layer.data._level.array.file.close()
 
 
@@ -554,7 +554,7 @@ def test_rows_without_a_position_keep_the_numbers_of_the_others(
     settle(placed)
     dataset = samples(placed)
     assert [dataset.sample_id(i) for i in (1, 2)] == ["point 1", "point 3"]
-    np.testing.assert_allclose(placed._viewer.layers["s"].data, made_volume()[1])
+    np.testing.assert_allclose(placed.viewer.layers["s"].data, made_volume()[1])
 
 
 @pytest.mark.long
@@ -593,7 +593,7 @@ def test_transform_of_a_layer_is_napari_s(ndim: int) -> None:
 def test_example_opens_as_a_volume(dock: QuacDock) -> None:
     QTest.mouseClick(dock.start.volume_button, Qt.MouseButton.LeftButton)
     wait(lambda: dock.results.prediction is not None)
-    assert dock._viewer.layers[0].name == "synapse volume"
+    assert dock.viewer.layers[0].name == "synapse volume"
     assert samples(dock).classes == ("PSD", "T-bar", "plain")
     assert dock.results.prediction.sample.scale == (4, 4)  # type: ignore[union-attr]
 

@@ -124,9 +124,9 @@ def open_points(dock: QuacDock, classifier: Any, generator: Any) -> Any:
     dock.choices.shown_method = "residual"
     wait(lambda: dock.results.loaded_classifier and dock.results.loaded_generator)
     place: dict[str, Any] = {"scale": VOXEL, "units": ("nm",) * 3, "translate": (80, -40, 12)}
-    dock._viewer.add_image(em(), name="em", **place)
+    dock.viewer.add_image(em(), name="em", **place)
     classes = ["bright" if bright else "dark" for bright in BRIGHT]
-    marks = dock._viewer.add_points(
+    marks = dock.viewer.add_points(
         POINTS, name="marks", size=10, features={"class": classes}, **place
     )
     panel = dock.points_panel
@@ -142,7 +142,7 @@ def explain_by_click(dock: QuacDock, marks: Any, row: int) -> Any:
     finished: list[bool] = []
     dock.explained.connect(lambda: finished.append(True))
     world = marks.data_to_world(marks.data[row])
-    dock._viewer.dims.set_point(0, world[0])
+    dock.viewer.dims.set_point(0, world[0])
     click_at(dock, world)
     wait(lambda: finished or dock.status.failure)
     assert dock.status.failure is None, dock.status.failure
@@ -223,8 +223,8 @@ def test_a_click_on_a_region_picks_it_and_does_not_explain_again(
         assert region.size == pytest.approx(inside.sum() * volume)
         z, y, x = (int(n) for n in np.argwhere(inside[2:3])[len(np.argwhere(inside[2:3])) // 2])
         place = marks.data_to_world(marks.data[2] - (2, 16, 16) + (2 + z, y, x))
-        dock._viewer.dims.set_point(0, place[0])
-        dock._viewer.scene.camera.center = (0, *world[1:])
+        dock.viewer.dims.set_point(0, place[0])
+        dock.viewer.scene.camera.center = (0, *world[1:])
         click_at(dock, place)
         item = dock.regions.table.selectedItems()[0]
         assert item.text(0) == str(region.number)

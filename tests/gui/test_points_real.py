@@ -41,7 +41,7 @@ def test_real_synapses_in_place(dock: QuacDock) -> None:
     dock.choices.update_settings(max_tries=1)
     wait(lambda: dock.results.loaded_classifier and dock.results.loaded_generator)
     sections = tifffile.imread(folder / "stack1_sections00-13.tif")
-    dock._viewer.add_image(sections, name="em", scale=(45, 4.6, 4.6), units=("nm",) * 3)
+    dock.viewer.add_image(sections, name="em", scale=(45, 4.6, 4.6), units=("nm",) * 3)
     panel, classifier = dock.points_panel, dock.results.loaded_classifier
     assert classifier is not None
     accuracies = {}
@@ -79,7 +79,7 @@ def test_real_synapses_in_place(dock: QuacDock) -> None:
     marks = dock.points.layer
     for number, row in enumerate(range(5, 115, 11), 1):
         world = marks.data_to_world(marks.data[row])
-        dock._viewer.dims.set_point(0, world[0])
+        dock.viewer.dims.set_point(0, world[0])
         click_at(dock, world)
         wait(lambda n=number: len(explained) == n and not dock.controller.running)
         wait(lambda: not dock.layers.has_pending_update)

@@ -51,8 +51,8 @@ class Click:
 
 def press_on_canvas(dock: QuacDock, position: tuple[float, ...], moves: int = 0) -> None:
     event = Click(position)
-    callback = next(c for c in dock._viewer.mouse_drag_callbacks if c == dock.region_view.on_press)
-    steps = callback(dock._viewer, event)
+    callback = next(c for c in dock.viewer.mouse_drag_callbacks if c == dock.region_view.on_press)
+    steps = callback(dock.viewer, event)
     next(steps, None)
     for _ in range(moves):
         event.type, event.pos = "mouse_move", event.pos + 5
@@ -110,15 +110,15 @@ def test_table_follows_the_slider_when_it_rests(opened: QuacDock) -> None:
 def test_row_outlines_the_region_and_flies_there(opened: QuacDock) -> None:
     regions = opened.results.regions
     assert regions is not None
-    active = opened._viewer.layers.selection.active
+    active = opened.viewer.layers.selection.active
     click_row(opened, 1)
     layer = opened.region_view.layer
     np.testing.assert_array_equal(np.asarray(layer.data) == 1, regions.labels == 2)
     np.testing.assert_array_equal(layer.scale, opened.layers.layers["query"].scale)
     assert layer.visible
-    center = opened._viewer.scene.camera.center[-2:]
+    center = opened.viewer.scene.camera.center[-2:]
     np.testing.assert_allclose(center, regions.regions[1].centroid_world, atol=1e-6)
-    assert opened._viewer.layers.selection.active == active
+    assert opened.viewer.layers.selection.active == active
     click_row(opened, 0)
     assert opened.region_view.layer is layer
     np.testing.assert_array_equal(np.asarray(layer.data) == 1, regions.labels == 1)
@@ -132,12 +132,12 @@ def test_click_on_a_region_selects_its_row_and_the_view_stays(opened: QuacDock) 
     assert regions is not None
     pixel = np.argwhere(regions.labels == 2)[0]
     place = opened.layers.layers["query"].data_to_world(pixel)
-    center = opened._viewer.scene.camera.center
+    center = opened.viewer.scene.camera.center
     press_on_canvas(opened, place, moves=2)
     assert not opened.regions.table.selectedItems()
     press_on_canvas(opened, place)
     assert opened.regions.table.selectedItems()[0].text(0) == "2"
-    assert opened._viewer.scene.camera.center == center
+    assert opened.viewer.scene.camera.center == center
     assert opened.region_view.layer.visible
     press_on_canvas(opened, (-1e4, 0.0))
     assert opened.regions.table.selectedItems()[0].text(0) == "2"
@@ -167,7 +167,7 @@ def test_table_is_written_or_it_is_told_why_not(
 
 @pytest.mark.long
 def test_outline_gives_way_to_side_by_side_and_to_removal(opened: QuacDock) -> None:
-    viewer: Any = opened._viewer
+    viewer: Any = opened.viewer
     click_row(opened, 0)
     opened.threshold.side_by_side_button.click()
     assert opened.region_view.layer is None
@@ -215,7 +215,7 @@ def test_cancel_and_closing_while_regions_are_asked_about(opened: QuacDock) -> N
     wait(lambda: opened.regions.displayed_regions is not None)  # asked again at rest
     QTest.keyClick(opened.threshold.slider, Qt.Key.Key_Left)
     opened.controller.request("regions")
-    viewer: Any = opened._viewer
+    viewer: Any = opened.viewer
     assert any(c == opened.region_view.on_press for c in viewer.mouse_drag_callbacks)
     opened.shut_down()
     assert not opened.lane.is_alive

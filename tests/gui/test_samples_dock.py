@@ -243,7 +243,7 @@ def test_both_docks_share_one_place_and_end_with_the_dock(predicted: QuacDock) -
     assert samples is not None and curve is not None
     window: Any = samples.parent()
     assert curve in window.tabifiedDockWidgets(samples)
-    predicted._viewer.window.remove_dock_widget(predicted.all_samples)
+    predicted.viewer.window.remove_dock_widget(predicted.all_samples)
     wait(lambda: not predicted.threshold.show_layers_button.isHidden())
     predicted.show_layers()
     assert predicted.all_samples.parent() is not None
@@ -255,7 +255,7 @@ def test_explanations_leave_nothing_behind(dock: QuacDock) -> None:
 
     def counts() -> tuple[int, int, int]:
         return (
-            len(dock._viewer.layers), threading.active_count(), len(QApplication.allWidgets())
+            len(dock.viewer.layers), threading.active_count(), len(QApplication.allWidgets())
         )  # fmt: skip
 
     before: tuple[int, int, int] | None = None

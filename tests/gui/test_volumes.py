@@ -74,7 +74,7 @@ def volumes(dock: QuacDock) -> QuacDock:
 
 
 def test_volume_is_shown_in_its_place_at_its_centre(volumes: QuacDock) -> None:
-    viewer: Any = volumes._viewer
+    viewer: Any = volumes.viewer
     for layer in volumes.layers.layers.values():
         assert layer.data.shape == SHAPE[1:]
         np.testing.assert_array_equal(layer.scale, (40, 4, 4))
@@ -112,10 +112,10 @@ def test_regions_of_a_volume_are_flown_to_through_the_slices(volumes: QuacDock) 
     assert volumes.regions.table.headerItem().text(1) == "volume, nm³"
     first = regions.regions[0]
     assert first.centroid[0] == pytest.approx(3, abs=0.6)
-    volumes._viewer.dims.set_point(0, 0)
+    volumes.viewer.dims.set_point(0, 0)
     item = volumes.regions.table.topLevelItem(0)
     volumes.regions.table.setCurrentItem(item)
-    assert volumes._viewer.dims.point[0] == pytest.approx(first.centroid_world[0], abs=20)
+    assert volumes.viewer.dims.point[0] == pytest.approx(first.centroid_world[0], abs=20)
     layer = volumes.region_view.layer
     np.testing.assert_array_equal(np.asarray(layer.data) == 1, regions.labels == 1)
 

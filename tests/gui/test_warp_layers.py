@@ -67,8 +67,8 @@ def test_growth_map_and_arrows_come_and_go_with_the_simulator(dock: QuacDock) ->
     panel.measure.setCurrentIndex(panel.measure.findData("determinant"))
     assert growth.data[16, 16] == pytest.approx((1 - 0.2 * strength) ** 2, rel=1e-4)
     np.testing.assert_allclose(growth.colormap.map(np.array([0.0]))[0], red_above_one)
-    assert growth is dock._viewer.layers[GROWTH]
+    assert growth is dock.viewer.layers[GROWTH]
     dock.choices.generator = ReadyNetwork(corner_generator())
     wait(lambda: dock.results.warp is None)
-    assert not any(name in dock._viewer.layers for name in names)
+    assert not any(name in dock.viewer.layers for name in names)
     assert not dock.deformation.isVisibleTo(dock)

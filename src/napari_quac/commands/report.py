@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_quac.commands import report_tables, shared
+from napari_quac.commands import shared
 from napari_quac.commands.output import attributes, notify, print_json
 from napari_quac.errors import DataError
 
@@ -81,6 +81,7 @@ def run(options: argparse.Namespace) -> None:
     DataError
         If the folder contains no report, or no entry passes the filters.
     """
+    from napari_quac.commands import report_tables  # with numpy, which --help does not need
     from napari_quac.reports.opening import open_report
 
     re_root = tuple(options.re_root) if options.re_root else None

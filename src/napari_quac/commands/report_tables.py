@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from napari_quac.commands.output import attributes, cell, table
-from napari_quac.explain.score import ABSCISSAE
 from napari_quac.reports.population import Population, population, populations
 from napari_quac.reports.report import COLUMNS, Rate, Report
 
@@ -189,6 +188,8 @@ def _localization_rows(report: Report, evaluation: Evaluation) -> list[tuple[Any
 
 def report_record(report: Report, notes: Sequence[str]) -> dict[str, Any]:
     """Return a report as JSON-ready values, with all curves."""
+    from napari_quac.explain.score import ABSCISSAE
+
     return {
         "report": report.name,
         "classes": list(report.class_names),

@@ -63,7 +63,7 @@ class QuacDock(QWidget):
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__()
         self.setObjectName("quac_dock")
-        self._viewer = napari_viewer
+        self.viewer = napari_viewer
         self._is_closed = self._shows_first_curve = False
         self._draw_curves = debouncer(self, AFTER_LAYERS_MS, self._show_curves)
         self._announce_explained = debouncer(self, AFTER_VERDICT_MS, self._on_explained)
@@ -118,7 +118,7 @@ class QuacDock(QWidget):
     def try_example_volume(self) -> None:
         """Open the volume of the example with its synapses as points, and its networks."""
         self.status.forget_failure()
-        open_example_volume(self._viewer, self.session, self.networks, self.points_panel)
+        open_example_volume(self.viewer, self.session, self.networks, self.points_panel)
 
     def toggle_side_by_side(self) -> None:
         """Show all images side by side, or as a stack."""
@@ -171,7 +171,7 @@ class QuacDock(QWidget):
         for timer in (self._draw_curves, self._announce_explained, self._scroll_to_preprocessing):
             timer.cancel()
         _close((self._main_thread, self.training, self.session, self.points))
-        self._viewer.events.theme.disconnect(self._on_theme)
+        self.viewer.events.theme.disconnect(self._on_theme)
         for panel in (self.samples, self.points_panel, self.regions, self.morphometry,
                       self.deformation, self.exaggeration):  # fmt: skip
             panel.close_panel()
@@ -179,7 +179,7 @@ class QuacDock(QWidget):
         self.all_samples.close_dock()
         if not window_closes:
             self.comparison.close()
-            unbind_keys(self._viewer)
+            unbind_keys(self.viewer)
         self.layers.close()
         self.warp_layers.close()
         self._window_watch.end(window_closes)
@@ -203,7 +203,7 @@ class QuacDock(QWidget):
                 self.open_path(Path(url.toLocalFile()))
 
     def _build_panels(self) -> None:
-        viewer, layers = self._viewer, self.layers.layers
+        viewer, layers = self.viewer, self.layers.layers
         choices, results, controller = self.choices, self.results, self.controller
         self.status = StatusPanel(controller)
         self.start = StartPanel()
@@ -284,7 +284,7 @@ class QuacDock(QWidget):
         self.curve_dock.position_picked.connect(self.threshold.pick)
         self.curve_dock.method_picked.connect(session.show_method)
         self.bottom_docks.changed.connect(self._show_missing)
-        self._viewer.events.theme.connect(self._on_theme)
+        self.viewer.events.theme.connect(self._on_theme)
         self._window_watch.closing.connect(self.layers.pause)
         self._window_watch.closed.connect(self._on_window_closed)
         self._window_watch.removed.connect(self.shut_down)
@@ -294,7 +294,7 @@ class QuacDock(QWidget):
             getattr(results.events, name).connect(self._show_next_step)
 
     def _on_theme(self) -> None:
-        colors = palette_of(self._viewer.theme)
+        colors = palette_of(self.viewer.theme)
         sheet = style_sheet(colors)
         for widget in (self, self.curve_dock, self.methods_compared, self.all_samples):
             widget.setStyleSheet(sheet)
