@@ -121,7 +121,7 @@ def test_class_names_and_value_range_can_be_edited(dock: QuacDock) -> None:
     panel.value_low.editingFinished.emit()
     settle(dock)
     assert dock.networks.cards["classifier"].is_bad
-    assert "above its lower end" in dock.networks.cards["classifier"].text.text()
+    assert "must be above 5" in dock.networks.cards["classifier"].text.text()
 
 
 def test_drop_opens_what_it_is(dock: QuacDock, tmp_path: Path) -> None:
