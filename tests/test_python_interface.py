@@ -14,6 +14,8 @@ from torch import nn
 
 import napari_quac as nq
 from napari_quac.example import load_example
+from napari_quac.networks.tensor_file import file_hash
+from napari_quac.reports.store import ExplanationStore
 from napari_quac.testing import CornerSamples, corner_classifier, corner_generator, corner_image
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "docs" / "notebooks").glob("*.ipynb"))
@@ -121,6 +123,15 @@ def test_interrupted_folder_is_continued(tmp_path: Path) -> None:
     whole = nq.explain_folder(samples, classifier, generator, tmp_path / "whole", **options)
     columns = ["sample", "source", "target", "method", "quac_score"]
     assert report.to_frame()[columns].equals(whole.to_frame()[columns])
+
+
+def test_folder_of_a_generator_file_belongs_to_a_run_of_the_same_file(tmp_path: Path) -> None:
+    example = load_example(1)
+    paths = example.classifier_path, example.generator_path
+    nq.explain_folder(example.dataset, *paths, tmp_path / "out", methods=["residual"], max_tries=1)
+    info = ExplanationStore.open(tmp_path / "out").info
+    assert dict(info.generator.sha256) == {"path": file_hash(example.generator_path)}
+    assert dict(info.classifier.sha256) == {"path": file_hash(example.classifier_path)}
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,11 @@ from napari_quac.explain.pair import make_pair
 from napari_quac.explain.pipeline import explain, explain_pair
 from napari_quac.explain.question import choose_question
 from napari_quac.explain.settings import AUTO, ExplainSettings
-from napari_quac.generators.opening import load_classifier, load_generator
+from napari_quac.generators.opening import (
+    load_classifier,
+    load_generator,
+    recognize_generator,
+)
 from napari_quac.networks.classifier import Classifier, name_classes
 from napari_quac.networks.generator import FunctionGenerator, Generator
 from napari_quac.reports.opening import open_report
@@ -203,7 +207,7 @@ def explain_folder(
     -------
     Report
         ``to_frame()`` is a pandas table with one row for each sample, target and method. A sample
-        that fails is a row of ``failed``, and the others continue.
+        that fails is an entry of ``failures``, and the others continue.
 
     Raises
     ------
@@ -212,10 +216,13 @@ def explain_folder(
     """
     dataset = ImageFolder(samples) if isinstance(samples, str | Path) else samples
     classifier = name_classes(_as_classifier(classifier), dataset.classes)
-    generator = _as_generator(generator)
+    # the recipe of a file identifies it by its hash, as a run and the dock do
+    is_file = isinstance(generator, str | Path)
+    recipe = recognize_generator([str(generator)]).recipe if is_file else None
+    generator = recipe.load() if recipe is not None else _as_generator(generator)
     settings = replace(_settings(settings, methods, seed, max_tries), targets=target)
     store = ExplanationStore.open_or_create(
-        output, StoreInfo.of(classifier, generator, generator, settings, dataset.name)
+        output, StoreInfo.of(classifier, generator, recipe or generator, settings, dataset.name)
     )
     store.clean()
     tasks = tasks_of(dataset)
