@@ -11,6 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from napari_quac.data.assumptions import Assumption
 from napari_quac.data.place import extent, short_extent
 from napari_quac.errors import NotFiniteError, QuacError, ShapeError, UnknownNameError
 from napari_quac.networks.device import in_batches
@@ -61,6 +62,8 @@ class Classifier:
         user confirms it; the first images replace it, if the network takes them.
     n_axes : int or None
         2 for images and 3 for volumes; None if neither size nor trial determines it.
+    assumptions : tuple of Assumption
+        Properties that neither the file nor the user states.
     """
 
     module: nn.Module
@@ -76,6 +79,7 @@ class Classifier:
     description: Mapping[str, str] = field(default_factory=dict)
     size_was_guessed: bool = False
     n_axes: int | None = None
+    assumptions: tuple[Assumption, ...] = ()
     _fast: dict[torch.Size, Callable[[Tensor], Tensor]] = field(init=False, repr=False)
     _precise: list[nn.Module] = field(init=False, repr=False)
 
