@@ -211,7 +211,7 @@ def widen(values: NDArray[Any], page: Any) -> NDArray[Any]:
     """Widen 2 to 7 bits to 8."""
     if not _is_narrow(page):
         return values
-    return np.rint(values * (255 / (2 ** _bits(page) - 1))).astype(np.uint8)
+    return np.asarray(np.rint(values * (255 / (2 ** _bits(page) - 1))).astype(np.uint8))
 
 
 def blacken(values: NDArray[Any], page: Any) -> NDArray[Any]:
