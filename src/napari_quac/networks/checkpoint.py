@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from napari_quac.errors import CheckpointError
+from napari_quac.networks.architectures.recognition import recognize_classifier
 from napari_quac.networks.classifier_file import (
     onnx_sentence,
     pools_in,
-    recognize_classifier,
     size_from_text,
     unknown_layout_sentence,
 )
