@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from napari_quac.errors import CheckpointError
-from napari_quac.networks.formats.containers import Container, Files
+from napari_quac.networks.formats.container_files import Container, Files
 
 DESCRIPTIONS = ("rdf.yaml", "bioimageio.yaml")
 _FORMS = ("torchscript", "pytorch_state_dict", "onnx")

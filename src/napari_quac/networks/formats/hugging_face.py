@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from napari_quac.errors import CheckpointError
-from napari_quac.networks.formats.containers import Container, Files, choose_weights
+from napari_quac.networks.formats.container_files import Container, Files, choose_weights
 from napari_quac.networks.formats.transforms import interpolation_name
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.onnx")
@@ -81,28 +81,7 @@ def _transformers_metadata(config: Mapping[str, Any]) -> dict[str, str]:
 
 def processor_metadata(processor: Mapping[str, Any]) -> dict[str, str]:
     """Return the preprocessing of an image processor of transformers as metadata."""
-    metadata: dict[str, str] = {}
-    size, crop = _pixels(processor.get("size")), None
-    crop_pct = processor.get("crop_pct")
-    if processor.get("do_resize", True) and size is not None:
-        shorter_side = len(size) == 1
-        if shorter_side and crop_pct and size[0] < 384:
-            # ConvNeXt: the shorter side becomes size / crop_pct, then the center is cropped
-            metadata["resize"], crop = str(int(size[0] / crop_pct)), size * 2
-        else:
-            metadata["resize"] = json.dumps(size[0] if shorter_side and not crop_pct else size)
-        if shorter_side and crop_pct and size[0] >= 384:
-            metadata["resize"] = json.dumps(size * 2)
-        metadata["interpolation"] = interpolation_name(processor.get("resample", 2))
-        metadata["eight_bit"] = "true"
-    if processor.get("do_center_crop"):
-        crop = _pixels(processor.get("crop_size")) or size
-        crop = crop * 2 if crop is not None and len(crop) == 1 else crop
-    if crop is not None:
-        metadata["crop"] = json.dumps(crop)
-    network_size = crop or (size if size is not None and len(size) > 1 else None)
-    if network_size is not None:
-        metadata["image_size"] = json.dumps(network_size)
+    metadata = _processor_geometry(processor)
     high = 255.0
     if processor.get("do_rescale", True):
         high = 255 * float(processor.get("rescale_factor", 1 / 255))
@@ -114,6 +93,30 @@ def processor_metadata(processor: Mapping[str, Any]) -> dict[str, str]:
             if numbers is not None:
                 numbers = numbers if isinstance(numbers, list) else [numbers]
                 metadata[key] = json.dumps(numbers)
+    return metadata
+
+
+def _processor_geometry(processor: Mapping[str, Any]) -> dict[str, str]:
+    metadata: dict[str, str] = {}
+    size, crop = _pixels(processor.get("size")), None
+    crop_pct = processor.get("crop_pct")
+    if processor.get("do_resize", True) and size is not None:
+        resize: int | list[int] = size[0] if len(size) == 1 else size
+        if len(size) == 1 and crop_pct:
+            # ConvNeXt: below 384 px the shorter side becomes size / crop_pct, then the center is
+            # cropped; larger images are squashed
+            resize = int(size[0] / crop_pct) if size[0] < 384 else size * 2
+            crop = size * 2 if size[0] < 384 else None
+        metadata["resize"] = json.dumps(resize)
+        metadata["interpolation"] = interpolation_name(processor.get("resample", 2))
+        metadata["eight_bit"] = "true"
+        if isinstance(resize, list):
+            metadata["image_size"] = json.dumps(resize)
+    if processor.get("do_center_crop"):
+        crop = _pixels(processor.get("crop_size")) or size
+        crop = crop * 2 if crop is not None and len(crop) == 1 else crop
+    if crop is not None:
+        metadata["crop"] = metadata["image_size"] = json.dumps(crop)
     return metadata
 
 

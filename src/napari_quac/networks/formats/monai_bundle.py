@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from napari_quac.errors import CheckpointError
-from napari_quac.networks.formats.containers import Container, Files, choose_weights
+from napari_quac.networks.formats.container_files import Container, Files, choose_weights
 
 WEIGHTS = ("models/model.ts", "models/model.pt", "models/model.onnx", "models/model.safetensors")
 _INFERENCE = ("configs/inference.json", "configs/inference.yaml", "configs/evaluate.json")
