@@ -171,3 +171,11 @@ def test_notebook_runs(path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 def test_there_are_notebooks() -> None:
     assert len(NOTEBOOKS) == 2
+
+
+def test_explain_image_without_a_generator() -> None:
+    explanations = explain_image(corner_image(0), corner_classifier())
+    assert explanations.pair.infill == "a blurred copy"
+    assert tuple(explanations) == INFILL_METHODS
+    same = explain_image(corner_image(0), corner_classifier(), "infill", methods=["d-ig"])
+    assert same["d-ig"].quac_score == explanations["d-ig"].quac_score

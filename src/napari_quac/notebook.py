@@ -28,6 +28,7 @@ from napari_quac.explain.pair import make_pair
 from napari_quac.explain.pipeline import explain, explain_pair
 from napari_quac.explain.question import choose_question
 from napari_quac.explain.settings import AUTO, ExplainSettings
+from napari_quac.generators.infill.recipe import InfillRecipe
 from napari_quac.generators.opening import (
     load_classifier,
     load_generator,
@@ -47,7 +48,7 @@ ImageFunction = Callable[[Tensor, int, int, int], Tensor]
 def explain_image(
     image: Image,
     classifier: Classifier | str | Path,
-    generator: Generator | ImageFunction | ArrayLike | Tensor | str | Path,
+    generator: Generator | ImageFunction | ArrayLike | Tensor | str | Path | None = None,
     target: str | int | None = None,
     *,
     source: str | int | None = None,
@@ -67,10 +68,11 @@ def explain_image(
         values in [0, 255]; other types of number need ``image_range``.
     classifier : Classifier or path
         The classifier under study; ``load_classifier(module, …)`` makes one of a torch module.
-    generator : Generator, path, function or image
+    generator : Generator, path, function or image, optional
         Source of the generated images: a generator or its file, a function
         ``function(query, source, target, seed)`` on (C, *S) Tensors in [0, 1], or a generated image
-        of the query's shape and value range.
+        of the query's shape and value range. Without it, a blurred copy of the query takes the
+        place of a generated image, as does ``"infill"``: the maps show what the classifier needs.
     target : str or int, optional
         Class to reach, by name or index; by default the second most probable class.
     source : str or int, optional
@@ -108,6 +110,8 @@ def explain_image(
     True
     """
     classifier = _as_classifier(classifier)
+    if generator is None:
+        generator, methods = InfillRecipe().load(), methods or _infill_methods(settings)
     settings = _settings(settings, methods, seed, max_tries)
     sample = _as_sample(image, classifier, image_range)
     classes = _choose_classes(sample, classifier, settings, source, target)
@@ -176,7 +180,7 @@ def attribute_image(
 def explain_folder(
     samples: Dataset | str | Path,
     classifier: Classifier | str | Path,
-    generator: Generator | ImageFunction | str | Path,
+    generator: Generator | ImageFunction | str | Path | None,
     output: str | Path,
     *,
     target: str = AUTO,
@@ -193,7 +197,7 @@ def explain_folder(
     samples : path or Dataset
         Folder with one subfolder for each class, or any dataset.
     classifier, generator
-        See :func:`explain_image`.
+        See :func:`explain_image`; None as generator for a blurred copy of each image.
     output : path
         Folder of the store. Samples that it explains already, with the same settings and networks,
         are not computed again.
@@ -219,6 +223,8 @@ def explain_folder(
     # the recipe of a file identifies it by its hash, as a run and the dock do
     is_file = isinstance(generator, str | Path)
     recipe = recognize_generator([str(generator)]).recipe if is_file else None
+    if generator is None:
+        recipe, methods = InfillRecipe(), methods or _infill_methods(settings)
     generator = recipe.load() if recipe is not None else _as_generator(generator)
     settings = replace(_settings(settings, methods, seed, max_tries), targets=target)
     store = ExplanationStore.open_or_create(
@@ -228,6 +234,11 @@ def explain_folder(
     tasks = tasks_of(dataset)
     explain_tasks(tasks, dataset, classifier, generator, settings, store).result(progress=progress)
     return open_report(output)
+
+
+def _infill_methods(settings: ExplainSettings | None) -> tuple[str, ...] | None:
+    """Return the default methods without a generator, unless settings name theirs."""
+    return InfillRecipe.default_methods if settings is None else None
 
 
 def _choose_classes(
