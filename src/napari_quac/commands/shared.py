@@ -5,16 +5,19 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from inspect import cleandoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_quac.commands.output import notify
+from napari_quac.data.assumptions import assumptions_of
 from napari_quac.errors import DataError
 from napari_quac.registry import unknown_name
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
+    from napari_quac.explain.labels import LabelMatch
     from napari_quac.explain.settings import ExplainSettings
     from napari_quac.networks.classifier import Classifier
     from napari_quac.networks.classifier_recipe import ClassifierRecipe
@@ -72,7 +75,11 @@ CLASSIFIER_OPTIONS = """
     --image-range LO HI       values of the images that are black and white (default: 0 255 for
                               8-bit images, 0 1 for floats)
     """
-SAMPLES_OPTION = "--samples DIR|FILE ...  a folder with one subfolder per class, or image files"
+SAMPLES_OPTION = """
+    --samples DIR|FILE ...  a folder with one subfolder per class, or image files
+    --split NAME            split of the samples, if the subfolders are splits such as train and
+                            test; 'all' for all of them
+    """
 GENERATOR_OPTION = """
     --generator NETWORK ...   a StarGAN v2, warping simulator or bin-conditional generator; the
                               networks of a CycleGAN, each as SOURCE:TARGET=FILE, or
@@ -209,7 +216,7 @@ def samples_recipe(options: argparse.Namespace) -> Any:
     image_range = tuple(options.image_range) if options.image_range else None
     paths: list[Path] = options.samples
     if len(paths) == 1 and not paths[0].is_file():
-        return ImageFolderRecipe(paths[0], image_range)
+        return ImageFolderRecipe(paths[0], image_range, getattr(options, "split", None) or "")
     return ImageFilesRecipe(tuple(paths), image_range)
 
 
@@ -228,6 +235,46 @@ def load_samples_and_classifier(options: argparse.Namespace) -> tuple[Dataset, C
     if isinstance(dataset, ImageFiles) and classifier.n_axes is not None:
         dataset.n_axes = classifier.n_axes
     return dataset, classifier
+
+
+def notify_about_samples(dataset: Dataset, labels: LabelMatch | None = None) -> None:
+    """Print on standard error which files are no samples, and which labels are not used.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The samples.
+    labels : LabelMatch, optional
+        Classes that their labels name.
+    """
+    layout = getattr(dataset, "layout", None)
+    if layout is not None and layout.notes:
+        notify(f"'{dataset.name}': {layout.summary}")
+    for assumption in assumptions_of(dataset):
+        notify(str(assumption))
+    if labels is not None:
+        for sentence in (*map(str, labels.assumptions), labels.warning):
+            if sentence:
+                notify(sentence)
+
+
+def labels_document(dataset: Dataset, labels: LabelMatch | None) -> dict[str, Any]:
+    """Return the files that are no samples and the labels that are not used, for JSON."""
+    layout = getattr(dataset, "layout", None)
+    return {
+        "labels": list(dataset.classes),
+        "unmatched_labels": list(labels.unmatched) if labels is not None else [],
+        "classes_without_samples": list(labels.absent) if labels is not None else [],
+        "files_not_read": [str(path) for path in layout.unread] if layout is not None else [],
+        "notes": [*(layout.notes if layout is not None else ())]
+        + ([labels.warning] if labels is not None and labels.warning else []),
+    }
+
+
+def assumptions_about(*sources: Any) -> list[dict[str, str]]:
+    """Return the assumptions about samples and networks, for JSON; each once."""
+    found = [assumption for source in sources for assumption in assumptions_of(source)]
+    return [asdict(assumption) for assumption in dict.fromkeys(found)]
 
 
 def load_generator(options: argparse.Namespace) -> Generator:
