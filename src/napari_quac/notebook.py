@@ -71,8 +71,7 @@ def explain_image(
     generator : Generator, path, function or image, optional
         Source of the generated images: a generator or its file, a function
         ``function(query, source, target, seed)`` on (C, *S) Tensors in [0, 1], or a generated image
-        of the query's shape and value range. Without it, a blurred copy of the query takes the
-        place of a generated image, as does ``"infill"``: the maps show what the classifier needs.
+        of the query's shape and value range; by default ``"infill"``, a blurred copy of the query.
     target : str or int, optional
         Class to reach, by name or index; by default the second most probable class.
     source : str or int, optional
@@ -111,15 +110,14 @@ def explain_image(
     """
     classifier = _as_classifier(classifier)
     if generator is None:
-        generator, methods = InfillRecipe().load(), methods or _infill_methods(settings)
+        generator, methods = "infill", methods or _infill_methods(settings)
     settings = _settings(settings, methods, seed, max_tries)
     sample = _as_sample(image, classifier, image_range)
     classes = _choose_classes(sample, classifier, settings, source, target)
     if isinstance(generator, Tensor | np.ndarray | list):
         generated = _as_sample(generator, classifier, image_range).image
-        steps = explain_pair(
-            make_pair(sample, generated, *classes, classifier), classifier, settings
-        )
+        pair = make_pair(sample, generated, *classes, classifier)
+        steps = explain_pair(pair, classifier, settings)
     else:
         generator = _as_generator(generator)
         steps = explain(sample, classes[1], classifier, generator, settings, source=classes[0])

@@ -50,7 +50,7 @@ def test_values_of_each_infill() -> None:
     blurs = [infill_image("blur", QUERY, sigma=sigma) for sigma in (0.5, 8.0)]
     assert float(blurs[0].std()) > float(blurs[1].std())
     assert torch.allclose(infill_image("blur", QUERY), infill_image("blur", QUERY, sigma=320 / 224))
-    with pytest.raises(UnknownNameError, match="no infill 'blurr'. Did you mean 'blur'"):
+    with pytest.raises(UnknownNameError, match=r"no infill 'blurr'\. Did you mean 'blur'"):
         infill_image("blurr", QUERY)  # type: ignore[arg-type]
 
 
