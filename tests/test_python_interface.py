@@ -14,7 +14,7 @@ from torch import nn
 
 import napari_quac as nq
 from napari_quac.example import load_example
-from napari_quac.explain.settings import INFILL_METHODS
+from napari_quac.generators.infill.recipe import INFILL_METHODS
 from napari_quac.networks.tensor_file import file_hash
 from napari_quac.reports.store import ExplanationStore
 from napari_quac.testing import CornerSamples, corner_classifier, corner_generator, corner_image

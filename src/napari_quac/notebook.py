@@ -109,9 +109,7 @@ def explain_image(
     True
     """
     classifier = _as_classifier(classifier)
-    if generator is None:
-        generator, methods = "infill", methods or _infill_methods(settings)
-    settings = _settings(settings, methods, seed, max_tries)
+    settings = _settings(settings, methods, seed, max_tries, generator)
     sample = _as_sample(image, classifier, image_range)
     classes = _choose_classes(sample, classifier, settings, source, target)
     if isinstance(generator, Tensor | np.ndarray | list):
@@ -222,9 +220,10 @@ def explain_folder(
     is_file = isinstance(generator, str | Path)
     recipe = recognize_generator([str(generator)]).recipe if is_file else None
     if generator is None:
-        recipe, methods = InfillRecipe(), methods or _infill_methods(settings)
+        recipe = InfillRecipe()
     generator = recipe.load() if recipe is not None else _as_generator(generator)
-    settings = replace(_settings(settings, methods, seed, max_tries), targets=target)
+    settings = _settings(settings, methods, seed, max_tries, recipe)
+    settings = replace(settings, targets=target)
     store = ExplanationStore.open_or_create(
         output, StoreInfo.of(classifier, generator, recipe or generator, settings, dataset.name)
     )
@@ -232,11 +231,6 @@ def explain_folder(
     tasks = tasks_of(dataset)
     explain_tasks(tasks, dataset, classifier, generator, settings, store).result(progress=progress)
     return open_report(output)
-
-
-def _infill_methods(settings: ExplainSettings | None) -> tuple[str, ...] | None:
-    """Return the default methods without a generator, unless settings name theirs."""
-    return InfillRecipe.default_methods if settings is None else None
 
 
 def _choose_classes(
@@ -274,6 +268,8 @@ def _as_classifier(classifier: Any) -> Classifier:
 def _as_generator(generator: Any) -> Generator:
     if isinstance(generator, str | Path):
         return load_generator(generator)
+    if generator is None:
+        return InfillRecipe().load()
     if hasattr(generator, "propose"):
         return generator  # type: ignore[no-any-return]  # the protocol is its method
     if callable(generator):
@@ -289,7 +285,10 @@ def _settings(
     methods: Sequence[str] | None,
     seed: int | None,
     max_tries: int | None,
+    generator: Any,
 ) -> ExplainSettings:
+    if settings is None and methods is None and (generator is None or generator == InfillRecipe()):
+        methods = InfillRecipe.default_methods
     settings = settings or ExplainSettings()
     if methods is not None:
         settings = settings.with_methods((methods,) if isinstance(methods, str) else tuple(methods))

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from napari_quac.explain.settings import DEFAULT_METHODS, INFILL_METHODS
+from napari_quac.explain.settings import DEFAULT_METHODS
+from napari_quac.generators.infill.recipe import INFILL_METHODS
 from napari_quac.gui.dock import QuacDock
 from napari_quac.live.choices import ReadySamples
 from napari_quac.testing import CornerSamples, ReadyNetwork, corner_classifier, corner_generator

@@ -18,8 +18,6 @@ from napari_quac.registry import unknown_name
 from napari_quac.serialize import from_plain, to_plain
 
 DEFAULT_METHODS = ("d-ig", "d-deeplift", "d-ingrad", "residual", "random")
-INFILL_METHODS = ("d-ig", "d-ingrad", "random", "fido-sdr")
-"""Methods without a generator: quick ones first, and last one that refines its map for long."""
 AUTO, ALL = "auto", "all"
 SourceBasis = Literal["auto", "prediction", "label"]
 FORMER_MASKING_KEYS = {"centred": "centered"}  # wording: key in plans and stores of before

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from napari_quac.explain.settings import DEFAULT_METHODS, INFILL_METHODS
-from napari_quac.generators.infill.recipe import InfillRecipe
+from napari_quac.explain.settings import DEFAULT_METHODS
+from napari_quac.generators.infill.recipe import INFILL_METHODS, InfillRecipe
 from napari_quac.live.choices import Choices
 from napari_quac.live.connections import Connections
 from napari_quac.live.controller import Controller

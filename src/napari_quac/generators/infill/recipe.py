@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from napari_quac.explain.settings import INFILL_METHODS
 from napari_quac.generators.family import GeneratorFamily
 from napari_quac.networks.fido import ImageInfill
 
@@ -13,6 +12,9 @@ if TYPE_CHECKING:
     import torch
 
     from napari_quac.generators.infill.generator import InfillGenerator
+
+INFILL_METHODS = ("d-ig", "d-ingrad", "random", "fido-sdr")
+"""Methods without a generator: quick ones first, and last one that refines its map for long."""
 
 
 @dataclass(frozen=True)
