@@ -222,7 +222,7 @@ def explain_folder(
     if generator is None:
         recipe = InfillRecipe()
     generator = recipe.load() if recipe is not None else _as_generator(generator)
-    settings = _settings(settings, methods, seed, max_tries, recipe)
+    settings = _settings(settings, methods, seed, max_tries, recipe or generator)
     settings = replace(settings, targets=target)
     store = ExplanationStore.open_or_create(
         output, StoreInfo.of(classifier, generator, recipe or generator, settings, dataset.name)
@@ -287,7 +287,8 @@ def _settings(
     max_tries: int | None,
     generator: Any,
 ) -> ExplainSettings:
-    if settings is None and methods is None and (generator is None or generator == InfillRecipe()):
+    without_generator = generator is None or isinstance(generator, InfillRecipe)
+    if without_generator and settings is None and methods is None:
         methods = InfillRecipe.default_methods
     settings = settings or ExplainSettings()
     if methods is not None:
