@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -28,8 +29,12 @@ REPEATABLE = {"action": "append", "default": []}
 
 
 def names(text: str) -> tuple[str, ...]:
-    """Split ``a,b,c``."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+    """Split ``a,b,c``; names with commas are in double quotes, as in CSV."""
+    try:
+        parts = next(csv.reader([text], skipinitialspace=True, strict=True), [])
+    except csv.Error:
+        parts = text.split(",")
+    return tuple(part.strip() for part in parts if part.strip())
 
 
 def whole_numbers(text: str) -> tuple[int, ...]:
@@ -66,7 +71,8 @@ TYPES: dict[str, Callable[[str], Any]] = {
 
 CLASSIFIER_OPTIONS = """
     --classifier FILE         TorchScript, safetensors, state dict or .pt2
-    --classes A,B,C           class names in output order, if the file has none
+    --classes A,B,C           class names in output order, if the file has none; names with commas
+                              in double quotes
     --value-range LO HI       input range of the classifier (default: that in the file, or -1 1)
     --image-size H,W|D,H,W    input size of the classifier, such as 128 or 16,160,160, if the file
                               has none
@@ -83,9 +89,11 @@ SAMPLES_OPTION = """
 GENERATOR_OPTION = """
     --generator NETWORK ...   a StarGAN v2, warping simulator or bin-conditional generator; the
                               networks of a CycleGAN, each as SOURCE:TARGET=FILE, or
-                              SOURCE:TARGET=FOLDER for a training in which SOURCE was A; a folder
-                              of previously generated images; or the name of another generator,
-                              such as fido (see 'napari-quac methods')
+                              SOURCE:TARGET=FOLDER for a training in which SOURCE was A (names
+                              with : or = in double quotes, '"A:1":"B=2"=FILE'); a folder of
+                              previously generated images; or the name of another generator,
+                              such as fido (see 'napari-quac methods'); without it, 'explain'
+                              takes a blurred copy of the query, as infill does
     """
 GENERATOR_SETTINGS = """
     --generator-setting NAME=VALUE  a setting that the file of a generator lacks, such as
@@ -287,7 +295,7 @@ def load_generator(options: argparse.Namespace) -> Generator:
 
 
 def generator_recipe(options: argparse.Namespace) -> Any:
-    """Return the recipe of the generator that the options name.
+    """Return the recipe of the generator that the options name, else that of an infill.
 
     Raises
     ------
@@ -295,19 +303,34 @@ def generator_recipe(options: argparse.Namespace) -> Any:
         If a file is missing or holds no generator, or a setting is wrong.
     """
     from napari_quac.generators.generated.recipe import GeneratedRecipe
+    from napari_quac.generators.infill.recipe import InfillRecipe
     from napari_quac.generators.opening import recognize_generator
     from napari_quac.generators.stargan.recipe import StarGANRecipe
 
     if options.generated is not None:
         recipe: Any = GeneratedRecipe(options.generated)
+    elif options.generator is None:
+        recipe = InfillRecipe()
     else:
-        recipe = recognize_generator(options.generator).recipe
+        recipe = recognize_generator(_with_quoted_names(options)).recipe
     if isinstance(recipe, GeneratedRecipe) and options.image_range:
         recipe = replace(recipe, image_range=tuple(options.image_range))
     if isinstance(recipe, StarGANRecipe):
         style = options.style or recipe.style
         recipe = replace(recipe, style=style, references=options.references)
     return with_settings(recipe, options.generator_setting)
+
+
+def _with_quoted_names(options: argparse.Namespace) -> list[str]:
+    """Return the texts of ``--generator``, with the names of classes in quotes."""
+    from napari_quac.data.image_search import subfolders
+    from napari_quac.generators.cyclegan.recipe import quote_direction
+
+    known = options.classes or ()
+    samples = getattr(options, "samples", None) or []
+    if not known and len(samples) == 1 and samples[0].is_dir():
+        known = subfolders(samples[0])
+    return [quote_direction(text, known) for text in options.generator]
 
 
 def with_settings(recipe: Any, texts: Sequence[str]) -> Any:
@@ -350,8 +373,17 @@ def add_settings_options(parser: argparse.ArgumentParser) -> None:
     add_options(parser, SETTINGS_OPTIONS, parameter=REPEATABLE)
 
 
-def read_settings(options: argparse.Namespace) -> ExplainSettings:
+def read_settings(
+    options: argparse.Namespace, default_methods: tuple[str, ...] = ()
+) -> ExplainSettings:
     """Return the settings of a preset with the changes of the options.
+
+    Parameters
+    ----------
+    options : Namespace
+        The parsed arguments.
+    default_methods : tuple of str
+        Methods if the options name none; by default those of the preset.
 
     Raises
     ------
@@ -365,7 +397,7 @@ def read_settings(options: argparse.Namespace) -> ExplainSettings:
     from napari_quac.explain.settings import ExplainSettings, SearchSettings
 
     settings = ExplainSettings.from_preset(options.preset)
-    methods = tuple(options.methods or settings.methods)
+    methods = tuple(options.methods or default_methods or settings.methods)
     for name in methods:
         METHODS[name]
     parameters = parse_parameters(options.parameter)
