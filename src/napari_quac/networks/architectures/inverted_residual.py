@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from torch import Tensor, nn
@@ -202,16 +203,12 @@ def recognize_inverted_residual(
     if style is None or stem is None or last is None or not accepts(head, last.outputs):
         return None
     strides = _STRIDES_OF_SMALL if len(stages) == 5 else STRIDES
-    blocks: list[tuple[list[Unit], int]] = []
+    blocks = _read_blocks(stages, strides)
+    if blocks is None:
+        return None
     renamed = {name: t for name, t in tensors.items() if not name.startswith("blocks.")}
-    for stage, stride in zip(stages, strides, strict=False):
-        for position, block in enumerate(stage):
-            units = _read_block(block, stride if position == 0 else 1)
-            if units is None:
-                return None
-            squeeze = block.get("squeeze.reduce.weight")
-            renamed |= {f"blocks.{len(blocks)}.{name}": t for name, t in _numbered_units(block)}
-            blocks.append((units, int(squeeze.shape[0]) if squeeze is not None else 0))
+    for number, block in enumerate(chain(*stages)):
+        renamed |= {f"blocks.{number}.{name}": t for name, t in _numbered_units(block)}
     build = partial(
         InvertedResidualNet,
         Unit(stem.inputs, stem.outputs, stem.kernel, 2),
@@ -298,6 +295,21 @@ def _read_unit(weight: Tensor) -> Unit | None:
         return None
     outputs, inputs, kernel = int(weight.shape[0]), int(weight.shape[1]), int(weight.shape[2])
     return Unit(inputs, outputs, kernel)
+
+
+def _read_blocks(
+    stages: Sequence[Sequence[Block]], strides: Sequence[int]
+) -> list[tuple[list[Unit], int]] | None:
+    """Return the convolutions of all blocks, with the width of their squeeze or 0."""
+    blocks: list[tuple[list[Unit], int]] = []
+    for stage, stride in zip(stages, strides, strict=False):
+        for position, block in enumerate(stage):
+            units = _read_block(block, stride if position == 0 else 1)
+            if units is None:
+                return None
+            squeeze = block.get("squeeze.reduce.weight")
+            blocks.append((units, int(squeeze.shape[0]) if squeeze is not None else 0))
+    return blocks
 
 
 def _read_block(block: Mapping[str, Tensor], stride: int) -> list[Unit] | None:
