@@ -222,7 +222,10 @@ def explain_folder(
     generator = recipe.load() if recipe is not None else _as_generator(generator)
     settings = replace(_settings(settings, methods, seed, max_tries), targets=target)
     store = ExplanationStore.open_or_create(
-        output, StoreInfo.of(classifier, generator, recipe or generator, settings, dataset.name)
+        output,
+        StoreInfo.of(
+            classifier, generator, recipe or generator, settings, dataset.name, dataset=dataset
+        ),
     )
     store.clean()
     tasks = tasks_of(dataset)

@@ -9,7 +9,9 @@ from typing import Any
 
 from napari_quac.commands import shared
 from napari_quac.commands.output import print_json, table
+from napari_quac.data.assumptions import assumptions_of
 from napari_quac.errors import DataError
+from napari_quac.serialize import to_plain
 
 BATCH = 64
 CSV_COLUMNS = ("id", "class", "predicted", "confidence", "right")
@@ -59,6 +61,8 @@ def run(options: argparse.Namespace) -> None:
     if options.json:
         document = {"classes": names, "n": len(rows), "accuracy": accuracy, "samples": rows}
         document["n_labelled"] = n_labeled  # wording: a JSON key
+        document["preprocessing"] = str(classifier.preprocessing)
+        document["assumptions"] = to_plain((*classifier.assumptions, *assumptions_of(dataset)))
         document["confusion"] = confusion if n_labeled else None
         print_json(document)
         return

@@ -15,6 +15,7 @@ from napari_quac.registry import unknown_name
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
+    from napari_quac.data.preprocessing import Preprocessing
     from napari_quac.explain.settings import ExplainSettings
     from napari_quac.networks.classifier import Classifier
     from napari_quac.networks.classifier_recipe import ClassifierRecipe
@@ -51,20 +52,76 @@ def pooling_factors(text: str) -> tuple[tuple[int, ...], ...]:
     return tuple(whole_numbers(part) for part in text.split(","))
 
 
+def standardization(text: str) -> str | tuple[float, float]:
+    """Read ``zscore`` or ``percentile:0.5,99.5``.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If it is neither.
+    """
+    if text == "zscore":
+        return text
+    kind, _, limits = text.partition(":")
+    try:
+        low, high = map(float, limits.split(","))
+        if kind == "percentile":
+            return low, high
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"'{text}' is neither zscore nor percentile:LO,HI")
+
+
+def decimal_numbers(text: str) -> tuple[float, ...]:
+    """Read ``0.485,0.456,0.406``.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If these are no numbers.
+    """
+    try:
+        return tuple(map(float, text.split(",")))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"'{text}' is no list of numbers") from error
+
+
+def side_or_size(text: str) -> tuple[int, ...]:
+    """Read ``256``, one side, or ``256,320``."""
+    size = whole_numbers(text)
+    return size[:1] if text.replace("x", ",").count(",") == 0 else size
+
+
 TYPES: dict[str, Callable[[str], Any]] = {
     **dict.fromkeys(("FILE", "DIR", "IMAGE", "PATH", "IMAGE|DIR", "DIR|FILE", "FILE.npy"), Path),
     **dict.fromkeys(("N", "PIXELS"), int),
     **dict.fromkeys(("X", "LO", "HI"), float),
     **dict.fromkeys(("A,B", "A,B,C"), names),
+    "STEP": standardization,
     "H,W|D,H,W": whole_numbers,
     "1x2x2,2x2x2": pooling_factors,
 }
 """Metavar to the type of an argument; text for all others."""
 
+PREPROCESSING_OPTIONS = """
+    --value-range LO HI       input range of the classifier (default: that in the file, or -1 1)
+    --mean A,B,C              mean of its normalization, for images from 0 to 1; one number for all
+                              channels, or one for each
+    --std A,B,C               standard deviation of its normalization, likewise
+    --standardize STEP        standardization of each image: zscore, or percentile:LO,HI, which
+                              become 0 and 1
+    --normalization PRESET    a usual one: quac (-1 to 1), unit (0 to 1), bytes (0 to 255),
+                              imagenet, imagenet-gray or zscore
+    --gray-to-rgb             repeat gray images in the 3 channels of the classifier
+    --resize N                resize images for the classifier: N pixels along the shorter side, as
+                              in torchvision, or H,W
+    --crop N                  crop the center to N pixels, or H,W, after resizing
+    --interpolation bilinear|bicubic  of --resize (default: bilinear)
+    --round-8bit              round as the resizing of 8-bit images does
+    """
 CLASSIFIER_OPTIONS = """
     --classifier FILE         TorchScript, safetensors, state dict or .pt2
     --classes A,B,C           class names in output order, if the file has none
-    --value-range LO HI       input range of the classifier (default: that in the file, or -1 1)
     --image-size H,W|D,H,W    input size of the classifier, such as 128 or 16,160,160, if the file
                               has none
     --pools 1x2x2,2x2x2       pooling factors of each level of a VGG, if the size allows several
@@ -166,6 +223,13 @@ def add_options(parser: Any, text: str, **changes: dict[str, Any]) -> None:
 def add_classifier_options(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """Add ``--classifier`` and the properties that its file may lack."""
     add_options(parser, CLASSIFIER_OPTIONS, classifier={"required": required})
+    add_preprocessing_options(parser)
+
+
+def add_preprocessing_options(parser: argparse.ArgumentParser) -> None:
+    """Add the steps from an image to the input of a classifier."""
+    numbers, size = {"type": decimal_numbers}, {"type": side_or_size}
+    add_options(parser, PREPROCESSING_OPTIONS, mean=numbers, std=numbers, resize=size, crop=size)
 
 
 def add_generator_options(parser: Any, exclusive: Any = None, style: str | None = None) -> None:
@@ -195,9 +259,39 @@ def classifier_recipe(options: argparse.Namespace) -> ClassifierRecipe:
     """Return the recipe of the classifier that the options name."""
     from napari_quac.networks.classifier_recipe import ClassifierRecipe
 
-    value_range = tuple(options.value_range) if options.value_range else None
     sizes = {"image_size": options.image_size, "pools": options.pools}
-    return ClassifierRecipe(options.classifier, None, options.classes, value_range, **sizes)
+    preprocessing = read_preprocessing(options)
+    return ClassifierRecipe(options.classifier, None, options.classes, preprocessing, **sizes)
+
+
+def read_preprocessing(options: argparse.Namespace) -> Preprocessing | None:
+    """Return the preprocessing of the classifier that the options describe; None without any.
+
+    Raises
+    ------
+    DataError
+        If they contradict each other, or a number is impossible.
+    """
+    from napari_quac.data.preprocessing import PRESETS, Preprocessing
+
+    names = ("value_range", "mean", "std", "standardize", "interpolation")
+    changes = {name: getattr(options, name) for name in names if getattr(options, name, None)}
+    for name in ("resize", "crop"):
+        if size := getattr(options, name, None):
+            changes[name] = size[0] if len(size) == 1 else size
+    if getattr(options, "gray_to_rgb", False):
+        changes["channels"] = "repeat"
+    if getattr(options, "round_8bit", False):
+        changes["eight_bit"] = True
+    preset = getattr(options, "normalization", None)
+    if preset is not None and preset not in PRESETS:
+        raise unknown_name("normalization", preset, list(PRESETS))
+    if not changes and preset is None:
+        return None
+    try:
+        return replace(PRESETS[preset] if preset else Preprocessing(), **changes)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"The preprocessing of the classifier is impossible: {error}") from error
 
 
 def samples_recipe(options: argparse.Namespace) -> Any:

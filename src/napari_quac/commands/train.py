@@ -46,7 +46,6 @@ COMMON_OPTIONS = """
 GENERATOR_OPTIONS = """
     --classifier FILE     the classifier under study, which guides the training
     --classes A,B         its class names, if the file has none
-    --value-range LO HI   its input range
     --resume              continue the training in the output folder
     """
 PAIR_OPTION = """
@@ -250,8 +249,8 @@ def _classifier(
 
     if path is None:
         return None
-    value_range = tuple(options.value_range) if options.value_range else None
-    classifier = ClassifierRecipe(path, None, options.classes, value_range).load(options.device)
+    preprocessing = shared.read_preprocessing(options)
+    classifier = ClassifierRecipe(path, None, options.classes, preprocessing).load(options.device)
     if classifier.is_nameless and classifier.n_classes != len(dataset.classes):
         raise CheckpointError(
             f"'{path.name}' has {classifier.n_classes} classes, the folder has "
