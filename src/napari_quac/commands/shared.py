@@ -288,10 +288,7 @@ def read_preprocessing(options: argparse.Namespace) -> Preprocessing | None:
         raise unknown_name("normalization", preset, list(PRESETS))
     if not changes and preset is None:
         return None
-    try:
-        return replace(PRESETS[preset] if preset else Preprocessing(), **changes)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"The preprocessing of the classifier is impossible: {error}") from error
+    return replace(PRESETS[preset] if preset else Preprocessing(), **changes)
 
 
 def samples_recipe(options: argparse.Namespace) -> Any:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from napari_quac.data.dataset import Sample
 from napari_quac.data.place import short_extent
-from napari_quac.errors import ShapeError, ValueRangeError
+from napari_quac.errors import DataError, ShapeError, ValueRangeError
 
 Channels = Literal["average", "repeat"] | int
 Interpolation = Literal["bilinear", "bicubic"]
@@ -60,7 +60,7 @@ class Preprocessing:
 
     Raises
     ------
-    ValueError
+    DataError, ValueRangeError
         If a number is impossible.
     """
 
@@ -83,25 +83,25 @@ class Preprocessing:
         for name in ("resize", "pad", "crop"):
             size = getattr(self, name)
             if size is not None and min(size if isinstance(size, tuple) else (size,)) < 1:
-                raise ValueError(f"'{name}' needs at least 1 pixel.")
+                raise DataError(f"'{name}' needs at least 1 pixel.")
         if self.value_range is not None and not self.value_range[1] > self.value_range[0]:
             raise ValueRangeError(
                 f"The upper end of a value range must be above {self.value_range[0]:g}, got "
                 f"{self.value_range[1]:g}."
             )
         if self.std is not None and not all(deviation > 0 for deviation in self.std):
-            raise ValueError("Each standard deviation must be above 0.")
+            raise DataError("Each standard deviation must be above 0.")
         if self.mean and self.std and min(len(self.mean), len(self.std)) > 1:
             if len(self.mean) != len(self.std):
-                raise ValueError(f"{len(self.mean)} means, but {len(self.std)} deviations.")
+                raise DataError(f"{len(self.mean)} means, but {len(self.std)} deviations.")
         if isinstance(self.standardize, tuple):
             if (
                 len(self.standardize) != 2
                 or not 0 <= self.standardize[0] < self.standardize[1] <= 100
             ):
-                raise ValueError("Percentiles are two ascending numbers from 0 to 100.")
+                raise DataError("Percentiles are two ascending numbers from 0 to 100.")
         if self.standardize == "zscore" and self.value_range is not None:
-            raise ValueError("A z-score has no value range. Omit one of them.")
+            raise DataError("A z-score has no value range. Omit one of them.")
 
     def __str__(self) -> str:
         return ", ".join([*self._geometry_words(), *self._value_words()])
@@ -382,7 +382,7 @@ def preprocessing_from_metadata(metadata: Mapping[str, str]) -> Preprocessing | 
 
     Raises
     ------
-    ValueError
+    DataError
         If a text states an impossible preprocessing.
     """
     if "preprocessing" in metadata:

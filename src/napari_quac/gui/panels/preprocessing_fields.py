@@ -18,6 +18,7 @@ from napari_quac.data.preprocessing import (
     preset_of,
     with_values_of,
 )
+from napari_quac.errors import QuacError
 from napari_quac.gui import widgets as ui
 from napari_quac.gui.section import caption, labeled_row
 from napari_quac.gui.text import set_tone
@@ -94,7 +95,7 @@ class PreprocessingFields(QWidget):
     def _emit(self, field: QLineEdit | None = None, **changes: Any) -> None:
         try:
             changed = replace(self._preprocessing, **changes)
-        except (ValueError, TypeError) as error:
+        except QuacError as error:
             if field is not None:
                 set_tone(field, "bad")
             self.refused.emit(str(error))
