@@ -7,7 +7,8 @@ import torch
 
 from napari_quac.data.dataset import Sample
 from napari_quac.data.preprocessed import PreprocessedDataset
-from napari_quac.data.preprocessing import Preprocessing, suggest_preprocessing
+from napari_quac.data.preprocessing import Preprocessing
+from napari_quac.data.suggestions import suggest_preprocessing
 from napari_quac.errors import ShapeError
 from napari_quac.testing import CornerSamples
 

@@ -5,17 +5,22 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from inspect import cleandoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_quac.commands import preprocessing_options
+from napari_quac.commands.arguments import names, pooling_factors, whole_numbers
+from napari_quac.commands.output import notify
+from napari_quac.commands.preprocessing_options import ARGUMENTS, PREPROCESSING_OPTIONS
+from napari_quac.data.assumptions import assumptions_of
 from napari_quac.errors import DataError
 from napari_quac.registry import unknown_name
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
-    from napari_quac.data.preprocessing import Preprocessing
+    from napari_quac.explain.labels import LabelMatch
     from napari_quac.explain.settings import ExplainSettings
     from napari_quac.networks.classifier import Classifier
     from napari_quac.networks.classifier_recipe import ClassifierRecipe
@@ -25,103 +30,20 @@ REQUIRED = {"required": True}
 REPEATABLE = {"action": "append", "default": []}
 
 
-def names(text: str) -> tuple[str, ...]:
-    """Split ``a,b,c``."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def whole_numbers(text: str) -> tuple[int, ...]:
-    """Read ``16,160,160``; one number stands for a square.
-
-    Raises
-    ------
-    ArgumentTypeError
-        If these are no whole numbers above 0.
-    """
-    try:
-        numbers = tuple(int(part) for part in text.replace("x", ",").split(","))
-    except ValueError:
-        numbers = ()
-    if not numbers or min(numbers) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is no size such as 128 or 16,160,160")
-    return numbers * 2 if len(numbers) == 1 else numbers
-
-
-def pooling_factors(text: str) -> tuple[tuple[int, ...], ...]:
-    """Read ``1x2x2,2x2x2``, one group for each level."""
-    return tuple(whole_numbers(part) for part in text.split(","))
-
-
-def standardization(text: str) -> str | tuple[float, float]:
-    """Read ``zscore`` or ``percentile:0.5,99.5``.
-
-    Raises
-    ------
-    ArgumentTypeError
-        If it is neither.
-    """
-    if text == "zscore":
-        return text
-    kind, _, limits = text.partition(":")
-    try:
-        low, high = map(float, limits.split(","))
-        if kind == "percentile":
-            return low, high
-    except ValueError:
-        pass
-    raise argparse.ArgumentTypeError(f"'{text}' is neither zscore nor percentile:LO,HI")
-
-
-def decimal_numbers(text: str) -> tuple[float, ...]:
-    """Read ``0.485,0.456,0.406``.
-
-    Raises
-    ------
-    ArgumentTypeError
-        If these are no numbers.
-    """
-    try:
-        return tuple(map(float, text.split(",")))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"'{text}' is no list of numbers") from error
-
-
-def side_or_size(text: str) -> tuple[int, ...]:
-    """Read ``256``, one side, or ``256,320``."""
-    size = whole_numbers(text)
-    return size[:1] if text.replace("x", ",").count(",") == 0 else size
-
-
 TYPES: dict[str, Callable[[str], Any]] = {
     **dict.fromkeys(("FILE", "DIR", "IMAGE", "PATH", "IMAGE|DIR", "DIR|FILE", "FILE.npy"), Path),
     **dict.fromkeys(("N", "PIXELS"), int),
     **dict.fromkeys(("X", "LO", "HI"), float),
     **dict.fromkeys(("A,B", "A,B,C"), names),
-    "STEP": standardization,
     "H,W|D,H,W": whole_numbers,
     "1x2x2,2x2x2": pooling_factors,
 }
 """Metavar to the type of an argument; text for all others."""
 
-PREPROCESSING_OPTIONS = """
-    --value-range LO HI       input range of the classifier (default: that in the file, or -1 1)
-    --mean A,B,C              mean of its normalization, for images from 0 to 1; one number for all
-                              channels, or one for each
-    --std A,B,C               standard deviation of its normalization, likewise
-    --standardize STEP        standardization of each image: zscore, or percentile:LO,HI, which
-                              become 0 and 1
-    --normalization PRESET    a usual one: quac (-1 to 1), unit (0 to 1), bytes (0 to 255),
-                              imagenet, imagenet-gray or zscore
-    --gray-to-rgb             repeat gray images in the 3 channels of the classifier
-    --resize N                resize images for the classifier: N pixels along the shorter side, as
-                              in torchvision, or H,W
-    --crop N                  crop the center to N pixels, or H,W, after resizing
-    --interpolation bilinear|bicubic  of --resize (default: bilinear)
-    --round-8bit              round as the resizing of 8-bit images does
-    """
 CLASSIFIER_OPTIONS = """
     --classifier FILE         TorchScript, safetensors, state dict or .pt2
-    --classes A,B,C           class names in output order, if the file has none
+    --classes A,B,C           class names in output order, if the file has none; names with commas
+                              in double quotes
     --image-size H,W|D,H,W    input size of the classifier, such as 128 or 16,160,160, if the file
                               has none
     --pools 1x2x2,2x2x2       pooling factors of each level of a VGG, if the size allows several
@@ -129,12 +51,17 @@ CLASSIFIER_OPTIONS = """
     --image-range LO HI       values of the images that are black and white (default: 0 255 for
                               8-bit images, 0 1 for floats)
     """
-SAMPLES_OPTION = "--samples DIR|FILE ...  a folder with one subfolder per class, or image files"
+SAMPLES_OPTION = """
+    --samples DIR|FILE ...  a folder with one subfolder per class, or image files
+    --split NAME            split of the samples, if the subfolders are splits such as train and
+                            test; 'all' for all of them
+    """
 GENERATOR_OPTION = """
     --generator NETWORK ...   a StarGAN v2, warping simulator or bin-conditional generator; the
                               networks of a CycleGAN, each as SOURCE:TARGET=FILE, or
-                              SOURCE:TARGET=FOLDER for a training in which SOURCE was A; a folder
-                              of previously generated images; or the name of another generator,
+                              SOURCE:TARGET=FOLDER for a training in which SOURCE was A (names
+                              with : or = in double quotes, '"A:1":"B=2"=FILE'); a folder of
+                              previously generated images; or the name of another generator,
                               such as fido (see 'napari-quac methods')
     """
 GENERATOR_SETTINGS = """
@@ -223,13 +150,7 @@ def add_options(parser: Any, text: str, **changes: dict[str, Any]) -> None:
 def add_classifier_options(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """Add ``--classifier`` and the properties that its file may lack."""
     add_options(parser, CLASSIFIER_OPTIONS, classifier={"required": required})
-    add_preprocessing_options(parser)
-
-
-def add_preprocessing_options(parser: argparse.ArgumentParser) -> None:
-    """Add the steps from an image to the input of a classifier."""
-    numbers, size = {"type": decimal_numbers}, {"type": side_or_size}
-    add_options(parser, PREPROCESSING_OPTIONS, mean=numbers, std=numbers, resize=size, crop=size)
+    add_options(parser, PREPROCESSING_OPTIONS, **ARGUMENTS)
 
 
 def add_generator_options(parser: Any, exclusive: Any = None, style: str | None = None) -> None:
@@ -260,35 +181,8 @@ def classifier_recipe(options: argparse.Namespace) -> ClassifierRecipe:
     from napari_quac.networks.classifier_recipe import ClassifierRecipe
 
     sizes = {"image_size": options.image_size, "pools": options.pools}
-    preprocessing = read_preprocessing(options)
+    preprocessing = preprocessing_options.read(options)
     return ClassifierRecipe(options.classifier, None, options.classes, preprocessing, **sizes)
-
-
-def read_preprocessing(options: argparse.Namespace) -> Preprocessing | None:
-    """Return the preprocessing of the classifier that the options describe; None without any.
-
-    Raises
-    ------
-    DataError
-        If they contradict each other, or a number is impossible.
-    """
-    from napari_quac.data.preprocessing import PRESETS, Preprocessing
-
-    names = ("value_range", "mean", "std", "standardize", "interpolation")
-    changes = {name: getattr(options, name) for name in names if getattr(options, name, None)}
-    for name in ("resize", "crop"):
-        if size := getattr(options, name, None):
-            changes[name] = size[0] if len(size) == 1 else size
-    if getattr(options, "gray_to_rgb", False):
-        changes["channels"] = "repeat"
-    if getattr(options, "round_8bit", False):
-        changes["eight_bit"] = True
-    preset = getattr(options, "normalization", None)
-    if preset is not None and preset not in PRESETS:
-        raise unknown_name("normalization", preset, list(PRESETS))
-    if not changes and preset is None:
-        return None
-    return replace(PRESETS[preset] if preset else Preprocessing(), **changes)
 
 
 def samples_recipe(options: argparse.Namespace) -> Any:
@@ -298,7 +192,7 @@ def samples_recipe(options: argparse.Namespace) -> Any:
     image_range = tuple(options.image_range) if options.image_range else None
     paths: list[Path] = options.samples
     if len(paths) == 1 and not paths[0].is_file():
-        return ImageFolderRecipe(paths[0], image_range)
+        return ImageFolderRecipe(paths[0], image_range, getattr(options, "split", None) or "")
     return ImageFilesRecipe(tuple(paths), image_range)
 
 
@@ -317,6 +211,46 @@ def load_samples_and_classifier(options: argparse.Namespace) -> tuple[Dataset, C
     if isinstance(dataset, ImageFiles) and classifier.n_axes is not None:
         dataset.n_axes = classifier.n_axes
     return dataset, classifier
+
+
+def notify_about_samples(dataset: Dataset, labels: LabelMatch | None = None) -> None:
+    """Print on standard error which files are no samples, and which labels are not used.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The samples.
+    labels : LabelMatch, optional
+        Classes that their labels name.
+    """
+    layout = getattr(dataset, "layout", None)
+    if layout is not None and layout.notes:
+        notify(f"'{dataset.name}': {layout.summary}")
+    for assumption in assumptions_of(dataset):
+        notify(str(assumption))
+    if labels is not None:
+        for sentence in (*map(str, labels.assumptions), labels.warning):
+            if sentence:
+                notify(sentence)
+
+
+def labels_document(dataset: Dataset, labels: LabelMatch | None) -> dict[str, Any]:
+    """Return the files that are no samples and the labels that are not used, for JSON."""
+    layout = getattr(dataset, "layout", None)
+    return {
+        "labels": list(dataset.classes),
+        "unmatched_labels": list(labels.unmatched) if labels is not None else [],
+        "classes_without_samples": list(labels.absent) if labels is not None else [],
+        "files_not_read": [str(path) for path in layout.unread] if layout is not None else [],
+        "notes": [*(layout.notes if layout is not None else ())]
+        + ([labels.warning] if labels is not None and labels.warning else []),
+    }
+
+
+def assumptions_about(*sources: Any) -> list[dict[str, str]]:
+    """Return the assumptions about samples and networks, for JSON; each once."""
+    found = [assumption for source in sources for assumption in assumptions_of(source)]
+    return [asdict(assumption) for assumption in dict.fromkeys(found)]
 
 
 def load_generator(options: argparse.Namespace) -> Generator:
@@ -345,13 +279,25 @@ def generator_recipe(options: argparse.Namespace) -> Any:
     if options.generated is not None:
         recipe: Any = GeneratedRecipe(options.generated)
     else:
-        recipe = recognize_generator(options.generator).recipe
+        recipe = recognize_generator(_with_quoted_names(options)).recipe
     if isinstance(recipe, GeneratedRecipe) and options.image_range:
         recipe = replace(recipe, image_range=tuple(options.image_range))
     if isinstance(recipe, StarGANRecipe):
         style = options.style or recipe.style
         recipe = replace(recipe, style=style, references=options.references)
     return with_settings(recipe, options.generator_setting)
+
+
+def _with_quoted_names(options: argparse.Namespace) -> list[str]:
+    """Return the texts of ``--generator``, with the names of classes in quotes."""
+    from napari_quac.data.image_search import subfolders
+    from napari_quac.generators.cyclegan.recipe import quote_direction
+
+    known = options.classes or ()
+    samples = getattr(options, "samples", None) or []
+    if not known and len(samples) == 1 and samples[0].is_dir():
+        known = subfolders(samples[0])
+    return [quote_direction(text, known) for text in options.generator]
 
 
 def with_settings(recipe: Any, texts: Sequence[str]) -> Any:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from napari_quac.data.assumptions import assumptions_of
 from napari_quac.data.dataset import Dataset, Sample
 from napari_quac.data.preprocessing import Preprocessing
 from napari_quac.errors import DataError
@@ -26,7 +27,8 @@ class PreprocessedDataset:
         self.dataset, self.preprocessing = dataset, preprocessing
         self.name = f"{dataset.name}, {preprocessing}"
         self.classes = dataset.classes
-        self.assumptions = getattr(dataset, "assumptions", ())
+        self.layout = getattr(dataset, "layout", None)
+        self.assumptions = assumptions_of(dataset)
 
     def __len__(self) -> int:
         return len(self.dataset)

@@ -7,26 +7,33 @@ and a change of the samples themselves, where a generator needs another size or 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from napari_quac.data.dataset import Sample
 from napari_quac.data.place import short_extent
+from napari_quac.data.preprocessing_steps import (
+    Size,
+    between_percentiles,
+    center,
+    padded,
+    per_channel,
+    resized_2d,
+    resized_3d,
+    size_for,
+    standardized,
+)
 from napari_quac.errors import DataError, ShapeError, ValueRangeError
 
 Channels = Literal["average", "repeat"] | int
 Interpolation = Literal["bilinear", "bicubic"]
 Standardization = Literal["zscore"] | tuple[float, float]
-Size = int | tuple[int, ...]
 
 CHANNEL_WORDS = {"average": "average of channels", "repeat": "gray repeated in 3 channels"}
-SMALLEST_VARIANCE = 1e-12  # a blank image stays blank, and its gradient finite
 VALUE_FIELDS = ("standardize", "value_range", "mean", "std")
 
 
@@ -84,6 +91,9 @@ class Preprocessing:
             size = getattr(self, name)
             if size is not None and min(size if isinstance(size, tuple) else (size,)) < 1:
                 raise DataError(f"'{name}' needs at least 1 pixel.")
+        self._check_values()
+
+    def _check_values(self) -> None:
         if self.value_range is not None and not self.value_range[1] > self.value_range[0]:
             raise ValueRangeError(
                 f"The upper end of a value range must be above {self.value_range[0]:g}, got "
@@ -183,27 +193,24 @@ class Preprocessing:
             images = self._resized(images)
         for size in (self.pad, self.crop):
             if size is not None:
-                images = _padded(images, _size_for(size, images.shape[2:]))
+                images = padded(images, size_for(size, images.shape[2:]))
         if self.crop is not None:
-            window = _center(images.shape[2:], self._crop_size(images.shape[2:]))
+            window = center(images.shape[2:], self._crop_size(images.shape[2:]))
             images = images[(slice(None), slice(None), *window)]
         return self._with_values(images)
 
     def _with_values(self, images: Tensor) -> Tensor:
         if self.standardize == "zscore":
-            flat = images.flatten(1)
-            variance = flat.var(dim=1, correction=0).clamp_min(SMALLEST_VARIANCE)
-            column = (-1, *(1,) * (images.ndim - 1))
-            images = (images - flat.mean(dim=1).view(column)) / variance.sqrt().view(column)
+            images = standardized(images)
         elif self.standardize is not None:
-            images = _between_percentiles(images, *self.standardize)
+            images = between_percentiles(images, *self.standardize)
         if self.value_range is not None and self.value_range != (0.0, 1.0):
             low, high = self.value_range
             images = images * (high - low) + low
         if self.mean is not None:
-            images = images - _per_channel(self.mean, images)
+            images = images - per_channel(self.mean, images)
         if self.std is not None:
-            images = images / _per_channel(self.std, images)
+            images = images / per_channel(self.std, images)
         return images
 
     def _with_channels(self, images: Tensor) -> Tensor:
@@ -228,22 +235,8 @@ class Preprocessing:
         if size == tuple(images.shape[2:]):
             return images
         if len(size) != 2:
-            shrinks = all(a >= b for a, b in zip(images.shape[2:], size, strict=True))
-            if shrinks:
-                return F.interpolate(images, size, mode="area")
-            return F.interpolate(images, size, mode="trilinear", align_corners=False)
-        settings: dict[str, Any] = {"mode": self.interpolation, "antialias": True}
-        resized = F.interpolate(images, size, align_corners=False, **settings)
-        if not self.eight_bit:
-            return resized
-        with torch.no_grad():
-            levels = (images.clamp(0, 1) * 255).round()
-            if images.device.type == "cpu" and images.shape[1] <= 4:
-                rounded = F.interpolate(levels.to(torch.uint8), size, **settings)
-            else:  # only CPUs resize integers
-                rounded = F.interpolate(levels, size, **settings).round().clamp(0, 255)
-            difference = rounded.to(images.dtype) / 255 - resized
-        return resized + difference
+            return resized_3d(images, size)
+        return resized_2d(images, size, self.interpolation, self.eight_bit)
 
     def _resize_size(self, old: Sequence[int]) -> tuple[int, ...]:
         """Return the size after resizing an image of size ``old``."""
@@ -259,13 +252,13 @@ class Preprocessing:
         return tuple(int(self.resize * length / min(old)) for length in old)
 
     def _crop_size(self, old: Sequence[int]) -> tuple[int, ...]:
-        return tuple(old) if self.crop is None else _size_for(self.crop, old)
+        return tuple(old) if self.crop is None else size_for(self.crop, old)
 
     def network_size(self, image_size: Sequence[int]) -> tuple[int, ...]:
         """Return the spatial size of the input for images of a size."""
         size = self._resize_size(image_size)
         if self.pad is not None:
-            size = tuple(map(max, size, _size_for(self.pad, size)))
+            size = tuple(map(max, size, size_for(self.pad, size)))
         return self._crop_size(size)
 
     @property
@@ -295,12 +288,12 @@ class Preprocessing:
         """
         resized = self._resize_size(image_size)
         padded = (
-            resized if self.pad is None else tuple(map(max, resized, _size_for(self.pad, resized)))
+            resized if self.pad is None else tuple(map(max, resized, size_for(self.pad, resized)))
         )
         crop = self._crop_size(padded)
         frame = values.new_zeros(tuple(map(max, padded, crop)))
-        frame[_center(frame.shape, crop)] = values
-        frame = frame[_center(frame.shape, resized)]
+        frame[center(frame.shape, crop)] = values
+        frame = frame[center(frame.shape, resized)]
         if tuple(frame.shape) == tuple(image_size):
             return frame
         kind = "nearest" if mode == "nearest" else "trilinear" if frame.ndim == 3 else "bilinear"
@@ -327,7 +320,7 @@ class Preprocessing:
             raise ShapeError(
                 f"'{sample.id}' has {short_extent(size)}, too few to crop. Resize it instead."
             )
-        window = _center(size, crop)
+        window = center(size, crop)
         # positions are those of pixel centers, and the edge of the image stays in place
         factors = [old / new for old, new in zip(old_size, size, strict=True)]
         starts = [
@@ -408,57 +401,6 @@ def preprocessing_from_metadata(metadata: Mapping[str, str]) -> Preprocessing | 
     return Preprocessing(**changes) if set(changes) & set(VALUE_FIELDS) else None
 
 
-def suggest_preprocessing(
-    image_shape: Sequence[int],
-    channels: int,
-    size: Sequence[int] | None,
-    subject: str = "of the samples",
-) -> tuple[tuple[str, Preprocessing], ...]:
-    """Suggest preprocessings that make images of a shape fit a network, with texts for buttons.
-
-    Parameters
-    ----------
-    image_shape : (C, *S)
-        Shape of the samples.
-    channels : int
-        Input channels of the network.
-    size : sequence of int or None
-        Spatial size of the network's input in pixels; None for any.
-    subject : str
-        Where the step takes place, for the texts: of the samples, or for the classifier.
-
-    Returns
-    -------
-    tuple of (str, Preprocessing)
-        Channels come first: where both differ, the size follows once the channels fit. Empty
-        where nothing sensible helps.
-    """
-    n_channels, old_size = image_shape[0], tuple(image_shape[1:])
-    if n_channels != channels:
-        if channels == 1 and n_channels > 1:
-            single = [
-                (f"Use channel {i + 1} {subject}", Preprocessing(i))
-                for i in range(min(n_channels, 4))
-            ]
-            return ((f"Average channels {subject}", Preprocessing("average")), *single)
-        if channels == 3 and n_channels == 1:
-            return ((f"Repeat channel 3 times {subject}", Preprocessing("repeat")),)
-        return ()
-    new_size = None if size is None else tuple(size)
-    if new_size is None or new_size == old_size or len(new_size) != len(old_size):
-        return ()
-    square = len(new_size) == 2 and len(set(new_size)) == 1
-    pixels = f"{new_size[0]} px" if square else short_extent(new_size)
-    where = "samples" if subject == "of the samples" else subject
-    suggestions = [(f"Resize {where} to {pixels}", Preprocessing(resize=new_size))]
-    if square and len(set(old_size)) > 1:
-        text = f"Resize shorter side {subject} to {pixels}, crop center"
-        suggestions.append((text, Preprocessing(resize=new_size[0], crop=new_size)))
-    if all(old >= new for old, new in zip(old_size, new_size, strict=True)):
-        suggestions.append((f"Crop {where} to central {pixels}", Preprocessing(crop=new_size)))
-    return tuple(suggestions)
-
-
 def combine(first: Preprocessing, second: Preprocessing) -> Preprocessing:
     """Return ``first`` with the steps of ``second`` in place of its own, where it has some."""
     initial = Preprocessing()
@@ -485,58 +427,6 @@ def _numbers_in(text: str | None) -> tuple[float, ...]:
         return tuple(map(float, numbers))
     except (ValueError, TypeError):
         return ()
-
-
-def _per_channel(values: Sequence[float], images: Tensor) -> Tensor:
-    if len(values) not in (1, images.shape[1]):
-        channels = "1 channel" if images.shape[1] == 1 else f"{images.shape[1]} channels"
-        raise ShapeError(
-            f"There are {len(values)} means or standard deviations, but the network takes "
-            f"{channels}. Give one number, or one for each channel."
-        )
-    return images.new_tensor(values).view(-1, *(1,) * (images.ndim - 2))
-
-
-def _between_percentiles(images: Tensor, low: float, high: float) -> Tensor:
-    """Map two percentiles of each image to 0 and 1, and clip."""
-    flat = images.flatten(1)
-    n_values = flat.shape[1]
-    ordered = flat.sort(dim=1).values  # torch.quantile takes 16 million values only
-    limits = []
-    for percentile in (low, high):
-        position = percentile / 100 * (n_values - 1)
-        below = math.floor(position)
-        above = min(below + 1, n_values - 1)
-        limits.append(torch.lerp(ordered[:, below], ordered[:, above], position - below))
-    column = (-1, *(1,) * (images.ndim - 1))
-    spread = (limits[1] - limits[0]).clamp_min(math.sqrt(SMALLEST_VARIANCE))
-    return ((images - limits[0].view(column)) / spread.view(column)).clamp(0, 1)
-
-
-def _size_for(size: Size, old: Sequence[int]) -> tuple[int, ...]:
-    """Return a size along each axis of an image of size ``old``."""
-    new = size if isinstance(size, tuple) else (size,) * len(old)
-    if len(new) != len(old):
-        raise ShapeError(
-            f"The images have {len(old)} axes, but the size {short_extent(new)} has {len(new)}. "
-            "Choose another size."
-        )
-    return new
-
-
-def _padded(images: Tensor, size: Sequence[int]) -> Tensor:
-    """Pad images with black to a size, on both sides; one pixel more at the end if it is odd."""
-    missing = [max(0, new - old) for old, new in zip(images.shape[2:], size, strict=True)]
-    if not any(missing):
-        return images
-    sides = [side for gap in reversed(missing) for side in (gap // 2, gap - gap // 2)]
-    return F.pad(images, sides)
-
-
-def _center(old: Sequence[int], new: Sequence[int]) -> tuple[slice, ...]:
-    """Return the central window, placed as by torchvision: halves are rounded to even."""
-    starts = [max(0, round((a - b) / 2)) for a, b in zip(old, new, strict=True)]
-    return tuple(slice(start, start + n) for start, n in zip(starts, new, strict=True))
 
 
 def _moved(

@@ -12,8 +12,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from napari_quac.data.assumptions import Assumption
-from napari_quac.data.place import extent, short_extent
+from napari_quac.data.place import extent
 from napari_quac.data.preprocessing import (
     DEFAULT,
     PRESETS,
@@ -26,8 +25,12 @@ from napari_quac.networks.classifier import (
     Classifier,
     NetworkForm,
     Output,
-    image_shape_for,
-    plural_channels,
+)
+from napari_quac.networks.classifier_card import (
+    KIND_NAMES,
+    assumptions_about,
+    describe,
+    input_range_assumption,
 )
 from napari_quac.networks.classifier_file import (
     OpenedFile,
@@ -36,6 +39,7 @@ from napari_quac.networks.classifier_file import (
     size_from_text,
 )
 from napari_quac.networks.device import resolve_device
+from napari_quac.networks.network_input import image_shape_for, plural_channels
 from napari_quac.networks.programs import prepare_for_inference
 from napari_quac.networks.tensor_file import file_hash
 from napari_quac.networks.trial import Trial, add_channel_axis, try_network
@@ -43,61 +47,6 @@ from napari_quac.registry import unknown_name
 
 OutputChoice = Literal["auto"] | Output
 OUTPUTS: tuple[Output, ...] = get_args(Output)
-KIND_NAMES = {
-    "eager": "PyTorch module",
-    "torchscript": "TorchScript",
-    "exported": "torch.export program",
-    "callable": "function",
-}
-
-
-def describe(
-    classifier: Classifier, kind: str, source: str, notes: Sequence[str], trial: Trial
-) -> dict[str, str]:
-    """Return the entries of the card of a classifier, label to text."""
-    size = classifier.image_size
-    gradients = ["D-IG", "D-InGrad", "IG"] if trial.has_gradients else []
-    missing = "" if trial.has_gradients else "IG and D-InGrad: no gradients reach its input. "
-    if not trial.has_gradients:
-        missing += "DeepLIFT: the same."
-    elif classifier.form == "eager" and kind == KIND_NAMES["eager"]:
-        missing += "DeepLIFT: only if all its activations are modules, which shows when it is used."
-    elif classifier.form == "eager":
-        gradients += ["D-DeepLIFT", "DeepLIFT"]
-    elif classifier.form == "callable":
-        missing += "DeepLIFT: it needs a module whose activations are modules."
-    else:
-        missing += f"DeepLIFT: a {KIND_NAMES[classifier.form]} has fixed activations."
-        if classifier.form == "torchscript":
-            missing += " Gradient × difference is given instead, under its own name."
-    size_text = "any" if trial.n_axes == 2 else "any volume"
-    if size is not None:
-        size_text = short_extent(size) + (" (by trying)" if trial.size_was_guessed else "")
-    description = {
-        "Kind": kind,
-        "Classes": ", ".join(classifier.class_names),
-        "Image size": size_text,
-        "Channels": str(classifier.channels),
-        "Preprocessing": f"{classifier.preprocessing or '0 to 1'} ({source})",
-        "Output": classifier.output,
-        "Can compute": ", ".join([*gradients, "residual", "random"]),
-    }
-    if missing:
-        description["Cannot compute"] = missing.strip()
-    if classifier.assumptions:
-        description["Assumed"] = " ".join(map(str, classifier.assumptions))
-    if notes:
-        description["Notes"] = " ".join(notes)
-    return description
-
-
-def input_range_assumption() -> Assumption:
-    """Return the assumption about a classifier whose normalization is unknown."""
-    return Assumption(
-        "input range",
-        "The input range is assumed to be -1 to 1, as in the QuAC library; the file states none. "
-        "Set it under Networks, Details (as a command: --value-range, --mean and --std).",
-    )
 
 
 def with_output(trial: Trial, choice: str, in_file: str | None, name: str) -> Trial:
@@ -368,7 +317,10 @@ class ClassifierRecipe:
             network_channels=trial.channels,
             network_size=trial.image_size,
         )
-        assumptions = self._assumptions(classifier, source, bool(file_names), trial)
+        assumptions = (
+            *(opened.layout.assumptions if opened.layout else ()),
+            *assumptions_about(classifier, source, bool(file_names), self.output == "auto"),
+        )
         classifier = replace(classifier, assumptions=assumptions)
         kind = opened.layout.name if opened.layout else KIND_NAMES[opened.form]
         notes = (*(opened.layout.notes if opened.layout else ()), *trial.notes)
@@ -418,43 +370,6 @@ class ClassifierRecipe:
         source = "assumed, as in QuAC" if stated is None else "from the file"
         stated = DEFAULT if stated is None else stated
         return (stated if given is None else combine(stated, given)), source
-
-    def _assumptions(
-        self, classifier: Classifier, source: str, has_names: bool, trial: Trial
-    ) -> tuple[Assumption, ...]:
-        """Return what was assumed because neither file nor recipe states it."""
-        assumptions = [input_range_assumption()] if source.startswith("assumed") else []
-        if not has_names:
-            assumptions.append(
-                Assumption(
-                    "class names",
-                    "The classes have no names in the file; they are numbered in the order of the "
-                    "outputs, or named after the sorted folders of the samples. Set them under "
-                    "Networks, Details (as a command: --classes).",
-                )
-            )
-        if classifier.size_was_guessed and classifier.image_size is not None:
-            assumptions.append(
-                Assumption(
-                    "image size",
-                    f"The input size {short_extent(classifier.image_size)} follows from the "
-                    "weights or from a trial; the size of the first images replaces it if the "
-                    "network takes them (as a command: --image-size).",
-                )
-            )
-        if classifier.network_channels == 3 and classifier.preprocessing.channels is None:
-            assumptions.append(
-                Assumption("channels", "Gray images are repeated in its 3 channels.")
-            )
-        if self.output == "auto":
-            assumptions.append(
-                Assumption(
-                    "output",
-                    f"Its output is taken for {classifier.output}, from its values for noise and "
-                    "blank images.",
-                )
-            )
-        return tuple(assumptions)
 
 
 def _whole(text: str | None) -> int | None:

@@ -9,7 +9,8 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFrame, QWidget
 
 from napari_quac.data.preprocessed import PreprocessedRecipe
-from napari_quac.data.preprocessing import Preprocessing, combine, suggest_preprocessing
+from napari_quac.data.preprocessing import Preprocessing, combine
+from napari_quac.data.suggestions import suggest_preprocessing
 from napari_quac.errors import ShapeError
 from napari_quac.gui.text import WrappedLabel, set_tone
 from napari_quac.gui.widgets import button, column
