@@ -62,7 +62,8 @@ GENERATOR_OPTION = """
                               SOURCE:TARGET=FOLDER for a training in which SOURCE was A (names
                               with : or = in double quotes, '"A:1":"B=2"=FILE'); a folder of
                               previously generated images; or the name of another generator,
-                              such as fido (see 'napari-quac methods')
+                              such as fido (see 'napari-quac methods'); without it, 'explain'
+                              takes a blurred copy of the query, as infill does
     """
 GENERATOR_SETTINGS = """
     --generator-setting NAME=VALUE  a setting that the file of a generator lacks, such as
@@ -265,7 +266,7 @@ def load_generator(options: argparse.Namespace) -> Generator:
 
 
 def generator_recipe(options: argparse.Namespace) -> Any:
-    """Return the recipe of the generator that the options name.
+    """Return the recipe of the generator that the options name, else that of an infill.
 
     Raises
     ------
@@ -273,11 +274,14 @@ def generator_recipe(options: argparse.Namespace) -> Any:
         If a file is missing or holds no generator, or a setting is wrong.
     """
     from napari_quac.generators.generated.recipe import GeneratedRecipe
+    from napari_quac.generators.infill.recipe import InfillRecipe
     from napari_quac.generators.opening import recognize_generator
     from napari_quac.generators.stargan.recipe import StarGANRecipe
 
     if options.generated is not None:
         recipe: Any = GeneratedRecipe(options.generated)
+    elif options.generator is None:
+        recipe = InfillRecipe()
     else:
         recipe = recognize_generator(_with_quoted_names(options)).recipe
     if isinstance(recipe, GeneratedRecipe) and options.image_range:
@@ -340,8 +344,17 @@ def add_settings_options(parser: argparse.ArgumentParser) -> None:
     add_options(parser, SETTINGS_OPTIONS, parameter=REPEATABLE)
 
 
-def read_settings(options: argparse.Namespace) -> ExplainSettings:
+def read_settings(
+    options: argparse.Namespace, default_methods: tuple[str, ...] = ()
+) -> ExplainSettings:
     """Return the settings of a preset with the changes of the options.
+
+    Parameters
+    ----------
+    options : Namespace
+        The parsed arguments.
+    default_methods : tuple of str
+        Methods if the options name none; by default those of the preset.
 
     Raises
     ------
@@ -355,7 +368,7 @@ def read_settings(options: argparse.Namespace) -> ExplainSettings:
     from napari_quac.explain.settings import ExplainSettings, SearchSettings
 
     settings = ExplainSettings.from_preset(options.preset)
-    methods = tuple(options.methods or settings.methods)
+    methods = tuple(options.methods or default_methods or settings.methods)
     for name in methods:
         METHODS[name]
     parameters = parse_parameters(options.parameter)

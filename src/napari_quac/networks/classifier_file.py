@@ -17,6 +17,7 @@ from napari_quac.networks.architectures.layout import Layout, Naming
 from napari_quac.networks.architectures.resnet import recognize_dapi_resnet, recognize_resnet
 from napari_quac.networks.architectures.vgg import recognize_vgg
 from napari_quac.networks.classifier import NetworkForm
+from napari_quac.networks.formats.containers import find_container
 from napari_quac.networks.programs import (
     load_exported,
     load_torchscript,
@@ -122,6 +123,10 @@ class OpenedFile:
     channels : int or None
     image_size : tuple of int or None
         Where they are known before it is tried.
+    container : str
+        Kind of the folder or archive in which the file lies, such as ``"timm folder"``.
+    notes : tuple of str
+        Sentences about its description.
     """
 
     module: nn.Module
@@ -131,6 +136,8 @@ class OpenedFile:
     layout: Layout | None = None
     channels: int | None = None
     image_size: tuple[int, ...] | None = None
+    container: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def open_classifier_file(
@@ -139,12 +146,12 @@ def open_classifier_file(
     image_size: tuple[int, ...] | None = None,
     pools: Sequence[Sequence[int]] | None = None,
 ) -> OpenedFile:
-    """Load the network of a file, whatever its kind.
+    """Load the network of a file, folder or archive, whatever its kind.
 
     Parameters
     ----------
     path : Path
-        The file.
+        The file; or a container, see :func:`~napari_quac.networks.formats.containers`.
     architecture : str, optional
         Name of the architecture of a state dict.
     image_size : tuple of int, optional
@@ -157,6 +164,23 @@ def open_classifier_file(
     CheckpointError
         If the file is missing, damaged, or holds no classifier that is known here.
     """
+    container = find_container(path)
+    if container is None:
+        return _open_file(path, {}, architecture, image_size, pools)
+    opened = _open_file(container.weights, container.metadata, architecture, image_size, pools)
+    # the description of a container states preprocessing and classes as they were used
+    metadata = {**opened.metadata, **container.metadata}
+    return replace(opened, metadata=metadata, container=container.kind, notes=container.notes)
+
+
+def _open_file(
+    path: Path,
+    description: Mapping[str, str],
+    architecture: str | None,
+    image_size: tuple[int, ...] | None,
+    pools: Sequence[Sequence[int]] | None,
+) -> OpenedFile:
+    """Load the network of a file, with the description of the container in which it lies."""
     kind = detect_format(path)
     if kind == "onnx":
         raise CheckpointError(onnx_sentence(path))
@@ -168,7 +192,8 @@ def open_classifier_file(
         shapes, metadata = _shapes_of(program), program_metadata(path)
         fixed = program.channels, program.image_size
         return OpenedFile(program, "exported", shapes, metadata, None, *fixed)
-    state, metadata = read_tensors(path)
+    state, file_metadata = read_tensors(path)
+    metadata = {**file_metadata, **description}
     tensors = flatten_state(state)
     size = image_size or size_from_text(metadata.get("image_size"))
     layout = recognize_classifier(tensors, size, architecture, pools or pools_in(metadata))

@@ -39,6 +39,7 @@ from napari_quac.networks.classifier_file import (
     size_from_text,
 )
 from napari_quac.networks.device import resolve_device
+from napari_quac.networks.formats.containers import weights_path
 from napari_quac.networks.network_input import image_shape_for, plural_channels
 from napari_quac.networks.programs import prepare_for_inference
 from napari_quac.networks.tensor_file import file_hash
@@ -231,7 +232,8 @@ class ClassifierRecipe:
     Attributes
     ----------
     path : Path
-        TorchScript, safetensors, a state dict of a known architecture, or a .pt2 program.
+        TorchScript, safetensors, a state dict of a known architecture, or a .pt2 program; or a
+        folder of Hugging Face or timm, a bundle of MONAI, or a package of bioimage.io.
     architecture : str, optional
         Name of the architecture of a state dict.
     class_names : tuple of str, optional
@@ -311,7 +313,7 @@ class ClassifierRecipe:
             output=trial.output,
             form=opened.form,
             name=name,
-            sha256=file_hash(self.path),
+            sha256=file_hash(weights_path(self.path)),
             size_was_guessed=size_was_guessed and image_size is not None,
             n_axes=trial.n_axes,
             network_channels=trial.channels,
@@ -323,7 +325,8 @@ class ClassifierRecipe:
         )
         classifier = replace(classifier, assumptions=assumptions)
         kind = opened.layout.name if opened.layout else KIND_NAMES[opened.form]
-        notes = (*(opened.layout.notes if opened.layout else ()), *trial.notes)
+        kind += f" ({opened.container})" if opened.container else ""
+        notes = (*opened.notes, *(opened.layout.notes if opened.layout else ()), *trial.notes)
         description = describe(classifier, kind, source, notes, trial)
         return on_device(replace(classifier, description=description), target)
 
