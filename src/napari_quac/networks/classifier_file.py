@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from napari_quac.data.assumptions import Assumption
 from napari_quac.errors import CheckpointError
 from napari_quac.networks.architectures.layout import Layout
 from napari_quac.networks.architectures.resnet import recognize_dapi_resnet, recognize_resnet
 from napari_quac.networks.architectures.vgg import recognize_vgg
+from napari_quac.networks.checkpoint_file import read_checkpoint
 from napari_quac.networks.classifier import NetworkForm
 from napari_quac.networks.programs import (
     load_exported,
@@ -22,7 +24,8 @@ from napari_quac.networks.programs import (
     prepare_for_inference,
     program_metadata,
 )
-from napari_quac.networks.tensor_file import detect_format, flatten_state, read_tensors
+from napari_quac.networks.tensor_file import detect_format
+from napari_quac.networks.weights_choice import ChosenWeights, choose_weights
 from napari_quac.registry import unknown_name
 
 Recognizer = Callable[[Mapping[str, Tensor], "tuple[int, ...] | None"], "Layout | None"]
@@ -94,6 +97,10 @@ class OpenedFile:
     channels : int or None
     image_size : tuple of int or None
         Where they are known before it is tried.
+    notes : tuple of str
+        Sentences about tensors without use, such as those of a loss.
+    assumptions : tuple of Assumption
+        Choices that the file leaves open.
     """
 
     module: nn.Module
@@ -103,6 +110,8 @@ class OpenedFile:
     layout: Layout | None = None
     channels: int | None = None
     image_size: tuple[int, ...] | None = None
+    notes: tuple[str, ...] = ()
+    assumptions: tuple[Assumption, ...] = ()
 
 
 def open_classifier_file(
@@ -140,10 +149,9 @@ def open_classifier_file(
         shapes, metadata = _shapes_of(program), program_metadata(path)
         fixed = program.channels, program.image_size
         return OpenedFile(program, "exported", shapes, metadata, None, *fixed)
-    state, metadata = read_tensors(path)
-    tensors = flatten_state(state)
+    weights, metadata = read_classifier_weights(path, architecture, image_size, pools)
+    tensors, layout = weights.tensors, weights.layout
     size = image_size or size_from_text(metadata.get("image_size"))
-    layout = recognize_classifier(tensors, size, architecture, pools or pools_in(metadata))
     if layout is None:
         raise CheckpointError(unknown_layout_sentence(path, tensors, architecture))
     if layout.problem:
@@ -153,7 +161,49 @@ def open_classifier_file(
     module = build_with_weights(layout, tensors, path)
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     input_size = layout.image_size or size
-    return OpenedFile(module, "eager", shapes, metadata, layout, layout.channels, input_size)
+    return OpenedFile(
+        module,
+        "eager",
+        shapes,
+        metadata,
+        layout,
+        layout.channels,
+        input_size,
+        weights.notes,
+        weights.assumptions,
+    )
+
+
+def read_classifier_weights(
+    path: Path,
+    architecture: str | None = None,
+    image_size: tuple[int, ...] | None = None,
+    pools: Sequence[Sequence[int]] | None = None,
+) -> tuple[ChosenWeights, dict[str, str]]:
+    """Read the weights of a classifier from a checkpoint, and the facts beside them.
+
+    Parameters
+    ----------
+    path, architecture, image_size, pools
+        As for :func:`open_classifier_file`.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, damaged, or holds no weights.
+    """
+    checkpoint = read_checkpoint(path)
+    metadata = dict(checkpoint.metadata)
+    size = image_size or size_from_text(metadata.get("image_size"))
+    factors = pools or pools_in(metadata)
+
+    def recognize(tensors: Mapping[str, Tensor]) -> Layout | None:
+        return recognize_classifier(tensors, size, architecture, factors)
+
+    weights = choose_weights(checkpoint, recognize)
+    if weights.class_path:
+        metadata.setdefault("class_path", weights.class_path)
+    return replace(weights, assumptions=checkpoint.assumptions + weights.assumptions), metadata
 
 
 def build_with_weights(layout: Layout, tensors: Mapping[str, Tensor], path: Path) -> nn.Module:
