@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch.nn.functional as F
 from torch import Tensor
 
+from napari_quac.data.assumptions import assumptions_of
 from napari_quac.data.dataset import Dataset, Sample
 from napari_quac.data.place import short_extent
 from napari_quac.errors import ShapeError
@@ -129,6 +130,8 @@ class PreprocessedDataset:
         self.dataset, self.preprocessing = dataset, preprocessing
         self.name = f"{dataset.name}, {preprocessing}"
         self.classes = dataset.classes
+        self.layout = getattr(dataset, "layout", None)
+        self.assumptions = assumptions_of(dataset)
 
     def __len__(self) -> int:
         return len(self.dataset)

@@ -34,8 +34,9 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
 }
 """Metadata key to the names that mean the same."""
 PLAIN_KEYS = (
-    "architecture_parameters", "downsample_factors", "final_activation", "output", "pools",
-    "range", "source", "target", "value_range",
+    "architecture_parameters", "crop", "downsample_factors", "eight_bit", "final_activation",
+    "gray_to_rgb", "interpolation", "output", "pools", "range", "resize", "source", "standardize",
+    "target", "value_range",
 )  # fmt: skip
 _BY_NAME = ("class_to_idx", "label2id", "class_to_index")
 _BY_INDEX = ("idx_to_class", "id2label", "index_to_class")

@@ -303,7 +303,7 @@ class ClassifierRecipe:
             size_was_guessed=trial.size_was_guessed
             or (follows_from_weights and trial.image_size is not None),
             n_axes=trial.n_axes,
-            assumptions=opened.assumptions,
+            assumptions=(opened.layout.assumptions if opened.layout else ()) + opened.assumptions,
         )
         kind = opened.layout.name if opened.layout else KIND_NAMES[opened.form]
         notes = (*(opened.layout.notes if opened.layout else ()), *opened.notes, *trial.notes)

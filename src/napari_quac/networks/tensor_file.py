@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from napari_quac.errors import CheckpointError
+from napari_quac.networks.formats.foreign import foreign_folder_sentence, foreign_sentence
 
 FileFormat = Literal[
     "torchscript", "exported program", "torch.save", "old torch.save", "pickle", "safetensors",
@@ -20,13 +21,14 @@ READABLE_FORMATS = (
     "TorchScript, safetensors, a state dict saved with torch.save, or a torch.export program (.pt2)"
 )
 
-# RuntimeError: the archive needs a password
 METADATA_KEYS = (
-    "architecture", "architecture_parameters", "channels", "class_names", "classes",
-    "downsample_factors", "final_activation", "image_size", "output", "pools", "range", "source",
+    "architecture", "architecture_parameters", "channels", "class_names", "classes", "crop",
+    "downsample_factors", "eight_bit", "final_activation", "gray_to_rgb", "image_size",
+    "interpolation", "mean", "output", "pools", "range", "resize", "source", "standardize", "std",
     "target", "value_range",
 )  # fmt: skip
 MAX_UNPACKING = 20  # times the size of the file; weights hardly shrink when they are packed
+# RuntimeError: the archive needs a password
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError)
 _OLD_TORCH_SAVE = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20"
 _OTHER_FORMATS = (
@@ -35,7 +37,6 @@ _OTHER_FORMATS = (
     (b"GIF8", "a GIF image"),
     ((b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+"), "a TIFF image"),
     (b"\x93NUMPY", "a NumPy array"),
-    (b"\x89HDF\r\n", "an HDF5 file (Keras networks are such files)"),
     (b"\x1f\x8b", "a gzip archive, which has to be unpacked first"),
     (b"7z\xbc\xaf", "a 7z archive, which has to be unpacked first"),
     (b"Rar!", "a RAR archive, which has to be unpacked first"),
@@ -75,6 +76,8 @@ def detect_format(path: Path) -> FileFormat:
         raise CheckpointError(f"'{path.name}' is empty (0 bytes). Copy or export the file again.")
     if not any(head) and size <= len(head):
         raise damaged(path, f"its {size} bytes are all zero")
+    if sentence := foreign_sentence(path, head):
+        raise CheckpointError(sentence)
     if head.startswith(b"PK\x03\x04") or head.startswith(b"PK\x05\x06"):
         return _archive_format(path)
     if head.startswith(_OLD_TORCH_SAVE):
@@ -102,7 +105,8 @@ def check_is_file(path: Path) -> None:
     """
     if path.is_dir():
         raise CheckpointError(
-            f"'{path.name}' is a folder, not a network file. Choose a file inside it."
+            foreign_folder_sentence(path)
+            or f"'{path.name}' is a folder, not a network file. Choose a file inside it."
         )
     if not path.exists():
         raise CheckpointError(f"'{path.name}' does not exist in '{path.parent}'. Check the path.")
