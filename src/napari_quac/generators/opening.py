@@ -168,9 +168,12 @@ def inspect_network(
         If a folder holds neither networks nor generated images.
     """
     from napari_quac.networks.checkpoint import inspect_classifier, read_inspection
+    from napari_quac.networks.formats.foreign import foreign_folder_sentence
 
     inspection = _with_family(read_inspection(Path(path)))
     if inspection.kind == "folder" and not inspection.family:
+        if sentence := foreign_folder_sentence(inspection.path):
+            raise CheckpointError(sentence)
         return _as_generated_images(inspection)
     if inspection.family:
         return inspection
@@ -309,11 +312,20 @@ def recipe_without_file(family: str) -> Any:
         ) from error
 
 
-def is_generator_folder(path: Path) -> bool:
-    """Tell the folder of a generator from a folder of samples."""
+def is_network_folder(path: Path) -> bool:
+    """Tell the folder of a generator or classifier from a folder of samples."""
     from napari_quac.networks.checkpoint import read_inspection
+    from napari_quac.networks.formats.foreign import foreign_folder_sentence
 
-    return path.is_dir() and bool(_with_family(read_inspection(path)).family)
+    if not path.is_dir():
+        return False
+    if foreign_folder_sentence(path):
+        return True  # its card states what to do
+    try:
+        inspection = read_inspection(path)
+    except CheckpointError:
+        return True
+    return inspection.kind != "folder" or bool(_with_family(inspection).family)
 
 
 def _with_family(inspection: Inspection) -> Inspection:

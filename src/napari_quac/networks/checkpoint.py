@@ -15,6 +15,7 @@ from napari_quac.networks.classifier_file import (
     unknown_layout_sentence,
 )
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
+from napari_quac.networks.formats.containers import find_container, weights_path
 from napari_quac.networks.programs import count_inputs, load_program, program_metadata
 from napari_quac.networks.tensor_file import detect_format, file_hash
 from napari_quac.networks.trial import ReturnsImagesError
@@ -99,7 +100,7 @@ class Inspection:
 
     def read_state(self) -> State:
         """Read the tensors of the file again; ``tensors`` holds their shapes only."""
-        return read_tensors(self.path)[0]
+        return read_tensors(weights_path(self.path))[0]
 
 
 def read_inspection(path: Path) -> Inspection:
@@ -118,8 +119,18 @@ def read_inspection(path: Path) -> Inspection:
     CheckpointError
         If the file is missing, empty, damaged, no network, or holds Python objects.
     """
+    container = find_container(path)
+    if container is not None:
+        inspection = _read_file(container.weights)
+        metadata = {**inspection.metadata, **container.metadata}
+        findings = (f"It is a {container.kind}.", *container.notes)
+        return replace(inspection, path=path, metadata=metadata, findings=findings)
     if path.is_dir():
         return Inspection(path, "folder", "unknown", "", 0)
+    return _read_file(path)
+
+
+def _read_file(path: Path) -> Inspection:
     kind, sha256, size = detect_format(path), file_hash(path), path.stat().st_size
     if kind == "onnx":
         return Inspection(path, kind, "classifier", sha256, size, problem=onnx_sentence(path))
@@ -155,12 +166,15 @@ def inspect_classifier(
     if inspection.problem:
         return inspection
     if inspection.is_program:
-        module = load_program(inspection.path)
+        module = load_program(weights_path(inspection.path))
         shapes = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
         warning = "The file holds a program; use it only if you trust where it comes from."
-        inspection = replace(inspection, tensors=shapes, findings=(warning,))
+        findings = (*inspection.findings, warning)
+        inspection = replace(inspection, tensors=shapes, findings=findings)
         return _with_trial(inspection, image_size) if run else inspection
-    weights, metadata = read_classifier_weights(inspection.path, None, image_size, pools)
+    weights, metadata = read_classifier_weights(
+        weights_path(inspection.path), None, image_size, pools, inspection.metadata
+    )
     layout, tensors = weights.layout, weights.tensors
     if layout is None:
         return replace(inspection, problem=unknown_layout_sentence(inspection.path, tensors))
@@ -172,7 +186,7 @@ def inspect_classifier(
         inspection,
         role="classifier",
         architecture=layout.name,
-        findings=layout.notes + weights.notes,
+        findings=inspection.findings + layout.notes + weights.notes,
         **facts,
     )
     if layout.problem:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from napari_quac.networks.architectures.resnet import recognize_dapi_resnet, rec
 from napari_quac.networks.architectures.vgg import recognize_vgg
 from napari_quac.networks.checkpoint_file import read_checkpoint
 from napari_quac.networks.classifier import NetworkForm
+from napari_quac.networks.formats.containers import find_container
 from napari_quac.networks.programs import (
     load_exported,
     load_torchscript,
@@ -125,8 +127,10 @@ class OpenedFile:
     channels : int or None
     image_size : tuple of int or None
         Where they are known before it is tried.
+    container : str
+        Kind of the folder or archive in which the file lies, such as ``"timm folder"``.
     notes : tuple of str
-        Sentences about tensors without use, such as those of a loss.
+        Sentences about its description, and about tensors without use, such as those of a loss.
     assumptions : tuple of Assumption
         Choices that the file leaves open.
     """
@@ -138,6 +142,7 @@ class OpenedFile:
     layout: Layout | None = None
     channels: int | None = None
     image_size: tuple[int, ...] | None = None
+    container: str = ""
     notes: tuple[str, ...] = ()
     assumptions: tuple[Assumption, ...] = ()
 
@@ -148,12 +153,12 @@ def open_classifier_file(
     image_size: tuple[int, ...] | None = None,
     pools: Sequence[Sequence[int]] | None = None,
 ) -> OpenedFile:
-    """Load the network of a file, whatever its kind.
+    """Load the network of a file, folder or archive, whatever its kind.
 
     Parameters
     ----------
     path : Path
-        The file.
+        The file; or a container, see :func:`~napari_quac.networks.formats.containers`.
     architecture : str, optional
         Name of the architecture of a state dict.
     image_size : tuple of int, optional
@@ -166,6 +171,25 @@ def open_classifier_file(
     CheckpointError
         If the file is missing, damaged, or holds no classifier that is known here.
     """
+    container = find_container(path)
+    if container is None:
+        return _open_file(path, {}, architecture, image_size, pools)
+    opened = _open_file(container.weights, container.metadata, architecture, image_size, pools)
+    # the description of a container states preprocessing and classes as they were used
+    metadata = {**opened.metadata, **container.metadata}
+    return replace(
+        opened, metadata=metadata, container=container.kind, notes=container.notes + opened.notes
+    )
+
+
+def _open_file(
+    path: Path,
+    description: Mapping[str, str],
+    architecture: str | None,
+    image_size: tuple[int, ...] | None,
+    pools: Sequence[Sequence[int]] | None,
+) -> OpenedFile:
+    """Load the network of a file, with the description of the container in which it lies."""
     kind = detect_format(path)
     if kind == "onnx":
         raise CheckpointError(onnx_sentence(path))
@@ -177,7 +201,7 @@ def open_classifier_file(
         shapes, metadata = _shapes_of(program), program_metadata(path)
         fixed = program.channels, program.image_size
         return OpenedFile(program, "exported", shapes, metadata, None, *fixed)
-    weights, metadata = read_classifier_weights(path, architecture, image_size, pools)
+    weights, metadata = read_classifier_weights(path, architecture, image_size, pools, description)
     tensors, layout = weights.tensors, weights.layout
     size = image_size or size_from_text(metadata.get("image_size"))
     if layout is None:
@@ -197,8 +221,8 @@ def open_classifier_file(
         layout,
         layout.channels,
         input_size,
-        weights.notes,
-        weights.assumptions,
+        notes=weights.notes,
+        assumptions=layout.assumptions + weights.assumptions,
     )
 
 
@@ -207,6 +231,7 @@ def read_classifier_weights(
     architecture: str | None = None,
     image_size: tuple[int, ...] | None = None,
     pools: Sequence[Sequence[int]] | None = None,
+    description: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[ChosenWeights, dict[str, str]]:
     """Read the weights of a classifier from a checkpoint, and the facts beside them.
 
@@ -214,6 +239,8 @@ def read_classifier_weights(
     ----------
     path, architecture, image_size, pools
         As for :func:`open_classifier_file`.
+    description : Mapping[str, str]
+        Metadata of the container in which the file lies; they replace those of the file.
 
     Raises
     ------
@@ -221,7 +248,7 @@ def read_classifier_weights(
         If the file is missing, damaged, or holds no weights.
     """
     checkpoint = read_checkpoint(path)
-    metadata = dict(checkpoint.metadata)
+    metadata = {**checkpoint.metadata, **description}
     size = image_size or size_from_text(metadata.get("image_size"))
     factors = pools or pools_in(metadata)
 

@@ -22,6 +22,7 @@ from napari_quac.networks.classifier_file import (
     size_from_text,
 )
 from napari_quac.networks.device import resolve_device
+from napari_quac.networks.formats.containers import weights_path
 from napari_quac.networks.programs import prepare_for_inference
 from napari_quac.networks.tensor_file import file_hash
 from napari_quac.networks.trial import Trial, add_channel_axis, try_network
@@ -224,7 +225,8 @@ class ClassifierRecipe:
     Attributes
     ----------
     path : Path
-        TorchScript, safetensors, a state dict of a known architecture, or a .pt2 program.
+        TorchScript, safetensors, a state dict of a known architecture, or a .pt2 program; or a
+        folder of Hugging Face or timm, a bundle of MONAI, or a package of bioimage.io.
     architecture : str, optional
         Name of the architecture of a state dict.
     class_names : tuple of str, optional
@@ -299,14 +301,15 @@ class ClassifierRecipe:
             output=trial.output,
             form=opened.form,
             name=name,
-            sha256=file_hash(self.path),
+            sha256=file_hash(weights_path(self.path)),
             size_was_guessed=trial.size_was_guessed
             or (follows_from_weights and trial.image_size is not None),
             n_axes=trial.n_axes,
-            assumptions=(opened.layout.assumptions if opened.layout else ()) + opened.assumptions,
+            assumptions=opened.assumptions,
         )
         kind = opened.layout.name if opened.layout else KIND_NAMES[opened.form]
-        notes = (*(opened.layout.notes if opened.layout else ()), *opened.notes, *trial.notes)
+        kind += f" ({opened.container})" if opened.container else ""
+        notes = (*opened.notes, *(opened.layout.notes if opened.layout else ()), *trial.notes)
         description = describe(classifier, kind, range_source, notes, trial)
         return on_device(replace(classifier, description=description), target)
 

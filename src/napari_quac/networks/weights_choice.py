@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import torch
@@ -28,6 +28,7 @@ class ChosenWeights:
     Attributes
     ----------
     tensors : Mapping[str, Tensor]
+        Under the names of the module.
     layout : Layout or None
         The architecture that they fit; None if none is recognized.
     class_path : str
@@ -69,14 +70,19 @@ def choose_weights(checkpoint: Checkpoint, recognize: Recognize) -> ChosenWeight
         if fitting is None or _continues(candidate, layout):
             unfit = unfit or ChosenWeights(tensors, layout, candidate.class_path)
             continue
-        twins = _twins(checkpoint, fitting)
+        weights = {name: tensor for name, tensor in tensors.items() if not is_auxiliary(name)}
+        twins = _twins(checkpoint, weights)
         averaged = next((twin for twin in twins if twin.is_averaged), None)
         if averaged is not None and not candidate.is_averaged:
-            candidate = averaged
-            read = checkpoint.read(averaged)
-            fitting = {name: read[name] for name in fitting}
-        extra = tuple(name for name in tensors if name not in fitting)
+            averaged_tensors = checkpoint.read(averaged)
+            averaged_layout = recognize({name: averaged_tensors[name] for name in weights})
+            if averaged_layout is not None:
+                candidate, layout = averaged, averaged_layout
+                fitting = _fitting(layout, averaged_tensors) or fitting
+        extra = tuple(name for name in tensors if name not in weights)
         notes, assumptions = _report(checkpoint, candidate, twins, extra)
+        if layout.tensors is not None:
+            layout = replace(layout, tensors=fitting)
         return ChosenWeights(fitting, layout, candidate.class_path, notes, assumptions)
     if unfit is not None:
         return unfit
@@ -96,6 +102,7 @@ def _candidates(checkpoint: Checkpoint) -> Iterator[tuple[TensorGroup, dict[str,
 
 def _fitting(layout: Layout, tensors: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
     """Return the tensors that the architecture takes; None if it lacks some, or leaves weights."""
+    tensors = tensors if layout.tensors is None else layout.tensors
     if layout.problem:
         return dict(tensors)
     with torch.device("meta"):
