@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from napari_quac.data.assumptions import Assumption
 from napari_quac.errors import CheckpointError
 from napari_quac.networks.checkpoint_file import State, flatten_state, read_tensors
 from napari_quac.networks.classifier_file import (
@@ -68,6 +69,8 @@ class Inspection:
         Sentences for the card.
     description : Mapping[str, str]
         Label to value for the card.
+    assumptions : tuple of Assumption
+        Properties that the file does not state.
     problem : str or None
         Reason why it cannot be used as it is, and what to do.
     """
@@ -91,6 +94,7 @@ class Inspection:
     class_names: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
     description: Mapping[str, str] = field(default_factory=dict)
+    assumptions: tuple[Assumption, ...] = ()
     problem: str | None = None
 
     @property
@@ -211,6 +215,8 @@ def _with_trial(
     findings, notes = inspection.findings, classifier.description.get("Notes")
     if notes and not inspection.architecture:
         findings = (*findings, notes)
-    names = ("n_classes", "channels", "image_size", "class_names", "description")
+    names = (
+        "n_classes", "channels", "image_size", "class_names", "description", "assumptions",
+    )  # fmt: skip
     facts = {name: getattr(classifier, name) for name in names}
     return replace(inspection, role="classifier", findings=findings, **facts)
