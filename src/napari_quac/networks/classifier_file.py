@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -14,10 +14,8 @@ from torch import Tensor, nn
 
 from napari_quac.data.assumptions import Assumption
 from napari_quac.errors import CheckpointError
-from napari_quac.networks.architectures import densenet, resnet
-from napari_quac.networks.architectures.layout import Layout, Naming
-from napari_quac.networks.architectures.resnet import recognize_dapi_resnet, recognize_resnet
-from napari_quac.networks.architectures.vgg import recognize_vgg
+from napari_quac.networks.architectures.layout import Layout
+from napari_quac.networks.architectures.recognition import ARCHITECTURES, recognize_classifier
 from napari_quac.networks.checkpoint_file import read_checkpoint
 from napari_quac.networks.classifier import NetworkForm
 from napari_quac.networks.formats.containers import find_container
@@ -29,81 +27,6 @@ from napari_quac.networks.programs import (
 )
 from napari_quac.networks.tensor_file import detect_format
 from napari_quac.networks.weights_choice import ChosenWeights, choose_weights
-from napari_quac.registry import unknown_name
-
-Recognizer = Callable[[Mapping[str, Tensor], "tuple[int, ...] | None"], "Layout | None"]
-
-ARCHITECTURES: Mapping[str, Recognizer] = {
-    "vgg2d": recognize_vgg,
-    "vgg3d": recognize_vgg,
-    "resnet": recognize_resnet,
-    "resnet-dapi": recognize_dapi_resnet,
-    "resnet2d-funlib": recognize_dapi_resnet,
-    "densenet": densenet.recognize_densenet,
-}
-
-# names of tensors in each library, and the name of the head of our module
-NAMINGS: Mapping[str, tuple[tuple[Naming, ...], str]] = {
-    "resnet": (resnet.NAMINGS, "fc"),
-    "densenet": (densenet.NAMINGS, "classifier"),
-}
-
-
-def recognize_classifier(
-    tensors: Mapping[str, Tensor],
-    image_size: tuple[int, ...] | None = None,
-    architecture: str | None = None,
-    pools: Sequence[Sequence[int]] | None = None,
-) -> Layout | None:
-    """Return the classifier architecture that fits a state dict, or None.
-
-    Parameters
-    ----------
-    tensors : Mapping[str, Tensor]
-        The state dict.
-    image_size : tuple of int, optional
-        Spatial size of its input, where it is known.
-    architecture : str, optional
-        Only this one is considered.
-    pools : sequence of sequence of int, optional
-        Pooling factors of each level; only networks of the VGG kind have them.
-
-    Raises
-    ------
-    UnknownNameError
-        If there is no architecture of that name.
-    """
-    if architecture is not None and architecture not in ARCHITECTURES:
-        raise unknown_name("architecture", architecture, list(ARCHITECTURES))
-    for name, recognizer in ARCHITECTURES.items():
-        if architecture not in (None, name):
-            continue
-        if recognizer is recognize_vgg:
-            layout = recognize_vgg(tensors, image_size, pools)
-        elif name in NAMINGS:
-            layout = _recognize_renamed(tensors, image_size, name)
-        else:
-            layout = recognizer(tensors, image_size)
-        if layout is not None and architecture in (None, layout.name):
-            return layout
-    return None
-
-
-def _recognize_renamed(
-    tensors: Mapping[str, Tensor], image_size: tuple[int, ...] | None, architecture: str
-) -> Layout | None:
-    """Recognize an architecture under the names of any library."""
-    namings, head = NAMINGS[architecture]
-    for naming in namings:
-        aligned = naming.align(tensors, head)
-        if aligned is not None:
-            layout = ARCHITECTURES[architecture](aligned, image_size)
-            if layout is not None:
-                return (
-                    layout if aligned.keys() == tensors.keys() else replace(layout, tensors=aligned)
-                )
-    return None
-
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -289,7 +212,7 @@ def build_with_weights(layout: Layout, tensors: Mapping[str, Tensor], path: Path
             f"{'; '.join(findings)}. Export it as TorchScript, which contains its architecture."
         )
     for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+        if tensor.is_floating_point() and not _is_finite(tensor):
             raise CheckpointError(
                 f"'{path.name}' holds NaN or infinity in '{name}'. Choose an earlier checkpoint."
             )
@@ -297,6 +220,11 @@ def build_with_weights(layout: Layout, tensors: Mapping[str, Tensor], path: Path
     module.load_state_dict({**tensors, **counters}, strict=True, assign=True)
     prepare_for_inference(module)
     return module
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    # the sum takes a fortieth of the time, and is finite if all are and it does not overflow
+    return bool(torch.isfinite(tensor.sum())) or bool(torch.isfinite(tensor).all())
 
 
 def size_from_text(text: str | None) -> tuple[int, ...] | None:
