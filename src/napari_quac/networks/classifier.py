@@ -21,8 +21,15 @@ from napari_quac.registry import unknown_name
 
 NetworkForm = Literal["eager", "torchscript", "exported", "callable"]
 Output = Literal[
-    "logits", "probabilities", "log-probabilities", "binary logit", "binary probability"
+    "logits",
+    "probabilities",
+    "log-probabilities",
+    "binary logit",
+    "binary probability",
+    "independent logits",
+    "independent probabilities",
 ]
+"""Output of a network; independent ones are those of a sigmoid for each class."""
 
 CPU_BATCH = 8  # measured: batches of 8 are fastest on the CPU, 200 at once is page-fault bound
 GPU_BATCH = 64
@@ -262,6 +269,10 @@ class Classifier:
             self._precise.append(deepcopy(self.module).double())
         return self._precise[0](inputs)  # type: ignore[no-any-return]
 
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Convert logits (N, K) to probabilities, differentiably."""
+        return logits.sigmoid() if self.output.startswith("independent") else logits.softmax(dim=1)
+
     def predict(self, images: Tensor, batch_size: int | None = None) -> Tensor:
         """Return the class probabilities.
 
@@ -276,6 +287,7 @@ class Classifier:
         Returns
         -------
         probabilities : (N, K) Tensor, float32 in [0, 1], on the CPU
+            Each row sums to 1, except those of independent outputs.
 
         Raises
         ------
@@ -292,7 +304,7 @@ class Classifier:
         def step(batch: Tensor) -> Tensor:
             with torch.inference_mode():
                 inputs = self.value_range.to_network(batch.to(self.device))
-                return to_logits(fast(inputs), self.output).softmax(dim=1).float().cpu()
+                return self.probabilities(to_logits(fast(inputs), self.output)).float().cpu()
 
         probabilities = in_batches(step, images, batch_size, self._title)
         if not torch.isfinite(probabilities).all():
@@ -337,8 +349,10 @@ def to_logits(outputs: Tensor, output: Output) -> Tensor:
         raise QuacError(
             f"A classifier returns one row of logits per image, but this one returned {actual}."
         )
-    if output == "logits" or output == "log-probabilities":
+    if output in ("logits", "log-probabilities", "independent logits"):
         return outputs
+    if output == "independent probabilities":
+        return outputs.clamp(1e-12, 1 - 1e-7).logit()
     if output == "probabilities":
         return outputs.clamp_min(1e-12).log()
     outputs = _binary_logit(outputs, output)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from napari_quac.data.place import extent, short_extent
 from napari_quac.errors import CheckpointError, NetworkError, QuacError
+from napari_quac.networks.adapters import adapt
 from napari_quac.networks.classifier import Classifier, NetworkForm, Output, plural_channels
 from napari_quac.networks.classifier_file import (
     OpenedFile,
@@ -22,9 +23,9 @@ from napari_quac.networks.classifier_file import (
     size_from_text,
 )
 from napari_quac.networks.device import resolve_device
-from napari_quac.networks.programs import prepare_for_inference
+from napari_quac.networks.programs import move_constants, prepare_for_inference
 from napari_quac.networks.tensor_file import file_hash
-from napari_quac.networks.trial import Trial, add_channel_axis, try_network
+from napari_quac.networks.trial import Trial, try_network
 from napari_quac.networks.value_range import ValueRange
 
 OutputChoice = Literal["auto"] | Output
@@ -70,6 +71,8 @@ def describe(
     }
     if missing:
         description["Cannot compute"] = missing.strip()
+    if classifier.assumptions:
+        description["Assumed"] = " ".join(map(str, classifier.assumptions))
     if notes:
         description["Notes"] = " ".join(notes)
     return description
@@ -98,7 +101,8 @@ def with_output(trial: Trial, choice: str, in_file: str | None, name: str) -> Tr
         raise CheckpointError(
             f"'{name}' has {count}, so they cannot be '{output}'. Choose {' or '.join(fitting)}."
         )
-    return replace(trial, output=output)
+    others = tuple(entry for entry in trial.assumptions if entry.kind != "output")
+    return replace(trial, output=output, assumptions=others)
 
 
 def checked_class_names(names: Sequence[str], n_outputs: int, name: str) -> tuple[str, ...]:
@@ -186,7 +190,7 @@ def classifier_from_module(
     trial = try_network(network, name, shapes, channels, fixed, limits)
     trial = with_output(trial, output, None, name)
     classifier = Classifier(
-        network,  # type: ignore[arg-type]  # any callable works
+        adapt(network, trial.adapters),  # type: ignore[arg-type]  # any callable works
         checked_class_names(tuple(class_names), trial.n_outputs, name),
         channels,
         trial.image_size,
@@ -195,6 +199,7 @@ def classifier_from_module(
         form,
         name=name,
         n_axes=trial.n_axes,
+        assumptions=trial.assumptions,
     )
     description = describe(classifier, KIND_NAMES[form], "as given", trial.notes, trial)
     return on_device(replace(classifier, description=description), resolve_device(device))
@@ -205,9 +210,13 @@ def on_device(classifier: Classifier, device: torch.device) -> Classifier:
     try:
         if device.type != "cpu" and isinstance(classifier.module, nn.Module):
             classifier.module.to(device)
+            move_constants(classifier.module, device)
         classifier = replace(classifier, device=device)
         if classifier.image_size is not None:
-            classifier.predict(torch.zeros((1, classifier.channels, *classifier.image_size)))
+            # noise, since a network may be undefined on blank images
+            generator = torch.Generator().manual_seed(0)
+            shape = (1, classifier.channels, *classifier.image_size)
+            classifier.predict(torch.rand(shape, generator=generator))
     except QuacError:
         raise
     except (RuntimeError, NotImplementedError) as error:
@@ -291,7 +300,7 @@ class ClassifierRecipe:
         file_names = self.class_names or names_from_text(opened.metadata)
         class_names = checked_class_names(file_names, trial.n_outputs, name)
         classifier = Classifier(
-            add_channel_axis(opened.module) if trial.lacks_channel_axis else opened.module,
+            adapt(opened.module, trial.adapters),  # type: ignore[arg-type]  # modules stay modules
             class_names,
             channels=trial.channels,
             image_size=trial.image_size,
@@ -303,6 +312,7 @@ class ClassifierRecipe:
             size_was_guessed=trial.size_was_guessed
             or (follows_from_weights and trial.image_size is not None),
             n_axes=trial.n_axes,
+            assumptions=trial.assumptions,
         )
         kind = opened.layout.name if opened.layout else KIND_NAMES[opened.form]
         notes = (*(opened.layout.notes if opened.layout else ()), *trial.notes)
