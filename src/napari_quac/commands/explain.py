@@ -29,10 +29,13 @@ OUTPUT_OPTIONS = """
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
-    about = "Explain each sample by a generated image. A stopped run continues with --resume."
+    about = (
+        "Explain each sample by a generated image, or without a generator against a blurred copy. "
+        "A stopped run continues with --resume."
+    )
     parser = shared.add_command(commands, run, "explain", "explain samples into a folder", about)
     shared.add_classifier_options(parser)
-    source = parser.add_mutually_exclusive_group(required=True)
+    source = parser.add_mutually_exclusive_group()
     shared.add_options(source, "--generated DIR  previously generated images, SOURCE/TARGET/NAME")
     shared.add_generator_options(parser, source, style="latent")
     shared.add_options(parser, shared.SAMPLES_OPTION, samples=shared.REQUIRED)
@@ -56,6 +59,9 @@ def run(options: argparse.Namespace) -> None:
     from napari_quac.reports.store import ExplanationStore
 
     plan = plan_from(options)
+    if options.generator is None and options.generated is None:
+        infill = plan.generator.load()
+        notify(f"No --generator. {infill.assumptions[0].sentence}")
     begun = time.perf_counter()
     summary = run_plan(plan, options, "the same command and --resume", n_threads=None)
     seconds = time.perf_counter() - begun
@@ -87,16 +93,16 @@ def plan_from(options: argparse.Namespace) -> BatchPlan:
     recipes = (shared.samples_recipe(options), *networks)
     samples, classifier, generator = map_paths(recipes, lambda path: absolute(path, Path()))
     output = absolute(options.out, Path())
-    settings = shared.read_settings(options)
+    settings = shared.read_settings(options, getattr(generator, "default_methods", ()))
     return BatchPlan(samples, classifier, generator, settings, options.device, output)
 
 
 def export_arrays(folder: Path, records: Records, store: ExplanationStore) -> None:
     """Write the images and maps of records as npy files, float32 (C, *S).
 
-    Each record gets a folder ``SAMPLE/TARGET`` with ``query.npy``, ``generated.npy``,
-    ``record.json`` and ``METHOD/{attribution,signed,mask,hybrid}.npy``; its path becomes
-    ``record["folder"]``.
+    Each record gets a folder ``SAMPLE/TARGET`` (see :mod:`napari_quac.data.file_names`) with
+    ``query.npy``, ``generated.npy``, ``record.json`` and
+    ``METHOD/{attribution,signed,mask,hybrid}.npy``; its path becomes ``record["folder"]``.
 
     Parameters
     ----------
@@ -112,14 +118,16 @@ def export_arrays(folder: Path, records: Records, store: ExplanationStore) -> No
     StorageError
         If a file cannot be written.
     """
+    from napari_quac.data.file_names import file_names, file_path
     from napari_quac.reports.atomic import write_folder
     from napari_quac.reports.record import to_json
     from napari_quac.reports.task_images import npy_files
 
     explained = {key: record for key, record in records.items() if "methods" in record}
     stems = _distinct_stems({record["id"] for record in explained.values()})
+    targets = file_names(sorted({record["target"] for record in explained.values()}))
     for key, record in explained.items():
-        place = stems[record["id"]] / record["target"]
+        place = file_path(stems[record["id"]].as_posix()) / targets[record["target"]]
         record["folder"] = place.as_posix()
         images = {name: store.image(key, name) for name in store.image_names(key)}
         write_folder(folder / place, {**npy_files(images), "record.json": to_json(record)})

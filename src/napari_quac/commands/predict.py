@@ -5,11 +5,17 @@ from __future__ import annotations
 import argparse
 import csv
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_quac.commands import shared
 from napari_quac.commands.output import print_json, table
+from napari_quac.data.assumptions import assumptions_of
 from napari_quac.errors import DataError
+from napari_quac.serialize import to_plain
+
+if TYPE_CHECKING:
+    from napari_quac.data.dataset import Dataset
+    from napari_quac.explain.prediction_table import PredictionTable
 
 BATCH = 64
 CSV_COLUMNS = ("id", "class", "predicted", "confidence", "right")
@@ -29,54 +35,92 @@ def run(options: argparse.Namespace) -> None:
     Raises
     ------
     DataError
-        If a sample cannot be predicted, or the file cannot be written.
+        If the file cannot be written; at the end, if samples could not be predicted.
     """
     from napari_quac.explain.prediction_table import UNKNOWN, predict_all
 
     dataset, classifier = shared.load_samples_and_classifier(options)
     predictions = predict_all(dataset, classifier, BATCH).result()
-    if predictions.failures:
-        raise DataError(next(iter(predictions.failures.values())))
     names = classifier.class_names
-    rows = [
-        {
-            "id": dataset.sample_id(index),
-            "class": None if truth == UNKNOWN else names[truth],
-            "predicted": names[predicted],
-            "confidence": float(predictions.confidence[index]),
-            "right": None if truth == UNKNOWN else bool(truth == predicted),
-            "probabilities": predictions.probabilities[index].tolist(),
-        }
-        for index, (truth, predicted) in enumerate(
-            zip(predictions.truth, predictions.predicted, strict=True)
-        )
-    ]
-    n_labeled = int((predictions.truth != UNKNOWN).sum())
+    rows = [_row(index, dataset, predictions) for index in range(len(dataset))]
+    n_labeled = int((predictions.is_predicted & (predictions.truth != UNKNOWN)).sum())
     accuracy = 1 - int(predictions.mispredicted.sum()) / n_labeled if n_labeled else None
     confusion = predictions.confusion().tolist()
+    assumptions = shared.assumptions_about(dataset, classifier, predictions.labels)
     if options.csv is not None:
         _write_csv(options.csv, rows, names)
     if options.json:
         document = {"classes": names, "n": len(rows), "accuracy": accuracy, "samples": rows}
         document["n_labelled"] = n_labeled  # wording: a JSON key
+        document["preprocessing"] = str(classifier.preprocessing)
+        document["assumptions"] = to_plain((*classifier.assumptions, *assumptions_of(dataset)))
         document["confusion"] = confusion if n_labeled else None
+        document["n_failed"] = len(predictions.failures)
+        document |= shared.labels_document(dataset, predictions.labels)
+        document["assumptions"] = assumptions
         print_json(document)
-        return
+    else:
+        _print_tables(rows, names, accuracy, n_labeled, confusion)
+    shared.notify_about_samples(dataset, predictions.labels)
+    if predictions.failures:
+        first = next(row for row in rows if row["error"])
+        raise DataError(
+            f"{len(predictions.failures)} of {len(rows)} samples could not be predicted; the "
+            f"first: {first['id']}: {first['error']}"
+        )
+
+
+def _row(index: int, dataset: Dataset, predictions: PredictionTable) -> dict[str, Any]:
+    """Return the values of one sample; without a prediction the error takes their place."""
+    names, error = predictions.class_names, predictions.failures.get(index, "")
+    truth, predicted = int(predictions.truth[index]), int(predictions.predicted[index])
+    label = dataset.label(index)
+    return {
+        "id": dataset.sample_id(index),
+        "label": None if label is None else dataset.classes[label],
+        "class": None if truth < 0 else names[truth],
+        "predicted": None if error else names[predicted],
+        "confidence": None if error else float(predictions.confidence[index]),
+        "right": None if truth < 0 or error else truth == predicted,
+        "probabilities": None if error else predictions.probabilities[index].tolist(),
+        "error": error,
+    }
+
+
+def _print_tables(
+    rows: list[dict[str, Any]],
+    names: tuple[str, ...],
+    accuracy: float | None,
+    n_labeled: int,
+    confusion: list[list[int]],
+) -> None:
     columns = ("class", "predicted", "confidence")
-    print(table([("sample", *columns), *((row["id"], *(row[c] for c in columns)) for row in rows)]))
+    has_errors = any(row["error"] for row in rows)
+    head = ("sample", *columns, *(["error"] if has_errors else []))
+    cells = [(row["id"], *(row[c] for c in columns), *_error_cell(row, has_errors)) for row in rows]
+    print(table([head, *cells]))
     if accuracy is not None:
         print(f"\naccuracy {accuracy:.3f} (n = {n_labeled})\n")
         counts = [(name, *row) for name, row in zip(names, confusion, strict=True)]
         print(table([("true \\ predicted", *names), *counts]))
 
 
+def _error_cell(row: dict[str, Any], has_errors: bool) -> list[str]:
+    return [" ".join(row["error"].split())] if has_errors else []
+
+
 def _write_csv(path: Path, rows: list[dict[str, Any]], class_names: tuple[str, ...]) -> None:
     try:
-        with path.open("w", newline="") as file:
+        with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow([*CSV_COLUMNS, *(f"p({name})" for name in class_names)])
+            writer.writerow([*CSV_COLUMNS, *(f"p({name})" for name in class_names), "error"])
             writer.writerows(
-                [*(row[column] for column in CSV_COLUMNS), *row["probabilities"]] for row in rows
+                [
+                    *(row[column] for column in CSV_COLUMNS),
+                    *(row["probabilities"] or [None] * len(class_names)),
+                    row["error"],
+                ]
+                for row in rows
             )
     except OSError as error:
         message = f"'{path}' cannot be written ({error.strerror}). Choose another file."

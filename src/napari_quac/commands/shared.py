@@ -5,16 +5,22 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from inspect import cleandoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_quac.commands import preprocessing_options
+from napari_quac.commands.arguments import names, pooling_factors, whole_numbers
+from napari_quac.commands.output import notify
+from napari_quac.commands.preprocessing_options import ARGUMENTS, PREPROCESSING_OPTIONS
+from napari_quac.data.assumptions import assumptions_of
 from napari_quac.errors import DataError
 from napari_quac.registry import unknown_name
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
+    from napari_quac.explain.labels import LabelMatch
     from napari_quac.explain.settings import ExplainSettings
     from napari_quac.networks.classifier import Classifier
     from napari_quac.networks.classifier_recipe import ClassifierRecipe
@@ -22,33 +28,6 @@ if TYPE_CHECKING:
 
 REQUIRED = {"required": True}
 REPEATABLE = {"action": "append", "default": []}
-
-
-def names(text: str) -> tuple[str, ...]:
-    """Split ``a,b,c``."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def whole_numbers(text: str) -> tuple[int, ...]:
-    """Read ``16,160,160``; one number stands for a square.
-
-    Raises
-    ------
-    ArgumentTypeError
-        If these are no whole numbers above 0.
-    """
-    try:
-        numbers = tuple(int(part) for part in text.replace("x", ",").split(","))
-    except ValueError:
-        numbers = ()
-    if not numbers or min(numbers) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is no size such as 128 or 16,160,160")
-    return numbers * 2 if len(numbers) == 1 else numbers
-
-
-def pooling_factors(text: str) -> tuple[tuple[int, ...], ...]:
-    """Read ``1x2x2,2x2x2``, one group for each level."""
-    return tuple(whole_numbers(part) for part in text.split(","))
 
 
 TYPES: dict[str, Callable[[str], Any]] = {
@@ -63,8 +42,8 @@ TYPES: dict[str, Callable[[str], Any]] = {
 
 CLASSIFIER_OPTIONS = """
     --classifier FILE         TorchScript, safetensors, state dict or .pt2
-    --classes A,B,C           class names in output order, if the file has none
-    --value-range LO HI       input range of the classifier (default: that in the file, or -1 1)
+    --classes A,B,C           class names in output order, if the file has none; names with commas
+                              in double quotes
     --image-size H,W|D,H,W    input size of the classifier, such as 128 or 16,160,160, if the file
                               has none
     --pools 1x2x2,2x2x2       pooling factors of each level of a VGG, if the size allows several
@@ -72,13 +51,19 @@ CLASSIFIER_OPTIONS = """
     --image-range LO HI       values of the images that are black and white (default: 0 255 for
                               8-bit images, 0 1 for floats)
     """
-SAMPLES_OPTION = "--samples DIR|FILE ...  a folder with one subfolder per class, or image files"
+SAMPLES_OPTION = """
+    --samples DIR|FILE ...  a folder with one subfolder per class, or image files
+    --split NAME            split of the samples, if the subfolders are splits such as train and
+                            test; 'all' for all of them
+    """
 GENERATOR_OPTION = """
     --generator NETWORK ...   a StarGAN v2, warping simulator or bin-conditional generator; the
                               networks of a CycleGAN, each as SOURCE:TARGET=FILE, or
-                              SOURCE:TARGET=FOLDER for a training in which SOURCE was A; a folder
-                              of previously generated images; or the name of another generator,
-                              such as fido (see 'napari-quac methods')
+                              SOURCE:TARGET=FOLDER for a training in which SOURCE was A (names
+                              with : or = in double quotes, '"A:1":"B=2"=FILE'); a folder of
+                              previously generated images; or the name of another generator,
+                              such as fido (see 'napari-quac methods'); without it, 'explain'
+                              takes a blurred copy of the query, as infill does
     """
 GENERATOR_SETTINGS = """
     --generator-setting NAME=VALUE  a setting that the file of a generator lacks, such as
@@ -166,6 +151,7 @@ def add_options(parser: Any, text: str, **changes: dict[str, Any]) -> None:
 def add_classifier_options(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """Add ``--classifier`` and the properties that its file may lack."""
     add_options(parser, CLASSIFIER_OPTIONS, classifier={"required": required})
+    add_options(parser, PREPROCESSING_OPTIONS, **ARGUMENTS)
 
 
 def add_generator_options(parser: Any, exclusive: Any = None, style: str | None = None) -> None:
@@ -195,9 +181,9 @@ def classifier_recipe(options: argparse.Namespace) -> ClassifierRecipe:
     """Return the recipe of the classifier that the options name."""
     from napari_quac.networks.classifier_recipe import ClassifierRecipe
 
-    value_range = tuple(options.value_range) if options.value_range else None
     sizes = {"image_size": options.image_size, "pools": options.pools}
-    return ClassifierRecipe(options.classifier, None, options.classes, value_range, **sizes)
+    preprocessing = preprocessing_options.read(options)
+    return ClassifierRecipe(options.classifier, None, options.classes, preprocessing, **sizes)
 
 
 def samples_recipe(options: argparse.Namespace) -> Any:
@@ -207,7 +193,7 @@ def samples_recipe(options: argparse.Namespace) -> Any:
     image_range = tuple(options.image_range) if options.image_range else None
     paths: list[Path] = options.samples
     if len(paths) == 1 and not paths[0].is_file():
-        return ImageFolderRecipe(paths[0], image_range)
+        return ImageFolderRecipe(paths[0], image_range, getattr(options, "split", None) or "")
     return ImageFilesRecipe(tuple(paths), image_range)
 
 
@@ -228,6 +214,46 @@ def load_samples_and_classifier(options: argparse.Namespace) -> tuple[Dataset, C
     return dataset, classifier
 
 
+def notify_about_samples(dataset: Dataset, labels: LabelMatch | None = None) -> None:
+    """Print on standard error which files are no samples, and which labels are not used.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The samples.
+    labels : LabelMatch, optional
+        Classes that their labels name.
+    """
+    layout = getattr(dataset, "layout", None)
+    if layout is not None and layout.notes:
+        notify(f"'{dataset.name}': {layout.summary}")
+    for assumption in assumptions_of(dataset):
+        notify(str(assumption))
+    if labels is not None:
+        for sentence in (*map(str, labels.assumptions), labels.warning):
+            if sentence:
+                notify(sentence)
+
+
+def labels_document(dataset: Dataset, labels: LabelMatch | None) -> dict[str, Any]:
+    """Return the files that are no samples and the labels that are not used, for JSON."""
+    layout = getattr(dataset, "layout", None)
+    return {
+        "labels": list(dataset.classes),
+        "unmatched_labels": list(labels.unmatched) if labels is not None else [],
+        "classes_without_samples": list(labels.absent) if labels is not None else [],
+        "files_not_read": [str(path) for path in layout.unread] if layout is not None else [],
+        "notes": [*(layout.notes if layout is not None else ())]
+        + ([labels.warning] if labels is not None and labels.warning else []),
+    }
+
+
+def assumptions_about(*sources: Any) -> list[dict[str, str]]:
+    """Return the assumptions about samples and networks, for JSON; each once."""
+    found = [assumption for source in sources for assumption in assumptions_of(source)]
+    return [asdict(assumption) for assumption in dict.fromkeys(found)]
+
+
 def load_generator(options: argparse.Namespace) -> Generator:
     """Load the generator that the options name."""
     from napari_quac.networks.device import resolve_device
@@ -240,7 +266,7 @@ def load_generator(options: argparse.Namespace) -> Generator:
 
 
 def generator_recipe(options: argparse.Namespace) -> Any:
-    """Return the recipe of the generator that the options name.
+    """Return the recipe of the generator that the options name, else that of an infill.
 
     Raises
     ------
@@ -248,19 +274,34 @@ def generator_recipe(options: argparse.Namespace) -> Any:
         If a file is missing or holds no generator, or a setting is wrong.
     """
     from napari_quac.generators.generated.recipe import GeneratedRecipe
+    from napari_quac.generators.infill.recipe import InfillRecipe
     from napari_quac.generators.opening import recognize_generator
     from napari_quac.generators.stargan.recipe import StarGANRecipe
 
     if options.generated is not None:
         recipe: Any = GeneratedRecipe(options.generated)
+    elif options.generator is None:
+        recipe = InfillRecipe()
     else:
-        recipe = recognize_generator(options.generator).recipe
+        recipe = recognize_generator(_with_quoted_names(options)).recipe
     if isinstance(recipe, GeneratedRecipe) and options.image_range:
         recipe = replace(recipe, image_range=tuple(options.image_range))
     if isinstance(recipe, StarGANRecipe):
         style = options.style or recipe.style
         recipe = replace(recipe, style=style, references=options.references)
     return with_settings(recipe, options.generator_setting)
+
+
+def _with_quoted_names(options: argparse.Namespace) -> list[str]:
+    """Return the texts of ``--generator``, with the names of classes in quotes."""
+    from napari_quac.data.image_search import subfolders
+    from napari_quac.generators.cyclegan.recipe import quote_direction
+
+    known = options.classes or ()
+    samples = getattr(options, "samples", None) or []
+    if not known and len(samples) == 1 and samples[0].is_dir():
+        known = subfolders(samples[0])
+    return [quote_direction(text, known) for text in options.generator]
 
 
 def with_settings(recipe: Any, texts: Sequence[str]) -> Any:
@@ -303,8 +344,17 @@ def add_settings_options(parser: argparse.ArgumentParser) -> None:
     add_options(parser, SETTINGS_OPTIONS, parameter=REPEATABLE)
 
 
-def read_settings(options: argparse.Namespace) -> ExplainSettings:
+def read_settings(
+    options: argparse.Namespace, default_methods: tuple[str, ...] = ()
+) -> ExplainSettings:
     """Return the settings of a preset with the changes of the options.
+
+    Parameters
+    ----------
+    options : Namespace
+        The parsed arguments.
+    default_methods : tuple of str
+        Methods if the options name none; by default those of the preset.
 
     Raises
     ------
@@ -318,7 +368,7 @@ def read_settings(options: argparse.Namespace) -> ExplainSettings:
     from napari_quac.explain.settings import ExplainSettings, SearchSettings
 
     settings = ExplainSettings.from_preset(options.preset)
-    methods = tuple(options.methods or settings.methods)
+    methods = tuple(options.methods or default_methods or settings.methods)
     for name in methods:
         METHODS[name]
     parameters = parse_parameters(options.parameter)

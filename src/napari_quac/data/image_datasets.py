@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from napari_quac.data.dataset import Dataset, Sample
-from napari_quac.data.image_file import IMAGE_SUFFIXES, read_image, to_unit_range
+from napari_quac.data.image_file import read_image, to_unit_range
+from napari_quac.data.image_layout import find_layout
 from napari_quac.errors import DataError, ShapeError
 
 
@@ -77,16 +78,23 @@ class ImageFolder(ImageFiles):
     Parameters
     ----------
     directory : path
-        Files at any depth below a class folder belong to the class. Without subfolders the images
-        have no labels.
+        See :func:`~napari_quac.data.image_layout.find_layout`.
     image_range : (low, high), optional
     n_axes : int or None
         See :func:`~napari_quac.data.image_file.read_image`.
+    split : str
+        Split of the data set to read; ``"all"`` for all of them.
+
+    Attributes
+    ----------
+    layout : ImageLayout
+        Origin of the labels, and files that are no samples.
+    assumptions : tuple of Assumption
 
     Raises
     ------
     DataError
-        If there is no such folder, or it contains no image.
+        If there is no such folder, it contains no image, or it holds splits and none is chosen.
     """
 
     def __init__(
@@ -94,39 +102,14 @@ class ImageFolder(ImageFiles):
         directory: str | Path,
         image_range: tuple[float, float] | None = None,
         n_axes: int | None = None,
+        split: str = "",
     ) -> None:
-        directory = Path(directory)
-        if not directory.is_dir():
-            state = "is a file" if directory.exists() else "does not exist"
-            raise DataError(f"'{directory}' {state}. Choose a folder with one subfolder per class.")
-        subfolders = (entry.name for entry in directory.iterdir() if entry.is_dir())
-        classes = tuple(sorted(name for name in subfolders if not name.startswith(".")))
-        paths: list[Path] = []
-        labels: list[int | None] = []
-        for label, name in enumerate(classes):
-            images = _images_below(directory / name)
-            paths += images
-            labels += [label] * len(images)
-        if not paths:
-            paths = _images_below(directory)
-            labels = [None] * len(paths)
-            classes = ()
-        if not paths:
-            raise DataError(
-                f"'{directory}' contains no image. Choose a folder with one subfolder per class."
-            )
-        super().__init__(paths, labels, classes, directory, image_range, directory.name, n_axes)
-        self.directory = directory
-
-
-def _images_below(directory: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in directory.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES
-        and not path.name.startswith(".")
-        and not path.is_dir()
-    )
+        layout = find_layout(directory, split)
+        root = layout.directory
+        super().__init__(
+            layout.images, layout.labels, layout.classes, root, image_range, root.name, n_axes
+        )
+        self.directory, self.layout, self.assumptions = root, layout, layout.assumptions
 
 
 def usual_range(
@@ -249,10 +232,13 @@ class ImageFolderRecipe:
     directory : Path
     image_range : (low, high) or None
         See :func:`~napari_quac.data.image_file.read_image`.
+    split : str
+        Split of the data set to read, such as ``"train"``; ``"all"`` for all of them.
     """
 
     directory: Path
     image_range: tuple[float, float] | None = None
+    split: str = ""
 
     def load(self) -> Dataset:
         """List the images of the folder.
@@ -260,9 +246,9 @@ class ImageFolderRecipe:
         Raises
         ------
         DataError
-            If there is no such folder, or it contains no image.
+            If there is no such folder, it contains no image, or no split is chosen.
         """
-        return ImageFolder(self.directory, self.image_range)
+        return ImageFolder(self.directory, self.image_range, split=self.split)
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_quac.data.dataset import Dataset, Sample
-from napari_quac.errors import QuacError
-from napari_quac.explain.question import true_class
+from napari_quac.errors import OutOfMemoryError, QuacError, one_line
+from napari_quac.explain.labels import LabelMatch, match_labels
 from napari_quac.networks.classifier import CPU_BATCH, GPU_BATCH, Classifier, to_logits
 from napari_quac.stepwise import Progress, stepwise
 
@@ -36,12 +36,15 @@ class PredictionTable:
         The classifier's class that the sample's label names; -1 without one.
     failures : mapping of int to str
         Index of a sample that could not be read or predicted, to the error message.
+    labels : LabelMatch or None
+        Classes of the classifier that the labels name.
     """
 
     class_names: tuple[str, ...]
     probabilities: NDArray[np.float32]
     truth: NDArray[np.int64]
     failures: Mapping[int, str] = field(default_factory=dict)
+    labels: LabelMatch | None = None
 
     def __len__(self) -> int:
         return len(self.truth)
@@ -122,11 +125,12 @@ def predict_all(
         probabilities[:], failures = previous.probabilities, dict(previous.failures)
         missing = np.flatnonzero(~previous.is_predicted)
         missing = missing[~np.isin(missing, list(failures))]
-    truth = _truths(dataset, classifier)
+    labels = match_labels(dataset.classes, classifier)
+    truth = _truths(dataset, labels)
 
     def current_table() -> PredictionTable:
         return PredictionTable(
-            classifier.class_names, probabilities.copy(), truth.copy(), dict(failures)
+            classifier.class_names, probabilities.copy(), truth.copy(), dict(failures), labels
         )
 
     last_partial = -np.inf
@@ -140,30 +144,43 @@ def predict_all(
             try:
                 sample = dataset[index]
                 classifier.check_image(sample.image.shape, f"The sample '{sample.id}'")
-            except QuacError as error:
-                failures[index] = str(error)
+            except Exception as error:  # noqa: BLE001 - becomes the failure of the sample
+                failures[index] = failure_text(error)
             else:
                 batches[sample.image.shape][index] = sample.image
         for images in batches.values():  # of one shape each
-            try:
-                probabilities[[*images]] = classifier.predict(
-                    torch.stack([*images.values()])
-                ).numpy()
-            except QuacError as error:
-                failures.update(dict.fromkeys(images, str(error)))
+            for index, outcome in _predict_together(images, classifier).items():
+                if isinstance(outcome, str):
+                    failures[index] = outcome
+                else:
+                    probabilities[index] = outcome
     return current_table()
 
 
-def _truths(dataset: Dataset, classifier: Classifier) -> NDArray[np.int64]:
-    truth_of: dict[int | None, int] = {
-        label: truth
-        for label in range(len(dataset.classes))
-        if (truth := true_class(label, dataset.classes, classifier)) is not None
-    }
-    return np.array(
-        [truth_of.get(dataset.label(index), UNKNOWN) for index in range(len(dataset))],
-        dtype=np.int64,
-    )
+def _predict_together(
+    images: Mapping[int, Tensor], classifier: Classifier
+) -> dict[int, NDArray[np.float32] | str]:
+    """Return the probabilities of images of one shape, or the error of each that has none."""
+    try:
+        rows = classifier.predict(torch.stack([*images.values()])).numpy()
+    except Exception as error:  # noqa: BLE001 - becomes the failure of the sample
+        if len(images) == 1 or isinstance(error, OutOfMemoryError):
+            return dict.fromkeys(images, failure_text(error))
+        parts = [_predict_together({i: image}, classifier) for i, image in images.items()]
+        return {index: outcome for part in parts for index, outcome in part.items()}
+    return dict(zip(images, rows, strict=True))
+
+
+def failure_text(error: Exception) -> str:
+    """Return the message of an error for the row of a sample."""
+    if isinstance(error, QuacError):
+        return str(error)
+    return f"Internal error: {type(error).__name__}: {one_line(error)}"
+
+
+def _truths(dataset: Dataset, labels: LabelMatch) -> NDArray[np.int64]:
+    truths = (labels.index(dataset.label(index)) for index in range(len(dataset)))
+    return np.array([UNKNOWN if truth is None else truth for truth in truths], dtype=np.int64)
 
 
 N_NEIGHBORS = 6
@@ -313,7 +330,7 @@ def penultimate_features(classifier: Classifier, images: Tensor) -> Tensor | Non
     hook = layers[-1].register_forward_hook(record)
     try:
         with torch.no_grad():
-            inputs = classifier.value_range.to_network(images.to(classifier.device))
+            inputs = classifier.to_network(images.to(classifier.device))
             logits = to_logits(module(inputs), classifier.output)
     finally:
         hook.remove()

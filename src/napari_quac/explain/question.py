@@ -9,6 +9,7 @@ from typing import Any, Literal
 from torch import Tensor
 
 from napari_quac.data.dataset import Sample
+from napari_quac.explain.labels import match_labels
 from napari_quac.explain.settings import ALL, AUTO, ExplainSettings, SourceBasis
 from napari_quac.networks.classifier import Classifier
 
@@ -53,12 +54,10 @@ def true_class(label: int | None, classes: Sequence[str], classifier: Classifier
     Returns
     -------
     int or None
-        None if the label names no class of the classifier.
+        None if the label names no class of the classifier; see
+        :func:`~napari_quac.explain.labels.match_labels`.
     """
-    if label is None or not 0 <= label < len(classes):
-        return None
-    name = classes[label]
-    return classifier.class_names.index(name) if name in classifier.class_names else None
+    return match_labels(classes, classifier).index(label)
 
 
 def resolve_source_basis(

@@ -129,7 +129,9 @@ def next_misprediction(
     DataError
         If no label names a class of the classifier.
     """
-    if not set(dataset.classes) & set(classifier.class_names):
+    from napari_quac.explain.labels import match_labels
+
+    if match_labels(dataset.classes, classifier).unmatched == tuple(dataset.classes):
         labels = ", ".join(dataset.classes) or "none"
         raise DataError(
             f"The labels of '{dataset.name}' ({labels}) name no class of the classifier "

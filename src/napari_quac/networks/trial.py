@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from napari_quac.data.assumptions import Assumption
+from napari_quac.data.preprocessing import DEFAULT, Preprocessing, with_values_of
 from napari_quac.errors import CheckpointError
 from napari_quac.networks.adapters import ADAPTER_NOTES, Adapter, Network, adapt
 from napari_quac.networks.classifier import Output
@@ -22,7 +23,6 @@ from napari_quac.networks.input_search import (
     takes_size,
 )
 from napari_quac.networks.stability import depends_on_batch
-from napari_quac.networks.value_range import ValueRange
 
 __all__ = ["ReturnsImagesError", "Trial", "try_network"]
 
@@ -72,7 +72,7 @@ def try_network(
     shapes: Sequence[tuple[int, ...]] = (),
     channels: int | None = None,
     image_size: tuple[int, ...] | None = None,
-    value_range: ValueRange | None = None,
+    preprocessing: Preprocessing = DEFAULT,
 ) -> Trial:
     """Find out the inputs and outputs of a classifier.
 
@@ -88,8 +88,8 @@ def try_network(
         Channels of its input, if they are certain.
     image_size : tuple of int, optional
         Spatial size of its input, if it is certain.
-    value_range : ValueRange, optional
-        Input range of the network, [-1, 1] by default.
+    preprocessing : Preprocessing
+        Its change of values is applied to the trial images.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def try_network(
         an image is random or depends on other images.
     """
     with torch.random.fork_rng(devices=()):  # random networks draw numbers
-        return _try_network(network, name, shapes, channels, image_size, value_range)
+        return _try_network(network, name, shapes, channels, image_size, preprocessing)
 
 
 def _try_network(
@@ -109,11 +109,11 @@ def _try_network(
     shapes: Sequence[tuple[int, ...]],
     channels: int | None,
     image_size: tuple[int, ...] | None,
-    value_range: ValueRange | None,
+    preprocessing: Preprocessing,
 ) -> Trial:
     trial_input = find_input(network, name, shapes, channels, image_size)
     network, adapters = trial_input.network, trial_input.adapters
-    inputs, n_noise = _inputs(trial_input, value_range or ValueRange())
+    inputs, n_noise = _inputs(trial_input, preprocessing)
     assumptions: tuple[Assumption, ...] = ()
     with torch.no_grad():
         outputs = _rows(network(inputs), len(inputs), name)
@@ -153,7 +153,7 @@ _BATCH_SENTENCE = (
 )
 
 
-def _inputs(trial_input: NetworkInput, value_range: ValueRange) -> tuple[Tensor, int]:
+def _inputs(trial_input: NetworkInput, preprocessing: Preprocessing) -> tuple[Tensor, int]:
     """Return noise and blank images, and the number of noise images; few of costly ones."""
     generator = torch.Generator().manual_seed(1)
     shape = (trial_input.channels, *trial_input.size)
@@ -161,7 +161,8 @@ def _inputs(trial_input: NetworkInput, value_range: ValueRange) -> tuple[Tensor,
     noise = torch.rand((2 if is_costly else 3, *shape), generator=generator)
     blank = torch.ones((1, *shape))
     blanks = [0 * blank, blank] if is_costly else [0 * blank, 0.5 * blank, blank]
-    return value_range.to_network(torch.cat([noise, *blanks])), len(noise)
+    values = with_values_of(Preprocessing(), preprocessing)
+    return values.to_network(torch.cat([noise, *blanks])), len(noise)
 
 
 def _rows(outputs: Tensor, n: int, name: str) -> Tensor:

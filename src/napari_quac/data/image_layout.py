@@ -1,0 +1,267 @@
+"""Organization of the images of a folder: class folders, splits, tables and file names.
+
+Command line, window, batch runs, notebooks and trainings read folders by :func:`find_layout`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from napari_quac.data.assumptions import Assumption
+from napari_quac.data.image_search import (
+    ImageSearch,
+    count_of,
+    find_images,
+    first_level,
+    is_split_name,
+    name_some,
+    subfolders,
+)
+from napari_quac.errors import DataError
+
+ALL_SPLITS = "all"
+LabelSource = Literal["folders", "table", "file names", "none"]
+FOLDER_ADVICE = "Choose a folder with one subfolder per class."
+
+
+class SplitsError(DataError):
+    """A folder of splits, of which one has to be chosen.
+
+    Attributes
+    ----------
+    splits : tuple of str
+        Names of the subfolders.
+    """
+
+    def __init__(self, message: str, splits: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.splits = tuple(splits)
+
+
+@dataclass(frozen=True)
+class ImageLayout:
+    """Images of a folder with their labels.
+
+    Attributes
+    ----------
+    directory : Path
+        Folder to which ids of samples are relative.
+    images : tuple of Path
+        Image files, in the order of the samples.
+    labels : tuple of int or None
+        Label of each image.
+    classes : tuple of str
+        Class names by label.
+    source : "folders", "table", "file names" or "none"
+        Origin of the labels.
+    splits : tuple of str
+        Names of the splits, if the folder has some.
+    unread : tuple of Path
+        Files that are no images.
+    unused : tuple of Path
+        Images without a place in the layout, such as those beside class folders.
+    repeated : tuple of Path
+        Files that symbolic links reach again.
+    without_images : tuple of str
+        Subfolders without images, which are no classes.
+    assumptions : tuple of Assumption
+    """
+
+    directory: Path
+    images: tuple[Path, ...] = ()
+    labels: tuple[int | None, ...] = ()
+    classes: tuple[str, ...] = ()
+    source: LabelSource = "none"
+    splits: tuple[str, ...] = ()
+    unread: tuple[Path, ...] = ()
+    unused: tuple[Path, ...] = ()
+    repeated: tuple[Path, ...] = ()
+    without_images: tuple[str, ...] = ()
+    assumptions: tuple[Assumption, ...] = field(default=())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Remarks about files and folders that are no samples, such as ``2 files not read (…)``."""
+        notes = []
+        if self.unread:
+            names = name_some(self.unread, self.directory)
+            notes.append(f"{count_of(len(self.unread), 'file')} not read ({names})")
+        if self.unused:
+            names = name_some(self.unused, self.directory)
+            notes.append(f"{count_of(len(self.unused), 'image')} beside the folders ({names})")
+        if self.repeated:
+            n = count_of(len(self.repeated), "linked file")
+            notes.append(f"{n} counted once ({name_some(self.repeated, self.directory)})")
+        if self.without_images:
+            n = count_of(len(self.without_images), "folder")
+            notes.append(f"{n} without images ({name_some(self.without_images)})")
+        return tuple(notes)
+
+    @property
+    def summary(self) -> str:
+        """Number of images and classes, and the notes; one line."""
+        counts = count_of(len(self.images), "image")
+        if self.classes:
+            counts += f", {count_of(len(self.classes), 'class', 'classes')}"
+        return "; ".join((counts, *self.notes))
+
+
+def find_layout(directory: str | Path, split: str = "") -> ImageLayout:
+    """Find the images of a folder and their labels.
+
+    Parameters
+    ----------
+    directory : path
+        A folder with one subfolder per class, with files at any depth below it. Without
+        subfolders the images have no labels. Class folders may lie in folders of splits
+        (``train``, ``val``, ``test``, ``fold_0``), and splits in class folders.
+    split : str
+        Name of the split to read; ``"all"`` for all of them.
+
+    Raises
+    ------
+    SplitsError
+        If the folder holds splits, and none is chosen.
+    DataError
+        If there is no such folder or split, or it contains no image.
+    """
+    directory = Path(directory)
+    if not directory.is_dir():
+        state = "is a file" if directory.exists() else "does not exist"
+        raise DataError(f"'{directory}' {state}. {FOLDER_ADVICE}")
+    search, folders = find_images(directory), subfolders(directory)
+    if not search.images:
+        others = f" ({name_some(search.unread, directory)})" if search.unread else ""
+        raise DataError(
+            f"'{directory}' contains no image among {count_of(len(search.unread), 'file')}"
+            f"{others}. {FOLDER_ADVICE}"
+            if search.unread
+            else f"'{directory}' contains no image. {FOLDER_ADVICE}"
+        )
+    linked = [*search.repeated, *search.repeated_folders]
+    with_images = sorted(set(first_level(search.images, directory)) - {""})
+    empty = tuple(name for name in folders if name not in with_images)
+    layout = ImageLayout(
+        directory,
+        images=tuple(search.images),
+        unread=tuple(search.unread),
+        repeated=tuple(search.repeated),
+        without_images=empty,
+    )
+    # folds often link to the same files, of which a search finds each once
+    in_splits = {path.relative_to(directory).parts[0] for path in linked} & set(folders)
+    in_splits = {name for name in in_splits if is_split_name(name)}
+    if splits := _splits_among(directory, sorted({*with_images, *in_splits})):
+        layout = _layout_of_splits(layout, splits, split)
+    elif with_images:
+        layout = _layout_of_classes(layout, search, split)
+    else:
+        layout = replace(layout, labels=(None,) * len(search.images))
+    if split and not layout.splits:
+        raise DataError(f"'{directory}' has no splits such as train and test. Omit the split.")
+    return layout
+
+
+def _splits_among(directory: Path, folders: Sequence[str]) -> list[str]:
+    """Return the folders that are splits of a data set, and no classes.
+
+    Either all of them have such names, or at least two that hold equal class folders.
+    """
+    named = [name for name in folders if is_split_name(name)]
+    inner = [set(subfolders(directory / name)) for name in named]
+    if len(named) == len(folders):
+        return named if len(named) > 1 or any(inner) else []
+    return named if len(named) > 1 and set.intersection(*inner) else []
+
+
+def _layout_of_splits(layout: ImageLayout, splits: list[str], split: str) -> ImageLayout:
+    """Return the class folders of one or all of the splits."""
+    directory = layout.directory
+    if not split and len(splits) > 1:
+        names = ", ".join(f"'{directory / name}'" for name in splits)
+        raise SplitsError(
+            f"The subfolders of '{directory}' are splits of a data set, not classes: "
+            f"{', '.join(splits)}. Choose one of the subfolders ({names}), or one split or all of "
+            "them (--split NAME or --split all).",
+            splits,
+        )
+    chosen = _chosen_splits(directory, splits, split or splits[0])
+    search = find_images(directory, chosen)
+    used = search.images
+    below = {path: _class_below(path, directory) for path in used}
+    classes = tuple(sorted({name for name in below.values() if name}))
+    images = [path for path in used if below[path] or not classes]
+    labels = [classes.index(below[path]) if below[path] else None for path in images]
+    is_shared = "all splits together" if len(chosen) > 1 else f"the split '{chosen[0]}'"
+    sentence = (
+        f"The folders {', '.join(splits)} are taken for splits of a data set; the samples are "
+        f"{is_shared} (--split)."
+    )
+    if not used:
+        raise DataError(f"{sentence} They contain no image. Choose another split.")
+    unused = [p for p in layout.images if p.relative_to(directory).parts[0] not in splits]
+    return replace(
+        layout,
+        unread=tuple(search.unread),
+        repeated=tuple(search.repeated),
+        without_images=(),
+        images=tuple(images),
+        labels=tuple(labels),
+        classes=classes,
+        source="folders" if classes else "none",
+        splits=tuple(splits),
+        unused=tuple(unused + [path for path in used if path not in set(images)]),
+        assumptions=(Assumption("labels", sentence),),
+    )
+
+
+def _class_below(path: Path, directory: Path) -> str:
+    parts = path.relative_to(directory).parts
+    return parts[1] if len(parts) > 2 else ""
+
+
+def _chosen_splits(directory: Path, splits: Sequence[str], split: str) -> list[str]:
+    if split == ALL_SPLITS and ALL_SPLITS not in splits:
+        return list(splits)
+    chosen = [name for name in splits if name == split]
+    chosen = chosen or [name for name in splits if name.lower() == split.lower()]
+    if not chosen:
+        raise SplitsError(
+            f"'{directory}' has no split '{split}'. Choose one of {', '.join(splits)}, or all.",
+            splits,
+        )
+    return chosen
+
+
+def _layout_of_classes(layout: ImageLayout, search: ImageSearch, split: str) -> ImageLayout:
+    """Return one class per folder, whose own folders may be splits."""
+    directory = layout.directory
+    class_of = dict(zip(search.images, first_level(search.images, directory), strict=True))
+    used = [path for path, name in class_of.items() if name]
+    inner = {_class_below(path, directory) for path in used}
+    splits: list[str] = []
+    assumptions: tuple[Assumption, ...] = ()
+    if len(inner) > 1 and all(map(is_split_name, inner)):
+        splits = sorted(inner)
+        chosen = _chosen_splits(directory, splits, split or ALL_SPLITS)
+        used = [path for path in used if _class_below(path, directory) in chosen]
+        sentence = (
+            f"Class folders hold the splits {', '.join(splits)}; the samples are those of "
+            f"{', '.join(chosen)} (--split)."
+        )
+        assumptions = (Assumption("labels", sentence),)
+    classes = sorted({class_of[path] for path in used})
+    label_of = {name: label for label, name in enumerate(classes)}
+    return replace(
+        layout,
+        images=tuple(used),
+        labels=tuple(label_of[class_of[path]] for path in used),
+        classes=tuple(classes),
+        source="folders",
+        splits=tuple(splits),
+        unused=tuple(path for path, name in class_of.items() if not name),
+        assumptions=assumptions,
+    )

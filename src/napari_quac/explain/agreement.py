@@ -1,0 +1,327 @@
+"""Agreement of a classifier with the labels of samples, under several preprocessings.
+
+The input range, the normalization and the class order of a classifier are rarely in its file, and
+a wrong one raises no error. About 60 labeled images tell most of them apart.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_quac.explain.paired_accuracy import (
+    assign_outputs,
+    cross_fit_order,
+    mcnemar_p_value,
+    predicted_outputs,
+    wilson_interval,
+)
+from napari_quac.networks.classifier import Classifier
+
+ALPHA = 0.05
+CLEAR_RATIO = 2.0  # measured: ImageNet against ImageNet gray, the nearest two, differ by 2 to 4
+LARGEST_DISTANCE = 1.0  # beyond it, not even the best candidate fits the stored statistics
+TINY = 1e-12
+
+Conclusion = Literal[
+    "agrees",
+    "cannot tell",
+    "another preprocessing",
+    "another class order",
+    "another preprocessing and class order",
+    "near chance",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """One way to use a classifier.
+
+    Attributes
+    ----------
+    name : str
+        Display name, such as ``"ImageNet"``.
+    classifier : Classifier
+        The network with this preprocessing.
+    is_current : bool
+        True for the present choice.
+    """
+
+    name: str
+    classifier: Classifier
+    is_current: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class CandidateAgreement:
+    """Agreement of one candidate with the labels of n images, L labels and K outputs.
+
+    Attributes
+    ----------
+    candidate : Candidate
+    labels : (n,) ndarray of int
+        Label of each image.
+    probabilities : (n, K) ndarray, float32
+        Predictions; NaN where the network returns no finite number.
+    correct : (n,) ndarray of bool
+        True where the present class names agree with the label.
+    reordered_correct : (n,) ndarray of bool
+        The same for a class order fitted to the other half of the images.
+    outputs : (L,) ndarray of int
+        Output of each label in the order fitted to all images; -1 for none.
+    stored_distance : float or None
+        Distance to the statistics of training that normalization layers store; None without them.
+    """
+
+    candidate: Candidate
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+    correct: NDArray[np.bool_]
+    reordered_correct: NDArray[np.bool_]
+    outputs: NDArray[np.int64]
+    stored_distance: float | None = None
+
+    @property
+    def name(self) -> str:
+        """Display name of the candidate."""
+        return self.candidate.name
+
+    @cached_property
+    def needs_order(self) -> bool:
+        """True if another class order agrees significantly better than the present names."""
+        gains = self.reordered_correct.sum() > self.correct.sum()
+        return bool(gains and mcnemar_p_value(self.reordered_correct, self.correct) <= ALPHA)
+
+    @property
+    def best_correct(self) -> NDArray[np.bool_]:
+        """Correct images under the better class order; (n,)."""
+        return self.reordered_correct if self.needs_order else self.correct
+
+    @property
+    def n_images(self) -> int:
+        """Number of images."""
+        return len(self.labels)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of correct images with the present class names."""
+        return float(self.correct.mean())
+
+    @property
+    def reordered_accuracy(self) -> float:
+        """Share of correct images with a class order fitted to the other half."""
+        return float(self.reordered_correct.mean())
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson interval of 95 % of the accuracy."""
+        return wilson_interval(int(self.correct.sum()), self.n_images)
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """Mean of the accuracies of the labels."""
+        return float(np.mean([self.correct[self.labels == i].mean() for i in set(self.labels)]))
+
+    @property
+    def confidence(self) -> float:
+        """Mean probability of the predicted class."""
+        return float(np.mean(np.nan_to_num(self.probabilities).max(axis=1)))
+
+    @property
+    def log_likelihood(self) -> float:
+        """Mean log probability of the labels under the better class order."""
+        outputs = self.outputs[self.labels]
+        chosen = self.probabilities[np.arange(self.n_images), np.maximum(outputs, 0)]
+        chosen = np.where(outputs >= 0, np.nan_to_num(chosen), 0)
+        return float(np.log(np.clip(chosen, TINY, 1)).mean())
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """Most probable output of each image; -1 where it is not finite; (n,)."""
+        return predicted_outputs(self.probabilities)
+
+    def confusion(self) -> NDArray[np.int64]:
+        """Return counts by label (rows) and output (columns); (L, K)."""
+        counts = np.zeros((len(self.outputs), self.probabilities.shape[1]), dtype=np.int64)
+        is_finite = self.predicted >= 0
+        np.add.at(counts, (self.labels[is_finite], self.predicted[is_finite]), 1)
+        return counts
+
+
+@dataclass(frozen=True, eq=False)
+class Agreement:
+    """Agreement of all candidates with the labels of the same images.
+
+    Attributes
+    ----------
+    dataset_name : str
+    labels : tuple of str
+        Names of the labels, by index.
+    class_names : tuple of str
+        Present names of the K outputs.
+    indices : tuple of int
+        The images, by their index in the dataset.
+    rows : tuple of CandidateAgreement
+        In the order of the candidates.
+    unmatched : Mapping[str, int]
+        Labels that name no class, with the number of their samples in the dataset.
+    failures : Mapping[str, str]
+        Id of each image that could not be read or predicted, with the reason.
+    n_labeled : int
+        Number of samples with a label in the dataset.
+    """
+
+    dataset_name: str
+    labels: tuple[str, ...]
+    class_names: tuple[str, ...]
+    indices: tuple[int, ...]
+    rows: tuple[CandidateAgreement, ...]
+    unmatched: Mapping[str, int] = field(default_factory=dict)
+    failures: Mapping[str, str] = field(default_factory=dict)
+    n_labeled: int = 0
+
+    @property
+    def n_images(self) -> int:
+        """Number of checked images."""
+        return len(self.indices)
+
+    @property
+    def chance(self) -> float:
+        """Accuracy of always predicting the most frequent label of the checked images."""
+        return max(Counter(self.rows[0].labels.tolist()).values()) / self.n_images
+
+    @cached_property
+    def by_accuracy(self) -> tuple[CandidateAgreement, ...]:
+        """Rows from the most to the least accurate; the present one first among equals."""
+        return tuple(
+            sorted(
+                self.rows,
+                key=lambda row: (
+                    int(row.best_correct.sum()), row.candidate.is_current, row.log_likelihood
+                ),
+                reverse=True,
+            )
+        )  # fmt: skip
+
+    @cached_property
+    def tied(self) -> tuple[CandidateAgreement, ...]:
+        """Rows that the labels cannot tell from the most accurate one, itself included."""
+        top = self.by_accuracy[0]
+        return tuple(
+            row
+            for row in self.by_accuracy
+            if row is top or mcnemar_p_value(top.best_correct, row.best_correct) > ALPHA
+        )
+
+    @cached_property
+    def by_stored_statistics(self) -> CandidateAgreement | None:
+        """The tied row whose images clearly fit the statistics stored in the network best."""
+        distances = [row.stored_distance for row in self.tied]
+        if len(distances) < 2 or None in distances:
+            return None
+        nearest, second = sorted(self.tied, key=lambda row: row.stored_distance or 0.0)[:2]
+        limit = nearest.stored_distance or 0.0
+        is_clear = (second.stored_distance or 0.0) >= CLEAR_RATIO * limit
+        return nearest if is_clear and limit < LARGEST_DISTANCE else None
+
+    @cached_property
+    def best(self) -> CandidateAgreement:
+        """The row to use: by labels, else by stored statistics, else the present one."""
+        present = next((row for row in self.tied if row.candidate.is_current), None)
+        return self.by_stored_statistics or present or self.by_accuracy[0]
+
+    @property
+    def second(self) -> CandidateAgreement | None:
+        """The most accurate of the other rows."""
+        return next((row for row in self.by_accuracy if row is not self.best), None)
+
+    @property
+    def current(self) -> CandidateAgreement | None:
+        """The row of the present choice, if it is among the candidates."""
+        return next((row for row in self.rows if row.candidate.is_current), None)
+
+    @property
+    def p_value(self) -> float | None:
+        """McNemar's exact test of the best against the second-best row; None for a single row."""
+        return None if self.second is None else self.p_value_against(self.second)
+
+    def p_value_against(self, row: CandidateAgreement) -> float:
+        """Return the p-value of McNemar's exact test of the best row against another."""
+        return mcnemar_p_value(self.best.best_correct, row.best_correct)
+
+    @property
+    def labels_decide(self) -> bool:
+        """True if the labels tell the best row from all others."""
+        return len(self.tied) == 1
+
+    @property
+    def is_near_chance(self) -> bool:
+        """True if the interval of the best accuracy reaches chance."""
+        n_correct = int(self.by_accuracy[0].best_correct.sum())
+        return wilson_interval(n_correct, self.n_images)[0] <= self.chance
+
+    @property
+    def conclusion(self) -> Conclusion:
+        """The conclusion in one of a few fixed phrases."""
+        if self.is_near_chance:
+            return "near chance"
+        other_order = self.best.needs_order
+        other_preprocessing = self.current not in self.tied
+        if other_order and other_preprocessing:
+            return "another preprocessing and class order"
+        if other_order:
+            return "another class order"
+        if other_preprocessing:
+            return "another preprocessing"
+        return "agrees" if self.labels_decide else "cannot tell"
+
+    @property
+    def best_class_names(self) -> tuple[str, ...]:
+        """Class names in output order that agree best, for the best row."""
+        if not self.best.needs_order:
+            return self.class_names
+        names = dict(enumerate(self.class_names))
+        assigned = {int(k): self.labels[i] for i, k in enumerate(self.best.outputs) if k >= 0}
+        leftover = [name for name in self.class_names if name not in assigned.values()]
+        return tuple(
+            assigned.get(index) or (names[index] if names[index] in leftover else f"class {index}")
+            for index in names
+        )
+
+
+def compare_with_labels(
+    candidate: Candidate,
+    probabilities: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    outputs: NDArray[np.int64],
+    stored_distance: float | None = None,
+) -> CandidateAgreement:
+    """Compare the predictions of one candidate with the labels.
+
+    Parameters
+    ----------
+    candidate : Candidate
+        The network with its preprocessing.
+    probabilities : (n, K) ndarray, float32
+        Predictions.
+    labels : (n,) ndarray of int
+        Labels of the same images.
+    outputs : (L,) ndarray of int
+        Output that each label names at present; -1 for none.
+    stored_distance : float, optional
+        As in :class:`CandidateAgreement`.
+    """
+    predicted = predicted_outputs(probabilities)
+    correct = (predicted == outputs[labels]) & (predicted >= 0)
+    reordered = cross_fit_order(probabilities, labels, len(outputs), outputs)
+    fitted = assign_outputs(probabilities, labels, len(outputs), outputs)
+    row = CandidateAgreement(
+        candidate, labels, probabilities, correct, reordered, fitted, stored_distance
+    )
+    return row if row.needs_order else replace(row, outputs=outputs)

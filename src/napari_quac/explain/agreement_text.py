@@ -1,0 +1,169 @@
+"""The agreement of a classifier with labels, in sentences and as a JSON document."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from napari_quac.explain.agreement import Agreement, CandidateAgreement
+from napari_quac.explain.verdict import Finding
+
+MOST_NAMES = 8
+
+
+def findings(agreement: Agreement) -> tuple[Finding, ...]:
+    """Return the sentences about an agreement; the first is the conclusion.
+
+    Parameters
+    ----------
+    agreement : Agreement
+        Of all candidates.
+
+    Returns
+    -------
+    tuple of Finding
+        With the tone "good" if the present choice agrees, "bad" where another is better or none is
+        above chance, and "note" for what the images cannot tell.
+    """
+    sentences = [Finding(*_headline(agreement))]
+    if not agreement.is_near_chance:
+        if not agreement.labels_decide:
+            sentences.append(Finding(_undecided(agreement), "note"))
+        if text := _stored_statistics(agreement):
+            sentences.append(Finding(text, "note"))
+    if agreement.unmatched:
+        sentences.append(Finding(_unmatched(agreement), "bad"))
+    if agreement.failures:
+        sentences.append(Finding(_failures(agreement), "bad"))
+    return tuple(sentences)
+
+
+def _headline(agreement: Agreement) -> tuple[str, Any]:
+    best, current, n = agreement.best, agreement.current, agreement.n_images
+    conclusion = agreement.conclusion
+    if conclusion == "near chance":
+        top = agreement.by_accuracy[0]
+        share = float(top.best_correct.mean())
+        return (
+            f"Even with the best preprocessing ({top.name}) the predictions agree with the labels "
+            f"of only {share:.0%} of {n} images; chance is {agreement.chance:.0%}. Check that the "
+            "samples show what the classifier was trained on.",
+            "bad",
+        )
+    if conclusion in ("agrees", "cannot tell"):
+        row = current or best
+        low, high = row.interval
+        is_good = row.accuracy >= (1 + agreement.chance) / 2
+        only = "" if is_good else "only "
+        return (
+            f"The predictions agree with the labels of {only}{int(row.correct.sum())} of {n} "
+            f"images ({row.accuracy:.0%}, 95 % interval {low:.0%} to {high:.0%}).",
+            "good" if is_good else "bad",
+        )
+    means = []
+    if conclusion != "another class order":
+        means.append(f"the preprocessing {best.name}")
+    if best.needs_order:
+        means.append(f"the order {name_list(agreement.best_class_names)}")
+    before = (current or best).accuracy
+    held_out = " Each image was judged by an order fitted to other images." * best.needs_order
+    return (
+        f"With {' and '.join(means)} the accuracy is {best.best_correct.mean():.2f} instead of "
+        f"{before:.2f} (n = {n}).{held_out}",
+        "bad",
+    )
+
+
+def _undecided(agreement: Agreement) -> str:
+    best, others = agreement.best, [row for row in agreement.tied if row is not agreement.best]
+    identical = [row for row in others if (row.predicted == best.predicted).all()]
+    if len(identical) == len(others):
+        return (
+            f"The labels cannot tell {best.name} from {name_list([r.name for r in others])}: all "
+            f"predict the same class for all {agreement.n_images} images, so the choice hardly "
+            "matters for them."
+        )
+    second = next(row for row in others if row not in identical)
+    n_different = int((second.predicted != best.predicted).sum())
+    p_value = agreement.p_value_against(second)
+    more = f" The same holds for {_among(others, second)}." if len(others) > 1 else ""
+    return (
+        f"The labels cannot tell {best.name} from {second.name}: "
+        f"{int(best.best_correct.sum())} and {int(second.best_correct.sum())} of "
+        f"{agreement.n_images} images are correct, and the predictions differ for {n_different} "
+        f"(McNemar's test, p = {p_value:.2f}).{more} More labeled images may."
+    )
+
+
+def _among(rows: Sequence[CandidateAgreement], left_out: CandidateAgreement) -> str:
+    return name_list([row.name for row in rows if row is not left_out])
+
+
+def _stored_statistics(agreement: Agreement) -> str:
+    nearest = agreement.by_stored_statistics
+    if nearest is None:
+        return ""
+    others = [row.stored_distance or 0.0 for row in agreement.tied if row is not nearest]
+    return (
+        "The statistics of the training images that the network stores (batch normalization) fit "
+        f"{nearest.name} best: distance {nearest.stored_distance:.2g} instead of "
+        f"{min(others):.2g} nats or more."
+    )
+
+
+def _unmatched(agreement: Agreement) -> str:
+    labels = name_list([f"{name!r} ({n})" for name, n in agreement.unmatched.items()])
+    return (
+        f"Labels that name no class of the classifier, with their number of samples: {labels}. "
+        f"The classes are {name_list(agreement.class_names)}."
+    )
+
+
+def _failures(agreement: Agreement) -> str:
+    sample, reason = next(iter(agreement.failures.items()))
+    n = len(agreement.failures)
+    more = f" The same or similar holds for {n - 1} more." if n > 1 else ""
+    return f"'{sample}' is left out: {reason}{more}"
+
+
+def name_list(names: Sequence[str], most: int = MOST_NAMES) -> str:
+    """Return names between commas; of more than ``most`` the first, and the number of others."""
+    text = ", ".join(names[:most])
+    return text if len(names) <= most else f"{text} and {len(names) - most} more"
+
+
+def to_json(agreement: Agreement) -> dict[str, Any]:
+    """Return an agreement as a JSON document, without the single predictions."""
+    best = agreement.best
+    return {
+        "conclusion": agreement.conclusion,
+        "sentences": [finding.text for finding in findings(agreement)],
+        "n": agreement.n_images,
+        "n_labeled": agreement.n_labeled,
+        "chance": agreement.chance,
+        "best": best.name,
+        "current": agreement.current.name if agreement.current else None,
+        "cannot_tell": [row.name for row in agreement.tied] * (not agreement.labels_decide),
+        "p_value": agreement.p_value,
+        "labels": agreement.labels,
+        "classes": agreement.class_names,
+        "best_classes": agreement.best_class_names,
+        "unmatched_labels": dict(agreement.unmatched),
+        "failures": dict(agreement.failures),
+        "candidates": [_row_to_json(row) for row in agreement.rows],
+    }
+
+
+def _row_to_json(row: CandidateAgreement) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "is_current": row.candidate.is_current,
+        "accuracy": row.accuracy,
+        "interval": row.interval,
+        "balanced_accuracy": row.balanced_accuracy,
+        "accuracy_reordered": row.reordered_accuracy,
+        "confidence": row.confidence,
+        "log_likelihood": row.log_likelihood,
+        "stored_distance": row.stored_distance,
+        "confusion": row.confusion().tolist(),
+    }
