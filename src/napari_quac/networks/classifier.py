@@ -18,20 +18,10 @@ from napari_quac.errors import NotFiniteError, QuacError, ShapeError, UnknownNam
 from napari_quac.networks.device import in_batches
 from napari_quac.networks.fast_inference import fast_version
 from napari_quac.networks.network_input import image_shape_for, plural_channels
+from napari_quac.networks.outputs import Output, binary_logit, to_logits, to_probabilities
 from napari_quac.registry import unknown_name
 
 NetworkForm = Literal["eager", "torchscript", "exported", "callable"]
-Output = Literal[
-    "logits",
-    "probabilities",
-    "log-probabilities",
-    "binary logit",
-    "binary probability",
-    "independent logits",
-    "independent probabilities",
-]
-"""Output of a network; independent ones are those of a sigmoid for each class."""
-
 CPU_BATCH = 8  # measured: batches of 8 are fastest on the CPU, 200 at once is page-fault bound
 GPU_BATCH = 64
 VOXELS_PER_BATCH = {"cpu": 2**19, "gpu": 2**23}  # volumes: a few tenths of a second, some 2 GB
@@ -327,7 +317,7 @@ class Classifier:
         outputs = self.outputs(inputs, precise)
         if self.output not in ("binary logit", "binary probability"):
             return to_logits(outputs, self.output)
-        yes = _binary_logit(outputs, self.output)
+        yes = binary_logit(outputs, self.output)
         return torch.cat([-yes, yes], dim=1)
 
     def outputs(self, inputs: Tensor, precise: bool = False) -> Tensor:
@@ -340,7 +330,7 @@ class Classifier:
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Convert logits (N, K) to probabilities, differentiably."""
-        return logits.sigmoid() if self.output.startswith("independent") else logits.softmax(dim=1)
+        return to_probabilities(logits, self.output)
 
     def predict(self, images: Tensor, batch_size: int | None = None) -> Tensor:
         """Return the class probabilities.
@@ -411,28 +401,6 @@ class Classifier:
 
 
 _NO_CHANGE = Preprocessing()
-
-
-def to_logits(outputs: Tensor, output: Output) -> Tensor:
-    """Convert the output of a network to logits (N, K)."""
-    if not isinstance(outputs, Tensor) or outputs.ndim != 2:
-        actual = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
-        raise QuacError(
-            f"A classifier returns one row of logits per image, but this one returned {actual}."
-        )
-    if output in ("logits", "log-probabilities", "independent logits"):
-        return outputs
-    if output == "independent probabilities":
-        return outputs.clamp(1e-12, 1 - 1e-7).logit()
-    if output == "probabilities":
-        return outputs.clamp_min(1e-12).log()
-    outputs = _binary_logit(outputs, output)
-    return torch.cat([torch.zeros_like(outputs), outputs], dim=1)
-
-
-def _binary_logit(outputs: Tensor, output: Output) -> Tensor:
-    """Return the log-odds (N, 1) of the second of two classes."""
-    return outputs.clamp(1e-12, 1 - 1e-7).logit() if output == "binary probability" else outputs
 
 
 def matching_class_names(n_classes: int, *candidates: Sequence[str]) -> tuple[str, ...] | None:

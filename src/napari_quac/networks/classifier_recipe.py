@@ -25,7 +25,6 @@ from napari_quac.networks.adapters import adapt
 from napari_quac.networks.classifier import (
     Classifier,
     NetworkForm,
-    Output,
 )
 from napari_quac.networks.classifier_card import (
     KIND_NAMES,
@@ -42,6 +41,7 @@ from napari_quac.networks.classifier_file import (
 from napari_quac.networks.device import resolve_device
 from napari_quac.networks.formats.containers import weights_path
 from napari_quac.networks.network_input import image_shape_for, plural_channels
+from napari_quac.networks.outputs import Output
 from napari_quac.networks.programs import move_constants, prepare_for_inference
 from napari_quac.networks.tensor_file import file_hash
 from napari_quac.networks.trial import Trial, try_network
@@ -328,7 +328,7 @@ class ClassifierRecipe:
         is_automatic = self.output == "auto" and opened.metadata.get("output") not in OUTPUTS
         is_automatic &= all(entry.kind != "output" for entry in trial.assumptions)
         assumptions = (
-            *(opened.layout.assumptions if opened.layout else ()),
+            *opened.assumptions,
             *trial.assumptions,
             *assumptions_about(classifier, source, bool(file_names), is_automatic),
         )

@@ -12,7 +12,6 @@ from napari_quac.data.assumptions import Assumption
 from napari_quac.data.preprocessing import DEFAULT, Preprocessing, with_values_of
 from napari_quac.errors import CheckpointError
 from napari_quac.networks.adapters import ADAPTER_NOTES, Adapter, Network, adapt
-from napari_quac.networks.classifier import Output
 from napari_quac.networks.fast_inference import RUN_ERRORS
 from napari_quac.networks.input_search import (
     COSTLY,
@@ -22,6 +21,7 @@ from napari_quac.networks.input_search import (
     find_input,
     takes_size,
 )
+from napari_quac.networks.outputs import Output
 from napari_quac.networks.stability import depends_on_batch
 
 __all__ = ["ReturnsImagesError", "Trial", "try_network"]
