@@ -117,10 +117,10 @@ def _open_file(
     if kind == "onnx":
         raise CheckpointError(onnx_sentence(path))
     if kind == "torchscript":
-        script = load_torchscript(path)
+        script = load_torchscript(path, as_float32=False)
         return OpenedFile(script, "torchscript", _shapes_of(script), program_metadata(path))
     if kind == "exported program":
-        program = load_exported(path)
+        program = load_exported(path, as_float32=False)
         shapes, metadata = _shapes_of(program), program_metadata(path)
         fixed = program.channels, program.image_size
         return OpenedFile(program, "exported", shapes, metadata, None, *fixed)
