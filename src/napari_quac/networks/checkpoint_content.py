@@ -46,6 +46,8 @@ class TensorGroup:
         Tensors beside it, by their names in the larger group, and their shapes.
     prefix : str
         The part that was removed from its names.
+    module : StandIn or None
+        The module that was pickled; None for a state dict.
     """
 
     name: str
@@ -53,6 +55,7 @@ class TensorGroup:
     class_path: str = ""
     dropped_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     prefix: str = ""
+    module: StandIn | None = None
 
     @property
     def dropped(self) -> tuple[str, ...]:
@@ -102,7 +105,7 @@ def _collect(value: Any, path: tuple[str, ...], groups: list[TensorGroup], seen:
     if isinstance(value, StandIn) and is_module(value):
         tensors = module_tensors(value)
         if tensors:
-            groups.append(TensorGroup(".".join(path), tensors, value.path))
+            groups.append(TensorGroup(".".join(path), tensors, value.path, module=value))
         return
     if isinstance(value, list | tuple) and len(value) <= 16:
         value = dict(enumerate(value))
@@ -162,7 +165,9 @@ def module_tensors(module: StandIn) -> dict[str, Stored]:
 
 def choose_order(groups: Sequence[TensorGroup]) -> list[TensorGroup]:
     """Sort groups by their number of weights; of copies, averaged weights come first."""
-    return sorted(groups, key=lambda group: (-group.n_numbers, not group.is_averaged))
+    return sorted(
+        groups, key=lambda group: (-group.n_numbers, not group.is_averaged, group.module is None)
+    )
 
 
 def candidate_groups(group: TensorGroup) -> Iterator[TensorGroup]:
