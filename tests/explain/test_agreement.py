@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ from scipy.stats import binomtest
 from torch import nn
 
 from napari_quac.data.dataset import Sample
+from napari_quac.data.preprocessing import PRESETS
 from napari_quac.errors import DataError
 from napari_quac.explain.agreement import Agreement, Candidate, compare_with_labels
 from napari_quac.explain.agreement_check import check_agreement, choose_images
@@ -25,7 +25,6 @@ from napari_quac.explain.paired_accuracy import (
 )
 from napari_quac.networks.classifier_recipe import classifier_from_module
 from napari_quac.networks.stored_statistics import StoredStatistics
-from napari_quac.networks.value_range import ValueRange
 
 NAMES = ("ant", "monkey", "zebra")
 
@@ -258,12 +257,12 @@ def test_real_predictions_find_the_input_range_and_list_what_is_left_out():
     dataset = Images(images, labels, classes)
     classifier = classifier_from_module(Brightness(), NAMES, image_size=8, value_range=(-1, 1))
     candidates = [
-        Candidate(str(limits), replace(classifier, value_range=limits), limits == ValueRange())
-        for limits in (ValueRange(), ValueRange(0, 1), ValueRange(0, 255))
+        Candidate(name, classifier.with_preprocessing(PRESETS[name]), name == "quac")
+        for name in ("quac", "unit", "bytes")
     ]
     result = check_agreement(dataset, candidates).result()
     assert dataset.reads == 60
-    assert result.best.name == "[0, 255]"
+    assert result.best.name == "bytes"
     assert result.conclusion == "another preprocessing"
     assert result.n_images == 59
     assert result.best.correct.sum() == 58
@@ -273,7 +272,7 @@ def test_real_predictions_find_the_input_range_and_list_what_is_left_out():
     assert "'Ants ' (1)" in text
     assert "damaged" in text
     document = to_json(result)
-    assert document["best"] == "[0, 255]"
+    assert document["best"] == "bytes"
     assert np.sum(document["candidates"][2]["confusion"]) == 59
 
 
@@ -296,16 +295,16 @@ def test_stored_statistics_recognize_the_range_of_training():
         network(images * 2 - 1)
     classifier = classifier_from_module(network, NAMES, image_size=12)
     distances = {}
-    for limits in (ValueRange(-1, 1), ValueRange(0, 1), ValueRange(0, 255)):
-        candidate = replace(classifier, value_range=limits)
+    for name in ("quac", "unit", "bytes"):
+        candidate = classifier.with_preprocessing(PRESETS[name])
         statistics = StoredStatistics(candidate)
         for batch in images.split(16):
             with torch.inference_mode(), statistics.observed():
                 candidate.logits(batch)
-        distances[str(limits)] = statistics.distance()
-    assert distances["[-1, 1]"] < 0.01
-    assert distances["[0, 1]"] > 0.05
-    assert distances["[0, 255]"] > 100
+        distances[name] = statistics.distance()
+    assert distances["quac"] < 0.01
+    assert distances["unit"] > 0.05
+    assert distances["bytes"] > 100
     assert not network[1]._forward_pre_hooks
     without = classifier_from_module(Brightness(), NAMES, image_size=8)
     assert StoredStatistics(without).distance() is None

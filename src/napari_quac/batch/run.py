@@ -169,7 +169,8 @@ def describe(plan: BatchPlan) -> StoreInfo:
             resources.classifier.class_index(name)
     networks = (resources.classifier, resources.generator, plan.generator)
     description = replace(plan, device="auto").plain()
-    return StoreInfo.of(*networks, settings, resources.dataset.name, description)
+    dataset = resources.dataset
+    return StoreInfo.of(*networks, settings, dataset.name, description, dataset)
 
 
 def _state(path: Path) -> tuple[int, int]:

@@ -360,6 +360,7 @@ class QuacDock(QWidget):
         menu.setObjectName("open_menu")
         networks, samples = self.networks.fields, self.samples.field
         menu.addAction("Classifier…", networks["classifier"].choose_file)
+        menu.addAction("Folder of a classifier…", networks["classifier"].choose_folder)
         menu.addAction("Generator…", networks["generator"].choose_file)
         menu.addAction("Folder of generated images…", networks["generator"].choose_folder)
         menu.addAction("Folder of samples…", samples.choose_folder)

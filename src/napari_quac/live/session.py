@@ -12,7 +12,7 @@ from psygnal import Signal
 from napari_quac.errors import CheckpointError, QuacError
 from napari_quac.explain.methods import METHODS
 from napari_quac.explain.settings import AUTO
-from napari_quac.generators.opening import RecognizedNetwork, is_generator_folder, recognize_network
+from napari_quac.generators.opening import RecognizedNetwork, is_network_folder, recognize_network
 from napari_quac.live.choices import Choices, ReadySamples, ReportFolder
 from napari_quac.live.connections import Connections
 from napari_quac.live.controller import Controller
@@ -23,6 +23,7 @@ from napari_quac.live.prediction import next_misprediction
 from napari_quac.live.results import Results
 from napari_quac.live.sample_order import step_sample
 from napari_quac.live.without_generator import WithoutGenerator
+from napari_quac.networks.formats.bioimage import DESCRIPTIONS
 from napari_quac.reports.opening import holds_explanations
 
 if TYPE_CHECKING:
@@ -326,11 +327,11 @@ class Session:
     def open_path(self, path: Path) -> None:
         """Open a plan, a network, or a folder of samples, generated images or explanations."""
         self.requested.emit()
-        if path.suffix in (".yaml", ".yml"):
+        if path.suffix in (".yaml", ".yml") and path.name not in DESCRIPTIONS:
             self.open_plan(path)
         elif holds_explanations(path):
             self.open_explanations(path)
-        elif path.is_dir() and not is_generator_folder(path):
+        elif path.is_dir() and not is_network_folder(path):
             self.open_samples(path)
         else:
             self.networks.open_path(path)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from dataclasses import replace
+
 import pytest
 import torch
 from captum.attr import LRP
 from torch import Tensor, nn
 
 from explain.small_networks import LinearNetwork, classifier_of, random_network, random_pair
+from napari_quac.data.dataset import Sample
+from napari_quac.data.preprocessing import PRESETS
 from napari_quac.errors import MethodUnavailableError
 from napari_quac.explain.attribution import Attribution, attribute
 from napari_quac.explain.methods import METHODS
+from napari_quac.explain.pair import make_pair
 from napari_quac.networks.classifier import Classifier
 from napari_quac.testing import check_method
 
@@ -74,7 +80,7 @@ def test_map_is_that_of_captum(in_place: bool, limits: tuple[float, float]) -> N
     pair = random_pair(classifier, source=2)
     found = attribute(pair, "lrp", METHODS["lrp"](), classifier).result()
     alone = classifier_of(Flat(), 3, SHAPE).module
-    inputs = classifier.value_range.to_network(pair.query.image[None]).requires_grad_()
+    inputs = classifier.to_network(pair.query.image[None]).requires_grad_()
     expected = LRP(alone).attribute(inputs, target=2)[0].detach()
     torch.testing.assert_close(found.signed, expected, rtol=1e-4, atol=1e-6)
     assert not found.degenerate
@@ -135,3 +141,20 @@ def test_programs_are_refused() -> None:
 def test_network_without_layers_is_refused() -> None:
     with pytest.raises(MethodUnavailableError, match="LRP has no rule"):
         map_of(classifier_of(LinearNetwork(torch.ones(SHAPE)), 2, SHAPE))
+
+
+def test_relevance_passes_through_the_preprocessing() -> None:
+    """Without cropping, no relevance is lost on the way from the input to the gray image."""
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+                           nn.Linear(4, 3))  # fmt: skip
+    preprocessing = replace(PRESETS["imagenet"], channels="repeat", resize=(12, 9))
+    classifier = classifier_of(module, 3, (3, 12, 9)).with_preprocessing(preprocessing)
+    image = torch.rand((1, 20, 14), generator=torch.Generator().manual_seed(0))
+    pair = make_pair(Sample("gray", image), 1 - image, 1, 0, classifier)
+    found = attribute(pair, "lrp", METHODS["lrp"](), classifier).result()
+    inputs = classifier.to_network(image[None]).requires_grad_()
+    expected = LRP(deepcopy(module).requires_grad_()).attribute(inputs, target=1)
+    torch.testing.assert_close(found.signed.sum(), expected.sum().detach(), rtol=1e-3, atol=1e-4)
+    with pytest.raises(MethodUnavailableError, match="no rule for the preprocessing"):
+        zscore = classifier.with_preprocessing(replace(preprocessing, standardize="zscore"))
+        attribute(pair, "lrp", METHODS["lrp"](), zscore).result()

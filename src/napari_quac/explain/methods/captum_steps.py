@@ -41,8 +41,8 @@ def image_evidence(images: Tensor, class_index: int, classifier: Classifier) -> 
     -------
     (N,) Tensor
     """
-    inputs = classifier.value_range.to_network(images.to(classifier.device))
-    return classifier.class_evidence(inputs)[:, class_index]
+    inputs = classifier.to_network(images.to(classifier.device))
+    return classifier.network_evidence(inputs)[:, class_index]
 
 
 @stepwise

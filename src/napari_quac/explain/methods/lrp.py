@@ -71,14 +71,19 @@ class LayerwiseRelevance:
                 f"LRP needs the layers of the network, and the classifier {classifier.name} is a "
                 "program. Choose 'd-ig', or load the network's state dict."
             )
-        if classifier.output not in ("logits", "log-probabilities", "binary logit"):
+        if "probabilit" in classifier.output.removeprefix("log-"):
             raise MethodUnavailableError(
                 f"LRP needs logits, and the classifier {classifier.name} returns probabilities. "
                 "Choose 'd-ig'."
             )
+        if classifier.preprocessing.standardize is not None:
+            raise MethodUnavailableError(
+                f"LRP has no rule for the preprocessing of the classifier {classifier.name} "
+                f"({classifier.preprocessing}). Choose 'd-ig'."
+            )
 
         def step(batch: Tensor) -> Tensor:
-            inputs = classifier.value_range.to_network(batch.to(classifier.device))
+            inputs = classifier.to_network(batch.to(classifier.device))
             relevance = _relevance(inputs, pair.source, classifier)
             return _at_pixels(relevance, batch.to(classifier.device), classifier).cpu()
 
@@ -126,7 +131,7 @@ def _relevance(inputs: Tensor, class_index: int, classifier: Classifier) -> Tens
 
 def _at_pixels(relevance: Tensor, images: Tensor, classifier: Classifier) -> Tensor:
     """Distribute the relevance of network inputs over the pixels that they are made from."""
-    to_network = classifier.value_range.to_network
+    to_network = classifier.to_network
     with torch.enable_grad():
         leaf = images.detach().clone().requires_grad_()
         inputs = to_network(leaf)
