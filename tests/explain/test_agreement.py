@@ -24,7 +24,7 @@ from napari_quac.explain.paired_accuracy import (
     wilson_interval,
 )
 from napari_quac.networks.classifier_recipe import classifier_from_module
-from napari_quac.networks.stored_statistics import StoredStatistics
+from napari_quac.networks.stored_statistics import MOST_NATS, StoredStatistics
 from napari_quac.networks.value_range import ValueRange
 
 NAMES = ("ant", "monkey", "zebra")
@@ -219,12 +219,13 @@ def test_equal_predictions_cannot_tell_and_are_harmless():
 def test_stored_statistics_break_a_tie_only_if_they_are_clear():
     truth = np.arange(60) % 3
     tables = [("0 … 1", predictions(truth, 0.95)), ("ImageNet", predictions(truth, 0.97, seed=1))]
-    clear = agreement(*tables, truth=truth, distances=(0.9, 0.01))
+    near, overlapping = np.full(101, 0.01), np.linspace(0.012, 0.005, 101)
+    clear = agreement(*tables, truth=truth, distances=(90 * near, near))
     assert (clear.conclusion, clear.best.name) == ("cannot tell", "ImageNet")
     assert "fit ImageNet best" in " ".join(finding.text for finding in findings(clear))
-    unclear = agreement(*tables, truth=truth, distances=(0.011, 0.01))
+    unclear = agreement(*tables, truth=truth, distances=(near, overlapping))
     assert unclear.best.name == "0 … 1"
-    far = agreement(*tables, truth=truth, distances=(90.0, 20.0))
+    far = agreement(*tables, truth=truth, distances=(9000 * near, 2000 * near))
     assert far.best.name == "0 … 1"
 
 
@@ -302,10 +303,10 @@ def test_stored_statistics_recognize_the_range_of_training():
         for batch in images.split(16):
             with torch.inference_mode(), statistics.observed():
                 candidate.logits(batch)
-        distances[str(limits)] = statistics.distance()
+        distances[str(limits)] = statistics.distances()[0]
     assert distances["[-1, 1]"] < 0.01
     assert distances["[0, 1]"] > 0.05
-    assert distances["[0, 255]"] > 100
+    assert distances["[0, 255]"] == MOST_NATS
     assert not network[1]._forward_pre_hooks
     without = classifier_from_module(Brightness(), NAMES, image_size=8)
-    assert StoredStatistics(without).distance() is None
+    assert StoredStatistics(without).distances() is None

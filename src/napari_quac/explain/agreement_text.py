@@ -57,7 +57,7 @@ def _headline(agreement: Agreement) -> tuple[str, Any]:
         only = "" if is_good else "only "
         return (
             f"The predictions agree with the labels of {only}{int(row.correct.sum())} of {n} "
-            f"images ({row.accuracy:.0%}, 95 % interval {low:.0%} to {high:.0%}).",
+            f"images ({row.accuracy:.0%}, 95% interval {low:.0%} to {high:.0%}).",
             "good" if is_good else "bad",
         )
     means = []
@@ -124,6 +124,18 @@ def _failures(agreement: Agreement) -> str:
     n = len(agreement.failures)
     more = f" The same or similar holds for {n - 1} more." if n > 1 else ""
     return f"'{sample}' is left out: {reason}{more}"
+
+
+def confusion_text(agreement: Agreement, row: CandidateAgreement) -> str:
+    """Return the most frequent confusions of a row, such as ``ant as zebra 4``."""
+    names, counts = agreement.class_names_of(row), row.confusion()
+    for label, output in enumerate(agreement.outputs_of(row)):
+        if output >= 0:
+            counts[label, output] = 0
+    order = counts.ravel().argsort(kind="stable")[::-1]
+    cells = [divmod(int(place), counts.shape[1]) for place in order if counts.flat[place]]
+    parts = [f"{agreement.labels[a]} as {names[b]} {counts[a, b]}" for a, b in cells]
+    return f"{name_list(parts)}." if parts else "none."
 
 
 def name_list(names: Sequence[str], most: int = MOST_NAMES) -> str:

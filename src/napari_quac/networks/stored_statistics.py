@@ -10,12 +10,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_quac.networks.classifier import Classifier
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+N_RESAMPLES = 400
+MOST_NATS = 10.0  # of one channel, so that a dead one does not decide alone
 
 
 class StoredStatistics:
@@ -38,9 +42,7 @@ class StoredStatistics:
             if isinstance(layer, BATCH_NORMS) and layer.running_mean is not None
         ]
         self._first: nn.Module | None = None
-        self._count = 0
-        self._sum: Tensor | None = None
-        self._squares: Tensor | None = None
+        self._moments: list[Tensor] = []
 
     @contextmanager
     def observed(self) -> Iterator[None]:
@@ -54,31 +56,34 @@ class StoredStatistics:
 
     def _observe(self, layer: nn.Module, inputs: tuple[Any, ...]) -> None:
         self._first = self._first or layer
-        if layer is not self._first:
-            return
-        per_channel = inputs[0].detach().double().transpose(0, 1).flatten(1)
-        total, squares = per_channel.sum(dim=1), per_channel.square().sum(dim=1)
-        self._count += per_channel.shape[1]
-        self._sum = total if self._sum is None else self._sum + total
-        self._squares = squares if self._squares is None else self._squares + squares
+        if layer is self._first:
+            pixels = inputs[0].detach().double().flatten(2)
+            moments = torch.stack([pixels.mean(dim=2), pixels.square().mean(dim=2)])
+            self._moments.append(moments.cpu())
 
-    def distance(self) -> float | None:
+    def distances(self) -> NDArray[np.float64] | None:
         """Return the distance of the observed images from the stored statistics.
 
         Returns
         -------
-        float or None
-            Median over channels of the Kullback-Leibler divergence between the normal distributions
-            of observed and of stored mean and variance, in nats. None if the network has no such
-            layer.
+        (401,) ndarray or None
+            The distance of all images, then those of 400 bootstrap samples of them, which are the
+            same for all candidates. A distance is the Kullback-Leibler divergence between the
+            normal distributions of observed and of stored mean and variance, averaged over
+            channels, in nats. None if the network has no such layer.
         """
-        if self._first is None or self._sum is None or self._squares is None or self._count < 2:
+        if self._first is None or not self._moments:
             return None
         layer: Any = self._first
-        mean = self._sum / self._count
-        variance = (self._squares / self._count - mean.square()).clamp_min(0) + layer.eps
-        stored = layer.running_var.double() + layer.eps
+        moments = torch.cat(self._moments, dim=1).numpy()  # (2, n, channels)
+        n_images = moments.shape[1]
+        rng = np.random.default_rng(0)
+        counts = rng.multinomial(n_images, np.full(n_images, 1 / n_images), N_RESAMPLES)
+        weights = np.concatenate([np.ones((1, n_images)), counts]) / n_images
+        mean, square = weights @ moments[0], weights @ moments[1]
+        variance = np.maximum(square - mean**2, 0) + layer.eps
+        stored = layer.running_var.double().cpu().numpy() + layer.eps
         ratio = variance / stored
-        shift = (mean - layer.running_mean.double()).square() / stored
-        divergence = (ratio + shift - 1 - torch.log(ratio)) / 2
-        return float(divergence.median())
+        shift = (mean - layer.running_mean.double().cpu().numpy()) ** 2 / stored
+        divergence = (ratio + shift - 1 - np.log(ratio)) / 2
+        return np.asarray(np.minimum(divergence, MOST_NATS).mean(axis=1))
