@@ -18,6 +18,7 @@ from .generators.family import GeneratorFamily
 from .generators.opening import load_classifier, load_generator
 from .gui.view import view
 from .networks.classifier import Classifier
+from .networks.formats.export import export_classifier
 from .networks.generator import (
     ConversionRequest,
     FunctionGenerator,
@@ -69,6 +70,7 @@ __all__ = [
     "explain_folder",
     "explain_image",
     "explain_pair",
+    "export_classifier",
     "hybrid_at",
     "load_classifier",
     "load_generator",

@@ -57,7 +57,17 @@ class ValueRangeError(DataError):
 
 
 class StorageError(DataError):
-    """A failure to write results to a full, read-only or missing disk; no file is incomplete."""
+    """A failure to write results to a full, read-only or missing disk; no file is incomplete.
+
+    Attributes
+    ----------
+    concerns_all : bool
+        True for a full or read-only disk, to which nothing else can be written.
+    """
+
+    def __init__(self, message: str, concerns_all: bool = False) -> None:
+        super().__init__(message)
+        self.concerns_all = concerns_all
 
 
 class CheckpointError(QuacError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -19,8 +20,9 @@ from batch.conftest import PER_CLASS, contents
 from napari_quac.batch import run as batch
 from napari_quac.batch.workers import start_workers
 from napari_quac.cli import main
-from napari_quac.errors import DataError
-from napari_quac.reports.store import ExplanationStore
+from napari_quac.errors import DataError, StorageError
+from napari_quac.reports.opening import open_report
+from napari_quac.reports.store import ExplanationStore, task_key
 from napari_quac.testing import CLASSES
 
 N_SAMPLES = PER_CLASS * len(CLASSES)
@@ -307,3 +309,30 @@ def test_memory_is_kept_in_spite_of_the_setting_that_dask_starts_workers_with():
         for how in ("keep", "leave")
     ]
     assert faults[1] - faults[0] > 30 * 256
+
+
+def test_record_that_cannot_be_written_is_one_failure_everywhere(plan):
+    first = batch.tasks_of(plan.samples.load())[0].sample_id
+    ExplanationStore.create(plan.output, batch.describe(plan))
+    blocked = plan.output / "images.zarr" / task_key(first, "left")
+    blocked.write_text("a file in place of the folder")
+    summary = batch.run(plan)
+    assert (summary.n_failed, summary.n_explained) == (1, N_TASKS - 1)
+    assert "cannot be written" in summary.first_failure
+    report = open_report(plan.output)
+    assert len(report.failures) == 1
+    assert (report.failures[0].sample_id, report.failures[0].stage) == (first, "write")
+    blocked.unlink()
+    summary = batch.run(plan)
+    assert (summary.n_failed, summary.n_explained) == (0, 1)
+    assert len(open_report(plan.output).failures) == 0
+
+
+def test_full_disk_ends_the_run(plan, monkeypatch):
+    def no_space(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    ExplanationStore.create(plan.output, batch.describe(plan))
+    monkeypatch.setattr("napari_quac.reports.atomic._write", no_space)
+    with pytest.raises(StorageError, match="disk is full"):
+        batch.run(plan)

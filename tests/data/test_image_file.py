@@ -60,7 +60,7 @@ READ = {
     "grey.TIFF": (tif(GREY), GREY[None] / 255),
     "rgb.tif": (tif(RGB, photometric="rgb"), np.moveaxis(RGB, -1, 0) / 255),
     "planes.tif": (
-        tif(np.moveaxis(RGB, -1, 0).copy(), photometric="minisblack"),
+        tif(np.moveaxis(RGB, -1, 0).copy(), photometric="minisblack", metadata={"axes": "CYX"}),
         np.moveaxis(RGB, -1, 0) / 255,
     ),
     "white_is_0.tif": (tif(255 - GREY, photometric="miniswhite"), GREY[None] / 255),

@@ -347,10 +347,36 @@ def _has_record(store: ExplanationStore, key: str, image: str) -> bool:
         return False
 
 
+def _record_unwritten(
+    store: ExplanationStore, record: Mapping[str, Any], error: StorageError
+) -> dict[str, Any]:
+    """Write and return the failure of a record that cannot be written.
+
+    Raises
+    ------
+    StorageError
+        If nothing can be written to the store.
+    """
+    failure = Failure("write", str(error), type(error).__name__)
+    failed = failed_record(record["id"], failure, record.get("source"), record["target"])
+    try:
+        store.write(failed)
+    except StorageError:  # the place of the record itself is blocked
+        failed = failed_record(record["id"], failure)
+        store.write(failed)
+    return failed
+
+
 def _write(store: ExplanationStore, outcome: SampleResult) -> Summary:
     """Write an outcome and count it."""
     record = outcome.record
-    key = store.write(record, outcome.images, outcome.seconds)
+    try:
+        key = store.write(record, outcome.images, outcome.seconds)
+    except StorageError as error:
+        if error.concerns_all or store.read_only:
+            raise
+        record = _record_unwritten(store, record, error)
+        key = task_key(record["id"], record["target"])
     if outcome.details:
         store.write_traceback(key, outcome.details)
     if is_failed(record):

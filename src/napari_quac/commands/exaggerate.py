@@ -124,11 +124,12 @@ def _path(
 
 def _write(out: Path, path: Any, classifier: Any) -> dict[str, Any]:
     """Write the files of a path and return its record."""
+    from napari_quac.data.file_names import file_path
     from napari_quac.explain.exaggeration import consistency
     from napari_quac.reports import exaggeration_files as files
 
     pair = path.pair
-    folder = create_folder(out / PurePosixPath(pair.query.id).with_suffix(""))
+    folder = create_folder(out / file_path(PurePosixPath(pair.query.id).with_suffix("").as_posix()))
     files.write_exaggeration(folder, path)
     follows = consistency(path.desired, path.achieved)
     return {

@@ -94,9 +94,9 @@ def plan_from(options: argparse.Namespace) -> BatchPlan:
 def export_arrays(folder: Path, records: Records, store: ExplanationStore) -> None:
     """Write the images and maps of records as npy files, float32 (C, *S).
 
-    Each record gets a folder ``SAMPLE/TARGET`` with ``query.npy``, ``generated.npy``,
-    ``record.json`` and ``METHOD/{attribution,signed,mask,hybrid}.npy``; its path becomes
-    ``record["folder"]``.
+    Each record gets a folder ``SAMPLE/TARGET`` (see :mod:`napari_quac.data.file_names`) with
+    ``query.npy``, ``generated.npy``, ``record.json`` and
+    ``METHOD/{attribution,signed,mask,hybrid}.npy``; its path becomes ``record["folder"]``.
 
     Parameters
     ----------
@@ -112,14 +112,16 @@ def export_arrays(folder: Path, records: Records, store: ExplanationStore) -> No
     StorageError
         If a file cannot be written.
     """
+    from napari_quac.data.file_names import file_names, file_path
     from napari_quac.reports.atomic import write_folder
     from napari_quac.reports.record import to_json
     from napari_quac.reports.task_images import npy_files
 
     explained = {key: record for key, record in records.items() if "methods" in record}
     stems = _distinct_stems({record["id"] for record in explained.values()})
+    targets = file_names(sorted({record["target"] for record in explained.values()}))
     for key, record in explained.items():
-        place = stems[record["id"]] / record["target"]
+        place = file_path(stems[record["id"]].as_posix()) / targets[record["target"]]
         record["folder"] = place.as_posix()
         images = {name: store.image(key, name) for name in store.image_names(key)}
         write_folder(folder / place, {**npy_files(images), "record.json": to_json(record)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -28,8 +29,12 @@ REPEATABLE = {"action": "append", "default": []}
 
 
 def names(text: str) -> tuple[str, ...]:
-    """Split ``a,b,c``."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+    """Split ``a,b,c``; names with commas are in double quotes, as in CSV."""
+    try:
+        parts = next(csv.reader([text], skipinitialspace=True, strict=True), [])
+    except csv.Error:
+        parts = text.split(",")
+    return tuple(part.strip() for part in parts if part.strip())
 
 
 def whole_numbers(text: str) -> tuple[int, ...]:
@@ -66,7 +71,8 @@ TYPES: dict[str, Callable[[str], Any]] = {
 
 CLASSIFIER_OPTIONS = """
     --classifier FILE         TorchScript, safetensors, state dict or .pt2
-    --classes A,B,C           class names in output order, if the file has none
+    --classes A,B,C           class names in output order, if the file has none; names with commas
+                              in double quotes
     --value-range LO HI       input range of the classifier (default: that in the file, or -1 1)
     --image-size H,W|D,H,W    input size of the classifier, such as 128 or 16,160,160, if the file
                               has none
@@ -83,8 +89,9 @@ SAMPLES_OPTION = """
 GENERATOR_OPTION = """
     --generator NETWORK ...   a StarGAN v2, warping simulator or bin-conditional generator; the
                               networks of a CycleGAN, each as SOURCE:TARGET=FILE, or
-                              SOURCE:TARGET=FOLDER for a training in which SOURCE was A; a folder
-                              of previously generated images; or the name of another generator,
+                              SOURCE:TARGET=FOLDER for a training in which SOURCE was A (names
+                              with : or = in double quotes, '"A:1":"B=2"=FILE'); a folder of
+                              previously generated images; or the name of another generator,
                               such as fido (see 'napari-quac methods')
     """
 GENERATOR_SETTINGS = """
@@ -301,13 +308,25 @@ def generator_recipe(options: argparse.Namespace) -> Any:
     if options.generated is not None:
         recipe: Any = GeneratedRecipe(options.generated)
     else:
-        recipe = recognize_generator(options.generator).recipe
+        recipe = recognize_generator(_with_quoted_names(options)).recipe
     if isinstance(recipe, GeneratedRecipe) and options.image_range:
         recipe = replace(recipe, image_range=tuple(options.image_range))
     if isinstance(recipe, StarGANRecipe):
         style = options.style or recipe.style
         recipe = replace(recipe, style=style, references=options.references)
     return with_settings(recipe, options.generator_setting)
+
+
+def _with_quoted_names(options: argparse.Namespace) -> list[str]:
+    """Return the texts of ``--generator``, with the names of classes in quotes."""
+    from napari_quac.data.image_search import subfolders
+    from napari_quac.generators.cyclegan.recipe import quote_direction
+
+    known = options.classes or ()
+    samples = getattr(options, "samples", None) or []
+    if not known and len(samples) == 1 and samples[0].is_dir():
+        known = subfolders(samples[0])
+    return [quote_direction(text, known) for text in options.generator]
 
 
 def with_settings(recipe: Any, texts: Sequence[str]) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,38 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_quac.data.assumptions import Assumption
+from napari_quac.data.image_array import EQUAL_COLORS, ImageArray, has_equal_colors
+from napari_quac.data.picture_file import PICTURE_SUFFIXES, read_picture
+from napari_quac.data.tiff_image import read_tiff
 from napari_quac.errors import DataError, ShapeError, ValueRangeError, one_line
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npy"})
+TIFF_SUFFIXES = frozenset({".tif", ".tiff"})
+IMAGE_SUFFIXES = frozenset({".npy", *TIFF_SUFFIXES, *PICTURE_SUFFIXES})
 MAX_CHANNELS = 4
+
+PAGES = Assumption("image axes", "Pages of TIFF files are read as sections of a volume.")
+FIRST_AXIS = Assumption(
+    "image axes",
+    "The first axis of arrays in npy files holds the channels, or the sections if there are more "
+    f"than {MAX_CHANNELS}.",
+)
+KEPT_BYTES = Assumption(
+    "image range", "8-bit images keep 0 as black and 255 as white beside images of more bits."
+)
+_ASSUMED_RANGES = {
+    "u": Assumption(
+        "image range",
+        "0 is black and 255 is white, the range of 8 bits. The setting for the range of the "
+        "images (--image-range) changes it.",
+    ),
+    "f": Assumption(
+        "image range",
+        "0 is black and 1 is white in images of floating-point numbers. The setting for the range "
+        "of the images (--image-range) changes it.",
+    ),
+    "b": Assumption("image range", "False is black and True is white."),
+}
 
 
 def read_image(
@@ -26,14 +53,16 @@ def read_image(
     Parameters
     ----------
     path : path
-        A png, jpg, tif or npy file; (H, W), or (C, H, W) in npy and multi-page tif.
+        A png, jpg, bmp, webp, gif, tif or npy file; (H, W), or (C, H, W) in npy. Pages of a tif
+        are sections of a volume; only axes that are declared as channels are channels.
     image_range : (low, high), optional
         The values that become 0 and 1. By default 8-bit values are divided by 255 and floats are
         unchanged; other data types need this range. An 8-bit file among 16-bit ones keeps 0 to
         255, because a range beyond 8 bits cannot apply to it.
     n_axes : int or None
-        2 for an image, 3 for a volume (D, H, W) or (C, D, H, W) in npy and multi-page tif. None
-        decides by the shape: four axes, or more than four along the first of three, are a volume.
+        2 for an image, 3 for a volume (D, H, W) or (C, D, H, W). None decides by the declared
+        axes, and for npy by the shape: four axes, or more than four along the first of three, are
+        a volume.
 
     Returns
     -------
@@ -44,7 +73,7 @@ def read_image(
     DataError
         If the file cannot be read, or holds NaN or infinity.
     ShapeError
-        If it is not one image, or has an alpha channel.
+        If it is not one image, or has transparent pixels.
     ValueRangeError
         If values lie outside of the range.
 
@@ -53,22 +82,46 @@ def read_image(
     The QuAC library stretches every image that is not 8-bit by its own minimum and maximum, so
     that two images of different brightness become equal. Nothing is stretched here.
     """
+    return open_image(path, image_range, n_axes)[0]
+
+
+def open_image(
+    path: str | Path, image_range: tuple[float, float] | None = None, n_axes: int | None = 2
+) -> tuple[Tensor, tuple[Assumption, ...]]:
+    """Read an image as :func:`read_image` does, with the assumptions about its file."""
     path = Path(path)
-    array = read_array(path)
-    volume = n_axes == 3 or (n_axes is None and _is_volume(array))
-    array = _channels_first(array, path, 3 if volume else 2)
+    content = read_image_array(path)
+    notes = list(content.assumptions)
+    volume = n_axes == 3 or (n_axes is None and _is_volume(content))
+    array = _channels_first(content, path, 3 if volume else 2)
+    if has_equal_colors(content):
+        notes.append(EQUAL_COLORS)
+    if "Z" in content.axes:
+        notes.append(PAGES)
+    elif not content.axes and content.values.ndim > 2:
+        notes.append(FIRST_AXIS)
     if image_range is not None and array.dtype == np.uint8 and image_range[1] > 255:
         image_range = None
-    return torch.from_numpy(to_unit_range(array, image_range, path.name))
+        notes.append(KEPT_BYTES)
+    elif image_range is None and array.dtype.kind in _ASSUMED_RANGES:
+        notes.append(_ASSUMED_RANGES[array.dtype.kind])
+    return torch.from_numpy(to_unit_range(array, image_range, path.name)), tuple(notes)
 
 
 def read_array(path: Path) -> NDArray[np.generic]:
-    """Read the numbers of an image file without scaling.
+    """Read the numbers of an image file without scaling; see :func:`read_image_array`."""
+    return np.asarray(read_image_array(path).values)
+
+
+def read_image_array(path: Path) -> ImageArray:
+    """Read the numbers of an image file and the meaning of its axes, without scaling.
 
     Raises
     ------
     DataError
         If it is missing, damaged or in another format.
+    ShapeError
+        If its colors, pages or frames are not those of one image.
     """
     if path.is_dir():
         raise DataError(f"'{path}' is a folder, not an image. Choose a png, tif or npy file in it.")
@@ -84,12 +137,9 @@ def read_array(path: Path) -> NDArray[np.generic]:
         )
     try:
         if suffix == ".npy":
-            array: Any = np.load(path, allow_pickle=False)
-            if not isinstance(array, np.ndarray):
-                array.close()
-                raise ValueError("an archive of several arrays, npz")
+            content = ImageArray(_read_npy(path))
         else:
-            array = (_read_tiff if suffix in {".tif", ".tiff"} else _read_picture)(path)
+            content = (read_tiff if suffix in TIFF_SUFFIXES else read_picture)(path)
     except (DataError, MemoryError):
         raise
     except Exception as error:
@@ -97,69 +147,37 @@ def read_array(path: Path) -> NDArray[np.generic]:
             f"'{path.name}' cannot be read as {suffix[1:]}: it is damaged or in another format "
             f"({one_line(error, 120)}). Copy or export the image again."
         ) from error
-    if array.dtype.kind not in "buif":
+    if content.values.dtype.kind not in "buif":
         raise DataError(
-            f"'{path.name}' holds values of type {array.dtype}, expected numbers. "
+            f"'{path.name}' holds values of type {content.values.dtype}, expected numbers. "
             "Export the image as 8-bit or float32."
         )
-    return np.asarray(array)
+    return content
 
 
-def _read_tiff(path: Path) -> NDArray[np.generic]:
-    import tifffile
-
-    # errors report what is wrong with a file; the log of tifffile would repeat it
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
-    with tifffile.TiffFile(path) as file:
-        series, page = file.series[0], file.series[0].keyframe
-        photometric = page.photometric.name
-        if page.extrasamples and photometric == "RGB":
-            raise ShapeError(_about_alpha(path, "RGBA"))
-        if photometric in {"PALETTE", "SEPARATED"}:
-            colors = "CMYK" if photometric == "SEPARATED" else "palette colors"
-            raise ShapeError(f"'{path.name}' has {colors}. Save the image in gray or RGB.")
-        try:
-            array = np.asarray(series.asarray())
-        except ValueError as error:
-            if "imagecodecs" in str(error) and len(file.pages) == 1:
-                return _read_picture(path)  # Pillow has the usual compressions
-            raise
-        if photometric == "MINISWHITE" and array.dtype.kind == "u":
-            array = np.iinfo(array.dtype).max - array
-        if series.axes.endswith("S") and array.ndim in (3, 4):
-            array = np.moveaxis(array, -1, 0)
-        return array
+def _read_npy(path: Path) -> NDArray[Any]:
+    array: Any = np.load(path, allow_pickle=False)
+    if not isinstance(array, np.ndarray):
+        array.close()
+        raise ValueError("an archive of several arrays, npz")
+    return array
 
 
-def _about_alpha(path: Path, mode: str) -> str:
-    name = path.name
-    return f"'{name}' has an alpha (transparency) channel ({mode}). Save the image in gray or RGB."
-
-
-def _read_picture(path: Path) -> NDArray[np.generic]:
-    from PIL import Image
-
-    with Image.open(path) as picture:
-        picture.load()
-        mode = picture.mode
-        if mode == "P":
-            mode = "RGBA" if "transparency" in picture.info else "RGB"
-        if mode in {"RGBA", "LA", "PA", "La", "RGBa"}:
-            raise ShapeError(_about_alpha(path, mode))
-        if mode == "CMYK":
-            raise ShapeError(f"'{path.name}' has CMYK colors. Save the image in gray or RGB.")
-        array = np.asarray(picture.convert("RGB") if picture.mode == "P" else picture)
-    return np.moveaxis(array, -1, 0) if array.ndim == 3 else array
-
-
-def _channels_first(array: NDArray[np.generic], path: Path, n_axes: int = 2) -> NDArray[np.generic]:
+def _channels_first(content: ImageArray, path: Path, n_axes: int = 2) -> NDArray[np.generic]:
     """Return an image (C, H, W) or a volume (C, D, H, W), or refuse the array."""
+    array = content.values
     kind, axes = ("image", "H, W") if n_axes == 2 else ("volume", "Z, Y, X")
     single_file = (
         "Open a stack as a napari layer instead."
         if n_axes == 2
         else "Save each volume in its own file, as npy or as a tif stack."
     )
+    if content.axes and ("Z" in content.axes) != (n_axes == 3):
+        pages = f"{array.shape[content.axes.find('Z')]} pages, which are sections or time points"
+        what = pages if n_axes == 2 else "no sections"
+        raise ShapeError(
+            f"'{path.name}' holds {what} (shape {array.shape}), expected one {kind}. {single_file}"
+        )
     if array.ndim == n_axes:
         array = array[None]
     if array.ndim != n_axes + 1:
@@ -179,11 +197,14 @@ def _channels_first(array: NDArray[np.generic], path: Path, n_axes: int = 2) -> 
     return array
 
 
-def _is_volume(array: NDArray[np.generic]) -> bool:
-    """Recognize a volume by its shape; channels last mean an image in the wrong order."""
-    if array.ndim == 3:
-        return bool(min(array.shape[0], array.shape[-1]) > MAX_CHANNELS)
-    return bool(array.ndim == 4)
+def _is_volume(content: ImageArray) -> bool:
+    """Recognize a volume by its axes or shape; channels last mean an image in the wrong order."""
+    if content.axes:
+        return "Z" in content.axes
+    shape = content.values.shape
+    if len(shape) == 3:
+        return bool(min(shape[0], shape[-1]) > MAX_CHANNELS)
+    return len(shape) == 4
 
 
 def to_unit_range(
@@ -271,7 +292,9 @@ def write_image(path: str | Path, image: Tensor) -> None:
 
         photometric = "rgb" if array.shape[0] == 3 and array.ndim == 3 else "minisblack"
         page = array[0] if array.shape[0] == 1 else array
-        tifffile.imwrite(path, page, photometric=photometric)
+        axes = "CYX" if array.ndim == 3 else "CZYX"
+        axes = axes[1:] if page.ndim < array.ndim else axes
+        tifffile.imwrite(path, page, photometric=photometric, metadata={"axes": axes})
     elif suffix == ".png":
         from PIL import Image
 

@@ -157,7 +157,7 @@ def find_layout(directory: str | Path, split: str = "") -> ImageLayout:
     if splits := _splits_among(directory, sorted({*with_images, *in_splits})):
         layout = _layout_of_splits(layout, splits, split)
     elif with_images:
-        layout = _layout_of_classes(layout, search, with_images, split)
+        layout = _layout_of_classes(layout, search, split)
     else:
         layout = replace(layout, labels=(None,) * len(search.images))
     if split and not layout.splits:
@@ -236,37 +236,32 @@ def _chosen_splits(directory: Path, splits: Sequence[str], split: str) -> list[s
     return chosen
 
 
-def _layout_of_classes(
-    layout: ImageLayout, search: ImageSearch, classes: list[str], split: str
-) -> ImageLayout:
+def _layout_of_classes(layout: ImageLayout, search: ImageSearch, split: str) -> ImageLayout:
     """Return one class per folder, whose own folders may be splits."""
-    directory, index = layout.directory, {name: label for label, name in enumerate(classes)}
-    used: list[tuple[Path, int | None]] = []
-    unused: list[tuple[Path, int | None]] = []
-    for path, name in zip(search.images, first_level(search.images, directory), strict=True):
-        (used if name else unused).append((path, index.get(name)))
+    directory = layout.directory
+    class_of = dict(zip(search.images, first_level(search.images, directory), strict=True))
+    used = [path for path, name in class_of.items() if name]
+    inner = {_class_below(path, directory) for path in used}
     splits: list[str] = []
-    inner = {_class_below(path, directory) for path, _ in used}
-    if len(inner) > 1 and all(name and is_split_name(name) for name in inner):
-        splits = sorted(inner)
     assumptions: tuple[Assumption, ...] = ()
-    if splits:
+    if len(inner) > 1 and all(map(is_split_name, inner)):
+        splits = sorted(inner)
         chosen = _chosen_splits(directory, splits, split or ALL_SPLITS)
-        used = [pair for pair in used if _class_below(pair[0], directory) in chosen]
+        used = [path for path in used if _class_below(path, directory) in chosen]
         sentence = (
             f"Class folders hold the splits {', '.join(splits)}; the samples are those of "
             f"{', '.join(chosen)} (--split)."
         )
         assumptions = (Assumption("labels", sentence),)
-    present = sorted({label for _, label in used if label is not None})
-    new_label = {label: position for position, label in enumerate(present)}
+    classes = sorted({class_of[path] for path in used})
+    label_of = {name: label for label, name in enumerate(classes)}
     return replace(
         layout,
-        images=tuple(path for path, _ in used),
-        labels=tuple(None if label is None else new_label[label] for _, label in used),
-        classes=tuple(classes[label] for label in present),
+        images=tuple(used),
+        labels=tuple(label_of[class_of[path]] for path in used),
+        classes=tuple(classes),
         source="folders",
         splits=tuple(splits),
-        unused=tuple(path for path, _ in unused),
+        unused=tuple(path for path, name in class_of.items() if not name),
         assumptions=assumptions,
     )

@@ -10,9 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_quac.data.place import NM_PER_UNIT, unit_of_length
+from napari_quac.data.tiff_pages import (
+    TiffLayout,
+    blacken,
+    find_layout,
+    gray_palette,
+    is_white_zero,
+    read_page,
+    value_type,
+)
 from napari_quac.data.volume import check_channel
 from napari_quac.data.volume_metadata import Grid
-from napari_quac.errors import DataError, one_line
+from napari_quac.errors import DataError, ShapeError, one_line
 
 LARGE_PAGE = 32 * 2**20
 """Bytes; larger tiled pages are read tile by tile."""
@@ -49,65 +58,97 @@ def open_tiff(path: Path, channel: int = 0) -> tuple[Any, Grid | None, int]:
 
     try:
         with tifffile.TiffFile(path) as file:
-            series = file.series[0]
-            separate = _separate_pages(path, file)
-            if separate is not None:
-                return separate, None, 1
-            axes, shape = series.axes, tuple(series.shape)
-            stack_axis, channel_axis = _axes(path, axes, shape)
-            contiguous = series.dataoffset is not None and series.keyframe.is_final
-            large = series.keyframe.is_tiled and series.keyframe.nbytes > LARGE_PAGE
+            layout = find_layout(file, path)
+            stack_axis, channel_axis = _axes(path, layout.axes, layout.shape)
+            series = None if layout.series is None else file.series[layout.series]
+            contiguous = series is not None and series.dataoffset is not None
             grid = read_tiff_grid(file, 2 if stack_axis is None else 3)
-            numbers = np.arange(len(series.pages)).reshape(shape[:-2])
-            dtype = np.dtype(series.dtype)
-    except DataError:
+    except (DataError, ShapeError):
         raise
     except Exception as error:
         raise DataError(
             f"'{path.name}' is no TIFF ({one_line(error)}). Export it again."
         ) from error
-    n_channels = 1 if channel_axis is None else shape[channel_axis]
+    n_channels = 1 if channel_axis is None else layout.shape[channel_axis]
     check_channel(channel, n_channels, path.name)
+    return _lazy(path, layout, stack_axis, channel_axis, channel, contiguous), grid, n_channels
+
+
+def _lazy(
+    path: Path, layout: TiffLayout, stack_axis: int | None, channel_axis: int | None, channel: int,
+    contiguous: bool,
+) -> Any:  # fmt: skip
+    """Return one channel as an array that is read on demand."""
+    import tifffile
+
+    shape, keyframe = layout.shape, layout.keyframe
     index: tuple[Any, ...] = tuple(
         channel if axis == channel_axis else slice(None) for axis in range(len(shape) - 2)
     )
-    if contiguous:
-        mapped = tifffile.memmap(path, mode="r").reshape(shape)
-        return mapped[index], grid, n_channels
-    if large and channel_axis is None:
-        return _tiles(path), grid, 1
-    pages = [int(number) for number in numbers[index].reshape(-1)]
+    if contiguous and keyframe.is_final and layout.dtype == np.dtype(keyframe.dtype):
+        mapped = tifffile.memmap(path, mode="r", series=layout.series).reshape(shape)
+        return _as_black(mapped[index], keyframe)
+    has_sections_in_page = stack_axis is not None and layout.pages.ndim <= stack_axis
+    is_large = keyframe.is_tiled and keyframe.nbytes > LARGE_PAGE
+    if channel_axis is None and (is_large or has_sections_in_page):
+        return _as_black(_tiles(path, layout.series), keyframe)
+    pages = [int(number) for number in layout.pages[index[: layout.pages.ndim]].reshape(-1)]
+    part = channel if channel_axis is not None and channel_axis >= layout.pages.ndim else None
     stack_shape = shape[-2:] if stack_axis is None else (shape[stack_axis], *shape[-2:])
-    return TiffPages(path, pages, stack_shape, dtype, series=0), grid, n_channels
+    return TiffPages(path, pages, stack_shape, layout.dtype, layout.series, part)
 
 
-def _separate_pages(path: Path, file: Any) -> TiffPages | None:
-    """Return the stack of a file whose pages were written one by one, each as its own series."""
-    first = file.series[0]
-    alike = all((s.shape, s.dtype) == (first.shape, first.dtype) for s in file.series)
-    if len(first.shape) != 2 or len(file.series) < 2 or not alike:
-        return None
-    return TiffPages(path, [s.pages[0].index for s in file.series], first.shape, first.dtype)
+def _as_black(array: Any, keyframe: Any) -> Any:
+    """Return an array whose values have 0 as black."""
+    if is_white_zero(keyframe) or gray_palette(keyframe) is not None:
+        return BlackZero(array, keyframe)
+    return array
+
+
+class BlackZero:
+    """An array with 0 as black, of a file with 0 as white; converted where it is read.
+
+    Parameters
+    ----------
+    array : array-like
+        Reads only the sliced part.
+    keyframe : tifffile.TiffPage
+        Describes the values.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    dtype : numpy dtype
+    """
+
+    def __init__(self, array: Any, keyframe: Any) -> None:
+        self._array, self._keyframe = array, keyframe
+        self.shape = tuple(array.shape)
+        self.dtype, self.ndim = value_type(keyframe), len(self.shape)
+        self.chunks = getattr(array, "chunks", self.shape)
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        return np.asarray(blacken(np.asarray(self._array[key]), self._keyframe))
 
 
 def _axes(path: Path, axes: str, shape: tuple[int, ...]) -> tuple[int | None, int | None]:
     """Return the axis of the sections, and the axis of the channels."""
     outer = axes[:-2]
-    channel_axis = outer.index("C") if "C" in outer else None
-    stacks = [axis for axis, name in enumerate(outer) if name != "C"]
-    if axes[-2:] != "YX" or len(stacks) > 1 or outer.count("C") > 1:
+    channels = [axis for axis, name in enumerate(outer) if name in "CS"]
+    stacks = [axis for axis, name in enumerate(outer) if name not in "CS"]
+    if axes[-2:] != "YX" or len(stacks) > 1 or len(channels) > 1:
         raise DataError(
             f"'{path.name}' has the axes {axes}, not those of one grayscale stack. Export one."
         )
-    return (stacks[0] if stacks else None), channel_axis
+    return (stacks[0] if stacks else None), (channels[0] if channels else None)
 
 
-def _tiles(path: Path) -> Any:
+def _tiles(path: Path, series: int | None) -> Any:
     """Return the finest level of a tiled file as an array that decodes single tiles."""
     import tifffile
     import zarr
 
-    store: Any = tifffile.imread(path, aszarr=True, level=0)
+    store: Any = tifffile.imread(path, aszarr=True, level=0, series=series or 0)
     return zarr.open(store, mode="r")
 
 
@@ -123,6 +164,8 @@ class TiffPages:
     dtype : numpy dtype
     series : int, optional
         Series to which the numbers refer; by default they count all pages of the file.
+    part : int, optional
+        Channel of the pages that is read, if a page holds all of them, one after the other.
 
     Attributes
     ----------
@@ -137,8 +180,9 @@ class TiffPages:
         shape: tuple[int, ...],
         dtype: Any,
         series: int | None = None,
+        part: int | None = None,
     ) -> None:
-        self.path, self._pages, self._series = path, pages, series
+        self.path, self._pages, self._series, self._part = path, pages, series, part
         self.shape = tuple(shape) if len(pages) == 1 else (len(pages), *shape[-2:])
         self.dtype = np.dtype(dtype)
         self.ndim = len(self.shape)
@@ -162,7 +206,8 @@ class TiffPages:
 
         with tifffile.TiffFile(self.path) as file:
             pages = file.pages if self._series is None else file.series[self._series].pages
-            page = np.asarray(pages[self._pages[section]].asarray())
+            page = read_page(pages[self._pages[section]], self.path)
+            page = page if self._part is None else page[self._part]
         self._last = (section, page)
         return page
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from napari_quac.data.file_names import path_exists
 from napari_quac.errors import CheckpointError, DataError, QuacError
 from napari_quac.generators import BUILTIN, GENERATORS
 
@@ -205,7 +206,7 @@ def recognize_network(
     """
     from napari_quac.networks.classifier_recipe import ClassifierRecipe
 
-    if not path.exists() and (recipe := _recipe_from_texts([str(path)])) is not None:
+    if not path_exists(path) and (recipe := _recipe_from_texts([str(path)])) is not None:
         return _recognized(recipe)
     inspection = inspect_network(path, False, image_size, pools)
     is_open_program = inspection.is_program and not (inspection.family or inspection.metadata)
@@ -243,11 +244,11 @@ def recognize_generator(texts: Sequence[str]) -> RecognizedNetwork:
     from napari_quac.registry import unknown_name
 
     path = Path(texts[0])
-    if len(texts) == 1 and not path.exists() and texts[0] in GENERATORS:
+    if len(texts) == 1 and not path_exists(path) and texts[0] in GENERATORS:
         return RecognizedNetwork("generator", recipe_without_file(texts[0]))
     if (recipe := _recipe_from_texts(texts)) is not None:
         return _recognized(recipe)
-    if not path.exists() and not path.suffix and path.parent == Path():
+    if not path_exists(path) and not path.suffix and path.parent == Path():
         raise unknown_name("generator or file called", texts[0], list(GENERATORS))
     inspection = inspect_network(path, run=False)
     if inspection.is_program and inspection.role == "unknown" and not inspection.problem:

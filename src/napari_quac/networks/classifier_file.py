@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from napari_quac.errors import CheckpointError
-from napari_quac.networks.architectures.layout import Layout
+from napari_quac.networks.architectures import densenet, resnet
+from napari_quac.networks.architectures.layout import Layout, Naming
 from napari_quac.networks.architectures.resnet import recognize_dapi_resnet, recognize_resnet
 from napari_quac.networks.architectures.vgg import recognize_vgg
 from napari_quac.networks.classifier import NetworkForm
@@ -33,6 +34,13 @@ ARCHITECTURES: Mapping[str, Recognizer] = {
     "resnet": recognize_resnet,
     "resnet-dapi": recognize_dapi_resnet,
     "resnet2d-funlib": recognize_dapi_resnet,
+    "densenet": densenet.recognize_densenet,
+}
+
+# names of tensors in each library, and the name of the head of our module
+NAMINGS: Mapping[str, tuple[tuple[Naming, ...], str]] = {
+    "resnet": (resnet.NAMINGS, "fc"),
+    "densenet": (densenet.NAMINGS, "classifier"),
 }
 
 
@@ -62,13 +70,33 @@ def recognize_classifier(
     """
     if architecture is not None and architecture not in ARCHITECTURES:
         raise unknown_name("architecture", architecture, list(ARCHITECTURES))
-    for recognizer in dict.fromkeys(ARCHITECTURES.values()):
+    for name, recognizer in ARCHITECTURES.items():
+        if architecture not in (None, name):
+            continue
         if recognizer is recognize_vgg:
             layout = recognize_vgg(tensors, image_size, pools)
+        elif name in NAMINGS:
+            layout = _recognize_renamed(tensors, image_size, name)
         else:
             layout = recognizer(tensors, image_size)
         if layout is not None and architecture in (None, layout.name):
             return layout
+    return None
+
+
+def _recognize_renamed(
+    tensors: Mapping[str, Tensor], image_size: tuple[int, ...] | None, architecture: str
+) -> Layout | None:
+    """Recognize an architecture under the names of any library."""
+    namings, head = NAMINGS[architecture]
+    for naming in namings:
+        aligned = naming.align(tensors, head)
+        if aligned is not None:
+            layout = ARCHITECTURES[architecture](aligned, image_size)
+            if layout is not None:
+                return (
+                    layout if aligned.keys() == tensors.keys() else replace(layout, tensors=aligned)
+                )
     return None
 
 
@@ -164,6 +192,8 @@ def build_with_weights(layout: Layout, tensors: Mapping[str, Tensor], path: Path
     CheckpointError
         If weights are missing, too many, of another shape, or not finite.
     """
+    if layout.tensors is not None:
+        tensors = layout.tensors
     with torch.device("meta"):  # no time is spent on initial weights
         module = layout.build()
     expected = module.state_dict()

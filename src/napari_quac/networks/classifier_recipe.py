@@ -303,6 +303,7 @@ class ClassifierRecipe:
             size_was_guessed=trial.size_was_guessed
             or (follows_from_weights and trial.image_size is not None),
             n_axes=trial.n_axes,
+            assumptions=opened.layout.assumptions if opened.layout else (),
         )
         kind = opened.layout.name if opened.layout else KIND_NAMES[opened.form]
         notes = (*(opened.layout.notes if opened.layout else ()), *trial.notes)

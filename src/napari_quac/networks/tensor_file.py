@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from napari_quac.errors import CheckpointError
+from napari_quac.networks.formats.foreign import foreign_folder_sentence, foreign_sentence
 
 FileFormat = Literal[
     "torchscript", "exported program", "torch.save", "old torch.save", "safetensors", "onnx"
@@ -39,7 +40,6 @@ _OTHER_FORMATS = (
     (b"GIF8", "a GIF image"),
     ((b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+"), "a TIFF image"),
     (b"\x93NUMPY", "a NumPy array"),
-    (b"\x89HDF\r\n", "an HDF5 file (Keras networks are such files)"),
     (b"\x1f\x8b", "a gzip archive, which has to be unpacked first"),
     (b"7z\xbc\xaf", "a 7z archive, which has to be unpacked first"),
     (b"Rar!", "a RAR archive, which has to be unpacked first"),
@@ -79,6 +79,8 @@ def detect_format(path: Path) -> FileFormat:
         raise CheckpointError(f"'{path.name}' is empty (0 bytes). Copy or export the file again.")
     if not any(head) and size <= len(head):
         raise damaged(path, f"its {size} bytes are all zero")
+    if sentence := foreign_sentence(path, head):
+        raise CheckpointError(sentence)
     if head.startswith(b"PK\x03\x04") or head.startswith(b"PK\x05\x06"):
         return _archive_format(path)
     if head.startswith(_OLD_TORCH_SAVE):
@@ -104,7 +106,8 @@ def check_is_file(path: Path) -> None:
     """
     if path.is_dir():
         raise CheckpointError(
-            f"'{path.name}' is a folder, not a network file. Choose a file inside it."
+            foreign_folder_sentence(path)
+            or f"'{path.name}' is a folder, not a network file. Choose a file inside it."
         )
     if not path.exists():
         raise CheckpointError(f"'{path.name}' does not exist in '{path.parent}'. Check the path.")
@@ -221,8 +224,9 @@ State: TypeAlias = "dict[str, Tensor | dict[str, Tensor]]"
 WRAPPERS = ("model_ema_state_dict", "model_state_dict", "state_dict", "model", "net", "generator")
 NETWORKS_IN_ONE_FILE = ("generator", "mapping_network", "style_encoder", "fan")
 METADATA_KEYS = (
-    "architecture", "architecture_parameters", "channels", "class_names", "classes",
-    "downsample_factors", "final_activation", "image_size", "output", "pools", "range", "source",
+    "architecture", "architecture_parameters", "channels", "class_names", "classes", "crop",
+    "downsample_factors", "eight_bit", "final_activation", "gray_to_rgb", "image_size",
+    "interpolation", "mean", "output", "pools", "range", "resize", "source", "standardize", "std",
     "target", "value_range",
 )  # fmt: skip
 PICKLE_CODES = frozenset(opcode.code for opcode in opcodes)

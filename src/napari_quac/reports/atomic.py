@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from napari_quac.errors import StorageError
+from napari_quac.errors import StorageError, one_line
 
 SUFFIX = ".part"
 OLD_AFTER = 24 * 3600.0
@@ -92,14 +92,20 @@ def storage_errors(path: Path) -> Iterator[None]:
     """Raise a StorageError for the OSError of a block that writes ``path``."""
     try:
         yield
+    except (UnicodeError, ValueError) as error:  # impossible characters in a path
+        raise StorageError(
+            f"'{path!s:.200}' cannot be written ({one_line(error)}). Rename the sample or class."
+        ) from error
     except OSError as error:
         if error.errno in _FULL:
             raise StorageError(
                 f"'{path}' could not be written: the disk is full ({error.strerror}). All finished "
-                "files are complete. Make room, then continue."
+                "files are complete. Make room, then continue.",
+                concerns_all=True,
             ) from error
         reason = f"'{path}' cannot be written ({error.strerror or error})"
-        raise StorageError(f"{reason}. Choose another folder.") from error
+        is_read_only = error.errno == errno.EROFS
+        raise StorageError(f"{reason}. Choose another folder.", is_read_only) from error
 
 
 def _partial(path: Path) -> Path:

@@ -6,7 +6,6 @@ The library refuses a result with an unknown key, so all further quantities are 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -17,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_quac import __version__
+from napari_quac.data.file_names import safe_name
 from napari_quac.data.image_file import IMAGE_SUFFIXES, read_image, write_image
 from napari_quac.errors import DataError, ShapeError
 from napari_quac.networks.classifier import Classifier
@@ -104,6 +104,8 @@ def write_quac_report(
     # the library pairs the results of different methods by their position
     entries = sorted(report.entries, key=lambda entry: (entry.sample_id, entry.target))
     names = FileNames()
+    for label in range(len(report.class_names)):  # numbered by their order, not by the entries'
+        names.of_class(report.class_name(label))
     folders = {method: names("", safe_name(method)) for method in report.methods}
     written: dict[str, list[Result]] = {method: [] for method in report.methods}
     skipped = []
@@ -141,7 +143,7 @@ def _paths(
     image_format: ImageFormat,
 ) -> dict[str, Path]:
     """Return the path of each array of an entry."""
-    source, target = (safe_name(report.class_name(i)) for i in (entry.source, entry.target))
+    source, target = (names.of_class(report.class_name(i)) for i in (entry.source, entry.target))
     style = "reference" if "reference" in str(entry.origin.get("style", "")) else "latent"
     folders = {
         "query": f"source/{source}",
@@ -249,21 +251,8 @@ def _metadata(
     return metadata
 
 
-def safe_name(text: str) -> str:
-    """Return a name of letters, digits, ``_`` and ``-``.
-
-    The library cuts names at a dot, and then does not find the attribution of an image.
-
-    Examples
-    --------
-    >>> safe_name("cell 3.0/left")
-    'cell_3_0_left'
-    """
-    return re.sub(r"[^\w-]+", "_", text).strip("_") or "unnamed"
-
-
 class FileNames:
-    """Unique file names of samples within a folder."""
+    """Unique names of the files of samples within a folder, and of the folders of classes."""
 
     def __init__(self) -> None:
         self._names: dict[tuple[str, str], str] = {}
@@ -274,6 +263,13 @@ class FileNames:
         key = (folder, sample_id)
         if key not in self._names:
             self._names[key] = self._unique(folder, _stem(sample_id))
+        return self._names[key]
+
+    def of_class(self, class_name: str) -> str:
+        """Return the name of the folders of a class."""
+        key = ("/classes", class_name)  # no folder has such a name
+        if key not in self._names:
+            self._names[key] = self._unique("/classes", safe_name(class_name))
         return self._names[key]
 
     def _unique(self, folder: str, stem: str) -> str:

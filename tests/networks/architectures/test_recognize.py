@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+from napari_quac.networks.architectures.densenet import DenseNet
+from napari_quac.networks.architectures.heads import read_head
 from napari_quac.networks.architectures.resnet import DapiResNet, ResNet
 from napari_quac.networks.architectures.vgg import Vgg
-from napari_quac.networks.classifier_file import recognize_classifier
+from napari_quac.networks.classifier_file import build_with_weights, recognize_classifier
+
+REPLACED_HEADS: dict[str, nn.Module] = {
+    "dropout first": nn.Sequential(nn.Dropout(), nn.Linear(8, 3)),
+    "two layers": nn.Sequential(nn.Linear(8, 5), nn.ReLU(), nn.Dropout(), nn.Linear(5, 3)),
+    "batch norm": nn.Sequential(
+        nn.Linear(8, 5, bias=False), nn.BatchNorm1d(5), nn.ReLU(), nn.Linear(5, 3)
+    ),
+    "fastai": nn.Sequential(
+        nn.Identity(), nn.Flatten(), nn.BatchNorm1d(8), nn.Dropout(), nn.Linear(8, 5, bias=False),
+        nn.ReLU(), nn.BatchNorm1d(5), nn.Dropout(), nn.Linear(5, 3, bias=False),
+    ),
+    "nested": nn.Sequential(
+        nn.Linear(8, 6), nn.ReLU(), nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 3))
+    ),
+}  # fmt: skip
+
+
+def dense_network(channels: int, n_axes: int, head: nn.Module) -> DenseNet:
+    layout = read_head({f"head.{name}": t for name, t in head.state_dict().items()}, "head")
+    assert layout is not None
+    return DenseNet(channels, [2, 1], 8, 4, 6, [8], layout, n_axes)
+
 
 CASES: dict[str, tuple[Any, str, int, tuple[int, ...] | None]] = {
     "vgg2d of the authors": (
@@ -37,6 +62,8 @@ CASES: dict[str, tuple[Any, str, int, tuple[int, ...] | None]] = {
     "small stem": (
         lambda: ResNet(1, 4, [3, 3, 3], [8, 16, 32], [8, 16, 32], "basic", 8, 3), "resnet", 1, None
     ),
+    "densenet": (lambda: dense_network(1, 2, nn.Linear(12, 3)), "densenet", 1, None),
+    "densenet as in fastai": (lambda: dense_network(3, 2, nn.Linear(24, 3)), "densenet", 3, None),
     "dapi": (
         lambda: DapiResNet(1, [12, 24, 48, 96], [2, 2, 2, 2], [32, 32, 6], 8),
         "resnet-dapi", 1, (128, 128),
@@ -64,6 +91,42 @@ def test_architecture_is_rebuilt_from_its_state_dict(case: str) -> None:
         outputs = network(images)
         torch.testing.assert_close(rebuilt(images), outputs, rtol=0, atol=0)
     assert layout.n_classes == outputs.shape[1]
+
+
+@pytest.mark.parametrize("case", list(REPLACED_HEADS))
+@pytest.mark.parametrize("names", ["fc", "head"])
+def test_replaced_head_is_rebuilt(case: str, names: str) -> None:
+    torch.manual_seed(0)
+    body = ResNet(1, 2, [1, 1], [4, 8], [4, 8], "basic", 4)
+    network = nn.Sequential(*list(body)[:-1], REPLACED_HEADS[case]).eval()
+    body.fc = REPLACED_HEADS[case]
+    tensors = body.state_dict()
+    if names == "head":  # a network around the body, whose last layer was removed
+        tensors = {
+            f"head{name[2:]}" if name.startswith("fc.") else f"backbone.{name}": tensor
+            for name, tensor in tensors.items()
+        }
+    layout = recognize_classifier(tensors)
+    assert layout is not None
+    assert layout.n_classes == 3
+    rebuilt = build_with_weights(layout, tensors, Path("network.pth"))
+    images = torch.rand(2, 1, 40, 40)
+    torch.testing.assert_close(rebuilt(images), network(images), rtol=0, atol=0)
+    has_activation = any(isinstance(module, nn.ReLU) for module in REPLACED_HEADS[case].modules())
+    sentences = [assumption.sentence for assumption in layout.assumptions]
+    assert any("ReLU is assumed between" in text for text in sentences) == has_activation
+
+
+def test_body_with_two_heads_is_not_recognized() -> None:
+    body = ResNet(1, 4, [1, 1], [4, 8], [4, 8], "basic", 4)
+    tensors = {f"body.{name}": tensor for name, tensor in body.state_dict().items()}
+    head = {f"head.{name}": tensor for name, tensor in nn.Linear(4, 2).state_dict().items()}
+    assert recognize_classifier(tensors | head) is None
+
+
+def test_layer_of_a_head_that_does_not_fit_is_refused() -> None:
+    tensors = nn.Sequential(nn.Linear(8, 5), nn.ReLU(), nn.Linear(6, 3)).state_dict()
+    assert read_head({f"fc.{name}": tensor for name, tensor in tensors.items()}, "fc") is None
 
 
 @pytest.mark.parametrize("case", list(CASES))

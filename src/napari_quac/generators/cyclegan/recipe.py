@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from napari_quac.data.file_names import path_exists
 from napari_quac.errors import CheckpointError
 from napari_quac.generators.family import GeneratorFamily
 
@@ -89,7 +91,8 @@ class CycleGANRecipe(GeneratorFamily):
         ----------
         texts : sequence of str
             ``SOURCE:TARGET=FILE`` is one network, ``SOURCE:TARGET=FOLDER`` are those of a training
-            in which SOURCE was A. Files without ``SOURCE:TARGET=`` have to hold both names.
+            in which SOURCE was A; see :func:`split_direction`. Files without ``SOURCE:TARGET=``
+            have to hold both names.
 
         Raises
         ------
@@ -174,23 +177,83 @@ class CycleGANRecipe(GeneratorFamily):
         return CycleGANGenerator(files, names, device, tuple(nameless), self.paths()[0].name)
 
 
-def split_direction(text: str) -> tuple[str, str, Path]:
+_QUOTED = re.compile(
+    r"""\s*(?:"(?P<source>(?:[^"]|"")+)"|(?P<plain_source>[^:="]+?))\s*:
+        \s*(?:"(?P<target>(?:[^"]|"")+)"|(?P<plain_target>[^:="]+?))\s*=(?P<path>.+)""",
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def split_direction(text: str, class_names: Sequence[str] = ()) -> tuple[str, str, Path]:
     """Split ``SOURCE:TARGET=PATH``; both names are empty for a path alone.
+
+    Parameters
+    ----------
+    text : str
+        Names with a colon or an equals sign stand in double quotes, ``"a:b":"c=d"=PATH``; a
+        double quote in a name is doubled. Without quotes, that reading counts whose file exists
+        and whose names are classes.
+    class_names : sequence of str
+        Class names, where they are known.
 
     Raises
     ------
     CheckpointError
-        If there is a single name, or more than two.
+        If it does not name two classes, or can be read in several ways.
     """
-    names, equals, path = text.partition("=")
-    if not equals or Path(text).exists():
+    if "=" not in text or path_exists(text):
         return "", "", Path(text)
-    parts = [part.strip() for part in names.split(":")]
-    if len(parts) != 2 or not all(parts):
+    match = _QUOTED.fullmatch(text)
+    if match and ('"' in text or path_exists(match["path"])):
+        names = (
+            (match[role] or "").replace('""', '"') or match[f"plain_{role}"].strip()
+            for role in ("source", "target")
+        )
+        return next(names), next(names), Path(match["path"])
+    readings = [
+        (text[:colon].strip(), text[colon + 1 : equals].strip(), Path(text[equals + 1 :]))
+        for equals, character in enumerate(text)
+        if character == "="
+        for colon in range(equals)
+        if text[colon] == ":" and text[:colon].strip() and text[colon + 1 : equals].strip()
+    ]
+    for is_likely in (
+        lambda reading: path_exists(reading[2]),
+        lambda reading: {*reading[:2]} <= {*class_names},
+    ):
+        readings = [reading for reading in readings if is_likely(reading)] or readings
+    if len(readings) == 1 or (match and not path_exists(readings[0][2])):
+        return readings[0]
+    if not readings:
         raise CheckpointError(
             f"'{text}' does not name source and target class. Write SOURCE:TARGET=FILE."
         )
-    return parts[0], parts[1], Path(path)
+    raise CheckpointError(
+        f"'{text}' can be read in {len(readings)} ways. Write names with a colon or an equals sign "
+        'in double quotes: "SOURCE":"TARGET"=FILE.'
+    )
+
+
+def quote_direction(text: str, class_names: Sequence[str]) -> str:
+    """Return ``SOURCE:TARGET=PATH`` with quoted names, so that it has a single reading.
+
+    Parameters
+    ----------
+    text : str
+        Other texts, such as a path, are unchanged.
+    class_names : sequence of str
+        Known class names.
+
+    Raises
+    ------
+    CheckpointError
+        As :func:`split_direction`.
+    """
+    source, target, path = split_direction(text, class_names)
+    if not source:
+        return text
+    quoted = [name.replace('"', '""') for name in (source, target)]
+    return f'"{quoted[0]}":"{quoted[1]}"={path}'
 
 
 def holds_networks(directory: Path) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from napari_quac.data.file_names import file_name as text_as_file_name
 from napari_quac.generators.cyclegan.generator import (
     CycleGANGenerator,
     TranslationFile,
@@ -162,7 +162,7 @@ class CycleGANTask(AdversarialTask[CycleGANTrainingSettings, ImagePair, nn.Modul
 
 def file_name(source: str, target: str) -> str:
     """Return the name of the file of one direction."""
-    safe = [re.sub(r"[^\w.+-]+", "-", name) for name in (source, target)]
+    safe = [text_as_file_name(name, 80) for name in (source, target)]
     return f"{safe[0]}_to_{safe[1]}.safetensors"
 
 

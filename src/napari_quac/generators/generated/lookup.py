@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from napari_quac.data.file_names import file_name, safe_name
 from napari_quac.data.image_file import IMAGE_SUFFIXES, read_image
 from napari_quac.errors import DataError, NoCounterfactualError, ShapeError
 from napari_quac.generators.generated import STYLES
@@ -86,8 +87,8 @@ class GeneratedImages(Generator):
         """
         names = request.classifier.class_names
         source, target = names[request.source], names[request.target]
-        folder = self.directory / source / target
-        file_name = Path(request.query_id.replace("\\", "/")).name
+        folder = _folder_of(_folder_of(self.directory, source), target)
+        query_name = Path(request.query_id.replace("\\", "/")).name
         if not folder.is_dir():
             pairs = [f"{a.name}/{b.name}" for a in _folders(self.directory) for b in _folders(a)]
             available = ", ".join(pairs[:8]) + (", …" if len(pairs) > 8 else "")
@@ -96,22 +97,22 @@ class GeneratedImages(Generator):
                 f"{source}. There are: {available or 'none'}. Choose another target, or give the "
                 "classes the names of the folders."
             )
-        paths = _matching(folder, file_name) if file_name else []
+        paths = _matching(folder, query_name) if query_name else []
         if not paths:
             raise NoCounterfactualError(
-                f"No image was generated for '{file_name}': there is no "
-                f"'{folder / (file_name or '?')}', nor one of that name with another extension. "
-                f"{self._way_out(file_name, source)}"
+                f"No image was generated for '{query_name}': there is no "
+                f"'{folder / (query_name or '?')}', nor one of that name with another extension. "
+                f"{self._way_out(query_name, source)}"
             )
         return paths
 
-    def _way_out(self, file_name: str, source: str) -> str:
+    def _way_out(self, query_name: str, source: str) -> str:
         """Return the way out for a query that has no image in the folders of a source."""
         others = [
             folder.name
             for folder in _folders(self.directory)
-            if file_name and folder.name != source
-            if any(_matching(target, file_name) for target in _folders(folder))
+            if query_name and folder.name != source
+            if any(_matching(target, query_name) for target in _folders(folder))
         ]
         if not others:
             return "Choose another sample, or the folder that belongs to these samples."
@@ -121,9 +122,16 @@ class GeneratedImages(Generator):
         )
 
 
-def _matching(folder: Path, file_name: str) -> list[Path]:
-    has_suffix = Path(file_name).suffix.lower() in IMAGE_SUFFIXES
-    stem = Path(file_name).stem if has_suffix else file_name
+def _folder_of(directory: Path, class_name: str) -> Path:
+    """Return the folder of a class, whose name may not be a file name."""
+    below = {folder.name for folder in _folders(directory)} if directory.is_dir() else set()
+    names = (class_name, file_name(class_name), safe_name(class_name))
+    return directory / next((name for name in names if name in below), names[1])
+
+
+def _matching(folder: Path, query_name: str) -> list[Path]:
+    has_suffix = Path(query_name).suffix.lower() in IMAGE_SUFFIXES
+    stem = Path(query_name).stem if has_suffix else query_name
     numbered: list[tuple[int, Path]] = []
     same: list[Path] = []
     for path in sorted(_images(folder)):
@@ -131,7 +139,7 @@ def _matching(folder: Path, file_name: str) -> list[Path]:
             same.append(path)
         elif match := re.fullmatch(re.escape(stem) + r"_(\d{1,3})", path.stem):
             numbered.append((int(match[1]), path))
-    same.sort(key=lambda path: path.name != file_name)
+    same.sort(key=lambda path: path.name != query_name)
     inside = folder / stem
     deeper = sorted(_images(inside)) if inside.is_dir() else []
     return [*same, *(path for _, path in sorted(numbered)), *deeper]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
+
+from napari_quac.data.assumptions import Assumption
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +33,12 @@ class Layout:
         Assumptions, in sentences.
     problem : str
         The reason why it cannot be built without further settings; empty if it can.
+    assumptions : tuple of Assumption
+        Parts that the weights do not hold, and how they were chosen.
+    tensors : Mapping[str, Tensor] or None
+        The weights under the names of the module; None if the file uses the same names.
+    smallest_size : int
+        Smallest length of an image along each axis.
     """
 
     name: str
@@ -40,6 +49,95 @@ class Layout:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     problem: str = ""
+    assumptions: tuple[Assumption, ...] = ()
+    tensors: Mapping[str, Tensor] | None = None
+    smallest_size: int = 1
+
+
+@dataclass(frozen=True)
+class Naming:
+    """Names that a library uses for the tensors of an architecture.
+
+    Attributes
+    ----------
+    library : str
+        Name of the library, for messages.
+    markers : tuple of str
+        Names that every network of this kind has; they are looked up first, which is fast.
+    head : str
+        Name of the module after pooling.
+    renames : tuple of (pattern, replacement)
+        Regular expressions that turn its names into those of our module, applied in turn.
+    """
+
+    library: str
+    markers: tuple[str, ...]
+    head: str
+    renames: tuple[tuple[str, str], ...] = ()
+
+    def align(self, tensors: Mapping[str, Tensor], head: str) -> dict[str, Tensor] | None:
+        """Return the weights under the names of our module; None for another kind of network.
+
+        Parameters
+        ----------
+        tensors : Mapping[str, Tensor]
+            A state dict. The network may be the body of another module, with a head beside it.
+        head : str
+            Name of the head in our module.
+        """
+        ends = (name for name in tensors if name.endswith(self.markers[0]))
+        prefixes = (name[: -len(self.markers[0])] for name in ends)
+        for prefix in prefixes:
+            if prefix and not prefix.endswith("."):
+                continue
+            if all(prefix + marker in tensors for marker in self.markers):
+                return self._aligned(tensors, prefix, head)
+        return None
+
+    def _aligned(
+        self, tensors: Mapping[str, Tensor], prefix: str, head: str
+    ) -> dict[str, Tensor] | None:
+        body = {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
+        beside = {name: t for name, t in tensors.items() if not name.startswith(prefix)}
+        inside = {name: t for name, t in body.items() if _is_part(name, self.head)}
+        if beside and inside:
+            return None  # two heads: what lies between them is unknown
+        ends = {name: tensor for name, tensor in body.items() if name not in inside}
+        renamed = rename(ends, self.renames)
+        renamed |= {head + name[len(self.head) :]: tensor for name, tensor in inside.items()}
+        modules = {name.split(".")[0] for name in beside}
+        shared = len(modules.pop()) + 1 if len(modules) == 1 else 0
+        return renamed | {f"{head}.{name[shared:]}": tensor for name, tensor in beside.items()}
+
+
+def rename(tensors: Mapping[str, Tensor], renames: Sequence[tuple[str, str]]) -> dict[str, Tensor]:
+    """Apply regular expressions to the names of tensors, in turn."""
+    patterns = [(re.compile(pattern), replacement) for pattern, replacement in renames]
+    renamed = {}
+    for name, tensor in tensors.items():
+        for pattern, replacement in patterns:
+            name = pattern.sub(replacement, name)
+        renamed[name] = tensor
+    return renamed
+
+
+def count_parts(tensors: Mapping[str, Tensor], pattern: str) -> list[int]:
+    """Count the parts of each stage; ``pattern`` has a group for the stage and one for the part."""
+    expression = re.compile(pattern)
+    parts: dict[int, set[int]] = {}
+    for name in tensors:
+        if match := expression.match(name):
+            parts.setdefault(int(match[1]), set()).add(int(match[2]))
+    return [len(parts[stage]) for stage in sorted(parts)]
+
+
+def architecture_assumption(sentence: str) -> Assumption:
+    """Return an assumption about parts that weights do not hold."""
+    return Assumption("architecture", sentence)
+
+
+def _is_part(name: str, module: str) -> bool:
+    return bool(module) and name.startswith(f"{module}.")
 
 
 def numbered(tensors: Mapping[str, Tensor], part: str) -> dict[int, Tensor]:

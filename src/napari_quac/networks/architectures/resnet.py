@@ -11,9 +11,33 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from napari_quac.networks.architectures.layout import Layout, numbered
+from napari_quac.networks.architectures.heads import Head, accepts, global_pooling, read_head
+from napari_quac.networks.architectures.layout import (
+    Layout,
+    Naming,
+    architecture_assumption,
+    numbered,
+)
 
 Block = Literal["basic", "bottleneck"]
+
+_SEQUENCE = (r"^0\.", "conv1."), (r"^1\.", "bn1."), *(
+    (rf"^{number}\.", f"layer{number - 3}.") for number in range(4, 10)
+)  # fmt: skip
+_TRANSFORMERS = (
+    (r"^embedder\.embedder\.convolution\.", "conv1."),
+    (r"^embedder\.embedder\.normalization\.", "bn1."),
+    *((rf"^encoder\.stages\.{n}\.layers\.", f"layer{n + 1}.") for n in range(6)),
+    *((rf"\.layer\.{n}\.convolution\.", f".conv{n + 1}.") for n in range(3)),
+    *((rf"\.layer\.{n}\.normalization\.", f".bn{n + 1}.") for n in range(3)),
+    (r"\.shortcut\.convolution\.", ".downsample.0."),
+    (r"\.shortcut\.normalization\.", ".downsample.1."),
+)
+NAMINGS = (
+    Naming("torchvision", ("layer1.0.conv1.weight", "conv1.weight", "bn1.running_mean"), "fc"),
+    Naming("fastai", ("4.0.conv1.weight", "0.weight", "1.running_mean"), "", _SEQUENCE),
+    Naming("transformers", ("embedder.embedder.convolution.weight",), "classifier", _TRANSFORMERS),
+)
 
 
 class ResNet(nn.Sequential):
@@ -34,6 +58,9 @@ class ResNet(nn.Sequential):
         followed by max pooling, one of 3 is not.
     groups : int
         Groups of the 3×3 convolutions in bottleneck blocks.
+    head : Head, optional
+        Layers after pooling, instead of one linear layer. Where it takes twice the feature maps,
+        their maximum stands before their average, as in fastai.
     """
 
     def __init__(
@@ -47,6 +74,7 @@ class ResNet(nn.Sequential):
         stem_width: int = 64,
         stem_kernel: int = 7,
         groups: int = 1,
+        head: Head | None = None,
     ) -> None:
         large = stem_kernel > 3
         layers: dict[str, nn.Module] = {
@@ -69,9 +97,9 @@ class ResNet(nn.Sequential):
                     blocks.append(BasicBlock(width, outer[stage], stride))
                 width = outer[stage]
             layers[f"layer{stage + 1}"] = nn.Sequential(*blocks)
-        layers["avgpool"] = nn.AdaptiveAvgPool2d(1)
+        layers["avgpool"] = global_pooling(head, width)
         layers["flatten"] = nn.Flatten()
-        layers["fc"] = nn.Linear(width, n_classes)
+        layers["fc"] = nn.Linear(width, n_classes) if head is None else head.build()
         super().__init__(OrderedDict(layers))
 
 
@@ -133,7 +161,8 @@ def recognize_resnet(
 ) -> Layout | None:
     """Read the structure of a :class:`ResNet` off its state dict; None if it is another one."""
     del image_size  # any size will do
-    needed = ("conv1.weight", "bn1.weight", "layer1.0.conv1.weight", "fc.weight")
+    needed = ("conv1.weight", "bn1.weight", "layer1.0.conv1.weight")
+    head = read_head(tensors, "fc")
     if any(name not in tensors for name in needed) or tensors["conv1.weight"].ndim != 4:
         return None
     depths = stage_depths(tensors)
@@ -145,16 +174,22 @@ def recognize_resnet(
     groups = inner[0] // int(tensors["layer1.0.conv2.weight"].shape[1]) if bottleneck else 1
     stem = tensors["conv1.weight"]
     block: Block = "bottleneck" if bottleneck else "basic"
-    channels, n_classes = int(stem.shape[1]), int(tensors["fc.weight"].shape[0])
+    if not accepts(head, outer[-1]):
+        return None
+    channels, n_classes = int(stem.shape[1]), head.n_outputs
     stem_width, stem_kernel = int(stem.shape[0]), int(stem.shape[2])
 
     parameters: dict[str, Any] = {"depths": depths, "inner": inner, "outer": outer, "block": block}
     parameters |= {"stem_width": stem_width, "stem_kernel": stem_kernel, "groups": groups}
-    build = partial(ResNet, channels, n_classes, **parameters)
+    replaced = None if "fc.weight" in tensors and head.n_inputs == outer[-1] else head
+    build = partial(ResNet, channels, n_classes, head=replaced, **parameters)
     notes: tuple[str, ...] = ()
+    assumptions = (architecture_assumption(head.note),) if head.note else ()
     if stem_kernel <= 3:
         notes = ("A small stem was assumed: no stride and no pooling before the first stage.",)
-    return Layout("resnet", build, channels, n_classes, None, parameters, notes)
+    return Layout(
+        "resnet", build, channels, n_classes, None, parameters, notes, assumptions=assumptions
+    )
 
 
 def stage_depths(tensors: Mapping[str, Tensor]) -> list[int]:
