@@ -22,8 +22,8 @@ SUSPICIOUS_ACCURACY = 0.8
 def add_parser(commands: Any) -> None:
     """Add the command."""
     about = (
-        f"{SUMMARY.capitalize()}. Predicts about 60 labeled images, equally many of each label. The "
-        "order of the classes is fitted to one half of the images and judged by the other half."
+        f"{SUMMARY.capitalize()}. Predicts about 60 labeled images, equally many of each label. "
+        "The order of the classes is fitted to one half of the images and judged by the other half."
     )
     parser = shared.add_command(commands, run, "check", SUMMARY, about)
     shared.add_classifier_options(parser)

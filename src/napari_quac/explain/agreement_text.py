@@ -129,7 +129,7 @@ def _failures(agreement: Agreement) -> str:
 def confusion_text(agreement: Agreement, row: CandidateAgreement) -> str:
     """Return the most frequent confusions of a row, such as ``ant as zebra 4``."""
     names, counts = agreement.class_names_of(row), row.confusion()
-    for label, output in enumerate(agreement.outputs_of(row)):
+    for label, output in enumerate(row.outputs):
         if output >= 0:
             counts[label, output] = 0
     order = counts.ravel().argsort(kind="stable")[::-1]

@@ -1,4 +1,4 @@
-"""Agreement of the classifier with the labels of the samples, and the better choice by one click."""
+"""Agreement of the classifier with labels, and buttons to use what agrees best."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from napari_quac.gui.section import Section
 from napari_quac.gui.text import WrappedLabel, set_tone
 from napari_quac.gui.widgets import (
     button,
-    column,
     disclosure_button,
     grid,
     link_button,
