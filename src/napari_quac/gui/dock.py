@@ -302,7 +302,8 @@ class QuacDock(QWidget):
         for widget in (self, self.curve_dock, self.methods_compared, self.all_samples):
             widget.setStyleSheet(sheet)
         for panel in (self.agreement, self.methods, self.predictions, self.deformation,
-                      self.exaggeration, self.curve_dock, self.methods_compared, self.all_samples):  # fmt: skip
+                      self.exaggeration, self.curve_dock, self.methods_compared,
+                      self.all_samples):  # fmt: skip
             panel.set_palette_of(colors)
 
     def _on_shape_mismatch(self, fault: Failure) -> None:
