@@ -301,8 +301,9 @@ def test_stored_statistics_recognize_the_range_of_training():
         candidate = replace(classifier, value_range=limits)
         statistics = StoredStatistics(candidate)
         for batch in images.split(16):
-            with torch.inference_mode(), statistics.observed():
-                candidate.logits(batch)
+            inputs = candidate.to_network(batch)
+            with torch.inference_mode(), statistics.observed(inputs):
+                candidate.outputs(inputs)
         distances[str(limits)] = statistics.distances()[0]
     assert distances["[-1, 1]"] < 0.01
     assert distances["[0, 1]"] > 0.05

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from napari_quac.networks.classifier import Classifier
 
 SUMMARY = "compare predictions with labels under the usual preprocessings and class orders"
-SUSPICIOUS_ACCURACY = 0.8
-"""Below it, other commands look for a preprocessing or class order that agrees better."""
 
 
 def add_parser(commands: Any) -> None:
@@ -133,11 +131,11 @@ def warn_if_labels_disagree(dataset: Dataset, classifier: Classifier, accuracy: 
     accuracy : float
         Its accuracy; nothing is computed if it is high.
     """
-    if accuracy >= SUSPICIOUS_ACCURACY:
-        return
-    from napari_quac.explain.agreement_check import check_agreement
+    from napari_quac.explain.agreement_check import SUSPICIOUS_ACCURACY, check_agreement
     from napari_quac.explain.agreement_text import findings
 
+    if accuracy >= SUSPICIOUS_ACCURACY:
+        return
     agreement = check_agreement(dataset, classifier).result()
     if agreement.conclusion in ("agrees", "cannot tell"):
         return

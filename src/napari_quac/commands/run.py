@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from napari_quac.batch.plan import BatchPlan
     from napari_quac.batch.run import Advance
     from napari_quac.batch.tasks import Summary
+    from napari_quac.reports.store_info import StoreInfo
 
 
 WORKER_OPTIONS = """
@@ -114,7 +115,7 @@ def run_plan(
                     "No worker is connected yet; the run starts with the first one. Start it with: "
                     f"dask worker {options.scheduler} --nthreads 1"
                 )
-            return batch.run(plan, client, options.resume, _ProgressReport(), n_threads)
+            return batch.run(plan, client, options.resume, _ProgressReport(), n_threads, _warn)
     except KeyboardInterrupt:
         notify(f"Stopped. {advice}")
         raise
@@ -198,6 +199,13 @@ def _stopped_by_signal() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _warn(info: StoreInfo) -> None:
+    """Print what is wrong with the agreement of the classifier with the labels."""
+    agreement = info.agreement or {}
+    if agreement.get("conclusion") not in (None, "agrees", "cannot tell"):
+        notify(f"napari-quac: {agreement['sentences'][0]} See 'napari-quac check'.")
 
 
 def _notify_space(plan: BatchPlan) -> None:

@@ -18,13 +18,13 @@ from napari_quac.data.preprocessing import (
     Preprocessing,
     combine,
     preset_of,
-    suggest_preprocessing,
     with_values_of,
 )
+from napari_quac.data.suggestions import suggest_preprocessing
 from napari_quac.errors import DataError, QuacError, ShapeError, one_line
 from napari_quac.explain.agreement import Agreement, Candidate, compare_with_labels
 from napari_quac.explain.labels import match_labels
-from napari_quac.networks.classifier import Classifier
+from napari_quac.networks.classifier import Classifier, to_logits
 from napari_quac.networks.device import in_batches
 from napari_quac.networks.fast_inference import RUN_ERRORS
 from napari_quac.networks.stored_statistics import StoredStatistics
@@ -33,6 +33,8 @@ from napari_quac.stepwise import Progress, stepwise
 N_IMAGES = 60
 MOST_IMAGES = 240  # for many labels: two images of each, one for each half
 IMAGES_PER_STEP = 16  # between two steps other jobs can take their turn
+SUSPICIOUS_ACCURACY = 0.8
+"""Below it, other preprocessings and class orders are tried without a request."""
 STATUS = "comparing predictions with labels"
 
 
@@ -111,6 +113,40 @@ def check_agreement(
     shape = _first_shape(dataset, chosen)
     candidates = (*usual_candidates(classifier, shape), *alternatives)
     return (yield from compare_candidates(dataset, candidates, chosen))
+
+
+@stepwise
+def check_briefly(
+    dataset: Dataset, classifier: Classifier, n_images: int = N_IMAGES
+) -> Generator[Progress, None, Agreement | None]:
+    """Compare the present predictions with labels, and others only if these disagree.
+
+    Parameters
+    ----------
+    dataset, classifier, n_images
+        As for :func:`check_agreement`.
+
+    Returns
+    -------
+    Steps of Agreement or None
+        Of the present preprocessing alone if its accuracy is at least 0.8. None without labels.
+
+    Raises
+    ------
+    DataError
+        If no labeled image can be predicted.
+    """
+    chosen = choose_images(dataset, n_images)
+    if not chosen:
+        return None
+    name = PRESET_TITLES.get(
+        preset_of(classifier.preprocessing) or "", classifier.preprocessing.value_words
+    )
+    present = Candidate(name, classifier, True)
+    agreement = yield from compare_candidates(dataset, [present], chosen)
+    if agreement.rows[0].accuracy >= SUSPICIOUS_ACCURACY:
+        return agreement
+    return (yield from check_agreement(dataset, classifier, n_images))
 
 
 def usual_candidates(classifier: Classifier, image_shape: Sequence[int]) -> tuple[Candidate, ...]:
@@ -264,8 +300,11 @@ def _predict(
 ) -> NDArray[np.float32]:
     def step(batch: Tensor) -> Tensor:
         # without the fast version: to prepare it takes longer than to predict 60 images
-        with torch.inference_mode(), statistics.observed():
-            return classifier.logits(batch.to(classifier.device)).softmax(dim=1).float().cpu()
+        with torch.inference_mode():
+            inputs = classifier.to_network(batch.to(classifier.device))
+            with statistics.observed(inputs):
+                logits = to_logits(classifier.outputs(inputs), classifier.output)
+            return logits.softmax(dim=1).float().cpu()
 
     size = classifier.batch_for(images.shape[2:])
     return np.asarray(in_batches(step, images, size, classifier.name).numpy())

@@ -91,7 +91,7 @@ def _undecided(agreement: Agreement) -> str:
         f"The labels cannot tell {best.name} from {second.name}: "
         f"{int(best.best_correct.sum())} and {int(second.best_correct.sum())} of "
         f"{agreement.n_images} images are correct, and the predictions differ for {n_different} "
-        f"(McNemar's test, p = {p_value:.2f}).{more} More labeled images may."
+        f"(McNemar's test, p = {p_value:.2f}).{more} More labeled images may tell."
     )
 
 
@@ -144,12 +144,49 @@ def name_list(names: Sequence[str], most: int = MOST_NAMES) -> str:
     return text if len(names) <= most else f"{text} and {len(names) - most} more"
 
 
+def summarize(agreement: Agreement) -> dict[str, Any]:
+    """Return the conclusion of an agreement for a record, with a sentence for a methods section."""
+    row = agreement.current or agreement.best
+    return {
+        "conclusion": agreement.conclusion,
+        "sentences": [finding.text for finding in findings(agreement)],
+        "methods": methods_sentence(agreement),
+        "n": agreement.n_images,
+        "accuracy": row.accuracy,
+        "interval": list(row.interval),
+        "chance": agreement.chance,
+        "preprocessing": row.name,
+        "best": agreement.best.name,
+        "best_classes": list(agreement.best_class_names),
+        "p_value": agreement.p_value,
+    }
+
+
+def methods_sentence(agreement: Agreement) -> str:
+    """Return the agreement of the present choice as a sentence for a methods section."""
+    row = agreement.current or agreement.best
+    low, high = row.interval
+    text = (
+        f"With the preprocessing {row.name}, predictions of the classifier agreed with the "
+        f"labels of {int(row.correct.sum())} of {agreement.n_images} images ({row.accuracy:.1%}; "
+        f"95% Wilson interval {low:.1%} to {high:.1%}; chance {agreement.chance:.1%})"
+    )
+    others = len(agreement.rows) - 1
+    if others and agreement.p_value is not None:
+        text += (
+            f"; {others} other preprocessings were compared by McNemar's exact test (best against "
+            f"second best: p = {agreement.p_value:.2g})"
+        )
+    return f"{text}."
+
+
 def to_json(agreement: Agreement) -> dict[str, Any]:
     """Return an agreement as a JSON document, without the single predictions."""
     best = agreement.best
     return {
         "conclusion": agreement.conclusion,
         "sentences": [finding.text for finding in findings(agreement)],
+        "methods": methods_sentence(agreement),
         "n": agreement.n_images,
         "n_labeled": agreement.n_labeled,
         "chance": agreement.chance,

@@ -31,7 +31,8 @@ class StoredStatistics:
     Parameters
     ----------
     classifier : Classifier
-        Only PyTorch modules give access to their layers; all others have no distance.
+        A PyTorch module, or a TorchScript program that begins with a convolution and a batch
+        normalization; all others have no distance.
     """
 
     def __init__(self, classifier: Classifier) -> None:
@@ -41,12 +42,16 @@ class StoredStatistics:
             for layer in modules
             if isinstance(layer, BATCH_NORMS) and layer.running_mean is not None
         ]
+        self._script_layers = _first_script_layers(classifier.module)
         self._first: nn.Module | None = None
         self._moments: list[Tensor] = []
 
     @contextmanager
-    def observed(self) -> Iterator[None]:
-        """Observe the images that the network predicts within the block."""
+    def observed(self, inputs: Tensor) -> Iterator[None]:
+        """Observe the inputs (N, C', *S') of the network, which it predicts within the block."""
+        if self._script_layers is not None:  # it takes no hooks
+            convolution, norm = self._script_layers
+            self._observe(norm, (convolution(inputs),))
         hooks = [layer.register_forward_pre_hook(self._observe) for layer in self._layers]
         try:
             yield
@@ -81,9 +86,34 @@ class StoredStatistics:
         counts = rng.multinomial(n_images, np.full(n_images, 1 / n_images), N_RESAMPLES)
         weights = np.concatenate([np.ones((1, n_images)), counts]) / n_images
         mean, square = weights @ moments[0], weights @ moments[1]
-        variance = np.maximum(square - mean**2, 0) + layer.eps
-        stored = layer.running_var.double().cpu().numpy() + layer.eps
+        epsilon = getattr(layer, "eps", 1e-5)  # traced programs do not state it
+        variance = np.maximum(square - mean**2, 0) + epsilon
+        stored = layer.running_var.double().cpu().numpy() + epsilon
         ratio = variance / stored
         shift = (mean - layer.running_mean.double().cpu().numpy()) ** 2 / stored
         divergence = (ratio + shift - 1 - np.log(ratio)) / 2
         return np.asarray(np.minimum(divergence, MOST_NATS).mean(axis=1))
+
+
+def _first_script_layers(module: Any) -> tuple[nn.Module, nn.Module] | None:
+    """Return the first two layers of a TorchScript program that normalizes a convolution's output.
+
+    The graph of the program has to pass its input directly to them: a program with a normalization
+    of its own before the convolution would be compared with the wrong inputs.
+    """
+    if not isinstance(module, torch.jit.ScriptModule):
+        return None
+    graph: Any = module.inlined_graph
+    norm_node = next((node for node in graph.nodes() if node.kind() == "aten::batch_norm"), None)
+    if norm_node is None:
+        return None
+    source = next(iter(norm_node.inputs())).node()
+    if source.kind() not in ("aten::conv2d", "aten::conv3d", "aten::_convolution"):
+        return None
+    if next(iter(source.inputs())).node().kind() != "prim::Param":
+        return None
+    layers = [layer for layer in module.modules() if not any(True for _ in layer.children())][:2]
+    names = [str(getattr(layer, "original_name", "")) for layer in layers]
+    if len(names) < 2 or "Conv" not in names[0] or "BatchNorm" not in names[1]:
+        return None
+    return layers[0], layers[1]

@@ -60,6 +60,9 @@ class StoreInfo:
         Name of the dataset, for people.
     plan : mapping or None
         The plan, where there was one.
+    agreement : mapping or None
+        Agreement of the classifier with the labels of the samples; see
+        :func:`~napari_quac.explain.agreement_text.summarize`.
     version : str
         Version of the package that created the store.
     schema : int
@@ -72,6 +75,7 @@ class StoreInfo:
     settings: ExplainSettings = field(default_factory=ExplainSettings)
     samples: str = ""
     plan: Mapping[str, Any] | None = None
+    agreement: Mapping[str, Any] | None = None
     version: str = __version__
     schema: int = SCHEMA
 
@@ -143,6 +147,7 @@ class StoreInfo:
                 settings=ExplainSettings.from_dict(settings),
                 samples=values.get("samples", ""),
                 plan=values.get("plan"),
+                agreement=values.get("agreement"),
                 version=values.get("version", ""),
                 schema=schema,
             )

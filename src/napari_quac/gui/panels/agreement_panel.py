@@ -12,9 +12,10 @@ from qtpy.QtWidgets import QLabel, QSizePolicy, QToolButton, QWidget
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.panels.prediction_panel import PredictionBar
 from napari_quac.gui.section import Section
-from napari_quac.gui.text import WrappedLabel, set_tone
+from napari_quac.gui.text import WrappedLabel
 from napari_quac.gui.widgets import (
     button,
+    column,
     disclosure_button,
     grid,
     link_button,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 MAX_ROWS = 10
 MAX_SENTENCES = 5
 NAME_CHARACTERS = 22
-TONES = {"agrees": "good", "cannot tell": "good"}
 
 
 class AgreementPanel(Section):
@@ -54,14 +54,16 @@ class AgreementPanel(Section):
         self._table = QWidget()
         self._build_table()
         self.confusions = WrappedLabel("", "agreement_confusions", "muted")
-        self.confusions_button = disclosure_button(
-            "Confusions", "agreement_confusions_button", self.confusions
+        self._details = QWidget()
+        column(self._table, *self.sentences[1:], self.confusions, parent=self._details)
+        self.details_button = disclosure_button(
+            "Details", "agreement_details_button", self._details
         )
-        buttons = row(self.use_best_button, self.use_order_button, self.check_button, None)
-        self.add(
-            self.sentences[0], buttons, self._table, *self.sentences[1:],
-            self.confusions_button, self.confusions,
+        buttons = row(
+            self.use_best_button, self.use_order_button, self.check_button, None,
+            self.details_button,
         )  # fmt: skip
+        self.add(self.sentences[0], buttons, self._details)
         results.events.agreement.connect(self._show)
         results.events.loaded_samples.connect(self._show)
         results.events.loaded_classifier.connect(self._show)
@@ -111,12 +113,11 @@ class AgreementPanel(Section):
         has_labels = samples is not None and bool(samples.classes)
         self.setVisible(has_labels and self._results.loaded_classifier is not None)
         self._show_check_button()
-        for part in (self._table, self.confusions_button):
-            part.setVisible(agreement is not None)
+        self.details_button.setVisible(agreement is not None)
         if agreement is None:
             for sentence in self.sentences:
                 sentence.hide()
-            self.confusions_button.setChecked(False)
+            self.details_button.setChecked(False)
             self.use_best_button.hide()
             self.use_order_button.hide()
             self.set_summary("")
@@ -142,7 +143,7 @@ class AgreementPanel(Section):
                 self._show_row(number, agreement.rows[number], agreement)
         self._color_bars()
         self.confusions.setText(
-            f"{agreement.best.name}: {confusion_text(agreement, agreement.best)}"
+            f"Confusions with {agreement.best.name}: {confusion_text(agreement, agreement.best)}"
         )
         suggests_preprocessing = agreement.best is not agreement.current
         self.use_best_button.setVisible(
@@ -154,8 +155,9 @@ class AgreementPanel(Section):
         row_shown = agreement.current or agreement.best
         n_correct = int(row_shown.correct.sum())
         self.set_summary(f"{n_correct} of {agreement.n_images}")
-        if texts[0].tone == "bad":
+        if any(text.tone == "bad" for text in texts):
             self.set_open(True)
+            self.details_button.setChecked(True)
 
     def _show_row(self, number: int, line: CandidateAgreement, agreement: Agreement) -> None:
         from napari_quac.explain.agreement_text import confusion_text
@@ -165,9 +167,9 @@ class AgreementPanel(Section):
         text = line.name
         if len(text) > NAME_CHARACTERS:
             text = f"{text[: NAME_CHARACTERS - 1]}…"
-        name.setText(f"{text} ✓" if is_current else text)
+        marks = "present" * is_current or "best" * (line is agreement.best)
+        name.setText(f"{text} ({marks})" if marks else text)
         name.setEnabled(self._can_change and not is_current)
-        set_tone(name, "good" if line is agreement.best else "")
         self.bars[number].set_value(float(line.best_correct.mean()))
         self._confidences[number].setText(f"{line.confidence:.2f}")
         low, high = line.interval
