@@ -101,8 +101,9 @@ def _first_script_layers(module: Any) -> tuple[nn.Module, nn.Module] | None:
     The graph of the program has to pass its input directly to them: a program with a normalization
     of its own before the convolution would be compared with the wrong inputs.
     """
-    if not isinstance(module, torch.jit.ScriptModule):
-        return None
+    is_program = isinstance(module, torch.jit.ScriptModule)
+    if not is_program or isinstance(module, torch.jit.TopLevelTracedModule):
+        return None  # the layers of a trace can be run only after it was saved and loaded
     graph: Any = module.inlined_graph
     norm_node = next((node for node in graph.nodes() if node.kind() == "aten::batch_norm"), None)
     if norm_node is None:
