@@ -14,6 +14,7 @@ from torch import nn
 
 import napari_quac as nq
 from napari_quac.example import load_example
+from napari_quac.generators.infill.recipe import INFILL_METHODS
 from napari_quac.networks.tensor_file import file_hash
 from napari_quac.reports.store import ExplanationStore
 from napari_quac.testing import CornerSamples, corner_classifier, corner_generator, corner_image
@@ -171,3 +172,11 @@ def test_notebook_runs(path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 def test_there_are_notebooks() -> None:
     assert len(NOTEBOOKS) == 2
+
+
+def test_explain_image_without_a_generator() -> None:
+    explanations = nq.explain_image(corner_image(0), corner_classifier())
+    assert explanations.pair.infill == "a blurred copy"
+    assert tuple(explanations) == INFILL_METHODS
+    same = nq.explain_image(corner_image(0), corner_classifier(), "infill", methods=["d-ig"])
+    assert same["d-ig"].quac_score == explanations["d-ig"].quac_score

@@ -28,6 +28,7 @@ from napari_quac.explain.pair import make_pair
 from napari_quac.explain.pipeline import explain, explain_pair
 from napari_quac.explain.question import choose_question
 from napari_quac.explain.settings import AUTO, ExplainSettings
+from napari_quac.generators.infill.recipe import InfillRecipe
 from napari_quac.generators.opening import (
     load_classifier,
     load_generator,
@@ -47,7 +48,7 @@ ImageFunction = Callable[[Tensor, int, int, int], Tensor]
 def explain_image(
     image: Image,
     classifier: Classifier | str | Path,
-    generator: Generator | ImageFunction | ArrayLike | Tensor | str | Path,
+    generator: Generator | ImageFunction | ArrayLike | Tensor | str | Path | None = None,
     target: str | int | None = None,
     *,
     source: str | int | None = None,
@@ -67,10 +68,10 @@ def explain_image(
         values in [0, 255]; other types of number need ``image_range``.
     classifier : Classifier or path
         The classifier under study; ``load_classifier(module, …)`` makes one of a torch module.
-    generator : Generator, path, function or image
+    generator : Generator, path, function or image, optional
         Source of the generated images: a generator or its file, a function
         ``function(query, source, target, seed)`` on (C, *S) Tensors in [0, 1], or a generated image
-        of the query's shape and value range.
+        of the query's shape and value range; by default ``"infill"``, a blurred copy of the query.
     target : str or int, optional
         Class to reach, by name or index; by default the second most probable class.
     source : str or int, optional
@@ -108,14 +109,13 @@ def explain_image(
     True
     """
     classifier = _as_classifier(classifier)
-    settings = _settings(settings, methods, seed, max_tries)
+    settings = _settings(settings, methods, seed, max_tries, generator)
     sample = _as_sample(image, classifier, image_range)
     classes = _choose_classes(sample, classifier, settings, source, target)
     if isinstance(generator, Tensor | np.ndarray | list):
         generated = _as_sample(generator, classifier, image_range).image
-        steps = explain_pair(
-            make_pair(sample, generated, *classes, classifier), classifier, settings
-        )
+        pair = make_pair(sample, generated, *classes, classifier)
+        steps = explain_pair(pair, classifier, settings)
     else:
         generator = _as_generator(generator)
         steps = explain(sample, classes[1], classifier, generator, settings, source=classes[0])
@@ -176,7 +176,7 @@ def attribute_image(
 def explain_folder(
     samples: Dataset | str | Path,
     classifier: Classifier | str | Path,
-    generator: Generator | ImageFunction | str | Path,
+    generator: Generator | ImageFunction | str | Path | None,
     output: str | Path,
     *,
     target: str = AUTO,
@@ -193,7 +193,7 @@ def explain_folder(
     samples : path or Dataset
         Folder with one subfolder for each class, or any dataset.
     classifier, generator
-        See :func:`explain_image`.
+        See :func:`explain_image`; None as generator for a blurred copy of each image.
     output : path
         Folder of the store. Samples that it explains already, with the same settings and networks,
         are not computed again.
@@ -219,10 +219,16 @@ def explain_folder(
     # the recipe of a file identifies it by its hash, as a run and the dock do
     is_file = isinstance(generator, str | Path)
     recipe = recognize_generator([str(generator)]).recipe if is_file else None
+    if generator is None:
+        recipe = InfillRecipe()
     generator = recipe.load() if recipe is not None else _as_generator(generator)
-    settings = replace(_settings(settings, methods, seed, max_tries), targets=target)
+    settings = _settings(settings, methods, seed, max_tries, recipe or generator)
+    settings = replace(settings, targets=target)
     store = ExplanationStore.open_or_create(
-        output, StoreInfo.of(classifier, generator, recipe or generator, settings, dataset.name)
+        output,
+        StoreInfo.of(
+            classifier, generator, recipe or generator, settings, dataset.name, dataset=dataset
+        ),
     )
     store.clean()
     tasks = tasks_of(dataset)
@@ -265,6 +271,8 @@ def _as_classifier(classifier: Any) -> Classifier:
 def _as_generator(generator: Any) -> Generator:
     if isinstance(generator, str | Path):
         return load_generator(generator)
+    if generator is None:
+        return InfillRecipe().load()
     if hasattr(generator, "propose"):
         return generator  # type: ignore[no-any-return]  # the protocol is its method
     if callable(generator):
@@ -280,7 +288,11 @@ def _settings(
     methods: Sequence[str] | None,
     seed: int | None,
     max_tries: int | None,
+    generator: Any,
 ) -> ExplainSettings:
+    without_generator = generator is None or isinstance(generator, InfillRecipe)
+    if without_generator and settings is None and methods is None:
+        methods = InfillRecipe.default_methods
     settings = settings or ExplainSettings()
     if methods is not None:
         settings = settings.with_methods((methods,) if isinstance(methods, str) else tuple(methods))

@@ -185,3 +185,16 @@ def test_labels_that_are_missing_are_told_sample_by_sample(worked_example, folde
     arguments_here = arguments(worked_example, folders, *more, "--labels", str(folders / "none"))
     assert main(arguments_here) == 2
     assert "There are no labels for 'a.npy'" in capsys.readouterr().err
+
+
+def test_explain_without_a_generator_says_what_it_compares_with(worked_example, folders, capsys):
+    command = arguments(worked_example, folders, "--samples", str(folders / "samples/dark/a.npy"))
+    place = command.index("--generated")
+    assert main(command[:place] + command[place + 2 :]) == 0
+    printed = capsys.readouterr()
+    (line,) = (text for text in printed.err.splitlines() if text.startswith("No --generator."))
+    assert "explained against a blurred copy" in line and "lose their class" in printed.err
+    (record,) = json.loads(printed.out)["explanations"]
+    assert record["origin"]["baseline"] == "blur" and record["origin"]["sigma"] > 0
+    texts = " ".join(record["methods"]["d-ig"]["verdict"])
+    assert "switch" not in texts and "pixels that the classifier needs for dark" in texts

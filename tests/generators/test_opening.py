@@ -17,7 +17,7 @@ from napari_quac.generators.family import GeneratorFamily
 from napari_quac.generators.generated.recipe import GeneratedRecipe
 from napari_quac.generators.opening import (
     inspect_network,
-    is_generator_folder,
+    is_network_folder,
     load_classifier,
     load_generator,
     recognize_generator,
@@ -97,8 +97,8 @@ def test_a_class_without_the_contract_is_refused() -> None:
 
 
 def test_a_folder_of_generated_images_is_told_from_samples(generated: Path, tmp_path: Path) -> None:
-    assert is_generator_folder(generated)
-    assert not is_generator_folder(generated / "a")
+    assert is_network_folder(generated)
+    assert not is_network_folder(generated / "a")
     recipe = recognize_generator([str(generated)]).recipe
     assert recipe == GeneratedRecipe(generated)
     assert recipe.source_basis == recipe.load().source_basis == "label"

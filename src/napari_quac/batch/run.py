@@ -176,7 +176,8 @@ def describe(plan: BatchPlan) -> StoreInfo:
             resources.classifier.class_index(name)
     networks = (resources.classifier, resources.generator, plan.generator)
     description = replace(plan, device="auto").plain()
-    info = StoreInfo.of(*networks, settings, resources.dataset.name, description)
+    dataset = resources.dataset
+    info = StoreInfo.of(*networks, settings, dataset.name, description, dataset)
     if (plan.output / INFO).exists():  # the present description of the store is retained
         return info
     return replace(info, agreement=_agreement(resources))

@@ -29,10 +29,13 @@ OUTPUT_OPTIONS = """
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
-    about = "Explain each sample by a generated image. A stopped run continues with --resume."
+    about = (
+        "Explain each sample by a generated image, or without a generator against a blurred copy. "
+        "A stopped run continues with --resume."
+    )
     parser = shared.add_command(commands, run, "explain", "explain samples into a folder", about)
     shared.add_classifier_options(parser)
-    source = parser.add_mutually_exclusive_group(required=True)
+    source = parser.add_mutually_exclusive_group()
     shared.add_options(source, "--generated DIR  previously generated images, SOURCE/TARGET/NAME")
     shared.add_generator_options(parser, source, style="latent")
     shared.add_options(parser, shared.SAMPLES_OPTION, samples=shared.REQUIRED)
@@ -56,6 +59,9 @@ def run(options: argparse.Namespace) -> None:
     from napari_quac.reports.store import ExplanationStore
 
     plan = plan_from(options)
+    if options.generator is None and options.generated is None:
+        infill = plan.generator.load()
+        notify(f"No --generator. {infill.assumptions[0].sentence}")
     begun = time.perf_counter()
     summary = run_plan(plan, options, "the same command and --resume", n_threads=None)
     seconds = time.perf_counter() - begun
@@ -87,7 +93,7 @@ def plan_from(options: argparse.Namespace) -> BatchPlan:
     recipes = (shared.samples_recipe(options), *networks)
     samples, classifier, generator = map_paths(recipes, lambda path: absolute(path, Path()))
     output = absolute(options.out, Path())
-    settings = shared.read_settings(options)
+    settings = shared.read_settings(options, getattr(generator, "default_methods", ()))
     return BatchPlan(samples, classifier, generator, settings, options.device, output)
 
 

@@ -115,7 +115,8 @@ def run_plan(
                     "No worker is connected yet; the run starts with the first one. Start it with: "
                     f"dask worker {options.scheduler} --nthreads 1"
                 )
-            return batch.run(plan, client, options.resume, _ProgressReport(), n_threads, _warn)
+            report = _ProgressReport(_outcome(plan))
+            return batch.run(plan, client, options.resume, report, n_threads, _warn)
     except KeyboardInterrupt:
         notify(f"Stopped. {advice}")
         raise
@@ -143,11 +144,15 @@ def raise_failures(plan: BatchPlan, summary: Summary) -> None:
         raise DataError(f"{summary.n_failed} could not be explained; the first: {first}")
 
 
+def _outcome(plan: BatchPlan) -> str:
+    return getattr(plan.generator, "outcome", "switch")
+
+
 def summary_text(plan: BatchPlan, summary: Summary, seconds: float) -> str:
     """Return the summary of a run in lines for people."""
     lines = [
         f"{summary.n_samples} samples: {summary.n_explained} explanations, "
-        f"{summary.n_switched} switch, {summary.n_failed} failed ({seconds:.0f} s), in "
+        f"{summary.n_switched} {_outcome(plan)}, {summary.n_failed} failed ({seconds:.0f} s), in "
         f"'{plan.output}'"
     ]
     if summary.n_existing:
@@ -223,16 +228,23 @@ def _notify_space(plan: BatchPlan) -> None:
 
 
 class _ProgressReport:
-    """Prints a line for each sample, with the remaining time."""
+    """Prints a line for each sample, with the remaining time.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    outcome : str
+        See :class:`~napari_quac.generators.family.GeneratorFamily`.
+    """
+
+    def __init__(self, outcome: str) -> None:
+        self._outcome = outcome
         self._first: int | None = None
         self._begun = time.perf_counter()
 
     def __call__(self, advance: Advance) -> None:
         """Print the line of a sample."""
         latest = advance.latest
-        text = f"{latest.n_explained} explained, {latest.n_switched} switch"
+        text = f"{latest.n_explained} explained, {latest.n_switched} {self._outcome}"
         if latest.n_existing:
             text += f", {latest.n_existing} existed"
         if latest.n_without_target:

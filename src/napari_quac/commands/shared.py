@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -11,7 +10,10 @@ from inspect import cleandoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_quac.commands import preprocessing_options
+from napari_quac.commands.arguments import names, pooling_factors, whole_numbers
 from napari_quac.commands.output import notify
+from napari_quac.commands.preprocessing_options import ARGUMENTS, PREPROCESSING_OPTIONS
 from napari_quac.data.assumptions import assumptions_of
 from napari_quac.errors import DataError
 from napari_quac.registry import unknown_name
@@ -28,37 +30,6 @@ REQUIRED = {"required": True}
 REPEATABLE = {"action": "append", "default": []}
 
 
-def names(text: str) -> tuple[str, ...]:
-    """Split ``a,b,c``; names with commas are in double quotes, as in CSV."""
-    try:
-        parts = next(csv.reader([text], skipinitialspace=True, strict=True), [])
-    except csv.Error:
-        parts = text.split(",")
-    return tuple(part.strip() for part in parts if part.strip())
-
-
-def whole_numbers(text: str) -> tuple[int, ...]:
-    """Read ``16,160,160``; one number stands for a square.
-
-    Raises
-    ------
-    ArgumentTypeError
-        If these are no whole numbers above 0.
-    """
-    try:
-        numbers = tuple(int(part) for part in text.replace("x", ",").split(","))
-    except ValueError:
-        numbers = ()
-    if not numbers or min(numbers) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is no size such as 128 or 16,160,160")
-    return numbers * 2 if len(numbers) == 1 else numbers
-
-
-def pooling_factors(text: str) -> tuple[tuple[int, ...], ...]:
-    """Read ``1x2x2,2x2x2``, one group for each level."""
-    return tuple(whole_numbers(part) for part in text.split(","))
-
-
 TYPES: dict[str, Callable[[str], Any]] = {
     **dict.fromkeys(("FILE", "DIR", "IMAGE", "PATH", "IMAGE|DIR", "DIR|FILE", "FILE.npy"), Path),
     **dict.fromkeys(("N", "PIXELS"), int),
@@ -73,7 +44,6 @@ CLASSIFIER_OPTIONS = """
     --classifier FILE         TorchScript, safetensors, state dict or .pt2
     --classes A,B,C           class names in output order, if the file has none; names with commas
                               in double quotes
-    --value-range LO HI       input range of the classifier (default: that in the file, or -1 1)
     --image-size H,W|D,H,W    input size of the classifier, such as 128 or 16,160,160, if the file
                               has none
     --pools 1x2x2,2x2x2       pooling factors of each level of a VGG, if the size allows several
@@ -92,7 +62,8 @@ GENERATOR_OPTION = """
                               SOURCE:TARGET=FOLDER for a training in which SOURCE was A (names
                               with : or = in double quotes, '"A:1":"B=2"=FILE'); a folder of
                               previously generated images; or the name of another generator,
-                              such as fido (see 'napari-quac methods')
+                              such as fido (see 'napari-quac methods'); without it, 'explain'
+                              takes a blurred copy of the query, as infill does
     """
 GENERATOR_SETTINGS = """
     --generator-setting NAME=VALUE  a setting that the file of a generator lacks, such as
@@ -180,6 +151,7 @@ def add_options(parser: Any, text: str, **changes: dict[str, Any]) -> None:
 def add_classifier_options(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """Add ``--classifier`` and the properties that its file may lack."""
     add_options(parser, CLASSIFIER_OPTIONS, classifier={"required": required})
+    add_options(parser, PREPROCESSING_OPTIONS, **ARGUMENTS)
 
 
 def add_generator_options(parser: Any, exclusive: Any = None, style: str | None = None) -> None:
@@ -209,9 +181,9 @@ def classifier_recipe(options: argparse.Namespace) -> ClassifierRecipe:
     """Return the recipe of the classifier that the options name."""
     from napari_quac.networks.classifier_recipe import ClassifierRecipe
 
-    value_range = tuple(options.value_range) if options.value_range else None
     sizes = {"image_size": options.image_size, "pools": options.pools}
-    return ClassifierRecipe(options.classifier, None, options.classes, value_range, **sizes)
+    preprocessing = preprocessing_options.read(options)
+    return ClassifierRecipe(options.classifier, None, options.classes, preprocessing, **sizes)
 
 
 def samples_recipe(options: argparse.Namespace) -> Any:
@@ -294,7 +266,7 @@ def load_generator(options: argparse.Namespace) -> Generator:
 
 
 def generator_recipe(options: argparse.Namespace) -> Any:
-    """Return the recipe of the generator that the options name.
+    """Return the recipe of the generator that the options name, else that of an infill.
 
     Raises
     ------
@@ -302,11 +274,14 @@ def generator_recipe(options: argparse.Namespace) -> Any:
         If a file is missing or holds no generator, or a setting is wrong.
     """
     from napari_quac.generators.generated.recipe import GeneratedRecipe
+    from napari_quac.generators.infill.recipe import InfillRecipe
     from napari_quac.generators.opening import recognize_generator
     from napari_quac.generators.stargan.recipe import StarGANRecipe
 
     if options.generated is not None:
         recipe: Any = GeneratedRecipe(options.generated)
+    elif options.generator is None:
+        recipe = InfillRecipe()
     else:
         recipe = recognize_generator(_with_quoted_names(options)).recipe
     if isinstance(recipe, GeneratedRecipe) and options.image_range:
@@ -369,8 +344,17 @@ def add_settings_options(parser: argparse.ArgumentParser) -> None:
     add_options(parser, SETTINGS_OPTIONS, parameter=REPEATABLE)
 
 
-def read_settings(options: argparse.Namespace) -> ExplainSettings:
+def read_settings(
+    options: argparse.Namespace, default_methods: tuple[str, ...] = ()
+) -> ExplainSettings:
     """Return the settings of a preset with the changes of the options.
+
+    Parameters
+    ----------
+    options : Namespace
+        The parsed arguments.
+    default_methods : tuple of str
+        Methods if the options name none; by default those of the preset.
 
     Raises
     ------
@@ -384,7 +368,7 @@ def read_settings(options: argparse.Namespace) -> ExplainSettings:
     from napari_quac.explain.settings import ExplainSettings, SearchSettings
 
     settings = ExplainSettings.from_preset(options.preset)
-    methods = tuple(options.methods or settings.methods)
+    methods = tuple(options.methods or default_methods or settings.methods)
     for name in methods:
         METHODS[name]
     parameters = parse_parameters(options.parameter)

@@ -20,6 +20,7 @@ ASSUMPTIONS: Mapping[str, str] = {
     "image range": "the values of the images that are black and white follow from their type",
     "image axes": "the axes or pages of an image file can be read in several ways",
     "labels": "labels of images follow from names of folders or files",
+    "baseline": "no generator is there, so that an infill of the query takes its place",
     "voxel size": "no file gives voxel size, offset or unit",
     "coordinates": "columns, order or unit of a table of coordinates follow from its names",
 }

@@ -36,7 +36,7 @@ class Hybrid:
         Number of these values (pixels × channels).
     prediction : (K,) Tensor, float32 in [0, 1]
     score_change : float in [-1, 1]
-        Increase of the target's probability over the query.
+        Increase of the target's probability over the query; see :meth:`~.pair.Pair.score_changes`.
     """
 
     threshold: float
@@ -129,7 +129,7 @@ class Curve:
     predictions : (T, K) ndarray, float32 in [0, 1]
         Class probabilities of the hybrids.
     score_changes : (T,) ndarray, float64 in [-1, 1]
-        Increase of the target's probability over the query.
+        Increase of the target's probability over the query; see :meth:`~.pair.Pair.score_changes`.
     closed : (C, *S) ndarray, float32
         The closed attribution, from which each mask follows by one comparison.
     masking : Masking
@@ -249,8 +249,7 @@ def trace_curve(
         hybrids = blend(image, pair.generated, torch.from_numpy(masks))
         predictions.append(classifier.predict(hybrids, batch_size).numpy())
     all_predictions = np.concatenate(predictions)[group_of]
-    before = pair.query_prediction[pair.target].numpy()
-    changes = (all_predictions[:, pair.target] - before).astype(np.float64)
+    changes = pair.score_changes(all_predictions).astype(np.float64)
     mask_sizes = sizes / n_values
     return Curve(
         method=attribution.method,
@@ -352,6 +351,6 @@ def make_hybrid(
     mask = torch.from_numpy(masking.soften(hard))
     image = blend(pair.query.image, pair.generated, mask)
     prediction = classifier.predict(image[None])[0]
-    change = float(prediction[pair.target] - pair.query_prediction[pair.target])
+    change = float(pair.score_changes(prediction))
     size, n_pixels = float(hard.mean()), int(hard.sum())
     return Hybrid(threshold, mask, image.clamp(0, 1), size, n_pixels, prediction, change)

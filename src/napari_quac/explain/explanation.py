@@ -122,11 +122,13 @@ class Explanation:
     def __repr__(self) -> str:
         pair, best = self.pair, self.counterfactual
         source, target = pair.class_name(pair.source), pair.class_name(pair.target)
-        before, after = (float(p[pair.target]) for p in (pair.query_prediction, best.prediction))
+        scored = pair.scored_class
+        before, after = (float(p[scored]) for p in (pair.query_prediction, best.prediction))
+        question = f"{source} against {pair.infill}" if pair.infill else f"{source} → {target}"
         return (
             f"<Explanation of '{pair.query.id}' by {self.attribution.true_name}: "
-            f"{source} → {target}, QuAC score {self.quac_score:.3f}, "
-            f"mask {best.mask_size:.1%}, p({target}) {before:.2f} → {after:.2f}>"
+            f"{question}, QuAC score {self.quac_score:.3f}, "
+            f"mask {best.mask_size:.1%}, p({pair.class_name(scored)}) {before:.2f} → {after:.2f}>"
         )
 
     def _repr_html_(self) -> str:
@@ -321,8 +323,9 @@ def _draw_image(axes: Axes, image: Tensor, pair: Pair, name: str, prediction: Te
         axes.imshow(section.clip(0, 1))
     else:
         axes.imshow(section[..., 0], cmap="gray", vmin=0, vmax=1)
-    probability = float(prediction[pair.target])
-    axes.set_title(f"{name}\np({pair.class_name(pair.target)}) = {probability:.2f}")
+    name = "infill" if pair.infill and name == "generated" else name
+    probability = float(prediction[pair.scored_class])
+    axes.set_title(f"{name}\np({pair.class_name(pair.scored_class)}) = {probability:.2f}")
     axes.set_axis_off()
 
 

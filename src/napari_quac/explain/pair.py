@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_quac.data.dataset import Sample
 from napari_quac.errors import DataError, ShapeError
 from napari_quac.networks.classifier import Classifier
+from napari_quac.networks.infill_image import infill_noun
+
+Array = TypeVar("Array", Tensor, NDArray[Any])
 
 Side = Literal["query", "generated"]
 """Attributed image of a pair; the other image is the reference."""
@@ -59,9 +63,52 @@ class Pair:
         return self.class_names[index] if self.class_names else str(index)
 
     @property
+    def infill(self) -> str:
+        """Phrase for the infill in place of a generated image; empty for a generated image."""
+        return infill_noun(self.origin)
+
+    @property
     def switches(self) -> bool:
-        """True if the generated image is classified as the target."""
-        return int(self.generated_prediction.argmax()) == self.target
+        """True if the generated image is classified as the target.
+
+        An infill shows no target; for it, True if it is no longer classified as the source.
+        """
+        predicted = int(self.generated_prediction.argmax())
+        if not self.infill:
+            return predicted == self.target
+        # of a swapped pair, the infill is the query
+        if self.is_swapped:
+            return int(self.query_prediction.argmax()) != self.target
+        return predicted != self.source
+
+    @property
+    def scored_class(self) -> int:
+        """The class whose probability the score change is about: the target.
+
+        The source, whose probability falls, for the infill of a query.
+        """
+        return self.source if self.infill and not self.is_swapped else self.target
+
+    def score_changes(self, predictions: Array) -> Array:
+        """Return the score changes of hybrids.
+
+        Parameters
+        ----------
+        predictions : (..., K) Tensor or ndarray, float32 in [0, 1]
+            Class probabilities of the hybrids.
+
+        Returns
+        -------
+        (...) Tensor or ndarray in [-1, 1]
+            Increase of the target's probability over the query; for an infill the decrease of the
+            source's.
+        """
+        scored = self.scored_class
+        before: Any = self.query_prediction[scored]
+        changes = predictions[..., scored] - (
+            before if isinstance(predictions, Tensor) else before.numpy()
+        )
+        return changes if scored == self.target else -changes  # type: ignore[no-any-return]
 
 
 def make_pair(

@@ -330,7 +330,7 @@ def penultimate_features(classifier: Classifier, images: Tensor) -> Tensor | Non
     hook = layers[-1].register_forward_hook(record)
     try:
         with torch.no_grad():
-            inputs = classifier.value_range.to_network(images.to(classifier.device))
+            inputs = classifier.to_network(images.to(classifier.device))
             logits = to_logits(module(inputs), classifier.output)
     finally:
         hook.remove()

@@ -188,9 +188,10 @@ def find_regions(
             masks += [region_mask(curve, hard, by_area != number) for number in numbers]
             hybrids = blend(pair.query.image, pair.generated, torch.stack(masks))
             predictions = classifier.predict(hybrids)
-        reached = predictions[:, pair.target].double().numpy()
-        alone += list(reached[: len(numbers)] - float(pair.query_prediction[pair.target]))
-        without += list(float(hybrid.prediction[pair.target]) - reached[len(numbers) :])
+        changes = pair.score_changes(predictions.double())
+        alone += changes[: len(numbers)].tolist()
+        whole = pair.score_changes(hybrid.prediction.double())
+        without += (whole - changes[len(numbers) :]).tolist()
     order = np.argsort(-np.array(alone), kind="stable")
     numbers_by_area = np.zeros(n_regions + 1, dtype=np.int32)
     numbers_by_area[n_measured + 1 :] = -1

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from napari_quac.explain.explanation import Explanation
-from napari_quac.explain.pair import swap_pair
+from napari_quac.explain.pair import Pair, swap_pair
 from napari_quac.explain.settings import PRESETS
 from napari_quac.networks.generator import describe_center_slice
 
@@ -51,17 +51,7 @@ def verdict(
         baselines, and the completeness.
     """
     pair = swap_pair(explanation.pair) if explanation.pair.is_swapped else explanation.pair
-    target = class_names[pair.target]
-    reached = float(pair.generated_prediction[pair.target])
-    tries = f"{pair.n_tried} tries" if pair.n_tried != 1 else "1 try"
-    findings = [
-        _check(
-            pair.switches,
-            f"The generated image switches to {target}: p = {reached:.2f}.",
-            f"The generated image does not switch to {target}: best {reached:.2f} in {tries}. "
-            "Interpret the following with care.",
-        )
-    ]
+    findings = _check_infill(pair, class_names) if pair.infill else [_check_pair(pair, class_names)]
     if sentence := describe_center_slice(pair.origin):
         findings.append(Finding(sentence, "note"))
     dapi = PRESETS["dapi"].settings.procedure
@@ -74,7 +64,10 @@ def verdict(
     if explanation.attribution.degenerate:
         text = "The attribution is constant and ranks no pixel above another."
         return (*findings, Finding(text, "bad"))
-    findings += [_check_hybrid(explanation, class_names), _check_inverse(explanation, class_names)]
+    checks = (_check_hybrid, _check_inverse)
+    if explanation.pair.infill and not explanation.pair.is_swapped:
+        checks = (_check_removal, _check_sufficiency)
+    findings += [check(explanation, class_names) for check in checks]
     scores = {o.method: o.quac_score for o in others if o.method in BASELINES}
     if scores and explanation.method not in BASELINES:
         findings.append(_compare(explanation, scores))
@@ -87,6 +80,61 @@ def verdict(
 
 def _check(is_passed: bool, passed: str, failed: str) -> Finding:
     return Finding(passed, "good") if is_passed else Finding(failed, "bad")
+
+
+def _check_pair(pair: Pair, class_names: Sequence[str]) -> Finding:
+    target, reached = class_names[pair.target], float(pair.generated_prediction[pair.target])
+    tries = f"{pair.n_tried} tries" if pair.n_tried != 1 else "1 try"
+    return _check(
+        pair.switches,
+        f"The generated image switches to {target}: p = {reached:.2f}.",
+        f"The generated image does not switch to {target}: best {reached:.2f} in {tries}. "
+        "Interpret the following with care.",
+    )
+
+
+def _check_infill(pair: Pair, class_names: Sequence[str]) -> list[Finding]:
+    """Return what an infill can show, and whether it removes what the classifier needs."""
+    source = class_names[pair.source]
+    before = float(pair.query_prediction[pair.source])
+    after = float(pair.generated_prediction[pair.source])
+    advice = "Choose another infill (blur, mean, gray, noise), or train a generator."
+    removes = _check(
+        pair.switches,
+        f"As {pair.infill} the image is no longer classified as {source}: p = {before:.2f} → "
+        f"{after:.2f}.",
+        f"As {pair.infill} the image is still classified as {source} (p = {after:.2f}), so the "
+        f"infill keeps what the classifier needs. {advice}",
+    )
+    text = (
+        f"Explained against {pair.infill}: the mask shows pixels that the classifier needs for "
+        f"{source}, not what {class_names[pair.target]} would look like."
+    )
+    return [removes, Finding(text, "note")]
+
+
+def _check_removal(explanation: Explanation, class_names: Sequence[str]) -> Finding:
+    pair, hybrid = explanation.pair, explanation.counterfactual
+    source, p = class_names[pair.source], float(hybrid.prediction[pair.source])
+    predicted = int(hybrid.prediction.argmax())
+    share = f"{hybrid.mask_size:.1%} of the image"
+    return _check(
+        predicted != pair.source,
+        f"The classifier needs {share} for {source}: without it p = {p:.2f}.",
+        f"At the optimum, without {share}, the image is still classified as {source}: p = {p:.2f}.",
+    )
+
+
+def _check_sufficiency(explanation: Explanation, class_names: Sequence[str]) -> Finding:
+    source, prediction = explanation.pair.source, explanation.inverse_prediction
+    name, p = class_names[source], float(prediction[source])
+    return _check(
+        int(prediction.argmax()) == source,
+        f"The masked part alone suffices for {name} (the rest as {explanation.pair.infill}: "
+        f"p = {p:.2f}).",
+        f"The masked part alone does not suffice for {name} (the rest as "
+        f"{explanation.pair.infill}: p = {p:.2f}): the classifier needs more of the image.",
+    )
 
 
 def _check_hybrid(explanation: Explanation, class_names: Sequence[str]) -> Finding:

@@ -10,6 +10,7 @@ BUILTIN = {
     "generated": "napari_quac.generators.generated.recipe:GeneratedRecipe",
     "program": "napari_quac.generators.program.recipe:ProgramRecipe",
     "fido": "napari_quac.generators.fido.recipe:FidoRecipe",
+    "infill": "napari_quac.generators.infill.recipe:InfillRecipe",
 }
 
 FORMER_IDS = {

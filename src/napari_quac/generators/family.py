@@ -36,6 +36,10 @@ class GeneratorFamily:
         Name of the family in the window.
     summary : str
         One sentence for lists.
+    outcome : str
+        What images do whose explanation succeeds, for counts such as "12 switch".
+    default_methods : tuple of str
+        Methods where the user chooses none; empty for those of the settings.
     source_basis : {"prediction", "label"}
         Class to start from where the user does not choose: the predicted one, or the label where
         it names the folder of the images.
@@ -52,6 +56,8 @@ class GeneratorFamily:
     id: ClassVar[str]
     title: ClassVar[str]
     summary: ClassVar[str]
+    outcome: ClassVar[str] = "switch"
+    default_methods: ClassVar[tuple[str, ...]] = ()
     source_basis: ClassVar[Literal["prediction", "label"]] = "prediction"
     training: ClassVar[str] = ""
     files: ClassVar[tuple[str, ...]] = ("path",)

@@ -101,8 +101,10 @@ def load_classifier(
     device : str
         Such as "cpu", "cuda:0", or "auto" for the fastest available.
     **settings
-        ``value_range=(0, 1)`` for the input range of the network ((-1, 1) by default, as in the
-        QuAC library), ``image_size=128``, ``channels=3``; for a file all fields of
+        ``preprocessing="imagenet"`` (one of :data:`~napari_quac.data.preprocessing.PRESETS`, or a
+        :class:`~napari_quac.data.preprocessing.Preprocessing`) or ``value_range=(0, 1)`` for the
+        input range of the network ((-1, 1) by default, as in the QuAC library),
+        ``image_size=128``, ``channels=3``; for a file all fields of
         :class:`~napari_quac.networks.classifier_recipe.ClassifierRecipe`.
 
     Returns
@@ -129,9 +131,11 @@ def load_classifier(
                 "load_classifier(module, classes=[…])."
             )
         return classifier_from_module(source, classes, device=device, **settings)
-    from napari_quac.networks.classifier_recipe import ClassifierRecipe
+    from napari_quac.networks.classifier_recipe import ClassifierRecipe, choose_preprocessing
 
     path = Path(source)
+    ways = (settings.pop("preprocessing", None), settings.pop("value_range", None))
+    settings["preprocessing"] = choose_preprocessing(*ways)
     recipe = ClassifierRecipe(path, class_names=tuple(classes) if classes else None, **settings)
     try:
         return recipe.load(device)
@@ -168,9 +172,12 @@ def inspect_network(
         If a folder holds neither networks nor generated images.
     """
     from napari_quac.networks.checkpoint import inspect_classifier, read_inspection
+    from napari_quac.networks.formats.foreign import foreign_folder_sentence
 
     inspection = _with_family(read_inspection(Path(path)))
     if inspection.kind == "folder" and not inspection.family:
+        if sentence := foreign_folder_sentence(inspection.path):
+            raise CheckpointError(sentence)
         return _as_generated_images(inspection)
     if inspection.family:
         return inspection
@@ -309,11 +316,20 @@ def recipe_without_file(family: str) -> Any:
         ) from error
 
 
-def is_generator_folder(path: Path) -> bool:
-    """Tell the folder of a generator from a folder of samples."""
+def is_network_folder(path: Path) -> bool:
+    """Tell the folder of a generator or classifier from a folder of samples."""
     from napari_quac.networks.checkpoint import read_inspection
+    from napari_quac.networks.formats.foreign import foreign_folder_sentence
 
-    return path.is_dir() and bool(_with_family(read_inspection(path)).family)
+    if not path.is_dir():
+        return False
+    if foreign_folder_sentence(path):
+        return True  # its card states what to do
+    try:
+        inspection = read_inspection(path)
+    except CheckpointError:
+        return True
+    return inspection.kind != "folder" or bool(_with_family(inspection).family)
 
 
 def _with_family(inspection: Inspection) -> Inspection:

@@ -150,7 +150,8 @@ class ComparisonDock(QWidget):
             names = classifier.class_names
             has_truth = any(entry.iou is not None for entry in compared.rows)
             note = "" if has_truth else " · true difference unknown"
-            return f"{pair.query.id}: {names[pair.source]} → {names[pair.target]}{note}"
+            other = f"against {pair.infill}" if pair.infill else f"→ {names[pair.target]}"
+            return f"{pair.query.id}: {names[pair.source]} {other}{note}"
         n = max((entry.n for entry in compared.rows), default=0)
         text = f"{n} of {len(compared.comparisons)} pairs valid · maps: {pair.query.id}"
         if compared.failures:

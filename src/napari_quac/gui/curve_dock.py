@@ -136,9 +136,12 @@ class CurveDock(QWidget):
     def ordinate(self) -> str:
         """Label of the vertical axis for the current preset."""
         explanations, classifier = self._results.explanations, self._results.loaded_classifier
-        if explanations is None or classifier is None or explanations.settings.preset == "quac":
+        if explanations is None or classifier is None:
             return "score change"
-        return f"p({classifier.class_names[explanations.pair.source]}) regained"
+        source = classifier.class_names[explanations.pair.source]
+        if explanations.settings.preset == "quac":
+            return f"p({source}) lost" if explanations.pair.infill else "score change"
+        return f"p({source}) regained"
 
     def _on_shown(self) -> None:
         displayed = self._results.displayed_hybrid

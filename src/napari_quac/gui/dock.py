@@ -69,6 +69,9 @@ class QuacDock(QWidget):
         self._draw_curves = debouncer(self, AFTER_LAYERS_MS, self._show_curves)
         self._announce_explained = debouncer(self, AFTER_VERDICT_MS, self._on_explained)
         self._scroll_to_preprocessing = debouncer(self, AFTER_LAYERS_MS, self._show_preprocessing)
+        self._scroll_to_training = debouncer(
+            self, AFTER_LAYERS_MS, lambda: self.scroll.ensureWidgetVisible(self.train.train_button)
+        )
         self._window_watch = WindowWatch(self, DOCK_WIDTH)
         self._main_thread = MainThread(self)
         self.defaults = read_defaults()
@@ -169,7 +172,8 @@ class QuacDock(QWidget):
         if self._is_closed:
             return
         self._is_closed = True
-        for timer in (self._draw_curves, self._announce_explained, self._scroll_to_preprocessing):
+        for timer in (self._draw_curves, self._announce_explained, self._scroll_to_preprocessing,
+                      self._scroll_to_training):  # fmt: skip
             timer.cancel()
         _close((self._main_thread, self.training, self.session, self.points))
         self.viewer.events.theme.disconnect(self._on_theme)
@@ -214,7 +218,10 @@ class QuacDock(QWidget):
         self.points_panel = PointsPanel(viewer, self.points, layers, choices, results, controller)
         self.preprocessing = PreprocessingPanel(choices, results, controller)
         self.train = TrainPanel(choices, results, self.training)
-        self.search = SearchPanel(choices, results, controller, self.session.neighbor_query)
+        session = self.session
+        self.search = SearchPanel(
+            choices, results, controller, session.neighbor_query, session.without_generator
+        )
         self.threshold = ThresholdPanel(choices, results)
         self.regions = RegionsPanel(results, controller)
         self.region_view = RegionView(viewer, self.layers, self.regions)
@@ -260,6 +267,7 @@ class QuacDock(QWidget):
         self.start.open_requested.connect(self._show_open_menu)
         self.search.explain_requested.connect(session.explain)
         self.search.question.neighbor_picked.connect(session.pick_neighbor)
+        self.search.without_generator.train_requested.connect(self._show_training)
         self.train.use_requested.connect(self._use_trained_generator)
         self.preprocessing.explained.connect(self._on_shape_mismatch)
         self.points.picked.connect(self._on_point_picked)
@@ -312,6 +320,10 @@ class QuacDock(QWidget):
         self.status.show_failure(fault)
         self._scroll_to_preprocessing.throttle()
 
+    def _show_training(self) -> None:
+        self.train.set_open(True)
+        self._scroll_to_training.throttle()
+
     def _show_preprocessing(self) -> None:
         self.scroll.ensureWidgetVisible(self.preprocessing)
 
@@ -339,8 +351,7 @@ class QuacDock(QWidget):
 
     def _show_next_step(self) -> None:
         results = self.results
-        networks = (results.loaded_classifier, results.loaded_generator)
-        self.start.set_done("networks", None not in networks)
+        self.start.set_done("networks", results.loaded_classifier is not None)
         self.start.set_done("samples", results.loaded_samples is not None)
         self.start.set_done("explain", results.pair is not None)
         self.status.set_idle(self.session.next_step)
@@ -353,6 +364,7 @@ class QuacDock(QWidget):
         menu.setObjectName("open_menu")
         networks, samples = self.networks.fields, self.samples.field
         menu.addAction("Classifier…", networks["classifier"].choose_file)
+        menu.addAction("Folder of a classifier…", networks["classifier"].choose_folder)
         menu.addAction("Generator…", networks["generator"].choose_file)
         menu.addAction("Folder of generated images…", networks["generator"].choose_folder)
         menu.addAction("Folder of samples…", samples.choose_folder)

@@ -12,7 +12,7 @@ from psygnal import Signal
 from napari_quac.errors import CheckpointError, QuacError
 from napari_quac.explain.methods import METHODS
 from napari_quac.explain.settings import AUTO
-from napari_quac.generators.opening import RecognizedNetwork, is_generator_folder, recognize_network
+from napari_quac.generators.opening import RecognizedNetwork, is_network_folder, recognize_network
 from napari_quac.live.choices import Choices, ReadySamples, ReportFolder
 from napari_quac.live.connections import Connections
 from napari_quac.live.controller import Controller
@@ -22,6 +22,8 @@ from napari_quac.live.plans import OpenedPlan, apply_plan, open_plan, plan_from,
 from napari_quac.live.prediction import next_misprediction
 from napari_quac.live.results import Results
 from napari_quac.live.sample_order import step_sample
+from napari_quac.live.without_generator import WithoutGenerator
+from napari_quac.networks.formats.bioimage import DESCRIPTIONS
 from napari_quac.reports.opening import holds_explanations
 
 if TYPE_CHECKING:
@@ -186,6 +188,7 @@ class Session:
         self.lane = Lane(deliver, prepare_lane)
         self.controller = Controller(self.choices, self.results, self.lane)
         self.neighbor_query = NeighborQuery(self.choices, self.results)
+        self.without_generator = WithoutGenerator(self.choices, self.results, self.controller)
         self.networks: NetworkOpener = TrustedNetworks(self.controller)
         self._sample_to_explain: int | None = None
         self._connections = Connections(
@@ -200,6 +203,7 @@ class Session:
         for signal in (self.noted, self.requested, self.explained, self.plan_opened):
             signal.disconnect()
         self.neighbor_query.close()
+        self.without_generator.close()
         return self.controller.close()
 
     @property
@@ -208,10 +212,10 @@ class Session:
         results = self.results
         if results.loaded_classifier is None:
             return "Choose a classifier, or try the example."
-        if results.loaded_generator is None:
-            return "Choose a generator: a checkpoint, or a folder of generated images."
         if results.loaded_samples is None:
             return "Choose samples: a folder or a layer."
+        if results.loaded_generator is None:
+            return "Choose a generator, or explain without one."
         return f"Ready, on {results.loaded_classifier.device}"
 
     # samples
@@ -261,9 +265,11 @@ class Session:
     # explanations
 
     def explain(self) -> None:
-        """Search for a generated image of the selected sample and explain it."""
+        """Search for a generated image, or without a generator use an infill, and explain it."""
         self.requested.emit()
-        if self.neighbor_query.is_needed:
+        if self.without_generator.is_offered:
+            self.without_generator.explain()
+        elif self.neighbor_query.is_needed:
             self.explain_neighbor(0)
         else:
             self.controller.request("searched_pair")
@@ -321,11 +327,11 @@ class Session:
     def open_path(self, path: Path) -> None:
         """Open a plan, a network, or a folder of samples, generated images or explanations."""
         self.requested.emit()
-        if path.suffix in (".yaml", ".yml"):
+        if path.suffix in (".yaml", ".yml") and path.name not in DESCRIPTIONS:
             self.open_plan(path)
         elif holds_explanations(path):
             self.open_explanations(path)
-        elif path.is_dir() and not is_generator_folder(path):
+        elif path.is_dir() and not is_network_folder(path):
             self.open_samples(path)
         else:
             self.networks.open_path(path)

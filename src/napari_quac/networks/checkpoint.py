@@ -7,15 +7,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from napari_quac.data.assumptions import Assumption
 from napari_quac.errors import CheckpointError
+from napari_quac.networks.architectures.recognition import recognize_classifier
 from napari_quac.networks.classifier_file import (
     onnx_sentence,
     pools_in,
-    recognize_classifier,
     size_from_text,
     unknown_layout_sentence,
 )
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
+from napari_quac.networks.formats.containers import find_container, weights_path
 from napari_quac.networks.programs import count_inputs, load_program, program_metadata
 from napari_quac.networks.tensor_file import (
     State,
@@ -74,6 +76,8 @@ class Inspection:
         Sentences for the card.
     description : Mapping[str, str]
         Label to value for the card.
+    assumptions : tuple of Assumption
+        Properties that the file does not state.
     problem : str or None
         Reason why it cannot be used as it is, and what to do.
     """
@@ -97,6 +101,7 @@ class Inspection:
     class_names: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
     description: Mapping[str, str] = field(default_factory=dict)
+    assumptions: tuple[Assumption, ...] = ()
     problem: str | None = None
 
     @property
@@ -106,7 +111,7 @@ class Inspection:
 
     def read_state(self) -> State:
         """Read the tensors of the file again; ``tensors`` holds their shapes only."""
-        return read_tensors(self.path)[0]
+        return read_tensors(weights_path(self.path))[0]
 
 
 def read_inspection(path: Path) -> Inspection:
@@ -125,8 +130,18 @@ def read_inspection(path: Path) -> Inspection:
     CheckpointError
         If the file is missing, empty, damaged, no network, or holds Python objects.
     """
+    container = find_container(path)
+    if container is not None:
+        inspection = _read_file(container.weights)
+        metadata = {**inspection.metadata, **container.metadata}
+        findings = (f"It is a {container.kind}.", *container.notes)
+        return replace(inspection, path=path, metadata=metadata, findings=findings)
     if path.is_dir():
         return Inspection(path, "folder", "unknown", "", 0)
+    return _read_file(path)
+
+
+def _read_file(path: Path) -> Inspection:
     kind, sha256, size = detect_format(path), file_hash(path), path.stat().st_size
     if kind == "onnx":
         return Inspection(path, kind, "classifier", sha256, size, problem=onnx_sentence(path))
@@ -162,10 +177,11 @@ def inspect_classifier(
     if inspection.problem:
         return inspection
     if inspection.is_program:
-        module = load_program(inspection.path)
+        module = load_program(weights_path(inspection.path))
         shapes = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
         warning = "The file holds a program; use it only if you trust where it comes from."
-        inspection = replace(inspection, tensors=shapes, findings=(warning,))
+        findings = (*inspection.findings, warning)
+        inspection = replace(inspection, tensors=shapes, findings=findings)
         return _with_trial(inspection, image_size) if run else inspection
     tensors, metadata = flatten_state(inspection.read_state()), inspection.metadata
     size = image_size or size_from_text(metadata.get("image_size"))
@@ -175,7 +191,11 @@ def inspect_classifier(
     names = ("parameters", "n_classes", "channels", "image_size")
     facts = {name: getattr(layout, name) for name in names}
     inspection = replace(
-        inspection, role="classifier", architecture=layout.name, findings=layout.notes, **facts
+        inspection,
+        role="classifier",
+        architecture=layout.name,
+        findings=inspection.findings + layout.notes,
+        **facts,
     )
     if layout.problem:
         way_out = "Enter the image size it was trained with."
@@ -199,6 +219,8 @@ def _with_trial(
     findings, notes = inspection.findings, classifier.description.get("Notes")
     if notes and not inspection.architecture:
         findings = (*findings, notes)
-    names = ("n_classes", "channels", "image_size", "class_names", "description")
+    names = (
+        "n_classes", "channels", "image_size", "class_names", "description", "assumptions",
+    )  # fmt: skip
     facts = {name: getattr(classifier, name) for name in names}
     return replace(inspection, role="classifier", findings=findings, **facts)

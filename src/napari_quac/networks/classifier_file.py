@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,11 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from napari_quac.errors import CheckpointError
-from napari_quac.networks.architectures import densenet, resnet
-from napari_quac.networks.architectures.layout import Layout, Naming
-from napari_quac.networks.architectures.resnet import recognize_dapi_resnet, recognize_resnet
-from napari_quac.networks.architectures.vgg import recognize_vgg
+from napari_quac.networks.architectures.layout import Layout
+from napari_quac.networks.architectures.recognition import ARCHITECTURES, recognize_classifier
 from napari_quac.networks.classifier import NetworkForm
+from napari_quac.networks.formats.containers import find_container
 from napari_quac.networks.programs import (
     load_exported,
     load_torchscript,
@@ -24,81 +23,6 @@ from napari_quac.networks.programs import (
     program_metadata,
 )
 from napari_quac.networks.tensor_file import detect_format, flatten_state, read_tensors
-from napari_quac.registry import unknown_name
-
-Recognizer = Callable[[Mapping[str, Tensor], "tuple[int, ...] | None"], "Layout | None"]
-
-ARCHITECTURES: Mapping[str, Recognizer] = {
-    "vgg2d": recognize_vgg,
-    "vgg3d": recognize_vgg,
-    "resnet": recognize_resnet,
-    "resnet-dapi": recognize_dapi_resnet,
-    "resnet2d-funlib": recognize_dapi_resnet,
-    "densenet": densenet.recognize_densenet,
-}
-
-# names of tensors in each library, and the name of the head of our module
-NAMINGS: Mapping[str, tuple[tuple[Naming, ...], str]] = {
-    "resnet": (resnet.NAMINGS, "fc"),
-    "densenet": (densenet.NAMINGS, "classifier"),
-}
-
-
-def recognize_classifier(
-    tensors: Mapping[str, Tensor],
-    image_size: tuple[int, ...] | None = None,
-    architecture: str | None = None,
-    pools: Sequence[Sequence[int]] | None = None,
-) -> Layout | None:
-    """Return the classifier architecture that fits a state dict, or None.
-
-    Parameters
-    ----------
-    tensors : Mapping[str, Tensor]
-        The state dict.
-    image_size : tuple of int, optional
-        Spatial size of its input, where it is known.
-    architecture : str, optional
-        Only this one is considered.
-    pools : sequence of sequence of int, optional
-        Pooling factors of each level; only networks of the VGG kind have them.
-
-    Raises
-    ------
-    UnknownNameError
-        If there is no architecture of that name.
-    """
-    if architecture is not None and architecture not in ARCHITECTURES:
-        raise unknown_name("architecture", architecture, list(ARCHITECTURES))
-    for name, recognizer in ARCHITECTURES.items():
-        if architecture not in (None, name):
-            continue
-        if recognizer is recognize_vgg:
-            layout = recognize_vgg(tensors, image_size, pools)
-        elif name in NAMINGS:
-            layout = _recognize_renamed(tensors, image_size, name)
-        else:
-            layout = recognizer(tensors, image_size)
-        if layout is not None and architecture in (None, layout.name):
-            return layout
-    return None
-
-
-def _recognize_renamed(
-    tensors: Mapping[str, Tensor], image_size: tuple[int, ...] | None, architecture: str
-) -> Layout | None:
-    """Recognize an architecture under the names of any library."""
-    namings, head = NAMINGS[architecture]
-    for naming in namings:
-        aligned = naming.align(tensors, head)
-        if aligned is not None:
-            layout = ARCHITECTURES[architecture](aligned, image_size)
-            if layout is not None:
-                return (
-                    layout if aligned.keys() == tensors.keys() else replace(layout, tensors=aligned)
-                )
-    return None
-
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -122,6 +46,10 @@ class OpenedFile:
     channels : int or None
     image_size : tuple of int or None
         Where they are known before it is tried.
+    container : str
+        Kind of the folder or archive in which the file lies, such as ``"timm folder"``.
+    notes : tuple of str
+        Sentences about its description.
     """
 
     module: nn.Module
@@ -131,6 +59,8 @@ class OpenedFile:
     layout: Layout | None = None
     channels: int | None = None
     image_size: tuple[int, ...] | None = None
+    container: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def open_classifier_file(
@@ -139,12 +69,12 @@ def open_classifier_file(
     image_size: tuple[int, ...] | None = None,
     pools: Sequence[Sequence[int]] | None = None,
 ) -> OpenedFile:
-    """Load the network of a file, whatever its kind.
+    """Load the network of a file, folder or archive, whatever its kind.
 
     Parameters
     ----------
     path : Path
-        The file.
+        The file; or a container, see :func:`~napari_quac.networks.formats.containers`.
     architecture : str, optional
         Name of the architecture of a state dict.
     image_size : tuple of int, optional
@@ -157,6 +87,23 @@ def open_classifier_file(
     CheckpointError
         If the file is missing, damaged, or holds no classifier that is known here.
     """
+    container = find_container(path)
+    if container is None:
+        return _open_file(path, {}, architecture, image_size, pools)
+    opened = _open_file(container.weights, container.metadata, architecture, image_size, pools)
+    # the description of a container states preprocessing and classes as they were used
+    metadata = {**opened.metadata, **container.metadata}
+    return replace(opened, metadata=metadata, container=container.kind, notes=container.notes)
+
+
+def _open_file(
+    path: Path,
+    description: Mapping[str, str],
+    architecture: str | None,
+    image_size: tuple[int, ...] | None,
+    pools: Sequence[Sequence[int]] | None,
+) -> OpenedFile:
+    """Load the network of a file, with the description of the container in which it lies."""
     kind = detect_format(path)
     if kind == "onnx":
         raise CheckpointError(onnx_sentence(path))
@@ -168,7 +115,8 @@ def open_classifier_file(
         shapes, metadata = _shapes_of(program), program_metadata(path)
         fixed = program.channels, program.image_size
         return OpenedFile(program, "exported", shapes, metadata, None, *fixed)
-    state, metadata = read_tensors(path)
+    state, file_metadata = read_tensors(path)
+    metadata = {**file_metadata, **description}
     tensors = flatten_state(state)
     size = image_size or size_from_text(metadata.get("image_size"))
     layout = recognize_classifier(tensors, size, architecture, pools or pools_in(metadata))
@@ -212,7 +160,7 @@ def build_with_weights(layout: Layout, tensors: Mapping[str, Tensor], path: Path
             f"{'; '.join(findings)}. Export it as TorchScript, which contains its architecture."
         )
     for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+        if tensor.is_floating_point() and not _is_finite(tensor):
             raise CheckpointError(
                 f"'{path.name}' holds NaN or infinity in '{name}'. Choose an earlier checkpoint."
             )
@@ -220,6 +168,11 @@ def build_with_weights(layout: Layout, tensors: Mapping[str, Tensor], path: Path
     module.load_state_dict({**tensors, **counters}, strict=True, assign=True)
     prepare_for_inference(module)
     return module
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    # the sum takes a fortieth of the time, and is finite if all are and it does not overflow
+    return bool(torch.isfinite(tensor.sum())) or bool(torch.isfinite(tensor).all())
 
 
 def size_from_text(text: str | None) -> tuple[int, ...] | None:

@@ -12,9 +12,26 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from napari_quac.data.place import extent, short_extent
+from napari_quac.data.place import extent
+from napari_quac.data.preprocessing import (
+    DEFAULT,
+    PRESETS,
+    Preprocessing,
+    combine,
+    preprocessing_from_metadata,
+)
 from napari_quac.errors import CheckpointError, NetworkError, QuacError
-from napari_quac.networks.classifier import Classifier, NetworkForm, Output, plural_channels
+from napari_quac.networks.classifier import (
+    Classifier,
+    NetworkForm,
+    Output,
+)
+from napari_quac.networks.classifier_card import (
+    KIND_NAMES,
+    assumptions_about,
+    describe,
+    input_range_assumption,
+)
 from napari_quac.networks.classifier_file import (
     OpenedFile,
     numbers_from_text,
@@ -22,57 +39,15 @@ from napari_quac.networks.classifier_file import (
     size_from_text,
 )
 from napari_quac.networks.device import resolve_device
+from napari_quac.networks.formats.containers import weights_path
+from napari_quac.networks.network_input import image_shape_for, plural_channels
 from napari_quac.networks.programs import prepare_for_inference
 from napari_quac.networks.tensor_file import file_hash
 from napari_quac.networks.trial import Trial, add_channel_axis, try_network
-from napari_quac.networks.value_range import ValueRange
+from napari_quac.registry import unknown_name
 
 OutputChoice = Literal["auto"] | Output
 OUTPUTS: tuple[Output, ...] = get_args(Output)
-KIND_NAMES = {
-    "eager": "PyTorch module",
-    "torchscript": "TorchScript",
-    "exported": "torch.export program",
-    "callable": "function",
-}
-
-
-def describe(
-    classifier: Classifier, kind: str, range_source: str, notes: Sequence[str], trial: Trial
-) -> dict[str, str]:
-    """Return the entries of the card of a classifier, label to text."""
-    size = classifier.image_size
-    gradients = ["D-IG", "D-InGrad", "IG"] if trial.has_gradients else []
-    missing = "" if trial.has_gradients else "IG and D-InGrad: no gradients reach its input. "
-    if not trial.has_gradients:
-        missing += "DeepLIFT: the same."
-    elif classifier.form == "eager" and kind == KIND_NAMES["eager"]:
-        missing += "DeepLIFT: only if all its activations are modules, which shows when it is used."
-    elif classifier.form == "eager":
-        gradients += ["D-DeepLIFT", "DeepLIFT"]
-    elif classifier.form == "callable":
-        missing += "DeepLIFT: it needs a module whose activations are modules."
-    else:
-        missing += f"DeepLIFT: a {KIND_NAMES[classifier.form]} has fixed activations."
-        if classifier.form == "torchscript":
-            missing += " Gradient × difference is given instead, under its own name."
-    size_text = "any" if trial.n_axes == 2 else "any volume"
-    if size is not None:
-        size_text = short_extent(size) + (" (by trying)" if trial.size_was_guessed else "")
-    description = {
-        "Kind": kind,
-        "Classes": ", ".join(classifier.class_names),
-        "Image size": size_text,
-        "Channels": str(classifier.channels),
-        "Value range": f"{classifier.value_range} ({range_source})",
-        "Output": classifier.output,
-        "Can compute": ", ".join([*gradients, "residual", "random"]),
-    }
-    if missing:
-        description["Cannot compute"] = missing.strip()
-    if notes:
-        description["Notes"] = " ".join(notes)
-    return description
 
 
 def with_output(trial: Trial, choice: str, in_file: str | None, name: str) -> Trial:
@@ -142,7 +117,8 @@ def classifier_from_module(
     class_names: Sequence[str],
     channels: int = 1,
     image_size: int | Sequence[int] | None = None,
-    value_range: tuple[float, float] = (-1.0, 1.0),
+    value_range: tuple[float, float] | None = None,
+    preprocessing: Preprocessing | str | None = None,
     output: OutputChoice = "auto",
     device: str = "cpu",
     name: str = "classifier",
@@ -152,16 +128,18 @@ def classifier_from_module(
     Parameters
     ----------
     module : torch module or callable
-        (N, C, *S) Tensor in ``value_range`` to (N, K) Tensor. A module is put into eval mode and
-        its parameters need no gradients any more.
+        Preprocessed images (N, C, *S) to (N, K) Tensor. A module is put into eval mode and its
+        parameters need no gradients any more.
     class_names : sequence of str
         In the order of the outputs.
     channels : int
         Channels of its input.
     image_size : int or sequence of int, optional
         Spatial size of its input; None if any will do.
-    value_range : (low, high)
-        Its input range.
+    value_range : (low, high), optional
+        Its input range, -1 to 1 by default; short for a preprocessing of that range.
+    preprocessing : Preprocessing or str, optional
+        From images in [0, 1] to its input; or the id of a preset.
     output : str
         Its output; ``auto`` guesses it.
     device : str
@@ -180,24 +158,54 @@ def classifier_from_module(
         form = "torchscript" if isinstance(module, torch.jit.ScriptModule) else "eager"
         network = prepare_for_inference(module.cpu())
     size = (image_size, image_size) if isinstance(image_size, int) else image_size
-    limits = ValueRange(*value_range)
+    chosen = choose_preprocessing(preprocessing, value_range)
+    used = chosen or DEFAULT
     shapes = [tuple(p.shape) for p in module.parameters()] if isinstance(module, nn.Module) else []
-    fixed = tuple(size) if size is not None else None
-    trial = try_network(network, name, shapes, channels, fixed, limits)
+    network_channels = 3 if used.channels == "repeat" else channels
+    fixed = tuple(size) if size is not None else used.fixed_size
+    trial = try_network(network, name, shapes, network_channels, fixed, used)
     trial = with_output(trial, output, None, name)
     classifier = Classifier(
         network,  # type: ignore[arg-type]  # any callable works
         checked_class_names(tuple(class_names), trial.n_outputs, name),
-        channels,
-        trial.image_size,
-        limits,
+        *image_shape_for(used, network_channels, trial.image_size),
+        used,
         trial.output,
         form,
         name=name,
         n_axes=trial.n_axes,
+        network_channels=network_channels,
+        network_size=trial.image_size,
+        assumptions=() if chosen else (input_range_assumption(),),
     )
-    description = describe(classifier, KIND_NAMES[form], "as given", trial.notes, trial)
+    source = "as given" if chosen else "assumed, as in QuAC"
+    description = describe(classifier, KIND_NAMES[form], source, trial.notes, trial)
     return on_device(replace(classifier, description=description), resolve_device(device))
+
+
+def choose_preprocessing(
+    preprocessing: Preprocessing | str | None, value_range: tuple[float, float] | None
+) -> Preprocessing | None:
+    """Return the preprocessing that is given as a value, as the id of a preset or as a range.
+
+    Raises
+    ------
+    CheckpointError
+        If both are given.
+    UnknownNameError
+        If there is no such preset.
+    """
+    if value_range is not None:
+        if preprocessing is not None:
+            raise CheckpointError(
+                "Both 'preprocessing' and 'value_range' are given. Omit one of them."
+            )
+        return Preprocessing(value_range=(value_range[0], value_range[1]))
+    if not isinstance(preprocessing, str):
+        return preprocessing
+    if preprocessing not in PRESETS:
+        raise unknown_name("preprocessing", preprocessing, list(PRESETS))
+    return PRESETS[preprocessing]
 
 
 def on_device(classifier: Classifier, device: torch.device) -> Classifier:
@@ -224,13 +232,14 @@ class ClassifierRecipe:
     Attributes
     ----------
     path : Path
-        TorchScript, safetensors, a state dict of a known architecture, or a .pt2 program.
+        TorchScript, safetensors, a state dict of a known architecture, or a .pt2 program; or a
+        folder of Hugging Face or timm, a bundle of MONAI, or a package of bioimage.io.
     architecture : str, optional
         Name of the architecture of a state dict.
     class_names : tuple of str, optional
         In the order of the outputs; ``class 0``, ``class 1``, ... if unknown.
-    value_range : (low, high), optional
-        Input range of the network; -1 to 1 if unknown, as in QuAC.
+    preprocessing : Preprocessing, optional
+        From images in [0, 1] to the input of the network; -1 to 1 if unknown, as in QuAC.
     image_size : int or tuple of int, optional
         Spatial size of its input in pixels; one number for a square.
     channels : int, optional
@@ -245,7 +254,7 @@ class ClassifierRecipe:
     path: Path
     architecture: str | None = None
     class_names: tuple[str, ...] | None = None
-    value_range: tuple[float, float] | None = None
+    preprocessing: Preprocessing | None = None
     image_size: int | tuple[int, ...] | None = None
     channels: int | None = None
     output: OutputChoice = "auto"
@@ -254,7 +263,7 @@ class ClassifierRecipe:
     def __post_init__(self) -> None:
         # values from JSON or a form are converted to the types above
         object.__setattr__(self, "path", Path(self.path))
-        for name in ("class_names", "value_range", "image_size"):
+        for name in ("class_names", "image_size"):
             if isinstance(getattr(self, name), Sequence):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.pools is not None:
@@ -284,34 +293,45 @@ class ClassifierRecipe:
         size = (size, size) if isinstance(size, int) else size
         opened = open_classifier_file(self.path, self.architecture, size, self.pools)
         name = self.path.name
-        value_range, range_source = self._value_range(opened.metadata)
+        preprocessing, source = self._preprocessing(opened.metadata)
+        size = size or preprocessing.fixed_size
         stated_size = size or size_from_text(opened.metadata.get("image_size"))
         follows_from_weights = opened.layout is not None and stated_size is None
-        trial = self._try(opened, size, value_range)
+        trial = self._try(opened, size, preprocessing)
         file_names = self.class_names or names_from_text(opened.metadata)
         class_names = checked_class_names(file_names, trial.n_outputs, name)
+        channels, image_size = image_shape_for(preprocessing, trial.channels, trial.image_size)
+        size_was_guessed = trial.size_was_guessed or (
+            follows_from_weights and trial.image_size is not None
+        )
         classifier = Classifier(
             add_channel_axis(opened.module) if trial.lacks_channel_axis else opened.module,
             class_names,
-            channels=trial.channels,
-            image_size=trial.image_size,
-            value_range=value_range,
+            channels=channels,
+            image_size=image_size,
+            preprocessing=preprocessing,
             output=trial.output,
             form=opened.form,
             name=name,
-            sha256=file_hash(self.path),
-            size_was_guessed=trial.size_was_guessed
-            or (follows_from_weights and trial.image_size is not None),
+            sha256=file_hash(weights_path(self.path)),
+            size_was_guessed=size_was_guessed and image_size is not None,
             n_axes=trial.n_axes,
-            assumptions=opened.layout.assumptions if opened.layout else (),
+            network_channels=trial.channels,
+            network_size=trial.image_size,
         )
+        assumptions = (
+            *(opened.layout.assumptions if opened.layout else ()),
+            *assumptions_about(classifier, source, bool(file_names), self.output == "auto"),
+        )
+        classifier = replace(classifier, assumptions=assumptions)
         kind = opened.layout.name if opened.layout else KIND_NAMES[opened.form]
-        notes = (*(opened.layout.notes if opened.layout else ()), *trial.notes)
-        description = describe(classifier, kind, range_source, notes, trial)
+        kind += f" ({opened.container})" if opened.container else ""
+        notes = (*opened.notes, *(opened.layout.notes if opened.layout else ()), *trial.notes)
+        description = describe(classifier, kind, source, notes, trial)
         return on_device(replace(classifier, description=description), target)
 
     def _try(
-        self, opened: OpenedFile, size: tuple[int, ...] | None, value_range: ValueRange
+        self, opened: OpenedFile, size: tuple[int, ...] | None, preprocessing: Preprocessing
     ) -> Trial:
         channels = opened.channels
         if channels is not None and self.channels not in (None, channels):
@@ -331,17 +351,28 @@ class ClassifierRecipe:
         size = size or opened.image_size or size_from_text(opened.metadata.get("image_size"))
         shapes = list(opened.shapes.values())
         channels = self.channels or channels or _whole(opened.metadata.get("channels"))
-        trial = try_network(network, self.path.name, shapes, channels, size, value_range)
+        if self.channels is None and preprocessing.channels == "repeat":
+            channels = 3
+        trial = try_network(network, self.path.name, shapes, channels, size, preprocessing)
         return with_output(trial, self.output, opened.metadata.get("output"), self.path.name)
 
-    def _value_range(self, metadata: Mapping[str, str]) -> tuple[ValueRange, str]:
-        if self.value_range is not None:
-            return ValueRange(*self.value_range), "as given"
-        for key in ("value_range", "range"):
-            numbers = numbers_from_text(metadata.get(key))
-            if len(numbers) == 2 and numbers[1] > numbers[0]:
-                return ValueRange(*numbers), "from the file"
-        return ValueRange(), "assumed, as in QuAC"
+    def _preprocessing(self, metadata: Mapping[str, str]) -> tuple[Preprocessing, str]:
+        """Return the preprocessing, and where it comes from.
+
+        Channels and size that are given alone leave the values as the file states them.
+        """
+        given = self.preprocessing
+        if given is not None and given.changes_values:
+            return given, "as given"
+        try:
+            stated = preprocessing_from_metadata(metadata)
+        except (ValueError, QuacError) as error:
+            raise CheckpointError(
+                f"'{self.path.name}' states an impossible preprocessing: {error} Give another one."
+            ) from error
+        source = "assumed, as in QuAC" if stated is None else "from the file"
+        stated = DEFAULT if stated is None else stated
+        return (stated if given is None else combine(stated, given)), source
 
 
 def _whole(text: str | None) -> int | None:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from napari_quac.networks.classifier import Classifier
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+_TRACED: Any = torch.jit.TopLevelTracedModule  # type: ignore[attr-defined]
 N_RESAMPLES = 400
 MOST_NATS = 10.0  # of one channel, so that a dead one does not decide alone
 
@@ -101,8 +102,7 @@ def _first_script_layers(module: Any) -> tuple[nn.Module, nn.Module] | None:
     The graph of the program has to pass its input directly to them: a program with a normalization
     of its own before the convolution would be compared with the wrong inputs.
     """
-    is_program = isinstance(module, torch.jit.ScriptModule)
-    if not is_program or isinstance(module, torch.jit.TopLevelTracedModule):
+    if not isinstance(module, torch.jit.ScriptModule) or isinstance(module, _TRACED):
         return None  # the layers of a trace can be run only after it was saved and loaded
     graph: Any = module.inlined_graph
     norm_node = next((node for node in graph.nodes() if node.kind() == "aten::batch_norm"), None)

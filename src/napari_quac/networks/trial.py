@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from napari_quac.data.place import extent
+from napari_quac.data.preprocessing import DEFAULT, Preprocessing, with_values_of
 from napari_quac.errors import CheckpointError
 from napari_quac.networks.classifier import Output
 from napari_quac.networks.device import is_out_of_memory
 from napari_quac.networks.fast_inference import RUN_ERRORS
-from napari_quac.networks.value_range import ValueRange
 
 
 class WithoutChannelAxis(nn.Module):
@@ -209,7 +209,7 @@ def try_network(
     shapes: Sequence[tuple[int, ...]] = (),
     channels: int | None = None,
     image_size: tuple[int, ...] | None = None,
-    value_range: ValueRange | None = None,
+    preprocessing: Preprocessing = DEFAULT,
 ) -> Trial:
     """Find out the inputs and outputs of a classifier.
 
@@ -225,8 +225,8 @@ def try_network(
         Channels of its input, if they are certain.
     image_size : tuple of int, optional
         Spatial size of its input, if it is certain.
-    value_range : ValueRange, optional
-        Input range of the network, [-1, 1] by default.
+    preprocessing : Preprocessing
+        Its change of values is applied to the trial images.
 
     Raises
     ------
@@ -238,7 +238,7 @@ def try_network(
     network, lacks_channel_axis, channels, size = _find_network(
         network, name, shapes, channels, image_size
     )
-    inputs = _inputs(channels, size, value_range or ValueRange())
+    inputs = _inputs(channels, size, preprocessing)
     with torch.no_grad():
         outputs = _rows(network(inputs), len(inputs), name)
     if not torch.isfinite(outputs).all():
@@ -317,14 +317,15 @@ def _find_input(
     )
 
 
-def _inputs(channels: int, size: tuple[int, ...], value_range: ValueRange) -> Tensor:
+def _inputs(channels: int, size: tuple[int, ...], preprocessing: Preprocessing) -> Tensor:
     """Return noise and blank images; of volumes, which take seconds each, only a few."""
     generator = torch.Generator().manual_seed(1)
     volumes = len(size) == 3
     noise = torch.rand((1 if volumes else 3, channels, *size), generator=generator)
     blank = torch.ones((1, channels, *size))
     blanks = [0 * blank, blank] if volumes else [0 * blank, 0.5 * blank, blank]
-    return value_range.to_network(torch.cat([noise, *blanks]))
+    values = with_values_of(Preprocessing(), preprocessing)
+    return values.to_network(torch.cat([noise, *blanks]))
 
 
 def _rows(outputs: Any, n: int, name: str) -> Tensor:

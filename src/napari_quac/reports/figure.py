@@ -220,8 +220,10 @@ def comparison_figure(
     pair = comparison.pair
     source, target = class_names[pair.source], class_names[pair.target]
     _image(figure.add_subplot(grid[0, 0]), _plane(pair.query.image.numpy()), f"query ({source})")
-    p = float(pair.generated_prediction[pair.target])
+    p = float(pair.generated_prediction[pair.scored_class])
     title = f"generated, p({target}) = {p:.2f}"
+    if pair.infill:
+        title = f"{pair.infill}, p({source}) = {p:.2f}"
     _image(figure.add_subplot(grid[0, 1]), _plane(pair.generated.numpy()), title)
     _curves(figure.add_subplot(grid[0, 2:]), rows)
     for number, row in enumerate(drawn):

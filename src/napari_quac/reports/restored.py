@@ -154,8 +154,9 @@ def restore_explanation(
     )
     if predictions is None:
         predictions = np.full((len(entry.mask_sizes), n_classes), np.nan)
-        before = float(pair.query_prediction[pair.target])
-        predictions[:, pair.target] = before + entry.score_changes
+        scored, before = pair.scored_class, float(pair.query_prediction[pair.scored_class])
+        sign = 1 if scored == pair.target else -1
+        predictions[:, scored] = before + sign * entry.score_changes
     thresholded = signed_values(attribution).numpy() if procedure.signed else values
     closed = masking.close(np.broadcast_to(thresholded, shape))
     if entry.degenerate:

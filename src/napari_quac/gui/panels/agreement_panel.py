@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QSizePolicy, QToolButton, QWidget
@@ -213,7 +213,7 @@ class AgreementPanel(Section):
         agreement, recipe = self._results.agreement, self._choices.classifier
         if agreement is None or not self._can_change:
             return
-        changes = {"preprocessing": line.candidate.classifier.preprocessing}
+        changes: dict[str, Any] = {"preprocessing": line.candidate.classifier.preprocessing}
         names = agreement.class_names_of(line)
         if names != agreement.class_names:
             changes["class_names"] = names

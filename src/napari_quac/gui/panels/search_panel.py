@@ -11,7 +11,9 @@ from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QToolButton, QWidget
 
 from napari_quac.explain.settings import AUTO
+from napari_quac.generators.infill.recipe import InfillRecipe
 from napari_quac.gui import widgets as ui
+from napari_quac.gui.panels.without_generator import WithoutGeneratorBox
 from napari_quac.gui.pictures import thumbnail
 from napari_quac.gui.section import Section, caption, labeled_row
 from napari_quac.gui.text import WrappedLabel
@@ -20,9 +22,12 @@ from napari_quac.live.controller import Controller
 from napari_quac.live.prediction import Prediction
 from napari_quac.live.results import Results
 from napari_quac.live.session import NeighborQuery
+from napari_quac.live.without_generator import WithoutGenerator
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from napari_quac.explain.pair import Pair
 
 N_PICTURES = 6
 PICTURE_SIZE = 46
@@ -178,6 +183,13 @@ class QuestionBox(QWidget):
         self.strip.show_pictures(title, images, tooltips, -1 if first_question else 0)
 
 
+def describe_infill(pair: Pair, name: str, probability: float) -> tuple[str, str]:
+    """Return a sentence about the infill of a pair, and its tone."""
+    if pair.switches:
+        return f"✓ against {pair.infill}, which is not {name}: p = {probability:.2f}", "good"
+    return f"✗ against {pair.infill}, which is still {name}: p = {probability:.2f}", "bad"
+
+
 MISSING = {
     "loaded_classifier": "a classifier",
     "loaded_generator": "a generator",
@@ -192,10 +204,18 @@ class SearchPanel(Section):
     explain_requested = Signal()
 
     def __init__(
-        self, choices: Choices, results: Results, controller: Controller, query: NeighborQuery
+        self,
+        choices: Choices,
+        results: Results,
+        controller: Controller,
+        query: NeighborQuery,
+        without_generator: WithoutGenerator,
     ) -> None:
         super().__init__("Explain", "explain")
         self.question = QuestionBox(choices, results, query)
+        self.without_generator = WithoutGeneratorBox(
+            choices, results, controller, without_generator
+        )
         self._choices, self._results, self._controller = choices, results, controller
         self.target_menu = ui.menu("target_menu", n_characters=12, picked=self._on_target_picked)
         self.tries = ui.spin_box("tries_spin", 1, 10000)
@@ -206,10 +226,16 @@ class SearchPanel(Section):
         self.badge = WrappedLabel("", "search_badge")
         self.proposals = PictureStrip("proposal")
         self.proposals.picked.connect(self._on_proposal_picked)
-        self.add(
-            self.question,
+        self._search_rows = QWidget()
+        ui.column(
             labeled_row("Target", self.target_menu),
             ui.row(caption("Tries"), self.tries, 1, ui.muted("Seed"), self.seed, 1),
+            parent=self._search_rows,
+        )
+        self.add(
+            self.question,
+            self.without_generator,
+            self._search_rows,
             self.explain_button,
             self.badge,
             self.proposals,
@@ -221,7 +247,8 @@ class SearchPanel(Section):
                 results.events.loaded_generator, choices.events.settings)  # fmt: skip
         ui.connect(self._show_badge, results.events.pair, results.events.partial_pair)
         results.events.pair.connect(self._show_proposals)
-        ui.connect(self._show_ready, results.events.loaded_generator, controller.running_changed)
+        ui.connect(self._show_ready, choices.events.generator, results.events.loaded_generator,
+                controller.running_changed)  # fmt: skip
         self._show_targets()
         self._show_badge()
 
@@ -256,6 +283,9 @@ class SearchPanel(Section):
     def _show_ready(self) -> None:
         missing = self._controller.missing_for("searched_pair")
         busy = "searched_pair" in self._controller.running
+        recipe = self._choices.generator
+        self.explain_button.setVisible(recipe is not None)
+        self._search_rows.setVisible(recipe is not None and not isinstance(recipe, InfillRecipe))
         self.explain_button.setEnabled(not missing and not busy)
         if missing:
             needed = ", ".join(dict.fromkeys(MISSING[name] for name in missing))
@@ -285,10 +315,12 @@ class SearchPanel(Section):
         classifier = self._results.loaded_classifier
         text, tone = "", "note"
         if pair is not None and classifier is not None:
-            name = classifier.class_names[pair.target]
-            probability = float(pair.generated_prediction[pair.target])
+            name = classifier.class_names[pair.scored_class]
+            probability = float(pair.generated_prediction[pair.scored_class])
             tries = "1 try" if pair.n_tried == 1 else f"{pair.n_tried} tries"
-            if pair.switches:
+            if pair.infill:
+                text, tone = describe_infill(pair, name, probability)
+            elif pair.switches:
                 text, tone = f"✓ switches to {name}: {probability:.2f} ({tries})", "good"
             elif self._results.pair is None:
                 text = f"best so far for {name}: {probability:.2f}"

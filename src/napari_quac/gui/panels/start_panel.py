@@ -9,7 +9,7 @@ from napari_quac.gui.text import WrappedLabel, set_tone
 from napari_quac.gui.widgets import button, column, link_button, row
 
 STEPS = (
-    ("networks", "Networks: your classifier and a generator"),
+    ("networks", "Networks: your classifier, and a generator if you have one"),
     ("samples", "Samples: the images to explain"),
     ("explain", "Explain: what would have to change"),
 )

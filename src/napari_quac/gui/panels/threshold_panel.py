@@ -146,10 +146,10 @@ def threshold_line(displayed: DisplayedHybrid, class_names: tuple[str, ...]) -> 
             parts.append(f"{measured(size)} {sample.unit}{power}")
     else:
         parts.append(f"{grouped(hybrid.n_pixels)} values")
-    name = class_names[pair.target] if pair.target < len(class_names) else str(pair.target)
-    before = float(pair.query_prediction[pair.target])
-    after = float(hybrid.prediction[pair.target])
-    largest_change = float(pair.generated_prediction[pair.target]) - before
+    scored = pair.scored_class
+    name = class_names[scored] if scored < len(class_names) else str(scored)
+    before, after = (float(p[scored]) for p in (pair.query_prediction, hybrid.prediction))
+    largest_change = float(pair.score_changes(pair.generated_prediction))
     parts.append(f"p({name}) {before:.2f} → {after:.2f}")
     parts.append(f"score change {hybrid.score_change:.2f} of {largest_change:.2f}")
     return " · ".join(parts)

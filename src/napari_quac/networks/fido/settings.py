@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy import ndimage
 from torch import Tensor
 
 from napari_quac.errors import DataError, NetworkError, NotFiniteError, ShapeError
 from napari_quac.networks.fido import PENALTY, InfillName
+from napari_quac.networks.infill_image import blurred
 from napari_quac.registry import unknown_name
 
 Objective = Literal["conversion", "ssr", "sdr"]
@@ -162,7 +161,6 @@ class MaskState:
 
 INFILLS: tuple[InfillName, ...] = ("generated", "mean", "blur", "random", "local", "inpainter")
 
-BLUR_SIGMA = 10 / 224  # of the longer side
 LOCAL_WINDOW = 15  # pixels
 RANDOM_SIGMA = 0.2
 
@@ -247,14 +245,6 @@ def make_infill(
 
 def _always(image: Tensor) -> Infill:
     return lambda masks, random: image[None]
-
-
-def blurred(image: Tensor) -> Tensor:
-    """Return the whole image (C, *S) blurred by a Gaussian of 10 px at 224 px."""
-    sigma = BLUR_SIGMA * max(image.shape[1:])
-    sigmas = (0.0, *(sigma if side > 1 else 0.0 for side in image.shape[1:]))
-    values = ndimage.gaussian_filter(image.cpu().numpy().astype(np.float32), sigmas, mode="mirror")
-    return torch.from_numpy(values).to(image.device)
 
 
 def random_infill(query: Tensor, n: int, random: torch.Generator) -> Tensor:
