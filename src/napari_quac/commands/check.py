@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_quac.commands import shared
 from napari_quac.commands.output import notify, print_json, table
+from napari_quac.errors import DataError
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
@@ -119,25 +120,47 @@ def _numbers(numbers: tuple[float, ...]) -> str:
     return ",".join(f"{number:g}" for number in numbers)
 
 
-def warn_if_labels_disagree(dataset: Dataset, classifier: Classifier, accuracy: float) -> None:
-    """Print on standard error that another preprocessing or class order agrees clearly better.
+def check_if_suspicious(
+    dataset: Dataset, classifier: Classifier, accuracy: float | None
+) -> Agreement | None:
+    """Compare a classifier of low accuracy with the labels.
 
     Parameters
     ----------
     dataset : Dataset
-        Samples with labels.
+        The samples.
     classifier : Classifier
         The classifier as the command uses it.
-    accuracy : float
-        Its accuracy; nothing is computed if it is high.
+    accuracy : float or None
+        Its accuracy; None if no label names a class.
+
+    Returns
+    -------
+    Agreement or None
+        None if the accuracy is at least 0.8, without labels, or if no image can be predicted, which
+        the command itself reports.
     """
-    from napari_quac.explain.agreement_check import SUSPICIOUS_ACCURACY, check_agreement
+    from napari_quac.explain.agreement_check import (
+        SUSPICIOUS_ACCURACY,
+        check_agreement,
+        choose_images,
+    )
+
+    if accuracy is not None and accuracy >= SUSPICIOUS_ACCURACY:
+        return None
+    if not choose_images(dataset):
+        return None
+    try:
+        return check_agreement(dataset, classifier).result()
+    except DataError:
+        return None
+
+
+def warn_about(agreement: Agreement | None) -> None:
+    """Print on standard error that another preprocessing or class order agrees clearly better."""
     from napari_quac.explain.agreement_text import findings
 
-    if accuracy >= SUSPICIOUS_ACCURACY:
-        return
-    agreement = check_agreement(dataset, classifier).result()
-    if agreement.conclusion in ("agrees", "cannot tell"):
+    if agreement is None or agreement.conclusion in ("agrees", "cannot tell"):
         return
     notify(f"napari-quac: {findings(agreement)[0].text}")
     if agreement.conclusion != "near chance":
