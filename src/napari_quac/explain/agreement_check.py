@@ -24,9 +24,10 @@ from napari_quac.data.suggestions import suggest_preprocessing
 from napari_quac.errors import DataError, QuacError, ShapeError, one_line
 from napari_quac.explain.agreement import Agreement, Candidate, compare_with_labels
 from napari_quac.explain.labels import match_labels
-from napari_quac.networks.classifier import Classifier, to_logits
+from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.device import in_batches
 from napari_quac.networks.fast_inference import RUN_ERRORS
+from napari_quac.networks.outputs import to_logits
 from napari_quac.networks.stored_statistics import StoredStatistics
 from napari_quac.stepwise import Progress, stepwise
 
@@ -304,7 +305,7 @@ def _predict(
             inputs = classifier.to_network(batch.to(classifier.device))
             with statistics.observed(inputs):
                 logits = to_logits(classifier.outputs(inputs), classifier.output)
-            return logits.softmax(dim=1).float().cpu()
+            return classifier.probabilities(logits).float().cpu()
 
     size = classifier.batch_for(images.shape[2:])
     return np.asarray(in_batches(step, images, size, classifier.name).numpy())
