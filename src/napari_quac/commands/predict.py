@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_quac.commands import sample_options, shared
+from napari_quac.commands.check import check_if_suspicious, warn_about
 from napari_quac.commands.output import notify, print_json, table
 from napari_quac.errors import DataError
 
@@ -43,6 +44,7 @@ def run(options: argparse.Namespace) -> None:
     DataError
         If the file cannot be written; at the end, if samples could not be predicted.
     """
+    from napari_quac.explain.agreement_text import summarize
     from napari_quac.explain.prediction_table import UNKNOWN, predict_all
 
     dataset, classifier = shared.load_samples_and_classifier(options)
@@ -55,6 +57,7 @@ def run(options: argparse.Namespace) -> None:
     overlap = _overlap(dataset, options)
     independent = _accuracy_without(predictions, overlap) if overlap is not None else None
     assumptions = sample_options.assumptions_about(dataset, classifier, predictions.labels)
+    agreement = check_if_suspicious(dataset, classifier, accuracy)
     if options.csv is not None:
         _write_csv(options.csv, rows, names)
     if options.json:
@@ -65,6 +68,7 @@ def run(options: argparse.Namespace) -> None:
         document["n_failed"] = len(predictions.failures)
         document |= sample_options.labels_document(dataset, predictions.labels)
         document["assumptions"] = assumptions
+        document["agreement"] = None if agreement is None else summarize(agreement)
         if overlap is not None:
             document["overlap"] = {**overlap.to_json(), "accuracy_without": independent}
         print_json(document)
@@ -75,6 +79,7 @@ def run(options: argparse.Namespace) -> None:
     if overlap:
         notify(overlap.sentence("samples", "training images"))
     sample_options.notify_about_samples(dataset, predictions.labels)
+    warn_about(agreement)
     if predictions.failures:
         first = next(row for row in rows if row["error"])
         raise DataError(

@@ -8,6 +8,7 @@ import time
 from collections.abc import Generator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -174,24 +175,29 @@ def train_on_pool(
         name=name,
         description=description,
     )
+    trained = TrainedClassifier(classifier, best[0], epoch, minutes, path, overlap, skipped)
     if path is not None:
-        training = {
+        write_safetensors(path, network.state_dict(), _metadata(trained, settings))
+    return trained
+
+
+def _metadata(trained: TrainedClassifier, settings: ClassifierTrainingSettings) -> dict[str, Any]:
+    """Return the metadata of the file of a trained classifier."""
+    classifier, overlap = trained.classifier, trained.overlap
+    return {
+        "architecture": "vgg2d",
+        "output": "logits",
+        "image_size": list(classifier.image_size or ()),
+        "class_names": list(classifier.class_names),
+        "range": PREPROCESSING.value_range,
+        "training": {
             "settings": asdict(settings),
-            "validation_accuracy": best[0],
-            "epochs": epoch,
+            "validation_accuracy": trained.accuracy,
+            "epochs": trained.epochs,
             "overlap": overlap.to_json() if overlap is not None else None,
-            "skipped": skipped,
-        }
-        metadata = {
-            "architecture": "vgg2d",
-            "output": "logits",
-            "image_size": list(size),
-            "class_names": list(pool.classes),
-            "range": PREPROCESSING.value_range,
-            "training": training,
-        }
-        write_safetensors(path, network.state_dict(), metadata)
-    return TrainedClassifier(classifier, best[0], epoch, minutes, path, overlap, skipped)
+            "skipped": dict(trained.skipped),
+        },
+    }
 
 
 def _prepare_images(

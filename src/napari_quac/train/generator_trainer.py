@@ -155,8 +155,7 @@ def train_generator(
             held_out_evaluator = HeldOutEvaluator(training, held_out, settings.evaluated_images)
     task = settings.task()(pool, settings, classifier, device)
     trained = yield from _run_loop(task, output, resume, held_out_evaluator)
-    trained = replace(trained, document=remarks)
-    inputs = task.proposals, mask_of, structures
+    trained, inputs = replace(trained, document=remarks), (task.proposals, mask_of, structures)
     return (yield from _evaluate(trained, task, output, held_out, held_out_evaluator, inputs))
 
 

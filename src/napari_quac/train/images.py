@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_quac.data.dataset import Dataset, Sample
+from napari_quac.data.dataset import Dataset, Sample, evenly_spaced
 from napari_quac.data.groups import sample_groups
 from napari_quac.data.overlap import Overlap, compare_hashes, pixel_hash
 from napari_quac.errors import DataError, ShapeError
@@ -24,8 +24,8 @@ from napari_quac.train.splitting import split_by_class, split_by_group
 MAX_GIGABYTES = 4.0
 MAX_SKIPPED = 0.1
 """Share of images that may be skipped; more are no accident."""
-N_FIRST = 9
-"""Images whose most frequent shape is that of the training."""
+N_PROBED = 9
+"""Number of images whose most frequent shape is that of the training."""
 TWO_CLASSES = "Training needs at least 2 classes: one subfolder each, with at least 2 images."
 
 
@@ -223,15 +223,17 @@ def load_pool(dataset: Dataset, group: str = "") -> Generator[Progress, None, Im
 
 
 def _usual_shape(dataset: Dataset) -> tuple[int, ...]:
-    """Return the most frequent shape of the first images that can be read."""
+    """Return the most frequent shape of some images that can be read."""
     shapes: Counter[tuple[int, ...]] = Counter()
     problem: DataError | None = None
-    for index in range(len(dataset)):
+    n = len(dataset)
+    sparse = evenly_spaced(n, N_PROBED)
+    for index in dict.fromkeys([*sparse, *range(n)]):
         try:
             shapes[tuple(dataset[index].image.shape)] += 1
         except DataError as error:
             problem = problem or error
-        if shapes.total() == N_FIRST:
+        if shapes.total() == N_PROBED:
             break
     if not shapes:
         raise problem or DataError(f"'{dataset.name}' has no images. {TWO_CLASSES}")
