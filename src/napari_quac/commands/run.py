@@ -209,6 +209,7 @@ def _notify_space(plan: BatchPlan) -> None:
     from napari_quac.batch.run import estimate_output
 
     dataset = plan.samples.load()
+    shared.notify_about_samples(dataset)
     n_bytes = estimate_output(plan, dataset, max(2, len(dataset.classes)))
     place = next(path for path in (plan.output, *plan.output.parents) if path.exists())
     n_free = shutil.disk_usage(place).free

@@ -52,9 +52,15 @@ CLASSIFIER_OPTIONS = """
                               8-bit images, 0 1 for floats)
     """
 SAMPLES_OPTION = """
-    --samples DIR|FILE ...  a folder with one subfolder per class, or image files
+    --samples DIR|FILE ...  a folder with one subfolder per class, or image files; or a stack in
+                            npz, npy or tif with labels
     --split NAME            split of the samples, if the subfolders are splits such as train and
                             test; 'all' for all of them
+    --label-table FILE      table of the labels (CSV, TSV) instead of class folders
+    --label-column NAME     its column of class names (default: by its name and content)
+    --file-column NAME      its column of file names, paths or ids (default: by its content)
+    --label-pattern TEXT    labels in file names, such as '{label}_*.tif', or a regular expression
+                            with one group
     """
 GENERATOR_OPTION = """
     --generator NETWORK ...   a StarGAN v2, warping simulator or bin-conditional generator; the
@@ -188,13 +194,43 @@ def classifier_recipe(options: argparse.Namespace) -> ClassifierRecipe:
 
 def samples_recipe(options: argparse.Namespace) -> Any:
     """Return the recipe of the samples that the options name: one folder, or image files."""
-    from napari_quac.data.image_datasets import ImageFilesRecipe, ImageFolderRecipe
+    from napari_quac.data.image_datasets import ImageFilesRecipe
+    from napari_quac.data.labeled_stack import LabeledStackRecipe, is_labeled_stack
 
     image_range = tuple(options.image_range) if options.image_range else None
     paths: list[Path] = options.samples
     if len(paths) == 1 and not paths[0].is_file():
-        return ImageFolderRecipe(paths[0], image_range, getattr(options, "split", None) or "")
+        return folder_recipe(paths[0], image_range, options)
+    if len(paths) == 1 and (options.label_table or is_labeled_stack(paths[0])):
+        fields = label_options(options)
+        fields = {name: fields[name] for name in ("labels", "label_column", "split")}
+        return LabeledStackRecipe(paths[0], image_range=image_range, **fields)
     return ImageFilesRecipe(tuple(paths), image_range)
+
+
+def folder_recipe(
+    directory: Path, image_range: tuple[float, float] | None, options: argparse.Namespace
+) -> Any:
+    """Return the recipe of a folder of images, or of a stack with labels in it."""
+    from napari_quac.data.image_datasets import ImageFolderRecipe
+    from napari_quac.data.labeled_stack import LabeledStackRecipe, stack_in
+
+    fields = label_options(options)
+    if not fields["labels"] and not fields["pattern"] and (stack := stack_in(directory)):
+        changes = {name: fields[name] for name in ("label_column", "split")}
+        return LabeledStackRecipe(stack, image_range=image_range, **changes)
+    return ImageFolderRecipe(directory, image_range, **fields)
+
+
+def label_options(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of the labels of a folder as fields of its recipe."""
+    texts = {
+        "split": options.split,
+        "label_column": options.label_column,
+        "file_column": options.file_column,
+        "pattern": options.label_pattern,
+    }
+    return {"labels": options.label_table, **{name: text or "" for name, text in texts.items()}}
 
 
 def load_samples_and_classifier(options: argparse.Namespace) -> tuple[Dataset, Classifier]:
