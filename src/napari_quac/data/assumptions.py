@@ -14,6 +14,7 @@ ASSUMPTIONS: Mapping[str, str] = {
     "class names": "no file or user names the classes, or their order",
     "image size": "the input size follows from the weights or from a trial",
     "output": "the output of the classifier is inferred from its values",
+    "evaluation": "the answer of the classifier for an image depends on the other images",
     "architecture": "the weights do not hold pooling, strides, activations or similar parts",
     "weights": "a file holds several sets of weights, or tensors that are not used",
     "channels": "images have other channels than the classifier",

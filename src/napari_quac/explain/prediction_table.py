@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from napari_quac.data.dataset import Dataset, Sample
 from napari_quac.errors import OutOfMemoryError, QuacError, one_line
 from napari_quac.explain.labels import LabelMatch, match_labels
-from napari_quac.networks.classifier import CPU_BATCH, GPU_BATCH, Classifier, to_logits
+from napari_quac.networks.classifier import CPU_BATCH, GPU_BATCH, Classifier
+from napari_quac.networks.outputs import to_logits
 from napari_quac.stepwise import Progress, stepwise
 
 UNKNOWN = -1

@@ -18,13 +18,10 @@ from napari_quac.errors import NotFiniteError, QuacError, ShapeError, UnknownNam
 from napari_quac.networks.device import in_batches
 from napari_quac.networks.fast_inference import fast_version
 from napari_quac.networks.network_input import image_shape_for, plural_channels
+from napari_quac.networks.outputs import Output, binary_logit, to_logits, to_probabilities
 from napari_quac.registry import unknown_name
 
 NetworkForm = Literal["eager", "torchscript", "exported", "callable"]
-Output = Literal[
-    "logits", "probabilities", "log-probabilities", "binary logit", "binary probability"
-]
-
 CPU_BATCH = 8  # measured: batches of 8 are fastest on the CPU, 200 at once is page-fault bound
 GPU_BATCH = 64
 VOXELS_PER_BATCH = {"cpu": 2**19, "gpu": 2**23}  # volumes: a few tenths of a second, some 2 GB
@@ -256,11 +253,12 @@ class Classifier:
 
     def to_network(self, images: Tensor) -> Tensor:
         """Preprocess images (N, C, *S) in [0, 1] for ``module``, differentiably."""
-        return self.repeat_gray(self.preprocessing.to_network(images))
+        return self.preprocessing.to_network(self.repeat_gray(images))
 
     def repeat_gray(self, images: Tensor) -> Tensor:
         """Repeat gray images (N, 1, *S) in the 3 channels of a network for RGB images."""
-        if images.shape[1] != 1 or self.network_channels != 3:
+        is_chosen = self.preprocessing.channels is not None
+        if is_chosen or images.shape[1] != 1 or self.network_channels != 3:
             return images
         return images.expand(-1, 3, *(-1,) * (images.ndim - 2))
 
@@ -290,9 +288,9 @@ class Classifier:
 
     def evidence_inputs(self, inputs: Tensor) -> Tensor:
         """Return the input of ``module`` for :meth:`attribution_inputs`, differentiably."""
-        if not self.preprocessing.is_range_only:
-            inputs = self.preprocessing.to_network(inputs)
-        return self.repeat_gray(inputs)
+        inputs = self.repeat_gray(inputs)
+        is_done = self.preprocessing.is_range_only
+        return inputs if is_done else self.preprocessing.to_network(inputs)
 
     def class_evidence(self, inputs: Tensor, precise: bool = False) -> Tensor:
         """Return the evidence that attributions distribute over pixels: the logit of each class.
@@ -320,7 +318,7 @@ class Classifier:
         outputs = self.outputs(inputs, precise)
         if self.output not in ("binary logit", "binary probability"):
             return to_logits(outputs, self.output)
-        yes = _binary_logit(outputs, self.output)
+        yes = binary_logit(outputs, self.output)
         return torch.cat([-yes, yes], dim=1)
 
     def outputs(self, inputs: Tensor, precise: bool = False) -> Tensor:
@@ -330,6 +328,10 @@ class Classifier:
         if not self._precise:
             self._precise.append(deepcopy(self.module).double())
         return self._precise[0](inputs)  # type: ignore[no-any-return]
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Convert logits (N, K) to probabilities, differentiably."""
+        return to_probabilities(logits, self.output)
 
     def predict(self, images: Tensor, batch_size: int | None = None) -> Tensor:
         """Return the class probabilities.
@@ -345,6 +347,7 @@ class Classifier:
         Returns
         -------
         probabilities : (N, K) Tensor, float32 in [0, 1], on the CPU
+            Each row sums to 1, except those of independent outputs.
 
         Raises
         ------
@@ -361,7 +364,7 @@ class Classifier:
         def step(batch: Tensor) -> Tensor:
             with torch.inference_mode():
                 inputs = self.to_network(batch.to(self.device))
-                return to_logits(fast(inputs), self.output).softmax(dim=1).float().cpu()
+                return self.probabilities(to_logits(fast(inputs), self.output)).float().cpu()
 
         probabilities = in_batches(step, images, batch_size, self._title)
         if not torch.isfinite(probabilities).all():
@@ -399,26 +402,6 @@ class Classifier:
 
 
 _NO_CHANGE = Preprocessing()
-
-
-def to_logits(outputs: Tensor, output: Output) -> Tensor:
-    """Convert the output of a network to logits (N, K)."""
-    if not isinstance(outputs, Tensor) or outputs.ndim != 2:
-        actual = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
-        raise QuacError(
-            f"A classifier returns one row of logits per image, but this one returned {actual}."
-        )
-    if output == "logits" or output == "log-probabilities":
-        return outputs
-    if output == "probabilities":
-        return outputs.clamp_min(1e-12).log()
-    outputs = _binary_logit(outputs, output)
-    return torch.cat([torch.zeros_like(outputs), outputs], dim=1)
-
-
-def _binary_logit(outputs: Tensor, output: Output) -> Tensor:
-    """Return the log-odds (N, 1) of the second of two classes."""
-    return outputs.clamp(1e-12, 1 - 1e-7).logit() if output == "binary probability" else outputs
 
 
 def matching_class_names(n_classes: int, *candidates: Sequence[str]) -> tuple[str, ...] | None:

@@ -7,13 +7,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
 
+from napari_quac.data.assumptions import Assumption
 from napari_quac.errors import CheckpointError
 from napari_quac.networks.architectures.layout import Layout
 from napari_quac.networks.architectures.recognition import ARCHITECTURES, recognize_classifier
+from napari_quac.networks.checkpoint_file import read_checkpoint
 from napari_quac.networks.classifier import NetworkForm
 from napari_quac.networks.formats.containers import find_container
 from napari_quac.networks.programs import (
@@ -22,7 +25,8 @@ from napari_quac.networks.programs import (
     prepare_for_inference,
     program_metadata,
 )
-from napari_quac.networks.tensor_file import detect_format, flatten_state, read_tensors
+from napari_quac.networks.tensor_file import detect_format
+from napari_quac.networks.weights_choice import ChosenWeights, choose_weights
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -49,7 +53,9 @@ class OpenedFile:
     container : str
         Kind of the folder or archive in which the file lies, such as ``"timm folder"``.
     notes : tuple of str
-        Sentences about its description.
+        Sentences about its description, and about tensors without use, such as those of a loss.
+    assumptions : tuple of Assumption
+        Choices that the file leaves open.
     """
 
     module: nn.Module
@@ -61,6 +67,7 @@ class OpenedFile:
     image_size: tuple[int, ...] | None = None
     container: str = ""
     notes: tuple[str, ...] = ()
+    assumptions: tuple[Assumption, ...] = ()
 
 
 def open_classifier_file(
@@ -93,7 +100,9 @@ def open_classifier_file(
     opened = _open_file(container.weights, container.metadata, architecture, image_size, pools)
     # the description of a container states preprocessing and classes as they were used
     metadata = {**opened.metadata, **container.metadata}
-    return replace(opened, metadata=metadata, container=container.kind, notes=container.notes)
+    return replace(
+        opened, metadata=metadata, container=container.kind, notes=container.notes + opened.notes
+    )
 
 
 def _open_file(
@@ -108,18 +117,16 @@ def _open_file(
     if kind == "onnx":
         raise CheckpointError(onnx_sentence(path))
     if kind == "torchscript":
-        script = load_torchscript(path)
+        script = load_torchscript(path, as_float32=False)
         return OpenedFile(script, "torchscript", _shapes_of(script), program_metadata(path))
     if kind == "exported program":
-        program = load_exported(path)
+        program = load_exported(path, as_float32=False)
         shapes, metadata = _shapes_of(program), program_metadata(path)
         fixed = program.channels, program.image_size
         return OpenedFile(program, "exported", shapes, metadata, None, *fixed)
-    state, file_metadata = read_tensors(path)
-    metadata = {**file_metadata, **description}
-    tensors = flatten_state(state)
+    weights, metadata = read_classifier_weights(path, architecture, image_size, pools, description)
+    tensors, layout = weights.tensors, weights.layout
     size = image_size or size_from_text(metadata.get("image_size"))
-    layout = recognize_classifier(tensors, size, architecture, pools or pools_in(metadata))
     if layout is None:
         raise CheckpointError(unknown_layout_sentence(path, tensors, architecture))
     if layout.problem:
@@ -129,7 +136,52 @@ def _open_file(
     module = build_with_weights(layout, tensors, path)
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     input_size = layout.image_size or size
-    return OpenedFile(module, "eager", shapes, metadata, layout, layout.channels, input_size)
+    return OpenedFile(
+        module,
+        "eager",
+        shapes,
+        metadata,
+        layout,
+        layout.channels,
+        input_size,
+        notes=weights.notes,
+        assumptions=layout.assumptions + weights.assumptions,
+    )
+
+
+def read_classifier_weights(
+    path: Path,
+    architecture: str | None = None,
+    image_size: tuple[int, ...] | None = None,
+    pools: Sequence[Sequence[int]] | None = None,
+    description: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[ChosenWeights, dict[str, str]]:
+    """Read the weights of a classifier from a checkpoint, and the facts beside them.
+
+    Parameters
+    ----------
+    path, architecture, image_size, pools
+        As for :func:`open_classifier_file`.
+    description : Mapping[str, str]
+        Metadata of the container in which the file lies; they replace those of the file.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, damaged, or holds no weights.
+    """
+    checkpoint = read_checkpoint(path)
+    metadata = {**checkpoint.metadata, **description}
+    size = image_size or size_from_text(metadata.get("image_size"))
+    factors = pools or pools_in(metadata)
+
+    def recognize(tensors: Mapping[str, Tensor]) -> Layout | None:
+        return recognize_classifier(tensors, size, architecture, factors)
+
+    weights = choose_weights(checkpoint, recognize)
+    if weights.class_path:
+        metadata.setdefault("class_path", weights.class_path)
+    return replace(weights, assumptions=checkpoint.assumptions + weights.assumptions), metadata
 
 
 def build_with_weights(layout: Layout, tensors: Mapping[str, Tensor], path: Path) -> nn.Module:

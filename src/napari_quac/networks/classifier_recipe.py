@@ -21,10 +21,10 @@ from napari_quac.data.preprocessing import (
     preprocessing_from_metadata,
 )
 from napari_quac.errors import CheckpointError, NetworkError, QuacError
+from napari_quac.networks.adapters import adapt
 from napari_quac.networks.classifier import (
     Classifier,
     NetworkForm,
-    Output,
 )
 from napari_quac.networks.classifier_card import (
     KIND_NAMES,
@@ -41,9 +41,10 @@ from napari_quac.networks.classifier_file import (
 from napari_quac.networks.device import resolve_device
 from napari_quac.networks.formats.containers import weights_path
 from napari_quac.networks.network_input import image_shape_for, plural_channels
-from napari_quac.networks.programs import prepare_for_inference
+from napari_quac.networks.outputs import Output
+from napari_quac.networks.programs import move_constants, prepare_for_inference
 from napari_quac.networks.tensor_file import file_hash
-from napari_quac.networks.trial import Trial, add_channel_axis, try_network
+from napari_quac.networks.trial import Trial, try_network
 from napari_quac.registry import unknown_name
 
 OutputChoice = Literal["auto"] | Output
@@ -73,7 +74,8 @@ def with_output(trial: Trial, choice: str, in_file: str | None, name: str) -> Tr
         raise CheckpointError(
             f"'{name}' has {count}, so they cannot be '{output}'. Choose {' or '.join(fitting)}."
         )
-    return replace(trial, output=output)
+    others = tuple(entry for entry in trial.assumptions if entry.kind != "output")
+    return replace(trial, output=output, assumptions=others)
 
 
 def checked_class_names(names: Sequence[str], n_outputs: int, name: str) -> tuple[str, ...]:
@@ -166,7 +168,7 @@ def classifier_from_module(
     trial = try_network(network, name, shapes, network_channels, fixed, used)
     trial = with_output(trial, output, None, name)
     classifier = Classifier(
-        network,  # type: ignore[arg-type]  # any callable works
+        adapt(network, trial.adapters),  # type: ignore[arg-type]  # any callable works
         checked_class_names(tuple(class_names), trial.n_outputs, name),
         *image_shape_for(used, network_channels, trial.image_size),
         used,
@@ -176,7 +178,7 @@ def classifier_from_module(
         n_axes=trial.n_axes,
         network_channels=network_channels,
         network_size=trial.image_size,
-        assumptions=() if chosen else (input_range_assumption(),),
+        assumptions=(*(() if chosen else (input_range_assumption(),)), *trial.assumptions),
     )
     source = "as given" if chosen else "assumed, as in QuAC"
     description = describe(classifier, KIND_NAMES[form], source, trial.notes, trial)
@@ -213,9 +215,13 @@ def on_device(classifier: Classifier, device: torch.device) -> Classifier:
     try:
         if device.type != "cpu" and isinstance(classifier.module, nn.Module):
             classifier.module.to(device)
+            move_constants(classifier.module, device)
         classifier = replace(classifier, device=device)
         if classifier.image_size is not None:
-            classifier.predict(torch.zeros((1, classifier.channels, *classifier.image_size)))
+            # noise, since a network may be undefined on blank images
+            generator = torch.Generator().manual_seed(0)
+            shape = (1, classifier.channels, *classifier.image_size)
+            classifier.predict(torch.rand(shape, generator=generator))
     except QuacError:
         raise
     except (RuntimeError, NotImplementedError) as error:
@@ -305,7 +311,7 @@ class ClassifierRecipe:
             follows_from_weights and trial.image_size is not None
         )
         classifier = Classifier(
-            add_channel_axis(opened.module) if trial.lacks_channel_axis else opened.module,
+            adapt(opened.module, trial.adapters),  # type: ignore[arg-type]  # modules stay modules
             class_names,
             channels=channels,
             image_size=image_size,
@@ -319,9 +325,12 @@ class ClassifierRecipe:
             network_channels=trial.channels,
             network_size=trial.image_size,
         )
+        is_automatic = self.output == "auto" and opened.metadata.get("output") not in OUTPUTS
+        is_automatic &= all(entry.kind != "output" for entry in trial.assumptions)
         assumptions = (
-            *(opened.layout.assumptions if opened.layout else ()),
-            *assumptions_about(classifier, source, bool(file_names), self.output == "auto"),
+            *opened.assumptions,
+            *trial.assumptions,
+            *assumptions_about(classifier, source, bool(file_names), is_automatic),
         )
         classifier = replace(classifier, assumptions=assumptions)
         kind = opened.layout.name if opened.layout else KIND_NAMES[opened.form]

@@ -124,7 +124,7 @@ class CycleGANRecipe(GeneratorFamily):
     def describe_file(self, inspection: Inspection) -> Inspection:
         """Return the inspection with architecture, channels and direction."""
         from napari_quac.networks.architectures.translation import load_translation
-        from napari_quac.networks.tensor_file import flatten_state
+        from napari_quac.networks.checkpoint_file import flatten_state
 
         if inspection.returns_images:
             finding = "It returns images, so it is a generator. Choose its source and target class."
