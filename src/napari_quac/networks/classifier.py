@@ -253,11 +253,12 @@ class Classifier:
 
     def to_network(self, images: Tensor) -> Tensor:
         """Preprocess images (N, C, *S) in [0, 1] for ``module``, differentiably."""
-        return self.repeat_gray(self.preprocessing.to_network(images))
+        return self.preprocessing.to_network(self.repeat_gray(images))
 
     def repeat_gray(self, images: Tensor) -> Tensor:
         """Repeat gray images (N, 1, *S) in the 3 channels of a network for RGB images."""
-        if images.shape[1] != 1 or self.network_channels != 3:
+        is_chosen = self.preprocessing.channels is not None
+        if is_chosen or images.shape[1] != 1 or self.network_channels != 3:
             return images
         return images.expand(-1, 3, *(-1,) * (images.ndim - 2))
 
@@ -287,9 +288,9 @@ class Classifier:
 
     def evidence_inputs(self, inputs: Tensor) -> Tensor:
         """Return the input of ``module`` for :meth:`attribution_inputs`, differentiably."""
-        if not self.preprocessing.is_range_only:
-            inputs = self.preprocessing.to_network(inputs)
-        return self.repeat_gray(inputs)
+        inputs = self.repeat_gray(inputs)
+        is_done = self.preprocessing.is_range_only
+        return inputs if is_done else self.preprocessing.to_network(inputs)
 
     def class_evidence(self, inputs: Tensor, precise: bool = False) -> Tensor:
         """Return the evidence that attributions distribute over pixels: the logit of each class.

@@ -65,6 +65,9 @@ class StoreInfo:
         From the images to the classifier, in words.
     assumptions : tuple of str
         Sentences about what neither the files nor the user state.
+    agreement : mapping or None
+        Agreement of the classifier with the labels of the samples; see
+        :func:`~napari_quac.explain.agreement_text.summarize`.
     version : str
         Version of the package that created the store.
     schema : int
@@ -79,6 +82,7 @@ class StoreInfo:
     plan: Mapping[str, Any] | None = None
     preprocessing: str = ""
     assumptions: tuple[str, ...] = ()
+    agreement: Mapping[str, Any] | None = None
     version: str = __version__
     schema: int = SCHEMA
 
@@ -157,6 +161,7 @@ class StoreInfo:
                 plan=values.get("plan"),
                 preprocessing=values.get("preprocessing", ""),
                 assumptions=tuple(values.get("assumptions", ())),
+                agreement=values.get("agreement"),
                 version=values.get("version", ""),
                 schema=schema,
             )
