@@ -36,15 +36,18 @@ from napari_quac.networks.classifier_file import (
     OpenedFile,
     numbers_from_text,
     open_classifier_file,
+    read_classifier_weights,
     size_from_text,
 )
 from napari_quac.networks.device import resolve_device
 from napari_quac.networks.formats.containers import weights_path
+from napari_quac.networks.layout_trial import try_layout
 from napari_quac.networks.network_input import image_shape_for, plural_channels
 from napari_quac.networks.outputs import Output
 from napari_quac.networks.programs import move_constants, prepare_for_inference
-from napari_quac.networks.tensor_file import file_hash
+from napari_quac.networks.tensor_file import detect_format, file_hash
 from napari_quac.networks.trial import Trial, try_network
+from napari_quac.networks.variants import choices_text, variants_of
 from napari_quac.registry import unknown_name
 
 OutputChoice = Literal["auto"] | Output
@@ -255,6 +258,9 @@ class ClassifierRecipe:
     pools : tuple of tuple of int, optional
         Pooling factors of each level of a VGG, which its state dict does not hold; those that fit
         its size if unknown.
+    variant : Mapping[str, str], optional
+        Parts that a state dict does not hold, such as ``{"pooling": "average"}``; see
+        :func:`alternative_recipes`. Those of the published architecture if unknown.
     """
 
     path: Path
@@ -265,6 +271,7 @@ class ClassifierRecipe:
     channels: int | None = None
     output: OutputChoice = "auto"
     pools: tuple[tuple[int, ...], ...] | None = None
+    variant: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
         # values from JSON or a form are converted to the types above
@@ -274,10 +281,30 @@ class ClassifierRecipe:
                 object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.pools is not None:
             object.__setattr__(self, "pools", tuple(tuple(factors) for factors in self.pools))
+        if self.variant is not None:
+            texts = {name: str(choice) for name, choice in self.variant.items()}
+            object.__setattr__(self, "variant", texts or None)
 
     def paths(self) -> tuple[Path, ...]:
         """Return the file."""
         return (self.path,)
+
+    def variant_choices(self) -> dict[str, tuple[str, ...]]:
+        """Return the choices for each part that its state dict does not hold, the usual first.
+
+        Raises
+        ------
+        CheckpointError
+            If the file holds no classifier that is known here.
+        """
+        if detect_format(weights_path(self.path)) in ("torchscript", "exported program", "onnx"):
+            return {}
+        size = self.image_size
+        size = (size, size) if isinstance(size, int) else size
+        weights, _ = read_classifier_weights(
+            weights_path(self.path), self.architecture, size, self.pools
+        )
+        return variants_of(weights.layout) if weights.layout is not None else {}
 
     def load(self, device: str = "auto") -> Classifier:
         """Load the network, try it on noise and blank images, and return it ready for use.
@@ -297,12 +324,14 @@ class ClassifierRecipe:
         target = resolve_device(device)
         size = self.image_size
         size = (size, size) if isinstance(size, int) else size
-        opened = open_classifier_file(self.path, self.architecture, size, self.pools)
+        opened = open_classifier_file(self.path, self.architecture, size, self.pools, self.variant)
         name = self.path.name
         preprocessing, source = self._preprocessing(opened.metadata)
         size = size or preprocessing.fixed_size
         stated_size = size or size_from_text(opened.metadata.get("image_size"))
-        follows_from_weights = opened.layout is not None and stated_size is None
+        layout = opened.layout
+        follows_from_weights = layout is not None and stated_size is None
+        follows_from_weights &= layout is None or not layout.size_is_exact
         trial = self._try(opened, size, preprocessing)
         file_names = self.class_names or names_from_text(opened.metadata)
         class_names = checked_class_names(file_names, trial.n_outputs, name)
@@ -333,10 +362,12 @@ class ClassifierRecipe:
             *assumptions_about(classifier, source, bool(file_names), is_automatic),
         )
         classifier = replace(classifier, assumptions=assumptions)
-        kind = opened.layout.name if opened.layout else KIND_NAMES[opened.form]
+        kind = layout.name if layout else KIND_NAMES[opened.form]
         kind += f" ({opened.container})" if opened.container else ""
-        notes = (*opened.notes, *(opened.layout.notes if opened.layout else ()), *trial.notes)
+        notes = (*opened.notes, *(layout.notes if layout else ()), *trial.notes)
         description = describe(classifier, kind, source, notes, trial)
+        if opened.layout is not None and (choices := choices_text(opened.layout)):
+            description["Variants"] = choices
         return on_device(replace(classifier, description=description), target)
 
     def _try(
@@ -353,11 +384,14 @@ class ClassifierRecipe:
             raise CheckpointError(
                 f"'{self.path.name}' takes {extent(fixed)}, not {extent(size)}. Omit the size."
             )
+        size = size or opened.image_size or size_from_text(opened.metadata.get("image_size"))
+        if opened.layout is not None:
+            trial = try_layout(opened.module, opened.layout, self.path.name, size)
+            return with_output(trial, self.output, opened.metadata.get("output"), self.path.name)
         network: nn.Module = opened.module
         if opened.form == "torchscript":
             # tried on a copy: TorchScript optimizes for its first inputs
             network = open_classifier_file(self.path).module
-        size = size or opened.image_size or size_from_text(opened.metadata.get("image_size"))
         shapes = list(opened.shapes.values())
         channels = self.channels or channels or _whole(opened.metadata.get("channels"))
         if self.channels is None and preprocessing.channels == "repeat":
@@ -387,3 +421,31 @@ class ClassifierRecipe:
 def _whole(text: str | None) -> int | None:
     numbers = numbers_from_text(text)
     return int(numbers[0]) if len(numbers) == 1 else None
+
+
+def alternative_recipes(recipe: ClassifierRecipe) -> tuple[tuple[str, ClassifierRecipe], ...]:
+    """Return the recipes of all other variants that differ from this one in a single part.
+
+    Parameters
+    ----------
+    recipe : ClassifierRecipe
+        Of any file.
+
+    Returns
+    -------
+    alternatives : tuple of (description, recipe)
+        Such as ``("pooling: average", ...)``; empty for programs, and for architectures whose
+        weights leave no choice.
+
+    Raises
+    ------
+    CheckpointError
+        If the file holds no classifier that is known here.
+    """
+    chosen = dict(recipe.variant or {})
+    return tuple(
+        (f"{name}: {choice}", replace(recipe, variant={**chosen, name: choice}))
+        for name, choices in recipe.variant_choices().items()
+        for choice in choices
+        if choice != chosen.get(name, choices[0])
+    )
