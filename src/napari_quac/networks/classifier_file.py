@@ -189,7 +189,7 @@ def read_classifier_weights(
     factors = pools or pools_in(metadata)
 
     def recognize(tensors: Mapping[str, Tensor]) -> Layout | None:
-        return recognize_classifier(tensors, size, architecture, factors)
+        return recognize_classifier(tensors, size, architecture, factors, metadata)
 
     weights = choose_weights(checkpoint, recognize)
     if weights.class_path:
