@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 from napari_quac.errors import CheckpointError
 from napari_quac.networks.classifier_file import (
-    onnx_sentence,
     pools_in,
     recognize_classifier,
     size_from_text,
@@ -17,6 +16,7 @@ from napari_quac.networks.classifier_file import (
 )
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.networks.formats.containers import find_container, weights_path
+from napari_quac.networks.onnx.network import load_onnx, onnx_metadata
 from napari_quac.networks.programs import count_inputs, load_program, program_metadata
 from napari_quac.networks.tensor_file import (
     State,
@@ -32,7 +32,7 @@ InspectionKind = Literal[
     "torchscript", "exported program", "state dict", "safetensors", "onnx", "folder"
 ]
 
-PROGRAMS = ("torchscript", "exported program", "onnx")
+PROGRAMS = ("torchscript", "exported program")  # ONNX holds a graph of known operators only
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +140,10 @@ def read_inspection(path: Path) -> Inspection:
 def _read_file(path: Path) -> Inspection:
     kind, sha256, size = detect_format(path), file_hash(path), path.stat().st_size
     if kind == "onnx":
-        return Inspection(path, kind, "classifier", sha256, size, problem=onnx_sentence(path))
+        network, model = load_onnx(path)
+        shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+        facts = {"tensors": shapes, "metadata": onnx_metadata(model), "n_inputs": 1}
+        return Inspection(path, kind, "unknown", sha256, size, **facts)  # type: ignore[arg-type]
     if kind in ("torchscript", "exported program"):
         metadata, n_inputs = program_metadata(path), count_inputs(path)
         return Inspection(path, kind, "unknown", sha256, size, metadata=metadata, n_inputs=n_inputs)
@@ -178,6 +181,8 @@ def inspect_classifier(
         warning = "The file holds a program; use it only if you trust where it comes from."
         findings = (*inspection.findings, warning)
         inspection = replace(inspection, tensors=shapes, findings=findings)
+        return _with_trial(inspection, image_size) if run else inspection
+    if inspection.kind == "onnx":
         return _with_trial(inspection, image_size) if run else inspection
     tensors, metadata = flatten_state(inspection.read_state()), inspection.metadata
     size = image_size or size_from_text(metadata.get("image_size"))

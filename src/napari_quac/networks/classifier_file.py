@@ -6,6 +6,7 @@ import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,6 +20,7 @@ from napari_quac.networks.architectures.vgg import recognize_vgg
 from napari_quac.networks.classifier import NetworkForm
 from napari_quac.networks.formats.containers import find_container
 from napari_quac.networks.programs import (
+    ExportedNetwork,
     load_exported,
     load_torchscript,
     prepare_for_inference,
@@ -123,10 +125,15 @@ class OpenedFile:
     channels : int or None
     image_size : tuple of int or None
         Where they are known before it is tried.
+    kind : str
+        Of the network, where neither form nor layout name it.
     container : str
         Kind of the folder or archive in which the file lies, such as ``"timm folder"``.
     notes : tuple of str
         Sentences about its description.
+    compare : callable, optional
+        Compares the network with another program, given channels and size of its input; returns a
+        sentence for the card, and raises ``CheckpointError`` if they differ.
     """
 
     module: nn.Module
@@ -136,8 +143,10 @@ class OpenedFile:
     layout: Layout | None = None
     channels: int | None = None
     image_size: tuple[int, ...] | None = None
+    kind: str = ""
     container: str = ""
     notes: tuple[str, ...] = ()
+    compare: Callable[[int, tuple[int, ...]], str] | None = None
 
 
 def open_classifier_file(
@@ -183,7 +192,7 @@ def _open_file(
     """Load the network of a file, with the description of the container in which it lies."""
     kind = detect_format(path)
     if kind == "onnx":
-        raise CheckpointError(onnx_sentence(path))
+        return _open_onnx(path)
     if kind == "torchscript":
         script = load_torchscript(path)
         return OpenedFile(script, "torchscript", _shapes_of(script), program_metadata(path))
@@ -207,6 +216,19 @@ def _open_file(
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     input_size = layout.image_size or size
     return OpenedFile(module, "eager", shapes, metadata, layout, layout.channels, input_size)
+
+
+def _open_onnx(path: Path) -> OpenedFile:
+    from napari_quac.networks.onnx.comparison import compare_outputs
+    from napari_quac.networks.onnx.network import load_onnx, onnx_metadata
+
+    network, model = load_onnx(path)
+    program = ExportedNetwork(network, network.bounds)
+    prepare_for_inference(program)
+    fixed = program.channels, program.image_size
+    compare = partial(compare_outputs, path, program)
+    facts = _shapes_of(program), onnx_metadata(model)
+    return OpenedFile(program, "eager", *facts, None, *fixed, kind="ONNX", compare=compare)
 
 
 def build_with_weights(layout: Layout, tensors: Mapping[str, Tensor], path: Path) -> nn.Module:
@@ -273,14 +295,6 @@ def numbers_from_text(text: str | None) -> tuple[float, ...]:
         return tuple(map(float, json.loads(text if text.strip()[:1] in "[{" else f"[{text}]")))
     except (ValueError, TypeError):
         return ()
-
-
-def onnx_sentence(path: Path) -> str:
-    """Return the error about ONNX files."""
-    return (
-        f"'{path.name}' holds an ONNX network, which has no gradients, so attributions cannot be "
-        "computed with it. Export the network as TorchScript or save its state dict."
-    )
 
 
 def unknown_layout_sentence(

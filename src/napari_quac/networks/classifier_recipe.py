@@ -23,6 +23,7 @@ from napari_quac.networks.classifier_file import (
 )
 from napari_quac.networks.device import resolve_device
 from napari_quac.networks.formats.containers import weights_path
+from napari_quac.networks.onnx.comparison import ADVICE
 from napari_quac.networks.programs import prepare_for_inference
 from napari_quac.networks.tensor_file import file_hash
 from napari_quac.networks.trial import Trial, add_channel_axis, try_network
@@ -307,11 +308,19 @@ class ClassifierRecipe:
             n_axes=trial.n_axes,
             assumptions=opened.layout.assumptions if opened.layout else (),
         )
-        kind = opened.layout.name if opened.layout else KIND_NAMES[opened.form]
+        kind = opened.layout.name if opened.layout else opened.kind or KIND_NAMES[opened.form]
         kind += f" ({opened.container})" if opened.container else ""
         notes = (*opened.notes, *(opened.layout.notes if opened.layout else ()), *trial.notes)
         description = describe(classifier, kind, range_source, notes, trial)
+        if opened.compare is not None:
+            description["Compared"] = self._compared(opened, classifier)
         return on_device(replace(classifier, description=description), target)
+
+    def _compared(self, opened: OpenedFile, classifier: Classifier) -> str:
+        """Return a sentence about the comparison with another program."""
+        size = classifier.image_size or (64,) * (classifier.n_axes or 2)
+        sentence = opened.compare(classifier.channels, size) if opened.compare else ""
+        return sentence or f"Its outputs were not compared with another program. {ADVICE}"
 
     def _try(
         self, opened: OpenedFile, size: tuple[int, ...] | None, value_range: ValueRange
