@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from napari_quac import __version__
 from napari_quac.commands import (
+    check,
     compare,
     demo,
     exaggerate,
@@ -31,7 +32,7 @@ from napari_quac.errors import QuacError, one_line
 
 DONE, INTERNAL_ERROR, WRONG_INPUT = 0, 1, 2
 COMMANDS = (
-    demo, inspect, methods, predict, explain, exaggerate, run, report, score, compare, train,
+    demo, inspect, check, methods, predict, explain, exaggerate, run, report, score, compare, train,
 )  # fmt: skip
 
 

@@ -225,7 +225,10 @@ def explain_folder(
     settings = _settings(settings, methods, seed, max_tries, recipe or generator)
     settings = replace(settings, targets=target)
     store = ExplanationStore.open_or_create(
-        output, StoreInfo.of(classifier, generator, recipe or generator, settings, dataset.name)
+        output,
+        StoreInfo.of(
+            classifier, generator, recipe or generator, settings, dataset.name, dataset=dataset
+        ),
     )
     store.clean()
     tasks = tasks_of(dataset)

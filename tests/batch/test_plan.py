@@ -171,34 +171,37 @@ def test_samples_in_memory_cannot_be_written_into_a_plan(tmp_path):
 
 
 def test_samples_that_are_changed_to_fit_are_written_and_read(tmp_path):
-    from napari_quac.data.preprocessing import PreprocessedRecipe, Preprocessing
+    from napari_quac.data.preprocessed import PreprocessedRecipe
+    from napari_quac.data.preprocessing import Preprocessing
 
     folder = ImageFolderRecipe(tmp_path / "images")
     for preprocessing in (
-        Preprocessing(channels="average", size=(32, 32)),
-        Preprocessing(channels=1, mode="crop", size=(8, 8)),
+        Preprocessing(channels="average", resize=(32, 32)),
+        Preprocessing(channels=1, crop=(8, 8)),
     ):
         plan = some_plan(tmp_path, samples=PreprocessedRecipe(folder, preprocessing))
         plan.write(tmp_path / "plan.yaml")
         assert BatchPlan.read(tmp_path / "plan.yaml") == plan
     twice = PreprocessedRecipe(
-        PreprocessedRecipe(folder, Preprocessing(size=(9, 9))), Preprocessing(size=(8, 8))
+        PreprocessedRecipe(folder, Preprocessing(resize=(9, 9))), Preprocessing(resize=(8, 8))
     )
     with pytest.raises(DataError, match="preprocessed twice"):
         some_plan(tmp_path, samples=twice).write(tmp_path / "plan.yaml")
 
 
 def test_a_plan_with_the_former_key_of_preprocessing_is_read(tmp_path):
-    from napari_quac.data.preprocessing import PreprocessedRecipe, Preprocessing
+    from napari_quac.data.preprocessed import PreprocessedRecipe
+    from napari_quac.data.preprocessing import Preprocessing
 
-    preprocessing = Preprocessing(channels=1, mode="crop", size=(8, 8))
+    preprocessing = Preprocessing(channels=1, crop=(8, 8))
     folder = ImageFolderRecipe(tmp_path / "images")
     plan = some_plan(tmp_path, samples=PreprocessedRecipe(folder, preprocessing))
     path = tmp_path / "plan.yaml"
     plan.write(path)
     text = path.read_text()
-    assert "preprocessing:" in text and "mode: crop" in text
-    path.write_text(text.replace("preprocessing:", "fit:").replace("mode: crop", "how: crop"))
+    assert "preprocessing:" in text and "crop:" in text
+    former = text.replace("preprocessing:", "fit:").replace("crop:", "how: crop\n    size:")
+    path.write_text(former)
     assert BatchPlan.read(path) == plan
 
 

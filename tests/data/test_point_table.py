@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_quac.data.point_table import guess_columns, read_point_table
+from napari_quac.data.point_table import guess_columns, guess_table_columns, read_point_table
 from napari_quac.data.volume import Volume
-from napari_quac.data.volume_points_recipe import Reading, check_reading, count_readings
+from napari_quac.data.volume_points_recipe import (
+    Reading,
+    VolumePointsRecipe,
+    check_reading,
+    count_readings,
+)
 from napari_quac.errors import DataError
 from point_tables import write_point_table
 from strategies import quick
@@ -80,11 +86,65 @@ def test_text_with_commas_and_quotes_comes_back(tmp_path: Path) -> None:
         (["Z_um", "Y_um", "X_um"], ("Z_um", "Y_um", "X_um"), "µm"),
         (["index", "axis-0", "axis-1", "axis-2"], ("axis-0", "axis-1", "axis-2"), "voxel"),
         (["a", "b", "c"], (), ""),
+        (["post_x", "pre_y", "pre_z", "pre_x", "post_y", "post_z"], ("pre_z", "pre_y", "pre_x"),
+         ""),
+        (["post_x", "post_y", "post_z", "ctr_x", "ctr_y", "ctr_z"], ("ctr_z", "ctr_y", "ctr_x"),
+         ""),
+        (["pre_x", "pre_y", "pre_z", "x", "y", "z"], ("z", "y", "x"), ""),
+        (["x_nm", "y_nm", "z", "x", "y", "z_nm"], ("z_nm", "y_nm", "x_nm"), "nm"),
+        (["x_nm", "y_nm", "z"], (), ""),
+        (["x_pos", "y_pos", "z_section"], ("z_section", "y_pos", "x_pos"), ""),
+        (["pre_x", "post_y", "pre_z"], (), ""),
+        (["bodyId_pre", "x_pre", "y_pre", "z_pre", "x_post", "y_post", "z_post"],
+         ("z_pre", "y_pre", "x_pre"), ""),
+        (["Connector ID", "X", "Y", "Z"], ("Z", "Y", "X"), ""),
+        (["ctr_pt_position_x", "ctr_pt_position_y", "ctr_pt_position_z", "pre_pt_position_x",
+          "pre_pt_position_y", "pre_pt_position_z"],
+         ("pre_pt_position_z", "pre_pt_position_y", "pre_pt_position_x"), ""),
+        (["ctr_pt_position[0]", "ctr_pt_position[1]", "ctr_pt_position[2]", "pre_pt_position[0]",
+          "pre_pt_position[1]", "pre_pt_position[2]"],
+         ("pre_pt_position[2]", "pre_pt_position[1]", "pre_pt_position[0]"), ""),
+        (["ctr_pos_x_vx", "ctr_pos_y_vx", "ctr_pos_z_vx"],
+         ("ctr_pos_z_vx", "ctr_pos_y_vx", "ctr_pos_x_vx"), "voxel"),
+        (["presyn_x", "presyn_y", "presyn_z", "centroid_x", "centroid_y", "centroid_z"],
+         ("presyn_z", "presyn_y", "presyn_x"), ""),
     ],
 )  # fmt: skip
 def test_columns_are_guessed(names: list[str], coordinates: tuple[str, ...], unit: str) -> None:
     guess = guess_columns(names)
     assert (guess.coordinates, guess.unit) == (coordinates, unit)
+
+
+def test_columns_of_services(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(
+        "Connector ID,bodyId,type,X,Y,Z,class\n5,1,pre,1,2,3,gaba\n6,1,post,4,5,6,ach\n"
+    )
+    guess = guess_table_columns(read_point_table(tmp_path / "a.csv"))
+    assert (guess.id, guess.label) == ("Connector ID", "class")
+    (tmp_path / "b.csv").write_text("bodyId,type,x,y,z\n1,pre,1,2,3\n1,post,4,5,6\n")
+    guess = guess_table_columns(read_point_table(tmp_path / "b.csv"))
+    assert (guess.id, guess.label) == ("bodyId", "")
+    (tmp_path / "c.csv").write_text("type,x,y,z\nround,1,2,3\npre,4,5,6\n")
+    assert guess_table_columns(read_point_table(tmp_path / "c.csv")).label == "type"
+
+
+def test_assumptions_about_a_table_are_stated(tmp_path: Path) -> None:
+    np.save(tmp_path / "em.npy", np.zeros((12, 100, 100), np.uint8))
+    text = "id,pre_z,pre_y,pre_x,post_z,post_y,post_x,class\n7.20576E+17,2,50,60,3,50,60,a\n"
+    (tmp_path / "a.csv").write_text(text)
+    recipe = VolumePointsRecipe(tmp_path / "em.npy", tmp_path / "a.csv", (1, 16, 16))
+    sentences = [str(note) for note in recipe.load().table_assumptions]
+    assert sentences == [
+        "The coordinates are the columns pre_z, pre_y, pre_x. The table also has post_x; choose "
+        "the columns.",
+        "Coordinates are read in voxels in the order z-y-x: 1 of 1 inside.",
+        "The ids of 'id' are used as they are, rounded: 7.20576E+17.",
+        "The classes are those of the column 'class' (setting label column).",
+    ]
+    stated = replace(
+        recipe, columns=("pre_z", "pre_y", "pre_x"), unit="voxel", id_column="-", label_column="-"
+    )
+    assert stated.load().table_assumptions == ()
 
 
 @pytest.mark.parametrize(

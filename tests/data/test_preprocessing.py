@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from napari_quac.data.dataset import Sample
-from napari_quac.data.preprocessing import PreprocessedDataset, Preprocessing, suggest_preprocessing
+from napari_quac.data.preprocessed import PreprocessedDataset
+from napari_quac.data.preprocessing import Preprocessing
+from napari_quac.data.suggestions import suggest_preprocessing
 from napari_quac.errors import ShapeError
 from napari_quac.testing import CornerSamples
 
@@ -19,13 +21,17 @@ def labels(suggestions: tuple[tuple[str, Preprocessing], ...]) -> list[str]:
 
 def test_suggestions_make_the_shape_fit() -> None:
     assert labels(suggest_preprocessing((3, 200, 180), 1, (128, 128))) == [
-        "Average channels", "Use channel 1", "Use channel 2", "Use channel 3"]  # fmt: skip
+        "Average channels of the samples", "Use channel 1 of the samples",
+        "Use channel 2 of the samples", "Use channel 3 of the samples"]  # fmt: skip
     assert labels(suggest_preprocessing((1, 200, 180), 1, (128, 128))) == [
-        "Resize samples to 128 px", "Crop samples to central 128 px"]  # fmt: skip
+        "Resize samples to 128 px", "Resize shorter side of the samples to 128 px, crop center",
+        "Crop samples to central 128 px"]  # fmt: skip
     assert labels(suggest_preprocessing((1, 100, 180), 1, (128, 128))) == [
-        "Resize samples to 128 px"
+        "Resize samples to 128 px",
+        "Resize shorter side of the samples to 128 px, crop center"]  # fmt: skip
+    assert labels(suggest_preprocessing((1, 8, 8), 3, None)) == [
+        "Repeat channel 3 times of the samples"
     ]
-    assert labels(suggest_preprocessing((1, 8, 8), 3, None)) == ["Repeat channel 3 times"]
     assert suggest_preprocessing((2, 8, 8), 3, None) == ()
     assert suggest_preprocessing((1, 8, 8, 8), 1, (8, 8)) == ()
     assert suggest_preprocessing((1, 8, 8), 1, (8, 8)) == ()
@@ -63,33 +69,33 @@ def test_channels_are_picked_averaged_or_repeated() -> None:
 
 def test_crop_keeps_pixels_and_their_place_in_the_world() -> None:
     sample = replace(COLORED, scale=(4.0, 2.0), translate=(100.0, 0.0), unit="nm")
-    cropped = Preprocessing(size=(4, 6), mode="crop").apply(sample)
+    cropped = Preprocessing(crop=(4, 6)).apply(sample)
     assert torch.equal(cropped.image, COLORED.image[:, 2:6, 1:7])
     assert cropped.translate == (108.0, 2.0) and cropped.scale == (4.0, 2.0)
     with pytest.raises(ShapeError, match="too few"):
-        Preprocessing(size=(9, 4), mode="crop").apply(sample)
+        Preprocessing(crop=(9, 4)).apply(sample)
 
 
 def test_resize_averages_and_keeps_the_edges_in_the_world() -> None:
     sample = replace(COLORED, scale=(4.0, 4.0), translate=(10.0, 10.0))
-    small = Preprocessing(size=(4, 4)).apply(sample)
+    small = Preprocessing(resize=(4, 4)).apply(sample)
     assert small.scale == (8.0, 8.0)
     # the center of the first pixel moves so that its edge stays at 10 - 4 / 2
     assert small.translate == (12.0, 12.0)
     assert abs(float(small.image.mean() - sample.image.mean())) < 0.02
-    again = Preprocessing(size=(8, 8)).apply(small)
+    again = Preprocessing(resize=(8, 8)).apply(small)
     assert again.scale == (4.0, 4.0) and again.translate == (10.0, 10.0)
 
 
 def test_dataset_says_in_its_name_how_it_was_changed() -> None:
     samples = CornerSamples(size=32)
-    dataset = PreprocessedDataset(samples, Preprocessing(size=(16, 16)))
+    dataset = PreprocessedDataset(samples, Preprocessing(resize=(16, 16)))
     assert dataset.name == "corner images, resized to 16 × 16 px"
     assert len(dataset) == len(samples) and dataset.classes == samples.classes
     assert dataset[3].id == dataset.sample_id(3) == samples.sample_id(3)
     assert dataset[3].label == dataset.label(3) == samples.label(3)
     assert dataset[3].image.shape == (1, 16, 16)
     assert (
-        str(Preprocessing("average", (8, 8), "crop"))
+        str(Preprocessing("average", crop=(8, 8)))
         == "average of channels, cropped to the central 8 × 8 px"
     )

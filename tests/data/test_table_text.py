@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,16 @@ def read(tmp_path: Path, text: str | bytes, name: str = "a.csv") -> PointTable:
         ("z,y,x\n1,2,3\n".encode("utf-16"), "a.csv", [1, 2, 3]),
         ('id,position\n7,"[3, 2, 1]"\n', "a.csv", [1, 2, 3]),
         ('id,position\n7,"[3 2 1.5]"\n', "a.csv", [1.5, 2, 3]),
+        ('id,at\n7,"[np.int64(3), np.int64(2), np.float64(1.5)]"\n', "a.csv", [1.5, 2, 3]),
+        ('id,at\n7,"(np.float32(3.0), 2, 1)"\n', "a.csv", [1, 2, 3]),
+        ('id,at\n7,"array([3, 2, 1])"\n', "a.csv", [1, 2, 3]),
+        ('id,at\n7,"array([3, 2, 1], dtype=int32)"\n', "a.csv", [1, 2, 3]),
+        ("id,at\n7,\"{'coordinates': [3, 2, 1], 'type': 'Point'}\"\n", "a.csv", [1, 2, 3]),
+        ('id,at\n7,"{""x"": 3, ""y"": 2, ""z"": 1}"\n', "a.csv", [1, 2, 3]),
+        ("id,at\n7,\"{'srid': 9157, 'x': 3, 'y': 2, 'z': 1}\"\n", "a.csv", [1, 2, 3]),
+        ('Coordinate 1,Tags\n"(3, 2, 1)",\n', "a.csv", [1, 2, 3]),
+        (gzip.compress(b"x,y,z\n3,2,1\n"), "a.csv.gz", [1, 2, 3]),
+        ("connector_id,X,Y,Z\n1,3,2,1\n", "a.df", [1, 2, 3]),
         ("centroid-0,centroid-1,centroid-2\n1,2,3\n", "a.csv", [1, 2, 3]),
         ("centerX,centerY,centerZ\n3,2,1\n", "a.csv", [1, 2, 3]),
     ],
@@ -93,3 +104,24 @@ def test_floating_point_ids_beyond_2_to_the_53_are_told(tmp_path: Path) -> None:
     assert table.coordinates(axes).tolist() == [[1, 2, 3], [4, 5, 6]]
     assert "ids above 2⁵³ were rounded" in table.notes(axes, "id")[0]
     assert table.texts("small") == ("5", "6") and not table.notes(axes, "small")
+
+
+@pytest.mark.parametrize(
+    ("ids", "is_rounded"),
+    [
+        (["7.20576E+17", "7.20577E+17"], True),
+        (["7,20576E+17", "7,20577E+17"], True),
+        (["7.205759406e+17", "7.205759407e+17"], True),
+        (["720575940600000000", "720575940700000000"], True),
+        (["720575940628857210", "720575940628857211"], False),
+        (["1000000", "2000000"], False),
+        (["1e5", "2e5"], False),
+        (["a", "b"], False),
+    ],
+)
+def test_ids_that_a_spreadsheet_has_rounded(
+    tmp_path: Path, ids: list[str], is_rounded: bool
+) -> None:
+    table = read(tmp_path, "id;z;y;x\n" + "".join(f"{text};1;2;3\n" for text in ids))
+    notes = table.notes(("z", "y", "x"), "id")
+    assert any("rounded" in note for note in notes) is is_rounded

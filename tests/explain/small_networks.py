@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from napari_quac.data.dataset import Sample
+from napari_quac.data.preprocessing import Preprocessing
 from napari_quac.explain.pair import Pair, make_pair
 from napari_quac.networks.classifier import Classifier, NetworkForm
 from napari_quac.networks.generator import FunctionGenerator
-from napari_quac.networks.value_range import ValueRange
 from napari_quac.testing import corner_image
 
 
@@ -78,7 +78,7 @@ def classifier_of(
         tuple(f"class {index}" for index in range(n_classes)),
         channels=shape[0],
         image_size=shape[1:],
-        value_range=ValueRange(*limits),
+        preprocessing=Preprocessing(value_range=limits),
         form=form,
         name="small",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
+import json
 
 import numpy as np
 import pytest
@@ -12,10 +12,11 @@ from scipy.stats import binomtest
 from torch import nn
 
 from napari_quac.data.dataset import Sample
+from napari_quac.data.preprocessing import PRESETS, Preprocessing
 from napari_quac.errors import DataError
 from napari_quac.explain.agreement import Agreement, Candidate, compare_with_labels
-from napari_quac.explain.agreement_check import check_agreement, choose_images
-from napari_quac.explain.agreement_text import findings, to_json
+from napari_quac.explain.agreement_check import check_agreement, check_briefly, choose_images
+from napari_quac.explain.agreement_text import findings, methods_sentence, summarize, to_json
 from napari_quac.explain.paired_accuracy import (
     assign_outputs,
     cross_fit_order,
@@ -24,8 +25,7 @@ from napari_quac.explain.paired_accuracy import (
     wilson_interval,
 )
 from napari_quac.networks.classifier_recipe import classifier_from_module
-from napari_quac.networks.stored_statistics import StoredStatistics
-from napari_quac.networks.value_range import ValueRange
+from napari_quac.networks.stored_statistics import MOST_NATS, StoredStatistics
 
 NAMES = ("ant", "monkey", "zebra")
 
@@ -219,12 +219,13 @@ def test_equal_predictions_cannot_tell_and_are_harmless():
 def test_stored_statistics_break_a_tie_only_if_they_are_clear():
     truth = np.arange(60) % 3
     tables = [("0 … 1", predictions(truth, 0.95)), ("ImageNet", predictions(truth, 0.97, seed=1))]
-    clear = agreement(*tables, truth=truth, distances=(0.9, 0.01))
+    near, overlapping = np.full(101, 0.01), np.linspace(0.012, 0.005, 101)
+    clear = agreement(*tables, truth=truth, distances=(90 * near, near))
     assert (clear.conclusion, clear.best.name) == ("cannot tell", "ImageNet")
     assert "fit ImageNet best" in " ".join(finding.text for finding in findings(clear))
-    unclear = agreement(*tables, truth=truth, distances=(0.011, 0.01))
+    unclear = agreement(*tables, truth=truth, distances=(near, overlapping))
     assert unclear.best.name == "0 … 1"
-    far = agreement(*tables, truth=truth, distances=(90.0, 20.0))
+    far = agreement(*tables, truth=truth, distances=(9000 * near, 2000 * near))
     assert far.best.name == "0 … 1"
 
 
@@ -253,35 +254,75 @@ def test_images_are_read_once_and_balanced():
 def test_real_predictions_find_the_input_range_and_list_what_is_left_out():
     images, labels = gray_levels(60)
     images[4] = None
-    classes = (*NAMES, "Ants ")
+    classes = (*NAMES, "Beetles")
     labels[7] = 3
     dataset = Images(images, labels, classes)
-    classifier = classifier_from_module(Brightness(), NAMES, image_size=8, value_range=(-1, 1))
-    candidates = [
-        Candidate(str(limits), replace(classifier, value_range=limits), limits == ValueRange())
-        for limits in (ValueRange(), ValueRange(0, 1), ValueRange(0, 255))
-    ]
-    result = check_agreement(dataset, candidates).result()
-    assert dataset.reads == 60
-    assert result.best.name == "[0, 255]"
+    classifier = classifier_from_module(Brightness(), NAMES, image_size=8)
+    result = check_agreement(dataset, classifier).result()
+    assert dataset.reads <= 61
+    assert result.best.name == "0 to 255"
+    assert result.current.name == "−1 to 1"
     assert result.conclusion == "another preprocessing"
     assert result.n_images == 59
     assert result.best.correct.sum() == 58
-    assert dict(result.unmatched) == {"Ants ": 1}
+    assert dict(result.unmatched) == {"Beetles": 1}
     assert "'4' is damaged." in result.failures["image 4"]
     text = " ".join(finding.text for finding in findings(result))
-    assert "'Ants ' (1)" in text
+    assert "'Beetles' (1)" in text
     assert "damaged" in text
     document = to_json(result)
-    assert document["best"] == "[0, 255]"
+    assert document["best"] == "0 to 255"
+    assert len(document["candidates"]) == 5  # ImageNet's mean of three channels does not fit
     assert np.sum(document["candidates"][2]["confusion"]) == 59
+
+
+def test_the_present_choice_alone_is_checked_if_it_agrees():
+    dataset = Images(*gray_levels(60))
+    classifier = classifier_from_module(Brightness(), NAMES, image_size=8, preprocessing="bytes")
+    result = check_briefly(dataset, classifier).result()
+    assert [row.name for row in result.rows] == ["0 to 255"]
+    assert result.conclusion == "agrees"
+    assert "agreed with the labels of 60 of 60 images" in methods_sentence(result)
+    worse = check_briefly(dataset, classifier.with_preprocessing(PRESETS["quac"])).result()
+    assert worse.best.name == "0 to 255"
+    assert "p = " in methods_sentence(worse)
+    assert json.loads(json.dumps(summarize(worse)))["conclusion"] == "another preprocessing"
+    unlabeled = Images(dataset.images, [None] * 60)
+    assert check_briefly(unlabeled, classifier).result() is None
+
+
+def test_gray_images_are_repeated_and_resized_for_all_candidates():
+    class Rgb(nn.Module):
+        def forward(self, images):
+            assert images.shape[1:] == (3, 6, 6)
+            return Brightness()(images)
+
+    dataset = Images(*gray_levels(30))
+    classifier = classifier_from_module(Rgb(), NAMES, 3, 6, preprocessing="bytes")
+    result = check_agreement(dataset, classifier).result()
+    assert len(result.rows) == 6
+    assert not result.failures
+    best = result.best.candidate.classifier.preprocessing
+    assert (best.channels, best.resize) == ("repeat", (6, 6))
+    assert result.best.accuracy == 1
+
+
+def test_another_normalization_is_a_candidate_of_its_own():
+    dataset = Images(*gray_levels(30))
+    own = Preprocessing(value_range=(0.0, 510.0), mean=(0.0,), std=(2.0,))
+    classifier = classifier_from_module(Brightness(), NAMES, image_size=8, preprocessing=own)
+    result = check_agreement(dataset, classifier).result()
+    assert result.current is result.rows[0]
+    assert result.current.name == own.value_words
+    assert result.conclusion == "cannot tell"
+    assert [row.name for row in result.tied] == [own.value_words, "0 to 255"]
 
 
 def test_samples_without_labels_are_refused():
     images, _ = gray_levels(3)
     classifier = classifier_from_module(Brightness(), NAMES, image_size=8)
     with pytest.raises(DataError, match="has no labels"):
-        check_agreement(Images(images, [None] * 3, ()), [Candidate("x", classifier)]).result()
+        check_agreement(Images(images, [None] * 3, ()), classifier).result()
 
 
 def test_stored_statistics_recognize_the_range_of_training():
@@ -296,16 +337,57 @@ def test_stored_statistics_recognize_the_range_of_training():
         network(images * 2 - 1)
     classifier = classifier_from_module(network, NAMES, image_size=12)
     distances = {}
-    for limits in (ValueRange(-1, 1), ValueRange(0, 1), ValueRange(0, 255)):
-        candidate = replace(classifier, value_range=limits)
+    for key in ("quac", "unit", "bytes"):
+        candidate = classifier.with_preprocessing(PRESETS[key])
         statistics = StoredStatistics(candidate)
         for batch in images.split(16):
-            with torch.inference_mode(), statistics.observed():
-                candidate.logits(batch)
-        distances[str(limits)] = statistics.distance()
-    assert distances["[-1, 1]"] < 0.01
-    assert distances["[0, 1]"] > 0.05
-    assert distances["[0, 255]"] > 100
+            inputs = candidate.to_network(batch)
+            with torch.inference_mode(), statistics.observed(inputs):
+                candidate.outputs(inputs)
+        distances[key] = statistics.distances()[0]
+    assert distances["quac"] < 0.01
+    assert distances["unit"] > 0.05
+    assert distances["bytes"] == MOST_NATS
     assert not network[1]._forward_pre_hooks
     without = classifier_from_module(Brightness(), NAMES, image_size=8)
-    assert StoredStatistics(without).distance() is None
+    assert StoredStatistics(without).distances() is None
+
+
+class OwnNormalization(nn.Module):
+    """A program that normalizes its input itself."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, images):
+        return self.network((images - 0.45) / 0.22)
+
+
+@pytest.mark.parametrize("make", [torch.jit.script, lambda m: torch.jit.trace(m, IMAGES)])
+def test_stored_statistics_of_torchscript(make, tmp_path):
+    def reload(program):
+        program.save(str(tmp_path / "program.pt"))
+        return torch.jit.load(str(tmp_path / "program.pt"))
+
+    network = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        nn.Linear(4, 3),
+    ).eval()  # fmt: skip
+    expected = measure_distance(network)
+    assert expected is not None
+    assert measure_distance(reload(make(network))) == pytest.approx(expected, rel=1e-4)
+    assert measure_distance(reload(make(OwnNormalization(network)))) is None
+
+
+IMAGES = torch.rand(8, 1, 12, 12, generator=torch.Generator().manual_seed(2))
+
+
+def measure_distance(module):
+    classifier = classifier_from_module(module, NAMES, image_size=12)
+    statistics = StoredStatistics(classifier)
+    inputs = classifier.to_network(IMAGES)
+    with torch.inference_mode(), statistics.observed(inputs):
+        classifier.outputs(inputs)
+    distances = statistics.distances()
+    return None if distances is None else distances[0]

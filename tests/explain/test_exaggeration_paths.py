@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_quac.data.dataset import Sample
+from napari_quac.data.preprocessing import PRESETS
 from napari_quac.explain.exaggeration import exaggerate, image_path
 from napari_quac.explain.pair import Pair
 from napari_quac.explain.search import search
@@ -46,7 +47,9 @@ class FlatBins:
 
 @pytest.fixture
 def classifier() -> Classifier:
-    return Classifier(Brightness().eval(), ("dark", "bright"), 1, (8, 8), UNIT, name="brightness")
+    return Classifier(
+        Brightness().eval(), ("dark", "bright"), 1, (8, 8), PRESETS["unit"], name="brightness"
+    )
 
 
 def binned(classifier: Classifier, grey: float, target: int) -> tuple[Pair, ExaggerationGenerator]:

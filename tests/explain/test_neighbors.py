@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from napari_quac.data.dataset import Sample
+from napari_quac.data.preprocessing import PRESETS
 from napari_quac.explain.prediction_table import (
     hellinger,
     nearest_correct,
@@ -12,7 +13,6 @@ from napari_quac.explain.prediction_table import (
     predict_all,
 )
 from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.value_range import ValueRange
 from napari_quac.testing import CornerSamples, corner_classifier
 
 
@@ -44,7 +44,7 @@ def brightness_classifier() -> Classifier:
         last.weight[:] = torch.tensor([[-10.0], [10.0]])
         last.bias[:] = torch.tensor([5.0, -5.0])
     module = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), last).eval()
-    return Classifier(module, Grey.classes, value_range=ValueRange(0, 1))
+    return Classifier(module, Grey.classes, preprocessing=PRESETS["unit"])
 
 
 def test_the_nearest_correct_ones_come_first_by_features() -> None:

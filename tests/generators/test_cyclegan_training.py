@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from napari_quac.cli import main
+from napari_quac.data.preprocessing import PRESETS
 from napari_quac.errors import CheckpointError, DataError, ShapeError
 from napari_quac.generators.cyclegan.training import translator
 from napari_quac.generators.cyclegan.training_settings import (
@@ -17,7 +18,6 @@ from napari_quac.generators.cyclegan.training_settings import (
 from napari_quac.generators.opening import inspect_network, recognize_generator
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest
-from napari_quac.networks.value_range import ValueRange
 from napari_quac.train.generator_trainer import TrainingState, train_generator
 from train.listed import Listed
 
@@ -37,7 +37,7 @@ class SquareNetwork(torch.nn.Module):
 
 def square_classifier() -> Classifier:
     names = ("dark", "bright", "other")
-    return Classifier(SquareNetwork().eval(), names, 1, (32, 32), ValueRange(), name="squares")
+    return Classifier(SquareNetwork().eval(), names, 1, (32, 32), PRESETS["quac"], name="squares")
 
 
 def squares(n: int = 12, size: int = 32, classes: tuple[str, ...] = ("dark", "bright")) -> Listed:

@@ -48,7 +48,7 @@ def test_path_may_have_an_equals_sign(tmp_path) -> None:
 
 
 def test_several_readings_are_refused(file) -> None:
-    with pytest.raises(CheckpointError, match=r"2 ways.*double quotes"):
+    with pytest.raises(CheckpointError, match=r"in 2 ways.*double quotes"):
         split_direction(f"a:b:c={file}")
 
 

@@ -13,6 +13,7 @@ import torch
 from generators.test_cyclegan_training import SquareNetwork, squares
 from napari_quac.cli import main
 from napari_quac.data.dataset import Sample
+from napari_quac.data.preprocessing import PRESETS
 from napari_quac.errors import CheckpointError, DataError, ShapeError
 from napari_quac.explain.exaggeration import traverse_bins
 from napari_quac.generators.exaggeration.bins import bins_of, consistency_loss, order_loss
@@ -26,7 +27,6 @@ from napari_quac.generators.opening import inspect_network
 from napari_quac.networks.architectures.exaggeration_net import load_bin_generator
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest
-from napari_quac.networks.value_range import ValueRange
 from napari_quac.train.generator_trainer import train_generator
 from napari_quac.train.images import select_class_pair
 from train.listed import Listed
@@ -39,7 +39,7 @@ SMALL = ExaggerationTrainingSettings(
 
 def square_classifier() -> Classifier:
     names = ("dark", "bright", "other")
-    return Classifier(SquareNetwork().eval(), names, 1, (32, 32), ValueRange(), name="squares")
+    return Classifier(SquareNetwork().eval(), names, 1, (32, 32), PRESETS["quac"], name="squares")
 
 
 def test_file_gives_what_the_training_has(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_a_sample_of_a_third_class_is_told_that_the_explainer_is_not_about_it(
             return torch.tensor([[0.0, 0.0, 9.0]]).repeat(len(images), 1)
 
     names = ("dark", "bright", "other")
-    classifier = Classifier(Third().eval(), names, 1, (32, 32), ValueRange(), name="third")
+    classifier = Classifier(Third().eval(), names, 1, (32, 32), PRESETS["quac"], name="third")
     trained = train_generator(squares(), tmp_path, SMALL, square_classifier()).result()
     with pytest.raises(DataError, match="this sample is classified as 'other'"):
         traverse_bins(squares()[0], trained.generator, classifier).result()

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from napari_quac.data.preprocessing import PRESETS
 from napari_quac.errors import CheckpointError, DataError, NotFiniteError, ShapeError
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.generators.stargan.training import StarGANTask
@@ -17,7 +18,6 @@ from napari_quac.generators.stargan.training_settings import (
 )
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest
-from napari_quac.networks.value_range import ValueRange
 from napari_quac.train.checkpointing import write_state
 from napari_quac.train.generator_trainer import TrainingState, train_generator
 from train.listed import Listed
@@ -46,7 +46,7 @@ class Bright(nn.Module):
         return torch.stack([-mean, mean], dim=1)
 
 
-CLASSIFIER = Classifier(Bright(), ("dark", "bright"), 1, None, ValueRange())
+CLASSIFIER = Classifier(Bright(), ("dark", "bright"), 1, None, PRESETS["quac"])
 
 
 def dataset(channels: int = 1, size: int = 32, n: int = 4) -> Listed:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_quac.data.dataset import Sample
+from napari_quac.data.preprocessing import PRESETS
 from napari_quac.errors import CheckpointError, DataError, ShapeError
 from napari_quac.explain.search import search
 from napari_quac.explain.settings import SearchSettings
@@ -24,7 +25,6 @@ from napari_quac.networks.architectures.warp_unet import (
     load_warp_unet,
 )
 from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.value_range import ValueRange
 
 SMALL = WarpHyperparameters(2, 32, 1, (4, 4, 6, 4, 4), 3, 8)
 
@@ -133,7 +133,7 @@ def growing(tmp_path: Path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.jit.script(Grow()).save(str(path))
-    classifier = Classifier(Mass().eval(), ("small", "large"), 1, (33, 33), ValueRange(0, 1))
+    classifier = Classifier(Mass().eval(), ("small", "large"), 1, (33, 33), PRESETS["unit"])
     image = torch.zeros(1, 33, 33)
     image[:, 13:20, 13:20] = 1
     recipe = WarpRecipe(path, "large", "reversed", "normalised")
@@ -170,7 +170,7 @@ def test_classes_that_it_does_not_know_are_refused(growing) -> None:
         return torch.cat([Mass()(images), torch.zeros(len(images), 1)], dim=1)
 
     names = ("small", "large", "none")
-    other = Classifier(three, names, 1, (33, 33), ValueRange(0, 1), form="callable")
+    other = Classifier(three, names, 1, (33, 33), PRESETS["unit"], form="callable")
     with pytest.raises(DataError, match="cannot turn 'small' into 'none'"):
         search(sample, 2, other, generator, source=0).result()
 

@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from napari_quac.data.preprocessing import PRESETS
 from napari_quac.data.synthetic import SyntheticShapes
 from napari_quac.errors import DataError
 from napari_quac.generators.warp.recipe import WarpRecipe
 from napari_quac.generators.warp.training import WarpEvaluation
 from napari_quac.generators.warp.training_settings import WarpTrainingSettings
 from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.value_range import ValueRange
 from napari_quac.train.checkpointing import read_state
 from napari_quac.train.generator_trainer import train_generator
 from napari_quac.train.settings import settings_from_json
@@ -45,7 +45,7 @@ class Darkness(nn.Module):
 @pytest.fixture(scope="module")
 def classifier() -> Classifier:
     size = SyntheticShapes.image_size
-    return Classifier(Darkness().eval(), ("small", "large"), 1, size, ValueRange(0, 1))
+    return Classifier(Darkness().eval(), ("small", "large"), 1, size, PRESETS["unit"])
 
 
 def test_classes_differ_in_the_density_and_nothing_else() -> None:

@@ -114,11 +114,12 @@ def test_class_names_and_value_range_can_be_edited(dock: QuacDock) -> None:
     panel.class_names.setText("a, b, c")
     panel.class_names.editingFinished.emit()
     wait(lambda: dock.results.loaded_classifier.class_names == ("a", "b", "c"))  # type: ignore[union-attr]
-    panel.value_low.setValue(0)
-    panel.value_low.editingFinished.emit()
-    wait(lambda: dock.results.loaded_classifier.value_range.low == 0)  # type: ignore[union-attr]
-    panel.value_low.setValue(5)
-    panel.value_low.editingFinished.emit()
+    fields = panel.preprocessing_fields
+    fields.value_low.setValue(0)
+    fields.value_low.editingFinished.emit()
+    wait(lambda: dock.results.loaded_classifier.preprocessing.value_range == (0, 1))  # type: ignore[union-attr]
+    fields.value_low.setValue(5)
+    fields.value_low.editingFinished.emit()
     settle(dock)
     assert dock.networks.cards["classifier"].is_bad
     assert "must be above 5" in dock.networks.cards["classifier"].text.text()

@@ -10,7 +10,7 @@ import pytest
 import torch
 from qtpy.QtWidgets import QWidget
 
-from napari_quac.data.preprocessing import PreprocessedRecipe
+from napari_quac.data.preprocessed import PreprocessedRecipe
 from napari_quac.generators.stargan.file import write_official
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.gui.dock import QuacDock

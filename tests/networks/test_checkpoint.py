@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from napari_quac.errors import CheckpointError
 from napari_quac.generators.opening import inspect_network
 from napari_quac.networks.architectures.vgg import Vgg
-from napari_quac.networks.tensor_file import read_tensors
+from napari_quac.networks.checkpoint_file import read_tensors
 
 NETWORKS: dict[str, dict[str, Tensor]] = {
     "generator": {"from_rgb.weight": torch.rand(8, 1, 3, 3)},

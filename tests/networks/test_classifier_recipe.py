@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from napari_quac.data.preprocessing import PRESETS
 from napari_quac.errors import CheckpointError, ShapeError
 from napari_quac.networks.architectures.vgg import Vgg
 from napari_quac.networks.classifier_recipe import ClassifierRecipe, classifier_from_module
@@ -83,9 +84,9 @@ def script(module: nn.Module, path: Path, **extra: Any) -> Path:
 
 
 def test_worked_example_of_8_pixels(tmp_path: Path) -> None:
-    classifier = ClassifierRecipe(script(corner(), tmp_path / "c.pt"), value_range=(0, 1)).load(
-        "cpu"
-    )
+    classifier = ClassifierRecipe(
+        script(corner(), tmp_path / "c.pt"), preprocessing=PRESETS["unit"]
+    ).load("cpu")
     assert (classifier.channels, classifier.image_size) == (1, (8, 8))
     probability = classifier.predict(torch.zeros(1, 1, 8, 8))[0]
     np.testing.assert_allclose(probability, (0.92414182, 0.07585818), atol=1e-7)
@@ -94,7 +95,7 @@ def test_worked_example_of_8_pixels(tmp_path: Path) -> None:
 def test_worked_example_of_three_channels_is_not_taken_for_one(tmp_path: Path) -> None:
     # one channel would fit by broadcasting
     classifier = ClassifierRecipe(
-        script(two_squares(), tmp_path / "c.pt"), value_range=(0, 1)
+        script(two_squares(), tmp_path / "c.pt"), preprocessing=PRESETS["unit"]
     ).load("cpu")
     assert (classifier.channels, classifier.image_size) == (3, (32, 32))
     assert float(classifier.predict(torch.zeros(1, 3, 32, 32))[0, 1]) == pytest.approx(
@@ -130,9 +131,9 @@ def test_kind_of_output_is_guessed_and_brought_to_probabilities(
     tmp_path: Path, ending: str, n_outputs: int, output: str
 ) -> None:
     network = Ending(ending, n_outputs).eval()
-    classifier = ClassifierRecipe(script(network, tmp_path / "c.pt"), value_range=(0, 1)).load(
-        "cpu"
-    )
+    classifier = ClassifierRecipe(
+        script(network, tmp_path / "c.pt"), preprocessing=PRESETS["unit"]
+    ).load("cpu")
     assert classifier.output == output
     assert classifier.image_size is None
     images = torch.rand(5, 1, 40, 40)
@@ -152,8 +153,11 @@ def test_output_that_cannot_be_is_refused(tmp_path: Path) -> None:
 def test_nothing_is_known_until_it_is_said(tmp_path: Path) -> None:
     classifier = ClassifierRecipe(script(vgg(), tmp_path / "c.pt")).load("cpu")
     assert classifier.class_names == ("class 0", "class 1", "class 2")
-    assert (classifier.value_range.low, classifier.value_range.high) == (-1, 1)
-    assert "assumed" in classifier.description["Value range"]
+    assert classifier.preprocessing.value_range == (-1, 1)
+    assert "assumed" in classifier.description["Preprocessing"]
+    kinds = [assumption.kind for assumption in classifier.assumptions]
+    assert kinds == ["input range", "class names", "image size", "output"]
+    assert all(str(text) in classifier.description["Assumed"] for text in classifier.assumptions)
 
 
 def test_what_the_file_says_is_used_unless_said_otherwise(tmp_path: Path) -> None:
@@ -165,10 +169,11 @@ def test_what_the_file_says_is_used_unless_said_otherwise(tmp_path: Path) -> Non
     for path in (scripted, tmp_path / "c.safetensors", tmp_path / "d.pt"):
         classifier = ClassifierRecipe(path).load("cpu")
         assert classifier.class_names == ("a", "b", "c")
-        assert (classifier.value_range.low, classifier.value_range.high) == (0, 1)
-        told = ClassifierRecipe(path, class_names=("x", "y", "z"), value_range=(-1, 1)).load("cpu")
+        assert classifier.preprocessing.value_range == (0, 1)
+        told = ClassifierRecipe(path, class_names=("x", "y", "z"), preprocessing=PRESETS["quac"])
+        told = told.load("cpu")
         assert told.class_names == ("x", "y", "z")
-        assert told.value_range.low == -1
+        assert told.preprocessing.value_range == (-1, 1)
 
 
 def save_plain(state: dict[str, Tensor], path: Path) -> None:
@@ -250,7 +255,7 @@ def test_state_dict_in_any_wrapping_gives_the_same_network(
 ) -> None:
     network, path = vgg(), tmp_path / "misleading.png"
     save(network.state_dict(), path)
-    classifier = ClassifierRecipe(path, value_range=(0, 1)).load("cpu")
+    classifier = ClassifierRecipe(path, preprocessing=PRESETS["unit"]).load("cpu")
     assert classifier.form == "eager"
     assert classifier.image_size == (16, 16)
     images = torch.rand(3, 1, 16, 16)
@@ -273,7 +278,7 @@ def test_exported_program_takes_any_batch_and_has_gradients(
 ) -> None:
     network = vgg()
     path = export(network, torch.rand(n_exported, 1, 16, 16), tmp_path / "c.pt2", dynamic)
-    classifier = ClassifierRecipe(path, value_range=(0, 1)).load("cpu")
+    classifier = ClassifierRecipe(path, preprocessing=PRESETS["unit"]).load("cpu")
     assert (classifier.form, classifier.channels, classifier.image_size) == (
         "exported",
         1,
@@ -321,9 +326,9 @@ def test_card_says_what_can_be_computed(tmp_path: Path) -> None:
 
 def test_recipe_takes_what_json_gives(tmp_path: Path) -> None:
     path = script(vgg(), tmp_path / "c.pt")
-    recipe = ClassifierRecipe(str(path), class_names=["a", "b", "c"], value_range=[0, 1])  # type: ignore[arg-type]
-    assert recipe == ClassifierRecipe(path, class_names=("a", "b", "c"), value_range=(0, 1))
-    assert hash(recipe) == hash(ClassifierRecipe(path, None, ("a", "b", "c"), (0, 1)))
+    recipe = ClassifierRecipe(str(path), class_names=["a", "b", "c"])  # type: ignore[arg-type]
+    assert recipe == ClassifierRecipe(path, class_names=("a", "b", "c"))
+    assert hash(recipe) == hash(ClassifierRecipe(path, None, ("a", "b", "c")))
 
 
 def test_any_function_is_a_classifier() -> None:

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from napari_quac.errors import ShapeError
+from napari_quac.networks.architectures.recognition import recognize_classifier
 from napari_quac.networks.architectures.resnet import DapiResNet
-from napari_quac.networks.classifier_file import recognize_classifier
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 
 

@@ -51,8 +51,7 @@ def test_defaults_of_the_transmitter_project_need_nothing_given(tmp_path: Path) 
     torch.save({"model_state_dict": network.state_dict()}, tmp_path / "checkpoint")
     classifier = ClassifierRecipe(tmp_path / "checkpoint").load("cpu")
     assert classifier.image_size == (16, 160, 160)
-    assert classifier.value_range.low == -1
-    assert classifier.value_range.high == 1
+    assert classifier.preprocessing.value_range == (-1, 1)
     assert "synister" in classifier.description["Notes"]
     images = volumes(1, (16, 160, 160))
     torch.testing.assert_close(

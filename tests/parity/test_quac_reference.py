@@ -221,7 +221,7 @@ def test_deeplift_adds_up_on_real_pairs_one_by_one_and_together(
     for source in range(3):
         pairs = [pair for pair in real_pairs if pair.source == source]
         images, references = (
-            classifier.value_range.to_network(torch.stack(list(group))).double()
+            classifier.attribution_inputs(torch.stack(list(group))).double()
             for group in ((p.query.image for p in pairs), (p.generated for p in pairs))
         )
         together, difference = deeplift(

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_quac.data.dataset import Sample
+from napari_quac.data.preprocessing import PRESETS
 from napari_quac.explain.attribution import Attribution, attribute, normalize_map
 from napari_quac.explain.curve import Curve, trace_curve
 from napari_quac.explain.mask import Masking, ellipse, gaussian_kernel
@@ -15,7 +16,6 @@ from napari_quac.explain.methods import METHODS
 from napari_quac.explain.pair import Pair, make_pair
 from napari_quac.explain.pipeline import explain_attribution
 from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.value_range import ValueRange
 
 PLAIN = Masking(closing=1, blur=1)
 
@@ -36,7 +36,7 @@ class WeightedSum(nn.Module):
 def two_class(weights: Tensor, offset: float, factor: float) -> Classifier:
     network = WeightedSum(weights, offset, factor).eval()
     shape = tuple(weights.shape)
-    return Classifier(network, ("0", "1"), shape[0], shape[1:], ValueRange(0, 1), name="sum")
+    return Classifier(network, ("0", "1"), shape[0], shape[1:], PRESETS["unit"], name="sum")
 
 
 def given(values: Tensor) -> Attribution:

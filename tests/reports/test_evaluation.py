@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from napari_quac.data.image_file import write_image
+from napari_quac.data.preprocessing import PRESETS
 from napari_quac.errors import DataError
 from napari_quac.reports.evaluation import ORDER_MEASURES, Checks, evaluate_report
 from napari_quac.reports.localization import TruthFolder, read_mask
 from reports.reports_for_tests import entry, report
-from reports.test_pixel_order import GENERATED, QUERY, WEIGHTS, Classifier, ValueRange, WeightedSum
+from reports.test_pixel_order import GENERATED, QUERY, WEIGHTS, Classifier, WeightedSum
 
 TRUE = (WEIGHTS > 0).numpy()[0]
 
@@ -145,7 +146,7 @@ def test_one_that_cannot_be_judged_does_not_stop_the_others(tmp_path):
 
 
 def test_areas_are_found_without_any_truth(tmp_path):
-    classifier = Classifier(WeightedSum().eval(), ("0", "1"), 1, (8, 8), ValueRange(0, 1))
+    classifier = Classifier(WeightedSum().eval(), ("0", "1"), 1, (8, 8), PRESETS["unit"])
     judgement = evaluate_report(report(pair_entry()), None, classifier, Checks(True)).result()
     areas = judgement.areas()
     assert set(areas["d-ig"]) == {"n", *ORDER_MEASURES}

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from napari_quac.data.preprocessing import PRESETS
 from napari_quac.errors import DataError, ShapeError
 from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.value_range import ValueRange
 from napari_quac.reports.pixel_order import (
     deletion,
     insertion,
@@ -37,7 +37,7 @@ class WeightedSum(nn.Module):
 
 @pytest.fixture(scope="module")
 def classifier() -> Classifier:
-    return Classifier(WeightedSum().eval(), ("0", "1"), 1, (8, 8), ValueRange(0, 1))
+    return Classifier(WeightedSum().eval(), ("0", "1"), 1, (8, 8), PRESETS["unit"])
 
 
 def test_counterfactual_deletion_of_the_worked_example(classifier):
@@ -97,7 +97,7 @@ def test_a_pixel_is_replaced_in_all_channels():
 
     seen: list[torch.Tensor] = []
     classifier = Classifier(
-        Channels().eval(), ("0", "1"), 3, (2, 2), ValueRange(0, 1), form="callable"
+        Channels().eval(), ("0", "1"), 3, (2, 2), PRESETS["unit"], form="callable"
     )
     order = torch.zeros(3, 2, 2)
     order[1, 1, 0] = 1
@@ -115,7 +115,7 @@ def test_volumes_are_replaced_voxel_by_voxel():
             mean = images.flatten(1).mean(1)
             return torch.stack([-mean, mean], dim=1)
 
-    classifier = Classifier(Mean().eval(), ("0", "1"), 1, None, ValueRange(0, 1))
+    classifier = Classifier(Mean().eval(), ("0", "1"), 1, None, PRESETS["unit"])
     begin, end = torch.zeros(1, 3, 4, 4), torch.ones(1, 3, 4, 4)
     curve = replace_in_order(begin, end, torch.rand(3, 4, 4), classifier, 1).result()
     assert len(curve.shares) == 5

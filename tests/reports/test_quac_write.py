@@ -12,11 +12,11 @@ import torch
 from torch import nn
 
 from napari_quac.data.image_file import read_image
+from napari_quac.data.preprocessing import PRESETS
 from napari_quac.errors import DataError
 from napari_quac.explain.curve import threshold_grid
 from napari_quac.explain.settings import ExplainSettings
 from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.value_range import ValueRange
 from napari_quac.reports.entry import ReportEntry
 from napari_quac.reports.opening import open_report
 from napari_quac.reports.quac_write import FileNames, safe_name, write_quac_report
@@ -164,7 +164,7 @@ def test_8_bit_pictures_are_rounded_and_the_drift_is_noted(tmp_path):
             mean = images.flatten(1).mean(1)
             return torch.stack([-100 * mean, 100 * mean - 100, mean], dim=1)
 
-    classifier = Classifier(Mean().eval(), ("a", "b", "c"), 1, (6, 7), ValueRange(0, 1))
+    classifier = Classifier(Mean().eval(), ("a", "b", "c"), 1, (6, 7), PRESETS["unit"])
     one = full_entry()
     done = write_quac_report(report(one), tmp_path / "png", "png", classifier).result()
     after = read_image(tmp_path / "png/source/cytosol/a.png").numpy()

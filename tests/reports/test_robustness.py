@@ -8,11 +8,11 @@ from captum.metrics import infidelity as captum_infidelity
 from torch import nn
 
 from napari_quac.data.dataset import Sample
+from napari_quac.data.preprocessing import PRESETS
 from napari_quac.errors import DataError, MethodUnavailableError
 from napari_quac.explain.methods import METHODS
 from napari_quac.explain.pair import Pair, make_pair
 from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.value_range import ValueRange
 from napari_quac.reports.robustness import cascading_randomization, infidelity, max_sensitivity
 
 
@@ -32,7 +32,7 @@ class Small(nn.Module):
 
 def small(curved: bool = False) -> Classifier:
     network = Small(curved).eval().requires_grad_(False)
-    return Classifier(network, ("0", "1"), 1, (6, 6), ValueRange(-1, 1))
+    return Classifier(network, ("0", "1"), 1, (6, 6), PRESETS["quac"])
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +132,7 @@ def test_running_statistics_stay(images):
     network = nn.Sequential(nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(36, 2)).eval()
     network.requires_grad_(False)
     network[0].running_mean.fill_(0.3)
-    classifier = Classifier(network, ("0", "1"), 1, (6, 6), ValueRange(0, 1))
+    classifier = Classifier(network, ("0", "1"), 1, (6, 6), PRESETS["unit"])
     steps = cascading_randomization(
         pair_of(images, classifier), "d-ingrad", METHODS["d-ingrad"](), classifier
     ).result()
@@ -145,7 +145,7 @@ def test_a_network_without_layers_is_refused(images):
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             return images.flatten(1)[:, :2]
 
-    classifier = Classifier(Function().eval(), ("0", "1"), 1, (6, 6), ValueRange(0, 1))
+    classifier = Classifier(Function().eval(), ("0", "1"), 1, (6, 6), PRESETS["unit"])
     pair = pair_of(images, classifier)
     with pytest.raises(MethodUnavailableError, match="no layers"):
         cascading_randomization(pair, "d-ingrad", METHODS["d-ingrad"](), classifier).result()

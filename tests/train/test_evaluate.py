@@ -8,10 +8,10 @@ from listed import Listed
 from torch import Tensor, nn
 
 from napari_quac.data.image_file import write_image
+from napari_quac.data.preprocessing import PRESETS
 from napari_quac.errors import DataError
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import FunctionGenerator
-from napari_quac.networks.value_range import ValueRange
 from napari_quac.train.evaluate import MaskFolder, evaluate_generator
 from napari_quac.train.images import PoolDataset, load_pool
 
@@ -24,7 +24,7 @@ class Bright(nn.Module):
         return torch.stack([0.5 - left, left - 0.5], dim=1) * 20
 
 
-EVALUATOR = Classifier(Bright(), ("dark", "bright"), 1, None, ValueRange(0, 1), name="evaluator")
+EVALUATOR = Classifier(Bright(), ("dark", "bright"), 1, None, PRESETS["unit"], name="evaluator")
 
 
 def dataset() -> PoolDataset:

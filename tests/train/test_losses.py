@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from napari_quac.data.preprocessing import PRESETS
 from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.value_range import ValueRange
 from napari_quac.train.adversarial import (
     Discriminator,
     adversarial_loss,
@@ -56,7 +56,7 @@ def brightness() -> Classifier:
             mean = images.mean(dim=(1, 2, 3))
             return torch.stack([-mean, mean], dim=1)
 
-    return Classifier(Bright(), ("dark", "bright"), 1, (16, 16), ValueRange())
+    return Classifier(Bright(), ("dark", "bright"), 1, (16, 16), PRESETS["quac"])
 
 
 def test_guidance_pulls_towards_the_target_class_at_any_size() -> None:

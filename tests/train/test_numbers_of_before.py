@@ -16,11 +16,11 @@ import torch
 from safetensors.torch import load_file
 
 from generators.test_cyclegan_training import squares
+from napari_quac.data.preprocessing import PRESETS
 from napari_quac.generators.trainings import training_settings
 from napari_quac.live.previous_runs import read_run
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest
-from napari_quac.networks.value_range import ValueRange
 from napari_quac.train.checkpointing import read_state
 from napari_quac.train.classifier_trainer import train_classifier
 from napari_quac.train.generator_trainer import TrainingState, train_generator
@@ -56,7 +56,7 @@ class SquareNetwork(torch.nn.Module):
 
 def classifier() -> Classifier:
     names = ("dark", "bright")
-    return Classifier(SquareNetwork().eval(), names, 1, (32, 32), ValueRange(), name="squares")
+    return Classifier(SquareNetwork().eval(), names, 1, (32, 32), PRESETS["quac"], name="squares")
 
 
 def run(family: str, output: Path, resume: bool = False, **others: Any) -> list[dict[str, float]]:

@@ -11,7 +11,8 @@ from typing import Any, get_args, get_type_hints
 import yaml
 
 from napari_quac.data import DATASETS
-from napari_quac.data.preprocessing import PreprocessedRecipe, Preprocessing
+from napari_quac.data.preprocessed import PreprocessedRecipe
+from napari_quac.data.preprocessing import Preprocessing
 from napari_quac.errors import DataError, QuacError
 from napari_quac.explain.method_parameters import check_methods
 from napari_quac.explain.settings import ExplainSettings, refuse_repetition
@@ -124,7 +125,7 @@ class BatchPlan:
                 raise DataError(f"'{name}' is missing.")
         samples = _build_samples(values.pop("samples"), base)
         generator = build_recipe(GENERATORS, values.pop("generator"), "generator", base)
-        classifier = build(ClassifierRecipe, values.pop("classifier"), "classifier", base)
+        classifier = _build_classifier(values.pop("classifier"), base)
         settings = ExplainSettings.from_dict(values.pop("settings", {}))
         options = {key: from_plain(types[key], entry, key) for key, entry in values.items()}
         output = absolute(options.pop("output", cls.output), base)
@@ -193,14 +194,26 @@ class _Loader(_BaseLoader):  # type: ignore[misc]  # PyYAML has no types
         return mapping
 
 
+def _build_classifier(values: Any, base: Path) -> ClassifierRecipe:
+    """Build the recipe of the classifier; ``value_range`` is short for a preprocessing."""
+    if isinstance(values, Mapping) and values.get("value_range") is not None:
+        steps = {"value_range": values["value_range"], **(values.get("preprocessing") or {})}
+        values = {**values, "preprocessing": steps}
+        del values["value_range"]
+    recipe: ClassifierRecipe = build(ClassifierRecipe, values, "classifier", base)
+    return recipe
+
+
 def _build_samples(values: Any, base: Path) -> Any:
     """Build the recipe of samples, with or without ``preprocessing`` (``fit`` in schema 1)."""
     if not isinstance(values, Mapping) or not {"preprocessing", "fit"} & set(values):
         return build_recipe(DATASETS, values, "samples", base)
     source = dict(values)
     changes = next(source.pop(key) for key in ("preprocessing", "fit") if key in source)
-    if isinstance(changes, Mapping):
-        changes = {"mode" if key == "how" else key: entry for key, entry in changes.items()}
+    if isinstance(changes, Mapping) and "size" in changes:  # as before schema 2 was extended
+        changes = dict(changes)
+        mode = changes.pop("mode", changes.pop("how", "resize"))
+        changes["crop" if mode == "crop" else "resize"] = changes.pop("size")
     preprocessing = build(Preprocessing, changes, "samples.preprocessing", base)
     return PreprocessedRecipe(build_recipe(DATASETS, source, "samples", base), preprocessing)
 

@@ -18,13 +18,15 @@ from napari_quac.batch.workers import check_client, disable_malloc_trim, run_in_
 from napari_quac.data.dataset import Dataset
 from napari_quac.data.image_datasets import ImageFiles
 from napari_quac.errors import QuacError
+from napari_quac.explain.agreement_check import check_briefly
+from napari_quac.explain.agreement_text import summarize
 from napari_quac.explain.settings import ALL, AUTO
 from napari_quac.networks.classifier import Classifier, name_classes
 from napari_quac.networks.device import resolve_device
 from napari_quac.networks.generator import Generator
 from napari_quac.reports.record import Failure, failed_record
 from napari_quac.reports.store import ExplanationStore
-from napari_quac.reports.store_info import StoreInfo
+from napari_quac.reports.store_info import INFO, StoreInfo
 
 TASKS_PER_WORKER = 2
 """Tasks that wait or run at each worker; more would only fill the scheduler's memory."""
@@ -59,6 +61,7 @@ def run(
     resume: bool = True,
     report: Report | None = None,
     n_threads: int | None = 1,
+    on_start: Callable[[StoreInfo], None] | None = None,
 ) -> Summary:
     """Explain all samples of a plan.
 
@@ -78,6 +81,8 @@ def run(
     n_threads : int or None
         Threads of PyTorch without a client; None for its own setting. With one thread, as at
         workers, records are equal byte for byte.
+    on_start : callable, optional
+        Called with the description of the store before the first sample.
 
     Returns
     -------
@@ -100,6 +105,8 @@ def run(
     info = describe(plan) if client is None else _submit(client, describe, plan).result()
     store = ExplanationStore.open_or_create(plan.output, info)
     store.clean()
+    if on_start is not None:
+        on_start(store.info)
     is_finished = store.finished(plan.settings.targets)
     tasks = [task for task in all_tasks if not is_finished.get(task.sample_id)]
     n_existing = len(all_tasks) - len(tasks)
@@ -169,7 +176,20 @@ def describe(plan: BatchPlan) -> StoreInfo:
             resources.classifier.class_index(name)
     networks = (resources.classifier, resources.generator, plan.generator)
     description = replace(plan, device="auto").plain()
-    return StoreInfo.of(*networks, settings, resources.dataset.name, description)
+    dataset = resources.dataset
+    info = StoreInfo.of(*networks, settings, dataset.name, description, dataset)
+    if (plan.output / INFO).exists():  # the present description of the store is retained
+        return info
+    return replace(info, agreement=_agreement(resources))
+
+
+def _agreement(resources: Resources) -> dict[str, Any] | None:
+    """Compare the classifier with the labels; None without labels."""
+    try:
+        agreement = check_briefly(resources.dataset, resources.classifier).result()
+    except QuacError as error:
+        return {"conclusion": "not computed", "sentences": [str(error)]}
+    return None if agreement is None else summarize(agreement)
 
 
 def _state(path: Path) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from typing import Any
 from napari_quac.commands import shared
 from napari_quac.commands.output import attributes, print_json
 from napari_quac.errors import CheckpointError
+from napari_quac.serialize import to_plain
 
 SUMMARY = "describe a network file"
 
@@ -39,6 +40,7 @@ def run(options: argparse.Namespace) -> None:
             inspection, "path", "kind", "role", "sha256", "size", "architecture", "n_classes",
             "channels", "image_size", "findings",
         )  # fmt: skip
+        document["assumptions"] = to_plain(inspection.assumptions)
         document |= {
             name: dict(getattr(inspection, name))
             for name in ("parameters", "description", "metadata", "tensors")

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_quac.commands import shared
+from napari_quac.commands.check import check_if_suspicious, warn_about
 from napari_quac.commands.output import print_json, table
+from napari_quac.data.assumptions import assumptions_of
 from napari_quac.errors import DataError
+from napari_quac.serialize import to_plain
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
@@ -35,6 +38,7 @@ def run(options: argparse.Namespace) -> None:
     DataError
         If the file cannot be written; at the end, if samples could not be predicted.
     """
+    from napari_quac.explain.agreement_text import summarize
     from napari_quac.explain.prediction_table import UNKNOWN, predict_all
 
     dataset, classifier = shared.load_samples_and_classifier(options)
@@ -45,19 +49,24 @@ def run(options: argparse.Namespace) -> None:
     accuracy = 1 - int(predictions.mispredicted.sum()) / n_labeled if n_labeled else None
     confusion = predictions.confusion().tolist()
     assumptions = shared.assumptions_about(dataset, classifier, predictions.labels)
+    agreement = check_if_suspicious(dataset, classifier, accuracy)
     if options.csv is not None:
         _write_csv(options.csv, rows, names)
     if options.json:
         document = {"classes": names, "n": len(rows), "accuracy": accuracy, "samples": rows}
         document["n_labelled"] = n_labeled  # wording: a JSON key
+        document["preprocessing"] = str(classifier.preprocessing)
+        document["assumptions"] = to_plain((*classifier.assumptions, *assumptions_of(dataset)))
         document["confusion"] = confusion if n_labeled else None
         document["n_failed"] = len(predictions.failures)
         document |= shared.labels_document(dataset, predictions.labels)
         document["assumptions"] = assumptions
+        document["agreement"] = None if agreement is None else summarize(agreement)
         print_json(document)
     else:
         _print_tables(rows, names, accuracy, n_labeled, confusion)
     shared.notify_about_samples(dataset, predictions.labels)
+    warn_about(agreement)
     if predictions.failures:
         first = next(row for row in rows if row["error"])
         raise DataError(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from napari_quac.batch.plan import BatchPlan
     from napari_quac.batch.run import Advance
     from napari_quac.batch.tasks import Summary
+    from napari_quac.reports.store_info import StoreInfo
 
 
 WORKER_OPTIONS = """
@@ -115,7 +116,7 @@ def run_plan(
                     f"dask worker {options.scheduler} --nthreads 1"
                 )
             report = _ProgressReport(_outcome(plan))
-            return batch.run(plan, client, options.resume, report, n_threads)
+            return batch.run(plan, client, options.resume, report, n_threads, _warn)
     except KeyboardInterrupt:
         notify(f"Stopped. {advice}")
         raise
@@ -205,10 +206,18 @@ def _stopped_by_signal() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+def _warn(info: StoreInfo) -> None:
+    """Print what is wrong with the agreement of the classifier with the labels."""
+    agreement = info.agreement or {}
+    if agreement.get("conclusion") not in (None, "agrees", "cannot tell"):
+        notify(f"napari-quac: {agreement['sentences'][0]} See 'napari-quac check'.")
+
+
 def _notify_space(plan: BatchPlan) -> None:
     from napari_quac.batch.run import estimate_output
 
     dataset = plan.samples.load()
+    shared.notify_about_samples(dataset)
     n_bytes = estimate_output(plan, dataset, max(2, len(dataset.classes)))
     place = next(path for path in (plan.output, *plan.output.parents) if path.exists())
     n_free = shutil.disk_usage(place).free

@@ -74,14 +74,15 @@ def run(options: argparse.Namespace) -> None:
         if options.flipping:
             infill = options.flipping
             record["flipping"] = measures.measure_flipping(explanation, classifier, infill)
-    names, value_range = classifier.class_names, classifier.value_range
+    names = classifier.class_names
     if options.json:
         print_json(
             {
                 "classes": names,
                 "source": names[source],
                 "target": names[target],
-                "value_range": [value_range.low, value_range.high],
+                "value_range": classifier.pixel_range,
+                "preprocessing": str(classifier.preprocessing),
                 "image_range": image_range,
                 "preset": options.preset,
                 "masking": settings.masking.name,
@@ -162,8 +163,7 @@ def _network_ranges(
     are_floats = [a.size > 0 and a.dtype.kind == "f" and np.isfinite(a).all() for a in arrays]
     floats = [array for array, is_float in zip(arrays, are_floats, strict=True) if is_float]
     leaves = any(array.min() < 0 or array.max() > 1 for array in floats)
-    network_range = (classifier.value_range.low, classifier.value_range.high)
-    return [network_range if leaves and is_float else None for is_float in are_floats]
+    return [classifier.pixel_range if leaves and is_float else None for is_float in are_floats]
 
 
 def read_attribution(path: Path, query: Tensor) -> Attribution:

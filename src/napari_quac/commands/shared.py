@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -11,7 +10,10 @@ from inspect import cleandoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_quac.commands import preprocessing_options
+from napari_quac.commands.arguments import names, pooling_factors, whole_numbers
 from napari_quac.commands.output import notify
+from napari_quac.commands.preprocessing_options import ARGUMENTS, PREPROCESSING_OPTIONS
 from napari_quac.data.assumptions import assumptions_of
 from napari_quac.errors import DataError
 from napari_quac.registry import unknown_name
@@ -28,37 +30,6 @@ REQUIRED = {"required": True}
 REPEATABLE = {"action": "append", "default": []}
 
 
-def names(text: str) -> tuple[str, ...]:
-    """Split ``a,b,c``; names with commas are in double quotes, as in CSV."""
-    try:
-        parts = next(csv.reader([text], skipinitialspace=True, strict=True), [])
-    except csv.Error:
-        parts = text.split(",")
-    return tuple(part.strip() for part in parts if part.strip())
-
-
-def whole_numbers(text: str) -> tuple[int, ...]:
-    """Read ``16,160,160``; one number stands for a square.
-
-    Raises
-    ------
-    ArgumentTypeError
-        If these are no whole numbers above 0.
-    """
-    try:
-        numbers = tuple(int(part) for part in text.replace("x", ",").split(","))
-    except ValueError:
-        numbers = ()
-    if not numbers or min(numbers) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is no size such as 128 or 16,160,160")
-    return numbers * 2 if len(numbers) == 1 else numbers
-
-
-def pooling_factors(text: str) -> tuple[tuple[int, ...], ...]:
-    """Read ``1x2x2,2x2x2``, one group for each level."""
-    return tuple(whole_numbers(part) for part in text.split(","))
-
-
 TYPES: dict[str, Callable[[str], Any]] = {
     **dict.fromkeys(("FILE", "DIR", "IMAGE", "PATH", "IMAGE|DIR", "DIR|FILE", "FILE.npy"), Path),
     **dict.fromkeys(("N", "PIXELS"), int),
@@ -73,7 +44,6 @@ CLASSIFIER_OPTIONS = """
     --classifier FILE         TorchScript, safetensors, state dict or .pt2
     --classes A,B,C           class names in output order, if the file has none; names with commas
                               in double quotes
-    --value-range LO HI       input range of the classifier (default: that in the file, or -1 1)
     --image-size H,W|D,H,W    input size of the classifier, such as 128 or 16,160,160, if the file
                               has none
     --pools 1x2x2,2x2x2       pooling factors of each level of a VGG, if the size allows several
@@ -82,9 +52,15 @@ CLASSIFIER_OPTIONS = """
                               8-bit images, 0 1 for floats)
     """
 SAMPLES_OPTION = """
-    --samples DIR|FILE ...  a folder with one subfolder per class, or image files
+    --samples DIR|FILE ...  a folder with one subfolder per class, or image files; or a stack in
+                            npz, npy or tif with labels
     --split NAME            split of the samples, if the subfolders are splits such as train and
                             test; 'all' for all of them
+    --label-table FILE      table of the labels (CSV, TSV) instead of class folders
+    --label-column NAME     its column of class names (default: by its name and content)
+    --file-column NAME      its column of file names, paths or ids (default: by its content)
+    --label-pattern TEXT    labels in file names, such as '{label}_*.tif', or a regular expression
+                            with one group
     """
 GENERATOR_OPTION = """
     --generator NETWORK ...   a StarGAN v2, warping simulator or bin-conditional generator; the
@@ -181,6 +157,7 @@ def add_options(parser: Any, text: str, **changes: dict[str, Any]) -> None:
 def add_classifier_options(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """Add ``--classifier`` and the properties that its file may lack."""
     add_options(parser, CLASSIFIER_OPTIONS, classifier={"required": required})
+    add_options(parser, PREPROCESSING_OPTIONS, **ARGUMENTS)
 
 
 def add_generator_options(parser: Any, exclusive: Any = None, style: str | None = None) -> None:
@@ -210,20 +187,50 @@ def classifier_recipe(options: argparse.Namespace) -> ClassifierRecipe:
     """Return the recipe of the classifier that the options name."""
     from napari_quac.networks.classifier_recipe import ClassifierRecipe
 
-    value_range = tuple(options.value_range) if options.value_range else None
     sizes = {"image_size": options.image_size, "pools": options.pools}
-    return ClassifierRecipe(options.classifier, None, options.classes, value_range, **sizes)
+    preprocessing = preprocessing_options.read(options)
+    return ClassifierRecipe(options.classifier, None, options.classes, preprocessing, **sizes)
 
 
 def samples_recipe(options: argparse.Namespace) -> Any:
     """Return the recipe of the samples that the options name: one folder, or image files."""
-    from napari_quac.data.image_datasets import ImageFilesRecipe, ImageFolderRecipe
+    from napari_quac.data.image_datasets import ImageFilesRecipe
+    from napari_quac.data.labeled_stack import LabeledStackRecipe, is_labeled_stack
 
     image_range = tuple(options.image_range) if options.image_range else None
     paths: list[Path] = options.samples
     if len(paths) == 1 and not paths[0].is_file():
-        return ImageFolderRecipe(paths[0], image_range, getattr(options, "split", None) or "")
+        return folder_recipe(paths[0], image_range, options)
+    if len(paths) == 1 and (options.label_table or is_labeled_stack(paths[0])):
+        fields = label_options(options)
+        fields = {name: fields[name] for name in ("labels", "label_column", "split")}
+        return LabeledStackRecipe(paths[0], image_range=image_range, **fields)
     return ImageFilesRecipe(tuple(paths), image_range)
+
+
+def folder_recipe(
+    directory: Path, image_range: tuple[float, float] | None, options: argparse.Namespace
+) -> Any:
+    """Return the recipe of a folder of images, or of a stack with labels in it."""
+    from napari_quac.data.image_datasets import ImageFolderRecipe
+    from napari_quac.data.labeled_stack import LabeledStackRecipe, stack_in
+
+    fields = label_options(options)
+    if not fields["labels"] and not fields["pattern"] and (stack := stack_in(directory)):
+        changes = {name: fields[name] for name in ("label_column", "split")}
+        return LabeledStackRecipe(stack, image_range=image_range, **changes)
+    return ImageFolderRecipe(directory, image_range, **fields)
+
+
+def label_options(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of the labels of a folder as fields of its recipe."""
+    texts = {
+        "split": options.split,
+        "label_column": options.label_column,
+        "file_column": options.file_column,
+        "pattern": options.label_pattern,
+    }
+    return {"labels": options.label_table, **{name: text or "" for name, text in texts.items()}}
 
 
 def load_samples_and_classifier(options: argparse.Namespace) -> tuple[Dataset, Classifier]:

@@ -13,7 +13,7 @@ from dataclasses import asdict, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from napari_quac.commands import shared
+from napari_quac.commands import preprocessing_options, shared
 from napari_quac.commands.output import create_folder, notify, print_json
 from napari_quac.errors import CheckpointError, DataError
 from napari_quac.explain.parameter import Parameter, parameters_of
@@ -46,7 +46,6 @@ COMMON_OPTIONS = """
 GENERATOR_OPTIONS = """
     --classifier FILE     the classifier under study, which guides the training
     --classes A,B         its class names, if the file has none
-    --value-range LO HI   its input range
     --resume              continue the training in the output folder
     """
 PAIR_OPTION = """
@@ -85,6 +84,8 @@ def _add_generator_options(
     parser: argparse.ArgumentParser, cls: type[GeneratorTrainingSettings]
 ) -> None:
     shared.add_options(parser, GENERATOR_OPTIONS, classifier={"required": cls.NEEDS_CLASSIFIER})
+    arguments = preprocessing_options.ARGUMENTS
+    shared.add_options(parser, preprocessing_options.PREPROCESSING_OPTIONS, **arguments)
     if cls.NEEDS_CLASS_PAIR:
         shared.add_options(parser, PAIR_OPTION)
     if issubclass(cls, AdversarialTrainingSettings):
@@ -250,8 +251,8 @@ def _classifier(
 
     if path is None:
         return None
-    value_range = tuple(options.value_range) if options.value_range else None
-    classifier = ClassifierRecipe(path, None, options.classes, value_range).load(options.device)
+    preprocessing = preprocessing_options.read(options)
+    classifier = ClassifierRecipe(path, None, options.classes, preprocessing).load(options.device)
     if classifier.is_nameless and classifier.n_classes != len(dataset.classes):
         raise CheckpointError(
             f"'{path.name}' has {classifier.n_classes} classes, the folder has "

@@ -82,8 +82,8 @@ class ImageFolder(ImageFiles):
     image_range : (low, high), optional
     n_axes : int or None
         See :func:`~napari_quac.data.image_file.read_image`.
-    split : str
-        Split of the data set to read; ``"all"`` for all of them.
+    split, labels, label_column, file_column, pattern
+        See :func:`~napari_quac.data.image_layout.find_layout`.
 
     Attributes
     ----------
@@ -103,8 +103,12 @@ class ImageFolder(ImageFiles):
         image_range: tuple[float, float] | None = None,
         n_axes: int | None = None,
         split: str = "",
+        labels: Path | None = None,
+        label_column: str = "",
+        file_column: str = "",
+        pattern: str = "",
     ) -> None:
-        layout = find_layout(directory, split)
+        layout = find_layout(directory, split, labels, label_column, file_column, pattern)
         root = layout.directory
         super().__init__(
             layout.images, layout.labels, layout.classes, root, image_range, root.name, n_axes
@@ -210,7 +214,7 @@ class ImageStack:
         """Return the name of the stack with the number of the image, counted from 0."""
         return f"{self.name}[{index}]" if len(self) > 1 else self.name
 
-    def label(self, index: int) -> None:
+    def label(self, index: int) -> int | None:
         """Return None, since images of a stack have no labels."""
         return None
 
@@ -225,7 +229,7 @@ class ImageStack:
 
 @dataclass(frozen=True)
 class ImageFolderRecipe:
-    """Images in a folder with one subfolder per class.
+    """Images in a folder with one subfolder per class, or with other labels.
 
     Attributes
     ----------
@@ -234,21 +238,41 @@ class ImageFolderRecipe:
         See :func:`~napari_quac.data.image_file.read_image`.
     split : str
         Split of the data set to read, such as ``"train"``; ``"all"`` for all of them.
+    labels : Path or None
+        Table of the labels.
+    label_column, file_column : str
+        Its columns.
+    pattern : str
+        Pattern of the labels in file names, such as ``"{label}_*.tif"``.
     """
 
     directory: Path
     image_range: tuple[float, float] | None = None
     split: str = ""
+    labels: Path | None = None
+    label_column: str = ""
+    file_column: str = ""
+    pattern: str = ""
 
     def load(self) -> Dataset:
-        """List the images of the folder.
+        """List the images of the folder; see :func:`~napari_quac.data.image_layout.find_layout`.
 
         Raises
         ------
         DataError
-            If there is no such folder, it contains no image, or no split is chosen.
+            If there is no such folder, it contains no image, no split is chosen, or the labels
+            cannot be read.
         """
-        return ImageFolder(self.directory, self.image_range, split=self.split)
+        return ImageFolder(
+            self.directory,
+            self.image_range,
+            None,
+            self.split,
+            self.labels,
+            self.label_column,
+            self.file_column,
+            self.pattern,
+        )
 
 
 @dataclass(frozen=True)

@@ -103,9 +103,14 @@ def open_image(
     if image_range is not None and array.dtype == np.uint8 and image_range[1] > 255:
         image_range = None
         notes.append(KEPT_BYTES)
-    elif image_range is None and array.dtype.kind in _ASSUMED_RANGES:
-        notes.append(_ASSUMED_RANGES[array.dtype.kind])
+    elif image_range is None:
+        notes += assumed_range(array.dtype)
     return torch.from_numpy(to_unit_range(array, image_range, path.name)), tuple(notes)
+
+
+def assumed_range(dtype: np.dtype[Any]) -> tuple[Assumption, ...]:
+    """Return the assumption about black and white that follows from a data type."""
+    return (_ASSUMED_RANGES[dtype.kind],) if dtype.kind in _ASSUMED_RANGES else ()
 
 
 def read_array(path: Path) -> NDArray[np.generic]:

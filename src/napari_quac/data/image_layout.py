@@ -16,10 +16,13 @@ from napari_quac.data.image_search import (
     count_of,
     find_images,
     first_level,
+    is_filler,
     is_split_name,
     name_some,
     subfolders,
 )
+from napari_quac.data.label_pattern import PatternSuggestion, pattern_labels, suggest_patterns
+from napari_quac.data.label_table import ImageLabels, NoFilesError, table_labels, tables_beside
 from napari_quac.errors import DataError
 
 ALL_SPLITS = "all"
@@ -67,6 +70,12 @@ class ImageLayout:
         Files that symbolic links reach again.
     without_images : tuple of str
         Subfolders without images, which are no classes.
+    remarks : tuple of str
+        Further remarks, such as images without a row in the table of labels.
+    suggestions : tuple of PatternSuggestion
+        Patterns of file names that may hold labels, where nothing else does.
+    tables : tuple of Path
+        Tables that may hold the labels of the images.
     assumptions : tuple of Assumption
     """
 
@@ -80,6 +89,9 @@ class ImageLayout:
     unused: tuple[Path, ...] = ()
     repeated: tuple[Path, ...] = ()
     without_images: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    suggestions: tuple[PatternSuggestion, ...] = ()
+    tables: tuple[Path, ...] = ()
     assumptions: tuple[Assumption, ...] = field(default=())
 
     @property
@@ -98,6 +110,10 @@ class ImageLayout:
         if self.without_images:
             n = count_of(len(self.without_images), "folder")
             notes.append(f"{n} without images ({name_some(self.without_images)})")
+        notes += self.remarks
+        if self.suggestions:
+            texts = " or ".join(map(str, self.suggestions[:2]))
+            notes.append(f"file names may hold labels: {texts}, see --label-pattern")
         return tuple(notes)
 
     @property
@@ -109,24 +125,39 @@ class ImageLayout:
         return "; ".join((counts, *self.notes))
 
 
-def find_layout(directory: str | Path, split: str = "") -> ImageLayout:
+def find_layout(
+    directory: str | Path,
+    split: str = "",
+    labels: Path | None = None,
+    label_column: str = "",
+    file_column: str = "",
+    pattern: str = "",
+) -> ImageLayout:
     """Find the images of a folder and their labels.
 
     Parameters
     ----------
     directory : path
-        A folder with one subfolder per class, with files at any depth below it. Without
-        subfolders the images have no labels. Class folders may lie in folders of splits
-        (``train``, ``val``, ``test``, ``fold_0``), and splits in class folders.
+        A folder with one subfolder per class, with files at any depth below it. Class folders may
+        lie in folders of splits (``train``, ``val``, ``test``, ``fold_0``), and splits in class
+        folders. Without class folders, a table in the folder or above it that names the images
+        gives the labels.
     split : str
         Name of the split to read; ``"all"`` for all of them.
+    labels : Path, optional
+        Table of the labels, instead of class folders.
+    label_column, file_column : str
+        Columns of the table; see :func:`~napari_quac.data.label_table.table_labels`.
+    pattern : str
+        Pattern of the labels in file names, instead of class folders; see
+        :func:`~napari_quac.data.label_pattern.pattern_labels`.
 
     Raises
     ------
     SplitsError
         If the folder holds splits, and none is chosen.
     DataError
-        If there is no such folder or split, or it contains no image.
+        If there is no such folder or split, it contains no image, or the labels cannot be read.
     """
     directory = Path(directory)
     if not directory.is_dir():
@@ -134,35 +165,114 @@ def find_layout(directory: str | Path, split: str = "") -> ImageLayout:
         raise DataError(f"'{directory}' {state}. {FOLDER_ADVICE}")
     search, folders = find_images(directory), subfolders(directory)
     if not search.images:
-        others = f" ({name_some(search.unread, directory)})" if search.unread else ""
-        raise DataError(
-            f"'{directory}' contains no image among {count_of(len(search.unread), 'file')}"
-            f"{others}. {FOLDER_ADVICE}"
-            if search.unread
-            else f"'{directory}' contains no image. {FOLDER_ADVICE}"
-        )
+        files = count_of(len(search.unread), "file")
+        others = f" among {files} ({name_some(search.unread, directory)})" if search.unread else ""
+        raise DataError(f"'{directory}' contains no image{others}. {FOLDER_ADVICE}")
     linked = [*search.repeated, *search.repeated_folders]
     with_images = sorted(set(first_level(search.images, directory)) - {""})
-    empty = tuple(name for name in folders if name not in with_images)
     layout = ImageLayout(
         directory,
         images=tuple(search.images),
         unread=tuple(search.unread),
         repeated=tuple(search.repeated),
-        without_images=empty,
+        without_images=tuple(name for name in folders if name not in with_images),
     )
     # folds often link to the same files, of which a search finds each once
     in_splits = {path.relative_to(directory).parts[0] for path in linked} & set(folders)
     in_splits = {name for name in in_splits if is_split_name(name)}
-    if splits := _splits_among(directory, sorted({*with_images, *in_splits})):
+    if labels is not None:
+        columns = (label_column, file_column)
+        image_labels = table_labels(labels, layout.images, directory, *columns)
+        layout = _with_labels(layout, image_labels, "table", split, labels)
+    elif pattern:
+        names = tuple(pattern_labels(layout.images, directory, pattern))
+        image_labels = ImageLabels(names, _split_folders(layout))
+        layout = _with_labels(layout, image_labels, "file names", split)
+    elif splits := _splits_among(directory, sorted({*with_images, *in_splits})):
         layout = _layout_of_splits(layout, splits, split)
-    elif with_images:
+    elif len(with_images) > 1 or (with_images and not is_filler(with_images[0])):
         layout = _layout_of_classes(layout, search, split)
     else:
-        layout = replace(layout, labels=(None,) * len(search.images))
+        layout = _without_folders(layout, split)
     if split and not layout.splits:
         raise DataError(f"'{directory}' has no splits such as train and test. Omit the split.")
     return layout
+
+
+def _without_folders(layout: ImageLayout, split: str) -> ImageLayout:
+    """Return the labels of a table with the images, or suggestions of labels."""
+    remarks: list[str] = []
+    usable: list[tuple[Path, ImageLabels]] = []
+    for path in tables_beside(layout.directory):
+        try:
+            image_labels = table_labels(path, layout.images, layout.directory)
+        except NoFilesError:
+            continue
+        except DataError as error:
+            remarks.append(str(error).rstrip("."))
+            continue
+        n_labels = sum(name is not None for name in image_labels.names)
+        if n_labels >= len(layout.images) / 2:
+            usable.append((path, image_labels))
+    tables = tuple(path for path, _ in usable)
+    if len(usable) == 1:
+        path, image_labels = usable[0]
+        return replace(_with_labels(layout, image_labels, "table", split, path), tables=tables)
+    if usable:
+        names = name_some([path.name for path in tables])
+        remarks.append(
+            f"{len(tables)} tables name the images ({names}); choose one by --label-table"
+        )
+    return replace(
+        layout,
+        labels=(None,) * len(layout.images),
+        remarks=tuple(remarks),
+        suggestions=suggest_patterns(layout.images),
+        tables=tables,
+    )
+
+
+def _split_folders(layout: ImageLayout) -> tuple[str, ...]:
+    """Return the folder of each image, where all folders are splits."""
+    names = tuple(first_level(layout.images, layout.directory))
+    return names if all(map(is_split_name, names)) else ("",) * len(names)
+
+
+def _with_labels(
+    layout: ImageLayout,
+    image_labels: ImageLabels,
+    source: LabelSource,
+    split: str,
+    table: Path | None = None,
+) -> ImageLayout:
+    """Return the images of one or all splits with labels that are no folders."""
+    by_image = image_labels.splits if any(image_labels.splits) else _split_folders(layout)
+    splits = sorted(set(by_image) - {""})
+    positions, assumptions = list(range(len(layout.images))), image_labels.assumptions
+    if splits:
+        chosen = _chosen_splits(layout.directory, splits, split or ALL_SPLITS)
+        # without a choice, images of no split are samples, too
+        positions = [i for i in positions if not split or by_image[i] in chosen]
+        sentence = f"The samples are those of the splits {', '.join(chosen)} (--split)."
+        assumptions += (Assumption("labels", sentence),)
+    classes = replace(image_labels, names=tuple(image_labels.names[i] for i in positions)).classes
+    label_of = {name: label for label, name in enumerate(classes)}
+    names = [image_labels.names[i] for i in positions]
+    return replace(
+        layout,
+        images=tuple(layout.images[i] for i in positions),
+        labels=tuple(None if name is None else label_of[name] for name in names),
+        classes=classes,
+        source=source,
+        splits=tuple(splits),
+        unread=tuple(p for p in layout.unread if table is None or not _is_same(p, table)),
+        remarks=image_labels.notes,
+        assumptions=assumptions,
+    )
+
+
+def _is_same(first: Path, second: Path) -> bool:
+    return first.resolve() == second.resolve()
 
 
 def _splits_among(directory: Path, folders: Sequence[str]) -> list[str]:

@@ -165,6 +165,11 @@ def is_split_name(name: str) -> bool:
     return len(core) == 1 and re.sub(r"(?<=\D)\d$", "", core[0]) in SPLIT_WORDS
 
 
+def is_filler(name: str) -> bool:
+    """Tell a name without a meaning for labels, such as ``images``."""
+    return all(word in _FILLERS for word in re.split(r"[\W_]+", name.lower()) if word)
+
+
 def first_level(paths: Iterable[Path], directory: Path) -> Iterator[str]:
     """Yield the name of the first folder below ``directory`` of each path; empty for files."""
     for path in paths:

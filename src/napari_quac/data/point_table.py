@@ -26,16 +26,24 @@ from napari_quac.errors import DataError
 
 EXACT = 2.0**53
 """Above this number, floats do not represent all whole numbers."""
-TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".txt", ".feather", ".parquet"})
+TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".txt", ".df", ".gz", ".feather", ".parquet"})
 TableUnit = Literal["voxel", "nm", "µm"]
 TABLE_UNITS: tuple[TableUnit, ...] = ("voxel", "nm", "µm")
 
-_ID_NAMES = ("synapse_id", "id", "point_id", "connector_id", "cleft_id", "treenode_id", "body_id",
-             "bodyid", "seg_id", "segment_id", "skeleton_id")  # fmt: skip
+_ID_NAMES = ("synapse_id", "id", "point_id", "position_id", "connector_id", "cleft_id",
+             "treenode_id", "annotation_id", "cleft_segid", "body_id", "bodyid", "seg_id",
+             "segment_id", "skeleton_id")  # fmt: skip
 _LABEL_NAMES = ("class", "label", "neurotransmitter", "transmitter", "nt", "nt_type", "type",
                 "category")  # fmt: skip
 _UNIT_ENDINGS = {"nm": "nm", "um": "µm", "µm": "µm", "vx": "voxel", "voxel": "voxel",
                  "px": "voxel", "pixel": "voxel"}  # fmt: skip
+_SITES = {"pre": 1, "presyn": 1, "presynaptic": 1, "ctr": 2, "center": 2, "centre": 2,
+          "centroid": 2, "cleft": 2, "post": 4, "postsyn": 4, "postsynaptic": 4}  # fmt: skip
+"""Order in which the sites of a synapse are chosen; columns without a site come first."""
+_OTHER_SITE = 3
+_NO_CLASSES = frozenset({"", "pre", "post", "presynaptic", "postsynaptic", "0", "1"})
+"""Values of the column ``type`` of connectors, which are no classes."""
+_ROUNDED = re.compile(r"\d([.,]\d+)?[eE]\+?(1[5-9]|[2-9]\d)|[1-9]\d{2,14}0{4,}(\.0+)?")
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,9 +142,20 @@ class PointTable:
                 f"'{id_column}' holds floating-point numbers: ids above 2⁵³ were rounded before "
                 "they were stored. Export them as whole numbers or text."
             )
+        elif id_column and (rounded := self.rounded_id(id_column)):
+            notes.append(
+                f"'{id_column}' holds numbers such as {rounded}, which a spreadsheet has rounded. "
+                "Export the ids as text."
+            )
         elif id_column and not self.is_unique(id_column):
             notes.append(f"Some values of '{id_column}' are not unique; they are numbered.")
         return notes
+
+    def rounded_id(self, column: str) -> str:
+        """Return an id that a spreadsheet has rounded to 15 digits or fewer; empty for none."""
+        long_texts = [text for text in self.texts(column) if len(text) > 6]
+        rounded = [text for text in long_texts if _ROUNDED.fullmatch(text) and _is_long(text)]
+        return rounded[0] if rounded and 2 * len(rounded) > len(long_texts) else ""
 
     def names_of(self, rows: NDArray[np.intp], id_column: str = "") -> list[str] | None:
         """Return a name for each of some rows; None if their numbers are the names."""
@@ -166,12 +185,15 @@ class ColumnMapping:
         Columns of ids and of classes; empty for none.
     unit : str
         Unit in the names: ``"voxel"``, ``"nm"``, ``"µm"``, or empty.
+    others : tuple of str
+        Last columns of further coordinates, such as those of the postsynaptic sites.
     """
 
     coordinates: tuple[str, ...]
     id: str = ""
     label: str = ""
     unit: TableUnit | Literal[""] = ""
+    others: tuple[str, ...] = ()
 
 
 def read_point_table(path: str | Path) -> PointTable:
@@ -180,9 +202,11 @@ def read_point_table(path: str | Path) -> PointTable:
     Parameters
     ----------
     path : path
-        A csv, tsv, feather or parquet file with a line of column names. A csv may be separated by
-        comma, semicolon, tab or blanks; decimal commas are read where commas do not separate.
-        A column of vectors, such as ``"[1, 2, 3]"``, becomes one for each coordinate.
+        A csv, tsv, feather or parquet file with a line of column names; texts may be gzipped. A
+        csv may be separated by comma, semicolon, tab or blanks; decimal commas are read where
+        commas do not separate.
+        A column of vectors, such as ``"[1, 2, 3]"`` or ``"{'coordinates': [1, 2, 3]}"``, becomes
+        one for each coordinate.
 
     Raises
     ------
@@ -199,7 +223,8 @@ def read_point_table(path: str | Path) -> PointTable:
         columns, inexact = _read_arrow(path, suffix)
         table = PointTable(split_vectors(columns), path, "", inexact)
     elif suffix in TABLE_SUFFIXES:
-        columns, separator = read_text_table(path, suffix)
+        inner = path.suffixes[-2].lower() if suffix == ".gz" and len(path.suffixes) > 1 else suffix
+        columns, separator = read_text_table(path, inner)
         table = PointTable(split_vectors(columns), path, separator)
     else:
         raise DataError(f"'{path.name}' has the ending '{suffix}'. Export the table as CSV.")
@@ -218,38 +243,84 @@ def guess_columns(names: Sequence[str], n_axes: int = 3) -> ColumnMapping:
     n_axes : int
         Coordinates of a point.
 
+    Notes
+    -----
+    The columns of a point have one prefix and one unit. Of several sites of a synapse, those
+    without a name come first, then presynaptic, central, other and postsynaptic ones.
+
     Examples
     --------
-    >>> guess_columns(["synapse_id", "x_nm", "y_nm", "z_nm", "class"])
-    ColumnMapping(coordinates=('z_nm', 'y_nm', 'x_nm'), id='synapse_id', label='class', unit='nm')
+    >>> mapping = guess_columns(["synapse_id", "x_nm", "y_nm", "z_nm", "class"])
+    >>> mapping.coordinates, mapping.id, mapping.label, mapping.unit
+    (('z_nm', 'y_nm', 'x_nm'), 'synapse_id', 'class', 'nm')
     """
-    unit: TableUnit | Literal[""] = ""
-    by_axis: dict[str, str] = {}
-    for name in names:
-        axis, name_unit = _axis_and_unit(name)
-        if axis and axis not in by_axis:
-            by_axis[axis] = name
-            unit = unit or name_unit
+    return _guess(names, n_axes, _LABEL_NAMES)
+
+
+def guess_table_columns(table: PointTable, n_axes: int = 3) -> ColumnMapping:
+    """Guess the meaning of columns from names and values, as :func:`guess_columns` does.
+
+    A column of the sides of connectors, such as ``type`` with ``pre`` and ``post``, is no label.
+    """
+    no_labels = {
+        name.lower()
+        for name, values in table.columns.items()
+        if name.lower() in _LABEL_NAMES and {text.lower() for text in values} <= _NO_CLASSES
+    }
+    candidates = tuple(name for name in _LABEL_NAMES if name not in no_labels)
+    return _guess(tuple(table.columns), n_axes, candidates)
+
+
+def _guess(names: Sequence[str], n_axes: int, label_names: Sequence[str]) -> ColumnMapping:
     axes = ("z", "y", "x")[-n_axes:] if n_axes <= 3 else ()
+    groups: dict[tuple[tuple[str, ...], str], dict[str, str]] = {}
+    for name in names:
+        axis, unit, prefix = _axis_and_unit(name)
+        if axis:
+            groups.setdefault((prefix, unit), {}).setdefault(axis, name)
+    units = {unit for _, unit in groups}
+    sites = {_site(prefix) for prefix, _ in groups}
+    n_columns = sum(len(found) for found in groups.values())
+    if len(units) == 1 and n_columns == len(axes) and sites <= {0, _OTHER_SITE}:
+        # each axis once, such as x_position, y_position and z_section
+        groups = {((), units.pop()): {a: n for found in groups.values() for a, n in found.items()}}
+    complete = {key: found for key, found in groups.items() if axes and set(axes) <= set(found)}
     numbered = [name for name in names if re.fullmatch(r"(axis|centroid)[-_ ]?\d", name.lower())]
-    if axes and all(axis in by_axis for axis in axes):
-        coordinates = tuple(by_axis[axis] for axis in axes)
+    named_unit: Any = ""
+    others: tuple[str, ...] = ()
+    if complete:
+        ranked = sorted(complete, key=lambda key: (_site(key[0]), not key[1]))
+        coordinates = tuple(complete[ranked[0]][axis] for axis in axes)
+        named_unit = ranked[0][1]
+        others = tuple(complete[key][axes[-1]] for key in ranked[1:])
     elif len(numbered) >= n_axes:
         coordinates = tuple(sorted(numbered)[-n_axes:])
         # napari writes "axis-0" in voxels; "centroid-0" of scikit-image may have any unit
-        unit = "voxel" if numbered[0].lower().startswith("axis") else ""
+        named_unit = "voxel" if numbered[0].lower().startswith("axis") else ""
     else:
-        coordinates = _vector_columns(names, n_axes)
-    rest = {name.lower(): name for name in names if name not in coordinates}
-    return ColumnMapping(coordinates, _first(_ID_NAMES, rest), _first(_LABEL_NAMES, rest), unit)
+        coordinates, others, named_unit = _vector_columns(names, n_axes)
+    rest = {_plain_name(name): name for name in reversed(names) if name not in coordinates}
+    return ColumnMapping(coordinates, _first(_ID_NAMES, rest), _first(label_names, rest),
+                         named_unit, others)  # fmt: skip
 
 
-def _vector_columns(names: Sequence[str], n_axes: int) -> tuple[str, ...]:
-    """Return the columns of the first vector, in the order z, y, x."""
-    for name in names:
-        if name.endswith(f"[{n_axes - 1}]"):  # most services write x first
-            return tuple(f"{name[:-3]}[{axis}]" for axis in reversed(range(n_axes)))
-    return ()
+def _site(prefix: Sequence[str]) -> int:
+    if not prefix:
+        return 0
+    return next((_SITES[part] for part in prefix if part in _SITES), _OTHER_SITE)
+
+
+def _vector_columns(
+    names: Sequence[str], n_axes: int
+) -> tuple[tuple[str, ...], tuple[str, ...], TableUnit | Literal[""]]:
+    """Return the columns of a vector in the order z, y, x, other vectors, and the unit."""
+    vectors = [name[:-3] for name in names if name.endswith(f"[{n_axes - 1}]")]
+    if not vectors:
+        return (), (), ""
+    vectors.sort(key=lambda name: _site(_name_parts(name)))
+    _, unit, _ = _axis_and_unit(vectors[0])
+    axes = reversed(range(n_axes))  # most services write x first
+    return tuple(f"{vectors[0]}[{axis}]" for axis in axes), tuple(vectors[1:]), unit
 
 
 def _read_arrow(path: Path, suffix: str) -> tuple[dict[str, tuple[str, ...]], frozenset[str]]:
@@ -282,15 +353,34 @@ def _as_text(cell: Any) -> str:
     return str(cell)
 
 
-def _axis_and_unit(name: str) -> tuple[str, TableUnit | Literal[""]]:
-    """Return axis and unit in a name, such as ``"pre_z [nm]"``."""
+def _name_parts(name: str) -> list[str]:
+    """Return the words of a name, in lower case."""
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.replace("μ", "µ"))  # centerX
     name = re.sub(r"\b([xyz])(nm|um|µm|px|vx)\b", r"\1 \2", name.lower())  # xnm
-    parts = [part for part in re.split(r"[^0-9a-zµ]+", name) if part]
+    return [part for part in re.split(r"[^0-9a-zµ]+", name) if part]
+
+
+def _plain_name(name: str) -> str:
+    """Return a name as services write it in code: ``"Connector ID"`` is ``"connector_id"``."""
+    return re.sub(r"[^0-9a-zµ]+", "_", name.strip().lower()).strip("_")
+
+
+def _axis_and_unit(name: str) -> tuple[str, TableUnit | Literal[""], tuple[str, ...]]:
+    """Return axis, unit and the other words of a name, such as ``"pre_z [nm]"``."""
+    parts = _name_parts(name)
     axes = [part for part in parts if part in ("x", "y", "z")]
     units = [_UNIT_ENDINGS[part] for part in parts if part in _UNIT_ENDINGS]
     unit: Any = units[0] if units else ""
-    return (axes[0] if len(axes) == 1 else ""), unit
+    rest = [part for part in parts if part not in ("x", "y", "z") and part not in _UNIT_ENDINGS]
+    return (axes[0] if len(axes) == 1 else ""), unit, tuple(rest)
+
+
+def _is_long(text: str) -> bool:
+    """Return True for numbers with more digits than a spreadsheet keeps."""
+    try:
+        return abs(float(text.replace(",", "."))) >= 1e15
+    except ValueError:
+        return False
 
 
 def _first(candidates: Sequence[str], names: Mapping[str, str]) -> str:

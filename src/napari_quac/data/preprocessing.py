@@ -1,56 +1,306 @@
-"""Preprocessing of samples for a network: selection of channels, and another size."""
+"""Preprocessing: from images in [0, 1] to the input of a network, differentiably.
+
+The same value describes the preprocessing inside a classifier, where attributions pass through it,
+and a change of the samples themselves, where a generator needs another size or other channels.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 import torch.nn.functional as F
 from torch import Tensor
 
-from napari_quac.data.assumptions import assumptions_of
-from napari_quac.data.dataset import Dataset, Sample
+from napari_quac.data.dataset import Sample
 from napari_quac.data.place import short_extent
-from napari_quac.errors import ShapeError
+from napari_quac.data.preprocessing_steps import (
+    Size,
+    between_percentiles,
+    center,
+    padded,
+    per_channel,
+    resized_2d,
+    resized_3d,
+    size_for,
+    standardized,
+)
+from napari_quac.errors import DataError, ShapeError, ValueRangeError
 
 Channels = Literal["average", "repeat"] | int
-ResizeMode = Literal["resize", "crop"]
-CHANNEL_WORDS = {"average": "average of channels", "repeat": "channel repeated"}
+Interpolation = Literal["bilinear", "bicubic"]
+Standardization = Literal["zscore"] | tuple[float, float]
+
+CHANNEL_WORDS = {"average": "average of channels", "repeat": "gray repeated in 3 channels"}
+VALUE_FIELDS = ("standardize", "value_range", "mean", "std")
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """A change of an image's shape.
+    r"""Steps from an image in [0, 1] to the input of a network, in the order of the attributes.
 
     Attributes
     ----------
-    channels : int, "average", "repeat" or None
-        Index of one channel; the average of all of them; one channel three times; None for no
-        change.
-    size : tuple of int or None
-        New size ``*S`` in pixels; None for no change.
-    mode : "resize" or "crop"
-        Interpolation (averaging when the image shrinks), or the center of the image.
+    channels : "average", "repeat", int or None
+        The average of all channels; one channel three times; the index of one channel; None for
+        no change.
+    resize : int, tuple of int or None
+        Length of the shorter side, as in torchvision; or the new size ``*S``. Bilinear or bicubic
+        interpolation with antialiasing; volumes that shrink are averaged.
+    interpolation : "bilinear" or "bicubic"
+    eight_bit : bool
+        Round as a resizing of 8-bit images does; gradients pass straight through.
+    pad : int, tuple of int or None
+        Size to which smaller images are padded with black, on all sides.
+    crop : int, tuple of int or None
+        Size of the center that is cut out; images that are smaller are padded with black, as by
+        torchvision's CenterCrop.
+    standardize : "zscore", (low, high) or None
+        Per image, over all channels and pixels: zero mean and unit standard deviation; or two
+        percentiles that become 0 and 1, between which values are clipped.
+    value_range : (low, high) or None
+        Network inputs for black and white; None for 0 and 1.
+    mean, std : tuple of float or None
+        Subtracted and divided by, after ``value_range``; one for all channels or one for each.
+
+    Raises
+    ------
+    DataError, ValueRangeError
+        If a number is impossible.
     """
 
     channels: Channels | None = None
-    size: tuple[int, ...] | None = None
-    mode: ResizeMode = "resize"
+    resize: Size | None = None
+    interpolation: Interpolation = "bilinear"
+    eight_bit: bool = False
+    pad: Size | None = None
+    crop: Size | None = None
+    standardize: Standardization | None = None
+    value_range: tuple[float, float] | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):  # lists come from JSON and forms
+            entry = getattr(self, field.name)
+            if isinstance(entry, Sequence) and not isinstance(entry, str):
+                object.__setattr__(self, field.name, tuple(entry))
+        for name in ("resize", "pad", "crop"):
+            size = getattr(self, name)
+            if size is not None and min(size if isinstance(size, tuple) else (size,)) < 1:
+                raise DataError(f"'{name}' needs at least 1 pixel.")
+        self._check_values()
+
+    def _check_values(self) -> None:
+        if self.value_range is not None and not self.value_range[1] > self.value_range[0]:
+            raise ValueRangeError(
+                f"The upper end of a value range must be above {self.value_range[0]:g}, got "
+                f"{self.value_range[1]:g}."
+            )
+        if self.std is not None and not all(deviation > 0 for deviation in self.std):
+            raise DataError("Each standard deviation must be above 0.")
+        if self.mean and self.std and min(len(self.mean), len(self.std)) > 1:
+            if len(self.mean) != len(self.std):
+                raise DataError(f"{len(self.mean)} means, but {len(self.std)} deviations.")
+        if isinstance(self.standardize, tuple):
+            if (
+                len(self.standardize) != 2
+                or not 0 <= self.standardize[0] < self.standardize[1] <= 100
+            ):
+                raise DataError("Percentiles are two ascending numbers from 0 to 100.")
+        if self.standardize == "zscore" and self.value_range is not None:
+            raise DataError("A z-score has no value range. Omit one of them.")
 
     def __str__(self) -> str:
+        return ", ".join([*self._geometry_words(), *self._value_words()])
+
+    @property
+    def value_words(self) -> str:
+        """The change of values in words, such as ``-1 to 1``."""
+        return ", ".join(self._value_words()) or "0 to 1"
+
+    @property
+    def changes_values(self) -> bool:
+        """True if it changes values and not only channels and size."""
+        return any(getattr(self, name) is not None for name in VALUE_FIELDS)
+
+    @property
+    def is_range_only(self) -> bool:
+        """True if ``value_range`` is its only step."""
+        return replace(self, value_range=None) == Preprocessing()
+
+    @property
+    def is_linear(self) -> bool:
+        """True if its only steps are affine functions of the image."""
+        return self.standardize is None and not (self.eight_bit and self.resize is not None)
+
+    def _geometry_words(self) -> list[str]:
         parts = []
         if self.channels is not None:
             words = CHANNEL_WORDS.get(str(self.channels))
             parts.append(words or f"channel {int(self.channels) + 1}")
-        if self.size is not None:
-            verb = "resized to" if self.mode == "resize" else "cropped to the central"
-            parts.append(f"{verb} {short_extent(self.size)}")
-        return ", ".join(parts)
+        if self.resize is not None:
+            is_side = isinstance(self.resize, int)
+            side = f"{self.resize} px along the shorter side"
+            text = side if is_side else short_extent(self.resize)  # type: ignore[arg-type]
+            kind = "" if self.interpolation == "bilinear" else f" ({self.interpolation})"
+            rounding = " with 8-bit rounding" if self.eight_bit else ""
+            parts.append(f"resized to {text}{kind}{rounding}")
+        if self.pad is not None:
+            parts.append(f"padded to {_size_words(self.pad)}")
+        if self.crop is not None:
+            parts.append(f"cropped to the central {_size_words(self.crop)}")
+        return parts
+
+    def _value_words(self) -> list[str]:
+        parts = []
+        if self.standardize == "zscore":
+            parts.append("per-image z-score")
+        elif self.standardize is not None:
+            low, high = self.standardize
+            parts.append(f"percentiles {low:g} and {high:g} of each image to 0 and 1")
+        if self.value_range is not None:
+            parts.append("{:g} to {:g}".format(*self.value_range))
+        if self.mean is not None:
+            parts.append(f"mean {_numbers(self.mean)}")
+        if self.std is not None:
+            parts.append(f"standard deviation {_numbers(self.std)}")
+        return parts
+
+    def to_network(self, images: Tensor) -> Tensor:
+        """Return the input of the network.
+
+        Parameters
+        ----------
+        images : (N, C, *S) Tensor, float in [0, 1]
+            Images of one size.
+
+        Returns
+        -------
+        inputs : (N, C', *S') Tensor
+            Gradients pass through all steps.
+
+        Raises
+        ------
+        ShapeError
+            If the images lack a channel or have another number of spatial axes, or there are
+            other numbers of means or deviations than channels.
+        """
+        images = self._with_channels(images)
+        if self.resize is not None:
+            images = self._resized(images)
+        for size in (self.pad, self.crop):
+            if size is not None:
+                images = padded(images, size_for(size, images.shape[2:]))
+        if self.crop is not None:
+            window = center(images.shape[2:], self._crop_size(images.shape[2:]))
+            images = images[(slice(None), slice(None), *window)]
+        return self._with_values(images)
+
+    def _with_values(self, images: Tensor) -> Tensor:
+        if self.standardize == "zscore":
+            images = standardized(images)
+        elif self.standardize is not None:
+            images = between_percentiles(images, *self.standardize)
+        if self.value_range is not None and self.value_range != (0.0, 1.0):
+            low, high = self.value_range
+            images = images * (high - low) + low
+        if self.mean is not None:
+            images = images - per_channel(self.mean, images)
+        if self.std is not None:
+            images = images / per_channel(self.std, images)
+        return images
+
+    def _with_channels(self, images: Tensor) -> Tensor:
+        """Return images (..., C, *S) with the chosen channels; ``images`` has a batch axis."""
+        if self.channels is None:
+            return images
+        if self.channels == "average":
+            return images.mean(dim=1, keepdim=True)
+        if self.channels == "repeat":
+            if images.shape[1] == 3:
+                return images
+            return images[:, :1].expand(-1, 3, *(-1,) * (images.ndim - 2))
+        if self.channels >= images.shape[1]:
+            raise ShapeError(
+                f"There is no channel {self.channels + 1} in images of {images.shape[1]} channels. "
+                "Choose another one."
+            )
+        return images[:, self.channels : self.channels + 1]
+
+    def _resized(self, images: Tensor) -> Tensor:
+        size = self._resize_size(images.shape[2:])
+        if size == tuple(images.shape[2:]):
+            return images
+        if len(size) != 2:
+            return resized_3d(images, size)
+        return resized_2d(images, size, self.interpolation, self.eight_bit)
+
+    def _resize_size(self, old: Sequence[int]) -> tuple[int, ...]:
+        """Return the size after resizing an image of size ``old``."""
+        if self.resize is None:
+            return tuple(old)
+        if isinstance(self.resize, tuple):
+            if len(self.resize) != len(old):
+                raise ShapeError(
+                    f"The images have {len(old)} axes, but the size {short_extent(self.resize)} "
+                    f"has {len(self.resize)}. Choose another size."
+                )
+            return self.resize
+        return tuple(int(self.resize * length / min(old)) for length in old)
+
+    def _crop_size(self, old: Sequence[int]) -> tuple[int, ...]:
+        return tuple(old) if self.crop is None else size_for(self.crop, old)
+
+    def network_size(self, image_size: Sequence[int]) -> tuple[int, ...]:
+        """Return the spatial size of the input for images of a size."""
+        size = self._resize_size(image_size)
+        if self.pad is not None:
+            size = tuple(map(max, size, size_for(self.pad, size)))
+        return self._crop_size(size)
+
+    @property
+    def fixed_size(self) -> tuple[int, ...] | None:
+        """Spatial size of the input where it is the same for all images; None otherwise."""
+        size = self.crop if self.crop is not None else self.resize
+        if isinstance(size, tuple):
+            return size
+        return (size, size) if self.crop is not None and size is not None else None
+
+    def to_image(self, values: Tensor, image_size: Sequence[int], mode: str = "linear") -> Tensor:
+        """Return a map over the input of the network as one over the image.
+
+        Parameters
+        ----------
+        values : (*S') Tensor
+            A map at the size of the network's input.
+        image_size : sequence of int
+            Spatial size ``*S`` of the image.
+        mode : "linear" or "nearest"
+            Interpolation.
+
+        Returns
+        -------
+        (*S) Tensor
+            0 where the image is cropped.
+        """
+        resized = self._resize_size(image_size)
+        padded = (
+            resized if self.pad is None else tuple(map(max, resized, size_for(self.pad, resized)))
+        )
+        crop = self._crop_size(padded)
+        frame = values.new_zeros(tuple(map(max, padded, crop)))
+        frame[center(frame.shape, crop)] = values
+        frame = frame[center(frame.shape, resized)]
+        if tuple(frame.shape) == tuple(image_size):
+            return frame
+        kind = "nearest" if mode == "nearest" else "trilinear" if frame.ndim == 3 else "bilinear"
+        return F.interpolate(frame[None, None], tuple(image_size), mode=kind)[0, 0]
 
     def apply(self, sample: Sample) -> Sample:
-        """Return the sample with the new image, at its true place in the world.
+        """Return the sample with other channels or another size, at its true place in the world.
 
         Raises
         ------
@@ -58,45 +308,125 @@ class Preprocessing:
             If the image lacks the channel, is too small for cropping, or has another number of
             spatial axes.
         """
-        sample = replace(sample, image=self._with_channels(sample))
         old_size = tuple(sample.image.shape[1:])
-        if self.size is None or old_size == self.size:
-            return sample
-        if len(old_size) != len(self.size):
+        try:
+            image = self._with_channels(sample.image[None])
+            size = self._resize_size(old_size)
+            resized = replace(self, eight_bit=False)._resized(image)[0].clamp(0, 1)
+        except ShapeError as error:
+            raise ShapeError(f"'{sample.id}': {error}") from error
+        crop = self._crop_size(size)
+        if any(old < new for old, new in zip(size, crop, strict=True)):
             raise ShapeError(
-                f"'{sample.id}' has {len(old_size)} axes, not {len(self.size)}. Choose others."
+                f"'{sample.id}' has {short_extent(size)}, too few to crop. Resize it instead."
             )
-        if self.mode == "crop":
-            return self._cropped(sample, self.size)
-        factors = [old / new for old, new in zip(old_size, self.size, strict=True)]
+        window = center(size, crop)
         # positions are those of pixel centers, and the edge of the image stays in place
-        starts = [(factor - 1) / 2 for factor in factors]
-        return _moved(sample, _resize(sample.image, self.size).clamp(0, 1), starts, factors)
+        factors = [old / new for old, new in zip(old_size, size, strict=True)]
+        starts = [
+            (factor - 1) / 2 + part.start * factor
+            for factor, part in zip(factors, window, strict=True)
+        ]
+        image = resized[(slice(None), *window)].contiguous()
+        return _moved(sample, image, starts, factors)
 
-    def _with_channels(self, sample: Sample) -> Tensor:
-        image = sample.image
-        if self.channels is None:
-            return image
-        if self.channels == "average":
-            return image.mean(dim=0, keepdim=True)
-        if self.channels == "repeat":
-            return image[:1].repeat(3, *(1,) * (image.ndim - 1))
-        if self.channels >= len(image):
-            raise ShapeError(
-                f"'{sample.id}' has no channel {self.channels + 1} of {len(image)}. Choose another."
-            )
-        return image[self.channels : self.channels + 1]
 
-    def _cropped(self, sample: Sample, size: tuple[int, ...]) -> Sample:
-        old_size = tuple(sample.image.shape[1:])
-        if any(old < new for old, new in zip(old_size, size, strict=True)):
-            raise ShapeError(
-                f"'{sample.id}' has {short_extent(old_size)}, too few to crop. Resize it instead."
-            )
-        starts = [(old - new) // 2 for old, new in zip(old_size, size, strict=True)]
-        window = tuple(slice(a, a + n) for a, n in zip(starts, size, strict=True))
-        image = sample.image[(slice(None), *window)].contiguous()
-        return _moved(sample, image, starts, (1.0,) * len(starts))
+PRESETS: Mapping[str, Preprocessing] = {
+    "quac": Preprocessing(value_range=(-1.0, 1.0)),
+    "unit": Preprocessing(value_range=(0.0, 1.0)),
+    "bytes": Preprocessing(value_range=(0.0, 255.0)),
+    "imagenet": Preprocessing(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
+    "imagenet-gray": Preprocessing(mean=(0.449,), std=(0.226,)),
+    "zscore": Preprocessing(standardize="zscore"),
+}
+PRESET_TITLES: Mapping[str, str] = {
+    "quac": "−1 to 1",
+    "unit": "0 to 1",
+    "bytes": "0 to 255",
+    "imagenet": "ImageNet",
+    "imagenet-gray": "ImageNet, gray",
+    "zscore": "Per-image z-score",
+}
+DEFAULT = PRESETS["quac"]
+"""The QuAC library's input range, which is assumed where nothing is known."""
+
+
+def with_values_of(preprocessing: Preprocessing, values: Preprocessing) -> Preprocessing:
+    """Return a preprocessing with channels and size as they are, and the values of another one."""
+    return replace(preprocessing, **{name: getattr(values, name) for name in VALUE_FIELDS})
+
+
+def preset_of(preprocessing: Preprocessing) -> str | None:
+    """Return the id of the preset that changes values in the same way, or None."""
+    values = with_values_of(Preprocessing(), preprocessing)
+    if not values.changes_values:
+        return "unit"
+    return next((name for name, preset in PRESETS.items() if preset == values), None)
+
+
+def preprocessing_from_metadata(metadata: Mapping[str, str]) -> Preprocessing | None:
+    """Return the preprocessing that a file's metadata state, or None.
+
+    Parameters
+    ----------
+    metadata : Mapping[str, str]
+        JSON texts of ``preprocessing`` (all fields), or of ``mean``, ``std``, ``value_range`` or
+        ``range``, ``standardize``, ``resize``, ``crop``, ``interpolation``, ``channels_used``.
+
+    Raises
+    ------
+    DataError
+        If a text states an impossible preprocessing.
+    """
+    if "preprocessing" in metadata:
+        from napari_quac.serialize import from_plain
+
+        return from_plain(Preprocessing, json.loads(metadata["preprocessing"]), "preprocessing")
+    changes: dict[str, Any] = {}
+    for name, key in (("mean", "mean"), ("std", "std"), ("value_range", "value_range"),
+                      ("value_range", "range")):  # fmt: skip
+        numbers = _numbers_in(metadata.get(key))
+        if numbers and (name != "value_range" or (len(numbers) == 2 and numbers[1] > numbers[0])):
+            changes.setdefault(name, numbers)
+    for name in ("resize", "crop", "pad"):
+        if numbers := _numbers_in(metadata.get(name)):
+            size = tuple(map(int, numbers))
+            changes[name] = size[0] if len(size) == 1 else size
+    if metadata.get("standardize"):
+        text = metadata["standardize"].strip('"')
+        changes["standardize"] = text if text == "zscore" else _numbers_in(text)
+    if metadata.get("interpolation", "").strip('"') == "bicubic":
+        changes["interpolation"] = "bicubic"
+    # a size alone says nothing about the values
+    return Preprocessing(**changes) if set(changes) & set(VALUE_FIELDS) else None
+
+
+def combine(first: Preprocessing, second: Preprocessing) -> Preprocessing:
+    """Return ``first`` with the steps of ``second`` in place of its own, where it has some."""
+    initial = Preprocessing()
+    changes = {field.name: getattr(second, field.name) for field in fields(second)}
+    return replace(
+        first, **{name: entry for name, entry in changes.items() if entry != getattr(initial, name)}
+    )
+
+
+def _size_words(size: Size) -> str:
+    return short_extent(size if isinstance(size, tuple) else (size, size))
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return ", ".join(f"{number:g}" for number in values)
+
+
+def _numbers_in(text: str | None) -> tuple[float, ...]:
+    """Read numbers in JSON or between commas; empty if the text is none or something else."""
+    if not text:
+        return ()
+    try:
+        numbers = json.loads(text if text.strip()[:1] in "[{" else f"[{text}]")
+        return tuple(map(float, numbers))
+    except (ValueError, TypeError):
+        return ()
 
 
 def _moved(
@@ -113,110 +443,3 @@ def _moved(
         translate=tuple(t + a * s for t, a, s in zip(translate, starts, scale, strict=True)),
         place=sample.place.part(starts, factors, image.shape[1:]) if sample.place else None,
     )
-
-
-class PreprocessedDataset:
-    """A dataset whose images are preprocessed as they are read; its name names the preprocessing.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        The original samples.
-    preprocessing : Preprocessing
-        The change of each sample.
-    """
-
-    def __init__(self, dataset: Dataset, preprocessing: Preprocessing) -> None:
-        self.dataset, self.preprocessing = dataset, preprocessing
-        self.name = f"{dataset.name}, {preprocessing}"
-        self.classes = dataset.classes
-        self.layout = getattr(dataset, "layout", None)
-        self.assumptions = assumptions_of(dataset)
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __getitem__(self, index: int) -> Sample:
-        return self.preprocessing.apply(self.dataset[index])
-
-    def sample_id(self, index: int) -> str:
-        """Return the id of the original sample."""
-        return self.dataset.sample_id(index)
-
-    def label(self, index: int) -> int | None:
-        """Return the label of the sample."""
-        return self.dataset.label(index)
-
-
-def suggest_preprocessing(
-    image_shape: Sequence[int], channels: int, size: Sequence[int] | None
-) -> tuple[tuple[str, Preprocessing], ...]:
-    """Suggest preprocessings that make images of a shape fit a network, with texts for buttons.
-
-    Parameters
-    ----------
-    image_shape : (C, *S)
-        Shape of the samples.
-    channels : int
-        Input channels of the network.
-    size : sequence of int or None
-        Spatial size of the network's input in pixels; None for any.
-
-    Returns
-    -------
-    tuple of (str, Preprocessing)
-        Channels come first: where both differ, the size follows once the channels fit. Empty
-        where nothing sensible helps.
-    """
-    n_channels, old_size = image_shape[0], tuple(image_shape[1:])
-    if n_channels != channels:
-        if channels == 1 and n_channels > 1:
-            single = [(f"Use channel {i + 1}", Preprocessing(i)) for i in range(min(n_channels, 4))]
-            return (("Average channels", Preprocessing("average")), *single)
-        if channels == 3 and n_channels == 1:
-            return (("Repeat channel 3 times", Preprocessing("repeat")),)
-        return ()
-    new_size = None if size is None else tuple(size)
-    if new_size is None or new_size == old_size or len(new_size) != len(old_size):
-        return ()
-    square = len(new_size) == 2 and len(set(new_size)) == 1
-    pixels = f"{new_size[0]} px" if square else short_extent(new_size)
-    resize = (f"Resize samples to {pixels}", Preprocessing(size=new_size))
-    if any(old < new for old, new in zip(old_size, new_size, strict=True)):
-        return (resize,)
-    crop = Preprocessing(size=new_size, mode="crop")
-    return (resize, (f"Crop samples to central {pixels}", crop))
-
-
-def _resize(image: Tensor, size: Sequence[int]) -> Tensor:
-    """Resize (C, *S), averaging where it shrinks."""
-    if len(size) == 2:
-        mode: dict[str, Any] = {"mode": "bilinear", "align_corners": False, "antialias": True}
-        return F.interpolate(image[None], tuple(size), **mode)[0]
-    if all(a >= b for a, b in zip(image.shape[1:], size, strict=True)):
-        return F.interpolate(image[None], tuple(size), mode="area")[0]
-    return F.interpolate(image[None], tuple(size), mode="trilinear", align_corners=False)[0]
-
-
-@dataclass(frozen=True)
-class PreprocessedRecipe:
-    """Samples with a channel selection or another size, so that they fit a network.
-
-    Attributes
-    ----------
-    source : recipe
-        The original samples.
-    preprocessing : Preprocessing
-    """
-
-    source: Any
-    preprocessing: Preprocessing
-
-    @property
-    def directory(self) -> Path | None:
-        """Folder of the samples, or None."""
-        return getattr(self.source, "directory", None)
-
-    def load(self) -> Dataset:
-        """Load the original samples; each is preprocessed when it is read."""
-        return PreprocessedDataset(self.source.load(), self.preprocessing)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import codecs
 import csv
+import gzip
 import io
 import re
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,9 +20,16 @@ from napari_quac.errors import DataError
 MISSING = frozenset({"", "nan", "na", "n/a", "<na>", "none", "null"})
 """Spellings of missing values, in lower case."""
 
+_GZIP = b"\x1f\x8b"
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _POINT = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d*)?([eE][+-]?\d+)?")
 _VECTOR = re.compile(r"[\[(]\s*[^\s,]+(?:\s*,\s*|\s+)[^\[\]()]+[\])]")
+_SCALAR = re.compile(r"\b(?:np|numpy)\.\w+\(([^()]*)\)")
+"""A number as NumPy 2 writes it: ``np.int64(3)``."""
+_ARRAY = re.compile(r"(?:np\.|numpy\.)?(?:array|ndarray|Coordinate|list|tuple|POINT Z?)\s*"
+                    r"\(?([\[(][^()\[\]]*[\])]).*", re.DOTALL)  # fmt: skip
+_AXIS = re.compile(r"""["']?\b([xyz])["']?\s*:\s*([^\s,}]+)""")
+_COORDINATES = re.compile(r"""["']coordinates["']\s*:\s*([\[(][^\[\]()]*[\])])""")
 
 
 def read_text_table(path: Path, suffix: str) -> tuple[dict[str, tuple[str, ...]], str]:
@@ -142,9 +151,19 @@ def split_vectors(columns: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, .
 
 
 def _vector(text: str) -> tuple[str, ...]:
-    if not _VECTOR.fullmatch(text.strip()):
+    """Return the numbers of a vector in one of the usual spellings; empty for other texts."""
+    text = _SCALAR.sub(r"\1", text.strip())
+    if text.startswith("{"):  # neuPrint's locations
+        match = _COORDINATES.search(text)
+        axes = dict(_AXIS.findall(text))
+        if match is None and not {"x", "y"} <= set(axes):
+            return ()
+        text = match[1] if match else f"[{', '.join(axes[axis] for axis in sorted(axes))}]"
+    elif match := _ARRAY.fullmatch(text):
+        text = match[1]
+    if not _VECTOR.fullmatch(text):
         return ()
-    parts = re.split(r"[\s,]+", text.strip()[1:-1].strip(" ,"))
+    parts = re.split(r"[\s,]+", text[1:-1].strip(" ,"))
     try:
         [ast.literal_eval(part) for part in parts]
     except (ValueError, SyntaxError):
@@ -155,13 +174,14 @@ def _vector(text: str) -> tuple[str, ...]:
 def _decoded(path: Path) -> str:
     try:
         raw = path.read_bytes()
+        raw = gzip.decompress(raw) if raw.startswith(_GZIP) else raw
         return raw.decode("utf-16" if raw.startswith(_UTF16) else "utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise DataError(
             f"'{path.name}': line {line} is not UTF-8. Save it again as 'CSV UTF-8'."
         ) from error
-    except OSError as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(
             f"'{path.name}' cannot be read ({error}). Check its permissions."
         ) from error

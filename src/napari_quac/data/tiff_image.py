@@ -17,11 +17,13 @@ from napari_quac.data.image_array import (
     orientation_assumption,
 )
 from napari_quac.data.tiff_pages import (
+    TIME,
     TiffLayout,
     blacken,
     find_layout,
     gray_palette,
     has_alpha,
+    orientation_of,
     read_page,
     white_value,
     widen,
@@ -33,7 +35,6 @@ CHANNELS_FIRST = Assumption(
     "image axes",
     "TIFF files with two axes of unknown meaning are read as channels and sections.",
 )
-TIME = Assumption("image axes", "Time points of TIFF files are read as sections of a volume.")
 
 
 def read_tiff(path: Path) -> ImageArray:
@@ -62,7 +63,7 @@ def read_tiff(path: Path) -> ImageArray:
     with tifffile.TiffFile(path) as file:
         layout = find_layout(file, path)
         keyframe = layout.keyframe
-        notes = [*layout.assumptions, *orientation_assumption(_orientation(keyframe))]
+        notes = [*layout.assumptions, *orientation_assumption(orientation_of(keyframe))]
         axes, values = _without_short_axes(layout.axes, _read_values(file, layout, path))
         mode = "".join(keyframe.photometric.name.split()) + " with alpha"
         if "S" in axes and has_alpha(keyframe):
@@ -77,11 +78,6 @@ def read_tiff(path: Path) -> ImageArray:
         if "T" in axes and "Z" not in axes:
             notes.append(TIME)
     return _arranged(axes, values, tuple(notes), path)
-
-
-def _orientation(page: Any) -> int:
-    tag = page.tags.get(274)
-    return int(tag.value) if tag is not None and isinstance(tag.value, int) else 1
 
 
 def _read_values(file: Any, layout: TiffLayout, path: Path) -> NDArray[Any]:

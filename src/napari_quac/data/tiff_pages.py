@@ -23,6 +23,7 @@ FURTHER_IMAGES = Assumption(
     "Further images in TIFF files, such as small previews, are not read; the first of the largest "
     "is.",
 )
+TIME = Assumption("image axes", "Time points of TIFF files are read as sections of a volume.")
 LOOKUP_TABLE = Assumption(
     "image range",
     "The colors of an ImageJ lookup table are ignored; the stored gray values are read.",
@@ -155,6 +156,12 @@ def gray_palette(page: Any) -> NDArray[np.uint8] | None:
     grays = (colors[0] >> 8).astype(np.uint8)
     steps = np.diff(grays.astype(int))
     return grays if len(grays) and ((steps > 0).all() or (steps < 0).all()) else None
+
+
+def orientation_of(page: Any) -> int:
+    """Return the orientation that a page declares; 1 for the stored rows and columns."""
+    tag = page.tags.get(274)
+    return int(tag.value) if tag is not None and isinstance(tag.value, int) else 1
 
 
 def has_alpha(page: Any) -> bool:

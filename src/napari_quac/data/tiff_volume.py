@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -9,13 +10,17 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_quac.data.assumptions import Assumption
+from napari_quac.data.image_array import orientation_assumption
 from napari_quac.data.place import NM_PER_UNIT, unit_of_length
 from napari_quac.data.tiff_pages import (
+    TIME,
     TiffLayout,
     blacken,
     find_layout,
     gray_palette,
     is_white_zero,
+    orientation_of,
     read_page,
     value_type,
 )
@@ -27,7 +32,28 @@ LARGE_PAGE = 32 * 2**20
 """Bytes; larger tiled pages are read tile by tile."""
 
 
-def open_tiff(path: Path, channel: int = 0) -> tuple[Any, Grid | None, int]:
+@dataclass(frozen=True, eq=False)
+class TiffStack:
+    """A stack that is read on demand.
+
+    Attributes
+    ----------
+    array : array-like, (Z, Y, X) or (Y, X)
+        Reads only the sliced part, with 0 as black.
+    grid : Grid or None
+        Voxel size and unit, if the file contains them along all axes.
+    n_channels : int
+        Number of channels, of which ``array`` is one.
+    assumptions : tuple of Assumption
+    """
+
+    array: Any
+    grid: Grid | None
+    n_channels: int
+    assumptions: tuple[Assumption, ...]
+
+
+def open_tiff(path: Path, channel: int = 0) -> TiffStack:
     """Open a stack of grayscale images.
 
     Uncompressed stacks with consecutive pages are mapped into memory; others are read page by page,
@@ -42,12 +68,7 @@ def open_tiff(path: Path, channel: int = 0) -> tuple[Any, Grid | None, int]:
 
     Returns
     -------
-    array : array-like, (Z, Y, X) or (Y, X)
-        Reads only the sliced part.
-    grid : Grid or None
-        Voxel size and unit, if the file contains them along all axes.
-    n_channels : int
-        Number of channels, of which ``array`` is one.
+    TiffStack
 
     Raises
     ------
@@ -71,7 +92,11 @@ def open_tiff(path: Path, channel: int = 0) -> tuple[Any, Grid | None, int]:
         ) from error
     n_channels = 1 if channel_axis is None else layout.shape[channel_axis]
     check_channel(channel, n_channels, path.name)
-    return _lazy(path, layout, stack_axis, channel_axis, channel, contiguous), grid, n_channels
+    notes = [*layout.assumptions, *orientation_assumption(orientation_of(layout.keyframe))]
+    if stack_axis is not None and layout.axes[stack_axis] == "T":
+        notes.append(TIME)
+    array = _lazy(path, layout, stack_axis, channel_axis, channel, contiguous)
+    return TiffStack(array, grid, n_channels, tuple(notes))
 
 
 def _lazy(

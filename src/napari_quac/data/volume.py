@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_quac.data.assumptions import Assumption
 from napari_quac.data.place import Transform
 from napari_quac.errors import DataError, ShapeError
 
@@ -172,6 +173,8 @@ class Volume:
         File or folder of the volume.
     n_channels : int
         Channels of the file, of which this is one.
+    assumptions : tuple of Assumption
+        About axes, voxel size and values.
     """
 
     levels: tuple[Level, ...]
@@ -179,6 +182,7 @@ class Volume:
     unit: str | None = None
     path: Path | None = None
     n_channels: int = 1
+    assumptions: tuple[Assumption, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.levels or not self.finest.shape or 0 in self.finest.shape:

@@ -9,10 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from napari_quac.data import n5
+from napari_quac.data.assumptions import Assumption
 from napari_quac.data.place import Transform
 from napari_quac.data.tiff_volume import open_tiff
 from napari_quac.data.volume import Level, Volume, check_channel
-from napari_quac.data.volume_metadata import Grid, OmeImage, read_grid, read_ome
+from napari_quac.data.volume_metadata import (
+    FIRST_TIME,
+    NO_VOXEL_SIZE,
+    Grid,
+    OmeImage,
+    list_fields,
+    read_axis_types,
+    read_grid,
+    read_ome,
+)
 from napari_quac.errors import DataError, SeveralArraysError, one_line
 
 HDF5_SUFFIXES = frozenset({".h5", ".hdf5", ".hdf", ".he5"})
@@ -58,9 +68,10 @@ def open_volume(
     if suffix in HDF5_SUFFIXES:
         volume = _open_hdf5(path, dataset, channel)
     elif suffix in TIFF_SUFFIXES:
-        array, grid, n_channels = open_tiff(path, channel)
-        volume = _plain(array, {}, path.stem, path, 0, grid=grid)
-        volume = replace(volume, n_channels=n_channels)
+        stack = open_tiff(path, channel)
+        volume = _plain(stack.array, {}, path.stem, path, 0, grid=stack.grid)
+        notes = (*stack.assumptions, *volume.assumptions)
+        volume = replace(volume, n_channels=stack.n_channels, assumptions=notes)
     elif suffix == ".npy":
         volume = _plain(_open_npy(path), {}, path.stem, path, channel)
     elif path.is_dir():
@@ -72,8 +83,10 @@ def open_volume(
 
 
 def _with_voxel_size(volume: Volume, size: Sequence[float] | None, unit: str | None) -> Volume:
+    notes = tuple(note for note in volume.assumptions if note.kind != "voxel size")
     if size is None:
-        return replace(volume, unit=unit or volume.unit)
+        notes = notes if unit else volume.assumptions
+        return replace(volume, unit=unit or volume.unit, assumptions=notes)
     finest = volume.finest.transform
     if len(size) != finest.ndim or min(size) <= 0:
         raise DataError(
@@ -87,7 +100,7 @@ def _with_voxel_size(volume: Volume, size: Sequence[float] | None, unit: str | N
             tuple(t * f for t, f in zip(level.transform.translate, factors, strict=True)),
         )
         levels.append(Level(level.array, transform, level.fixed, level.rgb))
-    return replace(volume, levels=tuple(levels), unit=unit or "nm")
+    return replace(volume, levels=tuple(levels), unit=unit or "nm", assumptions=notes)
 
 
 def _split(path: Path) -> tuple[Path, str]:
@@ -127,21 +140,33 @@ def _plain(
         raise DataError(
             f"'{name}' has shape {array.shape}, apparently with the channels last. Move them."
         )
-    if n_axes not in (2, 3, 4):
+    if n_axes not in (2, 3, 4) and not read_axis_types(attributes, n_axes, name):
         raise DataError(
             f"'{name}' has {n_axes} axes, but a volume has three (Z, Y, X), or four with channels."
         )
-    fixed: tuple[int, ...] = ()
-    if n_axes == 4:
-        check_channel(channel, array.shape[0], name)
-        fixed = (channel,)
-    n_spatial = n_axes - len(fixed)
-    for n_grid_axes in (n_axes, n_spatial):
+    types = read_axis_types(attributes, n_axes, name)
+    if not types:
+        types = ["channel"] * (n_axes == 4) + ["space"] * min(3, n_axes)
+    fixed = [0] * (n_axes - types.count("space"))
+    if types.count("channel") > 1:
+        raise DataError(f"'{name}' has several axes of channels. Write it with one.")
+    n_channels = 1
+    if "channel" in types:
+        n_channels = int(array.shape[types.index("channel")])
+        check_channel(channel, n_channels, name)
+        fixed[types.index("channel")] = channel
+    n_spatial = types.count("space")
+    for n_grid_axes in (n_spatial, n_axes):
         grid = grid or read_grid(attributes, n_grid_axes, fastest_first)
+    notes = grid.assumptions if grid is not None else ()
     grid = grid or Grid((1.0,) * n_spatial, (0.0,) * n_spatial, None)
+    if grid.unit is None:
+        notes = (*notes, NO_VOXEL_SIZE)
+    if "time" in types and array.shape[types.index("time")] > 1:
+        notes = (*notes, FIRST_TIME)
     transform = Transform(grid.scale[-n_spatial:], grid.translate[-n_spatial:])
-    n_channels = int(array.shape[0]) if fixed else 1
-    return Volume((Level(array, transform, fixed),), name, grid.unit, path, n_channels)
+    level = Level(array, transform, tuple(fixed))
+    return Volume((level,), name, grid.unit, path, n_channels, notes)
 
 
 def _open_zarr(path: Path, dataset: str, channel: int) -> Volume:
@@ -161,7 +186,11 @@ def _open_zarr(path: Path, dataset: str, channel: int) -> Volume:
         return volume_from_zarr(node, path, place, channel)
     above, _, last = dataset.rpartition("/")
     parent = root[above] if above else root if dataset else _group_above(path)
-    return _zarr_array(node, parent, last or path.name, path, place, channel)
+    outer = _attributes_above(path if dataset else path.parent)
+    steps = [above[: match.start()] for match in re.finditer("/", above)]
+    for group in ([root] if dataset else []) + [root[step] for step in steps]:
+        outer |= dict(group.attrs)
+    return _zarr_array(node, parent, last or path.name, path, place, channel, outer)
 
 
 def _group_above(path: Path) -> Any:
@@ -173,16 +202,28 @@ def _group_above(path: Path) -> Any:
     return zarr.open_group(path.parent, mode="r")
 
 
-def _zarr_array(array: Any, parent: Any, name: str, path: Path, place: str, channel: int) -> Volume:
-    """Return an array as a volume, with the metadata of its group."""
+def _attributes_above(path: Path) -> dict[str, Any]:
+    """Return the attributes of all groups that contain a folder; the nearest ones count."""
+    group = _group_above(path)
+    return {} if group is None else {**_attributes_above(path.parent), **dict(group.attrs)}
+
+
+def _zarr_array(
+    array: Any, parent: Any, name: str, path: Path, place: str, channel: int,
+    outer: Mapping[str, Any] | None = None,
+) -> Volume:  # fmt: skip
+    """Return an array as a volume, with the metadata of its groups."""
     attributes = {} if parent is None else dict(parent.attrs)
     ome = read_ome(attributes, place)
     if ome is not None:
         for number, level in enumerate(ome.levels):
             if level.path.strip("/") == name:
                 ome_level = _ome_level(parent, ome, number, channel, place)
-                return Volume((ome_level,), _stem(place), ome.unit, path, _n_channels(parent, ome))
-    return _plain(array, {**attributes, **dict(array.attrs)}, _stem(place), path, channel)
+                n_channels = _n_channels(parent, ome)
+                notes = _ome_notes(parent, ome)
+                return Volume((ome_level,), _stem(place), ome.unit, path, n_channels, notes)
+    attributes = {**(outer or {}), **attributes, **dict(array.attrs)}
+    return _plain(array, attributes, _stem(place), path, channel)
 
 
 def volume_from_zarr(node: Any, path: Path | None, place: str, channel: int = 0) -> Volume:
@@ -194,7 +235,13 @@ def volume_from_zarr(node: Any, path: Path | None, place: str, channel: int = 0)
         levels = tuple(_ome_level(node, ome, number, channel, place)
                        for number in range(len(ome.levels)))  # fmt: skip
         name = ome.name.strip("/") or _stem(place)
-        return Volume(levels, name, ome.unit, path, _n_channels(node, ome))
+        n_channels = _n_channels(node, ome)
+        return Volume(levels, name, ome.unit, path, n_channels, _ome_notes(node, ome))
+    fields = list_fields(node)
+    if fields is not None and len(fields) != 1:
+        raise _choice_error(f"'{place}' is a plate or well with {len(fields)} fields", fields)
+    if fields:
+        return volume_from_zarr(node[fields[0]], path, f"{place}/{fields[0]}", channel)
     images = _zarr_images(node)
     if len(images) == 1:
         return volume_from_zarr(node[images[0]], path, f"{place}/{images[0]}", channel)
@@ -224,6 +271,14 @@ def _n_channels(group: Any, ome: OmeImage) -> int:
     if ome.channel_axis is None:
         return 1
     return int(group[ome.levels[0].path].shape[ome.channel_axis])
+
+
+def _ome_notes(group: Any, ome: OmeImage) -> tuple[Assumption, ...]:
+    shape = group[ome.levels[0].path].shape
+    n_outer = ome.n_axes - ome.n_spatial
+    others = [n for axis, n in enumerate(shape[:n_outer]) if axis != ome.channel_axis]
+    unknown = (NO_VOXEL_SIZE,) if ome.unit is None else ()
+    return ((FIRST_TIME,) if any(n > 1 for n in others) else ()) + unknown
 
 
 def _ome_level(group: Any, ome: OmeImage, number: int, channel: int, place: str) -> Level:
@@ -287,6 +342,7 @@ def _n5_pyramid(path: Path, folder: Path, scales: list[Path], name: str, channel
     """Return the levels s0, s1, … whose voxels are whole multiples of those of s0."""
     group = n5.read_attributes(folder)
     levels, unit, n_channels = [], None, 1
+    assumptions: tuple[Assumption, ...] = ()
     base: Transform | None = None
     for number, scale in enumerate(scales):
         array = n5.N5Array(scale)
@@ -294,6 +350,7 @@ def _n5_pyramid(path: Path, folder: Path, scales: list[Path], name: str, channel
         if base is None:
             base, unit, n_channels = volume.finest.transform, volume.unit, volume.n_channels
             levels.append(volume.finest)
+            assumptions = volume.assumptions
             continue
         factors = array.attributes.get("downsamplingFactors")
         if factors is None and number < len(group.get("scales", ())):
@@ -304,7 +361,7 @@ def _n5_pyramid(path: Path, folder: Path, scales: list[Path], name: str, channel
         step = tuple(float(f) for f in reversed(factors))[-base.ndim :]
         first = tuple((k - 1) / 2 for k in step)
         levels.append(Level(array, base.at(first, step), volume.finest.fixed))
-    return Volume(tuple(levels), name, unit, path, n_channels)
+    return Volume(tuple(levels), name, unit, path, n_channels, assumptions)
 
 
 def _open_hdf5(path: Path, dataset: str, channel: int) -> Volume:
@@ -332,7 +389,11 @@ def _open_hdf5(path: Path, dataset: str, channel: int) -> Volume:
         content = f"no array '{dataset}'" if dataset else f"{len(names)} arrays"
         file.close()
         raise _choice_error(f"'{path.name}' holds {content}", names)
-    attributes = {**dict(array.parent.attrs), **dict(array.attrs)}
+    attributes: dict[str, Any] = {}
+    groups = array.name.strip("/").split("/")[:-1]
+    for n in range(len(groups) + 1):
+        attributes |= dict(file["/".join(groups[:n]) or "/"].attrs)
+    attributes |= dict(array.attrs)
     return _plain(array, attributes, _stem(dataset), path, channel)
 
 

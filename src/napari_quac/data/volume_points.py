@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from napari_quac.data.assumptions import Assumption
 from napari_quac.data.dataset import Sample
-from napari_quac.data.image_file import to_unit_range
+from napari_quac.data.image_file import assumed_range, to_unit_range
 from napari_quac.data.place import Place, grouped_digits
 from napari_quac.data.volume import Level, Volume
 from napari_quac.errors import DataError, ShapeError
@@ -202,6 +203,8 @@ class VolumePoints:
         Points outside of the volume, and points skipped because their patch extends beyond it.
     level : Level
         The level that is read.
+    table_assumptions : tuple of Assumption
+        About the columns of a table from which the points were read; empty by default.
 
     Raises
     ------
@@ -238,6 +241,7 @@ class VolumePoints:
             )
         self.volume, self.classes, self.value_range = volume, classes, value_range
         self.name = name or f"points in {volume.name}"
+        self.table_assumptions: tuple[Assumption, ...] = ()
         self.size = tuple(int(n) for n in size)
         self.level = volume.level_for(voxel_size)
         self.voxel_size = tuple(float(v) for v in voxel_size) if voxel_size is not None else None
@@ -259,6 +263,12 @@ class VolumePoints:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def assumptions(self) -> tuple[Assumption, ...]:
+        """Assumptions about the volume, its values and the coordinates."""
+        assumed = assumed_range(self.level.dtype) if self.value_range is None else ()
+        return (*self.volume.assumptions, *assumed, *self.table_assumptions)
 
     def __getitem__(self, index: int) -> Sample:
         row = int(self.rows[index])

@@ -11,8 +11,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_quac.data.assumptions import Assumption
 from napari_quac.data.place import NM_PER_UNIT, grouped_digits
-from napari_quac.data.point_table import TABLE_UNITS, TableUnit
+from napari_quac.data.point_table import TABLE_UNITS, ColumnMapping, PointTable, TableUnit
 from napari_quac.data.volume import Volume
 from napari_quac.data.volume_points import VolumePoints
 from napari_quac.errors import DataError
@@ -242,12 +243,12 @@ class VolumePointsRecipe:
         DataError
             If one of them cannot be opened, or no point lies inside.
         """
-        from napari_quac.data.point_table import guess_columns, read_point_table
+        from napari_quac.data.point_table import guess_table_columns, read_point_table
         from napari_quac.data.volume_file import open_volume
 
         volume = open_volume(self.volume, self.dataset, self.channel, self.volume_voxel_size)
         table = read_point_table(self.points)
-        guess = guess_columns(tuple(table.columns), volume.ndim)
+        guess = guess_table_columns(table, volume.ndim)
         columns = self.columns or guess.coordinates
         if not columns:
             raise DataError(
@@ -259,7 +260,7 @@ class VolumePointsRecipe:
             reading = count_readings(values, volume, named_unit=guess.unit)[0].reading
         else:
             reading = Reading(self.order, self.unit)
-        check_reading(reading, values, volume)
+        counted = check_reading(reading, values, volume)
         unique_ids = guess.id if guess.id and table.is_unique(guess.id) else ""
         ids = _column(self.id_column, unique_ids)
         label_column = _column(self.label_column, guess.label)
@@ -270,7 +271,7 @@ class VolumePointsRecipe:
             names = [texts[row] for row in rows]
             classes = tuple(sorted(set(names) - {""}))
             labels = [classes.index(name) if name else None for name in names]
-        return VolumePoints(
+        points = VolumePoints(
             volume,
             reading.to_world(values, volume),
             self.size,
@@ -283,6 +284,56 @@ class VolumePointsRecipe:
             self.outside,
             f"{table.name} in {volume.name}",
         )
+        assumptions = table_assumptions(
+            table, guess, counted, bool(self.columns), self.unit != "auto", ids
+        )
+        if label_column and not self.label_column:
+            sentence = (
+                f"The classes are those of the column '{label_column}' (setting label column)."
+            )
+            assumptions.append(Assumption("labels", sentence))
+        points.table_assumptions = tuple(assumptions)
+        return points
+
+
+def table_assumptions(
+    table: PointTable,
+    guess: ColumnMapping,
+    counted: CountedReading,
+    has_columns: bool,
+    has_unit: bool,
+    id_column: str = "",
+) -> list[Assumption]:
+    """Return what was assumed about a table of coordinates.
+
+    Parameters
+    ----------
+    table : PointTable
+        The table.
+    guess : ColumnMapping
+        Columns as guessed from their names.
+    counted : CountedReading
+        The chosen order and unit.
+    has_columns, has_unit : bool
+        True if the user has chosen the columns, or the order and unit.
+    id_column : str
+        Column of the ids; empty for none.
+    """
+    assumptions = []
+    if not has_columns:
+        sentence = f"The coordinates are the columns {', '.join(guess.coordinates)}."
+        if guess.others:
+            sentence += f" The table also has {', '.join(guess.others)}; choose the columns."
+        assumptions.append(Assumption("coordinates", sentence))
+    if not has_unit:
+        reading = counted.reading
+        unit = "voxels" if reading.unit == "voxel" else reading.unit
+        sentence = f"Coordinates are read in {unit} in the order {reading.order}: "
+        assumptions.append(Assumption("coordinates", f"{sentence}{counted.sentence()}."))
+    if id_column and (rounded := table.rounded_id(id_column)):
+        sentence = f"The ids of '{id_column}' are used as they are, rounded: {rounded}."
+        assumptions.append(Assumption("coordinates", sentence))
+    return assumptions
 
 
 def _column(name: str, guess: str) -> str:

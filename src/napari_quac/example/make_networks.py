@@ -27,9 +27,9 @@ from napari_quac.generators.stargan.training_settings import (
     StarGANLossWeights,
     StarGANTrainingSettings,
 )
+from napari_quac.networks.checkpoint_file import flatten_state, read_tensors
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
-from napari_quac.networks.tensor_file import flatten_state, read_tensors
 from napari_quac.stepwise import Progress, Steps
 from napari_quac.train.checkpointing import write_safetensors
 from napari_quac.train.classifier_trainer import TrainedClassifier, train_classifier

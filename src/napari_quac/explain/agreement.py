@@ -25,7 +25,7 @@ from napari_quac.explain.paired_accuracy import (
 from napari_quac.networks.classifier import Classifier
 
 ALPHA = 0.05
-CLEAR_RATIO = 2.0  # measured: ImageNet against ImageNet gray, the nearest two, differ by 2 to 4
+CLEAR_SHARE = 0.95  # of the bootstrap samples in which the same candidate is the nearest
 LARGEST_DISTANCE = 1.0  # beyond it, not even the best candidate fits the stored statistics
 TINY = 1e-12
 
@@ -75,8 +75,9 @@ class CandidateAgreement:
         The same for a class order fitted to the other half of the images.
     outputs : (L,) ndarray of int
         Output of each label in the order fitted to all images; -1 for none.
-    stored_distance : float or None
-        Distance to the statistics of training that normalization layers store; None without them.
+    stored_distances : (1 + R,) ndarray or None
+        Distance to the statistics of training that normalization layers store, in nats, of all
+        images and of R bootstrap samples; None without such layers.
     """
 
     candidate: Candidate
@@ -85,7 +86,12 @@ class CandidateAgreement:
     correct: NDArray[np.bool_]
     reordered_correct: NDArray[np.bool_]
     outputs: NDArray[np.int64]
-    stored_distance: float | None = None
+    stored_distances: NDArray[np.float64] | None = None
+
+    @property
+    def stored_distance(self) -> float | None:
+        """Distance of all images to the stored statistics of training; None without them."""
+        return None if self.stored_distances is None else float(self.stored_distances[0])
 
     @property
     def name(self) -> str:
@@ -222,13 +228,14 @@ class Agreement:
     @cached_property
     def by_stored_statistics(self) -> CandidateAgreement | None:
         """The tied row whose images clearly fit the statistics stored in the network best."""
-        distances = [row.stored_distance for row in self.tied]
-        if len(distances) < 2 or None in distances:
+        distances = [row.stored_distances for row in self.tied]
+        if len(distances) < 2 or any(entry is None for entry in distances):
             return None
-        nearest, second = sorted(self.tied, key=lambda row: row.stored_distance or 0.0)[:2]
-        limit = nearest.stored_distance or 0.0
-        is_clear = (second.stored_distance or 0.0) >= CLEAR_RATIO * limit
-        return nearest if is_clear and limit < LARGEST_DISTANCE else None
+        table = np.stack([entry for entry in distances if entry is not None])
+        nearest = table.argmin(axis=0)
+        share = np.count_nonzero(nearest[1:] == nearest[0]) / max(1, len(nearest) - 1)
+        is_clear = share >= CLEAR_SHARE and table[:, 0].min() < LARGEST_DISTANCE
+        return self.tied[int(nearest[0])] if is_clear else None
 
     @cached_property
     def best(self) -> CandidateAgreement:
@@ -284,14 +291,17 @@ class Agreement:
     @property
     def best_class_names(self) -> tuple[str, ...]:
         """Class names in output order that agree best, for the best row."""
-        if not self.best.needs_order:
+        return self.class_names_of(self.best)
+
+    def class_names_of(self, row: CandidateAgreement) -> tuple[str, ...]:
+        """Return the class names in output order that agree best for a row."""
+        if not row.needs_order:
             return self.class_names
-        names = dict(enumerate(self.class_names))
-        assigned = {int(k): self.labels[i] for i, k in enumerate(self.best.outputs) if k >= 0}
-        leftover = [name for name in self.class_names if name not in assigned.values()]
+        assigned = {int(k): self.labels[i] for i, k in enumerate(row.outputs) if k >= 0}
+        leftover = set(self.class_names) - set(assigned.values())
         return tuple(
-            assigned.get(index) or (names[index] if names[index] in leftover else f"class {index}")
-            for index in names
+            assigned.get(index) or (name if name in leftover else f"class {index}")
+            for index, name in enumerate(self.class_names)
         )
 
 
@@ -300,7 +310,7 @@ def compare_with_labels(
     probabilities: NDArray[np.float32],
     labels: NDArray[np.int64],
     outputs: NDArray[np.int64],
-    stored_distance: float | None = None,
+    stored_distances: NDArray[np.float64] | None = None,
 ) -> CandidateAgreement:
     """Compare the predictions of one candidate with the labels.
 
@@ -314,7 +324,7 @@ def compare_with_labels(
         Labels of the same images.
     outputs : (L,) ndarray of int
         Output that each label names at present; -1 for none.
-    stored_distance : float, optional
+    stored_distances : (1 + R,) ndarray, optional
         As in :class:`CandidateAgreement`.
     """
     predicted = predicted_outputs(probabilities)
@@ -322,6 +332,6 @@ def compare_with_labels(
     reordered = cross_fit_order(probabilities, labels, len(outputs), outputs)
     fitted = assign_outputs(probabilities, labels, len(outputs), outputs)
     row = CandidateAgreement(
-        candidate, labels, probabilities, correct, reordered, fitted, stored_distance
+        candidate, labels, probabilities, correct, reordered, fitted, stored_distances
     )
     return row if row.needs_order else replace(row, outputs=outputs)

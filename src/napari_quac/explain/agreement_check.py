@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -11,16 +12,31 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_quac.data.dataset import Dataset, evenly_spaced
-from napari_quac.errors import DataError, QuacError
+from napari_quac.data.preprocessing import (
+    PRESET_TITLES,
+    PRESETS,
+    Preprocessing,
+    combine,
+    preset_of,
+    with_values_of,
+)
+from napari_quac.data.suggestions import suggest_preprocessing
+from napari_quac.errors import DataError, QuacError, ShapeError, one_line
 from napari_quac.explain.agreement import Agreement, Candidate, compare_with_labels
-from napari_quac.explain.question import true_class
+from napari_quac.explain.labels import match_labels
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.device import in_batches
+from napari_quac.networks.fast_inference import RUN_ERRORS
+from napari_quac.networks.outputs import to_logits
 from napari_quac.networks.stored_statistics import StoredStatistics
 from napari_quac.stepwise import Progress, stepwise
 
 N_IMAGES = 60
 MOST_IMAGES = 240  # for many labels: two images of each, one for each half
+IMAGES_PER_STEP = 16  # between two steps other jobs can take their turn
+SUSPICIOUS_ACCURACY = 0.8
+"""Below it, other preprocessings and class orders are tried without a request."""
+STATUS = "comparing predictions with labels"
 
 
 def choose_images(dataset: Dataset, n_images: int = N_IMAGES) -> list[int]:
@@ -62,20 +78,23 @@ def choose_images(dataset: Dataset, n_images: int = N_IMAGES) -> list[int]:
 
 @stepwise
 def check_agreement(
-    dataset: Dataset, candidates: Sequence[Candidate], n_images: int = N_IMAGES
+    dataset: Dataset,
+    classifier: Classifier,
+    n_images: int = N_IMAGES,
+    alternatives: Sequence[Candidate] = (),
 ) -> Generator[Progress, None, Agreement]:
-    """Predict labeled images with every candidate and compare the predictions with the labels.
-
-    Each image is read once. Images that cannot be read or predicted are left out and listed.
+    """Predict labeled images under the usual preprocessings and compare them with the labels.
 
     Parameters
     ----------
     dataset : Dataset
         Samples with labels.
-    candidates : sequence of Candidate
-        Ways to use one classifier, or networks with the same outputs.
+    classifier : Classifier
+        The classifier as it is used at present.
     n_images : int
         Number of images; see :func:`choose_images`.
+    alternatives : sequence of Candidate
+        Further ways to use it, such as other architectures that fit the same weights.
 
     Returns
     -------
@@ -92,36 +111,176 @@ def check_agreement(
             f"'{dataset.name}' has no labels to compare predictions with. Sort the images into one "
             "folder per class."
         )
+    shape = _first_shape(dataset, chosen)
+    candidates = (*usual_candidates(classifier, shape), *alternatives)
+    return (yield from compare_candidates(dataset, candidates, chosen))
+
+
+@stepwise
+def check_briefly(
+    dataset: Dataset, classifier: Classifier, n_images: int = N_IMAGES
+) -> Generator[Progress, None, Agreement | None]:
+    """Compare the present predictions with labels, and others only if these disagree.
+
+    Parameters
+    ----------
+    dataset, classifier, n_images
+        As for :func:`check_agreement`.
+
+    Returns
+    -------
+    Steps of Agreement or None
+        Of the present preprocessing alone if its accuracy is at least 0.8. None without labels.
+
+    Raises
+    ------
+    DataError
+        If no labeled image can be predicted.
+    """
+    chosen = choose_images(dataset, n_images)
+    if not chosen:
+        return None
+    name = PRESET_TITLES.get(
+        preset_of(classifier.preprocessing) or "", classifier.preprocessing.value_words
+    )
+    present = Candidate(name, classifier, True)
+    agreement = yield from compare_candidates(dataset, [present], chosen)
+    if agreement.rows[0].accuracy >= SUSPICIOUS_ACCURACY:
+        return agreement
+    return (yield from check_agreement(dataset, classifier, n_images))
+
+
+def usual_candidates(classifier: Classifier, image_shape: Sequence[int]) -> tuple[Candidate, ...]:
+    """Return the classifier as it is, and with each preset that fits its channels.
+
+    Parameters
+    ----------
+    classifier : Classifier
+        Its present channel selection and size are the same for all candidates. Where images of
+        ``image_shape`` do not fit it, the first suggestion that makes them fit is added.
+    image_shape : (C, *S)
+        Shape of the images.
+    """
+    base = fitting_preprocessing(classifier, image_shape)
+    current = preset_of(classifier.preprocessing)
+    candidates = []
+    if current is None:
+        name = classifier.preprocessing.value_words
+        candidates.append(Candidate(name, _with(classifier, base), True))
+    for key, preset in PRESETS.items():
+        if preset.mean is None or len(preset.mean) in (1, classifier.network_channels):
+            changed = _with(classifier, with_values_of(base, preset))
+            candidates.append(Candidate(PRESET_TITLES[key], changed, key == current))
+    return tuple(candidates)
+
+
+def fitting_preprocessing(classifier: Classifier, image_shape: Sequence[int]) -> Preprocessing:
+    """Return the classifier's preprocessing, completed so that images of a shape fit.
+
+    Gray images are repeated in the channels of a network for RGB images, so that each channel can
+    have its own mean. If nothing makes the images fit, the preprocessing is returned as it is.
+    """
+    base = classifier.preprocessing
+    if base.channels is None and image_shape[0] == 1 and classifier.network_channels == 3:
+        base = replace(base, channels="repeat")
+    for _ in range(2):  # channels, then size
+        try:
+            _with(classifier, base).check_image(image_shape)
+        except ShapeError as error:
+            channels, size = error.network_input or (classifier.network_channels, None)
+            suggestions = suggest_preprocessing(image_shape, channels, size)
+            if not suggestions:
+                return base
+            base = combine(base, suggestions[0][1])
+    return base
+
+
+def _with(classifier: Classifier, preprocessing: Preprocessing) -> Classifier:
+    if preprocessing == classifier.preprocessing:
+        return classifier
+    return classifier.with_preprocessing(preprocessing)
+
+
+def _first_shape(dataset: Dataset, rows: Sequence[int]) -> tuple[int, ...]:
+    """Return the shape of the first image that can be read.
+
+    Raises
+    ------
+    DataError
+        If none can be read.
+    """
+    reason = ""
+    for index in rows:
+        try:
+            return tuple(dataset[index].image.shape)
+        except QuacError as error:
+            reason = reason or str(error)
+    raise DataError(reason)
+
+
+@stepwise
+def compare_candidates(
+    dataset: Dataset, candidates: Sequence[Candidate], rows: Sequence[int]
+) -> Generator[Progress, None, Agreement]:
+    """Predict images with every candidate and compare the predictions with the labels.
+
+    Each image is read once. Images that cannot be read or predicted are left out and listed.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Samples with labels.
+    candidates : sequence of Candidate
+        Ways to use one classifier, or networks with the same outputs.
+    rows : sequence of int
+        Indices of labeled images.
+
+    Returns
+    -------
+    Steps of Agreement
+
+    Raises
+    ------
+    DataError
+        If no image can be predicted.
+    """
     predictions: list[dict[int, NDArray[np.float32]]] = [{} for _ in candidates]
     statistics = [StoredStatistics(candidate.classifier) for candidate in candidates]
-    failures: dict[int, str] = {}
-    batch_size = candidates[0].classifier.batch_for(candidates[0].classifier.image_size or (64, 64))
-    n_steps = len(candidates) * len(chosen)
-    for start in range(0, len(chosen), batch_size):
-        rows = chosen[start : start + batch_size]
-        yield Progress(start * len(candidates), n_steps, "comparing predictions with labels")
-        batches = _read_batches(dataset, rows, candidates[0].classifier, failures)
+    failures: list[dict[int, str]] = [{} for _ in candidates]
+    unread: dict[int, str] = {}
+    n_steps = len(candidates) * len(rows)
+    for start in range(0, len(rows), IMAGES_PER_STEP):
+        batch = rows[start : start + IMAGES_PER_STEP]
+        yield Progress(start * len(candidates), n_steps, STATUS)
+        stacks = _read_stacks(dataset, batch, candidates[0].classifier, unread)
         for place, candidate in enumerate(candidates):
-            for indices, images in batches:
+            for indices, images in stacks:
                 try:
                     probabilities = _predict(candidate.classifier, images, statistics[place])
-                except QuacError as error:
-                    failures.update(dict.fromkeys(indices, str(error)))
+                except (QuacError, *RUN_ERRORS) as error:
+                    failures[place].update(dict.fromkeys(indices, one_line(error)))
                 else:
                     predictions[place].update(zip(indices, probabilities, strict=True))
-            done = start * len(candidates) + (place + 1) * len(rows)
-            yield Progress(done, n_steps, f"comparing predictions with labels: {candidate.name}")
-    indices = [index for index in chosen if index not in failures]
-    if not indices:
-        raise DataError(next(iter(failures.values())))
-    rows_by_candidate = [
-        (np.stack([table[index] for index in indices]), stored.distance())
-        for table, stored in zip(predictions, statistics, strict=True)
-    ]
-    return _compare(dataset, candidates, indices, rows_by_candidate, failures)
+            done = start * len(candidates) + (place + 1) * len(batch)
+            yield Progress(done, n_steps, f"{STATUS}: {candidate.name}")
+    most = max(map(len, predictions))
+    if most == 0:
+        raise DataError(next(iter((unread or failures[0]).values())))
+    usable = [place for place, table in enumerate(predictions) if 2 * len(table) > most]
+    for place in usable:
+        unread.update(failures[place])
+    indices = [index for index in rows if index not in unread]
+    tables = {
+        candidates[place]: (
+            np.stack([predictions[place][index] for index in indices]),
+            statistics[place].distances(),
+        )
+        for place in usable
+    }
+    return _compare(dataset, tables, indices, unread)
 
 
-def _read_batches(
+def _read_stacks(
     dataset: Dataset, rows: Sequence[int], classifier: Classifier, failures: dict[int, str]
 ) -> list[tuple[list[int], Tensor]]:
     """Read images, and stack those of one shape."""
@@ -142,8 +301,11 @@ def _predict(
 ) -> NDArray[np.float32]:
     def step(batch: Tensor) -> Tensor:
         # without the fast version: to prepare it takes longer than to predict 60 images
-        with torch.inference_mode(), statistics.observed():
-            return classifier.logits(batch.to(classifier.device)).softmax(dim=1).float().cpu()
+        with torch.inference_mode():
+            inputs = classifier.to_network(batch.to(classifier.device))
+            with statistics.observed(inputs):
+                logits = to_logits(classifier.outputs(inputs), classifier.output)
+            return classifier.probabilities(logits).float().cpu()
 
     size = classifier.batch_for(images.shape[2:])
     return np.asarray(in_batches(step, images, size, classifier.name).numpy())
@@ -151,27 +313,26 @@ def _predict(
 
 def _compare(
     dataset: Dataset,
-    candidates: Sequence[Candidate],
+    tables: Mapping[Candidate, tuple[NDArray[np.float32], NDArray[np.float64] | None]],
     indices: Sequence[int],
-    predictions: Sequence[tuple[NDArray[np.float32], float | None]],
     failures: Mapping[int, str],
 ) -> Agreement:
-    classifier = candidates[0].classifier
-    current = [true_class(i, dataset.classes, classifier) for i in range(len(dataset.classes))]
-    outputs = np.array([-1 if k is None else k for k in current], dtype=np.int64)
+    """Compare the predictions (n, K) of each candidate with the labels."""
+    classifier = next(iter(tables)).classifier
+    match = match_labels(dataset.classes, classifier)
+    outputs = np.array([-1 if k is None else k for k in match.indices], dtype=np.int64)
     labels = np.array([dataset.label(index) for index in indices], dtype=np.int64)
     counts = Counter(dataset.label(index) for index in range(len(dataset)))
-    rows = tuple(
-        compare_with_labels(candidate, probabilities, labels, outputs, distance)
-        for candidate, (probabilities, distance) in zip(candidates, predictions, strict=True)
-    )
     return Agreement(
         dataset.name,
         dataset.classes,
         classifier.class_names,
         tuple(indices),
-        rows,
-        {name: counts[i] for i, name in enumerate(dataset.classes) if current[i] is None},
+        tuple(
+            compare_with_labels(candidate, probabilities, labels, outputs, distances)
+            for candidate, (probabilities, distances) in tables.items()
+        ),
+        {name: counts[dataset.classes.index(name)] for name in match.unmatched},
         {dataset.sample_id(index): reason for index, reason in failures.items()},
         len(dataset) - counts[None],
     )

@@ -57,7 +57,7 @@ def _headline(agreement: Agreement) -> tuple[str, Any]:
         only = "" if is_good else "only "
         return (
             f"The predictions agree with the labels of {only}{int(row.correct.sum())} of {n} "
-            f"images ({row.accuracy:.0%}, 95 % interval {low:.0%} to {high:.0%}).",
+            f"images ({row.accuracy:.0%}, 95% interval {low:.0%} to {high:.0%}).",
             "good" if is_good else "bad",
         )
     means = []
@@ -91,7 +91,7 @@ def _undecided(agreement: Agreement) -> str:
         f"The labels cannot tell {best.name} from {second.name}: "
         f"{int(best.best_correct.sum())} and {int(second.best_correct.sum())} of "
         f"{agreement.n_images} images are correct, and the predictions differ for {n_different} "
-        f"(McNemar's test, p = {p_value:.2f}).{more} More labeled images may."
+        f"(McNemar's test, p = {p_value:.2f}).{more} More labeled images may tell."
     )
 
 
@@ -126,10 +126,58 @@ def _failures(agreement: Agreement) -> str:
     return f"'{sample}' is left out: {reason}{more}"
 
 
+def confusion_text(agreement: Agreement, row: CandidateAgreement) -> str:
+    """Return the most frequent confusions of a row, such as ``ant as zebra 4``."""
+    names, counts = agreement.class_names_of(row), row.confusion()
+    for label, output in enumerate(row.outputs):
+        if output >= 0:
+            counts[label, output] = 0
+    order = counts.ravel().argsort(kind="stable")[::-1]
+    cells = [divmod(int(place), counts.shape[1]) for place in order if counts.flat[place]]
+    parts = [f"{agreement.labels[a]} as {names[b]} {counts[a, b]}" for a, b in cells]
+    return f"{name_list(parts)}." if parts else "none."
+
+
 def name_list(names: Sequence[str], most: int = MOST_NAMES) -> str:
     """Return names between commas; of more than ``most`` the first, and the number of others."""
     text = ", ".join(names[:most])
     return text if len(names) <= most else f"{text} and {len(names) - most} more"
+
+
+def summarize(agreement: Agreement) -> dict[str, Any]:
+    """Return the conclusion of an agreement for a record, with a sentence for a methods section."""
+    row = agreement.current or agreement.best
+    return {
+        "conclusion": agreement.conclusion,
+        "sentences": [finding.text for finding in findings(agreement)],
+        "methods": methods_sentence(agreement),
+        "n": agreement.n_images,
+        "accuracy": row.accuracy,
+        "interval": list(row.interval),
+        "chance": agreement.chance,
+        "preprocessing": row.name,
+        "best": agreement.best.name,
+        "best_classes": list(agreement.best_class_names),
+        "p_value": agreement.p_value,
+    }
+
+
+def methods_sentence(agreement: Agreement) -> str:
+    """Return the agreement of the present choice as a sentence for a methods section."""
+    row = agreement.current or agreement.best
+    low, high = row.interval
+    text = (
+        f"With the preprocessing {row.name}, predictions of the classifier agreed with the "
+        f"labels of {int(row.correct.sum())} of {agreement.n_images} images ({row.accuracy:.1%}; "
+        f"95% Wilson interval {low:.1%} to {high:.1%}; chance {agreement.chance:.1%})"
+    )
+    others = len(agreement.rows) - 1
+    if others and agreement.p_value is not None:
+        text += (
+            f"; {others} other preprocessings were compared by McNemar's exact test (best against "
+            f"second best: p = {agreement.p_value:.2g})"
+        )
+    return f"{text}."
 
 
 def to_json(agreement: Agreement) -> dict[str, Any]:
@@ -138,6 +186,7 @@ def to_json(agreement: Agreement) -> dict[str, Any]:
     return {
         "conclusion": agreement.conclusion,
         "sentences": [finding.text for finding in findings(agreement)],
+        "methods": methods_sentence(agreement),
         "n": agreement.n_images,
         "n_labeled": agreement.n_labeled,
         "chance": agreement.chance,

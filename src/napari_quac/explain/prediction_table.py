@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from napari_quac.data.dataset import Dataset, Sample
 from napari_quac.errors import OutOfMemoryError, QuacError, one_line
 from napari_quac.explain.labels import LabelMatch, match_labels
-from napari_quac.networks.classifier import CPU_BATCH, GPU_BATCH, Classifier, to_logits
+from napari_quac.networks.classifier import CPU_BATCH, GPU_BATCH, Classifier
+from napari_quac.networks.outputs import to_logits
 from napari_quac.stepwise import Progress, stepwise
 
 UNKNOWN = -1
@@ -330,7 +331,7 @@ def penultimate_features(classifier: Classifier, images: Tensor) -> Tensor | Non
     hook = layers[-1].register_forward_hook(record)
     try:
         with torch.no_grad():
-            inputs = classifier.value_range.to_network(images.to(classifier.device))
+            inputs = classifier.to_network(images.to(classifier.device))
             logits = to_logits(module(inputs), classifier.output)
     finally:
         hook.remove()

@@ -101,8 +101,10 @@ def load_classifier(
     device : str
         Such as "cpu", "cuda:0", or "auto" for the fastest available.
     **settings
-        ``value_range=(0, 1)`` for the input range of the network ((-1, 1) by default, as in the
-        QuAC library), ``image_size=128``, ``channels=3``; for a file all fields of
+        ``preprocessing="imagenet"`` (one of :data:`~napari_quac.data.preprocessing.PRESETS`, or a
+        :class:`~napari_quac.data.preprocessing.Preprocessing`) or ``value_range=(0, 1)`` for the
+        input range of the network ((-1, 1) by default, as in the QuAC library),
+        ``image_size=128``, ``channels=3``; for a file all fields of
         :class:`~napari_quac.networks.classifier_recipe.ClassifierRecipe`.
 
     Returns
@@ -129,9 +131,11 @@ def load_classifier(
                 "load_classifier(module, classes=[…])."
             )
         return classifier_from_module(source, classes, device=device, **settings)
-    from napari_quac.networks.classifier_recipe import ClassifierRecipe
+    from napari_quac.networks.classifier_recipe import ClassifierRecipe, choose_preprocessing
 
     path = Path(source)
+    ways = (settings.pop("preprocessing", None), settings.pop("value_range", None))
+    settings["preprocessing"] = choose_preprocessing(*ways)
     recipe = ClassifierRecipe(path, class_names=tuple(classes) if classes else None, **settings)
     try:
         return recipe.load(device)

@@ -16,6 +16,7 @@ from napari_quac.gui.curve_dock import CurveDock
 from napari_quac.gui.keys import KEYS, bind_keys, unbind_keys
 from napari_quac.gui.layers import LayerSync
 from napari_quac.gui.palette import palette_of, style_sheet
+from napari_quac.gui.panels.agreement_panel import AgreementPanel
 from napari_quac.gui.panels.exaggeration_panel import ExaggerationPanel
 from napari_quac.gui.panels.methods_panel import MethodsPanel
 from napari_quac.gui.panels.morphometry_panel import MorphometryPanel
@@ -213,6 +214,7 @@ class QuacDock(QWidget):
         self.start = StartPanel()
         self.networks = NetworksPanel(choices, results, controller, self.settings)
         self.samples = SamplesPanel(viewer, layers, choices, results, controller)
+        self.agreement = AgreementPanel(choices, results, controller)
         self.points_panel = PointsPanel(viewer, self.points, layers, choices, results, controller)
         self.preprocessing = PreprocessingPanel(choices, results, controller)
         self.train = TrainPanel(choices, results, self.training)
@@ -232,9 +234,10 @@ class QuacDock(QWidget):
         body = QWidget()
         body.setObjectName("quac_scroll_body")
         panels = column(
-            self.start, self.networks, self.samples, self.points_panel, self.preprocessing,
-            self.train, self.search, self.threshold, self.regions, self.predictions, self.methods,
-            self.verdict, self.deformation, self.exaggeration, self.morphometry, None,
+            self.start, self.networks, self.samples, self.agreement, self.points_panel,
+            self.preprocessing, self.train, self.search, self.threshold, self.regions,
+            self.predictions, self.methods, self.verdict, self.deformation, self.exaggeration,
+            self.morphometry, None,
             spacing=2, parent=body,
         )  # fmt: skip
         panels.setContentsMargins(10, 8, 10, 8)
@@ -306,8 +309,9 @@ class QuacDock(QWidget):
         sheet = style_sheet(colors)
         for widget in (self, self.curve_dock, self.methods_compared, self.all_samples):
             widget.setStyleSheet(sheet)
-        for panel in (self.methods, self.predictions, self.deformation, self.exaggeration,
-                      self.curve_dock, self.methods_compared, self.all_samples):  # fmt: skip
+        for panel in (self.agreement, self.methods, self.predictions, self.deformation,
+                      self.exaggeration, self.curve_dock, self.methods_compared,
+                      self.all_samples):  # fmt: skip
             panel.set_palette_of(colors)
 
     def _on_shape_mismatch(self, fault: Failure) -> None:

@@ -184,7 +184,9 @@ class ExplainMany:
             from napari_quac.reports.store import ExplanationStore
             from napari_quac.reports.store_info import StoreInfo
 
-            info = StoreInfo.of(classifier, generator, recipe, settings, dataset.name)
+            info = StoreInfo.of(
+                classifier, generator, recipe, settings, dataset.name, dataset=dataset
+            )
             store = ExplanationStore.open_or_create(folder, info)
             return explain_into(tasks, dataset, classifier, generator, settings, store)
 

@@ -9,6 +9,7 @@ from psygnal import SignalGroupDescriptor
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset, Sample
+    from napari_quac.explain.agreement import Agreement
     from napari_quac.explain.exaggeration import Exaggeration
     from napari_quac.explain.explanation import Explanations
     from napari_quac.explain.morphometry import Morphometry
@@ -45,6 +46,7 @@ class Results:
     prediction: Prediction | None = None
     sample_list: SampleIndex | None = None
     predictions: PredictionTable | None = None
+    agreement: Agreement | None = None
     explanation_status: ExplanationStatus | None = None
     order: SampleOrder | None = None
     neighbors: Neighbors | None = None

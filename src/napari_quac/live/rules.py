@@ -25,6 +25,7 @@ from napari_quac.stepwise import Steps
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset, Sample
+    from napari_quac.explain.agreement import Agreement
     from napari_quac.explain.exaggeration import Exaggeration
     from napari_quac.explain.explanation import Explanations
     from napari_quac.explain.morphometry import Morphometry
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from napari_quac.networks.generator import Generator as ImageGenerator
     from napari_quac.reports.comparison import MethodComparison
 
+LABELS_LOOKED_AT = 100
 PARTIAL_SECONDS = 0.25
 """Interval of updates of the table during prediction; each costs the window a frame."""
 
@@ -127,6 +129,20 @@ def predict_samples(
 def has_few_samples(loaded_samples: Dataset, predict_up_to: int) -> bool:
     """Tell whether all samples are predicted without a request."""
     return len(loaded_samples) <= predict_up_to
+
+
+def compare_with_labels(loaded_samples: Dataset, loaded_classifier: Classifier) -> Steps[Agreement]:
+    """Compare predictions with labels under the usual preprocessings and class orders."""
+    from napari_quac.explain.agreement_check import check_agreement
+
+    return check_agreement(loaded_samples, loaded_classifier)
+
+
+def is_comparison_quick(loaded_samples: Dataset, loaded_classifier: Classifier) -> bool:
+    """Tell whether predictions are compared with labels without a request: images with labels."""
+    indices = range(min(len(loaded_samples), LABELS_LOOKED_AT))
+    has_labels = any(loaded_samples.label(index) is not None for index in indices)
+    return has_labels and loaded_classifier.n_axes != 3
 
 
 # reports
@@ -361,6 +377,8 @@ RULES: dict[str, Rule] = {
     # the table of samples
     "sample_list": Job(list_samples, "listing the samples", Priority.SHORT,
                        clear_on=("loaded_samples",)),
+    "agreement": OnDemand(compare_with_labels, "comparing predictions with labels",
+                          Priority.BACKGROUND, auto_start=is_comparison_quick),
     "predictions": OnDemand(predict_samples, "predicting all samples", Priority.BACKGROUND,
                             partial_to="predictions", auto_start=has_few_samples),
     "explanation_status": Derived(note_explanations, "listing the explanations"),

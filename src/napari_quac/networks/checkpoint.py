@@ -7,24 +7,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from napari_quac.data.assumptions import Assumption
 from napari_quac.errors import CheckpointError
+from napari_quac.networks.checkpoint_file import State, flatten_state, read_tensors
 from napari_quac.networks.classifier_file import (
-    pools_in,
-    recognize_classifier,
-    size_from_text,
+    read_classifier_weights,
     unknown_layout_sentence,
 )
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.networks.formats.containers import find_container, weights_path
 from napari_quac.networks.onnx.network import load_onnx, onnx_metadata
 from napari_quac.networks.programs import count_inputs, load_program, program_metadata
-from napari_quac.networks.tensor_file import (
-    State,
-    detect_format,
-    file_hash,
-    flatten_state,
-    read_tensors,
-)
+from napari_quac.networks.tensor_file import detect_format, file_hash
 from napari_quac.networks.trial import ReturnsImagesError
 
 Role = Literal["classifier", "generator", "unknown"]
@@ -75,6 +69,8 @@ class Inspection:
         Sentences for the card.
     description : Mapping[str, str]
         Label to value for the card.
+    assumptions : tuple of Assumption
+        Properties that the file does not state.
     problem : str or None
         Reason why it cannot be used as it is, and what to do.
     """
@@ -98,6 +94,7 @@ class Inspection:
     class_names: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
     description: Mapping[str, str] = field(default_factory=dict)
+    assumptions: tuple[Assumption, ...] = ()
     problem: str | None = None
 
     @property
@@ -184,18 +181,21 @@ def inspect_classifier(
         return _with_trial(inspection, image_size) if run else inspection
     if inspection.kind == "onnx":
         return _with_trial(inspection, image_size) if run else inspection
-    tensors, metadata = flatten_state(inspection.read_state()), inspection.metadata
-    size = image_size or size_from_text(metadata.get("image_size"))
-    layout = recognize_classifier(tensors, size, pools=pools or pools_in(metadata))
+    weights, metadata = read_classifier_weights(
+        weights_path(inspection.path), None, image_size, pools, inspection.metadata
+    )
+    layout, tensors = weights.layout, weights.tensors
     if layout is None:
         return replace(inspection, problem=unknown_layout_sentence(inspection.path, tensors))
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    inspection = replace(inspection, tensors=shapes, metadata=metadata)
     names = ("parameters", "n_classes", "channels", "image_size")
     facts = {name: getattr(layout, name) for name in names}
     inspection = replace(
         inspection,
         role="classifier",
         architecture=layout.name,
-        findings=inspection.findings + layout.notes,
+        findings=inspection.findings + layout.notes + weights.notes,
         **facts,
     )
     if layout.problem:
@@ -220,6 +220,8 @@ def _with_trial(
     findings, notes = inspection.findings, classifier.description.get("Notes")
     if notes and not inspection.architecture:
         findings = (*findings, notes)
-    names = ("n_classes", "channels", "image_size", "class_names", "description")
+    names = (
+        "n_classes", "channels", "image_size", "class_names", "description", "assumptions",
+    )  # fmt: skip
     facts = {name: getattr(classifier, name) for name in names}
     return replace(inspection, role="classifier", findings=findings, **facts)

@@ -13,17 +13,15 @@ from torch import Tensor, nn
 
 from napari_quac.data.assumptions import Assumption
 from napari_quac.data.place import extent, short_extent
+from napari_quac.data.preprocessing import DEFAULT, Preprocessing
 from napari_quac.errors import NotFiniteError, QuacError, ShapeError, UnknownNameError
 from napari_quac.networks.device import in_batches
 from napari_quac.networks.fast_inference import fast_version
-from napari_quac.networks.value_range import ValueRange
+from napari_quac.networks.network_input import image_shape_for, plural_channels
+from napari_quac.networks.outputs import Output, binary_logit, to_logits, to_probabilities
 from napari_quac.registry import unknown_name
 
 NetworkForm = Literal["eager", "torchscript", "exported", "callable"]
-Output = Literal[
-    "logits", "probabilities", "log-probabilities", "binary logit", "binary probability"
-]
-
 CPU_BATCH = 8  # measured: batches of 8 are fastest on the CPU, 200 at once is page-fault bound
 GPU_BATCH = 64
 VOXELS_PER_BATCH = {"cpu": 2**19, "gpu": 2**23}  # volumes: a few tenths of a second, some 2 GB
@@ -38,16 +36,17 @@ class Classifier:
     Attributes
     ----------
     module : torch module or callable
-        Takes (N, C, *S) in ``value_range`` and returns (N, K); in eval mode, without parameter
+        Takes preprocessed images (N, C', *S') and returns (N, K); in eval mode, without parameter
         gradients.
     class_names : tuple of str
         One name for each of the K outputs.
     channels : int
-        Number of channels of its input.
+        Number of channels of the images. Gray images are repeated in the 3 channels of a network
+        for RGB images.
     image_size : tuple of int or None
-        Spatial size ``*S`` of its input; None for any.
-    value_range : ValueRange
-        Its input range.
+        Spatial size ``*S`` of the images; None for any.
+    preprocessing : Preprocessing
+        Steps from images in [0, 1] to the input of ``module``.
     output : str
         The output of ``module``, which is converted to logits.
     form : str
@@ -62,6 +61,10 @@ class Classifier:
         user confirms it; the first images replace it, if the network takes them.
     n_axes : int or None
         2 for images and 3 for volumes; None if neither size nor trial determines it.
+    network_channels : int
+    network_size : tuple of int or None
+        Channels C' and spatial size ``*S'`` of the input of ``module``; by default those of the
+        images.
     assumptions : tuple of Assumption
         Properties that neither the file nor the user states.
     """
@@ -70,7 +73,7 @@ class Classifier:
     class_names: tuple[str, ...]
     channels: int = 1
     image_size: tuple[int, ...] | None = None
-    value_range: ValueRange = field(default_factory=ValueRange)
+    preprocessing: Preprocessing = DEFAULT
     output: Output = "logits"
     form: NetworkForm = "eager"
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -79,6 +82,8 @@ class Classifier:
     description: Mapping[str, str] = field(default_factory=dict)
     size_was_guessed: bool = False
     n_axes: int | None = None
+    network_channels: int = 0
+    network_size: tuple[int, ...] | None = None
     assumptions: tuple[Assumption, ...] = ()
     _fast: dict[torch.Size, Callable[[Tensor], Tensor]] = field(init=False, repr=False)
     _precise: list[nn.Module] = field(init=False, repr=False)
@@ -86,6 +91,9 @@ class Classifier:
     def __post_init__(self) -> None:
         if self.image_size is not None:
             object.__setattr__(self, "n_axes", len(self.image_size))
+        if not self.network_channels:
+            object.__setattr__(self, "network_channels", self.channels)
+            object.__setattr__(self, "network_size", self.image_size)
         object.__setattr__(self, "_fast", {})
         object.__setattr__(self, "_precise", [])
 
@@ -107,6 +115,21 @@ class Classifier:
                 f"{self.n_classes} outputs, but {len(class_names)} class names: give one for each."
             )
         return replace(self, class_names=tuple(class_names))
+
+    def with_preprocessing(self, preprocessing: Preprocessing) -> Classifier:
+        """Return the same network with another preprocessing.
+
+        Raises
+        ------
+        ShapeError
+            If its output does not fit the input of the network.
+        """
+        channels, size = image_shape_for(preprocessing, self.network_channels, self.network_size)
+        changed = replace(
+            self, preprocessing=preprocessing, channels=channels, image_size=size, n_axes=None
+        )
+        object.__setattr__(changed, "n_axes", self.n_axes)
+        return changed
 
     @property
     def n_classes(self) -> int:
@@ -148,9 +171,9 @@ class Classifier:
         if self.n_axes is not None and len(size) != self.n_axes and len(shape) in (3, 4):
             raise ShapeError(self._axes_message(shape, image_name))
         wrong_size = self.image_size is not None and size != self.image_size
-        if wrong_size and self.size_was_guessed and n_channels == self.channels:
+        if wrong_size and self.size_was_guessed and self.takes_channels(n_channels or 0):
             wrong_size = not self._adopts_size(size)
-        if n_channels == self.channels and not wrong_size:
+        if n_channels is not None and self.takes_channels(n_channels) and not wrong_size:
             return
         network_input = plural_channels(self.channels)
         if self.image_size is not None:
@@ -160,7 +183,7 @@ class Classifier:
         else:
             image = f"{plural_channels(n_channels)} of {extent(size)}"
         verb = "seems to be trained" if self.size_was_guessed else "was trained"
-        if n_channels is not None and n_channels != self.channels:
+        if n_channels is not None and not self.takes_channels(n_channels):
             form = {1: "gray", 3: "RGB"}.get(self.channels, f"{self.channels} channels")
             advice = f"Save the images in {form}, or choose another classifier."
         elif wrong_size and self.size_was_guessed:
@@ -172,6 +195,14 @@ class Classifier:
             tuple(shape),
             (self.channels, self.image_size),
         )
+
+    def takes_channels(self, n_channels: int) -> bool:
+        """Tell whether it accepts images with a number of channels."""
+        if self.preprocessing.channels == "average":
+            return n_channels > 1
+        if isinstance(self.preprocessing.channels, int):
+            return n_channels > self.preprocessing.channels
+        return n_channels == self.channels or (n_channels == 1 and self.channels == 3)
 
     @property
     def _title(self) -> str:
@@ -218,27 +249,58 @@ class Classifier:
         -------
         logits : (N, K) Tensor
         """
-        return self.network_logits(self.value_range.to_network(images))
+        return to_logits(self.outputs(self.to_network(images)), self.output)
 
-    def network_logits(self, inputs: Tensor, precise: bool = False) -> Tensor:
-        """Return the logits of inputs in the network's own range, differentiably.
+    def to_network(self, images: Tensor) -> Tensor:
+        """Preprocess images (N, C, *S) in [0, 1] for ``module``, differentiably."""
+        return self.preprocessing.to_network(self.repeat_gray(images))
+
+    def repeat_gray(self, images: Tensor) -> Tensor:
+        """Repeat gray images (N, 1, *S) in the 3 channels of a network for RGB images."""
+        is_chosen = self.preprocessing.channels is not None
+        if is_chosen or images.shape[1] != 1 or self.network_channels != 3:
+            return images
+        return images.expand(-1, 3, *(-1,) * (images.ndim - 2))
+
+    def attribution_inputs(self, images: Tensor) -> Tensor:
+        """Return images in the space in which their pixels are attributed.
+
+        A preprocessing that only maps black and white to other values keeps the pixels: paths
+        then run in the network's own range, where other tools round in the same way. Before any
+        other preprocessing, pixels are attributed in the images themselves.
 
         Parameters
         ----------
-        inputs : (N, C, *S) Tensor in ``value_range``, on ``device``
-            Images to classify.
-        precise : bool
-            Compute with a copy of the network in float64, for ``inputs`` in float64.
+        images : (N, C, *S) Tensor in [0, 1]
+            Images to attribute.
         """
-        return to_logits(self._outputs(inputs, precise), self.output)
+        return self._outer.to_network(images)
+
+    @property
+    def pixel_range(self) -> tuple[float, float]:
+        """Values of black and white in :meth:`attribution_inputs`."""
+        return self._outer.value_range or (0.0, 1.0)
+
+    @property
+    def _outer(self) -> Preprocessing:
+        """Steps before :meth:`attribution_inputs`; the other ones belong to the evidence."""
+        return self.preprocessing if self.preprocessing.is_range_only else _NO_CHANGE
+
+    def evidence_inputs(self, inputs: Tensor) -> Tensor:
+        """Return the input of ``module`` for :meth:`attribution_inputs`, differentiably."""
+        inputs = self.repeat_gray(inputs)
+        is_done = self.preprocessing.is_range_only
+        return inputs if is_done else self.preprocessing.to_network(inputs)
 
     def class_evidence(self, inputs: Tensor, precise: bool = False) -> Tensor:
         """Return the evidence that attributions distribute over pixels: the logit of each class.
 
         Parameters
         ----------
-        inputs, precise
-            As for :meth:`network_logits`.
+        inputs : (N, C, *S) Tensor, on ``device``
+            As returned by :meth:`attribution_inputs`.
+        precise : bool
+            Compute with a copy of the network in float64, for ``inputs`` in float64.
 
         Returns
         -------
@@ -249,18 +311,27 @@ class Classifier:
         The logits of a network with one output g are (0, g): that of the first class does not
         depend on the image. Its log-odds -g replace it, so that the class can be the source.
         """
-        outputs = self._outputs(inputs, precise)
+        return self.network_evidence(self.evidence_inputs(inputs), precise)
+
+    def network_evidence(self, inputs: Tensor, precise: bool = False) -> Tensor:
+        """Return :meth:`class_evidence` for preprocessed images (N, C', *S')."""
+        outputs = self.outputs(inputs, precise)
         if self.output not in ("binary logit", "binary probability"):
             return to_logits(outputs, self.output)
-        yes = _binary_logit(outputs, self.output)
+        yes = binary_logit(outputs, self.output)
         return torch.cat([-yes, yes], dim=1)
 
-    def _outputs(self, inputs: Tensor, precise: bool) -> Tensor:
+    def outputs(self, inputs: Tensor, precise: bool = False) -> Tensor:
+        """Return the outputs of ``module``, or of its copy in float64."""
         if not precise:
             return self.module(inputs)  # type: ignore[no-any-return]
         if not self._precise:
             self._precise.append(deepcopy(self.module).double())
         return self._precise[0](inputs)  # type: ignore[no-any-return]
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Convert logits (N, K) to probabilities, differentiably."""
+        return to_probabilities(logits, self.output)
 
     def predict(self, images: Tensor, batch_size: int | None = None) -> Tensor:
         """Return the class probabilities.
@@ -276,6 +347,7 @@ class Classifier:
         Returns
         -------
         probabilities : (N, K) Tensor, float32 in [0, 1], on the CPU
+            Each row sums to 1, except those of independent outputs.
 
         Raises
         ------
@@ -291,13 +363,14 @@ class Classifier:
 
         def step(batch: Tensor) -> Tensor:
             with torch.inference_mode():
-                inputs = self.value_range.to_network(batch.to(self.device))
-                return to_logits(fast(inputs), self.output).softmax(dim=1).float().cpu()
+                inputs = self.to_network(batch.to(self.device))
+                return self.probabilities(to_logits(fast(inputs), self.output)).float().cpu()
 
         probabilities = in_batches(step, images, batch_size, self._title)
         if not torch.isfinite(probabilities).all():
             raise NotFiniteError(
-                f"The {self._title} returned NaN or infinity. Check its range {self.value_range}."
+                f"The {self._title} returned NaN or infinity. Check its preprocessing "
+                f"({self.preprocessing.value_words})."
             )
         # outside of inference mode, so that callers can use the probabilities in autograd
         return probabilities.clone()
@@ -314,6 +387,9 @@ class Classifier:
         # the one change after loading: the first image confirms or corrects a guess
         description = {**self.description, "Image size": short_extent(size)}
         changes = {"image_size": size, "size_was_guessed": False, "n_axes": len(size)}
+        changes["network_size"] = size
+        assumptions = tuple(entry for entry in self.assumptions if entry.kind != "image size")
+        object.__setattr__(self, "assumptions", assumptions)
         for name, entry in {**changes, "description": description}.items():
             object.__setattr__(self, name, entry)
         return True
@@ -322,32 +398,10 @@ class Classifier:
         """Return images on which the fast version has to agree with the original."""
         generator = torch.Generator().manual_seed(0)
         noise = torch.rand((3, self.channels, *size), generator=generator)
-        return self.value_range.to_network(noise).to(self.device)
+        return self.to_network(noise).to(self.device)
 
 
-def plural_channels(n_channels: int) -> str:
-    """Return a number of channels in words: ``1 channel`` or ``3 channels``."""
-    return f"{n_channels} channel{'s' if n_channels != 1 else ''}"
-
-
-def to_logits(outputs: Tensor, output: Output) -> Tensor:
-    """Convert the output of a network to logits (N, K)."""
-    if not isinstance(outputs, Tensor) or outputs.ndim != 2:
-        actual = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
-        raise QuacError(
-            f"A classifier returns one row of logits per image, but this one returned {actual}."
-        )
-    if output == "logits" or output == "log-probabilities":
-        return outputs
-    if output == "probabilities":
-        return outputs.clamp_min(1e-12).log()
-    outputs = _binary_logit(outputs, output)
-    return torch.cat([torch.zeros_like(outputs), outputs], dim=1)
-
-
-def _binary_logit(outputs: Tensor, output: Output) -> Tensor:
-    """Return the log-odds (N, 1) of the second of two classes."""
-    return outputs.clamp(1e-12, 1 - 1e-7).logit() if output == "binary probability" else outputs
+_NO_CHANGE = Preprocessing()
 
 
 def matching_class_names(n_classes: int, *candidates: Sequence[str]) -> tuple[str, ...] | None:

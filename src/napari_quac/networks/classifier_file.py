@@ -8,15 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
 
+from napari_quac.data.assumptions import Assumption
 from napari_quac.errors import CheckpointError
-from napari_quac.networks.architectures import densenet, resnet
-from napari_quac.networks.architectures.layout import Layout, Naming
-from napari_quac.networks.architectures.resnet import recognize_dapi_resnet, recognize_resnet
-from napari_quac.networks.architectures.vgg import recognize_vgg
+from napari_quac.networks.architectures.layout import Layout
+from napari_quac.networks.architectures.recognition import ARCHITECTURES, recognize_classifier
+from napari_quac.networks.checkpoint_file import read_checkpoint
 from napari_quac.networks.classifier import NetworkForm
 from napari_quac.networks.formats.containers import find_container
 from napari_quac.networks.programs import (
@@ -26,82 +27,8 @@ from napari_quac.networks.programs import (
     prepare_for_inference,
     program_metadata,
 )
-from napari_quac.networks.tensor_file import detect_format, flatten_state, read_tensors
-from napari_quac.registry import unknown_name
-
-Recognizer = Callable[[Mapping[str, Tensor], "tuple[int, ...] | None"], "Layout | None"]
-
-ARCHITECTURES: Mapping[str, Recognizer] = {
-    "vgg2d": recognize_vgg,
-    "vgg3d": recognize_vgg,
-    "resnet": recognize_resnet,
-    "resnet-dapi": recognize_dapi_resnet,
-    "resnet2d-funlib": recognize_dapi_resnet,
-    "densenet": densenet.recognize_densenet,
-}
-
-# names of tensors in each library, and the name of the head of our module
-NAMINGS: Mapping[str, tuple[tuple[Naming, ...], str]] = {
-    "resnet": (resnet.NAMINGS, "fc"),
-    "densenet": (densenet.NAMINGS, "classifier"),
-}
-
-
-def recognize_classifier(
-    tensors: Mapping[str, Tensor],
-    image_size: tuple[int, ...] | None = None,
-    architecture: str | None = None,
-    pools: Sequence[Sequence[int]] | None = None,
-) -> Layout | None:
-    """Return the classifier architecture that fits a state dict, or None.
-
-    Parameters
-    ----------
-    tensors : Mapping[str, Tensor]
-        The state dict.
-    image_size : tuple of int, optional
-        Spatial size of its input, where it is known.
-    architecture : str, optional
-        Only this one is considered.
-    pools : sequence of sequence of int, optional
-        Pooling factors of each level; only networks of the VGG kind have them.
-
-    Raises
-    ------
-    UnknownNameError
-        If there is no architecture of that name.
-    """
-    if architecture is not None and architecture not in ARCHITECTURES:
-        raise unknown_name("architecture", architecture, list(ARCHITECTURES))
-    for name, recognizer in ARCHITECTURES.items():
-        if architecture not in (None, name):
-            continue
-        if recognizer is recognize_vgg:
-            layout = recognize_vgg(tensors, image_size, pools)
-        elif name in NAMINGS:
-            layout = _recognize_renamed(tensors, image_size, name)
-        else:
-            layout = recognizer(tensors, image_size)
-        if layout is not None and architecture in (None, layout.name):
-            return layout
-    return None
-
-
-def _recognize_renamed(
-    tensors: Mapping[str, Tensor], image_size: tuple[int, ...] | None, architecture: str
-) -> Layout | None:
-    """Recognize an architecture under the names of any library."""
-    namings, head = NAMINGS[architecture]
-    for naming in namings:
-        aligned = naming.align(tensors, head)
-        if aligned is not None:
-            layout = ARCHITECTURES[architecture](aligned, image_size)
-            if layout is not None:
-                return (
-                    layout if aligned.keys() == tensors.keys() else replace(layout, tensors=aligned)
-                )
-    return None
-
+from napari_quac.networks.tensor_file import detect_format
+from napari_quac.networks.weights_choice import ChosenWeights, choose_weights
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -130,7 +57,9 @@ class OpenedFile:
     container : str
         Kind of the folder or archive in which the file lies, such as ``"timm folder"``.
     notes : tuple of str
-        Sentences about its description.
+        Sentences about its description, and about tensors without use, such as those of a loss.
+    assumptions : tuple of Assumption
+        Choices that the file leaves open.
     compare : callable, optional
         Compares the network with another program, given channels and size of its input; returns a
         sentence for the card, and raises ``CheckpointError`` if they differ.
@@ -147,6 +76,7 @@ class OpenedFile:
     container: str = ""
     notes: tuple[str, ...] = ()
     compare: Callable[[int, tuple[int, ...]], str] | None = None
+    assumptions: tuple[Assumption, ...] = ()
 
 
 def open_classifier_file(
@@ -179,7 +109,9 @@ def open_classifier_file(
     opened = _open_file(container.weights, container.metadata, architecture, image_size, pools)
     # the description of a container states preprocessing and classes as they were used
     metadata = {**opened.metadata, **container.metadata}
-    return replace(opened, metadata=metadata, container=container.kind, notes=container.notes)
+    return replace(
+        opened, metadata=metadata, container=container.kind, notes=container.notes + opened.notes
+    )
 
 
 def _open_file(
@@ -194,18 +126,16 @@ def _open_file(
     if kind == "onnx":
         return _open_onnx(path)
     if kind == "torchscript":
-        script = load_torchscript(path)
+        script = load_torchscript(path, as_float32=False)
         return OpenedFile(script, "torchscript", _shapes_of(script), program_metadata(path))
     if kind == "exported program":
-        program = load_exported(path)
+        program = load_exported(path, as_float32=False)
         shapes, metadata = _shapes_of(program), program_metadata(path)
         fixed = program.channels, program.image_size
         return OpenedFile(program, "exported", shapes, metadata, None, *fixed)
-    state, file_metadata = read_tensors(path)
-    metadata = {**file_metadata, **description}
-    tensors = flatten_state(state)
+    weights, metadata = read_classifier_weights(path, architecture, image_size, pools, description)
+    tensors, layout = weights.tensors, weights.layout
     size = image_size or size_from_text(metadata.get("image_size"))
-    layout = recognize_classifier(tensors, size, architecture, pools or pools_in(metadata))
     if layout is None:
         raise CheckpointError(unknown_layout_sentence(path, tensors, architecture))
     if layout.problem:
@@ -215,7 +145,52 @@ def _open_file(
     module = build_with_weights(layout, tensors, path)
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     input_size = layout.image_size or size
-    return OpenedFile(module, "eager", shapes, metadata, layout, layout.channels, input_size)
+    return OpenedFile(
+        module,
+        "eager",
+        shapes,
+        metadata,
+        layout,
+        layout.channels,
+        input_size,
+        notes=weights.notes,
+        assumptions=layout.assumptions + weights.assumptions,
+    )
+
+
+def read_classifier_weights(
+    path: Path,
+    architecture: str | None = None,
+    image_size: tuple[int, ...] | None = None,
+    pools: Sequence[Sequence[int]] | None = None,
+    description: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[ChosenWeights, dict[str, str]]:
+    """Read the weights of a classifier from a checkpoint, and the facts beside them.
+
+    Parameters
+    ----------
+    path, architecture, image_size, pools
+        As for :func:`open_classifier_file`.
+    description : Mapping[str, str]
+        Metadata of the container in which the file lies; they replace those of the file.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, damaged, or holds no weights.
+    """
+    checkpoint = read_checkpoint(path)
+    metadata = {**checkpoint.metadata, **description}
+    size = image_size or size_from_text(metadata.get("image_size"))
+    factors = pools or pools_in(metadata)
+
+    def recognize(tensors: Mapping[str, Tensor]) -> Layout | None:
+        return recognize_classifier(tensors, size, architecture, factors)
+
+    weights = choose_weights(checkpoint, recognize)
+    if weights.class_path:
+        metadata.setdefault("class_path", weights.class_path)
+    return replace(weights, assumptions=checkpoint.assumptions + weights.assumptions), metadata
 
 
 def _open_onnx(path: Path) -> OpenedFile:
@@ -259,7 +234,7 @@ def build_with_weights(layout: Layout, tensors: Mapping[str, Tensor], path: Path
             f"{'; '.join(findings)}. Export it as TorchScript, which contains its architecture."
         )
     for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+        if tensor.is_floating_point() and not _is_finite(tensor):
             raise CheckpointError(
                 f"'{path.name}' holds NaN or infinity in '{name}'. Choose an earlier checkpoint."
             )
@@ -267,6 +242,11 @@ def build_with_weights(layout: Layout, tensors: Mapping[str, Tensor], path: Path
     module.load_state_dict({**tensors, **counters}, strict=True, assign=True)
     prepare_for_inference(module)
     return module
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    # the sum takes a fortieth of the time, and is finite if all are and it does not overflow
+    return bool(torch.isfinite(tensor.sum())) or bool(torch.isfinite(tensor).all())
 
 
 def size_from_text(text: str | None) -> tuple[int, ...] | None:

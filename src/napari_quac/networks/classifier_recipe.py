@@ -12,9 +12,27 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from napari_quac.data.place import extent, short_extent
+from napari_quac.data.assumptions import Assumption
+from napari_quac.data.place import extent
+from napari_quac.data.preprocessing import (
+    DEFAULT,
+    PRESETS,
+    Preprocessing,
+    combine,
+    preprocessing_from_metadata,
+)
 from napari_quac.errors import CheckpointError, NetworkError, QuacError
-from napari_quac.networks.classifier import Classifier, NetworkForm, Output, plural_channels
+from napari_quac.networks.adapters import adapt
+from napari_quac.networks.classifier import (
+    Classifier,
+    NetworkForm,
+)
+from napari_quac.networks.classifier_card import (
+    KIND_NAMES,
+    assumptions_about,
+    describe,
+    input_range_assumption,
+)
 from napari_quac.networks.classifier_file import (
     OpenedFile,
     numbers_from_text,
@@ -23,58 +41,16 @@ from napari_quac.networks.classifier_file import (
 )
 from napari_quac.networks.device import resolve_device
 from napari_quac.networks.formats.containers import weights_path
+from napari_quac.networks.network_input import image_shape_for, plural_channels
 from napari_quac.networks.onnx.comparison import ADVICE
-from napari_quac.networks.programs import prepare_for_inference
+from napari_quac.networks.outputs import Output
+from napari_quac.networks.programs import move_constants, prepare_for_inference
 from napari_quac.networks.tensor_file import file_hash
-from napari_quac.networks.trial import Trial, add_channel_axis, try_network
-from napari_quac.networks.value_range import ValueRange
+from napari_quac.networks.trial import Trial, try_network
+from napari_quac.registry import unknown_name
 
 OutputChoice = Literal["auto"] | Output
 OUTPUTS: tuple[Output, ...] = get_args(Output)
-KIND_NAMES = {
-    "eager": "PyTorch module",
-    "torchscript": "TorchScript",
-    "exported": "torch.export program",
-    "callable": "function",
-}
-
-
-def describe(
-    classifier: Classifier, kind: str, range_source: str, notes: Sequence[str], trial: Trial
-) -> dict[str, str]:
-    """Return the entries of the card of a classifier, label to text."""
-    size = classifier.image_size
-    gradients = ["D-IG", "D-InGrad", "IG"] if trial.has_gradients else []
-    missing = "" if trial.has_gradients else "IG and D-InGrad: no gradients reach its input. "
-    if not trial.has_gradients:
-        missing += "DeepLIFT: the same."
-    elif classifier.form == "eager" and kind == KIND_NAMES["eager"]:
-        missing += "DeepLIFT: only if all its activations are modules, which shows when it is used."
-    elif classifier.form == "eager":
-        gradients += ["D-DeepLIFT", "DeepLIFT"]
-    elif classifier.form == "callable":
-        missing += "DeepLIFT: it needs a module whose activations are modules."
-    else:
-        missing += f"DeepLIFT: a {KIND_NAMES[classifier.form]} has fixed activations."
-        if classifier.form == "torchscript":
-            missing += " Gradient × difference is given instead, under its own name."
-    size_text = "any" if trial.n_axes == 2 else "any volume"
-    if size is not None:
-        size_text = short_extent(size) + (" (by trying)" if trial.size_was_guessed else "")
-    description = {
-        "Kind": kind,
-        "Classes": ", ".join(classifier.class_names),
-        "Image size": size_text,
-        "Channels": str(classifier.channels),
-        "Value range": f"{classifier.value_range} ({range_source})",
-        "Output": classifier.output,
-        "Can compute": ", ".join([*gradients, "residual", "random"]),
-    }
-    if missing:
-        description["Cannot compute"] = missing.strip()
-    if notes:
-        description["Notes"] = " ".join(notes)
-    return description
 
 
 def with_output(trial: Trial, choice: str, in_file: str | None, name: str) -> Trial:
@@ -100,7 +76,8 @@ def with_output(trial: Trial, choice: str, in_file: str | None, name: str) -> Tr
         raise CheckpointError(
             f"'{name}' has {count}, so they cannot be '{output}'. Choose {' or '.join(fitting)}."
         )
-    return replace(trial, output=output)
+    others = tuple(entry for entry in trial.assumptions if entry.kind != "output")
+    return replace(trial, output=output, assumptions=others)
 
 
 def checked_class_names(names: Sequence[str], n_outputs: int, name: str) -> tuple[str, ...]:
@@ -144,7 +121,8 @@ def classifier_from_module(
     class_names: Sequence[str],
     channels: int = 1,
     image_size: int | Sequence[int] | None = None,
-    value_range: tuple[float, float] = (-1.0, 1.0),
+    value_range: tuple[float, float] | None = None,
+    preprocessing: Preprocessing | str | None = None,
     output: OutputChoice = "auto",
     device: str = "cpu",
     name: str = "classifier",
@@ -154,16 +132,18 @@ def classifier_from_module(
     Parameters
     ----------
     module : torch module or callable
-        (N, C, *S) Tensor in ``value_range`` to (N, K) Tensor. A module is put into eval mode and
-        its parameters need no gradients any more.
+        Preprocessed images (N, C, *S) to (N, K) Tensor. A module is put into eval mode and its
+        parameters need no gradients any more.
     class_names : sequence of str
         In the order of the outputs.
     channels : int
         Channels of its input.
     image_size : int or sequence of int, optional
         Spatial size of its input; None if any will do.
-    value_range : (low, high)
-        Its input range.
+    value_range : (low, high), optional
+        Its input range, -1 to 1 by default; short for a preprocessing of that range.
+    preprocessing : Preprocessing or str, optional
+        From images in [0, 1] to its input; or the id of a preset.
     output : str
         Its output; ``auto`` guesses it.
     device : str
@@ -182,24 +162,54 @@ def classifier_from_module(
         form = "torchscript" if isinstance(module, torch.jit.ScriptModule) else "eager"
         network = prepare_for_inference(module.cpu())
     size = (image_size, image_size) if isinstance(image_size, int) else image_size
-    limits = ValueRange(*value_range)
+    chosen = choose_preprocessing(preprocessing, value_range)
+    used = chosen or DEFAULT
     shapes = [tuple(p.shape) for p in module.parameters()] if isinstance(module, nn.Module) else []
-    fixed = tuple(size) if size is not None else None
-    trial = try_network(network, name, shapes, channels, fixed, limits)
+    network_channels = 3 if used.channels == "repeat" else channels
+    fixed = tuple(size) if size is not None else used.fixed_size
+    trial = try_network(network, name, shapes, network_channels, fixed, used)
     trial = with_output(trial, output, None, name)
     classifier = Classifier(
-        network,  # type: ignore[arg-type]  # any callable works
+        adapt(network, trial.adapters),  # type: ignore[arg-type]  # any callable works
         checked_class_names(tuple(class_names), trial.n_outputs, name),
-        channels,
-        trial.image_size,
-        limits,
+        *image_shape_for(used, network_channels, trial.image_size),
+        used,
         trial.output,
         form,
         name=name,
         n_axes=trial.n_axes,
+        network_channels=network_channels,
+        network_size=trial.image_size,
+        assumptions=(*(() if chosen else (input_range_assumption(),)), *trial.assumptions),
     )
-    description = describe(classifier, KIND_NAMES[form], "as given", trial.notes, trial)
+    source = "as given" if chosen else "assumed, as in QuAC"
+    description = describe(classifier, KIND_NAMES[form], source, trial.notes, trial)
     return on_device(replace(classifier, description=description), resolve_device(device))
+
+
+def choose_preprocessing(
+    preprocessing: Preprocessing | str | None, value_range: tuple[float, float] | None
+) -> Preprocessing | None:
+    """Return the preprocessing that is given as a value, as the id of a preset or as a range.
+
+    Raises
+    ------
+    CheckpointError
+        If both are given.
+    UnknownNameError
+        If there is no such preset.
+    """
+    if value_range is not None:
+        if preprocessing is not None:
+            raise CheckpointError(
+                "Both 'preprocessing' and 'value_range' are given. Omit one of them."
+            )
+        return Preprocessing(value_range=(value_range[0], value_range[1]))
+    if not isinstance(preprocessing, str):
+        return preprocessing
+    if preprocessing not in PRESETS:
+        raise unknown_name("preprocessing", preprocessing, list(PRESETS))
+    return PRESETS[preprocessing]
 
 
 def on_device(classifier: Classifier, device: torch.device) -> Classifier:
@@ -207,9 +217,13 @@ def on_device(classifier: Classifier, device: torch.device) -> Classifier:
     try:
         if device.type != "cpu" and isinstance(classifier.module, nn.Module):
             classifier.module.to(device)
+            move_constants(classifier.module, device)
         classifier = replace(classifier, device=device)
         if classifier.image_size is not None:
-            classifier.predict(torch.zeros((1, classifier.channels, *classifier.image_size)))
+            # noise, since a network may be undefined on blank images
+            generator = torch.Generator().manual_seed(0)
+            shape = (1, classifier.channels, *classifier.image_size)
+            classifier.predict(torch.rand(shape, generator=generator))
     except QuacError:
         raise
     except (RuntimeError, NotImplementedError) as error:
@@ -232,8 +246,8 @@ class ClassifierRecipe:
         Name of the architecture of a state dict.
     class_names : tuple of str, optional
         In the order of the outputs; ``class 0``, ``class 1``, ... if unknown.
-    value_range : (low, high), optional
-        Input range of the network; -1 to 1 if unknown, as in QuAC.
+    preprocessing : Preprocessing, optional
+        From images in [0, 1] to the input of the network; -1 to 1 if unknown, as in QuAC.
     image_size : int or tuple of int, optional
         Spatial size of its input in pixels; one number for a square.
     channels : int, optional
@@ -248,7 +262,7 @@ class ClassifierRecipe:
     path: Path
     architecture: str | None = None
     class_names: tuple[str, ...] | None = None
-    value_range: tuple[float, float] | None = None
+    preprocessing: Preprocessing | None = None
     image_size: int | tuple[int, ...] | None = None
     channels: int | None = None
     output: OutputChoice = "auto"
@@ -257,7 +271,7 @@ class ClassifierRecipe:
     def __post_init__(self) -> None:
         # values from JSON or a form are converted to the types above
         object.__setattr__(self, "path", Path(self.path))
-        for name in ("class_names", "value_range", "image_size"):
+        for name in ("class_names", "image_size"):
             if isinstance(getattr(self, name), Sequence):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.pools is not None:
@@ -287,43 +301,52 @@ class ClassifierRecipe:
         size = (size, size) if isinstance(size, int) else size
         opened = open_classifier_file(self.path, self.architecture, size, self.pools)
         name = self.path.name
-        value_range, range_source = self._value_range(opened.metadata)
+        preprocessing, source = self._preprocessing(opened.metadata)
+        size = size or preprocessing.fixed_size
         stated_size = size or size_from_text(opened.metadata.get("image_size"))
         follows_from_weights = opened.layout is not None and stated_size is None
-        trial = self._try(opened, size, value_range)
+        trial = self._try(opened, size, preprocessing)
         file_names = self.class_names or names_from_text(opened.metadata)
         class_names = checked_class_names(file_names, trial.n_outputs, name)
+        channels, image_size = image_shape_for(preprocessing, trial.channels, trial.image_size)
+        size_was_guessed = trial.size_was_guessed or (
+            follows_from_weights and trial.image_size is not None
+        )
         classifier = Classifier(
-            add_channel_axis(opened.module) if trial.lacks_channel_axis else opened.module,
+            adapt(opened.module, trial.adapters),  # type: ignore[arg-type]  # modules stay modules
             class_names,
-            channels=trial.channels,
-            image_size=trial.image_size,
-            value_range=value_range,
+            channels=channels,
+            image_size=image_size,
+            preprocessing=preprocessing,
             output=trial.output,
             form=opened.form,
             name=name,
             sha256=file_hash(weights_path(self.path)),
-            size_was_guessed=trial.size_was_guessed
-            or (follows_from_weights and trial.image_size is not None),
+            size_was_guessed=size_was_guessed and image_size is not None,
             n_axes=trial.n_axes,
-            assumptions=opened.layout.assumptions if opened.layout else (),
+            network_channels=trial.channels,
+            network_size=trial.image_size,
         )
+        is_automatic = self.output == "auto" and opened.metadata.get("output") not in OUTPUTS
+        is_automatic &= all(entry.kind != "output" for entry in trial.assumptions)
+        assumptions = (
+            *opened.assumptions,
+            *trial.assumptions,
+            *assumptions_about(classifier, source, bool(file_names), is_automatic),
+        )
+        comparison, unchecked = _compared(opened.compare, classifier)
+        assumptions += unchecked
+        classifier = replace(classifier, assumptions=assumptions)
         kind = opened.layout.name if opened.layout else opened.kind or KIND_NAMES[opened.form]
         kind += f" ({opened.container})" if opened.container else ""
         notes = (*opened.notes, *(opened.layout.notes if opened.layout else ()), *trial.notes)
-        description = describe(classifier, kind, range_source, notes, trial)
-        if opened.compare is not None:
-            description["Compared"] = self._compared(opened, classifier)
+        description = describe(classifier, kind, source, notes, trial)
+        if comparison:
+            description["Compared"] = comparison
         return on_device(replace(classifier, description=description), target)
 
-    def _compared(self, opened: OpenedFile, classifier: Classifier) -> str:
-        """Return a sentence about the comparison with another program."""
-        size = classifier.image_size or (64,) * (classifier.n_axes or 2)
-        sentence = opened.compare(classifier.channels, size) if opened.compare else ""
-        return sentence or f"Its outputs were not compared with another program. {ADVICE}"
-
     def _try(
-        self, opened: OpenedFile, size: tuple[int, ...] | None, value_range: ValueRange
+        self, opened: OpenedFile, size: tuple[int, ...] | None, preprocessing: Preprocessing
     ) -> Trial:
         channels = opened.channels
         if channels is not None and self.channels not in (None, channels):
@@ -343,19 +366,44 @@ class ClassifierRecipe:
         size = size or opened.image_size or size_from_text(opened.metadata.get("image_size"))
         shapes = list(opened.shapes.values())
         channels = self.channels or channels or _whole(opened.metadata.get("channels"))
-        trial = try_network(network, self.path.name, shapes, channels, size, value_range)
+        if self.channels is None and preprocessing.channels == "repeat":
+            channels = 3
+        trial = try_network(network, self.path.name, shapes, channels, size, preprocessing)
         return with_output(trial, self.output, opened.metadata.get("output"), self.path.name)
 
-    def _value_range(self, metadata: Mapping[str, str]) -> tuple[ValueRange, str]:
-        if self.value_range is not None:
-            return ValueRange(*self.value_range), "as given"
-        for key in ("value_range", "range"):
-            numbers = numbers_from_text(metadata.get(key))
-            if len(numbers) == 2 and numbers[1] > numbers[0]:
-                return ValueRange(*numbers), "from the file"
-        return ValueRange(), "assumed, as in QuAC"
+    def _preprocessing(self, metadata: Mapping[str, str]) -> tuple[Preprocessing, str]:
+        """Return the preprocessing, and where it comes from.
+
+        Channels and size that are given alone leave the values as the file states them.
+        """
+        given = self.preprocessing
+        if given is not None and given.changes_values:
+            return given, "as given"
+        try:
+            stated = preprocessing_from_metadata(metadata)
+        except (ValueError, QuacError) as error:
+            raise CheckpointError(
+                f"'{self.path.name}' states an impossible preprocessing: {error} Give another one."
+            ) from error
+        source = "assumed, as in QuAC" if stated is None else "from the file"
+        stated = DEFAULT if stated is None else stated
+        return (stated if given is None else combine(stated, given)), source
 
 
 def _whole(text: str | None) -> int | None:
     numbers = numbers_from_text(text)
     return int(numbers[0]) if len(numbers) == 1 else None
+
+
+def _compared(
+    compare: Callable[[int, tuple[int, ...]], str] | None, classifier: Classifier
+) -> tuple[str, tuple[Assumption, ...]]:
+    """Return a sentence about the comparison with another program, and an assumption without it."""
+    if compare is None:
+        return "", ()
+    size = classifier.network_size or (64,) * (classifier.n_axes or 2)
+    sentence = compare(classifier.network_channels or classifier.channels, size)
+    if sentence:
+        return sentence, ()
+    unchecked = f"The converted ONNX network was not compared with another program. {ADVICE}"
+    return "", (Assumption("conversion", unchecked),)

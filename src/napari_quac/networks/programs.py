@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -34,8 +35,12 @@ _READ_ERRORS = (
 )  # fmt: skip
 
 
-def load_torchscript(path: Path, n_inputs: int = 1) -> torch.jit.ScriptModule:
+def load_torchscript(
+    path: Path, n_inputs: int = 1, as_float32: bool = True
+) -> torch.jit.ScriptModule:
     """Load a TorchScript network onto the CPU, in eval mode and without parameter gradients.
+
+    Devices that are written into the program, such as ``cuda:0``, are replaced by the CPU.
 
     Parameters
     ----------
@@ -43,18 +48,20 @@ def load_torchscript(path: Path, n_inputs: int = 1) -> torch.jit.ScriptModule:
         The file.
     n_inputs : int
         1 for a classifier, which takes one batch of images; 2 for inpainters and simulators.
+    as_float32 : bool
+        Convert weights of other types; a program may depend on their type, though.
 
     Raises
     ------
     CheckpointError
-        If it is damaged, or does not take that many inputs.
+        If it is damaged, needs an operator that is not loaded, or does not take that many inputs.
     """
     module = _read_torchscript(path)
     method = _forward_of(path, module)
     arguments = [a for a in method.schema.arguments[1:] if not a.has_default_value()]
     if len(arguments) != n_inputs:
         raise CheckpointError(_inputs_sentence(path, [a.name for a in arguments], n_inputs))
-    prepare_for_inference(module)
+    prepare_for_inference(module, as_float32)
     return module
 
 
@@ -64,8 +71,59 @@ def _read_torchscript(path: Path) -> torch.jit.ScriptModule:
             warnings.simplefilter("ignore")
             module: torch.jit.ScriptModule = torch.jit.load(str(path), map_location="cpu")
     except _READ_ERRORS as error:
+        if operator := _missing_operator(error):
+            raise CheckpointError(_operator_sentence(path, operator)) from error
         raise damaged(path, "its TorchScript program cannot be read") from error
+    move_constants(module, "cpu")
     return module
+
+
+def _missing_operator(error: Exception) -> str:
+    """Return the operator that a program needs and PyTorch lacks, such as ``torchvision::nms``."""
+    match = re.search(r"(?:Unknown builtin op|Unknown custom op|Couldn't find an operator for|"
+                      r"operator)[: ]*'?(\w+::\w+)", str(error))  # fmt: skip
+    return match[1] if match else ""
+
+
+def _operator_sentence(path: Path, operator: str) -> str:
+    package = operator.partition("::")[0]
+    if package == "aten":
+        return (
+            f"'{path.name}' uses the operator {operator}, which PyTorch {torch.__version__} lacks. "
+            "Export it with this version, or install a newer one."
+        )
+    if package == "torchvision":
+        return (
+            f"'{path.name}' uses the operator {operator} of torchvision, which is not loaded. "
+            "Install it (pip install torchvision), and import it before the file is opened."
+        )
+    return (
+        f"'{path.name}' uses the operator {operator} of another package. Import the package that "
+        f"registers '{package}' before the file is opened, or export the network without it."
+    )
+
+
+def move_constants(module: nn.Module, device: str | torch.device) -> None:
+    """Replace devices that are written into a TorchScript program, such as ``cuda:0``.
+
+    Parameters
+    ----------
+    module : torch module
+        Anything but a script is not changed. A program has to be changed before its first run.
+    device : str or torch.device
+        The device on which it will run.
+    """
+    if not isinstance(module, torch.jit.ScriptModule):
+        return
+    graphs = []
+    for part in module.modules():
+        program: Any = part._c
+        graphs += [program._get_method(name).graph for name in program._method_names()]
+    for graph in graphs:
+        for node in graph.findAllNodes("prim::Constant", recurse=True):
+            is_device = node.output().type().kind() == "DeviceObjType"
+            if is_device and node.s("value") != str(device):
+                node.s_("value", str(device))
 
 
 def _forward_of(path: Path, module: torch.jit.ScriptModule) -> Any:
@@ -111,7 +169,7 @@ def count_inputs(path: Path) -> int:
     return len(_read_exported(path).graph_signature.user_inputs)
 
 
-def load_exported(path: Path, n_inputs: int = 1) -> ExportedNetwork:
+def load_exported(path: Path, n_inputs: int = 1, as_float32: bool = True) -> ExportedNetwork:
     """Load a ``torch.export`` program (.pt2) onto the CPU.
 
     Parameters
@@ -120,6 +178,8 @@ def load_exported(path: Path, n_inputs: int = 1) -> ExportedNetwork:
         The file.
     n_inputs : int
         As for :func:`load_torchscript`; the first one is the batch of images.
+    as_float32 : bool
+        As for :func:`load_torchscript`.
 
     Raises
     ------
@@ -135,7 +195,7 @@ def load_exported(path: Path, n_inputs: int = 1) -> ExportedNetwork:
         raise CheckpointError(_inputs_sentence(path, [str(name) for name in names], n_inputs))
     bounds = [_bounds(length, program.range_constraints) for length in shapes[0] or ()]
     network = ExportedNetwork(program.module(), bounds)
-    prepare_for_inference(network)
+    prepare_for_inference(network, as_float32)
     return network
 
 
@@ -211,10 +271,12 @@ def _padded(rows: Tensor, n: int) -> Tensor:
     return torch.cat([rows, rows[-1:].expand(missing, *rows.shape[1:])]) if missing > 0 else rows
 
 
-def prepare_for_inference(module: nn.Module) -> nn.Module:
+def prepare_for_inference(module: nn.Module, as_float32: bool = True) -> nn.Module:
     """Switch a network to eval mode, float32, without gradients of its parameters."""
     module.eval()
-    if any(p.is_floating_point() and p.dtype != torch.float32 for p in module.parameters()):
+    if as_float32 and any(
+        p.is_floating_point() and p.dtype != torch.float32 for p in module.parameters()
+    ):
         module.float()
     for parameter in module.parameters():  # a ScriptModule has no requires_grad_()
         parameter.requires_grad_(False)

@@ -146,7 +146,7 @@ def infidelity(
         change = torch.randn(image.shape, generator=random) * noise * is_changed
         both = torch.stack([image, image - change]).to(classifier.device)
         with torch.no_grad():
-            evidence = classifier.class_evidence(classifier.value_range.to_network(both))
+            evidence = classifier.class_evidence(classifier.attribution_inputs(both))
             before, after = evidence[:, class_index].double().cpu()
         per_pixel = torch.where(is_changed, change / unit, 0.0).double()
         predicted_effects.append(float((per_pixel * signed.double()).sum()))
@@ -180,7 +180,7 @@ def max_sensitivity(
     classifier : Classifier
         The classifier under study.
     radius : float
-        :math:`\epsilon`, in the network's own units, as in Captum.
+        :math:`\epsilon`, in units of :attr:`Classifier.pixel_range`, as in Captum.
     n_samples : int
         Number of changes, uniform.
     seed : int
@@ -206,7 +206,8 @@ def max_sensitivity(
     if size == 0:
         problem = f"The attribution '{name}' of '{pair.query.id}' is zero everywhere"
         raise DataError(f"{problem}. Exclude the sample or the method.")
-    reach = radius / (classifier.value_range.high - classifier.value_range.low)
+    low, high = classifier.pixel_range
+    reach = radius / (high - low)
     largest = 0.0
     for _ in range(n_samples):
         change = (torch.rand(pair.query.image.shape, generator=random) * 2 - 1) * reach

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from napari_quac import __version__
+from napari_quac.data.assumptions import assumptions_of
 from napari_quac.errors import DataError, QuacError
 from napari_quac.explain.procedure import Grid
 from napari_quac.explain.settings import AUTO, ExplainSettings
@@ -60,6 +61,13 @@ class StoreInfo:
         Name of the dataset, for people.
     plan : mapping or None
         The plan, where there was one.
+    preprocessing : str
+        From the images to the classifier, in words.
+    assumptions : tuple of str
+        Sentences about what neither the files nor the user state.
+    agreement : mapping or None
+        Agreement of the classifier with the labels of the samples; see
+        :func:`~napari_quac.explain.agreement_text.summarize`.
     version : str
         Version of the package that created the store.
     schema : int
@@ -72,6 +80,9 @@ class StoreInfo:
     settings: ExplainSettings = field(default_factory=ExplainSettings)
     samples: str = ""
     plan: Mapping[str, Any] | None = None
+    preprocessing: str = ""
+    assumptions: tuple[str, ...] = ()
+    agreement: Mapping[str, Any] | None = None
     version: str = __version__
     schema: int = SCHEMA
 
@@ -84,6 +95,7 @@ class StoreInfo:
         settings: ExplainSettings,
         samples: str = "",
         plan: Mapping[str, Any] | None = None,
+        dataset: Any = None,
     ) -> StoreInfo:
         """Describe explanations that live networks will make.
 
@@ -101,6 +113,8 @@ class StoreInfo:
             Name of the dataset.
         plan : mapping, optional
             The plan as plain values.
+        dataset : Dataset, optional
+            Its assumptions stand beside those about the classifier.
         """
         from napari_quac.explain.question import resolve_source_basis
 
@@ -113,6 +127,8 @@ class StoreInfo:
             settings=replace(settings, source_basis=basis),
             samples=samples,
             plan=plan,
+            preprocessing=str(classifier.preprocessing),
+            assumptions=tuple(map(str, (*classifier.assumptions, *assumptions_of(dataset)))),
         )
 
     def plain(self) -> dict[str, Any]:
@@ -143,6 +159,9 @@ class StoreInfo:
                 settings=ExplainSettings.from_dict(settings),
                 samples=values.get("samples", ""),
                 plan=values.get("plan"),
+                preprocessing=values.get("preprocessing", ""),
+                assumptions=tuple(values.get("assumptions", ())),
+                agreement=values.get("agreement"),
                 version=values.get("version", ""),
                 schema=schema,
             )

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from napari_quac.data.dataset import Dataset, Sample
+from napari_quac.data.preprocessing import PRESETS
 from napari_quac.errors import MethodFailedError, MethodUnavailableError, QuacError
 from napari_quac.explain.attribution import Attribution, AttributionMethod, attribute
 from napari_quac.explain.pair import Pair, make_pair
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import ConversionRequest, Generator, Proposals, ask_generator
-from napari_quac.networks.value_range import ValueRange
 from napari_quac.testing.corners import corner_classifier, corner_image
 
 IMAGE_SHAPES = ((1, 12, 12), (3, 9, 13))
@@ -358,7 +358,7 @@ def _small_classifier(shape: tuple[int, ...]) -> Classifier:
         )
     network.eval().requires_grad_(False)
     names = ("first", "second", "third")
-    return Classifier(network, names, shape[0], shape[1:], ValueRange(-1, 1), name="checked")
+    return Classifier(network, names, shape[0], shape[1:], PRESETS["quac"], name="checked")
 
 
 def _noise_pair(classifier: Classifier) -> Pair:

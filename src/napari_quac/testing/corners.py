@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from napari_quac.data.dataset import Sample
+from napari_quac.data.preprocessing import PRESETS
 from napari_quac.generators.family import GeneratorFamily
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import FunctionGenerator
-from napari_quac.networks.value_range import ValueRange
 
 CLASSES = ("left", "right", "both")
 
@@ -49,7 +49,7 @@ def corner_classifier(size: int = 32) -> Classifier:
         CLASSES,
         channels=1,
         image_size=(size, size),
-        value_range=ValueRange(0, 1),
+        preprocessing=PRESETS["unit"],
         form="callable",
         name="corners",
         description={"Kind": "two corners"},

@@ -15,17 +15,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_quac.data.dataset import Dataset
+from napari_quac.data.preprocessing import PRESETS
 from napari_quac.errors import ShapeError
 from napari_quac.networks.architectures.vgg import Vgg
 from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.value_range import ValueRange
 from napari_quac.stepwise import Progress, stepwise
 from napari_quac.train.checkpointing import write_safetensors
 from napari_quac.train.images import ImagePool, load_pool, turn
 from napari_quac.train.precision import autocast, choose_precision
 from napari_quac.train.settings import ClassifierTrainingSettings
 
-VALUE_RANGE = ValueRange(-1, 1)
+PREPROCESSING = PRESETS["quac"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +133,7 @@ def train_on_pool(
             images = _augment(pool.images(indices), settings, random).to(device)
             labels = torch.from_numpy(pool.labels[indices]).to(device)
             with autocast(device, dtype):
-                logits = network(VALUE_RANGE.to_network(images))
+                logits = network(PREPROCESSING.to_network(images))
             loss = F.cross_entropy(logits.float(), labels)
             optimizer.zero_grad()
             loss.backward()
@@ -159,7 +159,7 @@ def train_on_pool(
         pool.classes,
         pool.channels,
         size,
-        VALUE_RANGE,
+        PREPROCESSING,
         device=device,
         name=name,
         description=description,
@@ -171,7 +171,7 @@ def train_on_pool(
             "output": "logits",
             "image_size": list(size),
             "class_names": list(pool.classes),
-            "range": [VALUE_RANGE.low, VALUE_RANGE.high],
+            "range": PREPROCESSING.value_range,
             "training": training,
         }
         write_safetensors(path, network.state_dict(), metadata)
@@ -236,7 +236,9 @@ def _accuracy(
     with torch.inference_mode(), autocast(device, dtype):
         for first in range(0, len(pool), 32):
             indices = np.arange(first, min(first + 32, len(pool)))
-            logits = network(VALUE_RANGE.to_network(pool.images(indices).to(device))).float().cpu()
+            logits = (
+                network(PREPROCESSING.to_network(pool.images(indices).to(device))).float().cpu()
+            )
             labels = torch.from_numpy(pool.labels[indices])
             n_correct += int((logits.argmax(dim=1) == labels).sum())
             loss += float(F.cross_entropy(logits, labels, reduction="sum"))

@@ -156,7 +156,7 @@ def test_functional_relu_is_guided_too(kind: str, small: tuple[Classifier, Pair]
     found = guided_gradient(pair.query.image, 2, functional)
     assert torch.equal(found, expected)
     (plain,) = torch.autograd.grad(
-        classifier.network_logits(leaf := in_range(pair.query.image))[0, 2], leaf
+        classifier.class_evidence(leaf := in_range(pair.query.image))[0, 2], leaf
     )
     assert not torch.allclose(found, plain[0], atol=1e-4)
 

@@ -50,7 +50,7 @@ def test_vanilla_method_starts_at_its_baseline() -> None:
 
 def test_default_baseline_is_zero_in_the_range_of_the_quac_library() -> None:
     classifier = classifier_of(random_network((1, 8, 8)), 3, limits=(-1, 1))
-    assert float(classifier.value_range.to_network(torch.tensor(VanillaIG().baseline))) == 0
+    assert float(classifier.attribution_inputs(torch.tensor(VanillaIG().baseline))) == 0
 
 
 @pytest.mark.parametrize("nodes_per_step", [1, 7, 50])

@@ -45,5 +45,5 @@ def test_both_classes_have_something_to_attribute(classifier, images, name):
 def test_the_logits_stay_those_of_the_definition(classifier, images):
     logits = classifier.logits(images)
     assert torch.equal(logits[:, 0], torch.zeros(2))
-    evidence = classifier.class_evidence(classifier.value_range.to_network(images))
+    evidence = classifier.class_evidence(classifier.attribution_inputs(images))
     torch.testing.assert_close(evidence, torch.stack([-logits[:, 1], logits[:, 1]], dim=1))

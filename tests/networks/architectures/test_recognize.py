@@ -11,9 +11,10 @@ from torch import nn
 
 from napari_quac.networks.architectures.densenet import DenseNet
 from napari_quac.networks.architectures.heads import read_head
+from napari_quac.networks.architectures.recognition import recognize_classifier
 from napari_quac.networks.architectures.resnet import DapiResNet, ResNet
 from napari_quac.networks.architectures.vgg import Vgg
-from napari_quac.networks.classifier_file import build_with_weights, recognize_classifier
+from napari_quac.networks.classifier_file import build_with_weights
 
 REPLACED_HEADS: dict[str, nn.Module] = {
     "dropout first": nn.Sequential(nn.Dropout(), nn.Linear(8, 3)),

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from napari_quac.data.preprocessing import PRESETS
 from napari_quac.errors import DataError, MethodUnavailableError, UnknownNameError
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.fido.optimize import (
@@ -17,7 +18,6 @@ from napari_quac.networks.fido.optimize import (
     upsampled,
 )
 from napari_quac.networks.fido.settings import FidoSettings, InfillChoice, MaskState, make_infill
-from napari_quac.networks.value_range import ValueRange
 
 
 class FourPixels(nn.Module):
@@ -36,7 +36,7 @@ class FourPixels(nn.Module):
 
 @pytest.fixture(scope="module")
 def classifier() -> Classifier:
-    return Classifier(FourPixels().eval(), ("0", "1"), 1, (8, 8), ValueRange(0, 1), name="four")
+    return Classifier(FourPixels().eval(), ("0", "1"), 1, (8, 8), PRESETS["unit"], name="four")
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +162,6 @@ def test_a_classifier_without_gradients_is_refused(image: Tensor) -> None:
     def detached(images: Tensor) -> Tensor:
         return FourPixels()(images).detach()
 
-    frozen = Classifier(detached, ("0", "1"), 1, (8, 8), ValueRange(0, 1), form="callable")
+    frozen = Classifier(detached, ("0", "1"), 1, (8, 8), PRESETS["unit"], form="callable")
     with pytest.raises(MethodUnavailableError, match="no gradients"):
         found(frozen, image, FidoSettings())

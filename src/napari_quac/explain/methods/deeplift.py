@@ -91,7 +91,7 @@ def deeplift_or_fallback(pair: Pair, classifier: Classifier) -> SignedMap:
     MethodUnavailableError
         If the network contains an operation without a rule, or is not an eager module.
     """
-    inputs = classifier.value_range.to_network(torch.stack([pair.query.image, pair.generated]))
+    inputs = classifier.attribution_inputs(torch.stack([pair.query.image, pair.generated]))
     if classifier.form == "torchscript":
         gradient = logit_gradient(inputs[:1], pair.source, classifier)[0]
         return SignedMap(gradient * (inputs[0] - inputs[1]), computed_as=GRADIENT_TIMES_DIFFERENCE)
@@ -100,12 +100,21 @@ def deeplift_or_fallback(pair: Pair, classifier: Classifier) -> SignedMap:
             f"DeepLIFT cannot be computed on the exported program {classifier.name}. Choose D-IG, "
             "or load the network's state dict."
         )
+    if not classifier.preprocessing.is_linear:
+        raise MethodUnavailableError(
+            "DeepLIFT has no rule for this preprocessing "
+            f"({classifier.preprocessing}). Choose D-IG, which accepts all operations."
+        )
     # in float64 wherever there is a network to copy: at a near tie in a max pool, float32's last
     # bit would decide which pixel is credited (3.5e-3 of the range was seen)
     precise = classifier.can_be_precise()
     inputs = inputs.to(classifier.device, torch.float64 if precise else torch.float32)
     values, difference = deeplift(
-        lambda both: classifier.class_evidence(both, precise), inputs[:1], inputs[1:], pair.source
+        lambda both: classifier.network_evidence(both, precise),
+        inputs[:1],
+        inputs[1:],
+        pair.source,
+        classifier.evidence_inputs,
     )
     return SignedMap(values[0].float().cpu(), logit_difference=float(difference[0]))
 
@@ -115,7 +124,11 @@ LARGEST_GAP = 0.01  # of the sum of all absolute values; rounding stays below 1e
 
 
 def deeplift(
-    logits: Callable[[Tensor], Tensor], images: Tensor, references: Tensor, class_index: int
+    logits: Callable[[Tensor], Tensor],
+    images: Tensor,
+    references: Tensor,
+    class_index: int,
+    preprocess: Callable[[Tensor], Tensor] = lambda images: images,
 ) -> tuple[Tensor, Tensor]:
     r"""Attribute the difference of a logit between images and references to the pixels.
 
@@ -127,6 +140,8 @@ def deeplift(
         The images.
     class_index : int
         Class of the logit.
+    preprocess : callable
+        Linear steps before ``logits``.
 
     Returns
     -------
@@ -149,8 +164,9 @@ def deeplift(
     n = len(images)
     with torch.enable_grad():
         both = torch.cat([images, references]).detach().requires_grad_()
+        inputs = preprocess(both)
         with _RescaleRule():
-            outputs = logits(both)
+            outputs = logits(inputs)
         (gradients,) = torch.autograd.grad(outputs[:n, class_index].sum(), both)
     values = gradients[:n] * (images - references)
     evidence = outputs.detach()[:, class_index].double()

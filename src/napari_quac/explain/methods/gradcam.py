@@ -72,7 +72,7 @@ class GradCam:
         """Return ``Σ_k mean(∇A_k) A_k``, enlarged bilinearly to (C, *S)."""
         image = pair.query.image
         activation, gradient = last_convolution(image, pair.source, classifier)
-        return SignedMap(upsample(gradcam(activation, gradient), image.shape))
+        return SignedMap(enlarge(gradcam(activation, gradient), image.shape, classifier))
 
 
 def stereo_gradcam(pair: Pair, classifier: Classifier) -> Tensor:
@@ -100,7 +100,7 @@ def stereo_gradcam(pair: Pair, classifier: Classifier) -> Tensor:
     image = pair.query.image
     activation, gradient = last_convolution(image, pair.source, classifier)
     other, _ = last_convolution(pair.generated, pair.source, classifier)
-    values = upsample((gradient * (other - activation)).sum(dim=0), image.shape).abs()
+    values = enlarge((gradient * (other - activation)).sum(dim=0), image.shape, classifier).abs()
     largest = values.max()
     return values / largest if largest > 0 else values
 
@@ -109,6 +109,22 @@ def gradcam(activation: Tensor, gradient: Tensor) -> Tensor:
     """Return the activations (K, *s) summed with the mean of their gradient as weight; (*s)."""
     weights = gradient.flatten(1).mean(dim=1)
     return (activation * weights.view(-1, *(1,) * (activation.ndim - 1))).sum(dim=0)
+
+
+def enlarge(
+    values: Tensor,
+    shape: torch.Size,
+    classifier: Classifier,
+    mode: Literal["linear", "nearest"] = "linear",
+) -> Tensor:
+    """Return a small map (*s) over the network's input as one over the image (C, *S).
+
+    Pixels that the preprocessing crops get 0.
+    """
+    preprocessing = classifier.preprocessing
+    size = preprocessing.network_size(shape[1:])
+    large = upsample(values, torch.Size((1, *size)), mode)[0]
+    return preprocessing.to_image(large, shape[1:], mode).expand(shape).clone()
 
 
 def upsample(
@@ -168,7 +184,7 @@ def last_convolution(
         (gradient,) = torch.autograd.grad(logit, outputs[0], materialize_grads=True)
         return torch.stack([outputs[0].detach(), gradient], dim=1).float().cpu()
 
-    inputs = classifier.value_range.to_network(image[None])
+    inputs = classifier.attribution_inputs(image[None])
     both = in_batches(step, inputs, 1, f"Grad-CAM of the classifier {classifier.name}")
     outputs.clear()
     return both[0, 0], both[0, 1]
@@ -245,7 +261,7 @@ class GuidedGradCam:
         """Return the product (C, *S); Grad-CAM is enlarged by repeating values, as in DAPI."""
         image = pair.query.image
         activation, gradient = last_convolution(image, pair.source, classifier)
-        coarse = upsample(gradcam(activation, gradient).relu(), image.shape, "nearest")
+        coarse = enlarge(gradcam(activation, gradient).relu(), image.shape, classifier, "nearest")
         return SignedMap(guided_gradient(image, pair.source, classifier) * coarse)
 
 
@@ -287,7 +303,7 @@ def guided_gradient(image: Tensor, class_index: int, classifier: Classifier) -> 
             (gradient,) = torch.autograd.grad(logits[:, class_index].sum(), leaf)
         return gradient.float().cpu()
 
-    inputs = classifier.value_range.to_network(image[None])
+    inputs = classifier.attribution_inputs(image[None])
     return in_batches(step, inputs, 1, f"guided gradient of the classifier {classifier.name}")[0]
 
 

@@ -120,9 +120,9 @@ def integrated_gradients(
     alphas = torch.tensor((nodes + 1) / 2, dtype=torch.float32)
     weights = torch.tensor(node_weights / 2, dtype=torch.float64)
     column = (-1, *(1,) * image.ndim)
-    # the path runs in the network's own range, where other tools round in the same way: at a tie
-    # in a max pool the last bit decides which pixel is credited
-    end, start_point = classifier.value_range.to_network(torch.stack([image, baseline]))
+    # where other tools round in the same way: at a tie in a max pool the last bit decides which
+    # pixel is credited
+    end, start_point = classifier.attribution_inputs(torch.stack([image, baseline]))
     # summed in float64, so that equal gradients give equal sums and not values a bit apart
     total = torch.zeros_like(image, dtype=torch.float64)
     is_volume = image.ndim > 3
@@ -181,7 +181,7 @@ def logit_gradient(inputs: Tensor, class_index: int, classifier: Classifier) -> 
     Returns
     -------
     gradients : (N, C, *S) Tensor, float32, on the CPU
-        Per unit of the classifier's value range.
+        Per unit of ``inputs``.
 
     Raises
     ------
@@ -206,7 +206,7 @@ def logit_gradient(inputs: Tensor, class_index: int, classifier: Classifier) -> 
 
 
 def source_logits(inputs: Tensor, class_index: int, classifier: Classifier) -> Tensor:
-    """Return one logit for each (N, C, *S) input in the value range, as float64 on the CPU."""
+    """Return one logit for each (N, C, *S) input of the path, as float64 on the CPU."""
 
     def step(batch: Tensor) -> Tensor:
         with torch.no_grad():
@@ -243,7 +243,7 @@ class DiscriminativeInputGradient:
     def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:
         """Return ``|∇ℓ_s(x)| ⊙ (x_t − x)``, signed (C, *S)."""
         pair = orient_pair(pair, self.direction)
-        query, generated = classifier.value_range.to_network(
+        query, generated = classifier.attribution_inputs(
             torch.stack([pair.query.image, pair.generated])
         )
         gradient = logit_gradient(query[None], pair.source, classifier)[0]
@@ -269,6 +269,6 @@ class InputGradient:
 
     def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:
         """Return ``|x ⊙ ∇ℓ_s(x)|``, (C, *S)."""
-        query = classifier.value_range.to_network(pair.query.image)
+        query = classifier.attribution_inputs(pair.query.image[None])[0]
         gradient = logit_gradient(query[None], pair.source, classifier)[0]
         return SignedMap((query * gradient).abs())

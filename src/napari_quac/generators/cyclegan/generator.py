@@ -18,10 +18,11 @@ from napari_quac.networks.architectures.translation import (
     is_translation,
     load_translation,
 )
+from napari_quac.networks.checkpoint_file import flatten_state, read_tensors
 from napari_quac.networks.device import in_batches
 from napari_quac.networks.generator import ConversionRequest, Generator, Proposals
 from napari_quac.networks.programs import load_program, program_metadata
-from napari_quac.networks.tensor_file import detect_format, flatten_state, read_tensors
+from napari_quac.networks.tensor_file import detect_format
 from napari_quac.networks.value_range import ValueRange
 
 ARCHITECTURE = "cyclegan"

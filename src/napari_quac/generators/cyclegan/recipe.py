@@ -124,7 +124,7 @@ class CycleGANRecipe(GeneratorFamily):
     def describe_file(self, inspection: Inspection) -> Inspection:
         """Return the inspection with architecture, channels and direction."""
         from napari_quac.networks.architectures.translation import load_translation
-        from napari_quac.networks.tensor_file import flatten_state
+        from napari_quac.networks.checkpoint_file import flatten_state
 
         if inspection.returns_images:
             finding = "It returns images, so it is a generator. Choose its source and target class."
@@ -210,18 +210,7 @@ def split_direction(text: str, class_names: Sequence[str] = ()) -> tuple[str, st
             for role in ("source", "target")
         )
         return next(names), next(names), Path(match["path"])
-    readings = [
-        (text[:colon].strip(), text[colon + 1 : equals].strip(), Path(text[equals + 1 :]))
-        for equals, character in enumerate(text)
-        if character == "="
-        for colon in range(equals)
-        if text[colon] == ":" and text[:colon].strip() and text[colon + 1 : equals].strip()
-    ]
-    for is_likely in (
-        lambda reading: path_exists(reading[2]),
-        lambda reading: {*reading[:2]} <= {*class_names},
-    ):
-        readings = [reading for reading in readings if is_likely(reading)] or readings
+    readings = _readings(text, class_names)
     if len(readings) == 1 or (match and not path_exists(readings[0][2])):
         return readings[0]
     if not readings:
@@ -229,9 +218,23 @@ def split_direction(text: str, class_names: Sequence[str] = ()) -> tuple[str, st
             f"'{text}' does not name source and target class. Write SOURCE:TARGET=FILE."
         )
     raise CheckpointError(
-        f"'{text}' can be read in {len(readings)} ways. Write names with a colon or an equals sign "
-        'in double quotes: "SOURCE":"TARGET"=FILE.'
+        f"'{text}' can be read as SOURCE:TARGET=FILE in {len(readings)} ways. Write "
+        'names with a colon or an equals sign in double quotes: "SOURCE":"TARGET"=FILE.'
     )
+
+
+def _readings(text: str, class_names: Sequence[str]) -> list[tuple[str, str, Path]]:
+    """Return the likely ways to read names without quotes."""
+    readings = [
+        (text[:colon].strip(), text[colon + 1 : equals].strip(), Path(text[equals + 1 :]))
+        for equals, character in enumerate(text)
+        if character == "="
+        for colon in range(equals)
+        if text[colon] == ":"
+    ]
+    readings = [reading for reading in readings if reading[0] and reading[1]]
+    readings = [reading for reading in readings if path_exists(reading[2])] or readings
+    return [r for r in readings if {*r[:2]} <= {*class_names}] or readings
 
 
 def quote_direction(text: str, class_names: Sequence[str]) -> str:

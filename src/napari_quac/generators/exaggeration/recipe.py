@@ -55,8 +55,8 @@ class ExaggerationRecipe(GeneratorFamily):
     def describe_file(self, inspection: Inspection) -> Inspection:
         """Return the inspection with bins, channels and classes."""
         from napari_quac.networks.architectures.exaggeration_net import load_bin_generator
+        from napari_quac.networks.checkpoint_file import flatten_state
         from napari_quac.networks.classifier_recipe import names_from_text
-        from napari_quac.networks.tensor_file import flatten_state
 
         network = load_bin_generator(flatten_state(inspection.read_state()), inspection.path.name)
         names = names_from_text(inspection.metadata)
@@ -79,8 +79,8 @@ class ExaggerationRecipe(GeneratorFamily):
             stored_layout,
         )
         from napari_quac.networks.architectures.exaggeration_net import load_bin_generator
+        from napari_quac.networks.checkpoint_file import flatten_state, read_tensors
         from napari_quac.networks.device import resolve_device
-        from napari_quac.networks.tensor_file import flatten_state, read_tensors
 
         path = Path(self.path)
         device = resolve_device(device) if isinstance(device, str) else device

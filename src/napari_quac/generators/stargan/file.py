@@ -27,8 +27,8 @@ from napari_quac.networks.architectures.stargan_v2_shapes import (
     read_hyperparameters,
     read_metadata,
 )
+from napari_quac.networks.checkpoint_file import read_tensors
 from napari_quac.networks.resizing import resize
-from napari_quac.networks.tensor_file import read_tensors
 from napari_quac.networks.value_range import ValueRange
 from napari_quac.stepwise import Progress, stepwise
 

@@ -83,8 +83,8 @@ class StarGANRecipe(GeneratorFamily):
             read_hyperparameters,
             read_metadata,
         )
+        from napari_quac.networks.checkpoint_file import flatten_state
         from napari_quac.networks.classifier_recipe import names_from_text
-        from napari_quac.networks.tensor_file import flatten_state
 
         state, metadata = inspection.read_state(), inspection.metadata
         parts = {name: tensors for name, tensors in state.items() if isinstance(tensors, dict)}

@@ -64,8 +64,8 @@ class WarpRecipe(GeneratorFamily):
     def describe_file(self, inspection: Inspection) -> Inspection:
         """Return the inspection with dimensions, channels, size and classes."""
         from napari_quac.networks.architectures.warp_unet import load_warp_unet
+        from napari_quac.networks.checkpoint_file import flatten_state
         from napari_quac.networks.classifier_recipe import names_from_text
-        from napari_quac.networks.tensor_file import flatten_state
 
         hyper = load_warp_unet(flatten_state(inspection.read_state()), inspection.path.name).hyper
         names = names_from_text(inspection.metadata)
@@ -90,9 +90,10 @@ class WarpRecipe(GeneratorFamily):
         from napari_quac.generators.warp.generator import WarpGenerator
         from napari_quac.networks.architectures.stargan_v2_shapes import read_metadata
         from napari_quac.networks.architectures.warp_unet import load_warp_unet
+        from napari_quac.networks.checkpoint_file import flatten_state, read_tensors
         from napari_quac.networks.device import resolve_device
         from napari_quac.networks.programs import load_program
-        from napari_quac.networks.tensor_file import detect_format, flatten_state, read_tensors
+        from napari_quac.networks.tensor_file import detect_format
 
         path = Path(self.path)
         device = resolve_device(device) if isinstance(device, str) else device

@@ -11,6 +11,7 @@ from qtpy.QtCore import QSettings
 from qtpy.QtWidgets import QWidget
 from superqt.utils import signals_blocked
 
+from napari_quac.data.preprocessing import Preprocessing
 from napari_quac.generators.opening import (
     RecognizedNetwork,
     Role,
@@ -25,8 +26,9 @@ from napari_quac.gui.panels.generator_settings import (
     generator_names,
 )
 from napari_quac.gui.panels.network_card import Card, NetworkSize
+from napari_quac.gui.panels.preprocessing_fields import PreprocessingFields
 from napari_quac.gui.path_field import PathField
-from napari_quac.gui.section import Section, caption, labeled_row
+from napari_quac.gui.section import Section, labeled_row
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import Failure, failure
@@ -248,9 +250,7 @@ class NetworksPanel(Section):
         self.cards["classifier"].show_facts(
             f"✓ {kind} · {classifier.n_classes} classes · {pixels} · {channels}", facts
         )
-        with signals_blocked(self.value_low), signals_blocked(self.value_high):
-            self.value_low.setValue(classifier.value_range.low)
-            self.value_high.setValue(classifier.value_range.high)
+        self.preprocessing_fields.show_preprocessing(classifier.preprocessing)
         with signals_blocked(self.class_names):
             self.class_names.setText(", ".join(classifier.class_names))
             self.class_names.setCursorPosition(0)
@@ -284,16 +284,15 @@ class NetworksPanel(Section):
         self._details = QWidget()
         self.class_names = ui.line_edit("class_names")
         self.class_names.editingFinished.connect(self._on_names_edited)
-        self.value_low, self.value_high = (
-            ui.NumberField(name, -1e6, 1e6) for name in ("value_low", "value_high")
+        self.preprocessing_fields = PreprocessingFields()
+        self.preprocessing_fields.changed.connect(self._on_preprocessing)
+        self.preprocessing_fields.refused.connect(
+            lambda sentence: self._show_problem("classifier", sentence)
         )
-        for field in (self.value_low, self.value_high):
-            field.setKeyboardTracking(False)
-            field.editingFinished.connect(self._on_range_edited)
         self.style_menu = ui.menu("style_menu", entries=STYLES, picked=self._on_style_picked)
         ui.column(
             labeled_row("Classes", self.class_names),
-            ui.row(caption("Input range"), self.value_low, 1, ui.muted("to"), self.value_high, 1),
+            self.preprocessing_fields,
             labeled_row("Style", self.style_menu),
             parent=self._details,
         )
@@ -310,14 +309,11 @@ class NetworksPanel(Section):
             return
         self._choices.classifier = replace(recipe, class_names=names)
 
-    def _on_range_edited(self) -> None:
+    def _on_preprocessing(self, preprocessing: Preprocessing) -> None:
         recipe, classifier = self._choices.classifier, self._results.loaded_classifier
-        chosen = (self.value_low.value(), self.value_high.value())
-        if recipe is None or classifier is None:
+        if recipe is None or classifier is None or preprocessing == classifier.preprocessing:
             return
-        if chosen == (classifier.value_range.low, classifier.value_range.high):
-            return
-        self._choices.classifier = replace(recipe, value_range=chosen)
+        self._choices.classifier = replace(recipe, preprocessing=preprocessing)
 
     def _on_style_picked(self, row: int) -> None:
         recipe = self._choices.generator

@@ -39,7 +39,7 @@ from napari_quac.live.results import Results
 DEFAULT_SIZE = (1, 128, 128)
 TABLE = "table"
 """Data of the entry for an imported table in the menu of points."""
-_TABLE_FILES = "Tables (*.csv *.tsv *.txt *.feather *.parquet)"
+_TABLE_FILES = "Tables (*.csv *.tsv *.txt *.df *.gz *.feather *.parquet)"
 _VOLUME_FILES = "Volumes (*.tif *.tiff *.h5 *.hdf5 *.npy *.zarr *.n5)"
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from qtpy.QtWidgets import QComboBox, QWidget
 from superqt.utils import signals_blocked
 
-from napari_quac.data.point_table import TABLE_UNITS, ColumnMapping, PointTable, guess_columns
+from napari_quac.data.point_table import TABLE_UNITS, ColumnMapping, PointTable, guess_table_columns
 from napari_quac.data.volume import Volume
 from napari_quac.data.volume_points_recipe import (
     ORDERS,
@@ -79,7 +79,7 @@ class PointsTableBox(QWidget):
         self._table, self._volume = table, volume
         names = list(table.columns)
         n_axes = min(3, volume.ndim) if volume is not None else 3
-        self._guess = guess_columns(names, n_axes)
+        self._guess = guess_table_columns(table, n_axes)
         with signals_blocked(self):
             self._fill(names, n_axes)
         self.propose()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFrame, QWidget
 
-from napari_quac.data.preprocessing import PreprocessedRecipe
+from napari_quac.data.preprocessed import PreprocessedRecipe
+from napari_quac.data.preprocessing import Preprocessing, combine
+from napari_quac.data.suggestions import suggest_preprocessing
 from napari_quac.errors import ShapeError
 from napari_quac.gui.text import WrappedLabel, set_tone
 from napari_quac.gui.widgets import button, column
@@ -17,11 +18,9 @@ from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import Failure
 from napari_quac.live.results import Results
+from napari_quac.networks.classifier_recipe import ClassifierRecipe
 
-if TYPE_CHECKING:
-    from napari_quac.data.preprocessing import Preprocessing
-
-    Suggestion = Preprocessing | tuple[int, ...]  # or an input size of the classifier
+Suggestion = Preprocessing | tuple[int, ...]  # or an input size of the classifier
 
 MAX_SUGGESTIONS = 5
 
@@ -36,6 +35,7 @@ class PreprocessingPanel(QWidget):
         super().__init__()
         self._choices, self._results = choices, results
         self._suggestions: tuple[tuple[str, Suggestion], ...] = ()
+        self._inside_classifier = False
         self.text = WrappedLabel("", "preprocessing_text")
         self.buttons = [
             button("", f"preprocessing_{number}", clicked=partial(self._on_suggestion, number))
@@ -62,14 +62,16 @@ class PreprocessingPanel(QWidget):
             return
         if fault.slot not in ("prediction", "searched_pair") or self._choices.samples is None:
             return
-        from napari_quac.data.preprocessing import suggest_preprocessing
-
         channels, size = error.network_input
         is_classifier = fault.slot == "prediction"
         sizes = self._other_size(error.image_shape) if is_classifier else ()
+        self._inside_classifier = is_classifier and isinstance(
+            self._choices.classifier, ClassifierRecipe
+        )
+        subject = "for the classifier" if self._inside_classifier else "of the samples"
         suggestions: tuple[tuple[str, Suggestion], ...] = (
             *sizes,
-            *suggest_preprocessing(error.image_shape, channels, size),
+            *suggest_preprocessing(error.image_shape, channels, size, subject),
         )
         self._suggestions = suggestions[:MAX_SUGGESTIONS]
         if not self._suggestions:
@@ -128,8 +130,14 @@ class PreprocessingPanel(QWidget):
         if source is None or number >= len(self._suggestions):
             return
         suggestion = self._suggestions[number][1]
+        classifier = self._choices.classifier
         if isinstance(suggestion, tuple):
-            self._choices.classifier = replace(self._choices.classifier, image_size=suggestion)
+            self._choices.classifier = replace(classifier, image_size=suggestion)
+        elif self._inside_classifier:
+            before = classifier.preprocessing or Preprocessing()
+            self._choices.classifier = replace(
+                classifier, preprocessing=combine(before, suggestion)
+            )
         else:
             self._choices.samples = PreprocessedRecipe(source, suggestion)
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from napari_quac.networks.architectures.heads import Head, accepts, global_pooling, read_head
 from napari_quac.networks.architectures.layout import (
+    Family,
     Layout,
     Naming,
     architecture_assumption,
@@ -134,10 +135,12 @@ def _transition(inputs: int, outputs: int, n_axes: int) -> nn.Sequential:
 
 
 def recognize_densenet(
-    tensors: Mapping[str, Tensor], image_size: tuple[int, ...] | None = None
+    tensors: Mapping[str, Tensor],
+    image_size: tuple[int, ...] | None,
+    metadata: Mapping[str, str],
 ) -> Layout | None:
     """Read the structure of a :class:`DenseNet` off its state dict; None if it is another one."""
-    del image_size  # any size will do
+    del image_size, metadata  # any size will do
     depths = count_parts(tensors, r"features\.denseblock(\d+)\.denselayer(\d+)\.")
     stem, head = tensors["features.conv0.weight"], read_head(tensors, "classifier")
     names = [f"features.transition{number}.conv.weight" for number in range(1, len(depths))]
@@ -169,3 +172,6 @@ def recognize_densenet(
         "densenet", build, channels, head.n_outputs, None, parameters,
         assumptions=assumptions, smallest_size=smallest,
     )  # fmt: skip
+
+
+DENSENET = Family(("densenet",), recognize_densenet, "classifier", NAMINGS)

@@ -85,7 +85,7 @@ def read_head(
     tensors: Mapping[str, Tensor],
     prefix: str,
     eps: float = 1e-5,
-    activation: Callable[[], nn.Module] = nn.ReLU,
+    activations: Mapping[str, Callable[[], nn.Module]] | None = None,
 ) -> Head | None:
     """Read the structure of a head off a state dict.
 
@@ -97,8 +97,8 @@ def read_head(
         Name of the head, such as ``fc``.
     eps : float
         Of layer normalization.
-    activation : callable
-        Returns the module between two linear layers.
+    activations : Mapping[str, callable], optional
+        Activations of the library by their path; all others are ReLU, which is assumed.
 
     Returns
     -------
@@ -115,7 +115,9 @@ def read_head(
     width, activated = 0, True
     for path in _with_gaps(parts):
         if path not in parts:
-            layers.append(Layer(path, nn.Dropout if activated else activation, not activated))
+            library = (activations or {}).get(path)
+            activation = nn.Dropout if activated else library or nn.ReLU
+            layers.append(Layer(path, activation, not activated and library is None))
             activated = True
             continue
         layer = _layer(path, parts[path], eps)
@@ -123,7 +125,7 @@ def read_head(
             return None
         if layer.is_linear:
             if not activated and not path.rpartition(".")[2].isdigit():
-                layers.append(Layer(f"{path}_activation", activation, True))
+                layers.append(Layer(f"{path}_activation", nn.ReLU, True))
             activated = False
         width = layer.n_outputs
         layers.append(layer)

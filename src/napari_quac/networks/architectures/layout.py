@@ -19,7 +19,7 @@ class Layout:
     Attributes
     ----------
     name : str
-        Name of the architecture, as in :data:`classifier_file.ARCHITECTURES`.
+        Name of the architecture, as in :data:`recognition.ARCHITECTURES`.
     build : callable
         Returns the module, with weights yet to be loaded.
     channels, n_classes : int
@@ -54,6 +54,10 @@ class Layout:
     smallest_size: int = 1
 
 
+Tensors = Mapping[str, Tensor]
+Recognizer = Callable[[Tensors, "tuple[int, ...] | None", Mapping[str, str]], "Layout | None"]
+
+
 @dataclass(frozen=True)
 class Naming:
     """Names that a library uses for the tensors of an architecture.
@@ -68,12 +72,18 @@ class Naming:
         Name of the module after pooling.
     renames : tuple of (pattern, replacement)
         Regular expressions that turn its names into those of our module, applied in turn.
+    convert : callable, optional
+        Applied after them, where regular expressions do not suffice.
+    place : str
+        Place of the head in the head of our module; empty if it is all of it.
     """
 
     library: str
     markers: tuple[str, ...]
     head: str
     renames: tuple[tuple[str, str], ...] = ()
+    convert: Callable[[dict[str, Tensor]], dict[str, Tensor]] | None = None
+    place: str = ""
 
     def align(self, tensors: Mapping[str, Tensor], head: str) -> dict[str, Tensor] | None:
         """Return the weights under the names of our module; None for another kind of network.
@@ -104,10 +114,36 @@ class Naming:
             return None  # two heads: what lies between them is unknown
         ends = {name: tensor for name, tensor in body.items() if name not in inside}
         renamed = rename(ends, self.renames)
+        head += f".{self.place}" if self.place else ""
+        if self.convert is not None:
+            renamed = self.convert(renamed)
         renamed |= {head + name[len(self.head) :]: tensor for name, tensor in inside.items()}
         modules = {name.split(".")[0] for name in beside}
         shared = len(modules.pop()) + 1 if len(modules) == 1 else 0
         return renamed | {f"{head}.{name[shared:]}": tensor for name, tensor in beside.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Family:
+    """Architectures that one recognizer builds.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Names of its layouts.
+    recognize : callable
+        Takes the weights under the names of our module, the image size, where it is known, and
+        the metadata of the file, to which ``library`` is added.
+    head : str
+        Name of the head of our module.
+    namings : tuple of Naming
+        Names in each library; without any, ``recognize`` decides by itself.
+    """
+
+    names: tuple[str, ...]
+    recognize: Recognizer
+    head: str = ""
+    namings: tuple[Naming, ...] = ()
 
 
 def rename(tensors: Mapping[str, Tensor], renames: Sequence[tuple[str, str]]) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from napari_quac.networks.architectures.heads import Head, accepts, global_pooling, read_head
 from napari_quac.networks.architectures.layout import (
+    Family,
     Layout,
     Naming,
     architecture_assumption,
@@ -190,6 +191,11 @@ def recognize_resnet(
     return Layout(
         "resnet", build, channels, n_classes, None, parameters, notes, assumptions=assumptions
     )
+
+
+RESNET = Family(
+    ("resnet",), lambda tensors, size, _: recognize_resnet(tensors, size), "fc", NAMINGS
+)
 
 
 def stage_depths(tensors: Mapping[str, Tensor]) -> list[int]:

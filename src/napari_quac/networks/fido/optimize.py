@@ -196,7 +196,7 @@ class _Run:
             step=step,
             drop=drop.detach().cpu().clone(),
             hybrid=hybrid[0].cpu(),
-            prediction=logits[0].softmax(dim=0).float().cpu(),
+            prediction=self.classifier.probabilities(logits)[0].float().cpu(),
             log_odds=float(log_odds(logits, self.class_index)),
             score_term=self.terms[0],
             price_term=self.terms[1],

@@ -1,0 +1,77 @@
+"""Types of command-line arguments."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Split ``a,b,c``; names with commas are in double quotes, as in CSV."""
+    try:
+        parts = next(csv.reader([text], skipinitialspace=True, strict=True), [])
+    except csv.Error:
+        parts = text.split(",")
+    return tuple(part.strip() for part in parts if part.strip())
+
+
+def whole_numbers(text: str) -> tuple[int, ...]:
+    """Read ``16,160,160``; one number stands for a square.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If these are no whole numbers above 0.
+    """
+    try:
+        numbers = tuple(int(part) for part in text.replace("x", ",").split(","))
+    except ValueError:
+        numbers = ()
+    if not numbers or min(numbers) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no size such as 128 or 16,160,160")
+    return numbers * 2 if len(numbers) == 1 else numbers
+
+
+def pooling_factors(text: str) -> tuple[tuple[int, ...], ...]:
+    """Read ``1x2x2,2x2x2``, one group for each level."""
+    return tuple(whole_numbers(part) for part in text.split(","))
+
+
+def standardization(text: str) -> str | tuple[float, float]:
+    """Read ``zscore`` or ``percentile:0.5,99.5``.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If it is neither.
+    """
+    if text == "zscore":
+        return text
+    kind, _, limits = text.partition(":")
+    try:
+        low, high = map(float, limits.split(","))
+        if kind == "percentile":
+            return low, high
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"'{text}' is neither zscore nor percentile:LO,HI")
+
+
+def decimal_numbers(text: str) -> tuple[float, ...]:
+    """Read ``0.485,0.456,0.406``.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If these are no numbers.
+    """
+    try:
+        return tuple(map(float, text.split(",")))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"'{text}' is no list of numbers") from error
+
+
+def side_or_size(text: str) -> tuple[int, ...]:
+    """Read ``256``, one side, or ``256,320``."""
+    size = whole_numbers(text)
+    return size[:1] if text.replace("x", ",").count(",") == 0 else size

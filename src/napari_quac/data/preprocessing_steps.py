@@ -1,0 +1,103 @@
+"""Steps of preprocessing: functions of images (N, C, *S), through which gradients pass."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from napari_quac.data.place import short_extent
+from napari_quac.errors import ShapeError
+
+Size = int | tuple[int, ...]
+SMALLEST_VARIANCE = 1e-12  # a blank image stays blank, and its gradient finite
+
+
+def standardized(images: Tensor) -> Tensor:
+    """Return images with zero mean and unit standard deviation, over channels and pixels."""
+    flat = images.flatten(1)
+    variance = flat.var(dim=1, correction=0).clamp_min(SMALLEST_VARIANCE)
+    column = (-1, *(1,) * (images.ndim - 1))
+    return (images - flat.mean(dim=1).view(column)) / variance.sqrt().view(column)
+
+
+def resized_2d(
+    images: Tensor, size: tuple[int, ...], interpolation: str, eight_bit: bool
+) -> Tensor:
+    """Resize images with antialiasing; with ``eight_bit`` rounded, with a straight gradient."""
+    settings: dict[str, Any] = {"mode": interpolation, "antialias": True}
+    resized = F.interpolate(images, size, align_corners=False, **settings)
+    if not eight_bit:
+        return resized
+    with torch.no_grad():
+        levels = (images.clamp(0, 1) * 255).round()
+        if images.device.type == "cpu" and images.shape[1] <= 4:
+            rounded = F.interpolate(levels.to(torch.uint8), size, **settings)
+        else:  # only CPUs resize integers
+            rounded = F.interpolate(levels, size, **settings).round().clamp(0, 255)
+        difference = rounded.to(images.dtype) / 255 - resized
+    return resized + difference
+
+
+def resized_3d(volumes: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Resize volumes, averaging where all axes shrink."""
+    if all(a >= b for a, b in zip(volumes.shape[2:], size, strict=True)):
+        return F.interpolate(volumes, size, mode="area")
+    return F.interpolate(volumes, size, mode="trilinear", align_corners=False)
+
+
+def per_channel(values: Sequence[float], images: Tensor) -> Tensor:
+    """Return numbers, one for all channels or one for each, as a tensor (C, 1, …)."""
+    if len(values) not in (1, images.shape[1]):
+        channels = "1 channel" if images.shape[1] == 1 else f"{images.shape[1]} channels"
+        raise ShapeError(
+            f"There are {len(values)} means or standard deviations, but the network takes "
+            f"{channels}. Give one number, or one for each channel."
+        )
+    return images.new_tensor(values).view(-1, *(1,) * (images.ndim - 2))
+
+
+def between_percentiles(images: Tensor, low: float, high: float) -> Tensor:
+    """Map two percentiles of each image to 0 and 1, and clip."""
+    flat = images.flatten(1)
+    n_values = flat.shape[1]
+    ordered = flat.sort(dim=1).values  # torch.quantile takes 16 million values only
+    limits = []
+    for percentile in (low, high):
+        position = percentile / 100 * (n_values - 1)
+        below = math.floor(position)
+        above = min(below + 1, n_values - 1)
+        limits.append(torch.lerp(ordered[:, below], ordered[:, above], position - below))
+    column = (-1, *(1,) * (images.ndim - 1))
+    spread = (limits[1] - limits[0]).clamp_min(math.sqrt(SMALLEST_VARIANCE))
+    return ((images - limits[0].view(column)) / spread.view(column)).clamp(0, 1)
+
+
+def size_for(size: Size, old: Sequence[int]) -> tuple[int, ...]:
+    """Return a size along each axis of an image of size ``old``."""
+    new = size if isinstance(size, tuple) else (size,) * len(old)
+    if len(new) != len(old):
+        raise ShapeError(
+            f"The images have {len(old)} axes, but the size {short_extent(new)} has {len(new)}. "
+            "Choose another size."
+        )
+    return new
+
+
+def padded(images: Tensor, size: Sequence[int]) -> Tensor:
+    """Pad images with black to a size, on both sides; one pixel more at the end if it is odd."""
+    missing = [max(0, new - old) for old, new in zip(images.shape[2:], size, strict=True)]
+    if not any(missing):
+        return images
+    sides = [side for gap in reversed(missing) for side in (gap // 2, gap - gap // 2)]
+    return F.pad(images, sides)
+
+
+def center(old: Sequence[int], new: Sequence[int]) -> tuple[slice, ...]:
+    """Return the central window, placed as by torchvision: halves are rounded to even."""
+    starts = [max(0, round((a - b) / 2)) for a, b in zip(old, new, strict=True)]
+    return tuple(slice(start, start + n) for start, n in zip(starts, new, strict=True))

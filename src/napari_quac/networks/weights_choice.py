@@ -1,0 +1,172 @@
+"""The choice among the groups of tensors of a checkpoint: the largest that is a classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from napari_quac.data.assumptions import Assumption
+from napari_quac.networks.architectures.layout import Layout
+from napari_quac.networks.checkpoint_content import (
+    TensorGroup,
+    candidate_groups,
+    is_auxiliary,
+)
+from napari_quac.networks.checkpoint_file import Checkpoint, printable, without_prefixes
+
+Recognize: TypeAlias = Callable[[Mapping[str, Tensor]], "Layout | None"]
+
+
+@dataclass(frozen=True, eq=False)
+class ChosenWeights:
+    """The weights of a classifier in a checkpoint.
+
+    Attributes
+    ----------
+    tensors : Mapping[str, Tensor]
+        Under the names of the module.
+    layout : Layout or None
+        The architecture that they fit; None if none is recognized.
+    class_path : str
+        Class of the module that was pickled; empty for a state dict.
+    notes : tuple of str
+        Sentences about tensors without use, such as those of a loss.
+    assumptions : tuple of Assumption
+        Choices between several networks or sets of weights.
+    """
+
+    tensors: Mapping[str, Tensor]
+    layout: Layout | None
+    class_path: str = ""
+    notes: tuple[str, ...] = ()
+    assumptions: tuple[Assumption, ...] = ()
+
+
+def choose_weights(checkpoint: Checkpoint, recognize: Recognize) -> ChosenWeights:
+    """Choose the largest group of tensors that is a classifier; averaged weights before others.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        Of a classifier.
+    recognize : callable
+        Returns the architecture that fits tensors, or None.
+
+    Raises
+    ------
+    CheckpointError
+        If tensors cannot be read.
+    """
+    unfit: ChosenWeights | None = None
+    for candidate, tensors in _candidates(checkpoint):
+        layout = recognize(tensors)
+        if layout is None:
+            continue
+        fitting = _fitting(layout, tensors)
+        if fitting is None or _continues(candidate, layout):
+            unfit = unfit or ChosenWeights(tensors, layout, candidate.class_path)
+            continue
+        weights = {name: tensor for name, tensor in tensors.items() if not is_auxiliary(name)}
+        twins = _twins(checkpoint, weights)
+        averaged = next((twin for twin in twins if twin.is_averaged), None)
+        if averaged is not None and not candidate.is_averaged:
+            averaged_tensors = checkpoint.read(averaged)
+            averaged_layout = recognize({name: averaged_tensors[name] for name in weights})
+            if averaged_layout is not None:
+                candidate, layout = averaged, averaged_layout
+                fitting = _fitting(layout, averaged_tensors) or fitting
+        extra = tuple(name for name in tensors if name not in weights)
+        notes, assumptions = _report(checkpoint, candidate, twins, extra)
+        if layout.tensors is not None:
+            layout = replace(layout, tensors=fitting)
+        return ChosenWeights(fitting, layout, candidate.class_path, notes, assumptions)
+    if unfit is not None:
+        return unfit
+    first = checkpoint.groups[0]
+    tensors = without_prefixes(checkpoint.read(first))
+    return ChosenWeights(tensors, None, first.class_path)
+
+
+def _candidates(checkpoint: Checkpoint) -> Iterator[tuple[TensorGroup, dict[str, Tensor]]]:
+    for group in checkpoint.groups:
+        tensors = checkpoint.read(group)
+        whole = TensorGroup(group.name, tensors, group.class_path)
+        yield whole, without_prefixes(tensors)
+        for candidate in candidate_groups(whole):
+            yield candidate, dict(candidate.tensors)  # type: ignore[arg-type]
+
+
+def _fitting(layout: Layout, tensors: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+    """Return the tensors that the architecture takes; None if it lacks some, or leaves weights."""
+    tensors = tensors if layout.tensors is None else layout.tensors
+    if layout.problem:
+        return dict(tensors)
+    with torch.device("meta"):
+        expected = layout.build().state_dict()
+    for name, tensor in expected.items():
+        if name not in tensors:
+            if not name.endswith("num_batches_tracked"):
+                return None
+        elif tensors[name].shape != tensor.shape:
+            return None
+    if any(name not in expected and not is_auxiliary(name) for name in tensors):
+        return None
+    return {name: tensor for name, tensor in tensors.items() if name in expected}
+
+
+def _continues(candidate: TensorGroup, layout: Layout) -> bool:
+    """Tell whether other tensors of the file seem to process the outputs of a candidate."""
+    others = [name for name in candidate.dropped if not is_auxiliary(name)]
+    shapes = candidate.dropped_shapes
+    return any(len(shapes[name]) == 2 and shapes[name][1] == layout.n_classes for name in others)
+
+
+def _twins(checkpoint: Checkpoint, tensors: Mapping[str, Tensor]) -> list[TensorGroup]:
+    """Return all groups of the same names and shapes, with those that are used."""
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    twins: dict[str, TensorGroup] = {}
+    for group in checkpoint.groups:
+        for candidate in candidate_groups(group):
+            other = {name: tuple(tensor.shape) for name, tensor in candidate.tensors.items()}
+            if shapes.items() <= other.items():
+                twins.setdefault(candidate.name, candidate)
+    return list(twins.values())
+
+
+def _report(
+    checkpoint: Checkpoint,
+    candidate: TensorGroup,
+    twins: Sequence[TensorGroup],
+    extra: Sequence[str],
+) -> tuple[tuple[str, ...], tuple[Assumption, ...]]:
+    file_name, assumptions = checkpoint.path.name, []
+    if len(twins) > 1:
+        labels = " and ".join(f"'{printable(twin.name)}'" for twin in twins[:4])
+        kind = "averaged ones, " if candidate.is_averaged else "ones under "
+        assumptions.append(
+            f"'{file_name}' holds {len(twins)} sets of weights for this network ({labels}); the "
+            f"{kind}'{printable(candidate.name)}', are used."
+        )
+    copies = {f"{twin.name}." for twin in twins}
+    unused = [name for name in candidate.dropped if not is_auxiliary(name)]
+    group_name = candidate.group_name
+    unused = [name for name in unused
+              if not any(f"{group_name}{name}".startswith(copy) for copy in copies)]  # fmt: skip
+    if unused:
+        assumptions.append(
+            f"{len(unused)} tensors of '{file_name}' ({_parts(unused)}) are no part of this "
+            "classifier and are not used."
+        )
+    auxiliary = [*(name for name in candidate.dropped if is_auxiliary(name)), *extra]
+    notes = (f"Not used: {_parts(auxiliary)}.",) if auxiliary else ()
+    return notes, tuple(Assumption("weights", sentence) for sentence in assumptions)
+
+
+def _parts(names: Sequence[str]) -> str:
+    """Return the first few names, without what follows their first dot or two."""
+    heads = list(dict.fromkeys(".".join(name.split(".")[:2]) for name in names))
+    return ", ".join(f"'{printable(head)}'" for head in heads[:3]) + (", …" if heads[3:] else "")
