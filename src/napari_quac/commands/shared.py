@@ -47,6 +47,10 @@ CLASSIFIER_OPTIONS = """
     --image-size H,W|D,H,W    input size of the classifier, such as 128 or 16,160,160, if the file
                               has none
     --pools 1x2x2,2x2x2       pooling factors of each level of a VGG, if the size allows several
+    --output NAME             output of the classifier: logits, probabilities, 'independent logits'
+                              (probabilities by a sigmoid) and others [default: auto]
+    --variant NAME=CHOICE     a part that a state dict does not hold, such as pooling=average or
+                              'activation=leaky ReLU 0.2'; 'inspect' lists them
     --device NAME             auto, cpu, cuda, cuda:1 or mps [default: auto]
     --image-range LO HI       values of the images that are black and white (default: 0 255 for
                               8-bit images, 0 1 for floats)
@@ -156,7 +160,7 @@ def add_options(parser: Any, text: str, **changes: dict[str, Any]) -> None:
 
 def add_classifier_options(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """Add ``--classifier`` and the properties that its file may lack."""
-    add_options(parser, CLASSIFIER_OPTIONS, classifier={"required": required})
+    add_options(parser, CLASSIFIER_OPTIONS, classifier={"required": required}, variant=REPEATABLE)
     add_options(parser, PREPROCESSING_OPTIONS, **ARGUMENTS)
 
 
@@ -186,8 +190,10 @@ def load_classifier(options: argparse.Namespace, known_classes: tuple[str, ...] 
 def classifier_recipe(options: argparse.Namespace) -> ClassifierRecipe:
     """Return the recipe of the classifier that the options name."""
     from napari_quac.networks.classifier_recipe import ClassifierRecipe
+    from napari_quac.networks.variants import parse_variant
 
     sizes = {"image_size": options.image_size, "pools": options.pools}
+    sizes |= {"output": options.output, "variant": parse_variant(options.variant) or None}
     preprocessing = preprocessing_options.read(options)
     return ClassifierRecipe(options.classifier, None, options.classes, preprocessing, **sizes)
 

@@ -114,7 +114,7 @@ class MethodInfo:
         Its name in full, such as ``"D-IG"``.
     group : str
         Methods of a group stand together in the window: ``discriminative``, ``vanilla``,
-        ``baselines``, ``gradients``, ``optimized`` or ``others``.
+        ``baselines``, ``gradients``, ``perturbation``, ``optimized`` or ``others``.
     summary : str
         One sentence; the first line of its docstring by default.
     short : str

@@ -61,8 +61,8 @@ def input_range_assumption() -> Assumption:
     """Return the assumption about a classifier whose normalization is unknown."""
     return Assumption(
         "input range",
-        "The input range is assumed to be -1 to 1, as in the QuAC library; the file states none. "
-        "Set it under Networks, Details (as a command: --value-range, --mean and --std).",
+        "The input range is -1 to 1, as in the QuAC library; the file states none (--value-range, "
+        "or --mean and --std).",
     )
 
 
@@ -87,18 +87,16 @@ def assumptions_about(
         assumptions.append(
             Assumption(
                 "class names",
-                "The classes have no names in the file; they are numbered in the order of the "
-                "outputs, or named after the sorted folders of the samples. Set them under "
-                "Networks, Details (as a command: --classes).",
+                "Outputs are numbered, or named after the sorted folders of the samples; the file "
+                "names no classes (--classes).",
             )
         )
     if classifier.size_was_guessed and classifier.image_size is not None:
         assumptions.append(
             Assumption(
                 "image size",
-                f"The input size {short_extent(classifier.image_size)} follows from the "
-                "weights or from a trial; the size of the first images replaces it if the "
-                "network takes them (as a command: --image-size).",
+                f"Images have {short_extent(classifier.image_size)}, from the weights or a trial; "
+                "the first images may correct it (--image-size).",
             )
         )
     if classifier.network_channels == 3 and classifier.preprocessing.channels is None:
@@ -107,8 +105,8 @@ def assumptions_about(
         assumptions.append(
             Assumption(
                 "output",
-                f"Its output is interpreted as {classifier.output}, from its values for noise and "
-                "blank images.",
+                f"The outputs are {classifier.output}, from their values for noise and blank "
+                "images (--output).",
             )
         )
     return tuple(assumptions)

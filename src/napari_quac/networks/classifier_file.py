@@ -28,6 +28,7 @@ from napari_quac.networks.programs import (
     program_metadata,
 )
 from napari_quac.networks.tensor_file import detect_format
+from napari_quac.networks.variants import Variant, with_variant
 from napari_quac.networks.weights_choice import ChosenWeights, choose_weights
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -84,6 +85,7 @@ def open_classifier_file(
     architecture: str | None = None,
     image_size: tuple[int, ...] | None = None,
     pools: Sequence[Sequence[int]] | None = None,
+    variant: Variant | None = None,
 ) -> OpenedFile:
     """Load the network of a file, folder or archive, whatever its kind.
 
@@ -97,6 +99,8 @@ def open_classifier_file(
         Spatial size of its input, where it is known.
     pools : sequence of sequence of int, optional
         Pooling factors of each level of a VGG, where they are known.
+    variant : Mapping[str, str], optional
+        Parts that weights do not hold, see :mod:`~napari_quac.networks.variants`.
 
     Raises
     ------
@@ -105,8 +109,10 @@ def open_classifier_file(
     """
     container = find_container(path)
     if container is None:
-        return _open_file(path, {}, architecture, image_size, pools)
-    opened = _open_file(container.weights, container.metadata, architecture, image_size, pools)
+        return _open_file(path, {}, architecture, image_size, pools, variant)
+    opened = _open_file(
+        container.weights, container.metadata, architecture, image_size, pools, variant
+    )
     # the description of a container states preprocessing and classes as they were used
     metadata = {**opened.metadata, **container.metadata}
     return replace(
@@ -120,6 +126,7 @@ def _open_file(
     architecture: str | None,
     image_size: tuple[int, ...] | None,
     pools: Sequence[Sequence[int]] | None,
+    variant: Variant | None,
 ) -> OpenedFile:
     """Load the network of a file, with the description of the container in which it lies."""
     kind = detect_format(path)
@@ -142,6 +149,7 @@ def _open_file(
         raise CheckpointError(
             f"'{path.name}' is a {layout.name}, but {layout.problem}. Give the image size."
         )
+    layout = with_variant(layout, variant or variant_in(metadata))
     module = build_with_weights(layout, tensors, path)
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     input_size = layout.image_size or size
@@ -264,6 +272,14 @@ def pools_in(metadata: Mapping[str, str]) -> tuple[tuple[int, ...], ...] | None:
         with contextlib.suppress(ValueError, TypeError):
             levels = json.loads(metadata.get(key, ""))
             return tuple(tuple(int(factor) for factor in factors) for factors in levels)
+    return None
+
+
+def variant_in(metadata: Mapping[str, str]) -> dict[str, str] | None:
+    """Return the variant of the architecture that a file's metadata hold, as JSON."""
+    with contextlib.suppress(ValueError, TypeError, AttributeError):
+        entries = json.loads(metadata.get("variant", ""))
+        return {str(name): str(choice) for name, choice in entries.items()}
     return None
 
 

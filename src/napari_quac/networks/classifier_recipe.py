@@ -12,7 +12,6 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from napari_quac.data.assumptions import Assumption
 from napari_quac.data.place import extent
 from napari_quac.data.preprocessing import (
     DEFAULT,
@@ -37,16 +36,18 @@ from napari_quac.networks.classifier_file import (
     OpenedFile,
     numbers_from_text,
     open_classifier_file,
+    read_classifier_weights,
     size_from_text,
 )
 from napari_quac.networks.device import resolve_device
 from napari_quac.networks.formats.containers import weights_path
 from napari_quac.networks.network_input import image_shape_for, plural_channels
-from napari_quac.networks.onnx.comparison import ADVICE
+from napari_quac.networks.onnx.comparison import describe_comparison
 from napari_quac.networks.outputs import Output
 from napari_quac.networks.programs import move_constants, prepare_for_inference
-from napari_quac.networks.tensor_file import file_hash
+from napari_quac.networks.tensor_file import detect_format, file_hash
 from napari_quac.networks.trial import Trial, try_network
+from napari_quac.networks.variants import choices_text, variants_of
 from napari_quac.registry import unknown_name
 
 OutputChoice = Literal["auto"] | Output
@@ -257,6 +258,9 @@ class ClassifierRecipe:
     pools : tuple of tuple of int, optional
         Pooling factors of each level of a VGG, which its state dict does not hold; those that fit
         its size if unknown.
+    variant : Mapping[str, str], optional
+        Parts that a state dict does not hold, such as ``{"pooling": "average"}``; see
+        :func:`alternative_recipes`. Those of the published architecture if unknown.
     """
 
     path: Path
@@ -267,6 +271,7 @@ class ClassifierRecipe:
     channels: int | None = None
     output: OutputChoice = "auto"
     pools: tuple[tuple[int, ...], ...] | None = None
+    variant: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
         # values from JSON or a form are converted to the types above
@@ -276,10 +281,30 @@ class ClassifierRecipe:
                 object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.pools is not None:
             object.__setattr__(self, "pools", tuple(tuple(factors) for factors in self.pools))
+        if self.variant is not None:
+            texts = {name: str(choice) for name, choice in self.variant.items()}
+            object.__setattr__(self, "variant", texts or None)
 
     def paths(self) -> tuple[Path, ...]:
         """Return the file."""
         return (self.path,)
+
+    def variant_choices(self) -> dict[str, tuple[str, ...]]:
+        """Return the choices for each part that its state dict does not hold, the usual first.
+
+        Raises
+        ------
+        CheckpointError
+            If the file holds no classifier that is known here.
+        """
+        if detect_format(weights_path(self.path)) in ("torchscript", "exported program", "onnx"):
+            return {}
+        size = self.image_size
+        size = (size, size) if isinstance(size, int) else size
+        weights, _ = read_classifier_weights(
+            weights_path(self.path), self.architecture, size, self.pools
+        )
+        return variants_of(weights.layout) if weights.layout is not None else {}
 
     def load(self, device: str = "auto") -> Classifier:
         """Load the network, try it on noise and blank images, and return it ready for use.
@@ -299,7 +324,7 @@ class ClassifierRecipe:
         target = resolve_device(device)
         size = self.image_size
         size = (size, size) if isinstance(size, int) else size
-        opened = open_classifier_file(self.path, self.architecture, size, self.pools)
+        opened = open_classifier_file(self.path, self.architecture, size, self.pools, self.variant)
         name = self.path.name
         preprocessing, source = self._preprocessing(opened.metadata)
         size = size or preprocessing.fixed_size
@@ -334,7 +359,7 @@ class ClassifierRecipe:
             *trial.assumptions,
             *assumptions_about(classifier, source, bool(file_names), is_automatic),
         )
-        comparison, unchecked = _compared(opened.compare, classifier)
+        comparison, unchecked = describe_comparison(opened.compare, classifier)
         assumptions += unchecked
         classifier = replace(classifier, assumptions=assumptions)
         kind = opened.layout.name if opened.layout else opened.kind or KIND_NAMES[opened.form]
@@ -343,6 +368,8 @@ class ClassifierRecipe:
         description = describe(classifier, kind, source, notes, trial)
         if comparison:
             description["Compared"] = comparison
+        if opened.layout is not None and (choices := choices_text(opened.layout)):
+            description["Variants"] = choices
         return on_device(replace(classifier, description=description), target)
 
     def _try(
@@ -395,15 +422,29 @@ def _whole(text: str | None) -> int | None:
     return int(numbers[0]) if len(numbers) == 1 else None
 
 
-def _compared(
-    compare: Callable[[int, tuple[int, ...]], str] | None, classifier: Classifier
-) -> tuple[str, tuple[Assumption, ...]]:
-    """Return a sentence about the comparison with another program, and an assumption without it."""
-    if compare is None:
-        return "", ()
-    size = classifier.network_size or (64,) * (classifier.n_axes or 2)
-    sentence = compare(classifier.network_channels or classifier.channels, size)
-    if sentence:
-        return sentence, ()
-    unchecked = f"The converted ONNX network was not compared with another program. {ADVICE}"
-    return "", (Assumption("conversion", unchecked),)
+def alternative_recipes(recipe: ClassifierRecipe) -> tuple[tuple[str, ClassifierRecipe], ...]:
+    """Return the recipes of all other variants that differ from this one in a single part.
+
+    Parameters
+    ----------
+    recipe : ClassifierRecipe
+        Of any file.
+
+    Returns
+    -------
+    alternatives : tuple of (description, recipe)
+        Such as ``("pooling: average", ...)``; empty for programs, and for architectures whose
+        weights leave no choice.
+
+    Raises
+    ------
+    CheckpointError
+        If the file holds no classifier that is known here.
+    """
+    chosen = dict(recipe.variant or {})
+    return tuple(
+        (f"{name}: {choice}", replace(recipe, variant={**chosen, name: choice}))
+        for name, choices in recipe.variant_choices().items()
+        for choice in choices
+        if choice != chosen.get(name, choices[0])
+    )

@@ -9,7 +9,7 @@ from captum.attr import GuidedBackprop, GuidedGradCam, InputXGradient, LayerGrad
 from torch import Tensor, nn
 
 from explain.small_networks import classifier_of, random_pair
-from napari_quac.errors import MethodUnavailableError
+from napari_quac.errors import MethodUnavailableError, UnknownNameError
 from napari_quac.explain.attribution import attribute
 from napari_quac.explain.methods import METHODS
 from napari_quac.explain.methods.gradcam import guided_gradient
@@ -206,3 +206,27 @@ def test_network_without_convolution_is_refused() -> None:
     classifier = classifier_of(nn.Sequential(nn.Flatten(), nn.Linear(576, 3)), 3, SHAPE)
     with pytest.raises(MethodUnavailableError, match="Conv2d"):
         signed("d-gc", random_pair(classifier), classifier)
+
+
+@pytest.mark.parametrize(("layer", "index"), [("0", 0), ("3", 3), ("last", 3)])
+def test_chosen_convolution_is_that_of_captum(layer: str, index: int) -> None:
+    module = network()
+    classifier = classifier_of(module, 3, SHAPE)
+    pair = random_pair(classifier)
+    found = attribute(pair, "gc", METHODS["gc"](layer=layer), classifier).result()
+    raw = LayerGradCam(classifier.module, module[index])
+    expected = raw.attribute(pair.query.image[None], target=0)[0].detach()
+    expected = F.interpolate(expected[None], SHAPE[1:], mode="bilinear")[0].expand(SHAPE)
+    torch.testing.assert_close(found.signed, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["d-gc", "d-ggc", "gc", "ggc"])
+def test_unknown_convolution_is_an_error_with_all_names(name: str) -> None:
+    classifier = classifier_of(network(), 3, SHAPE)
+    with pytest.raises(UnknownNameError, match=r"no convolution '1'.*Known: last, 0, 3"):
+        attribute(random_pair(classifier), name, METHODS[name](layer="1"), classifier).result()
+    first, last = (
+        attribute(random_pair(classifier), name, METHODS[name](layer=layer), classifier).result()
+        for layer in ("0", "3")
+    )
+    assert not torch.equal(first.signed, last.signed)

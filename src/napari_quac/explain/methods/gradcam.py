@@ -19,18 +19,22 @@ from napari_quac.explain.attribution import SignedMap
 from napari_quac.explain.pair import Pair, Side, orient_pair
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.device import in_batches
+from napari_quac.registry import unknown_name
 
+LAST = "last"
 CONVOLUTIONS: dict[int, type[nn.Module]] = {3: nn.Conv2d, 4: nn.Conv3d}
 
 
 @dataclass(frozen=True, slots=True)
 class StereoGradCam:
-    """Difference of the last convolution's activations in both images, weighted by the gradient.
+    """Difference of a convolution's activations in both images, weighted by the gradient.
 
     Attributes
     ----------
     direction : "query" or "generated"
         Image at which the gradient is computed.
+    layer : str
+        Convolution: ``last``, or its name in the network, such as ``features.10``.
 
     Notes
     -----
@@ -47,15 +51,21 @@ class StereoGradCam:
     short: ClassVar[str] = "Grad-CAM of both"
     colors: ClassVar[tuple[str, str]] = ("#e4c441", "#8a6d00")
     direction: Side = "query"
+    layer: str = LAST
 
     def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:
         """Return the map (C, *S), from 0 to 1; see :func:`stereo_gradcam`."""
-        return SignedMap(stereo_gradcam(orient_pair(pair, self.direction), classifier))
+        return SignedMap(stereo_gradcam(orient_pair(pair, self.direction), classifier, self.layer))
 
 
 @dataclass(frozen=True, slots=True)
 class GradCam:
     """Grad-CAM of the source class at the query, with its sign.
+
+    Attributes
+    ----------
+    layer : str
+        Convolution: ``last``, or its name in the network, such as ``features.10``.
 
     References
     ----------
@@ -67,15 +77,16 @@ class GradCam:
     short: ClassVar[str] = "Grad-CAM"
     colors: ClassVar[tuple[str, str]] = ("#e58a5b", "#a4481a")
     of_query_alone: ClassVar[bool] = True
+    layer: str = LAST
 
     def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:
         """Return ``Σ_k mean(∇A_k) A_k``, enlarged bilinearly to (C, *S)."""
         image = pair.query.image
-        activation, gradient = last_convolution(image, pair.source, classifier)
+        activation, gradient = enter_convolution(image, pair.source, classifier, self.layer)
         return SignedMap(enlarge(gradcam(activation, gradient), image.shape, classifier))
 
 
-def stereo_gradcam(pair: Pair, classifier: Classifier) -> Tensor:
+def stereo_gradcam(pair: Pair, classifier: Classifier, layer: str = LAST) -> Tensor:
     r"""Weight the difference of activations by the gradient of the source class.
 
     .. math:: \left| \sum_k \nabla \ell_s(x)_k \, (A_k(x_t) - A_k(x)) \right| / \max
@@ -86,6 +97,8 @@ def stereo_gradcam(pair: Pair, classifier: Classifier) -> Tensor:
         Its query is where the gradient is taken.
     classifier : Classifier
         The classifier under study.
+    layer : str
+        Convolution, by its name in the network; the last one by default.
 
     Returns
     -------
@@ -98,8 +111,8 @@ def stereo_gradcam(pair: Pair, classifier: Classifier) -> Tensor:
         If the network cannot be entered, or has no convolution.
     """
     image = pair.query.image
-    activation, gradient = last_convolution(image, pair.source, classifier)
-    other, _ = last_convolution(pair.generated, pair.source, classifier)
+    activation, gradient = enter_convolution(image, pair.source, classifier, layer)
+    other, _ = enter_convolution(pair.generated, pair.source, classifier, layer)
     values = enlarge((gradient * (other - activation)).sum(dim=0), image.shape, classifier).abs()
     largest = values.max()
     return values / largest if largest > 0 else values
@@ -136,10 +149,10 @@ def upsample(
     return large[0].expand(shape).clone()
 
 
-def last_convolution(
-    image: Tensor, class_index: int, classifier: Classifier
+def enter_convolution(
+    image: Tensor, class_index: int, classifier: Classifier, name: str = LAST
 ) -> tuple[Tensor, Tensor]:
-    """Return what the last convolution gives for an image, and the gradient of a logit there.
+    """Return the activations of a convolution for an image, and the gradient of a logit there.
 
     Parameters
     ----------
@@ -148,7 +161,9 @@ def last_convolution(
     class_index : int
         Class of the logit.
     classifier : Classifier
-        A network of modules; the last one that is a convolution, in their order, is taken.
+        A network of modules.
+    name : str
+        Name of the convolution in the network; by default the last one in the order of modules.
 
     Returns
     -------
@@ -158,8 +173,10 @@ def last_convolution(
     ------
     MethodUnavailableError
         If the network cannot be entered, has no convolution, or uses it other than once.
+    UnknownNameError
+        If it has no convolution of this name; the message lists all.
     """
-    layer = _layer_of(classifier, image.ndim)
+    layer = _layer_of(classifier, image.ndim, name)
     outputs: list[Tensor] = []
 
     def keep(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
@@ -177,8 +194,8 @@ def last_convolution(
             handle.remove()
         if len(outputs) != 1:
             raise MethodUnavailableError(
-                f"The classifier {classifier.name} uses its last convolution {len(outputs)} times "
-                "for one image, so Grad-CAM is not defined. Choose 'd-ig'."
+                f"The classifier {classifier.name} uses its {name} convolution {len(outputs)} "
+                "times for one image, so Grad-CAM is not defined. Choose 'd-ig'."
             )
         logit = logits[:, class_index].sum()
         (gradient,) = torch.autograd.grad(logit, outputs[0], materialize_grads=True)
@@ -190,13 +207,30 @@ def last_convolution(
     return both[0, 0], both[0, 1]
 
 
-def _layer_of(classifier: Classifier, ndim: int) -> nn.Module:
-    """Return the last convolution of the network.
+def convolution_names(classifier: Classifier, ndim: int = 3) -> tuple[str, ...]:
+    """Return the names of the network's convolutions for images (C, *S) of ``ndim`` axes.
+
+    Parameters
+    ----------
+    classifier : Classifier
+        The classifier under study.
+    ndim : int
+        3 for images, 4 for volumes.
+    """
+    module = classifier.module
+    parts = module.named_modules() if isinstance(module, nn.Module) else ()
+    return tuple(name for name, part in parts if isinstance(part, CONVOLUTIONS[ndim]))
+
+
+def _layer_of(classifier: Classifier, ndim: int, name: str) -> nn.Module:
+    """Return a convolution of the network.
 
     Raises
     ------
     MethodUnavailableError
         If there is none, or it is not accessible.
+    UnknownNameError
+        If there is none of this name.
     """
     if classifier.form in ("torchscript", "exported"):
         form = "TorchScript program" if classifier.form == "torchscript" else "exported program"
@@ -204,15 +238,15 @@ def _layer_of(classifier: Classifier, ndim: int) -> nn.Module:
             f"Grad-CAM needs the layers of the network, and the classifier {classifier.name} is a "
             f"{form}. Choose 'd-ig', or load the network's state dict."
         )
-    kind = CONVOLUTIONS[ndim]
-    modules = classifier.module.modules() if isinstance(classifier.module, nn.Module) else ()
-    convolutions = [module for module in modules if isinstance(module, kind)]
-    if not convolutions:
+    names = convolution_names(classifier, ndim)
+    if not names:
         raise MethodUnavailableError(
             f"Grad-CAM needs a convolution, and the classifier {classifier.name} has no "
-            f"{kind.__name__}. Choose 'd-ig'."
+            f"{CONVOLUTIONS[ndim].__name__}. Choose 'd-ig'."
         )
-    return convolutions[-1]
+    if name != LAST and name not in names:
+        raise unknown_name("convolution", name, [LAST, *names])
+    return classifier.module.get_submodule(names[-1] if name == LAST else name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +257,8 @@ class StereoGuidedGradCam:
     ----------
     direction : "query" or "generated"
         Which image the gradient of Grad-CAM is taken at.
+    layer : str
+        Convolution: ``last``, or its name in the network, such as ``features.10``.
 
     References
     ----------
@@ -234,17 +270,23 @@ class StereoGuidedGradCam:
     short: ClassVar[str] = "guided Grad-CAM of both"
     colors: ClassVar[tuple[str, str]] = ("#2ec4c6", "#00777a")
     direction: Side = "query"
+    layer: str = LAST
 
     def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:
         """Return the guided gradient of the target at ``x_t``, times stereo Grad-CAM; (C, *S)."""
         pair = orient_pair(pair, self.direction)
-        coarse = stereo_gradcam(pair, classifier)
+        coarse = stereo_gradcam(pair, classifier, self.layer)
         return SignedMap(guided_gradient(pair.generated, pair.target, classifier) * coarse)
 
 
 @dataclass(frozen=True, slots=True)
 class GuidedGradCam:
     """Positive Grad-CAM times the guided gradient, both of the source class at the query.
+
+    Attributes
+    ----------
+    layer : str
+        Convolution: ``last``, or its name in the network, such as ``features.10``.
 
     References
     ----------
@@ -256,11 +298,12 @@ class GuidedGradCam:
     short: ClassVar[str] = "guided Grad-CAM"
     colors: ClassVar[tuple[str, str]] = ("#b5a6f2", "#5f4bb0")
     of_query_alone: ClassVar[bool] = True
+    layer: str = LAST
 
     def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:
         """Return the product (C, *S); Grad-CAM is enlarged by repeating values, as in DAPI."""
         image = pair.query.image
-        activation, gradient = last_convolution(image, pair.source, classifier)
+        activation, gradient = enter_convolution(image, pair.source, classifier, self.layer)
         coarse = enlarge(gradcam(activation, gradient).relu(), image.shape, classifier, "nearest")
         return SignedMap(guided_gradient(image, pair.source, classifier) * coarse)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from napari_quac.generators.infill.generator import InfillGenerator
 
-INFILL_METHODS = ("d-ig", "d-ingrad", "random", "fido-sdr")
+INFILL_METHODS = ("d-ig", "ablation", "random", "fido-sdr")
 """Methods without a generator: quick ones first, and last one that refines its map for long."""
 
 

@@ -35,6 +35,7 @@ GROUPS = (
     Group("vanilla", "Query alone"),
     Group("baselines", "Baselines"),
     Group("gradients", "Grad-CAM and gradients", folds=True),
+    Group("perturbation", "Occlusion and superpixels", folds=True),
     Group("optimized", "Masks by optimization", folds=True),
     Group("others", "Other packages"),
 )

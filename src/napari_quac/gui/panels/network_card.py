@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFrame, QWidget
 
+from napari_quac.data.assumptions import Assumption
 from napari_quac.gui.section import labeled_row
 from napari_quac.gui.text import WrappedLabel, set_tone
 from napari_quac.gui.widgets import button, column, connect, line_edit, row
@@ -33,13 +34,15 @@ class Card(QFrame):
         self.setProperty("card", "true")
         self.setProperty("tone", "")
         self.text = WrappedLabel("", f"{name}_card_text")
+        self.assumed = WrappedLabel("", f"{name}_card_assumed", "note")
         self.details = WrappedLabel("", f"{name}_card_details", "muted")
         self.yes_button = button("", f"{name}_card_yes", clicked=self.accepted)
         self.no_button = button("", f"{name}_card_no", clicked=self.declined)
         buttons = row(self.yes_button, self.no_button, None)
-        layout = column(self.text, self.details, buttons, spacing=4, parent=self)
+        layout = column(self.text, self.assumed, self.details, buttons, spacing=4, parent=self)
         layout.setContentsMargins(10, 7, 10, 7)
         self._facts: Mapping[str, str] = {}
+        self._assumptions: Sequence[Assumption] = ()
         self._unfolded = False
         self.clear()
 
@@ -50,22 +53,25 @@ class Card(QFrame):
 
     def clear(self) -> None:
         """Hide the card and forget its facts."""
-        self._facts = {}
+        self._facts, self._assumptions = {}, ()
         self.hide()
 
-    def show_facts(self, headline: str, facts: Mapping[str, str]) -> None:
-        """Describe a file."""
-        self._facts = facts
+    def show_facts(
+        self, headline: str, facts: Mapping[str, str], assumptions: Sequence[Assumption] = ()
+    ) -> None:
+        """Describe a file, with what was assumed about it."""
+        self._facts = {label: text for label, text in facts.items() if label != "Assumed"}
+        self._assumptions = assumptions
         self._fill(headline, "", "")
 
     def show_problem(self, sentence: str, in_use: str = "") -> None:
         """Show an error in red, and the network in use in the meantime."""
-        self._facts = {"": in_use} if in_use else {}
+        self._facts, self._assumptions = ({"": in_use} if in_use else {}), ()
         self._fill(sentence, "bad", "")
 
     def ask(self, question: str, yes: str, no: str = "") -> None:
         """Ask for a decision."""
-        self._facts = {}
+        self._facts, self._assumptions = {}, ()
         self._fill(question, "bad", yes, no)
 
     def set_unfolded(self, unfolded: bool) -> None:
@@ -83,6 +89,12 @@ class Card(QFrame):
         self.show()
 
     def _show_details(self) -> None:
+        kinds = dict.fromkeys(assumption.kind for assumption in self._assumptions)
+        text = ", ".join(kinds)
+        if self._unfolded:
+            text = "".join(f"\n• {assumption}" for assumption in self._assumptions)
+        self.assumed.setText(f"Assumed: {text}")
+        self.assumed.setVisible(bool(self._assumptions))
         lines = [f"{key}: {value}" if key else value for key, value in self._facts.items()]
         self.details.setText("\n".join(lines))
         self.details.setVisible(bool(lines) and (self.is_bad or self._unfolded))

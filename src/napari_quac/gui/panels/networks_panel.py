@@ -247,9 +247,8 @@ class NetworksPanel(Section):
         pixels = facts.get("Image size", "any size").partition(" (")[0] if size else "any size"
         channels = "1 channel" if classifier.channels == 1 else f"{classifier.channels} channels"
         kind = facts.get("Kind", classifier.form)
-        self.cards["classifier"].show_facts(
-            f"✓ {kind} · {classifier.n_classes} classes · {pixels} · {channels}", facts
-        )
+        headline = f"✓ {kind} · {classifier.n_classes} classes · {pixels} · {channels}"
+        self.cards["classifier"].show_facts(headline, facts, classifier.assumptions)
         self.preprocessing_fields.show_preprocessing(classifier.preprocessing)
         with signals_blocked(self.class_names):
             self.class_names.setText(", ".join(classifier.class_names))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QLineEdit, QWidget
+from qtpy.QtWidgets import QLayout, QLineEdit, QWidget
 from superqt.utils import signals_blocked
 
 from napari_quac.data.preprocessing import (
@@ -56,7 +56,7 @@ class PreprocessingFields(QWidget):
         self.lists = {
             "mean": ui.line_edit("normalization_mean", placeholder="0"),
             "std": ui.line_edit("normalization_std", placeholder="1"),
-            "resize": ui.line_edit("classifier_resize", placeholder="256, or 256 × 320"),
+            "resize": ui.line_edit("classifier_resize", placeholder="256"),
             "crop": ui.line_edit("classifier_crop", placeholder="224"),
         }
         for name, field in self.lists.items():
@@ -67,11 +67,16 @@ class PreprocessingFields(QWidget):
         ui.column(
             labeled_row("Normalization", self.preset_menu),
             ui.row(caption("Input range"), self.value_low, 1, ui.muted("to"), self.value_high, 1),
-            labeled_row("Mean", self.lists["mean"], ui.muted("Deviation"), self.lists["std"]),
-            labeled_row("Resize", self.lists["resize"], ui.muted("Crop"), self.lists["crop"]),
+            self._pair("Mean", "mean", "SD", "std"),
+            self._pair("Resize", "resize", "Crop", "crop"),
             labeled_row("Channels", self.channels_menu),
             parent=self,
         )
+
+    def _pair(self, label: str, name: str, second_label: str, second_name: str) -> QLayout:
+        """Return a row of two fields of equal width."""
+        first, second = self.lists[name], self.lists[second_name]
+        return ui.row(caption(label), first, 1, ui.muted(second_label), second, 1)
 
     def show_preprocessing(self, preprocessing: Preprocessing) -> None:
         """Show a preprocessing."""

@@ -12,7 +12,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from napari_quac.data.assumptions import Assumption
 from napari_quac.errors import CheckpointError
+from napari_quac.networks.classifier import Classifier
 
 LARGEST_DIFFERENCE = 1e-4  # of the largest output
 MOST_PRODUCTS = 2 * 10**8  # the reference of onnx takes about a second for as many
@@ -66,6 +68,20 @@ def compare_outputs(path: Path, network: nn.Module, channels: int, size: tuple[i
             f"{difference:.2g}). Export the original network with napari_quac.export_classifier."
         )
     return f"Its outputs equal those of {program} within {difference:.1g} (noise images)."
+
+
+def describe_comparison(
+    compare: Callable[[int, tuple[int, ...]], str] | None, classifier: Classifier
+) -> tuple[str, tuple[Assumption, ...]]:
+    """Return a sentence about the comparison with another program, or an assumption without it."""
+    if compare is None:
+        return "", ()
+    size = classifier.network_size or (64,) * (classifier.n_axes or 2)
+    sentence = compare(classifier.network_channels or classifier.channels, size)
+    if sentence:
+        return sentence, ()
+    unchecked = f"The converted ONNX network was not compared with another program. {ADVICE}"
+    return "", (Assumption("conversion", unchecked),)
 
 
 def _program(
