@@ -12,7 +12,7 @@ from napari_quac.errors import CheckpointError
 from napari_quac.networks.checkpoint_file import State, flatten_state, read_tensors
 from napari_quac.networks.classifier_file import (
     read_classifier_weights,
-    unknown_layout_sentence,
+    unknown_network_sentence,
 )
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.networks.formats.containers import find_container, weights_path
@@ -185,10 +185,13 @@ def inspect_classifier(
         weights_path(inspection.path), None, image_size, pools, inspection.metadata
     )
     layout, tensors = weights.layout, weights.tensors
-    if layout is None:
-        return replace(inspection, problem=unknown_layout_sentence(inspection.path, tensors))
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     inspection = replace(inspection, tensors=shapes, metadata=metadata)
+    if weights.module is not None:
+        inspection = replace(inspection, role="classifier")
+        return _with_trial(inspection, image_size) if run else inspection
+    if layout is None:
+        return replace(inspection, problem=unknown_network_sentence(inspection.path, weights))
     names = ("parameters", "n_classes", "channels", "image_size")
     facts = {name: getattr(layout, name) for name in names}
     inspection = replace(

@@ -17,7 +17,7 @@ from napari_quac.data.assumptions import Assumption
 from napari_quac.errors import CheckpointError
 from napari_quac.networks.architectures.layout import Layout
 from napari_quac.networks.architectures.recognition import ARCHITECTURES, recognize_classifier
-from napari_quac.networks.checkpoint_file import read_checkpoint
+from napari_quac.networks.checkpoint_file import printable, read_checkpoint
 from napari_quac.networks.classifier import NetworkForm
 from napari_quac.networks.formats.containers import find_container
 from napari_quac.networks.programs import (
@@ -143,15 +143,20 @@ def _open_file(
     weights, metadata = read_classifier_weights(path, architecture, image_size, pools, description)
     tensors, layout = weights.tensors, weights.layout
     size = image_size or size_from_text(metadata.get("image_size"))
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if weights.module is not None:
+        module = load_weights(weights.module, tensors, path, "whole network")
+        return OpenedFile(
+            module, "eager", shapes, metadata, notes=weights.notes, assumptions=weights.assumptions
+        )
     if layout is None:
-        raise CheckpointError(unknown_layout_sentence(path, tensors, architecture))
+        raise CheckpointError(unknown_network_sentence(path, weights, architecture))
     if layout.problem:
         raise CheckpointError(
             f"'{path.name}' is a {layout.name}, but {layout.problem}. Give the image size."
         )
     layout = with_variant(layout, variant or variant_in(metadata))
     module = build_with_weights(layout, tensors, path)
-    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     input_size = layout.image_size or size
     return OpenedFile(
         module,
@@ -193,7 +198,7 @@ def read_classifier_weights(
     factors = pools or pools_in(metadata)
 
     def recognize(tensors: Mapping[str, Tensor]) -> Layout | None:
-        return recognize_classifier(tensors, size, architecture, factors)
+        return recognize_classifier(tensors, size, architecture, factors, metadata)
 
     weights = choose_weights(checkpoint, recognize)
     if weights.class_path:
@@ -226,6 +231,19 @@ def build_with_weights(layout: Layout, tensors: Mapping[str, Tensor], path: Path
         tensors = layout.tensors
     with torch.device("meta"):  # no time is spent on initial weights
         module = layout.build()
+    return load_weights(module, tensors, path, layout.name)
+
+
+def load_weights(
+    module: nn.Module, tensors: Mapping[str, Tensor], path: Path, architecture: str
+) -> nn.Module:
+    """Load these weights into a module, all of them and no others.
+
+    Raises
+    ------
+    CheckpointError
+        If weights are missing, too many, of another shape, or not finite.
+    """
     expected = module.state_dict()
     missing = [n for n in expected if n not in tensors and not n.endswith("num_batches_tracked")]
     unexpected = [name for name in tensors if name not in expected]
@@ -238,7 +256,7 @@ def build_with_weights(layout: Layout, tensors: Mapping[str, Tensor], path: Path
         problems = {"missing": missing, "unexpected": unexpected, "of another shape": mismatched}
         findings = [f"{label}: {_some(names)}" for label, names in problems.items() if names]
         raise CheckpointError(
-            f"'{path.name}' looks like {layout.name}, but its tensors do not fit: "
+            f"'{path.name}' looks like {architecture}, but its tensors do not fit: "
             f"{'; '.join(findings)}. Export it as TorchScript, which contains its architecture."
         )
     for name, tensor in tensors.items():
@@ -291,6 +309,20 @@ def numbers_from_text(text: str | None) -> tuple[float, ...]:
         return tuple(map(float, json.loads(text if text.strip()[:1] in "[{" else f"[{text}]")))
     except (ValueError, TypeError):
         return ()
+
+
+def unknown_network_sentence(
+    path: Path, weights: ChosenWeights, architecture: str | None = None
+) -> str:
+    """Return the error about weights of an unknown architecture, or of an unknown class."""
+    if not weights.class_path:
+        return unknown_layout_sentence(path, weights.tensors, architecture)
+    name = printable(weights.class_path.rpartition(".")[2])
+    return (
+        f"'{path.name}' is a whole pickled network of the class {name}, whose code is not in the "
+        "file. In the notebook where it is defined run: napari_quac.export_classifier(model, "
+        f"'{path.stem}.pt2', classes=[…], example=…), and open that file."
+    )
 
 
 def unknown_layout_sentence(
