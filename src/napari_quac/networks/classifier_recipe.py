@@ -43,6 +43,7 @@ from napari_quac.networks.device import resolve_device
 from napari_quac.networks.formats.containers import weights_path
 from napari_quac.networks.layout_trial import try_layout
 from napari_quac.networks.network_input import image_shape_for, plural_channels
+from napari_quac.networks.onnx.comparison import describe_comparison
 from napari_quac.networks.outputs import Output
 from napari_quac.networks.programs import move_constants, prepare_for_inference
 from napari_quac.networks.tensor_file import detect_format, file_hash
@@ -361,11 +362,15 @@ class ClassifierRecipe:
             *trial.assumptions,
             *assumptions_about(classifier, source, bool(file_names), is_automatic),
         )
+        comparison, unchecked = describe_comparison(opened.compare, classifier)
+        assumptions += unchecked
         classifier = replace(classifier, assumptions=assumptions)
-        kind = layout.name if layout else KIND_NAMES[opened.form]
+        kind = layout.name if layout else opened.kind or KIND_NAMES[opened.form]
         kind += f" ({opened.container})" if opened.container else ""
         notes = (*opened.notes, *(layout.notes if layout else ()), *trial.notes)
         description = describe(classifier, kind, source, notes, trial)
+        if comparison:
+            description["Compared"] = comparison
         if opened.layout is not None and (choices := choices_text(opened.layout)):
             description["Variants"] = choices
         return on_device(replace(classifier, description=description), target)
