@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -16,10 +17,11 @@ from napari_quac.data.assumptions import Assumption
 from napari_quac.errors import CheckpointError
 from napari_quac.networks.architectures.layout import Layout
 from napari_quac.networks.architectures.recognition import ARCHITECTURES, recognize_classifier
-from napari_quac.networks.checkpoint_file import read_checkpoint
+from napari_quac.networks.checkpoint_file import printable, read_checkpoint
 from napari_quac.networks.classifier import NetworkForm
 from napari_quac.networks.formats.containers import find_container
 from napari_quac.networks.programs import (
+    ExportedNetwork,
     load_exported,
     load_torchscript,
     prepare_for_inference,
@@ -51,12 +53,17 @@ class OpenedFile:
     channels : int or None
     image_size : tuple of int or None
         Where they are known before it is tried.
+    kind : str
+        Of the network, where neither form nor layout name it.
     container : str
         Kind of the folder or archive in which the file lies, such as ``"timm folder"``.
     notes : tuple of str
         Sentences about its description, and about tensors without use, such as those of a loss.
     assumptions : tuple of Assumption
         Choices that the file leaves open.
+    compare : callable, optional
+        Compares the network with another program, given channels and size of its input; returns a
+        sentence for the card, and raises ``CheckpointError`` if they differ.
     """
 
     module: nn.Module
@@ -66,8 +73,10 @@ class OpenedFile:
     layout: Layout | None = None
     channels: int | None = None
     image_size: tuple[int, ...] | None = None
+    kind: str = ""
     container: str = ""
     notes: tuple[str, ...] = ()
+    compare: Callable[[int, tuple[int, ...]], str] | None = None
     assumptions: tuple[Assumption, ...] = ()
 
 
@@ -122,7 +131,7 @@ def _open_file(
     """Load the network of a file, with the description of the container in which it lies."""
     kind = detect_format(path)
     if kind == "onnx":
-        raise CheckpointError(onnx_sentence(path))
+        return _open_onnx(path)
     if kind == "torchscript":
         script = load_torchscript(path, as_float32=False)
         return OpenedFile(script, "torchscript", _shapes_of(script), program_metadata(path))
@@ -134,15 +143,20 @@ def _open_file(
     weights, metadata = read_classifier_weights(path, architecture, image_size, pools, description)
     tensors, layout = weights.tensors, weights.layout
     size = image_size or size_from_text(metadata.get("image_size"))
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if weights.module is not None:
+        module = load_weights(weights.module, tensors, path, "whole network")
+        return OpenedFile(
+            module, "eager", shapes, metadata, notes=weights.notes, assumptions=weights.assumptions
+        )
     if layout is None:
-        raise CheckpointError(unknown_layout_sentence(path, tensors, architecture))
+        raise CheckpointError(unknown_network_sentence(path, weights, architecture))
     if layout.problem:
         raise CheckpointError(
             f"'{path.name}' is a {layout.name}, but {layout.problem}. Give the image size."
         )
     layout = with_variant(layout, variant or variant_in(metadata))
     module = build_with_weights(layout, tensors, path)
-    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     input_size = layout.image_size or size
     return OpenedFile(
         module,
@@ -184,12 +198,25 @@ def read_classifier_weights(
     factors = pools or pools_in(metadata)
 
     def recognize(tensors: Mapping[str, Tensor]) -> Layout | None:
-        return recognize_classifier(tensors, size, architecture, factors)
+        return recognize_classifier(tensors, size, architecture, factors, metadata)
 
     weights = choose_weights(checkpoint, recognize)
     if weights.class_path:
         metadata.setdefault("class_path", weights.class_path)
     return replace(weights, assumptions=checkpoint.assumptions + weights.assumptions), metadata
+
+
+def _open_onnx(path: Path) -> OpenedFile:
+    from napari_quac.networks.onnx.comparison import compare_outputs
+    from napari_quac.networks.onnx.network import load_onnx, onnx_metadata
+
+    network, model = load_onnx(path)
+    program = ExportedNetwork(network, network.bounds)
+    prepare_for_inference(program)
+    fixed = program.channels, program.image_size
+    compare = partial(compare_outputs, path, program)
+    facts = _shapes_of(program), onnx_metadata(model)
+    return OpenedFile(program, "eager", *facts, None, *fixed, kind="ONNX", compare=compare)
 
 
 def build_with_weights(layout: Layout, tensors: Mapping[str, Tensor], path: Path) -> nn.Module:
@@ -204,6 +231,19 @@ def build_with_weights(layout: Layout, tensors: Mapping[str, Tensor], path: Path
         tensors = layout.tensors
     with torch.device("meta"):  # no time is spent on initial weights
         module = layout.build()
+    return load_weights(module, tensors, path, layout.name)
+
+
+def load_weights(
+    module: nn.Module, tensors: Mapping[str, Tensor], path: Path, architecture: str
+) -> nn.Module:
+    """Load these weights into a module, all of them and no others.
+
+    Raises
+    ------
+    CheckpointError
+        If weights are missing, too many, of another shape, or not finite.
+    """
     expected = module.state_dict()
     missing = [n for n in expected if n not in tensors and not n.endswith("num_batches_tracked")]
     unexpected = [name for name in tensors if name not in expected]
@@ -216,7 +256,7 @@ def build_with_weights(layout: Layout, tensors: Mapping[str, Tensor], path: Path
         problems = {"missing": missing, "unexpected": unexpected, "of another shape": mismatched}
         findings = [f"{label}: {_some(names)}" for label, names in problems.items() if names]
         raise CheckpointError(
-            f"'{path.name}' looks like {layout.name}, but its tensors do not fit: "
+            f"'{path.name}' looks like {architecture}, but its tensors do not fit: "
             f"{'; '.join(findings)}. Export it as TorchScript, which contains its architecture."
         )
     for name, tensor in tensors.items():
@@ -271,11 +311,17 @@ def numbers_from_text(text: str | None) -> tuple[float, ...]:
         return ()
 
 
-def onnx_sentence(path: Path) -> str:
-    """Return the error about ONNX files."""
+def unknown_network_sentence(
+    path: Path, weights: ChosenWeights, architecture: str | None = None
+) -> str:
+    """Return the error about weights of an unknown architecture, or of an unknown class."""
+    if not weights.class_path:
+        return unknown_layout_sentence(path, weights.tensors, architecture)
+    name = printable(weights.class_path.rpartition(".")[2])
     return (
-        f"'{path.name}' holds an ONNX network, which has no gradients, so attributions cannot be "
-        "computed with it. Export the network as TorchScript or save its state dict."
+        f"'{path.name}' is a whole pickled network of the class {name}, whose code is not in the "
+        "file. In the notebook where it is defined run: napari_quac.export_classifier(model, "
+        f"'{path.stem}.pt2', classes=[…], example=…), and open that file."
     )
 
 

@@ -42,7 +42,9 @@ from napari_quac.networks.classifier_file import (
 )
 from napari_quac.networks.device import resolve_device
 from napari_quac.networks.formats.containers import weights_path
+from napari_quac.networks.layout_trial import try_layout
 from napari_quac.networks.network_input import image_shape_for, plural_channels
+from napari_quac.networks.onnx.comparison import describe_comparison
 from napari_quac.networks.outputs import Output
 from napari_quac.networks.programs import move_constants, prepare_for_inference
 from napari_quac.networks.tensor_file import detect_format, file_hash
@@ -332,7 +334,9 @@ class ClassifierRecipe:
         preprocessing, source = self._preprocessing(opened.metadata)
         size = size or preprocessing.fixed_size
         stated_size = size or size_from_text(opened.metadata.get("image_size"))
-        follows_from_weights = opened.layout is not None and stated_size is None
+        layout = opened.layout
+        follows_from_weights = layout is not None and stated_size is None
+        follows_from_weights &= layout is None or not layout.size_is_exact
         trial = self._try(opened, size, preprocessing)
         file_names = self.class_names or names_from_text(opened.metadata)
         class_names = checked_class_names(file_names, trial.n_outputs, name)
@@ -362,11 +366,15 @@ class ClassifierRecipe:
             *trial.assumptions,
             *assumptions_about(classifier, source, bool(file_names), is_automatic),
         )
+        comparison, unchecked = describe_comparison(opened.compare, classifier)
+        assumptions += unchecked
         classifier = replace(classifier, assumptions=assumptions)
-        kind = opened.layout.name if opened.layout else KIND_NAMES[opened.form]
+        kind = layout.name if layout else opened.kind or KIND_NAMES[opened.form]
         kind += f" ({opened.container})" if opened.container else ""
-        notes = (*opened.notes, *(opened.layout.notes if opened.layout else ()), *trial.notes)
+        notes = (*opened.notes, *(layout.notes if layout else ()), *trial.notes)
         description = describe(classifier, kind, source, notes, trial)
+        if comparison:
+            description["Compared"] = comparison
         if opened.layout is not None and (choices := choices_text(opened.layout)):
             description["Variants"] = choices
         return on_device(replace(classifier, description=description), target)
@@ -385,11 +393,14 @@ class ClassifierRecipe:
             raise CheckpointError(
                 f"'{self.path.name}' takes {extent(fixed)}, not {extent(size)}. Omit the size."
             )
+        size = size or opened.image_size or size_from_text(opened.metadata.get("image_size"))
+        if opened.layout is not None:
+            trial = try_layout(opened.module, opened.layout, self.path.name, size)
+            return with_output(trial, self.output, opened.metadata.get("output"), self.path.name)
         network: nn.Module = opened.module
         if opened.form == "torchscript":
             # tried on a copy: TorchScript optimizes for its first inputs
             network = open_classifier_file(self.path).module
-        size = size or opened.image_size or size_from_text(opened.metadata.get("image_size"))
         shapes = list(opened.shapes.values())
         channels = self.channels or channels or _whole(opened.metadata.get("channels"))
         if self.channels is None and preprocessing.channels == "repeat":

@@ -21,9 +21,9 @@ import torch
 from torch import Tensor, nn
 
 from napari_quac.errors import CheckpointError
+from napari_quac.networks.formats.zip_errors import ZIP_ERRORS
 from napari_quac.networks.tensor_file import (
     METADATA_KEYS,
-    ZIP_ERRORS,
     code_sentence,
     damaged,
     detect_format,
