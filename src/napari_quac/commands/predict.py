@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_quac.commands import sample_options, shared
-from napari_quac.commands.check import check_if_suspicious, warn_about
+from napari_quac.commands.check import check_if_suspicious, warn_about, warn_about_variant
 from napari_quac.commands.output import notify, print_json, table
 from napari_quac.errors import DataError
 
@@ -80,6 +80,7 @@ def run(options: argparse.Namespace) -> None:
         notify(overlap.sentence("samples", "training images"))
     sample_options.notify_about_samples(dataset, predictions.labels)
     warn_about(agreement)
+    warn_about_variant(options, agreement, dataset)
     if predictions.failures:
         first = next(row for row in rows if row["error"])
         raise DataError(
