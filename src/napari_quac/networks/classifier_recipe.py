@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from napari_quac.data.assumptions import Assumption
 from napari_quac.data.place import extent
 from napari_quac.data.preprocessing import (
     DEFAULT,
@@ -22,6 +21,7 @@ from napari_quac.data.preprocessing import (
 )
 from napari_quac.errors import CheckpointError, NetworkError, QuacError
 from napari_quac.networks.adapters import adapt
+from napari_quac.networks.checkpoint_facts import class_names_in
 from napari_quac.networks.classifier import (
     Classifier,
     NetworkForm,
@@ -39,6 +39,7 @@ from napari_quac.networks.classifier_file import (
     size_from_text,
 )
 from napari_quac.networks.device import resolve_device
+from napari_quac.networks.facts_beside import choose_class_names
 from napari_quac.networks.formats.containers import weights_path
 from napari_quac.networks.layout_trial import try_layout
 from napari_quac.networks.network_input import image_shape_for, plural_channels
@@ -105,16 +106,8 @@ def checked_class_names(names: Sequence[str], n_outputs: int, name: str) -> tupl
 
 def names_from_text(metadata: Mapping[str, str]) -> tuple[str, ...]:
     """Return the class names that a file's metadata hold, in JSON or between commas."""
-    for key in ("class_names", "classes"):
-        text = metadata.get(key, "").strip()
-        if not text:
-            continue
-        if text[0] not in "[{":
-            return tuple(part.strip() for part in text.split(","))
-        with contextlib.suppress(ValueError, TypeError):
-            names = json.loads(text)
-            return tuple(map(str, names.values() if isinstance(names, dict) else names))
-    return ()
+    names = class_names_in(metadata)
+    return () if names is None else names.names
 
 
 def classifier_from_module(
@@ -316,7 +309,7 @@ class ClassifierRecipe:
         follows_from_weights = layout is not None and stated_size is None
         follows_from_weights &= layout is None or not layout.size_is_exact
         trial = self._try(opened, size, preprocessing)
-        file_names = self.class_names or names_from_text(opened.metadata)
+        file_names, names_assumptions = self._class_names(opened, trial.n_outputs)
         class_names = checked_class_names(file_names, trial.n_outputs, name)
         channels, image_size = image_shape_for(preprocessing, trial.channels, trial.image_size)
         size_was_guessed = trial.size_was_guessed or (
@@ -342,6 +335,7 @@ class ClassifierRecipe:
         assumptions = (
             *opened.assumptions,
             *trial.assumptions,
+            *names_assumptions,
             *assumptions_about(classifier, source, bool(file_names), is_automatic),
         )
         comparison, unchecked = describe_comparison(opened.compare, classifier)
@@ -356,6 +350,13 @@ class ClassifierRecipe:
         if opened.layout is not None and (choices := choices_text(opened.layout)):
             description["Variants"] = choices
         return on_device(replace(classifier, description=description), target)
+
+    def _class_names(
+        self, opened: OpenedFile, n_outputs: int
+    ) -> tuple[tuple[str, ...], tuple[Assumption, ...]]:
+        if self.class_names:
+            return self.class_names, ()
+        return choose_class_names(opened.metadata, n_outputs, self.path.name)
 
     def _try(
         self, opened: OpenedFile, size: tuple[int, ...] | None, preprocessing: Preprocessing
