@@ -11,9 +11,10 @@ from napari_quac.data.dataset import Sample
 from napari_quac.errors import DataError
 from napari_quac.generators.stargan.training_settings import StarGANTrainingSettings
 from napari_quac.generators.trainings import trainable_families
-from napari_quac.testing import CornerSamples
+from napari_quac.testing import CornerSamples, corner_classifier
 from napari_quac.train.estimate import IMAGES_TO_TRY, TrainingEstimate, estimate_training
 from napari_quac.train.generator_trainer import train_generator
+from napari_quac.train.images import load_pool, order_like
 
 
 class Counting(CornerSamples):
@@ -65,8 +66,6 @@ def test_estimate_is_near_the_time_of_the_training(tmp_path) -> None:
 def test_each_family_can_be_estimated(family: str) -> None:
     chosen = trainable_families()[family]()
     dataset = CornerSamples(n=30, size=64, wrong=())
-    from napari_quac.testing import corner_classifier
-
     estimate = estimate_training(dataset, chosen, corner_classifier(64)).result()
     assert estimate.image_size == 64 and estimate.minutes > 0
 
@@ -87,3 +86,22 @@ def test_sentences() -> None:
 def test_samples_of_one_image_per_class_are_refused() -> None:
     with pytest.raises(DataError):
         estimate_training(CornerSamples(n=3, wrong=()), settings()).result()
+
+
+def test_folders_in_another_order_than_the_classes_are_trained_on() -> None:
+    classifier = corner_classifier()
+    names = ("both", "left", "right")
+    place_of = {0: 1, 1: 2, 2: 0}
+
+    class Alphabetical(CornerSamples):
+        def label(self, index: int) -> int:
+            return place_of[super().label(index)]
+
+    dataset = Alphabetical(n=30, wrong=(), classes=names)
+    pool = load_pool(dataset).result()
+    ordered = order_like(pool, classifier.class_names)
+    assert ordered.classes == classifier.class_names
+    assert ordered.labels.tolist() == [index % 3 for index in range(30)]
+    assert order_like(pool, ("a", "b", "c")) is pool
+    estimate = estimate_training(dataset, settings(), classifier).result()
+    assert [name for name, _ in estimate.small_classes] == list(names)

@@ -13,7 +13,7 @@ import torch
 from napari_quac.data.dataset import Dataset, Sample
 from napari_quac.networks.classifier import Classifier
 from napari_quac.stepwise import Progress, stepwise
-from napari_quac.train.images import load_pool, select_class_pair
+from napari_quac.train.images import load_pool, order_like, select_class_pair
 from napari_quac.train.settings import GeneratorTrainingSettings
 
 FEW_IMAGES = 100  # per class; a rule of thumb
@@ -105,6 +105,7 @@ def estimate_training(
     """
     labels = [dataset.label(index) for index in range(len(dataset))]
     pool = yield from load_pool(_FewSamples(dataset, labels))
+    pool = order_like(pool, () if classifier is None else classifier.class_names)
     if settings.NEEDS_CLASS_PAIR:
         pool = select_class_pair(pool, settings.order_pair(_pair_of(pair, pool.classes)))
     task_class = settings.task()

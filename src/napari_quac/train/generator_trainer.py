@@ -30,6 +30,7 @@ from napari_quac.train.images import (
     ImagePool,
     PoolDataset,
     load_pool,
+    order_like,
     select_class_pair,
     validate_class_pair,
 )
@@ -143,7 +144,8 @@ def train_generator(
     NotFiniteError
         If the losses become NaN; the last good state is kept.
     """
-    pool, held_out = yield from _load_images(dataset, validation, settings, pair)
+    order = () if classifier is None else classifier.class_names
+    pool, held_out = yield from _load_images(dataset, validation, settings, pair, order)
     output, device = Path(output), device or torch.device("cpu")
     held_out_evaluator = None
     if isinstance(settings, AdversarialTrainingSettings):
@@ -198,16 +200,19 @@ def _load_images(
     validation: Dataset | None,
     settings: GeneratorTrainingSettings,
     pair: Sequence[str] | None,
+    order: Sequence[str],
 ) -> Generator[Progress, None, tuple[ImagePool, Dataset | None]]:
     """Return the training images of the classes, and images for the evaluation if there is one."""
     task_class = settings.task()
-    pool = yield from load_pool(dataset)
+    pool = order_like((yield from load_pool(dataset)), order)
     if settings.NEEDS_CLASS_PAIR:
         names = settings.order_pair(validate_class_pair(pair, pool.classes))
         pool = select_class_pair(pool, names)
         if validation is not None:
             held_out = yield from load_pool(validation)
             validation = PoolDataset(select_class_pair(held_out, names))
+    elif validation is not None and tuple(validation.classes) != pool.classes:
+        validation = PoolDataset(order_like((yield from load_pool(validation)), order))
     task_class.check_images(pool, settings)
     trains_evaluator = getattr(settings, "evaluator_minutes", 0) > 0
     if validation is None and (task_class.EVALUATION_KEY or trains_evaluator):
