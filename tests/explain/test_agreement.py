@@ -238,6 +238,15 @@ def test_near_chance_is_said_with_numbers():
     assert findings(result)[0].tone == "bad"
 
 
+def test_a_single_label_says_nothing_about_order_and_chance():
+    truth = np.zeros(20, int)
+    table = predictions(np.ones(20, int), 1.0)
+    result = agreement(("0 … 1", table), ("z", table.copy()), truth=truth)
+    assert result.conclusion == "cannot tell"
+    assert not result.best.needs_order
+    assert findings(result)[0].text.startswith("The predictions agree with the labels of only 0")
+
+
 def test_images_are_read_once_and_balanced():
     images, labels = gray_levels(90)
     labels = [0] * 70 + [1] * 15 + [2] * 4 + [None]

@@ -35,7 +35,7 @@ def settings(**changes: object) -> StarGANTrainingSettings:
 def test_estimate_reads_few_images_and_counts_all() -> None:
     Counting.n_read = 0
     estimate = estimate_training(Counting(n=150 * 3, wrong=()), settings()).result()
-    assert Counting.n_read == 3 * IMAGES_TO_TRY
+    assert Counting.n_read <= 2 * 3 * IMAGES_TO_TRY
     assert estimate.small_classes == ()
     few = estimate_training(CornerSamples(n=60, wrong=()), settings(steps=10)).result()
     assert few.small_classes == (("left", 20), ("right", 20), ("both", 20))

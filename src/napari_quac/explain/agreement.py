@@ -101,6 +101,8 @@ class CandidateAgreement:
     @cached_property
     def needs_order(self) -> bool:
         """True if another class order agrees significantly better than the present names."""
+        if len(set(self.labels.tolist())) < 2:  # one label says nothing about an order
+            return False
         gains = self.reordered_correct.sum() > self.correct.sum()
         return bool(gains and mcnemar_p_value(self.reordered_correct, self.correct) <= ALPHA)
 
@@ -269,7 +271,9 @@ class Agreement:
 
     @property
     def is_near_chance(self) -> bool:
-        """True if the interval of the best accuracy reaches chance."""
+        """True if the interval of the best accuracy reaches chance; False for a single label."""
+        if self.chance == 1:
+            return False
         n_correct = int(self.by_accuracy[0].best_correct.sum())
         return wilson_interval(n_correct, self.n_images)[0] <= self.chance
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ Stored: TypeAlias = "TensorRecord | torch.Tensor | np.ndarray"
 
 MAX_DEPTH = 24
 MAX_GROUPS = 24
+MAX_MODULES = 20_000
+MAX_NAME = 1000  # letters
 _TRAINING_STATE = re.compile(
     r"(optim|lr_sched|sched|scaler|callback|loop|rng|random_state|opt$|amp$|meter|history)"
 )
@@ -43,6 +46,8 @@ class TensorGroup:
         Tensors beside it, by their names in the larger group, and their shapes.
     prefix : str
         The part that was removed from its names.
+    module : StandIn or None
+        The module that was pickled; None for a state dict.
     """
 
     name: str
@@ -50,6 +55,7 @@ class TensorGroup:
     class_path: str = ""
     dropped_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     prefix: str = ""
+    module: StandIn | None = None
 
     @property
     def dropped(self) -> tuple[str, ...]:
@@ -65,7 +71,7 @@ class TensorGroup:
     @property
     def n_numbers(self) -> int:
         """Numbers in all tensors."""
-        return sum(int(np.prod(tensor.shape, dtype=np.float64)) for tensor in self.tensors.values())
+        return sum(math.prod(tensor.shape) for tensor in self.tensors.values())
 
     @property
     def is_averaged(self) -> bool:
@@ -97,9 +103,9 @@ def _collect(value: Any, path: tuple[str, ...], groups: list[TensorGroup], seen:
         return
     seen.add(id(value))
     if isinstance(value, StandIn) and is_module(value):
-        tensors = dict(module_tensors(value))
+        tensors = module_tensors(value)
         if tensors:
-            groups.append(TensorGroup(".".join(path), tensors, value.path))
+            groups.append(TensorGroup(".".join(path), tensors, value.path, module=value))
         return
     if isinstance(value, list | tuple) and len(value) <= 16:
         value = dict(enumerate(value))
@@ -128,27 +134,40 @@ def is_module(value: Any) -> bool:
     return isinstance(value, StandIn) and isinstance(value.attributes().get("_modules"), dict)
 
 
-def module_tensors(
-    module: StandIn, prefix: str = "", depth: int = 0
-) -> Iterator[tuple[str, Stored]]:
-    """Yield the names and tensors of a pickled module, as its state dict."""
-    attributes = module.attributes()
-    transient = attributes.get("_non_persistent_buffers_set")
-    for kind in ("_parameters", "_buffers"):
-        entries = attributes.get(kind)
-        for name, tensor in entries.items() if isinstance(entries, dict) else ():
-            skipped = isinstance(transient, set | list) and name in transient
-            if is_tensor(tensor) and not (kind == "_buffers" and skipped):
-                yield f"{prefix}{name}", tensor
-    children = attributes.get("_modules")
-    for name, child in children.items() if isinstance(children, dict) else ():
-        if is_module(child) and depth < MAX_DEPTH:
-            yield from module_tensors(child, f"{prefix}{name}.", depth + 1)
+def module_tensors(module: StandIn) -> dict[str, Stored]:
+    """Return the tensors of a pickled module, as its state dict."""
+    tensors: dict[str, Stored] = {}
+    n_modules = 0
+    waiting = [(module, "")]
+    while waiting:
+        current, prefix = waiting.pop()
+        # a short pickle can contain one module many times, at each of many levels
+        n_modules += 1
+        if max(n_modules, len(waiting), len(tensors) // 8) > MAX_MODULES:
+            break
+        if prefix.count(".") > MAX_DEPTH or len(prefix) > MAX_NAME:
+            continue
+        attributes = current.attributes()
+        transient = attributes.get("_non_persistent_buffers_set")
+        skipped = transient if isinstance(transient, set | list) else ()
+        for kind in ("_parameters", "_buffers"):
+            entries = attributes.get(kind)
+            for name, tensor in entries.items() if isinstance(entries, dict) else ():
+                if is_tensor(tensor) and not (kind == "_buffers" and name in skipped):
+                    tensors[f"{prefix}{name}"] = tensor
+        children = attributes["_modules"]
+        below = [
+            (child, f"{prefix}{name}.") for name, child in children.items() if is_module(child)
+        ]
+        waiting += reversed(below)
+    return tensors
 
 
 def choose_order(groups: Sequence[TensorGroup]) -> list[TensorGroup]:
     """Sort groups by their number of weights; of copies, averaged weights come first."""
-    return sorted(groups, key=lambda group: (-group.n_numbers, not group.is_averaged))
+    return sorted(
+        groups, key=lambda group: (-group.n_numbers, not group.is_averaged, group.module is None)
+    )
 
 
 def candidate_groups(group: TensorGroup) -> Iterator[TensorGroup]:

@@ -6,12 +6,13 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 
 from napari_quac.networks.inert_values import ArrayRecord, Reference, StandIn
+from napari_quac.networks.tensor_file import METADATA_KEYS
 from napari_quac.networks.tensor_records import TensorRecord
 
 CLASS_KEYS = (
@@ -33,16 +34,16 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "std": ("std", "image_std", "norm_std", "img_std"),
 }
 """Metadata key to the names that mean the same."""
-PLAIN_KEYS = (
-    "architecture_parameters", "crop", "downsample_factors", "eight_bit", "final_activation",
-    "gray_to_rgb", "interpolation", "output", "pools", "range", "resize", "source", "standardize",
-    "target", "value_range",
-)  # fmt: skip
+PLAIN_KEYS = tuple(key for key in METADATA_KEYS if key not in (*SYNONYMS, *CLASS_KEYS))
 _BY_NAME = ("class_to_idx", "label2id", "class_to_index")
 _BY_INDEX = ("idx_to_class", "id2label", "index_to_class")
 MAX_CLASSES = 100_000
+MAX_UNIT_MEAN = 2.0  # larger means are those of gray values from 0 to 255
+MAX_CHANNELS = 64  # numbers of a tensor that holds a mean or standard deviation
 _MAX_DEPTH = 12
-_MAX_VISITS = 50_000
+_MAX_VISITS = 200_000
+
+ReadTensor: TypeAlias = Callable[[TensorRecord], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,48 @@ class ClassNames:
     problem: str = ""
 
 
-def as_plain(value: Any, read: Callable[[TensorRecord], torch.Tensor] | None = None) -> Any:
-    """Convert a value to numbers, texts, lists and dicts; None for what is none of these.
+class _Converter:
+    """Conversion of values to numbers, texts, lists and dicts.
+
+    A short pickle can refer to one list many times, at each of many levels: without a limit on the
+    number of values, a conversion would take forever.
+    """
+
+    def __init__(self, read: ReadTensor | None) -> None:
+        self.read = read
+        self.n_values = 0
+
+    def convert(self, value: Any, depth: int = 0) -> Any:
+        self.n_values += 1
+        if depth > _MAX_DEPTH or self.n_values > _MAX_VISITS:
+            return None
+        if isinstance(value, str | int | float) or value is None:
+            return value
+        if isinstance(value, TensorRecord):
+            small = math.prod(value.shape) <= MAX_CHANNELS
+            value = self.read(value) if small and self.read is not None else None
+        if isinstance(value, ArrayRecord):
+            value = value.array
+        if isinstance(value, torch.Tensor | np.ndarray):
+            return value.tolist() if math.prod(value.shape) <= MAX_CLASSES else None
+        if isinstance(value, list | tuple):
+            return [self.convert(part, depth + 1) for part in value[:MAX_CLASSES]]
+        if isinstance(value, Reference):
+            return value.path
+        if isinstance(value, StandIn):
+            return self.convert(_content_of(value), depth + 1)
+        if isinstance(value, Mapping):
+            entries = list(value.items())[:MAX_CLASSES]
+            return {
+                key: self.convert(inner, depth + 1)
+                for key, inner in entries
+                if isinstance(key, str | int | float)
+            }
+        return None  # sets have no order
+
+
+def as_plain(value: Any, read: ReadTensor | None = None) -> Any:
+    """Convert a value to numbers, texts, lists and dicts; None for anything else.
 
     Parameters
     ----------
@@ -74,34 +115,7 @@ def as_plain(value: Any, read: Callable[[TensorRecord], torch.Tensor] | None = N
     read : callable, optional
         Reads small tensors.
     """
-    return _as_plain(value, read, 0)
-
-
-def _as_plain(value: Any, read: Callable[[TensorRecord], torch.Tensor] | None, depth: int) -> Any:
-    if isinstance(value, str | int | float) or value is None or depth > _MAX_DEPTH:
-        return value if depth <= _MAX_DEPTH else None
-    if isinstance(value, TensorRecord):
-        small = read is not None and math.prod(value.shape) <= 64
-        value = read(value) if small and read is not None else None
-    if isinstance(value, ArrayRecord):
-        value = value.array
-    if isinstance(value, torch.Tensor | np.ndarray):
-        return value.tolist() if math.prod(value.shape) <= MAX_CLASSES else None
-    if isinstance(value, list | tuple):
-        return [_as_plain(part, read, depth + 1) for part in value[:MAX_CLASSES]]
-    if isinstance(value, set | frozenset):
-        return None  # without an order
-    if isinstance(value, Reference):
-        return value.path
-    if isinstance(value, StandIn):
-        return _as_plain(_content_of(value), read, depth + 1)
-    if isinstance(value, Mapping):
-        return {
-            key: _as_plain(inner, read, depth + 1)
-            for key, inner in value.items()
-            if isinstance(key, str | int | float)
-        }
-    return None
+    return _Converter(read).convert(value)
 
 
 def _content_of(value: StandIn) -> Any:
@@ -119,9 +133,7 @@ def _content_of(value: StandIn) -> Any:
     return value.arguments[0] if len(value.arguments) == 1 else None
 
 
-def collect_facts(
-    content: Any, read: Callable[[TensorRecord], torch.Tensor] | None = None
-) -> dict[str, Any]:
+def collect_facts(content: Any, read: ReadTensor | None = None) -> dict[str, Any]:
     """Collect the facts of a checkpoint by their names.
 
     Parameters
@@ -173,28 +185,32 @@ def _mapping(value: Any) -> Mapping[Any, Any]:
 
 def _distant_names(content: Any) -> dict[str, Any]:
     """Find the class names that lie deep inside, as in an exported learner of fastai."""
-    level, seen = [content], 0
+    level, seen = [content], {id(content)}
     for _ in range(_MAX_DEPTH):
         inner: list[Any] = []
         for value in level:
-            entries = value
-            if isinstance(value, StandIn):
-                entries = {**value.attributes(), **value.entries}
-                inner += value.elements[:64]
-            elif isinstance(value, list | tuple):
-                inner += value[:64]
-            if not isinstance(entries, Mapping):
-                continue
+            entries = _attributes_and_entries(value)
             for key in CLASS_KEYS:
                 plain = as_plain(entries[key]) if key in entries else None
-                if plain is not None and (found := read_names(plain, key)) and found.names:
+                if plain is not None and (names := read_names(plain, key)) and names.names:
                     return {key: plain}
-            inner += list(entries.values())
-            seen += len(entries)
-        if seen > _MAX_VISITS:
+            parts = value.elements if isinstance(value, StandIn) else value
+            inner += entries.values()
+            inner += parts[:64] if isinstance(parts, list | tuple) else ()
+        level = []
+        for value in inner:
+            if isinstance(value, StandIn | Mapping | list | tuple) and id(value) not in seen:
+                seen.add(id(value))
+                level.append(value)
+        if len(seen) > _MAX_VISITS:
             break
-        level = [v for v in inner if isinstance(v, StandIn | Mapping | list | tuple)]
     return {}
+
+
+def _attributes_and_entries(value: Any) -> Mapping[Any, Any]:
+    if isinstance(value, StandIn):
+        return {**value.attributes(), **value.entries}
+    return value if isinstance(value, Mapping) else {}
 
 
 def read_names(value: Any, key: str) -> ClassNames | None:
@@ -299,6 +315,10 @@ def metadata_of(facts: Mapping[str, Any]) -> dict[str, str]:
     names = class_names_in(facts)
     if names is not None and names.names:
         metadata["class_names"] = json.dumps(list(names.names), ensure_ascii=False)
+    if "value_range" not in metadata and "range" not in metadata:
+        numbers = json.loads(metadata.get("mean") or "[]")
+        if numbers and max(numbers) > MAX_UNIT_MEAN:
+            metadata["value_range"] = "[0, 255]"
     return {key: text for key, text in metadata.items() if text}
 
 

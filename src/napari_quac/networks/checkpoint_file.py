@@ -14,8 +14,9 @@ from napari_quac.data.assumptions import Assumption
 from napari_quac.errors import CheckpointError
 from napari_quac.networks.checkpoint_content import TensorGroup, choose_order, find_groups
 from napari_quac.networks.checkpoint_facts import class_names_in, collect_facts, metadata_of
+from napari_quac.networks.formats.zip_errors import ZIP_ERRORS
 from napari_quac.networks.inert_values import InertPickleError, StandIn
-from napari_quac.networks.tensor_file import ZIP_ERRORS, choose_advice, damaged, detect_format
+from napari_quac.networks.tensor_file import choose_advice, damaged, detect_format
 from napari_quac.networks.tensor_records import TensorRecord, TensorRecordError
 from napari_quac.networks.torch_archive import (
     PickledContent,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -16,16 +17,19 @@ from napari_quac.data.assumptions import Assumption
 from napari_quac.errors import CheckpointError
 from napari_quac.networks.architectures.layout import Layout
 from napari_quac.networks.architectures.recognition import ARCHITECTURES, recognize_classifier
-from napari_quac.networks.checkpoint_file import read_checkpoint
+from napari_quac.networks.checkpoint_file import printable, read_checkpoint
 from napari_quac.networks.classifier import NetworkForm
+from napari_quac.networks.facts_beside import read_beside
 from napari_quac.networks.formats.containers import find_container
 from napari_quac.networks.programs import (
+    ExportedNetwork,
     load_exported,
     load_torchscript,
     prepare_for_inference,
     program_metadata,
 )
 from napari_quac.networks.tensor_file import detect_format
+from napari_quac.networks.variants import Variant, with_variant
 from napari_quac.networks.weights_choice import ChosenWeights, choose_weights
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -50,12 +54,17 @@ class OpenedFile:
     channels : int or None
     image_size : tuple of int or None
         Where they are known before it is tried.
+    kind : str
+        Of the network, where neither form nor layout name it.
     container : str
         Kind of the folder or archive in which the file lies, such as ``"timm folder"``.
     notes : tuple of str
         Sentences about its description, and about tensors without use, such as those of a loss.
     assumptions : tuple of Assumption
         Choices that the file leaves open.
+    compare : callable, optional
+        Compares the network with another program, given channels and size of its input; returns a
+        sentence for the card, and raises ``CheckpointError`` if they differ.
     """
 
     module: nn.Module
@@ -65,8 +74,10 @@ class OpenedFile:
     layout: Layout | None = None
     channels: int | None = None
     image_size: tuple[int, ...] | None = None
+    kind: str = ""
     container: str = ""
     notes: tuple[str, ...] = ()
+    compare: Callable[[int, tuple[int, ...]], str] | None = None
     assumptions: tuple[Assumption, ...] = ()
 
 
@@ -75,6 +86,7 @@ def open_classifier_file(
     architecture: str | None = None,
     image_size: tuple[int, ...] | None = None,
     pools: Sequence[Sequence[int]] | None = None,
+    variant: Variant | None = None,
 ) -> OpenedFile:
     """Load the network of a file, folder or archive, whatever its kind.
 
@@ -88,6 +100,8 @@ def open_classifier_file(
         Spatial size of its input, where it is known.
     pools : sequence of sequence of int, optional
         Pooling factors of each level of a VGG, where they are known.
+    variant : Mapping[str, str], optional
+        Parts that weights do not hold, see :mod:`~napari_quac.networks.variants`.
 
     Raises
     ------
@@ -96,8 +110,10 @@ def open_classifier_file(
     """
     container = find_container(path)
     if container is None:
-        return _open_file(path, {}, architecture, image_size, pools)
-    opened = _open_file(container.weights, container.metadata, architecture, image_size, pools)
+        return _open_file(path, {}, architecture, image_size, pools, variant)
+    opened = _open_file(
+        container.weights, container.metadata, architecture, image_size, pools, variant
+    )
     # the description of a container states preprocessing and classes as they were used
     metadata = {**opened.metadata, **container.metadata}
     return replace(
@@ -111,30 +127,47 @@ def _open_file(
     architecture: str | None,
     image_size: tuple[int, ...] | None,
     pools: Sequence[Sequence[int]] | None,
+    variant: Variant | None,
 ) -> OpenedFile:
     """Load the network of a file, with the description of the container in which it lies."""
     kind = detect_format(path)
     if kind == "onnx":
-        raise CheckpointError(onnx_sentence(path))
+        return _open_onnx(path)
     if kind == "torchscript":
         script = load_torchscript(path, as_float32=False)
-        return OpenedFile(script, "torchscript", _shapes_of(script), program_metadata(path))
+        metadata, assumptions = _with_facts_beside(path, program_metadata(path), description)
+        return OpenedFile(
+            script, "torchscript", _shapes_of(script), metadata, assumptions=assumptions
+        )
     if kind == "exported program":
         program = load_exported(path, as_float32=False)
-        shapes, metadata = _shapes_of(program), program_metadata(path)
-        fixed = program.channels, program.image_size
-        return OpenedFile(program, "exported", shapes, metadata, None, *fixed)
+        metadata, assumptions = _with_facts_beside(path, program_metadata(path), description)
+        return OpenedFile(
+            program,
+            "exported",
+            _shapes_of(program),
+            metadata,
+            channels=program.channels,
+            image_size=program.image_size,
+            assumptions=assumptions,
+        )
     weights, metadata = read_classifier_weights(path, architecture, image_size, pools, description)
     tensors, layout = weights.tensors, weights.layout
     size = image_size or size_from_text(metadata.get("image_size"))
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if weights.module is not None:
+        module = load_weights(weights.module, tensors, path, "whole network")
+        return OpenedFile(
+            module, "eager", shapes, metadata, notes=weights.notes, assumptions=weights.assumptions
+        )
     if layout is None:
-        raise CheckpointError(unknown_layout_sentence(path, tensors, architecture))
+        raise CheckpointError(unknown_network_sentence(path, weights, architecture))
     if layout.problem:
         raise CheckpointError(
             f"'{path.name}' is a {layout.name}, but {layout.problem}. Give the image size."
         )
+    layout = with_variant(layout, variant or variant_in(metadata))
     module = build_with_weights(layout, tensors, path)
-    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     input_size = layout.image_size or size
     return OpenedFile(
         module,
@@ -171,17 +204,44 @@ def read_classifier_weights(
         If the file is missing, damaged, or holds no weights.
     """
     checkpoint = read_checkpoint(path)
-    metadata = {**checkpoint.metadata, **description}
+    metadata, assumptions = _with_facts_beside(path, checkpoint.metadata, description)
     size = image_size or size_from_text(metadata.get("image_size"))
     factors = pools or pools_in(metadata)
 
     def recognize(tensors: Mapping[str, Tensor]) -> Layout | None:
-        return recognize_classifier(tensors, size, architecture, factors)
+        return recognize_classifier(tensors, size, architecture, factors, metadata)
 
     weights = choose_weights(checkpoint, recognize)
     if weights.class_path:
         metadata.setdefault("class_path", weights.class_path)
-    return replace(weights, assumptions=checkpoint.assumptions + weights.assumptions), metadata
+    assumptions = checkpoint.assumptions + weights.assumptions + assumptions
+    return replace(weights, assumptions=assumptions), metadata
+
+
+def _with_facts_beside(
+    path: Path, metadata: Mapping[str, str], description: Mapping[str, str]
+) -> tuple[dict[str, str], tuple[Assumption, ...]]:
+    """Add the facts of files beside a network, where neither it nor its container states them."""
+    beside, assumptions = read_beside(path)
+    stated = {**metadata, **description}
+    if {"mean", "std", "value_range", "range", "standardize", "preprocessing"} & set(stated):
+        # parts of two descriptions do not make one preprocessing
+        beside = {key: text for key, text in beside.items() if key not in ("mean", "std")}
+        assumptions = ()
+    return {**beside, **stated}, assumptions
+
+
+def _open_onnx(path: Path) -> OpenedFile:
+    from napari_quac.networks.onnx.comparison import compare_outputs
+    from napari_quac.networks.onnx.network import load_onnx, onnx_metadata
+
+    network, model = load_onnx(path)
+    program = ExportedNetwork(network, network.bounds)
+    prepare_for_inference(program)
+    fixed = program.channels, program.image_size
+    compare = partial(compare_outputs, path, program)
+    facts = _shapes_of(program), onnx_metadata(model)
+    return OpenedFile(program, "eager", *facts, None, *fixed, kind="ONNX", compare=compare)
 
 
 def build_with_weights(layout: Layout, tensors: Mapping[str, Tensor], path: Path) -> nn.Module:
@@ -196,6 +256,19 @@ def build_with_weights(layout: Layout, tensors: Mapping[str, Tensor], path: Path
         tensors = layout.tensors
     with torch.device("meta"):  # no time is spent on initial weights
         module = layout.build()
+    return load_weights(module, tensors, path, layout.name)
+
+
+def load_weights(
+    module: nn.Module, tensors: Mapping[str, Tensor], path: Path, architecture: str
+) -> nn.Module:
+    """Load these weights into a module, all of them and no others.
+
+    Raises
+    ------
+    CheckpointError
+        If weights are missing, too many, of another shape, or not finite.
+    """
     expected = module.state_dict()
     missing = [n for n in expected if n not in tensors and not n.endswith("num_batches_tracked")]
     unexpected = [name for name in tensors if name not in expected]
@@ -208,7 +281,7 @@ def build_with_weights(layout: Layout, tensors: Mapping[str, Tensor], path: Path
         problems = {"missing": missing, "unexpected": unexpected, "of another shape": mismatched}
         findings = [f"{label}: {_some(names)}" for label, names in problems.items() if names]
         raise CheckpointError(
-            f"'{path.name}' looks like {layout.name}, but its tensors do not fit: "
+            f"'{path.name}' looks like {architecture}, but its tensors do not fit: "
             f"{'; '.join(findings)}. Export it as TorchScript, which contains its architecture."
         )
     for name, tensor in tensors.items():
@@ -245,6 +318,14 @@ def pools_in(metadata: Mapping[str, str]) -> tuple[tuple[int, ...], ...] | None:
     return None
 
 
+def variant_in(metadata: Mapping[str, str]) -> dict[str, str] | None:
+    """Return the variant of the architecture that a file's metadata hold, as JSON."""
+    with contextlib.suppress(ValueError, TypeError, AttributeError):
+        entries = json.loads(metadata.get("variant", ""))
+        return {str(name): str(choice) for name, choice in entries.items()}
+    return None
+
+
 def numbers_from_text(text: str | None) -> tuple[float, ...]:
     """Read numbers in JSON or between commas; empty if the text is none or something else."""
     if not text:
@@ -255,11 +336,17 @@ def numbers_from_text(text: str | None) -> tuple[float, ...]:
         return ()
 
 
-def onnx_sentence(path: Path) -> str:
-    """Return the error about ONNX files."""
+def unknown_network_sentence(
+    path: Path, weights: ChosenWeights, architecture: str | None = None
+) -> str:
+    """Return the error about weights of an unknown architecture, or of an unknown class."""
+    if not weights.class_path:
+        return unknown_layout_sentence(path, weights.tensors, architecture)
+    name = printable(weights.class_path.rpartition(".")[2])
     return (
-        f"'{path.name}' holds an ONNX network, which has no gradients, so attributions cannot be "
-        "computed with it. Export the network as TorchScript or save its state dict."
+        f"'{path.name}' is a whole pickled network of the class {name}, whose code is not in the "
+        "file. In the notebook where it is defined run: napari_quac.export_classifier(model, "
+        f"'{path.stem}.pt2', classes=[…], example=…), and open that file."
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from napari_quac.data.assumptions import Assumption
 from napari_quac.data.place import extent
 from napari_quac.data.preprocessing import (
     DEFAULT,
@@ -22,6 +21,7 @@ from napari_quac.data.preprocessing import (
 )
 from napari_quac.errors import CheckpointError, NetworkError, QuacError
 from napari_quac.networks.adapters import adapt
+from napari_quac.networks.checkpoint_facts import class_names_in
 from napari_quac.networks.classifier import (
     Classifier,
     NetworkForm,
@@ -39,12 +39,16 @@ from napari_quac.networks.classifier_file import (
     size_from_text,
 )
 from napari_quac.networks.device import resolve_device
+from napari_quac.networks.facts_beside import choose_class_names
 from napari_quac.networks.formats.containers import weights_path
+from napari_quac.networks.layout_trial import try_layout
 from napari_quac.networks.network_input import image_shape_for, plural_channels
+from napari_quac.networks.onnx.comparison import describe_comparison
 from napari_quac.networks.outputs import Output
 from napari_quac.networks.programs import move_constants, prepare_for_inference
 from napari_quac.networks.tensor_file import file_hash
 from napari_quac.networks.trial import Trial, try_network
+from napari_quac.networks.variants import choices_text
 from napari_quac.registry import unknown_name
 
 OutputChoice = Literal["auto"] | Output
@@ -102,16 +106,8 @@ def checked_class_names(names: Sequence[str], n_outputs: int, name: str) -> tupl
 
 def names_from_text(metadata: Mapping[str, str]) -> tuple[str, ...]:
     """Return the class names that a file's metadata hold, in JSON or between commas."""
-    for key in ("class_names", "classes"):
-        text = metadata.get(key, "").strip()
-        if not text:
-            continue
-        if text[0] not in "[{":
-            return tuple(part.strip() for part in text.split(","))
-        with contextlib.suppress(ValueError, TypeError):
-            names = json.loads(text)
-            return tuple(map(str, names.values() if isinstance(names, dict) else names))
-    return ()
+    names = class_names_in(metadata)
+    return () if names is None else names.names
 
 
 def classifier_from_module(
@@ -255,6 +251,9 @@ class ClassifierRecipe:
     pools : tuple of tuple of int, optional
         Pooling factors of each level of a VGG, which its state dict does not hold; those that fit
         its size if unknown.
+    variant : Mapping[str, str], optional
+        Parts that a state dict does not hold, such as ``{"pooling": "average"}``; those of the
+        published architecture if unknown. See :mod:`~napari_quac.networks.variants`.
     """
 
     path: Path
@@ -265,6 +264,7 @@ class ClassifierRecipe:
     channels: int | None = None
     output: OutputChoice = "auto"
     pools: tuple[tuple[int, ...], ...] | None = None
+    variant: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
         # values from JSON or a form are converted to the types above
@@ -274,6 +274,9 @@ class ClassifierRecipe:
                 object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.pools is not None:
             object.__setattr__(self, "pools", tuple(tuple(factors) for factors in self.pools))
+        if self.variant is not None:
+            texts = {name: str(choice) for name, choice in self.variant.items()}
+            object.__setattr__(self, "variant", texts or None)
 
     def paths(self) -> tuple[Path, ...]:
         """Return the file."""
@@ -297,14 +300,16 @@ class ClassifierRecipe:
         target = resolve_device(device)
         size = self.image_size
         size = (size, size) if isinstance(size, int) else size
-        opened = open_classifier_file(self.path, self.architecture, size, self.pools)
+        opened = open_classifier_file(self.path, self.architecture, size, self.pools, self.variant)
         name = self.path.name
         preprocessing, source = self._preprocessing(opened.metadata)
         size = size or preprocessing.fixed_size
         stated_size = size or size_from_text(opened.metadata.get("image_size"))
-        follows_from_weights = opened.layout is not None and stated_size is None
+        layout = opened.layout
+        follows_from_weights = layout is not None and stated_size is None
+        follows_from_weights &= layout is None or not layout.size_is_exact
         trial = self._try(opened, size, preprocessing)
-        file_names = self.class_names or names_from_text(opened.metadata)
+        file_names, names_assumptions = self._class_names(opened, trial.n_outputs)
         class_names = checked_class_names(file_names, trial.n_outputs, name)
         channels, image_size = image_shape_for(preprocessing, trial.channels, trial.image_size)
         size_was_guessed = trial.size_was_guessed or (
@@ -330,14 +335,28 @@ class ClassifierRecipe:
         assumptions = (
             *opened.assumptions,
             *trial.assumptions,
+            *names_assumptions,
             *assumptions_about(classifier, source, bool(file_names), is_automatic),
         )
+        comparison, unchecked = describe_comparison(opened.compare, classifier)
+        assumptions += unchecked
         classifier = replace(classifier, assumptions=assumptions)
-        kind = opened.layout.name if opened.layout else KIND_NAMES[opened.form]
+        kind = layout.name if layout else opened.kind or KIND_NAMES[opened.form]
         kind += f" ({opened.container})" if opened.container else ""
-        notes = (*opened.notes, *(opened.layout.notes if opened.layout else ()), *trial.notes)
+        notes = (*opened.notes, *(layout.notes if layout else ()), *trial.notes)
         description = describe(classifier, kind, source, notes, trial)
+        if comparison:
+            description["Compared"] = comparison
+        if opened.layout is not None and (choices := choices_text(opened.layout)):
+            description["Variants"] = choices
         return on_device(replace(classifier, description=description), target)
+
+    def _class_names(
+        self, opened: OpenedFile, n_outputs: int
+    ) -> tuple[tuple[str, ...], tuple[Assumption, ...]]:
+        if self.class_names:
+            return self.class_names, ()
+        return choose_class_names(opened.metadata, n_outputs, self.path.name)
 
     def _try(
         self, opened: OpenedFile, size: tuple[int, ...] | None, preprocessing: Preprocessing
@@ -353,11 +372,14 @@ class ClassifierRecipe:
             raise CheckpointError(
                 f"'{self.path.name}' takes {extent(fixed)}, not {extent(size)}. Omit the size."
             )
+        size = size or opened.image_size or size_from_text(opened.metadata.get("image_size"))
+        if opened.layout is not None:
+            trial = try_layout(opened.module, opened.layout, self.path.name, size)
+            return with_output(trial, self.output, opened.metadata.get("output"), self.path.name)
         network: nn.Module = opened.module
         if opened.form == "torchscript":
             # tried on a copy: TorchScript optimizes for its first inputs
             network = open_classifier_file(self.path).module
-        size = size or opened.image_size or size_from_text(opened.metadata.get("image_size"))
         shapes = list(opened.shapes.values())
         channels = self.channels or channels or _whole(opened.metadata.get("channels"))
         if self.channels is None and preprocessing.channels == "repeat":

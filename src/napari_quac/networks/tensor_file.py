@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Literal
 
 from napari_quac.errors import CheckpointError
 from napari_quac.networks.formats.foreign import foreign_folder_sentence, foreign_sentence
+from napari_quac.networks.formats.zip_errors import ZIP_ERRORS
 
 FileFormat = Literal[
     "torchscript", "exported program", "torch.save", "old torch.save", "pickle", "safetensors",
@@ -28,8 +28,6 @@ METADATA_KEYS = (
     "target", "value_range",
 )  # fmt: skip
 MAX_UNPACKING = 20  # times the size of the file; weights hardly shrink when they are packed
-# RuntimeError: the archive needs a password
-ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError)
 _OLD_TORCH_SAVE = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20"
 _OTHER_FORMATS = (
     (b"\x89PNG\r\n", "a PNG image"),

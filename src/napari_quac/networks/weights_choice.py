@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_quac.data.assumptions import Assumption
 from napari_quac.networks.architectures.layout import Layout
@@ -17,7 +17,10 @@ from napari_quac.networks.checkpoint_content import (
     is_auxiliary,
 )
 from napari_quac.networks.checkpoint_file import Checkpoint, printable, without_prefixes
+from napari_quac.networks.pickled_module import RebuildError, find_rebuildable, record_module
 
+LIBRARIES = ("torchvision.models.", "timm.models.", "monai.networks.nets.", "torch.nn.")
+"""Starts of the classes whose forward pass is that of the recognized architecture."""
 Recognize: TypeAlias = Callable[[Mapping[str, Tensor]], "Layout | None"]
 
 
@@ -37,6 +40,8 @@ class ChosenWeights:
         Sentences about tensors without use, such as those of a loss.
     assumptions : tuple of Assumption
         Choices between several networks or sets of weights.
+    module : torch module or None
+        The network itself, without weights, if the file describes all its layers.
     """
 
     tensors: Mapping[str, Tensor]
@@ -44,6 +49,7 @@ class ChosenWeights:
     class_path: str = ""
     notes: tuple[str, ...] = ()
     assumptions: tuple[Assumption, ...] = ()
+    module: nn.Module | None = None
 
 
 def choose_weights(checkpoint: Checkpoint, recognize: Recognize) -> ChosenWeights:
@@ -61,29 +67,20 @@ def choose_weights(checkpoint: Checkpoint, recognize: Recognize) -> ChosenWeight
     CheckpointError
         If tensors cannot be read.
     """
+    for group in checkpoint.groups:
+        rebuilt = _rebuilt(checkpoint, group)
+        if rebuilt is not None:
+            return rebuilt
     unfit: ChosenWeights | None = None
     for candidate, tensors in _candidates(checkpoint):
         layout = recognize(tensors)
-        if layout is None:
+        if layout is None or _continues(candidate, layout):
             continue
         fitting = _fitting(layout, tensors)
-        if fitting is None or _continues(candidate, layout):
-            unfit = unfit or ChosenWeights(tensors, layout, candidate.class_path)
-            continue
-        weights = {name: tensor for name, tensor in tensors.items() if not is_auxiliary(name)}
-        twins = _twins(checkpoint, weights)
-        averaged = next((twin for twin in twins if twin.is_averaged), None)
-        if averaged is not None and not candidate.is_averaged:
-            averaged_tensors = checkpoint.read(averaged)
-            averaged_layout = recognize({name: averaged_tensors[name] for name in weights})
-            if averaged_layout is not None:
-                candidate, layout = averaged, averaged_layout
-                fitting = _fitting(layout, averaged_tensors) or fitting
-        extra = tuple(name for name in tensors if name not in weights)
-        notes, assumptions = _report(checkpoint, candidate, twins, extra)
-        if layout.tensors is not None:
-            layout = replace(layout, tensors=fitting)
-        return ChosenWeights(fitting, layout, candidate.class_path, notes, assumptions)
+        if fitting is not None:
+            return _chosen(checkpoint, recognize, candidate, tensors, layout, fitting)
+        if not candidate.class_path:  # a foreign class only resembles it
+            unfit = unfit or ChosenWeights(tensors, layout)
     if unfit is not None:
         return unfit
     first = checkpoint.groups[0]
@@ -91,9 +88,84 @@ def choose_weights(checkpoint: Checkpoint, recognize: Recognize) -> ChosenWeight
     return ChosenWeights(tensors, None, first.class_path)
 
 
+def _chosen(
+    checkpoint: Checkpoint,
+    recognize: Recognize,
+    candidate: TensorGroup,
+    tensors: Mapping[str, Tensor],
+    layout: Layout,
+    fitting: dict[str, Tensor],
+) -> ChosenWeights:
+    """Return a candidate that fits, or its averaged weights, with what is not used."""
+    names = [name for name in tensors if not is_auxiliary(name)]
+    twins = _twins(checkpoint, {name: tensors[name] for name in names})
+    averaged = next((twin for twin in twins if twin.is_averaged), None)
+    if averaged is not None and not candidate.is_averaged:
+        averaged_tensors = checkpoint.read(averaged)
+        averaged_layout = recognize({name: averaged_tensors[name] for name in names})
+        if averaged_layout is not None:
+            candidate, layout = averaged, averaged_layout
+            fitting = _fitting(layout, averaged_tensors) or fitting
+    extra = tuple(name for name in tensors if name not in names)
+    notes, assumptions = _report(checkpoint, candidate, twins, extra)
+    assumptions += _assumed_class(checkpoint, candidate.class_path, layout)
+    if layout.tensors is not None:
+        layout = replace(layout, tensors=fitting)
+    return ChosenWeights(fitting, layout, candidate.class_path, notes, assumptions)
+
+
+def _rebuilt(checkpoint: Checkpoint, group: TensorGroup) -> ChosenWeights | None:
+    """Build a pickled network from the record of its layers; None if it has unknown ones."""
+    if group.module is None:
+        return None
+    try:
+        record = record_module(group.module)
+    except RebuildError:
+        return None
+    rebuilt = find_rebuildable(record)
+    if rebuilt is None:
+        return None
+    prefix, module, is_assumed = rebuilt
+    tensors = {
+        name.removeprefix(prefix): tensor
+        for name, tensor in checkpoint.read(group).items()
+        if name.startswith(prefix)
+    }
+    expected = module.state_dict()
+    fits = {name: tuple(tensor.shape) for name, tensor in tensors.items()} == {
+        name: tuple(tensor.shape) for name, tensor in expected.items()
+    }
+    if not fits:
+        return None
+    assumptions: tuple[Assumption, ...] = ()
+    if is_assumed:
+        sentence = (
+            f"'{checkpoint.path.name}' does not contain the code of the class "
+            f"{printable(record.class_name)}; its output is taken to be that of its part "
+            f"'{printable(prefix.removesuffix('.'))}'."
+        )
+        assumptions = (Assumption("architecture", sentence),)
+    return ChosenWeights(tensors, None, group.class_path, (), assumptions, module)
+
+
+def _assumed_class(
+    checkpoint: Checkpoint, class_path: str, layout: Layout
+) -> tuple[Assumption, ...]:
+    if not class_path or class_path.startswith(LIBRARIES):
+        return ()
+    name = printable(class_path.rpartition(".")[2])
+    sentence = (
+        f"'{checkpoint.path.name}' does not contain the code of the class {name}; its forward pass "
+        f"is taken to be that of {layout.name}, whose weights have the same names and shapes."
+    )
+    return (Assumption("architecture", sentence),)
+
+
 def _candidates(checkpoint: Checkpoint) -> Iterator[tuple[TensorGroup, dict[str, Tensor]]]:
     for group in checkpoint.groups:
         tensors = checkpoint.read(group)
+        if any(0 in tensor.shape for tensor in tensors.values()):
+            continue  # no layer has empty weights
         whole = TensorGroup(group.name, tensors, group.class_path)
         yield whole, without_prefixes(tensors)
         for candidate in candidate_groups(whole):
@@ -146,10 +218,10 @@ def _report(
     file_name, assumptions = checkpoint.path.name, []
     if len(twins) > 1:
         labels = " and ".join(f"'{printable(twin.name)}'" for twin in twins[:4])
-        kind = "averaged ones, " if candidate.is_averaged else "ones under "
+        kind = "averaged ones " if candidate.is_averaged else "ones "
         assumptions.append(
             f"'{file_name}' holds {len(twins)} sets of weights for this network ({labels}); the "
-            f"{kind}'{printable(candidate.name)}', are used."
+            f"{kind}under '{printable(candidate.name)}' are used."
         )
     copies = {f"{twin.name}." for twin in twins}
     unused = [name for name in candidate.dropped if not is_auxiliary(name)]

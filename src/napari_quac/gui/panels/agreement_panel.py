@@ -72,9 +72,12 @@ class AgreementPanel(Section):
 
     def _build_table(self) -> None:
         cells = grid(1, 8, 3, self._table)
+        self._headers: list[QLabel] = []
         for place, title in enumerate(("Preprocessing", "Accuracy", "Confidence")):
             align = Qt.AlignmentFlag.AlignRight if place == 2 else Qt.AlignmentFlag.AlignLeft
-            cells.addWidget(muted(title), 0, place, align)
+            header = muted(title)
+            cells.addWidget(header, 0, place, align)
+            self._headers.append(header)
         self.names: list[QToolButton] = []
         self.bars: list[PredictionBar] = []
         self._confidences: list[QLabel] = []
@@ -141,6 +144,9 @@ class AgreementPanel(Section):
                 part.setVisible(is_used)
             if is_used:
                 self._show_row(number, agreement.rows[number], agreement)
+        self._headers[1].setText(
+            "Accuracy, best order" if agreement.best.needs_order else "Accuracy"
+        )
         self._color_bars()
         self.confusions.setText(
             f"Confusions with {agreement.best.name}: {confusion_text(agreement, agreement.best)}"

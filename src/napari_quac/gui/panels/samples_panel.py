@@ -13,9 +13,20 @@ from qtpy.QtWidgets import QWidget
 from superqt.utils import signals_blocked
 
 from napari_quac.data.image_datasets import ImageFolderRecipe
+from napari_quac.data.image_layout import SplitsError
+from napari_quac.data.image_sources import recipe_of
+from napari_quac.data.labeled_stack import LabeledStackRecipe
 from napari_quac.data.place import short_extent
 from napari_quac.errors import QuacError
-from napari_quac.gui.input_layers import LayerMenu, is_input, readable
+from napari_quac.gui.input_layers import (
+    LayerMenu,
+    finest_data,
+    is_input,
+    layer_range,
+    range_assumption,
+)
+from napari_quac.gui.layer_watch import LayerWatch
+from napari_quac.gui.panels.sample_labels import SampleLabels
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.pictures import thumbnail
 from napari_quac.gui.section import Section, caption, labeled_row
@@ -43,6 +54,7 @@ class SamplesPanel(Section):
         super().__init__("Samples", "samples")
         self._viewer, self._own_layers = viewer, own_layers
         self._choices, self._results, self._controller = choices, results, controller
+        self._watch: LayerWatch | None = None
         self.field = PathField("Folder", "samples", "a folder with one subfolder per class",
                                folders=True)  # fmt: skip
         self.field.picked.connect(lambda path: self.open_folder(Path(path)))
@@ -50,7 +62,8 @@ class SamplesPanel(Section):
         self._build_layer_row()
         self.problem = WrappedLabel("", "samples_problem")
         self.problem.show_message("")
-        self.add(self.problem)
+        self.labels = SampleLabels(choices, results)
+        self.add(self.problem, self.labels)
         self._build_previews()
         self._build_folder_range()
         self._build_selection()
@@ -66,9 +79,10 @@ class SamplesPanel(Section):
         self._show_sample()
 
     def open_folder(self, directory: Path) -> None:
-        """Use the images of a folder as samples."""
+        """Use the images of a folder, or of a stack with labels, as samples."""
         self.problem.hide()
-        self._choices.samples = ImageFolderRecipe(directory.expanduser())
+        self._stop_watching()
+        self._choices.samples = recipe_of(directory.expanduser())
 
     def use_layer(self) -> None:
         """Use the images of the chosen layer as samples."""
@@ -78,22 +92,38 @@ class SamplesPanel(Section):
         if layer is None:
             return
         unit = str(layer.units[-1]) if layer.units else None
+        value_range = (self.layer_low.value(), self.layer_high.value())
         try:
             dataset = ImageStack(
-                readable(layer.data),
-                (self.layer_low.value(), self.layer_high.value()),
+                finest_data(layer),
+                value_range,
                 tuple(layer.scale),
                 tuple(layer.translate),
                 None if unit == "pixel" else unit,
                 layer.name,
                 bool(layer.rgb),
                 self._image_axes(),
+                range_assumption(layer, value_range),
             )
         except QuacError as error:
             self._controller.failed.emit(failure("loaded_samples", "reading the layer", error))
             return
         self.problem.hide()
         self._choices.samples = ReadySamples(dataset)
+        self._stop_watching()
+        self._watch = LayerWatch(layer, self._on_layer_changed)
+
+    def _on_layer_changed(self, sentence: str) -> None:
+        self.problem.show_message(
+            f"{sentence} The samples and their predictions are those of before. Press 'Use' to "
+            "update them.",
+            "note",
+        )
+
+    def _stop_watching(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
 
     def _image_axes(self) -> int:
         """Return 3 for a classifier of volumes, else 2."""
@@ -106,6 +136,7 @@ class SamplesPanel(Section):
 
     def close_panel(self) -> None:
         """Disconnect all signals of the viewer."""
+        self._stop_watching()
         self.layer_menu.close_menu()
 
     def _build_layer_row(self) -> None:
@@ -155,7 +186,7 @@ class SamplesPanel(Section):
 
     def _on_range(self) -> None:
         source = self._choices.samples
-        if isinstance(source, ImageFolderRecipe):
+        if isinstance(source, ImageFolderRecipe | LabeledStackRecipe):
             image_range = (self.folder_low.value(), self.folder_high.value())
             self.problem.hide()
             self._choices.samples = replace(source, image_range=image_range)
@@ -185,13 +216,10 @@ class SamplesPanel(Section):
         self._show_layer_range()
 
     def _show_layer_range(self) -> None:
-        from napari_quac.data.image_datasets import usual_range
-
         layer = self.layer_menu.layer
         if layer is None:
             return
-        contrast = None if layer.rgb else tuple(layer.contrast_limits_range)
-        low, high = usual_range(layer.dtype, contrast)
+        low, high = layer_range(layer)
         self.layer_low.setValue(low)
         self.layer_high.setValue(high)
 
@@ -201,11 +229,13 @@ class SamplesPanel(Section):
             widget.setVisible(dataset is not None)
         if dataset is None:
             self.set_summary("")
+            self.labels.show_dataset()
             return
         n = len(dataset)
         directory = getattr(self._choices.samples, "directory", None)
         self.field.show_path(directory, "" if directory else dataset.name)
         self.problem.hide()
+        self.labels.show_dataset()
         n_classes = len(dataset.classes)
         classes = f" · {n_classes} class{'es' * (n_classes > 1)}" if n_classes else ""
         self.set_summary(f"{n} {'sample' if n == 1 else 'samples'}{classes} · {dataset.name}")
@@ -238,7 +268,7 @@ class SamplesPanel(Section):
         problems = [preview.problem for preview in previews if preview.problem]
         self.folder_range.setVisible(
             any("range" in problem for problem in problems)
-            and isinstance(self._choices.samples, ImageFolderRecipe)
+            and isinstance(self._choices.samples, ImageFolderRecipe | LabeledStackRecipe)
         )
         if problems and not readable_previews:
             self.problem.show_message(problems[0], "bad")
@@ -289,7 +319,10 @@ class SamplesPanel(Section):
 
     def _on_failed(self, fault: Any) -> None:
         if fault.slot in ("loaded_samples", "sample", "prediction"):
-            self.problem.show_message(fault.sentence, "bad")
+            is_choice = isinstance(fault.error, SplitsError)
+            self.problem.show_message(fault.sentence, "" if is_choice else "bad")
+            if fault.slot == "loaded_samples":
+                self.labels.show_failure(fault)
             directory = getattr(self._choices.samples, "directory", None)
             if fault.slot == "loaded_samples" and directory is not None:
                 self.field.show_path(directory)

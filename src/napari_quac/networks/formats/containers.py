@@ -10,6 +10,7 @@ from napari_quac.networks.formats.bioimage import DESCRIPTIONS, read_bioimage
 from napari_quac.networks.formats.container_files import Container, Files
 from napari_quac.networks.formats.hugging_face import WEIGHTS, read_hugging_face
 from napari_quac.networks.formats.monai_bundle import read_monai_bundle
+from napari_quac.networks.formats.zip_errors import ZIP_ERRORS
 
 
 def find_container(path: Path) -> Container | None:
@@ -69,7 +70,7 @@ def _files_of(path: Path) -> Files | None:
                 return None
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, OSError):
+    except ZIP_ERRORS:
         return None  # the reader of files describes the damage
     names = [name for name in names if not name.startswith("__MACOSX/")]
     folders = {PurePosixPath(name).parts[0] for name in names if name}

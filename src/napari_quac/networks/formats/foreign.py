@@ -9,6 +9,8 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from napari_quac.networks.formats.zip_errors import ZIP_ERRORS
+
 _FRAMEWORKS = {
     "sklearn": "scikit-learn",
     "xgboost": "XGBoost",
@@ -105,7 +107,7 @@ def trees_sentence(name: str, framework: str, model: str = "") -> str:
 
 
 def _archive_sentence(path: Path) -> str:
-    with contextlib.suppress(zipfile.BadZipFile, OSError), zipfile.ZipFile(path) as archive:
+    with contextlib.suppress(*ZIP_ERRORS), zipfile.ZipFile(path) as archive:
         names = set(archive.namelist())
         if {"metadata.json", "config.json"} <= names and "model.weights.h5" in names:
             return keras_sentence(path.name)
