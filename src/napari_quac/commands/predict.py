@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 from napari_quac.commands import shared
 from napari_quac.commands.check import check_if_suspicious, warn_about, warn_about_variant
 from napari_quac.commands.output import print_json, table
-from napari_quac.data.assumptions import assumptions_of
 from napari_quac.errors import DataError
-from napari_quac.serialize import to_plain
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
@@ -56,7 +54,6 @@ def run(options: argparse.Namespace) -> None:
         document = {"classes": names, "n": len(rows), "accuracy": accuracy, "samples": rows}
         document["n_labelled"] = n_labeled  # wording: a JSON key
         document["preprocessing"] = str(classifier.preprocessing)
-        document["assumptions"] = to_plain((*classifier.assumptions, *assumptions_of(dataset)))
         document["confusion"] = confusion if n_labeled else None
         document["n_failed"] = len(predictions.failures)
         document |= shared.labels_document(dataset, predictions.labels)
