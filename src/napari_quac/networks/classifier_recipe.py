@@ -34,6 +34,7 @@ from napari_quac.networks.classifier_card import (
 )
 from napari_quac.networks.classifier_file import (
     OpenedFile,
+    build_with_weights,
     numbers_from_text,
     open_classifier_file,
     read_classifier_weights,
@@ -48,7 +49,8 @@ from napari_quac.networks.outputs import Output
 from napari_quac.networks.programs import move_constants, prepare_for_inference
 from napari_quac.networks.tensor_file import detect_format, file_hash
 from napari_quac.networks.trial import Trial, try_network
-from napari_quac.networks.variants import choices_text, variants_of
+from napari_quac.networks.variants import choices_text, variants_of, with_variant
+from napari_quac.networks.weights_choice import ChosenWeights
 from napari_quac.registry import unknown_name
 
 OutputChoice = Literal["auto"] | Output
@@ -300,12 +302,14 @@ class ClassifierRecipe:
         """
         if detect_format(weights_path(self.path)) in ("torchscript", "exported program", "onnx"):
             return {}
+        layout = self._read_weights().layout
+        return variants_of(layout) if layout is not None else {}
+
+    def _read_weights(self) -> ChosenWeights:
         size = self.image_size
         size = (size, size) if isinstance(size, int) else size
-        weights, _ = read_classifier_weights(
-            weights_path(self.path), self.architecture, size, self.pools
-        )
-        return variants_of(weights.layout) if weights.layout is not None else {}
+        path = weights_path(self.path)
+        return read_classifier_weights(path, self.architecture, size, self.pools)[0]
 
     def load(self, device: str = "auto") -> Classifier:
         """Load the network, try it on noise and blank images, and return it ready for use.
@@ -426,6 +430,36 @@ class ClassifierRecipe:
 def _whole(text: str | None) -> int | None:
     numbers = numbers_from_text(text)
     return int(numbers[0]) if len(numbers) == 1 else None
+
+
+def variant_builder(
+    recipe: ClassifierRecipe, classifier: Classifier
+) -> Callable[[Mapping[str, str]], Classifier]:
+    """Return a function that makes other variants of a loaded classifier, which share its weights.
+
+    Parameters
+    ----------
+    recipe : ClassifierRecipe
+        Of a state dict.
+    classifier : Classifier
+        Loaded from it; names, preprocessing and device stay the same.
+
+    Returns
+    -------
+    build : callable
+        Variant to classifier; see :meth:`ClassifierRecipe.variant_choices`.
+    """
+    weights = recipe._read_weights()
+    if weights.layout is None:
+        raise CheckpointError(f"'{recipe.path.name}' holds no known architecture.")
+    layout = weights.layout
+
+    def build(variant: Mapping[str, str]) -> Classifier:
+        varied = with_variant(layout, variant)
+        module = build_with_weights(varied, weights.tensors, recipe.path)
+        return replace(classifier, module=module.to(classifier.device))
+
+    return build
 
 
 def alternative_recipes(recipe: ClassifierRecipe) -> tuple[tuple[str, ClassifierRecipe], ...]:
