@@ -66,13 +66,7 @@ def experiment_values(
     DataError
         If a section or a path is missing, or nothing was generated or trained yet.
     """
-    part = next((name for name in SAMPLES if isinstance(values.get(name), Mapping)), None)
-    solver, evaluation = values.get("solver"), values.get("validation_config")
-    if part is None or not isinstance(solver, Mapping) or not isinstance(evaluation, Mapping):
-        raise DataError(
-            "It is an experiment of the QuAC library without 'validation_data', 'solver' or "
-            "'validation_config'. Add that section."
-        )
+    part, solver, evaluation = _sections(values)
     data = values[part]
     source = _path(data, "source", part, base)
     root = _path(solver, "root_dir", "solver", base)
@@ -114,6 +108,18 @@ def experiment_values(
     if training:
         notes.append(f"Without a counterpart: {', '.join(training)}.")
     return fields, tuple(notes)
+
+
+def _sections(values: Mapping[str, Any]) -> tuple[str, Mapping[str, Any], Mapping[str, Any]]:
+    """Return the name of the samples, and the sections of training and evaluation."""
+    part = next((name for name in SAMPLES if isinstance(values.get(name), Mapping)), None)
+    solver, evaluation = values.get("solver"), values.get("validation_config")
+    if part is None or not isinstance(solver, Mapping) or not isinstance(evaluation, Mapping):
+        raise DataError(
+            "It is an experiment of the QuAC library without 'validation_data', 'solver' or "
+            "'validation_config'. Add that section."
+        )
+    return part, solver, evaluation
 
 
 def _path(section: Mapping[str, Any], key: str, name: str, base: Path) -> Path:

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_quac.commands import shared
+from napari_quac.commands import sample_options, shared
 from napari_quac.commands.output import attributes, notify, print_json
 from napari_quac.errors import DataError, StorageError
 
@@ -222,7 +222,7 @@ def _notify_space(plan: BatchPlan) -> None:
     from napari_quac.batch.run import estimate_output
 
     dataset = plan.samples.load()
-    shared.notify_about_samples(dataset)
+    sample_options.notify_about_samples(dataset)
     n_bytes = estimate_output(plan, dataset, max(2, len(dataset.classes)))
     place = next(path for path in (plan.output, *plan.output.parents) if path.exists())
     n_free = shutil.disk_usage(place).free

@@ -48,7 +48,7 @@ def export_classifier(
         Any network from images (N, C, *S) to one row of class values per image. It is exported in
         eval mode, on the CPU and in float32; ``model`` itself stays as it is.
     path : path
-        Of the new file. Without an extension, ``.pt2`` or ``.pt`` is added.
+        Of the new file; ``.pt2`` or ``.pt`` is added.
     classes : sequence of str, or mapping, optional
         Class names in output order; or ``class_to_idx`` of a torchvision dataset, or ``id2label``.
     preprocessing : optional
@@ -68,7 +68,7 @@ def export_classifier(
     Returns
     -------
     message : str
-        The file, its form, and the largest difference between network and file.
+        File, form, and the largest difference from the network.
 
     Raises
     ------
@@ -76,8 +76,6 @@ def export_classifier(
         If the network cannot be exported, or the file does not return what the network returns.
     DataError
         If there is no example, or the preprocessing is unknown.
-    UnknownNameError
-        If there is no preset of that id.
 
     Examples
     --------
