@@ -34,10 +34,8 @@ from napari_quac.networks.classifier_card import (
 )
 from napari_quac.networks.classifier_file import (
     OpenedFile,
-    build_with_weights,
     numbers_from_text,
     open_classifier_file,
-    read_classifier_weights,
     size_from_text,
 )
 from napari_quac.networks.device import resolve_device
@@ -48,10 +46,9 @@ from napari_quac.networks.network_input import image_shape_for, plural_channels
 from napari_quac.networks.onnx.comparison import describe_comparison
 from napari_quac.networks.outputs import Output
 from napari_quac.networks.programs import move_constants, prepare_for_inference
-from napari_quac.networks.tensor_file import detect_format, file_hash
+from napari_quac.networks.tensor_file import file_hash
 from napari_quac.networks.trial import Trial, try_network
-from napari_quac.networks.variants import choices_text, variants_of, with_variant
-from napari_quac.networks.weights_choice import ChosenWeights
+from napari_quac.networks.variants import choices_text, variants_of
 from napari_quac.registry import unknown_name
 
 OutputChoice = Literal["auto"] | Output
@@ -255,8 +252,8 @@ class ClassifierRecipe:
         Pooling factors of each level of a VGG, which its state dict does not hold; those that fit
         its size if unknown.
     variant : Mapping[str, str], optional
-        Parts that a state dict does not hold, such as ``{"pooling": "average"}``; see
-        :func:`alternative_recipes`. Those of the published architecture if unknown.
+        Parts that a state dict does not hold, such as ``{"pooling": "average"}``; those of the
+        published architecture if unknown. See :mod:`~napari_quac.networks.variants`.
     """
 
     path: Path
@@ -284,25 +281,6 @@ class ClassifierRecipe:
     def paths(self) -> tuple[Path, ...]:
         """Return the file."""
         return (self.path,)
-
-    def variant_choices(self) -> dict[str, tuple[str, ...]]:
-        """Return the choices for each part that its state dict does not hold, the usual first.
-
-        Raises
-        ------
-        CheckpointError
-            If the file holds no classifier that is known here.
-        """
-        if detect_format(weights_path(self.path)) in ("torchscript", "exported program", "onnx"):
-            return {}
-        layout = self._read_weights().layout
-        return variants_of(layout) if layout is not None else {}
-
-    def _read_weights(self) -> ChosenWeights:
-        size = self.image_size
-        size = (size, size) if isinstance(size, int) else size
-        path = weights_path(self.path)
-        return read_classifier_weights(path, self.architecture, size, self.pools)[0]
 
     def load(self, device: str = "auto") -> Classifier:
         """Load the network, try it on noise and blank images, and return it ready for use.
@@ -369,8 +347,10 @@ class ClassifierRecipe:
         description = describe(classifier, kind, source, notes, trial)
         if comparison:
             description["Compared"] = comparison
-        if opened.layout is not None and (choices := choices_text(opened.layout)):
-            description["Variants"] = choices
+        variants = variants_of(opened.layout) if opened.layout is not None else {}
+        if variants:
+            description["Variants"] = choices_text(variants)
+            classifier = replace(classifier, variants=variants)
         return on_device(replace(classifier, description=description), target)
 
     def _class_names(
@@ -431,61 +411,3 @@ class ClassifierRecipe:
 def _whole(text: str | None) -> int | None:
     numbers = numbers_from_text(text)
     return int(numbers[0]) if len(numbers) == 1 else None
-
-
-def variant_builder(
-    recipe: ClassifierRecipe, classifier: Classifier
-) -> Callable[[Mapping[str, str]], Classifier]:
-    """Return a function that makes other variants of a loaded classifier, which share its weights.
-
-    Parameters
-    ----------
-    recipe : ClassifierRecipe
-        Of a state dict.
-    classifier : Classifier
-        Loaded from it; names, preprocessing and device stay the same.
-
-    Returns
-    -------
-    build : callable
-        Variant to classifier; see :meth:`ClassifierRecipe.variant_choices`.
-    """
-    weights = recipe._read_weights()
-    if weights.layout is None:
-        raise CheckpointError(f"'{recipe.path.name}' holds no known architecture.")
-    layout = weights.layout
-
-    def build(variant: Mapping[str, str]) -> Classifier:
-        varied = with_variant(layout, variant)
-        module = build_with_weights(varied, weights.tensors, recipe.path)
-        return replace(classifier, module=module.to(classifier.device))
-
-    return build
-
-
-def alternative_recipes(recipe: ClassifierRecipe) -> tuple[tuple[str, ClassifierRecipe], ...]:
-    """Return the recipes of all other variants that differ from this one in a single part.
-
-    Parameters
-    ----------
-    recipe : ClassifierRecipe
-        Of any file.
-
-    Returns
-    -------
-    alternatives : tuple of (description, recipe)
-        Such as ``("pooling: average", ...)``; empty for programs, and for architectures whose
-        weights leave no choice.
-
-    Raises
-    ------
-    CheckpointError
-        If the file holds no classifier that is known here.
-    """
-    chosen = dict(recipe.variant or {})
-    return tuple(
-        (f"{name}: {choice}", replace(recipe, variant={**chosen, name: choice}))
-        for name, choices in recipe.variant_choices().items()
-        for choice in choices
-        if choice != chosen.get(name, choices[0])
-    )
