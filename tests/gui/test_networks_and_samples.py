@@ -266,3 +266,29 @@ def test_folder_of_a_cyclegan_is_a_generator(dock: QuacDock, tmp_path: Path) -> 
     wait(lambda: getattr(dock.results.loaded_generator, "pairs", ()) != [])
     assert dock.results.loaded_generator.pairs == ["left → right", "right → left"]
     assert "left → right" in dock.networks.cards["generator"].text.text()
+
+
+@pytest.mark.long
+def test_output_and_variant_are_chosen_in_menus(dock: QuacDock, tmp_path: Path) -> None:
+    import torch
+
+    from napari_quac.networks.architectures.resnet import ResNet
+
+    network = ResNet(1, 3, [1, 1], [8, 16], [8, 16], stem_width=8)
+    torch.save(network.state_dict(), tmp_path / "net.pt")
+    type_path(dock, "classifier", tmp_path / "net.pt")
+    wait(lambda: dock.results.loaded_classifier is not None)
+    settle(dock)
+    fields = dock.networks.architecture_fields
+    before = dock.results.loaded_classifier
+    fields.part_menu.setCurrentIndex(fields.part_menu.findData("stem pooling"))
+    assert fields.choice_menu.currentData() == "max"
+    fields.choice_menu.setCurrentIndex(fields.choice_menu.findData("none"))
+    wait(lambda: dock.results.loaded_classifier is not before)
+    assert dock.choices.classifier.variant == {"stem pooling": "none"}
+    settle(dock)
+    assert fields.part_menu.currentData() == "stem pooling"
+    assert fields.choice_menu.currentData() == "none"
+    fields.output_menu.setCurrentIndex(fields.output_menu.findData("independent logits"))
+    wait(lambda: dock.results.loaded_classifier.output == "independent logits")  # type: ignore[union-attr]
+    assert fields.output_menu.currentText() == "independent logits"
