@@ -38,7 +38,10 @@ class FaultsError(Exception):
 def add_parser(commands: Any) -> None:
     """Add the command."""
     summary = "explain all samples of a plan, here or on a cluster"
-    about = "Explain all samples of a plan. A stopped run continues with --resume."
+    about = (
+        "Explain all samples of a plan, or of an experiment of the QuAC library (its "
+        "ExperimentConfig as YAML). A stopped run continues with --resume."
+    )
     parser = shared.add_command(commands, run, "run", summary, about)
     parser.add_argument("plan", type=Path, metavar="PLAN.yaml")
     add_run_options(parser)
@@ -64,6 +67,8 @@ def run(options: argparse.Namespace) -> None:
     from napari_quac.batch.plan import BatchPlan
 
     plan = BatchPlan.read(options.plan)
+    for note in plan.notes:
+        notify(note)
     if options.replay is not None:
         _replay(plan, options)
         return

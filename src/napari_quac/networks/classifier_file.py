@@ -17,10 +17,16 @@ from napari_quac.data.assumptions import Assumption
 from napari_quac.errors import CheckpointError
 from napari_quac.networks.architectures.layout import Layout
 from napari_quac.networks.architectures.recognition import ARCHITECTURES, recognize_classifier
-from napari_quac.networks.checkpoint_file import printable, read_checkpoint
+from napari_quac.networks.checkpoint_file import (
+    printable,
+    quantized_sentence,
+    read_checkpoint,
+)
 from napari_quac.networks.classifier import NetworkForm
 from napari_quac.networks.facts_beside import read_beside
+from napari_quac.networks.formats.container_files import Container
 from napari_quac.networks.formats.containers import find_container
+from napari_quac.networks.formats.transforms import interpolation_assumption
 from napari_quac.networks.programs import (
     ExportedNetwork,
     load_exported,
@@ -108,16 +114,18 @@ def open_classifier_file(
     CheckpointError
         If the file is missing, damaged, or holds no classifier that is known here.
     """
-    container = find_container(path)
-    if container is None:
-        return _open_file(path, {}, architecture, image_size, pools, variant)
+    container = find_container(path) or Container("", path)
     opened = _open_file(
         container.weights, container.metadata, architecture, image_size, pools, variant
     )
     # the description of a container states preprocessing and classes as they were used
     metadata = {**opened.metadata, **container.metadata}
     return replace(
-        opened, metadata=metadata, container=container.kind, notes=container.notes + opened.notes
+        opened,
+        metadata=metadata,
+        container=container.kind,
+        notes=container.notes + opened.notes,
+        assumptions=opened.assumptions + interpolation_assumption(metadata),
     )
 
 
@@ -340,6 +348,8 @@ def unknown_network_sentence(
     path: Path, weights: ChosenWeights, architecture: str | None = None
 ) -> str:
     """Return the error about weights of an unknown architecture, or of an unknown class."""
+    if weights.is_quantized:
+        return quantized_sentence(path)
     if not weights.class_path:
         return unknown_layout_sentence(path, weights.tensors, architecture)
     name = printable(weights.class_path.rpartition(".")[2])
