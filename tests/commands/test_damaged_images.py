@@ -1,4 +1,4 @@
-"""One damaged image is a failure with exit code 2, and the others are computed, in every command."""
+"""One damaged image is a failure with exit code 2; every command computes the others."""
 
 from __future__ import annotations
 
