@@ -67,6 +67,8 @@ class Classifier:
         images.
     assumptions : tuple of Assumption
         Properties that neither the file nor the user states.
+    variants : Mapping[str, tuple of str]
+        Choices for each part that a state dict does not hold, the published one first.
     """
 
     module: nn.Module
@@ -85,6 +87,7 @@ class Classifier:
     network_channels: int = 0
     network_size: tuple[int, ...] | None = None
     assumptions: tuple[Assumption, ...] = ()
+    variants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     _fast: dict[torch.Size, Callable[[Tensor], Tensor]] = field(init=False, repr=False)
     _precise: list[nn.Module] = field(init=False, repr=False)
 
@@ -135,6 +138,11 @@ class Classifier:
     def n_classes(self) -> int:
         """Number of classes, K."""
         return len(self.class_names)
+
+    @property
+    def is_independent(self) -> bool:
+        """True if each class has a probability of its own, which need not sum to 1."""
+        return self.output.startswith("independent")
 
     @property
     def is_nameless(self) -> bool:
