@@ -222,6 +222,8 @@ def read_classifier_weights(
     weights = choose_weights(checkpoint, recognize)
     if weights.class_path:
         metadata.setdefault("class_path", weights.class_path)
+    if weights.variant:
+        metadata.setdefault("variant", json.dumps(dict(weights.variant)))
     assumptions = checkpoint.assumptions + weights.assumptions + assumptions
     return replace(weights, assumptions=assumptions), metadata
 
