@@ -42,7 +42,9 @@ def run(options: argparse.Namespace) -> None:
     from napari_quac.explain.agreement_text import findings, to_json
 
     dataset, classifier = shared.load_samples_and_classifier(options)
-    agreement = check_agreement(dataset, classifier, options.images).result()
+    recipe = shared.classifier_recipe(options)
+    steps = check_agreement(dataset, classifier, options.images, recipe, options.device)
+    agreement = steps.result()
     best_options = options_for(agreement)
     shared.notify_about_samples(dataset)
     if options.json:
@@ -84,7 +86,10 @@ def options_for(agreement: Agreement) -> list[str]:
     list of str
         Such as ``["--value-range", "0", "255", "--classes", "b,a,c"]``.
     """
-    options = preprocessing_options(agreement.best.candidate.classifier.preprocessing)
+    candidate = agreement.best.candidate
+    options = preprocessing_options(candidate.classifier.preprocessing)
+    for name, choice in (candidate.variant or {}).items():
+        options += ["--variant", f"{name}={choice}"]
     if agreement.best.needs_order:
         options += ["--classes", ",".join(agreement.best_class_names)]
     return options

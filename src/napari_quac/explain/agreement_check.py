@@ -5,24 +5,21 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_quac.data.dataset import Dataset, evenly_spaced
-from napari_quac.data.preprocessing import (
-    PRESET_TITLES,
-    PRESETS,
-    Preprocessing,
-    combine,
-    preset_of,
-    with_values_of,
-)
-from napari_quac.data.suggestions import suggest_preprocessing
-from napari_quac.errors import DataError, QuacError, ShapeError, one_line
+from napari_quac.data.dataset import Dataset, Sample, evenly_spaced
+from napari_quac.errors import DataError, QuacError, one_line
 from napari_quac.explain.agreement import Agreement, Candidate, compare_with_labels
+from napari_quac.explain.agreement_candidates import (
+    architecture_candidates,
+    present_candidate,
+    usual_candidates,
+)
 from napari_quac.explain.labels import match_labels
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.device import in_batches
@@ -34,6 +31,8 @@ from napari_quac.stepwise import Progress, stepwise
 N_IMAGES = 60
 MOST_IMAGES = 240  # for many labels: two images of each, one for each half
 IMAGES_PER_STEP = 16  # between two steps other jobs can take their turn
+GOOD_ACCURACY = 0.9
+"""Below it, other variants of the architecture are tried."""
 SUSPICIOUS_ACCURACY = 0.8
 """Below it, other preprocessings and class orders are tried without a request."""
 STATUS = "comparing predictions with labels"
@@ -81,7 +80,8 @@ def check_agreement(
     dataset: Dataset,
     classifier: Classifier,
     n_images: int = N_IMAGES,
-    alternatives: Sequence[Candidate] = (),
+    recipe: Any = None,
+    device: str = "cpu",
 ) -> Generator[Progress, None, Agreement]:
     """Predict labeled images under the usual preprocessings and compare them with the labels.
 
@@ -93,8 +93,11 @@ def check_agreement(
         The classifier as it is used at present.
     n_images : int
         Number of images; see :func:`choose_images`.
-    alternatives : sequence of Candidate
-        Further ways to use it, such as other architectures that fit the same weights.
+    recipe : ClassifierRecipe, optional
+        Its file. If even the best accuracy is below 0.9, other variants of the architecture with
+        the same weights are compared, too.
+    device : str
+        Device of these variants.
 
     Returns
     -------
@@ -111,20 +114,65 @@ def check_agreement(
             f"'{dataset.name}' has no labels to compare predictions with. Sort the images into one "
             "folder per class."
         )
-    shape = _first_shape(dataset, chosen)
-    candidates = (*usual_candidates(classifier, shape), *alternatives)
-    return (yield from compare_candidates(dataset, candidates, chosen))
+    samples = _CachedSamples(dataset)
+    candidates = usual_candidates(classifier, _first_shape(samples, chosen))
+    agreement = yield from compare_candidates(samples, candidates, chosen)
+    if recipe is None or agreement.best.best_correct.mean() >= GOOD_ACCURACY:
+        return agreement
+    # near chance the preprocessing is as uncertain as the architecture
+    bases = agreement.plausible_rows if agreement.is_near_chance else (agreement.best,)
+    others = []
+    for variant in architecture_candidates(
+        recipe, classifier, device, [r.candidate for r in bases]
+    ):
+        yield Progress(0, None, f"{STATUS}: {variant.name}")
+        others.append(variant)
+    if not others:
+        return agreement
+    more = yield from compare_candidates(samples, others, agreement.indices)
+    if more.indices != agreement.indices:  # an image fails with another architecture
+        return agreement
+    return replace(agreement, rows=(*agreement.rows, *more.rows))
+
+
+class _CachedSamples:
+    """Samples that are read once."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+        self._samples: dict[int, Sample] = {}
+        self.name, self.classes = dataset.name, dataset.classes
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, index: int) -> Sample:
+        if index not in self._samples:
+            self._samples[index] = self._dataset[index]
+        return self._samples[index]
+
+    def sample_id(self, index: int) -> str:
+        """Return the id of a sample."""
+        return self._dataset.sample_id(index)
+
+    def label(self, index: int) -> int | None:
+        """Return the label of a sample."""
+        return self._dataset.label(index)
 
 
 @stepwise
 def check_briefly(
-    dataset: Dataset, classifier: Classifier, n_images: int = N_IMAGES
+    dataset: Dataset,
+    classifier: Classifier,
+    n_images: int = N_IMAGES,
+    recipe: Any = None,
+    device: str = "cpu",
 ) -> Generator[Progress, None, Agreement | None]:
     """Compare the present predictions with labels, and others only if these disagree.
 
     Parameters
     ----------
-    dataset, classifier, n_images
+    dataset, classifier, n_images, recipe, device
         As for :func:`check_agreement`.
 
     Returns
@@ -140,65 +188,11 @@ def check_briefly(
     chosen = choose_images(dataset, n_images)
     if not chosen:
         return None
-    name = PRESET_TITLES.get(
-        preset_of(classifier.preprocessing) or "", classifier.preprocessing.value_words
-    )
-    present = Candidate(name, classifier, True)
-    agreement = yield from compare_candidates(dataset, [present], chosen)
+    candidates = [present_candidate(classifier)]
+    agreement = yield from compare_candidates(dataset, candidates, chosen)
     if agreement.rows[0].accuracy >= SUSPICIOUS_ACCURACY:
         return agreement
-    return (yield from check_agreement(dataset, classifier, n_images))
-
-
-def usual_candidates(classifier: Classifier, image_shape: Sequence[int]) -> tuple[Candidate, ...]:
-    """Return the classifier as it is, and with each preset that fits its channels.
-
-    Parameters
-    ----------
-    classifier : Classifier
-        Its present channel selection and size are the same for all candidates. Where images of
-        ``image_shape`` do not fit it, the first suggestion that makes them fit is added.
-    image_shape : (C, *S)
-        Shape of the images.
-    """
-    base = fitting_preprocessing(classifier, image_shape)
-    current = preset_of(classifier.preprocessing)
-    candidates = []
-    if current is None:
-        name = classifier.preprocessing.value_words
-        candidates.append(Candidate(name, _with(classifier, base), True))
-    for key, preset in PRESETS.items():
-        if preset.mean is None or len(preset.mean) in (1, classifier.network_channels):
-            changed = _with(classifier, with_values_of(base, preset))
-            candidates.append(Candidate(PRESET_TITLES[key], changed, key == current))
-    return tuple(candidates)
-
-
-def fitting_preprocessing(classifier: Classifier, image_shape: Sequence[int]) -> Preprocessing:
-    """Return the classifier's preprocessing, completed so that images of a shape fit.
-
-    Gray images are repeated in the channels of a network for RGB images, so that each channel can
-    have its own mean. If nothing makes the images fit, the preprocessing is returned as it is.
-    """
-    base = classifier.preprocessing
-    if base.channels is None and image_shape[0] == 1 and classifier.network_channels == 3:
-        base = replace(base, channels="repeat")
-    for _ in range(2):  # channels, then size
-        try:
-            _with(classifier, base).check_image(image_shape)
-        except ShapeError as error:
-            channels, size = error.network_input or (classifier.network_channels, None)
-            suggestions = suggest_preprocessing(image_shape, channels, size)
-            if not suggestions:
-                return base
-            base = combine(base, suggestions[0][1])
-    return base
-
-
-def _with(classifier: Classifier, preprocessing: Preprocessing) -> Classifier:
-    if preprocessing == classifier.preprocessing:
-        return classifier
-    return classifier.with_preprocessing(preprocessing)
+    return (yield from check_agreement(dataset, classifier, n_images, recipe, device))
 
 
 def _first_shape(dataset: Dataset, rows: Sequence[int]) -> tuple[int, ...]:

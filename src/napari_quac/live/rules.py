@@ -131,11 +131,15 @@ def has_few_samples(loaded_samples: Dataset, predict_up_to: int) -> bool:
     return len(loaded_samples) <= predict_up_to
 
 
-def compare_with_labels(loaded_samples: Dataset, loaded_classifier: Classifier) -> Steps[Agreement]:
+def compare_with_labels(
+    loaded_samples: Dataset, loaded_classifier: Classifier, *, classifier: Any, device: str
+) -> Steps[Agreement]:
     """Compare predictions with labels under the usual preprocessings and class orders."""
     from napari_quac.explain.agreement_check import check_agreement
+    from napari_quac.networks.classifier_recipe import ClassifierRecipe
 
-    return check_agreement(loaded_samples, loaded_classifier)
+    recipe = classifier if isinstance(classifier, ClassifierRecipe) else None
+    return check_agreement(loaded_samples, loaded_classifier, recipe=recipe, device=device)
 
 
 def is_comparison_quick(loaded_samples: Dataset, loaded_classifier: Classifier) -> bool:
