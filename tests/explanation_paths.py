@@ -24,6 +24,7 @@ from torch import nn
 from napari_quac.batch.plan import BatchPlan
 from napari_quac.cli import main
 from napari_quac.data.image_datasets import ImageFolderRecipe
+from napari_quac.data.preprocessing import Preprocessing
 from napari_quac.explain.explanation import Explanation, Explanations
 from napari_quac.explain.pair import Pair
 from napari_quac.explain.pipeline import explain
@@ -59,6 +60,8 @@ TRIES = 12
 SECONDS = 120
 
 PRESETS = ("quac", "dapi")
+# not a mere range, so that pixels are attributed in the images, and through its steps
+PREPROCESSING = Preprocessing(value_range=(0.0, 2.0), mean=(0.5,), std=(1.5,))
 BASES = ("prediction", "label", "default")
 GENERATORS = ("stargan", "generated", "exaggeration", "warp")
 SAMPLES = ("correct", "mispredicted")
@@ -115,7 +118,7 @@ class Files:
     def classifier(self) -> ClassifierRecipe:
         """Recipe of the corner classifier."""
         return ClassifierRecipe(
-            self.folder / "classifier.pt", None, CLASSES, (0.0, 1.0), image_size=SIZE
+            self.folder / "classifier.pt", None, CLASSES, PREPROCESSING, image_size=SIZE
         )
 
     def samples(self, case: Case) -> ImageFolderRecipe:
@@ -144,7 +147,8 @@ class Files:
         basis = [] if case.basis == "default" else ["--source-basis", case.basis]
         return [
             "--classifier", f"{self.folder / 'classifier.pt'}", "--classes", ",".join(CLASSES),
-            "--value-range", "0", "1", "--image-size", str(SIZE), "--device", "cpu",
+            "--value-range", "0", "2", "--mean", "0.5", "--std", "1.5",
+            "--image-size", str(SIZE), "--device", "cpu",
             "--samples", f"{self.folder / case.sample}", *texts[case.generator], *basis,
             "--preset", case.preset, "--methods", ",".join(METHODS), "--seed", str(SEED),
             "--tries", str(TRIES), "--json",

@@ -124,7 +124,7 @@ def test_folder_of_splits_is_refused_until_one_is_chosen(tmp_path: Path, names) 
     everything = ImageFolder(folder, split="all")
     assert everything.classes == ("ach", "gaba")
     assert len(everything) == 2 * len(names)
-    assert [a.kind for a in everything.assumptions] == ["labels"]
+    assert [a.kind for a in everything.stated_assumptions] == ["labels"]
     with pytest.raises(DataError, match="no split 'other'"):
         ImageFolder(folder, split="other")
 

@@ -55,8 +55,8 @@ def test_table_in_the_folder_gives_the_labels_and_is_stated(flat: Path, text: st
     assert labels_of(dataset) == EXPECTED
     assert dataset.classes == ("ach", "gaba")
     assert dataset.layout.source == "table"
-    assert [assumption.kind for assumption in dataset.assumptions] == ["labels"]
-    assert "'labels.csv'" in str(dataset.assumptions[0])
+    assert [assumption.kind for assumption in dataset.stated_assumptions] == ["labels"]
+    assert "'labels.csv'" in str(dataset.stated_assumptions[0])
     assert dataset.layout.notes == ()
 
 
@@ -66,7 +66,7 @@ def test_columns_that_are_named_are_no_assumption(flat: Path, tmp_path: Path) ->
     recipe = ImageFolderRecipe(flat, None, "", table, "two", "f")
     dataset = recipe.load()
     assert dataset.classes == ("x", "y")
-    assert dataset.assumptions == ()
+    assert dataset.stated_assumptions == ()
     with pytest.raises(DataError, match=r"2 columns that may be labels \('one', 'two'\)"):
         ImageFolderRecipe(flat, labels=table).load()
     with pytest.raises(DataError, match=r"no column 'three', but 'f', 'one', 'two'"):
@@ -140,7 +140,7 @@ def test_split_column_selects_samples(flat: Path) -> None:
     (flat / "labels.csv").write_text("file,label,split\na,x,train\nb,y,test\nc,x,train\nd,y,test\n")
     dataset = ImageFolder(flat)
     assert len(dataset) == 4
-    assert "test, train" in str(dataset.assumptions[1])
+    assert "test, train" in str(dataset.stated_assumptions[1])
     assert list(labels_of(ImageFolder(flat, split="train"))) == ["a.png", "c.tif"]
 
 

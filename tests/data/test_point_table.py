@@ -133,7 +133,7 @@ def test_assumptions_about_a_table_are_stated(tmp_path: Path) -> None:
     text = "id,pre_z,pre_y,pre_x,post_z,post_y,post_x,class\n7.20576E+17,2,50,60,3,50,60,a\n"
     (tmp_path / "a.csv").write_text(text)
     recipe = VolumePointsRecipe(tmp_path / "em.npy", tmp_path / "a.csv", (1, 16, 16))
-    sentences = [str(note) for note in recipe.load().table_assumptions]
+    sentences = [str(note) for note in recipe.load().further_assumptions]
     assert sentences == [
         "The coordinates are the columns pre_z, pre_y, pre_x. The table also has post_x; choose "
         "the columns.",
@@ -144,7 +144,7 @@ def test_assumptions_about_a_table_are_stated(tmp_path: Path) -> None:
     stated = replace(
         recipe, columns=("pre_z", "pre_y", "pre_x"), unit="voxel", id_column="-", label_column="-"
     )
-    assert stated.load().table_assumptions == ()
+    assert stated.load().further_assumptions == ()
 
 
 @pytest.mark.parametrize(

@@ -248,7 +248,7 @@ def test_wrong_unit_and_order_are_told_before_and_refused(placed: QuacDock, tmp_
 def test_points_outside_are_counted_and_say_so_when_clicked(placed: QuacDock) -> None:
     marks = placed.points.layer
     marks.add([[2, 30, 900]])
-    assert "were changed" in placed.points_panel.message.text()
+    assert "1 point changed in 'marks' and has no prediction" in placed.points_panel.message.text()
     placed.points_panel.use_button.click()
     settle(placed)
     assert "6 of 7 points used. 1 point lies outside" in placed.points_panel.message.text()

@@ -137,6 +137,8 @@ def test_a_folder_without_weights_or_with_others_says_so(tmp_path: Path) -> None
     with pytest.raises(CheckpointError, match="TensorFlow only"):
         recognize_network(folder)
     (folder / "config.json").write_text("{")
+    assert find_container(folder) is None  # a configuration of other software
+    (folder / "model.safetensors").write_bytes(b"0")
     with pytest.raises(CheckpointError, match="not valid JSON"):
         ClassifierRecipe(folder).load("cpu")
     assert names_by_index({"0": "LABEL_0", "1": "LABEL_1"}) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from napari_quac.commands import shared
@@ -40,15 +41,21 @@ def run(options: argparse.Namespace) -> None:
     """
     from napari_quac.explain.agreement_check import check_agreement
     from napari_quac.explain.agreement_text import findings, to_json
+    from napari_quac.explain.variant_check import propose_variant
+    from napari_quac.serialize import to_plain
 
     dataset, classifier = shared.load_samples_and_classifier(options)
     recipe = shared.classifier_recipe(options)
     steps = check_agreement(dataset, classifier, options.images, recipe, options.device)
     agreement = steps.result()
     best_options = options_for(agreement)
+    best = agreement.best.candidate.classifier
+    variant = propose_variant(shared.classifier_recipe(options), best, dataset).result()
     shared.notify_about_samples(dataset)
     if options.json:
-        print_json({**to_json(agreement), "options": best_options})
+        proposal = None if variant is None else {**to_plain(variant), "sentence": variant.sentence}
+        best_options += [] if variant is None else variant.options
+        print_json({**to_json(agreement), "options": best_options, "variant": proposal})
         return
     print(table([_HEAD, *(_cells(row, agreement) for row in agreement.rows)]), end="\n\n")
     counts = [
@@ -61,6 +68,8 @@ def run(options: argparse.Namespace) -> None:
         print(finding.text)
     if agreement.conclusion.startswith("another"):
         print(f"Options: {' '.join(best_options)}")
+    if variant is not None:
+        print(f"{variant.sentence}\nOptions: {shlex.join(variant.options)}")
 
 
 _HEAD = (
@@ -170,3 +179,17 @@ def warn_about(agreement: Agreement | None) -> None:
     notify(f"napari-quac: {findings(agreement)[0].text}")
     if agreement.conclusion != "near chance":
         notify(f"Options: {' '.join(options_for(agreement))}")
+
+
+def warn_about_variant(
+    options: argparse.Namespace, agreement: Agreement | None, dataset: Dataset
+) -> None:
+    """Print on standard error that another variant of the architecture fits clearly better."""
+    from napari_quac.explain.variant_check import propose_variant
+
+    if agreement is None:
+        return
+    classifier = agreement.best.candidate.classifier
+    variant = propose_variant(shared.classifier_recipe(options), classifier, dataset).result()
+    if variant is not None:
+        notify(f"napari-quac: {variant.sentence}\nOptions: {shlex.join(variant.options)}")

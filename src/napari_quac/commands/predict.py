@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_quac.commands import shared
-from napari_quac.commands.check import check_if_suspicious, warn_about
+from napari_quac.commands.check import check_if_suspicious, warn_about, warn_about_variant
 from napari_quac.commands.output import print_json, table
 from napari_quac.data.assumptions import assumptions_of
 from napari_quac.errors import DataError
@@ -67,6 +67,7 @@ def run(options: argparse.Namespace) -> None:
         _print_tables(rows, names, accuracy, n_labeled, confusion)
     shared.notify_about_samples(dataset, predictions.labels)
     warn_about(agreement)
+    warn_about_variant(options, agreement, dataset)
     if predictions.failures:
         first = next(row for row in rows if row["error"])
         raise DataError(

@@ -16,6 +16,7 @@ ASSUMPTIONS: Mapping[str, str] = {
     "output": "the output of the classifier is inferred from its values",
     "evaluation": "the answer of the classifier for an image depends on the other images",
     "architecture": "the weights do not hold pooling, strides, activations or similar parts",
+    "conversion": "a network of other software is converted, and not compared with the original",
     "weights": "a file holds several sets of weights, or tensors that are not used",
     "channels": "images have other channels than the classifier",
     "image range": "the values of the images that are black and white follow from their type",

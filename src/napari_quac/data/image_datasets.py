@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_quac.data.dataset import Dataset, Sample
-from napari_quac.data.image_file import read_image, to_unit_range
+from napari_quac.data.assumptions import Assumption
+from napari_quac.data.dataset import Dataset, Sample, evenly_spaced
+from napari_quac.data.image_array import OPAQUE, drop_opaque_alpha
+from napari_quac.data.image_file import open_image, to_unit_range
 from napari_quac.data.image_layout import find_layout
-from napari_quac.errors import DataError, ShapeError
+from napari_quac.errors import DataError, QuacError, ShapeError
+
+N_PROBED = 8
+"""Files that are read to list the assumptions about a dataset."""
 
 
 class ImageFiles:
@@ -36,8 +42,11 @@ class ImageFiles:
     name : str
         Display name.
     n_axes : int or None
-        2 if the files hold images, 3 for volumes; None decides by the shape of each file.
+        2 if the files hold images, 3 for volumes; None decides by the axes of each file.
     """
+
+    stated_assumptions: tuple[Assumption, ...] = ()
+    """Assumptions about the samples beside those about their files."""
 
     def __init__(
         self,
@@ -53,13 +62,26 @@ class ImageFiles:
         self.classes, self.name, self.n_axes = classes, name, n_axes
         self._labels = tuple(labels) if labels is not None else (None,) * len(self.paths)
         self._root, self._image_range = root, image_range
+        self._file_assumptions: dict[Assumption, None] = {}
+        self._is_probed = False
+
+    @property
+    def assumptions(self) -> tuple[Assumption, ...]:
+        """Assumptions about the files that were read, and at least about some of the files."""
+        if not self._is_probed:
+            self._is_probed = True
+            for index in evenly_spaced(len(self), N_PROBED):
+                with suppress(QuacError):  # reported when the sample is read
+                    self[index]
+        return (*self.stated_assumptions, *self._file_assumptions)
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> Sample:
         path = self.paths[index]
-        image = read_image(path, self._image_range, self.n_axes)
+        image, assumptions = open_image(path, self._image_range, self.n_axes)
+        self._file_assumptions.update(dict.fromkeys(assumptions))
         return Sample(self.sample_id(index), image, self._labels[index], path=path)
 
     def sample_id(self, index: int) -> str:
@@ -113,7 +135,8 @@ class ImageFolder(ImageFiles):
         super().__init__(
             layout.images, layout.labels, layout.classes, root, image_range, root.name, n_axes
         )
-        self.directory, self.layout, self.assumptions = root, layout, layout.assumptions
+        self.directory, self.layout = root, layout
+        self.stated_assumptions = layout.assumptions
 
 
 def usual_range(
@@ -161,6 +184,8 @@ class ImageStack:
         True if the last axis is color.
     image_axes : int
         2 if each sample is an image, 3 if it is a volume.
+    assumptions : tuple of Assumption
+        About the values of black and white.
 
     Raises
     ------
@@ -180,6 +205,7 @@ class ImageStack:
         name: str = "stack",
         rgb: bool = False,
         image_axes: int = 2,
+        assumptions: tuple[Assumption, ...] = (),
     ) -> None:
         n_axes = images.ndim - int(rgb)
         kind, axes = ("image", "H, W") if image_axes == 2 else ("volume", "D, H, W")
@@ -196,6 +222,8 @@ class ImageStack:
         self._scale = tuple(map(float, scale[last])) if scale is not None else None
         self._translate = tuple(map(float, translate[last])) if translate is not None else None
         self._unit, self._rgb = unit, rgb
+        has_alpha = rgb and int(images.shape[-1]) == 4
+        self.assumptions = (*assumptions, OPAQUE) if has_alpha else assumptions
 
     def __len__(self) -> int:
         return int(self._images.shape[0])
@@ -203,9 +231,10 @@ class ImageStack:
     def __getitem__(self, index: int) -> Sample:
         array = self._read(index)
         channels = np.moveaxis(array, -1, 0) if self._rgb else array[None]
-        if self._rgb and len(channels) == 4:
-            raise ShapeError(f"'{self.name}' has an alpha channel. Choose a layer without one.")
         name = self.sample_id(index)
+        if self._rgb and len(channels) == 4:
+            opaque = 1.0 if channels.dtype.kind == "f" else np.iinfo(channels.dtype).max
+            channels = drop_opaque_alpha(channels, opaque, name, "RGBA")
         values = np.ascontiguousarray(to_unit_range(channels, self.value_range, name))
         image = torch.from_numpy(values)
         return Sample(name, image, None, self._scale, self._translate, self._unit)

@@ -37,8 +37,11 @@ _LABEL_NAMES = ("class", "label", "neurotransmitter", "transmitter", "nt", "nt_t
                 "category")  # fmt: skip
 _UNIT_ENDINGS = {"nm": "nm", "um": "µm", "µm": "µm", "vx": "voxel", "voxel": "voxel",
                  "px": "voxel", "pixel": "voxel"}  # fmt: skip
-_SITES = {"pre": 1, "presyn": 1, "presynaptic": 1, "ctr": 2, "center": 2, "centre": 2,
-          "centroid": 2, "cleft": 2, "post": 4, "postsyn": 4, "postsynaptic": 4}  # fmt: skip
+_SITES = {
+    "pre": 1, "presyn": 1, "presynaptic": 1, "ctr": 2, "center": 2, "centroid": 2, "cleft": 2,
+    "post": 4, "postsyn": 4, "postsynaptic": 4,
+    "centre": 2,  # wording: a spelling in files
+}  # fmt: skip
 """Order in which the sites of a synapse are chosen; columns without a site come first."""
 _OTHER_SITE = 3
 _NO_CLASSES = frozenset({"", "pre", "post", "presynaptic", "postsynaptic", "0", "1"})
@@ -272,36 +275,52 @@ def guess_table_columns(table: PointTable, n_axes: int = 3) -> ColumnMapping:
 
 
 def _guess(names: Sequence[str], n_axes: int, label_names: Sequence[str]) -> ColumnMapping:
+    coordinates, others, unit = _coordinate_columns(names, n_axes)
+    rest = {_plain_name(name): name for name in reversed(names) if name not in coordinates}
+    return ColumnMapping(coordinates, _first(_ID_NAMES, rest), _first(label_names, rest), unit,
+                         others)  # fmt: skip
+
+
+Columns = tuple[tuple[str, ...], tuple[str, ...], TableUnit | Literal[""]]
+"""Columns of the coordinates, last columns of other coordinates, and the unit in the names."""
+
+
+def _coordinate_columns(names: Sequence[str], n_axes: int) -> Columns:
     axes = ("z", "y", "x")[-n_axes:] if n_axes <= 3 else ()
-    groups: dict[tuple[tuple[str, ...], str], dict[str, str]] = {}
+    complete = {
+        key: columns
+        for key, columns in _grouped(names, len(axes)).items()
+        if axes and set(axes) <= set(columns)
+    }
+    if complete:
+        best, *others = sorted(complete, key=lambda key: (_site(key[0]), not key[1]))
+        columns = tuple(complete[best][axis] for axis in axes)
+        return columns, tuple(complete[key][axes[-1]] for key in others), best[1]
+    numbered = [name for name in names if re.fullmatch(r"(axis|centroid)[-_ ]?\d", name.lower())]
+    if len(numbered) >= n_axes:
+        # napari writes "axis-0" in voxels; "centroid-0" of scikit-image may have any unit
+        is_axis = numbered[0].lower().startswith("axis")
+        return tuple(sorted(numbered)[-n_axes:]), (), "voxel" if is_axis else ""
+    return _vector_columns(names, n_axes)
+
+
+def _grouped(
+    names: Sequence[str], n_axes: int
+) -> dict[tuple[tuple[str, ...], TableUnit | Literal[""]], dict[str, str]]:
+    """Return the columns of each axis, grouped by the other words of the name and the unit."""
+    groups: dict[tuple[tuple[str, ...], TableUnit | Literal[""]], dict[str, str]] = {}
     for name in names:
         axis, unit, prefix = _axis_and_unit(name)
         if axis:
             groups.setdefault((prefix, unit), {}).setdefault(axis, name)
     units = {unit for _, unit in groups}
     sites = {_site(prefix) for prefix, _ in groups}
-    n_columns = sum(len(found) for found in groups.values())
-    if len(units) == 1 and n_columns == len(axes) and sites <= {0, _OTHER_SITE}:
+    merged = {axis: name for columns in groups.values() for axis, name in columns.items()}
+    n_columns = sum(map(len, groups.values()))
+    if len(units) == 1 and n_columns == n_axes == len(merged) and sites <= {0, _OTHER_SITE}:
         # each axis once, such as x_position, y_position and z_section
-        groups = {((), units.pop()): {a: n for found in groups.values() for a, n in found.items()}}
-    complete = {key: found for key, found in groups.items() if axes and set(axes) <= set(found)}
-    numbered = [name for name in names if re.fullmatch(r"(axis|centroid)[-_ ]?\d", name.lower())]
-    named_unit: Any = ""
-    others: tuple[str, ...] = ()
-    if complete:
-        ranked = sorted(complete, key=lambda key: (_site(key[0]), not key[1]))
-        coordinates = tuple(complete[ranked[0]][axis] for axis in axes)
-        named_unit = ranked[0][1]
-        others = tuple(complete[key][axes[-1]] for key in ranked[1:])
-    elif len(numbered) >= n_axes:
-        coordinates = tuple(sorted(numbered)[-n_axes:])
-        # napari writes "axis-0" in voxels; "centroid-0" of scikit-image may have any unit
-        named_unit = "voxel" if numbered[0].lower().startswith("axis") else ""
-    else:
-        coordinates, others, named_unit = _vector_columns(names, n_axes)
-    rest = {_plain_name(name): name for name in reversed(names) if name not in coordinates}
-    return ColumnMapping(coordinates, _first(_ID_NAMES, rest), _first(label_names, rest),
-                         named_unit, others)  # fmt: skip
+        return {((), units.pop()): merged}
+    return groups
 
 
 def _site(prefix: Sequence[str]) -> int:
@@ -310,9 +329,7 @@ def _site(prefix: Sequence[str]) -> int:
     return next((_SITES[part] for part in prefix if part in _SITES), _OTHER_SITE)
 
 
-def _vector_columns(
-    names: Sequence[str], n_axes: int
-) -> tuple[tuple[str, ...], tuple[str, ...], TableUnit | Literal[""]]:
+def _vector_columns(names: Sequence[str], n_axes: int) -> Columns:
     """Return the columns of a vector in the order z, y, x, other vectors, and the unit."""
     vectors = [name[:-3] for name in names if name.endswith(f"[{n_axes - 1}]")]
     if not vectors:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_quac.data.assumptions import Assumption
+from napari_quac.data.image_array import drop_opaque_alpha
 from napari_quac.data.place import Transform
 from napari_quac.errors import DataError, ShapeError
 
@@ -53,8 +54,8 @@ class Level:
 
     @property
     def channels(self) -> int:
-        """Number of colors of a voxel."""
-        return int(self.array.shape[-1]) if self.rgb else 1
+        """Number of colors of a voxel, without alpha."""
+        return min(3, int(self.array.shape[-1])) if self.rgb else 1
 
     def read(self, start: Sequence[int], stop: Sequence[int]) -> NDArray[Any]:
         """Read a box inside of the volume.
@@ -80,7 +81,13 @@ class Level:
             raise DataError(
                 f"Voxels {start} to {stop} cannot be read ({error}). Check that the file exists."
             ) from error
-        return np.moveaxis(values, -1, 0) if self.rgb else values[None]
+        if not self.rgb:
+            return values[None]
+        colors = np.moveaxis(values, -1, 0)
+        if len(colors) < 4:
+            return colors
+        opaque = 1.0 if colors.dtype.kind == "f" else np.iinfo(colors.dtype).max
+        return drop_opaque_alpha(colors, opaque, f"Voxels {start} to {stop}", "RGBA")
 
 
 class SpatialView:

@@ -203,8 +203,8 @@ class VolumePoints:
         Points outside of the volume, and points skipped because their patch extends beyond it.
     level : Level
         The level that is read.
-    table_assumptions : tuple of Assumption
-        About the columns of a table from which the points were read; empty by default.
+    further_assumptions : tuple of Assumption
+        About the table of the points, and values that were chosen for the user; empty by default.
 
     Raises
     ------
@@ -241,7 +241,7 @@ class VolumePoints:
             )
         self.volume, self.classes, self.value_range = volume, classes, value_range
         self.name = name or f"points in {volume.name}"
-        self.table_assumptions: tuple[Assumption, ...] = ()
+        self.further_assumptions: tuple[Assumption, ...] = ()
         self.size = tuple(int(n) for n in size)
         self.level = volume.level_for(voxel_size)
         self.voxel_size = tuple(float(v) for v in voxel_size) if voxel_size is not None else None
@@ -268,7 +268,7 @@ class VolumePoints:
     def assumptions(self) -> tuple[Assumption, ...]:
         """Assumptions about the volume, its values and the coordinates."""
         assumed = assumed_range(self.level.dtype) if self.value_range is None else ()
-        return (*self.volume.assumptions, *assumed, *self.table_assumptions)
+        return (*self.volume.assumptions, *assumed, *self.further_assumptions)
 
     def __getitem__(self, index: int) -> Sample:
         row = int(self.rows[index])

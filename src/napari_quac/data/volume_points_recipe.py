@@ -292,7 +292,7 @@ class VolumePointsRecipe:
                 f"The classes are those of the column '{label_column}' (setting label column)."
             )
             assumptions.append(Assumption("labels", sentence))
-        points.table_assumptions = tuple(assumptions)
+        points.further_assumptions = tuple(assumptions)
         return points
 
 

@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox
 
+from napari_quac.data.assumptions import Assumption
 from napari_quac.data.image_datasets import usual_range
 from napari_quac.data.place import NM_PER_UNIT, Transform, rows_of, unit_of_length
 from napari_quac.data.volume import Level, SpatialView, Volume
+from napari_quac.data.volume_metadata import NO_VOXEL_SIZE
 from napari_quac.errors import DataError, QuacError
+from napari_quac.gui.layers import RESULT
 from napari_quac.gui.text import grouped
 from napari_quac.gui.widgets import connect, entry_data, fill_menu, narrow, prepare
-
-RESULT_LAYERS = ("query", "generated", "hybrid", "attribution", "mask")
 
 
 def is_input(own_layers: Mapping[str, Any]) -> Callable[[Any], bool]:
@@ -27,7 +28,7 @@ def is_input(own_layers: Mapping[str, Any]) -> Callable[[Any], bool]:
 
     def accepts(layer: Any) -> bool:
         is_own = any(layer == own_layer for own_layer in own_layers.values())
-        return not is_own and layer.name not in RESULT_LAYERS
+        return not is_own and RESULT not in layer.metadata
 
     return accepts
 
@@ -178,7 +179,42 @@ def volume_of_layer(layer: Any) -> Volume:
         transform = base.at([(k - 1) / 2 for k in step], step) if step else base
         levels.append(Level(readable(array), transform, rgb=bool(layer.rgb)))
     path = Path(layer.source.path) if layer.source.path else None
-    return Volume(tuple(levels), layer.name, unit_of(layer), path)
+    unit = unit_of(layer)
+    is_unknown = unit is None and (np.asarray(layer.scale) == 1).all()
+    assumptions = (NO_VOXEL_SIZE,) if is_unknown else ()
+    return Volume(tuple(levels), layer.name, unit, path, assumptions=assumptions)
+
+
+def range_assumption(layer: Any, chosen: tuple[float, float]) -> tuple[Assumption, ...]:
+    """Return the assumption about black and white, unless the user has chosen other values.
+
+    Parameters
+    ----------
+    layer : napari Image layer
+        Gives the suggested values.
+    chosen : (low, high)
+        Values of the fields in the dock.
+    """
+    if chosen != layer_range(layer):
+        return ()
+    low, high = (f"{value:g}".replace("-", "−") for value in chosen)
+    has_usual = layer.rgb or layer.dtype in (np.uint8, np.bool_)
+    origin = "the type of its values" if has_usual else "the range of its contrast slider"
+    sentence = f"{low} is black and {high} is white in '{layer.name}', from {origin}."
+    return (Assumption("image range", sentence),)
+
+
+def layer_range(layer: Any) -> tuple[float, float]:
+    """Return the values of black and white that are suggested for a layer."""
+    if layer.rgb:
+        return usual_range(layer.dtype)
+    low, high = layer.contrast_limits_range
+    return usual_range(layer.dtype, (float(low), float(high)))
+
+
+def finest_data(layer: Any) -> Any:
+    """Return the pixels of an image layer; of a multi-resolution layer, the finest ones."""
+    return readable(layer.data[0] if layer.multiscale else layer.data)
 
 
 def readable(array: Any) -> Any:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from napari_quac.explain.explanation import PartialMask
     from napari_quac.explain.pair import Pair
 
+RESULT = "napari_quac_result"
+"""Key of the metadata that marks a layer of results, also under another name."""
 NAMES = ("query", "generated", "hybrid", "attribution", "mask")
 VISIBLE_AT_FIRST = {"query": True, "generated": False, "hybrid": True, "mask": True}
 AttributionMode = Literal["signed", "absolute"]
@@ -370,6 +372,7 @@ class LayerSync(QObject):
         look |= placement(sample, n_axes)
         look["units"] = (sample.unit,) * n_axes if sample.unit else None
         visible = VISIBLE_AT_FIRST.get(name, False)
+        look["metadata"] = {RESULT: name}
         self.layers[name] = self._viewer.add_image(pixels, name=name, visible=visible, **look)
         self._placed[name] = sample
         self._set[name] = self._key(name, source)

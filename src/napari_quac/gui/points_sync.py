@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_quac.data.volume_points import VolumePoints
+from napari_quac.gui.layer_watch import NO_POINT, LayerWatch, PointRows
 from napari_quac.gui.layers import LayerSync
+from napari_quac.gui.point_look import EMPTY, point_colors, point_features, ring_color
 from napari_quac.gui.widgets import connect
 from napari_quac.gui.world_units import factors, from_viewer
 from napari_quac.live.choices import Choices
 from napari_quac.live.results import Results
-
-if TYPE_CHECKING:
-    from napari_quac.explain.prediction_table import PredictionTable
-    from napari_quac.live.sample_columns import ExplanationStatus
 
 COLORS_MS = 400
 """Interval of color updates while batches of predictions arrive."""
@@ -27,15 +25,6 @@ MANY_POINTS_MS = 3000
 CLICK_PIXELS = 4
 SMALLEST_SHARE, LARGEST_SHARE, NEW_SHARE = 0.08, 0.9, 0.4
 """Limits of the share of the canvas for an unchanged zoom, and the share after a change."""
-CLASS_COLORS = ("#4db8ff", "#f5a623", "#3ecf8e", "#c792ea", "#ff8fab", "#d4e157", "#4dd0c8",
-                "#ff8a65", "#9aa3ff", "#b08968")  # fmt: skip
-MISPREDICTED_COLOR = "#ff3b30"
-CORRECT_COLOR = "#ffffff"
-SELECTED_BORDER = "#1e90ff"
-"""Visible on gray images, unlike white or yellow."""
-NO_COLOR = "#8a8f98"
-PREDICTED, CONFIDENCE, SCORE = "predicted", "confidence", "QuAC score"
-RIGHT = "as labelled"  # wording: name of a feature column of before
 
 
 class PointsSync(QObject):
@@ -69,6 +58,9 @@ class PointsSync(QObject):
         self.layer: Any = None
         self.dataset: VolumePoints | None = None
         self._image: Any = None
+        self._rows = PointRows(np.empty((0, 3)))
+        self._watches: list[LayerWatch] = []
+        self.is_stale = False
         self._quiet = False
         self._open_row: int | None = None
         self._before: tuple[Any, Any] = (0.0, np.zeros(4))
@@ -99,7 +91,12 @@ class PointsSync(QObject):
         self.layer, self._image, self.dataset = layer, image, dataset
         self._layers.stay_below = layer
         layer.selected_data.events.items_changed.connect(self._on_selected)
-        layer.events.data.connect(self._on_moved)
+        layer.events.data.connect(self._on_points_changed)
+        self._rows, self.is_stale = PointRows(layer.data), False
+        self._watches = [
+            LayerWatch(image, self._on_layer_changed),
+            LayerWatch(layer, self._on_layer_changed, with_data=False),
+        ]
         self._on_predictions()
 
     def release(self, closes_ring: bool = True) -> None:
@@ -107,7 +104,10 @@ class PointsSync(QObject):
         self._later.stop()
         if self.layer is not None:
             self.layer.selected_data.events.items_changed.disconnect(self._on_selected)
-            self.layer.events.data.disconnect(self._on_moved)
+            self.layer.events.data.disconnect(self._on_points_changed)
+            for watch in self._watches:
+                watch.close()
+            self._watches = []
             if closes_ring:
                 self._close_ring()
         self._open_row = None
@@ -163,7 +163,11 @@ class PointsSync(QObject):
             return
         self.center_sample()
         if self._is_connected() and self.dataset is not None:
-            self._select(int(self.dataset.rows[index]))
+            row = self._rows.row_of(int(self.dataset.rows[index]))
+            if row is None:
+                self._close_ring()
+            else:
+                self._select(row)
 
     def _select(self, row: int) -> None:
         if set(self.layer.selected_data) == {row} and self._open_row == row:
@@ -204,7 +208,12 @@ class PointsSync(QObject):
         dataset = self.dataset
         if dataset is None:
             return
-        index = dataset.index_of(row)
+        self._rows.update(self.layer.data)
+        origin = int(self._rows.origins[row])
+        if origin == NO_POINT:
+            self._report_points()
+            return
+        index = dataset.index_of(origin)
         if index is None:
             self.note.emit(
                 f"Point {row + 1} is not a sample: the point or its patch lies outside of "
@@ -242,15 +251,46 @@ class PointsSync(QObject):
             self._select(row)
             self._pick(row)
 
-    def _on_moved(self, event: Any = None) -> None:
-        """Release a layer with changed points, which no longer match the samples."""
+    def _on_points_changed(self, event: Any = None) -> None:
+        """Match the rows with the samples again; changed points have no prediction."""
         action = str(getattr(event, "action", "changed"))
-        if not action.endswith("ing"):  # before the change
-            name = self.layer.name
-            self.release(closes_ring=False)
-            self.note.emit(
-                f"The points of '{name}' were changed. Press 'Use points' to update the samples."
-            )
+        if action.endswith("ing"):  # before the change
+            return
+        indices = getattr(event, "data_indices", ())
+        removed = [int(row) for row in indices] if action == "removed" else []
+        self._rows.update(self.layer.data, removed)
+        self._open_row = None
+        self._clear_features()
+        self._report_points()
+        self._later.start(0)  # colors, once napari has finished the change
+
+    def _clear_features(self) -> None:
+        """Empty the results of changed points: napari copies those of the selected point."""
+        changed = self._rows.origins == NO_POINT
+        features = self.layer.features
+        columns = [name for name in EMPTY if name in features]
+        if changed.any() and columns:
+            values = {name: np.array(features[name], copy=True) for name in columns}
+            for name in columns:
+                values[name][changed] = EMPTY[name]
+            self.layer.features = features.assign(**values)
+
+    def _report_points(self) -> None:
+        n = self._rows.n_changed
+        points = "1 point" if n == 1 else f"{n} points"
+        self.note.emit(
+            f"{points} changed in '{self.layer.name}' and {'has' if n == 1 else 'have'} no "
+            "prediction. Press 'Use points' to update the samples."
+        )
+
+    def _on_layer_changed(self, sentence: str) -> None:
+        """Mark the predictions as those of other pixels or places."""
+        self.is_stale = True
+        self.note.emit(
+            f"{sentence} The samples and their predictions are those of before. Press 'Use points' "
+            "to update them."
+        )
+        self._later.start(0)
 
     def _on_removed(self, event: Any) -> None:
         if self.layer is not None and event.value == self.layer:
@@ -260,6 +300,7 @@ class PointsSync(QObject):
         elif self._image is not None and event.value == self._image:
             name = self._image.name
             self._image = None
+            self._watches.pop(0).close()
             self.note.emit(
                 f"The layer '{name}' was removed. Its samples and results remain, and are "
                 "still read from the same file or array."
@@ -279,12 +320,13 @@ class PointsSync(QObject):
             return
         if not self._is_connected():
             return
-        n_points = len(self.layer.data)
+        self._rows.update(self.layer.data)
         outcomes = self._results.explanation_status
         if outcomes is not None and len(outcomes.scores) != len(dataset):
             outcomes = None
-        columns = point_features(dataset, n_points, table, outcomes)
-        face, border = point_colors(dataset, n_points, table)
+        n_points, rows = len(self.layer.data), self._rows.present(dataset.rows)
+        columns = point_features(rows, n_points, table, outcomes)
+        face, border = point_colors(rows, n_points, table, self.is_stale)
         row = self._open_row
         if row is not None:
             self._before = (face[row, 3], border[row].copy())
@@ -292,53 +334,6 @@ class PointsSync(QObject):
         self.layer.features = self.layer.features.assign(**columns)
         self.layer.face_color = face
         self.layer.border_color = border
-
-
-def point_features(
-    dataset: VolumePoints, n_points: int, table: PredictionTable, outcomes: ExplanationStatus | None
-) -> dict[str, NDArray[Any]]:
-    """Return columns for all points of a layer; empty or NaN for points that are not samples."""
-    predicted = np.full(n_points, "", dtype=object)
-    agreement = np.full(n_points, "", dtype=object)
-    confidence = np.full(n_points, np.nan)
-    score = np.full(n_points, np.nan)
-    rows, is_predicted = dataset.rows, table.is_predicted
-    names = np.array([*table.class_names, ""], dtype=object)
-    predicted[rows] = names[table.predicted]
-    confidence[rows] = np.where(is_predicted, table.confidence, np.nan)
-    has_truth = is_predicted & (table.truth >= 0)
-    agreement[rows] = np.where(has_truth, np.where(table.mispredicted, "no", "yes"), "")
-    if outcomes is not None:
-        score[rows] = outcomes.scores
-    return {PREDICTED: predicted, CONFIDENCE: confidence, RIGHT: agreement, SCORE: score}
-
-
-def point_colors(
-    dataset: VolumePoints, n_points: int, table: PredictionTable
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return face colors by class and border colors by correctness, (N, 4) each."""
-    palette = np.array([_rgba(color) for color in CLASS_COLORS])
-    face = np.tile(_rgba(NO_COLOR, 0.6), (n_points, 1))
-    border = np.tile(_rgba(NO_COLOR, 0.6), (n_points, 1))
-    is_predicted = table.is_predicted
-    rows = dataset.rows[is_predicted]
-    face[rows] = palette[table.predicted[is_predicted] % len(palette)]
-    face[rows, 3] = 0.85
-    border[rows] = _rgba(CORRECT_COLOR, 0.7)
-    border[dataset.rows[table.mispredicted]] = _rgba(MISPREDICTED_COLOR)
-    return face, border
-
-
-def ring_color(border: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the ring color of the selected point; mispredictions remain red."""
-    if np.allclose(border, _rgba(MISPREDICTED_COLOR), atol=0.01):
-        return border
-    return np.array(_rgba(SELECTED_BORDER))
-
-
-def _rgba(color: str, alpha: float = 1.0) -> tuple[float, float, float, float]:
-    red, green, blue = (int(color[i : i + 2], 16) / 255 for i in (1, 3, 5))
-    return red, green, blue, alpha
 
 
 def move_view(viewer: Any, world: ArrayLike, extent: Sequence[float] = ()) -> None:

@@ -11,12 +11,12 @@ from napari_quac.data.assumptions import Assumption
 from napari_quac.errors import CheckpointError
 from napari_quac.networks.checkpoint_file import State, flatten_state, read_tensors
 from napari_quac.networks.classifier_file import (
-    onnx_sentence,
     read_classifier_weights,
     unknown_network_sentence,
 )
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.networks.formats.containers import find_container, weights_path
+from napari_quac.networks.onnx.network import load_onnx, onnx_metadata
 from napari_quac.networks.programs import count_inputs, load_program, program_metadata
 from napari_quac.networks.tensor_file import detect_format, file_hash
 from napari_quac.networks.trial import ReturnsImagesError
@@ -26,7 +26,7 @@ InspectionKind = Literal[
     "torchscript", "exported program", "state dict", "safetensors", "onnx", "folder"
 ]
 
-PROGRAMS = ("torchscript", "exported program", "onnx")
+PROGRAMS = ("torchscript", "exported program")  # ONNX holds a graph of known operators only
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +137,10 @@ def read_inspection(path: Path) -> Inspection:
 def _read_file(path: Path) -> Inspection:
     kind, sha256, size = detect_format(path), file_hash(path), path.stat().st_size
     if kind == "onnx":
-        return Inspection(path, kind, "classifier", sha256, size, problem=onnx_sentence(path))
+        network, model = load_onnx(path)
+        shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+        facts = {"tensors": shapes, "metadata": onnx_metadata(model), "n_inputs": 1}
+        return Inspection(path, kind, "unknown", sha256, size, **facts)  # type: ignore[arg-type]
     if kind in ("torchscript", "exported program"):
         metadata, n_inputs = program_metadata(path), count_inputs(path)
         return Inspection(path, kind, "unknown", sha256, size, metadata=metadata, n_inputs=n_inputs)
@@ -175,6 +178,8 @@ def inspect_classifier(
         warning = "The file holds a program; use it only if you trust where it comes from."
         findings = (*inspection.findings, warning)
         inspection = replace(inspection, tensors=shapes, findings=findings)
+        return _with_trial(inspection, image_size) if run else inspection
+    if inspection.kind == "onnx":
         return _with_trial(inspection, image_size) if run else inspection
     weights, metadata = read_classifier_weights(
         weights_path(inspection.path), None, image_size, pools, inspection.metadata

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -20,6 +21,7 @@ from napari_quac.networks.checkpoint_file import printable, read_checkpoint
 from napari_quac.networks.classifier import NetworkForm
 from napari_quac.networks.formats.containers import find_container
 from napari_quac.networks.programs import (
+    ExportedNetwork,
     load_exported,
     load_torchscript,
     prepare_for_inference,
@@ -51,12 +53,17 @@ class OpenedFile:
     channels : int or None
     image_size : tuple of int or None
         Where they are known before it is tried.
+    kind : str
+        Of the network, where neither form nor layout name it.
     container : str
         Kind of the folder or archive in which the file lies, such as ``"timm folder"``.
     notes : tuple of str
         Sentences about its description, and about tensors without use, such as those of a loss.
     assumptions : tuple of Assumption
         Choices that the file leaves open.
+    compare : callable, optional
+        Compares the network with another program, given channels and size of its input; returns a
+        sentence for the card, and raises ``CheckpointError`` if they differ.
     """
 
     module: nn.Module
@@ -66,8 +73,10 @@ class OpenedFile:
     layout: Layout | None = None
     channels: int | None = None
     image_size: tuple[int, ...] | None = None
+    kind: str = ""
     container: str = ""
     notes: tuple[str, ...] = ()
+    compare: Callable[[int, tuple[int, ...]], str] | None = None
     assumptions: tuple[Assumption, ...] = ()
 
 
@@ -122,7 +131,7 @@ def _open_file(
     """Load the network of a file, with the description of the container in which it lies."""
     kind = detect_format(path)
     if kind == "onnx":
-        raise CheckpointError(onnx_sentence(path))
+        return _open_onnx(path)
     if kind == "torchscript":
         script = load_torchscript(path, as_float32=False)
         return OpenedFile(script, "torchscript", _shapes_of(script), program_metadata(path))
@@ -189,12 +198,25 @@ def read_classifier_weights(
     factors = pools or pools_in(metadata)
 
     def recognize(tensors: Mapping[str, Tensor]) -> Layout | None:
-        return recognize_classifier(tensors, size, architecture, factors)
+        return recognize_classifier(tensors, size, architecture, factors, metadata)
 
     weights = choose_weights(checkpoint, recognize)
     if weights.class_path:
         metadata.setdefault("class_path", weights.class_path)
     return replace(weights, assumptions=checkpoint.assumptions + weights.assumptions), metadata
+
+
+def _open_onnx(path: Path) -> OpenedFile:
+    from napari_quac.networks.onnx.comparison import compare_outputs
+    from napari_quac.networks.onnx.network import load_onnx, onnx_metadata
+
+    network, model = load_onnx(path)
+    program = ExportedNetwork(network, network.bounds)
+    prepare_for_inference(program)
+    fixed = program.channels, program.image_size
+    compare = partial(compare_outputs, path, program)
+    facts = _shapes_of(program), onnx_metadata(model)
+    return OpenedFile(program, "eager", *facts, None, *fixed, kind="ONNX", compare=compare)
 
 
 def build_with_weights(layout: Layout, tensors: Mapping[str, Tensor], path: Path) -> nn.Module:
@@ -287,14 +309,6 @@ def numbers_from_text(text: str | None) -> tuple[float, ...]:
         return tuple(map(float, json.loads(text if text.strip()[:1] in "[{" else f"[{text}]")))
     except (ValueError, TypeError):
         return ()
-
-
-def onnx_sentence(path: Path) -> str:
-    """Return the error about ONNX files."""
-    return (
-        f"'{path.name}' holds an ONNX network, which has no gradients, so attributions cannot be "
-        "computed with it. Export the network as TorchScript or save its state dict."
-    )
 
 
 def unknown_network_sentence(

@@ -34,6 +34,7 @@ from napari_quac.networks.classifier_card import (
 )
 from napari_quac.networks.classifier_file import (
     OpenedFile,
+    build_with_weights,
     numbers_from_text,
     open_classifier_file,
     read_classifier_weights,
@@ -41,12 +42,15 @@ from napari_quac.networks.classifier_file import (
 )
 from napari_quac.networks.device import resolve_device
 from napari_quac.networks.formats.containers import weights_path
+from napari_quac.networks.layout_trial import try_layout
 from napari_quac.networks.network_input import image_shape_for, plural_channels
+from napari_quac.networks.onnx.comparison import describe_comparison
 from napari_quac.networks.outputs import Output
 from napari_quac.networks.programs import move_constants, prepare_for_inference
 from napari_quac.networks.tensor_file import detect_format, file_hash
 from napari_quac.networks.trial import Trial, try_network
-from napari_quac.networks.variants import choices_text, variants_of
+from napari_quac.networks.variants import choices_text, variants_of, with_variant
+from napari_quac.networks.weights_choice import ChosenWeights
 from napari_quac.registry import unknown_name
 
 OutputChoice = Literal["auto"] | Output
@@ -298,12 +302,14 @@ class ClassifierRecipe:
         """
         if detect_format(weights_path(self.path)) in ("torchscript", "exported program", "onnx"):
             return {}
+        layout = self._read_weights().layout
+        return variants_of(layout) if layout is not None else {}
+
+    def _read_weights(self) -> ChosenWeights:
         size = self.image_size
         size = (size, size) if isinstance(size, int) else size
-        weights, _ = read_classifier_weights(
-            weights_path(self.path), self.architecture, size, self.pools
-        )
-        return variants_of(weights.layout) if weights.layout is not None else {}
+        path = weights_path(self.path)
+        return read_classifier_weights(path, self.architecture, size, self.pools)[0]
 
     def load(self, device: str = "auto") -> Classifier:
         """Load the network, try it on noise and blank images, and return it ready for use.
@@ -328,7 +334,9 @@ class ClassifierRecipe:
         preprocessing, source = self._preprocessing(opened.metadata)
         size = size or preprocessing.fixed_size
         stated_size = size or size_from_text(opened.metadata.get("image_size"))
-        follows_from_weights = opened.layout is not None and stated_size is None
+        layout = opened.layout
+        follows_from_weights = layout is not None and stated_size is None
+        follows_from_weights &= layout is None or not layout.size_is_exact
         trial = self._try(opened, size, preprocessing)
         file_names = self.class_names or names_from_text(opened.metadata)
         class_names = checked_class_names(file_names, trial.n_outputs, name)
@@ -358,11 +366,15 @@ class ClassifierRecipe:
             *trial.assumptions,
             *assumptions_about(classifier, source, bool(file_names), is_automatic),
         )
+        comparison, unchecked = describe_comparison(opened.compare, classifier)
+        assumptions += unchecked
         classifier = replace(classifier, assumptions=assumptions)
-        kind = opened.layout.name if opened.layout else KIND_NAMES[opened.form]
+        kind = layout.name if layout else opened.kind or KIND_NAMES[opened.form]
         kind += f" ({opened.container})" if opened.container else ""
-        notes = (*opened.notes, *(opened.layout.notes if opened.layout else ()), *trial.notes)
+        notes = (*opened.notes, *(layout.notes if layout else ()), *trial.notes)
         description = describe(classifier, kind, source, notes, trial)
+        if comparison:
+            description["Compared"] = comparison
         if opened.layout is not None and (choices := choices_text(opened.layout)):
             description["Variants"] = choices
         return on_device(replace(classifier, description=description), target)
@@ -381,11 +393,14 @@ class ClassifierRecipe:
             raise CheckpointError(
                 f"'{self.path.name}' takes {extent(fixed)}, not {extent(size)}. Omit the size."
             )
+        size = size or opened.image_size or size_from_text(opened.metadata.get("image_size"))
+        if opened.layout is not None:
+            trial = try_layout(opened.module, opened.layout, self.path.name, size)
+            return with_output(trial, self.output, opened.metadata.get("output"), self.path.name)
         network: nn.Module = opened.module
         if opened.form == "torchscript":
             # tried on a copy: TorchScript optimizes for its first inputs
             network = open_classifier_file(self.path).module
-        size = size or opened.image_size or size_from_text(opened.metadata.get("image_size"))
         shapes = list(opened.shapes.values())
         channels = self.channels or channels or _whole(opened.metadata.get("channels"))
         if self.channels is None and preprocessing.channels == "repeat":
@@ -415,6 +430,36 @@ class ClassifierRecipe:
 def _whole(text: str | None) -> int | None:
     numbers = numbers_from_text(text)
     return int(numbers[0]) if len(numbers) == 1 else None
+
+
+def variant_builder(
+    recipe: ClassifierRecipe, classifier: Classifier
+) -> Callable[[Mapping[str, str]], Classifier]:
+    """Return a function that makes other variants of a loaded classifier, which share its weights.
+
+    Parameters
+    ----------
+    recipe : ClassifierRecipe
+        Of a state dict.
+    classifier : Classifier
+        Loaded from it; names, preprocessing and device stay the same.
+
+    Returns
+    -------
+    build : callable
+        Variant to classifier; see :meth:`ClassifierRecipe.variant_choices`.
+    """
+    weights = recipe._read_weights()
+    if weights.layout is None:
+        raise CheckpointError(f"'{recipe.path.name}' holds no known architecture.")
+    layout = weights.layout
+
+    def build(variant: Mapping[str, str]) -> Classifier:
+        varied = with_variant(layout, variant)
+        module = build_with_weights(varied, weights.tensors, recipe.path)
+        return replace(classifier, module=module.to(classifier.device))
+
+    return build
 
 
 def alternative_recipes(recipe: ClassifierRecipe) -> tuple[tuple[str, ClassifierRecipe], ...]:

@@ -88,13 +88,17 @@ def read_archive(path: Path) -> PickledContent:
             raise InertPickleError("its numbers have the byte order of another machine")
         value, _ = read_pickle(archive.read(pickled), 0, Budget(), _builders())
 
+    archives: list[zipfile.ZipFile] = []
+
     def read_bytes(record: StorageRecord) -> bytearray:
         member = members.get(f"{folder}data/{record.key}")
         if member is None or member.file_size < record.n_bytes:
             raise TensorRecordError("numbers of a tensor are missing")
         content = bytearray(record.n_bytes)
         try:
-            with zipfile.ZipFile(path) as archive, archive.open(member) as part:
+            if not archives:  # opened once: its list of members takes long to read
+                archives.append(zipfile.ZipFile(path))
+            with archives[0].open(member) as part:
                 part.readinto(content)  # type: ignore[attr-defined]
         except ZIP_ERRORS as error:
             raise TensorRecordError("numbers of a tensor are missing") from error

@@ -11,7 +11,6 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
 from superqt.utils import signals_blocked
 
-from napari_quac.data.image_datasets import usual_range
 from napari_quac.data.point_table import PointTable
 from napari_quac.data.volume import Volume
 from napari_quac.errors import QuacError, SeveralArraysError
@@ -21,8 +20,10 @@ from napari_quac.gui.input_layers import (
     describe_voxels,
     is_input,
     layer_of_volume,
+    layer_range,
     missing_unit,
     points_in_world,
+    range_assumption,
     volume_of_layer,
 )
 from napari_quac.gui.panels.points_table_box import PointsTableBox
@@ -37,6 +38,8 @@ from napari_quac.live.point_samples import PatchSettings, is_byte, samples_at_po
 from napari_quac.live.results import Results
 
 DEFAULT_SIZE = (1, 128, 128)
+ASSUMED = "napari_quac_assumptions"
+"""Key of the metadata with the assumptions about a table that became a layer."""
 TABLE = "table"
 """Data of the entry for an imported table in the menu of points."""
 _TABLE_FILES = "Tables (*.csv *.tsv *.txt *.df *.gz *.feather *.parquet)"
@@ -149,6 +152,11 @@ class PointsPanel(Section):
         except QuacError as error:
             self.message.show_message(str(error), "bad")
             return
+        dataset.further_assumptions = (
+            *(range_assumption(image, self._patch_settings().value_range)
+              if dataset.value_range is not None else ()),
+            *layer.metadata.get(ASSUMED, ()),
+        )  # fmt: skip
         self._choices.samples = ReadySamples(dataset)
         self._sync.follow(layer, image, dataset)
         warnings = [dataset.size_mismatch() or "", missing_unit(layer, volume)]
@@ -338,6 +346,7 @@ class PointsPanel(Section):
             face_color="transparent",
             border_color="yellow",
             border_width=0.08,
+            metadata={ASSUMED: self.table_box.assumptions(volume, table)},
         )
         with signals_blocked(self.label_menu):
             self.points_menu.choose(layer.name)
@@ -351,8 +360,7 @@ class PointsPanel(Section):
         if image is None:
             self.voxel_line.show_message("")
             return
-        contrast = None if image.rgb else tuple(image.contrast_limits_range)
-        low, high = usual_range(image.dtype, contrast)
+        low, high = layer_range(image)
         self.low.setValue(low)
         self.high.setValue(high)
         for number, spin in enumerate(self.size_spins):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from qtpy.QtWidgets import QComboBox, QWidget
 from superqt.utils import signals_blocked
 
+from napari_quac.data.assumptions import Assumption
 from napari_quac.data.point_table import TABLE_UNITS, ColumnMapping, PointTable, guess_table_columns
 from napari_quac.data.volume import Volume
 from napari_quac.data.volume_points_recipe import (
@@ -20,6 +21,7 @@ from napari_quac.data.volume_points_recipe import (
     check_reading,
     count_readings,
     refusal,
+    table_assumptions,
 )
 from napari_quac.errors import DataError, QuacError
 from napari_quac.gui.section import fields_row
@@ -126,6 +128,15 @@ class PointsTableBox(QWidget):
             texts = table.texts(label_column)
             features["class"] = pd.Series([texts[row] for row in rows], dtype=object)
         return self.reading.to_world(values, volume, self._voxel_nm()), features
+
+    def assumptions(self, volume: Volume, table: PointTable) -> tuple[Assumption, ...]:
+        """Return what is assumed about the table, without the choices of the user."""
+        values, _ = table.positions(self._columns())
+        counted = count_readings(values, volume, self._voxel_nm(), self._guess.unit)[0]
+        chosen = self._columns() != self._guess.coordinates
+        other_reading = self.reading != counted.reading
+        ids = self.id_menu.currentData()
+        return tuple(table_assumptions(table, self._guess, counted, chosen, other_reading, ids))
 
     def _fill(self, names: Sequence[str], n_axes: int) -> None:
         coordinates = self._guess.coordinates or tuple(names[:n_axes])

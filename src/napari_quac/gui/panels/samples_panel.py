@@ -15,7 +15,14 @@ from superqt.utils import signals_blocked
 from napari_quac.data.image_datasets import ImageFolderRecipe
 from napari_quac.data.place import short_extent
 from napari_quac.errors import QuacError
-from napari_quac.gui.input_layers import LayerMenu, is_input, readable
+from napari_quac.gui.input_layers import (
+    LayerMenu,
+    finest_data,
+    is_input,
+    layer_range,
+    range_assumption,
+)
+from napari_quac.gui.layer_watch import LayerWatch
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.pictures import thumbnail
 from napari_quac.gui.section import Section, caption, labeled_row
@@ -43,6 +50,7 @@ class SamplesPanel(Section):
         super().__init__("Samples", "samples")
         self._viewer, self._own_layers = viewer, own_layers
         self._choices, self._results, self._controller = choices, results, controller
+        self._watch: LayerWatch | None = None
         self.field = PathField("Folder", "samples", "a folder with one subfolder per class",
                                folders=True)  # fmt: skip
         self.field.picked.connect(lambda path: self.open_folder(Path(path)))
@@ -68,6 +76,7 @@ class SamplesPanel(Section):
     def open_folder(self, directory: Path) -> None:
         """Use the images of a folder as samples."""
         self.problem.hide()
+        self._stop_watching()
         self._choices.samples = ImageFolderRecipe(directory.expanduser())
 
     def use_layer(self) -> None:
@@ -78,22 +87,38 @@ class SamplesPanel(Section):
         if layer is None:
             return
         unit = str(layer.units[-1]) if layer.units else None
+        value_range = (self.layer_low.value(), self.layer_high.value())
         try:
             dataset = ImageStack(
-                readable(layer.data),
-                (self.layer_low.value(), self.layer_high.value()),
+                finest_data(layer),
+                value_range,
                 tuple(layer.scale),
                 tuple(layer.translate),
                 None if unit == "pixel" else unit,
                 layer.name,
                 bool(layer.rgb),
                 self._image_axes(),
+                range_assumption(layer, value_range),
             )
         except QuacError as error:
             self._controller.failed.emit(failure("loaded_samples", "reading the layer", error))
             return
         self.problem.hide()
         self._choices.samples = ReadySamples(dataset)
+        self._stop_watching()
+        self._watch = LayerWatch(layer, self._on_layer_changed)
+
+    def _on_layer_changed(self, sentence: str) -> None:
+        self.problem.show_message(
+            f"{sentence} The samples and their predictions are those of before. Press 'Use' to "
+            "update them.",
+            "note",
+        )
+
+    def _stop_watching(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
 
     def _image_axes(self) -> int:
         """Return 3 for a classifier of volumes, else 2."""
@@ -106,6 +131,7 @@ class SamplesPanel(Section):
 
     def close_panel(self) -> None:
         """Disconnect all signals of the viewer."""
+        self._stop_watching()
         self.layer_menu.close_menu()
 
     def _build_layer_row(self) -> None:
@@ -185,13 +211,10 @@ class SamplesPanel(Section):
         self._show_layer_range()
 
     def _show_layer_range(self) -> None:
-        from napari_quac.data.image_datasets import usual_range
-
         layer = self.layer_menu.layer
         if layer is None:
             return
-        contrast = None if layer.rgb else tuple(layer.contrast_limits_range)
-        low, high = usual_range(layer.dtype, contrast)
+        low, high = layer_range(layer)
         self.layer_low.setValue(low)
         self.layer_high.setValue(high)
 

@@ -195,9 +195,16 @@ _TRANSFORMERS = (
 )
 
 
-def _flatten_scales(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Flatten the scales, which torchvision stores as maps of one position."""
-    return {name: t.flatten() if name.endswith(".scale") else t for name, t in tensors.items()}
+def _flatten(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Flatten the scales of torchvision, and linear layers that are stored as convolutions."""
+    flat: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        if name.endswith(".scale"):
+            tensor = tensor.flatten()
+        elif name.endswith((".expand.weight", ".project.weight")):
+            tensor = tensor.flatten(1)
+        flat[name] = tensor
+    return flat
 
 
 FAMILY = Family(
@@ -210,9 +217,15 @@ FAMILY = Family(
             ("features.1.0.layer_scale", "features.1.0.block.0.weight"),
             "classifier",
             _TORCHVISION,
-            _flatten_scales,
+            _flatten,
         ),
-        Naming("timm", ("stem.0.weight", "stages.0.blocks.0.conv_dw.weight"), "head.fc", _TIMM),
+        Naming(
+            "timm",
+            ("stem.0.weight", "stages.0.blocks.0.conv_dw.weight"),
+            "head.fc",
+            _TIMM,
+            _flatten,
+        ),
         Naming(
             "the authors' code",
             ("downsample_layers.0.0.weight", "stages.0.0.dwconv.weight"),

@@ -39,6 +39,8 @@ class Layout:
         The weights under the names of the module; None if the file uses the same names.
     smallest_size : int
         Smallest length of an image along each axis.
+    size_is_exact : bool
+        True if the weights determine ``image_size``, and no other size will do.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Layout:
     assumptions: tuple[Assumption, ...] = ()
     tensors: Mapping[str, Tensor] | None = None
     smallest_size: int = 1
+    size_is_exact: bool = False
 
 
 Tensors = Mapping[str, Tensor]

@@ -96,7 +96,7 @@ def recognize_pooled_vgg(
         f"pooling to {pooled} positions before the head. {head.note}"
     )
     parameters = {"counts": counts, "widths": widths, "batch_norm": batch_norm}
-    return _layout("vgg", build, channels, head.n_outputs, sentence, 32, parameters)
+    return _layout("vgg-torchvision", build, channels, head.n_outputs, sentence, 32, parameters)
 
 
 def _norms(tensors: Mapping[str, Tensor]) -> set[int]:
@@ -238,7 +238,7 @@ def _layout(
 
 
 VGG = Family(
-    ("vgg",),
+    ("vgg-torchvision",),
     recognize_pooled_vgg,
     "classifier",
     (

@@ -5,6 +5,7 @@ ViT, DeiT with and without distillation, and DINOv2 with and without registers.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -167,7 +168,8 @@ def recognize_vision_transformer(
     grid = _grid(n_positions, int(classes.shape[1]), patch, image_size)
     if grid is None:
         return None
-    n_heads, is_stated = _n_heads(width, metadata)
+    config = _config(metadata)
+    n_heads, is_stated = _n_heads(width, config)
     pooling: Pooling = "class token" if classes.shape[1] else "average"
     if "second_head.weight" in tensors:
         pooling = "two class tokens"
@@ -180,7 +182,8 @@ def recognize_vision_transformer(
         "n_blocks": len({name.split(".")[1] for name in tensors if name.startswith("blocks.")}),
         "n_heads": n_heads,
         "positions": n_positions, "n_class_tokens": int(classes.shape[1]),
-        "n_registers": int(registers.shape[1]), "pooling": pooling, "eps": _eps(metadata),
+        "n_registers": int(registers.shape[1]), "pooling": pooling,
+        "eps": _eps(metadata["library"], config),
         "has_bias": "blocks.0.inputs.bias" in tensors, "is_scaled": "blocks.0.scale1" in tensors,
         "has_norm": "norm.weight" in tensors, "has_norm_after": "norm_after.weight" in tensors,
     }  # fmt: skip
@@ -194,7 +197,7 @@ def recognize_vision_transformer(
     return Layout(
         "vit", build, channels, head.n_outputs, size, parameters,
         assumptions=(architecture_assumption(sentence.strip()),), tensors=tensors,
-        smallest_size=min(size),
+        smallest_size=min(size), size_is_exact=True,
     )  # fmt: skip
 
 
@@ -211,19 +214,29 @@ def _grid(
     return (sides[0], sides[0]) if sides else None
 
 
-def _n_heads(width: int, metadata: Mapping[str, str]) -> tuple[int, bool]:
-    stated = metadata.get("num_attention_heads", "")
-    if stated.isdigit() and int(stated) > 0 and width % int(stated) == 0:
-        return int(stated), True
+def _n_heads(width: int, config: Mapping[str, Any]) -> tuple[int, bool]:
+    """Return the number of attention heads, and True if the file states it."""
+    stated = config.get("num_attention_heads", config.get("num_heads"))
+    if isinstance(stated, int) and stated > 0 and width % stated == 0:
+        return stated, True
     published = _HEADS_OF_HUGE.get(width, max(1, width // HEAD_WIDTH))
     return next(n for n in range(published, 0, -1) if width % n == 0), False
 
 
-def _eps(metadata: Mapping[str, str]) -> float:
+def _config(metadata: Mapping[str, str]) -> Mapping[str, Any]:
+    """Return the configuration that lies beside the weights; empty without one."""
     try:
-        return float(metadata["layer_norm_eps"])
-    except (KeyError, ValueError):
-        return 1e-12 if metadata["library"] == "transformers" else 1e-6
+        config = json.loads(metadata.get("architecture_parameters", "{}"))
+    except ValueError:
+        return {}
+    return config if isinstance(config, dict) else {}
+
+
+def _eps(library: str, config: Mapping[str, Any]) -> float:
+    stated = config.get("layer_norm_eps")
+    if isinstance(stated, int | float) and stated > 0:
+        return float(stated)
+    return 1e-12 if library == "transformers" else 1e-6
 
 
 def _join_attention(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -20,9 +20,14 @@ WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.onnx")
 
 def read_hugging_face(files: Files) -> Container | None:
     """Read a folder with ``config.json`` of transformers or timm; None for another folder."""
-    if "config.json" not in files.names:
-        return None
-    config = _read_json(files, "config.json")
+    if "config.json" not in files.names or "model.weights.h5" in files.names:
+        return None  # the latter is a file of Keras
+    try:
+        config = _read_json(files, "config.json")
+    except CheckpointError:
+        if files.first(*WEIGHTS):
+            raise
+        return None  # a configuration of other software
     if "architecture" in config and {"pretrained_cfg", "num_classes", "num_features"} & set(config):
         weights = choose_weights(files, WEIGHTS, "timm folder")
         return Container("timm folder", weights, _timm_metadata(config))

@@ -1,0 +1,1 @@
+"""ONNX networks as torch modules with gradients, read without further packages."""

@@ -1,0 +1,249 @@
+"""An ONNX graph as a torch module, through which gradients pass."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from napari_quac.errors import CheckpointError
+from napari_quac.networks.onnx import elementwise, spatial
+from napari_quac.networks.onnx.elementwise import convert, unsupported
+from napari_quac.networks.onnx.graph import TYPES, Graph, Model, Node, Reference, read_model
+from napari_quac.networks.tensor_file import METADATA_KEYS
+
+OPERATORS = {**elementwise.OPERATORS, **spatial.OPERATORS}
+_CONTROL = ("Constant", "Cast", "CastLike", "If")
+_QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "QLinearConv", "ConvInteger", "MatMulInteger")
+REFUSED = {  # attributes that change the meaning of an operator, unless they are 0 or empty
+    "CumSum": ("exclusive", "reverse"),
+    "ArgMax": ("select_last_index",),
+    "ArgMin": ("select_last_index",),
+    "BatchNormalization": ("training_mode",),
+    "Attention": (
+        "softcap", "qk_matmul_output_mode", "softmax_precision", "left_window_size",
+        "right_window_size",
+    ),
+}  # fmt: skip
+_COLORS = (1, 3, 4)
+
+
+class OnnxNetwork(nn.Module):
+    """The computation of an ONNX file.
+
+    Parameters
+    ----------
+    model : Model
+        Content of the file.
+    name : str
+        Of the file, for messages.
+
+    Raises
+    ------
+    CheckpointError
+        If it has an operator that is unknown here, or another number of inputs than one.
+    NetworkError
+        If an operator has attributes without a counterpart in torch.
+
+    Attributes
+    ----------
+    bounds : list of (smallest, largest)
+        Allowed length of each axis (N, C, *S); None without a limit.
+    channels_last : bool
+        The file takes (N, *S, C), as of Keras; ``forward`` takes (N, C, *S).
+    """
+
+    def __init__(self, model: Model, name: str) -> None:
+        super().__init__()
+        self.functions, self.opset = model.functions, model.opset
+        self.graph = model.graph
+        _check(model, name)
+        self.input_name, shape = next(iter(model.graph.inputs.items()))
+        self.channels_last = len(shape) in (4, 5) and _is_channels_last(shape)
+        if self.channels_last:
+            shape = (shape[0], shape[-1], *shape[1:-1])
+        self.bounds: list[tuple[int, int | None]] = [
+            (1, None) if length is None else (length, length) for length in shape
+        ]
+        self.constants: dict[str, Tensor] = {}
+        self.weight_names: dict[str, str] = {}
+        for key, tensor in model.graph.weights.items():
+            if tensor.is_floating_point():
+                attribute = f"{key.replace('.', '_')}_"
+                self.weight_names[key] = attribute
+                self.register_buffer(attribute, tensor.float())
+            else:
+                self.constants[key] = tensor
+        self.training = False
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the first output for images (N, C, *S)."""
+        if self.channels_last:
+            images = images.movedim(1, -1)
+        values = dict(self.constants)
+        values |= {key: getattr(self, attribute) for key, attribute in self.weight_names.items()}
+        values[self.input_name] = images
+        run = _Run(self.functions, self.opset, images.dtype)
+        run.nodes(self.graph.nodes, values, _last_uses(self.graph))
+        return values[self.graph.outputs[0]]
+
+
+class _Run:
+    """One computation."""
+
+    def __init__(self, functions: Mapping[str, Graph], opset: int, dtype: torch.dtype) -> None:
+        self.functions, self.opset, self.dtype = functions, opset, dtype
+
+    def nodes(
+        self,
+        nodes: Sequence[Node],
+        values: dict[str, Tensor],
+        last_uses: Mapping[int, Sequence[str]] | None = None,
+    ) -> None:
+        """Compute nodes in their order; ``values`` holds the tensors by name."""
+        for number, node in enumerate(nodes):
+            outputs = self.node(node, values)
+            for name, output in zip(node.outputs, outputs, strict=False):
+                if name:
+                    values[name] = output
+            for name in (last_uses or {}).get(number, ()):
+                del values[name]
+
+    def node(self, node: Node, values: dict[str, Tensor]) -> Sequence[Tensor]:
+        if node.kind in self.functions:
+            return self.function(node, values)
+        if node.kind == "If":
+            condition = bool(values[node.inputs[0]].item())
+            branch = node.attributes["then_branch" if condition else "else_branch"]
+            inside = {**values, **branch.weights}
+            self.nodes(branch.nodes, inside)
+            return [inside[name] for name in branch.outputs]
+        inputs: list[Any] = [values[name] if name else None for name in node.inputs]
+        while inputs and inputs[-1] is None:
+            inputs.pop()
+        if node.kind == "Constant":
+            return [torch.as_tensor(next(iter(node.attributes.values())))]
+        if node.kind == "Cast":
+            return [convert(node.attributes["to"], inputs[0], self.dtype)]
+        if node.kind == "CastLike":
+            return [inputs[0].to(inputs[1].dtype)]
+        attributes = node.attributes
+        if node.kind == "Split":
+            attributes = {**attributes, "number of outputs": len(node.outputs)}
+        outputs = OPERATORS[node.kind](inputs, attributes, self.opset)
+        return [outputs] if isinstance(outputs, Tensor) else list(outputs)
+
+    def function(self, node: Node, values: dict[str, Tensor]) -> Sequence[Tensor]:
+        body = self.functions[node.kind]
+        inside = {
+            name: values[source]
+            for name, source in zip(body.inputs, node.inputs, strict=False)
+            if source
+        }
+        nodes = [_with_attributes(entry, node.attributes) for entry in body.nodes]
+        self.nodes(nodes, inside)
+        return [inside[name] for name in body.outputs]
+
+
+def _with_attributes(node: Node, attributes: Mapping[str, Any]) -> Node:
+    """Replace references of a function by the attributes of the node that uses it."""
+    pairs = {
+        key: attributes.get(entry.name) if isinstance(entry, Reference) else entry
+        for key, entry in node.attributes.items()
+    }
+    defined = {key: entry for key, entry in pairs.items() if entry is not None}
+    return Node(node.kind, node.inputs, node.outputs, defined)
+
+
+def _last_uses(graph: Graph) -> dict[int, list[str]]:
+    """Return the names that no later node needs, so that their memory is freed."""
+    if any(node.kind == "If" for node in graph.nodes):
+        return {}
+    last = {name: number for number, node in enumerate(graph.nodes) for name in node.inputs if name}
+    uses: dict[int, list[str]] = {}
+    for name, number in last.items():
+        if name not in graph.outputs:
+            uses.setdefault(number, []).append(name)
+    return uses
+
+
+def load_onnx(path: Path) -> tuple[OnnxNetwork, Model]:
+    """Read an ONNX file as a torch module.
+
+    Raises
+    ------
+    CheckpointError
+        If it is damaged, incomplete, or has operators that are unknown here.
+    """
+    model = read_model(path)
+    return OnnxNetwork(model, path.name).eval(), model
+
+
+def onnx_metadata(model: Model) -> dict[str, str]:
+    """Return the facts that an ONNX file states, under the keys of a file's metadata."""
+    metadata = {key: text for key, text in model.metadata.items() if key in METADATA_KEYS}
+    if "names" in model.metadata and "class_names" not in metadata:
+        with contextlib.suppress(ValueError, SyntaxError, TypeError):
+            names = ast.literal_eval(model.metadata["names"])  # as Ultralytics writes them
+            ordered = [names[key] for key in sorted(names)] if isinstance(names, dict) else names
+            metadata["class_names"] = json.dumps([str(name) for name in ordered])
+    if model.graph.input_type == 2:
+        metadata.setdefault("value_range", "[0, 255]")
+    return metadata
+
+
+def _check(model: Model, name: str) -> None:
+    graph = model.graph
+    kinds = sorted(set(_kinds(graph.nodes, model.functions)))
+    if any(kind.startswith("ai.onnx.ml.") for kind in kinds):
+        raise CheckpointError(
+            f"'{name}' holds a model of scikit-learn or similar software as ONNX, which has no "
+            "gradients. In Python, pass a function from images to class probabilities: "
+            "napari_quac.load_classifier(function, classes=[…])."
+        )
+    if any(kind in _QUANTIZED for kind in kinds):
+        raise CheckpointError(
+            f"'{name}' holds a quantized ONNX network, which has no gradients. Export the network "
+            "before its quantization."
+        )
+    unknown = [kind for kind in kinds if kind not in (*OPERATORS, *_CONTROL, *model.functions)]
+    if unknown:
+        raise CheckpointError(
+            f"'{name}' holds an ONNX network with operators that are unknown here "
+            f"({', '.join(unknown)}). Export the original network with "
+            "napari_quac.export_classifier, or as TorchScript."
+        )
+    for node in graph.nodes:
+        for key in REFUSED.get(node.kind, ()):
+            if node.attributes.get(key):
+                raise unsupported(f"{node.kind} with {key}")
+    if len(graph.inputs) != 1 or not graph.outputs:
+        names = ", ".join(graph.inputs) or "none"
+        raise CheckpointError(
+            f"'{name}' takes {len(graph.inputs)} inputs ({names}), but one batch of images is "
+            "needed. Export such a network."
+        )
+    if graph.input_type not in TYPES:
+        raise CheckpointError(f"'{name}' does not take numbers. Export a network for images.")
+
+
+def _kinds(nodes: Sequence[Node], functions: Mapping[str, Graph]) -> Iterator[str]:
+    for node in nodes:
+        yield node.kind
+        for entry in node.attributes.values():
+            if isinstance(entry, Graph):
+                yield from _kinds(entry.nodes, functions)
+    if nodes:
+        for function in functions.values():
+            yield from _kinds(function.nodes, {})
+
+
+def _is_channels_last(shape: Sequence[int | None]) -> bool:
+    """Tell (N, *S, C) from (N, C, *S): only the last axis is as short as colors."""
+    return shape[-1] in _COLORS and shape[1] not in _COLORS
