@@ -45,9 +45,7 @@ def run(options: argparse.Namespace) -> None:
     from napari_quac.serialize import to_plain
 
     dataset, classifier = shared.load_samples_and_classifier(options)
-    recipe = shared.classifier_recipe(options)
-    steps = check_agreement(dataset, classifier, options.images, recipe, options.device)
-    agreement = steps.result()
+    agreement = check_agreement(dataset, classifier, options.images).result()
     best_options = options_for(agreement)
     best = agreement.best.candidate.classifier
     variant = propose_variant(shared.classifier_recipe(options), best, dataset).result()

@@ -299,7 +299,9 @@ class Agreement:
             return "near chance"
         changes = []
         if self.current not in (self.trained_with or self.tied):
-            changes.append("architecture" if self.best.candidate.variant else "preprocessing")
+            changes.append(
+                "preprocessing" if self.best.candidate.variant is None else "architecture"
+            )
         if self.best.needs_order:
             changes.append("class order")
         if changes:

@@ -1,8 +1,8 @@
-"""Ways to use a classifier that are compared with labels: preprocessings and architectures."""
+"""Ways to use a classifier that are compared with labels: the usual preprocessings."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from napari_quac.data.preprocessing import (
@@ -14,10 +14,9 @@ from napari_quac.data.preprocessing import (
     with_values_of,
 )
 from napari_quac.data.suggestions import suggest_preprocessing
-from napari_quac.errors import QuacError, ShapeError
+from napari_quac.errors import ShapeError
 from napari_quac.explain.agreement import Candidate
 from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.classifier_recipe import ClassifierRecipe, alternative_recipes
 
 
 def present_candidate(classifier: Classifier) -> Candidate:
@@ -76,43 +75,3 @@ def _with(classifier: Classifier, preprocessing: Preprocessing) -> Classifier:
     if preprocessing == classifier.preprocessing:
         return classifier
     return classifier.with_preprocessing(preprocessing)
-
-
-def architecture_candidates(
-    recipe: ClassifierRecipe, classifier: Classifier, device: str, bases: Sequence[Candidate]
-) -> Iterator[Candidate]:
-    """Yield the classifier with other variants of its architecture, under some preprocessings.
-
-    Parameters
-    ----------
-    recipe : ClassifierRecipe
-        File of the classifier.
-    classifier : Classifier
-        Its class names are used.
-    device : str
-        Device of the variants.
-    bases : sequence of Candidate
-        Their preprocessings are used.
-
-    Notes
-    -----
-    Variants that cannot be loaded, or have another number of outputs, are left out.
-    """
-    try:
-        alternatives = alternative_recipes(recipe)
-    except QuacError:  # a file of another family, whose weights leave no choice
-        return
-    for title, alternative in alternatives:
-        try:
-            network = alternative.load(device).with_class_names(classifier.class_names)
-            candidates = [
-                Candidate(
-                    f"{title}, {base.name}" if len(bases) > 1 else title,
-                    network.with_preprocessing(base.classifier.preprocessing),
-                    variant=alternative.variant,
-                )
-                for base in bases
-            ]
-        except QuacError:
-            continue
-        yield from candidates

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_quac.data.dataset import Dataset, Sample, evenly_spaced
+from napari_quac.data.dataset import Dataset, evenly_spaced
 from napari_quac.errors import DataError, QuacError, one_line
 from napari_quac.explain.agreement import Agreement, Candidate, compare_with_labels
 from napari_quac.explain.agreement_candidates import (
-    architecture_candidates,
     present_candidate,
     usual_candidates,
 )
@@ -31,8 +28,6 @@ from napari_quac.stepwise import Progress, stepwise
 N_IMAGES = 60
 MOST_IMAGES = 240  # for many labels: two images of each, one for each half
 IMAGES_PER_STEP = 16  # between two steps other jobs can take their turn
-GOOD_ACCURACY = 0.9
-"""Below it, other variants of the architecture are tried."""
 SUSPICIOUS_ACCURACY = 0.8
 """Below it, other preprocessings and class orders are tried without a request."""
 STATUS = "comparing predictions with labels"
@@ -80,8 +75,6 @@ def check_agreement(
     dataset: Dataset,
     classifier: Classifier,
     n_images: int = N_IMAGES,
-    recipe: Any = None,
-    device: str = "cpu",
 ) -> Generator[Progress, None, Agreement]:
     """Predict labeled images under the usual preprocessings and compare them with the labels.
 
@@ -93,11 +86,6 @@ def check_agreement(
         The classifier as it is used at present.
     n_images : int
         Number of images; see :func:`choose_images`.
-    recipe : ClassifierRecipe, optional
-        Its file. If even the best accuracy is below 0.9, other variants of the architecture with
-        the same weights are compared, too.
-    device : str
-        Device of these variants.
 
     Returns
     -------
@@ -114,50 +102,8 @@ def check_agreement(
             f"'{dataset.name}' has no labels to compare predictions with. Sort the images into one "
             "folder per class."
         )
-    samples = _CachedSamples(dataset)
-    candidates = usual_candidates(classifier, _first_shape(samples, chosen))
-    agreement = yield from compare_candidates(samples, candidates, chosen)
-    if recipe is None or agreement.best.best_correct.mean() >= GOOD_ACCURACY:
-        return agreement
-    # near chance the preprocessing is as uncertain as the architecture
-    bases = agreement.plausible_rows if agreement.is_near_chance else (agreement.best,)
-    others = []
-    for variant in architecture_candidates(
-        recipe, classifier, device, [r.candidate for r in bases]
-    ):
-        yield Progress(0, None, f"{STATUS}: {variant.name}")
-        others.append(variant)
-    if not others:
-        return agreement
-    more = yield from compare_candidates(samples, others, agreement.indices)
-    if more.indices != agreement.indices:  # an image fails with another architecture
-        return agreement
-    return replace(agreement, rows=(*agreement.rows, *more.rows))
-
-
-class _CachedSamples:
-    """Samples that are read once."""
-
-    def __init__(self, dataset: Dataset) -> None:
-        self._dataset = dataset
-        self._samples: dict[int, Sample] = {}
-        self.name, self.classes = dataset.name, dataset.classes
-
-    def __len__(self) -> int:
-        return len(self._dataset)
-
-    def __getitem__(self, index: int) -> Sample:
-        if index not in self._samples:
-            self._samples[index] = self._dataset[index]
-        return self._samples[index]
-
-    def sample_id(self, index: int) -> str:
-        """Return the id of a sample."""
-        return self._dataset.sample_id(index)
-
-    def label(self, index: int) -> int | None:
-        """Return the label of a sample."""
-        return self._dataset.label(index)
+    candidates = usual_candidates(classifier, _first_shape(dataset, chosen))
+    return (yield from compare_candidates(dataset, candidates, chosen))
 
 
 @stepwise
@@ -165,14 +111,12 @@ def check_briefly(
     dataset: Dataset,
     classifier: Classifier,
     n_images: int = N_IMAGES,
-    recipe: Any = None,
-    device: str = "cpu",
 ) -> Generator[Progress, None, Agreement | None]:
     """Compare the present predictions with labels, and others only if these disagree.
 
     Parameters
     ----------
-    dataset, classifier, n_images, recipe, device
+    dataset, classifier, n_images
         As for :func:`check_agreement`.
 
     Returns
@@ -192,7 +136,7 @@ def check_briefly(
     agreement = yield from compare_candidates(dataset, candidates, chosen)
     if agreement.rows[0].accuracy >= SUSPICIOUS_ACCURACY:
         return agreement
-    return (yield from check_agreement(dataset, classifier, n_images, recipe, device))
+    return (yield from check_agreement(dataset, classifier, n_images))
 
 
 def _first_shape(dataset: Dataset, rows: Sequence[int]) -> tuple[int, ...]:

@@ -67,7 +67,8 @@ def _headline(agreement: Agreement) -> tuple[str, Any]:
         )
     means = []
     if conclusion != "another class order":
-        means.append(best.name if best.candidate.variant else f"the preprocessing {best.name}")
+        is_variant = best.candidate.variant is not None
+        means.append(best.name if is_variant else f"the preprocessing {best.name}")
     if best.needs_order:
         means.append(f"the order {name_list(agreement.best_class_names)}")
     before = (current or best).accuracy
