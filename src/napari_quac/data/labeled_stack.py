@@ -149,6 +149,7 @@ class LabeledStackRecipe:
             raise SplitsError(
                 f"'{name}' {problem} {', '.join(splits) or 'none'}. Choose one of them, or all "
                 "(--split NAME or --split all).",
+                self.path,
                 splits,
             )
         return (self.split,)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from napari_quac.networks.inert_values import ArrayRecord, Reference, StandIn
+from napari_quac.networks.tensor_file import METADATA_KEYS
 from napari_quac.networks.tensor_records import TensorRecord
 
 CLASS_KEYS = (
@@ -33,14 +34,11 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "std": ("std", "image_std", "norm_std", "img_std"),
 }
 """Metadata key to the names that mean the same."""
-PLAIN_KEYS = (
-    "architecture_parameters", "crop", "downsample_factors", "eight_bit", "final_activation",
-    "gray_to_rgb", "interpolation", "output", "pools", "range", "resize", "source", "standardize",
-    "target", "value_range",
-)  # fmt: skip
+PLAIN_KEYS = tuple(key for key in METADATA_KEYS if key not in (*SYNONYMS, *CLASS_KEYS))
 _BY_NAME = ("class_to_idx", "label2id", "class_to_index")
 _BY_INDEX = ("idx_to_class", "id2label", "index_to_class")
 MAX_CLASSES = 100_000
+MAX_UNIT_MEAN = 2.0  # larger means are those of gray values from 0 to 255
 MAX_CHANNELS = 64  # numbers of a tensor that holds a mean or standard deviation
 _MAX_DEPTH = 12
 _MAX_VISITS = 200_000
@@ -317,6 +315,10 @@ def metadata_of(facts: Mapping[str, Any]) -> dict[str, str]:
     names = class_names_in(facts)
     if names is not None and names.names:
         metadata["class_names"] = json.dumps(list(names.names), ensure_ascii=False)
+    if "value_range" not in metadata and "range" not in metadata:
+        numbers = json.loads(metadata.get("mean") or "[]")
+        if numbers and max(numbers) > MAX_UNIT_MEAN:
+            metadata["value_range"] = "[0, 255]"
     return {key: text for key, text in metadata.items() if text}
 
 

@@ -13,6 +13,9 @@ from qtpy.QtWidgets import QWidget
 from superqt.utils import signals_blocked
 
 from napari_quac.data.image_datasets import ImageFolderRecipe
+from napari_quac.data.image_layout import SplitsError
+from napari_quac.data.image_sources import recipe_of
+from napari_quac.data.labeled_stack import LabeledStackRecipe
 from napari_quac.data.place import short_extent
 from napari_quac.errors import QuacError
 from napari_quac.gui.input_layers import (
@@ -23,6 +26,7 @@ from napari_quac.gui.input_layers import (
     range_assumption,
 )
 from napari_quac.gui.layer_watch import LayerWatch
+from napari_quac.gui.panels.sample_labels import SampleLabels
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.pictures import thumbnail
 from napari_quac.gui.section import Section, caption, labeled_row
@@ -58,7 +62,8 @@ class SamplesPanel(Section):
         self._build_layer_row()
         self.problem = WrappedLabel("", "samples_problem")
         self.problem.show_message("")
-        self.add(self.problem)
+        self.labels = SampleLabels(choices, results)
+        self.add(self.problem, self.labels)
         self._build_previews()
         self._build_folder_range()
         self._build_selection()
@@ -74,10 +79,10 @@ class SamplesPanel(Section):
         self._show_sample()
 
     def open_folder(self, directory: Path) -> None:
-        """Use the images of a folder as samples."""
+        """Use the images of a folder, or of a stack with labels, as samples."""
         self.problem.hide()
         self._stop_watching()
-        self._choices.samples = ImageFolderRecipe(directory.expanduser())
+        self._choices.samples = recipe_of(directory.expanduser())
 
     def use_layer(self) -> None:
         """Use the images of the chosen layer as samples."""
@@ -181,7 +186,7 @@ class SamplesPanel(Section):
 
     def _on_range(self) -> None:
         source = self._choices.samples
-        if isinstance(source, ImageFolderRecipe):
+        if isinstance(source, ImageFolderRecipe | LabeledStackRecipe):
             image_range = (self.folder_low.value(), self.folder_high.value())
             self.problem.hide()
             self._choices.samples = replace(source, image_range=image_range)
@@ -224,11 +229,13 @@ class SamplesPanel(Section):
             widget.setVisible(dataset is not None)
         if dataset is None:
             self.set_summary("")
+            self.labels.show_dataset()
             return
         n = len(dataset)
         directory = getattr(self._choices.samples, "directory", None)
         self.field.show_path(directory, "" if directory else dataset.name)
         self.problem.hide()
+        self.labels.show_dataset()
         n_classes = len(dataset.classes)
         classes = f" · {n_classes} class{'es' * (n_classes > 1)}" if n_classes else ""
         self.set_summary(f"{n} {'sample' if n == 1 else 'samples'}{classes} · {dataset.name}")
@@ -261,7 +268,7 @@ class SamplesPanel(Section):
         problems = [preview.problem for preview in previews if preview.problem]
         self.folder_range.setVisible(
             any("range" in problem for problem in problems)
-            and isinstance(self._choices.samples, ImageFolderRecipe)
+            and isinstance(self._choices.samples, ImageFolderRecipe | LabeledStackRecipe)
         )
         if problems and not readable_previews:
             self.problem.show_message(problems[0], "bad")
@@ -312,7 +319,10 @@ class SamplesPanel(Section):
 
     def _on_failed(self, fault: Any) -> None:
         if fault.slot in ("loaded_samples", "sample", "prediction"):
-            self.problem.show_message(fault.sentence, "bad")
+            is_choice = isinstance(fault.error, SplitsError)
+            self.problem.show_message(fault.sentence, "" if is_choice else "bad")
+            if fault.slot == "loaded_samples":
+                self.labels.show_failure(fault)
             directory = getattr(self._choices.samples, "directory", None)
             if fault.slot == "loaded_samples" and directory is not None:
                 self.field.show_path(directory)
