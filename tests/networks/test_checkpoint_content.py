@@ -266,3 +266,41 @@ def test_network_without_weights_names_its_content(tmp_path: Path) -> None:
     torch.save(nn.CrossEntropyLoss(), path)
     with pytest.raises(CheckpointError, match="CrossEntropyLoss and no weights"):
         load_classifier(path, device="cpu")
+
+
+class Normalize:
+    """A transform, as torchvision and fastai have one."""
+
+    def __init__(self) -> None:
+        self.mean, self.std = torch.tensor([[[0.4]]]), [0.2]
+
+
+def test_normalization_of_a_pickled_transform(tmp_path: Path) -> None:
+    path = tmp_path / "model.pth"
+    torch.save({"state_dict": prefixed(""), "transforms": {"train": [Normalize()]}}, path)
+    preprocessing = load_classifier(path, device="cpu").preprocessing
+    assert preprocessing.mean == pytest.approx((0.4,))
+    assert preprocessing.std == (0.2,)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_quantized_network_gets_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "model.pth"
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
+    quantized = torch.ao.quantization.quantize_dynamic(network, {nn.Linear})
+    for content in (quantized, quantized.state_dict()):
+        torch.save(content, path)
+        with pytest.raises(CheckpointError, match="quantized network, which has no gradients"):
+            load_classifier(path, device="cpu")
+
+
+def test_many_sparse_tensors_do_not_fill_the_memory(tmp_path: Path) -> None:
+    path = tmp_path / "model.pth"
+    shape = (1 << 12, 1 << 12)
+    index, number = torch.zeros(2, 1, dtype=torch.int64), torch.ones(1)
+    sparse = [
+        torch.sparse_coo_tensor(index, number, shape, check_invariants=True) for _ in range(20)
+    ]
+    torch.save({f"{n}.weight": tensor for n, tensor in enumerate(sparse)}, path)
+    with pytest.raises(CheckpointError, match="sparse tensors are too large"):
+        load_classifier(path, device="cpu")

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
+from napari_quac.networks.checkpoint_content import walk
 from napari_quac.networks.inert_values import ArrayRecord, Reference, StandIn
 from napari_quac.networks.tensor_file import METADATA_KEYS
 from napari_quac.networks.tensor_records import TensorRecord
@@ -162,6 +163,8 @@ def collect_facts(content: Any, read: ReadTensor | None = None) -> dict[str, Any
                     facts.setdefault("std", as_plain(value[1], read))
     if not any(read_names(facts[key], key) for key in CLASS_KEYS if key in facts):
         facts |= _distant_names(content)
+    if "mean" not in facts and "std" not in facts:
+        facts |= _distant_normalization(content, read)
     return facts
 
 
@@ -185,25 +188,23 @@ def _mapping(value: Any) -> Mapping[Any, Any]:
 
 def _distant_names(content: Any) -> dict[str, Any]:
     """Find the class names that lie deep inside, as in an exported learner of fastai."""
-    level, seen = [content], {id(content)}
-    for _ in range(_MAX_DEPTH):
-        inner: list[Any] = []
-        for value in level:
-            entries = _attributes_and_entries(value)
-            for key in CLASS_KEYS:
-                plain = as_plain(entries[key]) if key in entries else None
-                if plain is not None and (names := read_names(plain, key)) and names.names:
-                    return {key: plain}
-            parts = value.elements if isinstance(value, StandIn) else value
-            inner += entries.values()
-            inner += parts[:64] if isinstance(parts, list | tuple) else ()
-        level = []
-        for value in inner:
-            if isinstance(value, StandIn | Mapping | list | tuple) and id(value) not in seen:
-                seen.add(id(value))
-                level.append(value)
-        if len(seen) > _MAX_VISITS:
-            break
+    for _, value in walk(content):
+        entries = _attributes_and_entries(value)
+        for key in CLASS_KEYS:
+            plain = as_plain(entries[key]) if key in entries else None
+            if plain is not None and (names := read_names(plain, key)) and names.names:
+                return {key: plain}
+    return {}
+
+
+def _distant_normalization(content: Any, read: ReadTensor | None) -> dict[str, Any]:
+    """Find the mean and standard deviation of a pickled transform of torchvision or fastai."""
+    for _, value in walk(content):
+        if isinstance(value, StandIn) and value.path.endswith(".Normalize"):
+            attributes = value.attributes()
+            mean, std = (_numbers(as_plain(attributes.get(key), read)) for key in ("mean", "std"))
+            if mean and std:
+                return {"mean": mean, "std": std}
     return {}
 
 

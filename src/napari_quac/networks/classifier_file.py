@@ -17,7 +17,11 @@ from napari_quac.data.assumptions import Assumption
 from napari_quac.errors import CheckpointError
 from napari_quac.networks.architectures.layout import Layout
 from napari_quac.networks.architectures.recognition import ARCHITECTURES, recognize_classifier
-from napari_quac.networks.checkpoint_file import printable, read_checkpoint
+from napari_quac.networks.checkpoint_file import (
+    printable,
+    quantized_sentence,
+    read_checkpoint,
+)
 from napari_quac.networks.classifier import NetworkForm
 from napari_quac.networks.facts_beside import read_beside
 from napari_quac.networks.formats.container_files import Container
@@ -344,6 +348,8 @@ def unknown_network_sentence(
     path: Path, weights: ChosenWeights, architecture: str | None = None
 ) -> str:
     """Return the error about weights of an unknown architecture, or of an unknown class."""
+    if weights.is_quantized:
+        return quantized_sentence(path)
     if not weights.class_path:
         return unknown_layout_sentence(path, weights.tensors, architecture)
     name = printable(weights.class_path.rpartition(".")[2])

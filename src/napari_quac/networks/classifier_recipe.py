@@ -48,7 +48,7 @@ from napari_quac.networks.outputs import Output
 from napari_quac.networks.programs import move_constants, prepare_for_inference
 from napari_quac.networks.tensor_file import file_hash
 from napari_quac.networks.trial import Trial, try_network
-from napari_quac.networks.variants import choices_text
+from napari_quac.networks.variants import choices_text, variants_of
 from napari_quac.registry import unknown_name
 
 OutputChoice = Literal["auto"] | Output
@@ -347,8 +347,10 @@ class ClassifierRecipe:
         description = describe(classifier, kind, source, notes, trial)
         if comparison:
             description["Compared"] = comparison
-        if opened.layout is not None and (choices := choices_text(opened.layout)):
-            description["Variants"] = choices
+        variants = variants_of(opened.layout) if opened.layout is not None else {}
+        if variants:
+            description["Variants"] = choices_text(variants)
+            classifier = replace(classifier, variants=variants)
         return on_device(replace(classifier, description=description), target)
 
     def _class_names(

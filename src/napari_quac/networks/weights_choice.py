@@ -42,6 +42,8 @@ class ChosenWeights:
         Choices between several networks or sets of weights.
     module : torch module or None
         The network itself, without weights, if the file describes all its layers.
+    is_quantized : bool
+        True if no architecture is recognized because layers were quantized.
     """
 
     tensors: Mapping[str, Tensor]
@@ -50,6 +52,7 @@ class ChosenWeights:
     notes: tuple[str, ...] = ()
     assumptions: tuple[Assumption, ...] = ()
     module: nn.Module | None = None
+    is_quantized: bool = False
 
 
 def choose_weights(checkpoint: Checkpoint, recognize: Recognize) -> ChosenWeights:
@@ -85,7 +88,7 @@ def choose_weights(checkpoint: Checkpoint, recognize: Recognize) -> ChosenWeight
         return unfit
     first = checkpoint.groups[0]
     tensors = without_prefixes(checkpoint.read(first))
-    return ChosenWeights(tensors, None, first.class_path)
+    return ChosenWeights(tensors, None, first.class_path, is_quantized=checkpoint.is_quantized)
 
 
 def _chosen(

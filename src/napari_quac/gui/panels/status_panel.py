@@ -22,6 +22,7 @@ QUIET = {
     "neighbors",
     "devices",
     "prepare",
+    "training estimate",
     "warp",
 }
 """Work that ends before its description could be read."""
