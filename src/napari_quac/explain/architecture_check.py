@@ -10,7 +10,8 @@ from napari_quac.explain.agreement import Agreement
 from napari_quac.explain.agreement_check import N_IMAGES, check_agreement, compare_candidates
 from napari_quac.explain.variant_check import propose_variant
 from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.classifier_recipe import ClassifierRecipe, variant_builder
+from napari_quac.networks.classifier_recipe import ClassifierRecipe
+from napari_quac.networks.variant_recipes import variant_builder
 from napari_quac.stepwise import Progress, stepwise
 
 GOOD_ACCURACY = 0.9
