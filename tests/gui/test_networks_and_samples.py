@@ -9,7 +9,7 @@ import torch
 from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QLabel
+from qtpy.QtWidgets import QApplication, QLabel
 
 from napari_quac.gui.dock import QuacDock
 
@@ -46,6 +46,20 @@ def test_bad_file_gives_a_red_card_with_the_file_and_a_way_out(
     load(dock)
     explain(dock)
     assert dock.results.displayed_hybrid is not None
+
+
+def test_a_refused_file_offers_a_cell_to_copy(dock: QuacDock, tmp_path: Path) -> None:
+    path = tmp_path / "notebook.pth"
+    torch.save({"first.weight": torch.zeros(3, 4), "second.weight": torch.zeros(2, 3)}, path)
+    type_path(dock, "classifier", path)
+    wait(lambda: dock.status.failure is not None)
+    card = dock.networks.cards["classifier"]
+    assert card.is_bad and not card.copy_button.isHidden()
+    QTest.mouseClick(card.copy_button, Qt.MouseButton.LeftButton)
+    clipboard = QApplication.clipboard()
+    assert clipboard is not None and "export_classifier(" in clipboard.text()
+    load(dock)
+    assert card.copy_button.isHidden()
 
 
 def test_bad_file_leaves_the_network_in_use(dock: QuacDock, tmp_path: Path) -> None:
@@ -162,6 +176,21 @@ def test_layer_gives_samples_with_its_place(dock: QuacDock) -> None:
     wait(lambda: "expected 0 to 100" in panel.problem.text())
 
 
+def test_assumptions_about_samples_are_listed(dock: QuacDock, tmp_path: Path) -> None:
+    load(dock)
+    (tmp_path / "left").mkdir()
+    for number in range(2):
+        np.save(tmp_path / "left" / f"{number}.npy", np.full((1, 32, 32), 0.5, np.float32))
+    type_path(dock, "samples", tmp_path)
+    panel = dock.samples
+    wait(lambda: not panel.assumed_button.isHidden())
+    assert panel.assumed_button.text() == "Assumed: image axes, image range"
+    assert panel.assumed_text.isHidden()
+    panel.assumed_button.click()
+    assert not panel.assumed_text.isHidden()
+    assert "0 is black and 1 is white" in panel.assumed_text.text()
+
+
 def test_range_of_sixteen_bit_files_is_asked_for(dock: QuacDock, tmp_path: Path) -> None:
     import tifffile
 
@@ -173,6 +202,11 @@ def test_range_of_sixteen_bit_files_is_asked_for(dock: QuacDock, tmp_path: Path)
     type_path(dock, "samples", tmp_path)
     wait(lambda: not dock.samples.folder_range.isHidden())
     assert "1000" in dock.samples.problem.text()
+    buttons = dock.samples.range_buttons
+    wait(lambda: not buttons[0].isHidden())
+    assert [entry.text() for entry in buttons] == [
+        "0 to 1023 (10 bits)", "0 to 65535 (all of uint16)", "1000 to 1001 (extremes of all files)"
+    ]  # fmt: skip
     dock.samples.folder_high.setValue(2000)
     dock.samples.use_range_button.click()
     wait(lambda: dock.results.prediction is not None)
