@@ -321,3 +321,80 @@ def test_a_search_without_success_ends_in_time_and_names_what_was_tried() -> Non
     with pytest.raises(CheckpointError, match="Give the image size and channels"):
         find_input(network, "odd.pt", shapes)
     assert perf_counter() - begun < 20 * SEARCH_SECONDS  # far above, for busy machines
+
+
+def test_log_odds_of_independent_outputs_are_their_logits(tmp_path: Path) -> None:
+    from napari_quac.networks.fido.optimize import log_odds
+
+    classifier = ClassifierRecipe(script(SigmoidOutputs(), tmp_path)).load("cpu")
+    logits = classifier.logits(images())
+    odds = log_odds(logits, 1, classifier.is_independent)
+    torch.testing.assert_close(odds.sigmoid(), classifier.predict(images())[:, 1])
+
+
+def test_independent_outputs_are_explained(tmp_path: Path) -> None:
+    from napari_quac.data.dataset import Sample
+    from napari_quac.explain.pair import make_pair
+    from napari_quac.explain.pipeline import explain_pair
+    from napari_quac.explain.settings import ExplainSettings
+
+    classifier = ClassifierRecipe(script(SigmoidOutputs(), tmp_path)).load("cpu")
+    query, generated = images(2)
+    pair = make_pair(Sample("a", query), generated, 0, 1, classifier)
+    settings = ExplainSettings().with_methods(("residual", "d-ig"))
+    explanations = explain_pair(pair, classifier, settings).result()
+    curve = explanations["residual"].curve
+    change = classifier.predict(images(2))[1, 1] - classifier.predict(images(2))[0, 1]
+    assert curve.score_changes[0] == pytest.approx(float(change), abs=1e-5)
+    assert explanations["d-ig"].attribution.completeness is not None
+
+
+def export(network: nn.Module, inputs: Tensor, folder: Path) -> Path:
+    path = folder / "network.pt2"
+    torch.export.save(torch.export.export(network.eval(), (inputs,)), str(path))
+    return path
+
+
+def test_an_exported_program_with_channels_last_is_adapted(tmp_path: Path) -> None:
+    network = ChannelsAtTheEnd()
+    path = export(network, images(2, 3).movedim(1, -1), tmp_path)
+    classifier = ClassifierRecipe(path).load("cpu")
+    assert (classifier.channels, classifier.image_size) == (3, (SIZE, SIZE))
+    assert "channels last" in classifier.description["Notes"]
+    expected = network((images(3, 3) * 2 - 1).movedim(1, -1)).softmax(1)
+    torch.testing.assert_close(classifier.predict(images(3, 3)), expected, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+def test_exported_weights_of_other_types_are_converted(tmp_path: Path, dtype: torch.dtype) -> None:
+    network = Head().to(dtype)
+    classifier = ClassifierRecipe(export(network, images(2).to(dtype), tmp_path)).load("cpu")
+    expected = network.float()(images() * 2 - 1).softmax(1)
+    torch.testing.assert_close(classifier.predict(images()), expected, atol=1e-5, rtol=0)
+
+
+class Bytes(Head):
+    def forward(self, images: Tensor) -> Tensor:
+        return self.linear(images.float().flatten(1) / 255)  # type: ignore[no-any-return]
+
+
+def test_a_program_for_whole_numbers_is_told_to_be_one(tmp_path: Path) -> None:
+    path = export(Bytes(), (images(2) * 255).byte(), tmp_path)
+    with pytest.raises(CheckpointError, match="images of whole numbers"):
+        ClassifierRecipe(path).load("cpu")
+
+
+def test_a_missing_operator_of_an_exported_program_is_named(tmp_path: Path) -> None:
+    library = torch.library.Library("napari_quac_lab2", "DEF")
+    library.define("thrice(Tensor x) -> Tensor")
+    for key in ("CPU", "Meta"):
+        library.impl("thrice", torch.clone, key)
+
+    class Foreign(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return torch.ops.napari_quac_lab2.thrice(images).mean(3).mean(1)[:, :3]  # type: ignore[no-any-return]
+
+    path = export(Foreign(), images(), tmp_path)
+    library._destroy()
+    with pytest.raises(CheckpointError, match="napari_quac_lab2::thrice of another package"):
+        ClassifierRecipe(path).load("cpu")

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from napari_quac.data.assumptions import Assumption
 from napari_quac.errors import CheckpointError
+from napari_quac.networks.adapters import ADAPTER_NOTES
 from napari_quac.networks.architectures.layout import Layout
 from napari_quac.networks.architectures.recognition import ARCHITECTURES, recognize_classifier
 from napari_quac.networks.checkpoint_file import (
@@ -26,6 +27,7 @@ from napari_quac.networks.classifier import NetworkForm
 from napari_quac.networks.facts_beside import read_beside
 from napari_quac.networks.formats.container_files import Container
 from napari_quac.networks.formats.containers import find_container
+from napari_quac.networks.formats.notebook_cell import export_cell
 from napari_quac.networks.formats.transforms import interpolation_assumption
 from napari_quac.networks.programs import (
     ExportedNetwork,
@@ -157,6 +159,7 @@ def _open_file(
             metadata,
             channels=program.channels,
             image_size=program.image_size,
+            notes=(ADAPTER_NOTES["channels last"],) if program.has_channels_last else (),
             assumptions=assumptions,
         )
     weights, metadata = read_classifier_weights(path, architecture, image_size, pools, description)
@@ -169,7 +172,8 @@ def _open_file(
             module, "eager", shapes, metadata, notes=weights.notes, assumptions=weights.assumptions
         )
     if layout is None:
-        raise CheckpointError(unknown_network_sentence(path, weights, architecture))
+        cell = export_cell(weights.class_path, path.name)
+        raise CheckpointError(unknown_network_sentence(path, weights, architecture), cell)
     if layout.problem:
         raise CheckpointError(
             f"'{path.name}' is a {layout.name}, but {layout.problem}. Give the image size."
@@ -222,6 +226,8 @@ def read_classifier_weights(
     weights = choose_weights(checkpoint, recognize)
     if weights.class_path:
         metadata.setdefault("class_path", weights.class_path)
+    if weights.variant:
+        metadata.setdefault("variant", json.dumps(dict(weights.variant)))
     assumptions = checkpoint.assumptions + weights.assumptions + assumptions
     return replace(weights, assumptions=assumptions), metadata
 
@@ -367,7 +373,9 @@ def unknown_layout_sentence(
     architectures = architecture or ", ".join(ARCHITECTURES)
     return (
         f"'{path.name}' holds tensors ({_some(list(tensors))}) that are not those of a classifier "
-        f"({architectures}). Export it as TorchScript, which contains its own architecture."
+        f"({architectures}). In the notebook that trained it, run: "
+        f"napari_quac.export_classifier(model, '{path.stem}.pt2', classes=[…], example=…), and "
+        "open that file."
     )
 
 
