@@ -371,7 +371,7 @@ def preprocessing_from_metadata(metadata: Mapping[str, str]) -> Preprocessing | 
     ----------
     metadata : Mapping[str, str]
         JSON texts of ``preprocessing`` (all fields), or of ``mean``, ``std``, ``value_range`` or
-        ``range``, ``standardize``, ``resize``, ``crop``, ``interpolation``, ``channels_used``.
+        ``range``, ``standardize``, ``resize``, ``crop``, ``interpolation``, ``eight_bit``.
 
     Raises
     ------
@@ -397,6 +397,8 @@ def preprocessing_from_metadata(metadata: Mapping[str, str]) -> Preprocessing | 
         changes["standardize"] = text if text == "zscore" else _numbers_in(text)
     if metadata.get("interpolation", "").strip('"') == "bicubic":
         changes["interpolation"] = "bicubic"
+    if metadata.get("eight_bit", "").strip('"') == "true":
+        changes["eight_bit"] = True
     # a size alone says nothing about the values
     return Preprocessing(**changes) if set(changes) & set(VALUE_FIELDS) else None
 

@@ -164,6 +164,8 @@ def collect_facts(content: Any, read: ReadTensor | None = None) -> dict[str, Any
                     facts.setdefault("std", as_plain(value[1], read))
     if not any(read_names(facts[key], key) for key in CLASS_KEYS if key in facts):
         facts |= _distant_names(content)
+    if facts.get("mean") is None and isinstance(content, StandIn):
+        facts |= _distant_normalization(content, read)
     return facts
 
 
@@ -187,17 +189,35 @@ def _mapping(value: Any) -> Mapping[Any, Any]:
 
 def _distant_names(content: Any) -> dict[str, Any]:
     """Find the class names that lie deep inside, as in an exported learner of fastai."""
+    for value in _distant_values(content):
+        entries = _attributes_and_entries(value)
+        for key in CLASS_KEYS:
+            plain = as_plain(entries[key]) if key in entries else None
+            if plain is not None and (names := read_names(plain, key)) and names.names:
+                return {key: plain}
+    return {}
+
+
+def _distant_normalization(content: Any, read: ReadTensor | None) -> dict[str, Any]:
+    """Find mean and standard deviation of the normalization in an exported learner of fastai."""
+    for value in _distant_values(content):
+        if isinstance(value, StandIn) and value.path.endswith("transforms.Normalize"):
+            attributes = value.attributes()
+            facts = {key: as_plain(attributes.get(key), read) for key in ("mean", "std")}
+            if None not in facts.values():
+                return facts
+    return {}
+
+
+def _distant_values(content: Any) -> Iterator[Any]:
+    """Yield containers and objects at all depths, those at the top first."""
     level, seen = [content], {id(content)}
     for _ in range(_MAX_DEPTH):
         inner: list[Any] = []
         for value in level:
-            entries = _attributes_and_entries(value)
-            for key in CLASS_KEYS:
-                plain = as_plain(entries[key]) if key in entries else None
-                if plain is not None and (names := read_names(plain, key)) and names.names:
-                    return {key: plain}
+            yield value
             parts = value.elements if isinstance(value, StandIn) else value
-            inner += entries.values()
+            inner += _attributes_and_entries(value).values()
             inner += parts[:64] if isinstance(parts, list | tuple) else ()
         level = []
         for value in inner:
@@ -206,7 +226,6 @@ def _distant_names(content: Any) -> dict[str, Any]:
                 level.append(value)
         if len(seen) > _MAX_VISITS:
             break
-    return {}
 
 
 def _attributes_and_entries(value: Any) -> Mapping[Any, Any]:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from napari_quac.data.assumptions import Assumption
 from napari_quac.errors import CheckpointError
 from napari_quac.networks.architectures.layout import Layout
-from napari_quac.networks.architectures.recognition import ARCHITECTURES, recognize_classifier
+from napari_quac.networks.architectures.recognition import recognize_classifier
 from napari_quac.networks.checkpoint_file import printable, read_checkpoint
 from napari_quac.networks.classifier import NetworkForm
 from napari_quac.networks.formats.containers import find_container
@@ -329,10 +329,12 @@ def unknown_layout_sentence(
     path: Path, tensors: Mapping[str, Tensor], architecture: str | None = None
 ) -> str:
     """Return the error about a state dict of an unknown architecture."""
-    architectures = architecture or ", ".join(ARCHITECTURES)
+    network = f"a {architecture}" if architecture else "a network that is known here"
     return (
-        f"'{path.name}' holds tensors ({_some(list(tensors))}) that are not those of a classifier "
-        f"({architectures}). Export it as TorchScript, which contains its own architecture."
+        f"'{path.name}' holds tensors ({_some(list(tensors))}) that are not those of {network}. "
+        "Weights alone do not hold the structure of a network. In the notebook where it is "
+        f"defined run: napari_quac.export_classifier(model, '{path.stem}.pt2', classes=[…], "
+        "example=…), and open that file."
     )
 
 

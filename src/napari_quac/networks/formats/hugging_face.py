@@ -149,12 +149,13 @@ def _timm_metadata(config: Mapping[str, Any]) -> dict[str, str]:
     names = config.get("label_names") or pretrained.get("label_names")
     if isinstance(names, list):
         metadata["class_names"] = json.dumps([str(name) for name in names])
-    size = pretrained.get("test_input_size") or pretrained.get("input_size")
+    # timm's own default; the sizes and crops named test_ serve its benchmarks only
+    size = pretrained.get("input_size")
     if isinstance(size, list) and len(size) == 3:
         channels, *pixels = size
         metadata["channels"], metadata["image_size"] = str(channels), json.dumps(pixels)
         metadata["crop"] = json.dumps(pixels)
-        crop_pct = float(pretrained.get("test_crop_pct") or pretrained.get("crop_pct") or 0.875)
+        crop_pct = float(pretrained.get("crop_pct") or 0.875)
         sides = [math.floor(length / crop_pct) for length in pixels]
         is_squash = pretrained.get("crop_mode") == "squash"
         metadata["resize"] = json.dumps(
