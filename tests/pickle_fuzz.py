@@ -47,6 +47,7 @@ CANARIES = (
     ("torch.storage", "_load_from_bytes"), ("torch", "load"), ("pickle", "loads"),
     ("numpy", "load"), ("copyreg", "_reconstructor"), ("functools", "partial"),
 )  # fmt: skip
+FILE_EVERY = 20
 TOUCHED: list[str] = []
 ALLOWED_EVENTS = {
     "mmap.__new__", "object.__getattr__", "builtins.id", "os.listdir", "os.scandir",
@@ -338,7 +339,7 @@ def read_file(path: Path) -> bool:
 def run(
     count: int, seed: int, folder: Path, report: Callable[[str], None] | None = None
 ) -> dict[str, Any]:
-    """Read so many random pickles, every tenth of them in a file.
+    """Read so many random pickles, every twentieth of them in a file.
 
     Parameters
     ----------
@@ -366,7 +367,7 @@ def run(
         read_file(path)
     guard = Guard()
     for number in range(count):
-        is_file = number % 10 == 9
+        is_file = number % FILE_EVERY == FILE_EVERY - 1
         content = fuzzer.file() if is_file else fuzzer.pickle()
         if is_file:
             path.write_bytes(content)

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from napari_quac.batch.tasks import explain_tasks, tasks_of
 from napari_quac.data.dataset import Dataset, Sample
-from napari_quac.data.image_datasets import ImageFolder
 from napari_quac.data.image_file import read_image, to_unit_range
+from napari_quac.data.image_sources import recipe_of
 from napari_quac.errors import DataError, MethodUnavailableError, ShapeError
 from napari_quac.explain.attribution import Attribution, attribute
 from napari_quac.explain.explanation import Explanations
@@ -191,7 +191,8 @@ def explain_folder(
     Parameters
     ----------
     samples : path or Dataset
-        Folder with one subfolder for each class, or any dataset.
+        Folder with one subfolder for each class, a stack with labels, or any dataset, such as
+        ``ImageFolder(folder, labels=Path("labels.csv"))`` or ``ImageFolder(folder, split="test")``.
     classifier, generator
         See :func:`explain_image`; None as generator for a blurred copy of each image.
     output : path
@@ -214,7 +215,7 @@ def explain_folder(
     QuacError
         If a network or the folder cannot be used, or the store belongs to other settings.
     """
-    dataset = ImageFolder(samples) if isinstance(samples, str | Path) else samples
+    dataset = recipe_of(Path(samples)).load() if isinstance(samples, str | Path) else samples
     classifier = name_classes(_as_classifier(classifier), dataset.classes)
     # the recipe of a file identifies it by its hash, as a run and the dock do
     is_file = isinstance(generator, str | Path)

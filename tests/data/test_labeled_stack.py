@@ -44,7 +44,8 @@ def test_stack_with_a_table_beside_it(tmp_path: Path, suffix, text, n_assumption
     assert names(dataset) == ["x", "y", "x", "y"]
     assert dataset[1].label == 1
     np.testing.assert_allclose(dataset[1].image[0], IMAGES[1] / 255, atol=1e-6)
-    assert [a.kind for a in dataset.assumptions] == ["labels"] * n_assumptions
+    kinds = [a.kind for a in dataset.assumptions]
+    assert kinds == ["labels"] * n_assumptions + ["image range"]
 
 
 def test_npy_of_labels(tmp_path: Path) -> None:

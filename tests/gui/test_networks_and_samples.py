@@ -162,6 +162,21 @@ def test_layer_gives_samples_with_its_place(dock: QuacDock) -> None:
     wait(lambda: "expected 0 to 100" in panel.problem.text())
 
 
+def test_assumptions_about_samples_are_listed(dock: QuacDock, tmp_path: Path) -> None:
+    load(dock)
+    (tmp_path / "left").mkdir()
+    for number in range(2):
+        np.save(tmp_path / "left" / f"{number}.npy", np.full((1, 32, 32), 0.5, np.float32))
+    type_path(dock, "samples", tmp_path)
+    panel = dock.samples
+    wait(lambda: not panel.assumed_button.isHidden())
+    assert panel.assumed_button.text() == "Assumed: image axes, image range"
+    assert panel.assumed_text.isHidden()
+    panel.assumed_button.click()
+    assert not panel.assumed_text.isHidden()
+    assert "0 is black and 1 is white" in panel.assumed_text.text()
+
+
 def test_range_of_sixteen_bit_files_is_asked_for(dock: QuacDock, tmp_path: Path) -> None:
     import tifffile
 
@@ -173,6 +188,11 @@ def test_range_of_sixteen_bit_files_is_asked_for(dock: QuacDock, tmp_path: Path)
     type_path(dock, "samples", tmp_path)
     wait(lambda: not dock.samples.folder_range.isHidden())
     assert "1000" in dock.samples.problem.text()
+    buttons = dock.samples.range_buttons
+    wait(lambda: not buttons[0].isHidden())
+    assert [entry.text() for entry in buttons] == [
+        "0 to 1023 (10 bits)", "0 to 65535 (all of uint16)", "1000 to 1001 (extremes of all files)"
+    ]  # fmt: skip
     dock.samples.folder_high.setValue(2000)
     dock.samples.use_range_button.click()
     wait(lambda: dock.results.prediction is not None)
@@ -246,3 +266,29 @@ def test_folder_of_a_cyclegan_is_a_generator(dock: QuacDock, tmp_path: Path) -> 
     wait(lambda: getattr(dock.results.loaded_generator, "pairs", ()) != [])
     assert dock.results.loaded_generator.pairs == ["left → right", "right → left"]
     assert "left → right" in dock.networks.cards["generator"].text.text()
+
+
+@pytest.mark.long
+def test_output_and_variant_are_chosen_in_menus(dock: QuacDock, tmp_path: Path) -> None:
+    import torch
+
+    from napari_quac.networks.architectures.resnet import ResNet
+
+    network = ResNet(1, 3, [1, 1], [8, 16], [8, 16], stem_width=8)
+    torch.save(network.state_dict(), tmp_path / "net.pt")
+    type_path(dock, "classifier", tmp_path / "net.pt")
+    wait(lambda: dock.results.loaded_classifier is not None)
+    settle(dock)
+    fields = dock.networks.architecture_fields
+    before = dock.results.loaded_classifier
+    fields.part_menu.setCurrentIndex(fields.part_menu.findData("stem pooling"))
+    assert fields.choice_menu.currentData() == "max"
+    fields.choice_menu.setCurrentIndex(fields.choice_menu.findData("none"))
+    wait(lambda: dock.results.loaded_classifier is not before)
+    assert dock.choices.classifier.variant == {"stem pooling": "none"}
+    settle(dock)
+    assert fields.part_menu.currentData() == "stem pooling"
+    assert fields.choice_menu.currentData() == "none"
+    fields.output_menu.setCurrentIndex(fields.output_menu.findData("independent logits"))
+    wait(lambda: dock.results.loaded_classifier.output == "independent logits")  # type: ignore[union-attr]
+    assert fields.output_menu.currentText() == "independent logits"

@@ -446,7 +446,7 @@ def test_unknown_architecture_lists_the_known(tmp_path: Path) -> None:
     path = tmp_path / "vgg.pt"
     path.write_bytes(saved(vgg_state(n_inputs=8 * 16)))
     with pytest.raises(QuacError, match=r"Did you mean .vgg"):
-        ClassifierRecipe(path, architecture="vgg").load("cpu")
+        ClassifierRecipe(path, architecture="vgg2").load("cpu")
 
 
 def test_altered_weights_of_torchscript_are_noticed(tmp_path: Path) -> None:

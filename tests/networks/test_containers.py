@@ -116,6 +116,11 @@ def test_a_folder_gives_classes_and_preprocessing(kind: str, tmp_path: Path) -> 
     assert json.loads(facts["value_range"]) == [0, 1] and facts["eight_bit"] == "true"
     classifier = ClassifierRecipe(folder).load("cpu")
     assert kind in classifier.description["Kind"]
+    used = classifier.preprocessing
+    assert (used.resize, used.crop, used.eight_bit) == (128, (96, 96), True)
+    assert used.interpolation == "bicubic" and used.mean == (0.5, 0.4, 0.3)
+    assert classifier.image_size is None  # images of any size are resized
+    assert not [entry for entry in classifier.assumptions if entry.kind == "input range"]
     module = recognize_resnet(resnet_state(), None)
     assert module is not None
     expected = module.build()
@@ -126,6 +131,12 @@ def test_a_folder_gives_classes_and_preprocessing(kind: str, tmp_path: Path) -> 
     assert float(difference.abs().max()) < 1e-5
     for file in ("model.safetensors", "config.json"):  # a file in it is the same classifier
         assert ClassifierRecipe(folder / file).load("cpu").class_names == ("ACh", "GABA", "Glu")
+
+
+def test_another_interpolation_is_stated(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, TRANSFORMERS, preprocessor_config={**PROCESSOR, "resample": 1})
+    classifier = ClassifierRecipe(folder).load("cpu")
+    assert any("'lanczos'" in str(entry) for entry in classifier.assumptions)
 
 
 def test_a_folder_without_weights_or_with_others_says_so(tmp_path: Path) -> None:

@@ -5,16 +5,23 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 import napari_quac
+from napari_quac.data.preprocessing import PRESETS, Preprocessing
 from napari_quac.errors import CheckpointError, DataError
 from napari_quac.networks.classifier_file import open_classifier_file
+from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.networks.formats.export import class_names_of, export_cell, export_classifier
 from napari_quac.networks.formats.transforms import metadata_of_transform
+
+PREPROCESSING = Preprocessing(
+    resize=32, eight_bit=True, crop=24, standardize=(0.5, 99.5), value_range=(-1, 1)
+)
 
 
 class AnySize(nn.Module):
@@ -109,6 +116,19 @@ def test_a_network_that_cannot_be_exported_says_so(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="fails on the example"):
         export_classifier(FixedSize(), tmp_path / "n", example=torch.rand(1, 9, 9))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("preprocessing", ["imagenet-gray", PREPROCESSING])
+def test_a_preprocessing_of_ours_comes_back(preprocessing: Any, tmp_path: Path) -> None:
+    path = tmp_path / "net.pt2"
+    export_classifier(
+        AnySize(), path, ["a", "b", "c"], preprocessing, example=torch.rand(1, 24, 24)
+    )
+    classifier = ClassifierRecipe(path).load("cpu")
+    expected = PRESETS.get(preprocessing, preprocessing) if isinstance(preprocessing, str) else None
+    assert classifier.preprocessing == (expected or preprocessing)
+    assert classifier.class_names == ("a", "b", "c")
+    assert not [entry for entry in classifier.assumptions if entry.kind == "input range"]
 
 
 def transform(name: str, **attributes: object) -> object:

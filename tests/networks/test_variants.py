@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from napari_quac.errors import UnknownNameError
-from napari_quac.networks.classifier_recipe import ClassifierRecipe, alternative_recipes
+from napari_quac.networks.classifier_recipe import ClassifierRecipe
+from napari_quac.networks.variant_recipes import alternative_recipes, variant_choices
 
 SIZE = 32
 
@@ -143,7 +144,7 @@ def test_what_weights_do_not_hold_is_stated_as_assumed(
     (sentence,) = [str(e) for e in classifier.assumptions if e.kind == "architecture"]
     assert all(word in sentence for word in words)
     assert sentence in classifier.description["Assumed"]
-    chosen = {name: choices[0] for name, choices in recipe.variant_choices().items()}
+    chosen = {name: choices[0] for name, choices in variant_choices(recipe).items()}
     stated = ClassifierRecipe(recipe.path, variant=chosen).load("cpu")
     assert "architecture" not in [entry.kind for entry in stated.assumptions]
     torch.testing.assert_close(stated.predict(images()), classifier.predict(images()))

@@ -10,6 +10,7 @@ from typing import Any, get_args, get_type_hints
 
 import yaml
 
+from napari_quac.batch.experiment import experiment_values, is_experiment
 from napari_quac.data import DATASETS
 from napari_quac.data.preprocessed import PreprocessedRecipe
 from napari_quac.data.preprocessing import Preprocessing
@@ -47,6 +48,8 @@ class BatchPlan:
         Ids of the samples to explain; empty for all of them.
     filter : str
         Filter of the dock that selected these samples, for people and for the dock.
+    notes : tuple of str
+        Sentences about parts of an experiment of the QuAC library; not part of a plan file.
 
     Raises
     ------
@@ -62,6 +65,7 @@ class BatchPlan:
     output: Path = Path("explanations")
     only: tuple[str, ...] = ()
     filter: str = ""
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "output", Path(self.output))
@@ -97,6 +101,8 @@ class BatchPlan:
     def from_plain(cls, values: Any, base: str | Path = ".") -> BatchPlan:
         """Build a plan from plain values, as in a plan file of this or an earlier schema.
 
+        An experiment of the QuAC library (``ExperimentConfig``) becomes a plan, too.
+
         Parameters
         ----------
         values : mapping
@@ -107,6 +113,9 @@ class BatchPlan:
         if not isinstance(values, Mapping):
             raise DataError(f"A plan consists of settings with values, got {abbreviated(values)}.")
         values, base = dict(values), Path(base)
+        if is_experiment(values):
+            entries, notes = experiment_values(values, base)
+            return cls(**entries, notes=notes)
         is_flat = "settings" not in values and any(name in values for name in SETTING_NAMES)
         schema = values.pop("schema", 1 if is_flat else SCHEMA)
         if schema == 1:
@@ -114,7 +123,7 @@ class BatchPlan:
         elif schema != SCHEMA:
             message = f"It has schema {abbreviated(schema)}, not 1 to {SCHEMA}. Update napari-quac."
             raise DataError(message)
-        types = get_type_hints(cls)
+        types = {key: kind for key, kind in get_type_hints(cls).items() if key != "notes"}
         for key in values:
             if key in SETTING_NAMES:
                 raise DataError(f"'{key}' stands at the top of the plan. Move it below 'settings'.")

@@ -6,7 +6,7 @@ import argparse
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from napari_quac.commands import shared
+from napari_quac.commands import sample_options, shared
 from napari_quac.commands.output import notify, print_json, table
 from napari_quac.errors import DataError
 
@@ -27,7 +27,7 @@ def add_parser(commands: Any) -> None:
     )
     parser = shared.add_command(commands, run, "check", SUMMARY, about)
     shared.add_classifier_options(parser)
-    shared.add_options(parser, shared.SAMPLES_OPTION, samples=shared.REQUIRED)
+    shared.add_options(parser, sample_options.SAMPLES_OPTION, samples=shared.REQUIRED)
     shared.add_options(parser, "--images N  number of images [default: 60]")
 
 
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> None:
     best_options = options_for(agreement)
     best = agreement.best.candidate.classifier
     variant = propose_variant(shared.classifier_recipe(options), best, dataset).result()
-    shared.notify_about_samples(dataset)
+    sample_options.notify_about_samples(dataset)
     if options.json:
         proposal = None if variant is None else {**to_plain(variant), "sentence": variant.sentence}
         best_options += [] if variant is None else variant.options

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from napari_quac.commands import measures, shared
+from napari_quac.commands import measures, sample_options, shared
 from napari_quac.commands.output import notify, print_json
 from napari_quac.commands.run import add_run_options, raise_failures, run_plan, summary_text
 from napari_quac.errors import DataError, QuacError
@@ -38,7 +38,7 @@ def add_parser(commands: Any) -> None:
     source = parser.add_mutually_exclusive_group()
     shared.add_options(source, "--generated DIR  previously generated images, SOURCE/TARGET/NAME")
     shared.add_generator_options(parser, source, style="latent")
-    shared.add_options(parser, shared.SAMPLES_OPTION, samples=shared.REQUIRED)
+    shared.add_options(parser, sample_options.SAMPLES_OPTION, samples=shared.REQUIRED)
     shared.add_options(parser, shared.QUESTION_OPTIONS)
     shared.add_settings_options(parser)
     measures.add_measure_options(parser)
@@ -90,7 +90,7 @@ def plan_from(options: argparse.Namespace) -> BatchPlan:
     from napari_quac.batch.plan import BatchPlan, absolute, map_paths
 
     networks = (shared.classifier_recipe(options), shared.generator_recipe(options))
-    recipes = (shared.samples_recipe(options), *networks)
+    recipes = (sample_options.samples_recipe(options), *networks)
     samples, classifier, generator = map_paths(recipes, lambda path: absolute(path, Path()))
     output = absolute(options.out, Path())
     settings = shared.read_settings(options, getattr(generator, "default_methods", ()))

@@ -7,27 +7,33 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_quac.commands import shared
+from napari_quac.commands import sample_options, shared
 from napari_quac.commands.check import check_if_suspicious, warn_about, warn_about_variant
-from napari_quac.commands.output import print_json, table
-from napari_quac.data.assumptions import assumptions_of
+from napari_quac.commands.output import notify, print_json, table
 from napari_quac.errors import DataError
-from napari_quac.serialize import to_plain
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
+    from napari_quac.data.overlap import Overlap
     from napari_quac.explain.prediction_table import PredictionTable
 
 BATCH = 64
 CSV_COLUMNS = ("id", "class", "predicted", "confidence", "right")
 
 
+PREDICT_OPTIONS = """
+    --csv FILE               also write the table to a file
+    --training-samples DIR   images on which the classifier was trained: name the samples that are
+                             also among them, and give the accuracy without them
+    """
+
+
 def add_parser(commands: Any) -> None:
     """Add the command."""
     parser = shared.add_command(commands, run, "predict", "predict the classes of samples")
     shared.add_classifier_options(parser)
-    shared.add_options(parser, shared.SAMPLES_OPTION, samples=shared.REQUIRED)
-    shared.add_options(parser, "--csv FILE  also write the table to a file")
+    shared.add_options(parser, sample_options.SAMPLES_OPTION, samples=shared.REQUIRED)
+    shared.add_options(parser, PREDICT_OPTIONS)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -48,7 +54,9 @@ def run(options: argparse.Namespace) -> None:
     n_labeled = int((predictions.is_predicted & (predictions.truth != UNKNOWN)).sum())
     accuracy = 1 - int(predictions.mispredicted.sum()) / n_labeled if n_labeled else None
     confusion = predictions.confusion().tolist()
-    assumptions = shared.assumptions_about(dataset, classifier, predictions.labels)
+    overlap = _overlap(dataset, options)
+    independent = _accuracy_without(predictions, overlap) if overlap is not None else None
+    assumptions = sample_options.assumptions_about(dataset, classifier, predictions.labels)
     agreement = check_if_suspicious(dataset, classifier, accuracy)
     if options.csv is not None:
         _write_csv(options.csv, rows, names)
@@ -56,16 +64,21 @@ def run(options: argparse.Namespace) -> None:
         document = {"classes": names, "n": len(rows), "accuracy": accuracy, "samples": rows}
         document["n_labelled"] = n_labeled  # wording: a JSON key
         document["preprocessing"] = str(classifier.preprocessing)
-        document["assumptions"] = to_plain((*classifier.assumptions, *assumptions_of(dataset)))
         document["confusion"] = confusion if n_labeled else None
         document["n_failed"] = len(predictions.failures)
-        document |= shared.labels_document(dataset, predictions.labels)
+        document |= sample_options.labels_document(dataset, predictions.labels)
         document["assumptions"] = assumptions
         document["agreement"] = None if agreement is None else summarize(agreement)
+        if overlap is not None:
+            document["overlap"] = {**overlap.to_json(), "accuracy_without": independent}
         print_json(document)
     else:
         _print_tables(rows, names, accuracy, n_labeled, confusion)
-    shared.notify_about_samples(dataset, predictions.labels)
+        if overlap and independent is not None:
+            print(f"\naccuracy {independent:.3f} without the {len(overlap)} training images")
+    if overlap:
+        notify(overlap.sentence("samples", "training images"))
+    sample_options.notify_about_samples(dataset, predictions.labels)
     warn_about(agreement)
     warn_about_variant(options, agreement, dataset)
     if predictions.failures:
@@ -74,6 +87,32 @@ def run(options: argparse.Namespace) -> None:
             f"{len(predictions.failures)} of {len(rows)} samples could not be predicted; the "
             f"first: {first['id']}: {first['error']}"
         )
+
+
+def _overlap(dataset: Dataset, options: argparse.Namespace) -> Overlap | None:
+    """Return the samples that are also training images; None without such a folder."""
+    from napari_quac.data.image_layout import ALL_SPLITS, SplitsError
+    from napari_quac.data.image_sources import recipe_of
+    from napari_quac.data.overlap import find_overlap
+
+    if options.training_samples is None:
+        return None
+    image_range = tuple(options.image_range) if options.image_range else None
+    fields = dict.fromkeys(sample_options.label_options(options), "") | {"labels": None}
+    try:
+        others = recipe_of(options.training_samples, image_range, fields).load()
+    except SplitsError:  # the labels do not matter
+        fields["split"] = ALL_SPLITS
+        others = recipe_of(options.training_samples, image_range, fields).load()
+    return find_overlap(dataset, others).result()
+
+
+def _accuracy_without(predictions: PredictionTable, overlap: Overlap) -> float | None:
+    """Return the accuracy on the samples that are no training images; None without labels."""
+    counts = predictions.is_predicted & (predictions.truth >= 0)
+    counts[list(overlap.indices)] = False
+    n = int(counts.sum())
+    return 1 - int((predictions.mispredicted & counts).sum()) / n if n else None
 
 
 def _row(index: int, dataset: Dataset, predictions: PredictionTable) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_quac.commands import shared
+from napari_quac.commands import sample_options, shared
 from napari_quac.commands.output import attributes, notify, print_json
 from napari_quac.errors import DataError, StorageError
 
@@ -38,7 +38,10 @@ class FaultsError(Exception):
 def add_parser(commands: Any) -> None:
     """Add the command."""
     summary = "explain all samples of a plan, here or on a cluster"
-    about = "Explain all samples of a plan. A stopped run continues with --resume."
+    about = (
+        "Explain all samples of a plan, or of an experiment of the QuAC library (its "
+        "ExperimentConfig as YAML). A stopped run continues with --resume."
+    )
     parser = shared.add_command(commands, run, "run", summary, about)
     parser.add_argument("plan", type=Path, metavar="PLAN.yaml")
     add_run_options(parser)
@@ -64,6 +67,8 @@ def run(options: argparse.Namespace) -> None:
     from napari_quac.batch.plan import BatchPlan
 
     plan = BatchPlan.read(options.plan)
+    for note in plan.notes:
+        notify(note)
     if options.replay is not None:
         _replay(plan, options)
         return
@@ -217,7 +222,7 @@ def _notify_space(plan: BatchPlan) -> None:
     from napari_quac.batch.run import estimate_output
 
     dataset = plan.samples.load()
-    shared.notify_about_samples(dataset)
+    sample_options.notify_about_samples(dataset)
     n_bytes = estimate_output(plan, dataset, max(2, len(dataset.classes)))
     place = next(path for path in (plan.output, *plan.output.parents) if path.exists())
     n_free = shutil.disk_usage(place).free

@@ -5,22 +5,19 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from inspect import cleandoc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_quac.commands import preprocessing_options
+from napari_quac.commands import preprocessing_options, sample_options
 from napari_quac.commands.arguments import names, pooling_factors, whole_numbers
-from napari_quac.commands.output import notify
 from napari_quac.commands.preprocessing_options import ARGUMENTS, PREPROCESSING_OPTIONS
-from napari_quac.data.assumptions import assumptions_of
 from napari_quac.errors import DataError
 from napari_quac.registry import unknown_name
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
-    from napari_quac.explain.labels import LabelMatch
     from napari_quac.explain.settings import ExplainSettings
     from napari_quac.networks.classifier import Classifier
     from napari_quac.networks.classifier_recipe import ClassifierRecipe
@@ -54,17 +51,6 @@ CLASSIFIER_OPTIONS = """
     --device NAME             auto, cpu, cuda, cuda:1 or mps [default: auto]
     --image-range LO HI       values of the images that are black and white (default: 0 255 for
                               8-bit images, 0 1 for floats)
-    """
-SAMPLES_OPTION = """
-    --samples DIR|FILE ...  a folder with one subfolder per class, or image files; or a stack in
-                            npz, npy or tif with labels
-    --split NAME            split of the samples, if the subfolders are splits such as train and
-                            test; 'all' for all of them
-    --label-table FILE      table of the labels (CSV, TSV) instead of class folders
-    --label-column NAME     its column of class names (default: by its name and content)
-    --file-column NAME      its column of file names, paths or ids (default: by its content)
-    --label-pattern TEXT    labels in file names, such as '{label}_*.tif', or a regular expression
-                            with one group
     """
 GENERATOR_OPTION = """
     --generator NETWORK ...   a StarGAN v2, warping simulator or bin-conditional generator; the
@@ -198,47 +184,6 @@ def classifier_recipe(options: argparse.Namespace) -> ClassifierRecipe:
     return ClassifierRecipe(options.classifier, None, options.classes, preprocessing, **sizes)
 
 
-def samples_recipe(options: argparse.Namespace) -> Any:
-    """Return the recipe of the samples that the options name: one folder, or image files."""
-    from napari_quac.data.image_datasets import ImageFilesRecipe
-    from napari_quac.data.labeled_stack import LabeledStackRecipe, is_labeled_stack
-
-    image_range = tuple(options.image_range) if options.image_range else None
-    paths: list[Path] = options.samples
-    if len(paths) == 1 and not paths[0].is_file():
-        return folder_recipe(paths[0], image_range, options)
-    if len(paths) == 1 and (options.label_table or is_labeled_stack(paths[0])):
-        fields = label_options(options)
-        fields = {name: fields[name] for name in ("labels", "label_column", "split")}
-        return LabeledStackRecipe(paths[0], image_range=image_range, **fields)
-    return ImageFilesRecipe(tuple(paths), image_range)
-
-
-def folder_recipe(
-    directory: Path, image_range: tuple[float, float] | None, options: argparse.Namespace
-) -> Any:
-    """Return the recipe of a folder of images, or of a stack with labels in it."""
-    from napari_quac.data.image_datasets import ImageFolderRecipe
-    from napari_quac.data.labeled_stack import LabeledStackRecipe, stack_in
-
-    fields = label_options(options)
-    if not fields["labels"] and not fields["pattern"] and (stack := stack_in(directory)):
-        changes = {name: fields[name] for name in ("label_column", "split")}
-        return LabeledStackRecipe(stack, image_range=image_range, **changes)
-    return ImageFolderRecipe(directory, image_range, **fields)
-
-
-def label_options(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the options of the labels of a folder as fields of its recipe."""
-    texts = {
-        "split": options.split,
-        "label_column": options.label_column,
-        "file_column": options.file_column,
-        "pattern": options.label_pattern,
-    }
-    return {"labels": options.label_table, **{name: text or "" for name, text in texts.items()}}
-
-
 def load_samples_and_classifier(options: argparse.Namespace) -> tuple[Dataset, Classifier]:
     """Open the samples and load the classifier, which tells whether files hold volumes.
 
@@ -249,51 +194,11 @@ def load_samples_and_classifier(options: argparse.Namespace) -> tuple[Dataset, C
     """
     from napari_quac.data.image_datasets import ImageFiles
 
-    dataset: Dataset = samples_recipe(options).load()
+    dataset: Dataset = sample_options.samples_recipe(options).load()
     classifier = load_classifier(options, dataset.classes)
     if isinstance(dataset, ImageFiles) and classifier.n_axes is not None:
         dataset.n_axes = classifier.n_axes
     return dataset, classifier
-
-
-def notify_about_samples(dataset: Dataset, labels: LabelMatch | None = None) -> None:
-    """Print on standard error which files are no samples, and which labels are not used.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        The samples.
-    labels : LabelMatch, optional
-        Classes that their labels name.
-    """
-    layout = getattr(dataset, "layout", None)
-    if layout is not None and layout.notes:
-        notify(f"'{dataset.name}': {layout.summary}")
-    for assumption in assumptions_of(dataset):
-        notify(str(assumption))
-    if labels is not None:
-        for sentence in (*map(str, labels.assumptions), labels.warning):
-            if sentence:
-                notify(sentence)
-
-
-def labels_document(dataset: Dataset, labels: LabelMatch | None) -> dict[str, Any]:
-    """Return the files that are no samples and the labels that are not used, for JSON."""
-    layout = getattr(dataset, "layout", None)
-    return {
-        "labels": list(dataset.classes),
-        "unmatched_labels": list(labels.unmatched) if labels is not None else [],
-        "classes_without_samples": list(labels.absent) if labels is not None else [],
-        "files_not_read": [str(path) for path in layout.unread] if layout is not None else [],
-        "notes": [*(layout.notes if layout is not None else ())]
-        + ([labels.warning] if labels is not None and labels.warning else []),
-    }
-
-
-def assumptions_about(*sources: Any) -> list[dict[str, str]]:
-    """Return the assumptions about samples and networks, for JSON; each once."""
-    found = [assumption for source in sources for assumption in assumptions_of(source)]
-    return [asdict(assumption) for assumption in dict.fromkeys(found)]
 
 
 def load_generator(options: argparse.Namespace) -> Generator:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from napari_quac.commands import preprocessing_options, shared
+from napari_quac.commands import preprocessing_options, sample_options, shared
 from napari_quac.commands.output import create_folder, notify, print_json
 from napari_quac.errors import CheckpointError, DataError
 from napari_quac.explain.parameter import Parameter, parameters_of
@@ -27,7 +27,8 @@ from napari_quac.train.settings import (
 )
 
 if TYPE_CHECKING:
-    from napari_quac.data.image_datasets import ImageFolder
+    from napari_quac.data.dataset import Dataset
+    from napari_quac.data.overlap import Overlap
     from napari_quac.networks.classifier import Classifier
     from napari_quac.stepwise import Progress, Steps
 
@@ -37,8 +38,9 @@ PREFIX = "setting."
 
 
 COMMON_OPTIONS = """
-    --samples DIR         one subfolder per class
-    --validation DIR      default: a part of the samples is held out
+    --samples DIR         one subfolder per class, or a stack with labels
+    --validation DIR      default: a part of the samples is held out, see also --group
+    --validation-split NAME   split for the validation, such as val, of the same or that folder
     --out DIR             output folder
     --device NAME         auto, cpu, cuda, cuda:1 or mps [default: auto]
     --image-range LO HI   values of the images that are black and white
@@ -77,6 +79,7 @@ def add_parser(commands: Any) -> None:
 
 def _add_common_options(parser: argparse.ArgumentParser, cls: type[TrainingSettings]) -> None:
     shared.add_options(parser, COMMON_OPTIONS, samples=shared.REQUIRED, out=shared.REQUIRED)
+    shared.add_options(parser, sample_options.LABEL_OPTIONS)
     add_setting_options(parser, cls)
 
 
@@ -181,24 +184,29 @@ def run_classifier(options: argparse.Namespace) -> None:
     from napari_quac.train.classifier_trainer import train_classifier
 
     settings = settings_from_options(ClassifierTrainingSettings, options)
-    samples, validation = _folder(options.samples, options), _folder(options.validation, options)
+    samples = _images(options, options.samples, options.split)
+    validation = _validation(options)
     path, device = create_folder(options.out) / "classifier.safetensors", options.device
     steps = train_classifier(samples, settings, validation, path, resolve_device(device))
     trained = _with_progress(steps)
+    _notify_remarks(trained.overlap, trained.skipped)
     if options.json:
-        print_json({"file": trained.path, "accuracy": trained.accuracy})
+        overlap = trained.overlap.to_json() if trained.overlap is not None else None
+        document = {"file": trained.path, "accuracy": trained.accuracy, "overlap": overlap}
+        print_json({**document, "skipped": trained.skipped})
     else:
         print(f"'{trained.path}': accuracy {trained.accuracy:.3f} on held-out images")
 
 
 def run_generator(options: argparse.Namespace) -> None:
     """Train a generator and print its evaluation."""
+    from napari_quac.data.overlap import Overlap
     from napari_quac.networks.device import resolve_device
     from napari_quac.train.evaluate import MaskFolder
     from napari_quac.train.generator_trainer import train_generator
 
     settings = settings_from_options(training_settings(options.family), options)
-    dataset = _folder(options.samples, options)
+    dataset = _images(options, options.samples, options.split)
     masks: Path | None = getattr(options, "masks", None)
     if masks is not None and not masks.is_dir():
         raise DataError(f"There is no folder '{masks}' with masks.")
@@ -208,7 +216,7 @@ def run_generator(options: argparse.Namespace) -> None:
         settings,
         _classifier(options.classifier, options, dataset),
         pair=getattr(options, "pair", None),
-        validation=_folder(options.validation, options),
+        validation=_validation(options),
         evaluator=_classifier(getattr(options, "evaluator", None), options, dataset),
         mask_of=MaskFolder(masks) if masks else None,
         structures=getattr(options, "structures", None),
@@ -217,6 +225,9 @@ def run_generator(options: argparse.Namespace) -> None:
     )
     trained = _with_progress(steps)
     files, task, evaluation = trained.files, settings.task(), trained.evaluation
+    shared_images = trained.document.get("overlap")
+    overlap = Overlap.from_json(shared_images) if shared_images else None
+    _notify_remarks(overlap, trained.document.get("skipped", {}))
     if options.json:
         named = {"file": files[0]} if len(files) == 1 else {"files": files}
         print_json({**named, "steps": trained.steps, "conversion_rate": None, **trained.document})
@@ -234,16 +245,36 @@ def run_generator(options: argparse.Namespace) -> None:
             print("  " + "  ".join(f"{key} {number}" for key, number in rounded.items()))
 
 
-def _folder(path: Path | None, options: argparse.Namespace) -> Any:
-    """Return the images of a folder, or None without one."""
-    from napari_quac.data.image_datasets import ImageFolder
+def _notify_remarks(overlap: Overlap | None, skipped: Mapping[str, str]) -> None:
+    """Print on standard error which images were skipped, and which are not independent."""
+    if skipped:
+        name, reason = next(iter(skipped.items()))
+        notify(f"{len(skipped)} images were skipped; the first: {name}: {reason}")
+    if overlap:
+        notify(overlap.sentence("held-out images", "training images"))
 
+
+def _images(options: argparse.Namespace, path: Path | None, split: str | None) -> Any:
+    """Return the images of a folder or stack, or None without one."""
+    from napari_quac.data.image_sources import recipe_of
+
+    if path is None:
+        return None
     image_range = tuple(options.image_range) if options.image_range else None
-    return ImageFolder(path, image_range) if path else None
+    fields = {**sample_options.label_options(options), "split": split or ""}
+    dataset = recipe_of(path, image_range, fields).load()
+    sample_options.notify_about_samples(dataset)
+    return dataset
+
+
+def _validation(options: argparse.Namespace) -> Any:
+    """Return the validation images, those of another folder or of another split."""
+    path = options.validation or (options.samples if options.validation_split else None)
+    return _images(options, path, options.validation_split)
 
 
 def _classifier(
-    path: Path | None, options: argparse.Namespace, dataset: ImageFolder
+    path: Path | None, options: argparse.Namespace, dataset: Dataset
 ) -> Classifier | None:
     """Load a guidance or evaluation classifier; one without names has those of the folder."""
     from napari_quac.networks.classifier import name_classes

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from napari_quac.data.dataset import Dataset, Sample, evenly_spaced
 from napari_quac.data.image_array import OPAQUE, drop_opaque_alpha
 from napari_quac.data.image_file import open_image, to_unit_range
 from napari_quac.data.image_layout import find_layout
-from napari_quac.errors import DataError, QuacError, ShapeError
+from napari_quac.data.image_range import RangeSuggestion, suggest_image_range, suggestion_text
+from napari_quac.errors import DataError, QuacError, ShapeError, ValueRangeError
 
 N_PROBED = 8
 """Files that are read to list the assumptions about a dataset."""
@@ -75,12 +77,20 @@ class ImageFiles:
                     self[index]
         return (*self.stated_assumptions, *self._file_assumptions)
 
+    @cached_property
+    def suggested_ranges(self) -> list[RangeSuggestion]:
+        """Values of black and white that hold the files; see :func:`suggest_image_range`."""
+        return suggest_image_range(self.paths)
+
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> Sample:
         path = self.paths[index]
-        image, assumptions = open_image(path, self._image_range, self.n_axes)
+        try:
+            image, assumptions = open_image(path, self._image_range, self.n_axes)
+        except ValueRangeError as error:
+            raise ValueRangeError(f"{error} {suggestion_text(self.suggested_ranges)}") from error
         self._file_assumptions.update(dict.fromkeys(assumptions))
         return Sample(self.sample_id(index), image, self._labels[index], path=path)
 

@@ -31,17 +31,19 @@ FOLDER_ADVICE = "Choose a folder with one subfolder per class."
 
 
 class SplitsError(DataError):
-    """A folder of splits, of which one has to be chosen.
+    """Samples with splits, of which one has to be chosen.
 
     Attributes
     ----------
+    path : Path
+        Folder or file of the samples.
     splits : tuple of str
-        Names of the subfolders.
+        Names of the splits.
     """
 
-    def __init__(self, message: str, splits: Sequence[str] = ()) -> None:
+    def __init__(self, message: str, path: Path, splits: Sequence[str]) -> None:
         super().__init__(message)
-        self.splits = tuple(splits)
+        self.path, self.splits = path, tuple(splits)
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ class ImageLayout:
         Further remarks, such as images without a row in the table of labels.
     suggestions : tuple of PatternSuggestion
         Patterns of file names that may hold labels, where nothing else does.
+    table : Path or None
+        Table of the labels.
     tables : tuple of Path
         Tables that may hold the labels of the images.
     assumptions : tuple of Assumption
@@ -91,6 +95,7 @@ class ImageLayout:
     without_images: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     suggestions: tuple[PatternSuggestion, ...] = ()
+    table: Path | None = None
     tables: tuple[Path, ...] = ()
     assumptions: tuple[Assumption, ...] = field(default=())
 
@@ -264,6 +269,7 @@ def _with_labels(
         labels=tuple(None if name is None else label_of[name] for name in names),
         classes=classes,
         source=source,
+        table=table,
         splits=tuple(splits),
         unread=tuple(p for p in layout.unread if table is None or not _is_same(p, table)),
         remarks=image_labels.notes,
@@ -296,6 +302,7 @@ def _layout_of_splits(layout: ImageLayout, splits: list[str], split: str) -> Ima
             f"The subfolders of '{directory}' are splits of a data set, not classes: "
             f"{', '.join(splits)}. Choose one of the subfolders ({names}), or one split or all of "
             "them (--split NAME or --split all).",
+            directory,
             splits,
         )
     chosen = _chosen_splits(directory, splits, split or splits[0])
@@ -341,6 +348,7 @@ def _chosen_splits(directory: Path, splits: Sequence[str], split: str) -> list[s
     if not chosen:
         raise SplitsError(
             f"'{directory}' has no split '{split}'. Choose one of {', '.join(splits)}, or all.",
+            directory,
             splits,
         )
     return chosen

@@ -6,12 +6,12 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
 
 from napari_quac.data.image_search import count_of, name_some
 from napari_quac.errors import DataError
 
-LABEL = "{label}"
 MAX_CLASSES = 30
 
 
@@ -53,16 +53,8 @@ def pattern_labels(images: Sequence[Path], root: Path, pattern: str) -> list[str
     DataError
         If it is no pattern, or fits no file.
     """
-    expression = _compile(pattern)
-    labels: list[str | None] = []
-    for image in images:
-        path = image.relative_to(root) if "/" in pattern else Path(image.name)
-        texts = [path.with_suffix("").as_posix(), path.as_posix()]
-        if pattern.lower().endswith(path.suffix.lower()):
-            texts.reverse()
-        match = next((m for text in texts if (m := expression.fullmatch(text))), None)
-        group = "label" if "label" in expression.groupindex else 1
-        labels.append((match[group] or "").strip() or None if match else None)
+    paths = [image.relative_to(root).as_posix() for image in images]
+    labels = [match_pattern(path, pattern) for path in paths]
     if not any(labels):
         names = name_some(images, root)
         raise DataError(
@@ -72,21 +64,50 @@ def pattern_labels(images: Sequence[Path], root: Path, pattern: str) -> list[str
     return labels
 
 
-def _compile(pattern: str) -> re.Pattern[str]:
-    advice = "Write a name with {label}, such as '{label}_*.tif', or a regular expression"
-    if LABEL in pattern:
-        parts = re.split(r"(\{label\}|\*|\?)", pattern)
-        if parts.count(LABEL) > 1:
-            raise DataError(f"The pattern '{pattern}' has {LABEL} twice. {advice}.")
-        words = {LABEL: "(?P<label>[^/]+?)", "*": ".*", "?": "."}
-        return re.compile("".join(words.get(part, re.escape(part)) for part in parts))
+def match_pattern(path: str, pattern: str, part: str = "label") -> str | None:
+    """Return the marked part of a path; None if the pattern does not fit.
+
+    Parameters
+    ----------
+    path : str
+        Relative path, with ``/``.
+    pattern : str
+        See :func:`pattern_labels`.
+    part : str
+        Name of the part: ``{part}`` in the pattern.
+
+    Raises
+    ------
+    DataError
+        If it is no pattern.
+    """
+    expression = _compile(pattern, part)
+    file = PurePosixPath(path if "/" in pattern else PurePosixPath(path).name)
+    texts = [file.with_suffix("").as_posix() if file.name else "", file.as_posix()]
+    if pattern.lower().endswith(file.suffix.lower()):
+        texts.reverse()
+    match = next((m for text in texts if (m := expression.fullmatch(text))), None)
+    group = part if part in expression.groupindex else 1
+    return ((match[group] or "").strip() or None) if match else None
+
+
+@lru_cache(maxsize=16)
+def _compile(pattern: str, part: str) -> re.Pattern[str]:
+    mark = f"{{{part}}}"
+    advice = f"Write a name with {mark}, such as '{mark}_*.tif', or a regular expression"
+    if mark in pattern:
+        parts = re.split(rf"({re.escape(mark)}|\*|\?)", pattern)
+        if parts.count(mark) > 1:
+            raise DataError(f"The pattern '{pattern}' has {mark} twice. {advice}.")
+        words = {mark: f"(?P<{part}>[^/]+?)", "*": ".*", "?": "."}
+        return re.compile("".join(words.get(text, re.escape(text)) for text in parts))
     try:
         expression = re.compile(pattern)
     except re.error as error:
         raise DataError(f"'{pattern}' is no pattern ({error}). {advice}.") from error
-    if "label" not in expression.groupindex and expression.groups != 1:
+    if part not in expression.groupindex and expression.groups != 1:
         raise DataError(
-            f"The pattern '{pattern}' does not mark the label. {advice} with one group in "
+            f"The pattern '{pattern}' does not mark the {part}. {advice} with one group in "
             "parentheses."
         )
     return expression

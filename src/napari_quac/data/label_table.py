@@ -109,11 +109,11 @@ def table_labels(
         If the table cannot be read, names none of the files, or its columns are not clear.
     """
     index = FileIndex(images, root)
-    columns = _with_header(read_table(path), index)
+    columns, guess = named_columns(path, images, root)
     for name in (label_column, file_column):
         if name and name not in columns:
             raise DataError(f"'{path.name}' has no column '{name}', but {_quoted(columns)}.")
-    files = file_column or _file_column(columns, index)
+    files = file_column or guess
     if not files:
         example = images[0].relative_to(root).as_posix()
         raise NoFilesError(
@@ -226,10 +226,21 @@ class FileIndex:
         self._positions: defaultdict[str, set[int]] = defaultdict(set)
         self._numbers: defaultdict[int, set[int]] = defaultdict(set)
         for position, image in enumerate(images):
-            for key in _keys(PurePosixPath(root.name, image.relative_to(root).as_posix())):
-                self._positions[key].add(position)
-            if image.stem.isascii() and image.stem.isdigit():
-                self._numbers[int(image.stem)].add(position)
+            self._add(position, PurePosixPath(root.name, image.relative_to(root).as_posix()))
+
+    @classmethod
+    def of_ids(cls, ids: Sequence[str]) -> FileIndex:
+        """Return the index of samples by their ids."""
+        index = cls((), Path())
+        for position, text in enumerate(ids):
+            index._add(position, PurePosixPath(text))
+        return index
+
+    def _add(self, position: int, path: PurePosixPath) -> None:
+        for key in _keys(path):
+            self._positions[key].add(position)
+        if path.stem.isascii() and path.stem.isdigit():
+            self._numbers[int(path.stem)].add(position)
 
     def find(self, text: str) -> int | None:
         """Return the position of the image that a text names; None if there is none, or several."""
@@ -252,6 +263,21 @@ def _keys(path: PurePosixPath) -> list[str]:
     ends = ["/".join(parts[start:]).casefold() for start in range(len(parts))]
     plain = [re.sub(r"\.(ome\.)?[a-z0-9]{2,5}$", "", end) for end in ends]
     return list(dict.fromkeys(key for pair in zip(ends, plain, strict=True) for key in pair))
+
+
+def named_columns(
+    path: Path, images: Sequence[Path], root: Path
+) -> tuple[dict[str, tuple[str, ...]], str]:
+    """Return the columns of a table by name, and the one that names the images; empty if none does.
+
+    Raises
+    ------
+    DataError
+        If the table cannot be read.
+    """
+    index = FileIndex(images, root)
+    columns = _with_header(read_table(path), index)
+    return columns, _file_column(columns, index)
 
 
 def _with_header(

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from napari_quac.data.assumptions import Assumption
 from napari_quac.data.dataset import Sample
+from napari_quac.data.image_array import ImageArray
 from napari_quac.data.image_datasets import ImageStack, usual_range
-from napari_quac.data.image_file import MAX_CHANNELS, read_array
+from napari_quac.data.image_file import MAX_CHANNELS, assumed_range, read_image_array
 from napari_quac.data.image_layout import ALL_SPLITS, SplitsError
 from napari_quac.data.image_search import name_some
 from napari_quac.data.label_table import read_table, row_labels, sort_names
@@ -122,6 +123,8 @@ class LabeledStackRecipe:
                 "Choose the labels of this stack."
             )
         value_range = self.image_range or _range_of(images, path)
+        if self.image_range is None:
+            assumptions = (*assumptions, *assumed_range(images.dtype))
         name = f"{path.name}, {self.split}" if self.split else path.name
         return LabeledStack(images, value_range, texts, assumptions, name=name, rgb=rgb)
 
@@ -149,6 +152,7 @@ class LabeledStackRecipe:
             raise SplitsError(
                 f"'{name}' {problem} {', '.join(splits) or 'none'}. Choose one of them, or all "
                 "(--split NAME or --split all).",
+                self.path,
                 splits,
             )
         return (self.split,)
@@ -225,8 +229,11 @@ def stack_in(directory: Path) -> Path | None:
 
 
 def _read_stack(path: Path) -> NDArray[Any]:
-    array: NDArray[Any] = _load(path) if path.suffix.lower() == ".npy" else read_array(path)
-    if array.ndim == 4 and array.shape[1] <= MAX_CHANNELS < array.shape[-1]:
+    content = ImageArray(_load(path)) if path.suffix.lower() == ".npy" else read_image_array(path)
+    array = content.values
+    if content.axes == "CZYX":  # colors of the pages of a TIFF
+        array = np.moveaxis(array, 0, -1)
+    elif array.ndim == 4 and array.shape[1] <= MAX_CHANNELS < array.shape[-1]:
         array = np.moveaxis(array, 1, -1)
     if array.ndim == 4 and array.shape[-1] == 1:
         array = array[..., 0]

@@ -371,7 +371,8 @@ def preprocessing_from_metadata(metadata: Mapping[str, str]) -> Preprocessing | 
     ----------
     metadata : Mapping[str, str]
         JSON texts of ``preprocessing`` (all fields), or of ``mean``, ``std``, ``value_range`` or
-        ``range``, ``standardize``, ``resize``, ``crop``, ``interpolation``, ``eight_bit``.
+        ``range``, ``standardize``, ``resize``, ``crop``, ``interpolation``, ``eight_bit``,
+        ``gray_to_rgb``.
 
     Raises
     ------
@@ -397,8 +398,10 @@ def preprocessing_from_metadata(metadata: Mapping[str, str]) -> Preprocessing | 
         changes["standardize"] = text if text == "zscore" else _numbers_in(text)
     if metadata.get("interpolation", "").strip('"') == "bicubic":
         changes["interpolation"] = "bicubic"
-    if metadata.get("eight_bit", "").strip('"') == "true":
+    if metadata.get("eight_bit") == "true" and "resize" in changes:
         changes["eight_bit"] = True
+    if metadata.get("gray_to_rgb") == "true":
+        changes["channels"] = "repeat"
     # a size alone says nothing about the values
     return Preprocessing(**changes) if set(changes) & set(VALUE_FIELDS) else None
 

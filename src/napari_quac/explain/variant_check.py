@@ -22,9 +22,10 @@ from napari_quac.explain.agreement import ALPHA, Candidate
 from napari_quac.explain.agreement_check import choose_images, compare_candidates
 from napari_quac.explain.paired_accuracy import mcnemar_p_value
 from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.classifier_recipe import ClassifierRecipe, variant_builder
+from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.networks.fast_inference import RUN_ERRORS
 from napari_quac.networks.stored_statistics import BATCH_NORMS
+from napari_quac.networks.variant_recipes import variant_builder, variant_choices
 from napari_quac.stepwise import Progress, stepwise
 
 N_IMAGES = 16
@@ -51,12 +52,15 @@ class VariantProposal:
         ``"statistics"`` of the normalization layers, or ``"labels"``.
     present, proposed : float
         Distance from the statistics in nats, or accuracy.
+    n_equal : int
+        Number of other variants that agree with the labels as well.
     """
 
     variant: Mapping[str, str]
     basis: Literal["statistics", "labels"]
     present: float
     proposed: float
+    n_equal: int = 0
 
     @property
     def sentence(self) -> str:
@@ -67,6 +71,8 @@ class VariantProposal:
                 f"agrees with {self.proposed:.0%} of the labels, the present one with "
                 f"{self.present:.0%}"
             )
+            if self.n_equal:
+                reason += f"; {self.n_equal} more agree as well, so check the training code"
         else:
             reason = (
                 f"fits the statistics that its normalization layers store {self._ratio} times "
@@ -109,7 +115,7 @@ def propose_variant(
         None if the present variant fits, if none fits clearly better, or if the file leaves no
         choice.
     """
-    choices = recipe.variant_choices()
+    choices = variant_choices(recipe)
     if not choices:
         return None
     images = _read_images(classifier, dataset)
@@ -159,7 +165,8 @@ def _by_labels(
     if best.accuracy <= current.accuracy or p_value * len(others) > ALPHA:
         return None
     variant = _unusual(choices, variants[int(best.name)])
-    return VariantProposal(variant, "labels", current.accuracy, best.accuracy)
+    equal = [row for row in others if mcnemar_p_value(best.correct, row.correct) > ALPHA]
+    return VariantProposal(variant, "labels", current.accuracy, best.accuracy, len(equal) - 1)
 
 
 def _neighbors(choices: Choices, variant: Mapping[str, str]) -> list[dict[str, str]]:

@@ -74,8 +74,8 @@ def plan_from(choices: Choices, results: Results, output: Path) -> BatchPlan:
 
 
 def unsupported_by_dock(plan: BatchPlan) -> str:
-    """Return sentences about parts of a plan that the dock cannot show; empty without any."""
-    sentences = []
+    """Return notes of a plan and sentences about parts that the dock cannot show, if any."""
+    sentences = list(plan.notes)
     if plan.only and not plan.filter:
         sentences.append(
             f"The plan explains {len(plan.only)} samples; the table lists all of them."

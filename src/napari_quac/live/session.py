@@ -337,10 +337,10 @@ class Session:
             self.networks.open_path(path)
 
     def open_samples(self, folder: Path) -> None:
-        """Use the images of a folder as samples."""
-        from napari_quac.data.image_datasets import ImageFolderRecipe
+        """Use the images of a folder, or of a stack with labels, as samples."""
+        from napari_quac.data.image_sources import recipe_of
 
-        self.choices.samples = ImageFolderRecipe(folder.expanduser())
+        self.choices.samples = recipe_of(folder.expanduser())
 
     def open_explanations(self, folder: Path) -> None:
         """Show the explanations of a folder; nothing is computed."""

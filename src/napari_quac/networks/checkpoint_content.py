@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -20,6 +21,7 @@ MAX_DEPTH = 24
 MAX_GROUPS = 24
 MAX_MODULES = 20_000
 MAX_NAME = 1000  # letters
+MAX_VISITS = 200_000
 _TRAINING_STATE = re.compile(
     r"(optim|lr_sched|sched|scaler|callback|loop|rng|random_state|opt$|amp$|meter|history)"
 )
@@ -122,6 +124,32 @@ def _entries(value: Any) -> dict[Any, Any]:
     if isinstance(value, StandIn):
         return {**value.attributes(), **value.entries}
     return value if isinstance(value, dict) else {}
+
+
+def walk(content: Any) -> Iterator[tuple[str, Any]]:
+    """Yield all containers and stand-ins of a content with their names, each only once."""
+    waiting, seen = deque([("", content)]), {id(content)}
+    while waiting and len(seen) < MAX_VISITS:
+        name, value = waiting.popleft()
+        yield name, value
+        parts = list(_entries(value).items())
+        if isinstance(value, StandIn):
+            parts += enumerate(value.elements[:64])
+        elif isinstance(value, list | tuple):
+            parts += enumerate(value[:64])
+        for key, inner in parts:
+            if isinstance(inner, dict | list | tuple | StandIn) and id(inner) not in seen:
+                seen.add(id(inner))
+                waiting.append((str(key) if isinstance(key, str | int) else "", inner))
+
+
+def has_quantized_layers(content: Any) -> bool:
+    """Tell whether layers of a content were quantized, so that they are no tensors."""
+    return any(
+        name.endswith("_packed_params")
+        or (isinstance(value, StandIn) and "quantized" in value.path)
+        for name, value in walk(content)
+    )
 
 
 def is_tensor(value: Any) -> bool:

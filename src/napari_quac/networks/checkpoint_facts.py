@@ -11,7 +11,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
+from napari_quac.networks.checkpoint_content import walk
 from napari_quac.networks.inert_values import ArrayRecord, Reference, StandIn
+from napari_quac.networks.tensor_file import METADATA_KEYS
 from napari_quac.networks.tensor_records import TensorRecord
 
 CLASS_KEYS = (
@@ -33,14 +35,11 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "std": ("std", "image_std", "norm_std", "img_std"),
 }
 """Metadata key to the names that mean the same."""
-PLAIN_KEYS = (
-    "architecture_parameters", "crop", "downsample_factors", "eight_bit", "final_activation",
-    "gray_to_rgb", "interpolation", "output", "pools", "range", "resize", "source", "standardize",
-    "target", "value_range",
-)  # fmt: skip
+PLAIN_KEYS = tuple(key for key in METADATA_KEYS if key not in (*SYNONYMS, *CLASS_KEYS))
 _BY_NAME = ("class_to_idx", "label2id", "class_to_index")
 _BY_INDEX = ("idx_to_class", "id2label", "index_to_class")
 MAX_CLASSES = 100_000
+MAX_UNIT_MEAN = 2.0  # larger means are those of gray values from 0 to 255
 MAX_CHANNELS = 64  # numbers of a tensor that holds a mean or standard deviation
 _MAX_DEPTH = 12
 _MAX_VISITS = 200_000
@@ -164,7 +163,7 @@ def collect_facts(content: Any, read: ReadTensor | None = None) -> dict[str, Any
                     facts.setdefault("std", as_plain(value[1], read))
     if not any(read_names(facts[key], key) for key in CLASS_KEYS if key in facts):
         facts |= _distant_names(content)
-    if facts.get("mean") is None and isinstance(content, StandIn):
+    if "mean" not in facts and "std" not in facts:
         facts |= _distant_normalization(content, read)
     return facts
 
@@ -189,7 +188,7 @@ def _mapping(value: Any) -> Mapping[Any, Any]:
 
 def _distant_names(content: Any) -> dict[str, Any]:
     """Find the class names that lie deep inside, as in an exported learner of fastai."""
-    for value in _distant_values(content):
+    for _, value in walk(content):
         entries = _attributes_and_entries(value)
         for key in CLASS_KEYS:
             plain = as_plain(entries[key]) if key in entries else None
@@ -199,33 +198,14 @@ def _distant_names(content: Any) -> dict[str, Any]:
 
 
 def _distant_normalization(content: Any, read: ReadTensor | None) -> dict[str, Any]:
-    """Find mean and standard deviation of the normalization in an exported learner of fastai."""
-    for value in _distant_values(content):
-        if isinstance(value, StandIn) and value.path.endswith("transforms.Normalize"):
+    """Find the mean and standard deviation of a pickled transform of torchvision or fastai."""
+    for _, value in walk(content):
+        if isinstance(value, StandIn) and value.path.endswith(".Normalize"):
             attributes = value.attributes()
-            facts = {key: as_plain(attributes.get(key), read) for key in ("mean", "std")}
-            if None not in facts.values():
-                return facts
+            mean, std = (_numbers(as_plain(attributes.get(key), read)) for key in ("mean", "std"))
+            if mean and std:
+                return {"mean": mean, "std": std}
     return {}
-
-
-def _distant_values(content: Any) -> Iterator[Any]:
-    """Yield containers and objects at all depths, those at the top first."""
-    level, seen = [content], {id(content)}
-    for _ in range(_MAX_DEPTH):
-        inner: list[Any] = []
-        for value in level:
-            yield value
-            parts = value.elements if isinstance(value, StandIn) else value
-            inner += _attributes_and_entries(value).values()
-            inner += parts[:64] if isinstance(parts, list | tuple) else ()
-        level = []
-        for value in inner:
-            if isinstance(value, StandIn | Mapping | list | tuple) and id(value) not in seen:
-                seen.add(id(value))
-                level.append(value)
-        if len(seen) > _MAX_VISITS:
-            break
 
 
 def _attributes_and_entries(value: Any) -> Mapping[Any, Any]:
@@ -336,6 +316,10 @@ def metadata_of(facts: Mapping[str, Any]) -> dict[str, str]:
     names = class_names_in(facts)
     if names is not None and names.names:
         metadata["class_names"] = json.dumps(list(names.names), ensure_ascii=False)
+    if "value_range" not in metadata and "range" not in metadata:
+        numbers = json.loads(metadata.get("mean") or "[]")
+        if numbers and max(numbers) > MAX_UNIT_MEAN:
+            metadata["value_range"] = "[0, 255]"
     return {key: text for key, text in metadata.items() if text}
 
 

@@ -12,7 +12,12 @@ from torch import Tensor
 
 from napari_quac.data.assumptions import Assumption
 from napari_quac.errors import CheckpointError
-from napari_quac.networks.checkpoint_content import TensorGroup, choose_order, find_groups
+from napari_quac.networks.checkpoint_content import (
+    TensorGroup,
+    choose_order,
+    find_groups,
+    has_quantized_layers,
+)
 from napari_quac.networks.checkpoint_facts import class_names_in, collect_facts, metadata_of
 from napari_quac.networks.formats.zip_errors import ZIP_ERRORS
 from napari_quac.networks.inert_values import InertPickleError, StandIn
@@ -56,6 +61,11 @@ class Checkpoint:
     networks: Mapping[str, TensorGroup] = field(default_factory=dict)
     assumptions: tuple[Assumption, ...] = ()
     content: PickledContent | None = None
+
+    @property
+    def is_quantized(self) -> bool:
+        """True if layers were quantized, so that they are no tensors."""
+        return self.content is not None and has_quantized_layers(self.content.value)
 
     def read(self, group: TensorGroup) -> dict[str, Tensor]:
         """Read the tensors of a group onto the CPU.
@@ -138,7 +148,18 @@ def _unused_names(path: Path, facts: Mapping[str, Any]) -> tuple[Assumption, ...
     )
 
 
+def quantized_sentence(path: Path) -> str:
+    """Return the error about a network whose layers were quantized."""
+    return (
+        f"'{path.name}' holds a quantized network, which has no gradients. Open the network from "
+        "before its quantization, or export that one: napari_quac.export_classifier(model, "
+        f"'{path.stem}.pt2', classes=[…], example=…)."
+    )
+
+
 def _no_weights_sentence(path: Path, value: Any) -> str:
+    if has_quantized_layers(value):
+        return quantized_sentence(path)
     if isinstance(value, TensorRecord):
         return f"'{path.name}' holds one tensor {value.shape}, not a network. {choose_advice()}"
     if isinstance(value, StandIn):

@@ -67,6 +67,8 @@ class Classifier:
         images.
     assumptions : tuple of Assumption
         Properties that neither the file nor the user states.
+    variants : Mapping[str, tuple of str]
+        Choices for each part that a state dict does not hold, the published one first.
     """
 
     module: nn.Module
@@ -85,6 +87,7 @@ class Classifier:
     network_channels: int = 0
     network_size: tuple[int, ...] | None = None
     assumptions: tuple[Assumption, ...] = ()
+    variants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     _fast: dict[torch.Size, Callable[[Tensor], Tensor]] = field(init=False, repr=False)
     _precise: list[nn.Module] = field(init=False, repr=False)
 

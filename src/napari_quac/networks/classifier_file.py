@@ -17,9 +17,16 @@ from napari_quac.data.assumptions import Assumption
 from napari_quac.errors import CheckpointError
 from napari_quac.networks.architectures.layout import Layout
 from napari_quac.networks.architectures.recognition import recognize_classifier
-from napari_quac.networks.checkpoint_file import printable, read_checkpoint
+from napari_quac.networks.checkpoint_file import (
+    printable,
+    quantized_sentence,
+    read_checkpoint,
+)
 from napari_quac.networks.classifier import NetworkForm
+from napari_quac.networks.facts_beside import read_beside
+from napari_quac.networks.formats.container_files import Container
 from napari_quac.networks.formats.containers import find_container
+from napari_quac.networks.formats.transforms import interpolation_assumption
 from napari_quac.networks.programs import (
     ExportedNetwork,
     load_exported,
@@ -107,16 +114,18 @@ def open_classifier_file(
     CheckpointError
         If the file is missing, damaged, or holds no classifier that is known here.
     """
-    container = find_container(path)
-    if container is None:
-        return _open_file(path, {}, architecture, image_size, pools, variant)
+    container = find_container(path) or Container("", path)
     opened = _open_file(
         container.weights, container.metadata, architecture, image_size, pools, variant
     )
     # the description of a container states preprocessing and classes as they were used
     metadata = {**opened.metadata, **container.metadata}
     return replace(
-        opened, metadata=metadata, container=container.kind, notes=container.notes + opened.notes
+        opened,
+        metadata=metadata,
+        container=container.kind,
+        notes=container.notes + opened.notes,
+        assumptions=opened.assumptions + interpolation_assumption(metadata),
     )
 
 
@@ -134,12 +143,22 @@ def _open_file(
         return _open_onnx(path)
     if kind == "torchscript":
         script = load_torchscript(path, as_float32=False)
-        return OpenedFile(script, "torchscript", _shapes_of(script), program_metadata(path))
+        metadata, assumptions = _with_facts_beside(path, program_metadata(path), description)
+        return OpenedFile(
+            script, "torchscript", _shapes_of(script), metadata, assumptions=assumptions
+        )
     if kind == "exported program":
         program = load_exported(path, as_float32=False)
-        shapes, metadata = _shapes_of(program), program_metadata(path)
-        fixed = program.channels, program.image_size
-        return OpenedFile(program, "exported", shapes, metadata, None, *fixed)
+        metadata, assumptions = _with_facts_beside(path, program_metadata(path), description)
+        return OpenedFile(
+            program,
+            "exported",
+            _shapes_of(program),
+            metadata,
+            channels=program.channels,
+            image_size=program.image_size,
+            assumptions=assumptions,
+        )
     weights, metadata = read_classifier_weights(path, architecture, image_size, pools, description)
     tensors, layout = weights.tensors, weights.layout
     size = image_size or size_from_text(metadata.get("image_size"))
@@ -193,7 +212,7 @@ def read_classifier_weights(
         If the file is missing, damaged, or holds no weights.
     """
     checkpoint = read_checkpoint(path)
-    metadata = {**checkpoint.metadata, **description}
+    metadata, assumptions = _with_facts_beside(path, checkpoint.metadata, description)
     size = image_size or size_from_text(metadata.get("image_size"))
     factors = pools or pools_in(metadata)
 
@@ -203,7 +222,21 @@ def read_classifier_weights(
     weights = choose_weights(checkpoint, recognize)
     if weights.class_path:
         metadata.setdefault("class_path", weights.class_path)
-    return replace(weights, assumptions=checkpoint.assumptions + weights.assumptions), metadata
+    assumptions = checkpoint.assumptions + weights.assumptions + assumptions
+    return replace(weights, assumptions=assumptions), metadata
+
+
+def _with_facts_beside(
+    path: Path, metadata: Mapping[str, str], description: Mapping[str, str]
+) -> tuple[dict[str, str], tuple[Assumption, ...]]:
+    """Add the facts of files beside a network, where neither it nor its container states them."""
+    beside, assumptions = read_beside(path)
+    stated = {**metadata, **description}
+    if {"mean", "std", "value_range", "range", "standardize", "preprocessing"} & set(stated):
+        # parts of two descriptions do not make one preprocessing
+        beside = {key: text for key, text in beside.items() if key not in ("mean", "std")}
+        assumptions = ()
+    return {**beside, **stated}, assumptions
 
 
 def _open_onnx(path: Path) -> OpenedFile:
@@ -315,6 +348,8 @@ def unknown_network_sentence(
     path: Path, weights: ChosenWeights, architecture: str | None = None
 ) -> str:
     """Return the error about weights of an unknown architecture, or of an unknown class."""
+    if weights.is_quantized:
+        return quantized_sentence(path)
     if not weights.class_path:
         return unknown_layout_sentence(path, weights.tensors, architecture)
     name = printable(weights.class_path.rpartition(".")[2])

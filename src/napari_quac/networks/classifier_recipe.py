@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from napari_quac.data.assumptions import Assumption
 from napari_quac.data.place import extent
 from napari_quac.data.preprocessing import (
     DEFAULT,
@@ -22,6 +21,7 @@ from napari_quac.data.preprocessing import (
 )
 from napari_quac.errors import CheckpointError, NetworkError, QuacError
 from napari_quac.networks.adapters import adapt
+from napari_quac.networks.checkpoint_facts import class_names_in
 from napari_quac.networks.classifier import (
     Classifier,
     NetworkForm,
@@ -34,23 +34,21 @@ from napari_quac.networks.classifier_card import (
 )
 from napari_quac.networks.classifier_file import (
     OpenedFile,
-    build_with_weights,
     numbers_from_text,
     open_classifier_file,
-    read_classifier_weights,
     size_from_text,
 )
 from napari_quac.networks.device import resolve_device
+from napari_quac.networks.facts_beside import choose_class_names
 from napari_quac.networks.formats.containers import weights_path
 from napari_quac.networks.layout_trial import try_layout
 from napari_quac.networks.network_input import image_shape_for, plural_channels
 from napari_quac.networks.onnx.comparison import describe_comparison
 from napari_quac.networks.outputs import Output
 from napari_quac.networks.programs import move_constants, prepare_for_inference
-from napari_quac.networks.tensor_file import detect_format, file_hash
+from napari_quac.networks.tensor_file import file_hash
 from napari_quac.networks.trial import Trial, try_network
-from napari_quac.networks.variants import choices_text, variants_of, with_variant
-from napari_quac.networks.weights_choice import ChosenWeights
+from napari_quac.networks.variants import choices_text, variants_of
 from napari_quac.registry import unknown_name
 
 OutputChoice = Literal["auto"] | Output
@@ -108,16 +106,8 @@ def checked_class_names(names: Sequence[str], n_outputs: int, name: str) -> tupl
 
 def names_from_text(metadata: Mapping[str, str]) -> tuple[str, ...]:
     """Return the class names that a file's metadata hold, in JSON or between commas."""
-    for key in ("class_names", "classes"):
-        text = metadata.get(key, "").strip()
-        if not text:
-            continue
-        if text[0] not in "[{":
-            return tuple(part.strip() for part in text.split(","))
-        with contextlib.suppress(ValueError, TypeError):
-            names = json.loads(text)
-            return tuple(map(str, names.values() if isinstance(names, dict) else names))
-    return ()
+    names = class_names_in(metadata)
+    return () if names is None else names.names
 
 
 def classifier_from_module(
@@ -262,8 +252,8 @@ class ClassifierRecipe:
         Pooling factors of each level of a VGG, which its state dict does not hold; those that fit
         its size if unknown.
     variant : Mapping[str, str], optional
-        Parts that a state dict does not hold, such as ``{"pooling": "average"}``; see
-        :func:`alternative_recipes`. Those of the published architecture if unknown.
+        Parts that a state dict does not hold, such as ``{"pooling": "average"}``; those of the
+        published architecture if unknown. See :mod:`~napari_quac.networks.variants`.
     """
 
     path: Path
@@ -292,25 +282,6 @@ class ClassifierRecipe:
         """Return the file."""
         return (self.path,)
 
-    def variant_choices(self) -> dict[str, tuple[str, ...]]:
-        """Return the choices for each part that its state dict does not hold, the usual first.
-
-        Raises
-        ------
-        CheckpointError
-            If the file holds no classifier that is known here.
-        """
-        if detect_format(weights_path(self.path)) in ("torchscript", "exported program", "onnx"):
-            return {}
-        layout = self._read_weights().layout
-        return variants_of(layout) if layout is not None else {}
-
-    def _read_weights(self) -> ChosenWeights:
-        size = self.image_size
-        size = (size, size) if isinstance(size, int) else size
-        path = weights_path(self.path)
-        return read_classifier_weights(path, self.architecture, size, self.pools)[0]
-
     def load(self, device: str = "auto") -> Classifier:
         """Load the network, try it on noise and blank images, and return it ready for use.
 
@@ -338,7 +309,7 @@ class ClassifierRecipe:
         follows_from_weights = layout is not None and stated_size is None
         follows_from_weights &= layout is None or not layout.size_is_exact
         trial = self._try(opened, size, preprocessing)
-        file_names = self.class_names or names_from_text(opened.metadata)
+        file_names, names_assumptions = self._class_names(opened, trial.n_outputs)
         class_names = checked_class_names(file_names, trial.n_outputs, name)
         channels, image_size = image_shape_for(preprocessing, trial.channels, trial.image_size)
         size_was_guessed = trial.size_was_guessed or (
@@ -364,6 +335,7 @@ class ClassifierRecipe:
         assumptions = (
             *opened.assumptions,
             *trial.assumptions,
+            *names_assumptions,
             *assumptions_about(classifier, source, bool(file_names), is_automatic),
         )
         comparison, unchecked = describe_comparison(opened.compare, classifier)
@@ -375,9 +347,18 @@ class ClassifierRecipe:
         description = describe(classifier, kind, source, notes, trial)
         if comparison:
             description["Compared"] = comparison
-        if opened.layout is not None and (choices := choices_text(opened.layout)):
-            description["Variants"] = choices
+        variants = variants_of(opened.layout) if opened.layout is not None else {}
+        if variants:
+            description["Variants"] = choices_text(variants)
+            classifier = replace(classifier, variants=variants)
         return on_device(replace(classifier, description=description), target)
+
+    def _class_names(
+        self, opened: OpenedFile, n_outputs: int
+    ) -> tuple[tuple[str, ...], tuple[Assumption, ...]]:
+        if self.class_names:
+            return self.class_names, ()
+        return choose_class_names(opened.metadata, n_outputs, self.path.name)
 
     def _try(
         self, opened: OpenedFile, size: tuple[int, ...] | None, preprocessing: Preprocessing
@@ -430,61 +411,3 @@ class ClassifierRecipe:
 def _whole(text: str | None) -> int | None:
     numbers = numbers_from_text(text)
     return int(numbers[0]) if len(numbers) == 1 else None
-
-
-def variant_builder(
-    recipe: ClassifierRecipe, classifier: Classifier
-) -> Callable[[Mapping[str, str]], Classifier]:
-    """Return a function that makes other variants of a loaded classifier, which share its weights.
-
-    Parameters
-    ----------
-    recipe : ClassifierRecipe
-        Of a state dict.
-    classifier : Classifier
-        Loaded from it; names, preprocessing and device stay the same.
-
-    Returns
-    -------
-    build : callable
-        Variant to classifier; see :meth:`ClassifierRecipe.variant_choices`.
-    """
-    weights = recipe._read_weights()
-    if weights.layout is None:
-        raise CheckpointError(f"'{recipe.path.name}' holds no known architecture.")
-    layout = weights.layout
-
-    def build(variant: Mapping[str, str]) -> Classifier:
-        varied = with_variant(layout, variant)
-        module = build_with_weights(varied, weights.tensors, recipe.path)
-        return replace(classifier, module=module.to(classifier.device))
-
-    return build
-
-
-def alternative_recipes(recipe: ClassifierRecipe) -> tuple[tuple[str, ClassifierRecipe], ...]:
-    """Return the recipes of all other variants that differ from this one in a single part.
-
-    Parameters
-    ----------
-    recipe : ClassifierRecipe
-        Of any file.
-
-    Returns
-    -------
-    alternatives : tuple of (description, recipe)
-        Such as ``("pooling: average", ...)``; empty for programs, and for architectures whose
-        weights leave no choice.
-
-    Raises
-    ------
-    CheckpointError
-        If the file holds no classifier that is known here.
-    """
-    chosen = dict(recipe.variant or {})
-    return tuple(
-        (f"{name}: {choice}", replace(recipe, variant={**chosen, name: choice}))
-        for name, choices in recipe.variant_choices().items()
-        for choice in choices
-        if choice != chosen.get(name, choices[0])
-    )

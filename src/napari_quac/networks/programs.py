@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_quac.errors import CheckpointError
+from napari_quac.networks.checkpoint_facts import CLASS_KEYS
 from napari_quac.networks.formats.zip_errors import ZIP_ERRORS
 from napari_quac.networks.tensor_file import (
     METADATA_KEYS,
@@ -288,8 +289,10 @@ def program_metadata(path: Path) -> dict[str, str]:
     metadata = {}
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
-            folder, _, key = member.filename.rpartition("/")
-            if folder.endswith("extra") and key in METADATA_KEYS and member.file_size < 1 << 16:
+            folder, _, name = member.filename.rpartition("/")
+            key = name.removesuffix(".json").removesuffix(".txt")
+            is_known = key in METADATA_KEYS or key in CLASS_KEYS
+            if folder.endswith("extra") and is_known and member.file_size < 1 << 16:
                 metadata[key] = archive.read(member).decode("utf-8", errors="replace")
     return metadata
 

@@ -24,8 +24,8 @@ READABLE_FORMATS = (
 METADATA_KEYS = (
     "architecture", "architecture_parameters", "channels", "class_names", "classes", "crop",
     "downsample_factors", "eight_bit", "final_activation", "gray_to_rgb", "image_size",
-    "interpolation", "mean", "output", "pools", "range", "resize", "source", "standardize", "std",
-    "target", "value_range",
+    "interpolation", "mean", "output", "pools", "preprocessing", "range", "resize", "source",
+    "standardize", "std", "target", "value_range",
 )  # fmt: skip
 MAX_UNPACKING = 20  # times the size of the file; weights hardly shrink when they are packed
 _OLD_TORCH_SAVE = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20"

@@ -28,7 +28,8 @@ STORAGES: Mapping[str, torch.dtype | None] = {
 }  # fmt: skip
 """Class of a storage to the type of its numbers; None for bytes."""
 _STORED_AS = {torch.qint8: torch.int8, torch.quint8: torch.uint8, torch.qint32: torch.int32}
-MAX_EXPANSION = 1 << 28  # bytes that one tensor may occupy beyond those of the file
+MAX_EXPANSION = 1 << 24  # bytes that an expanded view may occupy beyond its storage
+MAX_SPARSE = 1 << 28  # bytes of a sparse tensor
 
 
 class TensorRecordError(ValueError):
@@ -148,7 +149,7 @@ class TensorRecord:
     def _read_sparse(self, read_storage: Callable[..., Tensor]) -> Tensor:
         layout, records = self.sparse
         parts = [record.read(read_storage) for record in records]
-        if math.prod(self.shape) * self.dtype.itemsize > MAX_EXPANSION:
+        if math.prod(self.shape) * self.dtype.itemsize > MAX_SPARSE:
             raise TensorRecordError("a sparse tensor is too large")
         try:
             if layout == "sparse_coo" and len(parts) == 2:

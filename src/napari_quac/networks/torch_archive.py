@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import mmap
 import struct
 import zipfile
@@ -28,6 +29,7 @@ from napari_quac.networks.tensor_records import (
 
 MAX_PICKLE = 1 << 28  # bytes of the list of values in an archive, without the tensors
 MAX_DEPTH = 3
+MAX_EXPANDED = 1 << 26  # numbers in all sparse and quantized tensors of a file
 _MAGIC = 0x1950A86A20F9469CFC6C
 
 
@@ -46,6 +48,8 @@ class PickledContent:
     value: Any
     read_bytes: Callable[[StorageRecord], Any]
     _storages: dict[str, Tensor] = field(default_factory=dict)
+    _tensors: dict[int, Tensor] = field(default_factory=dict)
+    _n_expanded: int = 0
 
     def tensor(self, record: TensorRecord) -> Tensor:
         """Read a tensor onto the CPU.
@@ -55,7 +59,14 @@ class PickledContent:
         TensorRecordError
             If the file does not hold it completely.
         """
-        return record.read(self._storage)
+        if id(record) not in self._tensors:
+            # a view needs no memory; a sparse or quantized tensor is converted
+            if record.sparse or record.scheme:
+                self._n_expanded += math.prod(record.shape)
+            if self._n_expanded > MAX_EXPANDED:
+                raise TensorRecordError("its sparse tensors are too large")
+            self._tensors[id(record)] = record.read(self._storage)
+        return self._tensors[id(record)]
 
     def _storage(self, record: StorageRecord) -> Tensor:
         name = record.key if record.content is None else f"content {id(record)}"

@@ -72,9 +72,9 @@ def variants_of(layout: Layout) -> dict[str, tuple[str, ...]]:
     return choices
 
 
-def choices_text(layout: Layout) -> str:
-    """Return the choices for the card; empty without any."""
-    return "; ".join(f"{name} = {' | '.join(c)}" for name, c in variants_of(layout).items())
+def choices_text(choices: Mapping[str, tuple[str, ...]]) -> str:
+    """Return the choices of :func:`variants_of` for the card."""
+    return "; ".join(f"{name} = {' | '.join(entries)}" for name, entries in choices.items())
 
 
 def _residual_choices(module: nn.Module) -> dict[str, tuple[str, ...]]:

@@ -42,6 +42,8 @@ class ChosenWeights:
         Choices between several networks or sets of weights.
     module : torch module or None
         The network itself, without weights, if the file describes all its layers.
+    is_quantized : bool
+        True if no architecture is recognized because layers were quantized.
     """
 
     tensors: Mapping[str, Tensor]
@@ -50,6 +52,7 @@ class ChosenWeights:
     notes: tuple[str, ...] = ()
     assumptions: tuple[Assumption, ...] = ()
     module: nn.Module | None = None
+    is_quantized: bool = False
 
 
 def choose_weights(checkpoint: Checkpoint, recognize: Recognize) -> ChosenWeights:
@@ -68,39 +71,50 @@ def choose_weights(checkpoint: Checkpoint, recognize: Recognize) -> ChosenWeight
         If tensors cannot be read.
     """
     for group in checkpoint.groups:
-        rebuilt = _rebuilt(checkpoint, group) if group.module is not None else None
+        rebuilt = _rebuilt(checkpoint, group)
         if rebuilt is not None:
             return rebuilt
     unfit: ChosenWeights | None = None
     for candidate, tensors in _candidates(checkpoint):
-        is_empty = any(0 in tensor.shape for tensor in tensors.values())
-        layout = None if is_empty else recognize(tensors)
-        if layout is None:
+        layout = recognize(tensors)
+        if layout is None or _continues(candidate, layout):
             continue
         fitting = _fitting(layout, tensors)
-        if fitting is None or _continues(candidate, layout):
-            unfit = unfit or ChosenWeights(tensors, layout, candidate.class_path)
-            continue
-        weights = {name: tensor for name, tensor in tensors.items() if not is_auxiliary(name)}
-        twins = _twins(checkpoint, weights)
-        averaged = next((twin for twin in twins if twin.is_averaged), None)
-        if averaged is not None and not candidate.is_averaged:
-            averaged_tensors = checkpoint.read(averaged)
-            averaged_layout = recognize({name: averaged_tensors[name] for name in weights})
-            if averaged_layout is not None:
-                candidate, layout = averaged, averaged_layout
-                fitting = _fitting(layout, averaged_tensors) or fitting
-        extra = tuple(name for name in tensors if name not in weights)
-        notes, assumptions = _report(checkpoint, candidate, twins, extra)
-        assumptions += _assumed_class(checkpoint, candidate.class_path, layout)
-        if layout.tensors is not None:
-            layout = replace(layout, tensors=fitting)
-        return ChosenWeights(fitting, layout, candidate.class_path, notes, assumptions)
+        if fitting is not None:
+            return _chosen(checkpoint, recognize, candidate, tensors, layout, fitting)
+        if not candidate.class_path:  # a foreign class only resembles it
+            unfit = unfit or ChosenWeights(tensors, layout)
     if unfit is not None:
         return unfit
     first = checkpoint.groups[0]
     tensors = without_prefixes(checkpoint.read(first))
-    return ChosenWeights(tensors, None, first.class_path)
+    return ChosenWeights(tensors, None, first.class_path, is_quantized=checkpoint.is_quantized)
+
+
+def _chosen(
+    checkpoint: Checkpoint,
+    recognize: Recognize,
+    candidate: TensorGroup,
+    tensors: Mapping[str, Tensor],
+    layout: Layout,
+    fitting: dict[str, Tensor],
+) -> ChosenWeights:
+    """Return a candidate that fits, or its averaged weights, with what is not used."""
+    names = [name for name in tensors if not is_auxiliary(name)]
+    twins = _twins(checkpoint, {name: tensors[name] for name in names})
+    averaged = next((twin for twin in twins if twin.is_averaged), None)
+    if averaged is not None and not candidate.is_averaged:
+        averaged_tensors = checkpoint.read(averaged)
+        averaged_layout = recognize({name: averaged_tensors[name] for name in names})
+        if averaged_layout is not None:
+            candidate, layout = averaged, averaged_layout
+            fitting = _fitting(layout, averaged_tensors) or fitting
+    extra = tuple(name for name in tensors if name not in names)
+    notes, assumptions = _report(checkpoint, candidate, twins, extra)
+    assumptions += _assumed_class(checkpoint, candidate.class_path, layout)
+    if layout.tensors is not None:
+        layout = replace(layout, tensors=fitting)
+    return ChosenWeights(fitting, layout, candidate.class_path, notes, assumptions)
 
 
 def _rebuilt(checkpoint: Checkpoint, group: TensorGroup) -> ChosenWeights | None:
@@ -153,6 +167,8 @@ def _assumed_class(
 def _candidates(checkpoint: Checkpoint) -> Iterator[tuple[TensorGroup, dict[str, Tensor]]]:
     for group in checkpoint.groups:
         tensors = checkpoint.read(group)
+        if any(0 in tensor.shape for tensor in tensors.values()):
+            continue  # no layer has empty weights
         whole = TensorGroup(group.name, tensors, group.class_path)
         yield whole, without_prefixes(tensors)
         for candidate in candidate_groups(whole):
@@ -205,10 +221,10 @@ def _report(
     file_name, assumptions = checkpoint.path.name, []
     if len(twins) > 1:
         labels = " and ".join(f"'{printable(twin.name)}'" for twin in twins[:4])
-        kind = "averaged ones, " if candidate.is_averaged else "ones under "
+        kind = "averaged ones " if candidate.is_averaged else "ones "
         assumptions.append(
             f"'{file_name}' holds {len(twins)} sets of weights for this network ({labels}); the "
-            f"{kind}'{printable(candidate.name)}', are used."
+            f"{kind}under '{printable(candidate.name)}' are used."
         )
     copies = {f"{twin.name}." for twin in twins}
     unused = [name for name in candidate.dropped if not is_auxiliary(name)]

@@ -114,12 +114,16 @@ class StoreInfo:
         plan : mapping, optional
             The plan as plain values.
         dataset : Dataset, optional
-            Its assumptions stand beside those about the classifier.
+            The assumptions about it and its labels stand beside those about the networks.
         """
+        from napari_quac.explain.labels import match_labels
         from napari_quac.explain.question import resolve_source_basis
 
         basis = resolve_source_basis(settings.source_basis, generator or recipe)
         hashes = {"path": classifier.sha256} if classifier.sha256 else {}
+        labels = match_labels(dataset.classes, classifier) if dataset is not None else None
+        sources = (classifier, generator, dataset, labels)
+        assumptions = [entry for source in sources for entry in assumptions_of(source)]
         return cls(
             class_names=tuple(classifier.class_names),
             classifier=NetworkIdentity(classifier.name, hashes),
@@ -128,7 +132,7 @@ class StoreInfo:
             samples=samples,
             plan=plan,
             preprocessing=str(classifier.preprocessing),
-            assumptions=tuple(map(str, (*classifier.assumptions, *assumptions_of(dataset)))),
+            assumptions=tuple(dict.fromkeys(map(str, assumptions))),
         )
 
     def plain(self) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Generator
-from dataclasses import asdict, dataclass
+from collections.abc import Generator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_quac.data.dataset import Dataset
+from napari_quac.data.overlap import Overlap
 from napari_quac.data.preprocessing import PRESETS
 from napari_quac.errors import ShapeError
 from napari_quac.networks.architectures.vgg import Vgg
@@ -44,6 +46,10 @@ class TrainedClassifier:
         Time of the training.
     path : Path or None
         The file, if one was written.
+    overlap : Overlap or None
+        Held-out images that are also training images.
+    skipped : mapping of str to str
+        Id of each sample that could not be used, to the reason.
     """
 
     classifier: Classifier
@@ -51,6 +57,8 @@ class TrainedClassifier:
     epochs: int
     minutes: float
     path: Path | None = None
+    overlap: Overlap | None = None
+    skipped: Mapping[str, str] = field(default_factory=dict)
 
 
 @stepwise
@@ -86,7 +94,8 @@ def train_classifier(
         If the images cannot be used; the text says why.
     """
     settings = settings or ClassifierTrainingSettings()
-    pool, held_out = (yield from load_pool(dataset)), None
+    group = "" if validation is not None else settings.group
+    pool, held_out = (yield from load_pool(dataset, group)), None
     if validation is not None:
         held_out = yield from load_pool(validation)
         shape, other_shape = pool.values.shape[1:], held_out.values.shape[1:]
@@ -110,7 +119,9 @@ def train_on_pool(
     """Train a classifier on images in memory; see :func:`train_classifier`."""
     device = device or torch.device("cpu")
     random = np.random.default_rng(settings.seed)
+    skipped = {**pool.skipped, **(validation.skipped if validation is not None else {})}
     pool, validation = _prepare_images(pool, validation, settings, random)
+    overlap = validation.overlap(pool) if validation is not pool else None
     torch.manual_seed(settings.seed)
     size = (pool.image_size, pool.image_size)
     maps = [[settings.feature_maps * 2**level] * 2 for level in range(settings.levels)]
@@ -164,18 +175,29 @@ def train_on_pool(
         name=name,
         description=description,
     )
+    trained = TrainedClassifier(classifier, best[0], epoch, minutes, path, overlap, skipped)
     if path is not None:
-        training = {"settings": asdict(settings), "validation_accuracy": best[0], "epochs": epoch}
-        metadata = {
-            "architecture": "vgg2d",
-            "output": "logits",
-            "image_size": list(size),
-            "class_names": list(pool.classes),
-            "range": PREPROCESSING.value_range,
-            "training": training,
-        }
-        write_safetensors(path, network.state_dict(), metadata)
-    return TrainedClassifier(classifier, best[0], epoch, minutes, path)
+        write_safetensors(path, network.state_dict(), _metadata(trained, settings))
+    return trained
+
+
+def _metadata(trained: TrainedClassifier, settings: ClassifierTrainingSettings) -> dict[str, Any]:
+    """Return the metadata of the file of a trained classifier."""
+    classifier, overlap = trained.classifier, trained.overlap
+    return {
+        "architecture": "vgg2d",
+        "output": "logits",
+        "image_size": list(classifier.image_size or ()),
+        "class_names": list(classifier.class_names),
+        "range": PREPROCESSING.value_range,
+        "training": {
+            "settings": asdict(settings),
+            "validation_accuracy": trained.accuracy,
+            "epochs": trained.epochs,
+            "overlap": overlap.to_json() if overlap is not None else None,
+            "skipped": dict(trained.skipped),
+        },
+    }
 
 
 def _prepare_images(

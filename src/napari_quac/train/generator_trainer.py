@@ -143,7 +143,7 @@ def train_generator(
     NotFiniteError
         If the losses become NaN; the last good state is kept.
     """
-    pool, held_out = yield from _load_images(dataset, validation, settings, pair)
+    pool, held_out, remarks = yield from _load_images(dataset, validation, settings, pair)
     output, device = Path(output), device or torch.device("cpu")
     held_out_evaluator = None
     if isinstance(settings, AdversarialTrainingSettings):
@@ -155,7 +155,7 @@ def train_generator(
             held_out_evaluator = HeldOutEvaluator(training, held_out, settings.evaluated_images)
     task = settings.task()(pool, settings, classifier, device)
     trained = yield from _run_loop(task, output, resume, held_out_evaluator)
-    inputs = task.proposals, mask_of, structures
+    trained, inputs = replace(trained, document=remarks), (task.proposals, mask_of, structures)
     return (yield from _evaluate(trained, task, output, held_out, held_out_evaluator, inputs))
 
 
@@ -170,7 +170,7 @@ def _evaluate(
     """Add the measures of the family and of the evaluation classifier, and write them."""
     if held_out is not None and task.EVALUATION_KEY:
         measures = yield from task.evaluate(trained.generator, held_out)
-        document = {task.EVALUATION_KEY: measures.to_json()}
+        document = {**trained.document, task.EVALUATION_KEY: measures.to_json()}
         trained = replace(trained, measures=measures, document=document)
     if evaluator is not None:
         evaluation = yield from evaluator.evaluate(trained.generator, *inputs)
@@ -198,23 +198,32 @@ def _load_images(
     validation: Dataset | None,
     settings: GeneratorTrainingSettings,
     pair: Sequence[str] | None,
-) -> Generator[Progress, None, tuple[ImagePool, Dataset | None]]:
-    """Return the training images of the classes, and images for the evaluation if there is one."""
+) -> Generator[Progress, None, tuple[ImagePool, Dataset | None, dict[str, Any]]]:
+    """Return the training images of the classes, and images for the evaluation if there is one.
+
+    Also remarks for the record: skipped images, and held-out images that are training images.
+    """
     task_class = settings.task()
-    pool = yield from load_pool(dataset)
+    pool = yield from load_pool(dataset, "" if validation is not None else settings.group)
+    held_out: ImagePool | None = None
     if settings.NEEDS_CLASS_PAIR:
         names = settings.order_pair(validate_class_pair(pair, pool.classes))
         pool = select_class_pair(pool, names)
         if validation is not None:
-            held_out = yield from load_pool(validation)
-            validation = PoolDataset(select_class_pair(held_out, names))
+            held_out = select_class_pair((yield from load_pool(validation)), names)
+            validation = PoolDataset(held_out)
     task_class.check_images(pool, settings)
     trains_evaluator = getattr(settings, "evaluator_minutes", 0) > 0
     if validation is None and (task_class.EVALUATION_KEY or trains_evaluator):
         random = np.random.default_rng(settings.seed)
         pool, held_out = pool.split(task_class.HELD_OUT_SHARE, random)
         validation = PoolDataset(held_out)
-    return pool, validation
+    elif validation is not None and held_out is None:
+        held_out = yield from load_pool(validation)
+    remarks: dict[str, Any] = {"skipped": dict(pool.skipped)} if pool.skipped else {}
+    if held_out is not None and (overlap := held_out.overlap(pool)):
+        remarks["overlap"] = overlap.to_json()
+    return pool, validation, remarks
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+import math
+from collections import Counter
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_quac.data.dataset import Dataset, Sample
+from napari_quac.data.dataset import Dataset, Sample, evenly_spaced
+from napari_quac.data.groups import sample_groups
+from napari_quac.data.overlap import Overlap, compare_hashes, pixel_hash
 from napari_quac.errors import DataError, ShapeError
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.resizing import resize
 from napari_quac.stepwise import Progress, stepwise
+from napari_quac.train.splitting import split_by_class, split_by_group
 
 MAX_GIGABYTES = 4.0
+MAX_SKIPPED = 0.1
+"""Share of images that may be skipped; more are no accident."""
+N_PROBED = 9
+"""Number of images whose most frequent shape is that of the training."""
+TWO_CLASSES = "Training needs at least 2 classes: one subfolder each, with at least 2 images."
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,12 +42,19 @@ class ImagePool:
         Class names by label.
     ids : tuple of str
         Ids of the samples.
+    groups : tuple of str
+        Group of each image, whose images are not divided between training and held-out images;
+        empty without groups.
+    skipped : mapping of str to str
+        Id of each sample that cannot be used, to the reason.
     """
 
     values: NDArray[np.uint16]
     labels: NDArray[np.int64]
     classes: tuple[str, ...]
     ids: tuple[str, ...]
+    groups: tuple[str, ...] = ()
+    skipped: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -58,8 +75,13 @@ class ImagePool:
 
     def subset(self, indices: NDArray[np.int64]) -> ImagePool:
         """Return a pool of some of the images."""
-        ids = tuple(self.ids[i] for i in indices)
-        return ImagePool(self.values[indices], self.labels[indices], self.classes, ids)
+        return replace(
+            self,
+            values=self.values[indices],
+            labels=self.labels[indices],
+            ids=tuple(self.ids[i] for i in indices),
+            groups=tuple(self.groups[i] for i in indices) if self.groups else (),
+        )
 
     def of_class(self, label: int) -> NDArray[np.int64]:
         """Return the indices of the images of a class."""
@@ -79,17 +101,26 @@ class ImagePool:
             indices = np.arange(first, min(first + 64, len(self)))
             small = resize(self.images(indices), size).clamp(0, 1)
             values[indices] = np.rint(small.numpy() * 65535).astype(np.uint16)
-        return ImagePool(values, self.labels, self.classes, self.ids)
+        return replace(self, values=values)
+
+    def overlap(self, others: ImagePool) -> Overlap:
+        """Return the images that are also in another pool; see :mod:`napari_quac.data.overlap`."""
+        known = {pixel_hash(v): name for v, name in zip(others.values, others.ids, strict=True)}
+        return compare_hashes(map(pixel_hash, self.values), self.ids, known)
 
     def split(self, share: float, random: np.random.Generator) -> tuple[ImagePool, ImagePool]:
-        """Divide the pool, class by class; the second part holds about ``share`` of it."""
-        parts = []
-        for label in range(len(self.classes)):
-            indices = random.permutation(self.of_class(label))
-            n = min(len(indices) - 1, max(1, round(share * len(indices))))
-            parts.append((indices[n:], indices[:n]))
-        first, second = (self.subset(np.concatenate(part)) for part in zip(*parts, strict=True))
-        return first, second
+        """Divide the pool; the second part holds about ``share`` of each class.
+
+        Raises
+        ------
+        DataError
+            If the groups do not allow it.
+        """
+        if self.groups:
+            indices = split_by_group(self.labels, self.groups, share, random, self.classes)
+        else:
+            indices = split_by_class(self.labels, share, random)
+        return self.subset(indices[0]), self.subset(indices[1])
 
 
 class PoolDataset:
@@ -124,13 +155,17 @@ class PoolDataset:
 
 
 @stepwise
-def load_pool(dataset: Dataset) -> Generator[Progress, None, ImagePool]:
+def load_pool(dataset: Dataset, group: str = "") -> Generator[Progress, None, ImagePool]:
     """Read a labeled dataset into memory.
+
+    A few images that cannot be read, have no label or another shape are skipped.
 
     Parameters
     ----------
     dataset : Dataset
         At least two classes with at least two images each; all images square and of one shape.
+    group : str
+        Groups that are not divided; see :func:`~napari_quac.data.groups.sample_groups`.
 
     Returns
     -------
@@ -139,51 +174,87 @@ def load_pool(dataset: Dataset) -> Generator[Progress, None, ImagePool]:
     Raises
     ------
     DataError
-        If labels are missing, a class has too few images, or all of it does not fit in memory.
+        If more than a tenth of the images cannot be used, a class has too few images, or all of
+        it does not fit in memory.
     ShapeError
-        If an image is not square or differs from the first.
+        If these images are not square or of other shapes.
     """
-    n, labels = len(dataset), _labels(dataset)
-    values = np.empty((0, 0, 0, 0), np.uint16)
+    n = len(dataset)
+    if len(dataset.classes) < 2:
+        raise DataError(f"'{dataset.name}' has {len(dataset.classes)} class(es). {TWO_CLASSES}")
+    groups = sample_groups(dataset, group) if group else ()
+    shape = _usual_shape(dataset)
+    gigabytes = n * math.prod(shape) * 2 / 2**30
+    if gigabytes > MAX_GIGABYTES:
+        raise DataError(
+            f"{n} images of shape {shape} need {gigabytes:.1f} GB, more than the "
+            f"{MAX_GIGABYTES:.0f} GB of a training. Use fewer or smaller images."
+        )
+    values = np.empty((n, *shape), np.uint16)
+    problems: dict[int, DataError] = {}
     for index in range(n):
-        image, name = dataset[index].image, dataset.sample_id(index)
-        shape = tuple(image.shape)
-        if image.ndim != 3 or shape[1] != shape[2]:
-            raise ShapeError(f"'{name}' has shape {shape}, not square (C, S, S). Crop the images.")
-        if not len(values):
-            gigabytes = n * image.numel() * 2 / 2**30
-            if gigabytes > MAX_GIGABYTES:
-                raise DataError(
-                    f"{n} images of shape {shape} need {gigabytes:.1f} GB, more than the "
-                    f"{MAX_GIGABYTES:.0f} GB of a training. Use fewer or smaller images."
-                )
-            values = np.empty((n, *shape), np.uint16)
-        if shape != values.shape[1:]:
-            raise ShapeError(
-                f"'{name}' has shape {shape}, but the first image has {values.shape[1:]}. Resize "
-                "all images to one shape."
-            )
-        values[index] = np.rint(image.numpy() * 65535).astype(np.uint16)
+        try:
+            image = _usable_image(dataset, index, shape)
+        except DataError as error:
+            problems[index] = error
+        else:
+            values[index] = np.rint(image.numpy() * 65535).astype(np.uint16)
         if index % 50 == 0:
             yield Progress(index, n, "reading images")
-    ids = tuple(dataset.sample_id(index) for index in range(n))
-    return ImagePool(values, labels, tuple(dataset.classes), ids)
-
-
-def _labels(dataset: Dataset) -> NDArray[np.int64]:
-    """Return the labels of all samples, at least two of each of at least two classes."""
-    labels = [dataset.label(index) for index in range(len(dataset))]
-    way_out = "Training needs at least 2 classes: one subfolder each, with at least 2 images."
-    if None in labels:
-        unlabeled = dataset.sample_id(labels.index(None))
-        raise DataError(f"'{unlabeled}' has no class. {way_out}")
-    if len(dataset.classes) < 2:
-        raise DataError(f"'{dataset.name}' has {len(dataset.classes)} class(es). {way_out}")
+    if len(problems) > MAX_SKIPPED * n:
+        first = next(iter(problems.values()))
+        raise type(first)(f"{len(problems)} of {n} images cannot be used; the first: {first}")
+    kept = np.array([index for index in range(n) if index not in problems], np.int64)
+    labels = np.array([dataset.label(int(index)) for index in kept], np.int64)
     for label, name in enumerate(dataset.classes):
-        if labels.count(label) < 2:
-            n = labels.count(label)
-            raise DataError(f"Class '{name}' of '{dataset.name}' has {n} image(s). {way_out}")
-    return np.array(labels, np.int64)
+        if (count := int((labels == label).sum())) < 2:
+            raise DataError(
+                f"Class '{name}' of '{dataset.name}' has {count} image(s). {TWO_CLASSES}"
+            )
+    ids = tuple(dataset.sample_id(index) for index in range(n))
+    return ImagePool(
+        values[kept] if problems else values,
+        labels,
+        tuple(dataset.classes),
+        tuple(ids[index] for index in kept),
+        tuple(groups[index] for index in kept) if groups else (),
+        {ids[index]: str(error) for index, error in problems.items()},
+    )
+
+
+def _usual_shape(dataset: Dataset) -> tuple[int, ...]:
+    """Return the most frequent shape of some images that can be read."""
+    shapes: Counter[tuple[int, ...]] = Counter()
+    problem: DataError | None = None
+    n = len(dataset)
+    sparse = evenly_spaced(n, N_PROBED)
+    for index in dict.fromkeys([*sparse, *range(n)]):
+        try:
+            shapes[tuple(dataset[index].image.shape)] += 1
+        except DataError as error:
+            problem = problem or error
+        if shapes.total() == N_PROBED:
+            break
+    if not shapes:
+        raise problem or DataError(f"'{dataset.name}' has no images. {TWO_CLASSES}")
+    return shapes.most_common(1)[0][0]
+
+
+def _usable_image(dataset: Dataset, index: int, shape: tuple[int, ...]) -> Tensor:
+    """Return an image for the training, or say why it cannot be used."""
+    name = dataset.sample_id(index)
+    if dataset.label(index) is None:
+        raise DataError(f"'{name}' has no class. {TWO_CLASSES}")
+    image = dataset[index].image
+    if image.ndim != 3 or image.shape[1] != image.shape[2]:
+        text = f"'{name}' has shape {tuple(image.shape)}, not square (C, S, S). Crop the images."
+        raise ShapeError(text)
+    if image.shape != shape:
+        raise ShapeError(
+            f"'{name}' has shape {tuple(image.shape)}, but the others have {shape}. Resize all "
+            "images to one shape."
+        )
+    return image
 
 
 def resize_for(classifier: Classifier, images: Tensor) -> Tensor:
@@ -239,7 +310,7 @@ def select_class_pair(pool: ImagePool, names: tuple[str, str]) -> ImagePool:
     parts = [pool.of_class(pool.classes.index(name)) for name in names]
     chosen = pool.subset(np.concatenate(parts))
     labels = np.repeat(np.arange(2), [len(part) for part in parts])
-    return ImagePool(chosen.values, labels, names, chosen.ids)
+    return replace(chosen, labels=labels, classes=names)
 
 
 def class_indices(classifier: Classifier, pool: ImagePool) -> tuple[int, int]:

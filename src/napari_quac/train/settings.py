@@ -82,6 +82,10 @@ class TrainingSettings(Validated):
         Step size of the optimizer.
     seed : int
         Seed of all random numbers.
+    group : str
+        Images of one group are either training images or held out: "folder" for the folder below
+        that of the class, a column of the table of labels, or a pattern of file names such as
+        "{group}_*"; empty for a division of single images.
     """
 
     PRESETS: ClassVar[tuple[str, ...]] = ()
@@ -93,6 +97,7 @@ class TrainingSettings(Validated):
     batch_size: Count = 8
     learning_rate: Rate = 1e-3
     seed: Annotated[int, {"min": 0, "max": 2**31 - 1}] = 0
+    group: str = ""
 
     @classmethod
     def migrate(cls, values: Mapping[str, Any]) -> dict[str, Any]:

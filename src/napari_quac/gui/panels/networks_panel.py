@@ -19,6 +19,7 @@ from napari_quac.generators.opening import (
     recognize_network,
 )
 from napari_quac.gui import widgets as ui
+from napari_quac.gui.panels.architecture_fields import ArchitectureFields
 from napari_quac.gui.panels.generator_settings import (
     ActivationRow,
     GeneratorSettings,
@@ -250,6 +251,7 @@ class NetworksPanel(Section):
         headline = f"✓ {kind} · {classifier.n_classes} classes · {pixels} · {channels}"
         self.cards["classifier"].show_facts(headline, facts, classifier.assumptions)
         self.preprocessing_fields.show_preprocessing(classifier.preprocessing)
+        self.architecture_fields.show_classifier(classifier, self._choices.classifier)
         with signals_blocked(self.class_names):
             self.class_names.setText(", ".join(classifier.class_names))
             self.class_names.setCursorPosition(0)
@@ -288,10 +290,13 @@ class NetworksPanel(Section):
         self.preprocessing_fields.refused.connect(
             lambda sentence: self._show_problem("classifier", sentence)
         )
+        self.architecture_fields = ArchitectureFields()
+        self.architecture_fields.changed.connect(self._on_architecture)
         self.style_menu = ui.menu("style_menu", entries=STYLES, picked=self._on_style_picked)
         ui.column(
             labeled_row("Classes", self.class_names),
             self.preprocessing_fields,
+            self.architecture_fields,
             labeled_row("Style", self.style_menu),
             parent=self._details,
         )
@@ -313,6 +318,11 @@ class NetworksPanel(Section):
         if recipe is None or classifier is None or preprocessing == classifier.preprocessing:
             return
         self._choices.classifier = replace(recipe, preprocessing=preprocessing)
+
+    def _on_architecture(self, changes: dict[str, Any]) -> None:
+        recipe = self._choices.classifier
+        if recipe is not None and any(getattr(recipe, k) != v for k, v in changes.items()):
+            self._choices.classifier = replace(recipe, **changes)
 
     def _on_style_picked(self, row: int) -> None:
         recipe = self._choices.generator

@@ -12,7 +12,12 @@ from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QWidget
 from superqt.utils import signals_blocked
 
+from napari_quac.data.assumptions import Assumption, assumptions_of
 from napari_quac.data.image_datasets import ImageFolderRecipe
+from napari_quac.data.image_layout import SplitsError
+from napari_quac.data.image_range import RangeSuggestion
+from napari_quac.data.image_sources import recipe_of
+from napari_quac.data.labeled_stack import LabeledStackRecipe
 from napari_quac.data.place import short_extent
 from napari_quac.errors import QuacError
 from napari_quac.gui.input_layers import (
@@ -23,11 +28,22 @@ from napari_quac.gui.input_layers import (
     range_assumption,
 )
 from napari_quac.gui.layer_watch import LayerWatch
+from napari_quac.gui.panels.sample_labels import SampleLabels
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.pictures import thumbnail
 from napari_quac.gui.section import Section, caption, labeled_row
 from napari_quac.gui.text import ElidedLabel, WrappedLabel
-from napari_quac.gui.widgets import NumberField, button, connect, link_button, narrow, row, spin_box
+from napari_quac.gui.widgets import (
+    NumberField,
+    button,
+    column,
+    connect,
+    disclosure_button,
+    link_button,
+    narrow,
+    row,
+    spin_box,
+)
 from napari_quac.live.choices import Choices, ReadySamples
 from napari_quac.live.controller import Controller
 from napari_quac.live.display import N_PREVIEWS
@@ -36,6 +52,7 @@ from napari_quac.live.results import Results
 from napari_quac.live.sample_order import step_sample
 
 PREVIEW_SIZE = 46
+N_SUGGESTIONS = 3
 
 
 class SamplesPanel(Section):
@@ -58,7 +75,8 @@ class SamplesPanel(Section):
         self._build_layer_row()
         self.problem = WrappedLabel("", "samples_problem")
         self.problem.show_message("")
-        self.add(self.problem)
+        self.labels = SampleLabels(choices, results)
+        self.add(self.problem, self.labels)
         self._build_previews()
         self._build_folder_range()
         self._build_selection()
@@ -74,10 +92,10 @@ class SamplesPanel(Section):
         self._show_sample()
 
     def open_folder(self, directory: Path) -> None:
-        """Use the images of a folder as samples."""
+        """Use the images of a folder, or of a stack with labels, as samples."""
         self.problem.hide()
         self._stop_watching()
-        self._choices.samples = ImageFolderRecipe(directory.expanduser())
+        self._choices.samples = recipe_of(directory.expanduser())
 
     def use_layer(self) -> None:
         """Use the images of the chosen layer as samples."""
@@ -164,7 +182,14 @@ class SamplesPanel(Section):
             self.preview_buttons.append(preview)
         previews.addStretch(1)
         self.range_line = ElidedLabel("", "range_line", "muted")
-        self.add(self._previews_row, self.range_line)
+        self.assumed_text = WrappedLabel("", "samples_assumed", "note")
+        self.assumed_button = disclosure_button(
+            "",
+            "samples_assumed_button",
+            self.assumed_text,
+            "Show what is assumed about the samples.",
+        )
+        self.add(self._previews_row, self.range_line, self.assumed_button, self.assumed_text)
 
     def _build_folder_range(self) -> None:
         """Build the fields for the value range of files that do not specify it."""
@@ -172,19 +197,57 @@ class SamplesPanel(Section):
         self.folder_low = NumberField("folder_low", tooltip=tooltip, value=0)
         self.folder_high = NumberField("folder_high", tooltip=tooltip, value=65535)
         self.use_range_button = button("Use", "use_range_button", clicked=self._on_range)
+        self.range_buttons = [
+            link_button("", f"range_suggestion_{number}", hidden=True,
+                        tooltip="Read the files with this range, which holds their values.",
+                        clicked=lambda _=False, n=number: self._on_suggestion(n))
+            for number in range(N_SUGGESTIONS)
+        ]  # fmt: skip
+        self._suggestions: list[RangeSuggestion] = []
         self.folder_range = QWidget()
         self.folder_range.setObjectName("folder_range")
-        fields = labeled_row("Range", self.folder_low, self.folder_high, self.use_range_button)
-        self.folder_range.setLayout(fields)
+        column(
+            labeled_row("Range", self.folder_low, self.folder_high, self.use_range_button),
+            row(*self.range_buttons, None),
+            parent=self.folder_range,
+        )
         self.folder_range.hide()
         self.add(self.folder_range)
 
     def _on_range(self) -> None:
         source = self._choices.samples
-        if isinstance(source, ImageFolderRecipe):
+        if isinstance(source, ImageFolderRecipe | LabeledStackRecipe):
             image_range = (self.folder_low.value(), self.folder_high.value())
             self.problem.hide()
             self._choices.samples = replace(source, image_range=image_range)
+
+    def _on_suggestion(self, number: int) -> None:
+        self.folder_low.setValue(self._suggestions[number].low)
+        self.folder_high.setValue(self._suggestions[number].high)
+        self._on_range()
+
+    def _suggest_ranges(self) -> None:
+        """Read some of the files and offer the ranges that hold their values."""
+        dataset: Any = self._results.loaded_samples
+        while dataset is not None and not hasattr(dataset, "suggested_ranges"):
+            dataset = getattr(dataset, "dataset", None)  # preprocessed for the network
+        if dataset is None:
+            return
+
+        def show(suggestions: list[RangeSuggestion]) -> None:
+            self._suggestions = suggestions[:N_SUGGESTIONS]
+            for number, range_button in enumerate(self.range_buttons):
+                range_button.setVisible(number < len(self._suggestions))
+                if number < len(self._suggestions):
+                    suggestion = self._suggestions[number]
+                    range_button.setText(f"{suggestion} ({suggestion.reason})")
+            if self._suggestions:
+                self.folder_low.setValue(self._suggestions[0].low)
+                self.folder_high.setValue(self._suggestions[0].high)
+
+        self._controller.run(
+            "image_range", "reading the range of the images", lambda: dataset.suggested_ranges, show
+        )
 
     def _build_selection(self) -> None:
         self.previous_button = button("‹", "previous_sample_button", clicked=lambda: self.step(-1))
@@ -222,13 +285,17 @@ class SamplesPanel(Section):
         dataset = self._results.loaded_samples
         for widget in (self._previews_row, self.range_line, self._selection, self.sample_line):
             widget.setVisible(dataset is not None)
+        self.assumed_button.hide()
+        self.assumed_button.setChecked(False)
         if dataset is None:
             self.set_summary("")
+            self.labels.show_dataset()
             return
         n = len(dataset)
         directory = getattr(self._choices.samples, "directory", None)
         self.field.show_path(directory, "" if directory else dataset.name)
         self.problem.hide()
+        self.labels.show_dataset()
         n_classes = len(dataset.classes)
         classes = f" · {n_classes} class{'es' * (n_classes > 1)}" if n_classes else ""
         self.set_summary(f"{n} {'sample' if n == 1 else 'samples'}{classes} · {dataset.name}")
@@ -261,10 +328,29 @@ class SamplesPanel(Section):
         problems = [preview.problem for preview in previews if preview.problem]
         self.folder_range.setVisible(
             any("range" in problem for problem in problems)
-            and isinstance(self._choices.samples, ImageFolderRecipe)
+            and isinstance(self._choices.samples, ImageFolderRecipe | LabeledStackRecipe)
         )
+        if not self.folder_range.isHidden():
+            self._suggest_ranges()
+        if previews:
+            self._read_assumptions()
         if problems and not readable_previews:
             self.problem.show_message(problems[0], "bad")
+
+    def _read_assumptions(self) -> None:
+        """List what was assumed about the samples; some of their files are read for it."""
+        dataset = self._results.loaded_samples
+
+        def show(assumptions: tuple[Assumption, ...]) -> None:
+            if dataset is self._results.loaded_samples:
+                kinds = dict.fromkeys(assumption.kind for assumption in assumptions)
+                self.assumed_button.setText(f"Assumed: {', '.join(kinds)}")
+                self.assumed_text.setText("\n".join(f"• {entry}" for entry in assumptions))
+                self.assumed_button.setVisible(bool(assumptions))
+
+        self._controller.run(
+            "assumptions", "listing the assumptions", lambda: assumptions_of(dataset), show
+        )
 
     def _show_index(self) -> None:
         index = self._choices.sample_index
@@ -312,7 +398,10 @@ class SamplesPanel(Section):
 
     def _on_failed(self, fault: Any) -> None:
         if fault.slot in ("loaded_samples", "sample", "prediction"):
-            self.problem.show_message(fault.sentence, "bad")
+            is_choice = isinstance(fault.error, SplitsError)
+            self.problem.show_message(fault.sentence, "" if is_choice else "bad")
+            if fault.slot == "loaded_samples":
+                self.labels.show_failure(fault)
             directory = getattr(self._choices.samples, "directory", None)
             if fault.slot == "loaded_samples" and directory is not None:
                 self.field.show_path(directory)

@@ -18,9 +18,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from napari_quac.data.preprocessing import PRESETS, Preprocessing
 from napari_quac.errors import CheckpointError, DataError
 from napari_quac.networks.formats.transforms import metadata_of_numbers, metadata_of_transform
 from napari_quac.networks.programs import load_exported, load_torchscript
+from napari_quac.registry import unknown_name
+from napari_quac.serialize import to_plain
 
 LARGEST_DIFFERENCE = 1e-4  # of probabilities, between the network and its file
 MOST_IMAGES = 4096  # in one batch of an exported program
@@ -45,7 +48,7 @@ def export_classifier(
         Any network from images (N, C, *S) to one row of class values per image. It is exported in
         eval mode, on the CPU and in float32; ``model`` itself stays as it is.
     path : path
-        Of the new file. Without an extension, ``.pt2`` or ``.pt`` is added.
+        Of the new file; ``.pt2`` or ``.pt`` is added.
     classes : sequence of str, or mapping, optional
         Class names in output order; or ``class_to_idx`` of a torchvision dataset, or ``id2label``.
     preprocessing : optional
@@ -65,7 +68,7 @@ def export_classifier(
     Returns
     -------
     message : str
-        The file, its form, and the largest difference between network and file.
+        File, form, and the largest difference from the network.
 
     Raises
     ------
@@ -157,6 +160,12 @@ def export_cell(class_name: str, file_name: str) -> str:
 def _preprocessing_metadata(preprocessing: Any) -> dict[str, str]:
     if preprocessing is None:
         return {}
+    if isinstance(preprocessing, str):
+        if preprocessing not in PRESETS:
+            raise unknown_name("preprocessing", preprocessing, list(PRESETS))
+        preprocessing = PRESETS[preprocessing]
+    if isinstance(preprocessing, Preprocessing):
+        return {"preprocessing": json.dumps(to_plain(preprocessing))}
     return metadata_of_transform(preprocessing)
 
 
@@ -222,6 +231,9 @@ def _batch(example: Any, metadata: Mapping[str, str], network: nn.Module) -> Ten
     """Return three images for the network; noise of the size of the preprocessing without one."""
     if example is None:
         size = json.loads(metadata.get("crop") or metadata.get("resize") or "null")
+        if "preprocessing" in metadata:
+            fields = json.loads(metadata["preprocessing"])
+            size = fields.get("crop") or fields.get("resize")
         if size is None:
             raise DataError("Pass one image as the network receives it, example=….")
         filters = [p for p in network.parameters() if p.ndim >= 4]
@@ -303,7 +315,8 @@ def _forms(
         # None before PyTorch 2.6. The guards of free sizes make a deep network slow to
         # open (33 s for a DenseNet), so a size that the preprocessing fixes stays fixed.
         any_length = getattr(torch.export.Dim, "AUTO", None)
-        is_fixed = "crop" in metadata or "resize" in metadata
+        stated = json.loads(metadata.get("preprocessing", "{}")) or metadata
+        is_fixed = bool(stated.get("crop") or stated.get("resize"))
         free = range(2, images.ndim) if any_length is not None and not is_fixed else ()
         sizes = dict.fromkeys(free, any_length)
         for lengths in ({0: batch, **sizes}, {0: batch}, None):

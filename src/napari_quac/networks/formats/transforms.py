@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from napari_quac.data.assumptions import Assumption
 from napari_quac.errors import DataError
 
 CONVERSIONS = (
@@ -90,6 +91,18 @@ def interpolation_name(mode: Any) -> str:
     names = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
     entry = getattr(mode, "value", mode)
     return names.get(entry, str(entry)) if isinstance(entry, int) else str(entry).lower()
+
+
+def interpolation_assumption(metadata: Mapping[str, str]) -> tuple[Assumption, ...]:
+    """Return the assumption about an interpolation that has no counterpart here; usually none."""
+    name = metadata.get("interpolation", "bilinear").strip('"')
+    if "resize" not in metadata or name in ("bilinear", "bicubic"):
+        return ()
+    sentence = (
+        f"Images are resized with bilinear interpolation in place of '{name}', which the file "
+        "states. Resize the images yourself if this matters."
+    )
+    return (Assumption("input range", sentence),)
 
 
 def _size(size: Any) -> int | list[int]:

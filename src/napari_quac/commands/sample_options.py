@@ -1,0 +1,93 @@
+"""Options of samples: folders, splits, labels; and messages about what is in a folder."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_quac.commands.output import notify
+from napari_quac.data.assumptions import assumptions_of
+
+if TYPE_CHECKING:
+    from napari_quac.data.dataset import Dataset
+    from napari_quac.explain.labels import LabelMatch
+
+LABEL_OPTIONS = """
+    --split NAME            split of the samples, if the subfolders are splits such as train and
+                            test; 'all' for all of them
+    --label-table FILE      table of the labels (CSV, TSV) instead of class folders
+    --label-column NAME     its column of class names (default: by its name and content)
+    --file-column NAME      its column of file names, paths or ids (default: by its content)
+    --label-pattern TEXT    labels in file names, such as '{label}_*.tif', or a regular expression
+                            with one group
+    """
+SAMPLES_OPTION = f"""
+    --samples DIR|FILE ...  a folder with one subfolder per class, or image files; or a stack in
+                            npz, npy or tif with labels
+    {LABEL_OPTIONS.strip()}
+    """
+
+
+def samples_recipe(options: argparse.Namespace) -> Any:
+    """Return the recipe of the samples that the options name: one folder, or image files."""
+    from napari_quac.data.image_datasets import ImageFilesRecipe
+    from napari_quac.data.image_sources import recipe_of
+
+    image_range = tuple(options.image_range) if options.image_range else None
+    paths: list[Path] = options.samples
+    if len(paths) == 1:
+        return recipe_of(paths[0], image_range, label_options(options))
+    return ImageFilesRecipe(tuple(paths), image_range)
+
+
+def label_options(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of the labels of a folder as fields of its recipe."""
+    texts = {
+        "split": options.split,
+        "label_column": options.label_column,
+        "file_column": options.file_column,
+        "pattern": options.label_pattern,
+    }
+    return {"labels": options.label_table, **{name: text or "" for name, text in texts.items()}}
+
+
+def notify_about_samples(dataset: Dataset, labels: LabelMatch | None = None) -> None:
+    """Print on standard error which files are no samples, and which labels are not used.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The samples.
+    labels : LabelMatch, optional
+        Classes that their labels name.
+    """
+    layout = getattr(dataset, "layout", None)
+    if layout is not None and layout.notes:
+        notify(f"'{dataset.name}': {layout.summary}")
+    for assumption in assumptions_of(dataset):
+        notify(str(assumption))
+    if labels is not None:
+        for sentence in (*map(str, labels.assumptions), labels.warning):
+            if sentence:
+                notify(sentence)
+
+
+def labels_document(dataset: Dataset, labels: LabelMatch | None) -> dict[str, Any]:
+    """Return the files that are no samples and the labels that are not used, for JSON."""
+    layout = getattr(dataset, "layout", None)
+    return {
+        "labels": list(dataset.classes),
+        "unmatched_labels": list(labels.unmatched) if labels is not None else [],
+        "classes_without_samples": list(labels.absent) if labels is not None else [],
+        "files_not_read": [str(path) for path in layout.unread] if layout is not None else [],
+        "notes": [*(layout.notes if layout is not None else ())]
+        + ([labels.warning] if labels is not None and labels.warning else []),
+    }
+
+
+def assumptions_about(*sources: Any) -> list[dict[str, str]]:
+    """Return the assumptions about samples and networks, for JSON; each once."""
+    found = [assumption for source in sources for assumption in assumptions_of(source)]
+    return [asdict(assumption) for assumption in dict.fromkeys(found)]
