@@ -79,6 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except (QuacError, run.FaultsError) as error:
         notify(f"napari-quac: {one_line(error, limit=None)}")
+        if cell := getattr(error, "cell", ""):
+            notify(f"A cell for that notebook:\n\n{cell}")
         return WRONG_INPUT if isinstance(error, QuacError) else INTERNAL_ERROR
     except BrokenPipeError:
         # the reader of the output has closed it, as `| head` does; nothing more can be written

@@ -71,7 +71,17 @@ class StorageError(DataError):
 
 
 class CheckpointError(QuacError):
-    """A file without the requested network."""
+    """A file without the requested network.
+
+    Attributes
+    ----------
+    cell : str
+        Code for the notebook of the network that makes a readable file; empty if none helps.
+    """
+
+    def __init__(self, message: str, cell: str = "") -> None:
+        super().__init__(message)
+        self.cell = cell
 
 
 class NetworkError(QuacError):

@@ -156,7 +156,6 @@ def test_a_classifier_is_trained_for_guidance_and_another_to_judge(tmp_path: Pat
     [
         (replace(CLASSIFIER, channels=3), ShapeError, "1 channel.*3"),
         (replace(CLASSIFIER, class_names=("dark", "grey")), DataError, "grey"),
-        (replace(CLASSIFIER, class_names=("bright", "dark")), DataError, "same order"),
     ],
 )
 def test_classifiers_that_do_not_fit_are_refused(
@@ -164,6 +163,13 @@ def test_classifiers_that_do_not_fit_are_refused(
 ) -> None:
     with pytest.raises(error, match=words):
         train_generator(dataset(), tmp_path, FAST, classifier).result()
+
+
+def test_folders_follow_the_order_of_the_classifier(tmp_path: Path) -> None:
+    names = ("bright", "dark")
+    classifier = replace(CLASSIFIER, class_names=names)
+    trained = train_generator(dataset(), tmp_path, FAST, classifier, validation=dataset()).result()
+    assert trained.generator.class_names == names
 
 
 def test_images_smaller_than_the_networks_are_refused(tmp_path: Path) -> None:

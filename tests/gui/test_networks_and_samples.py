@@ -9,7 +9,7 @@ import torch
 from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QLabel
+from qtpy.QtWidgets import QApplication, QLabel
 
 from napari_quac.gui.dock import QuacDock
 
@@ -46,6 +46,20 @@ def test_bad_file_gives_a_red_card_with_the_file_and_a_way_out(
     load(dock)
     explain(dock)
     assert dock.results.displayed_hybrid is not None
+
+
+def test_a_refused_file_offers_a_cell_to_copy(dock: QuacDock, tmp_path: Path) -> None:
+    path = tmp_path / "notebook.pth"
+    torch.save({"first.weight": torch.zeros(3, 4), "second.weight": torch.zeros(2, 3)}, path)
+    type_path(dock, "classifier", path)
+    wait(lambda: dock.status.failure is not None)
+    card = dock.networks.cards["classifier"]
+    assert card.is_bad and not card.copy_button.isHidden()
+    QTest.mouseClick(card.copy_button, Qt.MouseButton.LeftButton)
+    clipboard = QApplication.clipboard()
+    assert clipboard is not None and "export_classifier(" in clipboard.text()
+    load(dock)
+    assert card.copy_button.isHidden()
 
 
 def test_bad_file_leaves_the_network_in_use(dock: QuacDock, tmp_path: Path) -> None:

@@ -92,3 +92,9 @@ def test_training_is_offered_beside_it(without: QuacDock) -> None:
     assert not without.train.is_open
     without.search.without_generator.train_button.click()
     assert without.train.is_open
+
+
+def test_training_is_estimated_beside_the_button(without: QuacDock) -> None:
+    box = without.search.without_generator
+    wait(lambda: not box.line.isHidden())
+    assert "on this machine" in box.line.text() or "cannot be trained" in box.line.text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,11 +13,14 @@ import torch
 from torch import Tensor, nn
 
 import napari_quac
+from napari_quac.cli import main
 from napari_quac.data.preprocessing import PRESETS, Preprocessing
 from napari_quac.errors import CheckpointError, DataError
+from napari_quac.generators.opening import recognize_network
 from napari_quac.networks.classifier_file import open_classifier_file
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
-from napari_quac.networks.formats.export import class_names_of, export_cell, export_classifier
+from napari_quac.networks.formats.export import class_names_of, export_classifier
+from napari_quac.networks.formats.notebook_cell import export_cell, keras_cell
 from napari_quac.networks.formats.transforms import metadata_of_transform
 
 PREPROCESSING = Preprocessing(
@@ -174,3 +178,24 @@ def test_the_cell_is_valid_python_with_the_name_of_the_class() -> None:
     cell = export_cell("notebook.SmallNet", "best model.pth")
     compile(cell, "cell", "exec")
     assert "SmallNet()" in cell and "'best model.pth'" in cell and "'best model.pt2'" in cell
+    compile(export_cell("odd name\nimport os", "it's.pth"), "cell", "exec")
+    assert "import os" not in export_cell("odd name\nimport os", "it's.pth")
+    compile(keras_cell("it's.h5"), "cell", "exec")
+
+
+def test_a_refused_file_offers_the_cell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "notebook.pth"
+    torch.save(nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2)).state_dict(), path)
+    for refuse in (lambda: ClassifierRecipe(path).load("cpu"), lambda: recognize_network(path)):
+        with pytest.raises(CheckpointError, match="export_classifier") as error:
+            refuse()
+        assert "load_state_dict" in error.value.cell and "notebook.pth" in error.value.cell
+    assert main(["inspect", str(path)]) == 2
+    assert "export_classifier(\n" in capsys.readouterr().err
+    keras = tmp_path / "net.keras"
+    with zipfile.ZipFile(keras, "w") as archive:
+        for name in ("metadata.json", "config.json", "model.weights.h5"):
+            archive.writestr(name, "{}")
+    with pytest.raises(CheckpointError) as error:
+        recognize_network(keras)
+    assert "keras.models.load_model('net.keras')" in error.value.cell

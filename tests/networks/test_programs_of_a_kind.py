@@ -321,3 +321,29 @@ def test_a_search_without_success_ends_in_time_and_names_what_was_tried() -> Non
     with pytest.raises(CheckpointError, match="Give the image size and channels"):
         find_input(network, "odd.pt", shapes)
     assert perf_counter() - begun < 20 * SEARCH_SECONDS  # far above, for busy machines
+
+
+def test_log_odds_of_independent_outputs_are_their_logits(tmp_path: Path) -> None:
+    from napari_quac.networks.fido.optimize import log_odds
+
+    classifier = ClassifierRecipe(script(SigmoidOutputs(), tmp_path)).load("cpu")
+    logits = classifier.logits(images())
+    odds = log_odds(logits, 1, classifier.is_independent)
+    torch.testing.assert_close(odds.sigmoid(), classifier.predict(images())[:, 1])
+
+
+def test_independent_outputs_are_explained(tmp_path: Path) -> None:
+    from napari_quac.data.dataset import Sample
+    from napari_quac.explain.pair import make_pair
+    from napari_quac.explain.pipeline import explain_pair
+    from napari_quac.explain.settings import ExplainSettings
+
+    classifier = ClassifierRecipe(script(SigmoidOutputs(), tmp_path)).load("cpu")
+    query, generated = images(2)
+    pair = make_pair(Sample("a", query), generated, 0, 1, classifier)
+    settings = ExplainSettings().with_methods(("residual", "d-ig"))
+    explanations = explain_pair(pair, classifier, settings).result()
+    curve = explanations["residual"].curve
+    change = classifier.predict(images(2))[1, 1] - classifier.predict(images(2))[0, 1]
+    assert curve.score_changes[0] == pytest.approx(float(change), abs=1e-5)
+    assert explanations["d-ig"].attribution.completeness is not None

@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> None:
 
     inspection = inspect_network(options.file, image_size=options.image_size, pools=options.pools)
     if inspection.problem:
-        raise CheckpointError(inspection.problem)
+        raise CheckpointError(inspection.problem, inspection.cell)
     if options.json:
         document = attributes(
             inspection, "path", "kind", "role", "sha256", "size", "architecture", "n_classes",

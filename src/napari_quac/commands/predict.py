@@ -79,6 +79,9 @@ def run(options: argparse.Namespace) -> None:
     if overlap:
         notify(overlap.sentence("samples", "training images"))
     sample_options.notify_about_samples(dataset, predictions.labels)
+    for assumption in classifier.assumptions:
+        if assumption.kind == "evaluation":
+            notify(f"napari-quac: {assumption}")
     warn_about(agreement)
     warn_about_variant(options, agreement, dataset)
     if predictions.failures:

@@ -98,19 +98,18 @@ def _check_infill(pair: Pair, class_names: Sequence[str]) -> list[Finding]:
     source = class_names[pair.source]
     before = float(pair.query_prediction[pair.source])
     after = float(pair.generated_prediction[pair.source])
-    advice = "Choose another infill (blur, mean, gray, noise), or train a generator."
-    removes = _check(
-        pair.switches,
-        f"As {pair.infill} the image is no longer classified as {source}: p = {before:.2f} → "
-        f"{after:.2f}.",
-        f"As {pair.infill} the image is still classified as {source} (p = {after:.2f}), so the "
-        f"infill keeps what the classifier needs. {advice}",
-    )
+    if pair.switches:
+        text = f"As {pair.infill} the image is no longer classified as {source}"
+        removal = Finding(f"{text}: p = {before:.2f} → {after:.2f}.", "good")
+    else:
+        text = f"As {pair.infill} the image is still classified as {source} (p = {after:.2f})"
+        advice = "If the mask removes little, choose another infill, or train a generator."
+        removal = Finding(f"{text}. {advice}", "note")
     text = (
         f"Explained against {pair.infill}: the mask shows pixels that the classifier needs for "
         f"{source}, not what {class_names[pair.target]} would look like."
     )
-    return [removes, Finding(text, "note")]
+    return [removal, Finding(text, "note")]
 
 
 def _check_removal(explanation: Explanation, class_names: Sequence[str]) -> Finding:

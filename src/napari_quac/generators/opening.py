@@ -172,12 +172,12 @@ def inspect_network(
         If a folder holds neither networks nor generated images.
     """
     from napari_quac.networks.checkpoint import inspect_classifier, read_inspection
-    from napari_quac.networks.formats.foreign import foreign_folder_sentence
+    from napari_quac.networks.formats.foreign import foreign_cell, foreign_folder_sentence
 
     inspection = _with_family(read_inspection(Path(path)))
     if inspection.kind == "folder" and not inspection.family:
         if sentence := foreign_folder_sentence(inspection.path):
-            raise CheckpointError(sentence)
+            raise CheckpointError(sentence, foreign_cell(inspection.path, sentence))
         return _as_generated_images(inspection)
     if inspection.family:
         return inspection
@@ -220,7 +220,7 @@ def recognize_network(
     if is_open_program and role == "generator" and not inspection.problem:
         inspection = _with_family(replace(inspection, returns_images=True))
     if inspection.problem:
-        raise CheckpointError(inspection.problem)
+        raise CheckpointError(inspection.problem, inspection.cell)
     if inspection.recipe is not None:
         return _recognized(inspection.recipe, inspection.findings)
     recipe = ClassifierRecipe(path, image_size=image_size, pools=pools)

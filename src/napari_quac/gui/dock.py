@@ -220,8 +220,9 @@ class QuacDock(QWidget):
         self.train = TrainPanel(choices, results, self.training)
         session = self.session
         self.search = SearchPanel(
-            choices, results, controller, session.neighbor_query, session.without_generator
-        )
+            choices, results, controller, session.neighbor_query, session.without_generator,
+            lambda: (self.train.settings.value, self.train.settings.pair),
+        )  # fmt: skip
         self.threshold = ThresholdPanel(choices, results)
         self.regions = RegionsPanel(results, controller)
         self.region_view = RegionView(viewer, self.layers, self.regions)

@@ -13,6 +13,10 @@ from napari_quac.live.failure import Failure, failure
 from napari_quac.live.lane import Lane, Priority
 from napari_quac.stepwise import Progress
 
+RECENT_SECONDS = 5.0
+"""The remaining time follows from the pace of these last seconds."""
+MIN_SECONDS = 1.0
+
 
 @dataclass(frozen=True)
 class RunningJob:
@@ -28,19 +32,37 @@ class RunningJob:
         Last progress; None before the first step.
     since : float
         Start, by ``time.monotonic()``.
+    snapshots : tuple of (float, int)
+        Time and finished steps of the last seconds, the oldest first.
     """
 
     slot: str
     status_text: str
     progress: Progress | None
     since: float
+    snapshots: tuple[tuple[float, int], ...] = ()
+
+    def with_progress(self, step: Progress) -> RunningJob:
+        """Return the job with its next progress."""
+        now = time.monotonic()
+        recent = [snapshot for snapshot in self.snapshots if snapshot[0] > now - RECENT_SECONDS]
+        if not recent or now - recent[-1][0] > RECENT_SECONDS / 50:
+            recent.append((now, step.done))
+        return replace(self, progress=step, snapshots=tuple(recent))
 
     def seconds_left(self) -> float | None:
-        """Estimate the remaining time from the time so far; None without counted progress."""
-        if self.progress is None or not self.progress.total or not self.progress.done:
+        """Estimate the remaining time; None without counted progress.
+
+        The pace is that of the last seconds, because the parts of a job, such as the methods of an
+        explanation, differ in theirs.
+        """
+        progress, now = self.progress, time.monotonic()
+        if progress is None or not progress.total or not progress.done:
             return None
-        share = self.progress.done / self.progress.total
-        return (time.monotonic() - self.since) * (1 - share) / share
+        begun, done = self.snapshots[0] if self.snapshots else (self.since, 0)
+        if progress.done <= done or now - begun < MIN_SECONDS:
+            begun, done = self.since, 0
+        return (now - begun) * (progress.total - progress.done) / (progress.done - done)
 
 
 class JobRunner:
@@ -111,7 +133,7 @@ class JobRunner:
 
         def note_progress(step: Progress) -> None:
             if slot in self.running:
-                self._note(replace(self.running[slot], progress=step))
+                self._note(self.running[slot].with_progress(step))
             if on_progress is not None:
                 on_progress(step)
 

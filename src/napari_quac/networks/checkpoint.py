@@ -16,6 +16,7 @@ from napari_quac.networks.classifier_file import (
 )
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.networks.formats.containers import find_container, weights_path
+from napari_quac.networks.formats.notebook_cell import export_cell
 from napari_quac.networks.onnx.network import load_onnx, onnx_metadata
 from napari_quac.networks.programs import count_inputs, load_program, program_metadata
 from napari_quac.networks.tensor_file import detect_format, file_hash
@@ -73,6 +74,8 @@ class Inspection:
         Properties that the file does not state.
     problem : str or None
         Reason why it cannot be used as it is, and what to do.
+    cell : str
+        Code for the notebook of the network that makes a readable file; empty if none helps.
     """
 
     path: Path
@@ -96,6 +99,7 @@ class Inspection:
     description: Mapping[str, str] = field(default_factory=dict)
     assumptions: tuple[Assumption, ...] = ()
     problem: str | None = None
+    cell: str = ""
 
     @property
     def is_program(self) -> bool:
@@ -191,7 +195,9 @@ def inspect_classifier(
         inspection = replace(inspection, role="classifier")
         return _with_trial(inspection, image_size) if run else inspection
     if layout is None:
-        return replace(inspection, problem=unknown_network_sentence(inspection.path, weights))
+        sentence = unknown_network_sentence(inspection.path, weights)
+        cell = export_cell(weights.class_path, inspection.path.name)
+        return replace(inspection, problem=sentence, cell=cell)
     names = ("parameters", "n_classes", "channels", "image_size")
     facts = {name: getattr(layout, name) for name in names}
     inspection = replace(

@@ -140,6 +140,11 @@ class Classifier:
         return len(self.class_names)
 
     @property
+    def is_independent(self) -> bool:
+        """True if each class has a probability of its own, which need not sum to 1."""
+        return self.output.startswith("independent")
+
+    @property
     def is_nameless(self) -> bool:
         """True if neither the file nor the user names the classes."""
         return self.class_names == tuple(f"class {index}" for index in range(self.n_classes))

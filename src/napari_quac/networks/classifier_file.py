@@ -26,6 +26,7 @@ from napari_quac.networks.classifier import NetworkForm
 from napari_quac.networks.facts_beside import read_beside
 from napari_quac.networks.formats.container_files import Container
 from napari_quac.networks.formats.containers import find_container
+from napari_quac.networks.formats.notebook_cell import export_cell
 from napari_quac.networks.formats.transforms import interpolation_assumption
 from napari_quac.networks.programs import (
     ExportedNetwork,
@@ -169,7 +170,8 @@ def _open_file(
             module, "eager", shapes, metadata, notes=weights.notes, assumptions=weights.assumptions
         )
     if layout is None:
-        raise CheckpointError(unknown_network_sentence(path, weights, architecture))
+        cell = export_cell(weights.class_path, path.name)
+        raise CheckpointError(unknown_network_sentence(path, weights, architecture), cell)
     if layout.problem:
         raise CheckpointError(
             f"'{path.name}' is a {layout.name}, but {layout.problem}. Give the image size."
@@ -222,6 +224,8 @@ def read_classifier_weights(
     weights = choose_weights(checkpoint, recognize)
     if weights.class_path:
         metadata.setdefault("class_path", weights.class_path)
+    if weights.variant:
+        metadata.setdefault("variant", json.dumps(dict(weights.variant)))
     assumptions = checkpoint.assumptions + weights.assumptions + assumptions
     return replace(weights, assumptions=assumptions), metadata
 

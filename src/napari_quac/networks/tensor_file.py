@@ -9,7 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 from napari_quac.errors import CheckpointError
-from napari_quac.networks.formats.foreign import foreign_folder_sentence, foreign_sentence
+from napari_quac.networks.formats.foreign import (
+    foreign_cell,
+    foreign_folder_sentence,
+    foreign_sentence,
+)
 from napari_quac.networks.formats.zip_errors import ZIP_ERRORS
 
 FileFormat = Literal[
@@ -75,7 +79,7 @@ def detect_format(path: Path) -> FileFormat:
     if not any(head) and size <= len(head):
         raise damaged(path, f"its {size} bytes are all zero")
     if sentence := foreign_sentence(path, head):
-        raise CheckpointError(sentence)
+        raise CheckpointError(sentence, foreign_cell(path, sentence))
     if head.startswith(b"PK\x03\x04") or head.startswith(b"PK\x05\x06"):
         return _archive_format(path)
     if head.startswith(_OLD_TORCH_SAVE):

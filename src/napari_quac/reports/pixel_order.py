@@ -264,7 +264,8 @@ def flipping(
         replaced = rank[None] < part.view(-1, *(1,) * query.ndim)
         images = torch.where(replaced, infill[None], query[None]).to(classifier.device)
         with torch.no_grad():
-            scores.append(log_odds(classifier.logits(images), source).double().cpu().numpy())
+            odds = log_odds(classifier.logits(images), source, classifier.is_independent)
+            scores.append(odds.double().cpu().numpy())
     curve = np.concatenate(scores)
     total = curve[0] - curve[-1]
     fall = (curve[0] - curve) / total if abs(total) > 1e-9 else np.full(n_points, np.nan)

@@ -30,6 +30,7 @@ from napari_quac.train.images import (
     ImagePool,
     PoolDataset,
     load_pool,
+    order_like,
     select_class_pair,
     validate_class_pair,
 )
@@ -109,9 +110,8 @@ def train_generator(
         Classifier under study, which guides the training. Without it, a guidance classifier is
         trained on the same images first, where the family allows it.
     pair : two str, optional
-        Classes of a family that is about two; by default the only two. For probability bins the
-        class of the lowest and that of the highest bin, for a simulator the second one is the
-        class whose pattern is added.
+        Classes of a family that is about two; by default the only two. For probability bins those
+        of the lowest and the highest bin; a simulator adds the pattern of the second one.
     validation : Dataset, optional
         Images for the evaluation; by default a part of ``dataset`` is held out.
     evaluator : Classifier, optional
@@ -143,7 +143,8 @@ def train_generator(
     NotFiniteError
         If the losses become NaN; the last good state is kept.
     """
-    pool, held_out, remarks = yield from _load_images(dataset, validation, settings, pair)
+    images = _load_images(dataset, validation, settings, pair, classifier)
+    pool, held_out, remarks = yield from images
     output, device = Path(output), device or torch.device("cpu")
     held_out_evaluator = None
     if isinstance(settings, AdversarialTrainingSettings):
@@ -198,13 +199,15 @@ def _load_images(
     validation: Dataset | None,
     settings: GeneratorTrainingSettings,
     pair: Sequence[str] | None,
+    classifier: Classifier | None,
 ) -> Generator[Progress, None, tuple[ImagePool, Dataset | None, dict[str, Any]]]:
     """Return the training images of the classes, and images for the evaluation if there is one.
 
     Also remarks for the record: skipped images, and held-out images that are training images.
     """
-    task_class = settings.task()
-    pool = yield from load_pool(dataset, "" if validation is not None else settings.group)
+    task_class, order = settings.task(), () if classifier is None else classifier.class_names
+    group = "" if validation is not None else settings.group
+    pool = order_like((yield from load_pool(dataset, group)), order)
     held_out: ImagePool | None = None
     if settings.NEEDS_CLASS_PAIR:
         names = settings.order_pair(validate_class_pair(pair, pool.classes))
@@ -212,6 +215,9 @@ def _load_images(
         if validation is not None:
             held_out = select_class_pair((yield from load_pool(validation)), names)
             validation = PoolDataset(held_out)
+    elif validation is not None and tuple(validation.classes) != pool.classes:
+        held_out = order_like((yield from load_pool(validation)), order)
+        validation = PoolDataset(held_out)
     task_class.check_images(pool, settings)
     trains_evaluator = getattr(settings, "evaluator_minutes", 0) > 0
     if validation is None and (task_class.EVALUATION_KEY or trains_evaluator):

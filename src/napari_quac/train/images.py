@@ -332,6 +332,23 @@ def class_indices(classifier: Classifier, pool: ImagePool) -> tuple[int, int]:
     return first, second
 
 
+def order_like(pool: ImagePool, class_names: Sequence[str]) -> ImagePool:
+    """Return a pool with its classes in another order; unchanged if the names differ.
+
+    Parameters
+    ----------
+    pool : ImagePool
+        Images of the classes, usually in the order of their folders.
+    class_names : sequence of str
+        The same names in the order of a classifier.
+    """
+    names = tuple(class_names)
+    if names == pool.classes or sorted(names) != sorted(pool.classes):
+        return pool
+    place_of = np.array([names.index(name) for name in pool.classes], np.int64)
+    return replace(pool, labels=place_of[pool.labels], classes=names)
+
+
 def require_same_classes(classifier: Classifier, pool: ImagePool) -> None:
     """Refuse a classifier whose classes differ from those of the images, or are in another order.
 

@@ -135,6 +135,8 @@ class GeneratorTrainingSettings(TrainingSettings):
     """True if no guidance classifier can be trained in place of a missing one."""
     IS_PATH: ClassVar[bool] = False
     """True if the generator produces a path of images for *Exaggerate*, and no proposals."""
+    EXAMPLE_STEPS: ClassVar[int] = 2000
+    """Number of steps that the generator of the example was trained for."""
     MULTIPLE: ClassVar[int] = 16
     """The image size is a multiple of this number of pixels."""
 

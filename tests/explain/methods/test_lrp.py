@@ -145,10 +145,10 @@ def test_network_without_layers_is_refused() -> None:
 
 def test_relevance_passes_through_the_preprocessing() -> None:
     """Without cropping, no relevance is lost on the way from the input to the gray image."""
-    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
-                           nn.Linear(4, 3))  # fmt: skip
+    module = Flat()
+    module.layers[0] = nn.Conv2d(3, 4, 3)
     preprocessing = replace(PRESETS["imagenet"], channels="repeat", resize=(12, 9))
-    classifier = classifier_of(module, 3, (3, 12, 9)).with_preprocessing(preprocessing)
+    classifier = classifier_of(module.eval(), 3, (3, 12, 9)).with_preprocessing(preprocessing)
     image = torch.rand((1, 20, 14), generator=torch.Generator().manual_seed(0))
     pair = make_pair(Sample("gray", image), 1 - image, 1, 0, classifier)
     found = attribute(pair, "lrp", METHODS["lrp"](), classifier).result()

@@ -41,6 +41,7 @@ class CycleGANTrainingSettings(AdversarialTrainingSettings):
         "Two networks learn to turn one class into the other and back, guided by your classifier. "
         "One image for each query, without styles."
     )
+    EXAMPLE_STEPS = 730
     TASK = "napari_quac.generators.cyclegan.training:CycleGANTask"
     FILES = "*_to_*.safetensors"
     OPENS_FOLDER = True

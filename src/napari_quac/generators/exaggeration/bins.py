@@ -44,10 +44,14 @@ class Posterior:
 
     def log_odds(self, logits: Tensor) -> Tensor:
         """Return the log-odds (N,) of the positive class against all others."""
+        if self.classifier.is_independent:
+            return logits[:, self.positive]
         return logits[:, self.positive] - logits[:, self.rest].logsumexp(dim=1)
 
     def of_others(self, logits: Tensor) -> Tensor:
         """Return minus the log probability (N,) of being either of the two classes."""
+        if self.classifier.is_independent:  # the classes do not exclude each other
+            return torch.zeros_like(logits[:, 0])
         return logits.logsumexp(1) - logits[:, [self.negative, self.positive]].logsumexp(1)
 
 

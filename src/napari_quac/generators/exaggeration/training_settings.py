@@ -64,6 +64,7 @@ class ExaggerationTrainingSettings(AdversarialTrainingSettings):
         "Learns to take a sample to any probability of a class, in ten bins from low to high. "
         "It is used in Exaggerate, below."
     )
+    EXAMPLE_STEPS = 2300
     TASK = "napari_quac.generators.exaggeration.training:ExaggerationTask"
     FILES = "explainer.safetensors"  # wording: file name of before
     NEEDS_CLASS_PAIR = True

@@ -73,6 +73,7 @@ class StarGANTrainingSettings(AdversarialTrainingSettings):
     SUMMARY = (
         "Learns from your samples to turn each class into the others, guided by your classifier."
     )
+    EXAMPLE_STEPS = 2200
     TASK = "napari_quac.generators.stargan.training:StarGANTask"
     FILES = "generator.safetensors"
     PRESETS = ("official",)

@@ -34,6 +34,7 @@ class WarpTrainingSettings(GeneratorTrainingSettings):
         "Learns to deform a sample, without painting on it, so that your classifier changes its "
         "prediction. For classes that differ in shape or size."
     )
+    EXAMPLE_STEPS = 970
     TASK = "napari_quac.generators.warp.training:WarpTask"
     FILES = "warp.safetensors"
     NEEDS_CLASS_PAIR = True

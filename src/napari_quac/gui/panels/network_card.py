@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFrame, QWidget
+from qtpy.QtWidgets import QApplication, QFrame, QWidget
 
 from napari_quac.data.assumptions import Assumption
 from napari_quac.gui.section import labeled_row
@@ -21,7 +21,8 @@ class Card(QFrame):
     ----------
     name : str
         The card is named ``<name>_card``, its text ``<name>_card_text``, its details
-        ``<name>_card_details``, its buttons ``<name>_card_yes`` and ``<name>_card_no``. The
+        ``<name>_card_details``, its buttons ``<name>_card_yes``, ``<name>_card_no`` and
+        ``<name>_card_copy``. The
         property ``tone`` of the card is ``"bad"`` when something is wrong, else ``""``.
     """
 
@@ -38,12 +39,13 @@ class Card(QFrame):
         self.details = WrappedLabel("", f"{name}_card_details", "muted")
         self.yes_button = button("", f"{name}_card_yes", clicked=self.accepted)
         self.no_button = button("", f"{name}_card_no", clicked=self.declined)
-        buttons = row(self.yes_button, self.no_button, None)
+        self.copy_button = button("Copy cell", f"{name}_card_copy", clicked=self.copy_cell)
+        buttons = row(self.yes_button, self.no_button, self.copy_button, None)
         layout = column(self.text, self.assumed, self.details, buttons, spacing=4, parent=self)
         layout.setContentsMargins(10, 7, 10, 7)
         self._facts: Mapping[str, str] = {}
         self._assumptions: Sequence[Assumption] = ()
-        self._unfolded = False
+        self._unfolded, self._cell = False, ""
         self.clear()
 
     @property
@@ -64,10 +66,10 @@ class Card(QFrame):
         self._assumptions = assumptions
         self._fill(headline, "", "")
 
-    def show_problem(self, sentence: str, in_use: str = "") -> None:
-        """Show an error in red, and the network in use in the meantime."""
+    def show_problem(self, sentence: str, in_use: str = "", cell: str = "") -> None:
+        """Show an error in red, the network in use, and a button for a notebook cell."""
         self._facts, self._assumptions = ({"": in_use} if in_use else {}), ()
-        self._fill(sentence, "bad", "")
+        self._fill(sentence, "bad", "", cell=cell)
 
     def ask(self, question: str, yes: str, no: str = "") -> None:
         """Ask for a decision."""
@@ -79,7 +81,17 @@ class Card(QFrame):
         self._unfolded = unfolded
         self._show_details()
 
-    def _fill(self, text: str, tone: str, yes: str, no: str = "") -> None:
+    def copy_cell(self) -> None:
+        """Copy the notebook cell to the clipboard."""
+        clipboard = QApplication.clipboard()
+        if clipboard is not None:
+            clipboard.setText(self._cell)
+        self.copy_button.setText("Copied")
+
+    def _fill(self, text: str, tone: str, yes: str, no: str = "", cell: str = "") -> None:
+        self._cell = cell
+        self.copy_button.setText("Copy cell")
+        self.copy_button.setVisible(bool(cell))
         self.text.setText(text, tone)
         set_tone(self, tone)
         for answer_button, answer in ((self.yes_button, yes), (self.no_button, no)):

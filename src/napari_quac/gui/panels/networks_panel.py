@@ -144,7 +144,8 @@ class NetworksPanel(Section):
 
         def report(error: BaseException) -> None:
             fault = failure(slot, text, error)
-            self._show_problem("generator" if "generator" in slot else "classifier", fault.sentence)
+            role = "generator" if "generator" in slot else "classifier"
+            self._show_problem(role, fault.sentence, getattr(error, "cell", ""))
             self._controller.failed.emit(fault)
 
         self._controller.run(slot, text, work, use, report)
@@ -206,14 +207,14 @@ class NetworksPanel(Section):
     def _on_failed(self, fault: Failure) -> None:
         role = {"loaded_classifier": "classifier", "loaded_generator": "generator"}.get(fault.slot)
         if role is not None:
-            self._show_problem(role, fault.sentence)
+            self._show_problem(role, fault.sentence, getattr(fault.error, "cell", ""))
             self._show_device()
 
-    def _show_problem(self, role: str, sentence: str) -> None:
+    def _show_problem(self, role: str, sentence: str, cell: str = "") -> None:
         path = _path_of(getattr(self._choices, role))
         is_loaded = getattr(self._results, f"loaded_{role}") is not None
         in_use = f"Still in use: {path.name}" if path is not None and is_loaded else ""
-        self.cards[role].show_problem(sentence, in_use)
+        self.cards[role].show_problem(sentence, in_use, cell)
         if role == "classifier" and "image size" in sentence:
             self.size_row.show()
         self.set_open(True)

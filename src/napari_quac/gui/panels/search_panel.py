@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSize, Signal
 from qtpy.QtGui import QIcon
@@ -187,7 +187,7 @@ def describe_infill(pair: Pair, name: str, probability: float) -> tuple[str, str
     """Return a sentence about the infill of a pair, and its tone."""
     if pair.switches:
         return f"✓ against {pair.infill}, which is not {name}: p = {probability:.2f}", "good"
-    return f"✗ against {pair.infill}, which is still {name}: p = {probability:.2f}", "bad"
+    return f"against {pair.infill}, which is still {name}: p = {probability:.2f}", "note"
 
 
 MISSING = {
@@ -210,11 +210,12 @@ class SearchPanel(Section):
         controller: Controller,
         query: NeighborQuery,
         without_generator: WithoutGenerator,
+        training_settings: Callable[[], tuple[Any, Any]],
     ) -> None:
         super().__init__("Explain", "explain")
         self.question = QuestionBox(choices, results, query)
         self.without_generator = WithoutGeneratorBox(
-            choices, results, controller, without_generator
+            choices, results, controller, without_generator, training_settings
         )
         self._choices, self._results, self._controller = choices, results, controller
         self.target_menu = ui.menu("target_menu", n_characters=12, picked=self._on_target_picked)
@@ -234,9 +235,9 @@ class SearchPanel(Section):
         )
         self.add(
             self.question,
-            self.without_generator,
             self._search_rows,
             self.explain_button,
+            self.without_generator,
             self.badge,
             self.proposals,
         )

@@ -149,7 +149,9 @@ def threshold_line(displayed: DisplayedHybrid, class_names: tuple[str, ...]) -> 
     scored = pair.scored_class
     name = class_names[scored] if scored < len(class_names) else str(scored)
     before, after = (float(p[scored]) for p in (pair.query_prediction, hybrid.prediction))
-    largest_change = float(pair.score_changes(pair.generated_prediction))
     parts.append(f"p({name}) {before:.2f} → {after:.2f}")
-    parts.append(f"score change {hybrid.score_change:.2f} of {largest_change:.2f}")
+    change = f"score change {hybrid.score_change:.2f}"
+    if not pair.infill:  # an infill of a part can change more than one of the whole
+        change += f" of {float(pair.score_changes(pair.generated_prediction)):.2f}"
+    parts.append(change)
     return " · ".join(parts)

@@ -155,7 +155,7 @@ class _Run:
                 raise MethodUnavailableError(
                     f"{self.classifier.name} has no gradients for FIDO. Choose 'residual'."
                 )
-            score = log_odds(logits, self.class_index).mean()
+            score = self._log_odds(logits).mean()
             score = score if settings.objective == "sdr" else -score
             price = settings.penalty * priced(settings.objective, drop).mean()
             if settings.total_variation:
@@ -170,6 +170,9 @@ class _Run:
             with torch.no_grad():
                 self.grid.clamp_(0, 1)
         self.terms = (float(score.detach()), float(price.detach()))
+
+    def _log_odds(self, logits: Tensor) -> Tensor:
+        return log_odds(logits, self.class_index, self.classifier.is_independent)
 
     def _draw(self, drop: Tensor, n: int) -> Tensor:
         if self.settings.deterministic:
@@ -197,7 +200,7 @@ class _Run:
             drop=drop.detach().cpu().clone(),
             hybrid=hybrid[0].cpu(),
             prediction=self.classifier.probabilities(logits)[0].float().cpu(),
-            log_odds=float(log_odds(logits, self.class_index)),
+            log_odds=float(self._log_odds(logits)),
             score_term=self.terms[0],
             price_term=self.terms[1],
             grid=self.grid.detach().cpu().clone(),
@@ -274,7 +277,7 @@ class Adam:
             self.parameter.addcdiv_(self.mean, size, value=-rate)
 
 
-def log_odds(logits: Tensor, class_index: int) -> Tensor:
+def log_odds(logits: Tensor, class_index: int, independent: bool = False) -> Tensor:
     r"""Return the log-odds of a class.
 
     .. math:: s_c = \log f_c - \log(1 - f_c) = \ell_c - \log \sum_{k \ne c} e^{\ell_k}
@@ -285,11 +288,15 @@ def log_odds(logits: Tensor, class_index: int) -> Tensor:
         Two classes or more; probabilities near 0 and 1 lose nothing in this form.
     class_index : int
         The class :math:`c`.
+    independent : bool
+        Each class has a probability of its own, so that its logit is its log-odds.
 
     Returns
     -------
     (N,) Tensor
     """
+    if independent:
+        return logits[:, class_index]
     others = torch.cat([logits[:, :class_index], logits[:, class_index + 1 :]], dim=1)
     return logits[:, class_index] - others.logsumexp(dim=1)
 

@@ -127,36 +127,6 @@ def class_names_of(classes: Sequence[str] | Mapping[Any, Any] | None) -> list[st
     return [str(name) for _, name in sorted(classes.items(), key=lambda pair: int(pair[0]))]
 
 
-def export_cell(class_name: str, file_name: str) -> str:
-    """Return a notebook cell that exports a classifier whose file cannot be read.
-
-    Parameters
-    ----------
-    class_name : str
-        Of the network, such as ``"SmallNet"``; empty if it is unknown.
-    file_name : str
-        Of the file that cannot be read.
-    """
-    class_name = class_name.rpartition(".")[2] or "YourNetwork"
-    return (
-        f"# In the notebook that trained {class_name}, after: pip install napari-quac\n"
-        "import torch\n"
-        "from napari_quac import export_classifier\n"
-        "\n"
-        f"model = torch.load({file_name!r}, map_location='cpu', weights_only=False)\n"
-        f"if not isinstance(model, torch.nn.Module):  # the file holds only weights\n"
-        f"    weights, model = model, {class_name}()  # with the arguments of the training\n"
-        "    model.load_state_dict(weights.get('state_dict', weights))\n"
-        "export_classifier(\n"
-        "    model,\n"
-        f"    {Path(file_name).stem + '.pt2'!r},\n"
-        "    classes=train_data.classes,  # class names in output order\n"
-        '    preprocessing=validation_transform,  # or mean=[…], std=[…], or "imagenet"\n'
-        "    example=validation_data[0][0],  # one image as the network receives it\n"
-        ")\n"
-    )
-
-
 def _preprocessing_metadata(preprocessing: Any) -> dict[str, str]:
     if preprocessing is None:
         return {}

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from napari_quac.networks.formats.notebook_cell import export_cell, keras_cell
 from napari_quac.networks.formats.zip_errors import ZIP_ERRORS
 
 _FRAMEWORKS = {
@@ -86,6 +87,13 @@ def foreign_folder_sentence(path: Path) -> str:
             return f"'{name}' is the folder of a training. {advice}"
         return f"'{name}' holds the log of a training. Choose the checkpoint that belongs to it."
     return ""
+
+
+def foreign_cell(path: Path, sentence: str) -> str:
+    """Return the notebook cell that belongs to a sentence of this module; empty without one."""
+    if "model.export(" in sentence:
+        return keras_cell(path.name)
+    return export_cell("", path.name) if "export_classifier" in sentence else ""
 
 
 def keras_sentence(name: str, content: str = "a Keras network") -> str:
