@@ -44,7 +44,7 @@ def test_splits_are_one_click(dock: QuacDock, tmp_path: Path) -> None:
     assert dock.results.loaded_samples is None
     labels = dock.samples.labels
     assert [b.text() for b in labels.split_buttons] == ["test", "train", "val", "All"]
-    assert "splits of a data set" in dock.samples.problem.text()
+    assert "splits. Choose one" in dock.samples.problem.text()
     labels.split_buttons[0].click()
     wait(lambda: dock.results.loaded_samples is not None)
     assert len(dock.results.loaded_samples) == 2
@@ -71,6 +71,8 @@ def test_files_that_are_not_read_and_other_labels_are_named(dock: QuacDock, tmp_
     assert "'Left' is taken for 'left'" in line.text()
     assert "1 label names no class of the classifier: 'other'" in line.text()
     assert texts(dock) == ["class folders", "Table…"]
+    assert dock.samples.labels.assumptions_button.text() == "1 assumption"
+    assert "0 is black" in dock.samples.labels.assumptions_line.text()
 
 
 def test_labels_in_file_names_are_one_choice(dock: QuacDock, tmp_path: Path) -> None:

@@ -62,7 +62,8 @@ def run(options: argparse.Namespace) -> None:
     Raises
     ------
     DataError
-        If the options name neither a pair nor samples, or no sample could be explained.
+        If the options name neither a pair nor samples, or no sample could be explained; at the
+        end, if some samples failed.
     """
     from napari_quac.reports.comparison import counted_pairs
     from napari_quac.reports.figure import check_figure_path, comparison_figure, write_figure
@@ -97,14 +98,23 @@ def run(options: argparse.Namespace) -> None:
                 "methods": [row.to_json() for row in comparison.rows],
             }
         )
-        return
+    else:
+        _print(comparison, settings, n_left_out)
+    if comparison.failures:
+        name, reason = next(iter(comparison.failures.items()))
+        n = len(comparison.failures)
+        raise DataError(f"{n} samples could not be compared; the first: {name}: {reason}")
+
+
+def _print(comparison: MethodComparison, settings: ExplainSettings, n_left_out: int) -> None:
+    """Print the table and the methods and pairs that are not in it."""
     print(as_table(comparison.rows, settings))
     for row in comparison.rows:
         if row.reason:
             print(f"{row.method}: {row.reason}")
     if n_left_out:
         reason = "the class does not switch with enough confidence"
-        print(f"{n_left_out} of {len(pairs)} pairs left out: {reason}")
+        print(f"{n_left_out} of {len(comparison.comparisons)} pairs left out: {reason}")
 
 
 def _settings(options: argparse.Namespace) -> ExplainSettings:

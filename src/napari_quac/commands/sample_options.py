@@ -64,8 +64,8 @@ def notify_about_samples(dataset: Dataset, labels: LabelMatch | None = None) -> 
         Classes that their labels name.
     """
     layout = getattr(dataset, "layout", None)
-    if layout is not None and layout.notes:
-        notify(f"'{dataset.name}': {layout.summary}")
+    if layout is not None and (layout.notes or layout.hint):
+        notify(f"'{dataset.name}': {'; '.join(filter(None, (layout.summary, layout.hint)))}")
     for assumption in assumptions_of(dataset):
         notify(str(assumption))
     if labels is not None:
@@ -82,7 +82,7 @@ def labels_document(dataset: Dataset, labels: LabelMatch | None) -> dict[str, An
         "unmatched_labels": list(labels.unmatched) if labels is not None else [],
         "classes_without_samples": list(labels.absent) if labels is not None else [],
         "files_not_read": [str(path) for path in layout.unread] if layout is not None else [],
-        "notes": [*(layout.notes if layout is not None else ())]
+        "notes": ([*layout.notes, *filter(None, [layout.hint])] if layout is not None else [])
         + ([labels.warning] if labels is not None and labels.warning else []),
     }
 

@@ -115,11 +115,13 @@ class ImageLayout:
         if self.without_images:
             n = count_of(len(self.without_images), "folder")
             notes.append(f"{n} without images ({name_some(self.without_images)})")
-        notes += self.remarks
-        if self.suggestions:
-            texts = " or ".join(map(str, self.suggestions[:2]))
-            notes.append(f"file names may hold labels: {texts}, see --label-pattern")
-        return tuple(notes)
+        return (*notes, *self.remarks)
+
+    @property
+    def hint(self) -> str:
+        """Labels in file names that may be chosen; empty if there are none."""
+        texts = " or ".join(map(str, self.suggestions[:2]))
+        return f"file names may hold labels: {texts}, see --label-pattern" if texts else ""
 
     @property
     def summary(self) -> str:
@@ -297,11 +299,10 @@ def _layout_of_splits(layout: ImageLayout, splits: list[str], split: str) -> Ima
     """Return the class folders of one or all of the splits."""
     directory = layout.directory
     if not split and len(splits) > 1:
-        names = ", ".join(f"'{directory / name}'" for name in splits)
         raise SplitsError(
             f"The subfolders of '{directory}' are splits of a data set, not classes: "
-            f"{', '.join(splits)}. Choose one of the subfolders ({names}), or one split or all of "
-            "them (--split NAME or --split all).",
+            f"{', '.join(splits)}. Choose one of these subfolders, or a split (--split NAME, or "
+            "--split all).",
             directory,
             splits,
         )

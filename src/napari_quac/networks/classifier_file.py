@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from napari_quac.data.assumptions import Assumption
 from napari_quac.errors import CheckpointError
+from napari_quac.networks.adapters import ADAPTER_NOTES
 from napari_quac.networks.architectures.layout import Layout
 from napari_quac.networks.architectures.recognition import ARCHITECTURES, recognize_classifier
 from napari_quac.networks.checkpoint_file import (
@@ -158,6 +159,7 @@ def _open_file(
             metadata,
             channels=program.channels,
             image_size=program.image_size,
+            notes=(ADAPTER_NOTES["channels last"],) if program.has_channels_last else (),
             assumptions=assumptions,
         )
     weights, metadata = read_classifier_weights(path, architecture, image_size, pools, description)
@@ -224,6 +226,8 @@ def read_classifier_weights(
     weights = choose_weights(checkpoint, recognize)
     if weights.class_path:
         metadata.setdefault("class_path", weights.class_path)
+    if weights.variant:
+        metadata.setdefault("variant", json.dumps(dict(weights.variant)))
     assumptions = checkpoint.assumptions + weights.assumptions + assumptions
     return replace(weights, assumptions=assumptions), metadata
 

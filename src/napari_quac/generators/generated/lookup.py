@@ -10,6 +10,7 @@ import torch
 
 from napari_quac.data.file_names import file_name, safe_name
 from napari_quac.data.image_file import IMAGE_SUFFIXES, read_image
+from napari_quac.data.image_search import is_ignored
 from napari_quac.errors import DataError, NoCounterfactualError, ShapeError
 from napari_quac.generators.generated import STYLES
 from napari_quac.networks.generator import ConversionRequest, Generator, Proposals
@@ -185,6 +186,4 @@ def _images(folder: Path) -> Iterator[Path]:
 
 
 def _folders(directory: Path) -> list[Path]:
-    return sorted(
-        path for path in directory.iterdir() if path.is_dir() and not path.name.startswith(".")
-    )
+    return sorted(p for p in directory.iterdir() if p.is_dir() and not is_ignored(p.name))

@@ -399,7 +399,8 @@ class SamplesPanel(Section):
     def _on_failed(self, fault: Any) -> None:
         if fault.slot in ("loaded_samples", "sample", "prediction"):
             is_choice = isinstance(fault.error, SplitsError)
-            self.problem.show_message(fault.sentence, "" if is_choice else "bad")
+            text = "This is a data set with splits. Choose one." if is_choice else fault.sentence
+            self.problem.show_message(text, "" if is_choice else "bad")
             if fault.slot == "loaded_samples":
                 self.labels.show_failure(fault)
             directory = getattr(self._choices.samples, "directory", None)

@@ -6,6 +6,7 @@ from psygnal import EmissionInfo
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QApplication, QProgressBar, QSizePolicy, QWidget
 
+from napari_quac.data.image_layout import SplitsError
 from napari_quac.gui.text import WrappedLabel, duration
 from napari_quac.gui.widgets import button, column, row, throttler
 from napari_quac.live.controller import Controller
@@ -75,7 +76,10 @@ class StatusPanel(QWidget):
         self._show()
 
     def show_failure(self, failure: Failure) -> None:
-        """Show a failure in red."""
+        """Show a failure in red; the choice of a split is none."""
+        if isinstance(failure.error, SplitsError):
+            self.show_note("Choose a split of the samples.")
+            return
         self._failure = failure
         self._note = ""
         self._show()
