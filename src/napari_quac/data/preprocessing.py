@@ -30,11 +30,16 @@ from napari_quac.data.preprocessing_steps import (
 )
 from napari_quac.errors import DataError, ShapeError, ValueRangeError
 
-Channels = Literal["average", "repeat"] | int
+Channels = Literal["average", "luminance", "repeat"] | int
 Interpolation = Literal["bilinear", "bicubic"]
 Standardization = Literal["zscore"] | tuple[float, float]
 
-CHANNEL_WORDS = {"average": "average of channels", "repeat": "gray repeated in 3 channels"}
+CHANNEL_WORDS = {
+    "average": "average of channels",
+    "luminance": "luminance of RGB",
+    "repeat": "gray repeated in 3 channels",
+}
+LUMINANCE = (0.2989, 0.587, 0.114)  # ITU-R BT.601, as in torchvision and Pillow
 VALUE_FIELDS = ("standardize", "value_range", "mean", "std")
 
 
@@ -44,8 +49,9 @@ class Preprocessing:
 
     Attributes
     ----------
-    channels : "average", "repeat", int or None
-        The average of all channels; one channel three times; the index of one channel; None for
+    channels : "average", "luminance", "repeat", int or None
+        The average of all channels; the luminance of RGB, as in torchvision and Pillow; one channel
+        three times; the index of one channel; None for
         no change.
     resize : int, tuple of int or None
         Length of the shorter side, as in torchvision; or the new size ``*S``. Bilinear or bicubic
@@ -225,6 +231,14 @@ class Preprocessing:
             return images
         if self.channels == "average":
             return images.mean(dim=1, keepdim=True)
+        if self.channels == "luminance":
+            if images.shape[1] != 3:
+                raise ShapeError(
+                    f"Luminance is that of 3 channels, but the images have {images.shape[1]}. "
+                    "Choose their average."
+                )
+            weights = images.new_tensor(LUMINANCE).view(-1, *(1,) * (images.ndim - 2))
+            return (images * weights).sum(dim=1, keepdim=True)
         if self.channels == "repeat":
             if images.shape[1] == 3:
                 return images

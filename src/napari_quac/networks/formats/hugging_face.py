@@ -150,6 +150,7 @@ def _timm_metadata(config: Mapping[str, Any]) -> dict[str, str]:
     names = config.get("label_names") or pretrained.get("label_names")
     if isinstance(names, list):
         metadata["class_names"] = json.dumps([str(name) for name in names])
+    # timm's own default; the sizes and crops named test_ serve its benchmarks only
     size = pretrained.get("input_size")
     if isinstance(size, list) and len(size) == 3:
         channels, *pixels = size
