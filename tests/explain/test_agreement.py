@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,12 +12,15 @@ import torch
 from scipy.stats import binomtest
 from torch import nn
 
+from napari_quac import example
 from napari_quac.data.dataset import Sample
 from napari_quac.data.preprocessing import PRESETS, Preprocessing
+from napari_quac.data.synthetic import SyntheticSynapses
 from napari_quac.errors import DataError
 from napari_quac.explain.agreement import Agreement, Candidate, compare_with_labels
 from napari_quac.explain.agreement_check import check_agreement, check_briefly, choose_images
 from napari_quac.explain.agreement_text import findings, methods_sentence, summarize, to_json
+from napari_quac.explain.architecture_check import check_with_variants
 from napari_quac.explain.paired_accuracy import (
     assign_outputs,
     cross_fit_order,
@@ -24,7 +28,7 @@ from napari_quac.explain.paired_accuracy import (
     stratified_halves,
     wilson_interval,
 )
-from napari_quac.networks.classifier_recipe import classifier_from_module
+from napari_quac.networks.classifier_recipe import ClassifierRecipe, classifier_from_module
 from napari_quac.networks.stored_statistics import MOST_NATS, StoredStatistics
 
 NAMES = ("ant", "monkey", "zebra")
@@ -222,11 +226,26 @@ def test_stored_statistics_break_a_tie_only_if_they_are_clear():
     near, overlapping = np.full(101, 0.01), np.linspace(0.012, 0.005, 101)
     clear = agreement(*tables, truth=truth, distances=(90 * near, near))
     assert (clear.conclusion, clear.best.name) == ("cannot tell", "ImageNet")
-    assert "fit ImageNet best" in " ".join(finding.text for finding in findings(clear))
+    assert "fit ImageNet:" in " ".join(finding.text for finding in findings(clear))
     unclear = agreement(*tables, truth=truth, distances=(near, overlapping))
     assert unclear.best.name == "0 … 1"
     far = agreement(*tables, truth=truth, distances=(9000 * near, 2000 * near))
     assert far.best.name == "0 … 1"
+
+
+def test_stored_statistics_outweigh_labels_only_if_they_leave_no_doubt():
+    truth = np.arange(60) % 3
+    tables = [("0 … 1", predictions(truth, 0.95)), ("ImageNet", predictions(truth, 0.7, seed=1))]
+    near = np.full(101, 0.01)
+    result = agreement(*tables, truth=truth, distances=(30 * near, near))
+    assert (result.conclusion, result.best.name) == ("another preprocessing", "ImageNet")
+    assert not result.labels_decide
+    text = findings(result)[1].text
+    assert "so it was trained with ImageNet, although 0 … 1 agrees with more labels (57 " in text
+    assert agreement(*tables, truth=truth, distances=(4 * near, near)).best.name == "0 … 1"
+    assert agreement(*tables, truth=truth, distances=(300 * near, 11 * near)).best.name == "0 … 1"
+    chance = [tables[0], ("ImageNet", predictions(truth, 0.3, seed=1))]
+    assert agreement(*chance, truth=truth, distances=(30 * near, near)).best.name == "0 … 1"
 
 
 def test_near_chance_is_said_with_numbers():
@@ -360,6 +379,17 @@ def test_stored_statistics_recognize_the_range_of_training():
     assert not network[1]._forward_pre_hooks
     without = classifier_from_module(Brightness(), NAMES, image_size=8)
     assert StoredStatistics(without).distances() is None
+
+
+@pytest.mark.long
+def test_other_architectures_with_the_same_weights_are_found():
+    path = Path(example.__file__).parent / "networks" / "synapse_classifier.safetensors"
+    recipe = ClassifierRecipe(path, variant={"pooling": "average"})
+    classifier = recipe.load("cpu")
+    result = check_with_variants(SyntheticSynapses(30), classifier, recipe).result()
+    assert result.conclusion == "another architecture"
+    assert result.best.name.startswith("the published architecture")
+    assert findings(result)[0].text.startswith("With the published architecture")
 
 
 class OwnNormalization(nn.Module):

@@ -93,7 +93,10 @@ def options_for(agreement: Agreement) -> list[str]:
     list of str
         Such as ``["--value-range", "0", "255", "--classes", "b,a,c"]``.
     """
-    options = preprocessing_options(agreement.best.candidate.classifier.preprocessing)
+    candidate = agreement.best.candidate
+    options = preprocessing_options(candidate.classifier.preprocessing)
+    for name, choice in (candidate.variant or {}).items():
+        options += ["--variant", f"{name}={choice}"]
     if agreement.best.needs_order:
         options += ["--classes", ",".join(agreement.best_class_names)]
     return options

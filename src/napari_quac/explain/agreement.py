@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,18 +24,10 @@ from napari_quac.explain.paired_accuracy import (
 from napari_quac.networks.classifier import Classifier
 
 ALPHA = 0.05
-CLEAR_SHARE = 0.95  # of the bootstrap samples in which the same candidate is the nearest
+CLEAR_SHARE = 0.95  # of the bootstrap samples in which a candidate is farther than the nearest
 LARGEST_DISTANCE = 1.0  # beyond it, not even the best candidate fits the stored statistics
+CLOSE_DISTANCE, CLEAR_FACTOR = 0.1, 5.0  # to outweigh labels; measured: 0.01 against at least 0.26
 TINY = 1e-12
-
-Conclusion = Literal[
-    "agrees",
-    "cannot tell",
-    "another preprocessing",
-    "another class order",
-    "another preprocessing and class order",
-    "near chance",
-]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +42,14 @@ class Candidate:
         The network with this preprocessing.
     is_current : bool
         True for the present choice.
+    variant : Mapping[str, str] or None
+        Parts of the architecture that differ from the present choice, as in ``ClassifierRecipe``.
     """
 
     name: str
     classifier: Classifier
     is_current: bool = False
+    variant: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,22 +222,39 @@ class Agreement:
         )
 
     @cached_property
-    def by_stored_statistics(self) -> CandidateAgreement | None:
-        """The tied row whose images clearly fit the statistics stored in the network best."""
-        distances = [row.stored_distances for row in self.tied]
-        if len(distances) < 2 or any(entry is None for entry in distances):
-            return None
-        table = np.stack([entry for entry in distances if entry is not None])
-        nearest = table.argmin(axis=0)
-        share = np.count_nonzero(nearest[1:] == nearest[0]) / max(1, len(nearest) - 1)
-        is_clear = share >= CLEAR_SHARE and table[:, 0].min() < LARGEST_DISTANCE
-        return self.tied[int(nearest[0])] if is_clear else None
+    def plausible(self) -> tuple[CandidateAgreement, ...]:
+        """Tied rows that fit the statistics stored in the network, nearest first.
+
+        A row is left out if it is farther than the nearest one in at least 95 % of the bootstrap
+        samples. All tied rows, if the network stores no statistics or none of the rows fits them.
+        """
+        return _nearest_rows(self.tied, LARGEST_DISTANCE, 1.0)
+
+    @property
+    def plausible_rows(self) -> tuple[CandidateAgreement, ...]:
+        """All rows that fit the statistics stored in the network, whatever the labels say."""
+        return _nearest_rows(self.rows, LARGEST_DISTANCE, 1.0)
+
+    @cached_property
+    def trained_with(self) -> tuple[CandidateAgreement, ...]:
+        """Rows of which the stored statistics leave no doubt, against the labels; mostly none.
+
+        The images fit them closely, and all tied rows at least five times worse.
+        """
+        rows = _nearest_rows(self.rows, CLOSE_DISTANCE, CLEAR_FACTOR)
+        is_contrary = len(rows) < len(self.rows) and not set(rows) & set(self.tied)
+        return tuple(row for row in rows if self._is_above_chance(row)) if is_contrary else ()
 
     @cached_property
     def best(self) -> CandidateAgreement:
         """The row to use: by labels, else by stored statistics, else the present one."""
-        present = next((row for row in self.tied if row.candidate.is_current), None)
-        return self.by_stored_statistics or present or self.by_accuracy[0]
+        rows = self.trained_with or self.plausible
+        present = [row for row in rows if row.candidate.is_current]
+        return (present or rows)[0]
+
+    def _is_above_chance(self, row: CandidateAgreement) -> bool:
+        n_correct = int(row.best_correct.sum())
+        return wilson_interval(n_correct, self.n_images)[0] > self.chance
 
     @property
     def second(self) -> CandidateAgreement | None:
@@ -267,30 +278,35 @@ class Agreement:
     @property
     def labels_decide(self) -> bool:
         """True if the labels tell the best row from all others."""
-        return len(self.tied) == 1
+        return self.tied == (self.best,)
 
     @property
     def is_near_chance(self) -> bool:
         """True if the interval of the best accuracy reaches chance; False for a single label."""
         if self.chance == 1:
             return False
-        n_correct = int(self.by_accuracy[0].best_correct.sum())
-        return wilson_interval(n_correct, self.n_images)[0] <= self.chance
+        return not self._is_above_chance(self.by_accuracy[0])
 
     @property
-    def conclusion(self) -> Conclusion:
-        """The conclusion in one of a few fixed phrases."""
+    def conclusion(self) -> str:
+        """The conclusion in a fixed phrase.
+
+        ``"agrees"``, ``"cannot tell"``, ``"near chance"``, or ``"another"`` with one or more of
+        ``"preprocessing"``, ``"architecture"`` and ``"class order"``, such as ``"another
+        preprocessing and class order"``.
+        """
         if self.is_near_chance:
             return "near chance"
-        other_order = self.best.needs_order
-        other_preprocessing = self.current not in self.tied
-        if other_order and other_preprocessing:
-            return "another preprocessing and class order"
-        if other_order:
-            return "another class order"
-        if other_preprocessing:
-            return "another preprocessing"
-        return "agrees" if self.labels_decide else "cannot tell"
+        changes = []
+        if self.current not in (self.trained_with or self.tied):
+            changes.append(
+                "preprocessing" if self.best.candidate.variant is None else "architecture"
+            )
+        if self.best.needs_order:
+            changes.append("class order")
+        if changes:
+            return f"another {' and '.join(changes)}"
+        return "agrees" if self.labels_decide or self.trained_with else "cannot tell"
 
     @property
     def best_class_names(self) -> tuple[str, ...]:
@@ -307,6 +323,31 @@ class Agreement:
             assigned.get(index) or (name if name in leftover else f"class {index}")
             for index, name in enumerate(self.class_names)
         )
+
+
+def _nearest_rows(
+    rows: tuple[CandidateAgreement, ...], largest: float, factor: float
+) -> tuple[CandidateAgreement, ...]:
+    """Return the rows nearest to the stored statistics, nearest first; all if none is near.
+
+    Parameters
+    ----------
+    rows : tuple of CandidateAgreement
+        With or without distances.
+    largest : float
+        Distance of the nearest row up to which others are left out.
+    factor : float
+        Others are left out if they are farther by this factor in 95 % of the bootstrap samples.
+    """
+    distances = [row.stored_distances for row in rows]
+    if len(distances) < 2 or any(entry is None for entry in distances):
+        return rows
+    table = np.stack([entry for entry in distances if entry is not None])
+    order = np.argsort(table[:, 0], kind="stable")
+    if table[order[0], 0] >= largest:
+        return rows
+    is_farther = (table > factor * table[order[0]])[:, 1:].mean(axis=1) >= CLEAR_SHARE
+    return tuple(rows[place] for place in order if not is_farther[place])
 
 
 def compare_with_labels(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -12,17 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_quac.data.dataset import Dataset, evenly_spaced
-from napari_quac.data.preprocessing import (
-    PRESET_TITLES,
-    PRESETS,
-    Preprocessing,
-    combine,
-    preset_of,
-    with_values_of,
-)
-from napari_quac.data.suggestions import suggest_preprocessing
-from napari_quac.errors import DataError, QuacError, ShapeError, one_line
+from napari_quac.errors import DataError, QuacError, one_line
 from napari_quac.explain.agreement import Agreement, Candidate, compare_with_labels
+from napari_quac.explain.agreement_candidates import (
+    present_candidate,
+    usual_candidates,
+)
 from napari_quac.explain.labels import match_labels
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.device import in_batches
@@ -81,7 +75,6 @@ def check_agreement(
     dataset: Dataset,
     classifier: Classifier,
     n_images: int = N_IMAGES,
-    alternatives: Sequence[Candidate] = (),
 ) -> Generator[Progress, None, Agreement]:
     """Predict labeled images under the usual preprocessings and compare them with the labels.
 
@@ -93,8 +86,6 @@ def check_agreement(
         The classifier as it is used at present.
     n_images : int
         Number of images; see :func:`choose_images`.
-    alternatives : sequence of Candidate
-        Further ways to use it, such as other architectures that fit the same weights.
 
     Returns
     -------
@@ -111,14 +102,15 @@ def check_agreement(
             f"'{dataset.name}' has no labels to compare predictions with. Sort the images into one "
             "folder per class."
         )
-    shape = _first_shape(dataset, chosen)
-    candidates = (*usual_candidates(classifier, shape), *alternatives)
+    candidates = usual_candidates(classifier, _first_shape(dataset, chosen))
     return (yield from compare_candidates(dataset, candidates, chosen))
 
 
 @stepwise
 def check_briefly(
-    dataset: Dataset, classifier: Classifier, n_images: int = N_IMAGES
+    dataset: Dataset,
+    classifier: Classifier,
+    n_images: int = N_IMAGES,
 ) -> Generator[Progress, None, Agreement | None]:
     """Compare the present predictions with labels, and others only if these disagree.
 
@@ -140,65 +132,11 @@ def check_briefly(
     chosen = choose_images(dataset, n_images)
     if not chosen:
         return None
-    name = PRESET_TITLES.get(
-        preset_of(classifier.preprocessing) or "", classifier.preprocessing.value_words
-    )
-    present = Candidate(name, classifier, True)
-    agreement = yield from compare_candidates(dataset, [present], chosen)
+    candidates = [present_candidate(classifier)]
+    agreement = yield from compare_candidates(dataset, candidates, chosen)
     if agreement.rows[0].accuracy >= SUSPICIOUS_ACCURACY:
         return agreement
     return (yield from check_agreement(dataset, classifier, n_images))
-
-
-def usual_candidates(classifier: Classifier, image_shape: Sequence[int]) -> tuple[Candidate, ...]:
-    """Return the classifier as it is, and with each preset that fits its channels.
-
-    Parameters
-    ----------
-    classifier : Classifier
-        Its present channel selection and size are the same for all candidates. Where images of
-        ``image_shape`` do not fit it, the first suggestion that makes them fit is added.
-    image_shape : (C, *S)
-        Shape of the images.
-    """
-    base = fitting_preprocessing(classifier, image_shape)
-    current = preset_of(classifier.preprocessing)
-    candidates = []
-    if current is None:
-        name = classifier.preprocessing.value_words
-        candidates.append(Candidate(name, _with(classifier, base), True))
-    for key, preset in PRESETS.items():
-        if preset.mean is None or len(preset.mean) in (1, classifier.network_channels):
-            changed = _with(classifier, with_values_of(base, preset))
-            candidates.append(Candidate(PRESET_TITLES[key], changed, key == current))
-    return tuple(candidates)
-
-
-def fitting_preprocessing(classifier: Classifier, image_shape: Sequence[int]) -> Preprocessing:
-    """Return the classifier's preprocessing, completed so that images of a shape fit.
-
-    Gray images are repeated in the channels of a network for RGB images, so that each channel can
-    have its own mean. If nothing makes the images fit, the preprocessing is returned as it is.
-    """
-    base = classifier.preprocessing
-    if base.channels is None and image_shape[0] == 1 and classifier.network_channels == 3:
-        base = replace(base, channels="repeat")
-    for _ in range(2):  # channels, then size
-        try:
-            _with(classifier, base).check_image(image_shape)
-        except ShapeError as error:
-            channels, size = error.network_input or (classifier.network_channels, None)
-            suggestions = suggest_preprocessing(image_shape, channels, size)
-            if not suggestions:
-                return base
-            base = combine(base, suggestions[0][1])
-    return base
-
-
-def _with(classifier: Classifier, preprocessing: Preprocessing) -> Classifier:
-    if preprocessing == classifier.preprocessing:
-        return classifier
-    return classifier.with_preprocessing(preprocessing)
 
 
 def _first_shape(dataset: Dataset, rows: Sequence[int]) -> tuple[int, ...]:

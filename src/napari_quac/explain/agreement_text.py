@@ -27,10 +27,15 @@ def findings(agreement: Agreement) -> tuple[Finding, ...]:
     """
     sentences = [Finding(*_headline(agreement))]
     if not agreement.is_near_chance:
-        if not agreement.labels_decide:
+        if agreement.trained_with:
+            sentences.append(Finding(_contrary(agreement), "note"))
+        elif not agreement.labels_decide:
             sentences.append(Finding(_undecided(agreement), "note"))
-        if text := _stored_statistics(agreement):
-            sentences.append(Finding(text, "note"))
+        if not agreement.trained_with and (text := _stored_statistics(agreement)):
+            is_excluded = agreement.current in agreement.tied and (
+                agreement.current not in agreement.plausible
+            )
+            sentences.append(Finding(text, "bad" if is_excluded else "note"))
     if agreement.unmatched:
         sentences.append(Finding(_unmatched(agreement), "bad"))
     if agreement.failures:
@@ -62,7 +67,8 @@ def _headline(agreement: Agreement) -> tuple[str, Any]:
         )
     means = []
     if conclusion != "another class order":
-        means.append(f"the preprocessing {best.name}")
+        is_variant = best.candidate.variant is not None
+        means.append(best.name if is_variant else f"the preprocessing {best.name}")
     if best.needs_order:
         means.append(f"the order {name_list(agreement.best_class_names)}")
     before = (current or best).accuracy
@@ -100,14 +106,28 @@ def _among(rows: Sequence[CandidateAgreement], left_out: CandidateAgreement) -> 
 
 
 def _stored_statistics(agreement: Agreement) -> str:
-    nearest = agreement.by_stored_statistics
-    if nearest is None:
+    """Return which of the tied rows the statistics of training exclude."""
+    plausible = agreement.plausible
+    excluded = [row for row in agreement.tied if row not in plausible]
+    if not excluded:
         return ""
-    others = [row.stored_distance or 0.0 for row in agreement.tied if row is not nearest]
+    names = name_list([row.name for row in plausible])
     return (
         "The statistics of the training images that the network stores (batch normalization) fit "
-        f"{nearest.name} best: distance {nearest.stored_distance:.2g} instead of "
-        f"{min(others):.2g} nats or more."
+        f"{names}: distance {plausible[0].stored_distance:.2g} nats, and at least "
+        f"{min(row.stored_distance or 0.0 for row in excluded):.2g} with the others."
+    )
+
+
+def _contrary(agreement: Agreement) -> str:
+    """Return why the most accurate row is not the best one."""
+    best, top = agreement.best, agreement.by_accuracy[0]
+    return (
+        "The statistics of the training images that the network stores (batch normalization) fit "
+        f"{best.name} (distance {best.stored_distance:.2g} nats, {top.stored_distance:.2g} with "
+        f"{top.name}), so it was trained with {best.name}, although {top.name} agrees with more "
+        f"labels ({int(top.best_correct.sum())} instead of {int(best.best_correct.sum())} of "
+        f"{agreement.n_images})."
     )
 
 

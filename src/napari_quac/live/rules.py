@@ -131,10 +131,16 @@ def has_few_samples(loaded_samples: Dataset, predict_up_to: int) -> bool:
     return len(loaded_samples) <= predict_up_to
 
 
-def compare_with_labels(loaded_samples: Dataset, loaded_classifier: Classifier) -> Steps[Agreement]:
+def compare_with_labels(
+    loaded_samples: Dataset, loaded_classifier: Classifier, *, classifier: Any
+) -> Steps[Agreement]:
     """Compare predictions with labels under the usual preprocessings and class orders."""
     from napari_quac.explain.agreement_check import check_agreement
+    from napari_quac.explain.architecture_check import check_with_variants
+    from napari_quac.networks.classifier_recipe import ClassifierRecipe
 
+    if isinstance(classifier, ClassifierRecipe):
+        return check_with_variants(loaded_samples, loaded_classifier, classifier)
     return check_agreement(loaded_samples, loaded_classifier)
 
 

@@ -105,10 +105,10 @@ class AgreementPanel(Section):
         agreement, colors = self._results.agreement, self._colors
         if colors is None:
             return
+        lines = self._rows_of(agreement) if agreement is not None else ()
+        tied = agreement.tied if agreement is not None else ()
         for number, bar in enumerate(self.bars):
-            is_best = agreement is not None and number < len(agreement.rows) and (
-                agreement.rows[number] in agreement.tied
-            )  # fmt: skip
+            is_best = number < len(lines) and lines[number] in tied
             bar.set_colors(colors.good if is_best else colors.muted, colors.line, colors.text)
 
     def _show(self) -> None:
@@ -130,7 +130,7 @@ class AgreementPanel(Section):
     def _show_agreement(self, agreement: Agreement) -> None:
         from napari_quac.explain.agreement_text import confusion_text, findings
 
-        texts = findings(agreement)
+        texts, lines = findings(agreement), self._rows_of(agreement)
         for number, sentence in enumerate(self.sentences):
             if number < len(texts):
                 sentence.show_message(texts[number].text, texts[number].tone)
@@ -139,11 +139,11 @@ class AgreementPanel(Section):
         for number, (name, bar, confidence) in enumerate(
             zip(self.names, self.bars, self._confidences, strict=True)
         ):
-            is_used = number < len(agreement.rows)
+            is_used = number < len(lines)
             for part in (name, bar, confidence):
                 part.setVisible(is_used)
             if is_used:
-                self._show_row(number, agreement.rows[number], agreement)
+                self._show_row(number, lines[number], agreement)
         self._headers[1].setText(
             "Accuracy, best order" if agreement.best.needs_order else "Accuracy"
         )
@@ -204,6 +204,12 @@ class AgreementPanel(Section):
     def _on_check(self) -> None:
         self._controller.request("agreement")
 
+    @staticmethod
+    def _rows_of(agreement: Agreement) -> tuple[CandidateAgreement, ...]:
+        """Return the rows to show: all, or the most accurate of many in their order."""
+        top = (agreement.best, *agreement.by_accuracy[: MAX_ROWS - 1])
+        return tuple(line for line in agreement.rows if line in top)
+
     def _on_use_best(self) -> None:
         agreement = self._results.agreement
         if agreement is not None:
@@ -211,8 +217,8 @@ class AgreementPanel(Section):
 
     def _on_use_row(self, number: int) -> None:
         agreement = self._results.agreement
-        if agreement is not None and number < len(agreement.rows):
-            self._use(agreement.rows[number])
+        if agreement is not None:
+            self._use(self._rows_of(agreement)[number])
 
     def _use(self, line: CandidateAgreement) -> None:
         """Use preprocessing and class order of a row."""
@@ -220,6 +226,8 @@ class AgreementPanel(Section):
         if agreement is None or not self._can_change:
             return
         changes: dict[str, Any] = {"preprocessing": line.candidate.classifier.preprocessing}
+        if line.candidate.variant is not None:
+            changes["variant"] = line.candidate.variant
         names = agreement.class_names_of(line)
         if names != agreement.class_names:
             changes["class_names"] = names
