@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -153,7 +154,9 @@ def adapt(network: Network, adapters: Sequence[Adapter]) -> Network:
     """
     for adapter in adapters:
         if adapter == "float32 weights":
-            network = copy.deepcopy(network)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # PyTorch's own, about exported programs
+                network = copy.deepcopy(network)
             network.float()  # type: ignore[attr-defined]
             for parameter in network.parameters():  # type: ignore[attr-defined]
                 parameter.requires_grad_(False)
