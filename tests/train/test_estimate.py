@@ -80,7 +80,7 @@ def test_sentences() -> None:
     assert "6 classes have fewer than 100 images (c0, c1, c2, c3, …)" in (
         TrainingEstimate(0.2, 64, 2200, 0.33, 5, few).sentence
     )
-    assert "5 steps of 0.33 s" in estimate.basis and "2200 steps" in estimate.basis
+    assert "0.33 s per step, from 5 steps" in estimate.basis and "2200 steps" in estimate.basis
 
 
 def test_samples_of_one_image_per_class_are_refused() -> None:

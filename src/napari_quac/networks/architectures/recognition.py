@@ -95,7 +95,10 @@ def _layouts(
         facts = {"library": naming.library, **metadata}
         for names in (tensors, _of_fastai(tensors)):
             aligned = naming.align(names, family.head) if names else None
-            layout = family.recognize(aligned, image_size, facts) if aligned else None
+            try:
+                layout = family.recognize(aligned, image_size, facts) if aligned else None
+            except LookupError:  # a tensor, or an axis of one, that all members have is missing
+                layout = None
             if layout is not None:
                 same = aligned is None or aligned.keys() == tensors.keys()
                 yield layout if same or layout.tensors else replace(layout, tensors=aligned)
