@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from napari_quac.data.dataset import Sample
 from napari_quac.data.place import short_extent
 from napari_quac.errors import ShapeError
 
@@ -107,7 +109,24 @@ def padded(images: Tensor, size: Sequence[int]) -> Tensor:
     return F.pad(images, sides)
 
 
-def center(old: Sequence[int], new: Sequence[int]) -> tuple[slice, ...]:
-    """Return the central window, placed as by torchvision: halves are rounded to even."""
-    starts = [max(0, round((a - b) / 2)) for a, b in zip(old, new, strict=True)]
+def center(old: Sequence[int], new: Sequence[int], floor: bool = False) -> tuple[slice, ...]:
+    """Return the central window: halves are rounded to even, as by torchvision, or down."""
+    rounded = math.floor if floor else round
+    starts = [max(0, rounded((a - b) / 2)) for a, b in zip(old, new, strict=True)]
     return tuple(slice(start, start + n) for start, n in zip(starts, new, strict=True))
+
+
+def moved(
+    sample: Sample, image: Tensor, starts: Sequence[float], factors: Sequence[float]
+) -> Sample:
+    """Return a sample with a new image, which begins at ``starts`` in pixels of the old one."""
+    n_axes = image.ndim - 1
+    scale = sample.scale or (1.0,) * n_axes
+    translate = sample.translate or (0.0,) * n_axes
+    return replace(
+        sample,
+        image=image,
+        scale=tuple(s * f for s, f in zip(scale, factors, strict=True)),
+        translate=tuple(t + a * s for t, a, s in zip(translate, starts, scale, strict=True)),
+        place=sample.place.part(starts, factors, image.shape[1:]) if sample.place else None,
+    )

@@ -122,6 +122,7 @@ def _processor_geometry(processor: Mapping[str, Any]) -> dict[str, str]:
         crop = crop * 2 if crop is not None and len(crop) == 1 else crop
     if crop is not None:
         metadata["crop"] = metadata["image_size"] = json.dumps(crop)
+        metadata["floor_crop"] = "true"
     return metadata
 
 
