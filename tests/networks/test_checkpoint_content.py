@@ -88,6 +88,14 @@ def test_weights_are_used_whatever_lies_beside_them(tmp_path: Path, case: str, o
     assert (inspection.role, inspection.problem) == ("classifier", None)
 
 
+def test_outputs_of_contrastive_training_are_stated_as_features(tmp_path: Path) -> None:
+    path = tmp_path / "model.pth"
+    torch.save(BESIDE_THE_WEIGHTS["momentum encoder"](), path)
+    sentences = [a.sentence for a in load_classifier(path, device="cpu").assumptions]
+    assert any("features, not classes" in sentence for sentence in sentences)
+    assert any("'state_dict.module.encoder_q' are used" in sentence for sentence in sentences)
+
+
 def test_plain_pickle_of_a_state_dict(tmp_path: Path) -> None:
     path = tmp_path / "model.pkl"
     path.write_bytes(pickle.dumps({"weights": vgg().state_dict()}))

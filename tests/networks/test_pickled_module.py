@@ -11,6 +11,7 @@ from torch.nn.utils import prune
 
 from napari_quac.errors import CheckpointError
 from napari_quac.generators.opening import inspect_network, load_classifier
+from napari_quac.networks.architectures.resnet import ResNet
 
 
 class Around(nn.Module):
@@ -131,3 +132,34 @@ def test_traps_in_layers_are_refused(tmp_path: Path) -> None:
     torch.save(trap, path)
     with pytest.raises(CheckpointError, match="whole pickled network"):
         load_classifier(path, device="cpu")
+
+
+def small_resnet(stem_stride: int, stage_stride: int, activation: nn.Module) -> ResNet:
+    torch.manual_seed(0)
+    network = ResNet(1, 3, (1, 1, 1, 1), (8,) * 4, (8, 8, 16, 16), stem_width=8).eval()
+    network.conv1.stride = (stem_stride, stem_stride)
+    network.layer3[0].conv1.stride = (stage_stride, stage_stride)
+    network.layer3[0].downsample[0].stride = (stage_stride, stage_stride)
+    for name, module in list(network.named_modules()):
+        if isinstance(module, nn.ReLU):
+            network.set_submodule(name, activation)
+    return network
+
+
+@pytest.mark.parametrize(
+    ("stem_stride", "stage_stride", "activation"),
+    [(2, 2, nn.ReLU()), (1, 2, nn.ReLU()), (2, 1, nn.LeakyReLU(0.1)), (1, 1, nn.SiLU())],
+)
+def test_strides_and_activations_of_a_known_architecture_are_those_of_the_file(
+    tmp_path: Path, stem_stride: int, stage_stride: int, activation: nn.Module
+) -> None:
+    path = tmp_path / "model.pth"
+    network = small_resnet(stem_stride, stage_stride, activation)
+    torch.save(network, path)
+    images = torch.rand(3, 1, 48, 48)
+    with torch.no_grad():
+        expected = network(images).softmax(1)
+    classifier = load_classifier(path, device="cpu", value_range=(0, 1))
+    assert torch.allclose(classifier.predict(images), expected, atol=1e-6)
+    sentences = [a.sentence for a in classifier.assumptions if a.kind == "architecture"]
+    assert not any("stride" in sentence for sentence in sentences)

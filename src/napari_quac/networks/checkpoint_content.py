@@ -222,7 +222,7 @@ def candidate_groups(group: TensorGroup) -> Iterator[TensorGroup]:
             if name not in kept
         }
         label = f"{group.name}.{prefix}".strip(".")
-        parts.append(TensorGroup(label, tensors, group.class_path, rest, prefix))
+        parts.append(TensorGroup(label, tensors, group.class_path, rest, prefix, group.module))
     parts.sort(key=lambda part: (-part.n_numbers, not part.is_averaged, len(part.name)))
     yield from parts[:MAX_GROUPS]
 

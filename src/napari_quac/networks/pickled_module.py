@@ -89,6 +89,12 @@ class ModuleRecord:
         """Name of its class, without the module."""
         return self.class_path.rpartition(".")[2]
 
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, ModuleRecord]]:
+        """Yield the start of the names of its tensors, and itself; then all modules inside."""
+        yield prefix, self
+        for name, child in self.children.items():
+            yield from child.named_modules(f"{prefix}{name}.")
+
     def modules(self) -> Iterator[ModuleRecord]:
         """Yield it and all modules inside."""
         yield self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import torch
@@ -18,6 +18,7 @@ from napari_quac.networks.checkpoint_content import (
 )
 from napari_quac.networks.checkpoint_file import Checkpoint, printable, without_prefixes
 from napari_quac.networks.pickled_module import RebuildError, find_rebuildable, record_module
+from napari_quac.networks.stated_variant import stated_variant
 
 LIBRARIES = ("torchvision.models.", "timm.models.", "monai.networks.nets.", "torch.nn.")
 """Starts of the classes whose forward pass is that of the recognized architecture."""
@@ -44,6 +45,8 @@ class ChosenWeights:
         The network itself, without weights, if the file describes all its layers.
     is_quantized : bool
         True if no architecture is recognized because layers were quantized.
+    variant : Mapping[str, str]
+        Choices of the architecture that the file determines.
     """
 
     tensors: Mapping[str, Tensor]
@@ -53,6 +56,7 @@ class ChosenWeights:
     assumptions: tuple[Assumption, ...] = ()
     module: nn.Module | None = None
     is_quantized: bool = False
+    variant: Mapping[str, str] = field(default_factory=dict)
 
 
 def choose_weights(checkpoint: Checkpoint, recognize: Recognize) -> ChosenWeights:
@@ -114,7 +118,30 @@ def _chosen(
     assumptions += _assumed_class(checkpoint, candidate.class_path, layout)
     if layout.tensors is not None:
         layout = replace(layout, tensors=fitting)
-    return ChosenWeights(fitting, layout, candidate.class_path, notes, assumptions)
+    return ChosenWeights(
+        fitting,
+        layout,
+        candidate.class_path,
+        notes,
+        assumptions,
+        variant=_variant_in_file(checkpoint, candidate, layout, fitting),
+    )
+
+
+def _variant_in_file(
+    checkpoint: Checkpoint,
+    candidate: TensorGroup,
+    layout: Layout,
+    tensors: Mapping[str, Tensor],
+) -> dict[str, str]:
+    if candidate.module is None:
+        return {}
+    try:
+        record = record_module(candidate.module)
+    except RebuildError:
+        return {}
+    whole = next(group for group in checkpoint.groups if group.module is candidate.module)
+    return stated_variant(layout, record, checkpoint.read(whole), tensors)
 
 
 def _rebuilt(checkpoint: Checkpoint, group: TensorGroup) -> ChosenWeights | None:
@@ -169,7 +196,7 @@ def _candidates(checkpoint: Checkpoint) -> Iterator[tuple[TensorGroup, dict[str,
         tensors = checkpoint.read(group)
         if any(0 in tensor.shape for tensor in tensors.values()):
             continue  # no layer has empty weights
-        whole = TensorGroup(group.name, tensors, group.class_path)
+        whole = replace(group, tensors=tensors)
         yield whole, without_prefixes(tensors)
         for candidate in candidate_groups(whole):
             yield candidate, dict(candidate.tensors)  # type: ignore[arg-type]
@@ -236,9 +263,17 @@ def _report(
             f"{len(unused)} tensors of '{file_name}' ({_parts(unused)}) are no part of this "
             "classifier and are not used."
         )
+    outputs: tuple[Assumption, ...] = ()
+    if any(name.rpartition(".")[2] == "queue" for name in candidate.dropped):
+        sentence = (
+            f"'{file_name}' seems to come from contrastive training (it holds a queue of features),"
+            " so that its outputs are features, not classes."
+        )
+        outputs = (Assumption("output", sentence),)
     auxiliary = [*(name for name in candidate.dropped if is_auxiliary(name)), *extra]
     notes = (f"Not used: {_parts(auxiliary)}.",) if auxiliary else ()
-    return notes, tuple(Assumption("weights", sentence) for sentence in assumptions)
+    weights = tuple(Assumption("weights", sentence) for sentence in assumptions)
+    return notes, weights + outputs
 
 
 def _parts(names: Sequence[str]) -> str:
