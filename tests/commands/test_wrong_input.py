@@ -58,6 +58,12 @@ def content(data: bytes) -> Callable[[Path], None]:
     return lambda path: path.write_bytes(data)
 
 
+class OfANotebook(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.mystery = nn.Linear(3, 3)
+
+
 def scripted(path: Path) -> None:
     class Mean(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -116,7 +122,7 @@ WRONG_NETWORKS: dict[str, Callable[[Path], None]] = {
     "nothing.zip": empty_zip,
     "code.pkl": lambda path: path.write_bytes(pickle.dumps(Executes(path.with_name("witness")))),
     "code.pt": lambda path: torch.save({"a": Executes(path.with_name("witness"))}, path),
-    "module.pt": lambda path: torch.save(nn.Linear(3, 3), path),
+    "module.pt": lambda path: torch.save(OfANotebook(), path),
     "list.pt": lambda path: torch.save([1, 2, 3], path),
     "unknown_layout.pt": lambda path: torch.save({"mystery.weight": torch.zeros(3, 3)}, path),
     "header.safetensors": content(b"\x10\x00\x00\x00\x00\x00\x00\x00{" + b"x" * 4),
@@ -131,8 +137,10 @@ def assert_refused(arguments: list[str], name: str, capsys: pytest.CaptureFixtur
     assert main(arguments) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
-    lines = printed.err.strip().splitlines()
+    sentence, _, cell = printed.err.partition("A cell for that notebook:")
+    lines = sentence.strip().splitlines()
     assert len(lines) == 1, printed.err
+    assert not cell or "export_classifier(" in cell
     assert lines[0].startswith("napari-quac: ")
     assert name in lines[0]
     assert "Traceback" not in lines[0]

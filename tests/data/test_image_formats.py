@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import warnings
 import zlib
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from PIL import Image
 
 from napari_quac.data.image_array import EQUAL_COLORS, GRAY_PALETTE, OPAQUE
 from napari_quac.data.image_file import open_image, read_array, read_image, read_image_array
+from napari_quac.data.picture_file import FURTHER_FRAMES
 from napari_quac.data.tiff_pages import FURTHER_IMAGES, LOOKUP_TABLE
-from napari_quac.errors import DataError, ShapeError, ValueRangeError
+from napari_quac.errors import DataError, QuacError, ShapeError, ValueRangeError
 
 RNG = np.random.default_rng(0)
 GRAY = RNG.integers(0, 256, (12, 9), np.uint8)
@@ -81,6 +83,14 @@ def test_animation_is_refused(tmp_path: Path) -> None:
         read_image(tmp_path / "a.gif")
 
 
+def test_first_image_of_a_photograph_with_more_is_read(tmp_path: Path) -> None:
+    first, second = Image.fromarray(RGB), Image.fromarray(RGB[::-1].copy())
+    first.save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=[second], quality=100)
+    image, assumptions = open_image(tmp_path / "a.jpg")
+    assert image.shape == (3, 12, 9)
+    assert FURTHER_FRAMES in assumptions
+
+
 colors = st.sampled_from([1, 3, 4])
 sizes = st.integers(1, 40)
 
@@ -109,6 +119,23 @@ def test_gray_png_of_16_bits_with_alpha(tmp_path: Path) -> None:
     write_png(tmp_path / "clear.png", np.dstack([GRAY_16, alpha]))
     with pytest.raises(ShapeError, match=r"'clear.png' has an alpha .* Save the image"):
         read_image(tmp_path / "clear.png", (0, 65535))
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_transparent_color_of_16_bits(tmp_path: Path, n: int) -> None:
+    values = np.repeat(np.arange(108, dtype=np.uint16).reshape(12, 9, 1), n, axis=2)
+    write_png(tmp_path / "a.png", values)
+    content = (tmp_path / "a.png").read_bytes()
+    for key, is_used in ((500, False), (7, True)):
+        body = b"tRNS" + struct.pack(">H", key) * n
+        chunk = struct.pack(">I", 2 * n) + body + struct.pack(">I", zlib.crc32(body))
+        start = content.index(b"IDAT") - 4
+        (tmp_path / "a.png").write_bytes(content[:start] + chunk + content[start:])
+        if is_used:
+            with pytest.raises(ShapeError, match="transparent pixels"):
+                read_array(tmp_path / "a.png")
+        else:
+            assert OPAQUE in read_image_array(tmp_path / "a.png").assumptions
 
 
 def test_16_bits_of_rgb_need_a_range(tmp_path: Path) -> None:
@@ -316,4 +343,55 @@ def test_other_colors_are_named(tmp_path: Path, photometric: str) -> None:
         number = tifffile.PHOTOMETRIC[photometric.upper()]
         file.pages[0].tags["PhotometricInterpretation"].overwrite(int(number))
     with pytest.raises(ShapeError, match=r"'a.tif' has .* colors. Save the image in gray or RGB"):
+        read_image(tmp_path / "a.tif")
+
+
+def written(folder: Path, name: str) -> bytes:
+    """Return a small file of one of the formats."""
+    path = folder / name
+    if name == "deep.png":
+        write_png(path, np.repeat(GRAY_16[..., None], 3, axis=2))
+    elif name == "tiles.tif":
+        tifffile.imwrite(path, STACK, compression="zlib", tile=(16, 16), photometric="miniswhite")
+    elif name == "imagej.tif":
+        tifffile.imwrite(path, STACK, imagej=True, metadata={"axes": "CYX"})
+    elif name == "lzw.tif":
+        Image.fromarray(GRAY).save(path, compression="tiff_lzw")
+    elif name == "gray.npy":
+        np.save(path, GRAY)
+    else:
+        Image.fromarray(RGB if name != "gray.gif" else GRAY).save(path)
+    return path.read_bytes()
+
+
+NAMES = ["deep.png", "color.png", "tiles.tif", "imagej.tif", "lzw.tif", "gray.npy", "gray.gif",
+         "color.bmp", "color.webp", "color.jpg"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.data())
+def test_damaged_files_give_one_sentence(tmp_path: Path, name: str, data: st.DataObject) -> None:
+    content = bytearray(written(tmp_path, name))
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    del content[data.draw(st.integers(len(content) // 2, len(content))) :]
+    (tmp_path / name).write_bytes(content)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Pillow, about broken EXIF
+            image = read_image(tmp_path / name, (0, 65535), None)
+    except QuacError as error:
+        assert name in str(error) and "\n" not in str(error)
+    else:
+        assert image.ndim in (3, 4) and torch.isfinite(image).all()
+
+
+def test_damaged_size_in_a_header_is_no_lack_of_memory(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", GRAY, compression="zlib", metadata=None)
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+b") as file:
+        file.pages[0].tags["ImageWidth"].overwrite(2**31)
+    with pytest.raises(DataError, match=r"'a.tif' .* damaged"):
         read_image(tmp_path / "a.tif")

@@ -21,7 +21,8 @@ def labels(suggestions: tuple[tuple[str, Preprocessing], ...]) -> list[str]:
 
 def test_suggestions_make_the_shape_fit() -> None:
     assert labels(suggest_preprocessing((3, 200, 180), 1, (128, 128))) == [
-        "Average channels of the samples", "Use channel 1 of the samples",
+        "Average channels of the samples", "Use luminance of the samples",
+        "Use channel 1 of the samples",
         "Use channel 2 of the samples", "Use channel 3 of the samples"]  # fmt: skip
     assert labels(suggest_preprocessing((1, 200, 180), 1, (128, 128))) == [
         "Resize samples to 128 px", "Resize shorter side of the samples to 128 px, crop center",

@@ -126,6 +126,7 @@ def test_rounding_is_that_of_8_bit_images_and_the_gradient_that_of_floats(interp
         Preprocessing(standardize="zscore", resize=15),
         Preprocessing(standardize=(5.0, 95.0), crop=12),
         Preprocessing("average"),
+        Preprocessing("luminance"),
         Preprocessing(2, interpolation="bicubic", resize=(10, 10)),
     ],
     ids=str,

@@ -66,7 +66,7 @@ def generated(tmp_path: Path) -> Path:
 
 
 def test_a_family_of_another_package_opens_its_file(tint: Path) -> None:
-    with pytest.raises(CheckpointError, match="not those of a classifier"):
+    with pytest.raises(CheckpointError, match="not those of a network that is known here"):
         load_generator(tint)
     with GENERATORS.temporarily("tint", TintRecipe):
         assert inspect_network(tint).family == "tint"

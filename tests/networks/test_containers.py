@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import yaml
 from safetensors.torch import save_file
 from torch import nn
 
+from napari_quac.data.preprocessing import preprocessing_from_metadata
 from napari_quac.errors import CheckpointError
 from napari_quac.generators.opening import inspect_network, is_network_folder, recognize_network
 from napari_quac.networks.architectures.resnet import recognize_resnet
@@ -160,6 +162,11 @@ def test_image_processors_of_several_networks() -> None:
                                  "image_std": [0.5], "do_normalize": True})  # fmt: skip
     assert square["resize"] == "[224, 224]" and "crop" not in square
     small = processor_metadata({"size": {"shortest_edge": 224}, "crop_pct": 0.875})
+    used = preprocessing_from_metadata({**small, "crop": "[2, 2]", "resize": "[5, 5]"})
+    assert used is not None and used.floor_crop
+    pixels = torch.arange(25.0).reshape(1, 1, 5, 5) / 25
+    assert used.to_network(pixels)[0, 0, 0, 0] == pixels[0, 0, 1, 1]  # torchvision starts at 2
+    assert replace(used, floor_crop=False).to_network(pixels)[0, 0, 0, 0] == pixels[0, 0, 2, 2]
     assert small["resize"] == "256" and small["crop"] == "[224, 224]"
     large = processor_metadata({"size": {"shortest_edge": 384}, "crop_pct": 0.875})
     assert large["resize"] == "[384, 384]" and "crop" not in large

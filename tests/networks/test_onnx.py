@@ -79,6 +79,8 @@ def test_a_network_returns_what_the_original_returns(batch: int | None, tmp_path
     (expected_gradient,) = torch.autograd.grad(expected[:, 1].sum(), inputs)
     assert torch.allclose(gradient, expected_gradient, atol=1e-5)
     assert "D-DeepLIFT" in classifier.description["Can compute"]
+    layers = [m for m in classifier.module.modules() if isinstance(m, nn.Conv2d)]
+    assert len(layers) == 2  # which Grad-CAM finds
     is_compared = "Compared" in classifier.description
     assert is_compared or any(entry.kind == "conversion" for entry in classifier.assumptions)
     assert classifier.preprocessing.mean == (0.4,)  # from the file
@@ -102,7 +104,7 @@ def test_weights_in_a_file_beside_it(tmp_path: Path) -> None:
     # both convolutions start at the same place: the first weights are those of the longer one
     (tmp_path / "network.onnx.data").write_bytes(weights["second.weight"].numpy().tobytes())
     network, content = load_onnx(path)
-    assert network.state_dict()["second_weight_"].equal(weights["second.weight"])
+    assert network.layers["second"].weight.equal(weights["second.weight"])
     assert content.data_files == (tmp_path / "network.onnx.data",)
     outside = file_of(tmp_path, [None, 1, 20, 24], location="../network.onnx.data")
     with pytest.raises(CheckpointError, match="another folder"):

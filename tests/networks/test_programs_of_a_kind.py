@@ -347,3 +347,79 @@ def test_independent_outputs_are_explained(tmp_path: Path) -> None:
     change = classifier.predict(images(2))[1, 1] - classifier.predict(images(2))[0, 1]
     assert curve.score_changes[0] == pytest.approx(float(change), abs=1e-5)
     assert explanations["d-ig"].attribution.completeness is not None
+
+
+def export(network: nn.Module, inputs: Tensor, folder: Path) -> Path:
+    path = folder / "network.pt2"
+    torch.export.save(torch.export.export(network.eval(), (inputs,)), str(path))
+    return path
+
+
+def test_an_exported_program_with_channels_last_is_adapted(tmp_path: Path) -> None:
+    network = ChannelsAtTheEnd()
+    path = export(network, images(2, 3).movedim(1, -1), tmp_path)
+    classifier = ClassifierRecipe(path).load("cpu")
+    assert (classifier.channels, classifier.image_size) == (3, (SIZE, SIZE))
+    assert "channels last" in classifier.description["Notes"]
+    expected = network((images(3, 3) * 2 - 1).movedim(1, -1)).softmax(1)
+    torch.testing.assert_close(classifier.predict(images(3, 3)), expected, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+def test_exported_weights_of_other_types_are_converted(tmp_path: Path, dtype: torch.dtype) -> None:
+    network = Head().to(dtype)
+    classifier = ClassifierRecipe(export(network, images(2).to(dtype), tmp_path)).load("cpu")
+    expected = network.float()(images() * 2 - 1).softmax(1)
+    torch.testing.assert_close(classifier.predict(images()), expected, atol=1e-5, rtol=0)
+
+
+class Bytes(Head):
+    def forward(self, images: Tensor) -> Tensor:
+        return self.linear(images.float().flatten(1) / 255)  # type: ignore[no-any-return]
+
+
+def test_a_program_for_whole_numbers_is_told_to_be_one(tmp_path: Path) -> None:
+    path = export(Bytes(), (images(2) * 255).byte(), tmp_path)
+    with pytest.raises(CheckpointError, match="images of whole numbers"):
+        ClassifierRecipe(path).load("cpu")
+
+
+def test_a_missing_operator_of_an_exported_program_is_named(tmp_path: Path) -> None:
+    library = torch.library.Library("napari_quac_lab2", "DEF")
+    library.define("thrice(Tensor x) -> Tensor")
+    for key in ("CPU", "Meta"):
+        library.impl("thrice", torch.clone, key)
+
+    class Foreign(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return torch.ops.napari_quac_lab2.thrice(images).mean(3).mean(1)[:, :3]  # type: ignore[no-any-return]
+
+    path = export(Foreign(), images(), tmp_path)
+    library._destroy()
+    with pytest.raises(CheckpointError, match="napari_quac_lab2::thrice of another package"):
+        ClassifierRecipe(path).load("cpu")
+
+
+class InTuple(Head):
+    def forward(self, images: Tensor) -> tuple[Tensor]:  # type: ignore[override]
+        return (self.linear(images.flatten(1)),)
+
+
+class InDictionary(Head):
+    def forward(self, images: Tensor) -> dict[str, Tensor]:  # type: ignore[override]
+        return {"logits": self.linear(images.flatten(1)), "features": images}
+
+
+@pytest.mark.parametrize("network", [InTuple(), InDictionary()])
+def test_logits_are_taken_out_of_a_container(tmp_path: Path, network: Head) -> None:
+    expected = network.linear((images() * 2 - 1).flatten(1)).softmax(1)
+    classifier = ClassifierRecipe(script(network, tmp_path)).load("cpu")
+    assert (
+        "are taken" in classifier.description["Notes"]
+        or "is taken" in (classifier.description["Notes"])
+    )
+    torch.testing.assert_close(classifier.predict(images()), expected, atol=1e-6, rtol=0)
+    exported = export(network, images(4), tmp_path)
+    torch.testing.assert_close(
+        ClassifierRecipe(exported).load("cpu").predict(images()), expected, atol=1e-6, rtol=0
+    )

@@ -47,5 +47,5 @@ def test_a_size_that_was_given_stays(file):
 
 def test_wrong_channels_are_not_to_be_cropped(file):
     classifier = ClassifierRecipe(file).load("cpu")
-    with pytest.raises(ShapeError, match="Save the images in gray"):
+    with pytest.raises(ShapeError, match="--rgb-to-gray"):
         classifier.check_image((3, 28, 28))

@@ -22,6 +22,7 @@ PREPROCESSING_OPTIONS = """
     --normalization PRESET    a usual one: quac (-1 to 1), unit (0 to 1), bytes (0 to 255),
                               imagenet, imagenet-gray or zscore
     --gray-to-rgb             repeat gray images in the 3 channels of the classifier
+    --rgb-to-gray average|luminance  reduce color images to the 1 channel of the classifier
     --resize N                resize images for the classifier: N pixels along the shorter side, as
                               in torchvision, or H,W
     --crop N                  crop the center to N pixels, or H,W, after resizing
@@ -57,6 +58,8 @@ def read(options: argparse.Namespace) -> Preprocessing | None:
             changes[name] = size[0] if len(size) == 1 else size
     if getattr(options, "gray_to_rgb", False):
         changes["channels"] = "repeat"
+    if choice := getattr(options, "rgb_to_gray", None):
+        changes["channels"] = choice
     if getattr(options, "round_8bit", False):
         changes["eight_bit"] = True
     preset = getattr(options, "normalization", None)

@@ -145,8 +145,13 @@ def read_image_array(path: Path) -> ImageArray:
             content = ImageArray(_read_npy(path))
         else:
             content = (read_tiff if suffix in TIFF_SUFFIXES else read_picture)(path)
-    except (DataError, MemoryError):
+    except DataError:
         raise
+    except MemoryError as error:
+        raise DataError(
+            f"'{path.name}' declares more pixels than the memory of this machine can hold: it is "
+            "damaged or too large. Export the image again, or open it as a volume."
+        ) from error
     except Exception as error:
         raise DataError(
             f"'{path.name}' cannot be read as {suffix[1:]}: it is damaged or in another format "

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_quac.data.assumptions import Assumption
 from napari_quac.data.image_array import (
     GRAY_PALETTE,
     OPAQUE,
@@ -18,6 +19,9 @@ from napari_quac.data.image_array import (
 from napari_quac.errors import DataError, ShapeError
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif"})
+FURTHER_FRAMES = Assumption(
+    "image axes", "Of photographs with further images, such as depth maps, the first one is read."
+)
 _ORIENTATION = 274  # tag of EXIF
 _ALPHA_MODES = frozenset({"RGBA", "LA", "PA", "La", "RGBa"})
 _NUMBERS = frozenset({"1", "L", "I", "F", "RGB", "I;16", "I;16B", "I;16L", "I;16N"})
@@ -50,13 +54,15 @@ def read_picture(path: Path) -> ImageArray:
     with Image.open(path) as file:
         picture: Any = file
         n_frames = int(getattr(picture, "n_frames", 1))
-        if n_frames > 1:
+        has_more = n_frames > 1 and picture.format == "MPO"  # a photograph with its depth map
+        if n_frames > 1 and not has_more:
             raise ShapeError(
                 f"'{path.name}' is an animation of {n_frames} frames, expected one image. Save "
                 "each frame in its own file."
             )
         raw_mode = _raw_mode(picture)  # before the EXIF, which may load the pixels
         notes = orientation_assumption(int(picture.getexif().get(_ORIENTATION, 1)))
+        notes = (*notes, FURTHER_FRAMES) if has_more else notes
         transparent = picture.info.get("transparency")
         if raw_mode in {*_HIGH_AND_LOW, "LA;16B"}:
             values = _sixteen_bits(path, raw_mode)
@@ -77,6 +83,9 @@ def read_picture(path: Path) -> ImageArray:
                 picture = picture.convert("L" if transparent is None else "LA")
                 notes = (*notes, GRAY_PALETTE)
         values = np.asarray(picture)
+        if transparent is not None and picture.mode in {"I;16", "I"}:
+            values = _without_key(values[None], (transparent,), path.name)[0]
+            notes = (*notes, OPAQUE)
         if picture.mode not in _NUMBERS | _ALPHA_MODES:
             raise ShapeError(
                 f"'{path.name}' has {picture.mode} colors. Save the image in gray or RGB."

@@ -35,8 +35,13 @@ _ID_NAMES = ("synapse_id", "id", "point_id", "position_id", "connector_id", "cle
              "segment_id", "skeleton_id")  # fmt: skip
 _LABEL_NAMES = ("class", "label", "neurotransmitter", "transmitter", "nt", "nt_type", "type",
                 "category")  # fmt: skip
-_UNIT_ENDINGS = {"nm": "nm", "um": "µm", "µm": "µm", "vx": "voxel", "voxel": "voxel",
-                 "px": "voxel", "pixel": "voxel"}  # fmt: skip
+_UNIT_ENDINGS = {
+    "nm": "nm", "nanometer": "nm", "nanometers": "nm",
+    "um": "µm", "µm": "µm", "micron": "µm", "microns": "µm", "micrometer": "µm",
+    "micrometers": "µm",
+    "vx": "voxel", "vox": "voxel", "voxel": "voxel", "voxels": "voxel", "px": "voxel",
+    "pixel": "voxel", "pixels": "voxel",
+}  # fmt: skip
 _SITES = {
     "pre": 1, "presyn": 1, "presynaptic": 1, "ctr": 2, "center": 2, "centroid": 2, "cleft": 2,
     "post": 4, "postsyn": 4, "postsynaptic": 4,

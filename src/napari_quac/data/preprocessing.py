@@ -20,6 +20,7 @@ from napari_quac.data.preprocessing_steps import (
     Size,
     between_percentiles,
     center,
+    moved,
     padded,
     per_channel,
     resized_2d,
@@ -29,11 +30,16 @@ from napari_quac.data.preprocessing_steps import (
 )
 from napari_quac.errors import DataError, ShapeError, ValueRangeError
 
-Channels = Literal["average", "repeat"] | int
+Channels = Literal["average", "luminance", "repeat"] | int
 Interpolation = Literal["bilinear", "bicubic"]
 Standardization = Literal["zscore"] | tuple[float, float]
 
-CHANNEL_WORDS = {"average": "average of channels", "repeat": "gray repeated in 3 channels"}
+CHANNEL_WORDS = {
+    "average": "average of channels",
+    "luminance": "luminance of RGB",
+    "repeat": "gray repeated in 3 channels",
+}
+LUMINANCE = (0.2989, 0.587, 0.114)  # ITU-R BT.601, as in torchvision and Pillow
 VALUE_FIELDS = ("standardize", "value_range", "mean", "std")
 
 
@@ -43,8 +49,9 @@ class Preprocessing:
 
     Attributes
     ----------
-    channels : "average", "repeat", int or None
-        The average of all channels; one channel three times; the index of one channel; None for
+    channels : "average", "luminance", "repeat", int or None
+        The average of all channels; the luminance of RGB, as in torchvision and Pillow; one channel
+        three times; the index of one channel; None for
         no change.
     resize : int, tuple of int or None
         Length of the shorter side, as in torchvision; or the new size ``*S``. Bilinear or bicubic
@@ -57,6 +64,9 @@ class Preprocessing:
     crop : int, tuple of int or None
         Size of the center that is cut out; images that are smaller are padded with black, as by
         torchvision's CenterCrop.
+    floor_crop : bool
+        Round the start of the center down, as transformers does; torchvision rounds halves to
+        even.
     standardize : "zscore", (low, high) or None
         Per image, over all channels and pixels: zero mean and unit standard deviation; or two
         percentiles that become 0 and 1, between which values are clipped.
@@ -77,6 +87,7 @@ class Preprocessing:
     eight_bit: bool = False
     pad: Size | None = None
     crop: Size | None = None
+    floor_crop: bool = False
     standardize: Standardization | None = None
     value_range: tuple[float, float] | None = None
     mean: tuple[float, ...] | None = None
@@ -195,7 +206,8 @@ class Preprocessing:
             if size is not None:
                 images = padded(images, size_for(size, images.shape[2:]))
         if self.crop is not None:
-            window = center(images.shape[2:], self._crop_size(images.shape[2:]))
+            crop = self._crop_size(images.shape[2:])
+            window = center(images.shape[2:], crop, self.floor_crop)
             images = images[(slice(None), slice(None), *window)]
         return self._with_values(images)
 
@@ -219,6 +231,14 @@ class Preprocessing:
             return images
         if self.channels == "average":
             return images.mean(dim=1, keepdim=True)
+        if self.channels == "luminance":
+            if images.shape[1] != 3:
+                raise ShapeError(
+                    f"Luminance is that of 3 channels, but the images have {images.shape[1]}. "
+                    "Choose their average."
+                )
+            weights = images.new_tensor(LUMINANCE).view(-1, *(1,) * (images.ndim - 2))
+            return (images * weights).sum(dim=1, keepdim=True)
         if self.channels == "repeat":
             if images.shape[1] == 3:
                 return images
@@ -292,7 +312,7 @@ class Preprocessing:
         )
         crop = self._crop_size(padded)
         frame = values.new_zeros(tuple(map(max, padded, crop)))
-        frame[center(frame.shape, crop)] = values
+        frame[center(frame.shape, crop, self.floor_crop)] = values
         frame = frame[center(frame.shape, resized)]
         if tuple(frame.shape) == tuple(image_size):
             return frame
@@ -320,7 +340,7 @@ class Preprocessing:
             raise ShapeError(
                 f"'{sample.id}' has {short_extent(size)}, too few to crop. Resize it instead."
             )
-        window = center(size, crop)
+        window = center(size, crop, self.floor_crop)
         # positions are those of pixel centers, and the edge of the image stays in place
         factors = [old / new for old, new in zip(old_size, size, strict=True)]
         starts = [
@@ -328,7 +348,7 @@ class Preprocessing:
             for factor, part in zip(factors, window, strict=True)
         ]
         image = resized[(slice(None), *window)].contiguous()
-        return _moved(sample, image, starts, factors)
+        return moved(sample, image, starts, factors)
 
 
 PRESETS: Mapping[str, Preprocessing] = {
@@ -372,7 +392,7 @@ def preprocessing_from_metadata(metadata: Mapping[str, str]) -> Preprocessing | 
     metadata : Mapping[str, str]
         JSON texts of ``preprocessing`` (all fields), or of ``mean``, ``std``, ``value_range`` or
         ``range``, ``standardize``, ``resize``, ``crop``, ``interpolation``, ``eight_bit``,
-        ``gray_to_rgb``.
+        ``gray_to_rgb``, ``floor_crop``.
 
     Raises
     ------
@@ -400,6 +420,8 @@ def preprocessing_from_metadata(metadata: Mapping[str, str]) -> Preprocessing | 
         changes["interpolation"] = "bicubic"
     if metadata.get("eight_bit") == "true" and "resize" in changes:
         changes["eight_bit"] = True
+    if metadata.get("floor_crop") == "true" and "crop" in changes:
+        changes["floor_crop"] = True
     if metadata.get("gray_to_rgb") == "true":
         changes["channels"] = "repeat"
     # a size alone says nothing about the values
@@ -432,19 +454,3 @@ def _numbers_in(text: str | None) -> tuple[float, ...]:
         return tuple(map(float, numbers))
     except (ValueError, TypeError):
         return ()
-
-
-def _moved(
-    sample: Sample, image: Tensor, starts: Sequence[float], factors: Sequence[float]
-) -> Sample:
-    """Return a sample with a new image, which begins at ``starts`` in pixels of the old one."""
-    n_axes = image.ndim - 1
-    scale = sample.scale or (1.0,) * n_axes
-    translate = sample.translate or (0.0,) * n_axes
-    return replace(
-        sample,
-        image=image,
-        scale=tuple(s * f for s, f in zip(scale, factors, strict=True)),
-        translate=tuple(t + a * s for t, a, s in zip(translate, starts, scale, strict=True)),
-        place=sample.place.part(starts, factors, image.shape[1:]) if sample.place else None,
-    )

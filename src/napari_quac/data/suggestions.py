@@ -40,7 +40,10 @@ def suggest_preprocessing(
                 (f"Use channel {i + 1} {subject}", Preprocessing(i))
                 for i in range(min(n_channels, 4))
             ]
-            return ((f"Average channels {subject}", Preprocessing("average")), *single)
+            mixed = [(f"Average channels {subject}", Preprocessing("average"))]
+            if n_channels == 3:
+                mixed.append((f"Use luminance {subject}", Preprocessing("luminance")))
+            return (*mixed, *single)
         if channels == 3 and n_channels == 1:
             return ((f"Repeat channel 3 times {subject}", Preprocessing("repeat")),)
         return ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ from napari_quac.data.tiff_pages import (
 from napari_quac.errors import ShapeError
 
 MAX_CHANNELS = 4
+LARGEST_RATIO = 2**16
+"""Bytes of pixels per byte of a file; above it, the header is damaged."""
 CHANNELS_FIRST = Assumption(
     "image axes",
     "TIFF files with two axes of unknown meaning are read as channels and sections.",
@@ -63,6 +66,9 @@ def read_tiff(path: Path) -> ImageArray:
     with tifffile.TiffFile(path) as file:
         layout = find_layout(file, path)
         keyframe = layout.keyframe
+        n_bytes = math.prod(layout.shape) * keyframe.dtype.itemsize
+        if n_bytes > LARGEST_RATIO * path.stat().st_size:
+            raise ValueError(f"{path.stat().st_size} bytes declare {n_bytes} bytes of pixels")
         notes = [*layout.assumptions, *orientation_assumption(orientation_of(keyframe))]
         axes, values = _without_short_axes(layout.axes, _read_values(file, layout, path))
         mode = "".join(keyframe.photometric.name.split()) + " with alpha"

@@ -13,9 +13,9 @@ from napari_quac.live.failure import Failure, failure
 from napari_quac.live.lane import Lane, Priority
 from napari_quac.stepwise import Progress
 
-RECENT_SECONDS = 5.0
+RECENT_SECONDS = 2.5
 """The remaining time follows from the pace of these last seconds."""
-MIN_SECONDS = 1.0
+MIN_SECONDS = 0.5
 
 
 @dataclass(frozen=True)

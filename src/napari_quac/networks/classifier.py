@@ -194,10 +194,12 @@ class Classifier:
         if n_channels is not None and not self.takes_channels(n_channels):
             form = {1: "gray", 3: "RGB"}.get(self.channels, f"{self.channels} channels")
             advice = f"Save the images in {form}, or choose another classifier."
+            if self.channels == 1:
+                advice = "Reduce their channels (--rgb-to-gray), or choose another classifier."
         elif wrong_size and self.size_was_guessed:
             advice = "Enter its image size (in its card, or --image-size), or choose other images."
         else:
-            advice = "Choose other images, another classifier, or crop the images to that size."
+            advice = "Resize or crop them for the classifier (--resize, --crop), or choose others."
         raise ShapeError(
             f"{image_name} has {image}, but the {self._title} {verb} for {network_input}. {advice}",
             tuple(shape),
@@ -206,6 +208,8 @@ class Classifier:
 
     def takes_channels(self, n_channels: int) -> bool:
         """Tell whether it accepts images with a number of channels."""
+        if self.preprocessing.channels == "luminance":
+            return n_channels == 3
         if self.preprocessing.channels == "average":
             return n_channels > 1
         if isinstance(self.preprocessing.channels, int):

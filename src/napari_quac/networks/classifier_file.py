@@ -15,8 +15,10 @@ from torch import Tensor, nn
 
 from napari_quac.data.assumptions import Assumption
 from napari_quac.errors import CheckpointError
+from napari_quac.networks.adapters import ADAPTER_NOTES
 from napari_quac.networks.architectures.layout import Layout
-from napari_quac.networks.architectures.recognition import ARCHITECTURES, recognize_classifier
+from napari_quac.networks.architectures.library_models import missing_library_sentence
+from napari_quac.networks.architectures.recognition import recognize_classifier
 from napari_quac.networks.checkpoint_file import (
     printable,
     quantized_sentence,
@@ -158,6 +160,7 @@ def _open_file(
             metadata,
             channels=program.channels,
             image_size=program.image_size,
+            notes=(ADAPTER_NOTES["channels last"],) if program.has_channels_last else (),
             assumptions=assumptions,
         )
     weights, metadata = read_classifier_weights(path, architecture, image_size, pools, description)
@@ -171,7 +174,9 @@ def _open_file(
         )
     if layout is None:
         cell = export_cell(weights.class_path, path.name)
-        raise CheckpointError(unknown_network_sentence(path, weights, architecture), cell)
+        sentence = unknown_network_sentence(path, weights, architecture)
+        advice = missing_library_sentence(tensors, metadata)
+        raise CheckpointError(f"{sentence} {advice}".strip(), cell)
     if layout.problem:
         raise CheckpointError(
             f"'{path.name}' is a {layout.name}, but {layout.problem}. Give the image size."
@@ -368,12 +373,12 @@ def unknown_layout_sentence(
     path: Path, tensors: Mapping[str, Tensor], architecture: str | None = None
 ) -> str:
     """Return the error about a state dict of an unknown architecture."""
-    architectures = architecture or ", ".join(ARCHITECTURES)
+    network = f"a {architecture}" if architecture else "a network that is known here"
     return (
-        f"'{path.name}' holds tensors ({_some(list(tensors))}) that are not those of a classifier "
-        f"({architectures}). In the notebook that trained it, run: "
-        f"napari_quac.export_classifier(model, '{path.stem}.pt2', classes=[…], example=…), and "
-        "open that file."
+        f"'{path.name}' holds tensors ({_some(list(tensors))}) that are not those of {network}. "
+        "Weights alone do not hold the structure of a network. In the notebook where it is "
+        f"defined run: napari_quac.export_classifier(model, '{path.stem}.pt2', classes=[…], "
+        "example=…), and open that file."
     )
 
 

@@ -44,7 +44,7 @@ def image_shape_for(
             f"The preprocessing gives {plural_channels(from_preprocessing)}, but the network takes "
             f"{plural_channels(channels)}. Omit the choice of channels."
         )
-    image_channels = {"repeat": 1, "average": 3}.get(str(choice), channels)
+    image_channels = {"repeat": 1, "average": 3, "luminance": 3}.get(str(choice), channels)
     if preprocessing.resize is None and preprocessing.crop is None and preprocessing.pad is None:
         return image_channels, size
     fixed = preprocessing.fixed_size

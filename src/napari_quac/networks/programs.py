@@ -11,7 +11,7 @@ import os
 import re
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -84,6 +84,18 @@ def _missing_operator(error: Exception) -> str:
     match = re.search(r"(?:Unknown builtin op|Unknown custom op|Couldn't find an operator for|"
                       r"operator)[: ]*'?(\w+::\w+)", str(error))  # fmt: skip
     return match[1] if match else ""
+
+
+def _missing_exported_operator(path: Path) -> str:
+    """Return the first operator in an exported program that PyTorch lacks; empty without one."""
+    names = set()
+    for name, content in _members(path):
+        if name.endswith(".json"):
+            names |= set(re.findall(rb"torch\.ops\.(\w+)\.(\w+)", content))
+    for namespace, operator in sorted((a.decode(), b.decode()) for a, b in names):
+        if namespace != "higher_order" and not hasattr(getattr(torch.ops, namespace), operator):
+            return f"{namespace}::{operator}"
+    return ""
 
 
 def _operator_sentence(path: Path, operator: str) -> str:
@@ -202,6 +214,8 @@ def load_exported(path: Path, n_inputs: int = 1, as_float32: bool = True) -> Exp
 
 def _read_exported(path: Path) -> torch.export.ExportedProgram:
     _refuse_code(path)
+    if operator := _missing_exported_operator(path):
+        raise CheckpointError(_operator_sentence(path, operator))
     try:
         with _weights_only(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -225,7 +239,8 @@ class ExportedNetwork(nn.Module):
     program : torch module
         The output of ``ExportedProgram.module()``, which has neither ``train`` nor ``eval``.
     bounds : list of (smallest, largest)
-        Allowed length of each axis (N, C, *S); ``largest`` is None without a limit.
+        Allowed length of each axis (N, C, *S), or (N, *S, C) with 1, 3 or 4 channels;
+        ``largest`` is None without a limit.
     """
 
     def __init__(self, program: nn.Module, bounds: list[tuple[int, int | None]]) -> None:
@@ -233,6 +248,13 @@ class ExportedNetwork(nn.Module):
         self.program = program
         self.bounds = bounds
         self.training = False
+        lengths = [_only(bound) for bound in bounds]
+        # no image has so many channels and a side of 1, 3 or 4 pixels
+        self.has_channels_last = len(bounds) > 3 and lengths[-1] in (1, 3, 4) and (
+            lengths[1] is None or lengths[1] > 4
+        )  # fmt: skip
+        if self.has_channels_last:
+            self.bounds = [bounds[0], bounds[-1], *bounds[1:-1]]
 
     @property
     def channels(self) -> int | None:
@@ -252,6 +274,8 @@ class ExportedNetwork(nn.Module):
 
     def forward(self, images: Tensor, *others: Tensor) -> Tensor:
         """Run the program on images (N, C, *S) of any N; ``others`` have as many rows."""
+        if self.has_channels_last:
+            images = images.movedim(1, -1)
         smallest, largest = self.bounds[0]
         size = largest if largest is not None else max(1, len(images))
         pieces = []
@@ -260,6 +284,10 @@ class ExportedNetwork(nn.Module):
             outputs = self.program(*(_padded(rows, smallest) for rows in inputs))
             if others and isinstance(outputs, tuple | list) and outputs:
                 outputs = outputs[0]  # bin-conditional generators return a code after the image
+            if isinstance(outputs, Mapping) and "logits" in outputs:
+                outputs = outputs["logits"]
+            elif isinstance(outputs, tuple | list) and len(outputs) == 1:
+                outputs = outputs[0]
             if not isinstance(outputs, Tensor):
                 return outputs  # type: ignore[no-any-return]  # the caller refuses its type
             pieces.append(outputs[: len(inputs[0])])

@@ -13,7 +13,7 @@ Cause = Literal["size", "number type", "device", "operator", "whole numbers", "c
 _CAUSES: tuple[tuple[Cause, str], ...] = (
     ("device", r"\bcuda\b|NVIDIA|same device|\bmps\b|torch_cuda"),
     ("operator", r"Could not run '|No such operator|Unknown builtin op|does not exist|no kernel"),
-    ("whole numbers", r"types?: (Long|Int|Byte)|used as indices must be|expects.*integer"),
+    ("whole numbers", r"(types?|Expected): (Long|Int|Byte|Short)|used as indices must be"),
     ("number type", r"\bdtype\b|scalar type|\b(Half|Double|BFloat16)\b|(weight|bias) type|c10::"),
     ("size", r"shape|size|dimension|channel|\binput\b.*\b(small|larger|smaller)\b|out of bounds"
              r"|out of range|must match|padding|kernel|numel|elements|\bdim\b|at least|expand"),

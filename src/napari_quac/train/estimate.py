@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -52,7 +52,8 @@ class TrainingEstimate:
     def sentence(self) -> str:
         """The estimate and the classes with few images."""
         minutes = max(1, round(self.minutes))
-        text = f"Training takes about {minutes} min for {self.image_size} px on this machine."
+        time_text = f"{minutes} min" if minutes < 100 else f"{round(minutes / 60)} h"
+        text = f"Training takes about {time_text} for {self.image_size} px on this machine."
         if not self.small_classes:
             return text
         n, names = len(self.small_classes), ", ".join(name for name, _ in self.small_classes[:4])
@@ -65,8 +66,9 @@ class TrainingEstimate:
         """Origin of the estimate."""
         steps = "1 step" if self.n_measured == 1 else f"{self.n_measured} steps"
         return (
-            f"From {steps} of {self.seconds_per_step:.2g} s, measured on this machine, and the "
-            f"{self.n_steps} steps that the generator of the example was trained for."
+            f"{self.seconds_per_step:.2g} s per step, from {steps} on this machine, times the "
+            f"{self.n_steps} steps that the generator of the example was trained for. Other work "
+            "on the machine makes it longer."
         )
 
 
@@ -111,19 +113,22 @@ def estimate_training(
     task_class = settings.task()
     task_class.check_images(pool, settings)
     yield Progress(0, None, "measuring the speed of a training")
-    random = np.random.default_rng(settings.seed)
+    random, device = np.random.default_rng(settings.seed), device or torch.device("cpu")
     seconds: list[float] = []
+    # on the CPU the time is proportional to the batch, and a whole one can take many seconds
+    n_images = max(2, settings.batch_size // 4) if device.type == "cpu" else settings.batch_size
     with torch.random.fork_rng(devices=[]):
-        task = task_class(pool, settings, classifier, device or torch.device("cpu"))
+        task = task_class(pool, replace(settings, batch_size=n_images), classifier, device)
         task.set_rate(1.0)
-    while not seconds or sum(seconds) < MEASURED_SECONDS:
+    while len(seconds) < 2 or sum(seconds) < MEASURED_SECONDS:
         yield Progress(len(seconds), None, "measuring the speed of a training")
         begun = time.perf_counter()
         with torch.random.fork_rng(devices=[]), torch.enable_grad():
             task.step(task.draw_batch(random), random)
         seconds.append(time.perf_counter() - begun)
-    later = seconds[1:] or seconds  # the first step allocates and imports
-    per_step, size = float(np.mean(later)), int(getattr(settings, "image_size", pool.image_size))
+    later = seconds[1:]  # the first step allocates and imports
+    per_step = min(later) * settings.batch_size / n_images
+    size = int(getattr(settings, "image_size", pool.image_size))
     n_steps = settings.steps or settings.EXAMPLE_STEPS
     counts = Counter(labels)
     small = tuple(

@@ -11,6 +11,7 @@ from qtpy.QtCore import QSettings
 from qtpy.QtWidgets import QWidget
 from superqt.utils import signals_blocked
 
+from napari_quac.data.assumptions import assumptions_of
 from napari_quac.data.preprocessing import Preprocessing
 from napari_quac.generators.opening import (
     RecognizedNetwork,
@@ -272,7 +273,8 @@ class NetworksPanel(Section):
         parts += [facts[key] for key in ("Style", "Translates", "Image size") if key in facts]
         if "Class pairs" in facts:
             parts.append(f"{facts['Class pairs']} class pairs")
-        self.cards["generator"].show_facts("✓ " + " · ".join(parts), facts)
+        headline = "✓ " + " · ".join(parts)
+        self.cards["generator"].show_facts(headline, facts, assumptions_of(generator))
 
     def _show_summary(self) -> None:
         parts = []

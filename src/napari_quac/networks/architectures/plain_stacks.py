@@ -241,10 +241,7 @@ VGG = Family(
     ("vgg-torchvision",),
     recognize_pooled_vgg,
     "classifier",
-    (
-        Naming("torchvision", ("features.0.weight", "features.2.weight"), "classifier"),
-        Naming("torchvision", ("features.0.weight", "features.1.running_mean"), "classifier"),
-    ),
+    (Naming("torchvision", ("features.0.weight",), "classifier"),),
 )
 ALEXNET = Family(
     ("alexnet",),

@@ -122,6 +122,7 @@ def _processor_geometry(processor: Mapping[str, Any]) -> dict[str, str]:
         crop = crop * 2 if crop is not None and len(crop) == 1 else crop
     if crop is not None:
         metadata["crop"] = metadata["image_size"] = json.dumps(crop)
+        metadata["floor_crop"] = "true"
     return metadata
 
 
@@ -149,6 +150,7 @@ def _timm_metadata(config: Mapping[str, Any]) -> dict[str, str]:
     names = config.get("label_names") or pretrained.get("label_names")
     if isinstance(names, list):
         metadata["class_names"] = json.dumps([str(name) for name in names])
+    # timm's own default; the sizes and crops named test_ serve its benchmarks only
     size = pretrained.get("input_size")
     if isinstance(size, list) and len(size) == 3:
         channels, *pixels = size

@@ -73,7 +73,11 @@ class OnnxNetwork(nn.Module):
         ]
         self.constants: dict[str, Tensor] = {}
         self.weight_names: dict[str, str] = {}
+        self.layers, self.layer_names = _convolutions(model.graph)
+        needed = _needed_weights(model.graph, self.layer_names)
         for key, tensor in model.graph.weights.items():
+            if key not in needed:
+                continue
             if tensor.is_floating_point():
                 attribute = f"{key.replace('.', '_')}_"
                 self.weight_names[key] = attribute
@@ -89,16 +93,78 @@ class OnnxNetwork(nn.Module):
         values = dict(self.constants)
         values |= {key: getattr(self, attribute) for key, attribute in self.weight_names.items()}
         values[self.input_name] = images
-        run = _Run(self.functions, self.opset, images.dtype)
+        layers = {output: self.layers[name] for output, name in self.layer_names.items()}
+        run = _Run(self.functions, self.opset, images.dtype, layers)
         run.nodes(self.graph.nodes, values, _last_uses(self.graph))
         return values[self.graph.outputs[0]]
+
+
+def _convolutions(graph: Graph) -> tuple[nn.ModuleDict, dict[str, str]]:
+    """Return convolutions as layers, which Grad-CAM finds, and their names by output."""
+    layers, names = nn.ModuleDict(), {}
+    for node in graph.nodes:
+        weights = [graph.weights.get(name) for name in node.inputs[1:] if name]
+        layer = _convolution(node, weights) if node.kind == "Conv" else None
+        if layer is not None:
+            name = node.inputs[1].removesuffix(".weight").replace(".", "_") or "conv"
+            while name in layers or hasattr(layers, name):
+                name += "_"
+            layers[name], names[node.outputs[0]] = layer, name
+    return layers, names
+
+
+def _convolution(node: Node, weights: Sequence[Tensor | None]) -> nn.Module | None:
+    """Return a layer for a convolution with stored weights and even pads; None for another."""
+    kernel, *rest = weights
+    if kernel is None or kernel.ndim not in (4, 5) or any(entry is None for entry in rest):
+        return None
+    bias = rest[0] if rest else None
+    n_axes, attributes = kernel.ndim - 2, node.attributes
+    pads = list(attributes.get("pads") or [0] * (2 * n_axes))
+    if attributes.get("auto_pad", "NOTSET") not in ("NOTSET", "") or pads[:n_axes] != pads[n_axes:]:
+        return None
+    groups = attributes.get("group", 1)
+    kind: Any = (nn.Conv2d, nn.Conv3d)[n_axes - 2]
+    layer: nn.Module = kind(
+        kernel.shape[1] * groups,
+        kernel.shape[0],
+        tuple(kernel.shape[2:]),
+        tuple(attributes.get("strides") or [1] * n_axes),
+        tuple(pads[:n_axes]),
+        tuple(attributes.get("dilations") or [1] * n_axes),
+        groups,
+        bias is not None,
+        device="meta",
+    )
+    layer.weight = nn.Parameter(kernel.float(), requires_grad=False)
+    if bias is not None:
+        layer.bias = nn.Parameter(bias.float(), requires_grad=False)
+    return layer.eval()
+
+
+def _needed_weights(graph: Graph, layer_names: Mapping[str, str]) -> set[str]:
+    """Return the names of weights outside of layers."""
+    needed = set(graph.outputs)
+    for node in graph.nodes:
+        if node.outputs[0] not in layer_names:
+            needed |= set(node.inputs)
+        if any(isinstance(entry, Graph) for entry in node.attributes.values()):
+            return set(graph.weights)  # branches use names of the graph around them
+    return needed
 
 
 class _Run:
     """One computation."""
 
-    def __init__(self, functions: Mapping[str, Graph], opset: int, dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        functions: Mapping[str, Graph],
+        opset: int,
+        dtype: torch.dtype,
+        layers: Mapping[str, nn.Module] | None = None,
+    ) -> None:
         self.functions, self.opset, self.dtype = functions, opset, dtype
+        self.layers = layers or {}
 
     def nodes(
         self,
@@ -113,9 +179,11 @@ class _Run:
                 if name:
                     values[name] = output
             for name in (last_uses or {}).get(number, ()):
-                del values[name]
+                values.pop(name, None)  # the weights of layers are not there
 
     def node(self, node: Node, values: dict[str, Tensor]) -> Sequence[Tensor]:
+        if layer := self.layers.get(node.outputs[0]):
+            return [layer(values[node.inputs[0]])]
         if node.kind in self.functions:
             return self.function(node, values)
         if node.kind == "If":
