@@ -6,6 +6,7 @@ Nothing heavy is imported to show the help; each command imports what it needs w
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 import traceback
@@ -89,11 +90,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         notify("napari-quac: stopped; finished results are preserved.")
         return 130
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            return _internal_error()
+        notify("napari-quac: a path is longer than the file system allows. Choose a shorter one.")
+        return WRONG_INPUT
     except MemoryError:
         notify("napari-quac: memory ran out. Close other programs, or choose smaller images.")
         return WRONG_INPUT
     except Exception:  # noqa: BLE001 - the outermost handler, which prints everything
-        traceback.print_exc()
-        notify("napari-quac: Internal error: please report the lines above.")
-        return INTERNAL_ERROR
+        return _internal_error()
     return DONE
+
+
+def _internal_error() -> int:
+    traceback.print_exc()
+    notify("napari-quac: Internal error: please report the lines above.")
+    return INTERNAL_ERROR

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from napari_quac.batch.plan import BatchPlan
+from napari_quac.batch.plan import BatchPlan, absolute, map_paths
 from napari_quac.data.image_datasets import ImageFolderRecipe
+from napari_quac.data.labeled_stack import LabeledStackRecipe
 from napari_quac.data.synthetic import SyntheticRecipe
 from napari_quac.errors import DataError, QuacError, UnknownNameError
 from napari_quac.explain.mask import Masking
@@ -238,3 +239,20 @@ def test_unknown_keys_of_recipes_of_other_packages_are_refused(tmp_path, monkeyp
     for generator in ({"kind": "fade", "stp": 1}, {"kind": "fade", "range": {"lo": 0}}):
         with pytest.raises(UnknownNameError, match="Did you mean"):
             BatchPlan.from_plain({**values, "generator": generator})
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        ImageFolderRecipe(Path("images"), split="test"),
+        ImageFolderRecipe(Path("images"), None, "", Path("tables/labels.csv"), "nt", "id"),
+        ImageFolderRecipe(Path("images"), pattern="{label}_*.tif"),
+        LabeledStackRecipe(Path("images/stack.npz"), Path("labels.npy"), split="val"),
+    ],
+)
+def test_plan_holds_splits_and_labels(tmp_path, samples):
+    samples = map_paths(samples, lambda path: absolute(path, tmp_path))
+    recipes = ClassifierRecipe(tmp_path / "net.pt"), GENERATORS["generated"](tmp_path / "made")
+    BatchPlan(samples, *recipes).write(tmp_path / "plan.yaml")
+    assert str(tmp_path) not in (tmp_path / "plan.yaml").read_text()
+    assert BatchPlan.read(tmp_path / "plan.yaml").samples == samples

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from napari_quac.data.dataset import Dataset
-from napari_quac.data.image_datasets import ImageFiles, ImageFolder
+from napari_quac.data.image_datasets import ImageFiles, ImageFilesRecipe, ImageFolder
 from napari_quac.errors import DataError
 
 
@@ -119,3 +119,13 @@ def test_files_keep_the_order_in_which_they_were_named(tmp_path: Path) -> None:
 
 def test_no_files_is_an_empty_dataset() -> None:
     assert len(ImageFiles([])) == 0
+
+
+def test_files_of_one_name_have_different_ids_and_a_file_counts_once(tmp_path: Path) -> None:
+    paths = [write(tmp_path / name) for name in ("a/x.png", "b/x.png", "b/y.png", "a/x.png")]
+    dataset = ImageFilesRecipe(tuple(paths)).load()
+    assert [dataset.sample_id(index) for index in range(len(dataset))] == [
+        *("a/x.png", "b/x.png", "b/y.png")
+    ]
+    assert dataset[1].path == tmp_path / "b" / "x.png"
+    assert ImageFilesRecipe(tuple(paths[1:3])).load().sample_id(0) == "x.png"

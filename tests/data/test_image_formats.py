@@ -121,6 +121,23 @@ def test_gray_png_of_16_bits_with_alpha(tmp_path: Path) -> None:
         read_image(tmp_path / "clear.png", (0, 65535))
 
 
+@pytest.mark.parametrize("n", [1, 3])
+def test_transparent_color_of_16_bits(tmp_path: Path, n: int) -> None:
+    values = np.repeat(np.arange(108, dtype=np.uint16).reshape(12, 9, 1), n, axis=2)
+    write_png(tmp_path / "a.png", values)
+    content = (tmp_path / "a.png").read_bytes()
+    for key, is_used in ((500, False), (7, True)):
+        body = b"tRNS" + struct.pack(">H", key) * n
+        chunk = struct.pack(">I", 2 * n) + body + struct.pack(">I", zlib.crc32(body))
+        start = content.index(b"IDAT") - 4
+        (tmp_path / "a.png").write_bytes(content[:start] + chunk + content[start:])
+        if is_used:
+            with pytest.raises(ShapeError, match="transparent pixels"):
+                read_array(tmp_path / "a.png")
+        else:
+            assert OPAQUE in read_image_array(tmp_path / "a.png").assumptions
+
+
 def test_16_bits_of_rgb_need_a_range(tmp_path: Path) -> None:
     twelve_bits = (RGB.astype(np.uint16) << 4) + 7
     write_png(tmp_path / "a.png", twelve_bits)

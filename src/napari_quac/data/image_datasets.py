@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -340,4 +341,9 @@ class ImageFilesRecipe:
             if not path.is_file():
                 state = "is a folder" if path.is_dir() else "does not exist"
                 raise DataError(f"'{path}' {state}. Choose one folder, or image files.")
-        return ImageFiles(self.paths, image_range=self.image_range)
+        paths = tuple(dict.fromkeys(self.paths))
+        # ids are unique: files of one name in several folders have the paths of their folders
+        is_unique = len({path.name for path in paths}) == len(paths)
+        absolute = tuple(Path(os.path.abspath(path)) for path in paths)
+        root = None if is_unique else Path(os.path.commonpath([p.parent for p in absolute]))
+        return ImageFiles(paths if is_unique else absolute, root=root, image_range=self.image_range)

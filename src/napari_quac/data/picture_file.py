@@ -83,6 +83,9 @@ def read_picture(path: Path) -> ImageArray:
                 picture = picture.convert("L" if transparent is None else "LA")
                 notes = (*notes, GRAY_PALETTE)
         values = np.asarray(picture)
+        if transparent is not None and picture.mode in {"I;16", "I"}:
+            values = _without_key(values[None], (transparent,), path.name)[0]
+            notes = (*notes, OPAQUE)
         if picture.mode not in _NUMBERS | _ALPHA_MODES:
             raise ShapeError(
                 f"'{path.name}' has {picture.mode} colors. Save the image in gray or RGB."

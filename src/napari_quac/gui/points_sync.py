@@ -325,6 +325,8 @@ class PointsSync(QObject):
         if outcomes is not None and len(outcomes.scores) != len(dataset):
             outcomes = None
         n_points, rows = len(self.layer.data), self._rows.present(dataset.rows)
+        if not n_points:
+            return  # napari has no colors for no points
         columns = point_features(rows, n_points, table, outcomes)
         face, border = point_colors(rows, n_points, table, self.is_stale)
         row = self._open_row
