@@ -15,6 +15,7 @@ from napari_quac.networks.formats.foreign import (
     foreign_folder_sentence,
     foreign_sentence,
 )
+from napari_quac.networks.formats.notebook_cell import export_cell
 from napari_quac.networks.formats.zip_errors import ZIP_ERRORS
 
 FileFormat = Literal[
@@ -171,7 +172,11 @@ def _archive_format(path: Path) -> FileFormat:
             f"'{path.name}' holds compiled AOTInductor code. Export it with torch.export.save."
         )
     if any(name.endswith(".npy") for name in names):
-        raise CheckpointError(f"'{path.name}' holds NumPy arrays, not a network. {choose_advice()}")
+        raise CheckpointError(
+            f"'{path.name}' holds NumPy arrays, not a network. If they are its weights, put them "
+            "into the network in its notebook and export it with napari_quac.export_classifier.",
+            export_cell("", path.name),
+        )
     first = ", ".join(f"'{name}'" for name in names[:2])
     raise CheckpointError(
         f"'{path.name}' is a zip archive of other files ({first}), not a network. {choose_advice()}"
