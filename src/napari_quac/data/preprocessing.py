@@ -27,6 +27,7 @@ from napari_quac.data.preprocessing_steps import (
     resized_3d,
     size_for,
     standardized,
+    with_channels,
 )
 from napari_quac.errors import DataError, ShapeError, ValueRangeError
 
@@ -39,7 +40,6 @@ CHANNEL_WORDS = {
     "luminance": "luminance of RGB",
     "repeat": "gray repeated in 3 channels",
 }
-LUMINANCE = (0.2989, 0.587, 0.114)  # ITU-R BT.601, as in torchvision and Pillow
 VALUE_FIELDS = ("standardize", "value_range", "mean", "std")
 
 
@@ -199,7 +199,7 @@ class Preprocessing:
             If the images lack a channel or have another number of spatial axes, or there are
             other numbers of means or deviations than channels.
         """
-        images = self._with_channels(images)
+        images = with_channels(images, self.channels)
         if self.resize is not None:
             images = self._resized(images)
         for size in (self.pad, self.crop):
@@ -224,31 +224,6 @@ class Preprocessing:
         if self.std is not None:
             images = images / per_channel(self.std, images)
         return images
-
-    def _with_channels(self, images: Tensor) -> Tensor:
-        """Return images (..., C, *S) with the chosen channels; ``images`` has a batch axis."""
-        if self.channels is None:
-            return images
-        if self.channels == "average":
-            return images.mean(dim=1, keepdim=True)
-        if self.channels == "luminance":
-            if images.shape[1] != 3:
-                raise ShapeError(
-                    f"Luminance is that of 3 channels, but the images have {images.shape[1]}. "
-                    "Choose their average."
-                )
-            weights = images.new_tensor(LUMINANCE).view(-1, *(1,) * (images.ndim - 2))
-            return (images * weights).sum(dim=1, keepdim=True)
-        if self.channels == "repeat":
-            if images.shape[1] == 3:
-                return images
-            return images[:, :1].expand(-1, 3, *(-1,) * (images.ndim - 2))
-        if self.channels >= images.shape[1]:
-            raise ShapeError(
-                f"There is no channel {self.channels + 1} in images of {images.shape[1]} channels. "
-                "Choose another one."
-            )
-        return images[:, self.channels : self.channels + 1]
 
     def _resized(self, images: Tensor) -> Tensor:
         size = self._resize_size(images.shape[2:])
@@ -330,7 +305,7 @@ class Preprocessing:
         """
         old_size = tuple(sample.image.shape[1:])
         try:
-            image = self._with_channels(sample.image[None])
+            image = with_channels(sample.image[None], self.channels)
             size = self._resize_size(old_size)
             resized = replace(self, eight_bit=False)._resized(image)[0].clamp(0, 1)
         except ShapeError as error:

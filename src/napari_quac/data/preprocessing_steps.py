@@ -18,6 +18,35 @@ from napari_quac.errors import ShapeError
 Size = int | tuple[int, ...]
 SMALLEST_VARIANCE = 1e-12  # a blank image stays blank, and its gradient finite
 
+LUMINANCE = (0.2989, 0.587, 0.114)  # ITU-R BT.601, as in torchvision and Pillow
+
+
+def with_channels(images: Tensor, choice: str | int | None) -> Tensor:
+    """Return images (..., C, *S) with the chosen channels; ``images`` has a batch axis."""
+    if choice is None:
+        return images
+    if choice == "average":
+        return images.mean(dim=1, keepdim=True)
+    if choice == "luminance":
+        if images.shape[1] != 3:
+            raise ShapeError(
+                f"Luminance is that of 3 channels, but the images have {images.shape[1]}. "
+                "Choose their average."
+            )
+        weights = images.new_tensor(LUMINANCE).view(-1, *(1,) * (images.ndim - 2))
+        return (images * weights).sum(dim=1, keepdim=True)
+    if choice == "repeat":
+        if images.shape[1] == 3:
+            return images
+        return images[:, :1].expand(-1, 3, *(-1,) * (images.ndim - 2))
+    index = int(choice)
+    if index >= images.shape[1]:
+        raise ShapeError(
+            f"There is no channel {index + 1} in images of {images.shape[1]} channels. "
+            "Choose another one."
+        )
+    return images[:, index : index + 1]
+
 
 def standardized(images: Tensor) -> Tensor:
     """Return images with zero mean and unit standard deviation, over channels and pixels."""
