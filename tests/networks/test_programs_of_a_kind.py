@@ -398,3 +398,28 @@ def test_a_missing_operator_of_an_exported_program_is_named(tmp_path: Path) -> N
     library._destroy()
     with pytest.raises(CheckpointError, match="napari_quac_lab2::thrice of another package"):
         ClassifierRecipe(path).load("cpu")
+
+
+class InTuple(Head):
+    def forward(self, images: Tensor) -> tuple[Tensor]:  # type: ignore[override]
+        return (self.linear(images.flatten(1)),)
+
+
+class InDictionary(Head):
+    def forward(self, images: Tensor) -> dict[str, Tensor]:  # type: ignore[override]
+        return {"logits": self.linear(images.flatten(1)), "features": images}
+
+
+@pytest.mark.parametrize("network", [InTuple(), InDictionary()])
+def test_logits_are_taken_out_of_a_container(tmp_path: Path, network: Head) -> None:
+    expected = network.linear((images() * 2 - 1).flatten(1)).softmax(1)
+    classifier = ClassifierRecipe(script(network, tmp_path)).load("cpu")
+    assert (
+        "are taken" in classifier.description["Notes"]
+        or "is taken" in (classifier.description["Notes"])
+    )
+    torch.testing.assert_close(classifier.predict(images()), expected, atol=1e-6, rtol=0)
+    exported = export(network, images(4), tmp_path)
+    torch.testing.assert_close(
+        ClassifierRecipe(exported).load("cpu").predict(images()), expected, atol=1e-6, rtol=0
+    )

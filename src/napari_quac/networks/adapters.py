@@ -15,6 +15,8 @@ Adapter = Literal[
     "channels last",
     "one at a time",
     "flat rows",
+    "first output",
+    "logits entry",
     "float32 output",
     "float32 weights",
     "float16 images",
@@ -30,6 +32,8 @@ ADAPTER_NOTES: dict[Adapter, str] = {
     "automatically.",
     "one at a time": "It takes one image at a time, so batches are evaluated image by image.",
     "flat rows": "Its output has further axes of length 1, which are removed automatically.",
+    "first output": "It returns its logits inside of a tuple, from which they are taken.",
+    "logits entry": "It returns a dictionary, from which the entry 'logits' is taken.",
     "float32 output": "",
     "float32 weights": "Its weights are converted to 32-bit floats.",
     "float16 images": "It takes 16-bit floats; images are converted automatically, and its answers "
@@ -83,6 +87,24 @@ class FlatRows(_Adapted):
         return outputs.reshape(images.shape[0], -1)
 
 
+class FirstOutput(_Adapted):
+    """A network that returns a tensor around one that returns a tuple of one tensor."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the first output."""
+        outputs: Tensor = self.network(images)[0]
+        return outputs
+
+
+class LogitsEntry(_Adapted):
+    """A network that returns a tensor around one that returns a dictionary."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the entry ``logits``."""
+        outputs: Tensor = self.network(images)["logits"]
+        return outputs
+
+
 class WithFloatOutput(_Adapted):
     """A network that returns the type of its images around one that returns another type."""
 
@@ -124,6 +146,8 @@ _WRAPPERS: dict[Adapter, type[_Adapted]] = {
     "channels last": ChannelsLast,
     "one at a time": OneAtATime,
     "flat rows": FlatRows,
+    "first output": FirstOutput,
+    "logits entry": LogitsEntry,
     "float32 output": WithFloatOutput,
     "float16 images": WithHalfImages,
     "bfloat16 images": WithBfloat16Images,

@@ -222,7 +222,9 @@ def _with_trial(
     try:
         recipe = ClassifierRecipe(inspection.path, image_size=image_size, pools=pools)
         classifier = recipe.load("cpu")
-    except ReturnsImagesError:
+    except ReturnsImagesError as error:
+        if not inspection.is_program:  # layers of a pickled network, which are no generator alone
+            return replace(inspection, problem=str(error))
         return replace(inspection, returns_images=True)
     except CheckpointError as error:
         return replace(inspection, problem=str(error))

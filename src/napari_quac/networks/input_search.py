@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import thread_time
 from typing import Any
@@ -172,6 +172,9 @@ class _Search:
                 if error.cause in ("number type", "device", "operator"):
                     return None
                 continue
+            picker = _picker(outputs)
+            if picker is not None and picker not in adapters:
+                return self.run((picker, *adapters))
             is_flat = self._check_output(outputs)
             # more or fewer rows than images come from a reshape, which works with another size
             if is_flat is None and outputs.ndim != 2:
@@ -229,6 +232,15 @@ class _Search:
             f"pixels, {extent(USUAL_VOLUMES[0])}, …). Give the image size and channels of its "
             "training."
         )
+
+
+def _picker(outputs: Any) -> Adapter | None:
+    """Return the adapter that takes logits out of a container; None where there is no such one."""
+    if isinstance(outputs, Mapping) and isinstance(outputs.get("logits"), Tensor):
+        return "logits entry"
+    if isinstance(outputs, tuple | list) and len(outputs) == 1 and isinstance(outputs[0], Tensor):
+        return "first output"
+    return None
 
 
 class _Shapes:

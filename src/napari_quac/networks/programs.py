@@ -11,7 +11,7 @@ import os
 import re
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -284,6 +284,10 @@ class ExportedNetwork(nn.Module):
             outputs = self.program(*(_padded(rows, smallest) for rows in inputs))
             if others and isinstance(outputs, tuple | list) and outputs:
                 outputs = outputs[0]  # bin-conditional generators return a code after the image
+            if isinstance(outputs, Mapping) and "logits" in outputs:
+                outputs = outputs["logits"]
+            elif isinstance(outputs, tuple | list) and len(outputs) == 1:
+                outputs = outputs[0]
             if not isinstance(outputs, Tensor):
                 return outputs  # type: ignore[no-any-return]  # the caller refuses its type
             pieces.append(outputs[: len(inputs[0])])
