@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -117,6 +118,22 @@ def check_is_file(path: Path) -> None:
 
 def file_hash(path: Path) -> str:
     """Return the SHA-256 of a file as hexadecimal digits."""
+    return _hash_at(path, _stamp(path))
+
+
+Stamp = tuple[int, ...]
+
+
+def _stamp(path: Path) -> Stamp:
+    """Return numbers that change with the content of a file."""
+    status = path.stat()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+# a network is inspected, then loaded: half a gigabyte takes seconds to hash, and to check
+@lru_cache(maxsize=64)
+def _hash_at(path: Path, stamp: Stamp) -> str:
+    del stamp
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -137,7 +154,7 @@ def code_sentence(path: Path, finding: str = "") -> str:
 
 
 def _archive_format(path: Path) -> FileFormat:
-    names = _checked_members(path)
+    names = _checked_members(path, _stamp(path))
     if not names:
         raise CheckpointError(f"'{path.name}' is an empty archive. {choose_advice()}")
     inside = {name.partition("/")[2] for name in names}
@@ -206,8 +223,10 @@ def _text_or_bytes(head: bytes) -> str:
     return "HTML, perhaps a log-in page" if start == "<" else "text"
 
 
-def _checked_members(path: Path) -> list[str]:
+@lru_cache(maxsize=64)
+def _checked_members(path: Path, stamp: Stamp) -> tuple[str, ...]:
     """Return the names in an archive after a comparison of all checksums."""
+    del stamp
     try:
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(member.file_size for member in archive.infolist())
@@ -218,7 +237,7 @@ def _checked_members(path: Path) -> list[str]:
                     with archive.open(member) as part:
                         while part.read(1 << 20):  # its end compares the checksums
                             pass
-            return archive.namelist()
+            return tuple(archive.namelist())
     except ZIP_ERRORS as error:
         raise damaged(path, "it starts like a network file, but is truncated or altered") from error
 
