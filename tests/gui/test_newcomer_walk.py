@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QApplication, QDialogButtonBox, QFileDialog, QLineEdi
 
 from explain.preprocessing_cases import NAMES, draw_textures
 from napari_quac.data.preprocessing import PRESETS
+from napari_quac.explain.settings import DEFAULT_METHODS
 from napari_quac.gui.dock import QuacDock
 from napari_quac.networks.architectures.resnet import ResNet
 
@@ -108,6 +109,8 @@ def is_best_in_use(dock: QuacDock) -> bool:
 def test_from_a_notebook_to_a_verdict(dock: QuacDock, tmp_path: Path, capsys: Any) -> None:
     notebook_model(tmp_path / "model.pth")
     class_folders(tmp_path / "images")
+    dock.choices.update_settings(methods=DEFAULT_METHODS)
+    dock.choices.shown_method = DEFAULT_METHODS[0]
     window = dock.viewer.window._qt_window
     window.resize(1366, 768)
     window.show()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -159,3 +160,24 @@ def moved(
         translate=tuple(t + a * s for t, a, s in zip(translate, starts, scale, strict=True)),
         place=sample.place.part(starts, factors, image.shape[1:]) if sample.place else None,
     )
+
+
+def size_words(size: Size) -> str:
+    """Return a size in words; one number stands for a square."""
+    return short_extent(size if isinstance(size, tuple) else (size, size))
+
+
+def number_words(values: Sequence[float]) -> str:
+    """Return numbers in words, separated by commas."""
+    return ", ".join(f"{number:g}" for number in values)
+
+
+def numbers_in(text: str | None) -> tuple[float, ...]:
+    """Read numbers in JSON or between commas; empty if the text is none or something else."""
+    if not text:
+        return ()
+    try:
+        numbers = json.loads(text if text.strip()[:1] in "[{" else f"[{text}]")
+        return tuple(map(float, numbers))
+    except (ValueError, TypeError):
+        return ()
