@@ -195,6 +195,9 @@ def test_explain_without_a_generator_says_what_it_compares_with(worked_example, 
     (line,) = (text for text in printed.err.splitlines() if text.startswith("No --generator."))
     assert "explained against a blurred copy" in line and "lose their class" in printed.err
     (record,) = json.loads(printed.out)["explanations"]
+    info = ExplanationStore.open(folders / "out").info
+    assert info.plan["generator"] == {"kind": "infill", "infill": "blur"}
+    assert any("explained against a blurred copy" in text for text in info.assumptions)
     assert record["origin"]["baseline"] == "blur" and record["origin"]["sigma"] > 0
     texts = " ".join(record["methods"]["d-ig"]["verdict"])
     assert "switch" not in texts and "pixels that the classifier needs for dark" in texts

@@ -19,9 +19,11 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_quac.data.image_datasets import ImageFolderRecipe
 from napari_quac.gui.dock import QuacDock
 from napari_quac.gui.keys import KEYS
 from napari_quac.gui.widgets import TOOLTIPS
+from test_assumptions import write_images
 
 from .conftest import explain, load, wait
 
@@ -86,11 +88,15 @@ def test_every_tooltip_belongs_to_a_documented_control(project: Path) -> None:
 
 
 @pytest.mark.long
-def test_every_documented_name_exists_once(dock: QuacDock, project: Path) -> None:
+def test_every_documented_name_exists_once(dock: QuacDock, project: Path, tmp_path: Path) -> None:
     load(dock)
     explain(dock)
     compare(dock)
     unfold_settings(dock)
+    for split in ("train", "val"):
+        write_images(tmp_path / split)
+    dock.choices.samples = ImageFolderRecipe(tmp_path)
+    wait(lambda: dock.samples.labels.split_buttons)
     widgets = [part for whole in docks(dock) for part in (whole, *whole.findChildren(QWidget))]
     names = [widget.objectName() for widget in widgets]
     for pattern in named(project):

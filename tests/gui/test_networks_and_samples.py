@@ -139,6 +139,17 @@ def test_class_names_and_value_range_can_be_edited(dock: QuacDock) -> None:
     assert "must be above 5" in dock.networks.cards["classifier"].text.text()
 
 
+def test_a_folder_of_timm_is_a_classifier_and_no_samples(dock: QuacDock, tmp_path: Path) -> None:
+    from networks.test_containers import TIMM, folder_of
+
+    dock.open_path(folder_of(tmp_path, TIMM))
+    wait(lambda: dock.results.loaded_classifier is not None)
+    classifier = dock.results.loaded_classifier
+    assert classifier is not None and classifier.class_names == ("ACh", "GABA", "Glu")
+    assert dock.results.loaded_samples is None
+    assert "timm folder" in dock.networks.cards["classifier"].text.text()
+
+
 def test_drop_opens_what_it_is(dock: QuacDock, tmp_path: Path) -> None:
     from PIL import Image
 

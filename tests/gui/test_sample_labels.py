@@ -71,8 +71,6 @@ def test_files_that_are_not_read_and_other_labels_are_named(dock: QuacDock, tmp_
     assert "'Left' is taken for 'left'" in line.text()
     assert "1 label names no class of the classifier: 'other'" in line.text()
     assert texts(dock) == ["class folders", "Table…"]
-    assert dock.samples.labels.assumptions_button.text() == "1 assumption"
-    assert "0 is black" in dock.samples.labels.assumptions_line.text()
 
 
 def test_labels_in_file_names_are_one_choice(dock: QuacDock, tmp_path: Path) -> None:

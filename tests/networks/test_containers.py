@@ -22,6 +22,8 @@ from napari_quac.networks.architectures.resnet import recognize_resnet
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.networks.formats.containers import find_container
 from napari_quac.networks.formats.hugging_face import names_by_index, processor_metadata
+from napari_quac.networks.tensor_file import file_hash
+from napari_quac.reports.store_info import identify
 
 
 def resnet_state(channels: int = 3, n_classes: int = 3) -> dict[str, torch.Tensor]:
@@ -131,6 +133,9 @@ def test_a_folder_gives_classes_and_preprocessing(kind: str, tmp_path: Path) -> 
     with torch.no_grad():
         difference = classifier.module(images) - expected.eval()(images)
     assert float(difference.abs().max()) < 1e-5
+    assert classifier.sha256 == file_hash(folder / "model.safetensors")
+    identity = identify(ClassifierRecipe(folder))
+    assert identity.sha256 == {"path": classifier.sha256} and identity.name == "network"
     for file in ("model.safetensors", "config.json"):  # a file in it is the same classifier
         assert ClassifierRecipe(folder / file).load("cpu").class_names == ("ACh", "GABA", "Glu")
 

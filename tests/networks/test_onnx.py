@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from napari_quac.errors import CheckpointError, NetworkError
 from napari_quac.generators.opening import inspect_network, recognize_network
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
+from napari_quac.networks.formats.containers import network_hash
 from napari_quac.networks.onnx.comparison import compare_outputs
 from napari_quac.networks.onnx.graph import read_model
 from napari_quac.networks.onnx.network import OnnxNetwork, load_onnx
@@ -106,6 +107,9 @@ def test_weights_in_a_file_beside_it(tmp_path: Path) -> None:
     network, content = load_onnx(path)
     assert network.layers["second"].weight.equal(weights["second.weight"])
     assert content.data_files == (tmp_path / "network.onnx.data",)
+    before = network_hash(path)  # the weights beside the file are part of it
+    (tmp_path / "network.onnx.data").write_bytes(b"1" * 288)
+    assert network_hash(path) != before
     outside = file_of(tmp_path, [None, 1, 20, 24], location="../network.onnx.data")
     with pytest.raises(CheckpointError, match="another folder"):
         load_onnx(outside)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -77,6 +78,7 @@ def test_sentences() -> None:
         "Training takes about 12 min for 64 px on this machine. 1 class has fewer than 100 images "
         "(c0), which may not suffice."
     )
+    assert "takes about 2 h" in replace(estimate, minutes=126.0).sentence
     assert "6 classes have fewer than 100 images (c0, c1, c2, c3, …)" in (
         TrainingEstimate(0.2, 64, 2200, 0.33, 5, few).sentence
     )

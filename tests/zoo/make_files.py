@@ -303,6 +303,17 @@ def fastai_learner(folder: Path, images: Tensor) -> Any:
     return learner
 
 
+@makes(8)
+def timm_folder_of_an_architecture_by_name(folder: Path) -> MadeFile:
+    return timm_folder(folder, "seresnet50")
+
+
+@makes(5)
+def googlenet(folder: Path) -> MadeFile:
+    network = torchvision_network("googlenet", aux_logits=False, init_weights=False)
+    return saved_state(folder, "googlenet.pth", network, trial_images(3, 96, 96))
+
+
 @makes(9)
 def fastai_weights(folder: Path) -> MadeFile:
     images = trial_images()

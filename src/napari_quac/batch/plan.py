@@ -309,12 +309,16 @@ def plain_recipe(registry: Registry, recipe: Any, base: Path | None, place: str)
 
 
 def plain_values(recipe: Any, base: Path | None = None) -> dict[str, Any]:
-    """Return the fields that differ from their defaults; paths below ``base`` become relative."""
+    """Return the fields that differ from their defaults; paths below ``base`` become relative.
+
+    A recipe can name fields that are always stated, as ``explicit``.
+    """
+    explicit = getattr(recipe, "explicit", ())
     plain = to_plain(map_paths(recipe, lambda path: relative(path, base)))
     return {
         entry.name: plain[entry.name]
         for entry in fields(recipe)
-        if getattr(recipe, entry.name) != _default(entry)
+        if entry.name in explicit or getattr(recipe, entry.name) != _default(entry)
     }
 
 

@@ -21,12 +21,16 @@ from napari_quac.data.preprocessing_steps import (
     between_percentiles,
     center,
     moved,
+    number_words,
+    numbers_in,
     padded,
     per_channel,
     resized_2d,
     resized_3d,
     size_for,
+    size_words,
     standardized,
+    with_channels,
 )
 from napari_quac.errors import DataError, ShapeError, ValueRangeError
 
@@ -39,7 +43,6 @@ CHANNEL_WORDS = {
     "luminance": "luminance of RGB",
     "repeat": "gray repeated in 3 channels",
 }
-LUMINANCE = (0.2989, 0.587, 0.114)  # ITU-R BT.601, as in torchvision and Pillow
 VALUE_FIELDS = ("standardize", "value_range", "mean", "std")
 
 
@@ -160,9 +163,9 @@ class Preprocessing:
             rounding = " with 8-bit rounding" if self.eight_bit else ""
             parts.append(f"resized to {text}{kind}{rounding}")
         if self.pad is not None:
-            parts.append(f"padded to {_size_words(self.pad)}")
+            parts.append(f"padded to {size_words(self.pad)}")
         if self.crop is not None:
-            parts.append(f"cropped to the central {_size_words(self.crop)}")
+            parts.append(f"cropped to the central {size_words(self.crop)}")
         return parts
 
     def _value_words(self) -> list[str]:
@@ -175,9 +178,9 @@ class Preprocessing:
         if self.value_range is not None:
             parts.append("{:g} to {:g}".format(*self.value_range))
         if self.mean is not None:
-            parts.append(f"mean {_numbers(self.mean)}")
+            parts.append(f"mean {number_words(self.mean)}")
         if self.std is not None:
-            parts.append(f"standard deviation {_numbers(self.std)}")
+            parts.append(f"standard deviation {number_words(self.std)}")
         return parts
 
     def to_network(self, images: Tensor) -> Tensor:
@@ -199,7 +202,7 @@ class Preprocessing:
             If the images lack a channel or have another number of spatial axes, or there are
             other numbers of means or deviations than channels.
         """
-        images = self._with_channels(images)
+        images = with_channels(images, self.channels)
         if self.resize is not None:
             images = self._resized(images)
         for size in (self.pad, self.crop):
@@ -224,31 +227,6 @@ class Preprocessing:
         if self.std is not None:
             images = images / per_channel(self.std, images)
         return images
-
-    def _with_channels(self, images: Tensor) -> Tensor:
-        """Return images (..., C, *S) with the chosen channels; ``images`` has a batch axis."""
-        if self.channels is None:
-            return images
-        if self.channels == "average":
-            return images.mean(dim=1, keepdim=True)
-        if self.channels == "luminance":
-            if images.shape[1] != 3:
-                raise ShapeError(
-                    f"Luminance is that of 3 channels, but the images have {images.shape[1]}. "
-                    "Choose their average."
-                )
-            weights = images.new_tensor(LUMINANCE).view(-1, *(1,) * (images.ndim - 2))
-            return (images * weights).sum(dim=1, keepdim=True)
-        if self.channels == "repeat":
-            if images.shape[1] == 3:
-                return images
-            return images[:, :1].expand(-1, 3, *(-1,) * (images.ndim - 2))
-        if self.channels >= images.shape[1]:
-            raise ShapeError(
-                f"There is no channel {self.channels + 1} in images of {images.shape[1]} channels. "
-                "Choose another one."
-            )
-        return images[:, self.channels : self.channels + 1]
 
     def _resized(self, images: Tensor) -> Tensor:
         size = self._resize_size(images.shape[2:])
@@ -330,7 +308,7 @@ class Preprocessing:
         """
         old_size = tuple(sample.image.shape[1:])
         try:
-            image = self._with_channels(sample.image[None])
+            image = with_channels(sample.image[None], self.channels)
             size = self._resize_size(old_size)
             resized = replace(self, eight_bit=False)._resized(image)[0].clamp(0, 1)
         except ShapeError as error:
@@ -406,16 +384,16 @@ def preprocessing_from_metadata(metadata: Mapping[str, str]) -> Preprocessing | 
     changes: dict[str, Any] = {}
     for name, key in (("mean", "mean"), ("std", "std"), ("value_range", "value_range"),
                       ("value_range", "range")):  # fmt: skip
-        numbers = _numbers_in(metadata.get(key))
+        numbers = numbers_in(metadata.get(key))
         if numbers and (name != "value_range" or (len(numbers) == 2 and numbers[1] > numbers[0])):
             changes.setdefault(name, numbers)
     for name in ("resize", "crop", "pad"):
-        if numbers := _numbers_in(metadata.get(name)):
+        if numbers := numbers_in(metadata.get(name)):
             size = tuple(map(int, numbers))
             changes[name] = size[0] if len(size) == 1 else size
     if metadata.get("standardize"):
         text = metadata["standardize"].strip('"')
-        changes["standardize"] = text if text == "zscore" else _numbers_in(text)
+        changes["standardize"] = text if text == "zscore" else numbers_in(text)
     if metadata.get("interpolation", "").strip('"') == "bicubic":
         changes["interpolation"] = "bicubic"
     if metadata.get("eight_bit") == "true" and "resize" in changes:
@@ -435,22 +413,3 @@ def combine(first: Preprocessing, second: Preprocessing) -> Preprocessing:
     return replace(
         first, **{name: entry for name, entry in changes.items() if entry != getattr(initial, name)}
     )
-
-
-def _size_words(size: Size) -> str:
-    return short_extent(size if isinstance(size, tuple) else (size, size))
-
-
-def _numbers(values: Sequence[float]) -> str:
-    return ", ".join(f"{number:g}" for number in values)
-
-
-def _numbers_in(text: str | None) -> tuple[float, ...]:
-    """Read numbers in JSON or between commas; empty if the text is none or something else."""
-    if not text:
-        return ()
-    try:
-        numbers = json.loads(text if text.strip()[:1] in "[{" else f"[{text}]")
-        return tuple(map(float, numbers))
-    except (ValueError, TypeError):
-        return ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,6 +18,35 @@ from napari_quac.errors import ShapeError
 
 Size = int | tuple[int, ...]
 SMALLEST_VARIANCE = 1e-12  # a blank image stays blank, and its gradient finite
+
+LUMINANCE = (0.2989, 0.587, 0.114)  # ITU-R BT.601, as in torchvision and Pillow
+
+
+def with_channels(images: Tensor, choice: str | int | None) -> Tensor:
+    """Return images (..., C, *S) with the chosen channels; ``images`` has a batch axis."""
+    if choice is None:
+        return images
+    if choice == "average":
+        return images.mean(dim=1, keepdim=True)
+    if choice == "luminance":
+        if images.shape[1] != 3:
+            raise ShapeError(
+                f"Luminance is that of 3 channels, but the images have {images.shape[1]}. "
+                "Choose their average."
+            )
+        weights = images.new_tensor(LUMINANCE).view(-1, *(1,) * (images.ndim - 2))
+        return (images * weights).sum(dim=1, keepdim=True)
+    if choice == "repeat":
+        if images.shape[1] == 3:
+            return images
+        return images[:, :1].expand(-1, 3, *(-1,) * (images.ndim - 2))
+    index = int(choice)
+    if index >= images.shape[1]:
+        raise ShapeError(
+            f"There is no channel {index + 1} in images of {images.shape[1]} channels. "
+            "Choose another one."
+        )
+    return images[:, index : index + 1]
 
 
 def standardized(images: Tensor) -> Tensor:
@@ -130,3 +160,24 @@ def moved(
         translate=tuple(t + a * s for t, a, s in zip(translate, starts, scale, strict=True)),
         place=sample.place.part(starts, factors, image.shape[1:]) if sample.place else None,
     )
+
+
+def size_words(size: Size) -> str:
+    """Return a size in words; one number stands for a square."""
+    return short_extent(size if isinstance(size, tuple) else (size, size))
+
+
+def number_words(values: Sequence[float]) -> str:
+    """Return numbers in words, separated by commas."""
+    return ", ".join(f"{number:g}" for number in values)
+
+
+def numbers_in(text: str | None) -> tuple[float, ...]:
+    """Read numbers in JSON or between commas; empty if the text is none or something else."""
+    if not text:
+        return ()
+    try:
+        numbers = json.loads(text if text.strip()[:1] in "[{" else f"[{text}]")
+        return tuple(map(float, numbers))
+    except (ValueError, TypeError):
+        return ()

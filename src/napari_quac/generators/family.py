@@ -38,6 +38,8 @@ class GeneratorFamily:
         One sentence for lists.
     outcome : str
         What images do whose explanation succeeds, for counts such as "12 switch".
+    explicit : tuple of str
+        Fields that plans and stores state even with their defaults.
     default_methods : tuple of str
         Methods where the user chooses none; empty for those of the settings.
     source_basis : {"prediction", "label"}
@@ -57,6 +59,7 @@ class GeneratorFamily:
     title: ClassVar[str]
     summary: ClassVar[str]
     outcome: ClassVar[str] = "switch"
+    explicit: ClassVar[tuple[str, ...]] = ()
     default_methods: ClassVar[tuple[str, ...]] = ()
     source_basis: ClassVar[Literal["prediction", "label"]] = "prediction"
     training: ClassVar[str] = ""

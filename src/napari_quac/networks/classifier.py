@@ -191,20 +191,23 @@ class Classifier:
         else:
             image = f"{plural_channels(n_channels)} of {extent(size)}"
         verb = "seems to be trained" if self.size_was_guessed else "was trained"
-        if n_channels is not None and not self.takes_channels(n_channels):
-            form = {1: "gray", 3: "RGB"}.get(self.channels, f"{self.channels} channels")
-            advice = f"Save the images in {form}, or choose another classifier."
-            if self.channels == 1:
-                advice = "Reduce their channels (--rgb-to-gray), or choose another classifier."
-        elif wrong_size and self.size_was_guessed:
-            advice = "Enter its image size (in its card, or --image-size), or choose other images."
-        else:
-            advice = "Resize or crop them for the classifier (--resize, --crop), or choose others."
+        advice = self._advice(n_channels, wrong_size)
         raise ShapeError(
             f"{image_name} has {image}, but the {self._title} {verb} for {network_input}. {advice}",
             tuple(shape),
             (self.channels, self.image_size),
         )
+
+    def _advice(self, n_channels: int | None, wrong_size: bool) -> str:
+        """Return what to do about an image of another shape."""
+        if n_channels is not None and not self.takes_channels(n_channels):
+            if self.channels == 1:
+                return "Reduce their channels (--rgb-to-gray), or choose another classifier."
+            form = {3: "RGB"}.get(self.channels, f"{self.channels} channels")
+            return f"Save the images in {form}, or choose another classifier."
+        if wrong_size and self.size_was_guessed:
+            return "Enter its image size (in its card, or --image-size), or choose other images."
+        return "Resize or crop them for the classifier (--resize, --crop), or choose others."
 
     def takes_channels(self, n_channels: int) -> bool:
         """Tell whether it accepts images with a number of channels."""

@@ -17,6 +17,7 @@ from napari_quac.data.assumptions import Assumption
 from napari_quac.errors import CheckpointError
 from napari_quac.networks.adapters import ADAPTER_NOTES
 from napari_quac.networks.architectures.layout import Layout
+from napari_quac.networks.architectures.library_models import missing_library_sentence
 from napari_quac.networks.architectures.recognition import recognize_classifier
 from napari_quac.networks.checkpoint_file import (
     printable,
@@ -173,7 +174,9 @@ def _open_file(
         )
     if layout is None:
         cell = export_cell(weights.class_path, path.name)
-        raise CheckpointError(unknown_network_sentence(path, weights, architecture), cell)
+        sentence = unknown_network_sentence(path, weights, architecture)
+        advice = missing_library_sentence(tensors, metadata)
+        raise CheckpointError(f"{sentence} {advice}".strip(), cell)
     if layout.problem:
         raise CheckpointError(
             f"'{path.name}' is a {layout.name}, but {layout.problem}. Give the image size."

@@ -40,13 +40,12 @@ from napari_quac.networks.classifier_file import (
 )
 from napari_quac.networks.device import resolve_device
 from napari_quac.networks.facts_beside import choose_class_names
-from napari_quac.networks.formats.containers import weights_path
+from napari_quac.networks.formats.containers import network_hash
 from napari_quac.networks.layout_trial import try_layout
 from napari_quac.networks.network_input import image_shape_for, plural_channels
 from napari_quac.networks.onnx.comparison import describe_comparison
 from napari_quac.networks.outputs import Output
 from napari_quac.networks.programs import move_constants, prepare_for_inference
-from napari_quac.networks.tensor_file import file_hash
 from napari_quac.networks.trial import Trial, try_network
 from napari_quac.networks.variants import choices_text, variants_of
 from napari_quac.registry import unknown_name
@@ -324,7 +323,7 @@ class ClassifierRecipe:
             output=trial.output,
             form=opened.form,
             name=name,
-            sha256=file_hash(weights_path(self.path)),
+            sha256=network_hash(self.path),
             size_was_guessed=size_was_guessed and image_size is not None,
             n_axes=trial.n_axes,
             network_channels=trial.channels,

@@ -32,6 +32,7 @@ MAX_INTEGER_BYTES = 1024
 MAX_LINE = 1 << 16
 MAX_PROTOCOL = 5
 _COST = {b"\x8f": 250, b"}": 100, b"]": 90, b"(": 100, b"R": 300, b"\x81": 300, b"\x92": 300}
+_COST |= dict.fromkeys((b"\x94", b"p", b"q", b"r"), 160)
 _COST |= {b"i": 300, b"o": 300, b"b": 100, b"c": 150, b"\x93": 150}
 
 

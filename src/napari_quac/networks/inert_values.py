@@ -21,7 +21,7 @@ from napari_quac.networks.tensor_records import (
     TensorRecord,
 )
 
-MAX_COST = 600_000_000  # bytes, roughly: what the values of a file may occupy beside its tensors
+MAX_COST = 400_000_000  # bytes, roughly: what the values of a file may occupy beside its tensors
 MAX_KEY = 1 << 60  # larger numbers can be chosen so that all have the same hash
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,7 @@ from napari_quac.networks.formats.foreign import (
     foreign_folder_sentence,
     foreign_sentence,
 )
+from napari_quac.networks.formats.notebook_cell import export_cell
 from napari_quac.networks.formats.zip_errors import ZIP_ERRORS
 
 FileFormat = Literal[
@@ -116,6 +118,22 @@ def check_is_file(path: Path) -> None:
 
 def file_hash(path: Path) -> str:
     """Return the SHA-256 of a file as hexadecimal digits."""
+    return _hash_at(path, _stamp(path))
+
+
+Stamp = tuple[int, ...]
+
+
+def _stamp(path: Path) -> Stamp:
+    """Return numbers that change with the content of a file."""
+    status = path.stat()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+# a network is inspected, then loaded: half a gigabyte takes seconds to hash, and to check
+@lru_cache(maxsize=64)
+def _hash_at(path: Path, stamp: Stamp) -> str:
+    del stamp
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -136,7 +154,7 @@ def code_sentence(path: Path, finding: str = "") -> str:
 
 
 def _archive_format(path: Path) -> FileFormat:
-    names = _checked_members(path)
+    names = _checked_members(path, _stamp(path))
     if not names:
         raise CheckpointError(f"'{path.name}' is an empty archive. {choose_advice()}")
     inside = {name.partition("/")[2] for name in names}
@@ -154,7 +172,11 @@ def _archive_format(path: Path) -> FileFormat:
             f"'{path.name}' holds compiled AOTInductor code. Export it with torch.export.save."
         )
     if any(name.endswith(".npy") for name in names):
-        raise CheckpointError(f"'{path.name}' holds NumPy arrays, not a network. {choose_advice()}")
+        raise CheckpointError(
+            f"'{path.name}' holds NumPy arrays, not a network. If they are its weights, put them "
+            "into the network in its notebook and export it with napari_quac.export_classifier.",
+            export_cell("", path.name),
+        )
     first = ", ".join(f"'{name}'" for name in names[:2])
     raise CheckpointError(
         f"'{path.name}' is a zip archive of other files ({first}), not a network. {choose_advice()}"
@@ -201,8 +223,10 @@ def _text_or_bytes(head: bytes) -> str:
     return "HTML, perhaps a log-in page" if start == "<" else "text"
 
 
-def _checked_members(path: Path) -> list[str]:
+@lru_cache(maxsize=64)
+def _checked_members(path: Path, stamp: Stamp) -> tuple[str, ...]:
     """Return the names in an archive after a comparison of all checksums."""
+    del stamp
     try:
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(member.file_size for member in archive.infolist())
@@ -213,7 +237,7 @@ def _checked_members(path: Path) -> list[str]:
                     with archive.open(member) as part:
                         while part.read(1 << 20):  # its end compares the checksums
                             pass
-            return archive.namelist()
+            return tuple(archive.namelist())
     except ZIP_ERRORS as error:
         raise damaged(path, "it starts like a network file, but is truncated or altered") from error
 

@@ -213,11 +213,13 @@ def identify(recipe: Any, name: str = "") -> NetworkIdentity:
     # slow to import, and not needed to recognize a store
     from torch import nn
 
-    from napari_quac.networks.tensor_file import file_hash
+    from napari_quac.networks.formats.containers import network_hash, weights_path
 
     keys = [f.name for f in fields(recipe)] if is_dataclass(recipe) else []
     files = {key: path for key in keys if isinstance(path := getattr(recipe, key), Path)}
-    hashes = {key: file_hash(path) for key, path in files.items() if path.is_file()}
+    hashes = {
+        key: network_hash(path) for key, path in files.items() if weights_path(path).is_file()
+    }
     if not files:
         parts = getattr(recipe, "__dict__", {}).items()
         hashes = {key: _weights_hash(part) for key, part in parts if isinstance(part, nn.Module)}

@@ -52,7 +52,8 @@ class TrainingEstimate:
     def sentence(self) -> str:
         """The estimate and the classes with few images."""
         minutes = max(1, round(self.minutes))
-        text = f"Training takes about {minutes} min for {self.image_size} px on this machine."
+        time_text = f"{minutes} min" if minutes < 100 else f"{round(minutes / 60)} h"
+        text = f"Training takes about {time_text} for {self.image_size} px on this machine."
         if not self.small_classes:
             return text
         n, names = len(self.small_classes), ", ".join(name for name, _ in self.small_classes[:4])
@@ -119,14 +120,14 @@ def estimate_training(
     with torch.random.fork_rng(devices=[]):
         task = task_class(pool, replace(settings, batch_size=n_images), classifier, device)
         task.set_rate(1.0)
-    while not seconds or sum(seconds) < MEASURED_SECONDS:
+    while len(seconds) < 2 or sum(seconds) < MEASURED_SECONDS:
         yield Progress(len(seconds), None, "measuring the speed of a training")
         begun = time.perf_counter()
         with torch.random.fork_rng(devices=[]), torch.enable_grad():
             task.step(task.draw_batch(random), random)
         seconds.append(time.perf_counter() - begun)
-    later = seconds[1:] or seconds  # the first step allocates and imports
-    per_step = float(np.mean(later)) * settings.batch_size / n_images
+    later = seconds[1:]  # the first step allocates and imports
+    per_step = min(later) * settings.batch_size / n_images
     size = int(getattr(settings, "image_size", pool.image_size))
     n_steps = settings.steps or settings.EXAMPLE_STEPS
     counts = Counter(labels)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_quac.errors import CheckpointError
+from napari_quac.networks.architectures import library_models
 from napari_quac.networks.architectures.recognition import recognize_classifier
 from napari_quac.networks.classifier_file import build_with_weights
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
@@ -162,3 +163,17 @@ def test_a_missing_tensor_is_never_made_up(case: str) -> None:
         # a bias may be missing: the network then has none
         loaded = sum(tensor.numel() for tensor in network.state_dict().values())
         assert loaded <= sum(tensor.numel() for tensor in state.values())
+
+
+def test_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library_models, "_import", lambda library: None)
+    state = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Linear(4, 2)).state_dict()
+    for name, library in (("swin_t", "torchvision"), ("coat_tiny.in1k", "timm")):
+        path = tmp_path / f"{library}.pth"
+        torch.save({"state_dict": state, "arch": name}, path)
+        with pytest.raises(CheckpointError, match=rf"{name[:6]}\w*, needs {library}: pip install"):
+            ClassifierRecipe(path).load("cpu")
+
+
+def test_parameters_of_a_file_never_reach_a_download() -> None:
+    assert not library_models._PARAMETERS & {"pretrained", "checkpoint_path", "pretrained_cfg"}

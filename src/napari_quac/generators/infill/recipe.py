@@ -35,6 +35,7 @@ class InfillRecipe(GeneratorFamily):
     title = "Infill, without a generator"
     summary = "A blurred copy of the query, its mean color, gray or noise; needs no training."
     outcome = "lose their class"
+    explicit = ("infill",)
     default_methods = INFILL_METHODS
     files = ()
 

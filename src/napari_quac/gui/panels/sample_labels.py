@@ -17,7 +17,7 @@ from napari_quac.data.image_search import count_of
 from napari_quac.data.image_sources import recipe_of
 from napari_quac.gui.section import caption
 from napari_quac.gui.text import WrappedLabel
-from napari_quac.gui.widgets import button, discard, disclosure_button, fill_menu, menu, row
+from napari_quac.gui.widgets import button, discard, fill_menu, menu, row
 from napari_quac.live.choices import Choices
 from napari_quac.live.failure import Failure
 from napari_quac.live.results import Results
@@ -53,14 +53,7 @@ class SampleLabels(QWidget):
         self._labels = QWidget()
         row(caption("Labels"), self.labels_menu, 1, parent=self._labels)
         self.remarks_line = WrappedLabel("", "samples_remarks", "muted")
-        self.assumptions_line = WrappedLabel("", "samples_assumptions", "muted")
-        self.assumptions_button = disclosure_button(
-            "assumptions", "samples_assumptions_button", self.assumptions_line
-        )
-        for widget in (
-            *(self._splits, self._labels, self.remarks_line),
-            *(self.assumptions_button, self.assumptions_line),
-        ):
+        for widget in (self._splits, self._labels, self.remarks_line):
             layout.addWidget(widget)
         results.events.loaded_classifier.connect(self.show_remarks)
         self.show_dataset()
@@ -94,7 +87,6 @@ class SampleLabels(QWidget):
         dataset, classifier = self._results.loaded_samples, self._results.loaded_classifier
         if dataset is None:
             self.remarks_line.show_message("")
-            self.assumptions_button.hide()
             return
         layout = getattr(dataset, "layout", None)
         parts = [layout.summary] if layout is not None else []
@@ -111,12 +103,6 @@ class SampleLabels(QWidget):
                 tone = "note"
         parts += [str(entry).rstrip(".") for entry in assumptions if entry.kind == "labels"]
         self.remarks_line.show_message("\n".join(f"{part}." for part in parts), tone)
-        others = [str(entry) for entry in assumptions if entry.kind != "labels"]
-        self.assumptions_line.setText("\n".join(others))
-        self.assumptions_button.setText(count_of(len(others), "assumption"))
-        self.assumptions_button.setVisible(bool(others))
-        if not others:
-            self.assumptions_button.setChecked(False)
 
     def _show_splits(self, splits: Sequence[str]) -> None:
         discard(self._split_layout, self.split_buttons)

@@ -237,9 +237,9 @@ class SearchPanel(Section):
             self.question,
             self._search_rows,
             self.explain_button,
-            self.without_generator,
             self.badge,
             self.proposals,
+            self.without_generator,
         )
         ui.bind(choices, "settings.search.max_tries", self.tries)
         ui.bind(choices, "settings.seed", self.seed)

@@ -78,7 +78,7 @@ class StatusPanel(QWidget):
     def show_failure(self, failure: Failure) -> None:
         """Show a failure in red; the choice of a split is none."""
         if isinstance(failure.error, SplitsError):
-            self.show_note("Choose a split of the samples.")
+            self.forget_failure()
             return
         self._failure = failure
         self._note = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from napari_quac.networks.architectures import (
@@ -16,6 +17,7 @@ from napari_quac.networks.architectures import (
     vision_transformer,
 )
 from napari_quac.networks.architectures.layout import Family, Layout
+from napari_quac.networks.architectures.library_models import library_layout
 from napari_quac.networks.architectures.vgg import recognize_vgg
 from napari_quac.registry import unknown_name
 
@@ -67,13 +69,36 @@ def recognize_classifier(
     """
     if architecture is not None and architecture not in ARCHITECTURES:
         raise unknown_name("architecture", architecture, list(ARCHITECTURES))
+    layout = _own_layout(tensors, image_size, architecture, pools, metadata or {})
+    if architecture is None and (layout is None or not _takes_all(layout, tensors)):
+        return library_layout(tensors, metadata or {}) or layout
+    return layout
+
+
+def _own_layout(
+    tensors: Mapping[str, Tensor],
+    image_size: tuple[int, ...] | None,
+    architecture: str | None,
+    pools: Sequence[Sequence[int]] | None,
+    metadata: Mapping[str, str],
+) -> Layout | None:
+    """Return the architecture of this package that fits."""
     for family in FAMILIES:
         if architecture not in (None, *family.names):
             continue
-        for layout in _layouts(family, tensors, image_size, pools, metadata or {}):
+        for layout in _layouts(family, tensors, image_size, pools, metadata):
             if architecture in (None, layout.name):
                 return layout
     return None
+
+
+def _takes_all(layout: Layout, tensors: Mapping[str, Tensor]) -> bool:
+    """Tell whether an architecture has a place for all tensors."""
+    if layout.problem:
+        return True
+    with torch.device("meta"):
+        expected = layout.build().state_dict()
+    return set(layout.tensors or tensors) <= set(expected)
 
 
 def _layouts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
@@ -11,6 +12,9 @@ from napari_quac.networks.formats.container_files import Container, Files
 from napari_quac.networks.formats.hugging_face import WEIGHTS, read_hugging_face
 from napari_quac.networks.formats.monai_bundle import read_monai_bundle
 from napari_quac.networks.formats.zip_errors import ZIP_ERRORS
+from napari_quac.networks.tensor_file import detect_format, file_hash
+
+MAX_GRAPH = 1 << 26  # bytes of an ONNX file whose weights are elsewhere
 
 
 def find_container(path: Path) -> Container | None:
@@ -53,6 +57,23 @@ def weights_path(path: Path) -> Path:
     """Return the file of weights of a container, or the path itself if it is none."""
     container = find_container(path)
     return path if container is None else container.weights
+
+
+def network_hash(path: Path) -> str:
+    """Return the SHA-256 of a classifier's weights: of a file, a container, or an ONNX file.
+
+    Weights of an ONNX file that lie in files beside it are part of it.
+    """
+    file = weights_path(path)
+    files = [file]
+    with file.open("rb") as content:
+        may_be_graph = content.read(1) == b"\x08" and file.stat().st_size < MAX_GRAPH
+    if may_be_graph and detect_format(file) == "onnx":
+        from napari_quac.networks.onnx.graph import read_model
+
+        files += read_model(file).data_files
+    hashes = [file_hash(entry) for entry in files]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def _files_of(path: Path) -> Files | None:
