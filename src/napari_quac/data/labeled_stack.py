@@ -259,7 +259,7 @@ def _class_numbers(labels: NDArray[Any], n_images: int) -> NDArray[Any]:
         is_class = labels == 1
         if labels.dtype.kind in "biuf" and ((labels == 0) | is_class).all():
             if (is_class.sum(axis=1) == 1).all():
-                return is_class.argmax(axis=1)
+                return np.asarray(is_class.argmax(axis=1))
             raise DataError(
                 "The labels assign an image to several classes, or to none. Save one label per "
                 "image."
