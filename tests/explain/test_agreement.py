@@ -173,7 +173,7 @@ def test_a_clearly_better_preprocessing_is_named():
     assert result.best.name == "ImageNet"
     assert result.labels_decide
     first = findings(result)[0]
-    assert first.tone == "bad"
+    assert first.tone == "warning"
     assert "ImageNet" in first.text
     assert "0.95 instead of 0.40" in first.text
 
@@ -254,7 +254,7 @@ def test_near_chance_is_said_with_numbers():
     result = agreement(*tables, truth=truth)
     assert result.conclusion == "near chance"
     assert "38% of 60 images; chance is 33%" in findings(result)[0].text
-    assert findings(result)[0].tone == "bad"
+    assert findings(result)[0].tone == "warning"
 
 
 def test_a_single_label_says_nothing_about_order_and_chance():

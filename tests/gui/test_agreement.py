@@ -81,7 +81,7 @@ def test_one_click_takes_the_best_preprocessing(dock: QuacDock) -> None:
     panel = dock.agreement
     assert not panel.isHidden()
     assert panel.is_open
-    assert panel.sentences[0].property("tone") == "bad"
+    assert panel.sentences[0].property("tone") == "warning"
     assert "0 to 255 the accuracy is 1.00" in panel.sentences[0].text()
     assert panel.details_button.isChecked()
     assert not panel.use_best_button.isHidden()

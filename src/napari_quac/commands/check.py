@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
     from napari_quac.data.preprocessing import Preprocessing
     from napari_quac.explain.agreement import Agreement, CandidateAgreement
+    from napari_quac.explain.variant_check import VariantProposal
     from napari_quac.networks.classifier import Classifier
 
 SUMMARY = "compare predictions with labels under the usual preprocessings and class orders"
@@ -67,7 +68,7 @@ def run(options: argparse.Namespace) -> None:
     if agreement.conclusion.startswith("another"):
         print(f"Options: {' '.join(best_options)}")
     if variant is not None:
-        print(f"{variant.sentence}\nOptions: {shlex.join(variant.options)}")
+        print("\n".join(_proposal_lines(variant)))
 
 
 _HEAD = (
@@ -190,4 +191,9 @@ def warn_about_variant(
     classifier = agreement.best.candidate.classifier
     variant = propose_variant(shared.classifier_recipe(options), classifier, dataset).result()
     if variant is not None:
-        notify(f"napari-quac: {variant.sentence}\nOptions: {shlex.join(variant.options)}")
+        notify("napari-quac: " + "\n".join(_proposal_lines(variant)))
+
+
+def _proposal_lines(variant: VariantProposal) -> list[str]:
+    options = shlex.join(variant.options)
+    return [variant.sentence, *([f"Options: {options}"] if options else [])]

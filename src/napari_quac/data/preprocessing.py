@@ -342,7 +342,7 @@ PRESET_TITLES: Mapping[str, str] = {
     "unit": "0 to 1",
     "bytes": "0 to 255",
     "imagenet": "ImageNet",
-    "imagenet-gray": "ImageNet, gray",
+    "imagenet-gray": "ImageNet (gray)",
     "zscore": "Per-image z-score",
 }
 DEFAULT = PRESETS["quac"]

@@ -22,8 +22,8 @@ def findings(agreement: Agreement) -> tuple[Finding, ...]:
     Returns
     -------
     tuple of Finding
-        With the tone "good" if the present choice agrees, "bad" where another is better or none is
-        above chance, and "note" for what the images cannot tell.
+        With the tone "good" if the present choice agrees, "warning" where another is better or
+        none is above chance, and "note" for what the images cannot tell.
     """
     sentences = [Finding(*_headline(agreement))]
     if not agreement.is_near_chance:
@@ -35,9 +35,9 @@ def findings(agreement: Agreement) -> tuple[Finding, ...]:
             is_excluded = agreement.current in agreement.tied and (
                 agreement.current not in agreement.plausible
             )
-            sentences.append(Finding(text, "bad" if is_excluded else "note"))
+            sentences.append(Finding(text, "warning" if is_excluded else "note"))
     if agreement.unmatched:
-        sentences.append(Finding(_unmatched(agreement), "bad"))
+        sentences.append(Finding(_unmatched(agreement), "warning"))
     if agreement.failures:
         sentences.append(Finding(_failures(agreement), "bad"))
     return tuple(sentences)
@@ -53,7 +53,7 @@ def _headline(agreement: Agreement) -> tuple[str, Any]:
             f"Even with the best preprocessing ({top.name}) the predictions agree with the labels "
             f"of only {share:.0%} of {n} images; chance is {agreement.chance:.0%}. Check that the "
             "samples show what the classifier was trained on.",
-            "bad",
+            "warning",
         )
     if conclusion in ("agrees", "cannot tell"):
         row = current or best
@@ -63,7 +63,7 @@ def _headline(agreement: Agreement) -> tuple[str, Any]:
         return (
             f"The predictions agree with the labels of {only}{int(row.correct.sum())} of {n} "
             f"images ({row.accuracy:.0%}, 95% interval {low:.0%} to {high:.0%}).",
-            "good" if is_good else "bad",
+            "good" if is_good else "warning",
         )
     means = []
     if conclusion != "another class order":
@@ -76,7 +76,7 @@ def _headline(agreement: Agreement) -> tuple[str, Any]:
     return (
         f"With {' and '.join(means)} the accuracy is {best.best_correct.mean():.2f} instead of "
         f"{before:.2f} (n = {n}).{held_out}",
-        "bad",
+        "warning",
     )
 
 

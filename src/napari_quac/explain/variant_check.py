@@ -78,6 +78,8 @@ class VariantProposal:
                 f"fits the statistics that its normalization layers store {self._ratio} times "
                 "better than the present one"
             )
+        if not parts:
+            return f"The published architecture, without --variant, {reason}."
         return f"Another variant of the architecture ({parts}) {reason}."
 
     @property

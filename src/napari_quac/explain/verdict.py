@@ -22,12 +22,12 @@ class Finding:
     Attributes
     ----------
     text : str
-    tone : "good", "bad" or "note"
-        Passed check, failed check, or a remark.
+    tone : "good", "bad", "warning" or "note"
+        Passed check, failed check, a doubt, or a remark.
     """
 
     text: str
-    tone: Literal["good", "bad", "note"]
+    tone: Literal["good", "bad", "warning", "note"]
 
 
 def verdict(

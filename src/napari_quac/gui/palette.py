@@ -36,7 +36,7 @@ class Palette:
     text, muted : str
     accent, on_accent : str
         Of the primary button and selections, and of text on them.
-    good, bad, note : str
+    good, bad, warning, note : str
         Of messages and verdicts.
     query, generated, hybrid : str
         The three images, in bars and legends.
@@ -54,6 +54,7 @@ class Palette:
     on_accent: str
     good: str
     bad: str
+    warning: str
     note: str
     query: str
     generated: str
@@ -83,6 +84,7 @@ def palette_of(theme_id: str) -> Palette:
         on_accent="#ffffff",
         good="#4cc38a" if dark else "#12794a",
         bad="#ff6b6b" if dark else "#c62828",
+        warning="#e3ad45" if dark else "#875700",
         note="#a3a9b3" if dark else "#5f6166",
         query="#9aa3ad" if dark else "#7b838c",
         generated="#c792ea" if dark else "#8e4ec6",

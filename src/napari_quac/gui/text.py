@@ -131,7 +131,7 @@ def _mark(label: QLabel, name: str, role: str) -> None:
 
 
 def set_tone(widget: QWidget, tone: str) -> None:
-    """Set the tone of a widget in the style sheet: good, bad, note or none."""
+    """Set the tone of a widget in the style sheet: good, bad, warning, note or none."""
     if widget.property("tone") != tone:
         widget.setProperty("tone", tone)
         style: QStyle = widget.style()

@@ -17,6 +17,7 @@ from napari_quac.data.groups import sample_groups
 from napari_quac.data.overlap import Overlap, compare_hashes, pixel_hash
 from napari_quac.errors import DataError, ShapeError
 from napari_quac.networks.classifier import Classifier
+from napari_quac.networks.network_input import plural_channels
 from napari_quac.networks.resizing import resize
 from napari_quac.stepwise import Progress, stepwise
 from napari_quac.train.splitting import split_by_class, split_by_group
@@ -367,8 +368,8 @@ def require_same_classes(classifier: Classifier, pool: ImagePool) -> None:
 
 
 def _check_channels(classifier: Classifier, pool: ImagePool) -> None:
-    if classifier.channels != pool.channels:
+    if not classifier.takes_channels(pool.channels):
         raise ShapeError(
-            f"The images have {pool.channels} channel(s), the classifier {classifier.name} needs "
-            f"{classifier.channels}. Choose other images or another classifier."
+            f"The images have {plural_channels(pool.channels)}, the classifier {classifier.name} "
+            f"needs {classifier.channels}. Choose other images or another classifier."
         )

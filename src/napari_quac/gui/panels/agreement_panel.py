@@ -161,7 +161,7 @@ class AgreementPanel(Section):
         row_shown = agreement.current or agreement.best
         n_correct = int(row_shown.correct.sum())
         self.set_summary(f"{n_correct} of {agreement.n_images}")
-        if any(text.tone == "bad" for text in texts):
+        if any(text.tone in ("bad", "warning") for text in texts):
             self.set_open(True)
             self.details_button.setChecked(True)
 
