@@ -261,3 +261,8 @@ def test_metadata_state_a_preprocessing() -> None:
         standardize=(1.0, 99.0)
     )
     assert preprocessing_from_metadata({"resize": "256", "class_names": "a,b"}) is None
+
+
+def test_numbers_of_a_preprocessing_are_finite() -> None:
+    with pytest.raises(DataError, match="finite"):
+        Preprocessing(mean=(float("nan"),), std=(1.0,))

@@ -7,6 +7,7 @@ and a change of the samples themselves, where a generator needs another size or 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
@@ -108,6 +109,9 @@ class Preprocessing:
         self._check_values()
 
     def _check_values(self) -> None:
+        numbers = (*(self.value_range or ()), *(self.mean or ()), *(self.std or ()))
+        if not all(map(math.isfinite, numbers)):
+            raise DataError("Value range, means and standard deviations are finite numbers.")
         if self.value_range is not None and not self.value_range[1] > self.value_range[0]:
             raise ValueRangeError(
                 f"The upper end of a value range must be above {self.value_range[0]:g}, got "

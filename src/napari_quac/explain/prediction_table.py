@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import defaultdict
 from collections.abc import Generator, Mapping
@@ -176,6 +177,8 @@ def failure_text(error: Exception) -> str:
     """Return the message of an error for the row of a sample."""
     if isinstance(error, QuacError):
         return str(error)
+    if isinstance(error, MemoryError) or re.search(r"alloc|out of memory", str(error)):
+        return "Memory ran out. Choose smaller images, or a smaller size of the preprocessing."
     return f"Internal error: {type(error).__name__}: {one_line(error)}"
 
 

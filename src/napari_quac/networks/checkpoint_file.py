@@ -21,6 +21,7 @@ from napari_quac.networks.checkpoint_content import (
 from napari_quac.networks.checkpoint_facts import class_names_in, collect_facts, metadata_of
 from napari_quac.networks.formats.zip_errors import ZIP_ERRORS
 from napari_quac.networks.inert_values import InertPickleError, StandIn
+from napari_quac.networks.reparametrized import merge_factors
 from napari_quac.networks.tensor_file import choose_advice, damaged, detect_format
 from napari_quac.networks.tensor_records import TensorRecord, TensorRecordError
 from napari_quac.networks.torch_archive import (
@@ -68,7 +69,7 @@ class Checkpoint:
         return self.content is not None and has_quantized_layers(self.content.value)
 
     def read(self, group: TensorGroup) -> dict[str, Tensor]:
-        """Read the tensors of a group onto the CPU.
+        """Read the tensors of a group onto the CPU; factors of weights are multiplied.
 
         Raises
         ------
@@ -76,12 +77,13 @@ class Checkpoint:
             If the file does not hold them completely.
         """
         try:
-            return {
+            tensors = {
                 name: self.content.tensor(stored)
                 if isinstance(stored, TensorRecord) and self.content is not None
                 else cast("Tensor", stored)
                 for name, stored in group.tensors.items()
             }
+            return merge_factors(tensors)
         except (TensorRecordError, RuntimeError, MemoryError, OSError) as error:
             finding = str(error) if isinstance(error, TensorRecordError) else _UNREADABLE
             raise damaged(self.path, finding) from error

@@ -177,3 +177,16 @@ def test_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_parameters_of_a_file_never_reach_a_download() -> None:
     assert not library_models._PARAMETERS & {"pretrained", "checkpoint_path", "pretrained_cfg"}
+
+
+def test_a_replaced_head_does_not_change_the_activations_of_the_body() -> None:
+    state = states.efficientnet()
+    width = state["classifier.1.weight"].shape[1]
+    for name in ("classifier.1.weight", "classifier.1.bias"):
+        del state[name]
+    for number, (inputs, outputs) in ((0, (width, 4)), (2, (4, 3))):
+        state[f"classifier.{number}.weight"] = torch.rand(outputs, inputs)
+        state[f"classifier.{number}.bias"] = torch.rand(outputs)
+    modules = list(built(state).modules())
+    assert any(isinstance(module, nn.SiLU) for module in modules)
+    assert not any(isinstance(module, nn.Hardswish) for module in modules)

@@ -17,6 +17,7 @@ from napari_quac.networks.architectures.vgg import Vgg
 from napari_quac.networks.classifier_file import build_with_weights
 
 REPLACED_HEADS: dict[str, nn.Module] = {
+    "no bias": nn.Linear(8, 3, bias=False),
     "dropout first": nn.Sequential(nn.Dropout(), nn.Linear(8, 3)),
     "two layers": nn.Sequential(nn.Linear(8, 5), nn.ReLU(), nn.Dropout(), nn.Linear(5, 3)),
     "batch norm": nn.Sequential(

@@ -192,9 +192,10 @@ def recognize_inverted_residual(
     """Read MobileNetV2, MobileNetV3 or EfficientNet off a state dict; None if it is another one."""
     del image_size  # any size will do
     stages = _stages(tensors)
-    is_mobilenet3 = "classifier.0.weight" in tensors and any(".squeeze." in n for n in tensors)
+    is_mobilenet3 = _is_mobilenet3(stages)
+    is_published = is_mobilenet3 and {"classifier.0.weight", "classifier.3.weight"} <= set(tensors)
     head = read_head(
-        tensors, "classifier", activations={"1": nn.Hardswish} if is_mobilenet3 else None
+        tensors, "classifier", activations={"1": nn.Hardswish} if is_published else None
     )
     if not stages or "last.conv.weight" not in tensors:
         return None
@@ -252,6 +253,17 @@ def _stages(tensors: Mapping[str, Tensor]) -> list[list[Block]]:
     return [[next(blocks) for _ in range(count)] for count in counts]
 
 
+def _is_mobilenet3(stages: Sequence[Sequence[Block]]) -> bool:
+    """Tell MobileNetV3 by its blocks, since users replace heads: some squeeze, none is fused."""
+    squeezes = ["squeeze.reduce.weight" in block for block in chain(*stages)]
+    return any(squeezes) and not all(squeezes) and not _has_fused_blocks(stages)
+
+
+def _has_fused_blocks(stages: Sequence[Sequence[Block]]) -> bool:
+    blocks = stages[1] if len(stages) > 1 else ()
+    return any(len(_conv_names(block)) < 3 and _kernel(block) > 1 for block in blocks)
+
+
 def _style(
     stages: Sequence[Sequence[Block]],
     tensors: Mapping[str, Tensor],
@@ -271,7 +283,7 @@ def _style(
         )  # fmt: skip
     if len(stages) not in (6, 7):
         return None
-    fused = any(len(_conv_names(block)) < 3 and _kernel(block) > 1 for block in stages[1])
+    fused = _has_fused_blocks(stages)
     if not fused and not any("squeeze." in name for name in tensors):
         return Style("MobileNetV2", nn.ReLU6, eps=eps, is_padded_as_tensorflow=as_tensorflow,
                      activation_name="ReLU6")  # fmt: skip
