@@ -13,7 +13,7 @@ import tifffile
 import torch
 from PIL import Image
 
-from napari_quac.data.image_file import read_image, to_unit_range, write_image
+from napari_quac.data.image_file import open_image, read_image, to_unit_range, write_image
 from napari_quac.errors import DataError, QuacError, ShapeError, ValueRangeError
 
 GREY = np.arange(12 * 9, dtype=np.uint8).reshape(12, 9)
@@ -200,7 +200,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], type[QuacError], str, str]] = {
         "in gray or RGB",
     ),
     "palette.tif": (
-        tif(GREY, photometric="palette", colormap=np.zeros((3, 256), np.uint16)),
+        tif(np.stack([GREY] * 2), photometric="palette", colormap=np.zeros((3, 256), np.uint16)),
         ShapeError,
         "palette",
         "in gray or RGB",
@@ -240,7 +240,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], type[QuacError], str, str]] = {
         "(7, 12, 9)",
         "Open a stack as a napari layer",
     ),
-    "hwc.npy": (npy(np.zeros((12, 9, 3))), ShapeError, "(12, 9, 3)", "save it as (C, H, W)"),
+    "hwc.npy": (npy(np.zeros((12, 9, 2))), ShapeError, "(12, 9, 2)", "save it as (C, H, W)"),
     "line.npy": (npy(np.zeros(5)), ShapeError, "(5,)", "Open a stack as a napari layer"),
     "scalar.npy": (npy(np.array(0.5)), ShapeError, "()", "Open a stack"),
     "batch.npy": (npy(np.zeros((1, 1, 4, 4))), ShapeError, "(1, 1, 4, 4)", "Open a stack"),
@@ -317,3 +317,25 @@ def test_png_of_two_channels_is_refused(tmp_path: Path) -> None:
 def test_unknown_ending_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"'a.bmp': choose the ending .tif, .npy or .png"):
         write_image(tmp_path / "a.bmp", torch.zeros(1, 2, 2))
+
+
+@pytest.mark.parametrize("n_channels", [1, 3])
+def test_channels_of_an_array_may_be_last(tmp_path: Path, n_channels: int) -> None:
+    colors = np.random.default_rng(0).random((12, 9, n_channels), dtype=np.float32)
+    np.save(tmp_path / "a.npy", colors)
+    image, notes = open_image(tmp_path / "a.npy")
+    np.testing.assert_array_equal(image, np.moveaxis(colors, -1, 0))
+    assert any("last axis" in note.sentence for note in notes)
+
+
+def test_a_palette_of_a_tiff_is_read_in_its_colors(tmp_path: Path) -> None:
+    colors = np.random.default_rng(0).integers(0, 256, (3, 256)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", GREY, photometric="palette", colormap=colors * 257)
+    image, notes = open_image(tmp_path / "a.tif")
+    np.testing.assert_allclose(image, colors[:, GREY] / 255, atol=1e-6)
+    assert any("palette" in note.sentence for note in notes)
+
+
+def test_portable_graymaps_are_read(tmp_path: Path) -> None:
+    Image.fromarray(GREY).save(tmp_path / "a.pgm")
+    np.testing.assert_allclose(read_image(tmp_path / "a.pgm")[0], GREY / 255, atol=1e-6)

@@ -198,6 +198,7 @@ def test_folder_without_splits_has_none_to_choose(tmp_path: Path) -> None:
     ("name", "is_split"),
     [
         *(("Hold-out", True), ("validation_split", True), ("cv3", True), ("test1", True)),
+        *(("trainset", True), ("DevSet", True), ("1_train", True), ("te", True)),
         *(("split", False), ("folding", False), ("trained", False), ("latest", False)),
         *(("part_of_cell", False), ("train_station", False), ("3", False), ("", False)),
     ],

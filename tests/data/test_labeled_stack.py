@@ -128,3 +128,18 @@ def test_single_images_are_no_stacks(tmp_path: Path) -> None:
 
 def test_plans_know_the_kind() -> None:
     assert DATASETS["stack"] is LabeledStackRecipe
+
+
+@pytest.mark.parametrize("images", [IMAGES[..., None], IMAGES[:, None]], ids=["last", "first"])
+def test_one_channel_of_an_archive(tmp_path: Path, images: np.ndarray) -> None:
+    np.savez(tmp_path / "a.npz", images=images, labels=np.eye(2, dtype=np.float32)[[0, 1, 1, 0]])
+    dataset = LabeledStackRecipe(tmp_path / "a.npz").load()
+    assert names(dataset) == ["0", "1", "1", "0"]
+    np.testing.assert_allclose(dataset[1].image[0], IMAGES[1] / 255, atol=1e-6)
+
+
+def test_rows_of_labels_need_one_class_each(tmp_path: Path) -> None:
+    labels = np.array([[1, 0], [1, 1], [0, 1], [0, 0]])
+    np.savez(tmp_path / "a.npz", images=IMAGES, labels=labels)
+    with pytest.raises(DataError, match="several classes"):
+        LabeledStackRecipe(tmp_path / "a.npz").load()

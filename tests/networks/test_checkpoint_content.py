@@ -312,3 +312,54 @@ def test_many_sparse_tensors_do_not_fill_the_memory(tmp_path: Path) -> None:
     torch.save({f"{n}.weight": tensor for n, tensor in enumerate(sparse)}, path)
     with pytest.raises(CheckpointError, match="sparse tensors are too large"):
         load_classifier(path, device="cpu")
+
+
+class NormalizesInside(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = vgg()
+        self.register_buffer("mean", torch.full((1, 1, 1, 1), 0.4))
+        self.register_buffer("std", torch.full((1, 1, 1, 1), 0.2))
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.model((images - self.mean) / self.std)
+        return logits
+
+
+@pytest.mark.parametrize("form", ["state", "nested", "flat", "whole"])
+def test_a_normalization_kept_as_buffers_is_used_and_said(tmp_path: Path, form: str) -> None:
+    network = NormalizesInside().eval()
+    state = network.state_dict()
+    flat = {name.removeprefix("model."): tensor for name, tensor in state.items()}
+    contents = {"state": state, "nested": {"state_dict": state}, "flat": flat, "whole": network}
+    torch.save(contents[form], tmp_path / "a.pth")
+    classifier = load_classifier(tmp_path / "a.pth")
+    expected = network(IMAGES).softmax(dim=1)
+    torch.testing.assert_close(classifier.predict(IMAGES), expected, atol=1e-5, rtol=0)
+    sentences = [a.sentence for a in classifier.assumptions]
+    assert any("normalize its images by its tensors" in sentence for sentence in sentences)
+    assert not any("not used" in sentence for sentence in sentences)
+
+
+def test_arrays_of_numpy_are_weights(tmp_path: Path) -> None:
+    arrays = {name: tensor.numpy() for name, tensor in vgg().state_dict().items()}
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(arrays))
+    torch.save(arrays, tmp_path / "a.pth")
+    for path in (tmp_path / "a.pkl", tmp_path / "a.pth"):
+        predicted = load_classifier(path).predict(IMAGES)
+        expected = vgg()(2 * IMAGES - 1).softmax(dim=1)
+        torch.testing.assert_close(predicted, expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("names", {0: "a", 1: "b", 2: "c"}),
+        ("idx2class", {2: "c", 0: "a", 1: "b"}),
+        ("label_to_idx", {"c": 2, "a": 0, "b": 1}),
+        ("target_names", np.array(["a", "b", "c"])),
+    ],
+)
+def test_further_names_of_class_names(tmp_path: Path, key: str, value: Any) -> None:
+    torch.save({"model": vgg().state_dict(), key: value}, tmp_path / "a.pth")
+    assert load_classifier(tmp_path / "a.pth").class_names == ("a", "b", "c")

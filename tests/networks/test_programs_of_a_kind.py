@@ -423,3 +423,13 @@ def test_logits_are_taken_out_of_a_container(tmp_path: Path, network: Head) -> N
     torch.testing.assert_close(
         ClassifierRecipe(exported).load("cpu").predict(images()), expected, atol=1e-6, rtol=0
     )
+
+
+class ClassNumbers(Head):
+    def forward(self, images: Tensor) -> Tensor:
+        return self.linear(images.flatten(1)).argmax(1)  # type: ignore[no-any-return]
+
+
+def test_class_numbers_are_no_logits(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="without argmax"):
+        ClassifierRecipe(script(ClassNumbers(), tmp_path)).load("cpu")

@@ -159,7 +159,7 @@ def _error_cell(row: dict[str, Any], has_errors: bool) -> list[str]:
 
 def _write_csv(path: Path, rows: list[dict[str, Any]], class_names: tuple[str, ...]) -> None:
     try:
-        with path.open("w", newline="", encoding="utf-8") as file:
+        with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
             writer = csv.writer(file)
             writer.writerow([*CSV_COLUMNS, *(f"p({name})" for name in class_names), "error"])
             writer.writerows(

@@ -27,6 +27,9 @@ FIRST_AXIS = Assumption(
     "The first axis of arrays in npy files holds the channels, or the sections if there are more "
     f"than {MAX_CHANNELS}.",
 )
+LAST_AXIS = Assumption(
+    "image axes", "The last axis of arrays (H, W, C) in npy files holds the channels."
+)
 KEPT_BYTES = Assumption(
     "image range", "8-bit images keep 0 as black and 255 as white beside images of more bits."
 )
@@ -53,8 +56,9 @@ def read_image(
     Parameters
     ----------
     path : path
-        A png, jpg, bmp, webp, gif, tif or npy file; (H, W), or (C, H, W) in npy. Pages of a tif
-        are sections of a volume; only axes that are declared as channels are channels.
+        A png, jpg, bmp, webp, gif, pgm, ppm, tif or npy file; (H, W), (C, H, W) or (H, W, C) in
+        npy. Pages of a tif are sections of a volume; only axes that are declared as channels are
+        channels.
     image_range : (low, high), optional
         The values that become 0 and 1. By default 8-bit values are divided by 255 and floats are
         unchanged; other data types need this range. An 8-bit file among 16-bit ones keeps 0 to
@@ -99,7 +103,7 @@ def open_image(
     if "Z" in content.axes:
         notes.append(PAGES)
     elif not content.axes and content.values.ndim > 2:
-        notes.append(FIRST_AXIS)
+        notes.append(LAST_AXIS if not volume and _has_channels_last(content) else FIRST_AXIS)
     if image_range is not None and array.dtype == np.uint8 and image_range[1] > 255:
         image_range = None
         notes.append(KEPT_BYTES)
@@ -188,6 +192,8 @@ def _channels_first(content: ImageArray, path: Path, n_axes: int = 2) -> NDArray
         raise ShapeError(
             f"'{path.name}' holds {what} (shape {array.shape}), expected one {kind}. {single_file}"
         )
+    if n_axes == 2 and _has_channels_last(content):
+        array = np.moveaxis(array, -1, 0)
     if array.ndim == n_axes:
         array = array[None]
     if array.ndim != n_axes + 1:
@@ -205,6 +211,14 @@ def _channels_first(content: ImageArray, path: Path, n_axes: int = 2) -> NDArray
     if 0 in array.shape:
         raise ShapeError(f"'{path.name}' holds no pixels (shape {array.shape}). Export it again.")
     return array
+
+
+def _has_channels_last(content: ImageArray) -> bool:
+    """Tell an array (H, W, C) of an image from (C, H, W) by its shape, without declared axes."""
+    shape = content.values.shape
+    if content.axes or len(shape) != 3:
+        return False
+    return shape[-1] in (1, 3, 4) and shape[0] > MAX_CHANNELS and shape[1] > MAX_CHANNELS
 
 
 def _is_volume(content: ImageArray) -> bool:

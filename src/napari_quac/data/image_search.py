@@ -141,8 +141,8 @@ def count_of(n: int, noun: str, plural: str = "") -> str:
 
 
 SPLIT_WORDS = frozenset(
-    "train training tr val valid validation validate dev eval evaluation test testing ts holdout "
-    "heldout trainval traintest".split()
+    "train training tr val valid validation validate dev eval evaluation test testing ts te "
+    "holdout heldout trainval traintest".split()
 )
 _FILLERS = frozenset("set sets data dataset split splits images image imgs img the".split())
 _NUMBERED = re.compile(r"(fold|split|cv|part)(\d+|[a-e])?")
@@ -161,8 +161,12 @@ def is_split_name(name: str) -> bool:
     words = ["holdout"] if words in (["hold", "out"], ["held", "out"]) else words
     if numbered := _NUMBERED.fullmatch("".join(words)):
         return numbered[2] is not None
-    core = [word for word in words if word not in _FILLERS]
-    return len(core) == 1 and re.sub(r"(?<=\D)\d$", "", core[0]) in SPLIT_WORDS
+    numbered_first = len(words) > 1 and words[0].isdigit()  # 1_train, 2_val
+    core = [word for word in words[numbered_first:] if word not in _FILLERS]
+    if len(core) != 1:
+        return False
+    word = re.sub(r"(?<=\D)\d$", "", core[0])
+    return word in SPLIT_WORDS or re.sub(r"(set|data|images|imgs)$", "", word) in SPLIT_WORDS
 
 
 def is_filler(name: str) -> bool:

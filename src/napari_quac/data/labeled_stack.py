@@ -135,7 +135,7 @@ class LabeledStackRecipe:
         assumed = f"The labels of '{self.path.name}' are those of '{path.name}' beside it."
         assumptions = (Assumption("labels", assumed),) if is_assumed else ()
         if path.suffix.lower() == ".npy":
-            return _texts(_load(path), None), assumptions
+            return _texts(_class_numbers(_load(path), n_images), None), assumptions
         labels, sentence = row_labels(path, read_table(path), n_images, self.label_column)
         return labels, (*assumptions, *((Assumption("labels", sentence),) if sentence else ()))
 
@@ -170,10 +170,15 @@ class LabeledStackRecipe:
                 )
             try:
                 images = np.concatenate([archive[key] for key, _ in pairs])
-                labels = [archive[key].reshape(-1) for _, key in pairs if key]
+                labels = [
+                    _class_numbers(archive[label_key], len(archive[key]))
+                    for key, label_key in pairs
+                    if label_key
+                ]
                 names = next((archive[arrays[k]] for k in NAME_KEYS if k in arrays), None)
             except (ValueError, OSError) as error:
                 raise _unreadable(self.path, error) from error
+        images = _with_channels_last(images)
         if images.ndim not in (3, 4):
             raise ShapeError(
                 f"The images of '{self.path.name}' have shape {images.shape}, expected (N, H, W) "
@@ -233,15 +238,33 @@ def _read_stack(path: Path) -> NDArray[Any]:
     array = content.values
     if content.axes == "CZYX":  # colors of the pages of a TIFF
         array = np.moveaxis(array, 0, -1)
-    elif array.ndim == 4 and array.shape[1] <= MAX_CHANNELS < array.shape[-1]:
-        array = np.moveaxis(array, 1, -1)
-    if array.ndim == 4 and array.shape[-1] == 1:
-        array = array[..., 0]
+    array = _with_channels_last(array)
     if array.ndim not in (3, 4):
         raise ShapeError(
             f"'{path.name}' has shape {array.shape}, expected a stack (N, H, W) or (N, H, W, 3)."
         )
     return array
+
+
+def _with_channels_last(array: NDArray[Any]) -> NDArray[Any]:
+    """Return images (N, H, W) or (N, H, W, C), also if their channels come first."""
+    if array.ndim == 4 and array.shape[1] <= MAX_CHANNELS < array.shape[-1]:
+        array = np.moveaxis(array, 1, -1)
+    return array[..., 0] if array.ndim == 4 and array.shape[-1] == 1 else array
+
+
+def _class_numbers(labels: NDArray[Any], n_images: int) -> NDArray[Any]:
+    """Return one label per image (N,): also of a column, and of rows with a 1 for the class."""
+    if labels.ndim == 2 and labels.shape[0] == n_images and labels.shape[1] > 1:
+        is_class = labels == 1
+        if labels.dtype.kind in "biuf" and ((labels == 0) | is_class).all():
+            if (is_class.sum(axis=1) == 1).all():
+                return np.asarray(is_class.argmax(axis=1))
+            raise DataError(
+                "The labels assign an image to several classes, or to none. Save one label per "
+                "image."
+            )
+    return labels.reshape(-1)
 
 
 def _load(path: Path) -> Any:

@@ -1,4 +1,4 @@
-"""Read png, jpg, bmp, webp and gif with Pillow, with all 16 bits of a png."""
+"""Read png, jpg, bmp, webp, gif, pgm and ppm with Pillow, with all 16 bits of a png."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from napari_quac.data.image_array import (
 )
 from napari_quac.errors import DataError, ShapeError
 
-PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif"})
+PICTURE_SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".pgm", ".ppm", ".pnm"}
+)
 FURTHER_FRAMES = Assumption(
     "image axes", "Of photographs with further images, such as depth maps, the first one is read."
 )

@@ -181,6 +181,8 @@ def _decoded(path: Path) -> str:
         raise DataError(
             f"'{path.name}': line {line} is not UTF-8. Save it again as 'CSV UTF-8'."
         ) from error
+    except FileNotFoundError as error:
+        raise DataError(f"'{path}' does not exist. Check the path.") from error
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(
             f"'{path.name}' cannot be read ({error}). Check its permissions."

@@ -21,6 +21,7 @@ from napari_quac.data.tiff_pages import (
     TIME,
     TiffLayout,
     blacken,
+    color_palette,
     find_layout,
     gray_palette,
     has_alpha,
@@ -79,6 +80,9 @@ def read_tiff(path: Path) -> ImageArray:
             axes = axes.replace("S", "")
             axes = f"S{axes}" if values.ndim > len(axes) else axes
             notes.append(OPAQUE)
+        palette = color_palette(keyframe, file)
+        if palette is not None:
+            axes, values = f"S{axes}", palette[:, values]
         if gray_palette(keyframe) is not None:
             notes.append(GRAY_PALETTE)
         if "T" in axes and "Z" not in axes:

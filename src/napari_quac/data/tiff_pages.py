@@ -28,6 +28,7 @@ LOOKUP_TABLE = Assumption(
     "image range",
     "The colors of an ImageJ lookup table are ignored; the stored gray values are read.",
 )
+PALETTE = Assumption("image axes", "The numbers of a TIFF file with a palette are read as RGB.")
 _COLORS = {"MINISWHITE": "", "MINISBLACK": "", "RGB": "", "YCBCR": "", "PALETTE": "palette",
            "SEPARATED": "CMYK", "CIELAB": "CIELAB", "ICCLAB": "CIELAB", "ITULAB": "CIELAB",
            "CFA": "raw sensor", "LOGL": "logarithmic", "LOGLUV": "logarithmic"}  # fmt: skip
@@ -130,6 +131,8 @@ def _check_colors(page: Any, file: Any, path: Path) -> tuple[Assumption, ...]:
             return ()
         if file.is_imagej:
             return (LOOKUP_TABLE,)
+        if color_palette(page, file) is not None and len(file.pages) == 1:
+            return (PALETTE,)
         raise ShapeError(f"'{path.name}' has palette colors. Save the image in gray or RGB.")
     if colors:
         raise ShapeError(f"'{path.name}' has {colors} colors. Save the image in gray or RGB.")
@@ -156,6 +159,14 @@ def gray_palette(page: Any) -> NDArray[np.uint8] | None:
     grays = (colors[0] >> 8).astype(np.uint8)
     steps = np.diff(grays.astype(int))
     return grays if len(grays) and ((steps > 0).all() or (steps < 0).all()) else None
+
+
+def color_palette(page: Any, file: Any) -> NDArray[np.uint8] | None:
+    """Return the colors (3, N) of a palette; None for grays, and for lookup tables of ImageJ."""
+    is_palette = page.photometric.name == "PALETTE" and page.colormap is not None
+    if not is_palette or file.is_imagej or gray_palette(page) is not None:
+        return None
+    return np.asarray(page.colormap >> 8).astype(np.uint8)
 
 
 def orientation_of(page: Any) -> int:

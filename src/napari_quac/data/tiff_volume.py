@@ -14,6 +14,7 @@ from napari_quac.data.assumptions import Assumption
 from napari_quac.data.image_array import orientation_assumption
 from napari_quac.data.place import NM_PER_UNIT, unit_of_length
 from napari_quac.data.tiff_pages import (
+    PALETTE,
     TIME,
     TiffLayout,
     blacken,
@@ -80,6 +81,8 @@ def open_tiff(path: Path, channel: int = 0) -> TiffStack:
     try:
         with tifffile.TiffFile(path) as file:
             layout = find_layout(file, path)
+            if PALETTE in layout.assumptions:
+                raise ShapeError(f"'{path.name}' has palette colors. Save the stack in gray.")
             stack_axis, channel_axis = _axes(path, layout.axes, layout.shape)
             series = None if layout.series is None else file.series[layout.series]
             contiguous = series is not None and series.dataoffset is not None

@@ -7,12 +7,12 @@ import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import torch
 
-from napari_quac.networks.inert_values import StandIn
+from napari_quac.networks.inert_values import ArrayRecord, StandIn
 from napari_quac.networks.tensor_records import TensorRecord
 
 Stored: TypeAlias = "TensorRecord | torch.Tensor | np.ndarray"
@@ -29,6 +29,7 @@ _AUXILIARY = re.compile(
     r"(criterion|loss|metric|acc$|acc_|accuracy|f1|auroc|auc$|confmat|confusion|precision|recall"
     r"|class_weight|queue|n_averaged|prototype|ema_updates|num_updates|decay)"
 )
+_NORMALIZATION = re.compile(r"_?(pixel_|image_|img_|norm_|input_)?(mean|std)s?")
 _AVERAGED = re.compile(r"(^|[._])(ema|swa|averaged?|teacher)([._]|$|model)|n_averaged")
 
 
@@ -112,7 +113,7 @@ def _collect(value: Any, path: tuple[str, ...], groups: list[TensorGroup], seen:
     if isinstance(value, list | tuple) and len(value) <= 16:
         value = dict(enumerate(value))
     entries = _entries(value)
-    tensors = {str(name): tensor for name, tensor in entries.items() if is_tensor(tensor)}
+    tensors = {str(name): _numbers(tensor) for name, tensor in entries.items() if is_tensor(tensor)}
     if any(len(tensor.shape) for tensor in tensors.values()):
         groups.append(TensorGroup(".".join(path), tensors))
     for name, inner in entries.items():
@@ -154,7 +155,17 @@ def has_quantized_layers(content: Any) -> bool:
 
 def is_tensor(value: Any) -> bool:
     """Tell tensors and numeric arrays from other values."""
+    if isinstance(value, ArrayRecord):
+        return value.array is not None and value.array.dtype.kind in "biuf"
     return isinstance(value, TensorRecord | torch.Tensor)
+
+
+def _numbers(value: Any) -> Stored:
+    """Return a tensor as such, and an array of NumPy as a tensor."""
+    if not isinstance(value, ArrayRecord):
+        return cast("Stored", value)
+    array = np.asarray(value.array)  # a copy, since the array may have another byte order
+    return torch.from_numpy(array.astype(array.dtype.newbyteorder("="), copy=True))
 
 
 def is_module(value: Any) -> bool:
@@ -182,7 +193,7 @@ def module_tensors(module: StandIn) -> dict[str, Stored]:
             entries = attributes.get(kind)
             for name, tensor in entries.items() if isinstance(entries, dict) else ():
                 if is_tensor(tensor) and not (kind == "_buffers" and name in skipped):
-                    tensors[f"{prefix}{name}"] = tensor
+                    tensors[f"{prefix}{name}"] = _numbers(tensor)
         children = attributes["_modules"]
         below = [
             (child, f"{prefix}{name}.") for name, child in children.items() if is_module(child)
@@ -228,5 +239,12 @@ def candidate_groups(group: TensorGroup) -> Iterator[TensorGroup]:
 
 
 def is_auxiliary(name: str) -> bool:
-    """Tell tensors of losses, metrics and averaging from those of networks."""
-    return any(_AUXILIARY.search(piece.lower()) for piece in name.split("."))
+    """Tell tensors of losses, metrics, averaging and normalization from those of networks."""
+    return is_normalization(name) or any(
+        _AUXILIARY.search(piece.lower()) for piece in name.split(".")
+    )
+
+
+def is_normalization(name: str) -> bool:
+    """Tell the mean or standard deviation that a network subtracts or divides by in its forward."""
+    return bool(_NORMALIZATION.fullmatch(name.rpartition(".")[2].lower()))

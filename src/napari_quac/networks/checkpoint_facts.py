@@ -19,6 +19,8 @@ from napari_quac.networks.tensor_records import TensorRecord
 CLASS_KEYS = (
     "class_names", "classes", "class_to_idx", "idx_to_class", "id2label", "label2id",
     "label_names", "labels", "vocab", "categories", "index_to_class", "class_to_index",
+    "idx2class", "class2idx", "idx_to_label", "label_to_idx", "idx2label", "label2idx",
+    "classnames", "class_labels", "class_list", "target_names", "names", "label_map", "class_map",
 )  # fmt: skip
 """Names under which training scripts store class names, the clearest first."""
 HOLDERS = (
@@ -36,8 +38,9 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
 }
 """Metadata key to the names that mean the same."""
 PLAIN_KEYS = tuple(key for key in METADATA_KEYS if key not in (*SYNONYMS, *CLASS_KEYS))
-_BY_NAME = ("class_to_idx", "label2id", "class_to_index")
-_BY_INDEX = ("idx_to_class", "id2label", "index_to_class")
+_BY_NAME = (
+    "class_to_idx", "label2id", "class_to_index", "class2idx", "label_to_idx", "label2idx",
+)  # fmt: skip
 MAX_CLASSES = 100_000
 MAX_UNIT_MEAN = 2.0  # larger means are those of gray values from 0 to 255
 MAX_CHANNELS = 64  # numbers of a tensor that holds a mean or standard deviation

@@ -229,6 +229,11 @@ def read_classifier_weights(
     weights = choose_weights(checkpoint, recognize)
     if weights.class_path:
         metadata.setdefault("class_path", weights.class_path)
+    if not {"mean", "std", "value_range", "range", "preprocessing"} & set(metadata):
+        metadata |= weights.normalization
+    elif metadata.get("mean") != weights.normalization.get("mean"):  # what the file states counts
+        stated = [a for a in weights.assumptions if a.kind != "input range"]
+        weights = replace(weights, assumptions=tuple(stated))
     if weights.variant:
         metadata.setdefault("variant", json.dumps(dict(weights.variant)))
     assumptions = checkpoint.assumptions + weights.assumptions + assumptions

@@ -388,6 +388,11 @@ def check_rows(outputs: Any, n: int, name: str) -> bool:
         raise CheckpointError(
             f"'{name}' returns a {output}, but {expected}. Export the logits alone."
         )
+    if not outputs.is_floating_point():
+        numbers = "complex numbers" if outputs.is_complex() else "whole numbers, such as classes"
+        raise CheckpointError(
+            f"'{name}' returns {numbers}, but {expected}. Export the logits, without argmax."
+        )
     if outputs.ndim >= 3 and min(outputs.shape[2:]) > 1:
         raise ReturnsImagesError(
             f"'{name}' returns images, so it is a generator, not a classifier. Choose a classifier."

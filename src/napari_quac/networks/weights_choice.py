@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -15,10 +15,12 @@ from napari_quac.networks.checkpoint_content import (
     TensorGroup,
     candidate_groups,
     is_auxiliary,
+    is_normalization,
 )
 from napari_quac.networks.checkpoint_file import Checkpoint, printable, without_prefixes
 from napari_quac.networks.pickled_module import RebuildError, find_rebuildable, record_module
 from napari_quac.networks.stated_variant import stated_variant
+from napari_quac.networks.stored_normalization import read_normalization
 
 LIBRARIES = ("torchvision.models.", "timm.models.", "monai.networks.nets.", "torch.nn.")
 """Starts of the classes whose forward pass is that of the recognized architecture."""
@@ -47,6 +49,8 @@ class ChosenWeights:
         True if no architecture is recognized because layers were quantized.
     variant : Mapping[str, str]
         Choices of the architecture that the file determines.
+    normalization : Mapping[str, str]
+        Metadata of the mean and standard deviation that the network keeps beside its layers.
     """
 
     tensors: Mapping[str, Tensor]
@@ -57,6 +61,7 @@ class ChosenWeights:
     module: nn.Module | None = None
     is_quantized: bool = False
     variant: Mapping[str, str] = field(default_factory=dict)
+    normalization: Mapping[str, str] = field(default_factory=dict)
 
 
 def choose_weights(checkpoint: Checkpoint, recognize: Recognize) -> ChosenWeights:
@@ -115,6 +120,8 @@ def _chosen(
             fitting = _fitting(layout, averaged_tensors) or fitting
     extra = tuple(name for name in tensors if name not in names)
     notes, assumptions = _report(checkpoint, candidate, twins, extra)
+    normalization, normalization_assumptions = _normalization(checkpoint, candidate)
+    assumptions += normalization_assumptions
     assumptions += _assumed_class(checkpoint, candidate.class_path, layout)
     if layout.tensors is not None:
         layout = replace(layout, tensors=fitting)
@@ -125,7 +132,21 @@ def _chosen(
         notes,
         assumptions,
         variant=_variant_in_file(checkpoint, candidate, layout, fitting),
+        normalization=normalization,
     )
+
+
+def _normalization(
+    checkpoint: Checkpoint, candidate: TensorGroup
+) -> tuple[dict[str, str], tuple[Assumption, ...]]:
+    """Read the normalization that stands in the same group as a candidate."""
+    for group in checkpoint.groups:
+        if f"{group.name}.{candidate.prefix}".strip(".") == candidate.name.strip("."):
+            small = {n: t for n, t in group.tensors.items() if is_normalization(n)}
+            if small:
+                tensors = checkpoint.read(replace(group, tensors=small))
+                return read_normalization(tensors, checkpoint.path.name)
+    return {}, ()
 
 
 def _variant_in_file(
@@ -156,11 +177,13 @@ def _rebuilt(checkpoint: Checkpoint, group: TensorGroup) -> ChosenWeights | None
     if rebuilt is None:
         return None
     prefix, module, is_assumed = rebuilt
+    whole = checkpoint.read(group)
     tensors = {
         name.removeprefix(prefix): tensor
-        for name, tensor in checkpoint.read(group).items()
+        for name, tensor in whole.items()
         if name.startswith(prefix)
     }
+    beside = {name: tensor for name, tensor in whole.items() if not name.startswith(prefix)}
     expected = module.state_dict()
     fits = {name: tuple(tensor.shape) for name, tensor in tensors.items()} == {
         name: tuple(tensor.shape) for name, tensor in expected.items()
@@ -175,7 +198,11 @@ def _rebuilt(checkpoint: Checkpoint, group: TensorGroup) -> ChosenWeights | None
             f"'{printable(prefix.removesuffix('.'))}'."
         )
         assumptions = (Assumption("architecture", sentence),)
-    return ChosenWeights(tensors, None, group.class_path, (), assumptions, module)
+    normalization, more = read_normalization(beside, checkpoint.path.name)
+    assumptions += more
+    return ChosenWeights(
+        tensors, None, group.class_path, (), assumptions, module, normalization=normalization
+    )
 
 
 def _assumed_class(
@@ -197,9 +224,14 @@ def _candidates(checkpoint: Checkpoint) -> Iterator[tuple[TensorGroup, dict[str,
         if any(0 in tensor.shape for tensor in tensors.values()):
             continue  # no layer has empty weights
         whole = replace(group, tensors=tensors)
-        yield whole, without_prefixes(tensors)
+        yield whole, _layers(without_prefixes(tensors))
         for candidate in candidate_groups(whole):
-            yield candidate, dict(candidate.tensors)  # type: ignore[arg-type]
+            yield candidate, _layers(candidate.tensors)
+
+
+def _layers(tensors: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Return the tensors of layers, without the mean and standard deviation of images."""
+    return {name: tensor for name, tensor in tensors.items() if not is_normalization(name)}
 
 
 def _fitting(layout: Layout, tensors: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
@@ -271,6 +303,7 @@ def _report(
         )
         outputs = (Assumption("output", sentence),)
     auxiliary = [*(name for name in candidate.dropped if is_auxiliary(name)), *extra]
+    auxiliary = [name for name in auxiliary if not is_normalization(name)]
     notes = (f"Not used: {_parts(auxiliary)}.",) if auxiliary else ()
     weights = tuple(Assumption("weights", sentence) for sentence in assumptions)
     return notes, weights + outputs

@@ -182,7 +182,8 @@ def recognize_resnet(
 
     parameters: dict[str, Any] = {"depths": depths, "inner": inner, "outer": outer, "block": block}
     parameters |= {"stem_width": stem_width, "stem_kernel": stem_kernel, "groups": groups}
-    replaced = None if "fc.weight" in tensors and head.n_inputs == outer[-1] else head
+    is_plain = {"fc.weight", "fc.bias"} <= tensors.keys() and head.n_inputs == outer[-1]
+    replaced = None if is_plain else head
     build = partial(ResNet, channels, n_classes, head=replaced, **parameters)
     notes: tuple[str, ...] = ()
     assumptions = (architecture_assumption(head.note),) if head.note else ()
