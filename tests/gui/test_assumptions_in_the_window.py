@@ -26,6 +26,7 @@ def test_the_window_shows_what_was_assumed(dock: QuacDock, tmp_path: Path, unfol
     assert not card.assumed.isHidden()
     for assumption in assumptions:
         assert (str(assumption) if unfolded else assumption.kind) in card.assumed.text()
-    remarks = dock.samples.labels.remarks_line.text()
+    wait(lambda: not dock.samples.assumed_button.isHidden())
+    assert "image range" in dock.samples.assumed_button.text()
     for assumption in assumptions_of(dock.results.loaded_samples):
-        assert str(assumption).rstrip(".") in remarks
+        assert str(assumption) in dock.samples.assumed_text.text()

@@ -107,7 +107,7 @@ def test_generators_without_a_file_are_offered_with_their_settings(
     dock: QuacDock, others: None
 ) -> None:
     load(dock)
-    assert list(offered(dock)) == ["fido", "fade", "broken"]
+    assert list(offered(dock)) == ["fido", "infill", "fade", "broken"]
     offered(dock)["fido"].trigger()
     wait(lambda: dock.choices.generator == FidoRecipe())
     panel = dock.networks
