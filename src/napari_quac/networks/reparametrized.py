@@ -60,7 +60,8 @@ def _merged(kind: str, parts: Mapping[str, Tensor]) -> Tensor | None:
         if scale is None or scale.ndim not in (0, direction.ndim):
             return None
         axes = [axis for axis in range(direction.ndim) if not scale.ndim or scale.shape[axis] == 1]
-        return direction * (scale / torch.linalg.vector_norm(direction, dim=axes, keepdim=True))
+        norms: Tensor = torch.linalg.vector_norm(direction, dim=axes, keepdim=True)
+        return direction * (scale / norms)
     weight = parts["orig"] if "orig" in parts else parts["original"]
     left = parts["u"] if "u" in parts else parts["0._u"]
     right = parts["v"] if "v" in parts else parts["0._v"]
