@@ -154,7 +154,7 @@ def test_a_classifier_is_trained_for_guidance_and_another_to_judge(tmp_path: Pat
 @pytest.mark.parametrize(
     ("classifier", "error", "words"),
     [
-        (replace(CLASSIFIER, channels=3), ShapeError, "1 channel.*3"),
+        (replace(CLASSIFIER, channels=2), ShapeError, "1 channel.*2"),
         (replace(CLASSIFIER, class_names=("dark", "grey")), DataError, "grey"),
     ],
 )

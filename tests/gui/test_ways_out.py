@@ -56,7 +56,7 @@ def test_samples_are_made_to_fit_the_classifier_and_put_back(dock: QuacDock) -> 
     assert "1 channel of 32 px" in text and "3 channels of 64 px" in text
     assert dock.samples.problem.isHidden(), "it is said once"
     assert dock.status.line.text() == text
-    click(dock, "Use channel 2")
+    click(dock, "Use channel 2 of the samples")
     assert "1 channel of 64 px" in find(dock, "preprocessing_text").text()
     click(dock, "Resize samples to 32 px")
     assert dock.results.prediction is not None

@@ -225,7 +225,7 @@ def test_deeplift_adds_up_on_real_pairs_one_by_one_and_together(
             for group in ((p.query.image for p in pairs), (p.generated for p in pairs))
         )
         together, difference = deeplift(
-            lambda both: classifier.network_logits(both, precise=True), images, references, source
+            lambda both: classifier.network_evidence(both, precise=True), images, references, source
         )
         sums = together.sum((1, 2, 3))
         largest_gap = max(largest_gap, float(((sums - difference).abs() / difference.abs()).max()))
