@@ -363,3 +363,12 @@ def test_arrays_of_numpy_are_weights(tmp_path: Path) -> None:
 def test_further_names_of_class_names(tmp_path: Path, key: str, value: Any) -> None:
     torch.save({"model": vgg().state_dict(), key: value}, tmp_path / "a.pth")
     assert load_classifier(tmp_path / "a.pth").class_names == ("a", "b", "c")
+
+
+def test_a_normalization_of_other_channels_is_omitted_with_a_sentence(tmp_path: Path) -> None:
+    facts = {"mean": [0.4, 0.5, 0.6], "std": [0.2, 0.2, 0.2]}
+    torch.save({"model": vgg().state_dict(), **facts}, tmp_path / "a.pth")
+    classifier = load_classifier(tmp_path / "a.pth")
+    expected = vgg()(2 * IMAGES - 1).softmax(dim=1)
+    torch.testing.assert_close(classifier.predict(IMAGES), expected, atol=1e-5, rtol=0)
+    assert any("network takes 1 channel" in a.sentence for a in classifier.assumptions)

@@ -433,3 +433,11 @@ class ClassNumbers(Head):
 def test_class_numbers_are_no_logits(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="without argmax"):
         ClassifierRecipe(script(ClassNumbers(), tmp_path)).load("cpu")
+
+
+def test_logits_close_to_zero_are_no_probabilities(tmp_path: Path) -> None:
+    head = Head()
+    for parameter in head.parameters():
+        parameter.data = parameter.data.abs() * 1e-9
+    classifier = ClassifierRecipe(script(head, tmp_path)).load("cpu")
+    assert classifier.output == "logits"

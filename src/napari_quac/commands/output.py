@@ -33,7 +33,8 @@ def cell(number: Any, form: str = ".3f") -> str:
     """Return a value as text for a table: ``-`` for None and NaN, a format for other floats."""
     if number is None or number != number:
         return "-"
-    return format(number, form) if isinstance(number, float) else str(number)
+    text = format(number, form) if isinstance(number, float) else str(number)
+    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def table(rows: Iterable[Iterable[Any]]) -> str:

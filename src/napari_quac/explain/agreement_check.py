@@ -100,7 +100,8 @@ def check_agreement(
     if not chosen:
         raise DataError(
             f"'{dataset.name}' has no labels to compare predictions with. Sort the images into one "
-            "folder per class."
+            "folder per class, or choose a table or pattern of labels (--label-table, "
+            "--label-pattern)."
         )
     candidates = usual_candidates(classifier, _first_shape(dataset, chosen))
     return (yield from compare_candidates(dataset, candidates, chosen))

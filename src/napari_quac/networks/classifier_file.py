@@ -37,6 +37,7 @@ from napari_quac.networks.programs import (
     prepare_for_inference,
     program_metadata,
 )
+from napari_quac.networks.stored_normalization import without_unfit_normalization
 from napari_quac.networks.tensor_file import detect_format
 from napari_quac.networks.variants import Variant, with_variant
 from napari_quac.networks.weights_choice import ChosenWeights, choose_weights
@@ -227,6 +228,7 @@ def read_classifier_weights(
         return recognize_classifier(tensors, size, architecture, factors, metadata)
 
     weights = choose_weights(checkpoint, recognize)
+    metadata, unfit = without_unfit_normalization(metadata, weights.channels, path.name)
     if weights.class_path:
         metadata.setdefault("class_path", weights.class_path)
     if not {"mean", "std", "value_range", "range", "preprocessing"} & set(metadata):
@@ -236,7 +238,7 @@ def read_classifier_weights(
         weights = replace(weights, assumptions=tuple(stated))
     if weights.variant:
         metadata.setdefault("variant", json.dumps(dict(weights.variant)))
-    assumptions = checkpoint.assumptions + weights.assumptions + assumptions
+    assumptions = checkpoint.assumptions + weights.assumptions + assumptions + unfit
     return replace(weights, assumptions=assumptions), metadata
 
 

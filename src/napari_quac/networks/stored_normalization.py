@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 
 from torch import Tensor
@@ -10,6 +11,8 @@ from torch import Tensor
 from napari_quac.data.assumptions import Assumption
 from napari_quac.networks.checkpoint_content import is_normalization
 from napari_quac.networks.checkpoint_facts import MAX_CHANNELS, MAX_UNIT_MEAN
+
+_NUMBER = re.compile(r"\d[\d.eE+-]*")
 
 
 def read_normalization(
@@ -50,3 +53,28 @@ def read_normalization(
         )
         return metadata, (Assumption("input range", sentence),)
     return {}, ()
+
+
+def without_unfit_normalization(
+    metadata: dict[str, str], channels: int | None, file_name: str
+) -> tuple[dict[str, str], tuple[Assumption, ...]]:
+    """Omit means and deviations for another number of channels, and say so.
+
+    Parameters
+    ----------
+    metadata : dict
+        Of the file, with ``mean`` and ``std`` as JSON.
+    channels : int or None
+        Of the network.
+    file_name : str
+        For messages.
+    """
+    n_means = max(len(_NUMBER.findall(metadata.get(key, ""))) for key in ("mean", "std"))
+    if channels is None or n_means in (0, 1, channels):
+        return metadata, ()
+    sentence = (
+        f"The {n_means} means and standard deviations in '{file_name}' are not used, because the "
+        f"network takes {channels} channel{'s' if channels > 1 else ''} (--mean, --std)."
+    )
+    kept = {key: text for key, text in metadata.items() if key not in ("mean", "std")}
+    return kept, (Assumption("input range", sentence),)

@@ -192,7 +192,8 @@ def _guess_output(
         return ("binary probability" if inside else "binary logit"), (note,), ()
     if inside and sums_to_one:
         return "probabilities", (), ()
-    if inside:
+    # logits of a network with tiny weights are close to 0 for all images
+    if inside and float(values.max()) > 1e-3:
         sentence = (
             "The outputs, between 0 and 1 without a sum of 1, are assumed to be independent "
             "probabilities, one for each class, as of a sigmoid (setting: Output, --output)."

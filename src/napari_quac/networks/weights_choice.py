@@ -63,6 +63,15 @@ class ChosenWeights:
     variant: Mapping[str, str] = field(default_factory=dict)
     normalization: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def channels(self) -> int | None:
+        """Channels of its input; None if unknown."""
+        if self.layout is not None:
+            return self.layout.channels
+        stems = (tensor for tensor in self.tensors.values() if tensor.ndim >= 4)
+        stem = next(stems, None) if self.module is not None else None
+        return None if stem is None else int(stem.shape[1])
+
 
 def choose_weights(checkpoint: Checkpoint, recognize: Recognize) -> ChosenWeights:
     """Choose the largest group of tensors that is a classifier; averaged weights before others.

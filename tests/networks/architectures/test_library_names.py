@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -190,3 +191,10 @@ def test_a_replaced_head_does_not_change_the_activations_of_the_body() -> None:
     modules = list(built(state).modules())
     assert any(isinstance(module, nn.SiLU) for module in modules)
     assert not any(isinstance(module, nn.Hardswish) for module in modules)
+
+
+def test_the_activation_of_a_configuration_is_built() -> None:
+    config = json.dumps({"hidden_act": "relu"})
+    network = built(states.vision_transformer(), metadata={"architecture_parameters": config})
+    assert any(isinstance(module, nn.ReLU) for module in network.modules())
+    assert not any(isinstance(module, nn.GELU) for module in network.modules())

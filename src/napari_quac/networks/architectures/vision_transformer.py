@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Literal
 
@@ -51,6 +51,8 @@ class VisionTransformer(nn.Module):
     has_bias, is_scaled, has_norm, has_norm_after : bool
         Queries, keys and values have biases; blocks scale what they add; normalization before and
         after pooling.
+    activation : str
+        Key of :data:`ACTIVATIONS`.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class VisionTransformer(nn.Module):
         is_scaled: bool = False,
         has_norm: bool = True,
         has_norm_after: bool = False,
+        activation: str = "gelu",
     ) -> None:
         super().__init__()
         self.grid, self.pooling, self.n_prefix = grid, pooling, n_class_tokens + n_registers
@@ -80,7 +83,7 @@ class VisionTransformer(nn.Module):
         self.registers = nn.Parameter(torch.zeros(1, n_registers, width))
         self.positions = nn.Parameter(torch.zeros(1, positions, width))
         self.blocks = nn.Sequential(
-            *(TransformerBlock(width, inner, n_heads, eps, has_bias, is_scaled)
+            *(TransformerBlock(width, inner, n_heads, eps, has_bias, is_scaled, activation)
               for _ in range(n_blocks))
         )  # fmt: skip
         self.norm = nn.LayerNorm(width, eps=eps) if has_norm else nn.Identity()
@@ -111,11 +114,28 @@ class VisionTransformer(nn.Module):
         return self.head(self.norm_after(features))  # type: ignore[no-any-return]
 
 
+ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
+    "gelu": nn.GELU,
+    "relu": nn.ReLU,
+    "silu": nn.SiLU,
+    "gelu_new": partial(nn.GELU, approximate="tanh"),
+    "gelu_pytorch_tanh": partial(nn.GELU, approximate="tanh"),
+}
+"""Activation as transformers names it to its module."""
+
+
 class TransformerBlock(nn.Module):
     """Self-attention, then two linear layers for each token; both are added to their input."""
 
     def __init__(
-        self, width: int, inner: int, n_heads: int, eps: float, has_bias: bool, is_scaled: bool
+        self,
+        width: int,
+        inner: int,
+        n_heads: int,
+        eps: float,
+        has_bias: bool,
+        is_scaled: bool,
+        activation: str = "gelu",
     ) -> None:
         super().__init__()
         self.n_heads = n_heads
@@ -125,7 +145,7 @@ class TransformerBlock(nn.Module):
         self.outputs = nn.Linear(width, width)
         self.norm2 = nn.LayerNorm(width, eps=eps)
         self.expand = nn.Linear(width, inner)
-        self.activation = nn.GELU()
+        self.activation = ACTIVATIONS[activation]()
         self.project = nn.Linear(inner, width)
         self.scale1 = nn.Parameter(torch.ones(width)) if is_scaled else None
         self.scale2 = nn.Parameter(torch.ones(width)) if is_scaled else None
@@ -170,6 +190,9 @@ def recognize_vision_transformer(
         return None
     config = _config(metadata)
     n_heads, is_stated = _n_heads(width, config)
+    activation = str(config.get("hidden_act", "gelu"))
+    if activation not in ACTIVATIONS:
+        return None
     pooling: Pooling = "class token" if classes.shape[1] else "average"
     if "second_head.weight" in tensors:
         pooling = "two class tokens"
@@ -185,12 +208,14 @@ def recognize_vision_transformer(
         "n_registers": int(registers.shape[1]), "pooling": pooling,
         "eps": _eps(metadata["library"], config),
         "has_bias": "blocks.0.inputs.bias" in tensors, "is_scaled": "blocks.0.scale1" in tensors,
+        "activation": activation,
         "has_norm": "norm.weight" in tensors, "has_norm_after": "norm_after.weight" in tensors,
     }  # fmt: skip
     build = partial(VisionTransformer, channels, head=head, **parameters)
     heads = "" if is_stated else f", {n_heads} attention heads"
     sentence = (
-        f"The vision transformer is built as in {metadata['library']}{heads}, GELU, and the "
+        f"The vision transformer is built as in {metadata['library']}{heads}, "
+        f"{activation.replace('gelu', 'GELU').replace('relu', 'ReLU')}, and the "
         f"{pooling} before the head. {head.note}"
     )
     size = (grid[0] * patch, grid[1] * patch)
