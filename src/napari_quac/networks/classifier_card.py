@@ -102,11 +102,13 @@ def assumptions_about(
     if classifier.network_channels == 3 and classifier.preprocessing.channels is None:
         assumptions.append(Assumption("channels", "Gray images are repeated in its 3 channels."))
     if is_automatic:
+        is_single = classifier.output.startswith("binary")
+        verb = "output is a" if is_single else "outputs are"
         assumptions.append(
             Assumption(
                 "output",
-                f"The outputs are {classifier.output}, from their values for noise and blank "
-                "images (--output).",
+                f"The {verb} {classifier.output}, from values for noise and blank images "
+                "(--output).",
             )
         )
     return tuple(assumptions)
