@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -37,10 +37,6 @@ class ImageArray:
     values: NDArray[Any]
     axes: str = ""
     assumptions: tuple[Assumption, ...] = ()
-
-    def assuming(self, *assumptions: Assumption) -> ImageArray:
-        """Return the same content with further assumptions."""
-        return replace(self, assumptions=(*self.assumptions, *assumptions))
 
 
 def drop_opaque_alpha(values: NDArray[Any], opaque: float, name: str, mode: str) -> NDArray[Any]:

@@ -23,7 +23,7 @@ from napari_quac.data.preprocessing_steps import (
     center,
     moved,
     number_words,
-    numbers_in,
+    numbers_from_text,
     padded,
     per_channel,
     resized_2d,
@@ -388,16 +388,16 @@ def preprocessing_from_metadata(metadata: Mapping[str, str]) -> Preprocessing | 
     changes: dict[str, Any] = {}
     for name, key in (("mean", "mean"), ("std", "std"), ("value_range", "value_range"),
                       ("value_range", "range")):  # fmt: skip
-        numbers = numbers_in(metadata.get(key))
+        numbers = numbers_from_text(metadata.get(key))
         if numbers and (name != "value_range" or (len(numbers) == 2 and numbers[1] > numbers[0])):
             changes.setdefault(name, numbers)
     for name in ("resize", "crop", "pad"):
-        if numbers := numbers_in(metadata.get(name)):
+        if numbers := numbers_from_text(metadata.get(name)):
             size = tuple(map(int, numbers))
             changes[name] = size[0] if len(size) == 1 else size
     if metadata.get("standardize"):
         text = metadata["standardize"].strip('"')
-        changes["standardize"] = text if text == "zscore" else numbers_in(text)
+        changes["standardize"] = text if text == "zscore" else numbers_from_text(text)
     if metadata.get("interpolation", "").strip('"') == "bicubic":
         changes["interpolation"] = "bicubic"
     if metadata.get("eight_bit") == "true" and "resize" in changes:

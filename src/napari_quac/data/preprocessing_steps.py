@@ -172,7 +172,7 @@ def number_words(values: Sequence[float]) -> str:
     return ", ".join(f"{number:g}" for number in values)
 
 
-def numbers_in(text: str | None) -> tuple[float, ...]:
+def numbers_from_text(text: str | None) -> tuple[float, ...]:
     """Read numbers in JSON or between commas; empty if the text is none or something else."""
     if not text:
         return ()

@@ -230,11 +230,6 @@ class Agreement:
         """
         return _nearest_rows(self.tied, LARGEST_DISTANCE, 1.0)
 
-    @property
-    def plausible_rows(self) -> tuple[CandidateAgreement, ...]:
-        """All rows that fit the statistics stored in the network, whatever the labels say."""
-        return _nearest_rows(self.rows, LARGEST_DISTANCE, 1.0)
-
     @cached_property
     def trained_with(self) -> tuple[CandidateAgreement, ...]:
         """Rows of which the stored statistics leave no doubt, against the labels; mostly none.

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_quac.data.assumptions import Assumption
+from napari_quac.data.preprocessing_steps import numbers_from_text
 from napari_quac.errors import CheckpointError
 from napari_quac.networks.adapters import ADAPTER_NOTES
 from napari_quac.networks.architectures.layout import Layout
@@ -348,16 +349,6 @@ def variant_in(metadata: Mapping[str, str]) -> dict[str, str] | None:
         entries = json.loads(metadata.get("variant", ""))
         return {str(name): str(choice) for name, choice in entries.items()}
     return None
-
-
-def numbers_from_text(text: str | None) -> tuple[float, ...]:
-    """Read numbers in JSON or between commas; empty if the text is none or something else."""
-    if not text:
-        return ()
-    try:
-        return tuple(map(float, json.loads(text if text.strip()[:1] in "[{" else f"[{text}]")))
-    except (ValueError, TypeError):
-        return ()
 
 
 def unknown_network_sentence(

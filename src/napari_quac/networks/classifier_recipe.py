@@ -19,6 +19,7 @@ from napari_quac.data.preprocessing import (
     combine,
     preprocessing_from_metadata,
 )
+from napari_quac.data.preprocessing_steps import numbers_from_text
 from napari_quac.errors import CheckpointError, NetworkError, QuacError
 from napari_quac.networks.adapters import adapt
 from napari_quac.networks.checkpoint_facts import class_names_in
@@ -34,7 +35,6 @@ from napari_quac.networks.classifier_card import (
 )
 from napari_quac.networks.classifier_file import (
     OpenedFile,
-    numbers_from_text,
     open_classifier_file,
     size_from_text,
 )

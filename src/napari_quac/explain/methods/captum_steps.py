@@ -20,6 +20,18 @@ Baseline = Literal["generated", "blur", "mean", "gray"]
 Forward = Callable[[Tensor], Tensor]
 
 
+class WithBaseline:
+    """A method that compares the query with the generated image, or with an infill of it."""
+
+    __slots__ = ()
+    baseline: str
+
+    @property
+    def of_query_alone(self) -> bool:
+        """True if the generated image has no influence."""
+        return self.baseline != "generated"
+
+
 def baseline_image(pair: Pair, name: Baseline) -> Tensor:
     """Return the generated image of a pair or an infill of its query; (C, *S) in [0, 1]."""
     return pair.generated if name == "generated" else infill_image(name, pair.query.image)

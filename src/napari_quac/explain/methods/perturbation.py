@@ -14,7 +14,13 @@ import torch
 from torch import Tensor
 
 from napari_quac.explain.attribution import SignedMap
-from napari_quac.explain.methods.captum_steps import Baseline, Forward, baseline_image, perturb
+from napari_quac.explain.methods.captum_steps import (
+    Baseline,
+    Forward,
+    WithBaseline,
+    baseline_image,
+    perturb,
+)
 from napari_quac.explain.methods.superpixels import superpixels
 from napari_quac.explain.pair import Pair
 from napari_quac.networks.classifier import Classifier
@@ -24,7 +30,7 @@ WINDOWS_PER_SIDE = 8  # a window covers an eighth of each side by default
 
 
 @dataclass(frozen=True, slots=True)
-class Occlusion:
+class Occlusion(WithBaseline):
     """Loss of the source's logit when a window of the query is replaced, window by window.
 
     Attributes
@@ -48,11 +54,6 @@ class Occlusion:
     window: Annotated[int | None, {"min": 1, "max": 4096}] = None
     stride: Annotated[int | None, {"min": 1, "max": 4096}] = None
     baseline: Baseline = "generated"
-
-    @property
-    def of_query_alone(self) -> bool:
-        """True if the generated image has no influence."""
-        return self.baseline != "generated"
 
     @stepwise
     def attribute(self, pair: Pair, classifier: Classifier) -> Generator[Progress, None, SignedMap]:
@@ -88,7 +89,7 @@ class Occlusion:
 
 
 @dataclass(frozen=True, slots=True)
-class SuperpixelAblation:
+class SuperpixelAblation(WithBaseline):
     """Loss of the source's logit when a superpixel of the query is replaced, one by one.
 
     Attributes
@@ -110,11 +111,6 @@ class SuperpixelAblation:
     colors: ClassVar[tuple[str, str]] = ("#a0c75f", "#4f7516")
     n_superpixels: Annotated[int, {"min": 2, "max": 2000}] = 50
     baseline: Baseline = "generated"
-
-    @property
-    def of_query_alone(self) -> bool:
-        """True if the generated image has no influence."""
-        return self.baseline != "generated"
 
     @stepwise
     def attribute(self, pair: Pair, classifier: Classifier) -> Generator[Progress, None, SignedMap]:
@@ -141,7 +137,7 @@ class SuperpixelAblation:
 
 
 @dataclass(frozen=True, slots=True)
-class SuperpixelShapley:
+class SuperpixelShapley(WithBaseline):
     """Share of each superpixel in the change of the source's logit, by Shapley value sampling.
 
     Attributes
@@ -174,11 +170,6 @@ class SuperpixelShapley:
     n_samples: Annotated[int, {"min": 1, "max": 10000}] = 10
     baseline: Baseline = "generated"
     seed: Annotated[int, {"min": 0, "max": 2**31 - 1}] = 0
-
-    @property
-    def of_query_alone(self) -> bool:
-        """True if the generated image has no influence."""
-        return self.baseline != "generated"
 
     @stepwise
     def attribute(self, pair: Pair, classifier: Classifier) -> Generator[Progress, None, SignedMap]:

@@ -10,7 +10,7 @@ import torch
 
 from napari_quac.errors import MethodUnavailableError
 from napari_quac.explain.attribution import SignedMap
-from napari_quac.explain.methods.captum_steps import baseline_image, image_evidence
+from napari_quac.explain.methods.captum_steps import WithBaseline, baseline_image, image_evidence
 from napari_quac.explain.pair import Pair
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.device import in_batches
@@ -20,7 +20,7 @@ PER_STEP = 5
 
 
 @dataclass(frozen=True, slots=True)
-class SmoothGrad:
+class SmoothGrad(WithBaseline):
     """Gradient of the source's logit averaged over noisy copies, times the replaced difference.
 
     Attributes
@@ -48,11 +48,6 @@ class SmoothGrad:
     noise: Annotated[float, {"min": 0.0, "max": 1.0, "step": 0.01}] = 0.1
     baseline: Literal["generated", "blur", "mean", "gray", "none"] = "generated"
     seed: Annotated[int, {"min": 0, "max": 2**31 - 1}] = 0
-
-    @property
-    def of_query_alone(self) -> bool:
-        """True if the generated image has no influence."""
-        return self.baseline != "generated"
 
     @stepwise
     def attribute(self, pair: Pair, classifier: Classifier) -> Generator[Progress, None, SignedMap]:
