@@ -33,7 +33,7 @@ from napari_quac.gui.panels.threshold_panel import ThresholdPanel
 from napari_quac.gui.panels.train_panel import TrainPanel
 from napari_quac.gui.panels.verdict_panel import VerdictPanel
 from napari_quac.gui.panels.warp_panel import WarpLayers, WarpPanel
-from napari_quac.gui.plugin_settings import read_defaults
+from napari_quac.gui.plugin_settings import read_defaults, remember_size_axis
 from napari_quac.gui.points_sync import PointsSync
 from napari_quac.gui.region_view import RegionView
 from napari_quac.gui.sample_data import open_example_volume
@@ -84,6 +84,7 @@ class QuacDock(QWidget):
         self.points = PointsSync(napari_viewer, self.choices, self.results, self.layers, self)
         self.comparison = Comparison(napari_viewer, self.layers, self)
         self.settings = QSettings("napari-quac", "napari-quac")
+        remember_size_axis(self.choices, self.settings)
         self._build_panels()
         self._bind_actions()
         self._connect()
