@@ -61,10 +61,10 @@ class BaselineTest:
         """Counts and p without the names, such as "better in 12 of 25 pairs, …"."""
         pairs = "pair" if self.n == 1 else "pairs"
         p = "p < 0.001" if self.p_value < 0.001 else f"p = {self.p_value:.2g}"
-        return (
-            f"in {self.n_better} of {self.n} {pairs}, worse in {self.n_worse}, equal within "
-            f"{SCORE_MARGIN:g} in {self.n_equal}; sign test {p}"
-        )
+        parts = [f"in {self.n_better} of {self.n} {pairs}"]
+        parts += [f"worse in {self.n_worse}"] if self.n_worse else []
+        parts += [f"equal within {SCORE_MARGIN:g} in {self.n_equal}"] if self.n_equal else []
+        return f"{', '.join(parts)}; sign test {p}"
 
     @property
     def sentence(self) -> str:

@@ -64,16 +64,16 @@ class VerdictPanel(Section):
     def _on_explanations(self) -> None:
         self._later.throttle()
 
-    def _findings(self) -> tuple[Finding, ...]:
-        """Return the findings about the explanation, its generator and all samples in view."""
+    def _findings(self) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
+        """Return the checks of the explanation, and what is known beyond it."""
         explanations, classifier = self._results.explanations, self._results.loaded_classifier
         explanation = self._explanation
         if explanations is None or explanation is None or classifier is None:
-            return ()
+            return (), ()
         from napari_quac.explain.verdict import Finding, verdict
 
         others = [e for e in explanations.by_method.values() if e is not explanation]
-        findings = verdict(explanation, others, classifier.class_names)
+        checks = verdict(explanation, others, classifier.class_names)
         tests = [test for test in self._results.baseline_tests or () if test.n > 1]
         over_all = tuple(
             Finding(f"Over the samples in view, {test.sentence}", test.tone)
@@ -81,10 +81,11 @@ class VerdictPanel(Section):
             if test.method == explanation.method
         )
         evaluation = self._results.generator_evaluation
-        return (*findings, *over_all, *((evaluation,) if evaluation is not None else ()))
+        return checks, (*over_all, *((evaluation,) if evaluation is not None else ()))
 
     def _show(self) -> None:
-        explanation, findings = self._explanation, self._findings()[:MAX_SENTENCES]
+        explanation, (checks, remarks) = self._explanation, self._findings()
+        findings = (*checks, *remarks)[:MAX_SENTENCES]
         for row, (mark, label) in enumerate(zip(self._marks, self.sentences, strict=True)):
             finding = findings[row] if row < len(findings) else None
             tone = finding.tone if finding is not None else ""
@@ -98,7 +99,7 @@ class VerdictPanel(Section):
         self.more_points_button.setVisible(
             explanation is not None and self._needs_more_points(explanation)
         )
-        self.set_summary(summary_of([finding.tone for finding in findings]))
+        self.set_summary(summary_of([check.tone for check in checks]))
         self._show_threshold()
 
     def _show_threshold(self) -> None:
@@ -131,13 +132,11 @@ class VerdictPanel(Section):
 
 
 def summary_of(tones: Sequence[str]) -> str:
-    """Return the numbers of passed, undecided and failed checks in words; empty without any."""
+    """Return the numbers of passed and failed checks in words; empty without any."""
     if not tones:
         return ""
-    n_passed, n_failed, n_doubts = (tones.count(tone) for tone in ("good", "bad", "warning"))
-    checks = "check" if n_passed == 1 else "checks"
-    doubts = f", {n_doubts} doubtful" if n_doubts else ""
-    return f"{n_passed} {checks} passed, {n_failed} failed{doubts}"
+    n_passed, n_failed = tones.count("good"), tones.count("bad")
+    return f"{n_passed} {'check' if n_passed == 1 else 'checks'} passed, {n_failed} failed"
 
 
 def threshold_text(explanation: Explanation, hybrid: Hybrid | None) -> str:
