@@ -39,22 +39,22 @@ def axis_positions(mask_sizes: ArrayLike, axis: SizeAxis) -> NDArray[np.float64]
     -------
     ndarray, float64 in [0, 1]
     """
-    sizes = np.asarray(mask_sizes, dtype=np.float64)
+    places: NDArray[np.float64] = np.asarray(mask_sizes, dtype=np.float64)
     if axis == "square root":
-        return np.sqrt(np.maximum(sizes, 0))
-    if axis == "logarithmic":
-        return np.log1p(np.maximum(sizes, 0) / LINEAR_BELOW) / np.log1p(1 / LINEAR_BELOW)
-    return sizes
+        places = np.sqrt(np.maximum(places, 0))
+    elif axis == "logarithmic":
+        places = np.log1p(np.maximum(places, 0) / LINEAR_BELOW) / np.log1p(1 / LINEAR_BELOW)
+    return places
 
 
 def sizes_at(positions: ArrayLike, axis: SizeAxis) -> NDArray[np.float64]:
     """Return the mask sizes at positions of the axis, the inverse of :func:`axis_positions`."""
-    places = np.asarray(positions, dtype=np.float64)
+    sizes: NDArray[np.float64] = np.asarray(positions, dtype=np.float64)
     if axis == "square root":
-        return places**2
-    if axis == "logarithmic":
-        return LINEAR_BELOW * np.expm1(places * np.log1p(1 / LINEAR_BELOW))
-    return places
+        sizes = sizes**2
+    elif axis == "logarithmic":
+        sizes = LINEAR_BELOW * np.expm1(sizes * np.log1p(1 / LINEAR_BELOW))
+    return sizes
 
 
 def axis_ticks(axis: SizeAxis) -> tuple[tuple[float, str], ...]:
