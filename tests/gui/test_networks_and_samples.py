@@ -181,7 +181,7 @@ def test_layer_gives_samples_with_its_place(dock: QuacDock) -> None:
     settle(dock)
     wait(lambda: np.allclose(dock.layers.layers["query"].translate, (8, 12)))
     np.testing.assert_allclose(dock.layers.layers["query"].data, stack[0] / 255, atol=1e-6)
-    assert panel.misprediction_button.isHidden()
+    assert dock.navigator.misprediction_button.isHidden()
     panel.layer_high.setValue(100)
     panel.use_layer_button.click()
     wait(lambda: "expected 0 to 100" in panel.problem.text())
