@@ -90,7 +90,8 @@ class WrappedLabel(QLabel):
         """Return the height of the text when it is broken at ``width``."""
         document = self._document(width)
         height: float = document.size().height()
-        return max(math.ceil(height), self._n_lines * self.fontMetrics().lineSpacing())
+        reserved: int = self._n_lines * self.fontMetrics().lineSpacing()
+        return max(math.ceil(height), reserved)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Update the height for the new width."""
