@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QWidget
 from torch import Tensor
@@ -66,10 +67,10 @@ def test_attribution_and_mask_lie_on_the_image_side_by_side(explained):
     find(explained, "side_by_side_button").click()
     panels = explained.comparison.panels
     gray = np.round(255 * layers["query"].data).astype(int)
-    is_clear = np.abs(layers["attribution"].data) < 1e-3
+    is_clear = np.abs(layers["attribution"].data) < 5e-3  # at most 4 % opaque
     assert is_clear.any() and not is_clear.all()
     below = panels["attribution"].data[is_clear].astype(int).mean(-1)
-    assert np.abs(below - gray[is_clear]).max() <= 1
+    assert np.abs(below - gray[is_clear]).max() <= 12
     red, blue = (panels["attribution"].data[~is_clear][:, k].astype(int) for k in (0, 2))
     assert (red != blue).any()
     find(explained, "side_by_side_button").click()

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 BACKGROUND = {"attribution": "query", "mask": "hybrid"}
 """Images on which the panels of attribution and mask show them."""
 
+SMALLEST_TITLE, LARGEST_TITLE = 6.0, 10.0
+EM_PER_POINT = 0.98
+"""Mean width of a character in pixels of the canvas, for each point of the font size."""
+
 
 class Comparison(QObject):
     """Changes the visibility of layers for a comparison, and restores it afterwards.
@@ -42,6 +46,7 @@ class Comparison(QObject):
         self._viewer, self._sync, self._results = viewer, layers, results
         self._before_blink: dict[str, bool] | None = None
         self._before_grid: list[tuple[Any, bool]] | None = None
+        self._camera_was: tuple[Any, float] = ((0.0, 0.0, 0.0), 1.0)
         self._grid_was: tuple[bool, int, tuple[int, int]] = (False, 1, (-1, -1))
         self._later = QTimer(self, interval=0, singleShot=True)
         self._later.timeout.connect(self._draw_panels)
@@ -98,14 +103,16 @@ class Comparison(QObject):
         if enabled == self.is_side_by_side:
             return
         self.release()
-        grid = self._viewer.canvas.grid
+        grid, camera = self._viewer.canvas.grid, self._viewer.scene.camera
         if enabled:
+            self._camera_was = (tuple(camera.center), float(camera.zoom))
             self._grid_was = (bool(grid.enabled), int(grid.stride), tuple(grid.shape))
             self._before_grid = [(layer, bool(layer.visible)) for layer in self._viewer.layers]
             for layer, _ in self._before_grid:
                 _show(layer, False)
             self._draw_panels()
             grid.stride, grid.shape, grid.enabled = 1, (-1, -1), True
+            self._viewer.reset_view(layers=list(self.panels.values()) or None)
         else:
             before, self._before_grid = self._before_grid or [], None
             self._later.stop()
@@ -115,7 +122,7 @@ class Comparison(QObject):
             for layer, visible in before:
                 if layer in present:
                     _show(layer, visible)
-        self._viewer.reset_view()
+            camera.center, camera.zoom = self._camera_was
         self.side_by_side_changed.emit(enabled)
 
     def close(self) -> None:
@@ -158,8 +165,23 @@ class Comparison(QObject):
             panel = stack.show(role, pixels, name=titles[name], rgb=True, is_spread=True)
             if panel.name != titles[name]:
                 panel.name = titles[name]
-            if not panel.name_overlay.visible:
-                panel.name_overlay.visible = True
+        self._fit_titles()
+
+    def _fit_titles(self) -> None:
+        """Show the titles in the largest font in which all of them fit their panels."""
+        panels = list(self.panels.values())
+        if not panels:
+            return
+        n_columns = int(np.ceil(np.sqrt(len(panels))))
+        width = self._viewer.canvas.size[1] / n_columns
+        longest = max(len(panel.name) for panel in panels)
+        points = float(np.clip(width / (longest * EM_PER_POINT), SMALLEST_TITLE, LARGEST_TITLE))
+        for panel in panels:
+            title = panel.name_overlay
+            if title.font_size != points:
+                title.font_size = points
+            if not title.visible:
+                title.box = title.visible = True
 
     def _titles(self) -> dict[str, str]:
         """Return the title of each panel, with predicted class and its probability."""
