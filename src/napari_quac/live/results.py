@@ -18,14 +18,18 @@ if TYPE_CHECKING:
     from napari_quac.explain.regions import Regions
     from napari_quac.explain.search import SearchState
     from napari_quac.explain.settings import ExplainSettings
+    from napari_quac.explain.verdict import Finding
     from napari_quac.generators.warp.view import WarpView
     from napari_quac.live.display import DisplayedHybrid, Preview
+    from napari_quac.live.explanation_status import ExplanationStatus, Outcomes
+    from napari_quac.live.identity import ResultOrigin
     from napari_quac.live.open_report import LoadedExplanations, OpenReport, ReportColumns
     from napari_quac.live.prediction import Prediction
-    from napari_quac.live.sample_columns import ExplanationStatus, SampleIndex
+    from napari_quac.live.sample_columns import SampleIndex
     from napari_quac.live.sample_order import SampleOrder
     from napari_quac.networks.classifier import Classifier
     from napari_quac.networks.generator import Generator
+    from napari_quac.reports.baselines import BaselineTest
     from napari_quac.reports.comparison import MethodComparison
 
 
@@ -40,6 +44,7 @@ class Results:
     loaded_samples: Dataset | None = None
     loaded_classifier: Classifier | None = None
     loaded_generator: Generator | None = None
+    generator_evaluation: Finding | None = None
     class_names: tuple[str, ...] | None = None
     previews: tuple[Preview, ...] = ()
     sample: Sample | None = None
@@ -47,11 +52,14 @@ class Results:
     sample_list: SampleIndex | None = None
     predictions: PredictionTable | None = None
     agreement: Agreement | None = None
+    origin: ResultOrigin | None = None
+    outcomes: Outcomes | None = None
     explanation_status: ExplanationStatus | None = None
     order: SampleOrder | None = None
     neighbors: Neighbors | None = None
     report: OpenReport | None = None
     report_columns: ReportColumns | None = None
+    baseline_tests: tuple[BaselineTest, ...] | None = None
     target: int | None = None
     pair_settings: ExplainSettings | None = None
     comparison_settings: ExplainSettings | None = None

@@ -15,11 +15,18 @@ from napari_quac.errors import DataError
 from napari_quac.explain.settings import AUTO, ExplainSettings
 from napari_quac.live import display
 from napari_quac.live.choices import Choices, LabelImage, ReadySamples, ReportSource, SampleSource
+from napari_quac.live.explanation_status import collect_outcomes, note_explanations
+from napari_quac.live.identity import find_origin
 from napari_quac.live.lane import Priority
-from napari_quac.live.open_report import LoadedExplanations, align_report, load_explanations
+from napari_quac.live.open_report import (
+    LoadedExplanations,
+    align_report,
+    entries_in_view,
+    load_explanations,
+)
 from napari_quac.live.prediction import Prediction, find_neighbors, predict
 from napari_quac.live.rule import Derived, Job, OnDemand, Rule, evaluation_order, question_names
-from napari_quac.live.sample_columns import list_samples, note_explanations
+from napari_quac.live.sample_columns import list_samples
 from napari_quac.live.sample_order import SampleOrder, order_table
 from napari_quac.stepwise import Steps
 
@@ -33,10 +40,12 @@ if TYPE_CHECKING:
     from napari_quac.explain.prediction_table import Neighbors, PredictionTable
     from napari_quac.explain.regions import Regions
     from napari_quac.explain.search import SearchState
+    from napari_quac.explain.verdict import Finding
     from napari_quac.generators.warp.view import WarpView
-    from napari_quac.live.open_report import OpenReport
+    from napari_quac.live.open_report import OpenReport, ReportColumns
     from napari_quac.networks.classifier import Classifier
     from napari_quac.networks.generator import Generator as ImageGenerator
+    from napari_quac.reports.baselines import BaselineTest
     from napari_quac.reports.comparison import MethodComparison
 
 LABELS_LOOKED_AT = 100
@@ -62,6 +71,13 @@ def load_generator(generator: Any, device: str) -> ImageGenerator:
     """Load the generator on the device."""
     network: ImageGenerator = generator.load(device)
     return network
+
+
+def find_evaluation(loaded_generator: ImageGenerator, *, generator: Any) -> Finding | None:
+    """Find out how the generator was evaluated when it was trained."""
+    from napari_quac.live.generator_evaluation import find_evaluation as find
+
+    return find(loaded_generator, generator=generator)
 
 
 def take_class_names(
@@ -172,6 +188,15 @@ def take_report_samples(
     from napari_quac.reports.restored import ReportSamples
 
     return ReadySamples(ReportSamples(report.report))
+
+
+def test_against_baselines(
+    report: OpenReport, report_columns: ReportColumns, order: SampleOrder
+) -> tuple[BaselineTest, ...]:
+    """Compare the methods with the baselines on the pairs of the samples in view."""
+    from napari_quac.reports.baselines import compare_with_baselines
+
+    return compare_with_baselines(entries_in_view(report, report_columns, order))
 
 
 # settings
@@ -375,11 +400,16 @@ RULES: dict[str, Rule] = {
     "loaded_samples": Job(load_samples, "reading the samples"),
     "loaded_classifier": Job(load_classifier, "loading the classifier"),
     "loaded_generator": Job(load_generator, "loading the generator"),
+    "generator_evaluation": Job(find_evaluation, "reading the evaluation of the generator",
+                                Priority.SHORT, clear_on=("loaded_generator",)),
     "class_names": Derived(take_class_names, "naming the classes"),
     "classifier": Derived(name_classes, "naming the classes"),
-    "previews": Job(display.read_previews, "reading previews", Priority.SHORT),
-    "sample": Job(read_sample, "reading the sample", Priority.URGENT),
-    "prediction": Job(predict, "predicting the sample", Priority.URGENT),
+    "previews": Job(display.read_previews, "reading previews", Priority.SHORT,
+                    clear_on=("loaded_samples",)),
+    "sample": Job(read_sample, "reading the sample", Priority.URGENT,
+                  clear_on=("loaded_samples",)),
+    "prediction": Job(predict, "predicting the sample", Priority.URGENT,
+                      clear_on=("loaded_classifier",)),
     # the table of samples
     "sample_list": Job(list_samples, "listing the samples", Priority.SHORT,
                        clear_on=("loaded_samples",)),
@@ -387,6 +417,9 @@ RULES: dict[str, Rule] = {
                           Priority.BACKGROUND, auto_start=is_comparison_quick),
     "predictions": OnDemand(predict_samples, "predicting all samples", Priority.BACKGROUND,
                             partial_to="predictions", auto_start=has_few_samples),
+    "origin": Job(find_origin, "identifying samples and networks", Priority.URGENT,
+                  clear_on=("loaded_classifier", "sample_list", "loaded_generator")),
+    "outcomes": Derived(collect_outcomes, "listing the explanations"),
     "explanation_status": Derived(note_explanations, "listing the explanations"),
     "order": Derived(order_table, "filtering the samples"),
     "neighbors": Job(find_neighbors, "searching neighbors", Priority.SHORT,
@@ -394,9 +427,12 @@ RULES: dict[str, Rule] = {
     # reports
     "report": Job(load_report, "opening the explanations"),
     "samples": Derived(take_report_samples, "opening the explanations"),
-    "report_columns": Job(align_report, "matching the explanations to the samples", Priority.SHORT),
+    "report_columns": Job(align_report, "matching the explanations to the samples", Priority.SHORT,
+                          clear_on=("sample_list", "loaded_classifier", "loaded_generator")),
+    "baseline_tests": Job(test_against_baselines, "comparing with the baselines", Priority.SHORT,
+                          clear_on=("report", "order")),
     "loaded_explanations": Job(load_explanations, "reading the explanations of the sample",
-                               Priority.SHORT),
+                               Priority.SHORT, clear_on=("loaded_classifier",)),
     # settings
     "settings": Derived(adapt_settings, "adapting the settings"),
     "target": Derived(find_target, "choosing the target"),
