@@ -87,10 +87,17 @@ def keep_threshold(
     explanations: Explanations, shown_method: str,
     *, displayed_hybrid: DisplayedHybrid | None = None, threshold: float | None = None,
 ) -> float | None:  # fmt: skip
-    """Return to the optimum when another explanation is displayed."""
+    """Return to the optimum when another explanation is displayed.
+
+    A threshold that was chosen on a preliminary explanation also applies to the exact one.
+    """
     explanation = explanations.get(shown_method)
-    is_displayed = displayed_hybrid is not None and displayed_hybrid.explanation is explanation
-    return threshold if is_displayed else None
+    if displayed_hybrid is None or explanation is None:
+        return None
+    before = displayed_hybrid.explanation
+    is_same_question = before.pair is explanation.pair and before.method == explanation.method
+    is_kept = before is explanation or (before.is_preliminary and is_same_question)
+    return threshold if is_kept else None
 
 
 def display_hybrid(

@@ -273,9 +273,12 @@ def choose_pair(
 def explain_pair(
     pair: Pair, loaded_classifier: Classifier, pair_settings: ExplainSettings,
     *, loaded_explanations: LoadedExplanations | None = None,
-    explanations: Explanations | None = None,
+    explanations: Explanations | None = None, shown_method: str = "",
 ) -> Steps[Explanations] | Explanations:  # fmt: skip
-    """Explain the pair, unless its explanations were loaded for the same settings."""
+    """Explain the pair, unless its explanations were loaded for the same settings.
+
+    The displayed method is explained first, by a preliminary explanation before the exact one.
+    """
     from napari_quac.explain.pipeline import explain_pair as explain
 
     if loaded_explanations is not None and loaded_explanations.pair is pair:
@@ -283,12 +286,13 @@ def explain_pair(
         if loaded.settings == pair_settings:
             return loaded
         explanations = explanations or loaded
-    return explain(pair, loaded_classifier, pair_settings, explanations)
+    return explain(pair, loaded_classifier, pair_settings, explanations, shown_method)
 
 
-def without_partial_mask(explanations: Explanations) -> Explanations:
-    """Return the explanations after a method that optimizes a mask was canceled."""
-    return replace(explanations, partial_mask=None) if explanations.partial_mask else explanations
+def without_partial_results(explanations: Explanations) -> Explanations:
+    """Return the exact explanations, without a mask under optimization, after a cancellation."""
+    exact = explanations.exact()
+    return replace(exact, partial_mask=None) if exact.partial_mask else exact
 
 
 # further views of the pair
@@ -408,7 +412,7 @@ RULES: dict[str, Rule] = {
     "proposal_index": Derived(keep_proposal, "choosing the proposal"),
     "pair": Derived(choose_pair, "choosing the pair"),
     "explanations": Job(explain_pair, "explaining the pair", clear_on=("pair",),
-                        partial_to="explanations", after_cancel=without_partial_mask),
+                        partial_to="explanations", after_cancel=without_partial_results),
     # display
     "shown_method": Derived(display.choose_shown_method, "choosing the method"),
     "threshold": Derived(display.keep_threshold, "choosing the threshold"),

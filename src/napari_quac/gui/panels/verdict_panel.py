@@ -58,10 +58,13 @@ class VerdictPanel(Section):
             explanations.by_method.get(self._choices.shown_method) if explanations else None
         )
         findings: tuple[tuple[str, str], ...] = ()
-        if explanations is not None and explanation is not None and classifier is not None:
+        is_preliminary = explanation is not None and explanation.is_preliminary
+        if is_preliminary:
+            findings = (("note", "The mask is preliminary. The verdict is about the exact one."),)
+        elif explanations is not None and explanation is not None and classifier is not None:
             from napari_quac.explain.verdict import verdict
 
-            others = [e for e in explanations.by_method.values() if e is not explanation]
+            others = [e for e in explanations.exact().values() if e is not explanation]
             findings = tuple(
                 (finding.tone, finding.text)
                 for finding in verdict(explanation, others, classifier.class_names)
@@ -82,6 +85,7 @@ class VerdictPanel(Section):
         n_failed = sum(tone == "bad" for tone, _ in findings)
         checks = "check" if n_passed == 1 else "checks"
         summary = f"{n_passed} {checks} passed, {n_failed} failed" if findings else ""
+        summary = "preliminary" if is_preliminary else summary
         self.set_summary(summary)
 
     def _needs_more_points(self, explanation: Explanation) -> bool:
