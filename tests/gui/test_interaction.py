@@ -90,7 +90,7 @@ def test_marker_is_dragged_and_clicked(make_napari_viewer: Any) -> None:
     box = plot.getPlotItem().getViewBox()
 
     def pixel(mask_size: float) -> QPoint:
-        return plot.mapFromScene(box.mapViewToScene(QPointF(mask_size, 0.4)))
+        return plot.mapFromScene(box.mapViewToScene(QPointF(float(plot.places(mask_size)), 0.4)))
 
     viewport = plot.viewport()
     QApplication.processEvents()

@@ -33,7 +33,7 @@ from napari_quac.gui.panels.threshold_panel import ThresholdPanel
 from napari_quac.gui.panels.train_panel import TrainPanel
 from napari_quac.gui.panels.verdict_panel import VerdictPanel
 from napari_quac.gui.panels.warp_panel import WarpLayers, WarpPanel
-from napari_quac.gui.plugin_settings import read_defaults
+from napari_quac.gui.plugin_settings import read_defaults, remember_size_axis
 from napari_quac.gui.points_sync import PointsSync
 from napari_quac.gui.region_view import RegionView
 from napari_quac.gui.sample_data import open_example_volume
@@ -84,6 +84,7 @@ class QuacDock(QWidget):
         self.points = PointsSync(napari_viewer, self.choices, self.results, self.layers, self)
         self.comparison = Comparison(napari_viewer, self.layers, self)
         self.settings = QSettings("napari-quac", "napari-quac")
+        remember_size_axis(self.choices, self.settings)
         self._build_panels()
         self._bind_actions()
         self._connect()
@@ -164,18 +165,21 @@ class QuacDock(QWidget):
 
     @property
     def is_closed(self) -> bool:
-        """True if the dock was closed and its thread has ended."""
+        """True if the dock was closed; its threads end after their current step."""
         return self._is_closed
 
     def shut_down(self, window_closes: bool = False) -> None:
-        """End the threads and release the viewer; the layers stay."""
+        """Stop all work without waiting for it, and release the viewer; the layers stay."""
         if self._is_closed:
             return
         self._is_closed = True
         for timer in (self._draw_curves, self._announce_explained, self._scroll_to_preprocessing,
                       self._scroll_to_training):  # fmt: skip
             timer.cancel()
-        _close((self._main_thread, self.training, self.session, self.points))
+        self._main_thread.close()
+        self.training.close(timeout=0)
+        self.session.close(timeout=0)
+        self.points.close()
         self.viewer.events.theme.disconnect(self._on_theme)
         for panel in (self.samples, self.points_panel, self.regions, self.morphometry,
                       self.deformation, self.exaggeration):  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from napari_quac.data.dataset import evenly_spaced
@@ -116,3 +116,9 @@ def display_hybrid(
     if before is not None and before.explanation is explanation and before.index == index:
         return before
     return DisplayedHybrid(explanation, hybrid_at(explanation.pair, curve, index), index)
+
+
+def without_partial_results(explanations: Explanations) -> Explanations:
+    """Return the exact explanations, without a mask under optimization, after a cancellation."""
+    exact = explanations.exact()
+    return replace(exact, partial_mask=None) if exact.partial_mask else exact

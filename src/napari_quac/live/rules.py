@@ -16,7 +16,12 @@ from napari_quac.explain.settings import AUTO, ExplainSettings
 from napari_quac.live import display
 from napari_quac.live.choices import Choices, LabelImage, ReadySamples, ReportSource, SampleSource
 from napari_quac.live.lane import Priority
-from napari_quac.live.open_report import LoadedExplanations, align_report, load_explanations
+from napari_quac.live.open_report import (
+    LoadedExplanations,
+    align_report,
+    entries_in_view,
+    load_explanations,
+)
 from napari_quac.live.prediction import Prediction, find_neighbors, predict
 from napari_quac.live.rule import Derived, Job, OnDemand, Rule, evaluation_order, question_names
 from napari_quac.live.sample_columns import list_samples, note_explanations
@@ -33,10 +38,12 @@ if TYPE_CHECKING:
     from napari_quac.explain.prediction_table import Neighbors, PredictionTable
     from napari_quac.explain.regions import Regions
     from napari_quac.explain.search import SearchState
+    from napari_quac.explain.verdict import Finding
     from napari_quac.generators.warp.view import WarpView
-    from napari_quac.live.open_report import OpenReport
+    from napari_quac.live.open_report import OpenReport, ReportColumns
     from napari_quac.networks.classifier import Classifier
     from napari_quac.networks.generator import Generator as ImageGenerator
+    from napari_quac.reports.baselines import BaselineTest
     from napari_quac.reports.comparison import MethodComparison
 
 LABELS_LOOKED_AT = 100
@@ -62,6 +69,13 @@ def load_generator(generator: Any, device: str) -> ImageGenerator:
     """Load the generator on the device."""
     network: ImageGenerator = generator.load(device)
     return network
+
+
+def find_evaluation(loaded_generator: ImageGenerator, *, generator: Any) -> Finding | None:
+    """Find out how the generator was evaluated when it was trained."""
+    from napari_quac.live.generator_evaluation import find_evaluation as find
+
+    return find(loaded_generator, generator=generator)
 
 
 def take_class_names(
@@ -174,6 +188,15 @@ def take_report_samples(
     return ReadySamples(ReportSamples(report.report))
 
 
+def test_against_baselines(
+    report: OpenReport, report_columns: ReportColumns, order: SampleOrder
+) -> tuple[BaselineTest, ...]:
+    """Compare the methods with the baselines on the pairs of the samples in view."""
+    from napari_quac.reports.baselines import compare_with_baselines
+
+    return compare_with_baselines(entries_in_view(report, report_columns, order))
+
+
 # settings
 
 
@@ -275,10 +298,7 @@ def explain_pair(
     *, loaded_explanations: LoadedExplanations | None = None,
     explanations: Explanations | None = None, shown_method: str = "",
 ) -> Steps[Explanations] | Explanations:  # fmt: skip
-    """Explain the pair, unless its explanations were loaded for the same settings.
-
-    The displayed method is explained first, by a preliminary explanation before the exact one.
-    """
+    """Explain the pair, the displayed method first; loaded explanations are used if they fit."""
     from napari_quac.explain.pipeline import explain_pair as explain
 
     if loaded_explanations is not None and loaded_explanations.pair is pair:
@@ -287,12 +307,6 @@ def explain_pair(
             return loaded
         explanations = explanations or loaded
     return explain(pair, loaded_classifier, pair_settings, explanations, shown_method)
-
-
-def without_partial_results(explanations: Explanations) -> Explanations:
-    """Return the exact explanations, without a mask under optimization, after a cancellation."""
-    exact = explanations.exact()
-    return replace(exact, partial_mask=None) if exact.partial_mask else exact
 
 
 # further views of the pair
@@ -379,6 +393,8 @@ RULES: dict[str, Rule] = {
     "loaded_samples": Job(load_samples, "reading the samples"),
     "loaded_classifier": Job(load_classifier, "loading the classifier"),
     "loaded_generator": Job(load_generator, "loading the generator"),
+    "generator_evaluation": Job(find_evaluation, "reading the evaluation of the generator",
+                                Priority.SHORT, clear_on=("loaded_generator",)),
     "class_names": Derived(take_class_names, "naming the classes"),
     "classifier": Derived(name_classes, "naming the classes"),
     "previews": Job(display.read_previews, "reading previews", Priority.SHORT),
@@ -399,6 +415,8 @@ RULES: dict[str, Rule] = {
     "report": Job(load_report, "opening the explanations"),
     "samples": Derived(take_report_samples, "opening the explanations"),
     "report_columns": Job(align_report, "matching the explanations to the samples", Priority.SHORT),
+    "baseline_tests": Job(test_against_baselines, "comparing with the baselines", Priority.SHORT,
+                          clear_on=("report", "order")),
     "loaded_explanations": Job(load_explanations, "reading the explanations of the sample",
                                Priority.SHORT),
     # settings
@@ -412,7 +430,7 @@ RULES: dict[str, Rule] = {
     "proposal_index": Derived(keep_proposal, "choosing the proposal"),
     "pair": Derived(choose_pair, "choosing the pair"),
     "explanations": Job(explain_pair, "explaining the pair", clear_on=("pair",),
-                        partial_to="explanations", after_cancel=without_partial_results),
+                        partial_to="explanations", after_cancel=display.without_partial_results),
     # display
     "shown_method": Derived(display.choose_shown_method, "choosing the method"),
     "threshold": Derived(display.keep_threshold, "choosing the threshold"),

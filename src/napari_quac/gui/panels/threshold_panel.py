@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QSlider
+from qtpy.QtCore import Signal
 from superqt.utils import signals_blocked
 
+from napari_quac.explain.size_axis import axis_positions
+from napari_quac.gui.mask_slider import MaskSlider, step_travel
 from napari_quac.gui.section import Section
 from napari_quac.gui.text import WrappedLabel, grouped, measured
 from napari_quac.gui.widgets import button, menu, row
@@ -35,8 +36,7 @@ class ThresholdPanel(Section):
         self._choices, self._results = choices, results
         self._curve: Curve | None = None
         self._positions: NDArray[np.intp] = np.empty(0, dtype=np.intp)
-        self.slider = QSlider(Qt.Orientation.Horizontal)
-        self.slider.setObjectName("threshold_slider")
+        self.slider = MaskSlider("threshold_slider")
         self.slider.setToolTip("Threshold, from the largest mask (left) to the smallest (right).")
         self.slider.setMinimumHeight(22)
         self.optimum_button = button("Optimum", "optimum_button", clicked=self.go_to_optimum)
@@ -47,6 +47,7 @@ class ThresholdPanel(Section):
         self._build_view_rows()
         self.slider.valueChanged.connect(self._on_slider)
         results.events.displayed_hybrid.connect(self._show)
+        choices.events.size_axis.connect(self._set_travel)
         self._show()
 
     def go_to_optimum(self) -> None:
@@ -115,9 +116,7 @@ class ThresholdPanel(Section):
         if curve is not self._curve:
             self._curve = curve
             self._positions = curve.distinct()
-            with signals_blocked(self.slider):
-                self.slider.setRange(0, len(self._positions) - 1)
-                self.slider.setPageStep(max(1, len(self._positions) // 10))
+            self._set_travel()
         position = int(np.searchsorted(self._positions, displayed.index))
         if position != self.slider.value():
             with signals_blocked(self.slider):
@@ -129,6 +128,13 @@ class ThresholdPanel(Section):
         threshold = displayed.hybrid.threshold
         summary = f"{displayed.explanation.method} · threshold {threshold:.2f}"
         self.set_summary(f"{summary} · preliminary" if preliminary else summary)
+
+    def _set_travel(self) -> None:
+        """Let the slider travel along the axis of mask sizes."""
+        if self._curve is not None:
+            sizes = self._curve.mask_sizes[self._positions]
+            with signals_blocked(self.slider):
+                self.slider.set_travel(step_travel(axis_positions(sizes, self._choices.size_axis)))
 
     def _class_names(self) -> tuple[str, ...]:
         classifier = self._results.loaded_classifier
