@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from napari_quac.errors import NetworkError, QuacError, ShapeError
+from napari_quac.networks.class_match import request_for
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Sample
@@ -79,7 +80,8 @@ class ConversionRequest:
     source, target : int
         Class of the query, and class to reach.
     classifier : Classifier
-        For generators that optimize against it; the others ignore it.
+        Names the classes, in the words of the generator if it has names; otherwise for generators
+        that optimize against it.
     seed : int
         Seed of all randomness.
     query_id : str
@@ -132,7 +134,13 @@ class Generator(Protocol):
     n_bins : int or None
         Number of bins of a bin-conditional generator; None for any other.
     class_names : tuple of str
-        Classes that it knows; empty if it takes any.
+        Classes that it knows; empty if it takes any, or if they have no names.
+    n_classes : int or None
+        Number of its classes, where they have no names.
+    class_map : Mapping[str, str]
+        Class of the classifier for some of its classes, as the user has matched them; empty for
+        one that is not used. The others are matched by name; see
+        :mod:`~napari_quac.networks.class_match`.
     takes_references : bool
         Whether styles can be taken from ``ConversionRequest.references``.
     source_basis : {"prediction", "label"}
@@ -144,6 +152,8 @@ class Generator(Protocol):
     n_axes: int | None = None
     n_bins: int | None = None
     class_names: tuple[str, ...] = ()
+    n_classes: int | None = None
+    class_map: Mapping[str, str] = {}
     takes_references: bool = False
     source_basis: Literal["prediction", "label"] = "prediction"
 
@@ -228,7 +238,10 @@ def ask_generator(
     ------
     NetworkError
         If it raises any other error than ours, or returns anything but proposals.
+    DataError
+        If it has none of the classes of the classifier.
     """
+    request = request_for(generator, request)
     try:
         proposals = generator.propose(request, first, n)
     except (QuacError, MemoryError):
@@ -279,6 +292,8 @@ class CenterSliceGenerator(Generator):
     def __init__(self, generator: Generator) -> None:
         self.generator = generator
         self.name = f"{generator.name}, center slice"
+        self.class_names, self.n_classes = generator.class_names, generator.n_classes
+        self.class_map = generator.class_map
         applied_to = {"Applied to": "the center slice of a volume"}
         self.description: Mapping[str, str] = {**generator.description, **applied_to}
 
