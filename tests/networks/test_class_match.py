@@ -64,7 +64,7 @@ def test_other_names_are_left_to_the_user() -> None:
     assert not match.is_answered and not match.is_usable
     assert "'T-bar'" in match.warning and "'left'" in match.warning
     with pytest.raises(DataError, match="--class-map"):
-        ask_generator(generator, request(0, 1), 0, 1)
+        ask_generator(generator, request(0, 1), 0, 1).result()
     assert generator.requests == []
 
 
@@ -81,8 +81,8 @@ def test_the_map_of_the_user_is_followed() -> None:
     match = match_classes(generator, NAMES)
     assert match.indices == (2, 0, None) and match.is_answered
     assert match.as_map == chosen
-    ask_generator(generator, request(0, 2), 0, 1)
-    ask_generator(generator, request(2, 1), 0, 1)
+    for asked in (request(0, 2), request(2, 1)):
+        ask_generator(generator, asked, 0, 1).result()
     assert generator.requests == [("PSD", "T-bar"), ("T-bar", "right")]
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from napari_quac.explain.regions import Regions
     from napari_quac.explain.search import SearchState
     from napari_quac.explain.settings import ExplainSettings
+    from napari_quac.explain.verdict import Finding
     from napari_quac.generators.warp.view import WarpView
     from napari_quac.live.class_names import ClassNaming
     from napari_quac.live.display import DisplayedHybrid, Preview
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from napari_quac.networks.class_match import ClassMatch
     from napari_quac.networks.classifier import Classifier
     from napari_quac.networks.generator import Generator
+    from napari_quac.reports.baselines import BaselineTest
     from napari_quac.reports.comparison import MethodComparison
 
 
@@ -46,6 +48,7 @@ class Results:
     loaded_classifier: Classifier | None = None
     loaded_generator: Generator | None = None
     class_match: ClassMatch | None = None
+    generator_evaluation: Finding | None = None
     previews: tuple[Preview, ...] = ()
     sample: Sample | None = None
     prediction: Prediction | None = None
@@ -57,6 +60,7 @@ class Results:
     neighbors: Neighbors | None = None
     report: OpenReport | None = None
     report_columns: ReportColumns | None = None
+    baseline_tests: tuple[BaselineTest, ...] | None = None
     target: int | None = None
     pair_settings: ExplainSettings | None = None
     comparison_settings: ExplainSettings | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from collections.abc import Generator as Iterating
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from napari_quac.errors import NetworkError, QuacError, ShapeError
 from napari_quac.networks.class_match import request_for
+from napari_quac.stepwise import Progress, stepwise
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Sample
@@ -220,9 +222,10 @@ class FunctionGenerator(Generator):
         return Proposals(torch.stack(images), tuple(origins))
 
 
+@stepwise
 def ask_generator(
     generator: Generator, request: ConversionRequest, first: int, n: int
-) -> Proposals:
+) -> Iterating[Progress, None, Proposals]:
     """Get proposals from a generator, with a clear error if one of another package fails.
 
     Parameters
@@ -234,6 +237,12 @@ def ask_generator(
     first, n : int
         As for :meth:`Generator.propose`.
 
+    Returns
+    -------
+    Steps of Proposals
+        Several steps from a generator with a method ``propose_stepwise``, which takes the same and
+        returns :class:`~napari_quac.stepwise.Steps`; for those that optimize each image.
+
     Raises
     ------
     NetworkError
@@ -243,7 +252,10 @@ def ask_generator(
     """
     request = request_for(generator, request)
     try:
-        proposals = generator.propose(request, first, n)
+        if hasattr(generator, "propose_stepwise"):
+            proposals = yield from generator.propose_stepwise(request, first, n)
+        else:
+            proposals = generator.propose(request, first, n)
     except (QuacError, MemoryError):
         raise
     except Exception as error:  # another package may fail in any way
@@ -292,8 +304,10 @@ class CenterSliceGenerator(Generator):
     def __init__(self, generator: Generator) -> None:
         self.generator = generator
         self.name = f"{generator.name}, center slice"
-        self.class_names, self.n_classes = generator.class_names, generator.n_classes
-        self.class_map = generator.class_map
+        # a generator of another package may lack them
+        self.class_names = getattr(generator, "class_names", ())
+        self.n_classes = getattr(generator, "n_classes", None)
+        self.class_map = getattr(generator, "class_map", {})
         applied_to = {"Applied to": "the center slice of a volume"}
         self.description: Mapping[str, str] = {**generator.description, **applied_to}
 
@@ -305,6 +319,13 @@ class CenterSliceGenerator(Generator):
         ShapeError
             If the query is not a volume.
         """
+        return self.propose_stepwise(request, first, n).result()
+
+    @stepwise
+    def propose_stepwise(
+        self, request: ConversionRequest, first: int, n: int
+    ) -> Iterating[Progress, None, Proposals]:
+        """Return proposals in as many steps as those of the generator of images."""
         volume = request.query
         if volume.ndim != 4:
             raise ShapeError(
@@ -312,7 +333,8 @@ class CenterSliceGenerator(Generator):
             )
         depth = volume.shape[1]
         center = depth // 2
-        slices = self.generator.propose(replace(request, query=volume[:, center]), first, n)
+        request = replace(request, query=volume[:, center])
+        slices = yield from ask_generator(self.generator, request, first, n)
         if not len(slices.images):
             return Proposals(volume.new_empty((0, *volume.shape)), ())
         volumes = volume.to("cpu", torch.float32).repeat(len(slices.images), 1, 1, 1, 1)

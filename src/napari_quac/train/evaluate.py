@@ -194,7 +194,7 @@ def _evaluate_query(
     generator: ImageGenerator, request: ConversionRequest, n_tries: int, mask: Tensor | None
 ) -> tuple[float, float, float, float, float]:
     """Return converted (0 or 1), share converted, and the change of the best: all, in, out."""
-    images = ask_generator(generator, request, 0, n_tries).images
+    images = ask_generator(generator, request, 0, n_tries).result().images
     probabilities = request.classifier.predict(resize_for(request.classifier, images))
     success = probabilities.argmax(dim=1) == request.target
     best = images[int(probabilities[:, request.target].argmax())]
