@@ -140,29 +140,35 @@ def match_classes(generator: Generator, class_names: Sequence[str]) -> ClassMatc
         for name, partner in getattr(generator, "class_map", {}).items()
         if name in own and (partner in names or partner == NOT_USED)
     }
-    indices = {name: names.index(p) if p != NOT_USED else None for name, p in chosen.items()}
-    rest = [name for name in own if name not in chosen]
-    free = [name for name in names if name not in chosen.values()]
-    assumptions: list[Assumption] = []
     if is_nameless and not chosen and len(own) == len(names):
-        indices = {name: index for index, name in enumerate(own)}
-        assumptions.append(_assumed_order(names))
-    else:
-        # a folder of images is named after its class, whose name may be no file name
-        folders = {form(name): name for name in free for form in (file_name, safe_name)}
-        of_folder = {name: names.index(folders[name]) for name in rest if name in folders}
-        rest = [name for name in rest if name not in of_folder]
-        free = [name for name in free if names.index(name) not in of_folder.values()]
-        match = match_by_name(rest, free)
-        partners = zip(rest, match.indices, strict=True)
-        indices |= {n: None if i is None else names.index(free[i]) for n, i in partners} | of_folder
-        if match.respelled:
-            texts = [f"'{name}' is taken for '{other}'" for name, other in match.respelled.items()]
-            sentence = f"Of the classes of the generator, {'; '.join(texts)} (--class-map)."
-            assumptions.append(Assumption("class names", sentence))
-    result = ClassMatch(own, names, tuple(indices[n] for n in own), True, tuple(assumptions))
-    undecided = [name for name in result.unmatched if name not in chosen]
-    return replace(result, is_answered=not (undecided and result.absent))
+        return ClassMatch(own, names, tuple(range(len(own))), True, (_assumed_order(names),))
+    indices = {name: names.index(p) if p != NOT_USED else None for name, p in chosen.items()}
+    assumptions = _match_rest(own, names, indices)
+    match = ClassMatch(own, names, tuple(indices[n] for n in own), True, assumptions)
+    undecided = [name for name in match.unmatched if name not in chosen]
+    return replace(match, is_answered=not (undecided and match.absent))
+
+
+def _match_rest(
+    own: tuple[str, ...], names: tuple[str, ...], indices: dict[str, int | None]
+) -> tuple[Assumption, ...]:
+    """Match by name what is not matched yet; returns the assumptions about spelling."""
+    free = [name for index, name in enumerate(names) if index not in indices.values()]
+    # a folder of images is named after its class, whose name may be no file name
+    folders = {form(name): name for name in free for form in (file_name, safe_name)}
+    for name in own:
+        if name not in indices and name in folders and folders[name] in free:
+            indices[name] = names.index(folders[name])
+            free.remove(folders[name])
+    rest = [name for name in own if name not in indices]
+    match = match_by_name(rest, free)
+    for name, place in zip(rest, match.indices, strict=True):
+        indices[name] = None if place is None else names.index(free[place])
+    if not match.respelled:
+        return ()
+    texts = [f"'{name}' is taken for '{other}'" for name, other in match.respelled.items()]
+    sentence = f"Of the classes of the generator, {'; '.join(texts)} (--class-map)."
+    return (Assumption("class names", sentence),)
 
 
 def with_class_map(generator: Generator, class_map: Mapping[str, str]) -> Generator:

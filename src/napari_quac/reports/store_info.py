@@ -197,6 +197,9 @@ class StoreInfo:
         maps = (self.class_map, other.class_map)
         if all(maps) and dict(maps[0]) != dict(maps[1]):
             reasons.append("classes of the generator {}, not {}".format(*map(_map_text, maps)))
+        stated = {self.preprocessing, other.preprocessing} - {""}  # older stores state none
+        if len(stated) > 1:
+            reasons.append(f"preprocessing {self.preprocessing}, not {other.preprocessing}")
         settings, other_settings = (replace(info.settings, targets=AUTO) for info in (self, other))
         if settings != other_settings:
             plain, other_plain = settings.to_dict(), other_settings.to_dict()
