@@ -35,6 +35,7 @@ from napari_quac.gui.panels.threshold_panel import ThresholdPanel
 from napari_quac.gui.panels.train_panel import TrainPanel
 from napari_quac.gui.panels.verdict_panel import VerdictPanel
 from napari_quac.gui.panels.warp_panel import WarpLayers, WarpPanel
+from napari_quac.gui.panels.without_generator import WithoutGeneratorBox
 from napari_quac.gui.plugin_settings import read_defaults, remember_size_axis
 from napari_quac.gui.points_sync import PointsSync
 from napari_quac.gui.region_view import RegionView
@@ -238,10 +239,11 @@ class QuacDock(QWidget):
         self.preprocessing = PreprocessingPanel(choices, results, controller)
         self.train = TrainPanel(choices, results, self.training)
         session = self.session
-        self.search = SearchPanel(
-            choices, results, controller, session.neighbor_query, session.without_generator,
+        self.without_generator = WithoutGeneratorBox(
+            choices, results, controller, session.without_generator,
             lambda: (self.train.settings.value, self.train.settings.pair),
         )  # fmt: skip
+        self.search = SearchPanel(choices, results, controller, session.neighbor_query)
         self.threshold = ThresholdPanel(choices, results)
         self.regions = RegionsPanel(results, controller)
         self.region_view = RegionView(viewer, stack, self.regions)
@@ -259,7 +261,7 @@ class QuacDock(QWidget):
         )  # fmt: skip
         self.stages = Stages({
             "setup": (self.start, self.networks, self.samples, self.agreement, self.points_panel,
-                      self.preprocessing, self.train, self.explore_button),
+                      self.preprocessing, self.train, self.without_generator, self.explore_button),
             "explore": (self.navigator, self.search, self.threshold, self.predictions,
                         self.verdict, self.regions, self.methods),
             "study": (self.exaggeration, self.deformation, self.morphometry),
@@ -285,7 +287,8 @@ class QuacDock(QWidget):
         self.start.open_requested.connect(self._show_open_menu)
         self.search.explain_requested.connect(session.explain)
         self.search.question.neighbor_picked.connect(session.pick_neighbor)
-        self.search.without_generator.train_requested.connect(self._show_training)
+        self.without_generator.explain_requested.connect(session.explain)
+        self.without_generator.train_requested.connect(self._show_training)
         self.train.use_requested.connect(self._use_trained_generator)
         self.preprocessing.explained.connect(self._on_shape_mismatch)
         self.points.picked.connect(self._on_point_picked)
