@@ -24,6 +24,7 @@ from napari_quac.live.lane import Lane, Priority
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Sample
+    from napari_quac.explain.explanation import Explanations
     from napari_quac.explain.pair import Pair
     from napari_quac.explain.settings import ExplainSettings
     from napari_quac.live.choices import Choices
