@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from napari_quac.data.dataset import evenly_spaced
@@ -97,14 +97,20 @@ def keep_threshold(
     *, displayed_hybrid: DisplayedHybrid | None = None, threshold: float | None = None,
     recalled: RecalledExplanations | None = None, proposal_index: int | None = None,
 ) -> float | None:  # fmt: skip
-    """Return to the optimum, or to the recalled view, when another explanation is displayed."""
+    """Return to the optimum, or to the recalled view, when another explanation is displayed.
+
+    A threshold that was chosen on a preliminary explanation also applies to the exact one.
+    """
     explanation = explanations.get(shown_method)
-    if displayed_hybrid is not None:
-        return threshold if displayed_hybrid.explanation is explanation else None
-    if recalled is None or explanation is None:
+    if explanation is None:
         return None
-    view = recalled.view_of(explanations.pair, proposal_index)
-    return view.threshold if view is not None and view.shown_method == shown_method else None
+    if displayed_hybrid is None:
+        view = recalled.view_of(explanations.pair, proposal_index) if recalled is not None else None
+        return view.threshold if view is not None and view.shown_method == shown_method else None
+    before = displayed_hybrid.explanation
+    is_same_question = before.pair is explanation.pair and before.method == explanation.method
+    is_kept = before is explanation or (before.is_preliminary and is_same_question)
+    return threshold if is_kept else None
 
 
 def display_hybrid(
@@ -123,3 +129,9 @@ def display_hybrid(
     if before is not None and before.explanation is explanation and before.index == index:
         return before
     return DisplayedHybrid(explanation, hybrid_at(explanation.pair, curve, index), index)
+
+
+def without_partial_results(explanations: Explanations) -> Explanations:
+    """Return the exact explanations, without a mask under optimization, after a cancellation."""
+    exact = explanations.exact()
+    return replace(exact, partial_mask=None) if exact.partial_mask else exact

@@ -15,7 +15,8 @@ from napari_quac.errors import DataError
 from napari_quac.explain.settings import AUTO, ExplainSettings
 from napari_quac.live import display
 from napari_quac.live.choices import Choices, LabelImage, ReadySamples, ReportSource, SampleSource
-from napari_quac.live.identity import ResultOrigin, find_origin
+from napari_quac.live.explanation_status import collect_outcomes, note_explanations
+from napari_quac.live.identity import find_origin
 from napari_quac.live.lane import Priority
 from napari_quac.live.open_report import (
     LoadedExplanations,
@@ -23,17 +24,18 @@ from napari_quac.live.open_report import (
     entries_in_view,
     load_explanations,
 )
-from napari_quac.live.prediction import Prediction, find_neighbors, predict
-from napari_quac.live.recall import (
-    RecalledExplanations,
-    earlier_explanations,
-    is_on_disk,
-    is_proposal_of,
-    read_from_disk,
-    recall,
+from napari_quac.live.pair_rules import (
+    choose_pair,
+    explain_pair,
+    keep_proposal,
+    recall_explanations,
+    recall_search,
+    search_pair,
 )
+from napari_quac.live.prediction import Prediction, find_neighbors, predict
+from napari_quac.live.recall import is_on_disk, read_from_disk, recall
 from napari_quac.live.rule import Derived, Job, OnDemand, Rule, evaluation_order, question_names
-from napari_quac.live.sample_columns import list_samples, note_explanations
+from napari_quac.live.sample_columns import list_samples
 from napari_quac.live.sample_order import SampleOrder, order_table
 from napari_quac.stepwise import Steps
 
@@ -41,15 +43,12 @@ if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset, Sample
     from napari_quac.explain.agreement import Agreement
     from napari_quac.explain.exaggeration import Exaggeration
-    from napari_quac.explain.explanation import Explanations
     from napari_quac.explain.morphometry import Morphometry
     from napari_quac.explain.pair import Pair
-    from napari_quac.explain.prediction_table import Neighbors, PredictionTable
+    from napari_quac.explain.prediction_table import PredictionTable
     from napari_quac.explain.regions import Regions
-    from napari_quac.explain.search import SearchState
     from napari_quac.explain.verdict import Finding
     from napari_quac.generators.warp.view import WarpView
-    from napari_quac.live.explanation_cache import ExplanationCache
     from napari_quac.live.open_report import OpenReport, ReportColumns
     from napari_quac.networks.classifier import Classifier
     from napari_quac.networks.generator import Generator as ImageGenerator
@@ -247,121 +246,6 @@ def adapt_settings(
     return settings
 
 
-# from the sample to its explanations
-
-
-def search_pair(
-    sample: Sample, prediction: Prediction, loaded_classifier: Classifier,
-    loaded_generator: ImageGenerator, target: int | None = None,
-    *, settings: ExplainSettings, neighbors: Neighbors | None = None, neighbor_styles: bool = False,
-    search_state: SearchState | None = None,
-) -> Steps[Pair]:  # fmt: skip
-    """Search for a generated image that answers the question about the sample."""
-    from napari_quac.explain.search import search
-
-    del target  # of the settings; another one makes the result obsolete
-    question = prediction.choose_question(settings, loaded_classifier, loaded_generator)
-    target = question.targets[0] if question.targets else question.source
-    references: tuple[Sample, ...] = ()
-    if neighbor_styles and neighbors is not None:
-        if neighbors.query is sample and neighbors.label == target:
-            references = neighbors.samples
-    return search(
-        sample, target, loaded_classifier, loaded_generator, settings.search, settings.seed,
-        question.source, state=search_state, references=references,
-    )  # fmt: skip
-
-
-def recall_search(
-    target: int | None = None, neighbor_styles: bool = False,
-    *, settings: ExplainSettings, recalled: RecalledExplanations | None = None,
-) -> Pair | None:  # fmt: skip
-    """Return the pair that the search found before, if it would find the same again."""
-    if recalled is None or not recalled.is_answer or neighbor_styles:
-        return None
-    return recalled.pair if recalled.entry.search == (settings.search, settings.seed) else None
-
-
-def _best_pair(
-    searched_pair: Pair | None,
-    loaded: LoadedExplanations | None,
-    recalled: RecalledExplanations | None,
-) -> Pair | None:
-    """Return the pair of the search, of an earlier one in this session, or of the report."""
-    earlier: Any = recalled or loaded
-    return searched_pair or (earlier.pair if earlier is not None else None)
-
-
-def keep_proposal(
-    searched_pair: Pair | None = None, loaded_explanations: LoadedExplanations | None = None,
-    recalled: RecalledExplanations | None = None,
-    *, pair: Pair | None = None, proposal_index: int | None = None,
-) -> int | None:  # fmt: skip
-    """Return to the best proposal after another search, or to that of the recalled view."""
-    best = _best_pair(searched_pair, loaded_explanations, recalled)
-    if best is None:
-        return None
-    if pair is not None and pair.query is best.query and is_proposal_of(pair, best):
-        return proposal_index
-    return recalled.proposal_index if recalled is not None and best is recalled.pair else None
-
-
-def choose_pair(
-    sample: Sample, searched_pair: Pair | None = None,
-    loaded_explanations: LoadedExplanations | None = None,
-    recalled: RecalledExplanations | None = None, proposal_index: int | None = None,
-    *, pair: Pair | None = None,
-) -> Pair | None:  # fmt: skip
-    """Return the best pair there is for the sample, with the chosen proposal."""
-    best = _best_pair(searched_pair, loaded_explanations, recalled)
-    if best is None or best.query is not sample:
-        return None
-    if proposal_index is None or not 0 <= proposal_index < len(best.proposals):
-        return best
-    proposal = best.proposals[proposal_index]
-    for candidate in (best, pair):
-        if candidate is None or candidate.query is not sample:
-            continue
-        if candidate.generated is proposal.generated:
-            return candidate
-    return replace(proposal, proposals=best.proposals, n_tried=best.n_tried)
-
-
-def explain_pair(
-    pair: Pair, loaded_classifier: Classifier, pair_settings: ExplainSettings,
-    *, loaded_explanations: LoadedExplanations | None = None, origin: ResultOrigin | None = None,
-    explanation_cache: ExplanationCache | None = None, explanations: Explanations | None = None,
-) -> Steps[Explanations]:  # fmt: skip
-    """Explain the pair, without computing again what was computed before."""
-    from napari_quac.explain.pipeline import explain_pair as explain
-
-    if explanations is None or explanations.pair is not pair:
-        explanations = earlier_explanations(pair, pair_settings, origin, explanation_cache)
-        if explanations is None and loaded_explanations is not None:
-            explanations = loaded_explanations.explanations
-    return explain(pair, loaded_classifier, pair_settings, explanations)
-
-
-def recall_explanations(
-    pair: Pair, pair_settings: ExplainSettings,
-    *, loaded_explanations: LoadedExplanations | None = None, origin: ResultOrigin | None = None,
-    explanation_cache: ExplanationCache | None = None,
-) -> Explanations | None:  # fmt: skip
-    """Return the explanations of the pair if all of them were computed before."""
-    earlier = earlier_explanations(pair, pair_settings, origin, explanation_cache)
-    if earlier is not None and earlier.settings == pair_settings and earlier.is_complete:
-        return earlier
-    if loaded_explanations is not None and loaded_explanations.pair is pair:
-        loaded = loaded_explanations.explanations
-        return loaded if loaded.settings == pair_settings else None
-    return None
-
-
-def without_partial_mask(explanations: Explanations) -> Explanations:
-    """Return the explanations after a method that optimizes a mask was canceled."""
-    return replace(explanations, partial_mask=None) if explanations.partial_mask else explanations
-
-
 # further views of the pair
 
 
@@ -450,9 +334,12 @@ RULES: dict[str, Rule] = {
                                 Priority.SHORT, clear_on=("loaded_generator",)),
     "class_names": Derived(take_class_names, "naming the classes"),
     "classifier": Derived(name_classes, "naming the classes"),
-    "previews": Job(display.read_previews, "reading previews", Priority.SHORT),
-    "sample": Job(read_sample, "reading the sample", Priority.URGENT),
-    "prediction": Job(predict, "predicting the sample", Priority.URGENT),
+    "previews": Job(display.read_previews, "reading previews", Priority.SHORT,
+                    clear_on=("loaded_samples",)),
+    "sample": Job(read_sample, "reading the sample", Priority.URGENT,
+                  clear_on=("loaded_samples",)),
+    "prediction": Job(predict, "predicting the sample", Priority.URGENT,
+                      clear_on=("loaded_classifier",)),
     # the table of samples
     "sample_list": Job(list_samples, "listing the samples", Priority.SHORT,
                        clear_on=("loaded_samples",)),
@@ -460,20 +347,22 @@ RULES: dict[str, Rule] = {
                           Priority.BACKGROUND, auto_start=is_comparison_quick),
     "predictions": OnDemand(predict_samples, "predicting all samples", Priority.BACKGROUND,
                             partial_to="predictions", auto_start=has_few_samples),
-    "explanation_status": Derived(note_explanations, "listing the explanations"),
     "origin": Job(find_origin, "identifying samples and networks", Priority.URGENT,
                   clear_on=("loaded_classifier", "sample_list", "loaded_generator")),
+    "outcomes": Derived(collect_outcomes, "listing the explanations"),
+    "explanation_status": Derived(note_explanations, "listing the explanations"),
     "order": Derived(order_table, "filtering the samples"),
     "neighbors": Job(find_neighbors, "searching neighbors", Priority.SHORT,
                      clear_on=("prediction", "predictions", "loaded_samples", "loaded_classifier")),
     # reports
     "report": Job(load_report, "opening the explanations"),
     "samples": Derived(take_report_samples, "opening the explanations"),
-    "report_columns": Job(align_report, "matching the explanations to the samples", Priority.SHORT),
+    "report_columns": Job(align_report, "matching the explanations to the samples", Priority.SHORT,
+                          clear_on=("sample_list", "loaded_classifier", "loaded_generator")),
     "baseline_tests": Job(test_against_baselines, "comparing with the baselines", Priority.SHORT,
                           clear_on=("report", "order")),
     "loaded_explanations": Job(load_explanations, "reading the explanations of the sample",
-                               Priority.SHORT),
+                               Priority.SHORT, clear_on=("loaded_classifier",)),
     # settings
     "settings": Derived(adapt_settings, "adapting the settings"),
     "target": Derived(find_target, "choosing the target"),
@@ -489,7 +378,7 @@ RULES: dict[str, Rule] = {
     "proposal_index": Derived(keep_proposal, "choosing the proposal"),
     "pair": Derived(choose_pair, "choosing the pair"),
     "explanations": Job(explain_pair, "explaining the pair", clear_on=("pair",),
-                        partial_to="explanations", after_cancel=without_partial_mask,
+                        partial_to="explanations", after_cancel=display.without_partial_results,
                         shortcut=recall_explanations),
     # display
     "shown_method": Derived(display.choose_shown_method, "choosing the method"),
