@@ -37,6 +37,7 @@ from napari_quac.gui.plugin_settings import read_defaults, remember_size_axis
 from napari_quac.gui.points_sync import PointsSync
 from napari_quac.gui.region_view import RegionView
 from napari_quac.gui.sample_data import open_example_volume
+from napari_quac.gui.scale_bar import ScaleBar
 from napari_quac.gui.samples.samples_dock import SamplesDock
 from napari_quac.gui.widgets import column, debouncer
 from napari_quac.gui.window import BottomDocks, MainThread, WindowWatch
@@ -85,6 +86,7 @@ class QuacDock(QWidget):
         self.comparison = Comparison(napari_viewer, self.layers, self)
         self.settings = QSettings("napari-quac", "napari-quac")
         remember_size_axis(self.choices, self.settings)
+        self.scale_bar = ScaleBar(napari_viewer, self.results)
         self._build_panels()
         self._bind_actions()
         self._connect()
