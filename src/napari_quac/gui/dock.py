@@ -25,6 +25,7 @@ from napari_quac.gui.panels.points_panel import PointsPanel
 from napari_quac.gui.panels.prediction_panel import PredictionPanel
 from napari_quac.gui.panels.preprocessing_panel import PreprocessingPanel
 from napari_quac.gui.panels.regions_panel import RegionsPanel
+from napari_quac.gui.panels.sample_navigator import SampleNavigator
 from napari_quac.gui.panels.samples_panel import SamplesPanel
 from napari_quac.gui.panels.search_panel import SearchPanel
 from napari_quac.gui.panels.start_panel import StartPanel
@@ -39,7 +40,8 @@ from napari_quac.gui.region_view import RegionView
 from napari_quac.gui.sample_data import open_example_volume
 from napari_quac.gui.scale_bar import ScaleBar
 from napari_quac.gui.samples.samples_dock import SamplesDock
-from napari_quac.gui.widgets import column, debouncer
+from napari_quac.gui.stages import Stages
+from napari_quac.gui.widgets import button, column, debouncer
 from napari_quac.gui.window import BottomDocks, MainThread, WindowWatch
 from napari_quac.live.failure import Failure
 from napari_quac.live.lane import prepare_lane
@@ -71,7 +73,7 @@ class QuacDock(QWidget):
         self._announce_explained = debouncer(self, AFTER_VERDICT_MS, self._on_explained)
         self._scroll_to_preprocessing = debouncer(self, AFTER_LAYERS_MS, self._show_preprocessing)
         self._scroll_to_training = debouncer(
-            self, AFTER_LAYERS_MS, lambda: self.scroll.ensureWidgetVisible(self.train.train_button)
+            self, AFTER_LAYERS_MS, lambda: self.stages.reveal(self.train.train_button)
         )
         self._window_watch = WindowWatch(self, DOCK_WIDTH)
         self._main_thread = MainThread(self)
@@ -88,6 +90,8 @@ class QuacDock(QWidget):
         remember_size_axis(self.choices, self.settings)
         self.scale_bar = ScaleBar(napari_viewer, self.results)
         self._build_panels()
+        for section in (self.regions, self.verdict, self.methods):
+            section.set_open(False)
         self._bind_actions()
         self._connect()
         self.setAcceptDrops(True)
@@ -120,6 +124,7 @@ class QuacDock(QWidget):
     def try_example(self) -> None:
         """Open the example with its networks."""
         self.session.open_example()
+        self.stages.show_stage("explore")
         self.networks.set_open(False)
 
     def try_example_volume(self) -> None:
@@ -164,6 +169,11 @@ class QuacDock(QWidget):
         if self.results.loaded_samples is not None and self.results.explanations is None:
             self.bottom_docks.raise_samples()
             self._shows_first_curve = True
+
+    @property
+    def scroll(self) -> QScrollArea:
+        """Scroll area of the stage in front."""
+        return self.stages.area
 
     @property
     def is_closed(self) -> bool:
@@ -220,6 +230,7 @@ class QuacDock(QWidget):
         self.start = StartPanel()
         self.networks = NetworksPanel(choices, results, controller, self.settings)
         self.samples = SamplesPanel(viewer, layers, choices, results, controller)
+        self.navigator = SampleNavigator(choices, results)
         self.agreement = AgreementPanel(choices, results, controller)
         self.points_panel = PointsPanel(viewer, self.points, layers, choices, results, controller)
         self.preprocessing = PreprocessingPanel(choices, results, controller)
@@ -238,23 +249,18 @@ class QuacDock(QWidget):
         self.verdict = VerdictPanel(choices, results)
         self.deformation = WarpPanel(results, self.warp_layers)
         self.exaggeration = ExaggerationPanel(viewer, choices, results, controller)
-        body = QWidget()
-        body.setObjectName("quac_scroll_body")
-        panels = column(
-            self.start, self.networks, self.samples, self.agreement, self.points_panel,
-            self.preprocessing, self.train, self.search, self.threshold, self.regions,
-            self.predictions, self.methods, self.verdict, self.deformation, self.exaggeration,
-            self.morphometry, None,
-            spacing=2, parent=body,
+        self.explore_button = button(
+            "Explore samples", "explore_button", primary=True,
+            clicked=lambda: self.stages.show_stage("explore"),
         )  # fmt: skip
-        panels.setContentsMargins(10, 8, 10, 8)
-        self.scroll = QScrollArea()
-        self.scroll.setObjectName("quac_scroll")
-        self.scroll.setWidgetResizable(True)
-        self.scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.scroll.setWidget(body)
-        column(self.scroll, 1, self.status, spacing=0, parent=self)
-        self.setMaximumWidth(380)
+        self.stages = Stages({
+            "setup": (self.start, self.networks, self.samples, self.agreement, self.points_panel,
+                      self.preprocessing, self.train, self.explore_button),
+            "explore": (self.navigator, self.search, self.threshold, self.predictions,
+                        self.verdict, self.regions, self.methods),
+            "study": (self.exaggeration, self.deformation, self.morphometry),
+        })  # fmt: skip
+        column(self.stages, 1, self.status, spacing=0, parent=self)
         self.all_samples = SamplesDock(choices, results, controller, self.defaults.store_folder)
         self.curve_dock = CurveDock(choices, results)
         self.methods_compared = ComparisonDock(choices, results)
@@ -267,6 +273,7 @@ class QuacDock(QWidget):
         session.networks = self.networks
         session.noted.connect(status.show_note)
         session.requested.connect(status.forget_failure)
+        session.explanation_requested.connect(partial(self.stages.show_stage, "explore"))
         session.explained.connect(self._announce_explained.throttle)
         session.plan_opened.connect(self._show_plan_output)
         self.start.example_requested.connect(self.try_example)
@@ -279,7 +286,7 @@ class QuacDock(QWidget):
         self.preprocessing.explained.connect(self._on_shape_mismatch)
         self.points.picked.connect(self._on_point_picked)
         self.points.is_region = lambda position: self.region_view.number_at(position) > 0
-        self.samples.next_misprediction_requested.connect(session.next_misprediction)
+        self.navigator.next_misprediction_requested.connect(session.next_misprediction)
         self.threshold.blink_held.connect(self.comparison.blink)
         self.threshold.side_by_side_requested.connect(self.comparison.set_side_by_side)
         self.threshold.show_layers_requested.connect(self.show_layers)
@@ -332,7 +339,7 @@ class QuacDock(QWidget):
         self._scroll_to_training.throttle()
 
     def _show_preprocessing(self) -> None:
-        self.scroll.ensureWidgetVisible(self.preprocessing)
+        self.stages.reveal(self.preprocessing)
 
     def _show_curves(self) -> None:
         """Draw new curves after the layers; show the first curve for each set of samples."""
@@ -343,7 +350,6 @@ class QuacDock(QWidget):
         if self.all_samples.many_card.isHidden() and not explanations.is_restored:
             self._shows_first_curve = False
             self.bottom_docks.raise_curve()
-            self.scroll.ensureWidgetVisible(self.threshold)
 
     def _on_explained(self) -> None:
         if self.session.is_explained:  # else something was chosen meanwhile
@@ -361,6 +367,9 @@ class QuacDock(QWidget):
         self.start.set_done("networks", results.loaded_classifier is not None)
         self.start.set_done("samples", results.loaded_samples is not None)
         self.start.set_done("explain", results.pair is not None)
+        self.explore_button.setEnabled(
+            results.loaded_classifier is not None and results.loaded_samples is not None
+        )
         self.status.set_idle(self.session.next_step)
 
     def _show_missing(self) -> None:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QWidget
 from superqt.utils import signals_blocked
 
 from napari_quac.explain.size_axis import axis_positions
 from napari_quac.gui.mask_slider import MaskSlider, step_travel
 from napari_quac.gui.section import Section
 from napari_quac.gui.text import WrappedLabel, grouped, measured
-from napari_quac.gui.widgets import button, menu, row
+from napari_quac.gui.widgets import button, disclosure_button, menu, row
 from napari_quac.live.choices import Choices
 from napari_quac.live.display import DisplayedHybrid
 from napari_quac.live.results import Results
@@ -41,7 +42,7 @@ class ThresholdPanel(Section):
         self.slider.setMinimumHeight(22)
         self.optimum_button = button("Optimum", "optimum_button", clicked=self.go_to_optimum)
         self.add(row(self.slider, 1, self.optimum_button, spacing=8))
-        self.line = WrappedLabel("", "threshold_line")
+        self.line = WrappedLabel("", "threshold_line", n_lines=2)
         self.line.setToolTip("The largest score change is that of the whole generated image.")
         self.add(self.line)
         self._build_view_rows()
@@ -84,18 +85,24 @@ class ThresholdPanel(Section):
         )
         self.attribution_menu = menu(
             "attribution_mode",
-            entries={"signed": "Attribution: signed", "absolute": "Attribution: absolute"},
+            entries={"signed": "Signed", "absolute": "Absolute"},
+            n_characters=6,
             picked=lambda _: self.attribution_mode_picked.emit(self.attribution_menu.currentData()),
         )
         self.mask_menu = menu(
             "mask_style",
-            entries={"outline": "Mask: outline", "filled": "Mask: filled"},
+            entries={"outline": "Outline", "filled": "Filled"},
+            n_characters=6,
             picked=lambda _: self.mask_style_picked.emit(self.mask_menu.currentData()),
         )
+        display = QWidget()
+        row(self.attribution_menu, 1, self.mask_menu, 1, parent=display)
+        self.display_button = disclosure_button("Display", "display_button", display)
         self.add(
-            row(self.blink_button, self.side_by_side_button, self.show_layers_button, None),
-            row(self.attribution_menu, 1, self.mask_menu, 1),
-        )
+            row(self.blink_button, self.side_by_side_button, self.show_layers_button, None,
+                self.display_button),
+            display,
+        )  # fmt: skip
 
     def _on_slider(self, position: int) -> None:
         if self._curve is not None and position < len(self._positions):
