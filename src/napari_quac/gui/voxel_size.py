@@ -31,9 +31,7 @@ def voxel_nm_of(layer: Any, n_axes: int) -> tuple[float, ...] | None:
     return transform_of(layer).voxel_size()[-n_axes:]
 
 
-def set_voxel_size(
-    layer: Any, voxel_nm: Sequence[float], companions: Sequence[Any] = ()
-) -> None:
+def set_voxel_size(layer: Any, voxel_nm: Sequence[float], companions: Sequence[Any] = ()) -> None:
     """Scale the world of a layer without a unit, so that its voxels have a size in nm.
 
     Parameters

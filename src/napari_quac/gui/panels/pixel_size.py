@@ -53,8 +53,8 @@ class PixelSizeRow(VoxelSizeRow):
         if sample is not None:
             self._n_axes = sample.image.ndim - 1
             n_fields = 1 if self._n_axes == 2 else 3
-            is_known = sample.unit is not None and sample.scale is not None
-            self.show_sizes(n_fields, sample.scale[-n_fields:] if is_known else None)
+            scale = sample.scale if sample.unit is not None else None
+            self.show_sizes(n_fields, scale[-n_fields:] if scale else None)
 
     def _on_edited(self) -> None:
         """Read the samples with the entered size; an incomplete one is unknown."""

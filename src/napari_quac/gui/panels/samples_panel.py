@@ -17,7 +17,7 @@ from napari_quac.data.image_layout import SplitsError
 from napari_quac.data.image_range import RangeSuggestion
 from napari_quac.data.image_sources import recipe_of
 from napari_quac.data.labeled_stack import LabeledStackRecipe
-from napari_quac.data.place import short_extent
+from napari_quac.data.place import short_extent, unit_of_length
 from napari_quac.errors import QuacError
 from napari_quac.gui.input_layers import (
     LayerMenu,
@@ -96,7 +96,7 @@ class SamplesPanel(Section):
         layer = self.layer_menu.layer
         if layer is None:
             return
-        unit = str(layer.units[-1]) if layer.units else None
+        unit = unit_of_length(str(layer.units[-1])) if layer.units else None
         value_range = (self.layer_low.value(), self.layer_high.value())
         try:
             dataset = ImageStack(
@@ -104,7 +104,7 @@ class SamplesPanel(Section):
                 value_range,
                 tuple(layer.scale),
                 tuple(layer.translate),
-                None if unit == "pixel" else unit,
+                unit,
                 layer.name,
                 bool(layer.rgb),
                 self._image_axes(),
