@@ -82,6 +82,16 @@ class ReportColumns:
     positions: NDArray[np.int64]
     differences: tuple[str, ...] = ()
 
+    @property
+    def note(self) -> str:
+        """Reason why the columns are empty; empty if they are those of the networks in use."""
+        if not self.differences:
+            return ""
+        return (
+            "The open explanations are not shown, because they were computed with other networks "
+            f"({'; '.join(self.differences)})."
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class LoadedExplanations:
@@ -219,8 +229,8 @@ def entries_in_view(
         The samples in view.
     """
     entries = report.report.entries
-    if len(report_columns.positions) != len(entries):
-        return []  # the columns are being computed
+    if len(report_columns.positions) != len(entries) or report_columns.differences:
+        return []  # the columns are being computed, or the report is about other networks
     rows = np.zeros(len(order.columns) + 1, dtype=np.bool_)  # the last one is for -1
     rows[order.indices] = True
     return [entries[number] for number in np.flatnonzero(rows[report_columns.positions])]
