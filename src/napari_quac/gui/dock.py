@@ -304,7 +304,7 @@ class QuacDock(QWidget):
         self.methods_compared.pair_requested.connect(self.compare_methods)
         self.methods_compared.samples_requested.connect(self.compare_methods)
         self.methods_compared.method_picked.connect(session.show_method)
-        self.curve_dock.position_picked.connect(self.threshold.pick)
+        self.curve_dock.threshold_picked.connect(self.threshold.pick)
         self.curve_dock.method_picked.connect(session.show_method)
         self.bottom_docks.changed.connect(self._show_missing)
         self.viewer.events.theme.connect(self._on_theme)

@@ -69,7 +69,7 @@ class _ExplanationView(QWidget):
         layout = QVBoxLayout(self)
         layout.addWidget(threshold)
         layout.addStretch(1)
-        curves.position_picked.connect(threshold.pick)
+        curves.threshold_picked.connect(threshold.pick)
         curves.method_picked.connect(self._show_method)
         comparison = Comparison(viewer, self._layers, self)
         threshold.blink_held.connect(comparison.blink)

@@ -298,9 +298,9 @@ def choose_pair(
 def explain_pair(
     pair: Pair, loaded_classifier: Classifier, pair_settings: ExplainSettings,
     *, loaded_explanations: LoadedExplanations | None = None,
-    explanations: Explanations | None = None,
+    explanations: Explanations | None = None, shown_method: str = "",
 ) -> Steps[Explanations] | Explanations:  # fmt: skip
-    """Explain the pair, unless its explanations were loaded for the same settings."""
+    """Explain the pair, the displayed method first; loaded explanations are used if they fit."""
     from napari_quac.explain.pipeline import explain_pair as explain
 
     if loaded_explanations is not None and loaded_explanations.pair is pair:
@@ -308,12 +308,7 @@ def explain_pair(
         if loaded.settings == pair_settings:
             return loaded
         explanations = explanations or loaded
-    return explain(pair, loaded_classifier, pair_settings, explanations)
-
-
-def without_partial_mask(explanations: Explanations) -> Explanations:
-    """Return the explanations after a method that optimizes a mask was canceled."""
-    return replace(explanations, partial_mask=None) if explanations.partial_mask else explanations
+    return explain(pair, loaded_classifier, pair_settings, explanations, shown_method)
 
 
 # further views of the pair
@@ -444,7 +439,7 @@ RULES: dict[str, Rule] = {
     "proposal_index": Derived(keep_proposal, "choosing the proposal"),
     "pair": Derived(choose_pair, "choosing the pair"),
     "explanations": Job(explain_pair, "explaining the pair", clear_on=("pair",),
-                        partial_to="explanations", after_cancel=without_partial_mask),
+                        partial_to="explanations", after_cancel=display.without_partial_results),
     # display
     "shown_method": Derived(display.choose_shown_method, "choosing the method"),
     "threshold": Derived(display.keep_threshold, "choosing the threshold"),

@@ -84,7 +84,7 @@ class MorphometryPanel(OnDemandSection):
 
     def request(self, again: bool = False) -> None:
         """Show the measurements of the displayed hybrid, or start them."""
-        if self._results.displayed_hybrid is None:
+        if not self.has_exact_mask:
             return
         if self._results.morphometry is not None and not again:
             self._show()
