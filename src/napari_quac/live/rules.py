@@ -14,6 +14,12 @@ from napari_quac.errors import DataError
 from napari_quac.explain.settings import AUTO, ExplainSettings
 from napari_quac.live import display
 from napari_quac.live.choices import Choices, ReadySamples, ReportSource, SampleSource
+from napari_quac.live.class_names import (
+    match_generator,
+    name_classes,
+    suggest_class_names,
+    use_class_map,
+)
 from napari_quac.live.explanation_status import collect_outcomes, note_explanations
 from napari_quac.live.identity import find_origin
 from napari_quac.live.lane import Priority
@@ -79,36 +85,6 @@ def find_evaluation(loaded_generator: ImageGenerator, *, generator: Any) -> Find
     from napari_quac.live.generator_evaluation import find_evaluation as find
 
     return find(loaded_generator, generator=generator)
-
-
-def take_class_names(
-    loaded_classifier: Classifier, loaded_samples: Dataset,
-    loaded_generator: ImageGenerator | None = None,
-    *, classifier: Any, class_names: tuple[str, ...] | None = None,
-) -> tuple[str, ...] | None:  # fmt: skip
-    """Take the sorted names of the samples' folders, as in QuAC, where a file has no names.
-
-    Samples without class folders may come with images that were generated into such folders.
-    """
-    from napari_quac.networks.classifier import matching_class_names
-
-    if not hasattr(classifier, "class_names"):
-        return None
-    is_named_here = class_names is not None and classifier.class_names == class_names
-    if not (loaded_classifier.is_nameless or is_named_here):
-        return None
-    generated = loaded_generator.class_names if loaded_generator is not None else ()
-    n_classes = loaded_classifier.n_classes
-    return matching_class_names(n_classes, loaded_samples.classes, generated) or class_names
-
-
-def name_classes(
-    loaded_classifier: Classifier, class_names: tuple[str, ...], *, classifier: Any
-) -> Any:
-    """Give the classifier the class names of the samples."""
-    if classifier.class_names == class_names:
-        return classifier
-    return replace(classifier, class_names=class_names)
 
 
 def read_sample(loaded_samples: Dataset, sample_index: int) -> Sample:
@@ -315,12 +291,14 @@ def explain_pair(
 RULES: dict[str, Rule] = {
     # samples and networks
     "loaded_samples": Job(load_samples, "reading the samples"),
-    "loaded_classifier": Job(load_classifier, "loading the classifier"),
-    "loaded_generator": Job(load_generator, "loading the generator"),
+    "opened_classifier": Job(load_classifier, "loading the classifier"),
+    "opened_generator": Job(load_generator, "loading the generator"),
+    "class_naming": Derived(suggest_class_names, "naming the classes"),
+    "loaded_classifier": Derived(name_classes, "naming the classes"),
+    "loaded_generator": Derived(use_class_map, "matching the classes"),
+    "class_match": Derived(match_generator, "matching the classes"),
     "generator_evaluation": Job(find_evaluation, "reading the evaluation of the generator",
                                 Priority.SHORT, clear_on=("loaded_generator",)),
-    "class_names": Derived(take_class_names, "naming the classes"),
-    "classifier": Derived(name_classes, "naming the classes"),
     "previews": Job(display.read_previews, "reading previews", Priority.SHORT,
                     clear_on=("loaded_samples",)),
     "sample": Job(read_sample, "reading the sample", Priority.URGENT,
