@@ -261,7 +261,7 @@ class QuacDock(QWidget):
         )  # fmt: skip
         self.stages = Stages({
             "setup": (self.start, self.networks, self.samples, self.agreement, self.points_panel,
-                      self.preprocessing, self.train, self.without_generator, self.explore_button),
+                      self.preprocessing, self.without_generator, self.train, self.explore_button),
             "explore": (self.navigator, self.search, self.threshold, self.predictions,
                         self.verdict, self.regions, self.methods),
             "study": (self.exaggeration, self.deformation, self.morphometry),
