@@ -13,7 +13,9 @@ import pytest
 import torch
 
 from napari_quac.errors import CheckpointError, NetworkError
+from napari_quac.explain.explanation import Explanations
 from napari_quac.explain.mask import Masking
+from napari_quac.explain.pipeline import explain_pair
 from napari_quac.generators.family import GeneratorFamily
 from napari_quac.live.choices import Choices, ReadySamples
 from napari_quac.live.controller import Controller
@@ -227,8 +229,7 @@ def test_search_that_fails_says_so_and_can_be_repeated(session: Session, error: 
 def test_cancel_keeps_what_was_finished(session: Session) -> None:
     session.load()
     assert session.controller.request("searched_pair")
-    explained = lambda: session.results.explanations and session.results.explanations.by_method  # noqa: E731
-    session.wait(explained)
+    session.wait(lambda: session.results.explanations and session.results.explanations.exact())
     session.controller.cancel()
     session.wait()
     assert not session.controller.running
@@ -236,6 +237,72 @@ def test_cancel_keeps_what_was_finished(session: Session) -> None:
     assert session.results.explanations.by_method
     session.explain()
     assert len(session.results.explanations.by_method) == 2
+
+
+def wait_for_preview(session: Session) -> Explanations:
+    """Wait until the preliminary explanation is displayed; what follows it is not yet taken."""
+    session.load()
+    session.choices.shown_method = "d-ig"
+    session.choices.update_settings(methods=("residual", "d-ig"))
+    assert session.controller.request("searched_pair")
+    end = time.monotonic() + 30
+    while not (session.results.explanations and session.results.explanations.is_preliminary):
+        assert time.monotonic() < end
+        if not session.calls.empty():
+            session.calls.get()()
+    return session.results.explanations
+
+
+def test_the_displayed_method_is_explained_first_and_provisionally(session: Session) -> None:
+    explanations = wait_for_preview(session)
+    assert list(explanations) == ["d-ig"] and not explanations.is_complete
+    preliminary = session.results.displayed_hybrid
+    assert preliminary is not None and preliminary.explanation is explanations["d-ig"]
+    assert not session.results.explanation_status.explained.any()  # type: ignore[union-attr]
+    session.wait()
+    exact = session.results.explanations
+    assert exact is not None and exact.is_complete and not exact.is_preliminary
+    assert session.results.displayed_hybrid.explanation is exact["d-ig"]  # type: ignore[union-attr]
+    assert session.results.explanation_status.explained.sum() == 1  # type: ignore[union-attr]
+    expected = explain_pair(exact.pair, corner_classifier(), exact.settings).result()
+    for name in ("residual", "d-ig"):
+        assert np.array_equal(exact[name].curve.predictions, expected[name].curve.predictions)
+        assert exact[name].quac_score == expected[name].quac_score
+    assert not session.failures
+
+
+def test_a_threshold_chosen_on_the_preliminary_mask_stays(session: Session) -> None:
+    wait_for_preview(session)
+    curve = session.results.displayed_hybrid.explanation.curve  # type: ignore[union-attr]
+    chosen = float(curve.thresholds[curve.distinct()[2]])
+    session.choices.threshold = chosen
+    session.wait()
+    displayed = session.results.displayed_hybrid
+    assert displayed is not None and not displayed.explanation.is_preliminary
+    assert session.choices.threshold == chosen
+    assert displayed.index == displayed.explanation.curve.index_at(chosen)
+
+
+def test_an_untouched_threshold_follows_the_optimum(session: Session) -> None:
+    wait_for_preview(session)
+    session.wait()
+    displayed = session.results.displayed_hybrid
+    assert session.choices.threshold is None
+    assert displayed is not None and displayed.index == displayed.explanation.curve.best
+
+
+def test_a_canceled_refinement_leaves_nothing_preliminary(session: Session) -> None:
+    wait_for_preview(session)
+    assert "explanations" in session.controller.cancel()
+    session.wait()
+    assert not session.results.explanations
+    assert session.results.displayed_hybrid is None
+    assert not session.results.explanation_status.explained.any()  # type: ignore[union-attr]
+    assert session.controller.can_resume
+    session.controller.resume()
+    session.wait()
+    explanations = session.results.explanations
+    assert explanations is not None and explanations.is_complete
 
 
 def test_cancelled_loading_goes_back(session: Session) -> None:
@@ -273,23 +340,80 @@ class NamedRecipe(GeneratorFamily):
     def load(self, device: object) -> Any:
         classifier = corner_classifier()
         names = self.class_names or ("class 0", "class 1", "class 2")
-        return replace(classifier, class_names=names)
+        return replace(classifier, class_names=names, sha256="named")
 
 
-def test_nameless_classes_are_named_after_the_folders_of_the_samples(session: Session) -> None:
+LABELS = ("axon", "dendrite", "soma")
+UNSORTED = ("T-bar", "PSD", "plain")
+NUMBERED = ("class 0", "class 1", "class 2")
+
+
+def names_in(session: Session) -> tuple[str, ...]:
+    session.wait()
+    assert session.results.loaded_classifier is not None
+    return session.results.loaded_classifier.class_names
+
+
+@pytest.mark.parametrize("samples_first", [True, False])
+def test_sorted_labels_name_the_classes_as_an_assumption(
+    session: Session, samples_first: bool
+) -> None:
+    if samples_first:
+        session.choices.samples = ReadySamples(CornerSamples(classes=LABELS))
+        session.wait()
     session.choices.classifier = NamedRecipe()
-    session.choices.samples = ReadySamples(CornerSamples())
     session.wait()
-    assert session.results.loaded_classifier is not None
-    assert session.results.loaded_classifier.class_names == ("left", "right", "both")
+    session.choices.samples = ReadySamples(CornerSamples(classes=LABELS))
+    assert names_in(session) == LABELS
+    classifier = session.results.loaded_classifier
+    assert classifier is not None
+    (assumption,) = [a for a in classifier.assumptions if a.kind == "class names"]
+    assert "axon, dendrite, soma" in assumption.sentence
 
 
-def test_names_that_were_given_are_left_alone(session: Session) -> None:
+def test_labels_in_no_order_name_nothing(session: Session) -> None:
+    session.choices.classifier = NamedRecipe()
+    session.choices.samples = ReadySamples(CornerSamples(classes=UNSORTED))
+    assert names_in(session) == NUMBERED
+
+
+def test_other_samples_replace_names_that_were_assumed(session: Session) -> None:
+    session.choices.classifier = NamedRecipe()
+    session.choices.samples = ReadySamples(CornerSamples(classes=LABELS))
+    session.wait()
+    session.choices.samples = ReadySamples(CornerSamples(classes=UNSORTED))
+    assert names_in(session) == NUMBERED
+
+
+@pytest.mark.parametrize("names", [("a", "b", "c"), NUMBERED])
+def test_stated_names_win_over_labels(session: Session, names: tuple[str, ...]) -> None:
+    session.choices.classifier = NamedRecipe(names)
+    session.choices.samples = ReadySamples(CornerSamples(classes=LABELS))
+    assert names_in(session) == names
+
+
+def test_stated_names_stay_whatever_else_is_loaded_meanwhile(session: Session) -> None:
+    session.choices.classifier = NamedRecipe()
+    session.choices.samples = ReadySamples(CornerSamples(classes=LABELS))
+    assert names_in(session) == LABELS
     session.choices.classifier = NamedRecipe(("a", "b", "c"))
-    session.choices.samples = ReadySamples(CornerSamples())
+    session.choices.samples = ReadySamples(CornerSamples(classes=LABELS))
+    session.choices.generator = ReadyNetwork(corner_generator())
+    assert names_in(session) == ("a", "b", "c")
+    session.choices.device = "cpu"
+    assert names_in(session) == ("a", "b", "c")
+    session.choices.classifier = NamedRecipe()
+    assert names_in(session) == LABELS
+
+
+def test_a_new_classifier_has_no_names_from_samples_of_the_one_before(session: Session) -> None:
+    session.choices.classifier = ReadyNetwork(corner_classifier())
+    session.choices.samples = ReadySamples(CornerSamples(classes=LABELS))
     session.wait()
-    assert session.results.loaded_classifier is not None
-    assert session.results.loaded_classifier.class_names == ("a", "b", "c")
+    session.choices.classifier = NamedRecipe()
+    assert names_in(session) == NUMBERED
+    naming = session.results.class_naming
+    assert naming is not None and naming.is_offered and naming.labels == LABELS
 
 
 def test_live_state_loads_without_torch() -> None:
@@ -400,7 +524,7 @@ def test_cancelled_explanations_are_resumed_with_what_was_there(session: Session
     session.load()
     session.choices.update_settings(methods=("residual", "random", "ig"))
     session.controller.request("searched_pair")
-    session.wait(lambda: session.results.explanations and session.results.explanations.by_method)
+    session.wait(lambda: session.results.explanations and session.results.explanations.exact())
     kept = session.results.explanations.by_method["residual"]
     assert "explanations" in session.controller.cancel()
     assert session.lane.wait_idle()

@@ -14,10 +14,11 @@ from napari_quac.gui.compare import Comparison
 from napari_quac.gui.comparison_dock import ComparisonDock
 from napari_quac.gui.curve_dock import CurveDock
 from napari_quac.gui.keys import KEYS, bind_keys, unbind_keys
+from napari_quac.gui.layer_stack import LayerStack
 from napari_quac.gui.layers import LayerSync
 from napari_quac.gui.palette import palette_of, style_sheet
 from napari_quac.gui.panels.agreement_panel import AgreementPanel
-from napari_quac.gui.panels.exaggeration_panel import ExaggerationPanel
+from napari_quac.gui.panels.exaggeration_panel import ExaggerationLayers, ExaggerationPanel
 from napari_quac.gui.panels.methods_panel import MethodsPanel
 from napari_quac.gui.panels.morphometry_panel import MorphometryPanel
 from napari_quac.gui.panels.networks_panel import NetworksPanel
@@ -34,6 +35,7 @@ from napari_quac.gui.panels.threshold_panel import ThresholdPanel
 from napari_quac.gui.panels.train_panel import TrainPanel
 from napari_quac.gui.panels.verdict_panel import VerdictPanel
 from napari_quac.gui.panels.warp_panel import WarpLayers, WarpPanel
+from napari_quac.gui.panels.without_generator import WithoutGeneratorBox
 from napari_quac.gui.plugin_settings import read_defaults, remember_size_axis
 from napari_quac.gui.points_sync import PointsSync
 from napari_quac.gui.region_view import RegionView
@@ -82,10 +84,12 @@ class QuacDock(QWidget):
         self.choices, self.results = self.session.choices, self.session.results
         self.controller, self.lane = self.session.controller, self.session.lane
         self.training = Training(self._main_thread.call, prepare_lane)
-        self.layers = LayerSync(napari_viewer, self.choices, self.results, self)
-        self.warp_layers = WarpLayers(napari_viewer, self.results, self)
-        self.points = PointsSync(napari_viewer, self.choices, self.results, self.layers, self)
-        self.comparison = Comparison(napari_viewer, self.layers, self)
+        choices, results = self.choices, self.results
+        self.layer_stack = LayerStack(napari_viewer, self)
+        self.layers = LayerSync(self.layer_stack, napari_viewer, choices, results, self)
+        self.warp_layers = WarpLayers(self.layer_stack, results, self)
+        self.points = PointsSync(napari_viewer, choices, results, self)
+        self.comparison = Comparison(napari_viewer, self.layers, results, self)
         self.settings = QSettings("napari-quac", "napari-quac")
         remember_size_axis(self.choices, self.settings)
         self.scale_bar = ScaleBar(napari_viewer, self.results)
@@ -204,6 +208,7 @@ class QuacDock(QWidget):
             unbind_keys(self.viewer)
         self.layers.close()
         self.warp_layers.close()
+        self.layer_stack.close()
         self._window_watch.end(window_closes)
         self.bottom_docks.close(window_closes)
 
@@ -225,38 +230,41 @@ class QuacDock(QWidget):
                 self.open_path(Path(url.toLocalFile()))
 
     def _build_panels(self) -> None:
-        viewer, layers = self.viewer, self.layers.layers
+        viewer, stack = self.viewer, self.layer_stack
         choices, results, controller = self.choices, self.results, self.controller
         self.status = StatusPanel(controller)
         self.start = StartPanel()
         self.networks = NetworksPanel(choices, results, controller, self.settings)
-        self.samples = SamplesPanel(viewer, layers, choices, results, controller)
+        self.samples = SamplesPanel(viewer, choices, results, controller)
         self.navigator = SampleNavigator(choices, results)
         self.agreement = AgreementPanel(choices, results, controller)
-        self.points_panel = PointsPanel(viewer, self.points, layers, choices, results, controller)
+        self.points_panel = PointsPanel(viewer, self.points, choices, results, controller)
         self.preprocessing = PreprocessingPanel(choices, results, controller)
         self.train = TrainPanel(choices, results, self.training)
         session = self.session
-        self.search = SearchPanel(
-            choices, results, controller, session.neighbor_query, session.without_generator,
+        self.without_generator = WithoutGeneratorBox(
+            choices, results, controller, session.without_generator,
             lambda: (self.train.settings.value, self.train.settings.pair),
         )  # fmt: skip
+        self.search = SearchPanel(choices, results, controller, session.neighbor_query)
         self.threshold = ThresholdPanel(choices, results)
         self.regions = RegionsPanel(results, controller)
-        self.region_view = RegionView(viewer, self.layers, self.regions)
-        self.morphometry = MorphometryPanel(viewer, layers, choices, results, controller)
+        self.region_view = RegionView(viewer, stack, self.regions)
+        self.morphometry = MorphometryPanel(viewer, stack, choices, results, controller)
         self.predictions = PredictionPanel(results)
         self.methods = MethodsPanel(choices, results)
         self.verdict = VerdictPanel(choices, results)
         self.deformation = WarpPanel(results, self.warp_layers)
-        self.exaggeration = ExaggerationPanel(viewer, choices, results, controller)
+        self.exaggeration = ExaggerationPanel(
+            ExaggerationLayers(stack, viewer), choices, results, controller
+        )
         self.explore_button = button(
             "Explore samples", "explore_button", primary=True,
             clicked=lambda: self.stages.show_stage("explore"),
         )  # fmt: skip
         self.stages = Stages({
             "setup": (self.start, self.networks, self.samples, self.agreement, self.points_panel,
-                      self.preprocessing, self.train, self.explore_button),
+                      self.preprocessing, self.without_generator, self.train, self.explore_button),
             "explore": (self.navigator, self.search, self.threshold, self.predictions,
                         self.verdict, self.regions, self.methods),
             "study": (self.exaggeration, self.deformation, self.morphometry),
@@ -282,7 +290,8 @@ class QuacDock(QWidget):
         self.start.open_requested.connect(self._show_open_menu)
         self.search.explain_requested.connect(session.explain)
         self.search.question.neighbor_picked.connect(session.pick_neighbor)
-        self.search.without_generator.train_requested.connect(self._show_training)
+        self.without_generator.explain_requested.connect(session.explain)
+        self.without_generator.train_requested.connect(self._show_training)
         self.train.use_requested.connect(self._use_trained_generator)
         self.preprocessing.explained.connect(self._on_shape_mismatch)
         self.points.picked.connect(self._on_point_picked)
@@ -307,7 +316,7 @@ class QuacDock(QWidget):
         self.methods_compared.pair_requested.connect(self.compare_methods)
         self.methods_compared.samples_requested.connect(self.compare_methods)
         self.methods_compared.method_picked.connect(session.show_method)
-        self.curve_dock.position_picked.connect(self.threshold.pick)
+        self.curve_dock.threshold_picked.connect(self.threshold.pick)
         self.curve_dock.method_picked.connect(session.show_method)
         self.bottom_docks.changed.connect(self._show_missing)
         self.viewer.events.theme.connect(self._on_theme)
