@@ -26,6 +26,7 @@ from qtpy.QtWidgets import (
 from superqt import QElidingLabel
 
 from napari_quac.gui.text import WrappedLabel
+from napari_quac.gui.widgets import WholeTip
 
 SLACK = 2  # pixels by which a text may be measured wider than it is drawn
 
@@ -90,7 +91,7 @@ def of_elided(label: QElidingLabel) -> Iterator[str]:
 
 def of_label(label: QLabel) -> Iterator[str]:
     text = label.text()
-    if not text or label.pixmap() is not None and not label.pixmap().isNull():
+    if not text or (label.pixmap() is not None and not label.pixmap().isNull()):
         return
     if isinstance(label, WrappedLabel) or label.wordWrap():
         needed = label.heightForWidth(label.width())
@@ -132,14 +133,25 @@ def of_menu(menu: QComboBox) -> Iterator[str]:
         QStyle.ComplexControl.CC_ComboBox, option, QStyle.SubControl.SC_ComboBoxEditField, menu
     )
     needed = menu.fontMetrics().horizontalAdvance(text)
-    if needed > field.width() + SLACK and text not in menu.toolTip():
+    if needed > field.width() + SLACK and text not in shown_tip(menu):
         yield f"entry '{text}' needs {needed} px and has {field.width()}"
-    widest = max((menu.fontMetrics().horizontalAdvance(menu.itemText(i))
-                  for i in range(menu.count())), default=0)  # fmt: skip
-    if widest > max(menu.view().minimumWidth(), menu.width()):
-        yield f"its list is {max(menu.view().minimumWidth(), menu.width())} px wide for {widest}"
+    widest = max(
+        (menu.fontMetrics().horizontalAdvance(menu.itemText(i)) for i in range(menu.count())),
+        default=0,
+    )
+    if widest > field.width():
+        menu.showPopup()
+        room = menu.view().viewport().width()
+        menu.hidePopup()
+        if widest > room + SLACK:
+            yield f"its list is {room} px wide for {widest}"
     if menu.fontMetrics().height() > menu.height() + SLACK:
         yield f"entry '{text}' has {menu.height()} px of height"
+
+
+def shown_tip(widget: QWidget) -> str:
+    """Return the tooltip that a field displays."""
+    return widget.whole_tip if isinstance(widget, WholeTip) else widget.toolTip()
 
 
 def of_spin_box(box: QAbstractSpinBox) -> Iterator[str]:
@@ -156,7 +168,7 @@ def of_line_edit(edit: QLineEdit) -> Iterator[str]:
         return
     text = edit.text() or edit.placeholderText()
     needed = edit.fontMetrics().horizontalAdvance(text)
-    if needed > edit.contentsRect().width() - 4 + SLACK and text not in edit.toolTip():
+    if needed > edit.contentsRect().width() - 4 + SLACK and text not in shown_tip(edit):
         yield f"'{text}' needs {needed} px and has {edit.contentsRect().width() - 4}"
 
 
@@ -165,7 +177,7 @@ def of_tabs(bar: QTabBar) -> Iterator[str]:
         needed = bar.fontMetrics().horizontalAdvance(bar.tabText(index))
         room = bar.tabRect(index).width()
         is_inside = bar.rect().contains(bar.tabRect(index))
-        if needed > room or not is_inside and not bar.usesScrollButtons():
+        if needed > room or (not is_inside and not bar.usesScrollButtons()):
             yield f"tab '{bar.tabText(index)}' needs {needed} px and has {room}"
 
 
@@ -175,9 +187,7 @@ def of_header(header: QHeaderView) -> Iterator[str]:
         return
     for index in range(header.count()):
         text = str(model.headerData(index, Qt.Orientation.Horizontal) or "")
-        tooltip = model.headerData(
-            index, Qt.Orientation.Horizontal, Qt.ItemDataRole.ToolTipRole
-        )
+        tooltip = model.headerData(index, Qt.Orientation.Horizontal, Qt.ItemDataRole.ToolTipRole)
         needed = header.fontMetrics().horizontalAdvance(text)
         room = header.sectionSize(index)
         if not header.isSectionHidden(index) and needed > room and text not in str(tooltip):

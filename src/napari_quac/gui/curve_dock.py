@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QToolButton, QWidget
 from napari_quac.explain.size_axis import SIZE_AXES
 from napari_quac.gui.palette import Palette, line_style
 from napari_quac.gui.plots import CurvePlot
-from napari_quac.gui.widgets import bind, column, discard, link_button, menu, row
+from napari_quac.gui.widgets import bind, column, discard, link_button, menu, row, scroll_area
 from napari_quac.live.choices import Choices
 from napari_quac.live.results import Results
 
@@ -33,7 +33,6 @@ class CurveLegend(QWidget):
         self.buttons: dict[str, QToolButton] = {}
         self._layout = column(None, spacing=2, parent=self)
         self._layout.setContentsMargins(4, 10, 4, 4)
-        self.setFixedWidth(132)
         self.hide()
 
     def set_palette_of(self, colors: Palette) -> None:
@@ -118,13 +117,20 @@ class CurveDock(QWidget):
         self.axis_menu = menu("size_axis_menu", entries={axis: axis for axis in SIZE_AXES})
         bind(choices, "size_axis", self.axis_menu)
         side = column(self.legend, None, self.axis_menu, spacing=2)
-        row(self.plot, 1, side, spacing=2, parent=self).setContentsMargins(4, 4, 4, 4)
+        body = QWidget()
+        body.setProperty("role", "page")
+        row(self.plot, 1, side, spacing=2, parent=body).setContentsMargins(4, 4, 4, 4)
+        column(scroll_area("curve_scroll", body), parent=self)
         self.plot.threshold_picked.connect(self.threshold_picked)
         self.legend.method_picked.connect(self.method_picked)
         results.events.displayed_hybrid.connect(self._on_shown)
         choices.events.shown_method.connect(self.show_curves)
         choices.events.size_axis.connect(self.plot.set_size_axis)
         self.plot.set_size_axis(choices.size_axis)
+
+    def minimumSizeHint(self) -> QSize:
+        """Return a size that leaves room for the other docks."""
+        return QSize(240, 140)
 
     def set_palette_of(self, colors: Palette) -> None:
         """Follow napari's theme."""

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from napari.settings import get_settings
 from qtpy.QtCore import QSettings, QSize, Qt, Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QMenu, QScrollArea, QWidget
@@ -54,6 +55,8 @@ from napari_quac.live.session import Session
 from napari_quac.live.training import Training
 
 DOCK_WIDTH = 356
+BASE_POINTS = 9.0  # font size for which this width was chosen
+WIDTH_PER_POINT = 15  # pixels; napari's own docks grow as well and leave less room
 AFTER_LAYERS_MS = 30  # each layer is drawn in its own turn of the event loop
 AFTER_VERDICT_MS = 60
 
@@ -80,7 +83,7 @@ class QuacDock(QWidget):
         self._scroll_to_training = debouncer(
             self, AFTER_LAYERS_MS, lambda: self.stages.reveal(self.train.train_button)
         )
-        self._window_watch = WindowWatch(self, DOCK_WIDTH)
+        self._window_watch = WindowWatch(self, self.sizeHint().width())
         self._collections = ShortCollections()
         self._main_thread = MainThread(self)
         self.defaults = read_defaults()
@@ -125,7 +128,8 @@ class QuacDock(QWidget):
 
     def sizeHint(self) -> QSize:
         """Return a width that fits everything."""
-        return QSize(DOCK_WIDTH, 640)
+        points = palette_of(self.viewer.theme).font_points
+        return QSize(DOCK_WIDTH + max(0, round(WIDTH_PER_POINT * (points - BASE_POINTS))), 640)
 
     def minimumSizeHint(self) -> QSize:
         """Return a size that leaves space for the canvas."""
@@ -216,6 +220,7 @@ class QuacDock(QWidget):
         self.points.close()
         self.scale_bar.close()
         self.viewer.events.theme.disconnect(self._on_theme)
+        get_settings().appearance.events.font_size.disconnect(self._on_theme)
         for panel in (self.samples, self.points_panel, self.regions, self.morphometry,
                       self.deformation, self.exaggeration):  # fmt: skip
             panel.close_panel()
@@ -338,6 +343,7 @@ class QuacDock(QWidget):
         self.curve_dock.method_picked.connect(session.show_method)
         self.bottom_docks.changed.connect(self._show_missing)
         self.viewer.events.theme.connect(self._on_theme)
+        get_settings().appearance.events.font_size.connect(self._on_theme)
         self._window_watch.closing.connect(self.layers.pause)
         self._window_watch.closed.connect(self._on_window_closed)
         self._window_watch.removed.connect(self.shut_down)
