@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from napari.settings import get_settings
 from qtpy.QtCore import QSettings, QSize, Qt, Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QMenu, QScrollArea, QWidget
@@ -43,7 +44,7 @@ from napari_quac.gui.sample_data import open_example_volume
 from napari_quac.gui.samples.samples_dock import SamplesDock
 from napari_quac.gui.scale_bar import ScaleBar
 from napari_quac.gui.stages import Stages
-from napari_quac.gui.widgets import button, column, debouncer
+from napari_quac.gui.widgets import button, column, connect, debouncer
 from napari_quac.gui.window import BottomDocks, MainThread, WindowWatch
 from napari_quac.live.failure import Failure
 from napari_quac.live.lane import prepare_lane
@@ -197,7 +198,8 @@ class QuacDock(QWidget):
         self.session.close(timeout=0)
         self.points.close()
         self.scale_bar.close()
-        self.viewer.events.theme.disconnect(self._on_theme)
+        for signal in self._theme_signals():
+            signal.disconnect(self._on_theme)
         for panel in (self.samples, self.points_panel, self.regions, self.morphometry,
                       self.deformation, self.exaggeration):  # fmt: skip
             panel.close_panel()
@@ -319,7 +321,7 @@ class QuacDock(QWidget):
         self.curve_dock.threshold_picked.connect(self.threshold.pick)
         self.curve_dock.method_picked.connect(session.show_method)
         self.bottom_docks.changed.connect(self._show_missing)
-        self.viewer.events.theme.connect(self._on_theme)
+        connect(self._on_theme, *self._theme_signals())
         self._window_watch.closing.connect(self.layers.pause)
         self._window_watch.closed.connect(self._on_window_closed)
         self._window_watch.removed.connect(self.shut_down)
@@ -327,6 +329,10 @@ class QuacDock(QWidget):
         results.events.loaded_samples.connect(self._on_samples_loaded)
         for name in ("loaded_classifier", "loaded_generator", "loaded_samples", "pair"):
             getattr(results.events, name).connect(self._show_next_step)
+
+    def _theme_signals(self) -> tuple[Any, Any]:
+        """Return the signals of the theme and of the size of text."""
+        return self.viewer.events.theme, get_settings().appearance.events.font_size
 
     def _on_theme(self) -> None:
         colors = palette_of(self.viewer.theme)
