@@ -278,6 +278,7 @@ class QuacDock(QWidget):
         session, results, status = self.session, self.results, self.status
         session.networks = self.networks
         session.noted.connect(status.show_note)
+        self.controller.failed.connect(self._on_failed)
         session.requested.connect(status.forget_failure)
         session.explanation_requested.connect(partial(self.stages.show_stage, "explore"))
         session.explained.connect(self._announce_explained.throttle)
@@ -340,6 +341,12 @@ class QuacDock(QWidget):
         self.samples.problem.hide()
         self.status.show_failure(fault)
         self._scroll_to_preprocessing.throttle()
+
+    def _on_failed(self, fault: Failure) -> None:
+        """Show the card of the classes after a search without any class in common."""
+        match = self.results.class_match
+        if fault.slot == "searched_pair" and match is not None and not match.is_usable:
+            self.stages.reveal(self.networks.class_match)
 
     def _show_training(self) -> None:
         self.train.set_open(True)
