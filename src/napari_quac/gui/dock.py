@@ -40,6 +40,8 @@ from napari_quac.gui.points_sync import PointsSync
 from napari_quac.gui.region_view import RegionView
 from napari_quac.gui.sample_data import open_example_volume
 from napari_quac.gui.samples.samples_dock import SamplesDock
+from napari_quac.gui.source_layers import SourceLayers
+from napari_quac.gui.stack_slider import StackSlider
 from napari_quac.gui.stages import Stages
 from napari_quac.gui.widgets import button, column, debouncer
 from napari_quac.gui.window import BottomDocks, MainThread, WindowWatch
@@ -87,6 +89,8 @@ class QuacDock(QWidget):
         self.layers = LayerSync(self.layer_stack, napari_viewer, choices, results, self)
         self.warp_layers = WarpLayers(self.layer_stack, results, self)
         self.points = PointsSync(napari_viewer, choices, results, self)
+        self.sources = SourceLayers(napari_viewer, results, self)
+        self.stack_slider = StackSlider(napari_viewer, choices, results, self)
         self.comparison = Comparison(napari_viewer, self.layers, results, self)
         self.settings = QSettings("napari-quac", "napari-quac")
         remember_size_axis(self.choices, self.settings)
@@ -204,6 +208,8 @@ class QuacDock(QWidget):
             unbind_keys(self.viewer)
         self.layers.close()
         self.warp_layers.close()
+        self.stack_slider.close()
+        self.sources.close()
         self.layer_stack.close()
         self._window_watch.end(window_closes)
         self.bottom_docks.close(window_closes)
@@ -287,6 +293,8 @@ class QuacDock(QWidget):
         self.search.question.neighbor_picked.connect(session.pick_neighbor)
         self.search.without_generator.train_requested.connect(self._show_training)
         self.train.use_requested.connect(self._use_trained_generator)
+        self.samples.layer_used.connect(self.sources.use)
+        self.points_panel.layers_used.connect(self.sources.use)
         self.preprocessing.explained.connect(self._on_shape_mismatch)
         self.points.picked.connect(self._on_point_picked)
         self.points.is_region = lambda position: self.region_view.number_at(position) > 0

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from napari.layers import Image
-from qtpy.QtCore import QSize
+from qtpy.QtCore import QSize, Signal
 from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QWidget
 
@@ -24,6 +24,7 @@ from napari_quac.gui.input_layers import (
     finest_data,
     layer_range,
     range_assumption,
+    transform_of,
 )
 from napari_quac.gui.layer_watch import LayerWatch
 from napari_quac.gui.panels.sample_labels import SampleLabels
@@ -52,6 +53,9 @@ N_SUGGESTIONS = 3
 
 class SamplesPanel(Section):
     """Chooses a folder or a layer as samples."""
+
+    layer_used = Signal(object, object)
+    """The samples that were made from layers, and a tuple of the layers."""
 
     def __init__(
         self, viewer: Any, choices: Choices, results: Results, controller: Controller
@@ -92,15 +96,13 @@ class SamplesPanel(Section):
         layer = self.layer_menu.layer
         if layer is None:
             return
-        unit = str(layer.units[-1]) if layer.units else None
         value_range = (self.layer_low.value(), self.layer_high.value())
         try:
             dataset = ImageStack(
                 finest_data(layer),
                 value_range,
-                tuple(layer.scale),
-                tuple(layer.translate),
-                None if unit == "pixel" else unit,
+                transform_of(layer),
+                tuple(map(str, layer.units)),
                 layer.name,
                 bool(layer.rgb),
                 self._image_axes(),
@@ -110,6 +112,7 @@ class SamplesPanel(Section):
             self._controller.failed.emit(failure("loaded_samples", "reading the layer", error))
             return
         self.problem.hide()
+        self.layer_used.emit(dataset, (layer,))
         self._choices.samples = ReadySamples(dataset)
         self._stop_watching()
         self._watch = LayerWatch(layer, self._on_layer_changed)
