@@ -12,7 +12,9 @@ from napari_quac.errors import DataError, ShapeError, ValueRangeError
 
 def test_stack_gives_one_sample_for_each_image_with_its_place() -> None:
     stack = np.arange(2 * 4 * 5, dtype=np.uint8).reshape(2, 4, 5)
-    samples = ImageStack(stack, (0, 255), Transform((40, 4, 3), (0, 8, 6)), ("nm",) * 3, "em")
+    samples = ImageStack(
+        stack, (0, 255), name="em", transform=Transform((40, 4, 3), (0, 8, 6)), units=("nm",) * 3
+    )
     assert isinstance(samples, Dataset)
     assert len(samples) == 2
     sample = samples[1]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFrame, QScrollArea, QStackedWidget, QTabBar, QWidget
 
 from napari_quac.gui.section import Section
-from napari_quac.gui.widgets import TOOLTIPS, column, fill
+from napari_quac.gui.widgets import TOOLTIPS, column, debouncer, fill
 
 STAGES: Mapping[str, str] = {"setup": "Set up", "explore": "Explore", "study": "Study"}
+AFTER_LAYOUT_MS = 30
 
 
 class Stages(QWidget):
@@ -46,6 +47,8 @@ class Stages(QWidget):
             self.areas[name] = _page(name, parts[name])
             self._pages.addWidget(self.areas[name])
         self.bar.currentChanged.connect(self._on_tab)
+        self._revealed: QWidget | None = None
+        self._scroll_later = debouncer(self, AFTER_LAYOUT_MS, self._scroll)
         column(self.bar, self._pages, 1, spacing=0, parent=self)
 
     @property
@@ -78,8 +81,15 @@ class Stages(QWidget):
             if isinstance(parent, Section):
                 parent.set_open(True)
             parent = parent.parentWidget()
-        # after the layout has placed what was folded
-        QTimer.singleShot(0, self, lambda: self.areas[name].ensureWidgetVisible(widget))
+        self._revealed = widget
+        self._scroll_later.throttle()
+
+    def _scroll(self) -> None:
+        """Scroll to a part after the layout has placed what was folded."""
+        revealed, self._revealed = self._revealed, None
+        name = self.stage_of(revealed) if revealed is not None else None
+        if revealed is not None and name is not None:
+            self.areas[name].ensureWidgetVisible(revealed)
 
     def _on_tab(self, index: int) -> None:
         self._pages.setCurrentIndex(index)
