@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QLayout, QSizePolicy, QWidget
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtWidgets import (
+    QApplication,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLayout,
+    QScrollArea,
+    QSizePolicy,
+    QWidget,
+)
 
 from napari_quac.gui.text import ElidedLabel
 from napari_quac.gui.widgets import column, disclosure_button, fill, muted, row
@@ -80,3 +89,17 @@ def fields_row(text: str, *widgets: QWidget) -> QHBoxLayout:
     for widget in widgets:
         fields.addWidget(widget, 1)
     return fields
+
+
+def step_section(area: QScrollArea, by: int) -> None:
+    """Move the focus to the title of the next section in a scroll area, or of one before it."""
+    sections = [s for s in area.findChildren(Section) if s.isVisible()]
+    if not sections:
+        return
+    sections.sort(key=lambda section: section.mapTo(area, QPoint(0, 0)).y())
+    focus = area.focusWidget() if area.isAncestorOf(QApplication.focusWidget() or area) else None
+    current = next((i for i, s in enumerate(sections) if focus and s.isAncestorOf(focus)), None)
+    start = (-1 if by > 0 else 0) if current is None else current
+    section = sections[(start + by) % len(sections)]
+    section.button.setFocus(Qt.FocusReason.ShortcutFocusReason)
+    area.ensureWidgetVisible(section.button)

@@ -15,6 +15,7 @@ from napari_quac.gui.text import WrappedLabel, grouped, measured
 from napari_quac.gui.widgets import button, menu, row
 from napari_quac.live.choices import Choices
 from napari_quac.live.display import DisplayedHybrid
+from napari_quac.live.edit_history import EditHistory
 from napari_quac.live.results import Results
 
 if TYPE_CHECKING:
@@ -30,9 +31,12 @@ class ThresholdPanel(Section):
     attribution_mode_picked = Signal(str)
     mask_style_picked = Signal(str)
 
-    def __init__(self, choices: Choices, results: Results) -> None:
+    def __init__(
+        self, choices: Choices, results: Results, history: EditHistory | None = None
+    ) -> None:
         super().__init__("Threshold", "threshold")
         self._choices, self._results = choices, results
+        self._history = history or EditHistory(choices)
         self._curve: Curve | None = None
         self._positions: NDArray[np.intp] = np.empty(0, dtype=np.intp)
         self.slider = QSlider(Qt.Orientation.Horizontal)
@@ -51,12 +55,12 @@ class ThresholdPanel(Section):
 
     def go_to_optimum(self) -> None:
         """Set the threshold to the optimum of the displayed curve."""
-        self._choices.threshold = None
+        self._set_threshold(None)
 
     def pick(self, index: int) -> None:
         """Set the threshold to that of a point on the displayed curve, by index."""
         if self._curve is not None:
-            self._choices.threshold = float(self._curve.thresholds[index])
+            self._set_threshold(float(self._curve.thresholds[index]))
 
     def step(self, by: int) -> None:
         """Move the slider by some positions."""
@@ -99,7 +103,11 @@ class ThresholdPanel(Section):
     def _on_slider(self, position: int) -> None:
         if self._curve is not None and position < len(self._positions):
             index = int(self._positions[position])
-            self._choices.threshold = float(self._curve.thresholds[index])
+            self._set_threshold(float(self._curve.thresholds[index]))
+
+    def _set_threshold(self, threshold: float | None) -> None:
+        with self._history.edit("threshold"):
+            self._choices.threshold = threshold
 
     def _show(self) -> None:
         displayed = self._results.displayed_hybrid
