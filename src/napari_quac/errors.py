@@ -122,6 +122,10 @@ class NoCounterfactualError(QuacError):
         self.best = best
 
 
+class PreliminaryError(QuacError):
+    """An attempt to save, export or count a preliminary explanation."""
+
+
 class CancelledError(QuacError):
     """A cancellation by the user; finished results are preserved."""
 

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 
-from napari_quac.explain.explanation import Explanation
-from napari_quac.explain.pipeline import ExplainSettings, explain
+from napari_quac.errors import PreliminaryError
+from napari_quac.explain.explanation import Explanation, Explanations, draw_curves
+from napari_quac.explain.morphometry import measure_change
+from napari_quac.explain.pipeline import ExplainSettings, explain, explain_pair
+from napari_quac.explain.regions import find_regions
+from napari_quac.reports.record import explained_record, method_numbers
+from napari_quac.reports.task_images import images_of
 from napari_quac.testing import CornerSamples, corner_classifier, corner_generator
 
 
@@ -59,3 +67,34 @@ def test_notebook_picture_is_a_png_with_a_caption(explanation: Explanation) -> N
     encoded = html.split("base64,")[1].split('"')[0]
     assert base64.b64decode(encoded).startswith(b"\x89PNG")
     assert "QuAC score" in html
+
+
+NAMES = ("left", "right", "other")
+EXPORTS: dict[str, Callable[[Explanation], Any]] = {
+    "record": lambda e: explained_record(e.pair, [e], NAMES, settings=ExplainSettings(("d-ig",))),
+    "numbers": method_numbers,
+    "images": lambda e: images_of(e.pair, [e]),
+    "row of a table": lambda e: e.row(NAMES),
+    "figure": lambda e: e.plot(),
+    "curves": lambda e: draw_curves([e]),
+    "regions": lambda e: find_regions(e, corner_classifier()).result(),
+    "morphometry": lambda e: measure_change(e).result(),
+}
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_a_preliminary_explanation_is_not_exported(explanation: Explanation, name: str) -> None:
+    EXPORTS[name](explanation)
+    with pytest.raises(PreliminaryError, match="by d-ig is preliminary"):
+        EXPORTS[name](replace(explanation, is_preliminary=True))
+
+
+def test_a_preliminary_explanation_is_neither_complete_nor_reused(
+    explanation: Explanation,
+) -> None:
+    settings, preliminary = ExplainSettings(("d-ig",)), replace(explanation, is_preliminary=True)
+    explanations = Explanations(explanation.pair, settings, {"d-ig": preliminary})
+    assert explanations.is_preliminary and not explanations.is_complete
+    assert not explanations.exact() and "Preliminary" in repr(explanations)
+    again = explain_pair(explanation.pair, corner_classifier(), settings, explanations).result()
+    assert again.is_complete and again["d-ig"].attribution is not preliminary.attribution

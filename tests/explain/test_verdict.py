@@ -34,7 +34,7 @@ def test_good_explanation_has_only_good_findings(explanations: dict[str, Explana
     assert found[0].text == f"The generated image switches to right: p = {p:.2f}."
     assert "of the image is enough for right" in found[1].text
     assert found[2].text.startswith("Changing the rest of the image keeps left")
-    assert "beats the baselines (residual " in found[3].text
+    assert found[3].text == "QuAC score 0.93 is better than residual (0.79) and random (0.14)."
 
 
 def test_failed_search_is_told_with_the_best_and_the_tries(
@@ -64,17 +64,46 @@ def test_inverse_hybrid_that_switches_speaks_against(explanations: dict[str, Exp
     assert "p = 0.80" in text
 
 
-def test_score_below_a_baseline_is_told(explanations: dict[str, Explanation]) -> None:
-    poor = explanations["d-ig"]
-    poor = replace(poor, curve=replace(poor.curve, quac_score=0.01))
-    found = texts(poor, list(explanations.values()))
-    (text,) = [t for t in found if "does not beat the baselines" in t]
-    assert found[text] == "bad"
+def with_score(explanation: Explanation, score: float) -> Explanation:
+    return replace(explanation, curve=replace(explanation.curve, quac_score=score))
+
+
+@pytest.mark.parametrize(
+    ("score", "residual", "random", "tone", "text"),
+    [
+        (0.914, 0.906, 0.28, "note",
+         "QuAC score 0.914 is as good as residual (0.906, within 0.01): the plain difference of "
+         "the images shows the same. It is better than random (0.280)."),
+        (0.906, 0.914, 0.28, "note",
+         "QuAC score 0.906 is as good as residual (0.914, within 0.01): the plain difference of "
+         "the images shows the same. It is better than random (0.280)."),
+        (0.93, 0.915, 0.28, "good",
+         "QuAC score 0.930 is better than residual (0.915) and random (0.280)."),
+        (0.6, 0.8, 0.28, "bad",
+         "QuAC score 0.60 is worse than residual (0.80): the plain difference of the images ranks "
+         "the pixels better. It is better than random (0.28)."),
+        (0.5, 0.8, 0.501, "bad",
+         "QuAC score 0.500 is worse than residual (0.800): the plain difference of the images "
+         "ranks the pixels better. It is as good as random (0.501, within 0.01): the order of the "
+         "pixels does not matter for this pair."),
+        (0.01, 0.8, 0.28, "bad",
+         "QuAC score 0.01 is worse than residual (0.80) and random (0.28): a random order of the "
+         "pixels does better."),
+    ],
+)  # fmt: skip
+def test_tie_with_a_baseline_is_no_success(
+    explanations: dict[str, Explanation],
+    score: float, residual: float, random: float, tone: str, text: str,
+) -> None:  # fmt: skip
+    scores = {"residual": residual, "random": random}
+    others = [with_score(explanations[name], number) for name, number in scores.items()]
+    found = texts(with_score(explanations["d-ig"], score), others)
+    assert found[text] == tone
 
 
 def test_baselines_are_not_compared_with_themselves(explanations: dict[str, Explanation]) -> None:
     found = texts(explanations["residual"], list(explanations.values()))
-    assert not any("baselines" in text for text in found)
+    assert not any("QuAC score" in text for text in found)
 
 
 @pytest.mark.parametrize(("completeness", "told"), [(0.051, True), (0.049, False), (None, False)])

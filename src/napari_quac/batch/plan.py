@@ -132,9 +132,9 @@ class BatchPlan:
         for name in RECIPES:
             if name not in values:
                 raise DataError(f"'{name}' is missing.")
-        samples = _build_samples(values.pop("samples"), base)
+        samples = build_samples(values.pop("samples"), base)
         generator = build_recipe(GENERATORS, values.pop("generator"), "generator", base)
-        classifier = _build_classifier(values.pop("classifier"), base)
+        classifier = build_classifier(values.pop("classifier"), base)
         settings = ExplainSettings.from_dict(values.pop("settings", {}))
         options = {key: from_plain(types[key], entry, key) for key, entry in values.items()}
         output = absolute(options.pop("output", cls.output), base)
@@ -173,7 +173,7 @@ class BatchPlan:
             raise DataError("The classifier exists in memory only; a plan needs its file.")
         return {
             "schema": SCHEMA,
-            "samples": _plain_samples(self.samples, base),
+            "samples": plain_samples(self.samples, base),
             "classifier": plain_values(self.classifier, base),
             "generator": plain_recipe(GENERATORS, self.generator, base, "generator"),
             "settings": self.settings.to_dict(),
@@ -203,7 +203,7 @@ class _Loader(_BaseLoader):  # type: ignore[misc]  # PyYAML has no types
         return mapping
 
 
-def _build_classifier(values: Any, base: Path) -> ClassifierRecipe:
+def build_classifier(values: Any, base: Path) -> ClassifierRecipe:
     """Build the recipe of the classifier; ``value_range`` is short for a preprocessing."""
     if isinstance(values, Mapping) and values.get("value_range") is not None:
         steps = {"value_range": values["value_range"], **(values.get("preprocessing") or {})}
@@ -213,7 +213,7 @@ def _build_classifier(values: Any, base: Path) -> ClassifierRecipe:
     return recipe
 
 
-def _build_samples(values: Any, base: Path) -> Any:
+def build_samples(values: Any, base: Path) -> Any:
     """Build the recipe of samples, with or without ``preprocessing`` (``fit`` in schema 1)."""
     if not isinstance(values, Mapping) or not {"preprocessing", "fit"} & set(values):
         return build_recipe(DATASETS, values, "samples", base)
@@ -227,10 +227,11 @@ def _build_samples(values: Any, base: Path) -> Any:
     return PreprocessedRecipe(build_recipe(DATASETS, source, "samples", base), preprocessing)
 
 
-def _plain_samples(samples: Any, base: Path | None) -> dict[str, Any]:
+def plain_samples(samples: Any, base: Path | None) -> dict[str, Any]:
+    """Return a recipe of samples as plain values; see :func:`plain_recipe`."""
     if not isinstance(samples, PreprocessedRecipe):
         return plain_recipe(DATASETS, samples, base, "samples")
-    source = _plain_samples(samples.source, base)
+    source = plain_samples(samples.source, base)
     if "preprocessing" in source:
         raise DataError("The samples are preprocessed twice. Undo one preprocessing.")
     return {**source, "preprocessing": plain_values(samples.preprocessing)}

@@ -7,6 +7,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from napari_quac.commands.output import attributes, cell, table
+from napari_quac.explain.score import SCORE_MARGIN
+from napari_quac.reports.baselines import BaselineTest, compare_with_baselines
 from napari_quac.reports.population import Population, population, populations
 from napari_quac.reports.report import COLUMNS, Rate, Report
 
@@ -19,6 +21,8 @@ NOT_IN_RECORD = (
     *("predicted", "mask_size", "score_change"),
     *(name for name in COLUMNS if name.startswith("p_target_")),
 )
+BASELINE_HEADER = ("method", "baseline", "n", "better", "worse", "equal", "p")
+COUNTS = ("n_better", "n_worse", "n_equal", "n_excluded")
 LOCALIZATION = {
     "n": "n",
     "QuAC score": "quac_score",
@@ -78,6 +82,15 @@ def as_table(report: Report) -> str:
         "Conversion (share of samples with a generated image that is classified as the target)",
         table([("pair", "rate", "n", "unknown", "failed"), *_rate_rows(report)]),
     ]
+    if tests := compare_with_baselines(report.entries):
+        parts += [
+            "",
+            f"Pairs with a better QuAC score (equal: within {SCORE_MARGIN:g}; p of the sign test "
+            "over the unequal pairs)",
+            table(
+                [("method", "baseline", "n", "better", "worse", "equal", "p"), *map(_row, tests)]
+            ),
+        ]
     translation = report.translation_rate()
     if translation.value is not None:
         parts.append(
@@ -106,6 +119,11 @@ def _rows(report: Report) -> list[tuple[Any, ...]]:
         rows.append((pair if pair != previous_pair else "", group.name, *numbers))
         previous_pair = pair
     return rows
+
+
+def _row(test: BaselineTest) -> tuple[Any, ...]:
+    counts = (test.n, test.n_better, test.n_worse, test.n_equal)
+    return (test.method, test.baseline, *counts, cell(test.p_value, ".2g"))
 
 
 def _rate_rows(report: Report) -> list[tuple[Any, ...]]:
@@ -202,6 +220,11 @@ def report_record(report: Report, notes: Sequence[str]) -> dict[str, Any]:
         "conversion_rates": [rate_record(report, rate) for rate in report.conversion_rates()],
         "translation_rate": rate_record(report, report.translation_rate()),
         "translation_rates": [rate_record(report, rate) for rate in report.translation_rates()],
+        "margin": SCORE_MARGIN,
+        "baselines": [
+            attributes(test, "method", "baseline", "n", *COUNTS, "p_value")
+            for test in compare_with_baselines(report.entries)
+        ],
         "mask_sizes": ABSCISSAE,
         "by_method": [population_record(report, group) for group in populations(report, False)],
         "by_method_and_pair": [population_record(report, group) for group in populations(report)],

@@ -9,7 +9,7 @@ import base64
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_quac.errors import PreliminaryError
 from napari_quac.explain.attribution import Attribution
 from napari_quac.explain.curve import Curve, Hybrid, hybrid_at
 from napari_quac.explain.pair import Pair
@@ -58,6 +59,9 @@ class Explanation:
     inverse_prediction : (K,) Tensor, float32 in [0, 1]
         Class probabilities of the inverse hybrid, in which only the unimportant part was changed.
         If its class is the target, the mask left out something that matters.
+    is_preliminary : bool
+        True for a display while the exact explanation is computed: a coarse attribution or few
+        thresholds. Nothing saves, exports or counts it.
     """
 
     pair: Pair
@@ -65,6 +69,7 @@ class Explanation:
     curve: Curve
     counterfactual: Hybrid
     inverse_prediction: Tensor
+    is_preliminary: bool = False
 
     @property
     def method(self) -> str:
@@ -97,8 +102,24 @@ class Explanation:
             return self.counterfactual
         return hybrid_at(self.pair, self.curve, self.curve.index_at(threshold))
 
+    def require_exact(self) -> Explanation:
+        """Return the explanation.
+
+        Raises
+        ------
+        PreliminaryError
+            If it is preliminary.
+        """
+        if self.is_preliminary:
+            raise PreliminaryError(
+                f"The explanation of '{self.pair.query.id}' by {self.method} is preliminary. Wait "
+                "until the exact one is computed, or press Resume if it was canceled."
+            )
+        return self
+
     def row(self, class_names: Sequence[str]) -> dict[str, str]:
         """Return sample, classes and method, the first columns of tables."""
+        self.require_exact()
         pair = self.pair
         source, target = class_names[pair.source], class_names[pair.target]
         method = self.attribution.true_name
@@ -125,8 +146,9 @@ class Explanation:
         scored = pair.scored_class
         before, after = (float(p[scored]) for p in (pair.query_prediction, best.prediction))
         question = f"{source} against {pair.infill}" if pair.infill else f"{source} → {target}"
+        kind = "Preliminary explanation" if self.is_preliminary else "Explanation"
         return (
-            f"<Explanation of '{pair.query.id}' by {self.attribution.true_name}: "
+            f"<{kind} of '{pair.query.id}' by {self.attribution.true_name}: "
             f"{question}, QuAC score {self.quac_score:.3f}, "
             f"mask {best.mask_size:.1%}, p({pair.class_name(scored)}) {before:.2f} → {after:.2f}>"
         )
@@ -232,8 +254,23 @@ class Explanations(Mapping[str, Explanation]):
 
     @property
     def is_complete(self) -> bool:
-        """True when every method has an explanation or a failure."""
-        return all(name in self or name in self.failures for name in self.settings.methods)
+        """True when every method has an exact explanation or a failure."""
+        methods = self.settings.methods
+        return not self.is_preliminary and all(
+            name in self or name in self.failures for name in methods
+        )
+
+    @property
+    def is_preliminary(self) -> bool:
+        """True while one of them is preliminary."""
+        return any(explanation.is_preliminary for explanation in self.by_method.values())
+
+    def exact(self) -> Explanations:
+        """Return them without the preliminary one; themselves if there is none."""
+        if not self.is_preliminary:
+            return self
+        exact = {name: e for name, e in self.by_method.items() if not e.is_preliminary}
+        return replace(self, by_method=exact)
 
     def raise_failures(self, *ignored: type[Exception]) -> None:
         """Raise the first failure that is not of an ignored type; do nothing if there is none."""
@@ -257,7 +294,7 @@ def draw_explanation(explanation: Explanation, hybrid: Hybrid) -> Figure:
     matplotlib Figure
         Not registered with pyplot, so it need not be closed.
     """
-    pair = explanation.pair
+    pair = explanation.require_exact().pair
     with _styled_figure(5 * PANEL_INCHES, PANEL_INCHES + 0.5) as figure:
         query_axes, generated_axes, hybrid_axes, map_axes, curve_axes = figure.subplots(1, 5)
         _draw_image(query_axes, pair.query.image, pair, "query", pair.query_prediction)
@@ -290,7 +327,7 @@ def draw_curves(explanations: Sequence[Explanation]) -> Figure:
     with _styled_figure(4.2, 2.8) as figure:
         axes = figure.subplots()
         for explanation in explanations:
-            curve = explanation.curve
+            curve = explanation.require_exact().curve
             label = f"{explanation.attribution.true_name} {curve.quac_score:.2f}"
             axes.plot(curve.mask_sizes, curve.score_changes, linewidth=1.2, label=label)
         _label_curve_axes(axes)

@@ -278,8 +278,10 @@ def measure_change(
         If the labels do not cover the pixels of the query.
     DataError
         If the labels are not integers, or too many.
+    PreliminaryError
+        If the explanation is preliminary.
     """
-    pair, curve = explanation.pair, explanation.curve
+    pair, curve = explanation.pair, explanation.require_exact().curve
     index = curve.best if index is None else index
     yield Progress(0, None, "measure the change")
     hybrid = hybrid_at(pair, curve, index)

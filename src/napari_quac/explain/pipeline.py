@@ -92,6 +92,7 @@ def explain_pair(
         instead of an entry in ``failures``.
     """
     settings = settings or ExplainSettings()
+    previous = previous.exact() if previous is not None else None
     procedure, total = settings.procedure, len(settings.methods)
     roles = procedure.pair(pair)  # once, so that all explanations share it
     attributions = _reusable_attributions(pair, settings, previous)

@@ -167,8 +167,13 @@ def find_regions(
     -------
     Steps of Regions
         One step for each batch of hybrids, two hybrids for each region.
+
+    Raises
+    ------
+    PreliminaryError
+        If the explanation is preliminary.
     """
-    curve, pair = explanation.curve, explanation.pair
+    curve, pair = explanation.require_exact().curve, explanation.pair
     index = curve.best if index is None else index
     yield Progress(0, None, "regions of the mask")
     hybrid = hybrid_at(pair, curve, index)

@@ -8,11 +8,20 @@ from typing import Literal
 
 from napari_quac.explain.explanation import Explanation
 from napari_quac.explain.pair import Pair, swap_pair
+from napari_quac.explain.score import SCORE_MARGIN, compare_scores, format_scores
 from napari_quac.explain.settings import PRESETS
 from napari_quac.networks.generator import describe_center_slice
 
 BASELINES = ("residual", "random")
 COMPLETENESS_LIMIT = 0.05
+CONSEQUENCES = {
+    (0, "residual"): ": the plain difference of the images shows the same",
+    (0, "random"): ": the order of the pixels does not matter for this pair",
+    (-1, "residual"): ": the plain difference of the images ranks the pixels better",
+    (-1, "random"): ": a random order of the pixels does better",
+}
+"""Meaning of a tie (0) or a defeat (-1) against a baseline, the graver baseline last."""
+Tone = Literal["good", "bad", "warning", "note"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +36,7 @@ class Finding:
     """
 
     text: str
-    tone: Literal["good", "bad", "warning", "note"]
+    tone: Tone
 
 
 def verdict(
@@ -163,12 +172,19 @@ def _check_inverse(explanation: Explanation, class_names: Sequence[str]) -> Find
 
 
 def _compare(explanation: Explanation, scores: Mapping[str, float]) -> Finding:
-    """Compare the score with those of the baselines."""
-    score = explanation.quac_score
-    name = f"{'Area' if explanation.pair.is_swapped else 'QuAC score'} {score:.2f}"
-    baselines = ", ".join(f"{name} {score:.2f}" for name, score in scores.items())
-    return _check(
-        all(score > baseline for baseline in scores.values()),
-        f"{name} beats the baselines ({baselines}).",
-        f"{name} does not beat the baselines ({baselines}).",
-    )
+    """Compare the score with those of the baselines; a tie is no success."""
+    score, *texts = format_scores(explanation.quac_score, *scores.values())
+    outcomes = {name: compare_scores(explanation.quac_score, scores[name]) for name in scores}
+    clauses = []
+    for outcome, words in ((-1, "worse than"), (0, "as good as"), (1, "better than")):
+        names = [name for name in scores if outcomes[name] == outcome]
+        if names:
+            numbers = dict(zip(scores, texts, strict=True))
+            margin = f", within {SCORE_MARGIN:g}" if outcome == 0 else ""
+            baselines = " and ".join(f"{name} ({numbers[name]}{margin})" for name in names)
+            gravest = max(names, key=BASELINES.index)
+            clauses.append(f"is {words} {baselines}{CONSEQUENCES.get((outcome, gravest), '')}.")
+    subject = f"{'Area' if explanation.pair.is_swapped else 'QuAC score'} {score}"
+    text = " ".join([f"{subject} {clauses[0]}", *(f"It {clause}" for clause in clauses[1:])])
+    tones: dict[int, Tone] = {-1: "bad", 0: "note", 1: "good"}
+    return Finding(text, tones[min(outcomes.values())])

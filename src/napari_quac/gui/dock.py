@@ -175,18 +175,21 @@ class QuacDock(QWidget):
 
     @property
     def is_closed(self) -> bool:
-        """True if the dock was closed and its thread has ended."""
+        """True if the dock was closed; its threads end after their current step."""
         return self._is_closed
 
     def shut_down(self, window_closes: bool = False) -> None:
-        """End the threads and release the viewer; the layers stay."""
+        """Stop all work without waiting for it, and release the viewer; the layers stay."""
         if self._is_closed:
             return
         self._is_closed = True
         for timer in (self._draw_curves, self._announce_explained, self._scroll_to_preprocessing,
                       self._scroll_to_training):  # fmt: skip
             timer.cancel()
-        _close((self._main_thread, self.training, self.session, self.points))
+        self._main_thread.close()
+        self.training.close(timeout=0)
+        self.session.close(timeout=0)
+        self.points.close()
         self.viewer.events.theme.disconnect(self._on_theme)
         for panel in (self.samples, self.points_panel, self.regions, self.morphometry,
                       self.deformation, self.exaggeration):  # fmt: skip

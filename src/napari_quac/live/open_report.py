@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from napari_quac.explain.explanation import Explanations
     from napari_quac.explain.pair import Pair
     from napari_quac.explain.prediction_table import PredictionTable
+    from napari_quac.live.sample_order import SampleOrder
     from napari_quac.networks.classifier import Classifier
     from napari_quac.reports.entry import FailedEntry, ReportEntry
     from napari_quac.reports.report import Report
@@ -180,6 +181,28 @@ def align_report(
     return ReportColumns(
         replace(status, failures=failures), PredictionTable(names, probabilities, truth), positions
     )
+
+
+def entries_in_view(
+    report: OpenReport, report_columns: ReportColumns, order: SampleOrder
+) -> list[ReportEntry]:
+    """Return the entries of a report whose samples pass the filter.
+
+    Parameters
+    ----------
+    report : OpenReport
+        The report.
+    report_columns : ReportColumns
+        Its columns; while those of another report are shown, nothing is in view.
+    order : SampleOrder
+        The samples in view.
+    """
+    entries = report.report.entries
+    if len(report_columns.positions) != len(entries):
+        return []  # the columns are being computed
+    rows = np.zeros(len(order.columns) + 1, dtype=np.bool_)  # the last one is for -1
+    rows[order.indices] = True
+    return [entries[number] for number in np.flatnonzero(rows[report_columns.positions])]
 
 
 def load_explanations(

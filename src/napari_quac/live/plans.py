@@ -62,7 +62,7 @@ def plan_from(choices: Choices, results: Results, output: Path) -> BatchPlan:
         if getattr(choices, name) is None:
             raise DataError(f"A plan needs samples and both networks; the {name} is missing.")
     return BatchPlan(
-        samples=_samples_recipe(choices.samples),
+        samples=samples_recipe(choices.samples),
         classifier=choices.classifier,
         generator=choices.generator,
         settings=choices.settings,
@@ -142,7 +142,7 @@ def apply_plan(plan: BatchPlan, choices: Choices, class_names: tuple[str, ...] =
     choices.samples = plan.samples
 
 
-def _samples_recipe(source: Any) -> Any:
+def samples_recipe(source: Any) -> Any:
     """Return the recipe of samples; those of the example can be drawn again."""
     from napari_quac.data.synthetic import SyntheticRecipe, SyntheticSynapses
 

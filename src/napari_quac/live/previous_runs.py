@@ -90,13 +90,18 @@ class PreviousRun:
     @property
     def sentence(self) -> str:
         """Evaluation and training in sentences, with the classifier that judged."""
-        evaluation = self.evaluation
         training = (
             f"Trained for {self.steps} steps in {self.minutes:.1f} min at {self.image_size} px"
         )
         training += f" ({' → '.join(self.pair)})" if self.pair else ""
-        if evaluation.conversion_rate is None and evaluation.summary is None:
+        if not self.evaluation_sentence:
             return f"{training}; stopped before the evaluation."
+        return f"{self.evaluation_sentence} {training}."
+
+    @property
+    def evaluation_sentence(self) -> str:
+        """Evaluation in sentences, with the classifier that judged; empty without one."""
+        evaluation = self.evaluation
         parts = [] if evaluation.summary is None else [evaluation.summary.sentence]
         if evaluation.conversion_rate is not None:
             tries, n_images = self.settings.task().TRIES, evaluation.n_images
@@ -104,7 +109,7 @@ class PreviousRun:
                 f"Converts {evaluation.conversion_rate:.0%} of samples{tries}, judged by an "
                 f"evaluation classifier (up to {n_images} samples per class pair)."
             )
-        return " ".join([*parts, f"{training}."])
+        return " ".join(parts)
 
 
 def previous_runs(root: Path) -> tuple[PreviousRun, ...]:

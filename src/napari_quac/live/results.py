@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from napari_quac.explain.regions import Regions
     from napari_quac.explain.search import SearchState
     from napari_quac.explain.settings import ExplainSettings
+    from napari_quac.explain.verdict import Finding
     from napari_quac.generators.warp.view import WarpView
     from napari_quac.live.display import DisplayedHybrid, Preview
     from napari_quac.live.open_report import LoadedExplanations, OpenReport, ReportColumns
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from napari_quac.live.sample_order import SampleOrder
     from napari_quac.networks.classifier import Classifier
     from napari_quac.networks.generator import Generator
+    from napari_quac.reports.baselines import BaselineTest
     from napari_quac.reports.comparison import MethodComparison
 
 
@@ -40,6 +42,7 @@ class Results:
     loaded_samples: Dataset | None = None
     loaded_classifier: Classifier | None = None
     loaded_generator: Generator | None = None
+    generator_evaluation: Finding | None = None
     class_names: tuple[str, ...] | None = None
     previews: tuple[Preview, ...] = ()
     sample: Sample | None = None
@@ -52,6 +55,7 @@ class Results:
     neighbors: Neighbors | None = None
     report: OpenReport | None = None
     report_columns: ReportColumns | None = None
+    baseline_tests: tuple[BaselineTest, ...] | None = None
     target: int | None = None
     pair_settings: ExplainSettings | None = None
     comparison_settings: ExplainSettings | None = None

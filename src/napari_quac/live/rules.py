@@ -16,7 +16,12 @@ from napari_quac.explain.settings import AUTO, ExplainSettings
 from napari_quac.live import display
 from napari_quac.live.choices import Choices, LabelImage, ReadySamples, ReportSource, SampleSource
 from napari_quac.live.lane import Priority
-from napari_quac.live.open_report import LoadedExplanations, align_report, load_explanations
+from napari_quac.live.open_report import (
+    LoadedExplanations,
+    align_report,
+    entries_in_view,
+    load_explanations,
+)
 from napari_quac.live.prediction import Prediction, find_neighbors, predict
 from napari_quac.live.rule import Derived, Job, OnDemand, Rule, evaluation_order, question_names
 from napari_quac.live.sample_columns import list_samples, note_explanations
@@ -33,10 +38,12 @@ if TYPE_CHECKING:
     from napari_quac.explain.prediction_table import Neighbors, PredictionTable
     from napari_quac.explain.regions import Regions
     from napari_quac.explain.search import SearchState
+    from napari_quac.explain.verdict import Finding
     from napari_quac.generators.warp.view import WarpView
-    from napari_quac.live.open_report import OpenReport
+    from napari_quac.live.open_report import OpenReport, ReportColumns
     from napari_quac.networks.classifier import Classifier
     from napari_quac.networks.generator import Generator as ImageGenerator
+    from napari_quac.reports.baselines import BaselineTest
     from napari_quac.reports.comparison import MethodComparison
 
 LABELS_LOOKED_AT = 100
@@ -62,6 +69,13 @@ def load_generator(generator: Any, device: str) -> ImageGenerator:
     """Load the generator on the device."""
     network: ImageGenerator = generator.load(device)
     return network
+
+
+def find_evaluation(loaded_generator: ImageGenerator, *, generator: Any) -> Finding | None:
+    """Find out how the generator was evaluated when it was trained."""
+    from napari_quac.live.generator_evaluation import find_evaluation as find
+
+    return find(loaded_generator, generator=generator)
 
 
 def take_class_names(
@@ -172,6 +186,15 @@ def take_report_samples(
     from napari_quac.reports.restored import ReportSamples
 
     return ReadySamples(ReportSamples(report.report))
+
+
+def test_against_baselines(
+    report: OpenReport, report_columns: ReportColumns, order: SampleOrder
+) -> tuple[BaselineTest, ...]:
+    """Compare the methods with the baselines on the pairs of the samples in view."""
+    from napari_quac.reports.baselines import compare_with_baselines
+
+    return compare_with_baselines(entries_in_view(report, report_columns, order))
 
 
 # settings
@@ -375,6 +398,8 @@ RULES: dict[str, Rule] = {
     "loaded_samples": Job(load_samples, "reading the samples"),
     "loaded_classifier": Job(load_classifier, "loading the classifier"),
     "loaded_generator": Job(load_generator, "loading the generator"),
+    "generator_evaluation": Job(find_evaluation, "reading the evaluation of the generator",
+                                Priority.SHORT, clear_on=("loaded_generator",)),
     "class_names": Derived(take_class_names, "naming the classes"),
     "classifier": Derived(name_classes, "naming the classes"),
     "previews": Job(display.read_previews, "reading previews", Priority.SHORT),
@@ -395,6 +420,8 @@ RULES: dict[str, Rule] = {
     "report": Job(load_report, "opening the explanations"),
     "samples": Derived(take_report_samples, "opening the explanations"),
     "report_columns": Job(align_report, "matching the explanations to the samples", Priority.SHORT),
+    "baseline_tests": Job(test_against_baselines, "comparing with the baselines", Priority.SHORT,
+                          clear_on=("report", "order")),
     "loaded_explanations": Job(load_explanations, "reading the explanations of the sample",
                                Priority.SHORT),
     # settings

@@ -108,7 +108,8 @@ class ExplanationStatus:
         return np.asarray(self.switched != UNKNOWN)
 
     def with_explanations(self, index: int, explanations: Explanations) -> ExplanationStatus:
-        """Return the status with the explanations of one more sample."""
+        """Return the status with the exact explanations of one more sample."""
+        explanations = explanations.exact()
         if not explanations:
             return self
         pair = explanations.pair

@@ -199,14 +199,14 @@ class Session:
             (self.results.events.report, self._on_report),
         )
 
-    def close(self) -> bool:
-        """End the thread of the lane and disconnect all signals; True if it has ended."""
+    def close(self, timeout: float = 10.0) -> bool:
+        """Disconnect all signals and end the thread of the lane; see :meth:`Lane.close`."""
         self._connections.close()
         for signal in (self.noted, self.requested, self.explained, self.plan_opened):
             signal.disconnect()
         self.neighbor_query.close()
         self.without_generator.close()
-        return self.controller.close()
+        return self.controller.close(timeout)
 
     @property
     def next_step(self) -> str:

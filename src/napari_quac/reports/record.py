@@ -169,7 +169,14 @@ def is_failed(record: Mapping[str, Any]) -> bool:
 
 
 def method_numbers(explanation: Explanation) -> dict[str, Any]:
-    """Return the numbers of one method, without the curve."""
+    """Return the numbers of one method, without the curve.
+
+    Raises
+    ------
+    PreliminaryError
+        If the explanation is preliminary.
+    """
+    explanation.require_exact()
     curve, attribution = explanation.curve, explanation.attribution
     return {
         "name": attribution.label,

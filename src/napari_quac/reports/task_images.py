@@ -41,9 +41,15 @@ def images_of(pair: Pair, explanations: Sequence[Explanation]) -> dict[str, NDAr
     Names are ``query``, ``generated``, and ``METHOD/attribution``, ``METHOD/signed``,
     ``METHOD/mask`` and ``METHOD/counterfactual`` of each method; then ``proposal/NUMBER`` of each
     other proposal of the search, by its position in ``Pair.proposals``.
+
+    Raises
+    ------
+    PreliminaryError
+        If one of the explanations is preliminary.
     """
     images = {"query": pair.query.image.numpy(), "generated": pair.generated.numpy()}
     for explanation in explanations:
+        explanation.require_exact()
         maps = (
             explanation.attribution.values,
             explanation.attribution.signed,

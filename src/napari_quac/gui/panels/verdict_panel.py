@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
@@ -9,17 +10,19 @@ from qtpy.QtWidgets import QLabel
 
 from napari_quac.gui.section import Section
 from napari_quac.gui.text import WrappedLabel, set_tone
-from napari_quac.gui.widgets import button, debouncer, grid, muted
+from napari_quac.gui.widgets import button, connect, debouncer, grid, muted
 from napari_quac.live.choices import Choices
 from napari_quac.live.results import Results
 
 if TYPE_CHECKING:
+    from napari_quac.explain.curve import Hybrid
     from napari_quac.explain.explanation import Explanation
+    from napari_quac.explain.verdict import Finding
 
-MAX_SENTENCES = 8
+MAX_SENTENCES = 10
 AFTER_THE_CURVES_MS = 60  # drawn in a turn of the event loop of its own
 DOUBLING = "until_complete"
-MARKS = {"good": "✓", "bad": "✗", "note": "•"}
+MARKS = {"good": "✓", "bad": "✗", "warning": "!", "note": "•"}
 
 
 class VerdictPanel(Section):
@@ -28,61 +31,85 @@ class VerdictPanel(Section):
     def __init__(self, choices: Choices, results: Results) -> None:
         super().__init__("Verdict", "verdict")
         self._choices, self._results = choices, results
+        self.threshold_line = WrappedLabel("", "verdict_threshold", role="muted")
         cells = grid(1, 2, 5)
         self.sentences: list[WrappedLabel] = []
         self._marks: list[QLabel] = []
         for row in range(MAX_SENTENCES):
             mark, label = QLabel(), WrappedLabel("", f"verdict_{row}")
-            mark.setFixedWidth(18)
+            mark.setMinimumWidth(18)
             cells.addWidget(mark, row, 0, Qt.AlignmentFlag.AlignTop)
             cells.addWidget(label, row, 1)
             self._marks.append(mark)
             self.sentences.append(label)
         self._empty = muted("No explanation yet.")
-        self.add(self._empty, cells)
+        self.add(self._empty, self.threshold_line, cells)
         self.more_points_button = button(
             "Use more points", "more_points_button", clicked=self._on_more_points, hidden=True
         )
         self.body_layout.addWidget(self.more_points_button, 0, Qt.AlignmentFlag.AlignLeft)
         self._later = debouncer(self, AFTER_THE_CURVES_MS, self._show)
-        results.events.explanations.connect(self._on_explanations)
-        choices.events.shown_method.connect(self._show)
+        events = results.events
+        connect(self._on_explanations, events.explanations, events.baseline_tests,
+                events.generator_evaluation)  # fmt: skip
+        connect(self._show, choices.events.shown_method)
+        connect(self._show_threshold, events.displayed_hybrid)
         self._show()
+
+    @property
+    def _explanation(self) -> Explanation | None:
+        explanations = self._results.explanations
+        return explanations.by_method.get(self._choices.shown_method) if explanations else None
 
     def _on_explanations(self) -> None:
         self._later.throttle()
 
-    def _show(self) -> None:
+    def _findings(self) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
+        """Return the checks of the explanation, and what is known beyond it."""
         explanations, classifier = self._results.explanations, self._results.loaded_classifier
-        explanation = (
-            explanations.by_method.get(self._choices.shown_method) if explanations else None
-        )
-        findings: tuple[tuple[str, str], ...] = ()
-        if explanations is not None and explanation is not None and classifier is not None:
-            from napari_quac.explain.verdict import verdict
+        explanation = self._explanation
+        if explanations is None or explanation is None or classifier is None:
+            return (), ()
+        from napari_quac.explain.verdict import Finding, verdict
 
-            others = [e for e in explanations.by_method.values() if e is not explanation]
-            findings = tuple(
-                (finding.tone, finding.text)
-                for finding in verdict(explanation, others, classifier.class_names)
-            )
+        others = [e for e in explanations.by_method.values() if e is not explanation]
+        checks = verdict(explanation, others, classifier.class_names)
+        tests = [test for test in self._results.baseline_tests or () if test.n > 1]
+        over_all = tuple(
+            Finding(f"Over the samples in view, {test.sentence}", test.tone)
+            for test in tests
+            if test.method == explanation.method
+        )
+        evaluation = self._results.generator_evaluation
+        return checks, (*over_all, *((evaluation,) if evaluation is not None else ()))
+
+    def _show(self) -> None:
+        explanation, (checks, remarks) = self._explanation, self._findings()
+        findings = (*checks, *remarks)[:MAX_SENTENCES]
         for row, (mark, label) in enumerate(zip(self._marks, self.sentences, strict=True)):
-            tone, text = findings[row] if row < len(findings) else ("", "")
-            mark.setVisible(bool(tone))
+            finding = findings[row] if row < len(findings) else None
+            tone = finding.tone if finding is not None else ""
+            mark.setVisible(finding is not None)
             mark.setText(MARKS.get(tone, ""))
             set_tone(mark, tone)
-            label.setVisible(bool(tone))
-            label.setText(text)
+            label.setVisible(finding is not None)
+            label.setText(finding.text if finding is not None else "")
             label.setProperty("finding", tone)
         self._empty.setVisible(not findings)
         self.more_points_button.setVisible(
             explanation is not None and self._needs_more_points(explanation)
         )
-        n_passed = sum(tone == "good" for tone, _ in findings)
-        n_failed = sum(tone == "bad" for tone, _ in findings)
-        checks = "check" if n_passed == 1 else "checks"
-        summary = f"{n_passed} {checks} passed, {n_failed} failed" if findings else ""
-        self.set_summary(summary)
+        self.set_summary(summary_of([check.tone for check in checks]))
+        self._show_threshold()
+
+    def _show_threshold(self) -> None:
+        """Name the threshold of the verdict, and that of the slider where it differs."""
+        explanation, displayed = self._explanation, self._results.displayed_hybrid
+        if explanation is None:
+            self.threshold_line.show_message("")
+            return
+        hybrid = displayed.hybrid if displayed and displayed.explanation is explanation else None
+        self.threshold_line.show_message(threshold_text(explanation, hybrid))
 
     def _needs_more_points(self, explanation: Explanation) -> bool:
         """Return True if the attribution is incomplete and more points would help."""
@@ -102,3 +129,33 @@ class VerdictPanel(Section):
         name, parameters = self._choices.shown_method, self._choices.settings.parameters
         changed = {**parameters.get(name, {}), DOUBLING: True}
         self._choices.update_settings(parameters={**parameters, name: changed})
+
+
+def summary_of(tones: Sequence[str]) -> str:
+    """Return the numbers of passed and failed checks in words; empty without any."""
+    if not tones:
+        return ""
+    n_passed, n_failed = tones.count("good"), tones.count("bad")
+    return f"{n_passed} {'check' if n_passed == 1 else 'checks'} passed, {n_failed} failed"
+
+
+def threshold_text(explanation: Explanation, hybrid: Hybrid | None) -> str:
+    """Return the threshold of the verdict, and what the hybrid of the slider is classified as.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        The explanation of the verdict.
+    hybrid : Hybrid or None
+        The hybrid at the slider.
+    """
+    optimum, pair = explanation.counterfactual, explanation.pair
+    text = f"At the optimum: threshold {optimum.threshold:.2f}, mask {optimum.mask_size:.1%}."
+    if hybrid is None or hybrid.threshold == optimum.threshold:
+        return text
+    predicted = pair.class_name(int(hybrid.prediction.argmax()))
+    p = float(hybrid.prediction[pair.scored_class])
+    return (
+        f"{text} The slider is at {hybrid.threshold:.2f}, mask {hybrid.mask_size:.1%}: classified "
+        f"as {predicted}, p({pair.class_name(pair.scored_class)}) = {p:.2f}."
+    )

@@ -18,14 +18,19 @@ from napari_quac.gui.text import ElidedLabel, WrappedLabel
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.lane import Priority
+from napari_quac.live.open_report import entries_in_view
 from napari_quac.live.results import Results
 
 if TYPE_CHECKING:
+    from napari_quac.reports.baselines import BaselineTest
     from napari_quac.reports.population import Population
+
+    Summary = tuple[tuple[Population, ...], tuple[BaselineTest, ...]]
 
 SETTLE_MS = 120
 EMPTY = "Explain several samples to see their curves."
 ALL_PAIRS = "All class pairs"
+NOTHING: Summary = ((), ())
 
 
 class PopulationPage(QWidget):
@@ -37,6 +42,7 @@ class PopulationPage(QWidget):
         self._choices, self._results, self._controller = choices, results, controller
         self._colors: Palette | None = None
         self.populations: tuple[Population, ...] = ()
+        self.tests: tuple[BaselineTest, ...] = ()
         self._is_active = False
         self._later = ui.debouncer(self, SETTLE_MS, self._summarize)
         self.plot = PopulationPlot()
@@ -52,13 +58,13 @@ class PopulationPage(QWidget):
         ui.column(self.pairs, self._grid, self.line, None, spacing=4, parent=side)
         ui.row(self.plot, 1, side, spacing=8, parent=self)
         ui.connect(self._on_changed, results.events.order, results.events.report_columns)
-        self._show(())
+        self._show(NOTHING)
 
     def set_palette_of(self, colors: Palette) -> None:
         """Follow napari's theme."""
         self._colors = colors
         self.plot.set_palette_of(colors)
-        self._show(self.populations)
+        self._show((self.populations, self.tests))
 
     def set_active(self, is_active: bool) -> None:
         """Update the page, or pause while another page is displayed."""
@@ -75,14 +81,11 @@ class PopulationPage(QWidget):
         opened, columns, order = results.report, results.report_columns, results.order
         if opened is None or columns is None or order is None or not len(opened.report):
             self._show_pairs(())
-            self._show(())
+            self._show(NOTHING)
             return
-        if len(columns.positions) != len(opened.report.entries):
+        in_view = entries_in_view(opened, columns, order)
+        if not in_view and len(columns.positions) != len(opened.report.entries):
             return  # the columns are being computed
-        rows = np.zeros(len(order.columns) + 1, dtype=np.bool_)  # the last one is for -1
-        rows[order.indices] = True
-        entries = opened.report.entries
-        in_view = [entries[number] for number in np.flatnonzero(rows[columns.positions])]
         pairs = tuple(
             (source, target, opened.report.class_name(source), opened.report.class_name(target))
             for source, target in sorted({(e.source, e.target) for e in in_view})
@@ -95,12 +98,14 @@ class PopulationPage(QWidget):
         groups = {name: [e for e in in_view if e.method == name] for name in methods}
         aggregate = opened.report.aggregate
 
-        def work() -> tuple[Population, ...]:
+        def work() -> Summary:
+            from napari_quac.reports.baselines import compare_with_baselines
             from napari_quac.reports.population import population
 
+            tests = compare_with_baselines(in_view)
             return tuple(
                 population(group, name, aggregate=aggregate) for name, group in groups.items()
-            )
+            ), tests
 
         self._controller.run("populations", "summarizing curves", work, self._show,
                              priority=Priority.BACKGROUND)  # fmt: skip
@@ -112,8 +117,8 @@ class PopulationPage(QWidget):
         if list(entries) != ui.entry_data(self.pairs):
             ui.fill_menu(self.pairs, entries)
 
-    def _show(self, populations: tuple[Population, ...]) -> None:
-        self.populations = populations
+    def _show(self, summary: Summary) -> None:
+        populations, self.tests = self.populations, _ = summary
         items = [self._grid.itemAt(index) for index in range(self._grid.count())]
         ui.discard(self._grid, [item.widget() for item in items if item is not None])
         self.plot.set_populations(populations)
@@ -123,8 +128,10 @@ class PopulationPage(QWidget):
         for number, population in enumerate(populations, 1):
             self._add_row(number, population)
         n_skipped = sum(population.n_degenerate for population in populations)
-        text = f"{n_skipped} constant attributions are skipped." if n_skipped else ""
-        self.line.show_message(text)
+        sentences = [test.sentence for test in self.tests]
+        if n_skipped:
+            sentences.append(f"{n_skipped} constant attributions are skipped.")
+        self.line.show_message("\n".join(sentences))
 
     def _add_row(self, number: int, population: Population) -> None:
         method = population.method
