@@ -260,6 +260,7 @@ class QuacDock(QWidget):
         panels.setContentsMargins(10, 8, 10, 8)
         self.scroll = QScrollArea()
         self.scroll.setObjectName("quac_scroll")
+        self.scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.scroll.setWidgetResizable(True)
         self.scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.scroll.setWidget(body)

@@ -41,6 +41,7 @@ class PathField(QWidget):
         self.edit = line_edit(
             f"{name}_path", "Type a path and press Enter, or drop a file here.", hint
         )
+        self.edit.setAccessibleName(f"{label} path".strip().capitalize())
         self.edit.setMinimumWidth(60)
         self.edit.setAcceptDrops(False)  # the whole line accepts drops
         self.button = button("Choose…", f"{name}_choose", f"Choose the {label.lower() or 'file'}.")

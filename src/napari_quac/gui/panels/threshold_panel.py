@@ -12,7 +12,7 @@ from superqt.utils import signals_blocked
 
 from napari_quac.gui.section import Section
 from napari_quac.gui.text import WrappedLabel, grouped, measured
-from napari_quac.gui.widgets import button, menu, row
+from napari_quac.gui.widgets import button, menu, prepare, row
 from napari_quac.live.choices import Choices
 from napari_quac.live.display import DisplayedHybrid
 from napari_quac.live.edit_history import EditHistory
@@ -40,8 +40,7 @@ class ThresholdPanel(Section):
         self._curve: Curve | None = None
         self._positions: NDArray[np.intp] = np.empty(0, dtype=np.intp)
         self.slider = QSlider(Qt.Orientation.Horizontal)
-        self.slider.setObjectName("threshold_slider")
-        self.slider.setToolTip("Threshold, from the largest mask (left) to the smallest (right).")
+        prepare(self.slider, "threshold_slider")
         self.slider.setMinimumHeight(22)
         self.optimum_button = button("Optimum", "optimum_button", clicked=self.go_to_optimum)
         self.add(row(self.slider, 1, self.optimum_button, spacing=8))

@@ -53,9 +53,8 @@ class FilterField(QLineEdit):
     def __init__(self, choices: Choices, results: Results, history: EditHistory) -> None:
         super().__init__()
         self._choices, self._results, self._history = choices, results, history
-        self.setObjectName("filter_edit")
+        ui.prepare(self, "filter_edit", "Available words: " + ", ".join(KNOWN_WORDS) + ".")
         self.setPlaceholderText("Filter: confidence < 0.6")
-        self.setToolTip("Available words: " + ", ".join(KNOWN_WORDS) + ".")
         self.setClearButtonEnabled(True)
         self.setMinimumWidth(96)  # beside four buttons in a window of 1366 pixels
         self.problem = ElidedLabel("", "filter_problem")
