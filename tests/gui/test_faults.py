@@ -171,7 +171,7 @@ def test_cancel_at_each_stage(dock: QuacDock, monkeypatch: pytest.MonkeyPatch, s
         else:
             patch.setattr(Classifier, "predict", Brake(classifier.predict))  # type: ignore[union-attr]
             dock.results.predictions = None
-            dock.samples.misprediction_button.click()
+            dock.navigator.misprediction_button.click()
         wait(lambda: not dock.status.cancel_button.isHidden())
         dock.status.cancel_button.click()
         # what is over in a moment is not cancelled, and its answer may still be on the way

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QApplication, QLabel, QPushButton, QWidget
 from napari_quac.gui.dock import QuacDock
 from napari_quac.gui.keys import KEYS
 from napari_quac.gui.keys_overlay import KeysOverlay
+from napari_quac.gui.section import Section
 
 from .conftest import explain, load, open_dock, wait
 
@@ -32,6 +33,7 @@ def shown(make_napari_viewer: Any) -> Iterator[QuacDock]:
 
 
 def activate(dock: QuacDock) -> None:
+    dock.stages.show_stage("explore")
     dock.window().activateWindow()
     wait(dock.window().isActiveWindow)
 
@@ -146,18 +148,34 @@ def test_keys_overlay_shows_the_table_and_esc_closes_it(shown: QuacDock) -> None
         wait(lambda: not shown.window().findChildren(KeysOverlay))
 
 
-def test_sections_are_reached_by_keys(shown: QuacDock) -> None:
-    focus(shown.threshold.side_by_side_button)
-    seen = set()
-    for _ in range(20):
+def test_stages_and_sections_are_reached_by_keys(shown: QuacDock) -> None:
+    explain(shown)
+    focus(shown.all_samples.table)
+    press(Qt.Key.Key_1, CONTROL)
+    assert shown.stages.current == "setup" and shown.stages.isAncestorOf(QApplication.focusWidget())
+    press(Qt.Key.Key_2, CONTROL)
+    assert shown.stages.current == "explore" and shown.threshold.slider.hasFocus()
+    seen = []
+    for _ in range(12):
         press(Qt.Key.Key_Q)
-        seen.add(QApplication.focusWidget().objectName())
-    assert shown.threshold.button.objectName() in seen and len(seen) > 3
-    press(Qt.Key.Key_Q)
-    here = QApplication.focusWidget()
+        seen.append(QApplication.focusWidget().objectName())
+    titles = [section.button.objectName() for section in shown.scroll.findChildren(Section)]
+    assert set(seen) <= set(titles) and len(set(seen)) >= 5
     press(Qt.Key.Key_Q)
     press(Qt.Key.Key_Q, SHIFT)
-    assert QApplication.focusWidget() is here
+    assert QApplication.focusWidget().objectName() == seen[-1]
+    press(Qt.Key.Key_3, CONTROL)
+    assert shown.stages.current == "study"
+    press(Qt.Key.Key_Slash)
+    assert shown.all_samples.field.hasFocus()
+
+
+def test_the_button_shows_the_keys(shown: QuacDock) -> None:
+    QTest.mouseClick(shown.stages.keys_button, Qt.MouseButton.LeftButton)
+    overlay = shown.window().findChild(KeysOverlay)
+    assert overlay is not None and overlay.isVisible()
+    press(Qt.Key.Key_Question, SHIFT)  # the same key closes it
+    wait(lambda: not shown.window().findChildren(KeysOverlay))
 
 
 def test_undo_of_the_filter_and_the_threshold(shown: QuacDock) -> None:
@@ -208,6 +226,7 @@ def test_undo_of_class_names_and_values(shown: QuacDock) -> None:
         return tuple(shown.results.loaded_classifier.class_names)
 
     before, networks = names(), shown.networks
+    shown.stages.show_stage("setup")
     networks.set_open(True)
     if not networks.details_button.isChecked():
         networks.details_button.click()

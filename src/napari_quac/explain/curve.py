@@ -15,7 +15,7 @@ from napari_quac.explain.attribution import Attribution
 from napari_quac.explain.mask import Masking
 from napari_quac.explain.pair import Pair
 from napari_quac.explain.procedure import Grid, Procedure
-from napari_quac.explain.score import best_point, interpolate_curve, quac_score
+from napari_quac.explain.score import ABSCISSAE, best_point, interpolate_curve, quac_score
 from napari_quac.networks.classifier import Classifier
 from napari_quac.stepwise import Progress, stepwise
 
@@ -160,9 +160,9 @@ class Curve:
         """Threshold of the optimum."""
         return float(self.thresholds[self.best])
 
-    def interpolate(self) -> NDArray[np.float64]:
-        """Return the score changes at mask sizes 0, 0.01, …, 1."""
-        return interpolate_curve(self.mask_sizes, self.score_changes)
+    def interpolate(self, mask_sizes: NDArray[np.float64] = ABSCISSAE) -> NDArray[np.float64]:
+        """Return the score changes at mask sizes 0, 0.01, …, 1, or at others."""
+        return interpolate_curve(self.mask_sizes, self.score_changes, mask_sizes)
 
     def index_at(self, threshold: float) -> int:
         """Return the position in ``thresholds`` of the distinct mask that a threshold belongs to.

@@ -8,9 +8,10 @@ from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
 from qtpy.QtWidgets import QToolButton, QWidget
 
+from napari_quac.explain.size_axis import SIZE_AXES
 from napari_quac.gui.palette import Palette, line_style
 from napari_quac.gui.plots import CurvePlot
-from napari_quac.gui.widgets import column, discard, link_button, row
+from napari_quac.gui.widgets import bind, column, discard, link_button, menu, row
 from napari_quac.live.choices import Choices
 from napari_quac.live.results import Results
 
@@ -109,11 +110,16 @@ class CurveDock(QWidget):
         self._choices, self._results = choices, results
         self.plot = CurvePlot()
         self.legend = CurveLegend()
-        row(self.plot, 1, self.legend, spacing=2, parent=self).setContentsMargins(4, 4, 4, 4)
+        self.axis_menu = menu("size_axis_menu", entries={axis: axis for axis in SIZE_AXES})
+        bind(choices, "size_axis", self.axis_menu)
+        side = column(self.legend, None, self.axis_menu, spacing=2)
+        row(self.plot, 1, side, spacing=2, parent=self).setContentsMargins(4, 4, 4, 4)
         self.plot.position_picked.connect(self.position_picked)
         self.legend.method_picked.connect(self.method_picked)
         results.events.displayed_hybrid.connect(self._on_shown)
         choices.events.shown_method.connect(self.show_curves)
+        choices.events.size_axis.connect(self.plot.set_size_axis)
+        self.plot.set_size_axis(choices.size_axis)
 
     def set_palette_of(self, colors: Palette) -> None:
         """Follow napari's theme."""

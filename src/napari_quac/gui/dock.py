@@ -26,6 +26,7 @@ from napari_quac.gui.panels.points_panel import PointsPanel
 from napari_quac.gui.panels.prediction_panel import PredictionPanel
 from napari_quac.gui.panels.preprocessing_panel import PreprocessingPanel
 from napari_quac.gui.panels.regions_panel import RegionsPanel
+from napari_quac.gui.panels.sample_navigator import SampleNavigator
 from napari_quac.gui.panels.samples_panel import SamplesPanel
 from napari_quac.gui.panels.search_panel import SearchPanel
 from napari_quac.gui.panels.start_panel import StartPanel
@@ -34,13 +35,13 @@ from napari_quac.gui.panels.threshold_panel import ThresholdPanel
 from napari_quac.gui.panels.train_panel import TrainPanel
 from napari_quac.gui.panels.verdict_panel import VerdictPanel
 from napari_quac.gui.panels.warp_panel import WarpLayers, WarpPanel
-from napari_quac.gui.plugin_settings import read_defaults
+from napari_quac.gui.plugin_settings import read_defaults, remember_size_axis
 from napari_quac.gui.points_sync import PointsSync
 from napari_quac.gui.region_view import RegionView
 from napari_quac.gui.sample_data import open_example_volume
 from napari_quac.gui.samples.samples_dock import SamplesDock
-from napari_quac.gui.section import step_section
-from napari_quac.gui.widgets import column, debouncer
+from napari_quac.gui.stages import Stages
+from napari_quac.gui.widgets import button, column, debouncer
 from napari_quac.gui.window import BottomDocks, MainThread, WindowWatch
 from napari_quac.live.failure import Failure
 from napari_quac.live.lane import prepare_lane
@@ -72,7 +73,7 @@ class QuacDock(QWidget):
         self._announce_explained = debouncer(self, AFTER_VERDICT_MS, self._on_explained)
         self._scroll_to_preprocessing = debouncer(self, AFTER_LAYERS_MS, self._show_preprocessing)
         self._scroll_to_training = debouncer(
-            self, AFTER_LAYERS_MS, lambda: self.scroll.ensureWidgetVisible(self.train.train_button)
+            self, AFTER_LAYERS_MS, lambda: self.stages.reveal(self.train.train_button)
         )
         self._window_watch = WindowWatch(self, DOCK_WIDTH)
         self._main_thread = MainThread(self)
@@ -86,7 +87,10 @@ class QuacDock(QWidget):
         self.points = PointsSync(napari_viewer, self.choices, self.results, self.layers, self)
         self.comparison = Comparison(napari_viewer, self.layers, self)
         self.settings = QSettings("napari-quac", "napari-quac")
+        remember_size_axis(self.choices, self.settings)
         self._build_panels()
+        for section in (self.regions, self.verdict, self.methods):
+            section.set_open(False)
         self._bind_actions()
         self._connect()
         self.setAcceptDrops(True)
@@ -118,12 +122,17 @@ class QuacDock(QWidget):
         self.smaller_mask = partial(threshold.step, 1)
         self.undo, self.redo = session.undo, session.redo
         self.type_filter = self.bottom_docks.type_filter
-        self.next_section = lambda: step_section(self.scroll, 1)
-        self.previous_section = lambda: step_section(self.scroll, -1)
+        self.next_section = partial(self.stages.step_section, 1)
+        self.previous_section = partial(self.stages.step_section, -1)
+        focus = self.stages.focus_stage
+        self.show_setup = partial(focus, "setup")
+        self.show_explore = partial(focus, "explore", threshold.slider, self.search.explain_button)
+        self.show_study = partial(focus, "study")
 
     def try_example(self) -> None:
         """Open the example with its networks."""
         self.session.open_example()
+        self.stages.show_stage("explore")
         self.networks.set_open(False)
 
     def try_example_volume(self) -> None:
@@ -172,6 +181,11 @@ class QuacDock(QWidget):
         if self.results.loaded_samples is not None and self.results.explanations is None:
             self.bottom_docks.raise_samples()
             self._shows_first_curve = True
+
+    @property
+    def scroll(self) -> QScrollArea:
+        """Scroll area of the stage in front."""
+        return self.stages.area
 
     @property
     def is_closed(self) -> bool:
@@ -230,6 +244,7 @@ class QuacDock(QWidget):
             choices, results, controller, self.settings, self.session.history
         )
         self.samples = SamplesPanel(viewer, layers, choices, results, controller)
+        self.navigator = SampleNavigator(choices, results)
         self.agreement = AgreementPanel(choices, results, controller, self.session.history)
         self.points_panel = PointsPanel(viewer, self.points, layers, choices, results, controller)
         self.preprocessing = PreprocessingPanel(choices, results, controller)
@@ -248,24 +263,18 @@ class QuacDock(QWidget):
         self.verdict = VerdictPanel(choices, results)
         self.deformation = WarpPanel(results, self.warp_layers)
         self.exaggeration = ExaggerationPanel(viewer, choices, results, controller)
-        body = QWidget()
-        body.setObjectName("quac_scroll_body")
-        panels = column(
-            self.start, self.networks, self.samples, self.agreement, self.points_panel,
-            self.preprocessing, self.train, self.search, self.threshold, self.regions,
-            self.predictions, self.methods, self.verdict, self.deformation, self.exaggeration,
-            self.morphometry, None,
-            spacing=2, parent=body,
+        self.explore_button = button(
+            "Explore samples", "explore_button", primary=True,
+            clicked=lambda: self.stages.show_stage("explore"),
         )  # fmt: skip
-        panels.setContentsMargins(10, 8, 10, 8)
-        self.scroll = QScrollArea()
-        self.scroll.setObjectName("quac_scroll")
-        self.scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.scroll.setWidgetResizable(True)
-        self.scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.scroll.setWidget(body)
-        column(self.scroll, 1, self.status, spacing=0, parent=self)
-        self.setMaximumWidth(380)
+        self.stages = Stages({
+            "setup": (self.start, self.networks, self.samples, self.agreement, self.points_panel,
+                      self.preprocessing, self.train, self.explore_button),
+            "explore": (self.navigator, self.search, self.threshold, self.predictions,
+                        self.verdict, self.regions, self.methods),
+            "study": (self.exaggeration, self.deformation, self.morphometry),
+        })  # fmt: skip
+        column(self.stages, 1, self.status, spacing=0, parent=self)
         self.all_samples = SamplesDock(
             choices, results, controller, self.defaults.store_folder, session.history
         )
@@ -278,8 +287,10 @@ class QuacDock(QWidget):
     def _connect(self) -> None:
         session, results, status = self.session, self.results, self.status
         session.networks = self.networks
+        self.stages.keys_button.clicked.connect(self.show_keys)
         session.noted.connect(status.show_note)
         session.requested.connect(status.forget_failure)
+        session.explanation_requested.connect(partial(self.stages.show_stage, "explore"))
         session.explained.connect(self._announce_explained.throttle)
         session.plan_opened.connect(self._show_plan_output)
         self.start.example_requested.connect(self.try_example)
@@ -292,7 +303,7 @@ class QuacDock(QWidget):
         self.preprocessing.explained.connect(self._on_shape_mismatch)
         self.points.picked.connect(self._on_point_picked)
         self.points.is_region = lambda position: self.region_view.number_at(position) > 0
-        self.samples.next_misprediction_requested.connect(session.next_misprediction)
+        self.navigator.next_misprediction_requested.connect(session.next_misprediction)
         self.threshold.blink_held.connect(self.comparison.blink)
         self.threshold.side_by_side_requested.connect(self.comparison.set_side_by_side)
         self.threshold.show_layers_requested.connect(self.show_layers)
@@ -344,7 +355,7 @@ class QuacDock(QWidget):
         self._scroll_to_training.throttle()
 
     def _show_preprocessing(self) -> None:
-        self.scroll.ensureWidgetVisible(self.preprocessing)
+        self.stages.reveal(self.preprocessing)
 
     def _show_curves(self) -> None:
         """Draw new curves after the layers; show the first curve for each set of samples."""
@@ -355,7 +366,6 @@ class QuacDock(QWidget):
         if self.all_samples.many_card.isHidden() and not explanations.is_restored:
             self._shows_first_curve = False
             self.bottom_docks.raise_curve()
-            self.scroll.ensureWidgetVisible(self.threshold)
 
     def _on_explained(self) -> None:
         if self.session.is_explained:  # else something was chosen meanwhile
@@ -367,6 +377,9 @@ class QuacDock(QWidget):
         self.start.set_done("networks", results.loaded_classifier is not None)
         self.start.set_done("samples", results.loaded_samples is not None)
         self.start.set_done("explain", results.pair is not None)
+        self.explore_button.setEnabled(
+            results.loaded_classifier is not None and results.loaded_samples is not None
+        )
         self.status.set_idle(self.session.next_step)
 
     def _show_missing(self) -> None:

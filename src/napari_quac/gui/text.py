@@ -52,10 +52,17 @@ class WrappedLabel(QLabel):
 
     ``QLabel`` and superqt's ``QElidingLabel`` wrap between words only, so that a long path would
     widen the dock.
+
+    Parameters
+    ----------
+    text, name, role : str
+    n_lines : int
+        Lines for which there is always room, so that what is below does not move.
     """
 
-    def __init__(self, text: str = "", name: str = "", role: str = "") -> None:
+    def __init__(self, text: str = "", name: str = "", role: str = "", n_lines: int = 0) -> None:
         super().__init__(text)
+        self._n_lines = n_lines
         policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
@@ -83,7 +90,8 @@ class WrappedLabel(QLabel):
         """Return the height of the text when it is broken at ``width``."""
         document = self._document(width)
         height: float = document.size().height()
-        return math.ceil(height)
+        reserved: int = self._n_lines * self.fontMetrics().lineSpacing()
+        return max(math.ceil(height), reserved)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Update the height for the new width."""

@@ -174,6 +174,8 @@ class Session:
     """A message for the status line."""
     requested = Signal()
     """The user has asked for something else, so that earlier failures are obsolete."""
+    explanation_requested = Signal()
+    """The user has asked for an explanation of the selected sample."""
     explained = Signal()
     """All chosen methods have explained the pair, or failed."""
     plan_opened = Signal(Path)
@@ -202,7 +204,13 @@ class Session:
     def close(self, timeout: float = 10.0) -> bool:
         """Disconnect all signals and end the thread of the lane; see :meth:`Lane.close`."""
         self._connections.close()
-        for signal in (self.noted, self.requested, self.explained, self.plan_opened):
+        for signal in (
+            self.noted,
+            self.requested,
+            self.explanation_requested,
+            self.explained,
+            self.plan_opened,
+        ):
             signal.disconnect()
         self.neighbor_query.close()
         self.without_generator.close()
@@ -279,6 +287,7 @@ class Session:
     def explain(self) -> None:
         """Search for a generated image, or without a generator use an infill, and explain it."""
         self.requested.emit()
+        self.explanation_requested.emit()
         if self.without_generator.is_offered:
             self.without_generator.explain()
         elif self.neighbor_query.is_needed:

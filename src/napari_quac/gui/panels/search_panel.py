@@ -15,7 +15,7 @@ from napari_quac.generators.infill.recipe import InfillRecipe
 from napari_quac.gui import widgets as ui
 from napari_quac.gui.panels.without_generator import WithoutGeneratorBox
 from napari_quac.gui.pictures import thumbnail
-from napari_quac.gui.section import Section, caption, labeled_row
+from napari_quac.gui.section import Section, caption
 from napari_quac.gui.text import WrappedLabel
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from napari_quac.explain.pair import Pair
 
 N_PICTURES = 6
-PICTURE_SIZE = 46
+PICTURE_SIZE = 42
 
 
 class PictureStrip(QWidget):
@@ -218,25 +218,27 @@ class SearchPanel(Section):
             choices, results, controller, without_generator, training_settings
         )
         self._choices, self._results, self._controller = choices, results, controller
-        self.target_menu = ui.menu("target_menu", n_characters=12, picked=self._on_target_picked)
+        self.target_menu = ui.menu("target_menu", n_characters=6, picked=self._on_target_picked)
         self.tries = ui.spin_box("tries_spin", 1, 10000)
         self.seed = ui.spin_box("seed_spin", 0, 2**31 - 1)
         self.explain_button = ui.button(
             "Explain", "explain_button", clicked=self.explain_requested, primary=True
         )
-        self.badge = WrappedLabel("", "search_badge")
+        self.badge = WrappedLabel("", "search_badge", n_lines=1)
         self.proposals = PictureStrip("proposal")
         self.proposals.picked.connect(self._on_proposal_picked)
-        self._search_rows = QWidget()
-        ui.column(
-            labeled_row("Target", self.target_menu),
-            ui.row(caption("Tries"), self.tries, 1, ui.muted("Seed"), self.seed, 1),
-            parent=self._search_rows,
+        self._search_details = QWidget()
+        ui.row(caption("Tries"), self.tries, 1, ui.muted("Seed"), self.seed, 1,
+               parent=self._search_details)  # fmt: skip
+        self.settings_button = ui.disclosure_button(
+            "", "search_settings_button", self._search_details
         )
+        self._target_label = ui.muted("Target")
+        target_row = ui.row(self._target_label, self.target_menu, 1, self.settings_button)
         self.add(
             self.question,
-            self._search_rows,
-            self.explain_button,
+            target_row,
+            self._search_details,
             self.badge,
             self.proposals,
             self.without_generator,
@@ -286,7 +288,10 @@ class SearchPanel(Section):
         busy = "searched_pair" in self._controller.running
         recipe = self._choices.generator
         self.explain_button.setVisible(recipe is not None)
-        self._search_rows.setVisible(recipe is not None and not isinstance(recipe, InfillRecipe))
+        is_search = recipe is not None and not isinstance(recipe, InfillRecipe)
+        for widget in (self._target_label, self.target_menu, self.settings_button):
+            widget.setVisible(is_search)
+        self._search_details.setVisible(is_search and self.settings_button.isChecked())
         self.explain_button.setEnabled(not missing and not busy)
         if missing:
             needed = ", ".join(dict.fromkeys(MISSING[name] for name in missing))
@@ -303,13 +308,14 @@ class SearchPanel(Section):
         name = classifier.class_names[pair.target]
         chosen = [proposal.generated is pair.generated for proposal in proposals].index(True)
         tooltips = [
+            f"Proposal {number} of the best {len(proposals)} of {pair.n_tried}: "
             f"p({name}) {float(proposal.generated_prediction[pair.target]):.2f}"
             + ("" if proposal.switches else ", does not switch to the target class")
-            for proposal in proposals
+            + ". Click to explain it."
+            for number, proposal in enumerate(proposals, 1)
         ]
-        title = f"The best {len(proposals)} of {pair.n_tried} proposals; click one to explain it"
         images = [proposal.generated for proposal in proposals]
-        self.proposals.show_pictures(title, images, tooltips, chosen)
+        self.proposals.show_pictures("", images, tooltips, chosen)
 
     def _show_badge(self) -> None:
         pair = self._results.pair or self._results.partial_pair
@@ -328,9 +334,9 @@ class SearchPanel(Section):
             else:
                 text = f"✗ does not switch to {name}: best {probability:.2f} in {tries}"
                 tone = "bad"
-        self.set_summary(text)
+        self.set_summary(text, folded_only=True)
         if pair is not None and text:
             from napari_quac.networks.generator import describe_center_slice
 
             text = f"{text}\n{describe_center_slice(pair.origin)}".strip()
-        self.badge.show_message(text, tone)
+        self.badge.setText(text, tone)

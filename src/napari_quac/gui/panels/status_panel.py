@@ -46,7 +46,7 @@ class StatusPanel(QWidget):
         policy = self.progress_bar.sizePolicy()
         policy.setRetainSizeWhenHidden(True)
         self.progress_bar.setSizePolicy(policy)
-        self.line = WrappedLabel(self._idle, "status_line")
+        self.line = WrappedLabel(self._idle, "status_line", n_lines=2)
         self.details_button = button(
             "Copy details", "copy_details_button", clicked=self.copy_details
         )
