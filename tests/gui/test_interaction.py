@@ -201,7 +201,16 @@ def test_side_by_side_and_back(explained: QuacDock) -> None:
     explained.threshold.side_by_side_button.click()
     grid = explained.viewer.canvas.grid
     assert grid.enabled
-    assert all(layer.visible and layer.name_overlay.visible for layer in layers.values())
+    panels = explained.comparison.panels
+    assert list(panels) == list(NAMES)
+    assert all(panel.visible and panel.name_overlay.visible for panel in panels.values())
+    assert not any(layer.visible for layer in layers.values())
+    shown = explained.results.displayed_hybrid
+    assert shown is not None
+    prediction = shown.hybrid.prediction
+    name = shown.explanation.pair.class_names or ("corner", "plain")
+    best = int(prediction.argmax())
+    assert panels["hybrid"].name == f"hybrid · {name[best]} {float(prediction[best]):.2f}"
     explained.threshold.side_by_side_button.click()
-    assert not grid.enabled
+    assert not grid.enabled and not explained.comparison.panels
     assert {name: layer.visible for name, layer in layers.items()} == before

@@ -15,10 +15,11 @@ from napari_quac.gui.comparison_dock import ComparisonDock
 from napari_quac.gui.curve_dock import CurveDock
 from napari_quac.gui.keys import KeyBindings
 from napari_quac.gui.keys_overlay import show_keys
+from napari_quac.gui.layer_stack import LayerStack
 from napari_quac.gui.layers import LayerSync
 from napari_quac.gui.palette import palette_of, style_sheet
 from napari_quac.gui.panels.agreement_panel import AgreementPanel
-from napari_quac.gui.panels.exaggeration_panel import ExaggerationPanel
+from napari_quac.gui.panels.exaggeration_panel import ExaggerationLayers, ExaggerationPanel
 from napari_quac.gui.panels.methods_panel import MethodsPanel
 from napari_quac.gui.panels.morphometry_panel import MorphometryPanel
 from napari_quac.gui.panels.networks_panel import NetworksPanel
@@ -82,10 +83,12 @@ class QuacDock(QWidget):
         self.choices, self.results = self.session.choices, self.session.results
         self.controller, self.lane = self.session.controller, self.session.lane
         self.training = Training(self._main_thread.call, prepare_lane)
-        self.layers = LayerSync(napari_viewer, self.choices, self.results, self)
-        self.warp_layers = WarpLayers(napari_viewer, self.results, self)
-        self.points = PointsSync(napari_viewer, self.choices, self.results, self.layers, self)
-        self.comparison = Comparison(napari_viewer, self.layers, self)
+        choices, results = self.choices, self.results
+        self.layer_stack = LayerStack(napari_viewer, self)
+        self.layers = LayerSync(self.layer_stack, napari_viewer, choices, results, self)
+        self.warp_layers = WarpLayers(self.layer_stack, results, self)
+        self.points = PointsSync(napari_viewer, choices, results, self)
+        self.comparison = Comparison(napari_viewer, self.layers, results, self)
         self.settings = QSettings("napari-quac", "napari-quac")
         remember_size_axis(self.choices, self.settings)
         self._build_panels()
@@ -215,6 +218,7 @@ class QuacDock(QWidget):
             self.comparison.close()
         self.layers.close()
         self.warp_layers.close()
+        self.layer_stack.close()
         self._window_watch.end(window_closes)
         self.bottom_docks.close(window_closes)
 
@@ -236,17 +240,15 @@ class QuacDock(QWidget):
                 self.open_path(Path(url.toLocalFile()))
 
     def _build_panels(self) -> None:
-        viewer, layers = self.viewer, self.layers.layers
+        viewer, stack = self.viewer, self.layer_stack
         choices, results, controller = self.choices, self.results, self.controller
         self.status = StatusPanel(controller)
         self.start = StartPanel()
-        self.networks = NetworksPanel(
-            choices, results, controller, self.settings, self.session.history
-        )
-        self.samples = SamplesPanel(viewer, layers, choices, results, controller)
+        self.networks = NetworksPanel(choices, results, controller, self.settings, self.session.history)
+        self.samples = SamplesPanel(viewer, choices, results, controller)
         self.navigator = SampleNavigator(choices, results)
         self.agreement = AgreementPanel(choices, results, controller, self.session.history)
-        self.points_panel = PointsPanel(viewer, self.points, layers, choices, results, controller)
+        self.points_panel = PointsPanel(viewer, self.points, choices, results, controller)
         self.preprocessing = PreprocessingPanel(choices, results, controller)
         self.train = TrainPanel(choices, results, self.training)
         session = self.session
@@ -256,13 +258,15 @@ class QuacDock(QWidget):
         )  # fmt: skip
         self.threshold = ThresholdPanel(choices, results, session.history)
         self.regions = RegionsPanel(results, controller)
-        self.region_view = RegionView(viewer, self.layers, self.regions)
-        self.morphometry = MorphometryPanel(viewer, layers, choices, results, controller)
+        self.region_view = RegionView(viewer, stack, self.regions)
+        self.morphometry = MorphometryPanel(viewer, stack, choices, results, controller)
         self.predictions = PredictionPanel(results)
         self.methods = MethodsPanel(choices, results)
         self.verdict = VerdictPanel(choices, results)
         self.deformation = WarpPanel(results, self.warp_layers)
-        self.exaggeration = ExaggerationPanel(viewer, choices, results, controller)
+        self.exaggeration = ExaggerationPanel(
+            ExaggerationLayers(stack, viewer), choices, results, controller
+        )
         self.explore_button = button(
             "Explore samples", "explore_button", primary=True,
             clicked=lambda: self.stages.show_stage("explore"),
@@ -322,7 +326,7 @@ class QuacDock(QWidget):
         self.methods_compared.pair_requested.connect(self.compare_methods)
         self.methods_compared.samples_requested.connect(self.compare_methods)
         self.methods_compared.method_picked.connect(session.show_method)
-        self.curve_dock.position_picked.connect(self.threshold.pick)
+        self.curve_dock.threshold_picked.connect(self.threshold.pick)
         self.curve_dock.method_picked.connect(session.show_method)
         self.bottom_docks.changed.connect(self._show_missing)
         self.viewer.events.theme.connect(self._on_theme)

@@ -217,9 +217,8 @@ class KeyBindings(QObject):
 
 
 def _is_undo(event: QKeyEvent) -> bool:
-    return event.matches(QKeySequence.StandardKey.Undo) or event.matches(
-        QKeySequence.StandardKey.Redo
-    )
+    standard = QKeySequence.StandardKey
+    return bool(event.matches(standard.Undo)) or bool(event.matches(standard.Redo))
 
 
 def _has_text_edit(field: QObject) -> bool:

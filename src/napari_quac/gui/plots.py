@@ -163,8 +163,8 @@ class CurvePlot(ScorePlot):
     ``optimumScoreChange`` (floats, None without a curve) and ``curveNames`` describe the plot.
     """
 
-    position_picked = Signal(int)
-    """Index of a threshold of the selected curve."""
+    threshold_picked = Signal(float)
+    """A threshold of the selected curve; the panel may already have a later curve."""
 
     def __init__(self) -> None:
         hint = "Explain a sample to see its curves."
@@ -339,4 +339,4 @@ class CurvePlot(ScorePlot):
         place = box.mapSceneToView(self.mapToScene(event.position().toPoint()))
         index = self._nearest(float(place.x()))
         if index is not None:
-            self.position_picked.emit(index)
+            self.threshold_picked.emit(float(self._curves[self._selected].thresholds[index]))

@@ -46,6 +46,9 @@ class Stages(QWidget):
             self.areas[name] = _page(name, parts[name])
             self._pages.addWidget(self.areas[name])
         self.bar.currentChanged.connect(self._on_tab)
+        self._revealed: QWidget | None = None
+        self._after_layout = QTimer(self, interval=0, singleShot=True)
+        self._after_layout.timeout.connect(self._scroll_to_revealed)
         self.keys_button = link_button("?", "keys_button")
         column(row(self.bar, 1, self.keys_button), self._pages, 1, spacing=0, parent=self)
 
@@ -105,8 +108,13 @@ class Stages(QWidget):
             if isinstance(parent, Section):
                 parent.set_open(True)
             parent = parent.parentWidget()
-        # after the layout has placed what was folded
-        QTimer.singleShot(0, self, lambda: self.areas[name].ensureWidgetVisible(widget))
+        self._revealed = widget
+        self._after_layout.start()
+
+    def _scroll_to_revealed(self) -> None:
+        if self._revealed is not None and self.area.isAncestorOf(self._revealed):
+            self.area.ensureWidgetVisible(self._revealed)
+        self._revealed = None
 
     def _on_tab(self, index: int) -> None:
         self._pages.setCurrentIndex(index)

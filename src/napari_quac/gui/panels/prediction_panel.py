@@ -85,15 +85,18 @@ class PredictionPanel(Section):
         self.bars: dict[tuple[str, int], PredictionBar] = {}
         self._legend: dict[str, QLabel] = {}
         self._legend_row = QWidget()
+        self._hybrid_name = ElidedLabel("hybrid", "prediction_hybrid_name", "muted")
         legend = row(parent=self._legend_row)
         for role in ROLES:
             swatch = QLabel()
             swatch.setFixedSize(8, 8)
             legend.addWidget(swatch)
-            legend.addWidget(muted(role))
+            if role == "hybrid":
+                legend.addWidget(self._hybrid_name, 1)
+            else:
+                legend.addWidget(muted(role))
             legend.addSpacing(6)
             self._legend[role] = swatch
-        legend.addStretch(1)
         self._empty = muted("Choose a classifier and a sample.")
         self._rows = QWidget()
         self._rows_layout = column(spacing=3, parent=self._rows)
@@ -148,6 +151,8 @@ class PredictionPanel(Section):
 
     def _show_hybrid(self) -> None:
         displayed = self._results.displayed_hybrid
+        preliminary = displayed is not None and displayed.explanation.is_preliminary
+        self._hybrid_name.setText("hybrid (preliminary)" if preliminary else "hybrid")
         self._fill("hybrid", displayed.hybrid.prediction if displayed is not None else None)
 
     def _fill(self, role: str, probabilities: Tensor | None) -> None:

@@ -22,7 +22,6 @@ from napari_quac.errors import QuacError
 from napari_quac.gui.input_layers import (
     LayerMenu,
     finest_data,
-    is_input,
     layer_range,
     range_assumption,
 )
@@ -55,11 +54,10 @@ class SamplesPanel(Section):
     """Chooses a folder or a layer as samples."""
 
     def __init__(
-        self, viewer: Any, own_layers: Any, choices: Choices, results: Results,
-        controller: Controller,
-    ) -> None:  # fmt: skip
+        self, viewer: Any, choices: Choices, results: Results, controller: Controller
+    ) -> None:
         super().__init__("Samples", "samples")
-        self._viewer, self._own_layers = viewer, own_layers
+        self._viewer = viewer
         self._choices, self._results, self._controller = choices, results, controller
         self._watch: LayerWatch | None = None
         self.field = PathField("Folder", "samples", "a folder with one subfolder per class",
@@ -139,7 +137,7 @@ class SamplesPanel(Section):
         self.layer_menu.close_menu()
 
     def _build_layer_row(self) -> None:
-        self.layer_menu = LayerMenu(self._viewer, "layer_menu", Image, is_input(self._own_layers))
+        self.layer_menu = LayerMenu(self._viewer, "layer_menu", Image)
         self.layer_low = NumberField("layer_low")
         self.layer_high = NumberField("layer_high")
         narrow(self.layer_low, self.layer_high)

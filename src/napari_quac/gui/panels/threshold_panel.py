@@ -58,10 +58,10 @@ class ThresholdPanel(Section):
         """Set the threshold to the optimum of the displayed curve."""
         self._set_threshold(None)
 
-    def pick(self, index: int) -> None:
-        """Set the threshold to that of a point on the displayed curve, by index."""
+    def pick(self, threshold: float) -> None:
+        """Set the threshold to that of a point on the displayed curve."""
         if self._curve is not None:
-            self._set_threshold(float(self._curve.thresholds[index]))
+            self._set_threshold(threshold)
 
     def step(self, by: int) -> None:
         """Move the slider by some positions."""
@@ -136,9 +136,12 @@ class ThresholdPanel(Section):
             with signals_blocked(self.slider):
                 self.slider.setValue(position)
         class_names = displayed.explanation.pair.class_names or self._class_names()
-        self.line.setText(threshold_line(displayed, class_names))
+        preliminary = displayed.explanation.is_preliminary
+        line = threshold_line(displayed, class_names)
+        self.line.setText(f"Preliminary: {line}" if preliminary else line)
         threshold = displayed.hybrid.threshold
-        self.set_summary(f"{displayed.explanation.method} · threshold {threshold:.2f}")
+        summary = f"{displayed.explanation.method} · threshold {threshold:.2f}"
+        self.set_summary(f"{summary} · preliminary" if preliminary else summary)
 
     def _set_travel(self) -> None:
         """Let the slider travel along the axis of mask sizes."""
