@@ -244,7 +244,9 @@ class QuacDock(QWidget):
         choices, results, controller = self.choices, self.results, self.controller
         self.status = StatusPanel(controller)
         self.start = StartPanel()
-        self.networks = NetworksPanel(choices, results, controller, self.settings, self.session.history)
+        self.networks = NetworksPanel(
+            choices, results, controller, self.settings, self.session.history
+        )
         self.samples = SamplesPanel(viewer, choices, results, controller)
         self.navigator = SampleNavigator(choices, results)
         self.agreement = AgreementPanel(choices, results, controller, self.session.history)

@@ -47,7 +47,9 @@ class KeysOverlay(QDialog):
                 table.addWidget(QLabel(key.text), row, 1)
         note = ui.muted(NOTE)
         note.setWordWrap(True)
-        close = ui.button("Close", "keys_close_button", clicked=self.close)
+        close = ui.button(
+            "Close", "keys_close_button", "Close the table of keys (Esc).", self.close
+        )
         layout = ui.column(table, note, ui.row(None, close), spacing=10, parent=self)
         layout.setContentsMargins(18, 14, 18, 14)
         for sequence in ("?", "Shift+?"):
