@@ -36,11 +36,13 @@ from napari_quac.gui.panels.threshold_panel import ThresholdPanel
 from napari_quac.gui.panels.train_panel import TrainPanel
 from napari_quac.gui.panels.verdict_panel import VerdictPanel
 from napari_quac.gui.panels.warp_panel import WarpLayers, WarpPanel
+from napari_quac.gui.panels.without_generator import WithoutGeneratorBox
 from napari_quac.gui.plugin_settings import read_defaults, remember_size_axis
 from napari_quac.gui.points_sync import PointsSync
 from napari_quac.gui.region_view import RegionView
 from napari_quac.gui.sample_data import open_example_volume
 from napari_quac.gui.samples.samples_dock import SamplesDock
+from napari_quac.gui.scale_bar import ScaleBar
 from napari_quac.gui.stages import Stages
 from napari_quac.gui.widgets import button, column, debouncer
 from napari_quac.gui.window import BottomDocks, MainThread, WindowWatch
@@ -91,6 +93,7 @@ class QuacDock(QWidget):
         self.comparison = Comparison(napari_viewer, self.layers, results, self)
         self.settings = QSettings("napari-quac", "napari-quac")
         remember_size_axis(self.choices, self.settings)
+        self.scale_bar = ScaleBar(napari_viewer, self.results)
         self._build_panels()
         for section in (self.regions, self.verdict, self.methods):
             section.set_open(False)
@@ -207,6 +210,7 @@ class QuacDock(QWidget):
         self.training.close(timeout=0)
         self.session.close(timeout=0)
         self.points.close()
+        self.scale_bar.close()
         self.viewer.events.theme.disconnect(self._on_theme)
         for panel in (self.samples, self.points_panel, self.regions, self.morphometry,
                       self.deformation, self.exaggeration):  # fmt: skip
@@ -254,10 +258,11 @@ class QuacDock(QWidget):
         self.preprocessing = PreprocessingPanel(choices, results, controller)
         self.train = TrainPanel(choices, results, self.training)
         session = self.session
-        self.search = SearchPanel(
-            choices, results, controller, session.neighbor_query, session.without_generator,
+        self.without_generator = WithoutGeneratorBox(
+            choices, results, controller, session.without_generator,
             lambda: (self.train.settings.value, self.train.settings.pair),
         )  # fmt: skip
+        self.search = SearchPanel(choices, results, controller, session.neighbor_query)
         self.threshold = ThresholdPanel(choices, results, session.history)
         self.regions = RegionsPanel(results, controller)
         self.region_view = RegionView(viewer, stack, self.regions)
@@ -275,7 +280,7 @@ class QuacDock(QWidget):
         )  # fmt: skip
         self.stages = Stages({
             "setup": (self.start, self.networks, self.samples, self.agreement, self.points_panel,
-                      self.preprocessing, self.train, self.explore_button),
+                      self.preprocessing, self.without_generator, self.train, self.explore_button),
             "explore": (self.navigator, self.search, self.threshold, self.predictions,
                         self.verdict, self.regions, self.methods),
             "study": (self.exaggeration, self.deformation, self.morphometry),
@@ -304,7 +309,8 @@ class QuacDock(QWidget):
         self.start.open_requested.connect(self._show_open_menu)
         self.search.explain_requested.connect(session.explain)
         self.search.question.neighbor_picked.connect(session.pick_neighbor)
-        self.search.without_generator.train_requested.connect(self._show_training)
+        self.without_generator.explain_requested.connect(session.explain)
+        self.without_generator.train_requested.connect(self._show_training)
         self.train.use_requested.connect(self._use_trained_generator)
         self.preprocessing.explained.connect(self._on_shape_mismatch)
         self.points.picked.connect(self._on_point_picked)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from qtpy.QtCore import QPoint, Qt, QTimer, Signal
+from qtpy.QtCore import QPoint, Qt, Signal
 from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QStackedWidget, QTabBar, QWidget
 
 from napari_quac.gui.section import Section
-from napari_quac.gui.widgets import TOOLTIPS, column, fill, link_button, row
+from napari_quac.gui.widgets import TOOLTIPS, column, debouncer, fill, link_button, row
 
 STAGES: Mapping[str, str] = {"setup": "Set up", "explore": "Explore", "study": "Study"}
+AFTER_LAYOUT_MS = 30
 
 
 class Stages(QWidget):
@@ -47,8 +48,7 @@ class Stages(QWidget):
             self._pages.addWidget(self.areas[name])
         self.bar.currentChanged.connect(self._on_tab)
         self._revealed: QWidget | None = None
-        self._after_layout = QTimer(self, interval=0, singleShot=True)
-        self._after_layout.timeout.connect(self._scroll_to_revealed)
+        self._scroll_later = debouncer(self, AFTER_LAYOUT_MS, self._scroll)
         self.keys_button = link_button("?", "keys_button")
         column(row(self.bar, 1, self.keys_button), self._pages, 1, spacing=0, parent=self)
 
@@ -109,12 +109,14 @@ class Stages(QWidget):
                 parent.set_open(True)
             parent = parent.parentWidget()
         self._revealed = widget
-        self._after_layout.start()
+        self._scroll_later.throttle()
 
-    def _scroll_to_revealed(self) -> None:
-        if self._revealed is not None and self.area.isAncestorOf(self._revealed):
-            self.area.ensureWidgetVisible(self._revealed)
-        self._revealed = None
+    def _scroll(self) -> None:
+        """Scroll to a part after the layout has placed what was folded."""
+        revealed, self._revealed = self._revealed, None
+        name = self.stage_of(revealed) if revealed is not None else None
+        if revealed is not None and name is not None:
+            self.areas[name].ensureWidgetVisible(revealed)
 
     def _on_tab(self, index: int) -> None:
         self._pages.setCurrentIndex(index)

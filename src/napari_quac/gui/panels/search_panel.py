@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSize, Signal
 from qtpy.QtGui import QIcon
@@ -13,7 +13,6 @@ from qtpy.QtWidgets import QToolButton, QWidget
 from napari_quac.explain.settings import AUTO
 from napari_quac.generators.infill.recipe import InfillRecipe
 from napari_quac.gui import widgets as ui
-from napari_quac.gui.panels.without_generator import WithoutGeneratorBox
 from napari_quac.gui.pictures import thumbnail
 from napari_quac.gui.section import Section, caption
 from napari_quac.gui.text import WrappedLabel
@@ -22,7 +21,6 @@ from napari_quac.live.controller import Controller
 from napari_quac.live.prediction import Prediction
 from napari_quac.live.results import Results
 from napari_quac.live.session import NeighborQuery
-from napari_quac.live.without_generator import WithoutGenerator
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -209,14 +207,9 @@ class SearchPanel(Section):
         results: Results,
         controller: Controller,
         query: NeighborQuery,
-        without_generator: WithoutGenerator,
-        training_settings: Callable[[], tuple[Any, Any]],
     ) -> None:
         super().__init__("Explain", "explain")
         self.question = QuestionBox(choices, results, query)
-        self.without_generator = WithoutGeneratorBox(
-            choices, results, controller, without_generator, training_settings
-        )
         self._choices, self._results, self._controller = choices, results, controller
         self.target_menu = ui.menu("target_menu", n_characters=6, picked=self._on_target_picked)
         self.tries = ui.spin_box("tries_spin", 1, 10000)
@@ -239,9 +232,8 @@ class SearchPanel(Section):
             self.question,
             target_row,
             self._search_details,
-            self.badge,
+            ui.row(self.explain_button, self.badge, 1, spacing=8),
             self.proposals,
-            self.without_generator,
         )
         ui.bind(choices, "settings.search.max_tries", self.tries)
         ui.bind(choices, "settings.seed", self.seed)
@@ -251,7 +243,8 @@ class SearchPanel(Section):
         ui.connect(self._show_badge, results.events.pair, results.events.partial_pair)
         results.events.pair.connect(self._show_proposals)
         ui.connect(self._show_ready, choices.events.generator, results.events.loaded_generator,
-                controller.running_changed)  # fmt: skip
+                results.events.loaded_classifier, results.events.sample,
+                results.events.prediction, controller.running_changed)  # fmt: skip
         self._show_targets()
         self._show_badge()
 
@@ -287,7 +280,9 @@ class SearchPanel(Section):
         missing = self._controller.missing_for("searched_pair")
         busy = "searched_pair" in self._controller.running
         recipe = self._choices.generator
-        self.explain_button.setVisible(recipe is not None)
+        if recipe is None:  # an infill takes the place of the generator
+            missing = tuple(name for name in missing if name != "loaded_generator")
+        self.explain_button.setText("Explain" if recipe else "Explain without a generator")
         is_search = recipe is not None and not isinstance(recipe, InfillRecipe)
         for widget in (self._target_label, self.target_menu, self.settings_button):
             widget.setVisible(is_search)
@@ -296,6 +291,8 @@ class SearchPanel(Section):
         if missing:
             needed = ", ".join(dict.fromkeys(MISSING[name] for name in missing))
             self.explain_button.setToolTip(f"Explaining requires {needed}.")
+        elif recipe is None:
+            self.explain_button.setToolTip(ui.TOOLTIPS["explain_without_generator_button"])
         else:
             self.explain_button.setToolTip("Generate a counterfactual image and explain it (U).")
 
