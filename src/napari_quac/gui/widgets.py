@@ -378,10 +378,14 @@ def prepare(widget: QWidget, name: str, tooltip: str = "") -> None:
 
 def name_after(text: str, *widgets: QWidget) -> None:
     """Give fields the caption beside them as accessible name, unless they have another one."""
-    for widget in widgets:
-        has_text = isinstance(widget, QAbstractButton) and bool(widget.text())
-        if not (has_text or widget.accessibleName()):
-            widget.setAccessibleName(text)
+    unnamed = [
+        widget
+        for widget in widgets
+        if not widget.accessibleName()
+        and not (isinstance(widget, QAbstractButton) and widget.text())
+    ]
+    for number, widget in enumerate(unnamed, start=1):
+        widget.setAccessibleName(text if len(unnamed) == 1 else f"{text} {number}")
 
 
 def _filled(layout: L, parts: tuple[Any, ...], spacing: int) -> L:
