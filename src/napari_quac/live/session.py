@@ -16,6 +16,7 @@ from napari_quac.generators.opening import RecognizedNetwork, is_network_folder,
 from napari_quac.live.choices import Choices, ReadySamples, ReportFolder
 from napari_quac.live.connections import Connections
 from napari_quac.live.controller import Controller
+from napari_quac.live.edit_history import EditHistory
 from napari_quac.live.explanation_cache import ExplanationCache
 from napari_quac.live.failure import failure
 from napari_quac.live.lane import Deliver, Lane
@@ -196,6 +197,7 @@ class Session:
         self.results = Results(explanation_cache=self.cache)
         self.lane = Lane(deliver, prepare_lane)
         self.controller = Controller(self.choices, self.results, self.lane)
+        self.history = EditHistory(self.choices)
         self.neighbor_query = NeighborQuery(self.choices, self.results)
         self.without_generator = WithoutGenerator(self.choices, self.results, self.controller)
         self.keeper = ExplanationKeeper(self.choices, self.results, self.lane, self.cache)
@@ -235,6 +237,16 @@ class Session:
         if results.loaded_generator is None:
             return "Choose a generator, or explain without one."
         return f"Ready, on {results.loaded_classifier.device}"
+
+    # edits
+
+    def undo(self) -> None:
+        """Undo the last edit of names, values, filter or threshold."""
+        self.noted.emit(self.history.undo())
+
+    def redo(self) -> None:
+        """Redo the edit that was undone last."""
+        self.noted.emit(self.history.redo())
 
     # samples
 
