@@ -124,7 +124,8 @@ def explain_pair(
 
 
 def _status(name: str, step: Progress) -> str:
-    return f"explain by {name}" if step.partial is None else f"{name}: {step.text}"
+    details = "" if step.partial is None else f": {step.text}"
+    return f"explain by {name}{details}"
 
 
 def _with_partial_mask(

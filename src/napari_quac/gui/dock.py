@@ -15,6 +15,7 @@ from napari_quac.gui.comparison_dock import ComparisonDock
 from napari_quac.gui.curve_dock import CurveDock
 from napari_quac.gui.keys import KEYS, bind_keys, unbind_keys
 from napari_quac.gui.layers import LayerSync
+from napari_quac.gui.message import Message
 from napari_quac.gui.palette import palette_of, style_sheet
 from napari_quac.gui.panels.agreement_panel import AgreementPanel
 from napari_quac.gui.panels.exaggeration_panel import ExaggerationPanel
@@ -38,6 +39,7 @@ from napari_quac.gui.points_sync import PointsSync
 from napari_quac.gui.region_view import RegionView
 from napari_quac.gui.sample_data import open_example_volume
 from napari_quac.gui.samples.samples_dock import SamplesDock
+from napari_quac.gui.section import Section
 from napari_quac.gui.widgets import column, debouncer
 from napari_quac.gui.window import BottomDocks, MainThread, WindowWatch
 from napari_quac.live.failure import Failure
@@ -263,6 +265,16 @@ class QuacDock(QWidget):
         session.requested.connect(status.forget_failure)
         session.explained.connect(self._announce_explained.throttle)
         session.plan_opened.connect(self._show_plan_output)
+        status.sections = {
+            "loaded_classifier": self.networks, "loaded_generator": self.networks,
+            "look into classifier": self.networks, "look into generator": self.networks,
+            "look into file": self.networks, "loaded_samples": self.samples,
+            "sample": self.samples, "prediction": self.samples, "points": self.points_panel,
+            "explain_many": self.all_samples.many_card,
+        }  # fmt: skip
+        status.section_requested.connect(self._show_section)
+        for message in self.findChildren(Message):
+            message.requested.connect(session.perform)
         self.start.example_requested.connect(self.try_example)
         self.start.volume_requested.connect(self.try_example_volume)
         self.start.open_requested.connect(self._show_open_menu)
@@ -316,10 +328,19 @@ class QuacDock(QWidget):
             panel.set_palette_of(colors)
 
     def _on_shape_mismatch(self, fault: Failure) -> None:
-        """Scroll to the shape-mismatch card, and show the error nowhere else."""
+        """Scroll to the shape-mismatch card, which describes the error better."""
         self.samples.problem.hide()
-        self.status.show_failure(fault)
         self._scroll_to_preprocessing.throttle()
+
+    def _show_section(self, section: QWidget) -> None:
+        """Lead to a section that describes a failure."""
+        if section is self.all_samples.many_card:
+            self.bottom_docks.raise_samples()
+            section.show()
+            return
+        if isinstance(section, Section):
+            section.set_open(True)
+        self.scroll.ensureWidgetVisible(section)
 
     def _show_training(self) -> None:
         self.train.set_open(True)

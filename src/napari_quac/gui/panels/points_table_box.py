@@ -24,8 +24,8 @@ from napari_quac.data.volume_points_recipe import (
     table_assumptions,
 )
 from napari_quac.errors import DataError, QuacError
+from napari_quac.gui.message import Message
 from napari_quac.gui.section import fields_row
-from napari_quac.gui.text import WrappedLabel
 from napari_quac.gui.widgets import NumberField, choose_entry, column, fill_menu, menu, narrow
 
 
@@ -53,7 +53,7 @@ class PointsTableBox(QWidget):
         narrow(*self.voxel_spins)
         for spin in self.voxel_spins:
             spin.valueChanged.connect(self._show_preview)
-        self.preview = WrappedLabel("", "points_preview")
+        self.preview = Message("points_preview")
         self._voxel_row = QWidget()
         self._voxel_row.setLayout(fields_row("Voxel (nm)", *self.voxel_spins))
         column(
