@@ -7,7 +7,7 @@ iterates it, and between two steps it can be stopped or overtaken.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from time import perf_counter
 from typing import Any, Generic, ParamSpec, TypeVar, cast
@@ -153,6 +153,26 @@ class Steps(Generic[T]):
                     partial(step) if partial is not None else None,
                     finish=step.finish,
                 )
+        finally:
+            self._generator.close()
+
+    def map_partial(self, convert: Callable[[Any], Any]) -> Generator[Progress, None, T]:
+        """Do the steps with other partial results: ``value = yield from steps.map_partial(f)``.
+
+        Parameters
+        ----------
+        convert : callable
+            Takes each partial result and returns the one to yield; None for none.
+        """
+        try:
+            while True:
+                try:
+                    step = next(self._generator)
+                except StopIteration as end:
+                    return cast("T", end.value)
+                if step.partial is not None:
+                    step = replace(step, partial=convert(step.partial))
+                yield step
         finally:
             self._generator.close()
 

@@ -18,10 +18,16 @@ from napari_quac.data.dataset import Sample
 from napari_quac.errors import MethodUnavailableError, UnknownNameError
 from napari_quac.explain.attribution import SignedMap
 from napari_quac.explain.curve import blend
+from napari_quac.explain.explanation import Explanation, Explanations
 from napari_quac.explain.mask import Masking
 from napari_quac.explain.methods import METHODS
 from napari_quac.explain.pair import Pair, make_pair
-from napari_quac.explain.pipeline import explain, explain_attribution, explain_pair
+from napari_quac.explain.pipeline import (
+    PREVIEW_MASKS,
+    explain,
+    explain_attribution,
+    explain_pair,
+)
 from napari_quac.explain.settings import ExplainSettings
 from napari_quac.networks.classifier import Classifier
 from napari_quac.stepwise import Progress, stepwise
@@ -273,6 +279,83 @@ def test_mask_under_optimization_is_a_partial_result_and_can_end_early() -> None
     assert set(mask.mask.unique().tolist()) <= {0.0, 1.0}
     assert mask.text.startswith("step ") and " of 60 · " in mask.text
     assert list(done) == ["residual", "fido"] and done.partial_mask is None
+
+
+def repainted_image() -> torch.Tensor:
+    """Return an image of the other class, with a change in the middle that nobody looks at."""
+    image = corner_image(1)
+    image[..., 10:22, 10:22] = 1
+    return image
+
+
+def states_of(explanation: Explanation) -> list[bytes]:
+    """Return the bytes of all arrays of an explanation."""
+    curve, attribution, best = (
+        explanation.curve,
+        explanation.attribution,
+        explanation.counterfactual,
+    )
+    tensors = (
+        attribution.values, attribution.signed, best.mask, best.image, best.prediction,
+        explanation.inverse_prediction,
+    )  # fmt: skip
+    arrays = (
+        curve.thresholds, curve.mask_sizes, curve.predictions, curve.score_changes, curve.closed,
+    )  # fmt: skip
+    numbers = np.array([curve.quac_score, curve.best])
+    return [array.tobytes() for array in (*(t.numpy() for t in tensors), *arrays, numbers)]
+
+
+@pytest.mark.parametrize("preview", [*WITHOUT_DEEPLIFT, "smoothgrad"])
+@pytest.mark.parametrize("grid", ["quac_0_2", "corrected"])
+def test_a_preview_comes_first_and_changes_no_bit_of_the_result(preview: str, grid: str) -> None:
+    classifier = corner_classifier()
+    methods = ("random", *(name for name in WITHOUT_DEEPLIFT if name != "random"), "smoothgrad")
+    settings = ExplainSettings(methods, Masking(3, 3), grid)  # type: ignore[arg-type]
+    sample = left_sample()
+    pair = make_pair(sample, repainted_image(), 0, 1, classifier)
+    expected = explain_pair(pair, classifier, settings).result()
+    partial: list[Explanations] = []
+    steps = explain_pair(pair, classifier, settings, preview=preview)
+    explanations = steps.follow(lambda step: partial.append(step.partial))
+    previews = [part for part in partial if part]
+    assert list(previews[0]) == [preview] and previews[0].is_preliminary
+    assert [part.is_preliminary for part in previews].count(True) == 1
+    assert len(previews[0][preview].curve.thresholds) <= PREVIEW_MASKS
+    assert list(explanations) == list(expected) == list(methods)
+    assert explanations.is_complete and not explanations.is_preliminary
+    for name in methods:
+        assert states_of(explanations[name]) == states_of(expected[name]), name
+
+
+def test_a_preview_of_few_nodes_resembles_the_exact_map() -> None:
+    classifier = corner_classifier()
+    pair = make_pair(left_sample(), repainted_image(), 0, 1, classifier)
+    partial: list[Explanations] = []
+    steps = explain_pair(pair, classifier, ExplainSettings(("d-ig",)), preview="d-ig")
+    exact = steps.follow(lambda step: partial.append(step.partial))["d-ig"]
+    coarse = next(part for part in partial if part)["d-ig"]
+    assert coarse.attribution is not exact.attribution
+    maps = [e.attribution.signed.flatten().numpy() for e in (coarse, exact)]
+    assert np.corrcoef(maps)[0, 1] > 0.9
+    assert coarse.quac_score == pytest.approx(exact.quac_score, abs=0.1)
+
+
+def test_a_method_that_fails_after_its_preview_leaves_nothing_preliminary(
+    half: tuple[Classifier, Pair], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise MethodUnavailableError("no gradients today")
+
+    monkeypatch.setattr("napari_quac.explain.methods.gradients.source_logits", fail)
+    classifier, pair = half
+    partial: list[Explanations] = []
+    settings = ExplainSettings(("random", "d-ig"))
+    steps = explain_pair(pair, classifier, settings, preview="d-ig")
+    explanations = steps.follow(lambda step: partial.append(step.partial))
+    assert any(part is not None and part.is_preliminary for part in partial)
+    assert list(explanations) == ["random"] and list(explanations.failures) == ["d-ig"]
+    assert explanations.is_complete
 
 
 def test_explanations_are_equal_only_to_themselves(half: tuple[Classifier, Pair]) -> None:

@@ -12,7 +12,7 @@ from napari_quac.generators.exaggeration.generator import BinLayout, bin_metadat
 from napari_quac.generators.exaggeration.training import TrainableBinNetwork
 from napari_quac.generators.stargan.recipe import StarGANRecipe
 from napari_quac.gui.dock import QuacDock
-from napari_quac.gui.panels.exaggeration_panel import CHANGE, LADDER
+from napari_quac.gui.panels.exaggeration_panel import CHANGE_NAME, LADDER
 from napari_quac.live.choices import ReadySamples
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 from napari_quac.train.checkpointing import write_safetensors
@@ -78,11 +78,11 @@ def test_change_map_follows_the_slider_and_the_ladder_is_a_stack(dock: QuacDock)
     for index in (3, 20):
         panel.slider.setValue(index)
         expected = (found.images[index] - found.pair.query.image)[0].numpy()
-        np.testing.assert_allclose(dock.viewer.layers[CHANGE].data, expected, atol=1e-6)
-    low, high = dock.viewer.layers[CHANGE].contrast_limits
+        np.testing.assert_allclose(dock.viewer.layers[CHANGE_NAME].data, expected, atol=1e-6)
+    low, high = dock.viewer.layers[CHANGE_NAME].contrast_limits
     assert low == -high
     panel.change_button.click()
-    assert CHANGE not in dock.viewer.layers
+    assert CHANGE_NAME not in dock.viewer.layers
     panel.ladder_button.click()
     np.testing.assert_array_equal(
         dock.viewer.layers[LADDER].data, found.ladder[found.reachable][:, 0].numpy()

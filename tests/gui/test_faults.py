@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,9 +16,11 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
 from napari_quac.errors import CheckpointError
+from napari_quac.generators.fido.recipe import FidoRecipe
 from napari_quac.gui.dock import QuacDock
 from napari_quac.gui.message import DetailsWindow, Message
 from napari_quac.live.choices import ReadySamples
+from napari_quac.live.lane import Priority
 from napari_quac.networks.classifier import Classifier
 from napari_quac.testing import CornerSamples, ReadyNetwork, corner_classifier, corner_generator
 
@@ -183,7 +187,7 @@ def test_cancel_at_each_stage(dock: QuacDock, monkeypatch: pytest.MonkeyPatch, s
         else:
             patch.setattr(Classifier, "predict", Brake(classifier.predict))  # type: ignore[union-attr]
             dock.results.predictions = None
-            dock.samples.misprediction_button.click()
+            dock.navigator.misprediction_button.click()
         wait(lambda: not dock.status.cancel_button.isHidden())
         dock.status.cancel_button.click()
         # what is over in a moment is not cancelled, and its answer may still be on the way
@@ -223,7 +227,8 @@ def test_dock_closed_during_work_many_times(make_napari_viewer: Any) -> None:
             QApplication.processEvents()
         lane = dock.lane
         viewer.window.remove_dock_widget(dock)
-        assert dock.is_closed and not lane.is_alive
+        assert dock.is_closed
+        wait(lambda lane=lane: not lane.is_alive)  # type: ignore[misc]
         assert dock.curve_dock.parent() is None
         viewer.layers.clear()
         dock.deleteLater()
@@ -247,6 +252,33 @@ def test_viewer_closed_during_work_many_times(make_napari_viewer: Any) -> None:
         viewer.close()
         wait(lambda lane=lane: not lane.is_alive)  # type: ignore[misc]
         assert dock.is_closed
+
+
+@pytest.mark.long
+def test_closing_during_a_long_step_does_not_wait_for_it(make_napari_viewer: Any) -> None:
+    viewer = make_napari_viewer()
+    dock = open_dock(viewer)
+    load(dock, 64)
+    dock.choices.generator = FidoRecipe(infill="mean", n_steps=100_000)
+    wait(lambda: not dock.controller.running)
+    dock.search.explain_button.click()
+    wait(lambda: "mask 1 of 3" in dock.status.line.text())
+    gate, started = threading.Event(), threading.Event()
+
+    def long_step() -> None:
+        started.set()
+        gate.wait(30)
+
+    dock.controller.run("long", "working", long_step, lambda _: None, priority=Priority.URGENT)
+    wait(started.is_set)
+    lane, begun = dock.lane, time.perf_counter()
+    dock.shut_down()
+    assert time.perf_counter() - begun < 1  # not the step's 30 s; benchmarks/closing.py measures
+    assert lane.is_alive
+    dock.deleteLater()
+    QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    gate.set()
+    wait(lambda: not lane.is_alive, 5)
 
 
 @pytest.mark.long

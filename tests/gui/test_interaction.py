@@ -90,7 +90,7 @@ def test_marker_is_dragged_and_clicked(make_napari_viewer: Any) -> None:
     box = plot.getPlotItem().getViewBox()
 
     def pixel(mask_size: float) -> QPoint:
-        return plot.mapFromScene(box.mapViewToScene(QPointF(mask_size, 0.4)))
+        return plot.mapFromScene(box.mapViewToScene(QPointF(float(plot.places(mask_size)), 0.4)))
 
     viewport = plot.viewport()
     QApplication.processEvents()
@@ -142,7 +142,7 @@ def test_last_method_cannot_be_removed(explained: QuacDock) -> None:
 
 def test_other_sample_blanks_the_explanation_and_keeps_the_layers(explained: QuacDock) -> None:
     layers = dict(explained.layers.layers)
-    QTest.mouseClick(explained.samples.next_button, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(explained.navigator.next_button, Qt.MouseButton.LeftButton)
     wait(lambda: explained.results.prediction.sample.id == "corner/1")  # type: ignore[union-attr]
     wait(lambda: not np.asarray(layers["mask"].data).any())
     np.testing.assert_array_equal(layers["hybrid"].data, layers["query"].data)
@@ -156,9 +156,9 @@ def test_other_sample_blanks_the_explanation_and_keeps_the_layers(explained: Qua
 
 
 def test_next_misprediction_and_its_target(explained: QuacDock) -> None:
-    QTest.mouseClick(explained.samples.misprediction_button, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(explained.navigator.misprediction_button, Qt.MouseButton.LeftButton)
     wait(lambda: explained.results.prediction.sample.id == "corner/4")  # type: ignore[union-attr]
-    assert "✗" in explained.samples.sample_line.text()
+    assert "✗" in explained.navigator.line.text()
     assert "both (label)" in explained.search.target_menu.currentText()
     explain(explained)
     pair = explained.results.pair
@@ -201,7 +201,16 @@ def test_side_by_side_and_back(explained: QuacDock) -> None:
     explained.threshold.side_by_side_button.click()
     grid = explained.viewer.canvas.grid
     assert grid.enabled
-    assert all(layer.visible and layer.name_overlay.visible for layer in layers.values())
+    panels = explained.comparison.panels
+    assert list(panels) == list(NAMES)
+    assert all(panel.visible and panel.name_overlay.visible for panel in panels.values())
+    assert not any(layer.visible for layer in layers.values())
+    shown = explained.results.displayed_hybrid
+    assert shown is not None
+    prediction = shown.hybrid.prediction
+    name = shown.explanation.pair.class_names or ("corner", "plain")
+    best = int(prediction.argmax())
+    assert panels["hybrid"].name == f"hybrid · {name[best]} {float(prediction[best]):.2f}"
     explained.threshold.side_by_side_button.click()
-    assert not grid.enabled
+    assert not grid.enabled and not explained.comparison.panels
     assert {name: layer.visible for name, layer in layers.items()} == before

@@ -28,7 +28,7 @@ def test_what_the_user_set_on_a_layer_is_kept(explained: QuacDock) -> None:
     hybrid.opacity = 0.5
     explained.layers.layers["mask"].visible = False
     explained.threshold.slider.setValue(2)
-    explained.samples.step(1)
+    explained.navigator.step(1)
     wait(lambda: explained.results.prediction.sample.id == "corner/1")  # type: ignore[union-attr]
     explain(explained)
     assert tuple(hybrid.contrast_limits) == (0.2, 0.7)

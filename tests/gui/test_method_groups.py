@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QWidget
 from torch import Tensor
@@ -60,16 +61,20 @@ def test_a_group_unfolds_when_one_of_its_methods_is_chosen(explained):
     assert find(explained, "method_group_gradients").isChecked()
 
 
-def test_attribution_and_mask_are_opaque_side_by_side_only(explained):
-    layers = {name: explained.layers.layers[name] for name in ("attribution", "mask")}
-    for layer in layers.values():
-        assert layer.colormap.colors[:, 3].min() == 0
-    find(explained, "side_by_side_button").click()
-    for layer in layers.values():
-        assert layer.colormap.colors[:, 3].min() == 1
+def test_attribution_and_mask_lie_on_the_image_side_by_side(explained):
+    layers = {name: explained.layers.layers[name] for name in ("query", "attribution", "mask")}
     layers["mask"].colormap = "viridis"
+    explained.session.show_method("residual")  # nothing outside of the corner
     find(explained, "side_by_side_button").click()
-    assert layers["attribution"].colormap.colors[:, 3].min() == 0
+    panels = explained.comparison.panels
+    gray = np.round(255 * layers["query"].data).astype(int)
+    is_clear = layers["attribution"].data == 0
+    assert is_clear.any() and not is_clear.all()
+    below = panels["attribution"].data[is_clear].astype(int).mean(-1)
+    assert np.abs(below - gray[is_clear]).max() <= 1
+    red, blue = (panels["attribution"].data[~is_clear][:, k].astype(int) for k in (0, 2))
+    assert (red != blue).any()
+    find(explained, "side_by_side_button").click()
     assert layers["mask"].colormap.name == "viridis"
 
 

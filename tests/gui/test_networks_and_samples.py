@@ -113,7 +113,7 @@ def test_real_classifier_and_generated_images(dock: QuacDock) -> None:
     dock.choices.shown_method = "residual"
     dock.choices.sample_index = 200
     wait(lambda: dock.results.prediction.sample.label == 1)  # type: ignore[union-attr]
-    dock.samples.step(0)
+    dock.navigator.step(0)
     explain(dock)
     assert dock.results.displayed_hybrid is not None, dock.status.line.text()
 
@@ -181,7 +181,7 @@ def test_layer_gives_samples_with_its_place(dock: QuacDock) -> None:
     settle(dock)
     wait(lambda: np.allclose(dock.layers.layers["query"].translate, (8, 12)))
     np.testing.assert_allclose(dock.layers.layers["query"].data, stack[0] / 255, atol=1e-6)
-    assert panel.misprediction_button.isHidden()
+    assert dock.navigator.misprediction_button.isHidden()
     panel.layer_high.setValue(100)
     panel.use_layer_button.click()
     wait(lambda: "expected 0 to 100" in panel.problem.text())
@@ -230,7 +230,7 @@ def test_previews_select_and_broken_ones_say_why(dock: QuacDock) -> None:
     load(dock)
     dock.samples.preview_buttons[5].click()
     wait(lambda: dock.results.prediction.sample.id == "corner/8")  # type: ignore[union-attr]
-    assert dock.samples.spin.value() == 9
+    assert dock.navigator.spin.value() == 9
     assert "values" in dock.samples.range_line.text()
 
 

@@ -132,11 +132,11 @@ def test_from_a_notebook_to_a_verdict(dock: QuacDock, tmp_path: Path, capsys: An
     assert dock.agreement.sentences[0].property("tone") == "good"
     person.picture("4_use_best")
 
-    button = dock.search.without_generator.explain_button
+    button = dock.without_generator.explain_button
     wait(lambda: button.isEnabled(), 120)
     person.click(button)
     wait(lambda: dock.results.explanations and dock.verdict.sentences[0].text(), 300)
-    dock.scroll.ensureWidgetVisible(dock.verdict)
+    dock.stages.reveal(dock.verdict.sentences[0])
     person.picture("5_verdict")
     seconds = time.monotonic() - person.begun
     with capsys.disabled():

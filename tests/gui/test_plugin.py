@@ -40,6 +40,7 @@ def test_everything_works_with_the_viewer_that_plugins_get(make_napari_viewer_pr
     viewer.theme = "light"
     viewer.theme = "dark"
     viewer.window.remove_dock_widget(dock)
-    assert dock.is_closed and not dock.lane.is_alive
+    assert dock.is_closed
+    wait(lambda: not dock.lane.is_alive)
     dock.deleteLater()
     QApplication.processEvents()

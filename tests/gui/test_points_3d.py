@@ -208,7 +208,8 @@ def test_a_click_on_a_region_picks_it_and_does_not_explain_again(
     marks = open_points(dock, ReadyNetwork(classifier), FunctionGenerator(darken, "of volumes"))
     marks.size = 20
     world = explain_by_click(dock, marks, 2)
-    largest = int(dock.results.displayed_hybrid.explanation.curve.distinct()[1])  # type: ignore[union-attr]
+    curve = dock.results.displayed_hybrid.explanation.curve  # type: ignore[union-attr]
+    largest = float(curve.thresholds[curve.distinct()[1]])
     dock.threshold.pick(largest)
     QTest.mouseClick(dock.regions.button, Qt.MouseButton.LeftButton)
     wait(lambda: dock.regions.displayed_regions is not None and not dock.controller.running)

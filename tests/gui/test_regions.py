@@ -181,7 +181,7 @@ def test_outline_gives_way_to_side_by_side_and_to_removal(opened: QuacDock) -> N
 
 
 def test_other_sample_empties_the_table(opened: QuacDock) -> None:
-    opened.samples.next_button.click()
+    opened.navigator.next_button.click()
     wait(lambda: opened.results.displayed_hybrid is None)
     assert opened.regions.table.topLevelItemCount() == 0
     wait(lambda: opened.results.prediction and opened.results.prediction.sample.id == "corner/1")

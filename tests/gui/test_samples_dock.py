@@ -94,10 +94,10 @@ def test_one_selection_for_table_choice_and_layers(predicted: QuacDock) -> None:
     assert predicted.choices.sample_index == 3
     wait(lambda: predicted.results.prediction.sample.id == "corner/3")  # type: ignore[union-attr]
     wait(lambda: not predicted.controller.running)
-    assert predicted.samples.spin.value() == 4
+    assert predicted.navigator.spin.value() == 4
     shown = predicted.layers.layers["query"].data
     np.testing.assert_array_equal(shown, CornerSamples()[3].image[0].numpy())
-    predicted.samples.spin.setValue(8)
+    predicted.navigator.spin.setValue(8)
     assert table.currentIndex().row() == 7
     predicted.choices.filter_text = "wrong"
     assert not table.selectionModel().hasSelection()

@@ -82,7 +82,7 @@ def test_volume_is_shown_in_its_place_at_its_centre(volumes: QuacDock) -> None:
     assert viewer.dims.point[0] == pytest.approx(3 * 40)
     assert viewer.dims.ndisplay == 2
     assert "6 × 24 × 24 vx" in volumes.samples.range_line.text()
-    volumes.samples.next_button.click()
+    volumes.navigator.next_button.click()
     wait(lambda: volumes.layers.layers["query"].translate[0] == 100)
     assert viewer.dims.point[0] == pytest.approx(100 + 3 * 40)
 

@@ -11,7 +11,7 @@ import torch
 from napari_quac.generators.warp.generator import WarpGenerator
 from napari_quac.generators.warp.recipe import WarpRecipe
 from napari_quac.gui.dock import QuacDock
-from napari_quac.gui.panels.warp_panel import ARROWS, FOLDED, GROWTH, arrows
+from napari_quac.gui.panels.warp_panel import ARROWS, FOLDED, GROWTH, GROWTH_NAME, arrows
 from napari_quac.live.choices import ReadySamples
 from napari_quac.testing import CornerSamples, ReadyNetwork, corner_classifier, corner_generator
 
@@ -44,7 +44,7 @@ def test_growth_map_and_arrows_come_and_go_with_the_simulator(dock: QuacDock) ->
     explain(dock)
     wait(lambda: dock.results.warp is not None and len(dock.warp_layers.layers) == 3)
     names = [layer.name for layer in dock.warp_layers.layers.values()]
-    assert names == [GROWTH, FOLDED, ARROWS]
+    assert names == [GROWTH_NAME, FOLDED, ARROWS]
     growth = dock.warp_layers.layers[GROWTH]
     low, high = growth.contrast_limits
     assert low == -high
@@ -67,7 +67,7 @@ def test_growth_map_and_arrows_come_and_go_with_the_simulator(dock: QuacDock) ->
     panel.measure.setCurrentIndex(panel.measure.findData("determinant"))
     assert growth.data[16, 16] == pytest.approx((1 - 0.2 * strength) ** 2, rel=1e-4)
     np.testing.assert_allclose(growth.colormap.map(np.array([0.0]))[0], red_above_one)
-    assert growth is dock.viewer.layers[GROWTH]
+    assert growth is dock.viewer.layers[GROWTH_NAME]
     dock.choices.generator = ReadyNetwork(corner_generator())
     wait(lambda: dock.results.warp is None)
     assert not any(name in dock.viewer.layers for name in names)

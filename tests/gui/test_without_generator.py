@@ -38,9 +38,9 @@ def note_first_maps(dock: QuacDock) -> list[str]:
 
 
 def test_first_button_explains_against_a_blurred_copy(without: QuacDock) -> None:
-    dock, box = without, without.search.without_generator
+    dock, box = without, without.without_generator
     assert not box.isHidden() and box.explain_button.isEnabled()
-    assert dock.search.explain_button.isHidden()
+    assert dock.search.explain_button.text() == "Explain without a generator"
     shown = note_first_maps(dock)
     box.explain_button.click()
     wait(lambda: dock.session.is_explained and not dock.controller.running)
@@ -48,7 +48,9 @@ def test_first_button_explains_against_a_blurred_copy(without: QuacDock) -> None
     assert explanations.pair.infill == "a blurred copy"
     assert tuple(explanations) == INFILL_METHODS
     assert shown[0] == "d-ig" and dock.choices.shown_method == "fido-sdr"
-    assert box.explain_button.isHidden() and not dock.search.explain_button.isHidden()
+    assert box.explain_button.isHidden()
+    assert dock.search.explain_button.text() == "Explain"
+    assert dock.stages.current == "explore"
     assert "against a blurred copy" in dock.search.badge.text()
     texts = " ".join(label.text() for label in dock.verdict.sentences)
     wait(lambda: "pixels that the classifier needs for left" in " ".join(
@@ -65,7 +67,7 @@ def test_key_explains_without_a_generator_too(without: QuacDock) -> None:
 
 def test_method_that_was_chosen_meanwhile_stays(without: QuacDock) -> None:
     dock = without
-    dock.search.without_generator.explain_button.click()
+    dock.without_generator.explain_button.click()
     wait(lambda: dock.results.explanations is not None and "d-ig" in dock.results.explanations)
     dock.choices.shown_method = "random"
     wait(lambda: dock.session.is_explained and not dock.controller.running)
@@ -74,27 +76,27 @@ def test_method_that_was_chosen_meanwhile_stays(without: QuacDock) -> None:
 
 def test_generator_takes_over_with_its_methods(without: QuacDock) -> None:
     dock = without
-    dock.search.without_generator.explain_button.click()
+    dock.without_generator.explain_button.click()
     wait(lambda: dock.results.explanations is not None)
     dock.choices.generator = ReadyNetwork(corner_generator())
     wait(lambda: dock.results.loaded_generator is not None and not dock.controller.running)
     assert dock.choices.settings.methods == DEFAULT_METHODS
-    assert dock.search.without_generator.isHidden()
+    assert dock.without_generator.isHidden()
 
 
 def test_button_waits_for_a_classifier(dock: QuacDock) -> None:
-    button = dock.search.without_generator.explain_button
+    button = dock.without_generator.explain_button
     assert not button.isEnabled()
     assert "requires a classifier, a sample" in button.toolTip()
 
 
 def test_training_is_offered_beside_it(without: QuacDock) -> None:
     assert not without.train.is_open
-    without.search.without_generator.train_button.click()
+    without.without_generator.train_button.click()
     assert without.train.is_open
 
 
 def test_training_is_estimated_beside_the_button(without: QuacDock) -> None:
-    box = without.search.without_generator
+    box = without.without_generator
     wait(lambda: not box.line.isHidden())
     assert "on this machine" in box.line.text() or "cannot be trained" in box.line.text()

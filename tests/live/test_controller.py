@@ -13,7 +13,9 @@ import pytest
 import torch
 
 from napari_quac.errors import CheckpointError, NetworkError
+from napari_quac.explain.explanation import Explanations
 from napari_quac.explain.mask import Masking
+from napari_quac.explain.pipeline import explain_pair
 from napari_quac.generators.family import GeneratorFamily
 from napari_quac.live.choices import Choices, ReadySamples
 from napari_quac.live.controller import Controller
@@ -227,8 +229,7 @@ def test_search_that_fails_says_so_and_can_be_repeated(session: Session, error: 
 def test_cancel_keeps_what_was_finished(session: Session) -> None:
     session.load()
     assert session.controller.request("searched_pair")
-    explained = lambda: session.results.explanations and session.results.explanations.by_method  # noqa: E731
-    session.wait(explained)
+    session.wait(lambda: session.results.explanations and session.results.explanations.exact())
     session.controller.cancel()
     session.wait()
     assert not session.controller.running
@@ -236,6 +237,72 @@ def test_cancel_keeps_what_was_finished(session: Session) -> None:
     assert session.results.explanations.by_method
     session.explain()
     assert len(session.results.explanations.by_method) == 2
+
+
+def wait_for_preview(session: Session) -> Explanations:
+    """Wait until the preliminary explanation is displayed; what follows it is not yet taken."""
+    session.load()
+    session.choices.shown_method = "d-ig"
+    session.choices.update_settings(methods=("residual", "d-ig"))
+    assert session.controller.request("searched_pair")
+    end = time.monotonic() + 30
+    while not (session.results.explanations and session.results.explanations.is_preliminary):
+        assert time.monotonic() < end
+        if not session.calls.empty():
+            session.calls.get()()
+    return session.results.explanations
+
+
+def test_the_displayed_method_is_explained_first_and_provisionally(session: Session) -> None:
+    explanations = wait_for_preview(session)
+    assert list(explanations) == ["d-ig"] and not explanations.is_complete
+    preliminary = session.results.displayed_hybrid
+    assert preliminary is not None and preliminary.explanation is explanations["d-ig"]
+    assert not session.results.explanation_status.explained.any()  # type: ignore[union-attr]
+    session.wait()
+    exact = session.results.explanations
+    assert exact is not None and exact.is_complete and not exact.is_preliminary
+    assert session.results.displayed_hybrid.explanation is exact["d-ig"]  # type: ignore[union-attr]
+    assert session.results.explanation_status.explained.sum() == 1  # type: ignore[union-attr]
+    expected = explain_pair(exact.pair, corner_classifier(), exact.settings).result()
+    for name in ("residual", "d-ig"):
+        assert np.array_equal(exact[name].curve.predictions, expected[name].curve.predictions)
+        assert exact[name].quac_score == expected[name].quac_score
+    assert not session.failures
+
+
+def test_a_threshold_chosen_on_the_preliminary_mask_stays(session: Session) -> None:
+    wait_for_preview(session)
+    curve = session.results.displayed_hybrid.explanation.curve  # type: ignore[union-attr]
+    chosen = float(curve.thresholds[curve.distinct()[2]])
+    session.choices.threshold = chosen
+    session.wait()
+    displayed = session.results.displayed_hybrid
+    assert displayed is not None and not displayed.explanation.is_preliminary
+    assert session.choices.threshold == chosen
+    assert displayed.index == displayed.explanation.curve.index_at(chosen)
+
+
+def test_an_untouched_threshold_follows_the_optimum(session: Session) -> None:
+    wait_for_preview(session)
+    session.wait()
+    displayed = session.results.displayed_hybrid
+    assert session.choices.threshold is None
+    assert displayed is not None and displayed.index == displayed.explanation.curve.best
+
+
+def test_a_canceled_refinement_leaves_nothing_preliminary(session: Session) -> None:
+    wait_for_preview(session)
+    assert "explanations" in session.controller.cancel()
+    session.wait()
+    assert not session.results.explanations
+    assert session.results.displayed_hybrid is None
+    assert not session.results.explanation_status.explained.any()  # type: ignore[union-attr]
+    assert session.controller.can_resume
+    session.controller.resume()
+    session.wait()
+    explanations = session.results.explanations
+    assert explanations is not None and explanations.is_complete
 
 
 def test_cancelled_loading_goes_back(session: Session) -> None:
@@ -400,7 +467,7 @@ def test_cancelled_explanations_are_resumed_with_what_was_there(session: Session
     session.load()
     session.choices.update_settings(methods=("residual", "random", "ig"))
     session.controller.request("searched_pair")
-    session.wait(lambda: session.results.explanations and session.results.explanations.by_method)
+    session.wait(lambda: session.results.explanations and session.results.explanations.exact())
     kept = session.results.explanations.by_method["residual"]
     assert "explanations" in session.controller.cancel()
     assert session.lane.wait_idle()

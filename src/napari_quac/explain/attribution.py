@@ -153,6 +153,11 @@ def attribute(
     classifier : Classifier
         The classifier under study.
 
+    Returns
+    -------
+    Steps of Attribution
+        ``Progress.partial`` is a coarse Attribution wherever the method yields a coarse SignedMap.
+
     Raises
     ------
     MethodUnavailableError
@@ -165,10 +170,16 @@ def attribute(
     yield Progress(0, 1, f"attribution {name}")
     module = type(method).__module__
     is_ours = module.startswith("napari_quac.")
+
+    def convert(partial: object) -> object:
+        if isinstance(partial, SignedMap):
+            return _to_attribution(partial, pair, name, method)
+        return partial
+
     try:
         output = method.attribute(pair, classifier)
         if isinstance(output, Steps):
-            output = yield from output
+            output = yield from output.map_partial(convert)
     except QuacError:
         raise
     except Exception as error:
@@ -182,6 +193,13 @@ def attribute(
         raise MethodFailedError(
             f"The method '{name}' returned {type(output).__name__}, not a Tensor or SignedMap."
         )
+    return _to_attribution(computed, pair, name, method)
+
+
+def _to_attribution(
+    computed: SignedMap, pair: Pair, name: str, method: AttributionMethod
+) -> Attribution:
+    """Check and normalize the map of a method."""
     signed = computed.values.detach().to("cpu", torch.float32)
     if signed.shape != pair.query.image.shape:
         raise ShapeError(
@@ -189,9 +207,10 @@ def attribute(
             f"{tuple(pair.query.image.shape)}."
         )
     if not torch.isfinite(signed).all():
+        module = type(method).__module__
         advice = (
             "Check the weights and the value range of the classifier."
-            if is_ours
+            if module.startswith("napari_quac.")
             else f"Ask the authors of {module}, or choose another method."
         )
         raise NotFiniteError(

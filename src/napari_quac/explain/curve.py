@@ -15,7 +15,7 @@ from napari_quac.explain.attribution import Attribution
 from napari_quac.explain.mask import Masking
 from napari_quac.explain.pair import Pair
 from napari_quac.explain.procedure import Grid, Procedure
-from napari_quac.explain.score import best_point, interpolate_curve, quac_score
+from napari_quac.explain.score import ABSCISSAE, best_point, interpolate_curve, quac_score
 from napari_quac.networks.classifier import Classifier
 from napari_quac.stepwise import Progress, stepwise
 
@@ -160,9 +160,9 @@ class Curve:
         """Threshold of the optimum."""
         return float(self.thresholds[self.best])
 
-    def interpolate(self) -> NDArray[np.float64]:
-        """Return the score changes at mask sizes 0, 0.01, …, 1."""
-        return interpolate_curve(self.mask_sizes, self.score_changes)
+    def interpolate(self, mask_sizes: NDArray[np.float64] = ABSCISSAE) -> NDArray[np.float64]:
+        """Return the score changes at mask sizes 0, 0.01, …, 1, or at others."""
+        return interpolate_curve(self.mask_sizes, self.score_changes, mask_sizes)
 
     def index_at(self, threshold: float) -> int:
         """Return the position in ``thresholds`` of the distinct mask that a threshold belongs to.
@@ -192,6 +192,7 @@ def trace_curve(
     grid: Grid = "quac_0_2",
     batch_size: int | None = None,
     procedure: Procedure | None = None,
+    n_masks: int | None = None,
 ) -> Generator[Progress, None, Curve]:
     """Evaluate the hybrids of all thresholds.
 
@@ -212,6 +213,8 @@ def trace_curve(
     procedure : Procedure, optional
         Map to threshold and criterion of the optimum; by default as in the QuAC library. ``pair``
         must have the roles of the procedure.
+    n_masks : int, optional
+        Evaluate at most this number of different masks, at fewer thresholds; by default all.
 
     Returns
     -------
@@ -231,38 +234,57 @@ def trace_curve(
     """
     masking, procedure = masking or Masking(), procedure or Procedure()
     thresholds = threshold_grid(grid)
-    image = pair.query.image
     values = _checked_values(pair, attribution, procedure.signed)
     if attribution.degenerate:
         return _flat_curve(pair, attribution.method, thresholds, masking)
     closed = masking.close(values)
-    ascending = np.sort(closed, axis=None).astype(np.float64)
-    n_values = closed.size
-    sizes = n_values - np.searchsorted(ascending, thresholds, side="right")
+    sizes = _count_above(closed, thresholds)
+    if n_masks is not None:
+        chosen = _choose_masks(sizes, n_masks)
+        thresholds, sizes = thresholds[chosen], sizes[chosen]
     _, first_of, group_of = np.unique(-sizes, return_index=True, return_inverse=True)
-    batch_size = batch_size or classifier.batch_for(image.shape[1:])
+    batch_size = batch_size or classifier.batch_for(values.shape[1:])
+    compared = closed.astype(np.float64)  # as Masking.hard compares, once for all thresholds
     predictions = []
     for start in range(0, len(first_of), batch_size):
         yield Progress(start, len(first_of), f"curve of {attribution.method}")
         levels = thresholds[first_of[start : start + batch_size]]
-        masks = np.stack([masking.soften(masking.hard(closed, level)) for level in levels])
-        hybrids = blend(image, pair.generated, torch.from_numpy(masks))
+        masks = masking.soften(compared > levels.reshape(-1, *(1,) * closed.ndim))
+        hybrids = blend(pair.query.image, pair.generated, torch.from_numpy(masks))
         predictions.append(classifier.predict(hybrids, batch_size).numpy())
     all_predictions = np.concatenate(predictions)[group_of]
     changes = pair.score_changes(all_predictions).astype(np.float64)
-    mask_sizes = sizes / n_values
-    return Curve(
-        method=attribution.method,
-        thresholds=thresholds,
-        mask_sizes=mask_sizes,
-        predictions=all_predictions,
-        score_changes=changes,
-        closed=closed,
-        masking=masking,
-        quac_score=quac_score(mask_sizes, changes),
-        best=best_point(mask_sizes, changes, procedure.optimum),
-        n_evaluated=len(first_of),
+    mask_sizes = sizes / closed.size
+    score, best = (
+        quac_score(mask_sizes, changes),
+        best_point(mask_sizes, changes, procedure.optimum),
     )
+    return Curve(
+        attribution.method, thresholds, mask_sizes, all_predictions, changes, closed, masking,
+        score, best, n_evaluated=len(first_of),
+    )  # fmt: skip
+
+
+def _count_above(closed: NDArray[np.float32], thresholds: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return the number of values above each threshold."""
+    ascending = np.sort(closed, axis=None).astype(np.float64)
+    return np.asarray(closed.size - np.searchsorted(ascending, thresholds, side="right"))
+
+
+def _choose_masks(sizes: NDArray[np.intp], n_masks: int) -> NDArray[np.intp]:
+    """Return the positions of different masks, evenly spread over size and threshold.
+
+    Sizes alone would choose few, because most of an image is often in the first mask only.
+    """
+    _, first_of = np.unique(-sizes, return_index=True)
+    n_distinct = len(first_of)
+    if n_distinct <= n_masks:
+        return first_of
+    roots = np.sqrt(sizes[first_of])
+    by_size = (roots[0] - roots) / max(roots[0] - roots[-1], 1)
+    places = by_size + np.arange(n_distinct) / (n_distinct - 1)
+    levels = np.linspace(0, places[-1], n_masks)
+    return np.asarray(first_of[np.unique(np.searchsorted(places, levels - 1e-9))])
 
 
 def _checked_values(pair: Pair, attribution: Attribution, signed: bool) -> NDArray[np.float32]:

@@ -146,8 +146,8 @@ class Masking:
 
         Parameters
         ----------
-        hard : (C, [D,] H, W) ndarray of bool
-            The mask before softening.
+        hard : (..., [D,] H, W) ndarray of bool
+            The masks before softening.
 
         Returns
         -------

@@ -20,8 +20,11 @@ from napari_quac.explain.procedure import Grid, Procedure
 from napari_quac.explain.search import search
 from napari_quac.explain.settings import ExplainSettings
 from napari_quac.networks.classifier import Classifier
+from napari_quac.networks.fido.settings import MaskState
 from napari_quac.networks.generator import Generator
 from napari_quac.stepwise import Progress, stepwise
+
+PREVIEW_MASKS = 8  # as many as are classified at once on a CPU
 
 
 @stepwise
@@ -69,6 +72,7 @@ def explain_pair(
     classifier: Classifier,
     settings: ExplainSettings | None = None,
     previous: Explanations | None = None,
+    preview: str = "",
 ) -> Iterating[Progress, None, Explanations]:
     """Explain a pair by all methods of the settings; a failure of one does not stop the others.
 
@@ -83,13 +87,16 @@ def explain_pair(
     previous : Explanations, optional
         Earlier explanations. Of the same pair, nothing is computed again that would be equal:
         neither explanations nor, with another masking or grid, attributions.
+    preview : str
+        Method to explain by first, and by a preliminary explanation before the exact one.
 
     Returns
     -------
     Steps of Explanations
-        ``Progress.partial`` holds the explanations so far, after each method and with each new
-        mask of a method that optimizes it. Use :meth:`Explanations.raise_failures` to get an error
-        instead of an entry in ``failures``.
+        ``Progress.partial`` holds the explanations so far, after each method, with each new mask
+        of a method that optimizes it, and with the preliminary explanation of ``preview``. The
+        result is the same as without a preview. Use :meth:`Explanations.raise_failures` to get an
+        error instead of an entry in ``failures``.
     """
     settings = settings or ExplainSettings()
     previous = previous.exact() if previous is not None else None
@@ -105,32 +112,42 @@ def explain_pair(
             by_method={name: previous[name] for name in reused},
             seconds={name: previous.seconds[name] for name in reused if name in previous.seconds},
         )
-    for index, name in enumerate(settings.methods):
+    for index, name in enumerate(sorted(settings.methods, key=lambda name: name != preview)):
         if name in explanations:
             continue
         yield Progress(100 * index, 100 * total, f"explain by {name}", explanations)
-        steps = _explain_by(name, pair, roles, classifier, settings, attributions.get(name))
-        status, mask = partial(_status, name), partial(_with_partial_mask, explanations, name)
+        steps = _explain_by(
+            name, pair, roles, classifier, settings, attributions.get(name), name == preview
+        )
+        status, intermediate = partial(_status, name), partial(_with_partial, explanations, name)
         try:
-            explanation = yield from steps.within(index, total, status, partial=mask)
+            explanation = yield from steps.within(index, total, status, partial=intermediate)
         except Exception as error:  # noqa: BLE001 - kept beside the methods that succeeded
             explanations = replace(explanations, failures={**explanations.failures, name: error})
         else:
-            computed = {**explanations.by_method, name: explanation}
-            ordered = {key: computed[key] for key in settings.methods if key in computed}
-            explanations = replace(explanations, by_method=ordered)
+            explanations = _with_explanation(explanations, name, explanation)
         explanations = replace(explanations, seconds={**explanations.seconds, name: steps.seconds})
     return explanations
 
 
+def _with_explanation(
+    explanations: Explanations, name: str, explanation: Explanation
+) -> Explanations:
+    """Return the explanations with one more, in the order of the settings."""
+    computed = {**explanations.by_method, name: explanation}
+    ordered = {key: computed[key] for key in explanations.settings.methods if key in computed}
+    return replace(explanations, by_method=ordered)
+
+
 def _status(name: str, step: Progress) -> str:
-    details = "" if step.partial is None else f": {step.text}"
-    return f"explain by {name}{details}"
+    is_mask = isinstance(step.partial, MaskState)
+    return f"explain by {name}: {step.text}" if is_mask else f"explain by {name}"
 
 
-def _with_partial_mask(
-    explanations: Explanations, name: str, step: Progress
-) -> Explanations | None:
+def _with_partial(explanations: Explanations, name: str, step: Progress) -> Explanations | None:
+    """Return the explanations with the preliminary one or the mask of a step, if it has one."""
+    if isinstance(step.partial, Explanation):
+        return _with_explanation(explanations, name, step.partial)
     mask = PartialMask.from_progress(name, step)
     return None if mask is None else replace(explanations, partial_mask=mask)
 
@@ -159,12 +176,29 @@ def _explain_by(
     classifier: Classifier,
     settings: ExplainSettings,
     attribution: Attribution | None,
+    is_previewed: bool = False,
 ) -> Iterating[Progress, None, Explanation]:
     procedure = settings.procedure
+    preliminary: Explanation | None = None
+
+    def preview(partial: object) -> object:
+        """Explain by a coarse attribution."""
+        nonlocal preliminary
+        if not isinstance(partial, Attribution):
+            return partial
+        if not is_previewed or preliminary is not None:
+            return None
+        explain_by = (roles, partial, classifier, settings.masking, settings.grid, procedure)
+        preliminary = explain_attribution(*explain_by, n_masks=PREVIEW_MASKS).result()
+        return preliminary
+
     if attribution is None:
         method = build_method(name, settings.parameters)
         query_pair = procedure.attributed(pair, method)
-        attribution = yield from attribute(query_pair, name, method, classifier)
+        steps = attribute(query_pair, name, method, classifier)
+        attribution = yield from steps.map_partial(preview)
+    if is_previewed and preliminary is None:
+        yield Progress(0, None, f"curve of {name}", preview(attribution))
     explanation = yield from explain_attribution(
         roles, attribution, classifier, settings.masking, settings.grid, procedure
     )
@@ -179,6 +213,7 @@ def explain_attribution(
     masking: Masking | None = None,
     grid: Grid = "quac_0_2",
     procedure: Procedure | None = None,
+    n_masks: int | None = None,
 ) -> Iterating[Progress, None, Explanation]:
     """Trace the curve of an attribution and take its optimum.
 
@@ -196,6 +231,8 @@ def explain_attribution(
         Thresholds; see :func:`~napari_quac.explain.curve.threshold_grid`.
     procedure : Procedure, optional
         By default that of QuAC. ``pair`` is brought into its roles.
+    n_masks : int, optional
+        Evaluate at most this number of different masks, for a preliminary explanation.
 
     Returns
     -------
@@ -204,10 +241,11 @@ def explain_attribution(
     procedure = procedure or Procedure()
     pair = procedure.pair(pair)
     curve = yield from trace_curve(
-        pair, attribution, classifier, masking, grid, procedure=procedure
+        pair, attribution, classifier, masking, grid, procedure=procedure, n_masks=n_masks
     )
     yield Progress(1, 1, f"inverse hybrid of {attribution.method}")
     counterfactual = hybrid_at(pair, curve, curve.best)
     inverse = blend(pair.generated, pair.query.image, counterfactual.mask)
     inverse_prediction = classifier.predict(torch.stack([inverse]))[0]
-    return Explanation(pair, attribution, curve, counterfactual, inverse_prediction)
+    is_preliminary = n_masks is not None
+    return Explanation(pair, attribution, curve, counterfactual, inverse_prediction, is_preliminary)

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from napari_quac.explain.procedure import Optimum
 
 ABSCISSAE = np.arange(0, 1.0001, 0.01)
+FINE_ABSCISSAE = np.union1d(np.append(0, np.geomspace(1e-4, 1, 161)), ABSCISSAE)
+"""For curves along an axis that is stretched where masks are small."""
 # One step of the grid above: a mask that is smaller by 1% of the image along the whole curve. On 20
 # pairs of the example, closings and blurs that differ by 2 pixels move the difference between two
 # methods by 0.0005 (median); nine times in ten, by less than 0.003.
@@ -16,9 +18,11 @@ SCORE_MARGIN = 0.01
 
 
 def interpolate_curve(
-    mask_sizes: NDArray[np.float64], score_changes: NDArray[np.float64]
+    mask_sizes: NDArray[np.float64],
+    score_changes: NDArray[np.float64],
+    abscissae: NDArray[np.float64] = ABSCISSAE,
 ) -> NDArray[np.float64]:
-    """Return the score changes at mask sizes 0, 0.01, …, 1.
+    """Return the score changes at mask sizes 0, 0.01, …, 1, or at others.
 
     The curve is extended to (0, 0), and to mask size 1 with the change at the lowest threshold. If
     several thresholds have the same mask size, a stable sort decides, as in the QuAC library.
@@ -27,15 +31,17 @@ def interpolate_curve(
     ----------
     mask_sizes, score_changes : (T,) ndarray
         In ascending order of the threshold.
+    abscissae : (N,) ndarray, optional
+        Mask sizes in [0, 1].
 
     Returns
     -------
-    (101,) ndarray
+    (N,) ndarray
     """
     sizes = np.concatenate([[1.0], mask_sizes, [0.0]])
     changes = np.concatenate([score_changes[:1], score_changes, [0.0]])
     order = np.argsort(sizes, kind="stable")
-    return np.asarray(np.interp(ABSCISSAE, sizes[order], changes[order]))
+    return np.asarray(np.interp(abscissae, sizes[order], changes[order]))
 
 
 def quac_score(mask_sizes: NDArray[np.float64], score_changes: NDArray[np.float64]) -> float:

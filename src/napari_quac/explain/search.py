@@ -21,7 +21,7 @@ from napari_quac.networks.generator import (
     adapt_to_query,
     ask_generator,
 )
-from napari_quac.stepwise import Progress, stepwise
+from napari_quac.stepwise import Progress, Steps, stepwise
 
 PER_STEP_CPU = 2  # measured: a StarGAN decodes one or two at a time fastest on the CPU
 PER_STEP_GPU = 16
@@ -185,7 +185,8 @@ def search(
     while n := state.n_next(per_step):
         text = f"search for {target_name}"
         yield Progress(state.n_seen, settings.max_tries, text, state.best, state=state)
-        proposals = ask_generator(generator, request, state.n_seen, n)
+        steps = ask_generator(generator, request, state.n_seen, n)
+        proposals = yield from _as_tries(steps, text, state)
         if len(proposals.images):
             pairs = _classified(sample, request, proposals, query_prediction, state.n_seen)
             state = state.with_proposals(pairs)
@@ -197,6 +198,21 @@ def search(
             "target or generator."
         )
     return pair
+
+
+def _as_tries(
+    steps: Steps[Proposals], text: str, state: SearchState
+) -> Iterating[Progress, None, Proposals]:
+    """Do the steps of a generator, with the progress of the search."""
+    inner = iter(steps)
+    try:
+        while True:
+            step = next(inner)
+            yield Progress(state.n_seen, state.settings.max_tries, f"{text}: {step.text}")
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+    finally:
+        inner.close()
 
 
 def _confidence(pair: Pair) -> float:

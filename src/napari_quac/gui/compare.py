@@ -2,32 +2,62 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, Signal
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_quac.gui.layers import LayerSync
+from napari_quac.gui.layers import NAMES, LayerSync
+from napari_quac.live.connections import Connections
+from napari_quac.live.results import Results
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+BACKGROUND = {"attribution": "query", "mask": "hybrid"}
+"""Images on which the panels of attribution and mask show them."""
+
+SMALLEST_TITLE, LARGEST_TITLE = 6.0, 10.0
+EM_PER_POINT = 0.98
+"""Mean width of a character in pixels of the canvas, for each point of the font size."""
 
 
 class Comparison(QObject):
     """Changes the visibility of layers for a comparison, and restores it afterwards.
 
+    Side by side, every image has a panel of its own, with its class and probability as title.
+    The panels are pictures of the layers with their present contrast and colors.
+
     Parameters
     ----------
     viewer : napari viewer
     layers : LayerSync
+    results : Results
     parent : QObject, optional
     """
 
     side_by_side_changed = Signal(bool)
 
-    def __init__(self, viewer: Any, layers: LayerSync, parent: QObject | None = None) -> None:
+    def __init__(
+        self, viewer: Any, layers: LayerSync, results: Results, parent: QObject | None = None
+    ) -> None:
         super().__init__(parent)
-        self._viewer = viewer
-        self._sync = layers
+        self._viewer, self._sync, self._results = viewer, layers, results
         self._before_blink: dict[str, bool] | None = None
-        self._before_grid: dict[str, tuple[bool, bool]] | None = None
-        self._grid_was = False
+        self._before_grid: list[tuple[Any, bool]] | None = None
+        self._camera_was: tuple[Any, float] = ((0.0, 0.0, 0.0), 1.0)
+        self._grid_was: tuple[bool, int, tuple[int, int]] = (False, 1, (-1, -1))
+        self._later = QTimer(self, interval=0, singleShot=True)
+        self._later.timeout.connect(self._draw_panels)
+        layers.layers_changed.connect(self._on_layers)
+        events = results.events
+        self._connections = Connections(
+            (events.displayed_hybrid, self._redraw),
+            (events.pair, self._redraw),
+            (events.sample, self._redraw),
+            (events.prediction, self._redraw),
+        )
 
     @property
     def is_blinking(self) -> bool:
@@ -39,10 +69,17 @@ class Comparison(QObject):
         """True if each image has its own panel."""
         return self._before_grid is not None
 
+    @property
+    def panels(self) -> dict[str, Any]:
+        """The layers of the panels, by the name of the layer that each shows."""
+        stack = self._sync.stack.layers
+        return {name: stack[f"{name} panel"] for name in NAMES if f"{name} panel" in stack}
+
     def hold(self) -> None:
         """Show only the query, or only the hybrid if it was hidden."""
         layers = self._sync.layers
-        if self._before_blink is not None or not {"query", "hybrid"} <= set(layers):
+        is_possible = not self.is_side_by_side and {"query", "hybrid"} <= set(layers)
+        if self._before_blink is not None or not is_possible:
             return
         self._before_blink = {name: bool(layer.visible) for name, layer in layers.items()}
         other_image = "query" if layers["hybrid"].visible else "hybrid"
@@ -52,47 +89,132 @@ class Comparison(QObject):
     def release(self) -> None:
         """Restore the visibility of the layers."""
         before, self._before_blink = self._before_blink, None
+        layers = self._sync.layers
         for name, visible in (before or {}).items():
-            if name in self._sync.layers:
-                _show(self._sync.layers[name], visible)
+            if name in layers:
+                _show(layers[name], visible)
 
     def blink(self, held: bool) -> None:
         """Show the other image while a key or button is held."""
         (self.hold if held else self.release)()
 
     def set_side_by_side(self, enabled: bool) -> None:
-        """Show each layer in its own panel with its name, or restore the single view."""
+        """Show each image in a panel with a title, or restore the single view."""
         if enabled == self.is_side_by_side:
             return
         self.release()
-        grid = self._viewer.canvas.grid
+        grid, camera = self._viewer.canvas.grid, self._viewer.scene.camera
         if enabled:
-            self._grid_was = bool(grid.enabled)
-            self._before_grid = {
-                name: (bool(layer.visible), bool(layer.name_overlay.visible))
-                for name, layer in self._sync.layers.items()
-            }
-            for layer in self._sync.layers.values():
-                _show(layer, True)
-                layer.name_overlay.visible = True
-            self._sync.set_panels(True)
-            grid.enabled = True
+            self._camera_was = (tuple(camera.center), float(camera.zoom))
+            self._grid_was = (bool(grid.enabled), int(grid.stride), tuple(grid.shape))
+            self._before_grid = [(layer, bool(layer.visible)) for layer in self._viewer.layers]
+            for layer, _ in self._before_grid:
+                _show(layer, False)
+            self._draw_panels()
+            grid.stride, grid.shape, grid.enabled = 1, (-1, -1), True
+            self._viewer.reset_view(layers=list(self.panels.values()) or None)
         else:
-            before, self._before_grid = self._before_grid or {}, None
-            grid.enabled = self._grid_was
-            self._sync.set_panels(False)
-            for name, (visible, named) in before.items():
-                layer = self._sync.layers.get(name)
-                if layer is not None:
+            before, self._before_grid = self._before_grid or [], None
+            self._later.stop()
+            self._sync.stack.remove(*(f"{name} panel" for name in NAMES))
+            grid.enabled, grid.stride, grid.shape = self._grid_was
+            present = list(self._viewer.layers)
+            for layer, visible in before:
+                if layer in present:
                     _show(layer, visible)
-                    layer.name_overlay.visible = named
-        self._viewer.reset_view()
+            camera.center, camera.zoom = self._camera_was
         self.side_by_side_changed.emit(enabled)
 
     def close(self) -> None:
-        """Restore the viewer."""
+        """Restore the viewer, and disconnect all signals."""
         self.release()
         self.set_side_by_side(False)
+        self._connections.close()
+        self._sync.layers_changed.disconnect(self._on_layers)
+
+    def _redraw(self) -> None:
+        if self.is_side_by_side:
+            self._later.start()
+
+    def _on_layers(self) -> None:
+        """Hide a layer that was added meanwhile: its panel shows it."""
+        if self._before_grid is None:
+            return
+        listed = [layer for layer, _ in self._before_grid]
+        for layer in self._sync.layers.values():
+            if layer not in listed:
+                self._before_grid.append((layer, bool(layer.visible)))
+                _show(layer, False)
+        self._later.start()
+
+    def _draw_panels(self) -> None:
+        stack, layers = self._sync.stack, self._sync.layers
+        titles = self._titles()
+        for name in NAMES:
+            role = f"{name} panel"
+            background = layers.get(BACKGROUND.get(name, name))
+            if name not in layers or background is None:
+                stack.remove(role)
+                continue
+            picture = picture_of(background)[..., :3]
+            if name in BACKGROUND:
+                veil = picture_of(layers[name])
+                alpha = veil[..., 3:] * float(layers[name].opacity)
+                picture = picture * (1 - alpha) + veil[..., :3] * alpha
+            pixels = (255 * picture).round().astype(np.uint8)
+            panel = stack.show(role, pixels, name=titles[name], rgb=True, is_spread=True)
+            if panel.name != titles[name]:
+                panel.name = titles[name]
+        self._fit_titles()
+
+    def _fit_titles(self) -> None:
+        """Show the titles in the largest font in which all of them fit their panels."""
+        panels = list(self.panels.values())
+        if not panels:
+            return
+        n_columns = int(np.ceil(np.sqrt(len(panels))))
+        width = self._viewer.canvas.size[1] / n_columns
+        longest = max(len(panel.name) for panel in panels)
+        points = float(np.clip(width / (longest * EM_PER_POINT), SMALLEST_TITLE, LARGEST_TITLE))
+        for panel in panels:
+            title = panel.name_overlay
+            if title.font_size != points:
+                title.font_size = points
+            if not title.visible:
+                title.box = title.visible = True
+
+    def _titles(self) -> dict[str, str]:
+        """Return the title of each panel, with predicted class and its probability."""
+        results, displayed = self._results, self._results.displayed_hybrid
+        pair = results.pair or results.partial_pair
+        predictions: dict[str, Tensor] = {}
+        if pair is not None:
+            predictions["query"] = pair.query_prediction
+            predictions["generated"] = pair.generated_prediction
+        titles = {name: name for name in NAMES}
+        if displayed is not None:
+            predictions["hybrid"] = displayed.hybrid.prediction
+            titles["attribution"] = f"attribution · {displayed.explanation.method}"
+            titles["mask"] = f"mask · {displayed.hybrid.mask_size:.1%}"
+        names = pair.class_names if pair is not None else ()
+        if not names and results.loaded_classifier is not None:
+            names = results.loaded_classifier.class_names
+        for name, prediction in predictions.items():
+            best = int(prediction.argmax())
+            class_name = names[best] if best < len(names) else f"class {best}"
+            titles[name] = f"{name} · {class_name} {float(prediction[best]):.2f}"
+        return titles
+
+
+def picture_of(layer: Any) -> NDArray[np.float32]:
+    """Return the values of an image layer as colors (…, 4) in [0, 1], as the layer shows them."""
+    data = np.asarray(layer.data, dtype=np.float32)
+    if layer.rgb:
+        return np.concatenate([data[..., :3], np.ones_like(data[..., :1])], axis=-1)
+    low, high = layer.contrast_limits
+    shares = np.clip((data - low) / (high - low), 0, 1) ** float(layer.gamma)
+    table = np.asarray(layer.colormap.map(np.linspace(0, 1, 256)), dtype=np.float32)
+    return np.asarray(table[np.round(255 * shares).astype(np.uint8)])
 
 
 def _show(layer: Any, visible: bool) -> None:

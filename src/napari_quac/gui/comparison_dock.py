@@ -18,6 +18,8 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
+from napari_quac.explain.score import FINE_ABSCISSAE
+from napari_quac.explain.size_axis import axis_positions
 from napari_quac.gui import widgets as ui
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.pictures import CURVE_HEIGHT, GAP, SIDE, tile_picture
@@ -87,6 +89,7 @@ class ComparisonDock(QWidget):
         results.events.comparison.connect(self._show)
         ui.connect(self._show_head, results.events.pair, results.events.loaded_samples)
         choices.events.shown_method.connect(self._show_picked)
+        choices.events.size_axis.connect(self._show)
         self._show()
         self._arrange()
 
@@ -199,11 +202,17 @@ class ComparisonDock(QWidget):
         for position, entry in enumerate(rows):
             tile = self.tiles.get(entry.method) or self._new_tile(entry.method)
             explanation = explained[entry.method]
-            if tile.property("explanation") != (id(explanation), entry.n):
-                tile.setIcon(QIcon(tile_picture(explanation, entry.curve, entry.method, colors)))
-                tile.setProperty("explanation", (id(explanation), entry.n))
+            axis = self._choices.size_axis
+            if tile.property("explanation") != (id(explanation), entry.n, axis):
+                places = axis_positions(FINE_ABSCISSAE, axis)
+                curve = (places, entry.fine_curve)
+                tile.setIcon(QIcon(tile_picture(explanation, *curve, entry.method, colors)))
+                tile.setProperty("explanation", (id(explanation), entry.n, axis))
             tile.setText(f"{entry.true_name}  {entry.score:.2f}")
-            tile.setToolTip(f"Show {entry.method}: map, mask at the optimum (yellow) and curve.")
+            tile.setToolTip(
+                f"Show {entry.method}: map, mask at the optimum (yellow) and curve, along a "
+                f"{axis} axis of mask sizes."
+            )
             self._tile_row.removeWidget(tile)
             self._tile_row.insertWidget(position, tile)
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
 from qtpy.QtWidgets import QToolButton, QWidget
 
+from napari_quac.explain.size_axis import SIZE_AXES
 from napari_quac.gui.palette import Palette, line_style
 from napari_quac.gui.plots import CurvePlot
-from napari_quac.gui.widgets import column, discard, link_button, row
+from napari_quac.gui.widgets import bind, column, discard, link_button, menu, row
 from napari_quac.live.choices import Choices
 from napari_quac.live.results import Results
+
+if TYPE_CHECKING:
+    from napari_quac.explain.explanation import Explanation
 
 SWATCH = QSize(22, 12)
 
@@ -36,15 +41,16 @@ class CurveLegend(QWidget):
         self._colors = colors
         self._paint()
 
-    def set_scores(
-        self, scores: Mapping[str, float], selected: str, true_names: Mapping[str, str]
-    ) -> None:
+    def set_explanations(self, by_method: Mapping[str, Explanation], selected: str) -> None:
         """Show methods with their QuAC scores, under the names of the computed attributions."""
-        self._match(list(scores))
+        self._match(list(by_method))
         for name, button in self.buttons.items():
-            button.setText(f"{true_names[name]}  {scores[name]:.2f}")
+            explanation = by_method[name]
+            score = f"{explanation.quac_score:.2f}"
+            number = "preliminary" if explanation.is_preliminary else score
+            button.setText(f"{explanation.attribution.true_name}  {number}")
             button.setChecked(name == selected)
-        self.setVisible(bool(scores))
+        self.setVisible(bool(by_method))
 
     def _match(self, names: list[str]) -> None:
         """Create the buttons of the methods in their order; existing buttons are reused."""
@@ -99,8 +105,8 @@ class CurveDock(QWidget):
     event loop; the marker follows the slider immediately.
     """
 
-    position_picked = Signal(int)
-    """Index of the threshold to which the marker was dragged."""
+    threshold_picked = Signal(float)
+    """The threshold to which the marker was dragged."""
     method_picked = Signal(str)
 
     def __init__(self, choices: Choices, results: Results) -> None:
@@ -109,11 +115,16 @@ class CurveDock(QWidget):
         self._choices, self._results = choices, results
         self.plot = CurvePlot()
         self.legend = CurveLegend()
-        row(self.plot, 1, self.legend, spacing=2, parent=self).setContentsMargins(4, 4, 4, 4)
-        self.plot.position_picked.connect(self.position_picked)
+        self.axis_menu = menu("size_axis_menu", entries={axis: axis for axis in SIZE_AXES})
+        bind(choices, "size_axis", self.axis_menu)
+        side = column(self.legend, None, self.axis_menu, spacing=2)
+        row(self.plot, 1, side, spacing=2, parent=self).setContentsMargins(4, 4, 4, 4)
+        self.plot.threshold_picked.connect(self.threshold_picked)
         self.legend.method_picked.connect(self.method_picked)
         results.events.displayed_hybrid.connect(self._on_shown)
         choices.events.shown_method.connect(self.show_curves)
+        choices.events.size_axis.connect(self.plot.set_size_axis)
+        self.plot.set_size_axis(choices.size_axis)
 
     def set_palette_of(self, colors: Palette) -> None:
         """Follow napari's theme."""
@@ -125,11 +136,9 @@ class CurveDock(QWidget):
         explanations = self._results.explanations
         by_method = explanations.by_method if explanations else {}
         curves = {name: explanation.curve for name, explanation in by_method.items()}
-        names = {name: explanation.attribution.true_name for name, explanation in by_method.items()}
         self.plot.set_curves(curves, self._choices.shown_method)
         self.plot.set_ordinate(self.ordinate)
-        scores = {name: curve.quac_score for name, curve in curves.items()}
-        self.legend.set_scores(scores, self._choices.shown_method, names)
+        self.legend.set_explanations(by_method, self._choices.shown_method)
         self._on_shown()
 
     @property

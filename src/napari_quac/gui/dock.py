@@ -14,11 +14,12 @@ from napari_quac.gui.compare import Comparison
 from napari_quac.gui.comparison_dock import ComparisonDock
 from napari_quac.gui.curve_dock import CurveDock
 from napari_quac.gui.keys import KEYS, bind_keys, unbind_keys
+from napari_quac.gui.layer_stack import LayerStack
 from napari_quac.gui.layers import LayerSync
 from napari_quac.gui.message import Message
 from napari_quac.gui.palette import palette_of, style_sheet
 from napari_quac.gui.panels.agreement_panel import AgreementPanel
-from napari_quac.gui.panels.exaggeration_panel import ExaggerationPanel
+from napari_quac.gui.panels.exaggeration_panel import ExaggerationLayers, ExaggerationPanel
 from napari_quac.gui.panels.methods_panel import MethodsPanel
 from napari_quac.gui.panels.morphometry_panel import MorphometryPanel
 from napari_quac.gui.panels.networks_panel import NetworksPanel
@@ -26,6 +27,7 @@ from napari_quac.gui.panels.points_panel import PointsPanel
 from napari_quac.gui.panels.prediction_panel import PredictionPanel
 from napari_quac.gui.panels.preprocessing_panel import PreprocessingPanel
 from napari_quac.gui.panels.regions_panel import RegionsPanel
+from napari_quac.gui.panels.sample_navigator import SampleNavigator
 from napari_quac.gui.panels.samples_panel import SamplesPanel
 from napari_quac.gui.panels.search_panel import SearchPanel
 from napari_quac.gui.panels.start_panel import StartPanel
@@ -34,13 +36,14 @@ from napari_quac.gui.panels.threshold_panel import ThresholdPanel
 from napari_quac.gui.panels.train_panel import TrainPanel
 from napari_quac.gui.panels.verdict_panel import VerdictPanel
 from napari_quac.gui.panels.warp_panel import WarpLayers, WarpPanel
-from napari_quac.gui.plugin_settings import read_defaults
+from napari_quac.gui.panels.without_generator import WithoutGeneratorBox
+from napari_quac.gui.plugin_settings import read_defaults, remember_size_axis
 from napari_quac.gui.points_sync import PointsSync
 from napari_quac.gui.region_view import RegionView
 from napari_quac.gui.sample_data import open_example_volume
 from napari_quac.gui.samples.samples_dock import SamplesDock
-from napari_quac.gui.section import Section
-from napari_quac.gui.widgets import column, debouncer
+from napari_quac.gui.stages import Stages
+from napari_quac.gui.widgets import button, column, debouncer
 from napari_quac.gui.window import BottomDocks, MainThread, WindowWatch
 from napari_quac.live.failure import Failure
 from napari_quac.live.lane import prepare_lane
@@ -72,7 +75,7 @@ class QuacDock(QWidget):
         self._announce_explained = debouncer(self, AFTER_VERDICT_MS, self._on_explained)
         self._scroll_to_preprocessing = debouncer(self, AFTER_LAYERS_MS, self._show_preprocessing)
         self._scroll_to_training = debouncer(
-            self, AFTER_LAYERS_MS, lambda: self.scroll.ensureWidgetVisible(self.train.train_button)
+            self, AFTER_LAYERS_MS, lambda: self.stages.reveal(self.train.train_button)
         )
         self._window_watch = WindowWatch(self, DOCK_WIDTH)
         self._main_thread = MainThread(self)
@@ -81,12 +84,17 @@ class QuacDock(QWidget):
         self.choices, self.results = self.session.choices, self.session.results
         self.controller, self.lane = self.session.controller, self.session.lane
         self.training = Training(self._main_thread.call, prepare_lane)
-        self.layers = LayerSync(napari_viewer, self.choices, self.results, self)
-        self.warp_layers = WarpLayers(napari_viewer, self.results, self)
-        self.points = PointsSync(napari_viewer, self.choices, self.results, self.layers, self)
-        self.comparison = Comparison(napari_viewer, self.layers, self)
+        choices, results = self.choices, self.results
+        self.layer_stack = LayerStack(napari_viewer, self)
+        self.layers = LayerSync(self.layer_stack, napari_viewer, choices, results, self)
+        self.warp_layers = WarpLayers(self.layer_stack, results, self)
+        self.points = PointsSync(napari_viewer, choices, results, self)
+        self.comparison = Comparison(napari_viewer, self.layers, results, self)
         self.settings = QSettings("napari-quac", "napari-quac")
+        remember_size_axis(self.choices, self.settings)
         self._build_panels()
+        for section in (self.regions, self.verdict, self.methods):
+            section.set_open(False)
         self._bind_actions()
         self._connect()
         self.setAcceptDrops(True)
@@ -119,6 +127,7 @@ class QuacDock(QWidget):
     def try_example(self) -> None:
         """Open the example with its networks."""
         self.session.open_example()
+        self.stages.show_stage("explore")
         self.networks.set_open(False)
 
     def try_example_volume(self) -> None:
@@ -165,19 +174,27 @@ class QuacDock(QWidget):
             self._shows_first_curve = True
 
     @property
+    def scroll(self) -> QScrollArea:
+        """Scroll area of the stage in front."""
+        return self.stages.area
+
+    @property
     def is_closed(self) -> bool:
-        """True if the dock was closed and its thread has ended."""
+        """True if the dock was closed; its threads end after their current step."""
         return self._is_closed
 
     def shut_down(self, window_closes: bool = False) -> None:
-        """End the threads and release the viewer; the layers stay."""
+        """Stop all work without waiting for it, and release the viewer; the layers stay."""
         if self._is_closed:
             return
         self._is_closed = True
         for timer in (self._draw_curves, self._announce_explained, self._scroll_to_preprocessing,
                       self._scroll_to_training):  # fmt: skip
             timer.cancel()
-        _close((self._main_thread, self.training, self.session, self.points))
+        self._main_thread.close()
+        self.training.close(timeout=0)
+        self.session.close(timeout=0)
+        self.points.close()
         self.viewer.events.theme.disconnect(self._on_theme)
         for panel in (self.samples, self.points_panel, self.regions, self.morphometry,
                       self.deformation, self.exaggeration):  # fmt: skip
@@ -189,6 +206,7 @@ class QuacDock(QWidget):
             unbind_keys(self.viewer)
         self.layers.close()
         self.warp_layers.close()
+        self.layer_stack.close()
         self._window_watch.end(window_closes)
         self.bottom_docks.close(window_closes)
 
@@ -210,47 +228,46 @@ class QuacDock(QWidget):
                 self.open_path(Path(url.toLocalFile()))
 
     def _build_panels(self) -> None:
-        viewer, layers = self.viewer, self.layers.layers
+        viewer, stack = self.viewer, self.layer_stack
         choices, results, controller = self.choices, self.results, self.controller
         self.status = StatusPanel(controller)
         self.start = StartPanel()
         self.networks = NetworksPanel(choices, results, controller, self.settings)
-        self.samples = SamplesPanel(viewer, layers, choices, results, controller)
+        self.samples = SamplesPanel(viewer, choices, results, controller)
+        self.navigator = SampleNavigator(choices, results)
         self.agreement = AgreementPanel(choices, results, controller)
-        self.points_panel = PointsPanel(viewer, self.points, layers, choices, results, controller)
+        self.points_panel = PointsPanel(viewer, self.points, choices, results, controller)
         self.preprocessing = PreprocessingPanel(choices, results, controller)
         self.train = TrainPanel(choices, results, self.training)
         session = self.session
-        self.search = SearchPanel(
-            choices, results, controller, session.neighbor_query, session.without_generator,
+        self.without_generator = WithoutGeneratorBox(
+            choices, results, controller, session.without_generator,
             lambda: (self.train.settings.value, self.train.settings.pair),
         )  # fmt: skip
+        self.search = SearchPanel(choices, results, controller, session.neighbor_query)
         self.threshold = ThresholdPanel(choices, results)
         self.regions = RegionsPanel(results, controller)
-        self.region_view = RegionView(viewer, self.layers, self.regions)
-        self.morphometry = MorphometryPanel(viewer, layers, choices, results, controller)
+        self.region_view = RegionView(viewer, stack, self.regions)
+        self.morphometry = MorphometryPanel(viewer, stack, choices, results, controller)
         self.predictions = PredictionPanel(results)
         self.methods = MethodsPanel(choices, results)
         self.verdict = VerdictPanel(choices, results)
         self.deformation = WarpPanel(results, self.warp_layers)
-        self.exaggeration = ExaggerationPanel(viewer, choices, results, controller)
-        body = QWidget()
-        body.setObjectName("quac_scroll_body")
-        panels = column(
-            self.start, self.networks, self.samples, self.agreement, self.points_panel,
-            self.preprocessing, self.train, self.search, self.threshold, self.regions,
-            self.predictions, self.methods, self.verdict, self.deformation, self.exaggeration,
-            self.morphometry, None,
-            spacing=2, parent=body,
+        self.exaggeration = ExaggerationPanel(
+            ExaggerationLayers(stack, viewer), choices, results, controller
+        )
+        self.explore_button = button(
+            "Explore samples", "explore_button", primary=True,
+            clicked=lambda: self.stages.show_stage("explore"),
         )  # fmt: skip
-        panels.setContentsMargins(10, 8, 10, 8)
-        self.scroll = QScrollArea()
-        self.scroll.setObjectName("quac_scroll")
-        self.scroll.setWidgetResizable(True)
-        self.scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.scroll.setWidget(body)
-        column(self.scroll, 1, self.status, spacing=0, parent=self)
-        self.setMaximumWidth(380)
+        self.stages = Stages({
+            "setup": (self.start, self.networks, self.samples, self.agreement, self.points_panel,
+                      self.preprocessing, self.train, self.without_generator, self.explore_button),
+            "explore": (self.navigator, self.search, self.threshold, self.predictions,
+                        self.verdict, self.regions, self.methods),
+            "study": (self.exaggeration, self.deformation, self.morphometry),
+        })  # fmt: skip
+        column(self.stages, 1, self.status, spacing=0, parent=self)
         self.all_samples = SamplesDock(choices, results, controller, self.defaults.store_folder)
         self.curve_dock = CurveDock(choices, results)
         self.methods_compared = ComparisonDock(choices, results)
@@ -263,6 +280,7 @@ class QuacDock(QWidget):
         session.networks = self.networks
         session.noted.connect(status.show_note)
         session.requested.connect(status.forget_failure)
+        session.explanation_requested.connect(partial(self.stages.show_stage, "explore"))
         session.explained.connect(self._announce_explained.throttle)
         session.plan_opened.connect(self._show_plan_output)
         status.sections = {
@@ -280,12 +298,13 @@ class QuacDock(QWidget):
         self.start.open_requested.connect(self._show_open_menu)
         self.search.explain_requested.connect(session.explain)
         self.search.question.neighbor_picked.connect(session.pick_neighbor)
-        self.search.without_generator.train_requested.connect(self._show_training)
+        self.without_generator.explain_requested.connect(session.explain)
+        self.without_generator.train_requested.connect(self._show_training)
         self.train.use_requested.connect(self._use_trained_generator)
         self.preprocessing.explained.connect(self._on_shape_mismatch)
         self.points.picked.connect(self._on_point_picked)
         self.points.is_region = lambda position: self.region_view.number_at(position) > 0
-        self.samples.next_misprediction_requested.connect(session.next_misprediction)
+        self.navigator.next_misprediction_requested.connect(session.next_misprediction)
         self.threshold.blink_held.connect(self.comparison.blink)
         self.threshold.side_by_side_requested.connect(self.comparison.set_side_by_side)
         self.threshold.show_layers_requested.connect(self.show_layers)
@@ -305,7 +324,7 @@ class QuacDock(QWidget):
         self.methods_compared.pair_requested.connect(self.compare_methods)
         self.methods_compared.samples_requested.connect(self.compare_methods)
         self.methods_compared.method_picked.connect(session.show_method)
-        self.curve_dock.position_picked.connect(self.threshold.pick)
+        self.curve_dock.threshold_picked.connect(self.threshold.pick)
         self.curve_dock.method_picked.connect(session.show_method)
         self.bottom_docks.changed.connect(self._show_missing)
         self.viewer.events.theme.connect(self._on_theme)
@@ -338,16 +357,14 @@ class QuacDock(QWidget):
             self.bottom_docks.raise_samples()
             section.show()
             return
-        if isinstance(section, Section):
-            section.set_open(True)
-        self.scroll.ensureWidgetVisible(section)
+        self.stages.reveal(section)
 
     def _show_training(self) -> None:
         self.train.set_open(True)
         self._scroll_to_training.throttle()
 
     def _show_preprocessing(self) -> None:
-        self.scroll.ensureWidgetVisible(self.preprocessing)
+        self.stages.reveal(self.preprocessing)
 
     def _show_curves(self) -> None:
         """Draw new curves after the layers; show the first curve for each set of samples."""
@@ -358,7 +375,6 @@ class QuacDock(QWidget):
         if self.all_samples.many_card.isHidden() and not explanations.is_restored:
             self._shows_first_curve = False
             self.bottom_docks.raise_curve()
-            self.scroll.ensureWidgetVisible(self.threshold)
 
     def _on_explained(self) -> None:
         if self.session.is_explained:  # else something was chosen meanwhile
@@ -376,6 +392,9 @@ class QuacDock(QWidget):
         self.start.set_done("networks", results.loaded_classifier is not None)
         self.start.set_done("samples", results.loaded_samples is not None)
         self.start.set_done("explain", results.pair is not None)
+        self.explore_button.setEnabled(
+            results.loaded_classifier is not None and results.loaded_samples is not None
+        )
         self.status.set_idle(self.session.next_step)
 
     def _show_missing(self) -> None:

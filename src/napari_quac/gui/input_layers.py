@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +18,13 @@ from napari_quac.data.place import NM_PER_UNIT, Transform, rows_of, unit_of_leng
 from napari_quac.data.volume import Level, SpatialView, Volume
 from napari_quac.data.volume_metadata import NO_VOXEL_SIZE
 from napari_quac.errors import DataError, QuacError
-from napari_quac.gui.layers import RESULT
+from napari_quac.gui.layer_stack import is_result
 from napari_quac.gui.text import grouped
 from napari_quac.gui.widgets import connect, entry_data, fill_menu, narrow, prepare
 
 
-def is_input(own_layers: Mapping[str, Any]) -> Callable[[Any], bool]:
-    """Return a function that is False for the layers of results, also those of a closed dock."""
-
-    def accepts(layer: Any) -> bool:
-        is_own = any(layer == own_layer for own_layer in own_layers.values())
-        return not is_own and RESULT not in layer.metadata
-
-    return accepts
-
-
 class LayerMenu(QComboBox):
-    """The viewer's layers of one type; a layer that is renamed stays chosen.
+    """The user's layers of one type, without results; a layer that is renamed stays chosen.
 
     Parameters
     ----------
@@ -42,8 +32,6 @@ class LayerMenu(QComboBox):
     name : str
     layer_type : type
         Layers of other types are not listed.
-    accepts : callable, optional
-        Returns False for layers to leave out.
     first : str, optional
         Text of an entry above the layers, with None as data.
     empty : str, optional
@@ -60,14 +48,13 @@ class LayerMenu(QComboBox):
         viewer: Any,
         name: str,
         layer_type: Any,
-        accepts: Callable[[Any], bool] = lambda layer: True,
         *,
         first: str = "",
         empty: str = "",
         prefers_newest: bool = False,
     ) -> None:
         super().__init__()
-        self._viewer, self._layer_type, self._accepts = viewer, layer_type, accepts
+        self._viewer, self._layer_type = viewer, layer_type
         self._first, self._empty, self._prefers_newest = first, empty, prefers_newest
         self._more: dict[Any, str] = {}
         prepare(self, name)
@@ -103,7 +90,7 @@ class LayerMenu(QComboBox):
         removed = getattr(event, "value", None) if getattr(event, "type", "") == "removed" else None
         entries: dict[Any, str] = {None: self._first} if self._first else {}
         for layer in self._viewer.layers:
-            if isinstance(layer, self._layer_type) and layer != removed and self._accepts(layer):
+            if isinstance(layer, self._layer_type) and layer != removed and not is_result(layer):
                 entries[layer.name] = layer.name
         entries.update(self._more)
         if not entries and self._empty:

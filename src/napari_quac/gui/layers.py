@@ -1,10 +1,8 @@
-"""Results as napari layers: always the same five, updated in place and never added again.
-
-Data, place and look of the five layers are one subject: each follows from the same result.
-"""
+"""Five results of a sample as layers, updated in place: images, attribution and mask."""
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -12,7 +10,7 @@ from napari.utils.colormaps import Colormap
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_quac.data.place import Transform
+from napari_quac.gui.layer_stack import LayerStack
 from napari_quac.gui.palette import MASK_COLOR, SIGNED_COLORS
 from napari_quac.gui.world_units import to_viewer
 from napari_quac.live.choices import Choices
@@ -26,20 +24,13 @@ if TYPE_CHECKING:
     from napari_quac.explain.explanation import PartialMask
     from napari_quac.explain.pair import Pair
 
-RESULT = "napari_quac_result"
-"""Key of the metadata that marks a layer of results, also under another name."""
 NAMES = ("query", "generated", "hybrid", "attribution", "mask")
 VISIBLE_AT_FIRST = {"query": True, "generated": False, "hybrid": True, "mask": True}
 AttributionMode = Literal["signed", "absolute"]
 MaskStyle = Literal["outline", "filled"]
 
-PANEL_GRAY = 0.2
-"""Where attribution and mask are nothing, in a panel of their own."""
 
-REST_MS = 150
-"""Time without a change after which ``layer.events.data`` is emitted."""
-
-
+@cache
 def signed_colormap() -> Colormap:
     """Blue over transparent to orange: zero lets the image below show.
 
@@ -54,20 +45,24 @@ def signed_colormap() -> Colormap:
     return Colormap(list(colors), name="quac signed", controls=list(controls))
 
 
-def in_a_panel(colormap: Colormap) -> Colormap:
-    """Return a color map for a panel of its own, where no image lies below."""
-    colors = np.asarray(colormap.colors)
-    alpha = colors[:, 3:]
-    opaque = np.hstack([colors[:, :3] * alpha + PANEL_GRAY * (1 - alpha), np.ones_like(alpha)])
-    return Colormap(opaque, name=f"{colormap.name}, panel", controls=colormap.controls)
+@cache
+def absolute_colormap() -> Colormap:
+    """Transparent to orange and white: where nothing is attributed, the image below shows."""
+    color, white = _rgb(SIGNED_COLORS[1]), (1.0, 0.95, 0.85)
+    colors = [(*color, 0.0), (*color, 0.3), (*color, 0.65), (*color, 1.0), (*white, 1.0)]
+    return Colormap(colors, name="quac absolute", controls=[0.0, 0.06, 0.25, 0.6, 1.0])
 
 
-def mask_colormap(style: MaskStyle, inside: float = 0.1) -> Colormap:
-    """Return the line where the soft mask is one half, ``inside`` as opaque, or a veil."""
+@cache
+def mask_colormap(style: MaskStyle) -> Colormap:
+    """Return the line where the soft mask is one half, or a veil.
+
+    The line leaves the inside as it is, so that gray values can be compared there.
+    """
     color = _rgb(MASK_COLOR)
     if style == "filled":
         return Colormap([(*color, 0.0), (*color, 0.55)], name="quac mask, filled")
-    alphas = (0.0, 0.0, 0.22, 1.0, 1.0, inside, inside)
+    alphas = (0.0, 0.0, 0.22, 1.0, 1.0, 0.0, 0.0)
     controls = (0.0, 0.02, 0.3, 0.42, 0.58, 0.74, 1.0)
     return Colormap([(*color, a) for a in alphas], name="quac mask, outline", controls=controls)
 
@@ -85,6 +80,8 @@ class LayerSync(QObject):
 
     Parameters
     ----------
+    stack : LayerStack
+        Owner of the layers.
     viewer : napari viewer
     choices : Choices
     results : Results
@@ -94,36 +91,45 @@ class LayerSync(QObject):
     layers_changed = Signal()
 
     def __init__(
-        self, viewer: Any, choices: Choices, results: Results, parent: QObject | None = None
-    ) -> None:
+        self, stack: LayerStack, viewer: Any, choices: Choices, results: Results,
+        parent: QObject | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(parent)
+        self.stack = stack
         self._viewer, self._choices, self._results = viewer, choices, results
-        self.layers: dict[str, Any] = {}
-        self.stay_below: Any = None
-        """A layer of the user, such as the points, that is not to be covered."""
         self.attribution_mode: AttributionMode = "signed"
         self.mask_style: MaskStyle = "outline"
         self._removed: set[str] = set()
         self._set: dict[str, Any] = {}
-        self._placed: dict[str, Sample] = {}
-        self.in_panels = self._removing = self._just_added = self._paused = False
+        self._just_added = self._paused = False
+        self._has_new_samples = True
         self._fitted: tuple[Any, ...] | None = None
         self._centered: Sample | None = None
-        self._silent: set[str] = set()
         self._followed: Pair | None = None
         self._later = QTimer(self, interval=0, singleShot=True)
         self._later.timeout.connect(self._sync_all)
-        self._rest = QTimer(self, interval=REST_MS, singleShot=True)
-        self._rest.timeout.connect(self._emit_data_events)
+        stack.user_removed.connect(self._on_user_removed)
+        stack.changed.connect(self._on_layers)
         events = results.events
         self._connections = Connections(
-            (events.sample, self._on_result),
+            (events.loaded_samples, self._on_samples),
+            (events.sample, self._on_sample),
             (events.pair, self._on_result),
             (events.partial_pair, self._on_result),
             (events.explanations, self._on_explanations),
             (events.displayed_hybrid, self._on_hybrid),
-            (viewer.layers.events.removed, self._on_removed),
         )
+        for name in ("attribution", "mask"):
+            layer = self.layers.get(name)  # of a closed dock, perhaps in another mode
+            if layer is not None and layer.colormap.name.startswith("quac "):
+                self._set_look(name)
+        self._on_sample()
+
+    @property
+    def layers(self) -> dict[str, Any]:
+        """The present layers by name."""
+        present = self.stack.layers
+        return {name: present[name] for name in NAMES if name in present}
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -131,49 +137,42 @@ class LayerSync(QObject):
         return tuple(name for name in NAMES if name in self._removed)
 
     def show_layers(self) -> None:
-        """Bring back what was removed."""
+        """Bring back what was removed, in front of the images of the user."""
         self._removed.clear()
+        self._has_new_samples = True
         self._later.start()
 
     def set_attribution_mode(self, mode: AttributionMode) -> None:
         """Show the signed attribution, or its normalized absolute values."""
-        if mode == self.attribution_mode:
-            return
-        self.attribution_mode = mode
-        layer = self.layers.get("attribution")
-        if layer is not None:
-            limits, colormap = self._attribution_look()
-            self._sync("attribution")
-            layer.contrast_limits_range = (limits[0] * 2, limits[1] * 2)
-            layer.contrast_limits = limits
-            layer.colormap = colormap
+        if mode != self.attribution_mode:
+            self.attribution_mode = mode
+            self._show_mode("attribution")
 
     def set_mask_style(self, style: MaskStyle) -> None:
         """Show the mask as an outline or as a veil."""
-        if style == self.mask_style:
-            return
-        self.mask_style = style
-        layer = self.layers.get("mask")
-        if layer is not None:
-            layer.colormap = self._mask_look()
+        if style != self.mask_style:
+            self.mask_style = style
+            self._show_mode("mask")
 
-    def set_panels(self, panels: bool) -> None:
-        """Show attribution and mask as pictures of their own, or as veils over the images.
-
-        A color map that the user chose stays.
-        """
-        if panels == self.in_panels:
+    def _show_mode(self, name: str) -> None:
+        """Apply a mode that the user chose, and show its layer if it was hidden or removed."""
+        layer = self.layers.get(name)
+        if layer is None:
+            self._removed.discard(name)
+            self._later.start()
             return
-        looks = {"attribution": lambda: self._attribution_look()[1], "mask": self._mask_look}
-        present_looks = {name: look for name, look in looks.items() if name in self.layers}
-        unchanged = [
-            (self.layers[name], look)
-            for name, look in present_looks.items()
-            if self.layers[name].colormap.name == getattr(look(), "name", look())
-        ]
-        self.in_panels = panels
-        for layer, look in unchanged:
-            layer.colormap = look()
+        self._sync(name)
+        self._set_look(name)
+        if not layer.visible:
+            layer.visible = True
+
+    def _set_look(self, name: str) -> None:
+        layer, look = self.layers[name], self._look(name)
+        low, high = look["contrast_limits"]
+        if name == "attribution":
+            layer.contrast_limits_range = (low * 2, high * 2)
+            layer.contrast_limits = (low, high)
+        layer.colormap = look["colormap"]
 
     def pause(self, paused: bool) -> None:
         """Add no layers while the window is about to close."""
@@ -189,11 +188,18 @@ class LayerSync(QObject):
     def close(self) -> None:
         """Disconnect all signals; the layers stay as they are."""
         self._later.stop()
-        self._rest.stop()
         self._connections.close()
-        self.layers.clear()
+        self.stack.user_removed.disconnect(self._on_user_removed)
+        self.stack.changed.disconnect(self._on_layers)
 
     def _on_result(self) -> None:
+        self._later.start()
+
+    def _on_samples(self) -> None:
+        self._has_new_samples = True
+
+    def _on_sample(self) -> None:
+        self.stack.set_sample(self._results.sample)
         self._later.start()
 
     def _on_explanations(self) -> None:
@@ -214,42 +220,39 @@ class LayerSync(QObject):
             if name in self.layers:
                 self._sync(name)
 
-    def _on_removed(self, event: Any) -> None:
-        for name, layer in list(self.layers.items()):
-            if layer == event.value:
-                del self.layers[name]
-                self._set.pop(name, None)
-                self._placed.pop(name, None)
-                self._silent.discard(name)
-                if not self._removing:
-                    self._removed.add(name)
-                self.layers_changed.emit()
+    def _on_user_removed(self, role: str) -> None:
+        if role in NAMES:
+            self._removed.add(role)
+
+    def _on_layers(self) -> None:
+        self._set = {name: key for name, key in self._set.items() if name in self.stack.layers}
+        self.layers_changed.emit()
 
     def _sync_all(self) -> None:
         """Update what is there, and add one layer that is missing; the rest in later turns."""
         if self._results.sample is None or self._paused:
             return
+        layers = self.layers
+        for name in layers:
+            self._sync(name)
         for name in NAMES:
-            if name in self.layers:
+            if name not in layers and name not in self._removed:
                 self._sync(name)
-        for name in NAMES:
-            if name not in self.layers and name not in self._removed:
-                self._add(name)
                 self._later.start()
                 self._just_added = True
                 return
+        if self._has_new_samples:
+            self._has_new_samples = False
+            self.stack.bring_to_front()
         if self._just_added:
             self._just_added = False
-            if "hybrid" in self.layers:
-                self._viewer.layers.selection.active = self.layers["hybrid"]
+            if "hybrid" in layers:
+                self._viewer.layers.selection.active = layers["hybrid"]
         self._fit_view()
 
     def _sample(self) -> Sample:
         """Return the displayed sample; layers exist only while there is one."""
-        sample = self._results.sample
-        if sample is None:
-            raise LookupError("There is no sample to display.")
-        return sample
+        return self.stack.displayed_sample()
 
     def _source(self, name: str) -> Tensor:
         """Return the tensor that a layer shows."""
@@ -306,11 +309,7 @@ class LayerSync(QObject):
             values = values / largest if largest > 0 else values
             if self._supports_target():
                 values = -values  # so that a color means the same whatever was attributed
-        values = np.ascontiguousarray(values)
-        sample = self._sample()
-        if sample.place is None:
-            return values
-        return sample.place.spread_out(values, 3 if _is_colored(name, sample) else 0)
+        return np.ascontiguousarray(values)
 
     def _supports_target(self) -> bool:
         """Return True if positive values of the displayed attribution support the target class."""
@@ -319,107 +318,45 @@ class LayerSync(QObject):
         return bool(attribution and pair and attribution.of_class == pair.target)
 
     def _sync(self, name: str) -> None:
-        sample = self._results.sample
+        sample = self.stack.sample
         if sample is None:
             return
         source = self._source(name)
-        key = self._key(name, source)
-        previous_key = self._set.get(name)
+        key, previous_key = self._key(name, source), self._set.get(name)
         if previous_key is key or (isinstance(key, tuple) and previous_key == key):
-            if self.layers[name].ndim == _n_layer_axes(sample):
-                self._place(name, sample)  # what is blank may lie elsewhere
+            if self.stack.layers[name].ndim == _n_layer_axes(sample):
+                self.stack.place(name)  # what is blank may lie elsewhere
                 return
-        layer = self.layers[name]
-        pixels = self._pixels(name, source)
-        colored = _is_colored(name, sample)
-        if bool(getattr(layer, "rgb", False)) != colored or layer.ndim != pixels.ndim - colored:
-            self._replace(name)
-            return
+        is_new = name not in self.stack.layers
+        look: dict[str, Any] = {"rgb": True} if _is_colored(name, sample) else self._look(name)
+        if is_new:
+            look["visible"] = VISIBLE_AT_FIRST.get(name, False)
+        self.stack.show(name, self._pixels(name, source), **look)
         self._set[name] = key
-        if tuple(layer.data.shape) == pixels.shape:
-            # the viewer need not look at all layers again when no extent changes
-            with layer.events.data.blocker():
-                layer.data = pixels
-            self._silent.add(name)
-            self._rest.start()
-        else:
-            layer.data = pixels
-        self._place(name, sample)
 
-    def _replace(self, name: str) -> None:
-        """Add a layer anew, as a gray one cannot become a colored one."""
-        self._removing = True
-        try:
-            self._viewer.layers.remove(self.layers[name])
-        finally:
-            self._removing = False
-        self._add(name)
-
-    def _add(self, name: str) -> None:
-        sample = self._sample()
-        source = self._source(name)
-        pixels = self._pixels(name, source)
-        look: dict[str, Any] = {"contrast_limits": (0.0, 1.0), "colormap": "gray"}
+    def _look(self, name: str) -> dict[str, Any]:
+        """Return the initial look of a gray layer."""
+        look: dict[str, Any] = {"contrast_limits": (0.0, 1.0), "colormap": "gray", "rgb": False}
         if name == "attribution":
-            limits, colormap = self._attribution_look()
-            look = {"contrast_limits": limits, "colormap": colormap, "blending": "translucent"}
-        elif name == "mask":
-            look |= {"colormap": self._mask_look(), "blending": "translucent"}
-            look["interpolation2d"] = "linear"
-        elif _is_colored(name, sample):
-            look = {"rgb": True}
-        n_axes = pixels.ndim - ("rgb" in look)
-        look |= placement(sample, n_axes)
-        look["units"] = (sample.unit,) * n_axes if sample.unit else None
-        visible = VISIBLE_AT_FIRST.get(name, False)
-        look["metadata"] = {RESULT: name}
-        self.layers[name] = self._viewer.add_image(pixels, name=name, visible=visible, **look)
-        self._placed[name] = sample
-        self._set[name] = self._key(name, source)
-        self._order(name)
-        self.layers_changed.emit()
-
-    def _order(self, name: str) -> None:
-        """Put a layer that came back below the others that belong above it."""
-        stack = self._viewer.layers
-        above = [self.layers[n] for n in NAMES[NAMES.index(name) + 1 :] if n in self.layers]
-        if not above and self.stay_below is not None and self.stay_below in stack:
-            above = [self.stay_below]
-        if above:
-            position, lowest = stack.index(self.layers[name]), min(map(stack.index, above))
-            if position > lowest:
-                stack.move(position, lowest)
-
-    def _attribution_look(self) -> tuple[tuple[float, float], Any]:
-        if self.attribution_mode == "signed":
-            colormap = signed_colormap()
-            return (-0.6, 0.6), in_a_panel(colormap) if self.in_panels else colormap
-        return (0.0, 1.0), "inferno"
-
-    def _mask_look(self) -> Colormap:
-        mask = mask_colormap(self.mask_style, inside=0.5 if self.in_panels else 0.1)
-        return in_a_panel(mask) if self.in_panels else mask
-
-    def _place(self, name: str, sample: Sample) -> None:
-        """Put a layer where the sample lies; what is right already is not set again."""
-        if self._placed.get(name) is sample:
-            return
-        layer = self.layers[name]
-        self._placed[name] = sample
-        for part, matrix in placement(sample, layer.ndim).items():
-            present = layer.affine.affine_matrix if part == "affine" else getattr(layer, part)
-            if not np.array_equal(present, matrix):
-                setattr(layer, part, matrix)
-        unit = sample.unit or "pixel"
-        if {unit} not in ({str(u) for u in layer.units}, {f"{u:~}" for u in layer.units}):
-            layer.units = (unit,) * layer.ndim
+            is_signed = self.attribution_mode == "signed"
+            limits = (-0.6, 0.6) if is_signed else (0.0, 1.0)
+            colormap = signed_colormap() if is_signed else absolute_colormap()
+            return {**look, "contrast_limits": limits, "colormap": colormap,
+                    "blending": "translucent"}  # fmt: skip
+        if name == "mask":
+            colormap = mask_colormap(self.mask_style)
+            return {**look, "colormap": colormap, "blending": "translucent",
+                    "interpolation2d": "linear"}  # fmt: skip
+        return look
 
     def _fit_view(self) -> None:
         """Fit the view to the first sample of its kind, if there is nothing else to see."""
         sample = self._sample()
         place = (tuple(sample.image.shape), sample.scale)
-        if place != self._fitted and len(self._viewer.layers) == len(self.layers):
-            self._viewer.reset_view()
+        own = list(self.stack.layers.values())
+        others = [layer for layer in self._viewer.layers if layer.visible and layer not in own]
+        if place != self._fitted and not others and "query" in self.layers:
+            self._viewer.reset_view(layers=[self.layers["query"]])
         self._fitted = place
         if sample is not self._centered:
             self._centered = sample
@@ -439,40 +376,15 @@ class LayerSync(QObject):
             if number >= 0:
                 dims.set_point(axis, place[number])
 
-    def _emit_data_events(self) -> None:
-        layers = [self.layers[name] for name in self._silent]
-        self._silent.clear()
-        for layer in layers:
-            layer.events.data(value=layer.data)
-
 
 def _n_layer_axes(sample: Sample) -> int:
     """Return the axes of a layer that shows a sample, without colors."""
+    n_channels = 0 if sample.image.shape[0] in (1, 3) else 1
     if sample.place is not None:
-        return len(sample.place.size)
-    return sample.image.ndim - (sample.image.shape[0] in (1, 3))
+        return len(sample.place.size) + n_channels
+    return sample.image.ndim - 1 + n_channels
 
 
 def _is_colored(name: str, sample: Sample) -> bool:
     """Tell whether a layer shows colors."""
     return sample.image.shape[0] == 3 and name not in ("attribution", "mask")
-
-
-def placement(sample: Sample, n_axes: int) -> dict[str, NDArray[np.float64]]:
-    """Return the transforms of a layer with ``n_axes`` axes; a leading channel axis counts as 1."""
-    n_spatial = sample.image.ndim - 1
-    if sample.place is None:
-        more = n_axes - n_spatial
-        scale = (1.0,) * more + tuple(sample.scale or (1.0,) * n_spatial)
-        translate = (0.0,) * more + tuple(sample.translate or (0.0,) * n_spatial)
-        placed = Transform(scale, translate)
-    else:
-        placed = sample.place.transform
-    upper = np.triu_indices(n_axes, 1)
-    return {
-        "scale": np.array(placed.scale),
-        "translate": np.array(placed.translate),
-        "rotate": np.array(placed.rotate) if placed.rotate else np.eye(n_axes),
-        "shear": np.array(placed.shear)[upper] if placed.shear else np.zeros(len(upper[0])),
-        "affine": np.array(placed.affine) if placed.affine else np.eye(n_axes + 1),
-    }

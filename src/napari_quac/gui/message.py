@@ -25,14 +25,16 @@ class Message(QWidget):
         The text is named ``name``, its buttons ``<name>_action`` and ``<name>_details``.
     role : str
         Role of the text in the style sheet.
+    n_lines : int
+        Lines for which there is always room.
     """
 
     requested = Signal(str)
     """An action of :data:`~napari_quac.live.failure.ACTIONS`."""
 
-    def __init__(self, name: str, role: str = "") -> None:
+    def __init__(self, name: str, role: str = "", n_lines: int = 0) -> None:
         super().__init__()
-        self.label = WrappedLabel("", name, role, max_lines=MAX_LINES)
+        self.label = WrappedLabel("", name, role, n_lines, MAX_LINES)
         self.action_button = button("", f"{name}_action", "Do what the message suggests.")
         self.action_button.clicked.connect(lambda: self.requested.emit(self._action))
         self.details_button = link_button(

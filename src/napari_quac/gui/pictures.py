@@ -146,7 +146,11 @@ def map_pixels(explanation: Explanation) -> NDArray[np.uint8]:
 
 
 def tile_picture(
-    explanation: Explanation, curve: NDArray[np.float64], name: str, colors: Palette
+    explanation: Explanation,
+    places: NDArray[np.float64],
+    curve: NDArray[np.float64],
+    name: str,
+    colors: Palette,
 ) -> QPixmap:
     """Return map and curve, one above the other.
 
@@ -154,8 +158,8 @@ def tile_picture(
     ----------
     explanation : Explanation
         Gives the map.
-    curve : (101,) ndarray
-        Drawn below the map, from mask size 0 to 1.
+    places, curve : (N,) ndarray
+        Positions on the axis of mask sizes, from 0 to 1, and the curve there; drawn below the map.
     name : str
         The method, for its color.
     colors : Palette
@@ -171,17 +175,22 @@ def tile_picture(
     width, height = size.width(), size.height()
     place = QRectF((SIDE - width) / 2, (SIDE - height) / 2, width, height)
     painter.drawPixmap(place, attribution_map, QRectF(attribution_map.rect()))
-    _draw_curve(painter, QRectF(0, SIDE + GAP, SIDE, CURVE_HEIGHT), curve, name, colors)
+    _draw_curve(painter, QRectF(0, SIDE + GAP, SIDE, CURVE_HEIGHT), places, curve, name, colors)
     painter.end()
     return picture
 
 
 def _draw_curve(
-    painter: QPainter, box: QRectF, curve: NDArray[np.float64], name: str, colors: Palette
+    painter: QPainter,
+    box: QRectF,
+    places: NDArray[np.float64],
+    curve: NDArray[np.float64],
+    name: str,
+    colors: Palette,
 ) -> None:
     low = min(0.0, float(curve.min()))
     span = max(1.0, float(curve.max())) - low
-    x = box.left() + np.linspace(0, box.width(), len(curve))
+    x = box.left() + places * box.width()
     y = box.bottom() - 1 - (curve - low) / span * (box.height() - 2)
     zero = box.bottom() - 1 + low / span * (box.height() - 2)
     line = [QPointF(float(a), float(b)) for a, b in zip(x, y, strict=True)]

@@ -7,15 +7,56 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyqtgraph as pg
+from numpy.typing import NDArray
 from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtGui import QColor, QMouseEvent
+from qtpy.QtGui import QColor, QFontMetricsF, QMouseEvent
 
+from napari_quac.explain.score import FINE_ABSCISSAE
+from napari_quac.explain.size_axis import (
+    DEFAULT_AXIS,
+    SizeAxis,
+    axis_label,
+    axis_positions,
+    axis_ticks,
+)
 from napari_quac.gui.palette import BASELINES, Palette, line_style
 
 if TYPE_CHECKING:
     from napari_quac.explain.curve import Curve
 
 HEIGHT = 136
+
+
+class TickAxis(pg.AxisItem):
+    """A horizontal axis with ticks of its own choice, as many as have room for their texts."""
+
+    def __init__(self) -> None:
+        super().__init__("bottom")
+        self._texts: dict[float, str] = {}
+
+    def set_ticks(self, texts: dict[float, str]) -> None:
+        """Show ticks at some positions with their texts, the most important ones first."""
+        self._texts = texts
+        self.picture = None  # of the ticks before
+        self.update()
+
+    def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
+        """Return the positions between two limits whose texts do not touch."""
+        metrics = QFontMetricsF(self.style["tickFont"] or self.font())
+        pixels = size / (high - low) if high > low else 0.0
+        ends: list[tuple[float, float]] = []
+        values = []
+        for place, text in self._texts.items():
+            half = metrics.horizontalAdvance(f" {text} ") / 2
+            start, end = place * pixels - half, place * pixels + half
+            if low <= place <= high and all(end <= a or b <= start for a, b in ends):
+                ends.append((start, end))
+                values.append(place)
+        return [(1.0, values)]
+
+    def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
+        """Return the texts of ticks."""
+        return [self._texts.get(value, "") for value in values]
 
 
 class Plot(pg.PlotWidget):
@@ -29,10 +70,14 @@ class Plot(pg.PlotWidget):
         Accessible name.
     bottom, left : str
         Labels of the axes.
+    axis : pyqtgraph AxisItem, optional
+        Another horizontal axis than the usual one.
     """
 
-    def __init__(self, name: str, description: str, bottom: str, left: str) -> None:
-        super().__init__()
+    def __init__(
+        self, name: str, description: str, bottom: str, left: str, axis: pg.AxisItem | None = None
+    ) -> None:
+        super().__init__(axisItems={"bottom": axis} if axis is not None else None)
         self.setObjectName(name)
         self.setAccessibleName(description)
         plot = self.getPlotItem()
@@ -62,11 +107,17 @@ class SmallPlot(Plot):
 
 
 class ScorePlot(Plot):
-    """A plot of score change against mask size, with a hint while there are no curves."""
+    """A plot of score change against mask size, with a hint while there are no curves.
+
+    Its horizontal coordinates are positions on the axis of mask sizes, from 0 to 1; the Qt
+    property ``sizeAxis`` names the axis.
+    """
 
     def __init__(self, name: str, description: str, hint: str) -> None:
-        super().__init__(name, description, "mask size", "score change")
+        self._size_ticks = TickAxis()
+        super().__init__(name, description, "", "score change", self._size_ticks)
         self._colors: Palette | None = None
+        self.size_axis: SizeAxis = DEFAULT_AXIS
         plot = self.getPlotItem()
         for side in ("bottom", "left"):
             plot.getAxis(side).enableAutoSIPrefix(False)
@@ -76,12 +127,33 @@ class ScorePlot(Plot):
         self._hint = pg.TextItem(hint, anchor=(0.5, 0.5))
         self._hint.setPos(0.5, 0.5)
         plot.addItem(self._hint, ignoreBounds=True)
+        self._show_axis()
 
     def set_palette_of(self, colors: Palette) -> None:
         """Follow napari's theme."""
         super().set_palette_of(colors)
         self._colors = colors
         self._hint.setColor(QColor(colors.muted))
+
+    def set_size_axis(self, axis: SizeAxis) -> None:
+        """Change the axis of mask sizes; the curves are drawn anew."""
+        if axis != self.size_axis:
+            self.size_axis = axis
+            self._show_axis()
+            self._redraw()
+
+    def places(self, mask_sizes: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        """Return the horizontal coordinates of mask sizes."""
+        return axis_positions(mask_sizes, self.size_axis)
+
+    def _show_axis(self) -> None:
+        ticks = axis_ticks(self.size_axis)
+        self._size_ticks.set_ticks({float(self.places(size)): text for size, text in ticks})
+        self.getPlotItem().setLabel("bottom", axis_label(self.size_axis))
+        self.setProperty("sizeAxis", self.size_axis)
+
+    def _redraw(self) -> None:
+        """Draw the same curves along a changed axis."""
 
 
 class CurvePlot(ScorePlot):
@@ -91,8 +163,8 @@ class CurvePlot(ScorePlot):
     ``optimumScoreChange`` (floats, None without a curve) and ``curveNames`` describe the plot.
     """
 
-    position_picked = Signal(int)
-    """Index of a threshold of the selected curve."""
+    threshold_picked = Signal(float)
+    """A threshold of the selected curve; the panel may already have a later curve."""
 
     def __init__(self) -> None:
         hint = "Explain a sample to see its curves."
@@ -149,13 +221,13 @@ class CurvePlot(ScorePlot):
         for name, curve in curves.items():
             if self._curves.get(name) is curve and name in self._items:
                 continue
-            order = np.argsort(curve.mask_sizes, kind="stable")
-            x = np.concatenate([[0.0], curve.mask_sizes[order]])
-            y = np.concatenate([[0.0], curve.score_changes[order]])
+            # between its points, the curve is straight along the linear axis only
+            sizes = np.union1d(curve.mask_sizes, FINE_ABSCISSAE)
+            changes = curve.interpolate(sizes)
             if name not in self._items:
                 self._items[name] = pg.PlotDataItem(antialias=True, skipFiniteCheck=True)
                 plot.addItem(self._items[name])
-            self._items[name].setData(x, y)
+            self._items[name].setData(self.places(sizes), changes)
         self._curves = dict(curves)
         self._selected = selected
         self.setProperty("curveNames", list(curves))
@@ -170,7 +242,7 @@ class CurvePlot(ScorePlot):
             self._positions = selected_curve.distinct()
             index = selected_curve.best
             size, change = selected_curve.mask_sizes[index], selected_curve.score_changes[index]
-            self._optimum.setData([size], [change])
+            self._optimum.setData([float(self.places(size))], [change])
             self._set_position("optimum", (float(size), float(change)))
         self._fit(curves)
         self._style()
@@ -185,9 +257,15 @@ class CurvePlot(ScorePlot):
         self._line.setVisible(place is not None)
         self._dot.setVisible(place is not None)
         if place is not None:
-            self._line.setPos(place[0])
-            self._dot.setData([place[0]], [place[1]])
+            x = float(self.places(place[0]))
+            self._line.setPos(x)
+            self._dot.setData([x], [place[1]])
         self._set_position("marker", place)
+
+    def _redraw(self) -> None:
+        curves, self._curves = self._curves, {}
+        self.set_curves(curves, self._selected)
+        self.show_marker(self.marker)
 
     def _set_position(self, name: str, place: tuple[float, float] | None) -> None:
         self.setProperty(f"{name}MaskSize", None if place is None else place[0])
@@ -213,11 +291,12 @@ class CurvePlot(ScorePlot):
         self._dot.setBrush(pg.mkBrush(colors.text))
         self._optimum.setBrush(pg.mkBrush(colors.method(self._selected)))
 
-    def _nearest(self, mask_size: float) -> int | None:
+    def _nearest(self, place: float) -> int | None:
+        """Return the index of the mask that is nearest on the axis."""
         curve = self._curves.get(self._selected)
         if curve is None or not len(self._positions):
             return None
-        distances = np.abs(curve.mask_sizes[self._positions] - mask_size)
+        distances = np.abs(self.places(curve.mask_sizes[self._positions]) - place)
         return int(self._positions[int(np.argmin(distances))])
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
@@ -260,4 +339,4 @@ class CurvePlot(ScorePlot):
         place = box.mapSceneToView(self.mapToScene(event.position().toPoint()))
         index = self._nearest(float(place.x()))
         if index is not None:
-            self.position_picked.emit(index)
+            self.threshold_picked.emit(float(self._curves[self._selected].thresholds[index]))

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from qtpy.QtCore import QSettings
+
 from napari_quac.explain.settings import DEFAULT_METHODS
+from napari_quac.explain.size_axis import DEFAULT_AXIS, SIZE_AXES
 from napari_quac.live.choices import Choices
 
 PLUGIN, CATEGORY = "napari-quac", "defaults"
+SIZE_AXIS_KEY = "curves/size_axis"
 
 
 @dataclass(frozen=True)
@@ -63,3 +67,11 @@ def read_defaults() -> Defaults:
         predict_up_to=max(0, int(settings.predict_up_to)),
         store_folder=str(settings.store_folder).strip(),
     )
+
+
+def remember_size_axis(choices: Choices, settings: QSettings) -> None:
+    """Start with the axis of mask sizes of the last session, and store each change."""
+    stored = settings.value(SIZE_AXIS_KEY, DEFAULT_AXIS)
+    if stored in SIZE_AXES:
+        choices.size_axis = stored
+    choices.events.size_axis.connect(lambda axis: settings.setValue(SIZE_AXIS_KEY, axis))

@@ -11,7 +11,7 @@ from napari_quac.gui.layer_watch import NO_POINT
 
 if TYPE_CHECKING:
     from napari_quac.explain.prediction_table import PredictionTable
-    from napari_quac.live.sample_columns import ExplanationStatus
+    from napari_quac.live.explanation_status import ExplanationStatus
 
 CLASS_COLORS = ("#4db8ff", "#f5a623", "#3ecf8e", "#c792ea", "#ff8fab", "#d4e157", "#4dd0c8",
                 "#ff8a65", "#9aa3ff", "#b08968")  # fmt: skip

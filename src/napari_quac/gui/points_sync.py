@@ -11,7 +11,6 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_quac.data.volume_points import VolumePoints
 from napari_quac.gui.layer_watch import NO_POINT, LayerWatch, PointRows
-from napari_quac.gui.layers import LayerSync
 from napari_quac.gui.point_look import EMPTY, point_colors, point_features, ring_color
 from napari_quac.gui.widgets import connect
 from napari_quac.gui.world_units import factors, from_viewer
@@ -38,8 +37,6 @@ class PointsSync(QObject):
     viewer : napari viewer
     choices : Choices
     results : Results
-    layers : LayerSync
-        Layers of results; they stay below the points.
     parent : QObject, optional
     """
 
@@ -49,12 +46,10 @@ class PointsSync(QObject):
     """A message for the user."""
 
     def __init__(
-        self, viewer: Any, choices: Choices, results: Results, layers: LayerSync,
-        parent: QObject | None = None,
-    ) -> None:  # fmt: skip
+        self, viewer: Any, choices: Choices, results: Results, parent: QObject | None = None
+    ) -> None:
         super().__init__(parent)
         self._viewer, self._choices, self._results = viewer, choices, results
-        self._layers = layers
         self.layer: Any = None
         self.dataset: VolumePoints | None = None
         self._image: Any = None
@@ -89,7 +84,6 @@ class PointsSync(QObject):
         """
         self.release()
         self.layer, self._image, self.dataset = layer, image, dataset
-        self._layers.stay_below = layer
         layer.selected_data.events.items_changed.connect(self._on_selected)
         layer.events.data.connect(self._on_points_changed)
         self._rows, self.is_stale = PointRows(layer.data), False
@@ -111,7 +105,6 @@ class PointsSync(QObject):
             if closes_ring:
                 self._close_ring()
         self._open_row = None
-        self._layers.stay_below = None
         self.layer = self._image = self.dataset = None
 
     def close(self) -> None:

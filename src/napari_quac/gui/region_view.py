@@ -10,7 +10,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject
 
-from napari_quac.gui.layers import LayerSync
+from napari_quac.gui.layer_stack import LayerStack
 from napari_quac.gui.panels.regions_panel import RegionsPanel
 from napari_quac.gui.points_sync import move_view
 from napari_quac.gui.world_units import from_viewer, to_viewer
@@ -18,7 +18,7 @@ from napari_quac.gui.world_units import from_viewer, to_viewer
 if TYPE_CHECKING:
     from napari_quac.explain.regions import Regions
 
-LAYER_NAME = "region"
+ROLE = "region"
 OUTLINE = {None: "transparent", 0: "transparent", 1: "#00e5ff"}
 LINE_WIDTH = 1  # pixels of the image
 SHARE = 1 / 3  # of the canvas that a region fills after a camera move
@@ -32,53 +32,51 @@ class RegionView(QObject):
     Parameters
     ----------
     viewer : napari viewer
-    layers : LayerSync
-        The regions lie on their query.
+    stack : LayerStack
+        Owner of the outline, which lies on the sample.
     panel : RegionsPanel
         Parent of this object.
     """
 
-    def __init__(self, viewer: Any, layers: LayerSync, panel: RegionsPanel) -> None:
+    def __init__(self, viewer: Any, stack: LayerStack, panel: RegionsPanel) -> None:
         super().__init__(panel)
-        self._viewer, self._sync, self._panel = viewer, layers, panel
-        self._layer: Any = None
+        self._viewer, self._stack, self._panel = viewer, stack, panel
         self._regions: Regions | None = None
         self._number: int | None = None
         self._from_canvas = False
         self._side_by_side = False
         panel.region_picked.connect(self._on_picked)
         panel.regions_changed.connect(self._on_regions)
-        viewer.layers.events.removed.connect(self._on_removed)
         viewer.mouse_drag_callbacks.append(self.on_press)
 
     @property
     def layer(self) -> Any:
         """The layer with the outline; None before a region is picked."""
-        return self._layer
+        return self._stack.layers.get(ROLE)
 
     def set_side_by_side(self, enabled: bool) -> None:
         """Remove the outline while each layer has its own panel."""
         self._side_by_side = enabled
         if enabled:
-            self._remove()
+            self._stack.remove(ROLE)
         elif self._regions is not None and self._number is not None:
             self._outline(self._regions, self._number)
 
     def close(self, window_closes: bool = False) -> None:
         """Disconnect all signals of the viewer."""
-        self._viewer.layers.events.removed.disconnect(self._on_removed)
         if self.on_press in self._viewer.mouse_drag_callbacks:
             self._viewer.mouse_drag_callbacks.remove(self.on_press)
         if not window_closes:
-            self._remove()
+            self._stack.remove(ROLE)
 
     def _on_regions(self, regions: Regions | None) -> None:
         """Hide an outdated outline."""
         if regions is self._regions and regions is not None:
             return
         self._regions, self._number = regions, None
-        if self._layer is not None and self._layer.visible:
-            self._layer.visible = False
+        layer = self.layer
+        if layer is not None and layer.visible:
+            layer.visible = False
 
     def _on_picked(self, regions: Regions, number: int) -> None:
         self._regions, self._number = regions, number
@@ -88,48 +86,21 @@ class RegionView(QObject):
             self._move_to(regions, number)
 
     def _outline(self, regions: Regions, number: int) -> None:
-        query = self._sync.layers.get("query")
-        if query is None:
+        if self._stack.sample is None:
             return
         data = (regions.labels == number).astype(np.uint8)
-        more = query.ndim - data.ndim
-        if tuple(query.data.shape[:more]) == (1,) * more:  # one section of a volume
-            data = data.reshape(query.data.shape[: query.ndim])
-        if self._layer is not None and tuple(self._layer.data.shape) != data.shape:
-            self._remove()
-        if self._layer is None:
-            active = self._viewer.layers.selection.active
-            self._layer = self._viewer.add_labels(
-                data,
-                name=LAYER_NAME,
-                colormap=DirectLabelColormap(color_dict=OUTLINE),
-                opacity=1.0,
-                units=query.units[-data.ndim :],
-            )
-            self._layer.contour = LINE_WIDTH
-            self._layer.editable = False
-            self._viewer.layers.selection.active = active
-        else:
-            self._layer.data = data
-        self._place(query)
-        if not self._layer.visible:
-            self._layer.visible = True
-
-    def _place(self, query: Any) -> None:
-        """Copy the transform of the query to the outline."""
-        n = self._layer.ndim
-        self._layer.scale = query.scale[-n:]
-        self._layer.translate = query.translate[-n:]
-        if query.ndim == n:
-            self._layer.rotate = query.rotate
-            self._layer.shear = query.shear
-            self._layer.affine = query.affine
+        colormap = DirectLabelColormap(color_dict=OUTLINE)
+        layer = self._stack.show(ROLE, data, "labels", colormap=colormap, opacity=1.0)
+        layer.contour = LINE_WIDTH
+        layer.editable = False
+        if not layer.visible:
+            layer.visible = True
 
     def _move_to(self, regions: Regions, number: int) -> None:
-        query = self._sync.layers.get("query")
         region = next((r for r in regions.regions if r.number == number), None)
-        if query is None or region is None:
+        if self._stack.sample is None or region is None:
             return
+        query = self._stack.reference()
         lead = (0,) * (query.ndim - len(region.centroid))
         place = to_viewer(self._viewer, query, query.data_to_world((*lead, *region.centroid)))
         move_view(self._viewer, place)
@@ -167,21 +138,13 @@ class RegionView(QObject):
 
     def number_at(self, position: Any) -> int:
         """Return the number of the region at a position in the world; 0 if there is none."""
-        query, regions = self._sync.layers.get("query"), self._panel.displayed_regions
-        if query is None or regions is None:
+        regions = self._panel.displayed_regions
+        if self._stack.sample is None or regions is None:
             return 0
+        query = self._stack.reference()
         labels: NDArray[np.int32] = regions.labels
         world = from_viewer(self._viewer, query, position)
         place = np.rint(np.asarray(query.world_to_data(world))).astype(int)[-labels.ndim :]
         if (place < 0).any() or (place >= labels.shape).any():
             return 0
         return int(labels[tuple(place)])
-
-    def _remove(self) -> None:
-        if self._layer is not None and self._layer in self._viewer.layers:
-            self._viewer.layers.remove(self._layer)
-        self._layer = None
-
-    def _on_removed(self, event: Any) -> None:
-        if self._layer is not None and event.value == self._layer:
-            self._layer = None

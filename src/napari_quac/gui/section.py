@@ -27,20 +27,22 @@ class Section(QWidget):
         super().__init__()
         self.body = QWidget()
         self.body_layout = column(parent=self.body)
-        self.body_layout.setContentsMargins(2, 2, 2, 8)
+        self.body_layout.setContentsMargins(2, 1, 2, 5)
         tooltip = "Fold or unfold this section."
         self.button = disclosure_button(
             title, f"section_{name}", self.body, tooltip, role="section"
         )
         self.button.setChecked(True)
+        self._is_for_folded = False
         self._summary = ElidedLabel("", f"summary_{name}", "muted")
         self._summary.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        title_line = row(self.button, self._summary, 1, spacing=8)
-        title_line.setContentsMargins(0, 0, 2, 0)
+        self.button.toggled.connect(lambda _: self._fit_summary())
+        self.title_line = row(self.button, self._summary, 1000, None, spacing=8)
+        self.title_line.setContentsMargins(0, 0, 2, 0)
         rule = QFrame()
         rule.setProperty("role", "rule")
         rule.setFixedHeight(1)
-        column(rule, title_line, self.body, spacing=0, parent=self)
+        column(rule, self.title_line, self.body, spacing=0, parent=self)
 
     @property
     def is_open(self) -> bool:
@@ -55,9 +57,14 @@ class Section(QWidget):
         """Add parts below the others; see :func:`~napari_quac.gui.widgets.row`."""
         fill(self.body_layout, parts)
 
-    def set_summary(self, text: str) -> None:
-        """Show a few words beside the title."""
+    def set_summary(self, text: str, folded_only: bool = False) -> None:
+        """Show a few words beside the title, always or only while the body is folded."""
         self._summary.setText(text)
+        self._is_for_folded = folded_only
+        self._fit_summary()
+
+    def _fit_summary(self) -> None:
+        self._summary.setVisible(not (self._is_for_folded and self.is_open))
 
 
 def caption(text: str) -> QLabel:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtCore import QEvent, QSize, Qt, Signal
 from qtpy.QtGui import (
     QAbstractTextDocumentLayout,
     QPainter,
@@ -57,6 +57,8 @@ class WrappedLabel(QLabel):
     ----------
     text, name, role : str
         Text, object name, and role in the style sheet.
+    n_lines : int
+        Lines for which there is always room, so that what is below does not move.
     max_lines : int
         Number of lines after which the text is elided, with the whole text as tooltip; 0 for all.
     """
@@ -64,9 +66,11 @@ class WrappedLabel(QLabel):
     cut_changed = Signal(bool)
     """The text is elided, or no longer."""
 
-    def __init__(self, text: str = "", name: str = "", role: str = "", max_lines: int = 0) -> None:
+    def __init__(
+        self, text: str = "", name: str = "", role: str = "", n_lines: int = 0, max_lines: int = 0
+    ) -> None:
         super().__init__(text)
-        self._max_lines, self._is_cut = max_lines, False
+        self._n_lines, self._max_lines, self._is_cut = n_lines, max_lines, False
         self._elided: tuple[tuple[str, int, str], str] | None = None
         policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         policy.setHeightForWidth(True)
@@ -101,12 +105,20 @@ class WrappedLabel(QLabel):
         """Return the height of the text when it is broken at ``width``."""
         document = self._document(width)
         height: float = document.size().height()
-        return math.ceil(height)
+        reserved: int = self._n_lines * self.fontMetrics().lineSpacing()
+        return max(math.ceil(height), reserved)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Update the height for the new width."""
         super().resizeEvent(event)
         if event.oldSize().width() != event.size().width():
+            self._update_cut()
+            self.updateGeometry()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Update the lines for another font."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
             self._update_cut()
             self.updateGeometry()
 

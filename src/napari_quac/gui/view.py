@@ -11,6 +11,7 @@ from napari_quac.explain.explanation import Explanation, Explanations
 from napari_quac.explain.settings import ExplainSettings
 from napari_quac.gui.compare import Comparison
 from napari_quac.gui.curve_dock import CurveDock
+from napari_quac.gui.layer_stack import LayerStack
 from napari_quac.gui.layers import LayerSync
 from napari_quac.gui.palette import palette_of, style_sheet
 from napari_quac.gui.panels.threshold_panel import ThresholdPanel
@@ -63,15 +64,16 @@ class _ExplanationView(QWidget):
         self._choices = Choices(shown_method=next(iter(explanations)))
         self._explanations = explanations
         self._results = Results(sample=explanations.pair.query)
-        self._layers = LayerSync(viewer, self._choices, self._results, self)
+        self._stack = LayerStack(viewer, self)
+        self._layers = LayerSync(self._stack, viewer, self._choices, self._results, self)
         threshold = ThresholdPanel(self._choices, self._results)
         curves = CurveDock(self._choices, self._results)
         layout = QVBoxLayout(self)
         layout.addWidget(threshold)
         layout.addStretch(1)
-        curves.position_picked.connect(threshold.pick)
+        curves.threshold_picked.connect(threshold.pick)
         curves.method_picked.connect(self._show_method)
-        comparison = Comparison(viewer, self._layers, self)
+        comparison = Comparison(viewer, self._layers, self._results, self)
         threshold.blink_held.connect(comparison.blink)
         threshold.side_by_side_requested.connect(comparison.set_side_by_side)
         threshold.attribution_mode_picked.connect(self._layers.set_attribution_mode)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from psygnal import SignalGroupDescriptor
 
 from napari_quac.explain.settings import AUTO, DEFAULT_METHODS, PRESETS, ExplainSettings
+from napari_quac.explain.size_axis import DEFAULT_AXIS, SizeAxis
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
@@ -94,6 +95,8 @@ class Choices:
         The method whose attribution, mask and hybrid are displayed.
     threshold : float or None
         None for the optimum of the displayed explanation.
+    size_axis : "logarithmic", "square root" or "linear"
+        Axis of mask sizes in all plots, and travel of the slider.
     proposal_index : int or None
         Position of the proposal that is explained among those of the search; None for the best.
     compared_samples : int
@@ -125,6 +128,7 @@ class Choices:
     sample_index: int | None = None
     shown_method: str = DEFAULT_METHODS[0]
     threshold: float | None = None
+    size_axis: SizeAxis = DEFAULT_AXIS
     proposal_index: int | None = None
     compared_samples: int = 0
     neighbor_styles: bool = False

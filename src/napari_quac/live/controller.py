@@ -109,7 +109,7 @@ class Controller(JobRunner):
             self.request(name)
 
     def close(self, timeout: float = 10.0) -> bool:
-        """End the lane and disconnect all signals; True if its thread has ended."""
+        """Disconnect all signals and end the lane; see :meth:`Lane.close`."""
         self.choices.events.disconnect(self._on_change)
         self.results.events.disconnect(self._on_change)
         for signal in (self.failed, self.running_changed, self.canceled):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from napari_quac.data.dataset import evenly_spaced
@@ -87,10 +87,17 @@ def keep_threshold(
     explanations: Explanations, shown_method: str,
     *, displayed_hybrid: DisplayedHybrid | None = None, threshold: float | None = None,
 ) -> float | None:  # fmt: skip
-    """Return to the optimum when another explanation is displayed."""
+    """Return to the optimum when another explanation is displayed.
+
+    A threshold that was chosen on a preliminary explanation also applies to the exact one.
+    """
     explanation = explanations.get(shown_method)
-    is_displayed = displayed_hybrid is not None and displayed_hybrid.explanation is explanation
-    return threshold if is_displayed else None
+    if displayed_hybrid is None or explanation is None:
+        return None
+    before = displayed_hybrid.explanation
+    is_same_question = before.pair is explanation.pair and before.method == explanation.method
+    is_kept = before is explanation or (before.is_preliminary and is_same_question)
+    return threshold if is_kept else None
 
 
 def display_hybrid(
@@ -109,3 +116,9 @@ def display_hybrid(
     if before is not None and before.explanation is explanation and before.index == index:
         return before
     return DisplayedHybrid(explanation, hybrid_at(explanation.pair, curve, index), index)
+
+
+def without_partial_results(explanations: Explanations) -> Explanations:
+    """Return the exact explanations, without a mask under optimization, after a cancellation."""
+    exact = explanations.exact()
+    return replace(exact, partial_mask=None) if exact.partial_mask else exact

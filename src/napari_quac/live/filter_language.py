@@ -25,7 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_quac.errors import QuacError
-from napari_quac.live.sample_columns import UNKNOWN, SampleColumns
+from napari_quac.live.explanation_status import UNKNOWN
+from napari_quac.live.sample_columns import SampleColumns
 
 Mask = NDArray[np.bool_]
 Test = Callable[[SampleColumns], Mask]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
@@ -18,6 +20,8 @@ Deliver = Callable[[Callable[[], None]], None]
 
 logger = logging.getLogger(__name__)
 LANE_NICENESS = 10
+EXIT_SECONDS = 10.0
+"""Time that a step still has after the process has begun to exit, such as to write a state."""
 
 
 class Priority(IntEnum):
@@ -83,6 +87,7 @@ class Lane:
         self._closed, self._count = False, 0
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
+        _lanes.add(self)
 
     @property
     def is_alive(self) -> bool:
@@ -146,13 +151,25 @@ class Lane:
         return True
 
     def close(self, timeout: float = 10.0) -> bool:
-        """Cancel all jobs and end the thread after the current step; True if it has ended."""
+        """Cancel all jobs; the thread ends after the current step, and calls nobody back any more.
+
+        Parameters
+        ----------
+        timeout : float
+            Seconds to wait for its end. 0 in the thread of a window, which must not stand still:
+            a step can last long.
+
+        Returns
+        -------
+        bool
+            True if the thread has ended.
+        """
         with self._condition:
             for slot in tuple(self._jobs):
                 self._drop(slot)
             self._closed = True
             self._condition.notify_all()
-        if threading.current_thread() is not self._thread:
+        if timeout and threading.current_thread() is not self._thread:
             self._thread.join(timeout)
         return not self._thread.is_alive()
 
@@ -216,10 +233,32 @@ class Lane:
             if not (job.is_dropped or self._closed):
                 callback(outcome)
 
+        if self._closed:  # the owner may be gone
+            return
         try:
             self._deliver(call_back)
         except Exception:
             logger.exception("a result of '%s' could not be delivered", job.slot)
+
+
+_lanes: weakref.WeakSet[Lane] = weakref.WeakSet()
+
+
+@atexit.register
+def _end_lanes() -> None:
+    """End all threads before the interpreter does.
+
+    A thread inside of PyTorch when the interpreter is taken down crashes the process.
+    """
+    lanes = list(_lanes)
+    for lane in lanes:
+        lane.close(timeout=0)
+    end = time.monotonic() + EXIT_SECONDS
+    if not all(lane.close(max(0.01, end - time.monotonic())) for lane in lanes):
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+        os._exit(0)
 
 
 def _close(job: _Job) -> None:

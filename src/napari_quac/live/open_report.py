@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_quac.explain.settings import ExplainSettings
-from napari_quac.live.sample_columns import UNKNOWN, ExplanationStatus, SampleIndex
+from napari_quac.live.explanation_status import UNKNOWN, ExplanationStatus
+from napari_quac.live.identity import other_networks
+from napari_quac.live.sample_columns import SampleIndex
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Sample
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from napari_quac.explain.prediction_table import PredictionTable
     from napari_quac.live.sample_order import SampleOrder
     from napari_quac.networks.classifier import Classifier
+    from napari_quac.networks.generator import Generator
     from napari_quac.reports.entry import FailedEntry, ReportEntry
     from napari_quac.reports.report import Report
     from napari_quac.reports.store import ExplanationStore
@@ -69,11 +72,15 @@ class ReportColumns:
         Predictions at the time of the report.
     positions : (E,) ndarray, int64
         Index of the sample of each entry; -1 where it is not in the table.
+    differences : tuple of str
+        Differences between the networks of the report and those in use, as phrases. Columns of
+        other networks are empty.
     """
 
     status: ExplanationStatus
-    predictions: PredictionTable
+    predictions: PredictionTable | None
     positions: NDArray[np.int64]
+    differences: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,8 +137,10 @@ def report_of_store(
 
 
 def align_report(
-    sample_list: SampleIndex, report: OpenReport, loaded_classifier: Classifier | None = None
-) -> ReportColumns:
+    sample_list: SampleIndex, report: OpenReport, loaded_classifier: Classifier | None = None,
+    loaded_generator: Generator | None = None,
+    *, generator: Any = None,
+) -> ReportColumns:  # fmt: skip
     """Align the entries of a report with the table of samples.
 
     Parameters
@@ -143,8 +152,17 @@ def align_report(
     loaded_classifier : Classifier, optional
         The classifier in use, whose classes are those of the columns; by default those of the
         report.
+    loaded_generator : Generator, optional
+        The generator in use.
+    generator : recipe, optional
+        Its recipe.
     """
     from napari_quac.explain.prediction_table import PredictionTable
+
+    differences: tuple[str, ...] = ()
+    if report.store is not None and loaded_classifier is not None:
+        recipe = generator if loaded_generator is not None else None
+        differences = other_networks(report.store.info, loaded_classifier, recipe)
 
     opened, index_of = report.report, sample_list.index_of
     names = (loaded_classifier.class_names if loaded_classifier is not None else ()) or _names_of(
@@ -153,7 +171,7 @@ def align_report(
     places = {name: number for number, name in enumerate(names)}
     # from a class of the report to the class of the same name
     classes = [places.get(opened.class_name(n), UNKNOWN) for n in range(_n_classes(opened))]
-    status = ExplanationStatus.none_of(len(sample_list))
+    status = ExplanationStatus.none_of(len(sample_list), names)
     probabilities = np.full((len(sample_list), len(names)), np.nan, dtype=np.float32)
     truth = np.full(len(sample_list), UNKNOWN, dtype=np.int64)
     positions = np.full(len(opened.entries), UNKNOWN, dtype=np.int64)
@@ -173,6 +191,9 @@ def align_report(
             for column, probability in zip(classes, entry.query_prediction, strict=True):
                 if column != UNKNOWN:
                     probabilities[row, column] = probability
+    if differences:
+        status = ExplanationStatus.none_of(len(sample_list), names)
+        return ReportColumns(status, None, positions, differences)
     failures = {
         index_of[failure.sample_id]: failure.error
         for failure in opened.failures
@@ -247,6 +268,8 @@ def load_explanations(
         return previous
     class_names, recorded = loaded_classifier.class_names, report.settings
     if not latest or _names_of(report.report) != class_names:
+        return None
+    if report.store is not None and other_networks(report.store.info, loaded_classifier):
         return None
     explanations = restore_explanations(
         requested or latest, recorded, len(class_names), sample, report.store

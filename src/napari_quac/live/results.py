@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from napari_quac.explain.verdict import Finding
     from napari_quac.generators.warp.view import WarpView
     from napari_quac.live.display import DisplayedHybrid, Preview
+    from napari_quac.live.explanation_status import ExplanationStatus, Outcomes
+    from napari_quac.live.identity import ResultOrigin
     from napari_quac.live.open_report import LoadedExplanations, OpenReport, ReportColumns
     from napari_quac.live.prediction import Prediction
-    from napari_quac.live.sample_columns import ExplanationStatus, SampleIndex
+    from napari_quac.live.sample_columns import SampleIndex
     from napari_quac.live.sample_order import SampleOrder
     from napari_quac.networks.classifier import Classifier
     from napari_quac.networks.generator import Generator
@@ -50,6 +52,8 @@ class Results:
     sample_list: SampleIndex | None = None
     predictions: PredictionTable | None = None
     agreement: Agreement | None = None
+    origin: ResultOrigin | None = None
+    outcomes: Outcomes | None = None
     explanation_status: ExplanationStatus | None = None
     order: SampleOrder | None = None
     neighbors: Neighbors | None = None

@@ -15,6 +15,8 @@ from napari_quac.errors import DataError
 from napari_quac.explain.settings import AUTO, ExplainSettings
 from napari_quac.live import display
 from napari_quac.live.choices import Choices, LabelImage, ReadySamples, ReportSource, SampleSource
+from napari_quac.live.explanation_status import collect_outcomes, note_explanations
+from napari_quac.live.identity import find_origin
 from napari_quac.live.lane import Priority
 from napari_quac.live.open_report import (
     LoadedExplanations,
@@ -24,7 +26,7 @@ from napari_quac.live.open_report import (
 )
 from napari_quac.live.prediction import Prediction, find_neighbors, predict
 from napari_quac.live.rule import Derived, Job, OnDemand, Rule, evaluation_order, question_names
-from napari_quac.live.sample_columns import list_samples, note_explanations
+from napari_quac.live.sample_columns import list_samples
 from napari_quac.live.sample_order import SampleOrder, order_table
 from napari_quac.stepwise import Steps
 
@@ -296,9 +298,9 @@ def choose_pair(
 def explain_pair(
     pair: Pair, loaded_classifier: Classifier, pair_settings: ExplainSettings,
     *, loaded_explanations: LoadedExplanations | None = None,
-    explanations: Explanations | None = None,
+    explanations: Explanations | None = None, shown_method: str = "",
 ) -> Steps[Explanations] | Explanations:  # fmt: skip
-    """Explain the pair, unless its explanations were loaded for the same settings."""
+    """Explain the pair, the displayed method first; loaded explanations are used if they fit."""
     from napari_quac.explain.pipeline import explain_pair as explain
 
     if loaded_explanations is not None and loaded_explanations.pair is pair:
@@ -306,12 +308,7 @@ def explain_pair(
         if loaded.settings == pair_settings:
             return loaded
         explanations = explanations or loaded
-    return explain(pair, loaded_classifier, pair_settings, explanations)
-
-
-def without_partial_mask(explanations: Explanations) -> Explanations:
-    """Return the explanations after a method that optimizes a mask was canceled."""
-    return replace(explanations, partial_mask=None) if explanations.partial_mask else explanations
+    return explain(pair, loaded_classifier, pair_settings, explanations, shown_method)
 
 
 # further views of the pair
@@ -403,9 +400,12 @@ RULES: dict[str, Rule] = {
                                 Priority.SHORT, clear_on=("loaded_generator",)),
     "class_names": Derived(take_class_names, "naming the classes"),
     "classifier": Derived(name_classes, "naming the classes"),
-    "previews": Job(display.read_previews, "reading previews", Priority.SHORT),
-    "sample": Job(read_sample, "reading the sample", Priority.URGENT),
-    "prediction": Job(predict, "predicting the sample", Priority.URGENT),
+    "previews": Job(display.read_previews, "reading previews", Priority.SHORT,
+                    clear_on=("loaded_samples",)),
+    "sample": Job(read_sample, "reading the sample", Priority.URGENT,
+                  clear_on=("loaded_samples",)),
+    "prediction": Job(predict, "predicting the sample", Priority.URGENT,
+                      clear_on=("loaded_classifier",)),
     # the table of samples
     "sample_list": Job(list_samples, "listing the samples", Priority.SHORT,
                        clear_on=("loaded_samples",)),
@@ -413,6 +413,9 @@ RULES: dict[str, Rule] = {
                           Priority.BACKGROUND, auto_start=is_comparison_quick),
     "predictions": OnDemand(predict_samples, "predicting all samples", Priority.BACKGROUND,
                             partial_to="predictions", auto_start=has_few_samples),
+    "origin": Job(find_origin, "identifying samples and networks", Priority.URGENT,
+                  clear_on=("loaded_classifier", "sample_list", "loaded_generator")),
+    "outcomes": Derived(collect_outcomes, "listing the explanations"),
     "explanation_status": Derived(note_explanations, "listing the explanations"),
     "order": Derived(order_table, "filtering the samples"),
     "neighbors": Job(find_neighbors, "searching neighbors", Priority.SHORT,
@@ -420,11 +423,12 @@ RULES: dict[str, Rule] = {
     # reports
     "report": Job(load_report, "opening the explanations"),
     "samples": Derived(take_report_samples, "opening the explanations"),
-    "report_columns": Job(align_report, "matching the explanations to the samples", Priority.SHORT),
+    "report_columns": Job(align_report, "matching the explanations to the samples", Priority.SHORT,
+                          clear_on=("sample_list", "loaded_classifier", "loaded_generator")),
     "baseline_tests": Job(test_against_baselines, "comparing with the baselines", Priority.SHORT,
                           clear_on=("report", "order")),
     "loaded_explanations": Job(load_explanations, "reading the explanations of the sample",
-                               Priority.SHORT),
+                               Priority.SHORT, clear_on=("loaded_classifier",)),
     # settings
     "settings": Derived(adapt_settings, "adapting the settings"),
     "target": Derived(find_target, "choosing the target"),
@@ -436,7 +440,7 @@ RULES: dict[str, Rule] = {
     "proposal_index": Derived(keep_proposal, "choosing the proposal"),
     "pair": Derived(choose_pair, "choosing the pair"),
     "explanations": Job(explain_pair, "explaining the pair", clear_on=("pair",),
-                        partial_to="explanations", after_cancel=without_partial_mask),
+                        partial_to="explanations", after_cancel=display.without_partial_results),
     # display
     "shown_method": Derived(display.choose_shown_method, "choosing the method"),
     "threshold": Derived(display.keep_threshold, "choosing the threshold"),

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_quac.live.explanation_status import UNKNOWN, ExplanationStatus
+
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset
-    from napari_quac.explain.explanation import Explanations
     from napari_quac.explain.prediction_table import PredictionTable
-    from napari_quac.live.open_report import ReportColumns
 
-UNKNOWN = -1
 T = TypeVar("T")
 
 
@@ -65,89 +64,6 @@ def list_samples(loaded_samples: Dataset) -> SampleIndex:
     return SampleIndex(ids, labels, tuple(dataset.classes), ranks)
 
 
-@dataclass(frozen=True, eq=False)
-class ExplanationStatus:
-    """Outcome of the explanations of N samples; the last target of a sample counts.
-
-    Attributes
-    ----------
-    scores : (N,) ndarray, float64
-        Highest QuAC score of the methods; NaN without an explanation, or if all are degenerate.
-    targets : (N,) ndarray, int64
-        Target class; -1 without an explanation.
-    switched : (N,) ndarray, int8
-        1 where the generated image is classified as the target, 0 where not, -1 without an
-        explanation.
-    failures : mapping of int to str
-        Index of a sample that could not be explained, to the reason.
-    recorded : ExplanationStatus or None
-        Status of the report to which later explanations were added.
-    """
-
-    scores: NDArray[np.float64]
-    targets: NDArray[np.int64]
-    switched: NDArray[np.int8]
-    failures: Mapping[int, str] = field(default_factory=dict)
-    recorded: ExplanationStatus | None = None
-
-    @classmethod
-    def none_of(cls, n_samples: int) -> ExplanationStatus:
-        """Return the status before anything was explained."""
-        return cls(
-            np.full(n_samples, np.nan),
-            np.full(n_samples, UNKNOWN, dtype=np.int64),
-            np.full(n_samples, UNKNOWN, dtype=np.int8),
-        )
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    @property
-    def explained(self) -> NDArray[np.bool_]:
-        """True for samples with an explanation; (N,)."""
-        return np.asarray(self.switched != UNKNOWN)
-
-    def with_explanations(self, index: int, explanations: Explanations) -> ExplanationStatus:
-        """Return the status with the exact explanations of one more sample."""
-        explanations = explanations.exact()
-        if not explanations:
-            return self
-        pair = explanations.pair
-        ranked = [e.quac_score for e in explanations.values() if not e.attribution.degenerate]
-        return self.with_explained(index, max(ranked, default=None), pair.target, pair.switches)
-
-    def with_explained(
-        self, index: int, score: float | None, target: int, switched: bool | None
-    ) -> ExplanationStatus:
-        """Return the status with one more explained sample; itself if nothing changes."""
-        row = (np.nan if score is None else score, target, int(bool(switched)))
-        before = (self.scores[index], self.targets[index], self.switched[index])
-        if np.array_equal(before, row, equal_nan=True) and index not in self.failures:
-            return self
-        scores, targets, flags = self.scores.copy(), self.targets.copy(), self.switched.copy()
-        scores[index], targets[index], flags[index] = row
-        failures = {key: text for key, text in self.failures.items() if key != index}
-        return ExplanationStatus(scores, targets, flags, failures, self.recorded)
-
-
-def note_explanations(
-    sample_list: SampleIndex, report_columns: ReportColumns | None = None,
-    explanations: Explanations | None = None,
-    *, explanation_status: ExplanationStatus | None = None,
-) -> ExplanationStatus:  # fmt: skip
-    """Return the status of the report, with the samples explained since it was opened."""
-    n_samples = len(sample_list)
-    recorded = of_length(report_columns.status if report_columns is not None else None, n_samples)
-    status = of_length(explanation_status, n_samples)
-    if status is None or status.recorded is not recorded:
-        initial = ExplanationStatus.none_of(n_samples) if recorded is None else recorded
-        status = replace(initial, recorded=recorded)
-    if explanations is None or explanations.is_restored or not explanations.is_complete:
-        return status
-    index = sample_list.index_of.get(explanations.pair.query.id)
-    return status if index is None else status.with_explanations(index, explanations)
-
-
 def of_length(table: T | None, n_samples: int) -> T | None:
     """Return the table unless it belongs to the previous samples."""
     if table is None or len(table) != n_samples:  # type: ignore[arg-type]
@@ -181,8 +97,9 @@ class SampleColumns:
 
     @cached_property
     def all_class_names(self) -> tuple[str, ...]:
-        """Every class name that a label or a prediction can have."""
-        return tuple(dict.fromkeys((*self.sample_list.classes, *self.class_names)))
+        """Every class name that a label, a prediction or a target can have."""
+        names = (*self.sample_list.classes, *self.class_names, *self._status.class_names)
+        return tuple(dict.fromkeys(names))
 
     @cached_property
     def numbers(self) -> NDArray[np.int64]:
@@ -237,7 +154,7 @@ class SampleColumns:
     @cached_property
     def target_codes(self) -> NDArray[np.int64]:
         """Explained target as an index into ``all_class_names``; -1 where there is none."""
-        return self._codes(self._status.targets, self.class_names)
+        return self._codes(self._status.targets, self._status.class_names)
 
     @property
     def scores(self) -> NDArray[np.float64]:

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_quac.live.choices import Choices
+from napari_quac.live.explanation_status import ExplanationStatus
 from napari_quac.live.filter_language import FilterError, parse_filter
 from napari_quac.live.results import Results
 from napari_quac.live.sample_columns import (
-    ExplanationStatus,
     SampleColumns,
     SampleIndex,
     of_length,

@@ -173,6 +173,8 @@ class Session:
     """A message for the status line."""
     requested = Signal()
     """The user has asked for something else, so that earlier failures are obsolete."""
+    explanation_requested = Signal()
+    """The user has asked for an explanation of the selected sample."""
     explained = Signal()
     """All chosen methods have explained the pair, or failed."""
     plan_opened = Signal(Path)
@@ -197,14 +199,20 @@ class Session:
             (self.results.events.report, self._on_report),
         )
 
-    def close(self) -> bool:
-        """End the thread of the lane and disconnect all signals; True if it has ended."""
+    def close(self, timeout: float = 10.0) -> bool:
+        """Disconnect all signals and end the thread of the lane; see :meth:`Lane.close`."""
         self._connections.close()
-        for signal in (self.noted, self.requested, self.explained, self.plan_opened):
+        for signal in (
+            self.noted,
+            self.requested,
+            self.explanation_requested,
+            self.explained,
+            self.plan_opened,
+        ):
             signal.disconnect()
         self.neighbor_query.close()
         self.without_generator.close()
-        return self.controller.close()
+        return self.controller.close(timeout)
 
     @property
     def next_step(self) -> str:
@@ -286,6 +294,7 @@ class Session:
     def explain(self) -> None:
         """Search for a generated image, or without a generator use an infill, and explain it."""
         self.requested.emit()
+        self.explanation_requested.emit()
         if self.without_generator.is_offered:
             self.without_generator.explain()
         elif self.neighbor_query.is_needed:

@@ -172,7 +172,7 @@ class Training:
         self.changed.emit()
 
     def close(self, timeout: float = 10.0) -> bool:
-        """End the thread; the trained state is written. True if it has ended."""
+        """End the thread, which writes the trained state first; see :meth:`Lane.close`."""
         for signal in (self.changed, self.previewed, self.finished, self.failed):
             signal.disconnect()
         self._stop.set()

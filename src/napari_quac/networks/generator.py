@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from collections.abc import Generator as Iterating
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from napari_quac.errors import NetworkError, QuacError, ShapeError
+from napari_quac.stepwise import Progress, stepwise
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Sample
@@ -210,9 +212,10 @@ class FunctionGenerator(Generator):
         return Proposals(torch.stack(images), tuple(origins))
 
 
+@stepwise
 def ask_generator(
     generator: Generator, request: ConversionRequest, first: int, n: int
-) -> Proposals:
+) -> Iterating[Progress, None, Proposals]:
     """Get proposals from a generator, with a clear error if one of another package fails.
 
     Parameters
@@ -224,13 +227,22 @@ def ask_generator(
     first, n : int
         As for :meth:`Generator.propose`.
 
+    Returns
+    -------
+    Steps of Proposals
+        Several steps from a generator with a method ``propose_stepwise``, which takes the same and
+        returns :class:`~napari_quac.stepwise.Steps`; for those that optimize each image.
+
     Raises
     ------
     NetworkError
         If it raises any other error than ours, or returns anything but proposals.
     """
     try:
-        proposals = generator.propose(request, first, n)
+        if hasattr(generator, "propose_stepwise"):
+            proposals = yield from generator.propose_stepwise(request, first, n)
+        else:
+            proposals = generator.propose(request, first, n)
     except (QuacError, MemoryError):
         raise
     except Exception as error:  # another package may fail in any way
@@ -290,6 +302,13 @@ class CenterSliceGenerator(Generator):
         ShapeError
             If the query is not a volume.
         """
+        return self.propose_stepwise(request, first, n).result()
+
+    @stepwise
+    def propose_stepwise(
+        self, request: ConversionRequest, first: int, n: int
+    ) -> Iterating[Progress, None, Proposals]:
+        """Return proposals in as many steps as those of the generator of images."""
         volume = request.query
         if volume.ndim != 4:
             raise ShapeError(
@@ -297,7 +316,8 @@ class CenterSliceGenerator(Generator):
             )
         depth = volume.shape[1]
         center = depth // 2
-        slices = self.generator.propose(replace(request, query=volume[:, center]), first, n)
+        request = replace(request, query=volume[:, center])
+        slices = yield from ask_generator(self.generator, request, first, n)
         if not len(slices.images):
             return Proposals(volume.new_empty((0, *volume.shape)), ())
         volumes = volume.to("cpu", torch.float32).repeat(len(slices.images), 1, 1, 1, 1)

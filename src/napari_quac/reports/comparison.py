@@ -17,7 +17,7 @@ from napari_quac.explain.pair import Pair, swap_pair
 from napari_quac.explain.pipeline import explain_pair
 from napari_quac.explain.procedure import Procedure
 from napari_quac.explain.question import question_for
-from napari_quac.explain.score import ABSCISSAE
+from napari_quac.explain.score import ABSCISSAE, FINE_ABSCISSAE
 from napari_quac.explain.search import search
 from napari_quac.explain.settings import ExplainSettings
 from napari_quac.networks.classifier import Classifier
@@ -119,6 +119,8 @@ class ComparisonRow:
         Error of a method that failed; empty otherwise.
     curve : (101,) ndarray
         Median or mean of the curves at mask sizes 0, 0.01, …, 1; empty without curves.
+    fine_curve : (N,) ndarray
+        The same at :data:`~napari_quac.explain.score.FINE_ABSCISSAE`.
     """
 
     method: str
@@ -139,10 +141,11 @@ class ComparisonRow:
     n_degenerate: int = 0
     reason: str = ""
     curve: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    fine_curve: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
     def to_json(self) -> dict[str, Any]:
         """Return the numbers as JSON-ready values."""
-        values = {key: value for key, value in vars(self).items() if key != "curve"}
+        values = {key: value for key, value in vars(self).items() if not key.endswith("curve")}
         return {**values, "curve": self.curve.tolist()}
 
 
@@ -319,12 +322,15 @@ def _row(
 
 
 def _curve_numbers(explanations: Sequence[Explanation], procedure: Procedure) -> dict[str, Any]:
-    curves = np.array([e.curve.interpolate() for e in explanations])
+    statistic = np.mean if procedure.aggregate == "mean" else np.median
+    curve, fine_curve = (
+        statistic([e.curve.interpolate(sizes) for e in explanations], axis=0)
+        for sizes in (ABSCISSAE, FINE_ABSCISSAE)
+    )
+    score = _median([e.quac_score for e in explanations])
     if procedure.aggregate == "mean":
-        curve = curves.mean(axis=0)
-        return {"curve": curve, "score": float(np.trapezoid(curve, ABSCISSAE))}
-    scores = [e.quac_score for e in explanations]
-    return {"curve": np.median(curves, axis=0), "score": _median(scores)}
+        score = float(np.trapezoid(curve, ABSCISSAE))
+    return {"curve": curve, "fine_curve": fine_curve, "score": score}
 
 
 def _hybrid_numbers(explanations: Sequence[Explanation]) -> dict[str, Any]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_quac.explain.procedure import Aggregate
-from napari_quac.explain.score import interpolate_curve
+from napari_quac.explain.score import ABSCISSAE, interpolate_curve
 from napari_quac.reports.entry import ReportEntry
 from napari_quac.reports.report import Report
 
@@ -32,9 +32,9 @@ class Population:
         Finite scores of the others.
     n_curves : int
         Usable curves of the others.
-    center, lower, upper : (101,) ndarray or None
-        Median or mean of the score changes at mask sizes 0, 0.01, …, 1, and their quartiles. None
-        without a curve.
+    center, lower, upper : (N,) ndarray or None
+        Median or mean of the score changes at ``mask_sizes``, and their quartiles. None without a
+        curve.
     score, score_lower, score_upper : float or None
         The same of the QuAC scores; their mean is the area under the mean curve. None without a
         score.
@@ -43,6 +43,8 @@ class Population:
     computed : tuple of str
         Names of the actual computations, such as a fallback on a network that does not allow the
         method; empty if unknown.
+    mask_sizes : (N,) ndarray
+        By default 0, 0.01, …, 1.
     """
 
     method: str
@@ -60,6 +62,7 @@ class Population:
     score_upper: float | None
     aggregate: Aggregate = "median"
     computed: tuple[str, ...] = ()
+    mask_sizes: NDArray[np.float64] = field(default_factory=ABSCISSAE.copy)
 
     @property
     def name(self) -> str:
@@ -67,7 +70,9 @@ class Population:
         return ", ".join(self.computed) or self.method
 
 
-def populations(report: Report, by_pair: bool = True) -> tuple[Population, ...]:
+def populations(
+    report: Report, by_pair: bool = True, mask_sizes: NDArray[np.float64] = ABSCISSAE
+) -> tuple[Population, ...]:
     """Summarize a report.
 
     Parameters
@@ -76,6 +81,8 @@ def populations(report: Report, by_pair: bool = True) -> tuple[Population, ...]:
         The report.
     by_pair : bool
         One population for each class pair and method, ordered by pair; else one for each method.
+    mask_sizes : (N,) ndarray, optional
+        Of the summarized curves.
     """
     groups: dict[tuple[int | None, int | None, str], list[ReportEntry]] = {}
     for entry in report.entries:
@@ -84,7 +91,9 @@ def populations(report: Report, by_pair: bool = True) -> tuple[Population, ...]:
     rank = {method: number for number, method in enumerate(report.methods)}
     order = sorted(groups, key=lambda key: (key[0] or 0, key[1] or 0, rank[key[2]]))
     return tuple(
-        population(groups[source, target, method], method, source, target, report.aggregate)
+        population(
+            groups[source, target, method], method, source, target, report.aggregate, mask_sizes
+        )
         for source, target, method in order
     )
 
@@ -95,6 +104,7 @@ def population(
     source: int | None = None,
     target: int | None = None,
     aggregate: Aggregate = "median",
+    mask_sizes: NDArray[np.float64] = ABSCISSAE,
 ) -> Population:
     """Summarize a group of entries.
 
@@ -106,23 +116,28 @@ def population(
         Common method and class pair.
     aggregate : "median" or "mean"
         Of the procedure; see :attr:`~napari_quac.reports.report.Report.aggregate`.
+    mask_sizes : (N,) ndarray, optional
+        Of the summarized curves.
     """
     ranked = [entry for entry in entries if not entry.degenerate]
     scores = [entry.quac_score for entry in ranked if entry.has_score]
-    curves = [curve for entry in ranked if (curve := entry_curve(entry)) is not None]
+    curves = [curve for e in ranked if (curve := entry_curve(e, mask_sizes)) is not None]
     counts = (len(entries), len(entries) - len(ranked), len(scores), len(curves))
     statistics = (*_summary(curves, aggregate), *_summary(scores, aggregate))
     computed = tuple(dict.fromkeys(entry.true_name for entry in entries if entry.true_name))
-    return Population(method, source, target, *counts, *statistics, aggregate, computed)
+    pair = (source, target)
+    return Population(method, *pair, *counts, *statistics, aggregate, computed, mask_sizes)
 
 
-def entry_curve(entry: ReportEntry) -> NDArray[np.float64] | None:
-    """Return the score changes at mask sizes 0, 0.01, …, 1; None without a usable curve."""
+def entry_curve(
+    entry: ReportEntry, mask_sizes: NDArray[np.float64] = ABSCISSAE
+) -> NDArray[np.float64] | None:
+    """Return the score changes at mask sizes 0, 0.01, …, 1 or others; None without a curve."""
     sizes, changes = entry.mask_sizes, entry.score_changes
     usable = 0 < len(sizes) == len(changes) and np.isfinite(sizes).all()
     if not usable or not np.isfinite(changes).all():
         return None
-    return interpolate_curve(sizes, changes)
+    return interpolate_curve(sizes, changes, mask_sizes)
 
 
 def _summary(numbers: Sequence[object], aggregate: Aggregate) -> tuple[Any, Any, Any]:

@@ -187,6 +187,9 @@ class StoreInfo:
         if self.class_names != other.class_names:
             classes, other_classes = _text([*self.class_names]), _text([*other.class_names])
             reasons.append(f"class names {classes}, not {other_classes}")
+        stated = {self.preprocessing, other.preprocessing} - {""}  # older stores state none
+        if len(stated) > 1:
+            reasons.append(f"preprocessing {self.preprocessing}, not {other.preprocessing}")
         settings, other_settings = (replace(info.settings, targets=AUTO) for info in (self, other))
         if settings != other_settings:
             plain, other_plain = settings.to_dict(), other_settings.to_dict()

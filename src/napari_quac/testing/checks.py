@@ -146,7 +146,7 @@ def check_generator(
     blocks = {}
     for first, n in BLOCKS:
         with _errors_as_failures():
-            blocks[first, n] = ask_generator(generator, request, first, n)
+            blocks[first, n] = ask_generator(generator, request, first, n).result()
     for (_, n), proposals in blocks.items():
         _check_proposals(generator.name, proposals, query, n)
     whole = blocks[0, 4].images

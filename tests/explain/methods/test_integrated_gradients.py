@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -9,11 +10,15 @@ from torch import Tensor
 
 from explain.small_networks import LinearNetwork, classifier_of, random_network, random_pair
 from napari_quac.errors import MethodUnavailableError
+from napari_quac.explain.attribution import SignedMap
 from napari_quac.explain.methods import gradients as module
 from napari_quac.explain.methods.gradients import (
+    COARSE_STEPS,
+    NODES_PER_STEP,
     DiscriminativeIG,
     VanillaIG,
     integrated_gradients,
+    logit_gradient,
 )
 from napari_quac.networks.classifier import Classifier
 from strategies import images, quick
@@ -51,6 +56,31 @@ def test_vanilla_method_starts_at_its_baseline() -> None:
 def test_default_baseline_is_zero_in_the_range_of_the_quac_library() -> None:
     classifier = classifier_of(random_network((1, 8, 8)), 3, limits=(-1, 1))
     assert float(classifier.attribution_inputs(torch.tensor(VanillaIG().baseline))) == 0
+
+
+@pytest.mark.parametrize("n_steps", [3, 20, 29, 30, 31, 50, 64])
+def test_the_first_map_changes_no_bit_of_the_sum(n_steps: int) -> None:
+    classifier = classifier_of(random_network((1, 8, 8)), 3)
+    pair = random_pair(classifier)
+    image, baseline = pair.query.image, pair.generated
+    nodes, node_weights = np.polynomial.legendre.leggauss(n_steps)
+    total = torch.zeros_like(image, dtype=torch.float64)
+    for start in range(0, n_steps, NODES_PER_STEP):
+        part = slice(start, start + NODES_PER_STEP)
+        alphas = torch.tensor((nodes[part] + 1) / 2, dtype=torch.float32).view(-1, 1, 1, 1)
+        gradients = logit_gradient(baseline + alphas * (image - baseline), 1, classifier)
+        weights = torch.tensor(node_weights[part] / 2, dtype=torch.float64).view(-1, 1, 1, 1)
+        total += (gradients * weights).sum(dim=0)
+    coarse: list[SignedMap] = []
+    steps = integrated_gradients(image, baseline, 1, classifier, n_steps)
+    computed = steps.follow(lambda step: coarse.append(step.partial) if step.partial else None)
+    assert torch.equal(computed.values, total.float() * (image - baseline))
+    assert len(coarse) == (n_steps > 2 * COARSE_STEPS * NODES_PER_STEP - NODES_PER_STEP)
+    for signed in coarse:
+        assert signed.logit_difference is None  # of a part of the path
+        assert float((signed.values - computed.values).abs().max()) < float(
+            0.5 * computed.values.abs().max()
+        )
 
 
 @pytest.mark.parametrize("nodes_per_step", [1, 7, 50])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -22,6 +22,7 @@ from napari_quac.stepwise import Progress, Steps, stepwise
 NODES_PER_STEP = 5  # a few tens of milliseconds each at 128 px, so that the slider can overtake
 COMPLETE = 0.01  # of the difference of the logits may be missing
 MOST_NODES = 400
+COARSE_STEPS = 3  # of the quadrature, evenly spread, give the first map
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,7 @@ def integrated_gradients(
     -------
     Steps of SignedMap
         Its values sum to the difference of the logits, up to the error of the quadrature.
+        ``Progress.partial`` is once a SignedMap from few nodes.
 
     References
     ----------
@@ -127,17 +129,52 @@ def integrated_gradients(
     total = torch.zeros_like(image, dtype=torch.float64)
     is_volume = image.ndim > 3
     per_step = classifier.batch_for(image.shape[1:]) if is_volume else NODES_PER_STEP
-    for start in range(0, n_steps, per_step):
-        yield Progress(start, n_steps, "integrated gradients")
+
+    def weighted_sum(start: int) -> Tensor:
         part = slice(start, start + per_step)
         points = start_point + alphas[part].view(column) * (end - start_point)
         gradients = logit_gradient(points, class_index, classifier)
-        total += (gradients * weights[part].view(column)).sum(dim=0)
+        return (gradients * weights[part].view(column)).sum(dim=0)
+
+    starts = range(0, n_steps, per_step)
+    first_sums: dict[int, Tensor] = {}
+    for start in _spread_out(starts):
+        yield Progress(len(first_sums) * per_step, n_steps, "integrated gradients")
+        first_sums[start] = weighted_sum(start)
+    coarse = _coarse_map(first_sums, weights, per_step, end - start_point)
+    n_done = len(first_sums) * per_step
+    # the sum is taken in the order of the path, as without a first map: equal to the last bit
+    for start in starts:
+        if start not in first_sums:
+            yield Progress(n_done, n_steps, "integrated gradients", coarse)
+            n_done, coarse = n_done + per_step, None
+            total += weighted_sum(start)
+        else:
+            total += first_sums.pop(start)
     logits = source_logits(torch.stack([end, start_point]), class_index, classifier)
     signed = total.float() * (end - start_point)
     return SignedMap(
         signed, logit_difference=float(logits[0] - logits[1]), details={"n_steps": n_steps}
     )
+
+
+def _spread_out(starts: range) -> range:
+    """Return the steps of the quadrature for the first map; none if there are few in all."""
+    n_steps = len(starts)
+    if n_steps < 2 * COARSE_STEPS:
+        return starts[:0]
+    stride = n_steps // COARSE_STEPS
+    return starts[stride // 2 :: stride][:COARSE_STEPS]
+
+
+def _coarse_map(
+    sums: Mapping[int, Tensor], weights: Tensor, per_step: int, difference: Tensor
+) -> SignedMap | None:
+    """Return the map from the sums of some steps, by their first node; None without any."""
+    if not sums:
+        return None
+    weight = float(sum(weights[start : start + per_step].sum() for start in sums))
+    return SignedMap(((torch.stack(list(sums.values())).sum(dim=0)) / weight).float() * difference)
 
 
 @stepwise

@@ -58,16 +58,19 @@ class SmoothGrad(WithBaseline):
         MethodUnavailableError
             If the network has no gradient.
         """
-        image = pair.query.image
-        total = torch.zeros_like(image, dtype=torch.float64)
+        total = torch.zeros_like(pair.query.image, dtype=torch.float64)
         for first in range(0, self.n_samples, PER_STEP):
-            yield Progress(first, self.n_samples, "gradients of noisy copies")
+            coarse = self._map(pair, total / first) if first == PER_STEP else None
+            yield Progress(first, self.n_samples, "gradients of noisy copies", coarse)
             n_copies = min(PER_STEP, self.n_samples - first)
             total += n_copies * self._mean_gradient(pair, classifier, n_copies, first)
-        gradient = (total / self.n_samples).float()
+        return self._map(pair, total / self.n_samples)
+
+    def _map(self, pair: Pair, mean_gradient: torch.Tensor) -> SignedMap:
+        gradient = mean_gradient.float()
         if self.baseline == "none":
             return SignedMap(gradient)
-        return SignedMap(gradient * (image - baseline_image(pair, self.baseline)))
+        return SignedMap(gradient * (pair.query.image - baseline_image(pair, self.baseline)))
 
     def _mean_gradient(
         self, pair: Pair, classifier: Classifier, n_copies: int, first: int

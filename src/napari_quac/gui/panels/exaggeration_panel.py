@@ -15,7 +15,8 @@ from qtpy.QtWidgets import QFileDialog, QSlider
 from superqt.utils import signals_blocked
 
 from napari_quac.generators.opening import recognize_family
-from napari_quac.gui.layers import placement, signed_colormap
+from napari_quac.gui.layer_stack import LayerStack
+from napari_quac.gui.layers import signed_colormap
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.plots import SmallPlot
 from napari_quac.gui.section import Section, labeled_row
@@ -28,80 +29,63 @@ from napari_quac.live.results import Results
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from napari_quac.data.dataset import Sample
     from napari_quac.explain.exaggeration import Exaggeration
 
-FRAME, CHANGE, LADDER = "exaggerated", "difference (exaggerated − query)", "ladder"
+FRAME, CHANGE, LADDER = "exaggerated", "difference", "ladder"
+CHANGE_NAME = "difference (exaggerated − query)"
 SMALLEST_LIMIT = 0.05  # of the color map of the difference
 
 
 class ExaggerationLayers:
-    """Adds layers on first use, and is the only object to update them.
+    """Shows images of a path as layers on the sample.
 
     Parameters
     ----------
+    stack : LayerStack
+        Owner of the layers.
     viewer : napari viewer
     """
 
-    def __init__(self, viewer: Any) -> None:
-        self._viewer = viewer
-        self._layers: dict[str, Any] = {}
+    def __init__(self, stack: LayerStack, viewer: Any) -> None:
+        self._stack, self._viewer = stack, viewer
 
-    def show_frame(self, sample: Sample, image: Tensor) -> None:
+    def show_frame(self, image: Tensor) -> None:
         """Show an image (C, *S) of the path."""
         values, rgb = layer_values(image)
-        look = {} if rgb else {"contrast_limits": (0.0, 1.0)}
-        self._show(FRAME, values, sample, sample.image.ndim - 1, rgb=rgb, **look)
+        self._stack.show(FRAME, values, **_look(rgb))
 
-    def show_change(self, sample: Sample, image: Tensor, limit: float) -> None:
+    def show_change(self, query: Tensor, image: Tensor, limit: float) -> None:
         """Show where an image is brighter (orange) or darker (blue) than the query."""
-        change = (image - sample.image).mean(dim=0).numpy()
+        change = (image - query).mean(dim=0).numpy()
         limits = (-limit, limit)
         look = {"colormap": signed_colormap(), "blending": "translucent"}
-        self._show(CHANGE, change, sample, change.ndim, contrast_limits=limits, **look)
-        self._layers[CHANGE].contrast_limits = limits
+        layer = self._stack.show(CHANGE, change, name=CHANGE_NAME, contrast_limits=limits, **look)
+        if tuple(layer.contrast_limits) != limits:
+            layer.contrast_limits = limits
 
     def show_ladder(self, path: Exaggeration) -> None:
-        """Show the reachable images of the ladder as a stack."""
-        sample = path.pair.query
+        """Show the reachable images of the ladder as a stack, with a slider of its own."""
         images = [layer_values(image) for image in path.ladder[path.reachable]]
         rgb = images[0][1]
-        stack = np.stack([values for values, _ in images])
-        look = {} if rgb else {"contrast_limits": (0.0, 1.0)}
-        self.remove(LADDER)  # the number of images may differ
-        n_axes = sample.image.ndim  # with the axis of the steps
-        self._show(LADDER, stack, sample, n_axes, rgb=rgb, **look)
-        self._viewer.dims.set_current_step(0, 0)
+        layer = self._stack.show(LADDER, np.stack([values for values, _ in images]), **_look(rgb))
+        dims = self._viewer.dims
+        dims.set_current_step(dims.ndim - layer.ndim, 0)
 
-    def remove(self, *names: str) -> None:
+    def remove(self, *roles: str) -> None:
         """Remove layers."""
-        for name in names:
-            layer = self._layers.pop(name, None)
-            if layer is not None and layer in self._viewer.layers:
-                self._viewer.layers.remove(layer)
+        self._stack.remove(*roles)
 
-    def _show(
-        self, name: str, values: NDArray[np.float32], sample: Sample, n_axes: int, **look: Any
-    ) -> None:
-        layer = self._layers.get(name)
-        if layer is not None and layer in self._viewer.layers:
-            layer.data = values
-            return
-        placed: dict[str, Any] = {}
-        if sample.place is None or n_axes < sample.image.ndim:
-            placed = dict(placement(sample, n_axes))
-        if sample.unit:
-            more = n_axes - (sample.image.ndim - 1)
-            placed["units"] = (*("pixel",) * more, *(sample.unit,) * (n_axes - more))
-        self._layers[name] = self._viewer.add_image(values, name=name, **look, **placed)
+
+def _look(rgb: bool) -> dict[str, Any]:
+    return {"rgb": True} if rgb else {"contrast_limits": (0.0, 1.0)}
 
 
 def layer_values(image: Tensor) -> tuple[NDArray[np.float32], bool]:
     """Return the values of an image (C, *S) for a layer, and True if its channels are colors."""
     values = image.numpy()
-    if values.shape[0] == 3 and values.ndim == 3:
-        return np.moveaxis(values, 0, -1), True
-    return values[0], False
+    if values.shape[0] == 3:
+        return np.ascontiguousarray(np.moveaxis(values, 0, -1)), True
+    return (values[0] if values.shape[0] == 1 else values), False
 
 
 def difference_limit(path: Exaggeration) -> float:
@@ -139,19 +123,19 @@ class ExaggerationPanel(Section):
 
     Parameters
     ----------
-    viewer : napari viewer
+    layers : ExaggerationLayers
     choices : Choices
     results : Results
     controller : Controller
     """
 
     def __init__(
-        self, viewer: Any, choices: Choices, results: Results, controller: Controller
+        self, layers: ExaggerationLayers, choices: Choices, results: Results, controller: Controller
     ) -> None:
         super().__init__("Exaggerate", "exaggerate")
         self._choices, self._results, self._controller = choices, results, controller
         self._recipes: list[Any] = []
-        self.layers = ExaggerationLayers(viewer)
+        self.layers = layers
         self.frames: tuple[Frame, ...] = ()
         self._limit = 0.0
         self.path_menu = menu("exaggeration_path_menu", n_characters=12)
@@ -297,6 +281,7 @@ class ExaggerationPanel(Section):
         self.numbers.setVisible(path is not None)
         self.layers.remove(LADDER)
         if path is None:
+            self.layers.remove(FRAME, CHANGE)
             self.line.setText("Change the query into the target class step by step, and beyond.")
             self.frames = ()
             self._points.setData([], [])
@@ -329,9 +314,9 @@ class ExaggerationPanel(Section):
         if path is None or not self.frames:
             return
         frame = self.frames[self.slider.value()]
-        self.layers.show_frame(path.pair.query, frame.image)
+        self.layers.show_frame(frame.image)
         if self.change_button.isChecked():
-            self.layers.show_change(path.pair.query, frame.image, self._limit)
+            self.layers.show_change(path.pair.query.image, frame.image, self._limit)
         self._marker.setData(*(([], []) if frame.desired is None else ([frame.desired], [frame.p])))
         self.line.setText(frame_text(path, frame, self._target_name(path)))
 

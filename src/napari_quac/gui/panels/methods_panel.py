@@ -248,7 +248,7 @@ class MethodsPanel(Section):
 
     def _show_scores(self) -> None:
         explanations = self._results.explanations
-        by_method = explanations.by_method if explanations is not None else {}
+        by_method = explanations.exact().by_method if explanations is not None else {}
         best = max((e.quac_score for e in by_method.values()), default=None)
         for name, label in self.scores.items():
             if name not in self._broken:
@@ -268,6 +268,8 @@ class MethodsPanel(Section):
         if explanations is None:
             return method_info(name).short, "", "note"
         explanation = explanations.by_method.get(name)
+        if explanation is not None and explanation.is_preliminary:
+            return "preliminary", "The exact explanation is being computed.", "note"
         if explanation is not None:
             attribution, text = explanation.attribution, f"{explanation.quac_score:.2f}"
             tooltip = f"Computed as {attribution.label}."
@@ -275,7 +277,7 @@ class MethodsPanel(Section):
                 return "constant, ranks no pixels", tooltip, "bad"
             if attribution.label != METHODS[name].label:
                 return f"{text} as {attribution.label}", tooltip, "note"
-            if explanation.quac_score == best and len(explanations.by_method) > 1:
+            if explanation.quac_score == best and len(explanations.exact()) > 1:
                 return f"{text}  ★ best", tooltip, "good"
             return text, tooltip, ""
         evolving = explanations.partial_mask

@@ -10,8 +10,8 @@ from napari.layers import Labels
 from qtpy.QtWidgets import QAbstractItemView
 
 from napari_quac.gui.input_layers import LayerMenu
+from napari_quac.gui.layer_stack import LayerStack
 from napari_quac.gui.panels.on_demand_section import NumberRow, NumberTable, OnDemandSection
-from napari_quac.gui.region_view import LAYER_NAME
 from napari_quac.gui.section import labeled_row
 from napari_quac.gui.text import grouped, measured, signed
 from napari_quac.gui.widgets import fill_menu, menu, row
@@ -33,20 +33,14 @@ class MorphometryPanel(OnDemandSection):
     """Measures query and hybrid while it is open; folded at first."""
 
     def __init__(
-        self, viewer: Any, own_layers: Any, choices: Choices, results: Results,
+        self, viewer: Any, stack: LayerStack, choices: Choices, results: Results,
         controller: Controller,
     ) -> None:  # fmt: skip
         tooltip = "Export all places and measures as a CSV file."
         super().__init__("Morphometry", "morphometry", EMPTY, tooltip, results, controller)
-        self._viewer, self._own_layers, self._choices = viewer, own_layers, choices
+        self._viewer, self._stack, self._choices = viewer, stack, choices
         self._measured: Morphometry | None = None
-        self.labels_menu = LayerMenu(
-            viewer,
-            "morphometry_labels",
-            Labels,
-            lambda layer: bool(layer.name != LAYER_NAME),
-            first="none",
-        )
+        self.labels_menu = LayerMenu(viewer, "morphometry_labels", Labels, first="none")
         self.place_menu = menu("morphometry_place")
         self.table = NumberTable("morphometry_table", COLUMNS, WIDTHS, 0, 13, 16)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
@@ -84,7 +78,7 @@ class MorphometryPanel(OnDemandSection):
 
     def request(self, again: bool = False) -> None:
         """Show the measurements of the displayed hybrid, or start them."""
-        if self._results.displayed_hybrid is None:
+        if not self.has_exact_mask:
             return
         if self._results.morphometry is not None and not again:
             self._show()
@@ -106,12 +100,11 @@ class MorphometryPanel(OnDemandSection):
             self._on_labels_picked()
 
     def _labels(self) -> LabelImage | None:
-        layer, sample = self.labels_menu.layer, self._results.sample
-        query = self._own_layers.get("query")
-        if layer is None or query is None or sample is None:
+        layer, sample = self.labels_menu.layer, self._stack.sample
+        if layer is None or sample is None:
             return None
-        shape = tuple(sample.image.shape[1:])
-        return LabelImage(layer.name, labels_at(layer, query, shape, self._viewer.dims.point))
+        shape, point = tuple(sample.image.shape[1:]), self._viewer.dims.point
+        return LabelImage(layer.name, labels_at(layer, self._stack.reference(), shape, point))
 
     def _show(self) -> None:
         morphometry = self._results.morphometry

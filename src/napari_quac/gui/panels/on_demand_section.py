@@ -156,6 +156,12 @@ class OnDemandSection(Section):
             self._later.cancel()
 
     @property
+    def has_exact_mask(self) -> bool:
+        """True if the displayed mask is final; a preliminary one is not evaluated."""
+        displayed = self._results.displayed_hybrid
+        return displayed is not None and not displayed.explanation.is_preliminary
+
+    @property
     def class_names(self) -> tuple[str, ...]:
         """Class names of the classifier; empty without one."""
         classifier = self._results.loaded_classifier

@@ -18,7 +18,6 @@ from napari_quac.gui import widgets as ui
 from napari_quac.gui.input_layers import (
     LayerMenu,
     describe_voxels,
-    is_input,
     layer_of_volume,
     layer_range,
     missing_unit,
@@ -101,11 +100,11 @@ class PointsPanel(Section):
     explain_on_click_changed = Signal(bool)
 
     def __init__(
-        self, viewer: Any, sync: PointsSync, own_layers: Any, choices: Choices, results: Results,
+        self, viewer: Any, sync: PointsSync, choices: Choices, results: Results,
         controller: Controller,
     ) -> None:  # fmt: skip
         super().__init__("Points over a volume", "points")
-        self._viewer, self._sync, self._own_layers = viewer, sync, own_layers
+        self._viewer, self._sync = viewer, sync
         self._choices, self._results, self._controller = choices, results, controller
         self.table: PointTable | None = None
         self._build_volume()
@@ -223,7 +222,6 @@ class PointsPanel(Section):
             self._viewer,
             "points_volume_menu",
             Image,
-            is_input(self._own_layers),
             empty="no image layer",
             prefers_newest=True,
         )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ROLES = ("query", "generated", "hybrid")
 MAX_CLASSES = 6
+NAME_CHARACTERS = 14
 
 
 class PredictionBar(QWidget):
@@ -35,7 +36,7 @@ class PredictionBar(QWidget):
 
     def sizeHint(self) -> QSize:
         """Return the height of a line of small text."""
-        return QSize(120, 13)
+        return QSize(60, round(0.85 * self.fontMetrics().height()))
 
     def set_colors(self, color: str, track: str, text: str) -> None:
         """Follow the theme."""
@@ -84,22 +85,24 @@ class PredictionPanel(Section):
         self.bars: dict[tuple[str, int], PredictionBar] = {}
         self._legend: dict[str, QLabel] = {}
         self._legend_row = QWidget()
+        self._hybrid_name = ElidedLabel("hybrid", "prediction_hybrid_name", "muted")
         legend = row(parent=self._legend_row)
         for role in ROLES:
             swatch = QLabel()
             swatch.setFixedSize(8, 8)
             legend.addWidget(swatch)
-            legend.addWidget(muted(role))
+            if role == "hybrid":
+                legend.addWidget(self._hybrid_name, 1)
+            else:
+                legend.addWidget(muted(role))
             legend.addSpacing(6)
             self._legend[role] = swatch
-        legend.addStretch(1)
         self._empty = muted("Choose a classifier and a sample.")
         self._rows = QWidget()
-        self._rows_layout = column(spacing=5, parent=self._rows)
+        self._rows_layout = column(spacing=3, parent=self._rows)
         self._row_widgets: list[QWidget] = []
         self._role_labels: dict[int, ElidedLabel] = {}
-        for widget in (self._empty, self._legend_row, self._rows):
-            self.add(widget)
+        self.add(self._empty, self._legend_row, self._rows)
         connect(self._show, results.events.prediction, results.events.pair,
                 results.events.partial_pair, results.events.loaded_classifier)  # fmt: skip
         results.events.displayed_hybrid.connect(self._show_hybrid)
@@ -148,6 +151,8 @@ class PredictionPanel(Section):
 
     def _show_hybrid(self) -> None:
         displayed = self._results.displayed_hybrid
+        preliminary = displayed is not None and displayed.explanation.is_preliminary
+        self._hybrid_name.setText("hybrid (preliminary)" if preliminary else "hybrid")
         self._fill("hybrid", displayed.hybrid.prediction if displayed is not None else None)
 
     def _fill(self, role: str, probabilities: Tensor | None) -> None:
@@ -172,7 +177,7 @@ class PredictionPanel(Section):
         name_label = ElidedLabel(name, f"prediction_class_{index}")
         self._role_labels[index] = ElidedLabel("", role="muted")
         names = QWidget()
-        names.setFixedWidth(92)
+        names.setFixedWidth(NAME_CHARACTERS * self.fontMetrics().averageCharWidth())
         column(name_label, self._role_labels[index], None, spacing=0, parent=names)
         bars = column(spacing=0)
         for role in ROLES:

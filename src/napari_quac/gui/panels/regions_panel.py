@@ -84,9 +84,7 @@ class RegionsPanel(OnDemandSection):
         """Show the regions of the displayed mask, or start their evaluation."""
         if self._results.regions is not None:
             self._show()
-        elif (
-            self._results.displayed_hybrid is not None and "regions" not in self._controller.running
-        ):
+        elif self.has_exact_mask and "regions" not in self._controller.running:
             self._controller.request("regions")
 
     def on_folded(self, is_open: bool) -> None:

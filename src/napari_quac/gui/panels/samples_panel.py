@@ -1,4 +1,4 @@
-"""Choice of the samples, and of the selected sample."""
+"""Choice of the samples."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from napari.layers import Image
-from qtpy.QtCore import QSize, Signal
+from qtpy.QtCore import QSize
 from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QWidget
-from superqt.utils import signals_blocked
 
 from napari_quac.data.assumptions import Assumption, assumptions_of
 from napari_quac.data.image_datasets import ImageFolderRecipe
@@ -23,7 +22,6 @@ from napari_quac.errors import QuacError
 from napari_quac.gui.input_layers import (
     LayerMenu,
     finest_data,
-    is_input,
     layer_range,
     range_assumption,
 )
@@ -38,35 +36,29 @@ from napari_quac.gui.widgets import (
     NumberField,
     button,
     column,
-    connect,
     disclosure_button,
     link_button,
     narrow,
     row,
-    spin_box,
 )
 from napari_quac.live.choices import Choices, ReadySamples
 from napari_quac.live.controller import Controller
 from napari_quac.live.display import N_PREVIEWS
 from napari_quac.live.failure import failure
 from napari_quac.live.results import Results
-from napari_quac.live.sample_order import step_sample
 
 PREVIEW_SIZE = 46
 N_SUGGESTIONS = 3
 
 
 class SamplesPanel(Section):
-    """Chooses a folder or a layer, and one sample of it."""
-
-    next_misprediction_requested = Signal()
+    """Chooses a folder or a layer as samples."""
 
     def __init__(
-        self, viewer: Any, own_layers: Any, choices: Choices, results: Results,
-        controller: Controller,
-    ) -> None:  # fmt: skip
+        self, viewer: Any, choices: Choices, results: Results, controller: Controller
+    ) -> None:
         super().__init__("Samples", "samples")
-        self._viewer, self._own_layers = viewer, own_layers
+        self._viewer = viewer
         self._choices, self._results, self._controller = choices, results, controller
         self._watch: LayerWatch | None = None
         self.field = PathField("Folder", "samples", "a folder with one subfolder per class",
@@ -82,17 +74,13 @@ class SamplesPanel(Section):
         self.add(self.problem, self.labels)
         self._build_previews()
         self._build_folder_range()
-        self._build_selection()
         results.events.loaded_samples.connect(self._show_dataset)
         results.events.previews.connect(self._show_previews)
-        connect(self._show_sample, results.events.prediction, results.events.sample)
-        choices.events.sample_index.connect(self._show_index)
-        results.events.order.connect(self._show_steps)
+        choices.events.sample_index.connect(self._forget_problem)
         controller.failed.connect(self._on_failed)
         self._show_layers()
         self._show_dataset()
         self._show_previews()
-        self._show_sample()
 
     def open_folder(self, directory: Path) -> None:
         """Use the images of a folder, or of a stack with labels, as samples."""
@@ -151,17 +139,13 @@ class SamplesPanel(Section):
         classifier = self._results.loaded_classifier
         return (classifier.n_axes or 2) if classifier is not None else 2
 
-    def step(self, by: int) -> None:
-        """Select the sample some rows further, in the order of the table."""
-        step_sample(self._choices, self._results, by)
-
     def close_panel(self) -> None:
         """Disconnect all signals of the viewer."""
         self._stop_watching()
         self.layer_menu.close_menu()
 
     def _build_layer_row(self) -> None:
-        self.layer_menu = LayerMenu(self._viewer, "layer_menu", Image, is_input(self._own_layers))
+        self.layer_menu = LayerMenu(self._viewer, "layer_menu", Image)
         self.layer_low = NumberField("layer_low")
         self.layer_high = NumberField("layer_high")
         narrow(self.layer_low, self.layer_high)
@@ -257,26 +241,6 @@ class SamplesPanel(Section):
             "image_range", "reading the range of the images", lambda: dataset.suggested_ranges, show
         )
 
-    def _build_selection(self) -> None:
-        self.previous_button = button("‹", "previous_sample_button", clicked=lambda: self.step(-1))
-        self.next_button = button("›", "next_sample_button", clicked=lambda: self.step(1))
-        for step_button in (self.previous_button, self.next_button):
-            step_button.setFixedWidth(28)
-            narrow(step_button)
-        self.spin = spin_box("sample_spin", 1, 1)
-        self.spin.setKeyboardTracking(False)
-        self.misprediction_button = button(
-            "Next misprediction",
-            "next_misprediction_button",
-            clicked=self.next_misprediction_requested,
-        )
-        self._selection = QWidget()
-        row(self.previous_button, self.spin, 1, self.next_button, self.misprediction_button,
-            spacing=4, parent=self._selection)  # fmt: skip
-        self.spin.valueChanged.connect(self._on_spin)
-        self.sample_line = WrappedLabel("", "sample_line")
-        self.add(self._selection, self.sample_line)
-
     def _show_layers(self) -> None:
         self._layer_row.setVisible(self.layer_menu.count() > 0)
         self._show_layer_range()
@@ -291,7 +255,7 @@ class SamplesPanel(Section):
 
     def _show_dataset(self) -> None:
         dataset = self._results.loaded_samples
-        for widget in (self._previews_row, self.range_line, self._selection, self.sample_line):
+        for widget in (self._previews_row, self.range_line):
             widget.setVisible(dataset is not None)
         self.assumed_button.hide()
         self.assumed_button.setChecked(False)
@@ -307,10 +271,6 @@ class SamplesPanel(Section):
         n_classes = len(dataset.classes)
         classes = f" · {n_classes} class{'es' * (n_classes > 1)}" if n_classes else ""
         self.set_summary(f"{n} {'sample' if n == 1 else 'samples'}{classes} · {dataset.name}")
-        with signals_blocked(self.spin):
-            self.spin.setRange(1, n)
-            self.spin.setSuffix(f" of {n}")
-        self.misprediction_button.setVisible(bool(dataset.classes))
         self._choices.sample_index = None
         self._choices.sample_index = 0
 
@@ -360,49 +320,8 @@ class SamplesPanel(Section):
             "assumptions", "listing the assumptions", lambda: assumptions_of(dataset), show
         )
 
-    def _show_index(self) -> None:
-        index = self._choices.sample_index
-        if index is not None:
-            with signals_blocked(self.spin):
-                self.spin.setValue(index + 1)
-        self._show_steps()
-
-    def _show_steps(self) -> None:
-        """Enable the buttons for which there is a previous and a next sample."""
-        dataset, order, index = (
-            self._results.loaded_samples, self._results.order, self._choices.sample_index
-        )  # fmt: skip
-        if dataset is None or index is None:
-            return
-        position: int | None = index
-        n_samples = len(dataset)
-        if order is not None:
-            n_samples, position = len(order), order.row_of(index)
-        if position is None:  # hidden by the filter: any step leads to a visible sample
-            has_previous = has_next = n_samples > 0
-        else:
-            has_previous, has_next = position > 0, position < n_samples - 1
-        self.previous_button.setEnabled(has_previous)
-        self.next_button.setEnabled(has_next)
-
-    def _show_sample(self) -> None:
-        sample, prediction = self._results.sample, self._results.prediction
-        dataset, classifier = self._results.loaded_samples, self._results.loaded_classifier
-        if sample is None or dataset is None:
-            self.sample_line.setText("")
-            return
-        parts = [sample.id]
-        tone = ""
-        if sample.label is not None and sample.label < len(dataset.classes):
-            parts.append(f"labeled {dataset.classes[sample.label]}")
-        if prediction is not None and prediction.sample is sample and classifier is not None:
-            p = float(prediction.probabilities.max())
-            mark = ""
-            if prediction.truth is not None:
-                mark = " ✗" if prediction.is_mispredicted else " ✓"
-                tone = "bad" if prediction.is_mispredicted else ""
-            parts.append(f"predicted {classifier.class_names[prediction.predicted]} {p:.2f}{mark}")
-        self.sample_line.setText(" · ".join(parts), tone)
+    def _forget_problem(self) -> None:
+        self.problem.hide()
 
     def _on_failed(self, fault: Any) -> None:
         if fault.slot in ("loaded_samples", "sample", "prediction"):
@@ -413,10 +332,6 @@ class SamplesPanel(Section):
             directory = getattr(self._choices.samples, "directory", None)
             if fault.slot == "loaded_samples" and directory is not None:
                 self.field.show_path(directory)
-
-    def _on_spin(self, number: int) -> None:
-        self.problem.hide()
-        self._choices.sample_index = number - 1
 
     def _on_preview(self, number: int) -> None:
         if number < len(self._results.previews):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSize, Signal
 from qtpy.QtGui import QIcon
@@ -13,16 +13,14 @@ from qtpy.QtWidgets import QToolButton, QWidget
 from napari_quac.explain.settings import AUTO
 from napari_quac.generators.infill.recipe import InfillRecipe
 from napari_quac.gui import widgets as ui
-from napari_quac.gui.panels.without_generator import WithoutGeneratorBox
 from napari_quac.gui.pictures import thumbnail
-from napari_quac.gui.section import Section, caption, labeled_row
+from napari_quac.gui.section import Section, caption
 from napari_quac.gui.text import WrappedLabel
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.prediction import Prediction
 from napari_quac.live.results import Results
 from napari_quac.live.session import NeighborQuery
-from napari_quac.live.without_generator import WithoutGenerator
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,7 +28,7 @@ if TYPE_CHECKING:
     from napari_quac.explain.pair import Pair
 
 N_PICTURES = 6
-PICTURE_SIZE = 46
+PICTURE_SIZE = 42
 
 
 class PictureStrip(QWidget):
@@ -209,37 +207,33 @@ class SearchPanel(Section):
         results: Results,
         controller: Controller,
         query: NeighborQuery,
-        without_generator: WithoutGenerator,
-        training_settings: Callable[[], tuple[Any, Any]],
     ) -> None:
         super().__init__("Explain", "explain")
         self.question = QuestionBox(choices, results, query)
-        self.without_generator = WithoutGeneratorBox(
-            choices, results, controller, without_generator, training_settings
-        )
         self._choices, self._results, self._controller = choices, results, controller
-        self.target_menu = ui.menu("target_menu", n_characters=12, picked=self._on_target_picked)
+        self.target_menu = ui.menu("target_menu", n_characters=6, picked=self._on_target_picked)
         self.tries = ui.spin_box("tries_spin", 1, 10000)
         self.seed = ui.spin_box("seed_spin", 0, 2**31 - 1)
         self.explain_button = ui.button(
             "Explain", "explain_button", clicked=self.explain_requested, primary=True
         )
-        self.badge = WrappedLabel("", "search_badge")
+        self.badge = WrappedLabel("", "search_badge", n_lines=1)
         self.proposals = PictureStrip("proposal")
         self.proposals.picked.connect(self._on_proposal_picked)
-        self._search_rows = QWidget()
-        ui.column(
-            labeled_row("Target", self.target_menu),
-            ui.row(caption("Tries"), self.tries, 1, ui.muted("Seed"), self.seed, 1),
-            parent=self._search_rows,
+        self._search_details = QWidget()
+        ui.row(caption("Tries"), self.tries, 1, ui.muted("Seed"), self.seed, 1,
+               parent=self._search_details)  # fmt: skip
+        self.settings_button = ui.disclosure_button(
+            "", "search_settings_button", self._search_details
         )
+        self._target_label = ui.muted("Target")
+        target_row = ui.row(self._target_label, self.target_menu, 1, self.settings_button)
         self.add(
             self.question,
-            self._search_rows,
-            self.explain_button,
+            target_row,
+            self._search_details,
             self.badge,
             self.proposals,
-            self.without_generator,
         )
         ui.bind(choices, "settings.search.max_tries", self.tries)
         ui.bind(choices, "settings.seed", self.seed)
@@ -249,7 +243,8 @@ class SearchPanel(Section):
         ui.connect(self._show_badge, results.events.pair, results.events.partial_pair)
         results.events.pair.connect(self._show_proposals)
         ui.connect(self._show_ready, choices.events.generator, results.events.loaded_generator,
-                controller.running_changed)  # fmt: skip
+                results.events.loaded_classifier, results.events.sample,
+                results.events.prediction, controller.running_changed)  # fmt: skip
         self._show_targets()
         self._show_badge()
 
@@ -285,12 +280,19 @@ class SearchPanel(Section):
         missing = self._controller.missing_for("searched_pair")
         busy = "searched_pair" in self._controller.running
         recipe = self._choices.generator
-        self.explain_button.setVisible(recipe is not None)
-        self._search_rows.setVisible(recipe is not None and not isinstance(recipe, InfillRecipe))
+        if recipe is None:  # an infill takes the place of the generator
+            missing = tuple(name for name in missing if name != "loaded_generator")
+        self.explain_button.setText("Explain" if recipe else "Explain without a generator")
+        is_search = recipe is not None and not isinstance(recipe, InfillRecipe)
+        for widget in (self._target_label, self.target_menu, self.settings_button):
+            widget.setVisible(is_search)
+        self._search_details.setVisible(is_search and self.settings_button.isChecked())
         self.explain_button.setEnabled(not missing and not busy)
         if missing:
             needed = ", ".join(dict.fromkeys(MISSING[name] for name in missing))
             self.explain_button.setToolTip(f"Explaining requires {needed}.")
+        elif recipe is None:
+            self.explain_button.setToolTip(ui.TOOLTIPS["explain_without_generator_button"])
         else:
             self.explain_button.setToolTip("Generate a counterfactual image and explain it (U).")
 
@@ -303,13 +305,14 @@ class SearchPanel(Section):
         name = classifier.class_names[pair.target]
         chosen = [proposal.generated is pair.generated for proposal in proposals].index(True)
         tooltips = [
+            f"Proposal {number} of the best {len(proposals)} of {pair.n_tried}: "
             f"p({name}) {float(proposal.generated_prediction[pair.target]):.2f}"
             + ("" if proposal.switches else ", does not switch to the target class")
-            for proposal in proposals
+            + ". Click to explain it."
+            for number, proposal in enumerate(proposals, 1)
         ]
-        title = f"The best {len(proposals)} of {pair.n_tried} proposals; click one to explain it"
         images = [proposal.generated for proposal in proposals]
-        self.proposals.show_pictures(title, images, tooltips, chosen)
+        self.proposals.show_pictures("", images, tooltips, chosen)
 
     def _show_badge(self) -> None:
         pair = self._results.pair or self._results.partial_pair
@@ -328,9 +331,9 @@ class SearchPanel(Section):
             else:
                 text = f"✗ does not switch to {name}: best {probability:.2f} in {tries}"
                 tone = "bad"
-        self.set_summary(text)
+        self.set_summary(text, folded_only=True)
         if pair is not None and text:
             from napari_quac.networks.generator import describe_center_slice
 
             text = f"{text}\n{describe_center_slice(pair.origin)}".strip()
-        self.badge.show_message(text, tone)
+        self.badge.setText(text, tone)

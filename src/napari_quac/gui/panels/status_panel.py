@@ -61,7 +61,7 @@ class StatusPanel(QWidget):
         policy = self.progress_bar.sizePolicy()
         policy.setRetainSizeWhenHidden(True)
         self.progress_bar.setSizePolicy(policy)
-        self.line = Message("status_line")
+        self.line = Message("status_line", n_lines=2)
         self.show_button = button("Show", "show_problem_button", clicked=self._on_show)
         self.cancel_button = button("Cancel", "cancel_button", clicked=self._on_cancel)
         self.finish_button = button("Stop and keep", "finish_button", clicked=controller.finish)

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QSlider
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QWidget
 from superqt.utils import signals_blocked
 
+from napari_quac.explain.size_axis import axis_positions
+from napari_quac.gui.mask_slider import MaskSlider, step_travel
 from napari_quac.gui.section import Section
 from napari_quac.gui.text import WrappedLabel, grouped, measured
-from napari_quac.gui.widgets import button, menu, row
+from napari_quac.gui.widgets import button, disclosure_button, menu, row
 from napari_quac.live.choices import Choices
 from napari_quac.live.display import DisplayedHybrid
 from napari_quac.live.results import Results
@@ -35,28 +37,28 @@ class ThresholdPanel(Section):
         self._choices, self._results = choices, results
         self._curve: Curve | None = None
         self._positions: NDArray[np.intp] = np.empty(0, dtype=np.intp)
-        self.slider = QSlider(Qt.Orientation.Horizontal)
-        self.slider.setObjectName("threshold_slider")
+        self.slider = MaskSlider("threshold_slider")
         self.slider.setToolTip("Threshold, from the largest mask (left) to the smallest (right).")
         self.slider.setMinimumHeight(22)
         self.optimum_button = button("Optimum", "optimum_button", clicked=self.go_to_optimum)
         self.add(row(self.slider, 1, self.optimum_button, spacing=8))
-        self.line = WrappedLabel("", "threshold_line")
+        self.line = WrappedLabel("", "threshold_line", n_lines=2)
         self.line.setToolTip("The largest score change is that of the whole generated image.")
         self.add(self.line)
         self._build_view_rows()
         self.slider.valueChanged.connect(self._on_slider)
         results.events.displayed_hybrid.connect(self._show)
+        choices.events.size_axis.connect(self._set_travel)
         self._show()
 
     def go_to_optimum(self) -> None:
         """Set the threshold to the optimum of the displayed curve."""
         self._choices.threshold = None
 
-    def pick(self, index: int) -> None:
-        """Set the threshold to that of a point on the displayed curve, by index."""
+    def pick(self, threshold: float) -> None:
+        """Set the threshold to that of a point on the displayed curve."""
         if self._curve is not None:
-            self._choices.threshold = float(self._curve.thresholds[index])
+            self._choices.threshold = threshold
 
     def step(self, by: int) -> None:
         """Move the slider by some positions."""
@@ -83,18 +85,24 @@ class ThresholdPanel(Section):
         )
         self.attribution_menu = menu(
             "attribution_mode",
-            entries={"signed": "Attribution: signed", "absolute": "Attribution: absolute"},
+            entries={"signed": "Signed", "absolute": "Absolute"},
+            n_characters=6,
             picked=lambda _: self.attribution_mode_picked.emit(self.attribution_menu.currentData()),
         )
         self.mask_menu = menu(
             "mask_style",
-            entries={"outline": "Mask: outline", "filled": "Mask: filled"},
+            entries={"outline": "Outline", "filled": "Filled"},
+            n_characters=6,
             picked=lambda _: self.mask_style_picked.emit(self.mask_menu.currentData()),
         )
+        display = QWidget()
+        row(self.attribution_menu, 1, self.mask_menu, 1, parent=display)
+        self.display_button = disclosure_button("Display", "display_button", display)
         self.add(
-            row(self.blink_button, self.side_by_side_button, self.show_layers_button, None),
-            row(self.attribution_menu, 1, self.mask_menu, 1),
-        )
+            row(self.blink_button, self.side_by_side_button, self.show_layers_button, None,
+                self.display_button),
+            display,
+        )  # fmt: skip
 
     def _on_slider(self, position: int) -> None:
         if self._curve is not None and position < len(self._positions):
@@ -115,17 +123,25 @@ class ThresholdPanel(Section):
         if curve is not self._curve:
             self._curve = curve
             self._positions = curve.distinct()
-            with signals_blocked(self.slider):
-                self.slider.setRange(0, len(self._positions) - 1)
-                self.slider.setPageStep(max(1, len(self._positions) // 10))
+            self._set_travel()
         position = int(np.searchsorted(self._positions, displayed.index))
         if position != self.slider.value():
             with signals_blocked(self.slider):
                 self.slider.setValue(position)
         class_names = displayed.explanation.pair.class_names or self._class_names()
-        self.line.setText(threshold_line(displayed, class_names))
+        preliminary = displayed.explanation.is_preliminary
+        line = threshold_line(displayed, class_names)
+        self.line.setText(f"Preliminary: {line}" if preliminary else line)
         threshold = displayed.hybrid.threshold
-        self.set_summary(f"{displayed.explanation.method} · threshold {threshold:.2f}")
+        summary = f"{displayed.explanation.method} · threshold {threshold:.2f}"
+        self.set_summary(f"{summary} · preliminary" if preliminary else summary)
+
+    def _set_travel(self) -> None:
+        """Let the slider travel along the axis of mask sizes."""
+        if self._curve is not None:
+            sizes = self._curve.mask_sizes[self._positions]
+            with signals_blocked(self.slider):
+                self.slider.set_travel(step_travel(axis_positions(sizes, self._choices.size_axis)))
 
     def _class_names(self) -> tuple[str, ...]:
         classifier = self._results.loaded_classifier

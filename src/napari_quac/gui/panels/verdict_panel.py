@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MAX_SENTENCES = 10
 AFTER_THE_CURVES_MS = 60  # drawn in a turn of the event loop of its own
 DOUBLING = "until_complete"
+PRELIMINARY = "The mask is preliminary. The verdict is about the exact one."
 MARKS = {"good": "✓", "bad": "✗", "warning": "!", "note": "•"}
 
 
@@ -72,7 +73,9 @@ class VerdictPanel(Section):
             return (), ()
         from napari_quac.explain.verdict import Finding, verdict
 
-        others = [e for e in explanations.by_method.values() if e is not explanation]
+        if explanation.is_preliminary:
+            return (), (Finding(PRELIMINARY, "note"),)
+        others = [e for e in explanations.exact().values() if e is not explanation]
         checks = verdict(explanation, others, classifier.class_names)
         tests = [test for test in self._results.baseline_tests or () if test.n > 1]
         over_all = tuple(
@@ -99,13 +102,15 @@ class VerdictPanel(Section):
         self.more_points_button.setVisible(
             explanation is not None and self._needs_more_points(explanation)
         )
-        self.set_summary(summary_of([check.tone for check in checks]))
+        is_preliminary = explanation is not None and explanation.is_preliminary
+        summary = summary_of([check.tone for check in checks])
+        self.set_summary("preliminary" if is_preliminary else summary)
         self._show_threshold()
 
     def _show_threshold(self) -> None:
         """Name the threshold of the verdict, and that of the slider where it differs."""
         explanation, displayed = self._explanation, self._results.displayed_hybrid
-        if explanation is None:
+        if explanation is None or explanation.is_preliminary:
             self.threshold_line.show_message("")
             return
         hybrid = displayed.hybrid if displayed and displayed.explanation is explanation else None

@@ -10,7 +10,7 @@ from napari.utils.colormaps import Colormap
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Qt
 
-from napari_quac.gui.layers import placement
+from napari_quac.gui.layer_stack import LayerStack
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.plots import SmallPlot
 from napari_quac.gui.section import Section, labeled_row
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from napari_quac.generators.warp.view import WarpView
 
 Measure = Literal["log", "growth", "determinant"]
-ARROWS, GROWTH, FOLDED = "displacement", "growth (red: larger in the simulation)", "folded"
+ARROWS, GROWTH, FOLDED = "displacement", "growth", "folded"
+GROWTH_NAME = "growth (red: larger in the simulation)"
 N_ARROWS = 32  # along the longest axis
 SHORTEST = 0.25  # pixels; shorter arrows would clutter the image
 
@@ -54,17 +55,23 @@ class WarpLayers(QObject):
 
     Parameters
     ----------
-    viewer : napari viewer
+    stack : LayerStack
+        Owner of the layers.
     results : Results
     parent : QObject, optional
     """
 
-    def __init__(self, viewer: Any, results: Results, parent: QObject | None = None) -> None:
+    def __init__(self, stack: LayerStack, results: Results, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._viewer, self._results = viewer, results
-        self.layers: dict[str, Any] = {}
+        self._stack, self._results = stack, results
         self.measure: Measure = "log"
         results.events.warp.connect(self._show)
+
+    @property
+    def layers(self) -> dict[str, Any]:
+        """The present layers by role."""
+        present = self._stack.layers
+        return {role: present[role] for role in (GROWTH, FOLDED, ARROWS) if role in present}
 
     def close(self) -> None:
         """Disconnect all signals; the layers remain."""
@@ -78,28 +85,20 @@ class WarpLayers(QObject):
     def _show(self) -> None:
         view = self._results.warp
         if view is None:
-            for layer in self.layers.values():
-                if layer in self._viewer.layers:
-                    self._viewer.layers.remove(layer)
-            self.layers.clear()
+            self._stack.remove(GROWTH, FOLDED, ARROWS)
             return
-        sample = view.pair.query
-        n_axes = view.field.ndim - 1
-        units = (sample.unit,) * n_axes if sample.unit else None
-        place = {**placement(sample, n_axes), "units": units}
-        self._show_growth(view, place)
-        folded = view.folded.astype(np.uint8)
-        if not self._updated(FOLDED, folded, place):
-            layer = self._viewer.add_labels(folded, name=FOLDED, **place)
-            layer.contour = 1
-            self.layers[FOLDED] = layer
-        self.layers[FOLDED].visible = bool(view.folded.any())
-        vectors = arrows(view.field)
-        if not self._updated(ARROWS, vectors, place):
-            look = {"edge_color": "#ffd60a", "edge_width": 0.25, "vector_style": "arrow"}
-            self.layers[ARROWS] = self._viewer.add_vectors(vectors, name=ARROWS, **look, **place)
+        self._show_growth(view)
+        folded = self._stack.show(FOLDED, view.folded.astype(np.uint8), "labels")
+        folded.contour = 1
+        folded.visible = bool(view.folded.any())
+        look: dict[str, Any] = {
+            "edge_color": "#ffd60a",
+            "edge_width": 0.25,
+            "vector_style": "arrow",
+        }
+        self._stack.show(ARROWS, arrows(view.field), "vectors", **look)
 
-    def _show_growth(self, view: WarpView, place: dict[str, Any]) -> None:
+    def _show_growth(self, view: WarpView) -> None:
         from napari_quac.networks.warp.field import limits
 
         values, no_change = {
@@ -110,27 +109,10 @@ class WarpLayers(QObject):
         # a determinant below 1 means growth: its color map is reversed
         colormap = diverging(reverse=self.measure == "determinant")
         growth = np.where(view.folded, no_change, values)
-        look = {"colormap": colormap, "contrast_limits": limits(growth, no_change)}
-        if self._updated(GROWTH, growth, place):
-            for name, setting in look.items():
-                setattr(self.layers[GROWTH], name, setting)
-            return
-        look["blending"] = "translucent"
-        self.layers[GROWTH] = self._viewer.add_image(growth, name=GROWTH, **look, **place)
-
-    def _updated(self, name: str, data: Any, place: dict[str, Any]) -> bool:
-        """Update data and place of a layer; return False if there is no layer to update."""
-        layer = self.layers.get(name)
-        if layer is None or layer not in self._viewer.layers:
-            return False
-        if layer.ndim != len(place["scale"]):
-            self._viewer.layers.remove(layer)
-            return False
-        layer.data = data
-        for key, value in place.items():
-            if value is not None:
-                setattr(layer, key, value)
-        return True
+        look: dict[str, Any] = {"colormap": colormap, "contrast_limits": limits(growth, no_change)}
+        layer = self._stack.show(GROWTH, growth, name=GROWTH_NAME, blending="translucent", **look)
+        for name, setting in look.items():
+            setattr(layer, name, setting)
 
 
 MEASURES: dict[Measure, str] = {

@@ -43,6 +43,7 @@ class WithoutGeneratorBox(QWidget):
         Returns the settings of the training that would be started, and its class pair or None.
     """
 
+    explain_requested = Signal()
     train_requested = Signal()
 
     def __init__(
@@ -80,7 +81,7 @@ class WithoutGeneratorBox(QWidget):
     def _on_explain(self) -> None:
         if self._controller.cancel(SLOT):
             self._estimated_samples = None  # measured after the explanation
-        self._action.explain()
+        self.explain_requested.emit()
 
     def _estimate(self) -> None:
         """Measure the speed of a training once for each dataset, while nothing is explained."""

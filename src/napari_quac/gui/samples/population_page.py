@@ -57,6 +57,8 @@ class PopulationPage(QWidget):
         side.setFixedWidth(290)
         ui.column(self.pairs, self._grid, self.line, None, spacing=4, parent=side)
         ui.row(self.plot, 1, side, spacing=8, parent=self)
+        choices.events.size_axis.connect(self.plot.set_size_axis)
+        self.plot.set_size_axis(choices.size_axis)
         ui.connect(self._on_changed, results.events.order, results.events.report_columns)
         self._show(NOTHING)
 
@@ -99,12 +101,14 @@ class PopulationPage(QWidget):
         aggregate = opened.report.aggregate
 
         def work() -> Summary:
+            from napari_quac.explain.score import FINE_ABSCISSAE
             from napari_quac.reports.baselines import compare_with_baselines
             from napari_quac.reports.population import population
 
             tests = compare_with_baselines(in_view)
             return tuple(
-                population(group, name, aggregate=aggregate) for name, group in groups.items()
+                population(group, name, aggregate=aggregate, mask_sizes=FINE_ABSCISSAE)
+                for name, group in groups.items()
             ), tests
 
         self._controller.run("populations", "summarizing curves", work, self._show,
@@ -161,6 +165,7 @@ class PopulationPlot(ScorePlot):
         super().__init__("population_plot", description, EMPTY)
         self.getPlotItem().layout.setContentsMargins(2, 6, 6, 2)
         self._drawn: list[Any] = []
+        self._populations: tuple[Population, ...] = ()
 
     def sizeHint(self) -> QSize:
         """Return a low and wide size."""
@@ -172,8 +177,7 @@ class PopulationPlot(ScorePlot):
 
     def set_populations(self, populations: tuple[Population, ...]) -> None:
         """Replace the drawn curves."""
-        from napari_quac.explain.score import ABSCISSAE
-
+        self._populations = populations
         plot = self.getPlotItem()
         for item in self._drawn:
             plot.removeItem(item)
@@ -187,13 +191,14 @@ class PopulationPlot(ScorePlot):
         lowest, highest = 0.0, 0.2
         for population in drawn:
             color = QColor(self._colors.method(population.method))
+            places = self.places(population.mask_sizes)
             line = pg.PlotDataItem(
-                ABSCISSAE, population.center, antialias=True,
+                places, population.center, antialias=True,
                 pen=pg.mkPen(color, width=2, style=line_style(population.method)),
             )  # fmt: skip
             line.setZValue(1 if population.method in BASELINES else 5)
             edges = [
-                pg.PlotDataItem(ABSCISSAE, edge, pen=None)
+                pg.PlotDataItem(places, edge, pen=None)
                 for edge in (population.lower, population.upper)
             ]
             color.setAlpha(26 if population.method in BASELINES else 46)
@@ -204,3 +209,6 @@ class PopulationPlot(ScorePlot):
             lowest = min(lowest, float(np.min(population.lower)))  # type: ignore[arg-type]
             highest = max(highest, float(np.max(population.upper)))  # type: ignore[arg-type]
         plot.setYRange(lowest, highest, padding=0.06)
+
+    def _redraw(self) -> None:
+        self.set_populations(self._populations)

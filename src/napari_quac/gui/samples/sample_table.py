@@ -13,8 +13,9 @@ from superqt.utils import signals_blocked
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.widgets import prepare_table
 from napari_quac.live.choices import Choices
+from napari_quac.live.explanation_status import UNKNOWN
 from napari_quac.live.results import Results
-from napari_quac.live.sample_columns import UNKNOWN, SampleColumns, SampleIndex
+from napari_quac.live.sample_columns import SampleColumns, SampleIndex
 from napari_quac.live.sample_order import SampleOrder
 
 TITLES = {
