@@ -22,7 +22,8 @@ class Message(QWidget):
     Parameters
     ----------
     name : str
-        The text is named ``name``, its buttons ``<name>_action`` and ``<name>_details``.
+        The text is named ``name``, its buttons ``<name>_message_action`` and
+        ``<name>_message_details``.
     role : str
         Role of the text in the style sheet.
     n_lines : int
@@ -35,10 +36,10 @@ class Message(QWidget):
     def __init__(self, name: str, role: str = "", n_lines: int = 0) -> None:
         super().__init__()
         self.label = WrappedLabel("", name, role, n_lines, MAX_LINES)
-        self.action_button = button("", f"{name}_action", "Do what the message suggests.")
+        self.action_button = button("", f"{name}_message_action", "Do what the message suggests.")
         self.action_button.clicked.connect(lambda: self.requested.emit(self._action))
         self.details_button = link_button(
-            "Details", f"{name}_details", "Show the whole message, to read and to copy.",
+            "Details", f"{name}_message_details", "Show the whole message, to read and to copy.",
             self.show_details,
         )  # fmt: skip
         self._buttons = QWidget()
@@ -134,8 +135,10 @@ class DetailsWindow(QDialog):
         self.text_field.setObjectName("message_details_text")
         self.text_field.setAccessibleName("Whole message")
         self.text_field.setReadOnly(True)
-        self.copy_button = button("Copy", "copy_details_button", clicked=self.copy)
-        self.close_button = button("Close", "close_details_button", clicked=self.reject)
+        tip = "Copy the message with all its details to the clipboard."
+        self.copy_button = button("Copy", "copy_details_button", tip, self.copy)
+        tip = "Close this window."
+        self.close_button = button("Close", "close_details_button", tip, self.reject)
         layout = column(
             self.text_field, 1, row(None, self.copy_button, self.close_button), parent=self
         )
