@@ -34,7 +34,8 @@ from napari_quac.generators.opening import (
     load_generator,
     recognize_generator,
 )
-from napari_quac.networks.classifier import Classifier, name_classes
+from napari_quac.networks.class_naming import name_after_labels
+from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import FunctionGenerator, Generator
 from napari_quac.reports.opening import open_report
 from napari_quac.reports.report import Report
@@ -216,7 +217,7 @@ def explain_folder(
         If a network or the folder cannot be used, or the store belongs to other settings.
     """
     dataset = recipe_of(Path(samples)).load() if isinstance(samples, str | Path) else samples
-    classifier = name_classes(_as_classifier(classifier), dataset.classes)
+    classifier = name_after_labels(_as_classifier(classifier), dataset.classes)
     # the recipe of a file identifies it by its hash, as a run and the dock do
     is_file = isinstance(generator, str | Path)
     recipe = recognize_generator([str(generator)]).recipe if is_file else None

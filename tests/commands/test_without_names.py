@@ -32,19 +32,17 @@ def score(worked_example, query: Path, *more: str) -> list[str]:
     ]  # fmt: skip
 
 
-def test_classes_take_the_names_of_the_folders_of_generated_images(
-    worked_example,
-    folders,
-    capsys,
-):
-    """The folders' names sorted are bright, dark: the order of the outputs, as in QuAC."""
+def test_a_generator_does_not_name_the_classes_of_a_classifier(worked_example, folders, capsys):
     sample, made = folders / "samples/dark/a.npy", folders / "made"
     command = explain(worked_example, folders, "--samples", str(sample), "--target", "dark")
     (folders / "samples/dark/a.npy").replace(sample := folders / "c.npy")
     command[command.index("--samples") + 1] = str(sample)
-    assert main([*command, "--generated", str(made)]) == 0
+    assert main([*command, "--generated", str(made)]) == 2
+    assert "--classes" in capsys.readouterr().err
+    assert main([*command, "--generated", str(made), "--classes", "bright,dark"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["classes"] == ["bright", "dark"]
+    assert document["class_map"] == {"bright": "bright", "dark": "dark"}
     assert document["explanations"][0]["target"] == "dark"
 
 

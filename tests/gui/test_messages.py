@@ -84,7 +84,7 @@ def test_failure_vanishes_when_another_sample_is_selected(
         patch.setattr(dock.results.loaded_generator, "propose", fail)
         explain(dock)
     assert dock.status.line.text() == "The generator refused."
-    click(dock.samples.next_button)
+    click(dock.navigator.next_button)
     wait(lambda: dock.results.sample.id == dock.results.loaded_samples.sample_id(1))
     wait(lambda: not dock.controller.running)
     assert dock.status.failure is None
@@ -112,7 +112,7 @@ def test_notes_vanish_with_the_selection_and_with_other_work(dock: QuacDock) -> 
     load(dock)
     dock.session.noted.emit(Note("Sample 5 is mispredicted."))
     assert dock.status.line.text() == "Sample 5 is mispredicted."
-    click(dock.samples.next_button)
+    click(dock.navigator.next_button)
     wait(lambda: not dock.controller.running)
     assert dock.status.line.text().startswith("Ready")
     dock.status.show_note("Canceled. Finished results are kept.")

@@ -340,23 +340,80 @@ class NamedRecipe(GeneratorFamily):
     def load(self, device: object) -> Any:
         classifier = corner_classifier()
         names = self.class_names or ("class 0", "class 1", "class 2")
-        return replace(classifier, class_names=names)
+        return replace(classifier, class_names=names, sha256="named")
 
 
-def test_nameless_classes_are_named_after_the_folders_of_the_samples(session: Session) -> None:
+LABELS = ("axon", "dendrite", "soma")
+UNSORTED = ("T-bar", "PSD", "plain")
+NUMBERED = ("class 0", "class 1", "class 2")
+
+
+def names_in(session: Session) -> tuple[str, ...]:
+    session.wait()
+    assert session.results.loaded_classifier is not None
+    return session.results.loaded_classifier.class_names
+
+
+@pytest.mark.parametrize("samples_first", [True, False])
+def test_sorted_labels_name_the_classes_as_an_assumption(
+    session: Session, samples_first: bool
+) -> None:
+    if samples_first:
+        session.choices.samples = ReadySamples(CornerSamples(classes=LABELS))
+        session.wait()
     session.choices.classifier = NamedRecipe()
-    session.choices.samples = ReadySamples(CornerSamples())
     session.wait()
-    assert session.results.loaded_classifier is not None
-    assert session.results.loaded_classifier.class_names == ("left", "right", "both")
+    session.choices.samples = ReadySamples(CornerSamples(classes=LABELS))
+    assert names_in(session) == LABELS
+    classifier = session.results.loaded_classifier
+    assert classifier is not None
+    (assumption,) = [a for a in classifier.assumptions if a.kind == "class names"]
+    assert "axon, dendrite, soma" in assumption.sentence
 
 
-def test_names_that_were_given_are_left_alone(session: Session) -> None:
+def test_labels_in_no_order_name_nothing(session: Session) -> None:
+    session.choices.classifier = NamedRecipe()
+    session.choices.samples = ReadySamples(CornerSamples(classes=UNSORTED))
+    assert names_in(session) == NUMBERED
+
+
+def test_other_samples_replace_names_that_were_assumed(session: Session) -> None:
+    session.choices.classifier = NamedRecipe()
+    session.choices.samples = ReadySamples(CornerSamples(classes=LABELS))
+    session.wait()
+    session.choices.samples = ReadySamples(CornerSamples(classes=UNSORTED))
+    assert names_in(session) == NUMBERED
+
+
+@pytest.mark.parametrize("names", [("a", "b", "c"), NUMBERED])
+def test_stated_names_win_over_labels(session: Session, names: tuple[str, ...]) -> None:
+    session.choices.classifier = NamedRecipe(names)
+    session.choices.samples = ReadySamples(CornerSamples(classes=LABELS))
+    assert names_in(session) == names
+
+
+def test_stated_names_stay_whatever_else_is_loaded_meanwhile(session: Session) -> None:
+    session.choices.classifier = NamedRecipe()
+    session.choices.samples = ReadySamples(CornerSamples(classes=LABELS))
+    assert names_in(session) == LABELS
     session.choices.classifier = NamedRecipe(("a", "b", "c"))
-    session.choices.samples = ReadySamples(CornerSamples())
+    session.choices.samples = ReadySamples(CornerSamples(classes=LABELS))
+    session.choices.generator = ReadyNetwork(corner_generator())
+    assert names_in(session) == ("a", "b", "c")
+    session.choices.device = "cpu"
+    assert names_in(session) == ("a", "b", "c")
+    session.choices.classifier = NamedRecipe()
+    assert names_in(session) == LABELS
+
+
+def test_a_new_classifier_has_no_names_from_samples_of_the_one_before(session: Session) -> None:
+    session.choices.classifier = ReadyNetwork(corner_classifier())
+    session.choices.samples = ReadySamples(CornerSamples(classes=LABELS))
     session.wait()
-    assert session.results.loaded_classifier is not None
-    assert session.results.loaded_classifier.class_names == ("a", "b", "c")
+    session.choices.classifier = NamedRecipe()
+    assert names_in(session) == NUMBERED
+    naming = session.results.class_naming
+    assert naming is not None and naming.is_offered and naming.labels == LABELS
 
 
 def test_live_state_loads_without_torch() -> None:

@@ -1,36 +1,40 @@
-"""Classes of a classifier without names are named after samples or generator."""
+"""Classes of a classifier without names are named after the sorted labels of samples."""
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import replace
 
 import pytest
 
 from napari_quac.errors import QuacError
-from napari_quac.networks.classifier import matching_class_names, name_classes
+from napari_quac.networks.class_naming import NUMBERED, name_after_labels
 from napari_quac.testing import corner_classifier
 
 NAMELESS = ("class 0", "class 1", "class 2")
 
 
-def test_first_candidate_of_the_right_length_is_taken() -> None:
-    classifier = replace(corner_classifier(), class_names=NAMELESS)
-    named = name_classes(classifier, (), ("a", "b"), ("x", "y", "z"), ("p", "q", "r"))
-    assert named.class_names == ("x", "y", "z")
+@pytest.mark.parametrize("labels", [("a", "b", "c"), ("2", "9", "10")])
+def test_sorted_labels_name_the_outputs(labels: tuple[str, ...]) -> None:
+    classifier = replace(
+        corner_classifier(), class_names=NAMELESS, assumptions=(NUMBERED,),
+        description={"Classes": ", ".join(NAMELESS)},
+    )  # fmt: skip
+    named = name_after_labels(classifier, labels)
+    assert named.class_names == labels
+    assert named.description["Classes"] == ", ".join(labels)
+    (assumption,) = named.assumptions
+    assert ", ".join(labels) in assumption.sentence
     assert classifier.class_names == NAMELESS
-    with pytest.raises(FrozenInstanceError):
-        classifier.class_names = ("x", "y", "z")
+
+
+@pytest.mark.parametrize("labels", [("a", "b"), ("b", "a", "c"), (), ("10", "9", "2"), NAMELESS])
+def test_other_labels_name_nothing(labels: tuple[str, ...]) -> None:
+    classifier = replace(corner_classifier(), class_names=NAMELESS)
+    assert name_after_labels(classifier, labels) is classifier
+
+
+def test_names_are_kept_and_have_to_be_as_many_as_outputs() -> None:
+    classifier = corner_classifier()
+    assert name_after_labels(classifier, ("x", "y", "z")) is classifier
     with pytest.raises(QuacError, match="3 outputs, but 2 class names"):
         classifier.with_class_names(("a", "b"))
-
-
-def test_names_are_kept_without_a_match_and_where_the_file_has_some() -> None:
-    classifier = replace(corner_classifier(), class_names=NAMELESS)
-    assert name_classes(classifier, ("a", "b")).class_names == NAMELESS
-    before = corner_classifier().class_names
-    assert name_classes(corner_classifier(), ("x", "y", "z")).class_names == before
-
-
-def test_match_is_a_tuple_or_none() -> None:
-    assert matching_class_names(2, ["a"], ["b", "c"]) == ("b", "c")
-    assert matching_class_names(2) is None

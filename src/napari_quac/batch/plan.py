@@ -48,6 +48,9 @@ class BatchPlan:
         Ids of the samples to explain; empty for all of them.
     filter : str
         Filter of the dock that selected these samples, for people and for the dock.
+    class_map : mapping of str to str
+        Class of the classifier for classes of the generator; empty for one that is not used. The
+        others are matched by name.
     notes : tuple of str
         Sentences about parts of an experiment of the QuAC library; not part of a plan file.
 
@@ -65,6 +68,7 @@ class BatchPlan:
     output: Path = Path("explanations")
     only: tuple[str, ...] = ()
     filter: str = ""
+    class_map: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
@@ -177,6 +181,7 @@ class BatchPlan:
             "classifier": plain_values(self.classifier, base),
             "generator": plain_recipe(GENERATORS, self.generator, base, "generator"),
             "settings": self.settings.to_dict(),
+            **({"class_map": dict(self.class_map)} if self.class_map else {}),
             "device": self.device,
             "output": relative(self.output, base).as_posix(),
             **({"only": list(self.only)} if self.only else {}),

@@ -21,7 +21,9 @@ from napari_quac.errors import QuacError
 from napari_quac.explain.agreement_check import check_briefly
 from napari_quac.explain.agreement_text import summarize
 from napari_quac.explain.settings import ALL, AUTO
-from napari_quac.networks.classifier import Classifier, name_classes
+from napari_quac.networks.class_match import check_class_map, match_classes, with_class_map
+from napari_quac.networks.class_naming import name_after_labels
+from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.device import resolve_device
 from napari_quac.networks.generator import Generator
 from napari_quac.reports.record import Failure, failed_record
@@ -147,14 +149,17 @@ def load_resources(plan: BatchPlan) -> Resources:
         If samples or networks cannot be loaded.
     """
     recipes = (plan.samples, plan.classifier, plan.generator)
-    key = repr((recipes, plan.device, [_state(path) for path in paths_in(recipes)]))
+    key = repr((recipes, plan.class_map, plan.device, [_state(path) for path in paths_in(recipes)]))
     if key not in _loaded:
         _loaded.clear()
         dataset = plan.samples.load()
         device = resolve_device(plan.device)
-        generator = plan.generator.load(device)
+        generator = with_class_map(plan.generator.load(device), plan.class_map)
         classifier = plan.classifier.load(plan.device)
-        classifier = name_classes(classifier, dataset.classes, generator.class_names)
+        if not plan.classifier.class_names:
+            classifier = name_after_labels(classifier, dataset.classes)
+        check_class_map(generator, classifier.class_names)
+        match_classes(generator, classifier.class_names).require_usable(generator.name)
         if isinstance(dataset, ImageFiles) and classifier.n_axes is not None:
             dataset.n_axes = classifier.n_axes
         _loaded[key] = Resources(dataset, classifier, generator)

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import argparse
-import csv
+
+from napari_quac.data.name_match import split_names
 
 
 def names(text: str) -> tuple[str, ...]:
     """Split ``a,b,c``; names with commas are in double quotes, as in CSV."""
-    try:
-        parts = next(csv.reader([text], skipinitialspace=True, strict=True), [])
-    except csv.Error:
-        parts = text.split(",")
-    return tuple(part.strip() for part in parts if part.strip())
+    return split_names(text)
+
+
+def class_map(text: str) -> dict[str, str]:
+    """Read ``a=b,c=``: a class of the classifier, or nothing, for classes of the generator.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If a part has another form.
+    """
+    pairs = {}
+    for part in split_names(text):
+        name, equals, partner = part.partition("=")
+        if not equals or not name.strip():
+            message = f"'{part}' has not the form GENERATOR_CLASS=CLASSIFIER_CLASS"
+            raise argparse.ArgumentTypeError(message)
+        pairs[name.strip()] = partner.strip()
+    return pairs
 
 
 def whole_numbers(text: str) -> tuple[int, ...]:

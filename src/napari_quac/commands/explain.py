@@ -94,7 +94,10 @@ def plan_from(options: argparse.Namespace) -> BatchPlan:
     samples, classifier, generator = map_paths(recipes, lambda path: absolute(path, Path()))
     output = absolute(options.out, Path())
     settings = shared.read_settings(options, getattr(generator, "default_methods", ()))
-    return BatchPlan(samples, classifier, generator, settings, options.device, output)
+    networks, class_map = (classifier, generator), options.class_map or {}
+    return BatchPlan(
+        samples, *networks, settings, options.device, output=output, class_map=class_map
+    )
 
 
 def export_arrays(folder: Path, records: Records, store: ExplanationStore) -> None:
@@ -185,6 +188,8 @@ def _document(records: Records, store: ExplanationStore) -> dict[str, Any]:
         "output": store.folder,
         "classifier": {"name": classifier.name, "sha256": classifier.sha256.get("path", "")},
         "classes": info.class_names,
+        "class_map": info.class_map,
+        "assumptions": info.assumptions,
         "preset": info.settings.preset,
         "settings": info.settings.to_dict(),
         "n": len(records),

@@ -90,7 +90,7 @@ def run(options: argparse.Namespace) -> None:
     notes = [*report.notes, *filter_notes]
     for note in notes:
         notify(note)
-    classifier = shared.load_classifier(options, report.class_names) if options.classifier else None
+    classifier = _load_classifier(options, report) if options.classifier else None
     document = report_tables.report_record(report, notes)
     evaluation = evaluate(report, options, classifier)
     if evaluation is not None:
@@ -102,6 +102,14 @@ def run(options: argparse.Namespace) -> None:
     print(report_tables.as_table(report))
     if evaluation is not None:
         print("\n" + report_tables.evaluation_tables(report, evaluation))
+
+
+def _load_classifier(options: argparse.Namespace, report: Report) -> Classifier:
+    """Load the classifier; one without names has those of the report, in their order."""
+    classifier = shared.load_classifier(options)
+    if classifier.is_nameless and classifier.n_classes == len(report.class_names):
+        return classifier.with_class_names(report.class_names)
+    return classifier
 
 
 def apply_filters(report: Report, options: argparse.Namespace) -> tuple[Report, list[str]]:

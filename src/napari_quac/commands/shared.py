@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_quac.commands import preprocessing_options, sample_options
-from napari_quac.commands.arguments import names, pooling_factors, whole_numbers
+from napari_quac.commands.arguments import class_map, names, pooling_factors, whole_numbers
 from napari_quac.commands.preprocessing_options import ARGUMENTS, PREPROCESSING_OPTIONS
 from napari_quac.errors import DataError
 from napari_quac.registry import unknown_name
@@ -32,6 +32,7 @@ TYPES: dict[str, Callable[[str], Any]] = {
     **dict.fromkeys(("N", "PIXELS"), int),
     **dict.fromkeys(("X", "LO", "HI"), float),
     **dict.fromkeys(("A,B", "A,B,C"), names),
+    "A=B,C=D": class_map,
     "H,W|D,H,W": whole_numbers,
     "1x2x2,2x2x2": pooling_factors,
 }
@@ -65,6 +66,8 @@ GENERATOR_SETTINGS = """
     --generator-setting NAME=VALUE  a setting that the file of a generator lacks, such as
                                     positive=CLASS, order=reversed, value_range=0,1 or
                                     final_activation=none
+    --class-map A=B,C=D             class of the classifier (B) for a class of the generator (A),
+                                    where names differ; nothing after = for one that is not used
     --style latent|reference        source of the styles of a StarGAN v2
     --references DIR                images for --style reference, one subfolder per class
     """
@@ -164,13 +167,13 @@ def load_classifier(options: argparse.Namespace, known_classes: tuple[str, ...] 
     options : Namespace
         The parsed arguments.
     known_classes : tuple of str
-        Class names of the samples: taken in their sorted order, as the QuAC library does, where
-        neither the options nor the file name the classes and their number fits.
+        Labels of the samples, after which the classes are named where neither the options nor the
+        file name them; see :func:`~napari_quac.networks.class_naming.names_from_labels`.
     """
-    from napari_quac.networks.classifier import name_classes
+    from napari_quac.networks.class_naming import name_after_labels
 
     classifier = classifier_recipe(options).load(options.device)
-    return classifier if options.classes else name_classes(classifier, known_classes)
+    return classifier if options.classes else name_after_labels(classifier, known_classes)
 
 
 def classifier_recipe(options: argparse.Namespace) -> ClassifierRecipe:
@@ -203,13 +206,14 @@ def load_samples_and_classifier(options: argparse.Namespace) -> tuple[Dataset, C
 
 def load_generator(options: argparse.Namespace) -> Generator:
     """Load the generator that the options name."""
+    from napari_quac.networks.class_match import with_class_map
     from napari_quac.networks.device import resolve_device
 
     recipe = generator_recipe(options)
     if recipe.source_basis == "label":
         options.generated = recipe.path
     generator: Generator = recipe.load(resolve_device(options.device))
-    return generator
+    return with_class_map(generator, options.class_map or {})
 
 
 def generator_recipe(options: argparse.Namespace) -> Any:

@@ -277,7 +277,7 @@ def _classifier(
     path: Path | None, options: argparse.Namespace, dataset: Dataset
 ) -> Classifier | None:
     """Load a guidance or evaluation classifier; one without names has those of the folder."""
-    from napari_quac.networks.classifier import name_classes
+    from napari_quac.networks.class_naming import name_after_labels
     from napari_quac.networks.classifier_recipe import ClassifierRecipe
 
     if path is None:
@@ -289,7 +289,7 @@ def _classifier(
             f"'{path.name}' has {classifier.n_classes} classes, the folder has "
             f"{len(dataset.classes)}: {', '.join(dataset.classes)}. Name them by --classes."
         )
-    return name_classes(classifier, dataset.classes)
+    return name_after_labels(classifier, dataset.classes)
 
 
 def _with_progress(steps: Steps[Any]) -> Any:

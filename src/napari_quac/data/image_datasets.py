@@ -23,6 +23,8 @@ from napari_quac.data.image_layout import find_layout
 from napari_quac.data.image_range import RangeSuggestion, suggest_image_range, suggestion_text
 from napari_quac.errors import DataError, QuacError, ShapeError, ValueRangeError
 
+PixelSize = tuple[float, ...]
+"""Pixel size in nm along the axes of an image; one number for all of them."""
 N_PROBED = 8
 """Files that are read to list the assumptions about a dataset."""
 
@@ -46,6 +48,8 @@ class ImageFiles:
         Display name.
     n_axes : int or None
         2 if the files hold images, 3 for volumes; None decides by the axes of each file.
+    pixel_nm : tuple of float, optional
+        Pixel size in nm along the axes of an image, or one number for all of them.
     """
 
     stated_assumptions: tuple[Assumption, ...] = ()
@@ -60,11 +64,12 @@ class ImageFiles:
         image_range: tuple[float, float] | None = None,
         name: str = "files",
         n_axes: int | None = None,
+        pixel_nm: PixelSize | None = None,
     ) -> None:
         self.paths = tuple(Path(path) for path in paths)
         self.classes, self.name, self.n_axes = classes, name, n_axes
         self._labels = tuple(labels) if labels is not None else (None,) * len(self.paths)
-        self._root, self._image_range = root, image_range
+        self._root, self._image_range, self._pixel_nm = root, image_range, pixel_nm
         self._file_assumptions: dict[Assumption, None] = {}
         self._is_probed = False
 
@@ -93,7 +98,10 @@ class ImageFiles:
         except ValueRangeError as error:
             raise ValueRangeError(f"{error} {suggestion_text(self.suggested_ranges)}") from error
         self._file_assumptions.update(dict.fromkeys(assumptions))
-        return Sample(self.sample_id(index), image, self._labels[index], path=path)
+        scale, unit = scale_in_nm(self._pixel_nm, image.ndim - 1)
+        return Sample(
+            self.sample_id(index), image, self._labels[index], scale, unit=unit, path=path
+        )
 
     def sample_id(self, index: int) -> str:
         """Return the file's path relative to the dataset's folder."""
@@ -103,6 +111,16 @@ class ImageFiles:
     def label(self, index: int) -> int | None:
         """Return the label of a file."""
         return self._labels[index]
+
+
+def scale_in_nm(
+    pixel_nm: PixelSize | None, n_axes: int
+) -> tuple[tuple[float, ...] | None, str | None]:
+    """Return scale and unit of a sample from the pixel size; None and None if it is unknown."""
+    if not pixel_nm:
+        return None, None
+    missing = n_axes - len(pixel_nm)
+    return (*pixel_nm[:1] * missing, *pixel_nm)[-n_axes:], "nm"
 
 
 class ImageFolder(ImageFiles):
@@ -117,6 +135,8 @@ class ImageFolder(ImageFiles):
         See :func:`~napari_quac.data.image_file.read_image`.
     split, labels, label_column, file_column, pattern
         See :func:`~napari_quac.data.image_layout.find_layout`.
+    pixel_nm : tuple of float, optional
+        See :class:`ImageFiles`.
 
     Attributes
     ----------
@@ -140,12 +160,12 @@ class ImageFolder(ImageFiles):
         label_column: str = "",
         file_column: str = "",
         pattern: str = "",
+        pixel_nm: PixelSize | None = None,
     ) -> None:
         layout = find_layout(directory, split, labels, label_column, file_column, pattern)
         root = layout.directory
-        super().__init__(
-            layout.images, layout.labels, layout.classes, root, image_range, root.name, n_axes
-        )
+        labeled = (layout.images, layout.labels, layout.classes)
+        super().__init__(*labeled, root, image_range, root.name, n_axes, pixel_nm)
         self.directory, self.layout = root, layout
         self.stated_assumptions = layout.assumptions
 
@@ -284,6 +304,8 @@ class ImageFolderRecipe:
         Its columns.
     pattern : str
         Pattern of the labels in file names, such as ``"{label}_*.tif"``.
+    pixel_nm : tuple of float or None
+        See :class:`ImageFiles`.
     """
 
     directory: Path
@@ -293,6 +315,7 @@ class ImageFolderRecipe:
     label_column: str = ""
     file_column: str = ""
     pattern: str = ""
+    pixel_nm: PixelSize | None = None
 
     def load(self) -> Dataset:
         """List the images of the folder; see :func:`~napari_quac.data.image_layout.find_layout`.
@@ -312,6 +335,7 @@ class ImageFolderRecipe:
             self.label_column,
             self.file_column,
             self.pattern,
+            self.pixel_nm,
         )
 
 
@@ -324,10 +348,13 @@ class ImageFilesRecipe:
     paths : tuple of Path
     image_range : (low, high) or None
         See :func:`~napari_quac.data.image_file.read_image`.
+    pixel_nm : tuple of float or None
+        See :class:`ImageFiles`.
     """
 
     paths: tuple[Path, ...]
     image_range: tuple[float, float] | None = None
+    pixel_nm: PixelSize | None = None
 
     def load(self) -> Dataset:
         """Return the files as a dataset.
@@ -346,4 +373,9 @@ class ImageFilesRecipe:
         is_unique = len({path.name for path in paths}) == len(paths)
         absolute = tuple(Path(os.path.abspath(path)) for path in paths)
         root = None if is_unique else Path(os.path.commonpath([p.parent for p in absolute]))
-        return ImageFiles(paths if is_unique else absolute, root=root, image_range=self.image_range)
+        return ImageFiles(
+            paths if is_unique else absolute,
+            root=root,
+            image_range=self.image_range,
+            pixel_nm=self.pixel_nm,
+        )

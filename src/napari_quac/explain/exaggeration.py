@@ -18,6 +18,7 @@ from napari_quac.data.dataset import Sample
 from napari_quac.errors import DataError
 from napari_quac.explain.pair import Pair, make_pair
 from napari_quac.explain.prediction_table import penultimate_features
+from napari_quac.networks.class_match import match_classes, request_for
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.generator import BinTraversal, ConversionRequest, Generator, ImagePath
 from napari_quac.stepwise import Progress, stepwise
@@ -404,7 +405,7 @@ def traverse_bins(
         return None
     images, n_bins = traversal.images, len(traversal.images)
     prediction = classifier.predict(query.image[None])[0]
-    source, target, positive = _classes(prediction, traversal, classifier, generator.name)
+    source, target, positive = _classes(prediction, traversal, classifier, generator)
     last = n_bins - 1 if target == positive else 0
     desired = bin_center(last, n_bins)
     origin = {"generator": generator.name, "bin": last, "n_bins": n_bins, "desired": desired}
@@ -413,22 +414,24 @@ def traverse_bins(
 
 
 def _classes(
-    prediction: Tensor, traversal: BinTraversal, classifier: Classifier, name: str
+    prediction: Tensor, traversal: BinTraversal, classifier: Classifier, generator: Generator
 ) -> tuple[int, int, int]:
     """Return source, target, and the class whose probability rises with the bin."""
     names = classifier.class_names
-    positive = classifier.class_index(traversal.positive)
+    own = classifier.with_class_names(match_classes(generator, names).names_for_generator())
+    positive = own.class_index(traversal.positive)
     source = int(prediction.argmax())
     if not traversal.negative:  # the other class is the most probable other one
         others = prediction.clone()
         others[positive] = -1
         other = int(others.argmax())
         return (positive, other, positive) if source == positive else (source, positive, positive)
-    negative = classifier.class_index(traversal.negative)
+    negative = own.class_index(traversal.negative)
     if source not in (negative, positive):
         raise DataError(
-            f"The generator {name} converts '{names[negative]}' and '{names[positive]}', and this "
-            f"sample is classified as '{names[source]}'. Choose another sample or generator."
+            f"The generator {generator.name} converts '{names[negative]}' and "
+            f"'{names[positive]}', and this sample is classified as '{names[source]}'. Choose "
+            "another sample or generator."
         )
     return (source, positive if source == negative else negative, positive)
 
@@ -480,4 +483,4 @@ def generator_path(pair: Pair, generator: Generator, classifier: Classifier) -> 
     request = ConversionRequest(
         query.image, pair.source, pair.target, classifier, query_id=query.id
     )
-    return generator.path(request, pair.origin)
+    return generator.path(request_for(generator, request), pair.origin)

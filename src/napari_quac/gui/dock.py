@@ -42,6 +42,7 @@ from napari_quac.gui.points_sync import PointsSync
 from napari_quac.gui.region_view import RegionView
 from napari_quac.gui.sample_data import open_example_volume
 from napari_quac.gui.samples.samples_dock import SamplesDock
+from napari_quac.gui.scale_bar import ScaleBar
 from napari_quac.gui.stages import Stages
 from napari_quac.gui.widgets import button, column, debouncer
 from napari_quac.gui.window import BottomDocks, MainThread, WindowWatch
@@ -92,6 +93,7 @@ class QuacDock(QWidget):
         self.comparison = Comparison(napari_viewer, self.layers, results, self)
         self.settings = QSettings("napari-quac", "napari-quac")
         remember_size_axis(self.choices, self.settings)
+        self.scale_bar = ScaleBar(napari_viewer, self.results)
         self._build_panels()
         for section in (self.regions, self.verdict, self.methods):
             section.set_open(False)
@@ -195,6 +197,7 @@ class QuacDock(QWidget):
         self.training.close(timeout=0)
         self.session.close(timeout=0)
         self.points.close()
+        self.scale_bar.close()
         self.viewer.events.theme.disconnect(self._on_theme)
         for panel in (self.samples, self.points_panel, self.regions, self.morphometry,
                       self.deformation, self.exaggeration):  # fmt: skip
@@ -262,7 +265,7 @@ class QuacDock(QWidget):
         )  # fmt: skip
         self.stages = Stages({
             "setup": (self.start, self.networks, self.samples, self.agreement, self.points_panel,
-                      self.preprocessing, self.train, self.without_generator, self.explore_button),
+                      self.preprocessing, self.without_generator, self.train, self.explore_button),
             "explore": (self.navigator, self.search, self.threshold, self.predictions,
                         self.verdict, self.regions, self.methods),
             "study": (self.exaggeration, self.deformation, self.morphometry),

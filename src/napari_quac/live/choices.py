@@ -86,6 +86,9 @@ class Choices:
     samples : SampleSource or None
     classifier, generator : recipe or None
         Each has a method ``load`` that returns the network; None before a choice.
+    class_map : mapping of str to str
+        Class of the classifier for classes of the generator, where the user has matched them;
+        empty for one that is not used.
     device : str
         ``"auto"``, ``"cpu"``, ``"cuda:0"``, …
     settings : ExplainSettings
@@ -123,6 +126,7 @@ class Choices:
     samples: SampleSource | None = None
     classifier: Any = None
     generator: Any = None
+    class_map: Mapping[str, str] = field(default_factory=dict)
     device: str = "auto"
     settings: ExplainSettings = field(default_factory=ExplainSettings)
     sample_index: int | None = None

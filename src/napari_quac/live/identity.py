@@ -62,7 +62,7 @@ def classifier_identity(classifier: Classifier, recipe: Any = None) -> str:
 
 
 def generator_identity(generator: Generator | None, recipe: Any = None) -> str:
-    """Return the identity of a generator: its files and the settings of its recipe.
+    """Return the identity of a generator: its files, its settings and how its classes are matched.
 
     A generator without a recipe, such as a function of a notebook, is identified by itself for the
     time of the process. A folder of images is identified by its path.
@@ -78,8 +78,8 @@ def generator_identity(generator: Generator | None, recipe: Any = None) -> str:
         return ""
     if recipe is None:
         return _digest(_token(generator))
-    hashes = _hashes(recipe)
-    return _digest(type(recipe).__qualname__, _without(recipe, hashes), hashes)
+    hashes, class_map = _hashes(recipe), dict(getattr(generator, "class_map", {}))
+    return _digest(type(recipe).__qualname__, _without(recipe, hashes), hashes, class_map)
 
 
 def samples_identity(index: SampleIndex, source: Any = None) -> str:

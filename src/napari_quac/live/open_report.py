@@ -82,6 +82,16 @@ class ReportColumns:
     positions: NDArray[np.int64]
     differences: tuple[str, ...] = ()
 
+    @property
+    def note(self) -> str:
+        """Reason why the columns are empty; empty if they are those of the networks in use."""
+        if not self.differences:
+            return ""
+        return (
+            "The open explanations are not shown, because they were computed with other networks "
+            f"({'; '.join(self.differences)})."
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class LoadedExplanations:
@@ -159,24 +169,23 @@ def align_report(
     """
     from napari_quac.explain.prediction_table import PredictionTable
 
-    differences: tuple[str, ...] = ()
-    if report.store is not None and loaded_classifier is not None:
-        recipe = generator if loaded_generator is not None else None
-        differences = other_networks(report.store.info, loaded_classifier, recipe)
+    recipe = generator if loaded_generator is not None else None
+    differences = _differences(report, loaded_classifier, recipe)
 
     opened, index_of = report.report, sample_list.index_of
-    names = (loaded_classifier.class_names if loaded_classifier is not None else ()) or _names_of(
-        opened
+    positions = np.array(
+        [index_of.get(entry.sample_id, UNKNOWN) for entry in opened.entries], dtype=np.int64
     )
+    names = getattr(loaded_classifier, "class_names", ()) or _names_of(opened)
     places = {name: number for number, name in enumerate(names)}
     # from a class of the report to the class of the same name
     classes = [places.get(opened.class_name(n), UNKNOWN) for n in range(_n_classes(opened))]
     status = ExplanationStatus.none_of(len(sample_list), names)
     probabilities = np.full((len(sample_list), len(names)), np.nan, dtype=np.float32)
     truth = np.full(len(sample_list), UNKNOWN, dtype=np.int64)
-    positions = np.full(len(opened.entries), UNKNOWN, dtype=np.int64)
-    for number, entry in enumerate(opened.entries):
-        row = positions[number] = index_of.get(entry.sample_id, UNKNOWN)
+    if differences:
+        return ReportColumns(status, None, positions, differences)
+    for row, entry in zip(positions.tolist(), opened.entries, strict=True):
         if row == UNKNOWN:
             continue
         target = classes[entry.target]
@@ -191,9 +200,6 @@ def align_report(
             for column, probability in zip(classes, entry.query_prediction, strict=True):
                 if column != UNKNOWN:
                     probabilities[row, column] = probability
-    if differences:
-        status = ExplanationStatus.none_of(len(sample_list), names)
-        return ReportColumns(status, None, positions, differences)
     failures = {
         index_of[failure.sample_id]: failure.error
         for failure in opened.failures
@@ -219,8 +225,8 @@ def entries_in_view(
         The samples in view.
     """
     entries = report.report.entries
-    if len(report_columns.positions) != len(entries):
-        return []  # the columns are being computed
+    if len(report_columns.positions) != len(entries) or report_columns.differences:
+        return []  # the columns are being computed, or the report is about other networks
     rows = np.zeros(len(order.columns) + 1, dtype=np.bool_)  # the last one is for -1
     rows[order.indices] = True
     return [entries[number] for number in np.flatnonzero(rows[report_columns.positions])]
@@ -269,7 +275,7 @@ def load_explanations(
     class_names, recorded = loaded_classifier.class_names, report.settings
     if not latest or _names_of(report.report) != class_names:
         return None
-    if report.store is not None and other_networks(report.store.info, loaded_classifier):
+    if _differences(report, loaded_classifier):
         return None
     explanations = restore_explanations(
         requested or latest, recorded, len(class_names), sample, report.store
@@ -279,6 +285,15 @@ def load_explanations(
     settings = replace(pair_settings, masking=recorded.masking, procedure=recorded.procedure)
     # a method that cannot be restored is left out, and the others are shown
     return LoadedExplanations(replace(explanations, settings=settings, failures={}), report.folder)
+
+
+def _differences(
+    report: OpenReport, classifier: Classifier | None, generator: Any = None
+) -> tuple[str, ...]:
+    """Return the differences from the networks in use; a folder without a store states none."""
+    if report.store is None or classifier is None:
+        return ()
+    return other_networks(report.store.info, classifier, generator)
 
 
 def _n_classes(report: Report) -> int:

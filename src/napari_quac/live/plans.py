@@ -66,6 +66,7 @@ def plan_from(choices: Choices, results: Results, output: Path) -> BatchPlan:
         classifier=choices.classifier,
         generator=choices.generator,
         settings=choices.settings,
+        class_map=choices.class_map,
         device=choices.device,
         output=output,
         only=_listed_ids(choices, results),
@@ -138,6 +139,7 @@ def apply_plan(plan: BatchPlan, choices: Choices, class_names: tuple[str, ...] =
     targets = settings.targets
     is_single = isinstance(targets, tuple) and len(targets) == 1 and targets[0] in class_names
     choices.settings = settings if is_single else replace(settings, targets=AUTO)
+    choices.class_map = plan.class_map
     choices.filter_text = plan.filter
     choices.samples = plan.samples
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from napari_quac.explain.settings import ExplainSettings
     from napari_quac.explain.verdict import Finding
     from napari_quac.generators.warp.view import WarpView
+    from napari_quac.live.class_names import ClassNaming
     from napari_quac.live.display import DisplayedHybrid, Preview
     from napari_quac.live.explanation_status import ExplanationStatus, Outcomes
     from napari_quac.live.identity import ResultOrigin
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from napari_quac.live.prediction import Prediction
     from napari_quac.live.sample_columns import SampleIndex
     from napari_quac.live.sample_order import SampleOrder
+    from napari_quac.networks.class_match import ClassMatch
     from napari_quac.networks.classifier import Classifier
     from napari_quac.networks.generator import Generator
     from napari_quac.reports.baselines import BaselineTest
@@ -42,10 +44,13 @@ class Results:
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
     loaded_samples: Dataset | None = None
+    opened_classifier: Classifier | None = None
+    opened_generator: Generator | None = None
+    class_naming: ClassNaming | None = None
     loaded_classifier: Classifier | None = None
     loaded_generator: Generator | None = None
+    class_match: ClassMatch | None = None
     generator_evaluation: Finding | None = None
-    class_names: tuple[str, ...] | None = None
     previews: tuple[Preview, ...] = ()
     sample: Sample | None = None
     prediction: Prediction | None = None

@@ -10,11 +10,16 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_quac.data.dataset import evenly_spaced
 from napari_quac.errors import DataError
 from napari_quac.explain.settings import AUTO, ExplainSettings
 from napari_quac.live import display
-from napari_quac.live.choices import Choices, LabelImage, ReadySamples, ReportSource, SampleSource
+from napari_quac.live.choices import Choices, ReadySamples, ReportSource, SampleSource
+from napari_quac.live.class_names import (
+    match_generator,
+    name_classes,
+    suggest_class_names,
+    use_class_map,
+)
 from napari_quac.live.explanation_status import collect_outcomes, note_explanations
 from napari_quac.live.identity import find_origin
 from napari_quac.live.lane import Priority
@@ -23,6 +28,13 @@ from napari_quac.live.open_report import (
     align_report,
     entries_in_view,
     load_explanations,
+)
+from napari_quac.live.pair_views import (
+    analyze_regions,
+    compare_methods,
+    exaggerate_query,
+    measure_morphometry,
+    view_deformation,
 )
 from napari_quac.live.prediction import Prediction, find_neighbors, predict
 from napari_quac.live.rule import Derived, Job, OnDemand, Rule, evaluation_order, question_names
@@ -33,20 +45,15 @@ from napari_quac.stepwise import Steps
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset, Sample
     from napari_quac.explain.agreement import Agreement
-    from napari_quac.explain.exaggeration import Exaggeration
     from napari_quac.explain.explanation import Explanations
-    from napari_quac.explain.morphometry import Morphometry
     from napari_quac.explain.pair import Pair
     from napari_quac.explain.prediction_table import Neighbors, PredictionTable
-    from napari_quac.explain.regions import Regions
     from napari_quac.explain.search import SearchState
     from napari_quac.explain.verdict import Finding
-    from napari_quac.generators.warp.view import WarpView
     from napari_quac.live.open_report import OpenReport, ReportColumns
     from napari_quac.networks.classifier import Classifier
     from napari_quac.networks.generator import Generator as ImageGenerator
     from napari_quac.reports.baselines import BaselineTest
-    from napari_quac.reports.comparison import MethodComparison
 
 LABELS_LOOKED_AT = 100
 PARTIAL_SECONDS = 0.25
@@ -78,36 +85,6 @@ def find_evaluation(loaded_generator: ImageGenerator, *, generator: Any) -> Find
     from napari_quac.live.generator_evaluation import find_evaluation as find
 
     return find(loaded_generator, generator=generator)
-
-
-def take_class_names(
-    loaded_classifier: Classifier, loaded_samples: Dataset,
-    loaded_generator: ImageGenerator | None = None,
-    *, classifier: Any, class_names: tuple[str, ...] | None = None,
-) -> tuple[str, ...] | None:  # fmt: skip
-    """Take the sorted names of the samples' folders, as in QuAC, where a file has no names.
-
-    Samples without class folders may come with images that were generated into such folders.
-    """
-    from napari_quac.networks.classifier import matching_class_names
-
-    if not hasattr(classifier, "class_names"):
-        return None
-    is_named_here = class_names is not None and classifier.class_names == class_names
-    if not (loaded_classifier.is_nameless or is_named_here):
-        return None
-    generated = loaded_generator.class_names if loaded_generator is not None else ()
-    n_classes = loaded_classifier.n_classes
-    return matching_class_names(n_classes, loaded_samples.classes, generated) or class_names
-
-
-def name_classes(
-    loaded_classifier: Classifier, class_names: tuple[str, ...], *, classifier: Any
-) -> Any:
-    """Give the classifier the class names of the samples."""
-    if classifier.class_names == class_names:
-        return classifier
-    return replace(classifier, class_names=class_names)
 
 
 def read_sample(loaded_samples: Dataset, sample_index: int) -> Sample:
@@ -311,95 +288,17 @@ def explain_pair(
     return explain(pair, loaded_classifier, pair_settings, explanations, shown_method)
 
 
-# further views of the pair
-
-
-def compare_methods(
-    loaded_samples: Dataset, loaded_classifier: Classifier, loaded_generator: ImageGenerator,
-    comparison_settings: ExplainSettings, pair: Pair | None = None, compared_samples: int = 0,
-    *, settings: ExplainSettings, sample_index: int | None = None, order: SampleOrder | None = None,
-) -> Steps[MethodComparison]:  # fmt: skip
-    """Compare all methods on the displayed pair, or on samples spread evenly over the table."""
-    from napari_quac.reports.comparison import compare_pair, compare_samples, true_difference
-
-    if compared_samples:
-        n_samples = len(loaded_samples)
-        rows = order.indices.tolist() if order is not None and len(order) else range(n_samples)
-        indices = [rows[place] for place in evenly_spaced(len(rows), compared_samples)]
-        settings = settings.with_methods(comparison_settings.methods)
-        return compare_samples(
-            indices, loaded_samples, loaded_classifier, loaded_generator, settings
-        )
-    if pair is None or sample_index is None:
-        sentence = "There is no pair to compare methods on. Explain a sample first."
-        raise DataError(sentence).suggesting("explain")
-    truth = true_difference(loaded_samples, sample_index, pair, loaded_classifier)
-    return compare_pair(pair, loaded_classifier, comparison_settings, truth)
-
-
-def exaggerate_query(
-    prediction: Prediction,
-    loaded_classifier: Classifier,
-    pair: Pair | None = None,
-    loaded_generator: ImageGenerator | None = None,
-    bin_generator: Any = None,
-    *,
-    device: str,
-) -> Steps[Exaggeration] | Steps[Exaggeration | None]:
-    """Compute the path from the query to the generated image, or through the bins."""
-    from napari_quac.explain.exaggeration import exaggerate, traverse_bins
-    from napari_quac.networks.device import resolve_device
-
-    sample, generator = prediction.sample, loaded_generator
-    if bin_generator is not None:
-        return traverse_bins(sample, bin_generator.load(resolve_device(device)), loaded_classifier)
-    if pair is not None and generator is not None:
-        return exaggerate(pair, generator, loaded_classifier)
-    if generator is not None and generator.n_bins is not None:
-        return traverse_bins(sample, generator, loaded_classifier)
-    raise DataError(
-        "There is no generated image as the end of the path. Press Explain first, or use the bins "
-        "of a bin-conditional generator as path."
-    ).suggesting("explain")
-
-
-def view_deformation(
-    pair: Pair, loaded_generator: ImageGenerator, loaded_classifier: Classifier
-) -> Steps[WarpView | None]:
-    """Compute the deformation of a warping simulator; None for other generators."""
-    from napari_quac.generators.warp.view import view_warp
-
-    return view_warp(pair, loaded_generator, loaded_classifier)
-
-
-def analyze_regions(
-    displayed_hybrid: display.DisplayedHybrid, loaded_classifier: Classifier
-) -> Steps[Regions]:
-    """Analyze the regions of the displayed mask."""
-    from napari_quac.explain.regions import find_regions
-
-    return find_regions(displayed_hybrid.explanation, loaded_classifier, displayed_hybrid.index)
-
-
-def measure_morphometry(
-    displayed_hybrid: display.DisplayedHybrid, labels: LabelImage | None = None
-) -> Steps[Morphometry]:
-    """Measure the displayed change, within labeled structures if there are any."""
-    from napari_quac.explain.morphometry import measure_change
-
-    values = labels.read() if labels is not None else None
-    return measure_change(displayed_hybrid.explanation, values, displayed_hybrid.index)
-
-
 RULES: dict[str, Rule] = {
     # samples and networks
     "loaded_samples": Job(load_samples, "reading the samples"),
-    "loaded_classifier": Job(load_classifier, "loading the classifier"),
-    "loaded_generator": Job(load_generator, "loading the generator"),
+    "opened_classifier": Job(load_classifier, "loading the classifier"),
+    "opened_generator": Job(load_generator, "loading the generator"),
+    "class_naming": Derived(suggest_class_names, "naming the classes"),
+    "loaded_classifier": Derived(name_classes, "naming the classes"),
+    "loaded_generator": Derived(use_class_map, "matching the classes"),
+    "class_match": Derived(match_generator, "matching the classes"),
     "generator_evaluation": Job(find_evaluation, "reading the evaluation of the generator",
                                 Priority.SHORT, clear_on=("loaded_generator",)),
-    "class_names": Derived(take_class_names, "naming the classes"),
-    "classifier": Derived(name_classes, "naming the classes"),
     "previews": Job(display.read_previews, "reading previews", Priority.SHORT,
                     clear_on=("loaded_samples",)),
     "sample": Job(read_sample, "reading the sample", Priority.URGENT,

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_quac.data.assumptions import Assumption
+from napari_quac.data.name_match import are_numbered
 from napari_quac.data.place import extent, short_extent
 from napari_quac.data.preprocessing import DEFAULT, Preprocessing
 from napari_quac.errors import NotFiniteError, QuacError, ShapeError, UnknownNameError
@@ -117,7 +118,10 @@ class Classifier:
             raise QuacError(
                 f"{self.n_classes} outputs, but {len(class_names)} class names: give one for each."
             )
-        return replace(self, class_names=tuple(class_names))
+        description = dict(self.description)
+        if "Classes" in description:
+            description["Classes"] = ", ".join(class_names)
+        return replace(self, class_names=tuple(class_names), description=description)
 
     def with_preprocessing(self, preprocessing: Preprocessing) -> Classifier:
         """Return the same network with another preprocessing.
@@ -147,7 +151,7 @@ class Classifier:
     @property
     def is_nameless(self) -> bool:
         """True if neither the file nor the user names the classes."""
-        return self.class_names == tuple(f"class {index}" for index in range(self.n_classes))
+        return are_numbered(self.class_names)
 
     def class_index(self, name: str | int) -> int:
         """Return the index of a class, from its name or index.
@@ -417,24 +421,3 @@ class Classifier:
 
 
 _NO_CHANGE = Preprocessing()
-
-
-def matching_class_names(n_classes: int, *candidates: Sequence[str]) -> tuple[str, ...] | None:
-    """Return the first list of names with the right length; None if no list has it."""
-    return next((tuple(names) for names in candidates if len(names) == n_classes), None)
-
-
-def name_classes(classifier: Classifier, *candidates: Sequence[str]) -> Classifier:
-    """Return a classifier with the first list of names that matches, if it has none.
-
-    Parameters
-    ----------
-    classifier : Classifier
-        One with names keeps them.
-    *candidates : sequence of str
-        Names of the classes of samples or generator, sorted, as the QuAC library numbers them.
-    """
-    names = matching_class_names(classifier.n_classes, *candidates)
-    if classifier.is_nameless and names is not None:
-        return classifier.with_class_names(names)
-    return classifier

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from napari_quac.data.assumptions import Assumption
 from napari_quac.data.place import short_extent
+from napari_quac.networks.class_naming import NUMBERED
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.trial import Trial
 
@@ -84,13 +85,7 @@ def assumptions_about(
     """
     assumptions = [input_range_assumption()] if source.startswith("assumed") else []
     if not has_names:
-        assumptions.append(
-            Assumption(
-                "class names",
-                "Outputs are numbered, or named after the sorted folders of the samples; the file "
-                "names no classes (--classes).",
-            )
-        )
+        assumptions.append(NUMBERED)
     if classifier.size_was_guessed and classifier.image_size is not None:
         assumptions.append(
             Assumption(

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from napari_quac.errors import NetworkError, QuacError, ShapeError
+from napari_quac.networks.class_match import request_for
 from napari_quac.stepwise import Progress, stepwise
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ class ConversionRequest:
     source, target : int
         Class of the query, and class to reach.
     classifier : Classifier
-        For generators that optimize against it; the others ignore it.
+        Names the classes, in the words of the generator if it has names; otherwise for generators
+        that optimize against it.
     seed : int
         Seed of all randomness.
     query_id : str
@@ -134,7 +136,13 @@ class Generator(Protocol):
     n_bins : int or None
         Number of bins of a bin-conditional generator; None for any other.
     class_names : tuple of str
-        Classes that it knows; empty if it takes any.
+        Classes that it knows; empty if it takes any, or if they have no names.
+    n_classes : int or None
+        Number of its classes, where they have no names.
+    class_map : Mapping[str, str]
+        Class of the classifier for some of its classes, as the user has matched them; empty for
+        one that is not used. The others are matched by name; see
+        :mod:`~napari_quac.networks.class_match`.
     takes_references : bool
         Whether styles can be taken from ``ConversionRequest.references``.
     source_basis : {"prediction", "label"}
@@ -146,6 +154,8 @@ class Generator(Protocol):
     n_axes: int | None = None
     n_bins: int | None = None
     class_names: tuple[str, ...] = ()
+    n_classes: int | None = None
+    class_map: Mapping[str, str] = {}
     takes_references: bool = False
     source_basis: Literal["prediction", "label"] = "prediction"
 
@@ -237,7 +247,10 @@ def ask_generator(
     ------
     NetworkError
         If it raises any other error than ours, or returns anything but proposals.
+    DataError
+        If it has none of the classes of the classifier.
     """
+    request = request_for(generator, request)
     try:
         if hasattr(generator, "propose_stepwise"):
             proposals = yield from generator.propose_stepwise(request, first, n)
@@ -291,6 +304,10 @@ class CenterSliceGenerator(Generator):
     def __init__(self, generator: Generator) -> None:
         self.generator = generator
         self.name = f"{generator.name}, center slice"
+        # a generator of another package may lack them
+        self.class_names = getattr(generator, "class_names", ())
+        self.n_classes = getattr(generator, "n_classes", None)
+        self.class_map = getattr(generator, "class_map", {})
         applied_to = {"Applied to": "the center slice of a volume"}
         self.description: Mapping[str, str] = {**generator.description, **applied_to}
 

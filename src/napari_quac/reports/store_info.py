@@ -65,6 +65,8 @@ class StoreInfo:
         From the images to the classifier, in words.
     assumptions : tuple of str
         Sentences about what neither the files nor the user state.
+    class_map : mapping of str to str
+        Class of the classifier for each class of the generator; empty for one that is not used.
     agreement : mapping or None
         Agreement of the classifier with the labels of the samples; see
         :func:`~napari_quac.explain.agreement_text.summarize`.
@@ -82,6 +84,7 @@ class StoreInfo:
     plan: Mapping[str, Any] | None = None
     preprocessing: str = ""
     assumptions: tuple[str, ...] = ()
+    class_map: Mapping[str, str] = field(default_factory=dict)
     agreement: Mapping[str, Any] | None = None
     version: str = __version__
     schema: int = SCHEMA
@@ -118,11 +121,13 @@ class StoreInfo:
         """
         from napari_quac.explain.labels import match_labels
         from napari_quac.explain.question import resolve_source_basis
+        from napari_quac.networks.class_match import match_classes
 
         basis = resolve_source_basis(settings.source_basis, generator or recipe)
         hashes = {"path": classifier.sha256} if classifier.sha256 else {}
         labels = match_labels(dataset.classes, classifier) if dataset is not None else None
-        sources = (classifier, generator, dataset, labels)
+        match = match_classes(generator, classifier.class_names) if generator is not None else None
+        sources = (classifier, generator, dataset, labels, match)
         assumptions = [entry for source in sources for entry in assumptions_of(source)]
         return cls(
             class_names=tuple(classifier.class_names),
@@ -133,6 +138,7 @@ class StoreInfo:
             plan=plan,
             preprocessing=str(classifier.preprocessing),
             assumptions=tuple(dict.fromkeys(map(str, assumptions))),
+            class_map=match.as_map if match is not None else {},
         )
 
     def plain(self) -> dict[str, Any]:
@@ -165,6 +171,7 @@ class StoreInfo:
                 plan=values.get("plan"),
                 preprocessing=values.get("preprocessing", ""),
                 assumptions=tuple(values.get("assumptions", ())),
+                class_map=dict(values.get("class_map") or {}),
                 agreement=values.get("agreement"),
                 version=values.get("version", ""),
                 schema=schema,
@@ -187,6 +194,9 @@ class StoreInfo:
         if self.class_names != other.class_names:
             classes, other_classes = _text([*self.class_names]), _text([*other.class_names])
             reasons.append(f"class names {classes}, not {other_classes}")
+        maps = (self.class_map, other.class_map)
+        if all(maps) and dict(maps[0]) != dict(maps[1]):
+            reasons.append("classes of the generator {}, not {}".format(*map(_map_text, maps)))
         stated = {self.preprocessing, other.preprocessing} - {""}  # older stores state none
         if len(stated) > 1:
             reasons.append(f"preprocessing {self.preprocessing}, not {other.preprocessing}")
@@ -314,6 +324,10 @@ def _without_unknown_keys(values: Any, template: Any) -> Any:
         return values
     keys = [key for key in values if key in template]
     return {key: _without_unknown_keys(values[key], template[key]) for key in keys}
+
+
+def _map_text(class_map: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} → {partner or 'not used'}" for name, partner in class_map.items())
 
 
 def _text(setting: Any) -> str:

@@ -18,7 +18,7 @@ from napari_quac.data.image_file import read_image
 from napari_quac.errors import DataError
 from napari_quac.networks.classifier import Classifier
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
-from napari_quac.networks.generator import ConversionRequest
+from napari_quac.networks.generator import ConversionRequest, ask_generator
 from napari_quac.networks.generator import Generator as ImageGenerator
 from napari_quac.stepwise import Progress, stepwise
 from napari_quac.train.classifier_trainer import train_on_pool
@@ -194,7 +194,7 @@ def _evaluate_query(
     generator: ImageGenerator, request: ConversionRequest, n_tries: int, mask: Tensor | None
 ) -> tuple[float, float, float, float, float]:
     """Return converted (0 or 1), share converted, and the change of the best: all, in, out."""
-    images = generator.propose(request, 0, n_tries).images
+    images = ask_generator(generator, request, 0, n_tries).result().images
     probabilities = request.classifier.predict(resize_for(request.classifier, images))
     success = probabilities.argmax(dim=1) == request.target
     best = images[int(probabilities[:, request.target].argmax())]

@@ -212,6 +212,7 @@ class CycleGANGenerator(Generator):
         for file in self.files.values():
             file.module.to(self.device)
         self.name = name
+        self.class_names = tuple(dict.fromkeys(name for pair in self.files for name in pair))
         self.description: Mapping[str, str] = self._described()
 
     @property

@@ -136,6 +136,10 @@ class ExaggerationGenerator(Generator):
     ) -> None:
         self.network, self.layout, self.name, self.device = network, layout, name, device
         self.n_bins: int = network.n_bins
+        ends = (layout.negative, layout.positive)
+        self.class_names = tuple(name for name in ends if isinstance(name, str) and name)
+        if isinstance(layout.positive, str) and layout.positive.isdecimal():
+            self.class_names = ()  # the number of a class of the classifier
         self.description: Mapping[str, str] = {
             "Kind": "progressive exaggeration",
             "Bins": str(network.n_bins),

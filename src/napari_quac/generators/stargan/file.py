@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from napari_quac.data.dataset import Dataset
+from napari_quac.data.name_match import match_by_name
 from napari_quac.errors import CheckpointError, DataError
 from napari_quac.generators.forward import stored_range
 from napari_quac.networks.architectures.stargan_v2 import (
@@ -298,13 +299,13 @@ def measure_final_activation(
     """
     file = read_stargan(recipe.path, recipe.image_size)
     names, hyper = recipe.class_names or file.class_names, file.network.hyper
-    domains: dict[int | None, int] = {
-        label: names.index(name) if name in names else label
-        for label, name in enumerate(dataset.classes)
-    }
+    n_domains, n_classes = hyper.num_domains, len(dataset.classes)
+    # a network without names has numbered the sorted folders of its images
+    order = range(n_classes) if n_classes <= n_domains else ()
+    places = match_by_name(dataset.classes, names).indices if names else order
+    domains = {label: place for label, place in enumerate(places) if place is not None}
     labels = [dataset.label(index) for index in range(len(dataset))]
-    n_domains = hyper.num_domains
-    usable = [i for i, label in enumerate(labels) if domains.get(label, n_domains) < n_domains]
+    usable = [i for i, label in enumerate(labels) if label in domains]
     if not usable:
         raise DataError(
             "The final activation is measured on samples with labels of the generator, and "
@@ -316,7 +317,7 @@ def measure_final_activation(
         yield Progress(number, len(chosen), "reconstructing samples")
         sample = dataset[index]
         image = resize(sample.image[None], hyper.img_size)
-        label = torch.tensor([domains[sample.label or 0]])
+        label = torch.tensor([domains[labels[index] or 0]])
         sums.update(reconstruction_errors(file.network, image, label, recipe.path.name))
     activation, value_range = min(sums, key=sums.__getitem__)
     error = sums[activation, value_range] / len(chosen)

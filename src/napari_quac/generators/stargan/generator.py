@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from torch import Tensor
 from napari_quac.data.dataset import Sample
 from napari_quac.data.image_datasets import ImageFolder
 from napari_quac.data.image_file import read_image
+from napari_quac.data.name_match import match_by_name
 from napari_quac.errors import DataError, ShapeError
 from napari_quac.generators.forward import require_finite
 from napari_quac.networks.architectures.stargan_v2 import StarGAN, activate
@@ -117,6 +119,7 @@ class StarGANGenerator(Generator):
         self.network = network.to(self.device).eval().requires_grad_(False)
         self.hyper = network.hyper
         self.class_names = class_names
+        self.n_classes = self.hyper.num_domains
         self.query_size = query_size or self.hyper.img_size
         self.value_range = value_range or ValueRange()
         self._references = references
@@ -255,11 +258,12 @@ class StarGANGenerator(Generator):
     def domain_of(self, label: int, names: tuple[str, ...]) -> int:
         """Return the network's domain for a class of the classifier; see :meth:`domain`."""
         n, domain = self.hyper.num_domains, label
+        numbered = [f"class {index}" for index in range(n)]
         if self._domains is not None:
             domain = self._domains[label] if label < len(self._domains) else -1
-        elif self.class_names and label < len(names) and set(names) & set(self.class_names):
-            is_shared = names[label] in self.class_names
-            domain = self.class_names.index(names[label]) if is_shared else -1
+        elif label < len(names) and (self.class_names or names[label] in numbered):
+            own = list(self.class_names) or numbered
+            domain = own.index(names[label]) if names[label] in own else -1
         if self.hyper.single_head and self._references is not None and domain >= 0:
             return domain
         if not 0 <= domain < n:
@@ -313,20 +317,22 @@ class StarGANGenerator(Generator):
         references = self._references
         if references is None:
             return None
-        indices = _reference_order(references, request)
+        indices = _reference_order(references, request, self.domain(request))
         return [references[index] for index in indices[first : first + n]]
 
 
-def _reference_order(references: ImageFolder, request: ConversionRequest) -> list[int]:
-    """Return the reference images of the target class in an order that the seed decides."""
+def _reference_order(references: ImageFolder, request: ConversionRequest, domain: int) -> list[int]:
+    """Return the reference images of the target class in an order that the seed decides.
+
+    A network that was trained without names has numbered the sorted folders.
+    """
     names = request.classifier.class_names
     target = names[request.target] if request.target < len(names) else str(request.target)
     classes = references.classes
-    if target in classes:
-        label = classes.index(target)
-    elif len(classes) == len(names):
-        label = request.target
-    else:
+    (label,) = match_by_name([target], classes).indices
+    if label is None and re.fullmatch(r"class \d+", target) and domain < len(classes):
+        label = domain
+    if label is None:
         raise DataError(
             f"The reference folder has no images of class '{target}'; it has "
             f"{', '.join(classes) or 'no class folders'}. Add a folder '{target}' to it."

@@ -89,6 +89,9 @@ class WarpGenerator(Generator):
     ) -> None:
         self._simulator, self.recipe = simulator, recipe
         self.name, self.device, self.shape = name, device, shape
+        positive = recipe.positive
+        is_name = isinstance(positive, str) and not positive.isdecimal()
+        self.class_names = (str(positive),) if is_name else ()
         self.description: Mapping[str, str] = {
             "Kind": "warping simulator",
             "Image size": "any" if shape is None else " × ".join(map(str, shape[1:])),

@@ -206,7 +206,7 @@ class NetworksPanel(Section):
             self.open_path(self._inspected_path, "classifier", size, pools)
 
     def _on_failed(self, fault: Failure) -> None:
-        role = {"loaded_classifier": "classifier", "loaded_generator": "generator"}.get(fault.slot)
+        role = {"opened_classifier": "classifier", "opened_generator": "generator"}.get(fault.slot)
         if role is not None:
             self._show_failure(role, fault)
             self._show_device()

@@ -8,6 +8,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QWidget
 from superqt.utils import signals_blocked
 
+from napari_quac.gui.samples.accuracy_line import AccuracyLine
 from napari_quac.gui.text import ElidedLabel, set_tone
 from napari_quac.gui.widgets import button, column, connect, narrow, row, spin_box
 from napari_quac.live.choices import Choices
@@ -16,7 +17,7 @@ from napari_quac.live.sample_order import step_sample
 
 
 class SampleNavigator(QWidget):
-    """Number of the sample, buttons to the samples beside it, its label and its prediction."""
+    """Number of the sample, buttons to the samples beside it, and its label and prediction."""
 
     next_misprediction_requested = Signal()
 
@@ -39,7 +40,9 @@ class SampleNavigator(QWidget):
         )  # fmt: skip
         self.id_line = ElidedLabel("", "sample_id", mode=Qt.TextElideMode.ElideLeft)
         self.line = ElidedLabel("", "sample_line")
-        column(self._selection, column(self.id_line, self.line, spacing=0), parent=self)
+        self.accuracy_line = AccuracyLine(results, "accuracy_line")
+        lines = column(self.id_line, self.line, self.accuracy_line, spacing=0)
+        column(self._selection, lines, parent=self)
         self.spin.valueChanged.connect(self._on_spin)
         results.events.loaded_samples.connect(self._show_dataset)
         connect(self._show_sample, results.events.prediction, results.events.sample)

@@ -232,7 +232,7 @@ class SearchPanel(Section):
             self.question,
             target_row,
             self._search_details,
-            self.badge,
+            ui.row(self.explain_button, self.badge, 1, spacing=8),
             self.proposals,
         )
         ui.bind(choices, "settings.search.max_tries", self.tries)

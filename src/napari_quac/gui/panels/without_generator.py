@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari_quac.train.estimate import TrainingEstimate
 
 SLOT = "training estimate"
-BUSY = frozenset({"sample", "prediction", "searched_pair", "explanations", "loaded_generator"})
+BUSY = frozenset({"sample", "prediction", "searched_pair", "explanations", "opened_generator"})
 """Slots of jobs after which the speed is measured."""
 BUTTON = "explain_without_generator_button"
 NEEDED = {

@@ -19,11 +19,12 @@ from superqt.utils import signals_blocked
 
 from napari_quac.gui import widgets as ui
 from napari_quac.gui.palette import Palette
+from napari_quac.gui.samples.accuracy_line import AccuracyLine
 from napari_quac.gui.samples.confusion_view import ConfusionView
 from napari_quac.gui.samples.explain_many_card import ExplainManyCard
 from napari_quac.gui.samples.population_page import PopulationPage
 from napari_quac.gui.samples.sample_table import SampleTable
-from napari_quac.gui.text import ElidedLabel, grouped, set_tone
+from napari_quac.gui.text import ElidedLabel, WrappedLabel, grouped, set_tone
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.explain_many import ExplainMany
@@ -188,6 +189,8 @@ class SamplesDock(QWidget):
         self.many = ExplainMany(choices, results, controller)
         self.many_card = ExplainManyCard(self.many, store_folder)
         self._build_buttons()
+        self.accuracy_line = AccuracyLine(results, "samples_accuracy")
+        self.report_note = WrappedLabel("", "report_note")
         rows = QWidget()
         ui.row(self.matrix_side, self.table, 1, parent=rows)
         self.pages = QStackedWidget()
@@ -196,7 +199,9 @@ class SamplesDock(QWidget):
         layout = ui.column(
             self._first_row(),
             ui.row(self.chips, self.chips.count, 1, spacing=8),
+            self.accuracy_line,
             self.field.problem,
+            self.report_note,
             ui.row(self.pages, 1, self.many_card),
             1,
             spacing=4,
@@ -207,9 +212,11 @@ class SamplesDock(QWidget):
         self.table.letter_pressed.connect(self.letter_pressed)
         self.many_card.measure_requested.connect(self.measure_requested)
         choices.events.filter_text.connect(self.matrix.show_filter)
+        ui.connect(self._show_report_note, results.events.report_columns)
         ui.connect(self._show_state, results.events.order, results.events.loaded_samples,
                 results.events.loaded_classifier, controller.running_changed)  # fmt: skip
         self.show_tab("table")
+        self._show_report_note()
         self._show_state()
 
     def sizeHint(self) -> QSize:
@@ -317,6 +324,10 @@ class SamplesDock(QWidget):
             self._controller.cancel("predictions")
         else:
             self.predict_all()
+
+    def _show_report_note(self) -> None:
+        columns = self._results.report_columns
+        self.report_note.show_message(columns.note if columns is not None else "", "warning")
 
     def _show_state(self) -> None:
         results = self._results
