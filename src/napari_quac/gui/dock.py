@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from qtpy.QtWidgets import QMenu, QScrollArea, QWidget
 from napari_quac.gui.compare import Comparison
 from napari_quac.gui.comparison_dock import ComparisonDock
 from napari_quac.gui.curve_dock import CurveDock
+from napari_quac.gui.garbage import ShortCollections
 from napari_quac.gui.keys import KEYS, bind_keys, unbind_keys
 from napari_quac.gui.layer_stack import LayerStack
 from napari_quac.gui.layers import LayerSync
@@ -43,9 +45,12 @@ from napari_quac.gui.region_view import RegionView
 from napari_quac.gui.sample_data import open_example_volume
 from napari_quac.gui.samples.samples_dock import SamplesDock
 from napari_quac.gui.scale_bar import ScaleBar
+from napari_quac.gui.source_layers import SourceLayers
+from napari_quac.gui.stack_slider import StackSlider
 from napari_quac.gui.stages import Stages
 from napari_quac.gui.widgets import button, column, debouncer
 from napari_quac.gui.window import BottomDocks, MainThread, WindowWatch
+from napari_quac.gui.world_units import load_unit_registry
 from napari_quac.live.failure import Failure
 from napari_quac.live.lane import prepare_lane
 from napari_quac.live.session import Session
@@ -79,9 +84,12 @@ class QuacDock(QWidget):
             self, AFTER_LAYERS_MS, lambda: self.stages.reveal(self.train.train_button)
         )
         self._window_watch = WindowWatch(self, DOCK_WIDTH)
+        self._collections = ShortCollections()
         self._main_thread = MainThread(self)
         self.defaults = read_defaults()
-        self.session = Session(self._main_thread.call, prepare_lane, self.defaults.to_choices())
+        self.session = Session(
+            self._main_thread.call, self._prepare_lane(), self.defaults.to_choices()
+        )
         self.choices, self.results = self.session.choices, self.session.results
         self.controller, self.lane = self.session.controller, self.session.lane
         self.training = Training(self._main_thread.call, prepare_lane)
@@ -90,6 +98,8 @@ class QuacDock(QWidget):
         self.layers = LayerSync(self.layer_stack, napari_viewer, choices, results, self)
         self.warp_layers = WarpLayers(self.layer_stack, results, self)
         self.points = PointsSync(napari_viewer, choices, results, self)
+        self.sources = SourceLayers(napari_viewer, results, self)
+        self.stack_slider = StackSlider(napari_viewer, choices, results, self)
         self.comparison = Comparison(napari_viewer, self.layers, results, self)
         self.settings = QSettings("napari-quac", "napari-quac")
         remember_size_axis(self.choices, self.settings)
@@ -104,8 +114,19 @@ class QuacDock(QWidget):
         self.bottom_docks.show()
         bind_keys(napari_viewer, self)
         # the last resort, without a reference to this object, if it is destroyed without shut_down
-        self.destroyed.connect(partial(_close, (self._main_thread, self.lane, self.training)))
+        parts = (self._main_thread, self.lane, self.training, self._collections)
+        self.destroyed.connect(partial(_close, parts))
         self._show_next_step()
+
+    def _prepare_lane(self) -> Callable[[], None]:
+        """Return what the compute thread does first, without a reference to this object."""
+        call = self._main_thread.call
+
+        def prepare() -> None:
+            load_unit_registry(call)
+            prepare_lane()
+
+        return prepare
 
     def sizeHint(self) -> QSize:
         """Return a width that fits everything."""
@@ -194,6 +215,7 @@ class QuacDock(QWidget):
                       self._scroll_to_training):  # fmt: skip
             timer.cancel()
         self._main_thread.close()
+        self._collections.close()
         self.training.close(timeout=0)
         self.session.close(timeout=0)
         self.points.close()
@@ -209,6 +231,8 @@ class QuacDock(QWidget):
             unbind_keys(self.viewer)
         self.layers.close()
         self.warp_layers.close()
+        self.stack_slider.close()
+        self.sources.close()
         self.layer_stack.close()
         self._window_watch.end(window_closes)
         self.bottom_docks.close(window_closes)
@@ -304,6 +328,8 @@ class QuacDock(QWidget):
         self.without_generator.explain_requested.connect(session.explain)
         self.without_generator.train_requested.connect(self._show_training)
         self.train.use_requested.connect(self._use_trained_generator)
+        self.samples.layer_used.connect(self.sources.use)
+        self.points_panel.layers_used.connect(self.sources.use)
         self.preprocessing.explained.connect(self._on_shape_mismatch)
         self.points.picked.connect(self._on_point_picked)
         self.points.is_region = lambda position: self.region_view.number_at(position) > 0

@@ -30,6 +30,7 @@ from napari_quac.gui.panels.points_table_box import PointsTableBox
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.points_sync import PointsSync
 from napari_quac.gui.section import Section, caption, fields_row
+from napari_quac.gui.source_layers import ADDED
 from napari_quac.gui.text import WrappedLabel, grouped
 from napari_quac.gui.voxel_size import VoxelSizeRow, lacks_unit, set_voxel_size, voxel_nm_of
 from napari_quac.live.choices import Choices, ReadySamples
@@ -99,6 +100,8 @@ class PointsPanel(Section):
     """Makes samples from a volume and points."""
 
     explain_on_click_changed = Signal(bool)
+    layers_used = Signal(object, object)
+    """The samples that were made from layers, and a tuple of the layers."""
 
     def __init__(
         self, viewer: Any, sync: PointsSync, choices: Choices, results: Results,
@@ -160,6 +163,7 @@ class PointsPanel(Section):
               if dataset.value_range is not None else ()),
             *layer.metadata.get(ASSUMED, ()),
         )  # fmt: skip
+        self.layers_used.emit(dataset, (image, layer))
         self._choices.samples = ReadySamples(dataset)
         self._sync.follow(layer, image, dataset)
         warnings = [dataset.size_mismatch() or "", missing_unit(layer, volume)]
@@ -176,6 +180,7 @@ class PointsPanel(Section):
 
         def opened(volume: Volume) -> None:
             data, look = layer_of_volume(volume)
+            look["metadata"] = {**look["metadata"], ADDED: True}
             added = self._viewer.add_image(data, **look)
             self.volume_menu.choose(added.name)
             self.array_row.offer_channels(path, dataset, volume.n_channels, channel)
@@ -371,7 +376,7 @@ class PointsPanel(Section):
             face_color="transparent",
             border_color="yellow",
             border_width=0.08,
-            metadata={ASSUMED: self.table_box.assumptions(volume, table)},
+            metadata={ADDED: True, ASSUMED: self.table_box.assumptions(volume, table)},
         )
         with signals_blocked(self.label_menu):
             self.points_menu.choose(layer.name)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from napari.layers import Image
-from qtpy.QtCore import QSize
+from qtpy.QtCore import QSize, Signal
 from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QWidget
 
@@ -17,13 +17,14 @@ from napari_quac.data.image_layout import SplitsError
 from napari_quac.data.image_range import RangeSuggestion
 from napari_quac.data.image_sources import recipe_of
 from napari_quac.data.labeled_stack import LabeledStackRecipe
-from napari_quac.data.place import short_extent, unit_of_length
+from napari_quac.data.place import short_extent
 from napari_quac.errors import QuacError
 from napari_quac.gui.input_layers import (
     LayerMenu,
     finest_data,
     layer_range,
     range_assumption,
+    transform_of,
 )
 from napari_quac.gui.layer_watch import LayerWatch
 from napari_quac.gui.message import Message
@@ -55,6 +56,9 @@ N_SUGGESTIONS = 3
 
 class SamplesPanel(Section):
     """Chooses a folder or a layer as samples."""
+
+    layer_used = Signal(object, object)
+    """The samples that were made from layers, and a tuple of the layers."""
 
     def __init__(
         self, viewer: Any, choices: Choices, results: Results, controller: Controller
@@ -97,24 +101,23 @@ class SamplesPanel(Section):
         layer = self.layer_menu.layer
         if layer is None:
             return
-        unit = unit_of_length(str(layer.units[-1])) if layer.units else None
         value_range = (self.layer_low.value(), self.layer_high.value())
         try:
             dataset = ImageStack(
                 finest_data(layer),
                 value_range,
-                tuple(layer.scale),
-                tuple(layer.translate),
-                unit,
-                layer.name,
-                bool(layer.rgb),
-                self._image_axes(),
-                range_assumption(layer, value_range),
+                name=layer.name,
+                rgb=bool(layer.rgb),
+                image_axes=self._image_axes(),
+                assumptions=range_assumption(layer, value_range),
+                transform=transform_of(layer),
+                units=tuple(map(str, layer.units)),
             )
         except QuacError as error:
             self._controller.failed.emit(failure("loaded_samples", "reading the layer", error))
             return
         self.problem.hide()
+        self.layer_used.emit(dataset, (layer,))
         self._choices.samples = ReadySamples(dataset)
         self._stop_watching()
         self._watch = LayerWatch(layer, self._on_layer_changed)
