@@ -15,7 +15,8 @@ from napari_quac.gui.compare import Comparison
 from napari_quac.gui.comparison_dock import ComparisonDock
 from napari_quac.gui.curve_dock import CurveDock
 from napari_quac.gui.garbage import ShortCollections
-from napari_quac.gui.keys import KEYS, bind_keys, unbind_keys
+from napari_quac.gui.keys import KeyBindings
+from napari_quac.gui.keys_overlay import show_keys
 from napari_quac.gui.layer_stack import LayerStack
 from napari_quac.gui.layers import LayerSync
 from napari_quac.gui.message import Message
@@ -112,7 +113,8 @@ class QuacDock(QWidget):
         self.setAcceptDrops(True)
         self._on_theme()
         self.bottom_docks.show()
-        bind_keys(napari_viewer, self)
+        docks = (self, self.all_samples, self.curve_dock, self.methods_compared)
+        self.keys = KeyBindings(napari_viewer, self, docks)
         # the last resort, without a reference to this object, if it is destroyed without shut_down
         parts = (self._main_thread, self.lane, self.training, self._collections)
         self.destroyed.connect(partial(_close, parts))
@@ -146,6 +148,14 @@ class QuacDock(QWidget):
         self.go_to_optimum = threshold.go_to_optimum
         self.larger_mask = partial(threshold.step, -1)
         self.smaller_mask = partial(threshold.step, 1)
+        self.undo, self.redo = session.undo, session.redo
+        self.type_filter = self.bottom_docks.type_filter
+        self.next_section = partial(self.stages.step_section, 1)
+        self.previous_section = partial(self.stages.step_section, -1)
+        focus = self.stages.focus_stage
+        self.show_setup = partial(focus, "setup")
+        self.show_explore = partial(focus, "explore", threshold.slider, self.search.explain_button)
+        self.show_study = partial(focus, "study")
 
     def try_example(self) -> None:
         """Open the example with its networks."""
@@ -161,6 +171,10 @@ class QuacDock(QWidget):
     def toggle_side_by_side(self) -> None:
         """Show all images side by side, or as a stack."""
         self.comparison.set_side_by_side(not self.comparison.is_side_by_side)
+
+    def show_keys(self) -> None:
+        """Show the table of keys over the window, or close it."""
+        show_keys(self, palette_of(self.viewer.theme))
 
     def show_layers(self) -> None:
         """Restore layers and docks that were closed."""
@@ -225,10 +239,10 @@ class QuacDock(QWidget):
                       self.deformation, self.exaggeration):  # fmt: skip
             panel.close_panel()
         self.region_view.close(window_closes)
+        self.keys.close(window_closes)
         self.all_samples.close_dock()
         if not window_closes:
             self.comparison.close()
-            unbind_keys(self.viewer)
         self.layers.close()
         self.warp_layers.close()
         self.stack_slider.close()
@@ -259,10 +273,12 @@ class QuacDock(QWidget):
         choices, results, controller = self.choices, self.results, self.controller
         self.status = StatusPanel(controller)
         self.start = StartPanel()
-        self.networks = NetworksPanel(choices, results, controller, self.settings)
+        self.networks = NetworksPanel(
+            choices, results, controller, self.settings, self.session.history
+        )
         self.samples = SamplesPanel(viewer, choices, results, controller)
         self.navigator = SampleNavigator(choices, results)
-        self.agreement = AgreementPanel(choices, results, controller)
+        self.agreement = AgreementPanel(choices, results, controller, self.session.history)
         self.points_panel = PointsPanel(viewer, self.points, choices, results, controller)
         self.preprocessing = PreprocessingPanel(choices, results, controller)
         self.train = TrainPanel(choices, results, self.training)
@@ -272,7 +288,7 @@ class QuacDock(QWidget):
             lambda: (self.train.settings.value, self.train.settings.pair),
         )  # fmt: skip
         self.search = SearchPanel(choices, results, controller, session.neighbor_query)
-        self.threshold = ThresholdPanel(choices, results)
+        self.threshold = ThresholdPanel(choices, results, session.history)
         self.regions = RegionsPanel(results, controller)
         self.region_view = RegionView(viewer, stack, self.regions)
         self.morphometry = MorphometryPanel(viewer, stack, choices, results, controller)
@@ -295,7 +311,9 @@ class QuacDock(QWidget):
             "study": (self.exaggeration, self.deformation, self.morphometry),
         })  # fmt: skip
         column(self.stages, 1, self.status, spacing=0, parent=self)
-        self.all_samples = SamplesDock(choices, results, controller, self.defaults.store_folder)
+        self.all_samples = SamplesDock(
+            choices, results, controller, self.defaults.store_folder, session.history
+        )
         self.curve_dock = CurveDock(choices, results)
         self.methods_compared = ComparisonDock(choices, results)
         self.bottom_docks = BottomDocks(
@@ -305,6 +323,7 @@ class QuacDock(QWidget):
     def _connect(self) -> None:
         session, results, status = self.session, self.results, self.status
         session.networks = self.networks
+        self.stages.keys_button.clicked.connect(self.show_keys)
         session.noted.connect(status.show_note)
         session.requested.connect(status.forget_failure)
         session.explanation_requested.connect(partial(self.stages.show_stage, "explore"))
@@ -342,7 +361,6 @@ class QuacDock(QWidget):
         self.comparison.side_by_side_changed.connect(self.threshold.show_side_by_side)
         self.comparison.side_by_side_changed.connect(self.region_view.set_side_by_side)
         self.layers.layers_changed.connect(self._show_missing)
-        self.all_samples.letter_pressed.connect(self._on_letter)
         self.all_samples.measure_requested.connect(session.measure)
         self.all_samples.many.begun.connect(status.forget_failure)
         self.all_samples.open_requested.connect(session.open_explanations)
@@ -409,12 +427,6 @@ class QuacDock(QWidget):
         if self.session.is_explained:  # else something was chosen meanwhile
             self.start.hide()
             self.explained.emit()
-
-    def _on_letter(self, letter: str) -> None:
-        """Perform the action of a key while the table has the focus."""
-        for key in KEYS:
-            if key.key == letter and not key.held:
-                getattr(self, key.action)()
 
     def _show_next_step(self) -> None:
         results = self.results

@@ -16,6 +16,7 @@ from napari_quac.generators.opening import RecognizedNetwork, is_network_folder,
 from napari_quac.live.choices import Choices, ReadySamples, ReportFolder
 from napari_quac.live.connections import Connections
 from napari_quac.live.controller import Controller
+from napari_quac.live.edit_history import EditHistory
 from napari_quac.live.explanation_cache import ExplanationCache
 from napari_quac.live.failure import Note, failure
 from napari_quac.live.lane import Deliver, Lane
@@ -196,10 +197,11 @@ class Session:
         self.results = Results(explanation_cache=self.cache)
         self.lane = Lane(deliver, prepare_lane)
         self.controller = Controller(self.choices, self.results, self.lane)
+        self.history = EditHistory(self.choices)
         self.neighbor_query = NeighborQuery(self.choices, self.results)
         self.without_generator = WithoutGenerator(self.choices, self.results, self.controller)
         self.keeper = ExplanationKeeper(self.choices, self.results, self.lane, self.cache)
-        self.keeper.failed.connect(self.noted.emit)
+        self.keeper.failed.connect(lambda text: self.noted.emit(Note(text)))
         self.networks: NetworkOpener = TrustedNetworks(self.controller)
         self._sample_to_explain: int | None = None
         self._connections = Connections(
@@ -254,6 +256,16 @@ class Session:
             other = "label" if basis == "prediction" else "prediction"
             self.choices.update_settings(source_basis=other)
             self.explain()
+
+    # edits
+
+    def undo(self) -> None:
+        """Undo the last edit of names, values, filter or threshold."""
+        self.noted.emit(Note(self.history.undo()))
+
+    def redo(self) -> None:
+        """Redo the edit that was undone last."""
+        self.noted.emit(Note(self.history.redo()))
 
     # samples
 

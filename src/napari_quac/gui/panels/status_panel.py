@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QProgressBar, QSizePolicy, QWidget
 from napari_quac.data.image_layout import SplitsError
 from napari_quac.gui.message import Message
 from napari_quac.gui.text import duration
-from napari_quac.gui.widgets import button, column, row, throttler
+from napari_quac.gui.widgets import button, column, prepare, row, throttler
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import Failure, Note
 from napari_quac.live.job_runner import RunningJob
@@ -56,7 +56,7 @@ class StatusPanel(QWidget):
         self._idle = "Ready"
         self._note: Note | None = None
         self.progress_bar = QProgressBar()
-        self.progress_bar.setObjectName("progress_bar")
+        prepare(self.progress_bar, "progress_bar")
         self.progress_bar.setTextVisible(False)
         policy = self.progress_bar.sizePolicy()
         policy.setRetainSizeWhenHidden(True)
