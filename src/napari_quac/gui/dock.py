@@ -19,6 +19,7 @@ from napari_quac.gui.keys import KeyBindings
 from napari_quac.gui.keys_overlay import show_keys
 from napari_quac.gui.layer_stack import LayerStack
 from napari_quac.gui.layers import LayerSync
+from napari_quac.gui.message import Message
 from napari_quac.gui.palette import palette_of, style_sheet
 from napari_quac.gui.panels.agreement_panel import AgreementPanel
 from napari_quac.gui.panels.exaggeration_panel import ExaggerationLayers, ExaggerationPanel
@@ -329,6 +330,16 @@ class QuacDock(QWidget):
         session.explanation_requested.connect(partial(self.stages.show_stage, "explore"))
         session.explained.connect(self._announce_explained.throttle)
         session.plan_opened.connect(self._show_plan_output)
+        status.sections = {
+            "loaded_classifier": self.networks, "loaded_generator": self.networks,
+            "look into classifier": self.networks, "look into generator": self.networks,
+            "look into file": self.networks, "loaded_samples": self.samples,
+            "sample": self.samples, "prediction": self.samples, "points": self.points_panel,
+            "explain_many": self.all_samples.many_card,
+        }  # fmt: skip
+        status.section_requested.connect(self._show_section)
+        for message in self.findChildren(Message):
+            message.requested.connect(session.perform)
         self.start.example_requested.connect(self.try_example)
         self.start.volume_requested.connect(self.try_example_volume)
         self.start.open_requested.connect(self._show_open_menu)
@@ -384,9 +395,8 @@ class QuacDock(QWidget):
             panel.set_palette_of(colors)
 
     def _on_shape_mismatch(self, fault: Failure) -> None:
-        """Scroll to the shape-mismatch card, and show the error nowhere else."""
+        """Scroll to the shape-mismatch card, which describes the error better."""
         self.samples.problem.hide()
-        self.status.show_failure(fault)
         self._scroll_to_preprocessing.throttle()
 
     def _on_failed(self, fault: Failure) -> None:
@@ -394,6 +404,14 @@ class QuacDock(QWidget):
         match = self.results.class_match
         if fault.slot == "searched_pair" and match is not None and not match.is_usable:
             self.stages.reveal(self.networks.class_match)
+
+    def _show_section(self, section: QWidget) -> None:
+        """Lead to a section that describes a failure."""
+        if section is self.all_samples.many_card:
+            self.bottom_docks.raise_samples()
+            section.show()
+            return
+        self.stages.reveal(section)
 
     def _show_training(self) -> None:
         self.train.set_open(True)

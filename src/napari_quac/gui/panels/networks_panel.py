@@ -161,7 +161,7 @@ class NetworksPanel(Section):
         def report(error: BaseException) -> None:
             fault = failure(slot, text, error)
             role = "generator" if "generator" in slot else "classifier"
-            self._show_problem(role, fault.sentence, getattr(error, "cell", ""))
+            self._show_failure(role, fault)
             self._controller.failed.emit(fault)
 
         self._controller.run(slot, text, work, use, report)
@@ -239,14 +239,18 @@ class NetworksPanel(Section):
     def _on_failed(self, fault: Failure) -> None:
         role = {"opened_classifier": "classifier", "opened_generator": "generator"}.get(fault.slot)
         if role is not None:
-            self._show_problem(role, fault.sentence, getattr(fault.error, "cell", ""))
+            self._show_failure(role, fault)
             self._show_device()
 
-    def _show_problem(self, role: str, sentence: str, cell: str = "") -> None:
+    def _show_failure(self, role: str, fault: Failure) -> None:
+        cell = getattr(fault.error, "cell", "")
+        self._show_problem(role, fault.sentence, cell, fault.details)
+
+    def _show_problem(self, role: str, sentence: str, cell: str = "", details: str = "") -> None:
         path = _path_of(getattr(self._choices, role))
         is_loaded = getattr(self._results, f"loaded_{role}") is not None
         in_use = f"Still in use: {path.name}" if path is not None and is_loaded else ""
-        self.cards[role].show_problem(sentence, in_use, cell)
+        self.cards[role].show_problem(sentence, in_use, cell, details)
         if role == "classifier" and "image size" in sentence:
             self.size_row.show()
         self.set_open(True)
