@@ -6,7 +6,7 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QLayout, QSizePolicy, QWidget
 
 from napari_quac.gui.text import ElidedLabel
-from napari_quac.gui.widgets import column, disclosure_button, fill, row
+from napari_quac.gui.widgets import column, disclosure_button, fill, name_after, row
 
 CAPTION_CHARACTERS = 11
 
@@ -93,12 +93,14 @@ def caption(text: str) -> QLabel:
 
 def labeled_row(text: str, *widgets: QWidget) -> QHBoxLayout:
     """Return a row of a caption and its fields; the first field takes the free width."""
+    name_after(text, *widgets)
     first, *others = widgets
     return row(caption(text), first, 1, *others)
 
 
 def fields_row(text: str, *widgets: QWidget) -> QHBoxLayout:
     """Return a row of a caption and fields of equal width."""
+    name_after(text, *widgets)
     fields = row(caption(text))
     for widget in widgets:
         fields.addWidget(widget, 1)
