@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from napari.settings import get_settings
 from qtpy.QtCore import QSettings, QSize, Qt, Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QMenu, QScrollArea, QWidget
@@ -49,7 +50,7 @@ from napari_quac.gui.scale_bar import ScaleBar
 from napari_quac.gui.source_layers import SourceLayers
 from napari_quac.gui.stack_slider import StackSlider
 from napari_quac.gui.stages import Stages
-from napari_quac.gui.widgets import button, column, debouncer
+from napari_quac.gui.widgets import button, column, connect, debouncer
 from napari_quac.gui.window import BottomDocks, MainThread, WindowWatch
 from napari_quac.gui.world_units import load_unit_registry
 from napari_quac.live.failure import Failure
@@ -234,7 +235,8 @@ class QuacDock(QWidget):
         self.session.close(timeout=0)
         self.points.close()
         self.scale_bar.close()
-        self.viewer.events.theme.disconnect(self._on_theme)
+        for signal in self._theme_signals():
+            signal.disconnect(self._on_theme)
         for panel in (self.samples, self.points_panel, self.regions, self.morphometry,
                       self.deformation, self.exaggeration):  # fmt: skip
             panel.close_panel()
@@ -332,6 +334,7 @@ class QuacDock(QWidget):
         session.networks = self.networks
         self.stages.keys_button.clicked.connect(self.show_keys)
         session.noted.connect(status.show_note)
+        self.controller.failed.connect(self._on_failed)
         session.requested.connect(status.forget_failure)
         session.explanation_requested.connect(partial(self.stages.show_stage, "explore"))
         session.explained.connect(self._announce_explained.throttle)
@@ -381,7 +384,7 @@ class QuacDock(QWidget):
         self.curve_dock.threshold_picked.connect(self.threshold.pick)
         self.curve_dock.method_picked.connect(session.show_method)
         self.bottom_docks.changed.connect(self._show_missing)
-        self.viewer.events.theme.connect(self._on_theme)
+        connect(self._on_theme, *self._theme_signals())
         self._window_watch.closing.connect(self.layers.pause)
         self._window_watch.closed.connect(self._on_window_closed)
         self._window_watch.removed.connect(self.shut_down)
@@ -389,6 +392,10 @@ class QuacDock(QWidget):
         results.events.loaded_samples.connect(self._on_samples_loaded)
         for name in ("loaded_classifier", "loaded_generator", "loaded_samples", "pair"):
             getattr(results.events, name).connect(self._show_next_step)
+
+    def _theme_signals(self) -> tuple[Any, Any]:
+        """Return the signals of the theme and of the size of text."""
+        return self.viewer.events.theme, get_settings().appearance.events.font_size
 
     def _on_theme(self) -> None:
         colors = palette_of(self.viewer.theme)
@@ -404,6 +411,12 @@ class QuacDock(QWidget):
         """Scroll to the shape-mismatch card, which describes the error better."""
         self.samples.problem.hide()
         self._scroll_to_preprocessing.throttle()
+
+    def _on_failed(self, fault: Failure) -> None:
+        """Show the card of the classes after a search without any class in common."""
+        match = self.results.class_match
+        if fault.slot == "searched_pair" and match is not None and not match.is_usable:
+            self.stages.reveal(self.networks.class_match)
 
     def _show_section(self, section: QWidget) -> None:
         """Lead to a section that describes a failure."""
