@@ -292,17 +292,19 @@ class QuacDock(QWidget):
             choices, results, controller, session.without_generator,
             lambda: (self.train.settings.value, self.train.settings.pair),
         )  # fmt: skip
-        self.search = SearchPanel(choices, results, controller, session.neighbor_query)
+        self.search = SearchPanel(
+            choices, results, controller, session.neighbor_query, session.speeds
+        )
         self.threshold = ThresholdPanel(choices, results, session.history)
         self.regions = RegionsPanel(results, controller)
         self.region_view = RegionView(viewer, stack, self.regions)
         self.morphometry = MorphometryPanel(viewer, stack, choices, results, controller)
         self.predictions = PredictionPanel(results)
-        self.methods = MethodsPanel(choices, results)
+        self.methods = MethodsPanel(choices, results, session.speeds)
         self.verdict = VerdictPanel(choices, results)
         self.deformation = WarpPanel(results, self.warp_layers)
         self.exaggeration = ExaggerationPanel(
-            ExaggerationLayers(stack, viewer), choices, results, controller
+            ExaggerationLayers(stack, viewer), choices, results, controller, session.speeds
         )
         self.explore_button = button(
             "Explore samples", "explore_button", primary=True,
@@ -317,10 +319,15 @@ class QuacDock(QWidget):
         })  # fmt: skip
         column(self.stages, 1, self.status, spacing=0, parent=self)
         self.all_samples = SamplesDock(
-            choices, results, controller, self.defaults.store_folder, session.history
+            choices,
+            results,
+            controller,
+            session.speeds,
+            self.defaults.store_folder,
+            session.history,
         )
         self.curve_dock = CurveDock(choices, results)
-        self.methods_compared = ComparisonDock(choices, results)
+        self.methods_compared = ComparisonDock(choices, results, session.speeds)
         self.bottom_docks = BottomDocks(
             viewer, self.all_samples, self.curve_dock, self.methods_compared, self
         )

@@ -23,13 +23,14 @@ from napari_quac.gui.samples.confusion_view import ConfusionView
 from napari_quac.gui.samples.explain_many_card import ExplainManyCard
 from napari_quac.gui.samples.population_page import PopulationPage
 from napari_quac.gui.samples.sample_table import SampleTable
-from napari_quac.gui.text import ElidedLabel, WrappedLabel, grouped, set_tone
+from napari_quac.gui.text import ElidedLabel, WrappedLabel, estimated, grouped, set_tone
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.edit_history import EditHistory
 from napari_quac.live.explain_many import ExplainMany
 from napari_quac.live.filter_language import KNOWN_WORDS, FilterError, parse_filter
 from napari_quac.live.results import Results
+from napari_quac.live.speeds import Speeds
 
 AFTER_TYPING_MS = 250
 WIDEST_TITLE = 84
@@ -177,6 +178,7 @@ class SamplesDock(QWidget):
         choices: Choices,
         results: Results,
         controller: Controller,
+        speeds: Speeds,
         store_folder: str = "",
         history: EditHistory | None = None,
     ) -> None:
@@ -191,7 +193,8 @@ class SamplesDock(QWidget):
         self.matrix = ConfusionView(results)
         self._build_matrix_side()
         self.curves = PopulationPage(choices, results, controller)
-        self.many = ExplainMany(choices, results, controller)
+        self._speeds = speeds
+        self.many = ExplainMany(choices, results, controller, speeds)
         self.many_card = ExplainManyCard(self.many, store_folder)
         self._build_buttons()
         self.accuracy_line = AccuracyLine(results, "samples_accuracy")
@@ -221,7 +224,8 @@ class SamplesDock(QWidget):
         choices.events.filter_text.connect(self.matrix.show_filter)
         ui.connect(self._show_report_note, results.events.report_columns)
         ui.connect(self._show_state, results.events.order, results.events.loaded_samples,
-                results.events.loaded_classifier, controller.running_changed)  # fmt: skip
+                results.events.loaded_classifier, controller.running_changed,
+                speeds.changed)  # fmt: skip
         self.show_tab("table")
         self._show_report_note()
         self._show_state()
@@ -345,6 +349,9 @@ class SamplesDock(QWidget):
         ready = not self._controller.missing_for("predictions")
         begun = order is not None and order.columns.n_predicted > 0
         text = "Predict remaining samples" if begun else "Predict all"
+        if order is not None:
+            n_missing = len(order.columns) - order.columns.n_predicted
+            text = estimated(text, self._speeds.predictions(n_missing))
         self.predict_button.setText("Stop" if running else text)
         self.predict_button.setVisible(running or not done)
         self.predict_button.setEnabled(running or ready)
