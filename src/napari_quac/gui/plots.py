@@ -81,6 +81,7 @@ class Plot(pg.PlotWidget):
         self.setObjectName(name)
         self.setAccessibleName(description)
         plot = self.getPlotItem()
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # no key acts on it
         plot.setMenuEnabled(False)
         plot.hideButtons()
         plot.setMouseEnabled(x=False, y=False)
@@ -92,7 +93,7 @@ class Plot(pg.PlotWidget):
         self.setBackground(colors.background)
         for side in ("bottom", "left"):
             axis = self.getPlotItem().getAxis(side)
-            axis.setPen(pg.mkPen(colors.line))
+            axis.setPen(pg.mkPen(colors.outline))
             axis.setTextPen(pg.mkPen(colors.text))
 
 
