@@ -7,6 +7,7 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
+from napari.settings import get_settings
 from napari.utils.theme import get_theme
 from qtpy.QtCore import Qt
 
@@ -105,7 +106,7 @@ def palette_of(theme_id: str) -> Palette:
         query="#9aa3ad" if dark else "#6b737b",
         generated="#f0a050" if dark else "#8a5200",
         hybrid="#7c9bff" if dark else "#2745b5",
-        font_points=float(str(theme.font_size).removesuffix("pt")),
+        font_points=float(get_settings().appearance.font_size),
     )
 
 

@@ -17,6 +17,9 @@ from qtpy.QtGui import (
 from qtpy.QtWidgets import QLabel, QSizePolicy, QStyle, QWidget
 from superqt import QElidingLabel
 
+LONG_SECONDS = 5.0
+"""Work that takes longer states its time before it is started."""
+
 
 class ElidedLabel(QElidingLabel):
     """One line of plain text, elided where it does not fit; the tooltip has the whole text."""
@@ -261,4 +264,18 @@ def duration(seconds: float) -> str:
         return "less than 1 s"
     if seconds < 90:
         return f"about {seconds:.0f} s"
-    return f"about {seconds / 60:.0f} min"
+    if seconds < 100 * 60:
+        return f"about {seconds / 60:.0f} min"
+    return f"about {seconds / 3600:.0f} h"
+
+
+def estimated(text: str, seconds: float | None) -> str:
+    """Return the text of a button with the time that it takes, if that is long.
+
+    Examples
+    --------
+    >>> estimated("Explain", 3.2), estimated("Explain", 42.0), estimated("Explain", None)
+    ('Explain', 'Explain · about 42 s', 'Explain')
+    """
+    is_long = seconds is not None and seconds > LONG_SECONDS
+    return f"{text} · {duration(seconds)}" if seconds is not None and is_long else text
