@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial, reduce
 from importlib.resources import files
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from qtpy.QtCore import QObject, Qt
+from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtGui import QHelpEvent
 from qtpy.QtWidgets import (
+    QAbstractButton,
     QAbstractItemView,
     QAbstractSpinBox,
     QBoxLayout,
@@ -29,11 +31,15 @@ from qtpy.QtWidgets import (
     QPushButton,
     QScrollArea,
     QSpinBox,
+    QStyle,
+    QStyleOptionComboBox,
     QTableView,
     QToolButton,
+    QToolTip,
     QVBoxLayout,
     QWidget,
 )
+from superqt import QFlowLayout
 from superqt.utils import QSignalDebouncer, QSignalThrottler, signals_blocked
 
 from napari_quac.live.choices import Choices
@@ -41,8 +47,14 @@ from napari_quac.live.choices import Choices
 L = TypeVar("L", bound=QBoxLayout)
 Slot = Callable[..., Any] | Any
 """A function, or a signal that is emitted in turn."""
-TOOLTIPS: dict[str, str] = tomllib.loads((files(__package__) / "tooltips.toml").read_text("utf-8"))
+LIST_MARGIN = 24  # pixels for the mark of the chosen entry and a scroll bar
+NUMBER_CHARACTERS = 6
+NUMBER_MARGIN = 16  # pixels of padding and border
+LINE_EDIT_MARGIN = 2  # pixels that Qt leaves beside the text of a field
+TOOLTIPS: dict[str, Any] = tomllib.loads((files(__package__) / "tooltips.toml").read_text("utf-8"))
 """Tooltips by object name, for controls without a tooltip in the code."""
+NAMES: dict[str, str] = TOOLTIPS.pop("names")
+"""Names for screen readers by object name, for controls without a text or a caption."""
 
 
 def button(
@@ -130,7 +142,7 @@ def menu(
     n_characters : int
         Smallest width; 0 for the width of the longest entry.
     """
-    widget = QComboBox()
+    widget = Menu()
     prepare(widget, name, tooltip)
     if n_characters:
         widget.setMinimumContentsLength(n_characters)
@@ -188,6 +200,73 @@ def spin_box(
     return widget
 
 
+class WholeTip:
+    """Mixin for fields: a tooltip begins with the text of the field if it does not fit."""
+
+    @property
+    def whole_tip(self) -> str:
+        """The tooltip that is displayed."""
+        widget: Any = self
+        text, tip = self.whole_text(), widget.toolTip()
+        fits = widget.fontMetrics().horizontalAdvance(text) <= self.room()
+        return tip if fits or text in tip else f"{text}\n{tip}".strip()
+
+    def whole_text(self) -> str:
+        """Return the text of the field."""
+        raise NotImplementedError
+
+    def room(self) -> int:
+        """Return the pixels for the text."""
+        raise NotImplementedError
+
+    def event(self, event: QEvent) -> bool:
+        """Show the tooltip."""
+        if event.type() == QEvent.Type.ToolTip:
+            QToolTip.showText(cast("QHelpEvent", event).globalPos(), self.whole_tip, self)
+            return True
+        return bool(super().event(event))  # type: ignore[misc]
+
+
+class Menu(WholeTip, QComboBox):
+    """Combo box whose list is as wide as its entries."""
+
+    def whole_text(self) -> str:
+        """Return the chosen entry."""
+        text: str = self.currentText()
+        return text
+
+    def room(self) -> int:
+        """Return the pixels for the chosen entry."""
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        field = QStyle.SubControl.SC_ComboBoxEditField
+        rectangle = self.style().subControlRect(
+            QStyle.ComplexControl.CC_ComboBox, option, field, self
+        )
+        width: int = rectangle.width()
+        return width
+
+    def showPopup(self) -> None:
+        """Widen the list before it opens."""
+        view = self.view()
+        view.setMinimumWidth(view.sizeHintForColumn(0) + 2 * view.frameWidth() + LIST_MARGIN)
+        super().showPopup()
+
+
+class TextField(WholeTip, QLineEdit):
+    """Field for a line of text."""
+
+    def whole_text(self) -> str:
+        """Return the text, or the placeholder of an empty field."""
+        text: str = self.text() or self.placeholderText()
+        return text
+
+    def room(self) -> int:
+        """Return the pixels for the text."""
+        width: int = self.contentsRect().width() - 2 * LINE_EDIT_MARGIN
+        return width
+
+
 class NumberField(QDoubleSpinBox):
     """Field for a number, without arrows and without zeros at the end: 255, not 255.000.
 
@@ -214,6 +293,16 @@ class NumberField(QDoubleSpinBox):
         if value is not None:
             self.setValue(value)
 
+    def sizeHint(self) -> QSize:
+        """Return the width of a number of usual length; Qt measures the limits of the range."""
+        hint: QSize = super().sizeHint()
+        width = NUMBER_CHARACTERS * self.fontMetrics().averageCharWidth()
+        return QSize(width + NUMBER_MARGIN, hint.height())
+
+    def minimumSizeHint(self) -> QSize:
+        """Return the same size, since a shorter number would be cut."""
+        return self.sizeHint()
+
     def textFromValue(self, value: float) -> str:
         """Return a value without trailing zeros."""
         text = str(super().textFromValue(value))
@@ -223,7 +312,7 @@ class NumberField(QDoubleSpinBox):
 
 def line_edit(name: str, tooltip: str = "", placeholder: str = "") -> QLineEdit:
     """Return a field for a line of text."""
-    widget = QLineEdit()
+    widget = TextField()
     prepare(widget, name, tooltip)
     widget.setPlaceholderText(placeholder)
     return widget
@@ -280,6 +369,17 @@ def column(
     return _filled(QVBoxLayout(parent) if parent is not None else QVBoxLayout(), parts, spacing)
 
 
+def flow(*parts: QWidget, spacing: int = 4) -> QFlowLayout:
+    """Return a row that continues in the next line where there is no room."""
+    layout = QFlowLayout()
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setHorizontalSpacing(spacing)
+    layout.setVerticalSpacing(spacing)
+    for part in parts:
+        layout.addWidget(part)
+    return layout
+
+
 def fill(layout: L, parts: Iterable[QWidget | QLayout | int | None]) -> L:
     """Add parts to a row or column; see :func:`row`."""
     for part in parts:
@@ -309,7 +409,8 @@ def grid(
 def scroll_area(name: str, widget: QWidget) -> QScrollArea:
     """Return a scroll area without a frame around a widget that takes its size."""
     area = QScrollArea()
-    area.setObjectName(name)
+    prepare(area, name)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # its controls take the focus, and scroll it
     area.setWidgetResizable(True)
     area.setFrameShape(QScrollArea.Shape.NoFrame)
     area.setWidget(widget)
@@ -318,7 +419,7 @@ def scroll_area(name: str, widget: QWidget) -> QScrollArea:
 
 def prepare_table(table: QTableView, name: str) -> None:
     """Let a table select one row at a time, without editing, grid and row titles."""
-    table.setObjectName(name)
+    prepare(table, name)
     table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
     table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
     table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -358,9 +459,30 @@ def discard(layout: QLayout, widgets: Iterable[QWidget]) -> None:
 
 
 def prepare(widget: QWidget, name: str, tooltip: str = "") -> None:
-    """Set the object name and the tooltip, by default that of the name."""
+    """Set the object name, and tooltip and accessible name as listed for it.
+
+    Names that end with a number, such as ``proposal_2``, are listed once, as ``proposal_*``.
+    """
     widget.setObjectName(name)
-    widget.setToolTip(tooltip or TOOLTIPS.get(name, ""))
+    base, _, number = name.rpartition("_")
+    pattern = f"{base}_*" if number.isdecimal() else name
+    widget.setToolTip(tooltip or TOOLTIPS.get(name) or TOOLTIPS.get(pattern, ""))
+    if name in NAMES:
+        widget.setAccessibleName(NAMES[name])
+    elif pattern in NAMES:
+        widget.setAccessibleName(f"{NAMES[pattern]} {int(number) + 1}")
+
+
+def name_after(text: str, *widgets: QWidget) -> None:
+    """Give fields the caption beside them as accessible name, unless they have another one."""
+    unnamed = [
+        widget
+        for widget in widgets
+        if not widget.accessibleName()
+        and not (isinstance(widget, QAbstractButton) and widget.text())
+    ]
+    for number, widget in enumerate(unnamed, start=1):
+        widget.setAccessibleName(text if len(unnamed) == 1 else f"{text} {number}")
 
 
 def _filled(layout: L, parts: tuple[Any, ...], spacing: int) -> L:

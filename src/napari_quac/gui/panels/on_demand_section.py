@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QFileDialog, QHeaderView, QTreeWidget, QTreeWidgetIte
 from napari_quac.errors import QuacError
 from napari_quac.gui.section import Section
 from napari_quac.gui.text import WrappedLabel
-from napari_quac.gui.widgets import button, debouncer
+from napari_quac.gui.widgets import button, debouncer, prepare
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import failure
 from napari_quac.live.results import Results
@@ -28,8 +28,6 @@ class NumberTable(QTreeWidget):
     name : str
     columns : sequence of str
         Titles.
-    widths : sequence of int
-        Pixels; together they fit the narrowest dock.
     stretch : int
         Column that takes the free width.
     max_rows, row_height : int
@@ -40,26 +38,22 @@ class NumberTable(QTreeWidget):
         self,
         name: str,
         columns: Sequence[str],
-        widths: Sequence[int],
         stretch: int,
         max_rows: int,
         row_height: int,
     ) -> None:
         super().__init__()
         self._max_rows, self._row_height = max_rows, row_height
-        self.setObjectName(name)
+        prepare(self, name)
         self.setRootIsDecorated(False)
         self.setUniformRowHeights(True)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setHeaderLabels(list(columns))
         header = self.header()
         header.setStretchLastSection(False)
         header.setMinimumSectionSize(24)
-        for column, width in enumerate(widths):
-            header.resizeSection(column, width)
-            if column:
-                self.headerItem().setTextAlignment(column, Qt.AlignmentFlag.AlignRight)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        for column in range(1, len(columns)):
+            self.headerItem().setTextAlignment(column, Qt.AlignmentFlag.AlignRight)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(stretch, QHeaderView.ResizeMode.Stretch)
 
     def sizeHint(self) -> QSize:
