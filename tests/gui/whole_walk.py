@@ -1,7 +1,8 @@
 """A walk through the whole window with real clicks and keys, on images that it draws itself.
 
-Run it for a look: ``python tests/gui/whole_walk.py FOLDER --width 1366 --theme light``. It writes a picture of every step, and ends with an error if a text is cut, an exception or a
-warning of Qt occurs, or a step does not lead where it should.
+Run it for a look: ``python tests/gui/whole_walk.py FOLDER --width 1366 --theme light``. It writes a
+picture of every step, and ends with an error if a text is cut, an exception or a warning of Qt
+occurs, or a step does not lead where it should.
 """
 
 from __future__ import annotations
