@@ -229,12 +229,15 @@ class LayerSync(QObject):
         self.layers_changed.emit()
 
     def _sync_all(self) -> None:
-        """Update what is there, and add one layer that is missing; the rest in later turns."""
+        """Update what is there, and replace or add one layer; the rest in later turns."""
         if self._results.sample is None or self._paused:
             return
-        for name in self.layers:
+        for name, layer in self.layers.items():
             self._sync(name)
-        layers = self.layers  # some were replaced
+            if self.layers.get(name) is not layer:  # replaced, which takes as long as adding it
+                self._later.start()
+                return
+        layers = self.layers
         for name in NAMES:
             if name not in layers and name not in self._removed:
                 self._sync(name)
@@ -356,7 +359,10 @@ class LayerSync(QObject):
         own = list(self.stack.layers.values())
         others = [layer for layer in self._viewer.layers if layer.visible and layer not in own]
         if place != self._fitted and not others and "query" in self.layers:
-            self._viewer.reset_view(layers=[self.layers["query"]])
+            query = self.layers["query"]
+            # napari cannot fit the view to a layer of fewer axes than a hidden one has
+            has_all_axes = query.ndim == self._viewer.dims.ndim
+            self._viewer.reset_view(**({"layers": [query]} if has_all_axes else {}))
         self._fitted = place
         if sample is not self._centered:
             self._centered = sample
