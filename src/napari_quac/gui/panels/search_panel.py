@@ -14,12 +14,13 @@ from napari_quac.gui import widgets as ui
 from napari_quac.gui.picture_strip import PictureStrip
 from napari_quac.gui.pictures import Difference
 from napari_quac.gui.section import Section, caption
-from napari_quac.gui.text import WrappedLabel
+from napari_quac.gui.text import WrappedLabel, estimated
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.prediction import Prediction
 from napari_quac.live.results import Results
 from napari_quac.live.session import NeighborQuery
+from napari_quac.live.speeds import Speeds
 
 if TYPE_CHECKING:
     from napari_quac.explain.pair import Pair
@@ -150,8 +151,10 @@ class SearchPanel(Section):
         results: Results,
         controller: Controller,
         query: NeighborQuery,
+        speeds: Speeds,
     ) -> None:
         super().__init__("Explain", "explain")
+        self._speeds = speeds
         self.question = QuestionBox(choices, results, query)
         self._choices, self._results, self._controller = choices, results, controller
         self.target_menu = ui.menu("target_menu", n_characters=6, picked=self._on_target_picked)
@@ -187,7 +190,8 @@ class SearchPanel(Section):
         results.events.pair.connect(self._show_proposals)
         ui.connect(self._show_ready, choices.events.generator, results.events.loaded_generator,
                 results.events.loaded_classifier, results.events.sample,
-                results.events.prediction, controller.running_changed)  # fmt: skip
+                results.events.prediction, controller.running_changed,
+                choices.events.settings, speeds.changed)  # fmt: skip
         self._show_targets()
         self._show_badge()
 
@@ -225,7 +229,8 @@ class SearchPanel(Section):
         recipe = self._choices.generator
         if recipe is None:  # an infill takes the place of the generator
             missing = tuple(name for name in missing if name != "loaded_generator")
-        self.explain_button.setText("Explain" if recipe else "Explain without a generator")
+        text = "Explain" if recipe else "Explain without a generator"
+        self.explain_button.setText(estimated(text, self._speeds.explanation()))
         is_search = recipe is not None and not isinstance(recipe, InfillRecipe)
         for widget in (self._target_label, self.target_menu, self.settings_button):
             widget.setVisible(is_search)
