@@ -138,7 +138,8 @@ def check_navigator(dock: QuacDock) -> Violations:
         return
     if index is not None:
         spin = find(dock, "sample_spin")
-        yield from differs("sample_spin", spin.text(), f"{index + 1} of {len(dataset)}")
+        yield from differs("sample_spin", spin.value(), index + 1)  # its text may be half typed
+        yield from differs("sample_spin's end", spin.suffix(), f" of {len(dataset)}")
     if sample is None:
         yield from differs("sample_id", find(dock, "sample_id").text(), "")
         return
