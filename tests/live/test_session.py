@@ -16,6 +16,7 @@ from napari_quac.data.image_datasets import ImageFolderRecipe
 from napari_quac.example import load_example
 from napari_quac.live.choices import Choices, ReadySamples
 from napari_quac.live.explain_many import ExplainMany
+from napari_quac.live.explanation_cache import ExplanationCache
 from napari_quac.live.failure import Failure
 from napari_quac.live.session import Session
 from napari_quac.testing import CornerSamples, ReadyNetwork, corner_classifier, corner_generator
@@ -24,11 +25,11 @@ from napari_quac.testing import CornerSamples, ReadyNetwork, corner_classifier, 
 class Driver:
     """A session whose answers are taken by a loop, and what it has told."""
 
-    def __init__(self) -> None:
+    def __init__(self, cache: ExplanationCache | None = None) -> None:
         self.calls: queue.Queue[Callable[[], None]] = queue.Queue()
         choices = Choices(shown_method="residual")
         choices.update_settings(methods=("residual", "random"), max_tries=2)
-        self.session = Session(self.calls.put, choices=choices)
+        self.session = Session(self.calls.put, choices=choices, cache=cache)
         self.notes: list[str] = []
         self.failures: list[Failure] = []
         self.explained: list[bool] = []

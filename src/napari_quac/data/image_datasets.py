@@ -21,8 +21,11 @@ from napari_quac.data.image_array import OPAQUE, drop_opaque_alpha
 from napari_quac.data.image_file import open_image, to_unit_range
 from napari_quac.data.image_layout import find_layout
 from napari_quac.data.image_range import RangeSuggestion, suggest_image_range, suggestion_text
+from napari_quac.data.place import Place, Transform, unit_of_length
 from napari_quac.errors import DataError, QuacError, ShapeError, ValueRangeError
 
+PixelSize = tuple[float, ...]
+"""Pixel size in nm along the axes of an image; one number for all of them."""
 N_PROBED = 8
 """Files that are read to list the assumptions about a dataset."""
 
@@ -46,6 +49,8 @@ class ImageFiles:
         Display name.
     n_axes : int or None
         2 if the files hold images, 3 for volumes; None decides by the axes of each file.
+    pixel_nm : tuple of float, optional
+        Pixel size in nm along the axes of an image, or one number for all of them.
     """
 
     stated_assumptions: tuple[Assumption, ...] = ()
@@ -60,11 +65,12 @@ class ImageFiles:
         image_range: tuple[float, float] | None = None,
         name: str = "files",
         n_axes: int | None = None,
+        pixel_nm: PixelSize | None = None,
     ) -> None:
         self.paths = tuple(Path(path) for path in paths)
         self.classes, self.name, self.n_axes = classes, name, n_axes
         self._labels = tuple(labels) if labels is not None else (None,) * len(self.paths)
-        self._root, self._image_range = root, image_range
+        self._root, self._image_range, self._pixel_nm = root, image_range, pixel_nm
         self._file_assumptions: dict[Assumption, None] = {}
         self._is_probed = False
 
@@ -93,7 +99,10 @@ class ImageFiles:
         except ValueRangeError as error:
             raise ValueRangeError(f"{error} {suggestion_text(self.suggested_ranges)}") from error
         self._file_assumptions.update(dict.fromkeys(assumptions))
-        return Sample(self.sample_id(index), image, self._labels[index], path=path)
+        scale, unit = scale_in_nm(self._pixel_nm, image.ndim - 1)
+        return Sample(
+            self.sample_id(index), image, self._labels[index], scale, unit=unit, path=path
+        )
 
     def sample_id(self, index: int) -> str:
         """Return the file's path relative to the dataset's folder."""
@@ -103,6 +112,16 @@ class ImageFiles:
     def label(self, index: int) -> int | None:
         """Return the label of a file."""
         return self._labels[index]
+
+
+def scale_in_nm(
+    pixel_nm: PixelSize | None, n_axes: int
+) -> tuple[tuple[float, ...] | None, str | None]:
+    """Return scale and unit of a sample from the pixel size; None and None if it is unknown."""
+    if not pixel_nm:
+        return None, None
+    missing = n_axes - len(pixel_nm)
+    return (*pixel_nm[:1] * missing, *pixel_nm)[-n_axes:], "nm"
 
 
 class ImageFolder(ImageFiles):
@@ -117,6 +136,8 @@ class ImageFolder(ImageFiles):
         See :func:`~napari_quac.data.image_file.read_image`.
     split, labels, label_column, file_column, pattern
         See :func:`~napari_quac.data.image_layout.find_layout`.
+    pixel_nm : tuple of float, optional
+        See :class:`ImageFiles`.
 
     Attributes
     ----------
@@ -140,12 +161,12 @@ class ImageFolder(ImageFiles):
         label_column: str = "",
         file_column: str = "",
         pattern: str = "",
+        pixel_nm: PixelSize | None = None,
     ) -> None:
         layout = find_layout(directory, split, labels, label_column, file_column, pattern)
         root = layout.directory
-        super().__init__(
-            layout.images, layout.labels, layout.classes, root, image_range, root.name, n_axes
-        )
+        labeled = (layout.images, layout.labels, layout.classes)
+        super().__init__(*labeled, root, image_range, root.name, n_axes, pixel_nm)
         self.directory, self.layout = root, layout
         self.stated_assumptions = layout.assumptions
 
@@ -185,8 +206,7 @@ class ImageStack:
     value_range : (low, high)
         The values that become 0 and 1.
     scale, translate : tuple of float, optional
-        World units per pixel and position of the first pixel along each axis of ``images``
-        without colors.
+        World units per pixel and position of the first pixel along each axis of an image.
     unit : str, optional
         The world unit, such as ``"nm"``.
     name : str
@@ -197,6 +217,10 @@ class ImageStack:
         2 if each sample is an image, 3 if it is a volume.
     assumptions : tuple of Assumption
         About the values of black and white.
+    transform : Transform, optional
+        Instead of scale and translate: from pixels of the whole stack to the world.
+    units : sequence of str
+        Units of the axes of the transform.
 
     Raises
     ------
@@ -217,6 +241,8 @@ class ImageStack:
         rgb: bool = False,
         image_axes: int = 2,
         assumptions: tuple[Assumption, ...] = (),
+        transform: Transform | None = None,
+        units: Sequence[str] = (),
     ) -> None:
         n_axes = images.ndim - int(rgb)
         kind, axes = ("image", "H, W") if image_axes == 2 else ("volume", "D, H, W")
@@ -229,10 +255,13 @@ class ImageStack:
             raise ShapeError(f"'{name}' has no pixels. Choose another layer.")
         self.name, self.value_range = name, value_range
         self._images = images if n_axes > image_axes else images[None]
-        last = slice(-image_axes, None)
-        self._scale = tuple(map(float, scale[last])) if scale is not None else None
-        self._translate = tuple(map(float, translate[last])) if translate is not None else None
-        self._unit, self._rgb = unit, rgb
+        self._scale = tuple(map(float, scale[-image_axes:])) if scale is not None else None
+        self._translate = None
+        if translate is not None:
+            self._translate = tuple(map(float, translate[-image_axes:]))
+        self._unit = unit if transform is None or not units else unit_of_length(units[-1])
+        self.transform, self.units = transform, tuple(units)
+        self._image_axes, self._n_axes, self._rgb = image_axes, n_axes, rgb
         has_alpha = rgb and int(images.shape[-1]) == 4
         self.assumptions = (*assumptions, OPAQUE) if has_alpha else assumptions
 
@@ -248,7 +277,42 @@ class ImageStack:
             channels = drop_opaque_alpha(channels, opaque, name, "RGBA")
         values = np.ascontiguousarray(to_unit_range(channels, self.value_range, name))
         image = torch.from_numpy(values)
-        return Sample(name, image, None, self._scale, self._translate, self._unit)
+        if self.transform is None:
+            return Sample(name, image, None, self._scale, self._translate, self._unit)
+        place = self._place(self.transform, index, image.shape[1:])
+        placed = place.transform
+        shown = slice(-self._image_axes, None)
+        return Sample(
+            name,
+            image,
+            scale=placed.voxel_size()[shown],
+            translate=tuple(placed.to_world((0.0,) * placed.ndim)[shown].tolist()),
+            unit=self._unit,
+            place=place,
+        )
+
+    def _place(self, transform: Transform, index: int, size: tuple[int, ...]) -> Place:
+        """Return the place of an image in the stack."""
+        n_lead = self._n_axes - self._image_axes
+        start = (*(index,) * n_lead, *(0,) * self._image_axes)
+        middle = (*(index,) * n_lead, *((n - 1) / 2 for n in size))
+        center = tuple(transform.to_world(middle).tolist())
+        size = (*(1,) * n_lead, *size)
+        return Place(transform.at(start), size, start, center, self.units)
+
+    def world_of(self, index: int) -> tuple[float, ...] | None:
+        """Return the position of the center of an image; None for a single image."""
+        if self.transform is None or self._n_axes == self._image_axes:
+            return None
+        size = self._images.shape[1 : 1 + self._image_axes]
+        return self._place(self.transform, index, size).center_world
+
+    def index_at(self, world: Sequence[float]) -> int | None:
+        """Return the number of the image at a position in the world; None outside of the stack."""
+        if self.transform is None or self._n_axes == self._image_axes:
+            return None
+        index = round(float(self.transform.to_voxel(world)[0]))
+        return index if 0 <= index < len(self) else None
 
     def sample_id(self, index: int) -> str:
         """Return the name of the stack with the number of the image, counted from 0."""
@@ -284,6 +348,8 @@ class ImageFolderRecipe:
         Its columns.
     pattern : str
         Pattern of the labels in file names, such as ``"{label}_*.tif"``.
+    pixel_nm : tuple of float or None
+        See :class:`ImageFiles`.
     """
 
     directory: Path
@@ -293,6 +359,7 @@ class ImageFolderRecipe:
     label_column: str = ""
     file_column: str = ""
     pattern: str = ""
+    pixel_nm: PixelSize | None = None
 
     def load(self) -> Dataset:
         """List the images of the folder; see :func:`~napari_quac.data.image_layout.find_layout`.
@@ -312,6 +379,7 @@ class ImageFolderRecipe:
             self.label_column,
             self.file_column,
             self.pattern,
+            self.pixel_nm,
         )
 
 
@@ -324,10 +392,13 @@ class ImageFilesRecipe:
     paths : tuple of Path
     image_range : (low, high) or None
         See :func:`~napari_quac.data.image_file.read_image`.
+    pixel_nm : tuple of float or None
+        See :class:`ImageFiles`.
     """
 
     paths: tuple[Path, ...]
     image_range: tuple[float, float] | None = None
+    pixel_nm: PixelSize | None = None
 
     def load(self) -> Dataset:
         """Return the files as a dataset.
@@ -346,4 +417,9 @@ class ImageFilesRecipe:
         is_unique = len({path.name for path in paths}) == len(paths)
         absolute = tuple(Path(os.path.abspath(path)) for path in paths)
         root = None if is_unique else Path(os.path.commonpath([p.parent for p in absolute]))
-        return ImageFiles(paths if is_unique else absolute, root=root, image_range=self.image_range)
+        return ImageFiles(
+            paths if is_unique else absolute,
+            root=root,
+            image_range=self.image_range,
+            pixel_nm=self.pixel_nm,
+        )

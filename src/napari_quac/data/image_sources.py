@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from napari_quac.data.image_datasets import ImageFilesRecipe, ImageFolderRecipe
+from napari_quac.data.image_datasets import ImageFilesRecipe, ImageFolderRecipe, PixelSize
 from napari_quac.data.labeled_stack import LabeledStackRecipe, is_labeled_stack, stack_in
+from napari_quac.data.preprocessed import PreprocessedRecipe
 
 
 def recipe_of(
@@ -37,3 +39,21 @@ def recipe_of(
     if not has_labels and (stack := stack_in(path)) is not None:
         return LabeledStackRecipe(stack, image_range=image_range, **of_stack)
     return ImageFolderRecipe(path, image_range, **fields)
+
+
+def with_pixel_size(recipe: Any, pixel_nm: PixelSize | None) -> Any:
+    """Return a recipe of images with another pixel size; None if its images state their own.
+
+    Parameters
+    ----------
+    recipe : recipe
+        Of a folder, of files or of a stack, also with a preprocessing.
+    pixel_nm : tuple of float or None
+        Pixel size in nm along the axes of an image, or one number for all; None if unknown.
+    """
+    if isinstance(recipe, PreprocessedRecipe):
+        source = with_pixel_size(recipe.source, pixel_nm)
+        return None if source is None else replace(recipe, source=source)
+    if isinstance(recipe, ImageFolderRecipe | LabeledStackRecipe | ImageFilesRecipe):
+        return replace(recipe, pixel_nm=pixel_nm)
+    return None

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from napari_quac.data.assumptions import Assumption
 from napari_quac.data.dataset import Sample
 from napari_quac.data.image_array import ImageArray
-from napari_quac.data.image_datasets import ImageStack, usual_range
+from napari_quac.data.image_datasets import ImageStack, PixelSize, scale_in_nm, usual_range
 from napari_quac.data.image_file import MAX_CHANNELS, assumed_range, read_image_array
 from napari_quac.data.image_layout import ALL_SPLITS, SplitsError
 from napari_quac.data.image_search import name_some
@@ -82,6 +82,8 @@ class LabeledStackRecipe:
         Split of an npz, such as ``"train"``; ``"all"`` for all of them.
     image_range : (low, high) or None
         Values that become 0 and 1; by default 0 to 255 for 8-bit numbers and 0 to 1 for floats.
+    pixel_nm : tuple of float or None
+        Pixel size in nm along the axes of an image, or one number for all of them.
     """
 
     path: Path
@@ -89,6 +91,7 @@ class LabeledStackRecipe:
     label_column: str = ""
     split: str = ""
     image_range: tuple[float, float] | None = None
+    pixel_nm: PixelSize | None = None
 
     def load(self) -> LabeledStack:
         """Read images and labels.
@@ -126,7 +129,9 @@ class LabeledStackRecipe:
         if self.image_range is None:
             assumptions = (*assumptions, *assumed_range(images.dtype))
         name = f"{path.name}, {self.split}" if self.split else path.name
-        return LabeledStack(images, value_range, texts, assumptions, name=name, rgb=rgb)
+        scale, unit = scale_in_nm(self.pixel_nm, 2)
+        look = {"name": name, "rgb": rgb, "scale": scale, "unit": unit}
+        return LabeledStack(images, value_range, texts, assumptions, **look)
 
     def _read_labels(
         self, path: Path, n_images: int

@@ -272,6 +272,14 @@ class Explanations(Mapping[str, Explanation]):
         exact = {name: e for name, e in self.by_method.items() if not e.is_preliminary}
         return replace(self, by_method=exact)
 
+    def bind(self, pair: Pair) -> Explanations:
+        """Return them for an equal pair, such as one whose query was read again."""
+        if self.pair is pair:
+            return self
+        roles = self.settings.procedure.pair(pair)
+        bound = {name: replace(entry, pair=roles) for name, entry in self.by_method.items()}
+        return replace(self, pair=pair, by_method=bound)
+
     def raise_failures(self, *ignored: type[Exception]) -> None:
         """Raise the first failure that is not of an ignored type; do nothing if there is none."""
         for error in self.failures.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from qtpy.QtWidgets import QMenu, QScrollArea, QWidget
 from napari_quac.gui.compare import Comparison
 from napari_quac.gui.comparison_dock import ComparisonDock
 from napari_quac.gui.curve_dock import CurveDock
-from napari_quac.gui.keys import KEYS, bind_keys, unbind_keys
+from napari_quac.gui.garbage import ShortCollections
+from napari_quac.gui.keys import KeyBindings
+from napari_quac.gui.keys_overlay import show_keys
 from napari_quac.gui.layer_stack import LayerStack
 from napari_quac.gui.layers import LayerSync
 from napari_quac.gui.palette import palette_of, style_sheet
@@ -41,9 +44,13 @@ from napari_quac.gui.points_sync import PointsSync
 from napari_quac.gui.region_view import RegionView
 from napari_quac.gui.sample_data import open_example_volume
 from napari_quac.gui.samples.samples_dock import SamplesDock
+from napari_quac.gui.scale_bar import ScaleBar
+from napari_quac.gui.source_layers import SourceLayers
+from napari_quac.gui.stack_slider import StackSlider
 from napari_quac.gui.stages import Stages
 from napari_quac.gui.widgets import button, column, debouncer
 from napari_quac.gui.window import BottomDocks, MainThread, WindowWatch
+from napari_quac.gui.world_units import load_unit_registry
 from napari_quac.live.failure import Failure
 from napari_quac.live.lane import prepare_lane
 from napari_quac.live.session import Session
@@ -77,9 +84,12 @@ class QuacDock(QWidget):
             self, AFTER_LAYERS_MS, lambda: self.stages.reveal(self.train.train_button)
         )
         self._window_watch = WindowWatch(self, DOCK_WIDTH)
+        self._collections = ShortCollections()
         self._main_thread = MainThread(self)
         self.defaults = read_defaults()
-        self.session = Session(self._main_thread.call, prepare_lane, self.defaults.to_choices())
+        self.session = Session(
+            self._main_thread.call, self._prepare_lane(), self.defaults.to_choices()
+        )
         self.choices, self.results = self.session.choices, self.session.results
         self.controller, self.lane = self.session.controller, self.session.lane
         self.training = Training(self._main_thread.call, prepare_lane)
@@ -88,9 +98,12 @@ class QuacDock(QWidget):
         self.layers = LayerSync(self.layer_stack, napari_viewer, choices, results, self)
         self.warp_layers = WarpLayers(self.layer_stack, results, self)
         self.points = PointsSync(napari_viewer, choices, results, self)
+        self.sources = SourceLayers(napari_viewer, results, self)
+        self.stack_slider = StackSlider(napari_viewer, choices, results, self)
         self.comparison = Comparison(napari_viewer, self.layers, results, self)
         self.settings = QSettings("napari-quac", "napari-quac")
         remember_size_axis(self.choices, self.settings)
+        self.scale_bar = ScaleBar(napari_viewer, self.results)
         self._build_panels()
         for section in (self.regions, self.verdict, self.methods):
             section.set_open(False)
@@ -99,10 +112,22 @@ class QuacDock(QWidget):
         self.setAcceptDrops(True)
         self._on_theme()
         self.bottom_docks.show()
-        bind_keys(napari_viewer, self)
+        docks = (self, self.all_samples, self.curve_dock, self.methods_compared)
+        self.keys = KeyBindings(napari_viewer, self, docks)
         # the last resort, without a reference to this object, if it is destroyed without shut_down
-        self.destroyed.connect(partial(_close, (self._main_thread, self.lane, self.training)))
+        parts = (self._main_thread, self.lane, self.training, self._collections)
+        self.destroyed.connect(partial(_close, parts))
         self._show_next_step()
+
+    def _prepare_lane(self) -> Callable[[], None]:
+        """Return what the compute thread does first, without a reference to this object."""
+        call = self._main_thread.call
+
+        def prepare() -> None:
+            load_unit_registry(call)
+            prepare_lane()
+
+        return prepare
 
     def sizeHint(self) -> QSize:
         """Return a width that fits everything."""
@@ -122,6 +147,14 @@ class QuacDock(QWidget):
         self.go_to_optimum = threshold.go_to_optimum
         self.larger_mask = partial(threshold.step, -1)
         self.smaller_mask = partial(threshold.step, 1)
+        self.undo, self.redo = session.undo, session.redo
+        self.type_filter = self.bottom_docks.type_filter
+        self.next_section = partial(self.stages.step_section, 1)
+        self.previous_section = partial(self.stages.step_section, -1)
+        focus = self.stages.focus_stage
+        self.show_setup = partial(focus, "setup")
+        self.show_explore = partial(focus, "explore", threshold.slider, self.search.explain_button)
+        self.show_study = partial(focus, "study")
 
     def try_example(self) -> None:
         """Open the example with its networks."""
@@ -137,6 +170,10 @@ class QuacDock(QWidget):
     def toggle_side_by_side(self) -> None:
         """Show all images side by side, or as a stack."""
         self.comparison.set_side_by_side(not self.comparison.is_side_by_side)
+
+    def show_keys(self) -> None:
+        """Show the table of keys over the window, or close it."""
+        show_keys(self, palette_of(self.viewer.theme))
 
     def show_layers(self) -> None:
         """Restore layers and docks that were closed."""
@@ -191,20 +228,24 @@ class QuacDock(QWidget):
                       self._scroll_to_training):  # fmt: skip
             timer.cancel()
         self._main_thread.close()
+        self._collections.close()
         self.training.close(timeout=0)
         self.session.close(timeout=0)
         self.points.close()
+        self.scale_bar.close()
         self.viewer.events.theme.disconnect(self._on_theme)
         for panel in (self.samples, self.points_panel, self.regions, self.morphometry,
                       self.deformation, self.exaggeration):  # fmt: skip
             panel.close_panel()
         self.region_view.close(window_closes)
+        self.keys.close(window_closes)
         self.all_samples.close_dock()
         if not window_closes:
             self.comparison.close()
-            unbind_keys(self.viewer)
         self.layers.close()
         self.warp_layers.close()
+        self.stack_slider.close()
+        self.sources.close()
         self.layer_stack.close()
         self._window_watch.end(window_closes)
         self.bottom_docks.close(window_closes)
@@ -231,10 +272,12 @@ class QuacDock(QWidget):
         choices, results, controller = self.choices, self.results, self.controller
         self.status = StatusPanel(controller)
         self.start = StartPanel()
-        self.networks = NetworksPanel(choices, results, controller, self.settings)
+        self.networks = NetworksPanel(
+            choices, results, controller, self.settings, self.session.history
+        )
         self.samples = SamplesPanel(viewer, choices, results, controller)
         self.navigator = SampleNavigator(choices, results)
-        self.agreement = AgreementPanel(choices, results, controller)
+        self.agreement = AgreementPanel(choices, results, controller, self.session.history)
         self.points_panel = PointsPanel(viewer, self.points, choices, results, controller)
         self.preprocessing = PreprocessingPanel(choices, results, controller)
         self.train = TrainPanel(choices, results, self.training)
@@ -244,7 +287,7 @@ class QuacDock(QWidget):
             lambda: (self.train.settings.value, self.train.settings.pair),
         )  # fmt: skip
         self.search = SearchPanel(choices, results, controller, session.neighbor_query)
-        self.threshold = ThresholdPanel(choices, results)
+        self.threshold = ThresholdPanel(choices, results, session.history)
         self.regions = RegionsPanel(results, controller)
         self.region_view = RegionView(viewer, stack, self.regions)
         self.morphometry = MorphometryPanel(viewer, stack, choices, results, controller)
@@ -267,7 +310,9 @@ class QuacDock(QWidget):
             "study": (self.exaggeration, self.deformation, self.morphometry),
         })  # fmt: skip
         column(self.stages, 1, self.status, spacing=0, parent=self)
-        self.all_samples = SamplesDock(choices, results, controller, self.defaults.store_folder)
+        self.all_samples = SamplesDock(
+            choices, results, controller, self.defaults.store_folder, session.history
+        )
         self.curve_dock = CurveDock(choices, results)
         self.methods_compared = ComparisonDock(choices, results)
         self.bottom_docks = BottomDocks(
@@ -277,6 +322,7 @@ class QuacDock(QWidget):
     def _connect(self) -> None:
         session, results, status = self.session, self.results, self.status
         session.networks = self.networks
+        self.stages.keys_button.clicked.connect(self.show_keys)
         session.noted.connect(status.show_note)
         session.requested.connect(status.forget_failure)
         session.explanation_requested.connect(partial(self.stages.show_stage, "explore"))
@@ -290,6 +336,8 @@ class QuacDock(QWidget):
         self.without_generator.explain_requested.connect(session.explain)
         self.without_generator.train_requested.connect(self._show_training)
         self.train.use_requested.connect(self._use_trained_generator)
+        self.samples.layer_used.connect(self.sources.use)
+        self.points_panel.layers_used.connect(self.sources.use)
         self.preprocessing.explained.connect(self._on_shape_mismatch)
         self.points.picked.connect(self._on_point_picked)
         self.points.is_region = lambda position: self.region_view.number_at(position) > 0
@@ -302,7 +350,6 @@ class QuacDock(QWidget):
         self.comparison.side_by_side_changed.connect(self.threshold.show_side_by_side)
         self.comparison.side_by_side_changed.connect(self.region_view.set_side_by_side)
         self.layers.layers_changed.connect(self._show_missing)
-        self.all_samples.letter_pressed.connect(self._on_letter)
         self.all_samples.measure_requested.connect(session.measure)
         self.all_samples.many.begun.connect(status.forget_failure)
         self.all_samples.open_requested.connect(session.open_explanations)
@@ -362,12 +409,6 @@ class QuacDock(QWidget):
         if self.session.is_explained:  # else something was chosen meanwhile
             self.start.hide()
             self.explained.emit()
-
-    def _on_letter(self, letter: str) -> None:
-        """Perform the action of a key while the table has the focus."""
-        for key in KEYS:
-            if key.key == letter and not key.held:
-                getattr(self, key.action)()
 
     def _show_next_step(self) -> None:
         results = self.results

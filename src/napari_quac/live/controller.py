@@ -176,6 +176,11 @@ class Controller(JobRunner):
                 if target and part is not None:
                     self._values[target] = part
 
+        if rule.shortcut is not None:
+            outcome = self._values.call(rule.shortcut)
+            if outcome is not None:
+                on_done(outcome)
+                return
         start = partial(rule.function, **arguments)
         self.run(name, rule.status_text, start, on_done, on_failed, on_progress, rule.priority)
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset, Sample
     from napari_quac.explain.curve import Hybrid
     from napari_quac.explain.explanation import Explanation, Explanations
+    from napari_quac.live.recall import RecalledExplanations
 
 N_PREVIEWS = 6
 
@@ -75,8 +76,16 @@ def read_previews(loaded_samples: Dataset) -> Generator[Progress, None, tuple[Pr
     return tuple(previews)
 
 
-def choose_shown_method(explanations: Explanations, *, shown_method: str) -> str:
-    """Show the first method if the chosen one has no explanation in the end."""
+def choose_shown_method(
+    explanations: Explanations,
+    *, shown_method: str, recalled: RecalledExplanations | None = None,
+    displayed_hybrid: DisplayedHybrid | None = None, proposal_index: int | None = None,
+) -> str:  # fmt: skip
+    """Show the method of the recalled view; the first one if the chosen one has no explanation."""
+    if recalled is not None and displayed_hybrid is None:
+        view = recalled.view_of(explanations.pair, proposal_index)
+        if view is not None and view.shown_method in explanations:
+            return view.shown_method
     is_final = explanations.is_complete or explanations.is_restored
     if shown_method in explanations or not is_final:
         return shown_method
@@ -86,14 +95,18 @@ def choose_shown_method(explanations: Explanations, *, shown_method: str) -> str
 def keep_threshold(
     explanations: Explanations, shown_method: str,
     *, displayed_hybrid: DisplayedHybrid | None = None, threshold: float | None = None,
+    recalled: RecalledExplanations | None = None, proposal_index: int | None = None,
 ) -> float | None:  # fmt: skip
-    """Return to the optimum when another explanation is displayed.
+    """Return to the optimum, or to the recalled view, when another explanation is displayed.
 
     A threshold that was chosen on a preliminary explanation also applies to the exact one.
     """
     explanation = explanations.get(shown_method)
-    if displayed_hybrid is None or explanation is None:
+    if explanation is None:
         return None
+    if displayed_hybrid is None:
+        view = recalled.view_of(explanations.pair, proposal_index) if recalled is not None else None
+        return view.threshold if view is not None and view.shown_method == shown_method else None
     before = displayed_hybrid.explanation
     is_same_question = before.pair is explanation.pair and before.method == explanation.method
     is_kept = before is explanation or (before.is_preliminary and is_same_question)

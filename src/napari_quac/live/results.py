@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from napari_quac.generators.warp.view import WarpView
     from napari_quac.live.class_names import ClassNaming
     from napari_quac.live.display import DisplayedHybrid, Preview
+    from napari_quac.live.explanation_cache import ExplanationCache, ExplanationKey
     from napari_quac.live.explanation_status import ExplanationStatus, Outcomes
     from napari_quac.live.identity import ResultOrigin
     from napari_quac.live.open_report import LoadedExplanations, OpenReport, ReportColumns
     from napari_quac.live.prediction import Prediction
+    from napari_quac.live.recall import RecalledExplanations
     from napari_quac.live.sample_columns import SampleIndex
     from napari_quac.live.sample_order import SampleOrder
     from napari_quac.networks.class_match import ClassMatch
@@ -39,10 +41,12 @@ if TYPE_CHECKING:
 class Results:
     """Results of the choices; each field has an event of its name in ``events``.
 
-    Only the controller sets them, by the rules in :mod:`~napari_quac.live.rules`.
+    Only the controller sets them, by the rules in :mod:`~napari_quac.live.rules`; the cache is
+    there from the beginning.
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
+    explanation_cache: ExplanationCache | None = None
     loaded_samples: Dataset | None = None
     opened_classifier: Classifier | None = None
     opened_generator: Generator | None = None
@@ -72,6 +76,8 @@ class Results:
     partial_pair: Pair | None = None
     search_state: SearchState | None = None
     searched_pair: Pair | None = None
+    explanations_on_disk: ExplanationKey | None = None
+    recalled: RecalledExplanations | None = None
     pair: Pair | None = None
     explanations: Explanations | None = None
     displayed_hybrid: DisplayedHybrid | None = None

@@ -91,6 +91,9 @@ class Job(Rule):
         Result that receives ``Progress.state``, from which a canceled job can be resumed.
     after_cancel : callable, optional
         Returns what remains of a partial result after the job was canceled; by default all of it.
+    shortcut : callable, optional
+        Takes choices and results by name, as rules do; returns the result if it is at hand, so that
+        nothing has to run, else None.
     """
 
     priority: Priority = Priority.NORMAL
@@ -98,6 +101,7 @@ class Job(Rule):
     partial_to: str = ""
     state_to: str = ""
     after_cancel: Callable[[Any], Any] | None = None
+    shortcut: Function | None = None
 
     @property
     def is_short(self) -> bool:

@@ -29,6 +29,14 @@ from napari_quac.live.open_report import (
     entries_in_view,
     load_explanations,
 )
+from napari_quac.live.pair_rules import (
+    choose_pair,
+    explain_pair,
+    keep_proposal,
+    recall_explanations,
+    recall_search,
+    search_pair,
+)
 from napari_quac.live.pair_views import (
     analyze_regions,
     compare_methods,
@@ -36,7 +44,8 @@ from napari_quac.live.pair_views import (
     measure_morphometry,
     view_deformation,
 )
-from napari_quac.live.prediction import Prediction, find_neighbors, predict
+from napari_quac.live.prediction import find_neighbors, predict
+from napari_quac.live.recall import is_on_disk, read_from_disk, recall
 from napari_quac.live.rule import Derived, Job, OnDemand, Rule, evaluation_order, question_names
 from napari_quac.live.sample_columns import list_samples
 from napari_quac.live.sample_order import SampleOrder, order_table
@@ -45,10 +54,8 @@ from napari_quac.stepwise import Steps
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Dataset, Sample
     from napari_quac.explain.agreement import Agreement
-    from napari_quac.explain.explanation import Explanations
     from napari_quac.explain.pair import Pair
-    from napari_quac.explain.prediction_table import Neighbors, PredictionTable
-    from napari_quac.explain.search import SearchState
+    from napari_quac.explain.prediction_table import PredictionTable
     from napari_quac.explain.verdict import Finding
     from napari_quac.live.open_report import OpenReport, ReportColumns
     from napari_quac.networks.classifier import Classifier
@@ -216,78 +223,6 @@ def adapt_settings(
     return settings
 
 
-# from the sample to its explanations
-
-
-def search_pair(
-    sample: Sample, prediction: Prediction, loaded_classifier: Classifier,
-    loaded_generator: ImageGenerator,
-    *, settings: ExplainSettings, neighbors: Neighbors | None = None, neighbor_styles: bool = False,
-    search_state: SearchState | None = None,
-) -> Steps[Pair]:  # fmt: skip
-    """Search for a generated image that answers the question about the sample."""
-    from napari_quac.explain.search import search
-
-    question = prediction.choose_question(settings, loaded_classifier, loaded_generator)
-    target = question.targets[0] if question.targets else question.source
-    references: tuple[Sample, ...] = ()
-    if neighbor_styles and neighbors is not None:
-        if neighbors.query is sample and neighbors.label == target:
-            references = neighbors.samples
-    return search(
-        sample, target, loaded_classifier, loaded_generator, settings.search, settings.seed,
-        question.source, state=search_state, references=references,
-    )  # fmt: skip
-
-
-def _best_pair(searched_pair: Pair | None, loaded: LoadedExplanations | None) -> Pair | None:
-    return searched_pair or (loaded.pair if loaded is not None else None)
-
-
-def keep_proposal(
-    searched_pair: Pair | None = None, loaded_explanations: LoadedExplanations | None = None,
-    *, pair: Pair | None = None, proposal_index: int | None = None,
-) -> int | None:  # fmt: skip
-    """Return to the best proposal after another search."""
-    best = _best_pair(searched_pair, loaded_explanations)
-    is_same_search = best is not None and pair is not None and pair.proposals is best.proposals
-    return proposal_index if is_same_search else None
-
-
-def choose_pair(
-    sample: Sample, searched_pair: Pair | None = None,
-    loaded_explanations: LoadedExplanations | None = None, proposal_index: int | None = None,
-    *, pair: Pair | None = None,
-) -> Pair | None:  # fmt: skip
-    """Return the pair of the search, else that of the report, with the chosen proposal."""
-    best = _best_pair(searched_pair, loaded_explanations)
-    if best is None or best.query is not sample:
-        return None
-    if proposal_index is None or not 0 <= proposal_index < len(best.proposals):
-        return best
-    proposal = best.proposals[proposal_index]
-    for candidate in (best, pair):
-        if candidate is not None and candidate.generated is proposal.generated:
-            return candidate
-    return replace(proposal, proposals=best.proposals, n_tried=best.n_tried)
-
-
-def explain_pair(
-    pair: Pair, loaded_classifier: Classifier, pair_settings: ExplainSettings,
-    *, loaded_explanations: LoadedExplanations | None = None,
-    explanations: Explanations | None = None, shown_method: str = "",
-) -> Steps[Explanations] | Explanations:  # fmt: skip
-    """Explain the pair, the displayed method first; loaded explanations are used if they fit."""
-    from napari_quac.explain.pipeline import explain_pair as explain
-
-    if loaded_explanations is not None and loaded_explanations.pair is pair:
-        loaded = loaded_explanations.explanations
-        if loaded.settings == pair_settings:
-            return loaded
-        explanations = explanations or loaded
-    return explain(pair, loaded_classifier, pair_settings, explanations, shown_method)
-
-
 RULES: dict[str, Rule] = {
     # samples and networks
     "loaded_samples": Job(load_samples, "reading the samples"),
@@ -335,11 +270,16 @@ RULES: dict[str, Rule] = {
     "comparison_settings": Derived(derive_comparison_settings, "choosing settings"),
     # from the sample to its explanations
     "searched_pair": OnDemand(search_pair, "searching for a generated image",
-                              partial_to="partial_pair", state_to="search_state"),
+                              partial_to="partial_pair", state_to="search_state",
+                              shortcut=recall_search),
+    "explanations_on_disk": OnDemand(read_from_disk, "reading the explanations of the sample",
+                                     Priority.URGENT, auto_start=is_on_disk),
+    "recalled": Derived(recall, "looking for earlier explanations"),
     "proposal_index": Derived(keep_proposal, "choosing the proposal"),
     "pair": Derived(choose_pair, "choosing the pair"),
     "explanations": Job(explain_pair, "explaining the pair", clear_on=("pair",),
-                        partial_to="explanations", after_cancel=display.without_partial_results),
+                        partial_to="explanations", after_cancel=display.without_partial_results,
+                        shortcut=recall_explanations),
     # display
     "shown_method": Derived(display.choose_shown_method, "choosing the method"),
     "threshold": Derived(display.keep_threshold, "choosing the threshold"),

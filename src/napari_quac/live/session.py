@@ -16,10 +16,13 @@ from napari_quac.generators.opening import RecognizedNetwork, is_network_folder,
 from napari_quac.live.choices import Choices, ReadySamples, ReportFolder
 from napari_quac.live.connections import Connections
 from napari_quac.live.controller import Controller
+from napari_quac.live.edit_history import EditHistory
+from napari_quac.live.explanation_cache import ExplanationCache
 from napari_quac.live.failure import failure
 from napari_quac.live.lane import Deliver, Lane
 from napari_quac.live.plans import OpenedPlan, apply_plan, open_plan, plan_from, unsupported_by_dock
 from napari_quac.live.prediction import next_misprediction
+from napari_quac.live.recall import ExplanationKeeper
 from napari_quac.live.results import Results
 from napari_quac.live.sample_order import step_sample
 from napari_quac.live.without_generator import WithoutGenerator
@@ -162,6 +165,8 @@ class Session:
         Runs first in the thread of the lane.
     choices : Choices, optional
         Initial choices.
+    cache : ExplanationCache, optional
+        Explanations that come back when their sample is selected again.
 
     Attributes
     ----------
@@ -185,12 +190,18 @@ class Session:
         deliver: Deliver,
         prepare_lane: Callable[[], None] | None = None,
         choices: Choices | None = None,
+        cache: ExplanationCache | None = None,
     ) -> None:
-        self.choices, self.results = choices or Choices(), Results()
+        self.cache = cache or ExplanationCache()
+        self.choices = choices or Choices()
+        self.results = Results(explanation_cache=self.cache)
         self.lane = Lane(deliver, prepare_lane)
         self.controller = Controller(self.choices, self.results, self.lane)
+        self.history = EditHistory(self.choices)
         self.neighbor_query = NeighborQuery(self.choices, self.results)
         self.without_generator = WithoutGenerator(self.choices, self.results, self.controller)
+        self.keeper = ExplanationKeeper(self.choices, self.results, self.lane, self.cache)
+        self.keeper.failed.connect(self.noted.emit)
         self.networks: NetworkOpener = TrustedNetworks(self.controller)
         self._sample_to_explain: int | None = None
         self._connections = Connections(
@@ -212,6 +223,7 @@ class Session:
             signal.disconnect()
         self.neighbor_query.close()
         self.without_generator.close()
+        self.keeper.close()
         return self.controller.close(timeout)
 
     @property
@@ -225,6 +237,16 @@ class Session:
         if results.loaded_generator is None:
             return "Choose a generator, or explain without one."
         return f"Ready, on {results.loaded_classifier.device}"
+
+    # edits
+
+    def undo(self) -> None:
+        """Undo the last edit of names, values, filter or threshold."""
+        self.noted.emit(self.history.undo())
+
+    def redo(self) -> None:
+        """Redo the edit that was undone last."""
+        self.noted.emit(self.history.redo())
 
     # samples
 

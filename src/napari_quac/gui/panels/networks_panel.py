@@ -33,6 +33,7 @@ from napari_quac.gui.path_field import PathField
 from napari_quac.gui.section import Section, labeled_row
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
+from napari_quac.live.edit_history import EditHistory
 from napari_quac.live.failure import Failure, failure
 from napari_quac.live.results import Results
 
@@ -44,9 +45,15 @@ class NetworksPanel(Section):
     """Chooses networks; a file that does not work leaves what worked in place."""
 
     def __init__(
-        self, choices: Choices, results: Results, controller: Controller, settings: QSettings
+        self,
+        choices: Choices,
+        results: Results,
+        controller: Controller,
+        settings: QSettings,
+        history: EditHistory | None = None,
     ) -> None:
         super().__init__("Networks", "networks")
+        self._history = history or EditHistory(choices)
         self._choices, self._results, self._controller = choices, results, controller
         self._settings = settings
         self._offers: dict[str, RecognizedNetwork] = {}
@@ -314,13 +321,15 @@ class NetworksPanel(Section):
         names = tuple(name.strip() for name in self.class_names.text().split(",") if name.strip())
         if recipe is None or classifier is None or names == classifier.class_names:
             return
-        self._choices.classifier = replace(recipe, class_names=names)
+        with self._history.edit("class names"):
+            self._choices.classifier = replace(recipe, class_names=names)
 
     def _on_preprocessing(self, preprocessing: Preprocessing) -> None:
         recipe, classifier = self._choices.classifier, self._results.loaded_classifier
         if recipe is None or classifier is None or preprocessing == classifier.preprocessing:
             return
-        self._choices.classifier = replace(recipe, preprocessing=preprocessing)
+        with self._history.edit("preprocessing"):
+            self._choices.classifier = replace(recipe, preprocessing=preprocessing)
 
     def _on_architecture(self, changes: dict[str, Any]) -> None:
         recipe = self._choices.classifier

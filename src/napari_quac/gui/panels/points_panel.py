@@ -29,7 +29,9 @@ from napari_quac.gui.panels.points_table_box import PointsTableBox
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.points_sync import PointsSync
 from napari_quac.gui.section import Section, caption, fields_row
+from napari_quac.gui.source_layers import ADDED
 from napari_quac.gui.text import WrappedLabel, grouped
+from napari_quac.gui.voxel_size import VoxelSizeRow, lacks_unit, set_voxel_size, voxel_nm_of
 from napari_quac.live.choices import Choices, ReadySamples
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import failure
@@ -97,6 +99,8 @@ class PointsPanel(Section):
     """Makes samples from a volume and points."""
 
     explain_on_click_changed = Signal(bool)
+    layers_used = Signal(object, object)
+    """The samples that were made from layers, and a tuple of the layers."""
 
     def __init__(
         self, viewer: Any, sync: PointsSync, choices: Choices, results: Results,
@@ -130,9 +134,11 @@ class PointsPanel(Section):
         if image is None:
             self.message.show_message("Choose an image layer, or open a volume, first.", "bad")
             return
+        layer = self.points_menu.layer
+        if not self._set_voxel_size(image, layer):
+            return
         try:
             volume = volume_of_layer(image)
-            layer = self.points_menu.layer
             if layer is None and self.table is not None:
                 layer = self._import_table(volume, image, self.table)
             if layer is None:
@@ -156,6 +162,7 @@ class PointsPanel(Section):
               if dataset.value_range is not None else ()),
             *layer.metadata.get(ASSUMED, ()),
         )  # fmt: skip
+        self.layers_used.emit(dataset, (image, layer))
         self._choices.samples = ReadySamples(dataset)
         self._sync.follow(layer, image, dataset)
         warnings = [dataset.size_mismatch() or "", missing_unit(layer, volume)]
@@ -172,6 +179,7 @@ class PointsPanel(Section):
 
         def opened(volume: Volume) -> None:
             data, look = layer_of_volume(volume)
+            look["metadata"] = {**look["metadata"], ADDED: True}
             added = self._viewer.add_image(data, **look)
             self.volume_menu.choose(added.name)
             self.array_row.offer_channels(path, dataset, volume.n_channels, channel)
@@ -229,7 +237,9 @@ class PointsPanel(Section):
         self.array_row = ArrayRow()
         self.voxel_line = WrappedLabel("", "points_voxel_line", "muted")
         self.add(fields_row("Volume", self.volume_menu), self.volume_field, self.array_row)
-        self.add(self.voxel_line)
+        self.voxel_row = VoxelSizeRow("points_voxel", "Voxel (nm)")
+        self.voxel_row.edited.connect(self._on_voxel_size)
+        self.add(self.voxel_line, self.voxel_row)
         ui.connect(
             self._on_volume, self.volume_menu.currentIndexChanged, self.volume_menu.entries_changed
         )
@@ -313,6 +323,25 @@ class PointsPanel(Section):
             self.resample_check.isChecked(),
         )
 
+    def _set_voxel_size(self, image: Any, points: Any) -> bool:
+        """Give the entered voxel size to the layers; False if only a part of it was entered."""
+        sizes = self.voxel_row.sizes
+        if not lacks_unit(image) or not any(sizes):
+            return True
+        if not all(sizes):
+            self.message.show_message(
+                "The voxel size is incomplete. Enter it along all axes, or along none.", "bad"
+            )
+            return False
+        if sizes != voxel_nm_of(image, len(sizes)):
+            set_voxel_size(image, sizes, [points] if points is not None else [])
+            self._viewer.reset_view()
+            self.voxel_line.show_message(describe_voxels(image))
+        return True
+
+    def _on_voxel_size(self) -> None:
+        self.table_box.set_voxel_size(self.voxel_row.known_sizes)
+
     def _describe(self, dataset: Any) -> str:
         parts = [f"{grouped(len(dataset))} of {grouped(dataset.n_points)} points used."]
         n_unused = dataset.n_outside + dataset.n_skipped
@@ -344,7 +373,7 @@ class PointsPanel(Section):
             face_color="transparent",
             border_color="yellow",
             border_width=0.08,
-            metadata={ASSUMED: self.table_box.assumptions(volume, table)},
+            metadata={ADDED: True, ASSUMED: self.table_box.assumptions(volume, table)},
         )
         with signals_blocked(self.label_menu):
             self.points_menu.choose(layer.name)
@@ -355,6 +384,7 @@ class PointsPanel(Section):
 
     def _on_volume(self) -> None:
         image = self.volume_menu.layer
+        self.voxel_row.setVisible(image is not None and lacks_unit(image))
         if image is None:
             self.voxel_line.show_message("")
             return
@@ -364,6 +394,9 @@ class PointsPanel(Section):
         for number, spin in enumerate(self.size_spins):
             spin.setVisible(number >= 3 - image.ndim)
         self.voxel_line.show_message(describe_voxels(image))
+        n_axes = min(3, image.ndim)
+        self.voxel_row.show_sizes(n_axes, voxel_nm_of(image, n_axes))
+        self._on_voxel_size()
         self._show_table()
 
     def _on_points(self) -> None:

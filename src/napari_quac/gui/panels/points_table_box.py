@@ -26,7 +26,7 @@ from napari_quac.data.volume_points_recipe import (
 from napari_quac.errors import DataError, QuacError
 from napari_quac.gui.section import fields_row
 from napari_quac.gui.text import WrappedLabel
-from napari_quac.gui.widgets import NumberField, choose_entry, column, fill_menu, menu, narrow
+from napari_quac.gui.widgets import choose_entry, column, fill_menu, menu, narrow
 
 
 class PointsTableBox(QWidget):
@@ -37,6 +37,7 @@ class PointsTableBox(QWidget):
         self._table: PointTable | None = None
         self._volume: Volume | None = None
         self._guess = ColumnMapping(())
+        self._typed_nm: tuple[float, ...] | None = None
         self.column_menus = [
             self._menu(f"points_column_{number}", f"Column of the {ordinal} coordinate.")
             for number, ordinal in enumerate(("first", "second", "third"))
@@ -44,23 +45,11 @@ class PointsTableBox(QWidget):
         self.id_menu = self._menu("points_id_menu", "Column with the ids of the points.")
         self.order_menu = self._menu("points_order_menu", "Order of the three columns.", ORDERS)
         self.unit_menu = self._menu("points_unit_menu", "Unit of the coordinates.", TABLE_UNITS)
-        self.voxel_spins = [
-            NumberField(
-                f"points_voxel_{number}", 0, 1e6, 1, "Voxel size in nm, missing in the layer."
-            )
-            for number in range(3)
-        ]
-        narrow(*self.voxel_spins)
-        for spin in self.voxel_spins:
-            spin.valueChanged.connect(self._show_preview)
         self.preview = WrappedLabel("", "points_preview")
-        self._voxel_row = QWidget()
-        self._voxel_row.setLayout(fields_row("Voxel (nm)", *self.voxel_spins))
         column(
             fields_row("Columns", *self.column_menus),
             fields_row("Read as", self.order_menu, self.unit_menu),
             fields_row("Ids", self.id_menu),
-            self._voxel_row,
             self.preview,
             parent=self,
         )
@@ -86,6 +75,12 @@ class PointsTableBox(QWidget):
             self._fill(names, n_axes)
         self.propose()
         return self._guess
+
+    def set_voxel_size(self, voxel_nm: tuple[float, ...] | None) -> None:
+        """Set the voxel size in nm that the user has entered; None if it is unknown."""
+        if voxel_nm != self._typed_nm:
+            self._typed_nm = voxel_nm
+            self.propose()
 
     def propose(self) -> None:
         """Choose the interpretation with most points inside the volume."""
@@ -152,13 +147,6 @@ class PointsTableBox(QWidget):
         guess = self._guess.id
         is_id = guess and self._table is not None and self._table.is_unique(guess)
         choose_entry(self.id_menu, guess if is_id else "")
-        unknown = self._volume is not None and self._volume.unit is None
-        self._voxel_row.setVisible(unknown)
-        if unknown and self._volume is not None:
-            sizes = self._volume.finest.transform.voxel_size()[-3:]
-            for spin, size in zip(self.voxel_spins[-len(sizes) :], sizes, strict=True):
-                with signals_blocked(spin):
-                    spin.setValue(size)
 
     def _choose(self, reading: Reading) -> None:
         choose_entry(self.order_menu, reading.order)
@@ -170,8 +158,7 @@ class PointsTableBox(QWidget):
     def _voxel_nm(self) -> tuple[float, ...] | None:
         if self._volume is None or self._volume.unit is not None:
             return None
-        sizes = tuple(spin.value() or 1.0 for spin in self.voxel_spins)
-        return sizes[-self._volume.ndim :]
+        return self._typed_nm or (1.0,) * self._volume.ndim
 
     def _counted(self) -> list[CountedReading]:
         if self._table is None or self._volume is None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from napari.layers import Image
-from qtpy.QtCore import QSize
+from qtpy.QtCore import QSize, Signal
 from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QWidget
 
@@ -24,13 +24,16 @@ from napari_quac.gui.input_layers import (
     finest_data,
     layer_range,
     range_assumption,
+    transform_of,
 )
 from napari_quac.gui.layer_watch import LayerWatch
+from napari_quac.gui.panels.pixel_size import PixelSizeRow
 from napari_quac.gui.panels.sample_labels import SampleLabels
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.pictures import thumbnail
 from napari_quac.gui.section import Section, caption, labeled_row
 from napari_quac.gui.text import ElidedLabel, WrappedLabel
+from napari_quac.gui.voxel_size import set_voxel_size
 from napari_quac.gui.widgets import (
     NumberField,
     button,
@@ -52,6 +55,9 @@ N_SUGGESTIONS = 3
 
 class SamplesPanel(Section):
     """Chooses a folder or a layer as samples."""
+
+    layer_used = Signal(object, object)
+    """The samples that were made from layers, and a tuple of the layers."""
 
     def __init__(
         self, viewer: Any, choices: Choices, results: Results, controller: Controller
@@ -92,27 +98,27 @@ class SamplesPanel(Section):
         layer = self.layer_menu.layer
         if layer is None:
             return
-        unit = str(layer.units[-1]) if layer.units else None
         value_range = (self.layer_low.value(), self.layer_high.value())
         try:
             dataset = ImageStack(
                 finest_data(layer),
                 value_range,
-                tuple(layer.scale),
-                tuple(layer.translate),
-                None if unit == "pixel" else unit,
-                layer.name,
-                bool(layer.rgb),
-                self._image_axes(),
-                range_assumption(layer, value_range),
+                name=layer.name,
+                rgb=bool(layer.rgb),
+                image_axes=self._image_axes(),
+                assumptions=range_assumption(layer, value_range),
+                transform=transform_of(layer),
+                units=tuple(map(str, layer.units)),
             )
         except QuacError as error:
             self._controller.failed.emit(failure("loaded_samples", "reading the layer", error))
             return
         self.problem.hide()
+        self.layer_used.emit(dataset, (layer,))
         self._choices.samples = ReadySamples(dataset)
         self._stop_watching()
         self._watch = LayerWatch(layer, self._on_layer_changed)
+        self.pixel_row.layer = layer
 
     def _on_layer_changed(self, sentence: str) -> None:
         self.problem.show_message(
@@ -124,7 +130,7 @@ class SamplesPanel(Section):
     def _stop_watching(self) -> None:
         if self._watch is not None:
             self._watch.close()
-            self._watch = None
+            self._watch = self.pixel_row.layer = None
 
     def _image_axes(self) -> int:
         """Return 3 for a classifier of volumes, else 2."""
@@ -173,7 +179,10 @@ class SamplesPanel(Section):
             self.assumed_text,
             "Show what is assumed about the samples.",
         )
-        self.add(self._previews_row, self.range_line, self.assumed_button, self.assumed_text)
+        self.pixel_row = PixelSizeRow(self._choices, self._results)
+        self.pixel_row.layer_size_entered.connect(self._on_layer_size)
+        self.add(self._previews_row, self.range_line, self.pixel_row)
+        self.add(self.assumed_button, self.assumed_text)
 
     def _build_folder_range(self) -> None:
         """Build the fields for the value range of files that do not specify it."""
@@ -204,6 +213,15 @@ class SamplesPanel(Section):
             image_range = (self.folder_low.value(), self.folder_high.value())
             self.problem.hide()
             self._choices.samples = replace(source, image_range=image_range)
+
+    def _on_layer_size(self, sizes: tuple[float, ...]) -> None:
+        """Give the entered pixel size to the layer, and read it again."""
+        layer = self.pixel_row.layer
+        self._stop_watching()
+        set_voxel_size(layer, sizes)
+        self._viewer.reset_view()
+        self.layer_menu.choose(layer.name)
+        self.use_layer()
 
     def _on_suggestion(self, number: int) -> None:
         self.folder_low.setValue(self._suggestions[number].low)
@@ -292,6 +310,7 @@ class SamplesPanel(Section):
         )
         if not self.folder_range.isHidden():
             self._suggest_ranges()
+        self.pixel_row.show_samples()
         if previews:
             self._read_assumptions()
         if problems and not readable_previews:
@@ -303,6 +322,7 @@ class SamplesPanel(Section):
 
         def show(assumptions: tuple[Assumption, ...]) -> None:
             if dataset is self._results.loaded_samples:
+                assumptions = (*assumptions, *self.pixel_row.assumptions)
                 kinds = dict.fromkeys(assumption.kind for assumption in assumptions)
                 self.assumed_button.setText(f"Assumed: {', '.join(kinds)}")
                 self.assumed_text.setText("\n".join(f"• {entry}" for entry in assumptions))

@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QApplication, QProgressBar, QSizePolicy, QWidget
 
 from napari_quac.data.image_layout import SplitsError
 from napari_quac.gui.text import WrappedLabel, duration
-from napari_quac.gui.widgets import button, column, row, throttler
+from napari_quac.gui.widgets import button, column, prepare, row, throttler
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import Failure
 from napari_quac.live.job_runner import RunningJob
@@ -41,7 +41,7 @@ class StatusPanel(QWidget):
         self._idle = "Ready"
         self._note = ""
         self.progress_bar = QProgressBar()
-        self.progress_bar.setObjectName("progress_bar")
+        prepare(self.progress_bar, "progress_bar")
         self.progress_bar.setTextVisible(False)
         policy = self.progress_bar.sizePolicy()
         policy.setRetainSizeWhenHidden(True)

@@ -14,7 +14,7 @@ from napari_quac.gui.panels.train_settings import TrainSettings
 from napari_quac.gui.pictures import FittedPicture, pixels_of, pixmap_of
 from napari_quac.gui.section import Section, labeled_row
 from napari_quac.gui.text import WrappedLabel, duration
-from napari_quac.gui.widgets import button, column, menu, row
+from napari_quac.gui.widgets import button, column, menu, prepare, row
 from napari_quac.live.choices import Choices
 from napari_quac.live.failure import Failure
 from napari_quac.live.previous_runs import PreviousRun, next_folder, previous_runs, read_run
@@ -98,7 +98,7 @@ class TrainPanel(Section):
 
     def _build_progress(self) -> None:
         self.progress_bar = QProgressBar()
-        self.progress_bar.setObjectName("train_progress")
+        prepare(self.progress_bar, "train_progress")
         self.progress_bar.setRange(0, 1000)
         self.progress_bar.setTextVisible(False)
         self.line = WrappedLabel("", "train_line")

@@ -15,7 +15,16 @@ from qtpy.QtWidgets import (
 )
 
 from napari_quac.gui.text import WrappedLabel, duration, grouped
-from napari_quac.gui.widgets import button, column, line_edit, link_button, narrow, row, scroll_area
+from napari_quac.gui.widgets import (
+    button,
+    column,
+    line_edit,
+    link_button,
+    narrow,
+    prepare,
+    row,
+    scroll_area,
+)
 from napari_quac.live.explain_many import Estimate, ExplainMany
 
 CARD_WIDTH = 290
@@ -51,7 +60,7 @@ class ExplainManyCard(QFrame):
         self.choose_button.setFixedWidth(28)
         narrow(self.choose_button)
         self.progress = QProgressBar()
-        self.progress.setObjectName("explain_many_progress")
+        prepare(self.progress, "explain_many_progress")
         self.progress.setTextVisible(False)
         self.start_button = button(
             "Start", "explain_many_start", clicked=self._on_start, primary=True
