@@ -107,13 +107,11 @@ class Walker:
         self.texts, self.paths = texts, [str(path) for path in paths]
         self.log: list[Event] = []
         self._reopen = reopen
-        self._answers = QTimer(interval=30)
-        self._answers.timeout.connect(self._answer)
-        self._answers.start()
-        self._n_answers = 0
+        self._n_answers, self._is_closed = 0, False
+        self._answer()
 
     def close(self) -> None:
-        self._answers.stop()
+        self._is_closed = True
 
     # choice
 
@@ -326,6 +324,10 @@ class Walker:
 
     def _answer(self) -> None:
         """Answer the menu or the dialog that is open, as a user would."""
+        if self._is_closed:
+            return
+        # another timer each time: one whose slot has opened a dialog does not fire again
+        QTimer.singleShot(30, self._answer)
         popup, modal = QApplication.activePopupWidget(), QApplication.activeModalWidget()
         self._n_answers = self._n_answers + 1 if popup or modal else 0
         if self._n_answers > 20:  # an answer that was refused

@@ -77,7 +77,7 @@ def texts_to_type(paths: list[Path]) -> dict[str, list[str]]:
         "filter_edit": ["mispredicted", "explained", "score > 0.5", "confidence < 0.6", "",
                         "p(left) > 0.5", "label = right", "nonsense", "target = both", "(",
                         "failed"],
-        "classes": ["left, right, both", "a, b, c", "a, b", "x, x, y", ""],
+        "class_names": ["left, right, both", "a, b, c", "a, b", "x, x, y", ""],
         "classifier_path": [str(p) for p in paths], "generator_path": [str(p) for p in paths],
         "samples_path": [str(p) for p in paths], "_path": [str(p) for p in paths],
         "folder": [str(paths[0].parent / "explained"), str(paths[-1])],
