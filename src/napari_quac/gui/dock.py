@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from napari.settings import get_settings
 from qtpy.QtCore import QSettings, QSize, Qt, Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QMenu, QScrollArea, QWidget
@@ -19,6 +20,7 @@ from napari_quac.gui.keys import KeyBindings
 from napari_quac.gui.keys_overlay import show_keys
 from napari_quac.gui.layer_stack import LayerStack
 from napari_quac.gui.layers import LayerSync
+from napari_quac.gui.message import Message
 from napari_quac.gui.palette import palette_of, style_sheet
 from napari_quac.gui.panels.agreement_panel import AgreementPanel
 from napari_quac.gui.panels.exaggeration_panel import ExaggerationLayers, ExaggerationPanel
@@ -48,7 +50,7 @@ from napari_quac.gui.scale_bar import ScaleBar
 from napari_quac.gui.source_layers import SourceLayers
 from napari_quac.gui.stack_slider import StackSlider
 from napari_quac.gui.stages import Stages
-from napari_quac.gui.widgets import button, column, debouncer
+from napari_quac.gui.widgets import button, column, connect, debouncer
 from napari_quac.gui.window import BottomDocks, MainThread, WindowWatch
 from napari_quac.gui.world_units import load_unit_registry
 from napari_quac.live.failure import Failure
@@ -57,6 +59,8 @@ from napari_quac.live.session import Session
 from napari_quac.live.training import Training
 
 DOCK_WIDTH = 356
+BASE_POINTS = 9.0  # font size for which this width was chosen
+WIDTH_PER_POINT = 15  # pixels; napari's own docks grow as well and leave less room
 AFTER_LAYERS_MS = 30  # each layer is drawn in its own turn of the event loop
 AFTER_VERDICT_MS = 60
 
@@ -83,7 +87,7 @@ class QuacDock(QWidget):
         self._scroll_to_training = debouncer(
             self, AFTER_LAYERS_MS, lambda: self.stages.reveal(self.train.train_button)
         )
-        self._window_watch = WindowWatch(self, DOCK_WIDTH)
+        self._window_watch = WindowWatch(self, self.sizeHint().width())
         self._collections = ShortCollections()
         self._main_thread = MainThread(self)
         self.defaults = read_defaults()
@@ -131,7 +135,8 @@ class QuacDock(QWidget):
 
     def sizeHint(self) -> QSize:
         """Return a width that fits everything."""
-        return QSize(DOCK_WIDTH, 640)
+        points = palette_of(self.viewer.theme).font_points
+        return QSize(DOCK_WIDTH + max(0, round(WIDTH_PER_POINT * (points - BASE_POINTS))), 640)
 
     def minimumSizeHint(self) -> QSize:
         """Return a size that leaves space for the canvas."""
@@ -233,7 +238,8 @@ class QuacDock(QWidget):
         self.session.close(timeout=0)
         self.points.close()
         self.scale_bar.close()
-        self.viewer.events.theme.disconnect(self._on_theme)
+        for signal in self._theme_signals():
+            signal.disconnect(self._on_theme)
         for panel in (self.samples, self.points_panel, self.regions, self.morphometry,
                       self.deformation, self.exaggeration):  # fmt: skip
             panel.close_panel()
@@ -286,17 +292,19 @@ class QuacDock(QWidget):
             choices, results, controller, session.without_generator,
             lambda: (self.train.settings.value, self.train.settings.pair),
         )  # fmt: skip
-        self.search = SearchPanel(choices, results, controller, session.neighbor_query)
+        self.search = SearchPanel(
+            choices, results, controller, session.neighbor_query, session.speeds
+        )
         self.threshold = ThresholdPanel(choices, results, session.history)
         self.regions = RegionsPanel(results, controller)
         self.region_view = RegionView(viewer, stack, self.regions)
         self.morphometry = MorphometryPanel(viewer, stack, choices, results, controller)
         self.predictions = PredictionPanel(results)
-        self.methods = MethodsPanel(choices, results)
+        self.methods = MethodsPanel(choices, results, session.speeds)
         self.verdict = VerdictPanel(choices, results)
         self.deformation = WarpPanel(results, self.warp_layers)
         self.exaggeration = ExaggerationPanel(
-            ExaggerationLayers(stack, viewer), choices, results, controller
+            ExaggerationLayers(stack, viewer), choices, results, controller, session.speeds
         )
         self.explore_button = button(
             "Explore samples", "explore_button", primary=True,
@@ -311,10 +319,15 @@ class QuacDock(QWidget):
         })  # fmt: skip
         column(self.stages, 1, self.status, spacing=0, parent=self)
         self.all_samples = SamplesDock(
-            choices, results, controller, self.defaults.store_folder, session.history
+            choices,
+            results,
+            controller,
+            session.speeds,
+            self.defaults.store_folder,
+            session.history,
         )
         self.curve_dock = CurveDock(choices, results)
-        self.methods_compared = ComparisonDock(choices, results)
+        self.methods_compared = ComparisonDock(choices, results, session.speeds)
         self.bottom_docks = BottomDocks(
             viewer, self.all_samples, self.curve_dock, self.methods_compared, self
         )
@@ -324,10 +337,21 @@ class QuacDock(QWidget):
         session.networks = self.networks
         self.stages.keys_button.clicked.connect(self.show_keys)
         session.noted.connect(status.show_note)
+        self.controller.failed.connect(self._on_failed)
         session.requested.connect(status.forget_failure)
         session.explanation_requested.connect(partial(self.stages.show_stage, "explore"))
         session.explained.connect(self._announce_explained.throttle)
         session.plan_opened.connect(self._show_plan_output)
+        status.sections = {
+            "loaded_classifier": self.networks, "loaded_generator": self.networks,
+            "look into classifier": self.networks, "look into generator": self.networks,
+            "look into file": self.networks, "loaded_samples": self.samples,
+            "sample": self.samples, "prediction": self.samples, "points": self.points_panel,
+            "explain_many": self.all_samples.many_card,
+        }  # fmt: skip
+        status.section_requested.connect(self._show_section)
+        for message in self.findChildren(Message):
+            message.requested.connect(session.perform)
         self.start.example_requested.connect(self.try_example)
         self.start.volume_requested.connect(self.try_example_volume)
         self.start.open_requested.connect(self._show_open_menu)
@@ -363,7 +387,7 @@ class QuacDock(QWidget):
         self.curve_dock.threshold_picked.connect(self.threshold.pick)
         self.curve_dock.method_picked.connect(session.show_method)
         self.bottom_docks.changed.connect(self._show_missing)
-        self.viewer.events.theme.connect(self._on_theme)
+        connect(self._on_theme, *self._theme_signals())
         self._window_watch.closing.connect(self.layers.pause)
         self._window_watch.closed.connect(self._on_window_closed)
         self._window_watch.removed.connect(self.shut_down)
@@ -371,6 +395,10 @@ class QuacDock(QWidget):
         results.events.loaded_samples.connect(self._on_samples_loaded)
         for name in ("loaded_classifier", "loaded_generator", "loaded_samples", "pair"):
             getattr(results.events, name).connect(self._show_next_step)
+
+    def _theme_signals(self) -> tuple[Any, Any]:
+        """Return the signals of the theme and of the size of text."""
+        return self.viewer.events.theme, get_settings().appearance.events.font_size
 
     def _on_theme(self) -> None:
         colors = palette_of(self.viewer.theme)
@@ -383,10 +411,23 @@ class QuacDock(QWidget):
             panel.set_palette_of(colors)
 
     def _on_shape_mismatch(self, fault: Failure) -> None:
-        """Scroll to the shape-mismatch card, and show the error nowhere else."""
+        """Scroll to the shape-mismatch card, which describes the error better."""
         self.samples.problem.hide()
-        self.status.show_failure(fault)
         self._scroll_to_preprocessing.throttle()
+
+    def _on_failed(self, fault: Failure) -> None:
+        """Show the card of the classes after a search without any class in common."""
+        match = self.results.class_match
+        if fault.slot == "searched_pair" and match is not None and not match.is_usable:
+            self.stages.reveal(self.networks.class_match)
+
+    def _show_section(self, section: QWidget) -> None:
+        """Lead to a section that describes a failure."""
+        if section is self.all_samples.many_card:
+            self.bottom_docks.raise_samples()
+            section.show()
+            return
+        self.stages.reveal(section)
 
     def _show_training(self) -> None:
         self.train.set_open(True)

@@ -14,8 +14,8 @@ from superqt.utils import signals_blocked
 
 from napari_quac.errors import QuacError
 from napari_quac.explain.parameter import Parameter, parameters_of
+from napari_quac.gui.message import Message
 from napari_quac.gui.section import caption
-from napari_quac.gui.text import WrappedLabel
 from napari_quac.gui.widgets import button, check_box, column, grid, name_after, prepare
 
 T = TypeVar("T")
@@ -149,7 +149,7 @@ class Form(QWidget, Generic[T]):
             "Restore defaults", f"{name}_defaults", tooltip, self._on_defaults
         )
         cells.addWidget(self.defaults_button, len(self.fields), 2, Qt.AlignmentFlag.AlignLeft)
-        self.problem = WrappedLabel("", f"{name}_problem")
+        self.problem = Message(f"{name}_problem")
         self.problem.hide()
         layout = column(cells, self.problem, spacing=4, parent=self)
         layout.setContentsMargins(20, 0, 0, 4)

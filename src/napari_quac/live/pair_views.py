@@ -56,7 +56,8 @@ def compare_methods(
             indices, loaded_samples, loaded_classifier, loaded_generator, comparison_settings
         )
     if compared_pair is None or sample_index is None:
-        raise DataError("There is no pair to compare methods on. Explain a sample first.")
+        sentence = "There is no pair to compare methods on. Explain a sample first."
+        raise DataError(sentence).suggesting("explain")
     truth = true_difference(loaded_samples, sample_index, compared_pair, loaded_classifier)
     return compare_pair(compared_pair, loaded_classifier, comparison_settings, truth)
 
@@ -84,7 +85,7 @@ def exaggerate_query(
     raise DataError(
         "There is no generated image as the end of the path. Press Explain first, or use the bins "
         "of a bin-conditional generator as path."
-    )
+    ).suggesting("explain")
 
 
 def view_deformation(

@@ -18,13 +18,14 @@ from napari_quac.live.connections import Connections
 from napari_quac.live.controller import Controller
 from napari_quac.live.edit_history import EditHistory
 from napari_quac.live.explanation_cache import ExplanationCache
-from napari_quac.live.failure import failure
+from napari_quac.live.failure import Note, failure
 from napari_quac.live.lane import Deliver, Lane
 from napari_quac.live.plans import OpenedPlan, apply_plan, open_plan, plan_from, unsupported_by_dock
 from napari_quac.live.prediction import next_misprediction
 from napari_quac.live.recall import ExplanationKeeper
 from napari_quac.live.results import Results
 from napari_quac.live.sample_order import step_sample
+from napari_quac.live.speeds import Speeds
 from napari_quac.live.without_generator import WithoutGenerator
 from napari_quac.networks.formats.bioimage import DESCRIPTIONS
 from napari_quac.reports.opening import holds_explanations
@@ -174,7 +175,7 @@ class Session:
         A window replaces it by one that asks the user.
     """
 
-    noted = Signal(str)
+    noted = Signal(Note)
     """A message for the status line."""
     requested = Signal()
     """The user has asked for something else, so that earlier failures are obsolete."""
@@ -201,7 +202,8 @@ class Session:
         self.neighbor_query = NeighborQuery(self.choices, self.results)
         self.without_generator = WithoutGenerator(self.choices, self.results, self.controller)
         self.keeper = ExplanationKeeper(self.choices, self.results, self.lane, self.cache)
-        self.keeper.failed.connect(self.noted.emit)
+        self.speeds = Speeds(self.choices, self.results, self.controller)
+        self.keeper.failed.connect(lambda text: self.noted.emit(Note(text)))
         self.networks: NetworkOpener = TrustedNetworks(self.controller)
         self._sample_to_explain: int | None = None
         self._connections = Connections(
@@ -223,6 +225,7 @@ class Session:
             signal.disconnect()
         self.neighbor_query.close()
         self.without_generator.close()
+        self.speeds.close()
         self.keeper.close()
         return self.controller.close(timeout)
 
@@ -238,15 +241,34 @@ class Session:
             return "Choose a generator, or explain without one."
         return f"Ready, on {results.loaded_classifier.device}"
 
+    def perform(self, action: str) -> None:
+        """Perform an action that a message suggests; see :data:`~.failure.ACTIONS`."""
+        settings = self.choices.settings
+        if action == "explain":
+            self.explain()
+        elif action == "predict_all":
+            self.requested.emit()
+            self.controller.request("predictions")
+        elif action == "resume":
+            self.controller.resume()
+        elif action == "other_question":
+            from napari_quac.explain.question import resolve_source_basis
+
+            generator = self.results.loaded_generator
+            basis = resolve_source_basis(settings.source_basis, generator)
+            other = "label" if basis == "prediction" else "prediction"
+            self.choices.update_settings(source_basis=other)
+            self.explain()
+
     # edits
 
     def undo(self) -> None:
         """Undo the last edit of names, values, filter or threshold."""
-        self.noted.emit(self.history.undo())
+        self.noted.emit(Note(self.history.undo()))
 
     def redo(self) -> None:
         """Redo the edit that was undone last."""
-        self.noted.emit(self.history.redo())
+        self.noted.emit(Note(self.history.redo()))
 
     # samples
 
@@ -274,7 +296,7 @@ class Session:
         """Select the next misprediction among the samples in view."""
         dataset, classifier = self.results.loaded_samples, self.results.loaded_classifier
         if dataset is None or classifier is None:
-            self.noted.emit("Mispredictions need a classifier and samples with labels.")
+            self.noted.emit(Note("Mispredictions need a classifier and samples with labels."))
             return
         order, table = self.results.order, self.results.predictions
         rows = order.indices.tolist() if order is not None else None
@@ -283,10 +305,10 @@ class Session:
         def select(index: int | None) -> None:
             if index is None:
                 scope = "in view " if self.choices.filter_text else ""
-                self.noted.emit(f"No sample {scope}is mispredicted.")
+                self.noted.emit(Note(f"No sample {scope}is mispredicted."))
             else:
                 self.choices.sample_index = index
-                self.noted.emit(f"Sample {index + 1} is mispredicted.")
+                self.noted.emit(Note(f"Sample {index + 1} is mispredicted."))
 
         self.requested.emit()
         search = partial(next_misprediction, dataset, classifier, start, rows, table)
@@ -319,10 +341,11 @@ class Session:
         if self.neighbor_query.go_to(number):
             self._sample_to_explain = self.choices.sample_index
         else:
-            self.noted.emit(
+            text = (
                 "This question is about a correctly classified neighbor of the sample. Predict all "
                 "samples first to find the neighbors."
             )
+            self.noted.emit(Note(text, "predict_all"))
 
     def pick_neighbor(self, number: int) -> None:
         """Explain a neighbor if the question is about neighbors, else select it."""
@@ -397,7 +420,7 @@ class Session:
             return
         number = f"{len(plan.only):,}".replace(",", "\u2009")
         scope = f"the {number} samples in view" if plan.only else "all samples"
-        self.noted.emit(f"Saved '{path.name}', about {scope}.")
+        self.noted.emit(Note(f"Saved '{path.name}', about {scope}."))
 
     def open_plan(self, path: Path) -> None:
         """Use samples, networks and settings of a plan."""
@@ -408,7 +431,7 @@ class Session:
             self.networks.use_network(plan.generator)
             apply_plan(plan.plan, self.choices, tuple(plan.plan.classifier.class_names or ()))
             self.plan_opened.emit(plan.plan.output)
-            self.noted.emit(unsupported_by_dock(plan.plan))
+            self.noted.emit(Note(unsupported_by_dock(plan.plan), is_lasting=True))
 
         self.controller.run("plan", f"opening '{path.name}'", partial(open_plan, path), use)
 
@@ -458,4 +481,4 @@ class Session:
     def _on_report(self) -> None:
         report: Any = self.results.report
         if report is not None and report.report.notes:
-            self.noted.emit(" ".join(report.report.notes))
+            self.noted.emit(Note(" ".join(report.report.notes), is_lasting=True))

@@ -27,6 +27,7 @@ from napari_quac.gui.input_layers import (
     transform_of,
 )
 from napari_quac.gui.layer_watch import LayerWatch
+from napari_quac.gui.message import Message
 from napari_quac.gui.panels.pixel_size import PixelSizeRow
 from napari_quac.gui.panels.sample_labels import SampleLabels
 from napari_quac.gui.path_field import PathField
@@ -71,8 +72,10 @@ class SamplesPanel(Section):
         self.field.picked.connect(lambda path: self.open_folder(Path(path)))
         self.add(self.field)
         self._build_layer_row()
-        self.problem = WrappedLabel("", "samples_problem")
+        self.problem = Message("samples_problem")
         self.problem.show_message("")
+        self.problem.follow(controller.problems, "loaded_samples", "sample", "prediction")
+        self.problem.requested.connect(self._on_requested)
         self.labels = SampleLabels(choices, results)
         self.add(self.problem, self.labels)
         self._build_previews()
@@ -125,7 +128,12 @@ class SamplesPanel(Section):
             f"{sentence} The samples and their predictions are those of before. Press 'Use' to "
             "update them.",
             "note",
+            "use_samples",
         )
+
+    def _on_requested(self, action: str) -> None:
+        if action == "use_samples":
+            self.use_layer()
 
     def _stop_watching(self) -> None:
         if self._watch is not None:
@@ -147,8 +155,6 @@ class SamplesPanel(Section):
         self.layer_low = NumberField("layer_low")
         self.layer_high = NumberField("layer_high")
         narrow(self.layer_low, self.layer_high)
-        for field in (self.layer_low, self.layer_high):
-            field.setFixedWidth(50)
         self.use_layer_button = button("Use", "use_layer_button", clicked=self.use_layer)
         self._layer_row = QWidget()
         row(caption("Layer"), self.layer_menu, 1, self.layer_low, self.layer_high,
@@ -163,7 +169,7 @@ class SamplesPanel(Section):
         previews.setContentsMargins(0, 2, 0, 0)
         self.preview_buttons = []
         for number in range(N_PREVIEWS):
-            preview = link_button("", f"preview_{number}", role="")
+            preview = link_button("", f"preview_{number}", role="proposal")
             preview.setIconSize(QSize(PREVIEW_SIZE, PREVIEW_SIZE))
             preview.setFixedSize(PREVIEW_SIZE + 2, PREVIEW_SIZE + 2)
             preview.setAutoRaise(True)
@@ -337,9 +343,8 @@ class SamplesPanel(Section):
 
     def _on_failed(self, fault: Any) -> None:
         if fault.slot in ("loaded_samples", "sample", "prediction"):
-            is_choice = isinstance(fault.error, SplitsError)
-            text = "This is a data set with splits. Choose one." if is_choice else fault.sentence
-            self.problem.show_message(text, "" if is_choice else "bad")
+            if isinstance(fault.error, SplitsError):
+                self.problem.show_message("This is a data set with splits. Choose one.")
             if fault.slot == "loaded_samples":
                 self.labels.show_failure(fault)
             directory = getattr(self._choices.samples, "directory", None)
