@@ -16,6 +16,7 @@ from napari_quac.gui.compare import Comparison
 from napari_quac.gui.comparison_dock import ComparisonDock
 from napari_quac.gui.curve_dock import CurveDock
 from napari_quac.gui.garbage import ShortCollections
+from napari_quac.gui.gradual_style import GradualStyle
 from napari_quac.gui.keys import KeyBindings
 from napari_quac.gui.keys_overlay import show_keys
 from napari_quac.gui.layer_stack import LayerStack
@@ -114,6 +115,7 @@ class QuacDock(QWidget):
         self._bind_actions()
         self._connect()
         self.setAcceptDrops(True)
+        self._style = GradualStyle(self, self.curve_dock, self.methods_compared, self.all_samples)
         self._on_theme()
         self.bottom_docks.show()
         docks = (self, self.all_samples, self.curve_dock, self.methods_compared)
@@ -234,6 +236,7 @@ class QuacDock(QWidget):
             timer.cancel()
         self._main_thread.close()
         self._collections.close()
+        self._style.close()
         self.training.close(timeout=0)
         self.session.close(timeout=0)
         self.points.close()
@@ -402,9 +405,7 @@ class QuacDock(QWidget):
 
     def _on_theme(self) -> None:
         colors = palette_of(self.viewer.theme)
-        sheet = style_sheet(colors)
-        for widget in (self, self.curve_dock, self.methods_compared, self.all_samples):
-            widget.setStyleSheet(sheet)
+        self._style.set_sheet(style_sheet(colors))
         for panel in (self.agreement, self.methods, self.predictions, self.deformation,
                       self.exaggeration, self.curve_dock, self.methods_compared,
                       self.all_samples):  # fmt: skip

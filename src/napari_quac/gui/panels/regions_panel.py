@@ -103,6 +103,8 @@ class RegionsPanel(OnDemandSection):
         elif regions is not None:
             self._fill(regions)
             self._describe(regions)
+        else:
+            self.mark_outdated(self._listed is not None)
         self.regions_changed.emit(regions if self.is_open else None)
 
     def _describe(self, regions: Regions) -> None:
