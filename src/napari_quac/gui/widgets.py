@@ -37,6 +37,7 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import QSignalDebouncer, QSignalThrottler, signals_blocked
 
+from napari_quac.gui.elided_menu import ElidedMenu
 from napari_quac.live.choices import Choices
 
 L = TypeVar("L", bound=QBoxLayout)
@@ -133,7 +134,7 @@ def menu(
     n_characters : int
         Smallest width; 0 for the width of the longest entry.
     """
-    widget = QComboBox()
+    widget = ElidedMenu()
     prepare(widget, name, tooltip)
     if n_characters:
         widget.setMinimumContentsLength(n_characters)
