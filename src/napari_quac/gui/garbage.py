@@ -26,7 +26,7 @@ NEVER = 2**31 - 1
 
 
 class ShortCollections:
-    """Short collections until it is closed; all docks share one state of the process."""
+    """Mode of the garbage collector with short collections, until it is closed."""
 
     _n_open = 0
     _is_active = False
