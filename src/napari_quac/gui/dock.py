@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from qtpy.QtCore import QSettings, QSize, Qt, Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QMenu, QScrollArea, QWidget
 
+from napari_quac.gui.closing import CloseGuard, keep_closed_session, take_closed_session
 from napari_quac.gui.compare import Comparison
 from napari_quac.gui.comparison_dock import ComparisonDock
 from napari_quac.gui.curve_dock import CurveDock
@@ -42,11 +44,14 @@ from napari_quac.gui.region_view import RegionView
 from napari_quac.gui.sample_data import open_example_volume
 from napari_quac.gui.samples.samples_dock import SamplesDock
 from napari_quac.gui.scale_bar import ScaleBar
+from napari_quac.gui.section import Section
 from napari_quac.gui.stages import Stages
 from napari_quac.gui.widgets import button, column, debouncer
 from napari_quac.gui.window import BottomDocks, MainThread, WindowWatch
+from napari_quac.live.closed_session import ClosedSession
 from napari_quac.live.failure import Failure
 from napari_quac.live.lane import prepare_lane
+from napari_quac.live.save_explanations import ExplanationSaver
 from napari_quac.live.session import Session
 from napari_quac.live.training import Training
 
@@ -80,7 +85,10 @@ class QuacDock(QWidget):
         self._window_watch = WindowWatch(self, DOCK_WIDTH)
         self._main_thread = MainThread(self)
         self.defaults = read_defaults()
-        self.session = Session(self._main_thread.call, prepare_lane, self.defaults.to_choices())
+        previous = take_closed_session(napari_viewer)
+        self.session = Session(
+            self._main_thread.call, prepare_lane, self.defaults.to_choices(), previous=previous
+        )
         self.choices, self.results = self.session.choices, self.session.results
         self.controller, self.lane = self.session.controller, self.session.lane
         self.training = Training(self._main_thread.call, prepare_lane)
@@ -105,6 +113,9 @@ class QuacDock(QWidget):
         # the last resort, without a reference to this object, if it is destroyed without shut_down
         self.destroyed.connect(partial(_close, (self._main_thread, self.lane, self.training)))
         self._show_next_step()
+        if previous is not None:
+            self.controller.announce()
+            self._restore_layout(previous.layout)
 
     def sizeHint(self) -> QSize:
         """Return a width that fits everything."""
@@ -192,6 +203,10 @@ class QuacDock(QWidget):
         for timer in (self._draw_curves, self._announce_explained, self._scroll_to_preprocessing,
                       self._scroll_to_training):  # fmt: skip
             timer.cancel()
+        if window_closes:
+            self.session.cache.close()
+        else:
+            keep_closed_session(self.viewer, ClosedSession.of(self.controller, self._layout()))
         self._main_thread.close()
         self.training.close(timeout=0)
         self.session.close(timeout=0)
@@ -210,7 +225,20 @@ class QuacDock(QWidget):
         self.warp_layers.close()
         self.layer_stack.close()
         self._window_watch.end(window_closes)
+        self.close_guard.end()
         self.bottom_docks.close(window_closes)
+
+    def _layout(self) -> dict[str, Any]:
+        """Return the stage, the folded sections and the folder of *Explain these*."""
+        sections = {s.button.objectName(): s.is_open for s in self.findChildren(Section)}
+        folder = self.all_samples.many_card.folder.text()
+        return {"stage": self.stages.current, "sections": sections, "output": folder}
+
+    def _restore_layout(self, layout: Mapping[str, Any]) -> None:
+        for section in self.findChildren(Section):
+            section.set_open(layout["sections"].get(section.button.objectName(), section.is_open))
+        self.stages.show_stage(layout["stage"])
+        self.all_samples.many_card.folder.setText(layout["output"])
 
     def _on_window_closed(self) -> None:
         self.shut_down(window_closes=True)
@@ -276,6 +304,8 @@ class QuacDock(QWidget):
         self.bottom_docks = BottomDocks(
             viewer, self.all_samples, self.curve_dock, self.methods_compared, self
         )
+        saver = ExplanationSaver(self.session, self.all_samples.many_card.output_folder)
+        self.close_guard = CloseGuard(self, self.session, self.training, saver)
 
     def _connect(self) -> None:
         session, results, status = self.session, self.results, self.status
@@ -322,6 +352,7 @@ class QuacDock(QWidget):
         self.viewer.events.theme.connect(self._on_theme)
         self._window_watch.closing.connect(self.layers.pause)
         self._window_watch.closed.connect(self._on_window_closed)
+        self._window_watch.docked.connect(self.close_guard.watch)
         self._window_watch.removed.connect(self.shut_down)
         results.events.explanations.connect(self._draw_curves.throttle)
         results.events.loaded_samples.connect(self._on_samples_loaded)

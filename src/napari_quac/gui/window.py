@@ -136,6 +136,8 @@ class WindowWatch(QObject):
     """True if the window is about to close; False if closing was canceled."""
     closed = Signal()
     """The window was closed."""
+    docked = Signal()
+    """The widget was added to the window."""
     removed = Signal()
     """The widget was taken out of the window, which is how napari closes a dock."""
 
@@ -150,7 +152,10 @@ class WindowWatch(QObject):
     def watch(self) -> None:
         """Watch the current window of the widget."""
         window = self._widget.window()
-        if self._has_ended or window is self._widget or window is self._window:
+        if self._has_ended or window is self._widget:
+            return
+        self.docked.emit()
+        if window is self._window:
             return
         self._window = window
         window.installEventFilter(self)

@@ -30,6 +30,7 @@ from napari_quac.reports.opening import holds_explanations
 
 if TYPE_CHECKING:
     from napari_quac.example import Example
+    from napari_quac.live.closed_session import ClosedSession
 
 
 class NetworkOpener(Protocol):
@@ -166,6 +167,9 @@ class Session:
         Initial choices.
     cache : ExplanationCache, optional
         Explanations that come back when their sample is selected again.
+    previous : ClosedSession, optional
+        Session to continue, in place of ``choices`` and ``cache``; call
+        :meth:`~.controller.Controller.announce` after all listeners are connected.
 
     Attributes
     ----------
@@ -190,15 +194,18 @@ class Session:
         prepare_lane: Callable[[], None] | None = None,
         choices: Choices | None = None,
         cache: ExplanationCache | None = None,
+        previous: ClosedSession | None = None,
     ) -> None:
-        self.cache = cache or ExplanationCache()
-        self.choices = choices or Choices()
-        self.results = Results(explanation_cache=self.cache)
-        self.lane = Lane(deliver, prepare_lane)
-        self.controller = Controller(self.choices, self.results, self.lane)
+        if previous is not None:
+            self.choices, self.results = previous.new_choices(), previous.new_results()
+        else:
+            self.choices = choices or Choices()
+            self.results = Results(explanation_cache=cache or ExplanationCache())
+        self.lane = Lane(deliver, prepare_lane, after=previous.lane if previous else None)
+        self.controller = Controller(self.choices, self.results, self.lane, previous)
         self.neighbor_query = NeighborQuery(self.choices, self.results)
         self.without_generator = WithoutGenerator(self.choices, self.results, self.controller)
-        self.keeper = ExplanationKeeper(self.choices, self.results, self.lane, self.cache)
+        self.keeper = ExplanationKeeper(self.choices, self.results, self.lane)
         self.keeper.failed.connect(self.noted.emit)
         self.networks: NetworkOpener = TrustedNetworks(self.controller)
         self._sample_to_explain: int | None = None
@@ -223,6 +230,13 @@ class Session:
         self.without_generator.close()
         self.keeper.close()
         return self.controller.close(timeout)
+
+    @property
+    def cache(self) -> ExplanationCache:
+        """Explanations that come back when their sample is selected again."""
+        cache = self.results.explanation_cache
+        assert cache is not None  # noqa: S101 - set in the beginning
+        return cache
 
     @property
     def next_step(self) -> str:
