@@ -6,11 +6,28 @@ None of these derives from ``RuntimeError``, which is what PyTorch raises for ev
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing import Self
 
 
 class QuacError(Exception):
-    """An error that the user can correct; its message names the cause and the remedy."""
+    """An error that the user can correct; its message names the cause and the remedy.
+
+    Attributes
+    ----------
+    action : str
+        Name of the action of the window that the message suggests, see
+        :data:`napari_quac.live.failure.ACTIONS`; empty for none.
+    """
+
+    action = ""
+
+    def suggesting(self, action: str) -> Self:
+        """Return the error with an action that a window offers as a button."""
+        self.action = action
+        return self
 
 
 class DataError(QuacError):

@@ -6,18 +6,25 @@ import pytest
 
 from napari_quac.data.dataset import Dataset
 from napari_quac.data.image_datasets import ImageStack, usual_range
+from napari_quac.data.place import Transform
 from napari_quac.errors import DataError, ShapeError, ValueRangeError
 
 
 def test_stack_gives_one_sample_for_each_image_with_its_place() -> None:
     stack = np.arange(2 * 4 * 5, dtype=np.uint8).reshape(2, 4, 5)
-    samples = ImageStack(stack, (0, 255), (40, 4, 3), (0, 8, 6), "nm", "em")
+    samples = ImageStack(
+        stack, (0, 255), name="em", transform=Transform((40, 4, 3), (0, 8, 6)), units=("nm",) * 3
+    )
     assert isinstance(samples, Dataset)
     assert len(samples) == 2
     sample = samples[1]
     assert sample.id == "em[1]" and sample.label is None
     assert (sample.scale, sample.translate, sample.unit) == ((4, 3), (8, 6), "nm")
     np.testing.assert_allclose(sample.image.numpy()[0], stack[1] / 255, atol=1e-7)
+    assert sample.place is not None and sample.place.size == (1, 4, 5)
+    assert sample.place.transform.translate == (40, 8, 6)
+    assert samples.world_of(1) == (40, 8 + 4 * 1.5, 6 + 3 * 2)
+    assert [samples.index_at((z, 0, 0)) for z in (-21, -19, 19, 59, 61)] == [None, 0, 0, 1, None]
 
 
 def test_single_and_coloured_images() -> None:

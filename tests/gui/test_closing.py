@@ -92,6 +92,7 @@ def test_closing_the_window_asks_once_with_what_would_be_lost(make_napari_viewer
     assert "This stops:" in box.text() and "will be lost" in box.text()
     click(dock, "close_close")
     wait(lambda: dock.is_closed)
+    del viewer.window._qt_window  # as viewer.close() does after closing it
 
 
 @pytest.mark.long

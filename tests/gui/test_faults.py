@@ -18,6 +18,7 @@ from qtpy.QtWidgets import QApplication
 from napari_quac.errors import CheckpointError
 from napari_quac.generators.fido.recipe import FidoRecipe
 from napari_quac.gui.dock import QuacDock
+from napari_quac.gui.message import DetailsWindow, Message
 from napari_quac.live.choices import ReadySamples
 from napari_quac.live.lane import Priority
 from napari_quac.networks.classifier import Classifier
@@ -44,14 +45,28 @@ def nan(*arguments: Any, **_: Any) -> torch.Tensor:
 
 def assert_said_and_calm(dock: QuacDock) -> None:
     assert dock.status.failure is not None
-    assert len(dock.status.line.text()) > 20
-    assert dock.status.line.property("tone") == "bad"
-    assert not dock.status.details_button.isHidden()
+    failure = dock.status.failure
+    assert dock.status.line.tone == "bad"
+    if failure.slot in dock.status.sections:
+        assert dock.status.line.text() == failure.headline
+        assert dock.status.line.details_button.isHidden() and not dock.status.show_button.isHidden()
+        dock.status.show_button.click()
+        messages = dock.status.sections[failure.slot].findChildren(Message)
+    else:
+        assert dock.status.show_button.isHidden()
+        messages = [dock.status.line]
+    (message,) = [each for each in messages if each.text() == failure.sentence]
+    assert message.tone == "bad" and not message.details_button.isHidden()
     assert dock.status.progress_bar.isHidden() and dock.status.cancel_button.isHidden()
     assert dock.lane.is_alive
-    dock.status.details_button.click()
+    message.details_button.click()
+    window = message.findChild(DetailsWindow)
+    assert window is not None and window.isVisible()
+    window.copy_button.click()
     copied = QApplication.clipboard().text()
-    assert dock.status.line.text() in copied and "Traceback" in copied
+    assert failure.sentence in copied and "Traceback" in copied
+    window.close_button.click()
+    assert message.findChild(DetailsWindow) is None
 
 
 def assert_works_again(dock: QuacDock) -> None:
@@ -132,6 +147,7 @@ def test_networks_and_samples_that_cannot_be_loaded(dock: QuacDock) -> None:
     dock.samples.field.edit.returnPressed.emit()
     wait(lambda: dock.status.failure is not None)
     assert "does not exist" in dock.samples.problem.text()
+    assert_said_and_calm(dock)
     load(dock)
     assert not dock.networks.cards["classifier"].is_bad
     assert_works_again(dock)

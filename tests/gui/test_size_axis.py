@@ -114,3 +114,30 @@ def test_mouse_and_keys_reach_every_mask(make_napari_viewer: Any, axis: Any) -> 
     QTest.mouseClick(slider, Qt.MouseButton.LeftButton, pos=QPoint(places[n // 2], start.y()))
     assert handle(slider).x() == pytest.approx(places[n // 2], abs=1)
     dock.shut_down()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("points", "width"), [(9, 260), (9, 700), (18, 260), (18, 420)])
+def test_no_text_of_the_plot_is_cut(explained: QuacDock, points: int, width: int) -> None:
+    from napari.settings import get_settings
+
+    get_settings().appearance.font_size = points
+    dock = explained.curve_dock
+    dock.plot.setParent(None)
+    dock.plot.resize(width, 200)
+    dock.plot.show()
+    for axis in SIZE_AXES:
+        explained.choices.size_axis = axis
+        QApplication.processEvents()
+        item = dock.plot.getPlotItem()
+        for side in ("bottom", "left"):
+            label = item.getAxis(side).label
+            scene = label.mapRectToScene(label.boundingRect())
+            margin = label.document().documentMargin() + 2  # without glyphs
+            room = dock.plot.sceneRect().adjusted(-margin, -margin, margin, margin)
+            assert room.contains(scene), (axis, side)
+        bottom = item.getAxis("bottom")
+        values = bottom.tickValues(*bottom.range, item.getViewBox().width())[0][1]
+        assert {0.0, 1.0} <= set(values), "both ends are labeled"
+        assert bottom.style["tickFont"].pointSizeF() == points
+    dock.plot.deleteLater()

@@ -87,7 +87,8 @@ def test_another_seed_does_not_mix_into_a_store(
     run(session, many, tmp_path / "store")
     session.choices.update_settings(seed=7)
     run(session, many, tmp_path / "store")
-    assert many.state == "stopped" and "seed 0, not 7" in many.problem
+    assert many.state == "stopped" and many.problem is not None
+    assert "seed 0, not 7" in many.problem.sentence and many.problem.action == "new_folder"
     assert session.failures and "another folder" in session.failures[-1].sentence
 
 

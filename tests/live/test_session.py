@@ -33,7 +33,7 @@ class Driver:
         self.notes: list[str] = []
         self.failures: list[Failure] = []
         self.explained: list[bool] = []
-        self.session.noted.connect(self.notes.append)
+        self.session.noted.connect(lambda note: self.notes.append(note.text))
         self.session.controller.failed.connect(self.failures.append)
         self.session.explained.connect(lambda: self.explained.append(True))
 

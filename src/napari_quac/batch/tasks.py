@@ -185,11 +185,11 @@ def explain_tasks(
         summary += yield from steps.within(
             index,
             len(tasks),
-            lambda step, task=task: f"{task.sample_id}: {step.text}",  # type: ignore[misc]
+            lambda step, task=task: f"'{task.sample_id}': {step.text}",  # type: ignore[misc]
             resolution=1,
             partial=lambda step, summary=summary: summary,  # type: ignore[misc]
         )
-        yield Progress(index + 1, len(tasks), f"{task.sample_id} done", summary)
+        yield Progress(index + 1, len(tasks), f"'{task.sample_id}' done", summary)
     return summary
 
 

@@ -21,6 +21,7 @@ from napari_quac.data.image_array import OPAQUE, drop_opaque_alpha
 from napari_quac.data.image_file import open_image, to_unit_range
 from napari_quac.data.image_layout import find_layout
 from napari_quac.data.image_range import RangeSuggestion, suggest_image_range, suggestion_text
+from napari_quac.data.place import Place, Transform, unit_of_length
 from napari_quac.errors import DataError, QuacError, ShapeError, ValueRangeError
 
 PixelSize = tuple[float, ...]
@@ -205,8 +206,7 @@ class ImageStack:
     value_range : (low, high)
         The values that become 0 and 1.
     scale, translate : tuple of float, optional
-        World units per pixel and position of the first pixel along each axis of ``images``
-        without colors.
+        World units per pixel and position of the first pixel along each axis of an image.
     unit : str, optional
         The world unit, such as ``"nm"``.
     name : str
@@ -217,6 +217,10 @@ class ImageStack:
         2 if each sample is an image, 3 if it is a volume.
     assumptions : tuple of Assumption
         About the values of black and white.
+    transform : Transform, optional
+        Instead of scale and translate: from pixels of the whole stack to the world.
+    units : sequence of str
+        Units of the axes of the transform.
 
     Raises
     ------
@@ -237,6 +241,8 @@ class ImageStack:
         rgb: bool = False,
         image_axes: int = 2,
         assumptions: tuple[Assumption, ...] = (),
+        transform: Transform | None = None,
+        units: Sequence[str] = (),
     ) -> None:
         n_axes = images.ndim - int(rgb)
         kind, axes = ("image", "H, W") if image_axes == 2 else ("volume", "D, H, W")
@@ -249,10 +255,13 @@ class ImageStack:
             raise ShapeError(f"'{name}' has no pixels. Choose another layer.")
         self.name, self.value_range = name, value_range
         self._images = images if n_axes > image_axes else images[None]
-        last = slice(-image_axes, None)
-        self._scale = tuple(map(float, scale[last])) if scale is not None else None
-        self._translate = tuple(map(float, translate[last])) if translate is not None else None
-        self._unit, self._rgb = unit, rgb
+        self._scale = tuple(map(float, scale[-image_axes:])) if scale is not None else None
+        self._translate = None
+        if translate is not None:
+            self._translate = tuple(map(float, translate[-image_axes:]))
+        self._unit = unit if transform is None or not units else unit_of_length(units[-1])
+        self.transform, self.units = transform, tuple(units)
+        self._image_axes, self._n_axes, self._rgb = image_axes, n_axes, rgb
         has_alpha = rgb and int(images.shape[-1]) == 4
         self.assumptions = (*assumptions, OPAQUE) if has_alpha else assumptions
 
@@ -268,7 +277,42 @@ class ImageStack:
             channels = drop_opaque_alpha(channels, opaque, name, "RGBA")
         values = np.ascontiguousarray(to_unit_range(channels, self.value_range, name))
         image = torch.from_numpy(values)
-        return Sample(name, image, None, self._scale, self._translate, self._unit)
+        if self.transform is None:
+            return Sample(name, image, None, self._scale, self._translate, self._unit)
+        place = self._place(self.transform, index, image.shape[1:])
+        placed = place.transform
+        shown = slice(-self._image_axes, None)
+        return Sample(
+            name,
+            image,
+            scale=placed.voxel_size()[shown],
+            translate=tuple(placed.to_world((0.0,) * placed.ndim)[shown].tolist()),
+            unit=self._unit,
+            place=place,
+        )
+
+    def _place(self, transform: Transform, index: int, size: tuple[int, ...]) -> Place:
+        """Return the place of an image in the stack."""
+        n_lead = self._n_axes - self._image_axes
+        start = (*(index,) * n_lead, *(0,) * self._image_axes)
+        middle = (*(index,) * n_lead, *((n - 1) / 2 for n in size))
+        center = tuple(transform.to_world(middle).tolist())
+        size = (*(1,) * n_lead, *size)
+        return Place(transform.at(start), size, start, center, self.units)
+
+    def world_of(self, index: int) -> tuple[float, ...] | None:
+        """Return the position of the center of an image; None for a single image."""
+        if self.transform is None or self._n_axes == self._image_axes:
+            return None
+        size = self._images.shape[1 : 1 + self._image_axes]
+        return self._place(self.transform, index, size).center_world
+
+    def index_at(self, world: Sequence[float]) -> int | None:
+        """Return the number of the image at a position in the world; None outside of the stack."""
+        if self.transform is None or self._n_axes == self._image_axes:
+            return None
+        index = round(float(self.transform.to_voxel(world)[0]))
+        return index if 0 <= index < len(self) else None
 
     def sample_id(self, index: int) -> str:
         """Return the name of the stack with the number of the image, counted from 0."""

@@ -135,12 +135,15 @@ class Place:
         The image's first voxel, in voxels of the level of the volume that it was read from.
     center_world : tuple of float
         The requested point.
+    units : tuple of str
+        Units of the axes; empty if all have the unit of the sample.
     """
 
     transform: Transform
     size: tuple[int, ...]
     offset: tuple[int, ...]
     center_world: tuple[float, ...]
+    units: tuple[str, ...] = ()
 
     def spread_out(self, values: NDArray[Any], n_colors: int = 0) -> NDArray[Any]:
         """Return values of the image's shape with all axes of the volume; colors stay last."""

@@ -114,7 +114,7 @@ class Explanation:
             raise PreliminaryError(
                 f"The explanation of '{self.pair.query.id}' by {self.method} is preliminary. Wait "
                 "until the exact one is computed, or press Resume if it was canceled."
-            )
+            ).suggesting("resume")
         return self
 
     def row(self, class_names: Sequence[str]) -> dict[str, str]:

@@ -141,7 +141,7 @@ def _with_explanation(
 
 def _status(name: str, step: Progress) -> str:
     is_mask = isinstance(step.partial, MaskState)
-    return f"{name}: {step.text}" if is_mask else f"explain by {name}"
+    return f"explain by {name}: {step.text}" if is_mask else f"explain by {name}"
 
 
 def _with_partial(explanations: Explanations, name: str, step: Progress) -> Explanations | None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from napari_quac.data.dataset import Sample
 from napari_quac.explain.labels import match_labels
 from napari_quac.explain.settings import ALL, AUTO, ExplainSettings, SourceBasis
+from napari_quac.networks.class_match import classes_of, match_classes
 from napari_quac.networks.classifier import Classifier
 
 Basis = Literal["prediction", "label", "given"]
@@ -90,7 +91,8 @@ def choose_question(
 ) -> Question:
     """Choose source and targets of a sample.
 
-    Automatic targets: for a correct prediction, or without a label, the second most probable class.
+    Automatic targets: for a correct prediction, or without a label, the second most probable class,
+    among those that the generator has.
     For a misprediction with the source from the prediction, the label: what would have to look
     different for the classifier to agree with it? With the source from the label, the predicted
     class: what makes the sample look like it?
@@ -106,7 +108,8 @@ def choose_question(
     classifier : Classifier
         The classifier under study.
     generator : Generator or recipe, optional
-        Decides about the source basis ``auto``; see :func:`resolve_source_basis`.
+        Decides about the source basis ``auto`` (see :func:`resolve_source_basis`), and about the
+        classes that can be reached.
     source : int, optional
         Class to leave instead of that of the settings.
     targets : sequence of int, optional
@@ -118,14 +121,16 @@ def choose_question(
         If the classifier has no class of the name of a target.
     """
     order = [int(index) for index in prediction.argsort(descending=True)]
-    predicted, second = order[0], order[min(1, len(order) - 1)]
+    reachable = _reachable_classes(generator, classifier)
+    predicted, *others = order
+    second = next((i for i in others if i in reachable), (others or order)[0])
     basis: Basis = resolve_source_basis(settings.source_basis, generator)
     if label is None:
         basis = "prediction"
     origin = label if label is not None and basis == "label" else predicted
     if targets is None:
         if settings.targets == ALL:
-            targets = range(classifier.n_classes)
+            targets = reachable
         elif settings.targets == AUTO:
             is_mispredicted = label is not None and label != predicted
             opposite = predicted if basis == "label" else label
@@ -135,6 +140,15 @@ def choose_question(
     if source is not None:
         origin, basis = source, "given"
     return Question(origin, tuple(t for t in targets if t != origin), basis, label)
+
+
+def _reachable_classes(generator: Any, classifier: Classifier) -> tuple[int, ...]:
+    """Return the classes that a loaded generator has; all for one that takes any class."""
+    every = tuple(range(classifier.n_classes))
+    if not hasattr(generator, "propose") or not classes_of(generator):
+        return every
+    indices = match_classes(generator, classifier.class_names).indices
+    return tuple(index for index in every if index in indices) or every
 
 
 def question_for(

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from napari_quac.data.assumptions import Assumption
 from napari_quac.errors import DataError, NetworkError, NotFiniteError, ShapeError
 from napari_quac.networks.architectures.stargan_v2_shapes import read_metadata
 from napari_quac.networks.generator import ConversionRequest
@@ -82,6 +83,17 @@ def convert_images(
     change = network(resize(inputs, size or inputs.shape[-1]))
     # the network predicts the change on our range of 1, from none to the whole of it
     return (queries + resize(change, queries.shape[-1])).clamp(0, 1)
+
+
+def assumed_positive(positive: str | int | None) -> tuple[Assumption, ...]:
+    """Return the assumption about a file that does not name the class of its pattern or bins."""
+    if positive is not None and positive != 1:
+        return ()
+    sentence = (
+        "The file of the generator names no classes; its pattern or bins are taken to be about the "
+        "second class of the classifier (--generator-setting positive=CLASS)."
+    )
+    return (Assumption("class names", sentence),)
 
 
 def positive_index(request: ConversionRequest, positive: str | int, title: str) -> int:

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
+from qtpy.QtGui import QColor, QIcon, QPainter, QPen, QPixmap, QResizeEvent
 from qtpy.QtWidgets import QToolButton, QWidget
 
 from napari_quac.explain.size_axis import SIZE_AXES
 from napari_quac.gui.palette import Palette, line_style
 from napari_quac.gui.plots import CurvePlot
-from napari_quac.gui.widgets import bind, column, discard, link_button, menu, row
+from napari_quac.gui.widgets import bind, column, discard, link_button, menu, row, scroll_area
 from napari_quac.live.choices import Choices
 from napari_quac.live.results import Results
 
@@ -33,7 +33,6 @@ class CurveLegend(QWidget):
         self.buttons: dict[str, QToolButton] = {}
         self._layout = column(None, spacing=2, parent=self)
         self._layout.setContentsMargins(4, 10, 4, 4)
-        self.setFixedWidth(132)
         self.hide()
 
     def set_palette_of(self, colors: Palette) -> None:
@@ -117,7 +116,8 @@ class CurveDock(QWidget):
         self.legend = CurveLegend()
         self.axis_menu = menu("size_axis_menu", entries={axis: axis for axis in SIZE_AXES})
         bind(choices, "size_axis", self.axis_menu)
-        side = column(self.legend, None, self.axis_menu, spacing=2)
+        self._legend_area = scroll_area("curve_legend_area", self.legend)
+        side = column(self._legend_area, 1, self.axis_menu, spacing=2)
         row(self.plot, 1, side, spacing=2, parent=self).setContentsMargins(4, 4, 4, 4)
         self.plot.threshold_picked.connect(self.threshold_picked)
         self.legend.method_picked.connect(self.method_picked)
@@ -131,6 +131,17 @@ class CurveDock(QWidget):
         self.plot.set_palette_of(colors)
         self.legend.set_palette_of(colors)
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Give the legend the width of its texts, and at most half of the dock."""
+        super().resizeEvent(event)
+        self._fit_legend()
+
+    def _fit_legend(self) -> None:
+        bar = self._legend_area.verticalScrollBar().sizeHint().width()
+        widths = (self.legend.sizeHint().width() + bar, self.axis_menu.sizeHint().width())
+        self._legend_area.setFixedWidth(min(max(widths), self.width() // 2))
+        self.axis_menu.setFixedWidth(self._legend_area.width())
+
     def show_curves(self) -> None:
         """Draw the curves of all explanations."""
         explanations = self._results.explanations
@@ -139,6 +150,7 @@ class CurveDock(QWidget):
         self.plot.set_curves(curves, self._choices.shown_method)
         self.plot.set_ordinate(self.ordinate)
         self.legend.set_explanations(by_method, self._choices.shown_method)
+        self._fit_legend()
         self._on_shown()
 
     @property

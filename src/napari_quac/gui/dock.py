@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from napari.settings import get_settings
 from qtpy.QtCore import QSettings, QSize, Qt, Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QMenu, QScrollArea, QWidget
@@ -15,9 +16,12 @@ from napari_quac.gui.closing import CloseGuard, keep_closed_session, take_closed
 from napari_quac.gui.compare import Comparison
 from napari_quac.gui.comparison_dock import ComparisonDock
 from napari_quac.gui.curve_dock import CurveDock
-from napari_quac.gui.keys import KEYS, bind_keys, unbind_keys
+from napari_quac.gui.garbage import ShortCollections
+from napari_quac.gui.keys import KeyBindings
+from napari_quac.gui.keys_overlay import show_keys
 from napari_quac.gui.layer_stack import LayerStack
 from napari_quac.gui.layers import LayerSync
+from napari_quac.gui.message import Message
 from napari_quac.gui.palette import palette_of, style_sheet
 from napari_quac.gui.panels.agreement_panel import AgreementPanel
 from napari_quac.gui.panels.exaggeration_panel import ExaggerationLayers, ExaggerationPanel
@@ -45,9 +49,12 @@ from napari_quac.gui.sample_data import open_example_volume
 from napari_quac.gui.samples.samples_dock import SamplesDock
 from napari_quac.gui.scale_bar import ScaleBar
 from napari_quac.gui.section import Section
+from napari_quac.gui.source_layers import SourceLayers
+from napari_quac.gui.stack_slider import StackSlider
 from napari_quac.gui.stages import Stages
-from napari_quac.gui.widgets import button, column, debouncer
+from napari_quac.gui.widgets import button, column, connect, debouncer
 from napari_quac.gui.window import BottomDocks, MainThread, WindowWatch
+from napari_quac.gui.world_units import load_unit_registry
 from napari_quac.live.closed_session import ClosedSession
 from napari_quac.live.failure import Failure
 from napari_quac.live.lane import prepare_lane
@@ -83,11 +90,13 @@ class QuacDock(QWidget):
             self, AFTER_LAYERS_MS, lambda: self.stages.reveal(self.train.train_button)
         )
         self._window_watch = WindowWatch(self, DOCK_WIDTH)
+        self._collections = ShortCollections()
         self._main_thread = MainThread(self)
         self.defaults = read_defaults()
         previous = take_closed_session(napari_viewer)
+        choices = self.defaults.to_choices()
         self.session = Session(
-            self._main_thread.call, prepare_lane, self.defaults.to_choices(), previous=previous
+            self._main_thread.call, self._prepare_lane(), choices, previous=previous
         )
         self.choices, self.results = self.session.choices, self.session.results
         self.controller, self.lane = self.session.controller, self.session.lane
@@ -97,6 +106,8 @@ class QuacDock(QWidget):
         self.layers = LayerSync(self.layer_stack, napari_viewer, choices, results, self)
         self.warp_layers = WarpLayers(self.layer_stack, results, self)
         self.points = PointsSync(napari_viewer, choices, results, self)
+        self.sources = SourceLayers(napari_viewer, results, self)
+        self.stack_slider = StackSlider(napari_viewer, choices, results, self)
         self.comparison = Comparison(napari_viewer, self.layers, results, self)
         self.settings = QSettings("napari-quac", "napari-quac")
         remember_size_axis(self.choices, self.settings)
@@ -109,13 +120,25 @@ class QuacDock(QWidget):
         self.setAcceptDrops(True)
         self._on_theme()
         self.bottom_docks.show()
-        bind_keys(napari_viewer, self)
+        docks = (self, self.all_samples, self.curve_dock, self.methods_compared)
+        self.keys = KeyBindings(napari_viewer, self, docks)
         # the last resort, without a reference to this object, if it is destroyed without shut_down
-        self.destroyed.connect(partial(_close, (self._main_thread, self.lane, self.training)))
+        parts = (self._main_thread, self.lane, self.training, self._collections)
+        self.destroyed.connect(partial(_close, parts))
         self._show_next_step()
         if previous is not None:
             self.controller.announce()
             self._restore_layout(previous.layout)
+
+    def _prepare_lane(self) -> Callable[[], None]:
+        """Return what the compute thread does first, without a reference to this object."""
+        call = self._main_thread.call
+
+        def prepare() -> None:
+            load_unit_registry(call)
+            prepare_lane()
+
+        return prepare
 
     def sizeHint(self) -> QSize:
         """Return a width that fits everything."""
@@ -135,6 +158,14 @@ class QuacDock(QWidget):
         self.go_to_optimum = threshold.go_to_optimum
         self.larger_mask = partial(threshold.step, -1)
         self.smaller_mask = partial(threshold.step, 1)
+        self.undo, self.redo = session.undo, session.redo
+        self.type_filter = self.bottom_docks.type_filter
+        self.next_section = partial(self.stages.step_section, 1)
+        self.previous_section = partial(self.stages.step_section, -1)
+        focus = self.stages.focus_stage
+        self.show_setup = partial(focus, "setup")
+        self.show_explore = partial(focus, "explore", threshold.slider, self.search.explain_button)
+        self.show_study = partial(focus, "study")
 
     def try_example(self) -> None:
         """Open the example with its networks."""
@@ -150,6 +181,10 @@ class QuacDock(QWidget):
     def toggle_side_by_side(self) -> None:
         """Show all images side by side, or as a stack."""
         self.comparison.set_side_by_side(not self.comparison.is_side_by_side)
+
+    def show_keys(self) -> None:
+        """Show the table of keys over the window, or close it."""
+        show_keys(self, palette_of(self.viewer.theme))
 
     def show_layers(self) -> None:
         """Restore layers and docks that were closed."""
@@ -208,21 +243,25 @@ class QuacDock(QWidget):
         else:
             keep_closed_session(self.viewer, ClosedSession.of(self.controller, self._layout()))
         self._main_thread.close()
+        self._collections.close()
         self.training.close(timeout=0)
         self.session.close(timeout=0)
         self.points.close()
         self.scale_bar.close()
-        self.viewer.events.theme.disconnect(self._on_theme)
+        for signal in self._theme_signals():
+            signal.disconnect(self._on_theme)
         for panel in (self.samples, self.points_panel, self.regions, self.morphometry,
                       self.deformation, self.exaggeration):  # fmt: skip
             panel.close_panel()
         self.region_view.close(window_closes)
+        self.keys.close(window_closes)
         self.all_samples.close_dock()
         if not window_closes:
             self.comparison.close()
-            unbind_keys(self.viewer)
         self.layers.close()
         self.warp_layers.close()
+        self.stack_slider.close()
+        self.sources.close()
         self.layer_stack.close()
         self._window_watch.end(window_closes)
         self.close_guard.end()
@@ -262,10 +301,12 @@ class QuacDock(QWidget):
         choices, results, controller = self.choices, self.results, self.controller
         self.status = StatusPanel(controller)
         self.start = StartPanel()
-        self.networks = NetworksPanel(choices, results, controller, self.settings)
+        self.networks = NetworksPanel(
+            choices, results, controller, self.settings, self.session.history
+        )
         self.samples = SamplesPanel(viewer, choices, results, controller)
         self.navigator = SampleNavigator(choices, results)
-        self.agreement = AgreementPanel(choices, results, controller)
+        self.agreement = AgreementPanel(choices, results, controller, self.session.history)
         self.points_panel = PointsPanel(viewer, self.points, choices, results, controller)
         self.preprocessing = PreprocessingPanel(choices, results, controller)
         self.train = TrainPanel(choices, results, self.training)
@@ -274,17 +315,19 @@ class QuacDock(QWidget):
             choices, results, controller, session.without_generator,
             lambda: (self.train.settings.value, self.train.settings.pair),
         )  # fmt: skip
-        self.search = SearchPanel(choices, results, controller, session.neighbor_query)
-        self.threshold = ThresholdPanel(choices, results)
+        self.search = SearchPanel(
+            choices, results, controller, session.neighbor_query, session.speeds
+        )
+        self.threshold = ThresholdPanel(choices, results, session.history)
         self.regions = RegionsPanel(results, controller)
         self.region_view = RegionView(viewer, stack, self.regions)
         self.morphometry = MorphometryPanel(viewer, stack, choices, results, controller)
         self.predictions = PredictionPanel(results)
-        self.methods = MethodsPanel(choices, results)
+        self.methods = MethodsPanel(choices, results, session.speeds)
         self.verdict = VerdictPanel(choices, results)
         self.deformation = WarpPanel(results, self.warp_layers)
         self.exaggeration = ExaggerationPanel(
-            ExaggerationLayers(stack, viewer), choices, results, controller
+            ExaggerationLayers(stack, viewer), choices, results, controller, session.speeds
         )
         self.explore_button = button(
             "Explore samples", "explore_button", primary=True,
@@ -298,9 +341,16 @@ class QuacDock(QWidget):
             "study": (self.exaggeration, self.deformation, self.morphometry),
         })  # fmt: skip
         column(self.stages, 1, self.status, spacing=0, parent=self)
-        self.all_samples = SamplesDock(choices, results, controller, self.defaults.store_folder)
+        self.all_samples = SamplesDock(
+            choices,
+            results,
+            controller,
+            session.speeds,
+            self.defaults.store_folder,
+            session.history,
+        )
         self.curve_dock = CurveDock(choices, results)
-        self.methods_compared = ComparisonDock(choices, results)
+        self.methods_compared = ComparisonDock(choices, results, session.speeds)
         self.bottom_docks = BottomDocks(
             viewer, self.all_samples, self.curve_dock, self.methods_compared, self
         )
@@ -310,11 +360,23 @@ class QuacDock(QWidget):
     def _connect(self) -> None:
         session, results, status = self.session, self.results, self.status
         session.networks = self.networks
+        self.stages.keys_button.clicked.connect(self.show_keys)
         session.noted.connect(status.show_note)
+        self.controller.failed.connect(self._on_failed)
         session.requested.connect(status.forget_failure)
         session.explanation_requested.connect(partial(self.stages.show_stage, "explore"))
         session.explained.connect(self._announce_explained.throttle)
         session.plan_opened.connect(self._show_plan_output)
+        status.sections = {
+            "loaded_classifier": self.networks, "loaded_generator": self.networks,
+            "look into classifier": self.networks, "look into generator": self.networks,
+            "look into file": self.networks, "loaded_samples": self.samples,
+            "sample": self.samples, "prediction": self.samples, "points": self.points_panel,
+            "explain_many": self.all_samples.many_card,
+        }  # fmt: skip
+        status.section_requested.connect(self._show_section)
+        for message in self.findChildren(Message):
+            message.requested.connect(session.perform)
         self.start.example_requested.connect(self.try_example)
         self.start.volume_requested.connect(self.try_example_volume)
         self.start.open_requested.connect(self._show_open_menu)
@@ -323,6 +385,8 @@ class QuacDock(QWidget):
         self.without_generator.explain_requested.connect(session.explain)
         self.without_generator.train_requested.connect(self._show_training)
         self.train.use_requested.connect(self._use_trained_generator)
+        self.samples.layer_used.connect(self.sources.use)
+        self.points_panel.layers_used.connect(self.sources.use)
         self.preprocessing.explained.connect(self._on_shape_mismatch)
         self.points.picked.connect(self._on_point_picked)
         self.points.is_region = lambda position: self.region_view.number_at(position) > 0
@@ -335,7 +399,6 @@ class QuacDock(QWidget):
         self.comparison.side_by_side_changed.connect(self.threshold.show_side_by_side)
         self.comparison.side_by_side_changed.connect(self.region_view.set_side_by_side)
         self.layers.layers_changed.connect(self._show_missing)
-        self.all_samples.letter_pressed.connect(self._on_letter)
         self.all_samples.measure_requested.connect(session.measure)
         self.all_samples.many.begun.connect(status.forget_failure)
         self.all_samples.open_requested.connect(session.open_explanations)
@@ -349,7 +412,7 @@ class QuacDock(QWidget):
         self.curve_dock.threshold_picked.connect(self.threshold.pick)
         self.curve_dock.method_picked.connect(session.show_method)
         self.bottom_docks.changed.connect(self._show_missing)
-        self.viewer.events.theme.connect(self._on_theme)
+        connect(self._on_theme, *self._theme_signals())
         self._window_watch.closing.connect(self.layers.pause)
         self._window_watch.closed.connect(self._on_window_closed)
         self._window_watch.docked.connect(self.close_guard.watch)
@@ -358,6 +421,10 @@ class QuacDock(QWidget):
         results.events.loaded_samples.connect(self._on_samples_loaded)
         for name in ("loaded_classifier", "loaded_generator", "loaded_samples", "pair"):
             getattr(results.events, name).connect(self._show_next_step)
+
+    def _theme_signals(self) -> tuple[Any, Any]:
+        """Return the signals of the theme and of the size of text."""
+        return self.viewer.events.theme, get_settings().appearance.events.font_size
 
     def _on_theme(self) -> None:
         colors = palette_of(self.viewer.theme)
@@ -370,10 +437,23 @@ class QuacDock(QWidget):
             panel.set_palette_of(colors)
 
     def _on_shape_mismatch(self, fault: Failure) -> None:
-        """Scroll to the shape-mismatch card, and show the error nowhere else."""
+        """Scroll to the shape-mismatch card, which describes the error better."""
         self.samples.problem.hide()
-        self.status.show_failure(fault)
         self._scroll_to_preprocessing.throttle()
+
+    def _on_failed(self, fault: Failure) -> None:
+        """Show the card of the classes after a search without any class in common."""
+        match = self.results.class_match
+        if fault.slot == "searched_pair" and match is not None and not match.is_usable:
+            self.stages.reveal(self.networks.class_match)
+
+    def _show_section(self, section: QWidget) -> None:
+        """Lead to a section that describes a failure."""
+        if section is self.all_samples.many_card:
+            self.bottom_docks.raise_samples()
+            section.show()
+            return
+        self.stages.reveal(section)
 
     def _show_training(self) -> None:
         self.train.set_open(True)
@@ -396,12 +476,6 @@ class QuacDock(QWidget):
         if self.session.is_explained:  # else something was chosen meanwhile
             self.start.hide()
             self.explained.emit()
-
-    def _on_letter(self, letter: str) -> None:
-        """Perform the action of a key while the table has the focus."""
-        for key in KEYS:
-            if key.key == letter and not key.held:
-                getattr(self, key.action)()
 
     def _show_next_step(self) -> None:
         results = self.results

@@ -14,9 +14,9 @@ from superqt.utils import signals_blocked
 
 from napari_quac.errors import QuacError
 from napari_quac.explain.parameter import Parameter, parameters_of
+from napari_quac.gui.message import Message
 from napari_quac.gui.section import caption
-from napari_quac.gui.text import WrappedLabel
-from napari_quac.gui.widgets import button, check_box, column, grid
+from napari_quac.gui.widgets import button, check_box, column, grid, name_after, prepare
 
 T = TypeVar("T")
 LOWEST, HIGHEST = -(2**31), 2**31 - 1
@@ -43,21 +43,24 @@ class FormField:
             annotation=Annotated[hint, options] if options else hint, name=parameter.name, **initial
         )
         self.native: QWidget = self._widget.native
-        self.native.setObjectName(name)
-        self.native.setToolTip(parameter.help)
+        words = parameter.name.replace("_", " ")
+        prepare(self.native, name, parameter.help)
+        name_after(words, self.native)
         if isinstance(self.native, QAbstractSpinBox):
             self.native.setKeyboardTracking(False)  # not at each digit
         elif parameter.kind is Path:
             for part in self.native.findChildren(QLineEdit):
-                part.setObjectName(f"{name}_path")
+                prepare(part, f"{name}_path", parameter.help)
+                name_after(words, part)
             for part in self.native.findChildren(QPushButton):
-                part.setObjectName(f"{name}_choose")
+                prepare(part, f"{name}_choose", f"Choose the {words}.")
         self.changed = self._widget.changed
         # a spin box rounds: a value that the user did not edit keeps its exact number
         self._exact, self._rounded = value, self._widget.value
         self.switch: QCheckBox | None = None
         if parameter.is_optional:
             self.switch = check_box("", f"{name}_enabled", "Set this optional parameter.")
+            name_after(f"Set {words}", self.switch)
             self.switch.setChecked(value is not None)
             self.native.setEnabled(value is not None)
             self.switch.toggled.connect(self.native.setEnabled)
@@ -146,7 +149,7 @@ class Form(QWidget, Generic[T]):
             "Restore defaults", f"{name}_defaults", tooltip, self._on_defaults
         )
         cells.addWidget(self.defaults_button, len(self.fields), 2, Qt.AlignmentFlag.AlignLeft)
-        self.problem = WrappedLabel("", f"{name}_problem")
+        self.problem = Message(f"{name}_problem")
         self.problem.hide()
         layout = column(cells, self.problem, spacing=4, parent=self)
         layout.setContentsMargins(20, 0, 0, 4)

@@ -340,9 +340,10 @@ def placement(sample: Sample, n_axes: int) -> dict[str, NDArray[np.float64]]:
 
 def units(sample: Sample, n_axes: int) -> tuple[str, ...]:
     """Return the units of a layer with ``n_axes`` axes; leading ones count pixels."""
-    n_placed = len(sample.place.size) if sample.place is not None else sample.image.ndim - 1
-    unit = sample.unit or "pixel"
-    return (*("pixel",) * (n_axes - n_placed), *(unit,) * n_placed)
+    place, unit = sample.place, sample.unit or "pixel"
+    n_placed = len(place.size) if place is not None else sample.image.ndim - 1
+    placed = place.units if place is not None and place.units else (unit,) * n_placed
+    return (*("pixel",) * (n_axes - n_placed), *placed)
 
 
 def _extended(rows: ArrayLike, more: int, n: int) -> NDArray[np.float64]:

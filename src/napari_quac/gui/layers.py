@@ -232,9 +232,9 @@ class LayerSync(QObject):
         """Update what is there, and add one layer that is missing; the rest in later turns."""
         if self._results.sample is None or self._paused:
             return
-        layers = self.layers
-        for name in layers:
+        for name in self.layers:
             self._sync(name)
+        layers = self.layers  # some were replaced
         for name in NAMES:
             if name not in layers and name not in self._removed:
                 self._sync(name)

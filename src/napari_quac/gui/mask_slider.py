@@ -8,6 +8,8 @@ from qtpy.QtCore import QRect, Qt
 from qtpy.QtGui import QMouseEvent, QPaintEvent
 from qtpy.QtWidgets import QSlider, QStyle, QStyleOptionSlider, QStylePainter
 
+from napari_quac.gui.widgets import prepare
+
 TRAVEL = 10_000
 """Units of the whole travel; finer than the pixels of any slider."""
 SHORTEST_STEP, LONGEST_STEP = 0.4, 3.0
@@ -47,7 +49,7 @@ class MaskSlider(QSlider):
 
     def __init__(self, name: str) -> None:
         super().__init__(Qt.Orientation.Horizontal)
-        self.setObjectName(name)
+        prepare(self, name)
         self._travel = np.zeros(1)
         self._offset = 0
 

@@ -7,6 +7,7 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
+from napari.settings import get_settings
 from napari.utils.theme import get_theme
 from qtpy.QtCore import Qt
 
@@ -89,7 +90,7 @@ def palette_of(theme_id: str) -> Palette:
         query="#9aa3ad" if dark else "#7b838c",
         generated="#c792ea" if dark else "#8e4ec6",
         hybrid="#5b7cf0" if dark else "#3457d5",
-        font_points=float(str(theme.font_size).removesuffix("pt")),
+        font_points=float(get_settings().appearance.font_size),
     )
 
 

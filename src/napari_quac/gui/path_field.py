@@ -10,7 +10,7 @@ from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QFileDialog, QMenu, QWidget
 
 from napari_quac.gui.section import caption
-from napari_quac.gui.widgets import button, line_edit, row
+from napari_quac.gui.widgets import button, line_edit, name_after, row
 
 
 class PathField(QWidget):
@@ -41,6 +41,7 @@ class PathField(QWidget):
         self.edit = line_edit(
             f"{name}_path", "Type a path and press Enter, or drop a file here.", hint
         )
+        name_after(f"{label} path".strip().capitalize(), self.edit)
         self.edit.setMinimumWidth(60)
         self.edit.setAcceptDrops(False)  # the whole line accepts drops
         self.button = button("Choose…", f"{name}_choose", f"Choose the {label.lower() or 'file'}.")

@@ -67,6 +67,60 @@ def thumbnail(image: Tensor, size: int) -> QPixmap:
     return scaled(pixmap_of(pixels_of(image, step)), QSize(size, size))
 
 
+CHANGED = 0.1
+"""Difference above which a pixel counts as changed, in gray values from 0 to 1."""
+
+
+class Difference:
+    """Differences of several images to a query, as pictures with one common limit.
+
+    Parameters
+    ----------
+    query : (C, [D,] H, W) Tensor, float32 in [0, 1]
+        Of a volume, the slice with the largest differences is drawn.
+    images : tuple of Tensor
+        Of the same shape.
+
+    Attributes
+    ----------
+    limit : float
+        Largest absolute difference, of full color.
+    """
+
+    def __init__(self, query: Tensor, images: tuple[Tensor, ...]) -> None:
+        differences = [(image - query).numpy().mean(axis=0) for image in images]
+        self.limit = float(max(np.abs(difference).max() for difference in differences))
+        self._differences = differences
+        base, planes = query.numpy(), differences
+        self._slice: int | None = None
+        if base.ndim == 4:
+            strength = sum(np.abs(difference).sum(axis=(1, 2)) for difference in differences)
+            self._slice = int(np.argmax(strength))
+            base = base[:, self._slice]
+            planes = [difference[self._slice] for difference in differences]
+        self._base, self._planes = base.mean(axis=0), planes
+
+    def draw(self, number: int, side: int) -> QPixmap:
+        """Return the difference of an image over the pale query, orange where it is brighter."""
+        share = self._planes[number] / (self.limit or 1.0)
+        gray = 0.5 + 0.35 * (self._base[..., None] - 0.5)
+        low, high = (_rgb(name) for name in SIGNED_COLORS)
+        color = np.where(share[..., None] > 0, high, low)
+        mixed = gray + np.abs(share[..., None]) ** 0.6 * (color - gray)
+        pixels = (np.clip(mixed, 0, 1) * 255).astype(np.uint8)
+        return scaled(pixmap_of(pixels), QSize(side, side))
+
+    def describe(self, number: int) -> str:
+        """Return sentences about the size of a difference, and about the colors."""
+        size = np.abs(self._differences[number])
+        text = (
+            f"It changes {float((size > CHANGED).mean()):.1%} of the pixels by more than "
+            f"{CHANGED:g}, at most by {float(size.max()):.2f}. Orange is brighter than the query, "
+            f"blue is darker; the full color is {self.limit:.2f} in all pictures."
+        )
+        return text if self._slice is None else f"{text} Slice {self._slice + 1} is drawn."
+
+
 def scaled(picture: QPixmap, size: QSize) -> QPixmap:
     """Return a picture scaled to fit a size, with its aspect ratio."""
     mode = Qt.TransformationMode.SmoothTransformation

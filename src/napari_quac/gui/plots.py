@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtGui import QColor, QFontMetricsF, QMouseEvent
+from qtpy.QtGui import QColor, QFont, QFontMetricsF, QMouseEvent, QResizeEvent
 
 from napari_quac.explain.score import FINE_ABSCISSAE
 from napari_quac.explain.size_axis import (
@@ -25,14 +25,44 @@ if TYPE_CHECKING:
     from napari_quac.explain.curve import Curve
 
 HEIGHT = 136
+USUAL_POINTS = 9
+"""Size of text for which the height of small plots is made."""
 
 
-class TickAxis(pg.AxisItem):
+class FittedAxis(pg.AxisItem):
+    """An axis whose label shrinks where it is longer than the axis."""
+
+    def resizeEvent(self, event: Any = None) -> None:
+        """Center the label, or fit it."""
+        super().resizeEvent(event)
+        if self.label is None:  # closed
+            return
+        label, size = self.label.boundingRect(), self.size()
+        is_horizontal = self.orientation == "bottom"
+        length = size.width() if is_horizontal else size.height()
+        share = min(1.0, length / label.width()) if label.width() and length else 1.0
+        self.label.setScale(share)
+        if share < 1:
+            x, y = self.label.pos().x(), self.label.pos().y()
+            shift = label.height() * (1 - share) / 2
+            self.label.setPos(*((0, y + shift) if is_horizontal else (x + shift, length)))
+
+
+class TickAxis(FittedAxis):
     """A horizontal axis with ticks of its own choice, as many as have room for their texts."""
 
     def __init__(self) -> None:
         super().__init__("bottom")
         self._texts: dict[float, str] = {}
+
+    @property
+    def overhang(self) -> float:
+        """Half of the width of the longest text, in pixels."""
+        widths = map(self._metrics().horizontalAdvance, self._texts.values())
+        return max(widths, default=0.0) / 2 + 1
+
+    def _metrics(self) -> QFontMetricsF:
+        return QFontMetricsF(self.style["tickFont"] or self.font())
 
     def set_ticks(self, texts: dict[float, str]) -> None:
         """Show ticks at some positions with their texts, the most important ones first."""
@@ -42,7 +72,7 @@ class TickAxis(pg.AxisItem):
 
     def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
         """Return the positions between two limits whose texts do not touch."""
-        metrics = QFontMetricsF(self.style["tickFont"] or self.font())
+        metrics = self._metrics()
         pixels = size / (high - low) if high > low else 0.0
         ends: list[tuple[float, float]] = []
         values = []
@@ -77,7 +107,8 @@ class Plot(pg.PlotWidget):
     def __init__(
         self, name: str, description: str, bottom: str, left: str, axis: pg.AxisItem | None = None
     ) -> None:
-        super().__init__(axisItems={"bottom": axis} if axis is not None else None)
+        bottom_axis = axis if axis is not None else FittedAxis("bottom")
+        super().__init__(axisItems={"bottom": bottom_axis, "left": FittedAxis("left")})
         self.setObjectName(name)
         self.setAccessibleName(description)
         plot = self.getPlotItem()
@@ -88,12 +119,18 @@ class Plot(pg.PlotWidget):
         plot.setLabel("left", left)
 
     def set_palette_of(self, colors: Palette) -> None:
-        """Follow napari's theme."""
+        """Follow napari's theme: colors and size of text."""
         self.setBackground(colors.background)
+        font = QFont(self.font())
+        font.setPointSizeF(colors.font_points)
         for side in ("bottom", "left"):
             axis = self.getPlotItem().getAxis(side)
             axis.setPen(pg.mkPen(colors.line))
             axis.setTextPen(pg.mkPen(colors.text))
+            axis.setTickFont(font)
+            style = {"color": colors.text, "font-size": f"{colors.font_points:g}pt"}
+            axis.setLabel(axis.labelText, **style)
+            axis.resizeEvent()
 
 
 class SmallPlot(Plot):
@@ -104,6 +141,11 @@ class SmallPlot(Plot):
         self.setFixedHeight(HEIGHT)
         # below the label, which has descenders
         self.getPlotItem().layout.setContentsMargins(0, 2, 4, 6)
+
+    def set_palette_of(self, colors: Palette) -> None:
+        """Follow napari's theme: colors, and a height for the size of text."""
+        super().set_palette_of(colors)
+        self.setFixedHeight(round(HEIGHT * max(1.0, colors.font_points / USUAL_POINTS)))
 
 
 class ScorePlot(Plot):
@@ -134,6 +176,21 @@ class ScorePlot(Plot):
         super().set_palette_of(colors)
         self._colors = colors
         self._hint.setColor(QColor(colors.muted))
+        font = QFont(self.font())
+        font.setPointSizeF(colors.font_points)
+        self._hint.setFont(font)
+        self._show_axis()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Leave room for the texts of the first and the last tick."""
+        super().resizeEvent(event)
+        if hasattr(self, "_hint"):  # pyqtgraph resizes plots while they are made
+            self._fit_width()
+
+    def _fit_width(self) -> None:
+        width, overhang = self.getPlotItem().getViewBox().width(), self._size_ticks.overhang
+        room = width - 2 * overhang
+        self.getPlotItem().setXRange(0, 1, padding=overhang / room if room > 0 else 0.03)
 
     def set_size_axis(self, axis: SizeAxis) -> None:
         """Change the axis of mask sizes; the curves are drawn anew."""
@@ -150,7 +207,9 @@ class ScorePlot(Plot):
         ticks = axis_ticks(self.size_axis)
         self._size_ticks.set_ticks({float(self.places(size)): text for size, text in ticks})
         self.getPlotItem().setLabel("bottom", axis_label(self.size_axis))
+        self._size_ticks.resizeEvent()
         self.setProperty("sizeAxis", self.size_axis)
+        self._fit_width()
 
     def _redraw(self) -> None:
         """Draw the same curves along a changed axis."""
@@ -184,7 +243,7 @@ class CurvePlot(ScorePlot):
         self._dot.setZValue(25)
         for item in (self._zero, self._optimum, self._line, self._dot):
             plot.addItem(item, ignoreBounds=True)
-        plot.layout.setContentsMargins(2, 8, 6, 2)
+        plot.layout.setContentsMargins(2, 8, 14, 2)
         self._dragging = False
         self.set_ordinate("score change")
         self.setMouseTracking(True)

@@ -172,6 +172,7 @@ def open_example_volume(
     viewer: Any, session: Session, networks: NetworksPanel, points_panel: PointsPanel
 ) -> None:
     """Open the volume of the example with its synapses as points, and its networks."""
+    from napari_quac.gui.source_layers import ADDED
 
     def load() -> tuple[Any, Example]:
         from napari_quac.example import load_example
@@ -185,6 +186,8 @@ def open_example_volume(
         (image, image_look, _), (points, points_look, _) = layers
         image_layer = viewer.add_image(image, **image_look)
         points_layer = viewer.add_points(points, **points_look)
+        for layer in (image_layer, points_layer):
+            layer.metadata = {**layer.metadata, ADDED: True}
         points_panel.choose(image_layer.name, points_layer.name)
         points_panel.set_open(True)
         points_panel.use_points()

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QLayout, QSizePolicy, QWidget
+from qtpy.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLayout,
+    QSizePolicy,
+    QWidget,
+)
 
 from napari_quac.gui.text import ElidedLabel
-from napari_quac.gui.widgets import column, disclosure_button, fill, muted, row
+from napari_quac.gui.widgets import column, disclosure_button, fill, muted, name_after, row
 
 CAPTION_WIDTH = 74  # pixels, at least
 
@@ -77,12 +84,14 @@ def caption(text: str) -> QLabel:
 
 def labeled_row(text: str, *widgets: QWidget) -> QHBoxLayout:
     """Return a row of a caption and its fields; the first field takes the free width."""
+    name_after(text, *widgets)
     first, *others = widgets
     return row(caption(text), first, 1, *others)
 
 
 def fields_row(text: str, *widgets: QWidget) -> QHBoxLayout:
     """Return a row of a caption and fields of equal width."""
+    name_after(text, *widgets)
     fields = row(caption(text))
     for widget in widgets:
         fields.addWidget(widget, 1)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QFrame, QScrollArea, QStackedWidget, QTabBar, QWidget
+from qtpy.QtCore import QPoint, Qt, Signal
+from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QStackedWidget, QTabBar, QWidget
 
 from napari_quac.gui.section import Section
-from napari_quac.gui.widgets import TOOLTIPS, column, debouncer, fill
+from napari_quac.gui.widgets import TOOLTIPS, column, debouncer, fill, link_button, row
 
 STAGES: Mapping[str, str] = {"setup": "Set up", "explore": "Explore", "study": "Study"}
 AFTER_LAYOUT_MS = 30
@@ -49,7 +49,8 @@ class Stages(QWidget):
         self.bar.currentChanged.connect(self._on_tab)
         self._revealed: QWidget | None = None
         self._scroll_later = debouncer(self, AFTER_LAYOUT_MS, self._scroll)
-        column(self.bar, self._pages, 1, spacing=0, parent=self)
+        self.keys_button = link_button("?", "keys_button")
+        column(row(self.bar, 1, self.keys_button), self._pages, 1, spacing=0, parent=self)
 
     @property
     def current(self) -> str:
@@ -65,6 +66,32 @@ class Stages(QWidget):
     def show_stage(self, name: str) -> None:
         """Bring a stage to the front; its page stays scrolled as it was."""
         self.bar.setCurrentIndex(self._names.index(name))
+
+    def focus_stage(self, name: str, *controls: QWidget) -> None:
+        """Bring a stage to the front, and focus the first usable control or section title."""
+        self.show_stage(name)
+        titles = (section.button for section in self._sections())
+        usable = (w for w in (*controls, *titles) if w.isVisible() and w.isEnabled())
+        self._focus(next(usable, self.bar))
+
+    def step_section(self, by: int) -> None:
+        """Move the focus to the title of the next section of the stage, or of one before it."""
+        sections = self._sections()
+        focus = QApplication.focusWidget()
+        if not sections:
+            return
+        current = [i for i, s in enumerate(sections) if focus and s.isAncestorOf(focus)]
+        start = current[0] if current else (-1 if by > 0 else 0)
+        self._focus(sections[(start + by) % len(sections)].button)
+
+    def _sections(self) -> list[Section]:
+        """Return the visible sections of the stage in front from top to bottom."""
+        sections = [s for s in self.area.findChildren(Section) if s.isVisible()]
+        return sorted(sections, key=lambda section: section.mapTo(self, QPoint(0, 0)).y())
+
+    def _focus(self, widget: QWidget) -> None:
+        widget.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.area.ensureWidgetVisible(widget)
 
     def stage_of(self, widget: QWidget) -> str | None:
         """Return the name of the stage that contains a widget; None for other widgets."""

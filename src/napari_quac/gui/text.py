@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from qtpy.QtCore import QSize, Qt
+from qtpy.QtCore import QEvent, QSize, Qt, Signal
 from qtpy.QtGui import (
     QAbstractTextDocumentLayout,
     QPainter,
@@ -16,6 +16,9 @@ from qtpy.QtGui import (
 )
 from qtpy.QtWidgets import QLabel, QSizePolicy, QStyle, QWidget
 from superqt import QElidingLabel
+
+LONG_SECONDS = 5.0
+"""Work that takes longer states its time before it is started."""
 
 
 class ElidedLabel(QElidingLabel):
@@ -48,7 +51,7 @@ class ElidedLabel(QElidingLabel):
 
 
 class WrappedLabel(QLabel):
-    """Text in as many lines as needed, with long names broken.
+    """Text in as many lines as needed, or allowed, with long names broken.
 
     ``QLabel`` and superqt's ``QElidingLabel`` wrap between words only, so that a long path would
     widen the dock.
@@ -56,18 +59,32 @@ class WrappedLabel(QLabel):
     Parameters
     ----------
     text, name, role : str
+        Text, object name, and role in the style sheet.
     n_lines : int
         Lines for which there is always room, so that what is below does not move.
+    max_lines : int
+        Number of lines after which the text is elided, with the whole text as tooltip; 0 for all.
     """
 
-    def __init__(self, text: str = "", name: str = "", role: str = "", n_lines: int = 0) -> None:
+    cut_changed = Signal(bool)
+    """The text is elided, or no longer."""
+
+    def __init__(
+        self, text: str = "", name: str = "", role: str = "", n_lines: int = 0, max_lines: int = 0
+    ) -> None:
         super().__init__(text)
-        self._n_lines = n_lines
+        self._n_lines, self._max_lines, self._is_cut = n_lines, max_lines, False
+        self._elided: tuple[tuple[str, int, str], str] | None = None
         policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
         self.setMinimumWidth(40)
         _mark(self, name, role)
+
+    @property
+    def is_cut(self) -> bool:
+        """True if the text is elided at the present width."""
+        return self._is_cut
 
     def show_message(self, text: str, tone: str = "") -> None:
         """Show a text in a tone (see :func:`set_tone`), or hide the label if there is none."""
@@ -78,6 +95,7 @@ class WrappedLabel(QLabel):
         """Set the text, and the tone if it is not None."""
         if text != self.text():
             super().setText(text)
+            self._update_cut()
             self.updateGeometry()
         if tone is not None:
             set_tone(self, tone)
@@ -97,6 +115,14 @@ class WrappedLabel(QLabel):
         """Update the height for the new width."""
         super().resizeEvent(event)
         if event.oldSize().width() != event.size().width():
+            self._update_cut()
+            self.updateGeometry()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Update the lines for another font."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
+            self._update_cut()
             self.updateGeometry()
 
     def sizeHint(self) -> QSize:
@@ -119,16 +145,66 @@ class WrappedLabel(QLabel):
         document.documentLayout().draw(painter, context)
         painter.end()
 
+    def _update_cut(self) -> None:
+        if not self._max_lines:
+            return
+        is_cut = self._shown_text(max(self.width(), 40)) != self.text()
+        self.setToolTip(self.text() if is_cut else "")
+        if is_cut != self._is_cut:
+            self._is_cut = is_cut
+            self.cut_changed.emit(is_cut)
+
     def _document(self, width: int) -> QTextDocument:
+        return self._laid_out(self._shown_text(width), width)
+
+    def _shown_text(self, width: int) -> str:
+        """Return the text, elided so that it has no more lines than allowed."""
+        text = str(self.text())
+        if not self._max_lines:
+            return text
+        key = (text, width, self.font().key())
+        if self._elided is None or self._elided[0] != key:
+            self._elided = key, self._elide(text, width)
+        return self._elided[1]
+
+    def _elide(self, text: str, width: int) -> str:
+        ends = _line_ends(self._laid_out(text, width))
+        if len(ends) <= self._max_lines:
+            return text
+        # Qt counts in units of UTF-16
+        units = text.encode("utf-16-le")[: 2 * ends[self._max_lines - 1]]
+        words = units.decode("utf-16-le", "ignore").split(" ")
+        while len(words) > 1:
+            shortened = " ".join(words).rstrip(" .,;:") + " …"
+            if len(_line_ends(self._laid_out(shortened, width))) <= self._max_lines:
+                return shortened
+            words.pop()
+        return words[0][: max(1, len(words[0]) - 3)] + "…"
+
+    def _laid_out(self, text: str, width: int) -> QTextDocument:
         document = QTextDocument()
         document.setDocumentMargin(0)
         document.setDefaultFont(self.font())
         option = QTextOption(self.alignment())
         option.setWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
         document.setDefaultTextOption(option)
-        document.setPlainText(self.text())
+        document.setPlainText(text)
         document.setTextWidth(max(40, width))
         return document
+
+
+def _line_ends(document: QTextDocument) -> list[int]:
+    """Return the position after each line of a text that is laid out."""
+    document.size()  # lays it out
+    ends: list[int] = []
+    block = document.begin()
+    while block.isValid():
+        layout = block.layout()
+        for number in range(layout.lineCount() if layout is not None else 0):
+            line = layout.lineAt(number)
+            ends.append(block.position() + line.textStart() + line.textLength())
+        block = block.next()
+    return ends
 
 
 def _mark(label: QLabel, name: str, role: str) -> None:
@@ -175,4 +251,18 @@ def duration(seconds: float) -> str:
         return "less than 1 s"
     if seconds < 90:
         return f"about {seconds:.0f} s"
-    return f"about {seconds / 60:.0f} min"
+    if seconds < 100 * 60:
+        return f"about {seconds / 60:.0f} min"
+    return f"about {seconds / 3600:.0f} h"
+
+
+def estimated(text: str, seconds: float | None) -> str:
+    """Return the text of a button with the time that it takes, if that is long.
+
+    Examples
+    --------
+    >>> estimated("Explain", 3.2), estimated("Explain", 42.0), estimated("Explain", None)
+    ('Explain', 'Explain · about 42 s', 'Explain')
+    """
+    is_long = seconds is not None and seconds > LONG_SECONDS
+    return f"{text} · {duration(seconds)}" if seconds is not None and is_long else text

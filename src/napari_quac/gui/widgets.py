@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from qtpy.QtCore import QObject, Qt
 from qtpy.QtWidgets import (
+    QAbstractButton,
     QAbstractItemView,
     QAbstractSpinBox,
     QBoxLayout,
@@ -41,8 +42,10 @@ from napari_quac.live.choices import Choices
 L = TypeVar("L", bound=QBoxLayout)
 Slot = Callable[..., Any] | Any
 """A function, or a signal that is emitted in turn."""
-TOOLTIPS: dict[str, str] = tomllib.loads((files(__package__) / "tooltips.toml").read_text("utf-8"))
+TOOLTIPS: dict[str, Any] = tomllib.loads((files(__package__) / "tooltips.toml").read_text("utf-8"))
 """Tooltips by object name, for controls without a tooltip in the code."""
+NAMES: dict[str, str] = TOOLTIPS.pop("names")
+"""Names for screen readers by object name, for controls without a text or a caption."""
 
 
 def button(
@@ -309,7 +312,8 @@ def grid(
 def scroll_area(name: str, widget: QWidget) -> QScrollArea:
     """Return a scroll area without a frame around a widget that takes its size."""
     area = QScrollArea()
-    area.setObjectName(name)
+    prepare(area, name)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # its controls take the focus, and scroll it
     area.setWidgetResizable(True)
     area.setFrameShape(QScrollArea.Shape.NoFrame)
     area.setWidget(widget)
@@ -318,7 +322,7 @@ def scroll_area(name: str, widget: QWidget) -> QScrollArea:
 
 def prepare_table(table: QTableView, name: str) -> None:
     """Let a table select one row at a time, without editing, grid and row titles."""
-    table.setObjectName(name)
+    prepare(table, name)
     table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
     table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
     table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -358,9 +362,30 @@ def discard(layout: QLayout, widgets: Iterable[QWidget]) -> None:
 
 
 def prepare(widget: QWidget, name: str, tooltip: str = "") -> None:
-    """Set the object name and the tooltip, by default that of the name."""
+    """Set the object name, and tooltip and accessible name as listed for it.
+
+    Names that end with a number, such as ``proposal_2``, are listed once, as ``proposal_*``.
+    """
     widget.setObjectName(name)
-    widget.setToolTip(tooltip or TOOLTIPS.get(name, ""))
+    base, _, number = name.rpartition("_")
+    pattern = f"{base}_*" if number.isdecimal() else name
+    widget.setToolTip(tooltip or TOOLTIPS.get(name) or TOOLTIPS.get(pattern, ""))
+    if name in NAMES:
+        widget.setAccessibleName(NAMES[name])
+    elif pattern in NAMES:
+        widget.setAccessibleName(f"{NAMES[pattern]} {int(number) + 1}")
+
+
+def name_after(text: str, *widgets: QWidget) -> None:
+    """Give fields the caption beside them as accessible name, unless they have another one."""
+    unnamed = [
+        widget
+        for widget in widgets
+        if not widget.accessibleName()
+        and not (isinstance(widget, QAbstractButton) and widget.text())
+    ]
+    for number, widget in enumerate(unnamed, start=1):
+        widget.setAccessibleName(text if len(unnamed) == 1 else f"{text} {number}")
 
 
 def _filled(layout: L, parts: tuple[Any, ...], spacing: int) -> L:

@@ -47,6 +47,13 @@ class BottomDocks(QObject):
         """Raise the samples."""
         raise_dock(self._samples)
 
+    def type_filter(self) -> None:
+        """Raise the samples with the cursor in the filter."""
+        self.show()
+        self.raise_samples()
+        self._samples.field.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self._samples.field.selectAll()
+
     def raise_curve(self) -> None:
         """Raise the curve."""
         raise_dock(self._curve)

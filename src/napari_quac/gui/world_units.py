@@ -15,6 +15,33 @@ from numpy.typing import NDArray
 from napari_quac.data.place import NM_PER_UNIT, unit_of_length
 
 
+def load_unit_registry(call: Callable[[Callable[[], None]], None]) -> None:
+    """Build the registry of units that the first layer needs, in another thread than the window's.
+
+    pint builds it when it is first used: 0.2 s, in the event that adds the layer. Two threads must
+    not build the same one, so a second is built and takes the place of the first if that is unused.
+
+    Parameters
+    ----------
+    call : callable
+        Runs a function in the thread of the window.
+    """
+    import pint
+    from pint.registry import LazyRegistry
+
+    application = pint.get_application_registry()
+    if type(application.get()) is not LazyRegistry:
+        return
+    registry = pint.UnitRegistry(on_redefinition="raise")
+    registry.Unit("nanometer")
+
+    def use() -> None:
+        if type(application.get()) is LazyRegistry:
+            pint.set_application_registry(registry)
+
+    call(use)
+
+
 def factors(units: Sequence[Any] | None, to: Sequence[Any] | None) -> NDArray[np.float64]:
     """Return the conversion factors of lengths along the last common axes.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,8 @@ from psygnal import EmissionInfo, Signal
 from napari_quac.live.choices import Choices
 from napari_quac.live.failure import failure
 from napari_quac.live.job_runner import JobRunner
-from napari_quac.live.lane import Lane
+from napari_quac.live.lane import Lane, Priority
+from napari_quac.live.problems import Problems
 from napari_quac.live.results import Results
 from napari_quac.live.rule import NO_RULE, Job, NamedValues, OnDemand, Rule, initial_values
 from napari_quac.live.rules import CHOICES, ORDER, QUESTION, RULES
@@ -46,6 +47,8 @@ class Controller(JobRunner):
     ) -> None:
         super().__init__(lane)
         self.choices, self.results = choices, results
+        self.problems = Problems(choices, results, RULES)
+        self.failed.connect(self.problems.add)
         self._values = NamedValues(choices, results)
         self._outdated: dict[str, set[str]] = {}
         self._requested: dict[str, None] = {}
@@ -83,6 +86,20 @@ class Controller(JobRunner):
                     self.request(name)
                 else:
                     self._outdated[name] = set()
+
+    def run(
+        self,
+        slot: str,
+        status_text: str,
+        start: Callable[[], Any],
+        on_done: Callable[[Any], None],
+        on_failed: Callable[[BaseException], None] | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+        priority: Priority = Priority.NORMAL,
+    ) -> None:
+        """Run a function in the lane; the previous failure of its slot is obsolete."""
+        self.problems.remove(slot)
+        super().run(slot, status_text, start, on_done, on_failed, on_progress, priority)
 
     def request(self, name: str) -> bool:
         """Start an on-demand rule; False if an input is missing."""
@@ -133,8 +150,9 @@ class Controller(JobRunner):
         """Disconnect all signals and end the lane; see :meth:`Lane.close`."""
         self.choices.events.disconnect(self._on_change)
         self.results.events.disconnect(self._on_change)
-        for signal in (self.failed, self.running_changed, self.canceled):
+        for signal in (self.failed, self.running_changed, self.completed, self.canceled):
             signal.disconnect()
+        self.problems.close()
         self.running.clear()
         return self.lane.close(timeout)
 

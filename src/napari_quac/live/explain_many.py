@@ -16,11 +16,12 @@ from psygnal import Signal
 from napari_quac.live.choices import Choices, ReportFolder
 from napari_quac.live.connections import Connections
 from napari_quac.live.controller import Controller
-from napari_quac.live.failure import failure
+from napari_quac.live.failure import Failure, failure
 from napari_quac.live.lane import Priority
 from napari_quac.live.open_report import OpenReport, open_explanations, report_of_store
 from napari_quac.live.recall import find_earlier
 from napari_quac.live.results import Results
+from napari_quac.live.speeds import Speeds
 from napari_quac.stepwise import Progress, stepwise
 
 if TYPE_CHECKING:
@@ -74,20 +75,27 @@ class ExplainMany:
         Samples.
     summary : Summary or None
         Counts of the outcome.
-    problem : str
-        Reason for the stop; empty if the user stopped it.
+    problem : Failure or None
+        Reason for the stop; None if the user stopped it.
     """
 
     changed = Signal()
     begun = Signal()
     """Work was started or resumed."""
 
-    def __init__(self, choices: Choices, results: Results, controller: Controller) -> None:
+    def __init__(
+        self,
+        choices: Choices,
+        results: Results,
+        controller: Controller,
+        speeds: Speeds | None = None,
+    ) -> None:
         self._choices, self._results, self._controller = choices, results, controller
+        self._speeds = speeds
         self.state: State = "ready"
         self.n_done = self.n_total = 0
         self.summary: Summary | None = None
-        self.problem = ""
+        self.problem: Failure | None = None
         self.seconds_per_sample: float | None = None
         self._begun: float | None = None
         self._started = 0.0
@@ -103,6 +111,7 @@ class ExplainMany:
             (results.events.order, self._on_input_changed),
             (results.events.loaded_generator, self._on_input_changed),
             (choices.events.settings, self._on_input_changed),
+            *([(speeds.changed, self._on_input_changed)] if speeds is not None else []),
         )
 
     def default_folder(self, user_folder: Path) -> Path:
@@ -131,6 +140,8 @@ class ExplainMany:
         parent = next((p for p in (folder, *folder.parents) if p.exists()), None)
         n_free = shutil.disk_usage(parent).free if parent is not None else None
         seconds = None if self.seconds_per_sample is None else n * self.seconds_per_sample
+        if seconds is None and self._speeds is not None:
+            seconds = self._speeds.explanations(n)
         return Estimate(n, seconds, n_bytes, n_free)
 
     def missing(self) -> tuple[str, ...]:
@@ -149,7 +160,14 @@ class ExplainMany:
     def resume(self) -> None:
         """Continue after the last finished sample."""
         if self.state == "stopped" and self._folder is not None and not self.missing():
-            self._run()
+            self._run(self.n_done)
+
+    def discard(self) -> None:
+        """Give up the rest of stopped work, so that it can start with another folder."""
+        if self.state == "stopped":
+            self.state, self.problem, self.n_done = "ready", None, 0
+            self._controller.problems.remove(SLOT)
+            self.changed.emit()
 
     def cancel(self) -> None:
         """Stop within one step; finished explanations are in the folder."""
@@ -158,15 +176,16 @@ class ExplainMany:
     def seconds_left(self) -> float | None:
         """Estimate the remaining time."""
         seconds = self.seconds_per_sample
-        if self.n_done and self.state == "running":
-            seconds = (time.monotonic() - self._started) / self.n_done
+        n_existing = self.summary.n_existing if self.summary is not None else 0
+        if self.n_done > n_existing and self.summary is not None and self.state == "running":
+            seconds = (time.monotonic() - self._started) / (self.n_done - n_existing)
         return None if seconds is None else seconds * (self.n_total - self.n_done)
 
     def close(self) -> None:
         """Disconnect all signals."""
         self._connections.close()
 
-    def _run(self) -> None:
+    def _run(self, n_done: int = 0) -> None:
         from napari_quac.batch.tasks import Task
 
         results, folder = self._results, self._folder
@@ -177,8 +196,8 @@ class ExplainMany:
         recipe, settings = self._choices.generator, self._choices.settings
         earlier = find_earlier(results, settings)
         tasks = [Task(index, dataset.sample_id(index)) for index in self._indices]
-        self.state, self.problem, self.summary = "running", "", None
-        self.n_done, self.n_total = 0, len(tasks)
+        self.state, self.problem, self.summary = "running", None, None
+        self.n_done, self.n_total = n_done, len(tasks)
         self._started = time.monotonic()
         self.begun.emit()
 
@@ -199,7 +218,8 @@ class ExplainMany:
         self.changed.emit()
 
     def _on_progress(self, progress: Progress) -> None:
-        self.n_done, self.summary, opened = progress.partial
+        n_done, self.summary, opened = progress.partial
+        self.n_done = max(self.n_done, n_done)  # existing explanations are passed over again
         if opened is not None:
             self._choices.report_source = opened
         self.changed.emit()
@@ -212,9 +232,9 @@ class ExplainMany:
         self.changed.emit()
 
     def _on_failed(self, error: BaseException) -> None:
-        fault = failure(SLOT, "explaining many samples", error)
-        self.state, self.problem = "stopped", fault.sentence
-        self._controller.failed.emit(fault)
+        self.problem = failure(SLOT, "explaining many samples", error)
+        self.state = "stopped"
+        self._controller.failed.emit(self.problem)
         self.changed.emit()
 
     def _on_canceled(self, slots: tuple[str, ...]) -> None:

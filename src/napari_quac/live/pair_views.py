@@ -42,7 +42,8 @@ def compare_methods(
             indices, loaded_samples, loaded_classifier, loaded_generator, settings
         )
     if pair is None or sample_index is None:
-        raise DataError("There is no pair to compare methods on. Explain a sample first.")
+        sentence = "There is no pair to compare methods on. Explain a sample first."
+        raise DataError(sentence).suggesting("explain")
     truth = true_difference(loaded_samples, sample_index, pair, loaded_classifier)
     return compare_pair(pair, loaded_classifier, comparison_settings, truth)
 
@@ -70,7 +71,7 @@ def exaggerate_query(
     raise DataError(
         "There is no generated image as the end of the path. Press Explain first, or use the bins "
         "of a bin-conditional generator as path."
-    )
+    ).suggesting("explain")
 
 
 def view_deformation(

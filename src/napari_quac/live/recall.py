@@ -205,7 +205,9 @@ class ExplanationKeeper:
     """A sentence: explanations are no longer kept beyond the memory."""
 
     def __init__(self, choices: Choices, results: Results, lane: Lane) -> None:
-        cache = results.explanation_cache or ExplanationCache()
+        cache = results.explanation_cache
+        if cache is None:
+            cache = results.explanation_cache = ExplanationCache()
         self._choices, self._results, self._lane = choices, results, lane
         self.cache = cache
         self._connections = Connections(

@@ -61,7 +61,9 @@ def list_samples(loaded_samples: Dataset) -> SampleIndex:
     )
     ranks = np.empty(n_samples, dtype=np.int64)
     ranks[np.argsort(ids, kind="stable")] = np.arange(n_samples)
-    return SampleIndex(ids, labels, tuple(dataset.classes), ranks)
+    samples = SampleIndex(ids, labels, tuple(dataset.classes), ranks)
+    samples.index_of  # noqa: B018 - filled in this thread: 60 ms for 100 000 samples
+    return samples
 
 
 def of_length(table: T | None, n_samples: int) -> T | None:

@@ -11,7 +11,7 @@ from psygnal import Signal
 
 from napari_quac.errors import DataError
 from napari_quac.live.choices import ReportFolder
-from napari_quac.live.failure import failure
+from napari_quac.live.failure import Note, failure
 from napari_quac.live.recall import find_earlier
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class ExplanationSaver:
 
         def on_done(_: Any) -> None:
             session.choices.report_source = ReportFolder(folder)
-            session.noted.emit(f"Saved in '{folder}'.")
+            session.noted.emit(Note(f"Saved in '{folder}'."))
             self.finished.emit()
 
         controller.run(SLOT, "saving the explanations", work, on_done)

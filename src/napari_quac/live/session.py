@@ -11,19 +11,21 @@ from psygnal import Signal
 
 from napari_quac.errors import CheckpointError, QuacError
 from napari_quac.explain.methods import METHODS
-from napari_quac.explain.settings import AUTO
 from napari_quac.generators.opening import RecognizedNetwork, is_network_folder, recognize_network
 from napari_quac.live.choices import Choices, ReadySamples, ReportFolder
 from napari_quac.live.connections import Connections
 from napari_quac.live.controller import Controller
+from napari_quac.live.edit_history import EditHistory
 from napari_quac.live.explanation_cache import ExplanationCache
-from napari_quac.live.failure import failure
+from napari_quac.live.failure import Note, failure
 from napari_quac.live.lane import Deliver, Lane
+from napari_quac.live.neighbor_query import NeighborQuery
 from napari_quac.live.plans import OpenedPlan, apply_plan, open_plan, plan_from, unsupported_by_dock
 from napari_quac.live.prediction import next_misprediction
 from napari_quac.live.recall import ExplanationKeeper
 from napari_quac.live.results import Results
 from napari_quac.live.sample_order import step_sample
+from napari_quac.live.speeds import Speeds
 from napari_quac.live.without_generator import WithoutGenerator
 from napari_quac.networks.formats.bioimage import DESCRIPTIONS
 from napari_quac.reports.opening import holds_explanations
@@ -71,88 +73,6 @@ class TrustedNetworks:
             setattr(self._controller.choices, network.role, network.recipe)
 
 
-class NeighborQuery:
-    """Selects neighbors of a misprediction, and the misprediction again.
-
-    A misprediction looks like the predicted class already, so the question is about its nearest
-    correctly classified neighbor: what would turn the neighbor into the predicted class?
-
-    Parameters
-    ----------
-    choices : Choices
-    results : Results
-    """
-
-    changed = Signal()
-
-    def __init__(self, choices: Choices, results: Results) -> None:
-        self._choices, self._results = choices, results
-        self.misprediction: int | None = None
-        """Index of the misprediction that the question is about."""
-        self._indices: tuple[int, ...] = ()
-        self._connections = Connections(
-            (choices.events.sample_index, self._on_index),
-            (results.events.loaded_samples, self._reset),
-            (results.events.loaded_classifier, self._reset),
-        )
-
-    @property
-    def is_needed(self) -> bool:
-        """True if the question about the selected sample is one about its neighbors.
-
-        Previously generated images of a misprediction start at its label already.
-        """
-        prediction, settings = self._results.prediction, self._choices.settings
-        starts_at_label = getattr(self._results.loaded_generator, "source_basis", "") == "label"
-        return (
-            settings.source_basis == "label"
-            and not starts_at_label
-            and prediction is not None
-            and prediction.is_mispredicted
-            and settings.targets == AUTO
-        )
-
-    def go_to(self, number: int = 0) -> bool:
-        """Select a neighbor, with the predicted class of the misprediction as target.
-
-        Returns
-        -------
-        bool
-            False if there is no such neighbor.
-        """
-        neighbors, prediction = self._results.neighbors, self._results.prediction
-        classifier = self._results.loaded_classifier
-        if neighbors is None or prediction is None or classifier is None:
-            return False
-        if number >= len(neighbors.indices) or neighbors.query is not prediction.sample:
-            return False
-        self.misprediction = self._choices.sample_index
-        self._indices = neighbors.indices
-        self._choices.choose_target(classifier.class_names[prediction.predicted])
-        self._choices.sample_index = neighbors.indices[number]
-        self.changed.emit()
-        return True
-
-    def go_back(self) -> None:
-        """Select the misprediction again."""
-        if self.misprediction is not None:
-            self._choices.sample_index = self.misprediction
-
-    def close(self) -> None:
-        """Disconnect all signals."""
-        self._connections.close()
-
-    def _on_index(self) -> None:
-        if self.misprediction is not None and self._choices.sample_index not in self._indices:
-            self._reset()
-
-    def _reset(self) -> None:
-        if self.misprediction is not None:
-            self.misprediction, self._indices = None, ()
-            self._choices.choose_target(None)
-            self.changed.emit()
-
-
 class Session:
     """Choices, results and the actions of keys and buttons.
 
@@ -177,7 +97,7 @@ class Session:
         A window replaces it by one that asks the user.
     """
 
-    noted = Signal(str)
+    noted = Signal(Note)
     """A message for the status line."""
     requested = Signal()
     """The user has asked for something else, so that earlier failures are obsolete."""
@@ -203,10 +123,12 @@ class Session:
             self.results = Results(explanation_cache=cache or ExplanationCache())
         self.lane = Lane(deliver, prepare_lane, after=previous.lane if previous else None)
         self.controller = Controller(self.choices, self.results, self.lane, previous)
+        self.history = EditHistory(self.choices)
         self.neighbor_query = NeighborQuery(self.choices, self.results)
         self.without_generator = WithoutGenerator(self.choices, self.results, self.controller)
         self.keeper = ExplanationKeeper(self.choices, self.results, self.lane)
-        self.keeper.failed.connect(self.noted.emit)
+        self.speeds = Speeds(self.choices, self.results, self.controller)
+        self.keeper.failed.connect(lambda text: self.noted.emit(Note(text)))
         self.networks: NetworkOpener = TrustedNetworks(self.controller)
         self._sample_to_explain: int | None = None
         self._connections = Connections(
@@ -228,6 +150,7 @@ class Session:
             signal.disconnect()
         self.neighbor_query.close()
         self.without_generator.close()
+        self.speeds.close()
         self.keeper.close()
         return self.controller.close(timeout)
 
@@ -249,6 +172,35 @@ class Session:
         if results.loaded_generator is None:
             return "Choose a generator, or explain without one."
         return f"Ready, on {results.loaded_classifier.device}"
+
+    def perform(self, action: str) -> None:
+        """Perform an action that a message suggests; see :data:`~.failure.ACTIONS`."""
+        settings = self.choices.settings
+        if action == "explain":
+            self.explain()
+        elif action == "predict_all":
+            self.requested.emit()
+            self.controller.request("predictions")
+        elif action == "resume":
+            self.controller.resume()
+        elif action == "other_question":
+            from napari_quac.explain.question import resolve_source_basis
+
+            generator = self.results.loaded_generator
+            basis = resolve_source_basis(settings.source_basis, generator)
+            other = "label" if basis == "prediction" else "prediction"
+            self.choices.update_settings(source_basis=other)
+            self.explain()
+
+    # edits
+
+    def undo(self) -> None:
+        """Undo the last edit of names, values, filter or threshold."""
+        self.noted.emit(Note(self.history.undo()))
+
+    def redo(self) -> None:
+        """Redo the edit that was undone last."""
+        self.noted.emit(Note(self.history.redo()))
 
     # samples
 
@@ -276,7 +228,7 @@ class Session:
         """Select the next misprediction among the samples in view."""
         dataset, classifier = self.results.loaded_samples, self.results.loaded_classifier
         if dataset is None or classifier is None:
-            self.noted.emit("Mispredictions need a classifier and samples with labels.")
+            self.noted.emit(Note("Mispredictions need a classifier and samples with labels."))
             return
         order, table = self.results.order, self.results.predictions
         rows = order.indices.tolist() if order is not None else None
@@ -285,10 +237,10 @@ class Session:
         def select(index: int | None) -> None:
             if index is None:
                 scope = "in view " if self.choices.filter_text else ""
-                self.noted.emit(f"No sample {scope}is mispredicted.")
+                self.noted.emit(Note(f"No sample {scope}is mispredicted."))
             else:
                 self.choices.sample_index = index
-                self.noted.emit(f"Sample {index + 1} is mispredicted.")
+                self.noted.emit(Note(f"Sample {index + 1} is mispredicted."))
 
         self.requested.emit()
         search = partial(next_misprediction, dataset, classifier, start, rows, table)
@@ -321,10 +273,11 @@ class Session:
         if self.neighbor_query.go_to(number):
             self._sample_to_explain = self.choices.sample_index
         else:
-            self.noted.emit(
+            text = (
                 "This question is about a correctly classified neighbor of the sample. Predict all "
                 "samples first to find the neighbors."
             )
+            self.noted.emit(Note(text, "predict_all"))
 
     def pick_neighbor(self, number: int) -> None:
         """Explain a neighbor if the question is about neighbors, else select it."""
@@ -399,7 +352,7 @@ class Session:
             return
         number = f"{len(plan.only):,}".replace(",", "\u2009")
         scope = f"the {number} samples in view" if plan.only else "all samples"
-        self.noted.emit(f"Saved '{path.name}', about {scope}.")
+        self.noted.emit(Note(f"Saved '{path.name}', about {scope}."))
 
     def open_plan(self, path: Path) -> None:
         """Use samples, networks and settings of a plan."""
@@ -410,7 +363,7 @@ class Session:
             self.networks.use_network(plan.generator)
             apply_plan(plan.plan, self.choices, tuple(plan.plan.classifier.class_names or ()))
             self.plan_opened.emit(plan.plan.output)
-            self.noted.emit(unsupported_by_dock(plan.plan))
+            self.noted.emit(Note(unsupported_by_dock(plan.plan), is_lasting=True))
 
         self.controller.run("plan", f"opening '{path.name}'", partial(open_plan, path), use)
 
@@ -460,4 +413,4 @@ class Session:
     def _on_report(self) -> None:
         report: Any = self.results.report
         if report is not None and report.report.notes:
-            self.noted.emit(" ".join(report.report.notes))
+            self.noted.emit(Note(" ".join(report.report.notes), is_lasting=True))

@@ -198,10 +198,9 @@ class Training:
         seconds = (time.monotonic() - self._start_time) * (1 - share) / share
         if self.request is None or progress.partial is None:
             return seconds
-        # its classifier is trained in the first part only, which would distort the estimate
+        # classifiers are trained beside it in the first part only, beyond the requested time
         settings = self.request.settings
-        minutes = settings.minutes + getattr(settings, "evaluator_minutes", 0.0)
-        return min(seconds, 60 * (1 - share) * minutes)
+        return min(seconds, 60 * (1 - share) * settings.minutes)
 
     def _on_done(self, folder: Path) -> None:
         self.status = None

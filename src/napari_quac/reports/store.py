@@ -196,9 +196,11 @@ class ExplanationStore:
             return cls.create(folder, info)
         store = cls.open(folder)
         if store.read_only:
-            raise DataError(f"'{folder}' is read-only: {store.read_only}. Choose another folder.")
+            sentence = f"'{folder}' is read-only: {store.read_only}. Choose another folder."
+            raise DataError(sentence).suggesting("new_folder")
         if differences := "; ".join(store.info.differences(info)):
-            raise DataError(f"'{folder}' has other settings: {differences}. Choose another folder.")
+            sentence = f"'{folder}' has other settings: {differences}. Choose another folder."
+            raise DataError(sentence).suggesting("new_folder")
         return store
 
     def refresh(self) -> tuple[str, ...]:

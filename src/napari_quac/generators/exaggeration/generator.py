@@ -11,6 +11,7 @@ from torch import Tensor
 
 from napari_quac.errors import DataError, ShapeError
 from napari_quac.generators.forward import (
+    assumed_positive,
     call_network,
     convert_images,
     positive_index,
@@ -136,6 +137,7 @@ class ExaggerationGenerator(Generator):
     ) -> None:
         self.network, self.layout, self.name, self.device = network, layout, name, device
         self.n_bins: int = network.n_bins
+        self.assumptions = assumed_positive(layout.positive)
         ends = (layout.negative, layout.positive)
         self.class_names = tuple(name for name in ends if isinstance(name, str) and name)
         if isinstance(layout.positive, str) and layout.positive.isdecimal():

@@ -100,15 +100,15 @@ class GeneratedImages(Generator):
             )
         paths = _matching(folder, query_name) if query_name else []
         if not paths:
+            way_out, action = self._way_out(query_name, source)
             raise NoCounterfactualError(
-                f"No image was generated for '{query_name}': there is no "
-                f"'{folder / (query_name or '?')}', nor one of that name with another extension. "
-                f"{self._way_out(query_name, source)}"
-            )
+                f"No image was generated for '{query_name}'. {way_out} There is no "
+                f"'{folder / (query_name or '?')}', nor one of that name with another extension."
+            ).suggesting(action)
         return paths
 
-    def _way_out(self, query_name: str, source: str) -> str:
-        """Return the way out for a query that has no image in the folders of a source."""
+    def _way_out(self, query_name: str, source: str) -> tuple[str, str]:
+        """Return the way out for a query without image of a source, and its action in a window."""
         others = [
             folder.name
             for folder in _folders(self.directory)
@@ -116,10 +116,11 @@ class GeneratedImages(Generator):
             if any(_matching(target, query_name) for target in _folders(folder))
         ]
         if not others:
-            return "Choose another sample, or the folder that belongs to these samples."
+            return "Choose another sample, or the folder that belongs to these samples.", ""
         return (
             f"There are images of it from '{others[0]}', but none from {source}, its predicted "
-            "class. Choose another pair of classes, or explain all samples by their labels."
+            "class. Choose another pair of classes, or explain all samples by their labels.",
+            "other_question",
         )
 
 

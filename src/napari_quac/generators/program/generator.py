@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from napari_quac.errors import CheckpointError, ShapeError
 from napari_quac.generators.exaggeration.generator import BinLayout, ExaggerationGenerator
+from napari_quac.generators.forward import assumed_positive
 from napari_quac.generators.warp.generator import WarpGenerator
 from napari_quac.generators.warp.recipe import WarpRecipe
 from napari_quac.networks.generator import (
@@ -68,6 +69,7 @@ class ProgramGenerator(Generator):
     ) -> None:
         self.program, self.recipe, self.name, self.device = program, recipe, name, device
         self.inner: WarpGenerator | ExaggerationGenerator | None = None
+        self.assumptions = assumed_positive(recipe.positive)
         self.description: Mapping[str, str] = {
             "Kind": "program of two inputs",
             "Makes": "fields or images of bins; the first query shows which",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from napari_quac.errors import ShapeError
-from napari_quac.generators.forward import call_network, positive_index
+from napari_quac.generators.forward import assumed_positive, call_network, positive_index
 from napari_quac.networks.generator import ConversionRequest, Generator, Proposals
 from napari_quac.networks.warp.field import determinant, folding, in_voxels, warp
 
@@ -90,6 +90,7 @@ class WarpGenerator(Generator):
         self._simulator, self.recipe = simulator, recipe
         self.name, self.device, self.shape = name, device, shape
         positive = recipe.positive
+        self.assumptions = assumed_positive(positive)
         is_name = isinstance(positive, str) and not positive.isdecimal()
         self.class_names = (str(positive),) if is_name else ()
         self.description: Mapping[str, str] = {

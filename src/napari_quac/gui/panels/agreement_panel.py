@@ -24,6 +24,7 @@ from napari_quac.gui.widgets import (
 )
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
+from napari_quac.live.edit_history import EditHistory
 from napari_quac.live.results import Results
 
 if TYPE_CHECKING:
@@ -37,8 +38,15 @@ NAME_CHARACTERS = 22
 class AgreementPanel(Section):
     """Conclusion, accuracy of each preprocessing, and buttons to use a better one."""
 
-    def __init__(self, choices: Choices, results: Results, controller: Controller) -> None:
+    def __init__(
+        self,
+        choices: Choices,
+        results: Results,
+        controller: Controller,
+        history: EditHistory | None = None,
+    ) -> None:
         super().__init__("Agreement with labels", "agreement")
+        self._history = history or EditHistory(choices)
         self._choices, self._results, self._controller = choices, results, controller
         self._colors: Palette | None = None
         self.sentences = [WrappedLabel("", f"agreement_{i}") for i in range(MAX_SENTENCES)]
@@ -231,10 +239,12 @@ class AgreementPanel(Section):
         names = agreement.class_names_of(line)
         if names != agreement.class_names:
             changes["class_names"] = names
-        self._choices.classifier = replace(recipe, **changes)
+        with self._history.edit("preprocessing" if len(changes) == 1 else "classifier"):
+            self._choices.classifier = replace(recipe, **changes)
 
     def _on_use_order(self) -> None:
         agreement, recipe = self._results.agreement, self._choices.classifier
         if agreement is not None and self._can_change:
             names = agreement.best_class_names
-            self._choices.classifier = replace(recipe, class_names=names)
+            with self._history.edit("class names"):
+                self._choices.classifier = replace(recipe, class_names=names)

@@ -9,6 +9,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QApplication, QFrame, QWidget
 
 from napari_quac.data.assumptions import Assumption
+from napari_quac.gui.message import Message
 from napari_quac.gui.section import labeled_row
 from napari_quac.gui.text import WrappedLabel, set_tone
 from napari_quac.gui.widgets import button, column, connect, line_edit, row
@@ -34,7 +35,7 @@ class Card(QFrame):
         self.setObjectName(f"{name}_card")
         self.setProperty("card", "true")
         self.setProperty("tone", "")
-        self.text = WrappedLabel("", f"{name}_card_text")
+        self.text = Message(f"{name}_card_text")
         self.assumed = WrappedLabel("", f"{name}_card_assumed", "note")
         self.details = WrappedLabel("", f"{name}_card_details", "muted")
         self.yes_button = button("", f"{name}_card_yes", clicked=self.accepted)
@@ -66,10 +67,13 @@ class Card(QFrame):
         self._assumptions = assumptions
         self._fill(headline, "", "")
 
-    def show_problem(self, sentence: str, in_use: str = "", cell: str = "") -> None:
+    def show_problem(
+        self, sentence: str, in_use: str = "", cell: str = "", details: str = ""
+    ) -> None:
         """Show an error in red, the network in use, and a button for a notebook cell."""
         self._facts, self._assumptions = ({"": in_use} if in_use else {}), ()
         self._fill(sentence, "bad", "", cell=cell)
+        self.text.show_message(sentence, "bad", "", details)
 
     def ask(self, question: str, yes: str, no: str = "") -> None:
         """Ask for a decision."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QWidget
 from superqt.utils import signals_blocked
 
 from napari_quac.data.assumptions import assumptions_of
+from napari_quac.data.name_match import join_names, split_names
 from napari_quac.data.preprocessing import Preprocessing
 from napari_quac.generators.opening import (
     RecognizedNetwork,
@@ -21,6 +22,7 @@ from napari_quac.generators.opening import (
 )
 from napari_quac.gui import widgets as ui
 from napari_quac.gui.panels.architecture_fields import ArchitectureFields
+from napari_quac.gui.panels.class_match_card import ClassMatchCard, ClassNamingOffer
 from napari_quac.gui.panels.generator_settings import (
     ActivationRow,
     GeneratorSettings,
@@ -33,6 +35,7 @@ from napari_quac.gui.path_field import PathField
 from napari_quac.gui.section import Section, labeled_row
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
+from napari_quac.live.edit_history import EditHistory
 from napari_quac.live.failure import Failure, failure
 from napari_quac.live.results import Results
 
@@ -44,9 +47,15 @@ class NetworksPanel(Section):
     """Chooses networks; a file that does not work leaves what worked in place."""
 
     def __init__(
-        self, choices: Choices, results: Results, controller: Controller, settings: QSettings
+        self,
+        choices: Choices,
+        results: Results,
+        controller: Controller,
+        settings: QSettings,
+        history: EditHistory | None = None,
     ) -> None:
         super().__init__("Networks", "networks")
+        self._history = history or EditHistory(choices)
         self._choices, self._results, self._controller = choices, results, controller
         self._settings = settings
         self._offers: dict[str, RecognizedNetwork] = {}
@@ -75,6 +84,9 @@ class NetworksPanel(Section):
             "device_menu", entries={"auto": "auto"}, picked=self._on_device_picked
         )
         self.device_menu.setMinimumContentsLength(8)
+        self.naming_offer = ClassNamingOffer(results)
+        self.naming_offer.accepted.connect(self._name_classes)
+        self.class_match = ClassMatchCard(choices, results)
         self._build_details()
         self.details_button = ui.disclosure_button(
             "Details", "network_details_button", self._details
@@ -83,9 +95,11 @@ class NetworksPanel(Section):
         self.add(
             self.fields["classifier"],
             self.cards["classifier"],
+            self.naming_offer,
             self.size_row,
             self.fields["generator"],
             self.cards["generator"],
+            self.class_match,
             self.translations,
             self.settings_rows,
             self.activation,
@@ -94,7 +108,8 @@ class NetworksPanel(Section):
         )
         results.events.loaded_classifier.connect(self._show_classifier)
         results.events.prediction.connect(self._show_adopted_size)
-        results.events.loaded_generator.connect(self._show_generator)
+        for signal in (results.events.loaded_generator, results.events.class_match):
+            signal.connect(self._show_generator)
         controller.failed.connect(self._on_failed)
         controller.run("devices", "looking for devices", _devices, self._show_devices)
         self._show_classifier()
@@ -118,7 +133,7 @@ class NetworksPanel(Section):
             if role is not None and network.role != role:
                 self._offer_other_role(path, role, network)
             else:
-                self.use_network(network)
+                self.use_network(self._with_stated_facts(network))
 
         self._inspect(
             f"look into {role or 'file'}",
@@ -146,7 +161,7 @@ class NetworksPanel(Section):
         def report(error: BaseException) -> None:
             fault = failure(slot, text, error)
             role = "generator" if "generator" in slot else "classifier"
-            self._show_problem(role, fault.sentence, getattr(error, "cell", ""))
+            self._show_failure(role, fault)
             self._controller.failed.emit(fault)
 
         self._controller.run(slot, text, work, use, report)
@@ -155,6 +170,19 @@ class NetworksPanel(Section):
         """Use trusted recipes, such as those of the example."""
         self._choices.classifier = classifier
         self._choices.generator = generator
+
+    def _with_stated_facts(self, network: RecognizedNetwork) -> RecognizedNetwork:
+        """Keep what the user has stated about a file, such as its class names, on reopening it."""
+        before, recipe = getattr(self._choices, network.role), network.recipe
+        if type(before) is not type(recipe) or before.paths() != recipe.paths():
+            return network
+        defaults = {entry.name: entry.default for entry in fields(recipe)}
+        stated = {
+            name: getattr(before, name)
+            for name, default in defaults.items()
+            if getattr(recipe, name) == default != getattr(before, name)
+        }
+        return replace(network, recipe=replace(recipe, **stated))
 
     def use_network(self, network: RecognizedNetwork) -> None:
         """Use a recognized network; ask first if it contains a program."""
@@ -171,6 +199,9 @@ class NetworksPanel(Section):
             return
         self._offers.pop(role, None)
         self.fields[role].show_path(path)
+        if path != _path_of(getattr(self._choices, role)):
+            self._choices.class_map = {}  # was about other classes
+            self.class_names.setModified(role == "generator" and self.class_names.isModified())
         if getattr(self._choices, role) == network.recipe:
             self._show_card(role)  # the same file again: nothing to load
         setattr(self._choices, role, network.recipe)
@@ -208,14 +239,18 @@ class NetworksPanel(Section):
     def _on_failed(self, fault: Failure) -> None:
         role = {"opened_classifier": "classifier", "opened_generator": "generator"}.get(fault.slot)
         if role is not None:
-            self._show_problem(role, fault.sentence, getattr(fault.error, "cell", ""))
+            self._show_failure(role, fault)
             self._show_device()
 
-    def _show_problem(self, role: str, sentence: str, cell: str = "") -> None:
+    def _show_failure(self, role: str, fault: Failure) -> None:
+        cell = getattr(fault.error, "cell", "")
+        self._show_problem(role, fault.sentence, cell, fault.details)
+
+    def _show_problem(self, role: str, sentence: str, cell: str = "", details: str = "") -> None:
         path = _path_of(getattr(self._choices, role))
         is_loaded = getattr(self._results, f"loaded_{role}") is not None
         in_use = f"Still in use: {path.name}" if path is not None and is_loaded else ""
-        self.cards[role].show_problem(sentence, in_use, cell)
+        self.cards[role].show_problem(sentence, in_use, cell, details)
         if role == "classifier" and "image size" in sentence:
             self.size_row.show()
         self.set_open(True)
@@ -254,9 +289,8 @@ class NetworksPanel(Section):
         self.cards["classifier"].show_facts(headline, facts, classifier.assumptions)
         self.preprocessing_fields.show_preprocessing(classifier.preprocessing)
         self.architecture_fields.show_classifier(classifier, self._choices.classifier)
-        with signals_blocked(self.class_names):
-            self.class_names.setText(", ".join(classifier.class_names))
-            self.class_names.setCursorPosition(0)
+        if not self.class_names.isModified():  # else the user is typing
+            self._show_class_names(classifier.class_names)
 
     def _show_generator(self) -> None:
         generator = self._results.loaded_generator
@@ -273,8 +307,12 @@ class NetworksPanel(Section):
         parts += [facts[key] for key in ("Style", "Translates", "Image size") if key in facts]
         if "Class pairs" in facts:
             parts.append(f"{facts['Class pairs']} class pairs")
+        match = self._results.class_match
+        assumptions = (*assumptions_of(generator), *assumptions_of(match))
         headline = "✓ " + " · ".join(parts)
-        self.cards["generator"].show_facts(headline, facts, assumptions_of(generator))
+        if match is not None and not match.is_answered:
+            headline = "? " + " · ".join((*parts, "classes to be matched"))
+        self.cards["generator"].show_facts(headline, facts, assumptions)
 
     def _show_summary(self) -> None:
         parts = []
@@ -306,21 +344,45 @@ class NetworksPanel(Section):
 
     def _on_details(self, is_open: bool) -> None:
         self.size_row.setVisible(is_open)
+        self.class_match.set_unfolded(is_open)
         for card in self.cards.values():
             card.set_unfolded(is_open)
 
+    def _show_class_names(self, names: tuple[str, ...]) -> None:
+        with signals_blocked(self.class_names):
+            self.class_names.setText(join_names(names))
+            self.class_names.setCursorPosition(0)
+
     def _on_names_edited(self) -> None:
-        recipe, classifier = self._choices.classifier, self._results.loaded_classifier
-        names = tuple(name.strip() for name in self.class_names.text().split(",") if name.strip())
-        if recipe is None or classifier is None or names == classifier.class_names:
+        """State the names that were typed; without any, those of file and labels return."""
+        classifier = self._results.loaded_classifier
+        names = split_names(self.class_names.text())
+        self.class_names.setModified(False)
+        if classifier is None or names == classifier.class_names:
             return
-        self._choices.classifier = replace(recipe, class_names=names)
+        if names and len(names) != classifier.n_classes:
+            self.class_names.setModified(True)  # to be corrected
+            self._show_problem(
+                "classifier",
+                f"The classifier has {classifier.n_classes} outputs, but there are {len(names)} "
+                "class names. Give one for each, separated by commas; a name with a comma is put "
+                "in double quotes.",
+            )
+            return
+        self._name_classes(names)
+
+    def _name_classes(self, names: tuple[str, ...]) -> None:
+        recipe = self._choices.classifier
+        if recipe is not None and hasattr(recipe, "class_names"):
+            with self._history.edit("class names"):
+                self._choices.classifier = replace(recipe, class_names=names or None)
 
     def _on_preprocessing(self, preprocessing: Preprocessing) -> None:
         recipe, classifier = self._choices.classifier, self._results.loaded_classifier
         if recipe is None or classifier is None or preprocessing == classifier.preprocessing:
             return
-        self._choices.classifier = replace(recipe, preprocessing=preprocessing)
+        with self._history.edit("preprocessing"):
+            self._choices.classifier = replace(recipe, preprocessing=preprocessing)
 
     def _on_architecture(self, changes: dict[str, Any]) -> None:
         recipe = self._choices.classifier

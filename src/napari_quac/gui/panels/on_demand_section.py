@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QFileDialog, QHeaderView, QTreeWidget, QTreeWidgetIte
 from napari_quac.errors import QuacError
 from napari_quac.gui.section import Section
 from napari_quac.gui.text import WrappedLabel
-from napari_quac.gui.widgets import button, debouncer
+from napari_quac.gui.widgets import button, debouncer, prepare
 from napari_quac.live.controller import Controller
 from napari_quac.live.failure import failure
 from napari_quac.live.results import Results
@@ -47,7 +47,7 @@ class NumberTable(QTreeWidget):
     ) -> None:
         super().__init__()
         self._max_rows, self._row_height = max_rows, row_height
-        self.setObjectName(name)
+        prepare(self, name)
         self.setRootIsDecorated(False)
         self.setUniformRowHeights(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

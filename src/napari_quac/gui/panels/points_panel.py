@@ -25,10 +25,12 @@ from napari_quac.gui.input_layers import (
     range_assumption,
     volume_of_layer,
 )
+from napari_quac.gui.message import Message
 from napari_quac.gui.panels.points_table_box import PointsTableBox
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.points_sync import PointsSync
 from napari_quac.gui.section import Section, caption, fields_row
+from napari_quac.gui.source_layers import ADDED
 from napari_quac.gui.text import WrappedLabel, grouped
 from napari_quac.gui.voxel_size import VoxelSizeRow, lacks_unit, set_voxel_size, voxel_nm_of
 from napari_quac.live.choices import Choices, ReadySamples
@@ -98,6 +100,8 @@ class PointsPanel(Section):
     """Makes samples from a volume and points."""
 
     explain_on_click_changed = Signal(bool)
+    layers_used = Signal(object, object)
+    """The samples that were made from layers, and a tuple of the layers."""
 
     def __init__(
         self, viewer: Any, sync: PointsSync, choices: Choices, results: Results,
@@ -126,7 +130,7 @@ class PointsPanel(Section):
 
     def use_points(self) -> None:
         """Make samples of the chosen points, or show why this is not possible."""
-        self.message.show_message("")
+        self._clear_message()
         image = self.volume_menu.layer
         if image is None:
             self.message.show_message("Choose an image layer, or open a volume, first.", "bad")
@@ -159,6 +163,7 @@ class PointsPanel(Section):
               if dataset.value_range is not None else ()),
             *layer.metadata.get(ASSUMED, ()),
         )  # fmt: skip
+        self.layers_used.emit(dataset, (image, layer))
         self._choices.samples = ReadySamples(dataset)
         self._sync.follow(layer, image, dataset)
         warnings = [dataset.size_mismatch() or "", missing_unit(layer, volume)]
@@ -171,10 +176,11 @@ class PointsPanel(Section):
         """Open a volume as a lazy layer."""
         from napari_quac.data.volume_file import open_volume
 
-        self.message.show_message("")
+        self._clear_message()
 
         def opened(volume: Volume) -> None:
             data, look = layer_of_volume(volume)
+            look["metadata"] = {**look["metadata"], ADDED: True}
             added = self._viewer.add_image(data, **look)
             self.volume_menu.choose(added.name)
             self.array_row.offer_channels(path, dataset, volume.n_channels, channel)
@@ -195,7 +201,7 @@ class PointsPanel(Section):
         """Read a table of coordinates and show how it is interpreted."""
         from napari_quac.data.point_table import read_point_table
 
-        self.message.show_message("")
+        self._clear_message()
 
         def opened(table: PointTable) -> None:
             self.table = table
@@ -296,8 +302,10 @@ class PointsPanel(Section):
             "Explain on click", "explain_on_click", toggled=self.explain_on_click_changed
         )
         self.details_button = ui.disclosure_button("Details", "points_details_button", self.details)
-        self.message = WrappedLabel("", "points_message")
+        self.message = Message("points_message")
         self.message.hide()
+        self.message.follow(self._controller.problems, "points")
+        self.message.requested.connect(self._on_requested)
         self.add(
             ui.row(self.use_button, self.explain_check, None, self.details_button, spacing=8),
             self.message,
@@ -368,7 +376,7 @@ class PointsPanel(Section):
             face_color="transparent",
             border_color="yellow",
             border_width=0.08,
-            metadata={ASSUMED: self.table_box.assumptions(volume, table)},
+            metadata={ADDED: True, ASSUMED: self.table_box.assumptions(volume, table)},
         )
         with signals_blocked(self.label_menu):
             self.points_menu.choose(layer.name)
@@ -433,13 +441,19 @@ class PointsPanel(Section):
         self.set_summary(f"{grouped(len(dataset))} points" if dataset and is_current else "")
 
     def _on_failed(self, error: BaseException) -> None:
-        fault = failure("points", "opening", error)
-        self.message.show_message(fault.sentence, "bad")
-        if not isinstance(error, QuacError):
-            self._controller.failed.emit(fault)  # with details to copy
+        self._controller.failed.emit(failure("points", "opening the points", error))
+
+    def _clear_message(self) -> None:
+        self._controller.problems.remove("points")
+        self.message.show_message("")
 
     def _show_note(self, text: str) -> None:
-        self.message.show_message(text, "note")
+        action = "use_points" if "'Use points'" in text else ""
+        self.message.show_message(text, "note", action)
+
+    def _on_requested(self, action: str) -> None:
+        if action == "use_points":
+            self.use_points()
 
 
 def _point_size(volume: Volume) -> float:

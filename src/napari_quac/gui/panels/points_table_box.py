@@ -24,8 +24,8 @@ from napari_quac.data.volume_points_recipe import (
     table_assumptions,
 )
 from napari_quac.errors import DataError, QuacError
+from napari_quac.gui.message import Message
 from napari_quac.gui.section import fields_row
-from napari_quac.gui.text import WrappedLabel
 from napari_quac.gui.widgets import choose_entry, column, fill_menu, menu, narrow
 
 
@@ -45,7 +45,7 @@ class PointsTableBox(QWidget):
         self.id_menu = self._menu("points_id_menu", "Column with the ids of the points.")
         self.order_menu = self._menu("points_order_menu", "Order of the three columns.", ORDERS)
         self.unit_menu = self._menu("points_unit_menu", "Unit of the coordinates.", TABLE_UNITS)
-        self.preview = WrappedLabel("", "points_preview")
+        self.preview = Message("points_preview")
         column(
             fields_row("Columns", *self.column_menus),
             fields_row("Read as", self.order_menu, self.unit_menu),

@@ -12,7 +12,8 @@ from napari_quac.data.preprocessed import PreprocessedRecipe
 from napari_quac.data.preprocessing import Preprocessing, combine
 from napari_quac.data.suggestions import suggest_preprocessing
 from napari_quac.errors import ShapeError
-from napari_quac.gui.text import WrappedLabel, set_tone
+from napari_quac.gui.message import Message
+from napari_quac.gui.text import set_tone
 from napari_quac.gui.widgets import button, column
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
@@ -36,7 +37,7 @@ class PreprocessingPanel(QWidget):
         self._choices, self._results = choices, results
         self._suggestions: tuple[tuple[str, Suggestion], ...] = ()
         self._inside_classifier = False
-        self.text = WrappedLabel("", "preprocessing_text")
+        self.text = Message("preprocessing_text")
         self.buttons = [
             button("", f"preprocessing_{number}", clicked=partial(self._on_suggestion, number))
             for number in range(MAX_SUGGESTIONS)

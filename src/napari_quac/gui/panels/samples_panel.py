@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from napari.layers import Image
-from qtpy.QtCore import QSize
+from qtpy.QtCore import QSize, Signal
 from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QWidget
 
@@ -17,15 +17,17 @@ from napari_quac.data.image_layout import SplitsError
 from napari_quac.data.image_range import RangeSuggestion
 from napari_quac.data.image_sources import recipe_of
 from napari_quac.data.labeled_stack import LabeledStackRecipe
-from napari_quac.data.place import short_extent, unit_of_length
+from napari_quac.data.place import short_extent
 from napari_quac.errors import QuacError
 from napari_quac.gui.input_layers import (
     LayerMenu,
     finest_data,
     layer_range,
     range_assumption,
+    transform_of,
 )
 from napari_quac.gui.layer_watch import LayerWatch
+from napari_quac.gui.message import Message
 from napari_quac.gui.panels.pixel_size import PixelSizeRow
 from napari_quac.gui.panels.sample_labels import SampleLabels
 from napari_quac.gui.path_field import PathField
@@ -55,6 +57,9 @@ N_SUGGESTIONS = 3
 class SamplesPanel(Section):
     """Chooses a folder or a layer as samples."""
 
+    layer_used = Signal(object, object)
+    """The samples that were made from layers, and a tuple of the layers."""
+
     def __init__(
         self, viewer: Any, choices: Choices, results: Results, controller: Controller
     ) -> None:
@@ -67,8 +72,10 @@ class SamplesPanel(Section):
         self.field.picked.connect(lambda path: self.open_folder(Path(path)))
         self.add(self.field)
         self._build_layer_row()
-        self.problem = WrappedLabel("", "samples_problem")
+        self.problem = Message("samples_problem")
         self.problem.show_message("")
+        self.problem.follow(controller.problems, "loaded_samples", "sample", "prediction")
+        self.problem.requested.connect(self._on_requested)
         self.labels = SampleLabels(choices, results)
         self.add(self.problem, self.labels)
         self._build_previews()
@@ -94,24 +101,23 @@ class SamplesPanel(Section):
         layer = self.layer_menu.layer
         if layer is None:
             return
-        unit = unit_of_length(str(layer.units[-1])) if layer.units else None
         value_range = (self.layer_low.value(), self.layer_high.value())
         try:
             dataset = ImageStack(
                 finest_data(layer),
                 value_range,
-                tuple(layer.scale),
-                tuple(layer.translate),
-                unit,
-                layer.name,
-                bool(layer.rgb),
-                self._image_axes(),
-                range_assumption(layer, value_range),
+                name=layer.name,
+                rgb=bool(layer.rgb),
+                image_axes=self._image_axes(),
+                assumptions=range_assumption(layer, value_range),
+                transform=transform_of(layer),
+                units=tuple(map(str, layer.units)),
             )
         except QuacError as error:
             self._controller.failed.emit(failure("loaded_samples", "reading the layer", error))
             return
         self.problem.hide()
+        self.layer_used.emit(dataset, (layer,))
         self._choices.samples = ReadySamples(dataset)
         self._stop_watching()
         self._watch = LayerWatch(layer, self._on_layer_changed)
@@ -122,7 +128,12 @@ class SamplesPanel(Section):
             f"{sentence} The samples and their predictions are those of before. Press 'Use' to "
             "update them.",
             "note",
+            "use_samples",
         )
+
+    def _on_requested(self, action: str) -> None:
+        if action == "use_samples":
+            self.use_layer()
 
     def _stop_watching(self) -> None:
         if self._watch is not None:
@@ -335,9 +346,8 @@ class SamplesPanel(Section):
 
     def _on_failed(self, fault: Any) -> None:
         if fault.slot in ("loaded_samples", "sample", "prediction"):
-            is_choice = isinstance(fault.error, SplitsError)
-            text = "This is a data set with splits. Choose one." if is_choice else fault.sentence
-            self.problem.show_message(text, "" if is_choice else "bad")
+            if isinstance(fault.error, SplitsError):
+                self.problem.show_message("This is a data set with splits. Choose one.")
             if fault.slot == "loaded_samples":
                 self.labels.show_failure(fault)
             directory = getattr(self._choices.samples, "directory", None)

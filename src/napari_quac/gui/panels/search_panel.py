@@ -2,84 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSize, Signal
-from qtpy.QtGui import QIcon
-from qtpy.QtWidgets import QToolButton, QWidget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QWidget
 
 from napari_quac.explain.settings import AUTO
 from napari_quac.generators.infill.recipe import InfillRecipe
 from napari_quac.gui import widgets as ui
-from napari_quac.gui.pictures import thumbnail
+from napari_quac.gui.picture_strip import PictureStrip
+from napari_quac.gui.pictures import Difference
 from napari_quac.gui.section import Section, caption
-from napari_quac.gui.text import WrappedLabel
+from napari_quac.gui.text import WrappedLabel, estimated
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
+from napari_quac.live.neighbor_query import NeighborQuery
 from napari_quac.live.prediction import Prediction
 from napari_quac.live.results import Results
-from napari_quac.live.session import NeighborQuery
+from napari_quac.live.speeds import Speeds
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from napari_quac.explain.pair import Pair
-
-N_PICTURES = 6
-PICTURE_SIZE = 42
-
-
-class PictureStrip(QWidget):
-    """Up to six pictures below a line of text; hidden if there are none.
-
-    Parameters
-    ----------
-    name : str
-        The line is named ``<name>_line``, the buttons ``<name>_0``, ``<name>_1``, …
-    """
-
-    picked = Signal(int)
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self._images: tuple[Tensor, ...] = ()
-        self.title = WrappedLabel("", f"{name}_line", role="muted")
-        self.buttons: list[QToolButton] = []
-        for number in range(N_PICTURES):
-            picture = ui.link_button("", f"{name}_{number}", role="proposal", checkable=True)
-            picture.setIconSize(QSize(PICTURE_SIZE, PICTURE_SIZE))
-            picture.setFixedSize(PICTURE_SIZE + 6, PICTURE_SIZE + 6)
-            picture.clicked.connect(lambda _=False, number=number: self._on_clicked(number))
-            self.buttons.append(picture)
-        ui.column(self.title, ui.row(*self.buttons, None, spacing=1), spacing=3, parent=self)
-        self._chosen = -1
-        self.hide()
-
-    def show_pictures(
-        self, title: str, images: Sequence[Tensor], tooltips: Sequence[str], chosen: int = -1
-    ) -> None:
-        """Show images (C, *S) in [0, 1] with a tooltip for each, and mark one of them."""
-        is_same = [id(image) for image in images] == [id(image) for image in self._images]
-        self._images, self._chosen = tuple(images), chosen
-        self.title.setText(title)
-        self.title.setVisible(bool(title))
-        for number, picture in enumerate(self.buttons):
-            picture.setVisible(number < len(images))
-            picture.setChecked(number == chosen)
-            if number >= len(images):
-                picture.setIcon(QIcon())
-                continue
-            if not is_same:
-                picture.setIcon(QIcon(thumbnail(images[number], PICTURE_SIZE)))
-            picture.setToolTip(tooltips[number])
-        self.setVisible(bool(images) or bool(title))
-
-    def _on_clicked(self, number: int) -> None:
-        for index, picture in enumerate(self.buttons):
-            picture.setChecked(index == self._chosen)
-        self.picked.emit(number)
 
 
 class QuestionBox(QWidget):
@@ -207,8 +151,10 @@ class SearchPanel(Section):
         results: Results,
         controller: Controller,
         query: NeighborQuery,
+        speeds: Speeds,
     ) -> None:
         super().__init__("Explain", "explain")
+        self._speeds = speeds
         self.question = QuestionBox(choices, results, query)
         self._choices, self._results, self._controller = choices, results, controller
         self.target_menu = ui.menu("target_menu", n_characters=6, picked=self._on_target_picked)
@@ -244,7 +190,8 @@ class SearchPanel(Section):
         results.events.pair.connect(self._show_proposals)
         ui.connect(self._show_ready, choices.events.generator, results.events.loaded_generator,
                 results.events.loaded_classifier, results.events.sample,
-                results.events.prediction, controller.running_changed)  # fmt: skip
+                results.events.prediction, controller.running_changed,
+                choices.events.settings, speeds.changed)  # fmt: skip
         self._show_targets()
         self._show_badge()
 
@@ -282,7 +229,8 @@ class SearchPanel(Section):
         recipe = self._choices.generator
         if recipe is None:  # an infill takes the place of the generator
             missing = tuple(name for name in missing if name != "loaded_generator")
-        self.explain_button.setText("Explain" if recipe else "Explain without a generator")
+        text = "Explain" if recipe else "Explain without a generator"
+        self.explain_button.setText(estimated(text, self._speeds.explanation()))
         is_search = recipe is not None and not isinstance(recipe, InfillRecipe)
         for widget in (self._target_label, self.target_menu, self.settings_button):
             widget.setVisible(is_search)
@@ -304,15 +252,16 @@ class SearchPanel(Section):
             return
         name = classifier.class_names[pair.target]
         chosen = [proposal.generated is pair.generated for proposal in proposals].index(True)
+        images = [proposal.generated for proposal in proposals]
+        difference = Difference(pair.query.image, tuple(images))
         tooltips = [
             f"Proposal {number} of the best {len(proposals)} of {pair.n_tried}: "
             f"p({name}) {float(proposal.generated_prediction[pair.target]):.2f}"
             + ("" if proposal.switches else ", does not switch to the target class")
-            + ". Click to explain it."
+            + f". {difference.describe(number - 1)} Click to explain it."
             for number, proposal in enumerate(proposals, 1)
         ]
-        images = [proposal.generated for proposal in proposals]
-        self.proposals.show_pictures("", images, tooltips, chosen)
+        self.proposals.show_pictures("", images, tooltips, chosen, difference.draw)
 
     def _show_badge(self) -> None:
         pair = self._results.pair or self._results.partial_pair

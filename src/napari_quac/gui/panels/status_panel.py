@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from psygnal import EmissionInfo
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QApplication, QProgressBar, QSizePolicy, QWidget
+from qtpy.QtWidgets import QProgressBar, QSizePolicy, QWidget
 
 from napari_quac.data.image_layout import SplitsError
-from napari_quac.gui.text import WrappedLabel, duration
-from napari_quac.gui.widgets import button, column, row, throttler
+from napari_quac.gui.message import Message
+from napari_quac.gui.text import duration
+from napari_quac.gui.widgets import button, column, prepare, row, throttler
 from napari_quac.live.controller import Controller
-from napari_quac.live.failure import Failure
+from napari_quac.live.failure import Failure, Note
 from napari_quac.live.job_runner import RunningJob
 
 THROTTLE_MS = 150
@@ -24,36 +27,49 @@ QUIET = {
     "devices",
     "prepare",
     "training estimate",
+    "speed",
+    "baseline_tests",
+    "generator_evaluation",
     "warp",
 }
 """Work that ends before its description could be read."""
+NOTE_ENDS = frozenset({"sample_index", "samples", "filter_text", "settings", "report_source"})
+"""Choices whose change makes a note obsolete."""
 
 
 class StatusPanel(QWidget):
-    """The line at the bottom of the dock, which does not scroll."""
+    """The line at the bottom of the dock, which does not scroll.
+
+    A failure that a section of the dock describes is only named here, with a button that leads
+    there, so that nothing is said twice.
+
+    Attributes
+    ----------
+    sections : mapping of str to QWidget
+        By slot, the section that describes its failures.
+    """
 
     canceled = Signal()
+    section_requested = Signal(QWidget)
 
     def __init__(self, controller: Controller) -> None:
         super().__init__()
         self._controller = controller
-        self._failure: Failure | None = None
+        self.sections: Mapping[str, QWidget] = {}
         self._idle = "Ready"
-        self._note = ""
+        self._note: Note | None = None
         self.progress_bar = QProgressBar()
-        self.progress_bar.setObjectName("progress_bar")
+        prepare(self.progress_bar, "progress_bar")
         self.progress_bar.setTextVisible(False)
         policy = self.progress_bar.sizePolicy()
         policy.setRetainSizeWhenHidden(True)
         self.progress_bar.setSizePolicy(policy)
-        self.line = WrappedLabel(self._idle, "status_line", n_lines=2)
-        self.details_button = button(
-            "Copy details", "copy_details_button", clicked=self.copy_details
-        )
+        self.line = Message("status_line", n_lines=2)
+        self.show_button = button("Show", "show_problem_button", clicked=self._on_show)
         self.cancel_button = button("Cancel", "cancel_button", clicked=self._on_cancel)
         self.finish_button = button("Stop and keep", "finish_button", clicked=controller.finish)
         self.resume_button = button("Resume", "resume_button", clicked=self._on_resume)
-        buttons = (self.details_button, self.resume_button, self.finish_button, self.cancel_button)
+        buttons = (self.show_button, self.resume_button, self.finish_button, self.cancel_button)
         for widget in buttons:
             widget.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         layout = column(self.progress_bar, row(self.line, 1, *buttons), parent=self)
@@ -61,46 +77,45 @@ class StatusPanel(QWidget):
         self._running_slots: tuple[str, ...] = ()
         self._later = throttler(self, THROTTLE_MS, self._show)
         controller.running_changed.connect(self._on_running)
-        controller.failed.connect(self.show_failure)
-        controller.results.events.connect(self._on_result)
+        controller.problems.changed.connect(self._on_problems)
+        controller.choices.events.connect(self._on_choice)
         self._show()
 
     @property
     def failure(self) -> Failure | None:
-        """The last failure; None after later work succeeded."""
-        return self._failure
+        """The last failure that still applies."""
+        last = self._controller.problems.last
+        return None if last is None or isinstance(last.error, SplitsError) else last
 
     def set_idle(self, text: str) -> None:
         """Set the text for the time when nothing runs: the next step."""
         self._idle = text
         self._show()
 
-    def show_failure(self, failure: Failure) -> None:
-        """Show a failure in red; the choice of a split is none."""
-        if isinstance(failure.error, SplitsError):
-            self.forget_failure()
-            return
-        self._failure = failure
-        self._note = ""
-        self._show()
-
-    def show_note(self, text: str) -> None:
-        """Show a text until the next event."""
-        self._failure, self._note = None, text
+    def show_note(self, note: Note | str) -> None:
+        """Show a note in place of a failure."""
+        self._controller.problems.clear()
+        note = Note(note) if isinstance(note, str) else note
+        self._note = note if note.text else None
         self._show()
 
     def forget_failure(self) -> None:
-        """Clear failure and note: the user requested something else."""
-        self._failure, self._note = None, ""
+        """Clear failures and note: the user requested something else."""
+        self._note = None
+        self._controller.problems.clear()
         self._show()
 
-    def copy_details(self) -> None:
-        """Copy the last failure to the clipboard."""
-        if self._failure is not None:
-            clipboard = QApplication.clipboard()
-            if clipboard is not None:
-                clipboard.setText(self._failure.details)
-            self.details_button.setText("Copied")
+    def _on_problems(self) -> None:
+        if self.failure is not None:
+            self._note = None
+        self._show()
+
+    def _on_choice(self, info: EmissionInfo) -> None:
+        """Clear a note about another sample, filter or question."""
+        if self._note is not None and not self._note.is_lasting:
+            if info.signal.name in NOTE_ENDS:
+                self._note = None
+                self._show()
 
     def _on_cancel(self) -> None:
         slots = self._controller.cancel()
@@ -108,11 +123,10 @@ class StatusPanel(QWidget):
             self.show_note("Canceled. Finished results are kept.")
         self.canceled.emit()
 
-    def _on_result(self, info: EmissionInfo) -> None:
-        """Clear the failure of work that has succeeded since."""
-        if self._failure is not None and info.signal.name == self._failure.slot:
-            if info.args[0] is not None:
-                self.forget_failure()
+    def _on_show(self) -> None:
+        failure = self.failure
+        if failure is not None and failure.slot in self.sections:
+            self.section_requested.emit(self.sections[failure.slot])
 
     def _on_resume(self) -> None:
         self.forget_failure()
@@ -120,6 +134,9 @@ class StatusPanel(QWidget):
 
     def _on_running(self) -> None:
         slots = tuple(slot for slot in self._controller.running if slot not in QUIET)
+        if self._note is not None and not self._note.is_lasting:
+            if set(slots) - set(self._running_slots):
+                self._note = None  # other work has begun
         resumes = self._controller.can_resume != (not self.resume_button.isHidden())
         if slots != self._running_slots or resumes:
             self._show()
@@ -134,19 +151,24 @@ class StatusPanel(QWidget):
         ends = any(r.progress is not None and r.progress.finish is not None for r in running)
         self.finish_button.setVisible(ends)
         self.resume_button.setVisible(not running and self._controller.can_resume)
-        self.details_button.setVisible(not running and self._failure is not None)
+        failure = self.failure if not running else None
+        is_elsewhere = failure is not None and failure.slot in self.sections
+        self.show_button.setVisible(is_elsewhere)
         if running:
             self._show_running(running[-1])
-        elif self._failure is not None:
-            self.details_button.setText("Copy details")
-            self.line.setText(self._failure.sentence, "bad")
+        elif failure is not None and is_elsewhere:
+            self.line.setText(failure.headline, "bad")
+        elif failure is not None:
+            self.line.show_failure(failure)
+        elif self._note is not None:
+            self.line.show_note(self._note)
         else:
-            self.line.setText(self._note or self._idle, "note")
+            self.line.setText(self._idle, "note")
 
     def _show_running(self, running: RunningJob) -> None:
         progress = running.progress
         text = progress.text if progress is not None and progress.text else running.status_text
-        parts = [_capitalized(text)]
+        parts = [text[:1].upper() + text[1:]]  # names of samples come first in quotes only
         counted = progress if progress is not None and progress.total else None
         # with updates enabled, QProgressBar draws the window at once when its value changes
         self.progress_bar.setUpdatesEnabled(False)
@@ -163,10 +185,3 @@ class StatusPanel(QWidget):
         if classifier is not None:
             parts.append(f"on {classifier.device}")
         self.line.setText(" · ".join(parts), "")
-
-
-def _capitalized(text: str) -> str:
-    """Return a text with a capital first letter, unless it begins with the id of a sample."""
-    first_word = text.split(" ")[0]
-    is_id = any(character in "/._" or character.isdigit() for character in first_word)
-    return text if is_id else text[:1].upper() + text[1:]

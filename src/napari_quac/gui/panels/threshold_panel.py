@@ -17,6 +17,7 @@ from napari_quac.gui.text import WrappedLabel, grouped, measured
 from napari_quac.gui.widgets import button, disclosure_button, menu, row
 from napari_quac.live.choices import Choices
 from napari_quac.live.display import DisplayedHybrid
+from napari_quac.live.edit_history import EditHistory
 from napari_quac.live.results import Results
 
 if TYPE_CHECKING:
@@ -32,13 +33,15 @@ class ThresholdPanel(Section):
     attribution_mode_picked = Signal(str)
     mask_style_picked = Signal(str)
 
-    def __init__(self, choices: Choices, results: Results) -> None:
+    def __init__(
+        self, choices: Choices, results: Results, history: EditHistory | None = None
+    ) -> None:
         super().__init__("Threshold", "threshold")
         self._choices, self._results = choices, results
+        self._history = history or EditHistory(choices)
         self._curve: Curve | None = None
         self._positions: NDArray[np.intp] = np.empty(0, dtype=np.intp)
         self.slider = MaskSlider("threshold_slider")
-        self.slider.setToolTip("Threshold, from the largest mask (left) to the smallest (right).")
         self.slider.setMinimumHeight(22)
         self.optimum_button = button("Optimum", "optimum_button", clicked=self.go_to_optimum)
         self.add(row(self.slider, 1, self.optimum_button, spacing=8))
@@ -53,12 +56,12 @@ class ThresholdPanel(Section):
 
     def go_to_optimum(self) -> None:
         """Set the threshold to the optimum of the displayed curve."""
-        self._choices.threshold = None
+        self._set_threshold(None)
 
     def pick(self, threshold: float) -> None:
         """Set the threshold to that of a point on the displayed curve."""
         if self._curve is not None:
-            self._choices.threshold = threshold
+            self._set_threshold(threshold)
 
     def step(self, by: int) -> None:
         """Move the slider by some positions."""
@@ -107,7 +110,11 @@ class ThresholdPanel(Section):
     def _on_slider(self, position: int) -> None:
         if self._curve is not None and position < len(self._positions):
             index = int(self._positions[position])
-            self._choices.threshold = float(self._curve.thresholds[index])
+            self._set_threshold(float(self._curve.thresholds[index]))
+
+    def _set_threshold(self, threshold: float | None) -> None:
+        with self._history.edit("threshold"):
+            self._choices.threshold = threshold
 
     def _show(self) -> None:
         displayed = self._results.displayed_hybrid

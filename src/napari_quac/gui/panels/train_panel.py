@@ -10,11 +10,12 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QProgressBar, QWidget
 from superqt.utils import signals_blocked
 
+from napari_quac.gui.message import Message
 from napari_quac.gui.panels.train_settings import TrainSettings
 from napari_quac.gui.pictures import FittedPicture, pixels_of, pixmap_of
 from napari_quac.gui.section import Section, labeled_row
-from napari_quac.gui.text import WrappedLabel, duration
-from napari_quac.gui.widgets import button, column, menu, row
+from napari_quac.gui.text import WrappedLabel, duration, estimated
+from napari_quac.gui.widgets import button, column, menu, prepare, row
 from napari_quac.live.choices import Choices
 from napari_quac.live.failure import Failure
 from napari_quac.live.previous_runs import PreviousRun, next_folder, previous_runs, read_run
@@ -98,11 +99,11 @@ class TrainPanel(Section):
 
     def _build_progress(self) -> None:
         self.progress_bar = QProgressBar()
-        self.progress_bar.setObjectName("train_progress")
+        prepare(self.progress_bar, "train_progress")
         self.progress_bar.setRange(0, 1000)
         self.progress_bar.setTextVisible(False)
-        self.line = WrappedLabel("", "train_line")
-        self.evaluation = WrappedLabel("", "train_evaluation")
+        self.line = Message("train_line")
+        self.evaluation = Message("train_evaluation")
         self.picture = FittedPicture()
         self.picture.setObjectName("train_picture")
         self.picture_caption = WrappedLabel("", "train_picture_caption", "muted")
@@ -120,7 +121,7 @@ class TrainPanel(Section):
         self.use_button.clicked.connect(lambda: self._use(self._chosen_run()))
         tip = "Continue the chosen run with its settings, for the time above."
         self.resume_button = button("Resume training", "train_resume_button", tip, self.resume)
-        self.previous_line = WrappedLabel("", "train_previous_line", "muted")
+        self.previous_line = Message("train_previous_line", "muted")
         self._previous_rows = QWidget()
         rows = column(
             labeled_row("Previous runs", self.previous_menu),
@@ -166,6 +167,7 @@ class TrainPanel(Section):
         running = status is not None
         self.train_button.setVisible(not running)
         self.train_button.setEnabled(not problem)
+        self.train_button.setText(estimated("Train generator", self._expected_seconds()))
         self.train_button.setToolTip(problem or "The training runs while you continue working.")
         self._while_running.setVisible(running)
         self.progress_bar.setVisible(running)
@@ -181,10 +183,24 @@ class TrainPanel(Section):
         self.progress_bar.setValue(round(1000 * status.share))
         parts = [status.text[:1].upper() + status.text[1:]]
         if status.seconds_left is not None:
-            parts.append(f"{duration(status.seconds_left)} left")
+            evaluates = status.state is not None and self._evaluates()
+            rest = " of training left, and the evaluation" if evaluates else " left"
+            parts.append(f"{duration(status.seconds_left)}{rest}")
         self.line.setText(" · ".join(parts))
         self.line.show()
         self.set_summary(f"{status.share:.0%}")
+
+    def _evaluates(self) -> bool:
+        """Return True if an evaluation classifier is trained beside the generator."""
+        request = self._training.request
+        return request is not None and getattr(request.settings, "evaluator_minutes", 0) > 0
+
+    def _expected_seconds(self) -> float | None:
+        """Return the requested time, with that of an evaluation classifier."""
+        if self.settings.problem:
+            return None
+        settings = self.settings.value
+        return 60 * (settings.minutes + getattr(settings, "evaluator_minutes", 0))
 
     def _show_preview(self, state: TrainingState) -> None:
         if state.picture is not None:
@@ -209,7 +225,7 @@ class TrainPanel(Section):
 
     def _on_failed(self, fault: Failure) -> None:
         self.line.hide()
-        self.evaluation.show_message(fault.sentence, "bad")
+        self.evaluation.show_failure(fault)
         self._show_runs()
 
     def _current_run(self) -> PreviousRun | None:

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QWidget
 
 from napari_quac.errors import QuacError
 from napari_quac.gui import widgets as ui
-from napari_quac.gui.text import WrappedLabel
+from napari_quac.gui.message import Message
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.results import Results
@@ -67,7 +67,7 @@ class WithoutGeneratorBox(QWidget):
         self.train_button = ui.button(
             "Train generator …", "offer_training_button", clicked=self.train_requested
         )
-        self.line = WrappedLabel("", "training_estimate", role="muted")
+        self.line = Message("training_estimate", role="muted")
         ui.column(
             self.explain_button, ui.row(self.train_button, None), self.line, spacing=5, parent=self
         )

@@ -14,8 +14,18 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_quac.gui.message import Message
 from napari_quac.gui.text import WrappedLabel, duration, grouped
-from napari_quac.gui.widgets import button, column, line_edit, link_button, narrow, row, scroll_area
+from napari_quac.gui.widgets import (
+    button,
+    column,
+    line_edit,
+    link_button,
+    narrow,
+    prepare,
+    row,
+    scroll_area,
+)
 from napari_quac.live.explain_many import Estimate, ExplainMany
 
 CARD_WIDTH = 290
@@ -44,14 +54,14 @@ class ExplainManyCard(QFrame):
         self.setFixedWidth(CARD_WIDTH)
         self.title = WrappedLabel("", "explain_many_title", role="title")
         self.close_button = link_button("✕", "explain_many_close", clicked=self.hide)
-        self.line = WrappedLabel("", "explain_many_line")
+        self.line = Message("explain_many_line")
         self.folder = line_edit("explain_many_folder")
         self.folder.textChanged.connect(self._show)
         self.choose_button = button("…", "explain_many_choose", clicked=self._choose_folder)
         self.choose_button.setFixedWidth(28)
         narrow(self.choose_button)
         self.progress = QProgressBar()
-        self.progress.setObjectName("explain_many_progress")
+        prepare(self.progress, "explain_many_progress")
         self.progress.setTextVisible(False)
         self.start_button = button(
             "Start", "explain_many_start", clicked=self._on_start, primary=True
@@ -72,6 +82,7 @@ class ExplainManyCard(QFrame):
         self.plan_button.setMenu(plan_menu)
         self._lay_out()
         work.changed.connect(self._show)
+        self.line.requested.connect(self._on_requested)
         self.hide()
 
     def open(self) -> None:
@@ -117,6 +128,11 @@ class ExplainManyCard(QFrame):
     def _on_start(self) -> None:
         self._work.start(self.output_folder())
 
+    def _on_requested(self, action: str) -> None:
+        if action == "new_folder":
+            self._work.discard()
+            self.renew_folder()
+
     def _choose_folder(self) -> None:
         start = Path(self.folder.text()).expanduser().parent
         chosen = QFileDialog.getExistingDirectory(self, "Choose the output folder", str(start))
@@ -160,7 +176,7 @@ class ExplainManyCard(QFrame):
         if missing:
             self.title.setText("Explain these")
             needed = ", ".join(dict.fromkeys(MISSING[name] for name in missing))
-            self.line.setText(f"This requires {needed}.", "note")
+            self.line.show_message(f"This requires {needed}.", "note")
             self.start_button.setEnabled(False)
             return
         estimate = self._work.estimate(Path(self.folder.text()).expanduser())
@@ -173,7 +189,7 @@ class ExplainManyCard(QFrame):
             parts.append(f"Estimated time: {duration(estimate.seconds)}.")
         if estimate.n_bytes is not None:
             parts.append(f"{_disk(estimate)}.")
-        self.line.setText(" ".join(parts), "" if estimate.fits else "bad")
+        self.line.show_message(" ".join(parts), "" if estimate.fits else "bad")
         self.start_button.setEnabled(estimate.n_samples > 0 and estimate.fits)
 
     def _show_running(self) -> None:
@@ -184,18 +200,22 @@ class ExplainManyCard(QFrame):
         if seconds_left is not None:
             parts.append(f"{duration(seconds_left)} left")
         parts += self._counts()
-        self.line.setText(" · ".join(parts) or "Explaining the first sample.", "note")
+        self.line.show_message(" · ".join(parts) or "Explaining the first sample.", "note")
 
     def _show_end(self, stopped: bool) -> None:
         work = self._work
         done, total = grouped(work.n_done), grouped(work.n_total)
         if stopped:
-            self.title.setText(f"Stopped after {done} of {total} samples")
-            text = work.problem or " · ".join([*self._counts(), "finished explanations are kept"])
-            self.line.setText(text, "bad" if work.problem else "note")
+            begun = f"Stopped after {done} of {total} samples"
+            self.title.setText(begun if work.n_done or not work.problem else "Not started")
+            if work.problem is not None:
+                self.line.show_failure(work.problem)
+            else:
+                parts = [*self._counts(), "finished explanations are kept"]
+                self.line.show_message(" · ".join(parts), "note")
             return
         self.title.setText(f"{done} samples explained")
-        self.line.setText(" · ".join(self._counts()), "good")
+        self.line.show_message(" · ".join(self._counts()), "good")
         self.start_button.setEnabled(not work.missing())
 
     def _counts(self) -> list[str]:

@@ -163,7 +163,7 @@ class PopulationPlot(ScorePlot):
     def __init__(self) -> None:
         description = "Median QuAC curves: score change against mask size"
         super().__init__("population_plot", description, EMPTY)
-        self.getPlotItem().layout.setContentsMargins(2, 6, 6, 2)
+        self.getPlotItem().layout.setContentsMargins(2, 6, 14, 2)
         self._drawn: list[Any] = []
         self._populations: tuple[Population, ...] = ()
 

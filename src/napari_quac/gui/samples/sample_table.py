@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSize, Qt, Signal
-from qtpy.QtGui import QColor, QKeyEvent, QPainter, QPaintEvent
+from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSize, Qt
+from qtpy.QtGui import QColor, QPainter, QPaintEvent
 from qtpy.QtWidgets import QAbstractItemView, QTableView
 from superqt.utils import signals_blocked
 
@@ -207,9 +207,6 @@ WIDEST_COLUMN = 210
 class SampleTable(QTableView):
     """Displays ``results.order``; a click on a title sorts, a click on a row selects the sample."""
 
-    letter_pressed = Signal(str)
-    """A letter key; napari does not receive it while the table has the focus."""
-
     def __init__(self, choices: Choices, results: Results) -> None:
         super().__init__()
         self._choices, self._results = choices, results
@@ -253,14 +250,8 @@ class SampleTable(QTableView):
             self._hint = text
             self.viewport().update()
 
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Emit letters; arrows and page keys move the selection."""
-        letter = event.text().upper()
-        if letter and letter.isprintable() and not event.modifiers() and letter != " ":
-            self.letter_pressed.emit(letter)
-            event.accept()
-            return
-        super().keyPressEvent(event)
+    def keyboardSearch(self, search: str) -> None:
+        """Do nothing: letters are keys of the dock, not the beginning of a number."""
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw the rows, or the hint."""

@@ -24,12 +24,14 @@ from napari_quac.gui.samples.confusion_view import ConfusionView
 from napari_quac.gui.samples.explain_many_card import ExplainManyCard
 from napari_quac.gui.samples.population_page import PopulationPage
 from napari_quac.gui.samples.sample_table import SampleTable
-from napari_quac.gui.text import ElidedLabel, WrappedLabel, grouped, set_tone
+from napari_quac.gui.text import ElidedLabel, WrappedLabel, estimated, grouped, set_tone
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
+from napari_quac.live.edit_history import EditHistory
 from napari_quac.live.explain_many import ExplainMany
 from napari_quac.live.filter_language import KNOWN_WORDS, FilterError, parse_filter
 from napari_quac.live.results import Results
+from napari_quac.live.speeds import Speeds
 
 AFTER_TYPING_MS = 250
 WIDEST_TITLE = 84
@@ -50,12 +52,11 @@ OF_EXPLANATIONS = ("explained", "not_switched")
 class FilterField(QLineEdit):
     """The filter as text; an invalid filter is reported and not applied."""
 
-    def __init__(self, choices: Choices, results: Results) -> None:
+    def __init__(self, choices: Choices, results: Results, history: EditHistory) -> None:
         super().__init__()
-        self._choices, self._results = choices, results
-        self.setObjectName("filter_edit")
+        self._choices, self._results, self._history = choices, results, history
+        ui.prepare(self, "filter_edit", "Available words: " + ", ".join(KNOWN_WORDS) + ".")
         self.setPlaceholderText("Filter: confidence < 0.6")
-        self.setToolTip("Available words: " + ", ".join(KNOWN_WORDS) + ".")
         self.setClearButtonEnabled(True)
         self.setMinimumWidth(96)  # beside four buttons in a window of 1366 pixels
         self.problem = ElidedLabel("", "filter_problem")
@@ -80,7 +81,9 @@ class FilterField(QLineEdit):
             return
         self._say("")
         if text != self._choices.filter_text:
-            self._choices.filter_text = text
+            with self._history.edit("filter"):
+                self._choices.filter_text = text
+            self.setModified(False)
 
     def _show(self) -> None:
         if self._choices.filter_text != self.text().strip():
@@ -103,16 +106,16 @@ class FilterField(QLineEdit):
 class FilterChips(QWidget):
     """A chip for each common filter, and one for a cell of the confusion matrix."""
 
-    def __init__(self, choices: Choices, results: Results) -> None:
+    def __init__(self, choices: Choices, results: Results, history: EditHistory) -> None:
         super().__init__()
-        self._choices, self._results = choices, results
+        self._choices, self._results, self._history = choices, results, history
         self.chips: dict[str, QToolButton] = {}
         for key, title, text, tooltip in (*CHIPS, ("cell", "", "", "")):
             self.chips[key] = ui.link_button(
                 title,
                 f"chip_{key}",
                 f"{tooltip} Filter: {text}" if text else tooltip,
-                lambda _=False, text=text: self._on_chip(text),
+                lambda _=False, text=text: self._filter(text),
                 role="chip",
                 checkable=True,
             )
@@ -129,11 +132,11 @@ class FilterChips(QWidget):
         middle = Qt.TextElideMode.ElideMiddle
         chip.setText(f"{chip.fontMetrics().elidedText(title, middle, WIDEST_TITLE)}  ✕")
         chip.setToolTip(f"Filter of the confusion matrix: {title}. Click to show all samples.")
-        self._choices.filter_text = filter_text
-        self._show()
+        self._filter(filter_text)
 
-    def _on_chip(self, text: str) -> None:
-        self._choices.filter_text = text
+    def _filter(self, text: str) -> None:
+        with self._history.edit("filter"):
+            self._choices.filter_text = text
         self._show()
 
     def _show(self) -> None:
@@ -167,26 +170,33 @@ TABS = (
 class SamplesDock(QWidget):
     """Table, confusion matrix and curves of all samples, with a common filter."""
 
-    letter_pressed = Signal(str)
     measure_requested = Signal()
     open_requested = Signal(Path)
     dropped = Signal(Path)
     """A dropped file or folder."""
 
     def __init__(
-        self, choices: Choices, results: Results, controller: Controller, store_folder: str = ""
+        self,
+        choices: Choices,
+        results: Results,
+        controller: Controller,
+        speeds: Speeds,
+        store_folder: str = "",
+        history: EditHistory | None = None,
     ) -> None:
         super().__init__()
+        history = history or EditHistory(choices)
         self.setObjectName("quac_samples_dock")
         self.setAcceptDrops(True)
         self._choices, self._results, self._controller = choices, results, controller
-        self.field = FilterField(choices, results)
-        self.chips = FilterChips(choices, results)
+        self.field = FilterField(choices, results, history)
+        self.chips = FilterChips(choices, results, history)
         self.table = SampleTable(choices, results)
         self.matrix = ConfusionView(results)
         self._build_matrix_side()
         self.curves = PopulationPage(choices, results, controller)
-        self.many = ExplainMany(choices, results, controller)
+        self._speeds = speeds
+        self.many = ExplainMany(choices, results, controller, speeds)
         self.many_card = ExplainManyCard(self.many, store_folder)
         self._build_buttons()
         self.accuracy_line = AccuracyLine(results, "samples_accuracy")
@@ -209,12 +219,12 @@ class SamplesDock(QWidget):
         )
         layout.setContentsMargins(6, 4, 6, 4)
         self.matrix.cell_picked.connect(self.chips.show_cell)
-        self.table.letter_pressed.connect(self.letter_pressed)
         self.many_card.measure_requested.connect(self.measure_requested)
         choices.events.filter_text.connect(self.matrix.show_filter)
         ui.connect(self._show_report_note, results.events.report_columns)
         ui.connect(self._show_state, results.events.order, results.events.loaded_samples,
-                results.events.loaded_classifier, controller.running_changed)  # fmt: skip
+                results.events.loaded_classifier, controller.running_changed,
+                speeds.changed)  # fmt: skip
         self.show_tab("table")
         self._show_report_note()
         self._show_state()
@@ -338,6 +348,9 @@ class SamplesDock(QWidget):
         ready = not self._controller.missing_for("predictions")
         begun = order is not None and order.columns.n_predicted > 0
         text = "Predict remaining samples" if begun else "Predict all"
+        if order is not None:
+            n_missing = len(order.columns) - order.columns.n_predicted
+            text = estimated(text, self._speeds.predictions(n_missing))
         self.predict_button.setText("Stop" if running else text)
         self.predict_button.setVisible(running or not done)
         self.predict_button.setEnabled(running or ready)

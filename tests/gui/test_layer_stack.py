@@ -1,0 +1,198 @@
+"""One owner of all layers of results: order, place, adoption, and the layers of the samples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+
+from napari_quac.gui.dock import QuacDock
+from napari_quac.gui.layer_stack import RESULT
+from napari_quac.gui.layers import NAMES
+from napari_quac.live.choices import ReadySamples
+from napari_quac.testing import (
+    CornerSamples,
+    ReadyNetwork,
+    corner_classifier,
+    corner_generator,
+    corner_image,
+)
+
+from .conftest import explain, load, open_dock, wait
+from .test_points import SIZE, add_layers, settle
+
+long = pytest.mark.long
+SCALE, ORIGIN = (40.0, 4.0, 4.0), (80.0, 8.0, 12.0)
+
+
+def networks(dock: QuacDock, size: int = SIZE) -> None:
+    dock.choices.classifier = ReadyNetwork(corner_classifier(size))
+    dock.choices.generator = ReadyNetwork(corner_generator(size))
+    wait(lambda: dock.results.loaded_classifier and dock.results.loaded_generator)
+
+
+def use_stack(dock: QuacDock, n: int = 6, size: int = 32) -> Any:
+    """Open a stack after the dock, and use it with the mouse."""
+    stack = np.stack([255 * corner_image(k, size)[0].numpy() for k in range(n)]).astype(np.uint8)
+    layer = dock.viewer.add_image(
+        stack, name="stack", scale=SCALE, translate=ORIGIN, units=("nm",) * 3
+    )
+    dock.samples.layer_menu.choose("stack")
+    QTest.mouseClick(dock.samples.use_layer_button, Qt.MouseButton.LeftButton)
+    wait(lambda: "stack" in sample_id(dock))
+    wait(lambda: len(dock.layers.layers) == 5 and not dock.controller.running)
+    settle_events()
+    return layer
+
+
+def sample_id(dock: QuacDock) -> str:
+    sample = dock.results.sample
+    return sample.id if sample is not None else ""
+
+
+def settle_events() -> None:
+    for _ in range(20):
+        QApplication.processEvents()
+
+
+def names(dock: QuacDock) -> list[str]:
+    return [layer.name for layer in dock.viewer.layers]
+
+
+def index_at_slider(dock: QuacDock) -> int:
+    return round((dock.viewer.dims.point[0] - ORIGIN[0]) / SCALE[0])
+
+
+@long
+def test_stack_of_samples_lies_below_the_results(dock: QuacDock) -> None:
+    load(dock)
+    use_stack(dock)
+    explain(dock)
+    settle_events()
+    assert names(dock) == ["stack", *NAMES]
+    for layer in dock.layers.layers.values():
+        assert layer.ndim == 3 and tuple(layer.scale) == SCALE
+        np.testing.assert_allclose(layer.translate, ORIGIN)
+        assert {str(unit) for unit in layer.units} == {"nanometer"}
+
+
+@long
+def test_slider_of_napari_and_selected_sample_are_one(dock: QuacDock) -> None:
+    load(dock)
+    use_stack(dock)
+    assert index_at_slider(dock) == 0
+    dock.viewer.dims.set_current_step(0, 4)
+    assert dock.choices.sample_index == 4 and dock.navigator.spin.value() == 5
+    wait(lambda: np.allclose(dock.layers.layers["query"].translate[0], ORIGIN[0] + 4 * SCALE[0]))
+    wait(lambda: not dock.controller.running)
+    settle_events()
+    assert index_at_slider(dock) == 4
+    QTest.mouseClick(dock.navigator.previous_button, Qt.MouseButton.LeftButton)
+    assert dock.choices.sample_index == 3 and index_at_slider(dock) == 3
+    dock.viewer.layers.remove("stack")
+    dock.choices.sample_index = 1
+    wait(lambda: sample_id(dock) == "stack[1]")
+    wait(lambda: not dock.controller.running)
+    settle_events()
+    assert dock.choices.sample_index == 1
+
+
+@long
+def test_slider_may_move_while_samples_are_read(dock: QuacDock) -> None:
+    load(dock)
+    use_stack(dock)
+    for step in (1, 2, 3, 4, 5, 2):
+        dock.viewer.dims.set_current_step(0, step)
+        QApplication.processEvents()
+    wait(lambda: not dock.controller.running)
+    settle_events()
+    assert dock.choices.sample_index == 2 and index_at_slider(dock) == 2
+    np.testing.assert_allclose(dock.layers.layers["query"].translate[0], ORIGIN[0] + 2 * SCALE[0])
+
+
+@long
+def test_dock_that_is_opened_again_adopts_its_layers(dock: QuacDock) -> None:
+    load(dock)
+    explain(dock)
+    viewer = dock.viewer
+    dock.threshold.attribution_menu.setCurrentIndex(1)
+    viewer.layers["hybrid"].name = "mine"
+    before = {layer.metadata[RESULT]: layer for layer in viewer.layers}
+    dock.shut_down()
+    viewer.window.remove_dock_widget(dock)
+    again = open_dock(viewer)
+    try:
+        assert again.layers.layers == before and again.samples.layer_menu.count() == 0
+        load(again)
+        explain(again)
+        settle_events()
+        assert names(again) == ["query", "generated", "mine", "attribution", "mask"]
+        assert again.layers.layers["attribution"].colormap.name == "quac signed"
+        assert tuple(again.layers.layers["attribution"].contrast_limits) == (-0.6, 0.6)
+    finally:
+        again.shut_down()
+
+
+@long
+def test_outline_of_a_region_goes_with_its_sample(dock: QuacDock) -> None:
+    networks(dock)
+    add_layers(dock)
+    dock.points_panel.use_button.click()
+    settle(dock)
+    explain(dock)
+    dock.regions.set_open(True)
+    dock.regions.request()
+    wait(lambda: dock.results.regions is not None and dock.regions.table.topLevelItemCount())
+    dock.regions.table.setCurrentItem(dock.regions.table.topLevelItem(0))
+    outline = dock.region_view.layer
+    assert outline is not None and tuple(outline.scale) == tuple(dock.viewer.layers["query"].scale)
+    dock.choices.samples = ReadySamples(CornerSamples(size=SIZE))
+    wait(lambda: sample_id(dock).startswith("corner"))
+    assert dock.region_view.layer is None and "region" not in dock.viewer.layers
+
+
+@long
+def test_layers_of_earlier_samples_are_hidden_and_come_back(dock: QuacDock) -> None:
+    networks(dock)
+    add_layers(dock)
+    viewer = dock.viewer
+    own = viewer.add_image(np.zeros((8, 8)), name="another", units=("nm", "nm"))
+    dock.points_panel.volume_menu.choose("em")
+    dock.points_panel.use_button.click()
+    settle(dock)
+    dock.choices.samples = ReadySamples(CornerSamples(size=SIZE))
+    wait(lambda: sample_id(dock).startswith("corner"))
+    assert "em" in viewer.layers and not viewer.layers["em"].visible
+    assert not viewer.layers["marks"].visible and own.visible
+    dock.points_panel.use_button.click()
+    wait(lambda: not sample_id(dock).startswith("corner"))
+    assert viewer.layers["em"].visible and viewer.layers["marks"].visible
+
+
+@long
+def test_modes_of_hidden_and_removed_layers_show_them(explained: QuacDock) -> None:
+    layers = explained.layers.layers
+    layers["attribution"].visible = layers["mask"].visible = False
+    explained.threshold.attribution_menu.setCurrentIndex(1)
+    explained.threshold.mask_menu.setCurrentIndex(1)
+    assert layers["attribution"].visible and layers["mask"].visible
+    explained.viewer.layers.remove(layers["attribution"])
+    explained.threshold.attribution_menu.setCurrentIndex(0)
+    wait(lambda: "attribution" in explained.layers.layers)
+    assert explained.layers.layers["attribution"].colormap.name == "quac signed"
+    assert not explained.layers.missing
+
+
+def test_nothing_covers_the_image_where_there_is_nothing(explained: QuacDock) -> None:
+    explained.threshold.attribution_menu.setCurrentIndex(1)
+    for name, clear in (("attribution", (0.0,)), ("mask", (0.0, 0.8, 1.0))):
+        layer = explained.layers.layers[name]
+        assert layer.blending == "translucent"
+        alphas = layer.colormap.map(np.array(clear))[:, 3]
+        np.testing.assert_allclose(alphas, 0, atol=1e-6)
+    line = explained.layers.layers["mask"].colormap.map(np.array([0.5]))
+    assert line[0, 3] == 1
