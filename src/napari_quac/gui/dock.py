@@ -63,6 +63,8 @@ from napari_quac.live.session import Session
 from napari_quac.live.training import Training
 
 DOCK_WIDTH = 356
+BASE_POINTS = 9.0  # font size for which this width was chosen
+WIDTH_PER_POINT = 15  # pixels; napari's own docks grow as well and leave less room
 AFTER_LAYERS_MS = 30  # each layer is drawn in its own turn of the event loop
 AFTER_VERDICT_MS = 60
 
@@ -89,7 +91,7 @@ class QuacDock(QWidget):
         self._scroll_to_training = debouncer(
             self, AFTER_LAYERS_MS, lambda: self.stages.reveal(self.train.train_button)
         )
-        self._window_watch = WindowWatch(self, DOCK_WIDTH)
+        self._window_watch = WindowWatch(self, self.sizeHint().width())
         self._collections = ShortCollections()
         self._main_thread = MainThread(self)
         self.defaults = read_defaults()
@@ -142,7 +144,8 @@ class QuacDock(QWidget):
 
     def sizeHint(self) -> QSize:
         """Return a width that fits everything."""
-        return QSize(DOCK_WIDTH, 640)
+        points = palette_of(self.viewer.theme).font_points
+        return QSize(DOCK_WIDTH + max(0, round(WIDTH_PER_POINT * (points - BASE_POINTS))), 640)
 
     def minimumSizeHint(self) -> QSize:
         """Return a size that leaves space for the canvas."""

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from napari_quac.explain.morphometry import Morphometry, PlaceChange
 
 COLUMNS = ("measure", "query", "hybrid", "change")
-WIDTHS = (120, 62, 62, 62)
 DEFAULT_PLACE = "inside the mask"
 EMPTY = "Explain a sample to measure the difference between query and hybrid."
 
@@ -42,7 +41,7 @@ class MorphometryPanel(OnDemandSection):
         self._measured: Morphometry | None = None
         self.labels_menu = LayerMenu(viewer, "morphometry_labels", Labels, first="none")
         self.place_menu = menu("morphometry_place")
-        self.table = NumberTable("morphometry_table", COLUMNS, WIDTHS, 0, 13, 16)
+        self.table = NumberTable("morphometry_table", COLUMNS, 0, 13, 16)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.add(
             labeled_row("Structures", self.labels_menu),

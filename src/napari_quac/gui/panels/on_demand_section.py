@@ -28,8 +28,6 @@ class NumberTable(QTreeWidget):
     name : str
     columns : sequence of str
         Titles.
-    widths : sequence of int
-        Pixels; together they fit the narrowest dock.
     stretch : int
         Column that takes the free width.
     max_rows, row_height : int
@@ -40,7 +38,6 @@ class NumberTable(QTreeWidget):
         self,
         name: str,
         columns: Sequence[str],
-        widths: Sequence[int],
         stretch: int,
         max_rows: int,
         row_height: int,
@@ -50,16 +47,13 @@ class NumberTable(QTreeWidget):
         prepare(self, name)
         self.setRootIsDecorated(False)
         self.setUniformRowHeights(True)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setHeaderLabels(list(columns))
         header = self.header()
         header.setStretchLastSection(False)
         header.setMinimumSectionSize(24)
-        for column, width in enumerate(widths):
-            header.resizeSection(column, width)
-            if column:
-                self.headerItem().setTextAlignment(column, Qt.AlignmentFlag.AlignRight)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        for column in range(1, len(columns)):
+            self.headerItem().setTextAlignment(column, Qt.AlignmentFlag.AlignRight)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(stretch, QHeaderView.ResizeMode.Stretch)
 
     def sizeHint(self) -> QSize:
