@@ -113,10 +113,11 @@ def test_reopened_dock_shows_what_was_there(make_napari_viewer: Any) -> None:
     hybrid = first.results.displayed_hybrid
     assert hybrid is not None and first.choices.threshold is not None
     layers = [(layer.name, layer.visible, layer.data.copy()) for layer in viewer.layers]
-    labels = first.threshold.slider.value(), first.all_samples.table.rowCount()
+    labels = first.threshold.slider.value(), len(first.results.order)
     viewer.window.remove_dock_widget(first)
     delete(first)
-    second = open_dock(viewer)
+    second = QuacDock(viewer)
+    viewer.window.add_dock_widget(second, name="QuAC", area="right", add_vertical_stretch=False)
     QTest.qWait(300)
     wait(lambda: not second.controller.running)
     results, choices = second.results, second.choices
@@ -124,7 +125,7 @@ def test_reopened_dock_shows_what_was_there(make_napari_viewer: Any) -> None:
     assert results.displayed_hybrid.hybrid is hybrid.hybrid
     assert choices.sample_index == 2 and choices.filter_text == "number > 1"
     assert choices.shown_method == "residual"
-    assert (second.threshold.slider.value(), second.all_samples.table.rowCount()) == labels
+    assert (second.threshold.slider.value(), len(results.order)) == labels
     assert results.predictions is not None and results.predictions.is_complete
     assert second.stages.current == "explore"
     assert [(layer.name, layer.visible) for layer in viewer.layers] == [x[:2] for x in layers]
