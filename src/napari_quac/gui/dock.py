@@ -272,12 +272,12 @@ class QuacDock(QWidget):
 
     def _layout(self) -> dict[str, Any]:
         """Return the stage, the folded sections and the folder of *Explain these*."""
-        sections = {s.button.objectName(): s.is_open for s in self.findChildren(Section)}
+        sections = {section.button.objectName(): section.is_open for section in self._sections}
         folder = self.all_samples.many_card.folder.text()
         return {"stage": self.stages.current, "sections": sections, "output": folder}
 
     def _restore_layout(self, layout: Mapping[str, Any]) -> None:
-        for section in self.findChildren(Section):
+        for section in self._sections:
             section.set_open(layout["sections"].get(section.button.objectName(), section.is_open))
         self.stages.show_stage(layout["stage"])
         self.all_samples.many_card.folder.setText(layout["output"])
@@ -358,6 +358,7 @@ class QuacDock(QWidget):
             viewer, self.all_samples, self.curve_dock, self.methods_compared, self
         )
         saver = ExplanationSaver(self.session, self.all_samples.many_card.output_folder)
+        self._sections = self.findChildren(Section)
         self.close_guard = CloseGuard(self, self.session, self.training, saver)
 
     def _connect(self) -> None:

@@ -73,8 +73,8 @@ class BottomDocks(QObject):
             return
         for widget in (self._curve, self._samples, self._comparison):
             widget.removeEventFilter(self)
-            if widget.parent() is not None:
-                self._viewer.window.remove_dock_widget(widget)
+            if widget.parent() is not None:  # napari would search all docks for a bare widget
+                self._viewer.window.remove_dock_widget(dock_of(widget) or widget)
             widget.deleteLater()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
