@@ -157,11 +157,10 @@ class ComparisonDock(QWidget):
             return "Compare all methods on this pair or on several samples."
         pair = compared.last.pair
         if not compared.is_of_samples:
-            names = classifier.class_names
             has_truth = any(entry.iou is not None for entry in compared.rows)
             note = "" if has_truth else " · true difference unknown"
-            other = f"against {pair.infill}" if pair.infill else f"→ {names[pair.target]}"
-            return f"{pair.query.id}: {names[pair.source]} {other}{note}"
+            other = f"against {pair.infill}" if pair.infill else f"→ {pair.class_name(pair.target)}"
+            return f"{pair.query.id}: {pair.class_name(pair.source)} {other}{note}"
         n = max((entry.n for entry in compared.rows), default=0)
         text = f"{n} of {len(compared.comparisons)} pairs valid · maps: {pair.query.id}"
         if compared.failures:

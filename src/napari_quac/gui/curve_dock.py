@@ -166,7 +166,7 @@ class CurveDock(QWidget):
         explanations, classifier = self._results.explanations, self._results.loaded_classifier
         if explanations is None or classifier is None:
             return "score change"
-        source = classifier.class_names[explanations.pair.source]
+        source = explanations.pair.class_name(explanations.pair.source)
         if explanations.settings.preset == "quac":
             return f"p({source}) lost" if explanations.pair.infill else "score change"
         return f"p({source}) regained"

@@ -148,18 +148,22 @@ class WrappedLabel(QLabel):
     def _update_cut(self) -> None:
         if not self._max_lines:
             return
-        is_cut = self._shown_text(max(self.width(), 40)) != self.text()
+        is_cut = self._shown_text(max(self.width(), 40)) != marked(self.text(), self._tone)
         self.setToolTip(self.text() if is_cut else "")
         if is_cut != self._is_cut:
             self._is_cut = is_cut
             self.cut_changed.emit(is_cut)
+
+    @property
+    def _tone(self) -> str:
+        return self.property("tone") or ""
 
     def _document(self, width: int) -> QTextDocument:
         return self._laid_out(self._shown_text(width), width)
 
     def _shown_text(self, width: int) -> str:
         """Return the text, elided so that it has no more lines than allowed."""
-        text = str(self.text())
+        text = marked(self.text(), self._tone)
         if not self._max_lines:
             return text
         key = (text, width, self.font().key())
@@ -212,6 +216,15 @@ def _mark(label: QLabel, name: str, role: str) -> None:
         label.setObjectName(name)
     if role:
         label.setProperty("role", role)
+
+
+MARKS = {"good": "✓", "bad": "✗", "warning": "!"}
+
+
+def marked(text: str, tone: str) -> str:
+    """Return a text with the mark of its tone, so that nothing is said by color alone."""
+    has_mark = any(mark in text for mark in "✓✗★") or text.startswith("!")
+    return f"{MARKS[tone]} {text}" if tone in MARKS and text and not has_mark else text
 
 
 def set_tone(widget: QWidget, tone: str) -> None:

@@ -329,8 +329,7 @@ class ExaggerationPanel(Section):
         self.line.setText(frame_text(path, frame, self._target_name(path)))
 
     def _target_name(self, path: Exaggeration) -> str:
-        classifier = self._results.loaded_classifier
-        return "target" if classifier is None else str(classifier.class_names[path.pair.target])
+        return path.pair.class_name(path.pair.target)
 
     def _on_change_toggled(self, is_checked: bool) -> None:
         if is_checked:

@@ -13,6 +13,7 @@ from napari_quac.explain.method_parameters import method_info
 from napari_quac.explain.methods import METHODS
 from napari_quac.explain.parameter import parameters_of
 from napari_quac.gui import widgets as ui
+from napari_quac.gui.curve_dock import SWATCH, line_sample
 from napari_quac.gui.form import Form
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.panels.method_group import (
@@ -136,7 +137,7 @@ class MethodsPanel(Section):
     def set_palette_of(self, colors: Palette) -> None:
         """Show the colors of the curves beside the names."""
         for name, swatch in self._swatches.items():
-            swatch.setStyleSheet(f"background: {colors.method(name)};")
+            swatch.setPixmap(line_sample(colors, name))
 
     def _show_compare(self) -> None:
         self.compare_button.setEnabled(self._results.pair is not None)
@@ -151,7 +152,7 @@ class MethodsPanel(Section):
         broken = method_info(name).problem
         check.setEnabled(not broken)
         swatch = QLabel()
-        swatch.setFixedSize(12, 3)
+        swatch.setFixedSize(SWATCH)
         score = ElidedLabel("cannot be imported" if broken else "", f"method_score_{name}")
         score.setToolTip(broken)
         self._broken |= {name} if broken else set()

@@ -18,6 +18,7 @@ from napari_quac.live.results import Results
 
 REST_MS = 250
 """Time without a move of the slider after which the displayed mask is measured."""
+OUTDATED = "The mask has changed; these rows are outdated."
 
 
 class NumberTable(QTreeWidget):
@@ -149,6 +150,11 @@ class OnDemandSection(Section):
         else:
             self._later.cancel()
 
+    def mark_outdated(self, has_rows: bool) -> None:
+        """Say that the rows are those of another mask, until the displayed one is evaluated."""
+        self.line.setText(OUTDATED if has_rows else self._empty)
+        self.set_summary("")
+
     @property
     def has_exact_mask(self) -> bool:
         """True if the displayed mask is final; a preliminary one is not evaluated."""
@@ -161,8 +167,14 @@ class OnDemandSection(Section):
         classifier = self._results.loaded_classifier
         return classifier.class_names if classifier is not None else ()
 
+    def _show(self) -> None:
+        """Show the result, or that there is none."""
+        raise NotImplementedError
+
     def _on_displayed(self) -> None:
-        if self.is_open:
+        if self._results.displayed_hybrid is None:
+            self._show()
+        elif self.is_open:
             self._later.throttle()
 
     def _on_export(self) -> None:

@@ -169,7 +169,7 @@ class SamplesPanel(Section):
         previews.setContentsMargins(0, 2, 0, 0)
         self.preview_buttons = []
         for number in range(N_PREVIEWS):
-            preview = link_button("", f"preview_{number}", role="")
+            preview = link_button("", f"preview_{number}", role="proposal")
             preview.setIconSize(QSize(PREVIEW_SIZE, PREVIEW_SIZE))
             preview.setFixedSize(PREVIEW_SIZE + 2, PREVIEW_SIZE + 2)
             preview.setAutoRaise(True)

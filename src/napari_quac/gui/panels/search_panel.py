@@ -82,8 +82,8 @@ class QuestionBox(QWidget):
             widget.setVisible(is_wrong)
         if prediction is None or classifier is None or prediction.truth is None or not is_wrong:
             return
-        label = classifier.class_names[prediction.truth]
-        predicted = classifier.class_names[prediction.predicted]
+        label = prediction.class_names[prediction.truth]
+        predicted = prediction.class_names[prediction.predicted]
         questions = {
             "prediction": f"What would make it look like {label}?",
             "label": f"What makes it look like {predicted}?",
@@ -208,8 +208,9 @@ class SearchPanel(Section):
         if prediction is not None and len(prediction.probabilities) == len(names):
             default = f"Auto: {self._automatic_target(prediction)}"
         ui.fill_menu(self.target_menu, {None: default, **{name: name for name in names}})
-        target = self._results.target
-        ui.choose_entry(self.target_menu, None if target is None else names[target])
+        target = self._results.target  # found after a new classifier is set
+        has_target = target is not None and target < len(names)
+        ui.choose_entry(self.target_menu, names[target or 0] if has_target else None)
         self._show_ready()
 
     def _automatic_target(self, prediction: Prediction) -> str:
@@ -250,7 +251,7 @@ class SearchPanel(Section):
         if pair is None or classifier is None or len(proposals) < 2:
             self.proposals.show_pictures("", (), ())
             return
-        name = classifier.class_names[pair.target]
+        name = pair.class_name(pair.target)
         chosen = [proposal.generated is pair.generated for proposal in proposals].index(True)
         images = [proposal.generated for proposal in proposals]
         difference = Difference(pair.query.image, tuple(images))
@@ -268,7 +269,7 @@ class SearchPanel(Section):
         classifier = self._results.loaded_classifier
         text, tone = "", "note"
         if pair is not None and classifier is not None:
-            name = classifier.class_names[pair.scored_class]
+            name = pair.class_name(pair.scored_class)
             probability = float(pair.generated_prediction[pair.scored_class])
             tries = "1 try" if pair.n_tried == 1 else f"{pair.n_tried} tries"
             if pair.infill:
