@@ -17,9 +17,9 @@ from napari_quac.gui.section import Section, caption
 from napari_quac.gui.text import WrappedLabel, estimated
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
+from napari_quac.live.neighbor_query import NeighborQuery
 from napari_quac.live.prediction import Prediction
 from napari_quac.live.results import Results
-from napari_quac.live.session import NeighborQuery
 from napari_quac.live.speeds import Speeds
 
 if TYPE_CHECKING:
