@@ -42,6 +42,7 @@ from napari_quac.gui.panels.train_panel import TrainPanel
 from napari_quac.gui.panels.verdict_panel import VerdictPanel
 from napari_quac.gui.panels.warp_panel import WarpLayers, WarpPanel
 from napari_quac.gui.panels.without_generator import WithoutGeneratorBox
+from napari_quac.gui.patch_view import PatchView
 from napari_quac.gui.plugin_settings import read_defaults, remember_size_axis
 from napari_quac.gui.points_sync import PointsSync
 from napari_quac.gui.region_view import RegionView
@@ -101,6 +102,7 @@ class QuacDock(QWidget):
         choices, results = self.choices, self.results
         self.layer_stack = LayerStack(napari_viewer, self)
         self.layers = LayerSync(self.layer_stack, napari_viewer, choices, results, self)
+        self.patch_view = PatchView(napari_viewer, self.layer_stack, results, self)
         self.warp_layers = WarpLayers(self.layer_stack, results, self)
         self.points = PointsSync(napari_viewer, choices, results, self)
         self.sources = SourceLayers(napari_viewer, results, self)
@@ -150,6 +152,7 @@ class QuacDock(QWidget):
         self.blink = self.comparison.blink
         self.explain, self.open_path = session.explain, session.open_path
         self.next_misprediction = session.next_misprediction
+        self.back_to_patch = self.patch_view.go_back
         self.previous_sample, self.next_sample = partial(session.step, -1), partial(session.step, 1)
         self.go_to_optimum = threshold.go_to_optimum
         self.larger_mask = partial(threshold.step, -1)
@@ -185,6 +188,7 @@ class QuacDock(QWidget):
     def show_layers(self) -> None:
         """Restore layers and docks that were closed."""
         self.layers.show_layers()
+        self.patch_view.restore()
         self.bottom_docks.show()
         self._show_missing()
 
@@ -247,6 +251,7 @@ class QuacDock(QWidget):
                       self.deformation, self.exaggeration):  # fmt: skip
             panel.close_panel()
         self.region_view.close(window_closes)
+        self.patch_view.close()
         self.keys.close(window_closes)
         self.all_samples.close_dock()
         if not window_closes:
@@ -375,7 +380,9 @@ class QuacDock(QWidget):
         self.threshold.attribution_mode_picked.connect(self.layers.set_attribution_mode)
         self.threshold.mask_style_picked.connect(self.layers.set_mask_style)
         self.comparison.side_by_side_changed.connect(self.threshold.show_side_by_side)
-        self.comparison.side_by_side_changed.connect(self.region_view.set_side_by_side)
+        for view in (self.region_view, self.patch_view):
+            self.comparison.side_by_side_changed.connect(view.set_side_by_side)
+        self.regions.back_requested.connect(self.back_to_patch)
         self.layers.layers_changed.connect(self._show_missing)
         self.all_samples.measure_requested.connect(session.measure)
         self.all_samples.many.begun.connect(status.forget_failure)
@@ -392,6 +399,7 @@ class QuacDock(QWidget):
         self.bottom_docks.changed.connect(self._show_missing)
         connect(self._on_theme, *self._theme_signals())
         self._window_watch.closing.connect(self.layers.pause)
+        self._window_watch.closing.connect(self.patch_view.pause)
         self._window_watch.closed.connect(self._on_window_closed)
         self._window_watch.removed.connect(self.shut_down)
         results.events.explanations.connect(self._draw_curves.throttle)

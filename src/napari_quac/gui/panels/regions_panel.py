@@ -10,7 +10,7 @@ from superqt.utils import signals_blocked
 
 from napari_quac.gui.panels.on_demand_section import NumberRow, NumberTable, OnDemandSection
 from napari_quac.gui.text import grouped, measured, signed
-from napari_quac.gui.widgets import connect, row
+from napari_quac.gui.widgets import button, connect, row
 from napari_quac.live.controller import Controller
 from napari_quac.live.results import Results
 
@@ -35,6 +35,9 @@ class RegionsPanel(OnDemandSection):
     region_picked = Signal(object, int)
     """The regions, and the number of the region that was picked in the table."""
 
+    back_requested = Signal()
+    """The whole patch is to be seen again."""
+
     regions_changed = Signal(object)
     """The displayed regions, or None."""
 
@@ -48,7 +51,10 @@ class RegionsPanel(OnDemandSection):
             self.table.headerItem().setToolTip(column, tooltip)
         self.table.setSortingEnabled(True)
         self.table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
-        self.add(self.table, row(self.line, 1, self.export_button))
+        self.back_button = button(
+            "Back to patch", "back_to_patch_button", clicked=self.back_requested
+        )
+        self.add(self.table, self.line, row(self.back_button, None, self.export_button))
         connect(self._on_selected, self.table.itemSelectionChanged, self.table.itemClicked)
         results.events.regions.connect(self._show)
         self._show()
