@@ -34,6 +34,7 @@ def texts(dock: QuacDock, column: int) -> list[str]:
 
 
 def click_row(dock: QuacDock, row: int) -> None:
+    dock.stages.reveal(dock.regions)
     table = dock.regions.table
     table.resize(table.sizeHint())  # the window of the test is not on the screen
     table.viewport().resize(table.sizeHint())
