@@ -39,6 +39,7 @@ def click_row(dock: QuacDock, row: int) -> None:
     table.resize(table.sizeHint())  # the window of the test is not on the screen
     table.viewport().resize(table.sizeHint())
     place = table.visualItemRect(table.topLevelItem(row)).center()
+    place.setX(20)  # a row may be wider than the table
     QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=place)
 
 
