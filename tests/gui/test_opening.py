@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from qtpy.QtCore import QMimeData, QPointF, QSettings, Qt, QTimer, QUrl
-from qtpy.QtGui import QAction, QDropEvent
+from qtpy.QtCore import QMimeData, QPoint, QPointF, QSettings, Qt, QTimer, QUrl
+from qtpy.QtGui import QAction, QDragEnterEvent, QDropEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QFileDialog, QMenu, QWidget
 
@@ -60,10 +60,11 @@ def folder(tmp_path: Path) -> Path:
 def drop(widget: QWidget, *paths: Path) -> None:
     data = QMimeData()
     data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
-    event = QDropEvent(
-        QPointF(5, 5), Qt.DropAction.CopyAction, data, LEFT, Qt.KeyboardModifier.NoModifier
-    )
-    QApplication.sendEvent(widget, event)
+    more = (Qt.DropAction.CopyAction, data, LEFT, Qt.KeyboardModifier.NoModifier)
+    entering = QDragEnterEvent(QPoint(5, 5), *more)
+    QApplication.sendEvent(widget, entering)
+    assert entering.isAccepted()
+    QApplication.sendEvent(widget, QDropEvent(QPointF(5, 5), *more))
 
 
 def actions_of(menu: QMenu) -> Iterator[QAction]:
@@ -130,7 +131,7 @@ def test_several_dropped_files_are_each_opened_as_what_they_are(
     assert dock.choices.classifier.path == network
     assert dock.choices.samples == ImageFolderRecipe(folder)
     assert "em" in [layer.name for layer in dock.viewer.layers]
-    assert dock.points_panel.table is not None and dock.points_panel.table.name == "points.csv"
+    assert dock.points_panel.table is not None and dock.points_panel.table.name == "points"
 
 
 def test_a_plan_is_opened_by_drop_and_from_the_menu(

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, QSettings, Qt
+from qtpy.QtCore import QObject, QSettings, Qt, QTimer
 from qtpy.QtWidgets import QFileDialog, QMenu, QWidget
 
 from napari_quac.errors import DataError
@@ -283,11 +283,20 @@ class Opening(QObject):
     def _show_threshold(self) -> None:
         """Choose method and threshold of a view when an explanation of its sample is displayed."""
         view, displayed = self._displayed, self._dock.results.displayed_hybrid
-        explanations, choices = self._dock.results.explanations, self._dock.choices
-        if view is None or displayed is None or explanations is None:
+        sample = self._dock.results.sample
+        if view is None or displayed is None or sample is None:
+            return
+        if sample.id != view.sample_id:
             return
         self._displayed = None
-        if displayed.explanation.pair.query.id != view.sample_id:
+        # the rules are still being evaluated, and would return to the optimum
+        QTimer.singleShot(0, partial(self._use_view, view))
+
+    def _use_view(self, view: SampleView) -> None:
+        explanations, choices = self._dock.results.explanations, self._dock.choices
+        if self._dock.is_closed or explanations is None:
+            return
+        if explanations.pair.query.id != view.sample_id:
             return
         if view.shown_method in explanations:
             choices.shown_method = view.shown_method
