@@ -95,7 +95,7 @@ def test_slider_of_napari_and_selected_sample_are_one(dock: QuacDock) -> None:
     assert dock.choices.sample_index == 3 and index_at_slider(dock) == 3
     dock.viewer.layers.remove("stack")
     dock.choices.sample_index = 1
-    wait(lambda: sample_id(dock) == "stack[1]")
+    wait(lambda: sample_id(dock) == "stack 2")
     wait(lambda: not dock.controller.running)
     settle_events()
     assert dock.choices.sample_index == 1
@@ -196,3 +196,84 @@ def test_nothing_covers_the_image_where_there_is_nothing(explained: QuacDock) ->
         np.testing.assert_allclose(alphas, 0, atol=1e-6)
     line = explained.layers.layers["mask"].colormap.map(np.array([0.5]))
     assert line[0, 3] == 1
+
+
+@long
+def test_matrix_of_samples_without_labels_states_what_is_missing(dock: QuacDock) -> None:
+    load(dock)
+    matrix = dock.all_samples.matrix
+    wait(lambda: dock.results.predictions is not None and dock.results.order is not None)
+    wait(lambda: np.sum(matrix.property("counts")) > 0)
+    assert not matrix.accessibleDescription()
+    use_stack(dock)
+    wait(lambda: "no labels" in matrix.accessibleDescription())
+    assert not matrix.property("classNames")
+
+
+@long
+def test_path_over_a_volume_lies_on_its_point(dock: QuacDock) -> None:
+    networks(dock)
+    add_layers(dock)
+    dock.points_panel.use_button.click()
+    settle(dock)
+    explain(dock)
+    dock.controller.request("exaggeration")
+    wait(lambda: dock.results.exaggeration is not None or dock.status.failure)
+    panel = dock.exaggeration
+    dock.stages.reveal(panel)
+    panel.change_button.click()
+    panel.ladder_button.click()
+    own, viewer = dock.layer_stack.layers, dock.viewer
+    query = own["query"]
+    size = tuple(query.data.shape)
+    assert size[0] == 1 and query.ndim == 3
+    for role in ("exaggerated", "difference"):
+        assert tuple(own[role].data.shape) == size
+        np.testing.assert_array_equal(own[role].scale, query.scale)
+        np.testing.assert_array_equal(own[role].translate, query.translate)
+        assert own[role].units == query.units
+    path = dock.results.exaggeration
+    assert path is not None
+    np.testing.assert_array_equal(
+        own["exaggerated"].data[0], panel.frames[panel.slider.value()].image[0].numpy()
+    )
+    ladder = own["ladder"]
+    assert ladder.data.shape == (int(path.reachable.sum()), *size)
+    np.testing.assert_array_equal(ladder.scale[1:], query.scale)
+    np.testing.assert_array_equal(ladder.translate[1:], query.translate)
+    assert ladder.units[1:] == query.units
+    assert viewer.dims.ndim == 4  # its steps have a slider of their own
+    z = viewer.dims.point[1]
+    viewer.dims.set_current_step(0, 1)
+    assert viewer.dims.point[1] == z
+    order = [layer.metadata.get(RESULT, "") for layer in viewer.layers]
+    assert order.index("hybrid") < order.index("exaggerated") < order.index("difference")
+    assert viewer.layers[-1].name == "marks"
+    dock.choices.sample_index = 1
+    wait(lambda: dock.results.sample is not None and not dock.controller.running)
+    assert not {"exaggerated", "difference", "ladder"} & set(own)
+
+
+@long
+def test_titles_of_the_panels_fit(explained: QuacDock) -> None:
+    classifier = explained.results.loaded_classifier
+    assert classifier is not None
+    explained.comparison.set_side_by_side(True)
+    settle_events()
+    panels = explained.comparison.panels
+    shown = explained.results.displayed_hybrid
+    assert shown is not None
+    assert panels["generated"].name.endswith(
+        f"{float(shown.explanation.pair.generated_prediction.max()):.2f}"
+    )
+    hybrid = np.array(panels["hybrid"].data)
+    QTest.keyClick(explained.threshold.slider, Qt.Key.Key_End)
+    settle_events()
+    shown = explained.results.displayed_hybrid
+    assert shown is not None
+    assert panels["mask"].name == f"mask · {shown.hybrid.mask_size:.1%}"
+    assert not np.array_equal(panels["hybrid"].data, hybrid)
+    names_before = [layer.name for layer in explained.layers.layers.values()]
+    assert names_before == list(NAMES)
+    explained.comparison.set_side_by_side(False)
+    assert not explained.comparison.panels

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_quac.gui.layers import NAMES, LayerSync
+from napari_quac.gui.world_units import fit_view
 from napari_quac.live.connections import Connections
 from napari_quac.live.results import Results
 
@@ -19,8 +20,9 @@ BACKGROUND = {"attribution": "query", "mask": "hybrid"}
 """Images on which the panels of attribution and mask show them."""
 
 SMALLEST_TITLE, LARGEST_TITLE = 6.0, 10.0
-EM_PER_POINT = 0.98
+CHARACTER_WIDTH = 1.0
 """Mean width of a character in pixels of the canvas, for each point of the font size."""
+TITLE_MARGIN = 16
 
 
 class Comparison(QObject):
@@ -112,7 +114,8 @@ class Comparison(QObject):
                 _show(layer, False)
             self._draw_panels()
             grid.stride, grid.shape, grid.enabled = 1, (-1, -1), True
-            self._viewer.reset_view(layers=list(self.panels.values()) or None)
+            for panel in list(self.panels.values())[:1]:
+                fit_view(self._viewer, panel)
         else:
             before, self._before_grid = self._before_grid or [], None
             self._later.stop()
@@ -170,18 +173,20 @@ class Comparison(QObject):
     def _fit_titles(self) -> None:
         """Show the titles in the largest font in which all of them fit their panels."""
         panels = list(self.panels.values())
-        if not panels:
-            return
-        n_columns = int(np.ceil(np.sqrt(len(panels))))
-        width = self._viewer.canvas.size[1] / n_columns
-        longest = max(len(panel.name) for panel in panels)
-        points = float(np.clip(width / (longest * EM_PER_POINT), SMALLEST_TITLE, LARGEST_TITLE))
+        longest = max((len(panel.name) for panel in panels), default=1)
+        points = self._panel_width() / (longest * CHARACTER_WIDTH)
+        points = float(np.clip(points, SMALLEST_TITLE, LARGEST_TITLE))
         for panel in panels:
             title = panel.name_overlay
             if title.font_size != points:
                 title.font_size = points
             if not title.visible:
                 title.box = title.visible = True
+
+    def _panel_width(self) -> float:
+        """Return the width in pixels that a title may have."""
+        n_columns = int(np.ceil(np.sqrt(len(NAMES))))
+        return max(1.0, float(self._viewer.canvas.size[1]) / n_columns - TITLE_MARGIN)
 
     def _titles(self) -> dict[str, str]:
         """Return the title of each panel, with predicted class and its probability."""
@@ -196,14 +201,23 @@ class Comparison(QObject):
             predictions["hybrid"] = displayed.hybrid.prediction
             titles["attribution"] = f"attribution · {displayed.explanation.method}"
             titles["mask"] = f"mask · {displayed.hybrid.mask_size:.1%}"
+        n_characters = int(self._panel_width() / (SMALLEST_TITLE * CHARACTER_WIDTH))
         names = pair.class_names if pair is not None else ()
         if not names and results.loaded_classifier is not None:
             names = results.loaded_classifier.class_names
         for name, prediction in predictions.items():
             best = int(prediction.argmax())
             class_name = names[best] if best < len(names) else f"class {best}"
-            titles[name] = f"{name} · {class_name} {float(prediction[best]):.2f}"
+            titles[name] = _title(name, class_name, float(prediction[best]), n_characters)
         return titles
+
+
+def _title(name: str, class_name: str, probability: float, n_characters: int) -> str:
+    """Return a title that fits; a long class name is shortened, the probability never."""
+    n_free = n_characters - len(name) - len(" ·  0.00")
+    if len(class_name) > max(3, n_free):
+        class_name = class_name[: max(2, n_free - 1)] + "…"
+    return f"{name} · {class_name} {probability:.2f}"
 
 
 def picture_of(layer: Any) -> NDArray[np.float32]:

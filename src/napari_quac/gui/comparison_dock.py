@@ -23,9 +23,10 @@ from napari_quac.explain.size_axis import axis_positions
 from napari_quac.gui import widgets as ui
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.pictures import CURVE_HEIGHT, GAP, SIDE, tile_picture
-from napari_quac.gui.text import ElidedLabel
+from napari_quac.gui.text import ElidedLabel, estimated
 from napari_quac.live.choices import Choices
 from napari_quac.live.results import Results
+from napari_quac.live.speeds import Speeds
 
 if TYPE_CHECKING:
     from napari_quac.reports.comparison import ComparisonRow, MethodComparison
@@ -56,8 +57,9 @@ class ComparisonDock(QWidget):
     pair_requested = Signal()
     samples_requested = Signal(int)
 
-    def __init__(self, choices: Choices, results: Results) -> None:
+    def __init__(self, choices: Choices, results: Results, speeds: Speeds) -> None:
         super().__init__()
+        self._speeds = speeds
         self.setObjectName("quac_comparison_dock")
         self._choices, self._results = choices, results
         self._colors: Palette | None = None
@@ -87,7 +89,9 @@ class ComparisonDock(QWidget):
         layout = ui.column(self._head(), splitter, 1, spacing=4, parent=self)
         layout.setContentsMargins(6, 4, 6, 4)
         results.events.comparison.connect(self._show)
-        ui.connect(self._show_head, results.events.pair, results.events.loaded_samples)
+        ui.connect(self._show_head, results.events.pair, results.events.loaded_samples,
+                   results.events.comparison_settings, speeds.changed)  # fmt: skip
+        self.n_spin.valueChanged.connect(self._show_head)
         choices.events.shown_method.connect(self._show_picked)
         choices.events.size_axis.connect(self._show)
         self._show()
@@ -142,6 +146,9 @@ class ComparisonDock(QWidget):
         self.samples_button.setEnabled(
             results.loaded_samples is not None and results.loaded_generator is not None
         )
+        seconds, n_samples = self._speeds.comparison, self.n_spin.value()
+        self.pair_button.setText(estimated("Compare on this pair", seconds()))
+        self.samples_button.setText(estimated("Compare on samples", seconds(n_samples)))
         self.line.setText(self._describe())
 
     def _describe(self) -> str:
@@ -150,11 +157,10 @@ class ComparisonDock(QWidget):
             return "Compare all methods on this pair or on several samples."
         pair = compared.last.pair
         if not compared.is_of_samples:
-            names = classifier.class_names
             has_truth = any(entry.iou is not None for entry in compared.rows)
             note = "" if has_truth else " · true difference unknown"
-            other = f"against {pair.infill}" if pair.infill else f"→ {names[pair.target]}"
-            return f"{pair.query.id}: {names[pair.source]} {other}{note}"
+            other = f"against {pair.infill}" if pair.infill else f"→ {pair.class_name(pair.target)}"
+            return f"{pair.query.id}: {pair.class_name(pair.source)} {other}{note}"
         n = max((entry.n for entry in compared.rows), default=0)
         text = f"{n} of {len(compared.comparisons)} pairs valid · maps: {pair.query.id}"
         if compared.failures:

@@ -118,13 +118,20 @@ class CurveDock(QWidget):
         bind(choices, "size_axis", self.axis_menu)
         self._legend_area = scroll_area("curve_legend_area", self.legend)
         side = column(self._legend_area, 1, self.axis_menu, spacing=2)
-        row(self.plot, 1, side, spacing=2, parent=self).setContentsMargins(4, 4, 4, 4)
+        body = QWidget()
+        body.setProperty("role", "page")
+        row(self.plot, 1, side, spacing=2, parent=body).setContentsMargins(4, 4, 4, 4)
+        column(scroll_area("curve_scroll", body), parent=self)
         self.plot.threshold_picked.connect(self.threshold_picked)
         self.legend.method_picked.connect(self.method_picked)
         results.events.displayed_hybrid.connect(self._on_shown)
         choices.events.shown_method.connect(self.show_curves)
         choices.events.size_axis.connect(self.plot.set_size_axis)
         self.plot.set_size_axis(choices.size_axis)
+
+    def minimumSizeHint(self) -> QSize:
+        """Return a size that leaves room for the other docks."""
+        return QSize(240, 140)
 
     def set_palette_of(self, colors: Palette) -> None:
         """Follow napari's theme."""
@@ -159,7 +166,7 @@ class CurveDock(QWidget):
         explanations, classifier = self._results.explanations, self._results.loaded_classifier
         if explanations is None or classifier is None:
             return "score change"
-        source = classifier.class_names[explanations.pair.source]
+        source = explanations.pair.class_name(explanations.pair.source)
         if explanations.settings.preset == "quac":
             return f"p({source}) lost" if explanations.pair.infill else "score change"
         return f"p({source}) regained"

@@ -16,6 +16,7 @@ from napari_quac.gui.compare import Comparison
 from napari_quac.gui.comparison_dock import ComparisonDock
 from napari_quac.gui.curve_dock import CurveDock
 from napari_quac.gui.garbage import ShortCollections
+from napari_quac.gui.gradual_style import GradualStyle
 from napari_quac.gui.keys import KeyBindings
 from napari_quac.gui.keys_overlay import show_keys
 from napari_quac.gui.layer_stack import LayerStack
@@ -60,6 +61,8 @@ from napari_quac.live.session import Session
 from napari_quac.live.training import Training
 
 DOCK_WIDTH = 356
+BASE_POINTS = 9.0  # font size for which this width was chosen
+WIDTH_PER_POINT = 15  # pixels; napari's own docks grow as well and leave less room
 AFTER_LAYERS_MS = 30  # each layer is drawn in its own turn of the event loop
 AFTER_VERDICT_MS = 60
 
@@ -86,7 +89,7 @@ class QuacDock(QWidget):
         self._scroll_to_training = debouncer(
             self, AFTER_LAYERS_MS, lambda: self.stages.reveal(self.train.train_button)
         )
-        self._window_watch = WindowWatch(self, DOCK_WIDTH)
+        self._window_watch = WindowWatch(self, self.sizeHint().width())
         self._collections = ShortCollections()
         self._main_thread = MainThread(self)
         self.defaults = read_defaults()
@@ -113,6 +116,7 @@ class QuacDock(QWidget):
         self._bind_actions()
         self._connect()
         self.setAcceptDrops(True)
+        self._style = GradualStyle(self, self.curve_dock, self.methods_compared, self.all_samples)
         self._on_theme()
         self.bottom_docks.show()
         docks = (self, self.all_samples, self.curve_dock, self.methods_compared)
@@ -134,7 +138,8 @@ class QuacDock(QWidget):
 
     def sizeHint(self) -> QSize:
         """Return a width that fits everything."""
-        return QSize(DOCK_WIDTH, 640)
+        points = palette_of(self.viewer.theme).font_points
+        return QSize(DOCK_WIDTH + max(0, round(WIDTH_PER_POINT * (points - BASE_POINTS))), 640)
 
     def minimumSizeHint(self) -> QSize:
         """Return a size that leaves space for the canvas."""
@@ -233,6 +238,7 @@ class QuacDock(QWidget):
         self.opening.close()
         self._main_thread.close()
         self._collections.close()
+        self._style.close()
         self.training.close(timeout=0)
         self.session.close(timeout=0)
         self.points.close()
@@ -290,17 +296,19 @@ class QuacDock(QWidget):
             choices, results, controller, session.without_generator,
             lambda: (self.train.settings.value, self.train.settings.pair),
         )  # fmt: skip
-        self.search = SearchPanel(choices, results, controller, session.neighbor_query)
+        self.search = SearchPanel(
+            choices, results, controller, session.neighbor_query, session.speeds
+        )
         self.threshold = ThresholdPanel(choices, results, session.history)
         self.regions = RegionsPanel(results, controller)
         self.region_view = RegionView(viewer, stack, self.regions)
         self.morphometry = MorphometryPanel(viewer, stack, choices, results, controller)
         self.predictions = PredictionPanel(results)
-        self.methods = MethodsPanel(choices, results)
+        self.methods = MethodsPanel(choices, results, session.speeds)
         self.verdict = VerdictPanel(choices, results)
         self.deformation = WarpPanel(results, self.warp_layers)
         self.exaggeration = ExaggerationPanel(
-            ExaggerationLayers(stack, viewer), choices, results, controller
+            ExaggerationLayers(stack, viewer), choices, results, controller, session.speeds
         )
         self.explore_button = button(
             "Explore samples", "explore_button", primary=True,
@@ -315,10 +323,15 @@ class QuacDock(QWidget):
         })  # fmt: skip
         column(self.stages, 1, self.status, spacing=0, parent=self)
         self.all_samples = SamplesDock(
-            choices, results, controller, self.defaults.store_folder, session.history
+            choices,
+            results,
+            controller,
+            session.speeds,
+            self.defaults.store_folder,
+            session.history,
         )
         self.curve_dock = CurveDock(choices, results)
-        self.methods_compared = ComparisonDock(choices, results)
+        self.methods_compared = ComparisonDock(choices, results, session.speeds)
         self.bottom_docks = BottomDocks(
             viewer, self.all_samples, self.curve_dock, self.methods_compared, self
         )
@@ -398,9 +411,7 @@ class QuacDock(QWidget):
 
     def _on_theme(self) -> None:
         colors = palette_of(self.viewer.theme)
-        sheet = style_sheet(colors)
-        for widget in (self, self.curve_dock, self.methods_compared, self.all_samples):
-            widget.setStyleSheet(sheet)
+        self._style.set_sheet(style_sheet(colors))
         for panel in (self.agreement, self.methods, self.predictions, self.deformation,
                       self.exaggeration, self.curve_dock, self.methods_compared,
                       self.all_samples):  # fmt: skip

@@ -15,6 +15,7 @@ freed after the last dock was closed.
 from __future__ import annotations
 
 import gc
+from contextlib import suppress
 
 from qtpy.QtCore import QTimer
 
@@ -57,7 +58,8 @@ class ShortCollections:
         if not self._is_open:
             return
         self._is_open = False
-        self._timer.stop()
+        with suppress(RuntimeError):  # Qt is gone already while the interpreter ends
+            self._timer.stop()
         cls._n_open -= 1
         if cls._n_open == 0 and cls._is_active:
             cls._is_active = False

@@ -12,7 +12,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_quac.gui.layer_stack import LayerStack
 from napari_quac.gui.palette import MASK_COLOR, SIGNED_COLORS
-from napari_quac.gui.world_units import to_viewer
+from napari_quac.gui.world_units import fit_view, to_viewer
 from napari_quac.live.choices import Choices
 from napari_quac.live.connections import Connections
 from napari_quac.live.results import Results
@@ -229,12 +229,15 @@ class LayerSync(QObject):
         self.layers_changed.emit()
 
     def _sync_all(self) -> None:
-        """Update what is there, and add one layer that is missing; the rest in later turns."""
+        """Update what is there, and replace or add one layer; the rest in later turns."""
         if self._results.sample is None or self._paused:
             return
-        for name in self.layers:
+        for name, layer in self.layers.items():
             self._sync(name)
-        layers = self.layers  # some were replaced
+            if self.layers.get(name) is not layer:  # replaced, which takes as long as adding it
+                self._later.start()
+                return
+        layers = self.layers
         for name in NAMES:
             if name not in layers and name not in self._removed:
                 self._sync(name)
@@ -350,17 +353,22 @@ class LayerSync(QObject):
         return look
 
     def _fit_view(self) -> None:
-        """Fit the view to the first sample of its kind, if there is nothing else to see."""
+        """Fit the view to the first sample of its kind, unless it lies in a larger image."""
         sample = self._sample()
         place = (tuple(sample.image.shape), sample.scale)
-        own = list(self.stack.layers.values())
-        others = [layer for layer in self._viewer.layers if layer.visible and layer not in own]
-        if place != self._fitted and not others and "query" in self.layers:
-            self._viewer.reset_view(layers=[self.layers["query"]])
+        if place != self._fitted and "query" in self.layers and not self._is_within_larger_layer():
+            fit_view(self._viewer, self.layers["query"])
         self._fitted = place
         if sample is not self._centered:
             self._centered = sample
             self._show_center(sample)
+
+    def _is_within_larger_layer(self) -> bool:
+        """Return True if a visible layer of the user shows more than the sample, as a volume."""
+        own = list(self.stack.layers.values())
+        others = [layer for layer in self._viewer.layers if layer.visible and layer not in own]
+        size = _sides(self._viewer, self.layers["query"])
+        return any((_sides(self._viewer, layer) > 1.5 * size).any() for layer in others)
 
     def _show_center(self, sample: Sample) -> None:
         """Go to the center slice of a volume, the one on which a patch is centered."""
@@ -375,6 +383,12 @@ class LayerSync(QObject):
             number = axis - (dims.ndim - len(place))
             if number >= 0:
                 dims.set_point(axis, place[number])
+
+
+def _sides(viewer: Any, layer: Any) -> NDArray[np.float64]:
+    """Return the lengths of the last two axes of a layer in the world of the viewer."""
+    low, high = layer.extent.world
+    return np.abs(to_viewer(viewer, layer, high - low)[-2:])
 
 
 def _n_layer_axes(sample: Sample) -> int:

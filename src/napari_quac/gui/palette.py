@@ -15,14 +15,24 @@ from napari_quac.explain.method_parameters import method_info
 
 MASK_COLOR = "#ffd60a"
 SIGNED_COLORS = ("#2f9bff", "#ff7a1a")  # of the target class, of the source class
-_MORE_COLORS = (("#d4e157", "#7a8500"), ("#4dd0c8", "#00807a"), ("#ff8a65", "#b5431c"))
+_MORE_COLORS = (("#e9912e", "#995d08"), ("#457ec2", "#0a2e60"), ("#b6f8bc", "#058b57"))
+_GROUP_STYLES = {
+    "vanilla": Qt.PenStyle.DashDotLine,
+    "optimized": Qt.PenStyle.DashDotLine,
+    "gradients": Qt.PenStyle.DashDotDotLine,
+    "others": Qt.PenStyle.DashLine,
+}
 BASELINES = ("residual", "random")
 
 
 def line_style(method: str) -> Qt.PenStyle:
-    """Return the line style of a method's curve; baselines are dashed and dotted."""
+    """Return the line style of a method's curve.
+
+    There are more methods than colors that remain different for color-blind people, so that
+    methods of one color differ in style: by their group, and the gray baselines by name.
+    """
     styles = {"random": Qt.PenStyle.DotLine, "residual": Qt.PenStyle.DashLine}
-    return styles.get(method, Qt.PenStyle.SolidLine)
+    return styles.get(method, _GROUP_STYLES.get(method_info(method).group, Qt.PenStyle.SolidLine))
 
 
 @dataclass(frozen=True)
@@ -33,7 +43,9 @@ class Palette:
     ----------
     dark : bool
     background, surface, line : str
-        Of the dock, of fields and cards, of borders.
+        Of the dock, of fields and cards, of separators.
+    outline, focus : str
+        Of the borders of controls and of axes, and of the control with the focus.
     text, muted : str
     accent, on_accent : str
         Of the primary button and selections, and of text on them.
@@ -49,6 +61,8 @@ class Palette:
     background: str
     surface: str
     line: str
+    outline: str
+    focus: str
     text: str
     muted: str
     accent: str
@@ -79,17 +93,19 @@ def palette_of(theme_id: str) -> Palette:
         background=_hex(theme.background),
         surface=_hex(theme.foreground),
         line=_hex(theme.primary),
+        outline="#848d99" if dark else "#74767b",
+        focus="#ffffff" if dark else "#101218",
         text=_hex(theme.text),
-        muted="#a3a9b3" if dark else "#5f6166",
-        accent="#5b7cf0" if dark else "#3457d5",
-        on_accent="#ffffff",
-        good="#4cc38a" if dark else "#12794a",
-        bad="#ff6b6b" if dark else "#c62828",
-        warning="#e3ad45" if dark else "#875700",
-        note="#a3a9b3" if dark else "#5f6166",
-        query="#9aa3ad" if dark else "#7b838c",
-        generated="#c792ea" if dark else "#8e4ec6",
-        hybrid="#5b7cf0" if dark else "#3457d5",
+        muted="#aeb4be" if dark else "#55575c",
+        accent="#7c9bff" if dark else "#2745b5",
+        on_accent="#101218" if dark else "#ffffff",
+        good="#3fd0a0" if dark else "#005f46",
+        bad="#ff8080" if dark else "#a8003c",
+        warning="#f0c35a" if dark else "#7a5200",
+        note="#aeb4be" if dark else "#55575c",
+        query="#9aa3ad" if dark else "#6b737b",
+        generated="#f0a050" if dark else "#8a5200",
+        hybrid="#7c9bff" if dark else "#2745b5",
         font_points=float(get_settings().appearance.font_size),
     )
 

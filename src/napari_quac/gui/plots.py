@@ -112,6 +112,7 @@ class Plot(pg.PlotWidget):
         self.setObjectName(name)
         self.setAccessibleName(description)
         plot = self.getPlotItem()
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # no key acts on it
         plot.setMenuEnabled(False)
         plot.hideButtons()
         plot.setMouseEnabled(x=False, y=False)
@@ -125,7 +126,7 @@ class Plot(pg.PlotWidget):
         font.setPointSizeF(colors.font_points)
         for side in ("bottom", "left"):
             axis = self.getPlotItem().getAxis(side)
-            axis.setPen(pg.mkPen(colors.line))
+            axis.setPen(pg.mkPen(colors.outline))
             axis.setTextPen(pg.mkPen(colors.text))
             axis.setTickFont(font)
             style = {"color": colors.text, "font-size": f"{colors.font_points:g}pt"}

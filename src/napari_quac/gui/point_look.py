@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from napari_quac.explain.prediction_table import PredictionTable
     from napari_quac.live.explanation_status import ExplanationStatus
 
-CLASS_COLORS = ("#4db8ff", "#f5a623", "#3ecf8e", "#c792ea", "#ff8fab", "#d4e157", "#4dd0c8",
-                "#ff8a65", "#9aa3ff", "#b08968")  # fmt: skip
+CLASS_COLORS = ("#1865b4", "#cf9338", "#a9fed4", "#bc8fff", "#95475e", "#fff046", "#4ba9a0",
+                "#c70300")  # fmt: skip
 MISPREDICTED_COLOR = "#ff3b30"
 CORRECT_COLOR = "#ffffff"
 SELECTED_BORDER = "#1e90ff"

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import (
-    QFrame,
-    QHBoxLayout,
-    QLabel,
-    QLayout,
-    QSizePolicy,
-    QWidget,
-)
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QLayout, QSizePolicy, QWidget
 
 from napari_quac.gui.text import ElidedLabel
-from napari_quac.gui.widgets import column, disclosure_button, fill, muted, name_after, row
+from napari_quac.gui.widgets import column, disclosure_button, fill, name_after, row
 
-CAPTION_WIDTH = 74  # pixels, at least
+CAPTION_CHARACTERS = 11
 
 
 class Section(QWidget):
@@ -74,12 +67,28 @@ class Section(QWidget):
         self._summary.setVisible(not (self._is_for_folded and self.is_open))
 
 
+class Caption(QLabel):
+    """Label for the left of a row; short ones have one width, so that fields line up."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.setProperty("role", "muted")
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
+
+    def sizeHint(self) -> QSize:
+        """Return the width of the text, or that of a short one."""
+        hint: QSize = super().sizeHint()
+        shortest = CAPTION_CHARACTERS * self.fontMetrics().averageCharWidth()
+        return QSize(max(hint.width(), shortest), hint.height())
+
+    def minimumSizeHint(self) -> QSize:
+        """Return the whole width, since a shorter label would be cut."""
+        return self.sizeHint()
+
+
 def caption(text: str) -> QLabel:
-    """Return a label for the left of a row; short ones have one width, so that fields line up."""
-    label = muted(text)
-    label.setMinimumWidth(CAPTION_WIDTH)
-    label.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
-    return label
+    """Return a label for the left of a row."""
+    return Caption(text)
 
 
 def labeled_row(text: str, *widgets: QWidget) -> QHBoxLayout:

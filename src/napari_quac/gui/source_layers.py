@@ -13,6 +13,8 @@ from napari_quac.live.results import Results
 
 ADDED = "napari_quac_added"
 """Key of the metadata of layers of volumes and points that the dock opened."""
+SOURCE = "napari_quac_source"
+"""Key of the metadata of layers from which samples were made."""
 
 
 class SourceLayers(QObject):
@@ -33,7 +35,9 @@ class SourceLayers(QObject):
         self._viewer, self._results = viewer, results
         self._dataset: Any = None
         self._of_dataset: tuple[Any, ...] = ()
-        self._present: tuple[Any, ...] = ()
+        self._present: tuple[Any, ...] = tuple(  # of a closed dock
+            layer for layer in viewer.layers if SOURCE in layer.metadata
+        )
         self._hidden: list[Any] = []
         self._edited: list[Any] = []
         self._watched: list[tuple[Any, Any]] = []
@@ -54,6 +58,7 @@ class SourceLayers(QObject):
         self._dataset, self._of_dataset = dataset, tuple(layers)
         watched = [layer for layer, _ in self._watched]
         for layer in layers:
+            layer.metadata = {**layer.metadata, SOURCE: True}
             if ADDED in layer.metadata and layer not in watched:
                 self._watch(layer)
 

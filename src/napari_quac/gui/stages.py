@@ -124,6 +124,7 @@ class Stages(QWidget):
         name = self.stage_of(revealed) if revealed is not None else None
         if revealed is not None and name is not None:
             self.areas[name].ensureWidgetVisible(revealed)
+            self.areas[name].horizontalScrollBar().setValue(0)
 
     def _on_tab(self, index: int) -> None:
         self._pages.setCurrentIndex(index)

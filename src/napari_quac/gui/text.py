@@ -17,6 +17,9 @@ from qtpy.QtGui import (
 from qtpy.QtWidgets import QLabel, QSizePolicy, QStyle, QWidget
 from superqt import QElidingLabel
 
+LONG_SECONDS = 5.0
+"""Work that takes longer states its time before it is started."""
+
 
 class ElidedLabel(QElidingLabel):
     """One line of plain text, elided where it does not fit; the tooltip has the whole text."""
@@ -145,18 +148,22 @@ class WrappedLabel(QLabel):
     def _update_cut(self) -> None:
         if not self._max_lines:
             return
-        is_cut = self._shown_text(max(self.width(), 40)) != self.text()
+        is_cut = self._shown_text(max(self.width(), 40)) != marked(self.text(), self._tone)
         self.setToolTip(self.text() if is_cut else "")
         if is_cut != self._is_cut:
             self._is_cut = is_cut
             self.cut_changed.emit(is_cut)
+
+    @property
+    def _tone(self) -> str:
+        return self.property("tone") or ""
 
     def _document(self, width: int) -> QTextDocument:
         return self._laid_out(self._shown_text(width), width)
 
     def _shown_text(self, width: int) -> str:
         """Return the text, elided so that it has no more lines than allowed."""
-        text = str(self.text())
+        text = marked(self.text(), self._tone)
         if not self._max_lines:
             return text
         key = (text, width, self.font().key())
@@ -211,6 +218,15 @@ def _mark(label: QLabel, name: str, role: str) -> None:
         label.setProperty("role", role)
 
 
+MARKS = {"good": "✓", "bad": "✗", "warning": "!"}
+
+
+def marked(text: str, tone: str) -> str:
+    """Return a text with the mark of its tone, so that nothing is said by color alone."""
+    has_mark = any(mark in text for mark in "✓✗★") or text.startswith("!")
+    return f"{MARKS[tone]} {text}" if tone in MARKS and text and not has_mark else text
+
+
 def set_tone(widget: QWidget, tone: str) -> None:
     """Set the tone of a widget in the style sheet: good, bad, warning, note or none."""
     if widget.property("tone") != tone:
@@ -248,4 +264,18 @@ def duration(seconds: float) -> str:
         return "less than 1 s"
     if seconds < 90:
         return f"about {seconds:.0f} s"
-    return f"about {seconds / 60:.0f} min"
+    if seconds < 100 * 60:
+        return f"about {seconds / 60:.0f} min"
+    return f"about {seconds / 3600:.0f} h"
+
+
+def estimated(text: str, seconds: float | None) -> str:
+    """Return the text of a button with the time that it takes, if that is long.
+
+    Examples
+    --------
+    >>> estimated("Explain", 3.2), estimated("Explain", 42.0), estimated("Explain", None)
+    ('Explain', 'Explain · about 42 s', 'Explain')
+    """
+    is_long = seconds is not None and seconds > LONG_SECONDS
+    return f"{text} · {duration(seconds)}" if seconds is not None and is_long else text

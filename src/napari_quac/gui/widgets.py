@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial, reduce
 from importlib.resources import files
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from qtpy.QtCore import QObject, Qt
+from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtGui import QHelpEvent
 from qtpy.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
@@ -30,11 +31,15 @@ from qtpy.QtWidgets import (
     QPushButton,
     QScrollArea,
     QSpinBox,
+    QStyle,
+    QStyleOptionComboBox,
     QTableView,
     QToolButton,
+    QToolTip,
     QVBoxLayout,
     QWidget,
 )
+from superqt import QFlowLayout
 from superqt.utils import QSignalDebouncer, QSignalThrottler, signals_blocked
 
 from napari_quac.live.choices import Choices
@@ -42,6 +47,10 @@ from napari_quac.live.choices import Choices
 L = TypeVar("L", bound=QBoxLayout)
 Slot = Callable[..., Any] | Any
 """A function, or a signal that is emitted in turn."""
+LIST_MARGIN = 24  # pixels for the mark of the chosen entry and a scroll bar
+NUMBER_CHARACTERS = 6
+NUMBER_MARGIN = 16  # pixels of padding and border
+LINE_EDIT_MARGIN = 2  # pixels that Qt leaves beside the text of a field
 TOOLTIPS: dict[str, Any] = tomllib.loads((files(__package__) / "tooltips.toml").read_text("utf-8"))
 """Tooltips by object name, for controls without a tooltip in the code."""
 NAMES: dict[str, str] = TOOLTIPS.pop("names")
@@ -133,7 +142,7 @@ def menu(
     n_characters : int
         Smallest width; 0 for the width of the longest entry.
     """
-    widget = QComboBox()
+    widget = Menu()
     prepare(widget, name, tooltip)
     if n_characters:
         widget.setMinimumContentsLength(n_characters)
@@ -191,6 +200,73 @@ def spin_box(
     return widget
 
 
+class WholeTip:
+    """Mixin for fields: a tooltip begins with the text of the field if it does not fit."""
+
+    @property
+    def whole_tip(self) -> str:
+        """The tooltip that is displayed."""
+        widget: Any = self
+        text, tip = self.whole_text(), widget.toolTip()
+        fits = widget.fontMetrics().horizontalAdvance(text) <= self.room()
+        return tip if fits or text in tip else f"{text}\n{tip}".strip()
+
+    def whole_text(self) -> str:
+        """Return the text of the field."""
+        raise NotImplementedError
+
+    def room(self) -> int:
+        """Return the pixels for the text."""
+        raise NotImplementedError
+
+    def event(self, event: QEvent) -> bool:
+        """Show the tooltip."""
+        if event.type() == QEvent.Type.ToolTip:
+            QToolTip.showText(cast("QHelpEvent", event).globalPos(), self.whole_tip, self)
+            return True
+        return bool(super().event(event))  # type: ignore[misc]
+
+
+class Menu(WholeTip, QComboBox):
+    """Combo box whose list is as wide as its entries."""
+
+    def whole_text(self) -> str:
+        """Return the chosen entry."""
+        text: str = self.currentText()
+        return text
+
+    def room(self) -> int:
+        """Return the pixels for the chosen entry."""
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        field = QStyle.SubControl.SC_ComboBoxEditField
+        rectangle = self.style().subControlRect(
+            QStyle.ComplexControl.CC_ComboBox, option, field, self
+        )
+        width: int = rectangle.width()
+        return width
+
+    def showPopup(self) -> None:
+        """Widen the list before it opens."""
+        view = self.view()
+        view.setMinimumWidth(view.sizeHintForColumn(0) + 2 * view.frameWidth() + LIST_MARGIN)
+        super().showPopup()
+
+
+class TextField(WholeTip, QLineEdit):
+    """Field for a line of text."""
+
+    def whole_text(self) -> str:
+        """Return the text, or the placeholder of an empty field."""
+        text: str = self.text() or self.placeholderText()
+        return text
+
+    def room(self) -> int:
+        """Return the pixels for the text."""
+        width: int = self.contentsRect().width() - 2 * LINE_EDIT_MARGIN
+        return width
+
+
 class NumberField(QDoubleSpinBox):
     """Field for a number, without arrows and without zeros at the end: 255, not 255.000.
 
@@ -217,6 +293,16 @@ class NumberField(QDoubleSpinBox):
         if value is not None:
             self.setValue(value)
 
+    def sizeHint(self) -> QSize:
+        """Return the width of a number of usual length; Qt measures the limits of the range."""
+        hint: QSize = super().sizeHint()
+        width = NUMBER_CHARACTERS * self.fontMetrics().averageCharWidth()
+        return QSize(width + NUMBER_MARGIN, hint.height())
+
+    def minimumSizeHint(self) -> QSize:
+        """Return the same size, since a shorter number would be cut."""
+        return self.sizeHint()
+
     def textFromValue(self, value: float) -> str:
         """Return a value without trailing zeros."""
         text = str(super().textFromValue(value))
@@ -226,7 +312,7 @@ class NumberField(QDoubleSpinBox):
 
 def line_edit(name: str, tooltip: str = "", placeholder: str = "") -> QLineEdit:
     """Return a field for a line of text."""
-    widget = QLineEdit()
+    widget = TextField()
     prepare(widget, name, tooltip)
     widget.setPlaceholderText(placeholder)
     return widget
@@ -281,6 +367,17 @@ def column(
 ) -> QVBoxLayout:
     """Return a column without margins; see :func:`row`."""
     return _filled(QVBoxLayout(parent) if parent is not None else QVBoxLayout(), parts, spacing)
+
+
+def flow(*parts: QWidget, spacing: int = 4) -> QFlowLayout:
+    """Return a row that continues in the next line where there is no room."""
+    layout = QFlowLayout()
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setHorizontalSpacing(spacing)
+    layout.setVerticalSpacing(spacing)
+    for part in parts:
+        layout.addWidget(part)
+    return layout
 
 
 def fill(layout: L, parts: Iterable[QWidget | QLayout | int | None]) -> L:

@@ -69,6 +69,27 @@ def from_viewer(viewer: Any, layer: Any, world: Sequence[float]) -> NDArray[np.f
     return _scaled(world, factors(viewer.dims.units, layer.units))
 
 
+def fit_view(viewer: Any, layer: Any, share: float = 0.95) -> None:
+    """Move camera and zoom so that a layer fills a share of the canvas, or of each panel.
+
+    Napari's ``reset_view(layers=…)`` fails for layers with fewer axes than the viewer.
+    """
+    low, high = (to_viewer(viewer, layer, corner) for corner in layer.extent.world)
+    dims, camera, grid = viewer.dims, viewer.scene.camera, viewer.canvas.grid
+    n_shown = min(len(dims.displayed), len(low))
+    first = dims.ndim - len(low)
+    axes = [axis - first for axis in dims.displayed[-n_shown:] if axis >= first]
+    if not axes:
+        return
+    center = list(camera.center)
+    center[-len(axes) :] = [(low[axis] + high[axis]) / 2 for axis in axes]
+    sides = np.maximum([abs(high[axis] - low[axis]) for axis in axes[-2:]], 1e-12)
+    shape = grid.actual_shape(viewer.layers) if grid.enabled else (1, 1)
+    canvas = np.array(viewer.canvas.size, float) / shape
+    camera.center = tuple(center)
+    camera.zoom = float(share * (canvas[-len(sides) :] / sides).min())
+
+
 def _scaled(world: Sequence[float], by: NDArray[np.float64]) -> NDArray[np.float64]:
     scaled = np.array(world, dtype=float)
     n = min(len(by), len(scaled))

@@ -112,7 +112,7 @@ class Controller(JobRunner):
         """Disconnect all signals and end the lane; see :meth:`Lane.close`."""
         self.choices.events.disconnect(self._on_change)
         self.results.events.disconnect(self._on_change)
-        for signal in (self.failed, self.running_changed, self.canceled):
+        for signal in (self.failed, self.running_changed, self.completed, self.canceled):
             signal.disconnect()
         self.problems.close()
         self.running.clear()

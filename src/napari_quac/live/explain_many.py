@@ -20,6 +20,7 @@ from napari_quac.live.failure import Failure, failure
 from napari_quac.live.lane import Priority
 from napari_quac.live.open_report import OpenReport, open_explanations, report_of_store
 from napari_quac.live.results import Results
+from napari_quac.live.speeds import Speeds
 from napari_quac.stepwise import Progress, stepwise
 
 if TYPE_CHECKING:
@@ -81,8 +82,15 @@ class ExplainMany:
     begun = Signal()
     """Work was started or resumed."""
 
-    def __init__(self, choices: Choices, results: Results, controller: Controller) -> None:
+    def __init__(
+        self,
+        choices: Choices,
+        results: Results,
+        controller: Controller,
+        speeds: Speeds | None = None,
+    ) -> None:
         self._choices, self._results, self._controller = choices, results, controller
+        self._speeds = speeds
         self.state: State = "ready"
         self.n_done = self.n_total = 0
         self.summary: Summary | None = None
@@ -102,6 +110,7 @@ class ExplainMany:
             (results.events.order, self._on_input_changed),
             (results.events.loaded_generator, self._on_input_changed),
             (choices.events.settings, self._on_input_changed),
+            *([(speeds.changed, self._on_input_changed)] if speeds is not None else []),
         )
 
     def default_folder(self, user_folder: Path) -> Path:
@@ -130,6 +139,8 @@ class ExplainMany:
         parent = next((p for p in (folder, *folder.parents) if p.exists()), None)
         n_free = shutil.disk_usage(parent).free if parent is not None else None
         seconds = None if self.seconds_per_sample is None else n * self.seconds_per_sample
+        if seconds is None and self._speeds is not None:
+            seconds = self._speeds.explanations(n)
         return Estimate(n, seconds, n_bytes, n_free)
 
     def missing(self) -> tuple[str, ...]:

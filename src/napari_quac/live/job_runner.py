@@ -16,6 +16,9 @@ from napari_quac.stepwise import Progress
 RECENT_SECONDS = 2.5
 """The remaining time follows from the pace of these last seconds."""
 MIN_SECONDS = 0.5
+MIN_SHARE = 0.05
+"""Share of a part after which its own pace counts."""
+MAX_SCALE = 5.0
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,11 @@ class RunningJob:
         Start, by ``time.monotonic()``.
     snapshots : tuple of (float, int)
         Time and finished steps of the last seconds, the oldest first.
+    weights : tuple of float
+        Expected seconds of parts with equal numbers of steps, such as the methods of an
+        explanation; empty if the pace is even or unknown.
+    part : (int, float)
+        Number of the present part, and its start.
     """
 
     slot: str
@@ -41,6 +49,8 @@ class RunningJob:
     progress: Progress | None
     since: float
     snapshots: tuple[tuple[float, int], ...] = ()
+    weights: tuple[float, ...] = ()
+    part: tuple[int, float] = (0, 0.0)
 
     def with_progress(self, step: Progress) -> RunningJob:
         """Return the job with its next progress."""
@@ -48,21 +58,43 @@ class RunningJob:
         recent = [snapshot for snapshot in self.snapshots if snapshot[0] > now - RECENT_SECONDS]
         if not recent or now - recent[-1][0] > RECENT_SECONDS / 50:
             recent.append((now, step.done))
-        return replace(self, progress=step, snapshots=tuple(recent))
+        part = self.part
+        if self.weights and step.total:
+            number = min(step.done * len(self.weights) // step.total, len(self.weights) - 1)
+            part = part if part[0] == number and part[1] else (number, now)
+        return replace(self, progress=step, snapshots=tuple(recent), part=part)
 
     def seconds_left(self) -> float | None:
         """Estimate the remaining time; None without counted progress.
 
-        The pace is that of the last seconds, because the parts of a job, such as the methods of an
-        explanation, differ in theirs.
+        The pace is that of the last seconds, because the parts of a job differ in theirs, unless it
+        is known how long each of them takes.
         """
         progress, now = self.progress, time.monotonic()
-        if progress is None or not progress.total or not progress.done:
+        if progress is None or not progress.total:
+            return None
+        if self.weights:
+            return self._seconds_left_by_weights(progress.done / progress.total, now)
+        if not progress.done:
             return None
         begun, done = self.snapshots[0] if self.snapshots else (self.since, 0)
         if progress.done <= done or now - begun < MIN_SECONDS:
             begun, done = self.since, 0
         return (now - begun) * (progress.total - progress.done) / (progress.done - done)
+
+    def _seconds_left_by_weights(self, share: float, now: float) -> float:
+        number, begun = self.part
+        finished = sum(self.weights[:number])
+        scale = 1.0
+        if finished > MIN_SECONDS:  # as much slower or quicker as the parts before
+            scale = min(max((begun - self.since) / finished, 1 / MAX_SCALE), MAX_SCALE)
+        present = share * len(self.weights) - number
+        elapsed = now - begun
+        if present > MIN_SHARE and elapsed > MIN_SECONDS:
+            rest = elapsed * (1 - present) / present
+        else:
+            rest = max(0.0, scale * self.weights[number] - elapsed)
+        return rest + scale * sum(self.weights[number + 1 :])
 
 
 class JobRunner:
@@ -76,9 +108,12 @@ class JobRunner:
 
     failed = Signal(Failure)
     running_changed = Signal()
+    completed = Signal(RunningJob)
+    """A job has succeeded; its result is there."""
 
     def __init__(self, lane: Lane) -> None:
         self.lane = lane
+        self.weights_of: Callable[[str], tuple[float, ...]] = lambda slot: ()
         self.running: dict[str, RunningJob] = {}
         self._tickets: dict[str, object] = {}
 
@@ -112,16 +147,21 @@ class JobRunner:
             Order among all jobs.
         """
         ticket = self._tickets[slot] = object()
-        self._note(RunningJob(slot, status_text, None, time.monotonic()))
+        now = time.monotonic()
+        weights = self.weights_of(slot)
+        self._note(RunningJob(slot, status_text, None, now, weights=weights, part=(0, now)))
 
         def if_current(react: Callable[[Any], None], ends: bool = True) -> Callable[[Any], None]:
             def call_back(outcome: Any) -> None:
                 # a result may be under way already when its job is replaced
                 if self._tickets[slot] is not ticket:
                     return
-                if ends and self.running.pop(slot, None) is not None:
+                job = self.running.pop(slot, None) if ends else None
+                if job is not None:
                     self.running_changed.emit()
                 react(outcome)
+                if job is not None and react is on_done:
+                    self.completed.emit(job)
 
             return call_back
 

@@ -26,6 +26,7 @@ from napari_quac.live.prediction import next_misprediction
 from napari_quac.live.recall import ExplanationKeeper
 from napari_quac.live.results import Results
 from napari_quac.live.sample_order import step_sample
+from napari_quac.live.speeds import Speeds
 from napari_quac.live.without_generator import WithoutGenerator
 
 if TYPE_CHECKING:
@@ -202,6 +203,7 @@ class Session:
         self.neighbor_query = NeighborQuery(self.choices, self.results)
         self.without_generator = WithoutGenerator(self.choices, self.results, self.controller)
         self.keeper = ExplanationKeeper(self.choices, self.results, self.lane, self.cache)
+        self.speeds = Speeds(self.choices, self.results, self.controller)
         self.keeper.failed.connect(lambda text: self.noted.emit(Note(text)))
         self.networks: NetworkOpener = TrustedNetworks(self.controller)
         self._sample_to_explain: int | None = None
@@ -225,6 +227,7 @@ class Session:
             signal.disconnect()
         self.neighbor_query.close()
         self.without_generator.close()
+        self.speeds.close()
         self.keeper.close()
         return self.controller.close(timeout)
 

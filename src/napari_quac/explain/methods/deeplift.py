@@ -39,7 +39,7 @@ class DiscriminativeDeepLift:
     label: ClassVar[str] = "D-DeepLIFT"
     group: ClassVar[str] = "discriminative"
     short: ClassVar[str] = "DeepLIFT"
-    colors: ClassVar[tuple[str, str]] = ("#4db8ff", "#0b72b5")
+    colors: ClassVar[tuple[str, str]] = ("#457ec2", "#0a2e60")
     direction: Side = "query"
 
     def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:
@@ -60,7 +60,7 @@ class VanillaDeepLift:
     label: ClassVar[str] = "DeepLIFT"
     group: ClassVar[str] = "vanilla"
     short: ClassVar[str] = "DeepLIFT"
-    colors: ClassVar[tuple[str, str]] = ("#ff8fab", "#b83260")
+    colors: ClassVar[tuple[str, str]] = ("#457ec2", "#0a2e60")
     of_query_alone: ClassVar[bool] = True
     baseline: Annotated[float, {"min": 0.0, "max": 1.0}] = 0.5
 

@@ -53,7 +53,7 @@ class Fido:
     label: ClassVar[str] = "FIDO"
     group: ClassVar[str] = "optimized"
     short: ClassVar[str] = "smallest change"
-    colors: ClassVar[tuple[str, str]] = ("#ff5d8f", "#c2185b")
+    colors: ClassVar[tuple[str, str]] = ("#ffbfff", "#9a60d6")
     shows_progress: ClassVar[bool] = True
     objective: ClassVar[Objective] = "conversion"
     deterministic: ClassVar[bool] = False
@@ -107,7 +107,7 @@ class FidoSSR(Fido):
 
     label: ClassVar[str] = "FIDO-SSR"
     short: ClassVar[str] = "sufficient region"
-    colors: ClassVar[tuple[str, str]] = ("#b4e35a", "#5f8a00")
+    colors: ClassVar[tuple[str, str]] = ("#ad6a71", "#5e0e2d")
     objective: ClassVar[Objective] = "ssr"
 
 
@@ -117,7 +117,7 @@ class FidoSDR(Fido):
 
     label: ClassVar[str] = "FIDO-SDR"
     short: ClassVar[str] = "destroying region"
-    colors: ClassVar[tuple[str, str]] = ("#ff9e6d", "#b34a12")
+    colors: ClassVar[tuple[str, str]] = ("#f8ed44", "#433e01")
     objective: ClassVar[Objective] = "sdr"
 
 
@@ -127,7 +127,7 @@ class BBMP(Fido):
 
     label: ClassVar[str] = "BBMP"
     short: ClassVar[str] = "one soft mask"
-    colors: ClassVar[tuple[str, str]] = ("#7fd6e8", "#0b7d94")
+    colors: ClassVar[tuple[str, str]] = ("#2cb9b4", "#1b605f")
     objective: ClassVar[Objective] = "sdr"
     deterministic: ClassVar[bool] = True
     penalty: Annotated[float, {"min": 0.0, "max": 2000.0}] = BBMP_PENALTY

@@ -49,7 +49,7 @@ class StereoGradCam:
     label: ClassVar[str] = "D-GradCAM"
     group: ClassVar[str] = "gradients"
     short: ClassVar[str] = "Grad-CAM of both"
-    colors: ClassVar[tuple[str, str]] = ("#e4c441", "#8a6d00")
+    colors: ClassVar[tuple[str, str]] = ("#e9912e", "#995d08")
     direction: Side = "query"
     layer: str = LAST
 
@@ -75,7 +75,7 @@ class GradCam:
     label: ClassVar[str] = "GradCAM"
     group: ClassVar[str] = "gradients"
     short: ClassVar[str] = "Grad-CAM"
-    colors: ClassVar[tuple[str, str]] = ("#e58a5b", "#a4481a")
+    colors: ClassVar[tuple[str, str]] = ("#ffbfff", "#9a60d6")
     of_query_alone: ClassVar[bool] = True
     layer: str = LAST
 
@@ -268,7 +268,7 @@ class StereoGuidedGradCam:
     label: ClassVar[str] = "D-guided GradCAM"
     group: ClassVar[str] = "gradients"
     short: ClassVar[str] = "guided Grad-CAM of both"
-    colors: ClassVar[tuple[str, str]] = ("#2ec4c6", "#00777a")
+    colors: ClassVar[tuple[str, str]] = ("#457ec2", "#0a2e60")
     direction: Side = "query"
     layer: str = LAST
 
@@ -296,7 +296,7 @@ class GuidedGradCam:
     label: ClassVar[str] = "guided GradCAM"
     group: ClassVar[str] = "gradients"
     short: ClassVar[str] = "guided Grad-CAM"
-    colors: ClassVar[tuple[str, str]] = ("#b5a6f2", "#5f4bb0")
+    colors: ClassVar[tuple[str, str]] = ("#ad6a71", "#5e0e2d")
     of_query_alone: ClassVar[bool] = True
     layer: str = LAST
 

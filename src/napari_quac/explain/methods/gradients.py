@@ -43,7 +43,7 @@ class DiscriminativeIG:
     label: ClassVar[str] = "D-IG"
     group: ClassVar[str] = "discriminative"
     short: ClassVar[str] = "integrated gradients"
-    colors: ClassVar[tuple[str, str]] = ("#f5a623", "#b86e00")
+    colors: ClassVar[tuple[str, str]] = ("#e9912e", "#995d08")
     n_steps: Annotated[int, {"min": 2, "max": 500}] = 50
     until_complete: bool = False
     direction: Side = "query"
@@ -71,7 +71,7 @@ class VanillaIG:
     label: ClassVar[str] = "IG"
     group: ClassVar[str] = "vanilla"
     short: ClassVar[str] = "integrated gradients"
-    colors: ClassVar[tuple[str, str]] = ("#c792ea", "#7d3fb2")
+    colors: ClassVar[tuple[str, str]] = ("#e9912e", "#995d08")
     of_query_alone: ClassVar[bool] = True
     n_steps: Annotated[int, {"min": 2, "max": 500}] = 50
     baseline: Annotated[float, {"min": 0.0, "max": 1.0}] = 0.5
@@ -273,7 +273,7 @@ class DiscriminativeInputGradient:
     label: ClassVar[str] = "D-InGrad"
     group: ClassVar[str] = "discriminative"
     short: ClassVar[str] = "input × gradient"
-    colors: ClassVar[tuple[str, str]] = ("#3ecf8e", "#0c8a57")
+    colors: ClassVar[tuple[str, str]] = ("#b6f8bc", "#058b57")
     direction: Side = "query"
     absolute: bool = False
 
@@ -301,7 +301,7 @@ class InputGradient:
     label: ClassVar[str] = "InGrad"
     group: ClassVar[str] = "gradients"
     short: ClassVar[str] = "input × gradient"
-    colors: ClassVar[tuple[str, str]] = ("#8bd17c", "#3d7d2c")
+    colors: ClassVar[tuple[str, str]] = ("#b6f8bc", "#058b57")
     of_query_alone: ClassVar[bool] = True
 
     def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:

@@ -55,7 +55,7 @@ class LayerwiseRelevance:
     label: ClassVar[str] = "LRP"
     group: ClassVar[str] = "gradients"
     short: ClassVar[str] = "relevance by layers"
-    colors: ClassVar[tuple[str, str]] = ("#d9a79c", "#8f4a3b")
+    colors: ClassVar[tuple[str, str]] = ("#2cb9b4", "#1b605f")
     of_query_alone: ClassVar[bool] = True
 
     def attribute(self, pair: Pair, classifier: Classifier) -> SignedMap:

@@ -50,7 +50,7 @@ class Occlusion(WithBaseline):
     label: ClassVar[str] = "Occlusion"
     group: ClassVar[str] = "perturbation"
     short: ClassVar[str] = "window by window"
-    colors: ClassVar[tuple[str, str]] = ("#56b4e9", "#1f6fa3")
+    colors: ClassVar[tuple[str, str]] = ("#ffbfff", "#9a60d6")
     window: Annotated[int | None, {"min": 1, "max": 4096}] = None
     stride: Annotated[int | None, {"min": 1, "max": 4096}] = None
     baseline: Baseline = "generated"
@@ -108,7 +108,7 @@ class SuperpixelAblation(WithBaseline):
     label: ClassVar[str] = "Ablation"
     group: ClassVar[str] = "perturbation"
     short: ClassVar[str] = "superpixel by superpixel"
-    colors: ClassVar[tuple[str, str]] = ("#a0c75f", "#4f7516")
+    colors: ClassVar[tuple[str, str]] = ("#ad6a71", "#5e0e2d")
     n_superpixels: Annotated[int, {"min": 2, "max": 2000}] = 50
     baseline: Baseline = "generated"
 
@@ -165,7 +165,7 @@ class SuperpixelShapley(WithBaseline):
     label: ClassVar[str] = "Shapley"
     group: ClassVar[str] = "perturbation"
     short: ClassVar[str] = "superpixels in random order"
-    colors: ClassVar[tuple[str, str]] = ("#e377c2", "#9c2f7d")
+    colors: ClassVar[tuple[str, str]] = ("#f8ed44", "#433e01")
     n_superpixels: Annotated[int, {"min": 2, "max": 2000}] = 50
     n_samples: Annotated[int, {"min": 1, "max": 10000}] = 10
     baseline: Baseline = "generated"

@@ -43,7 +43,7 @@ class SmoothGrad(WithBaseline):
     label: ClassVar[str] = "SmoothGrad"
     group: ClassVar[str] = "gradients"
     short: ClassVar[str] = "gradient of noisy copies"
-    colors: ClassVar[tuple[str, str]] = ("#9bd3b0", "#2f7d54")
+    colors: ClassVar[tuple[str, str]] = ("#f8ed44", "#433e01")
     n_samples: Annotated[int, {"min": 1, "max": 1000}] = 25
     noise: Annotated[float, {"min": 0.0, "max": 1.0, "step": 0.01}] = 0.1
     baseline: Literal["generated", "blur", "mean", "gray", "none"] = "generated"

@@ -20,11 +20,12 @@ from napari_quac.gui.layers import signed_colormap
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.plots import SmallPlot
 from napari_quac.gui.section import Section, labeled_row
-from napari_quac.gui.text import WrappedLabel
+from napari_quac.gui.text import WrappedLabel, estimated
 from napari_quac.gui.widgets import button, connect, menu, prepare, row
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.results import Results
+from napari_quac.live.speeds import Speeds
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -130,9 +131,15 @@ class ExaggerationPanel(Section):
     """
 
     def __init__(
-        self, layers: ExaggerationLayers, choices: Choices, results: Results, controller: Controller
+        self,
+        layers: ExaggerationLayers,
+        choices: Choices,
+        results: Results,
+        controller: Controller,
+        speeds: Speeds,
     ) -> None:
         super().__init__("Exaggerate", "exaggerate")
+        self._speeds = speeds
         self._choices, self._results, self._controller = choices, results, controller
         self._recipes: list[Any] = []
         self.layers = layers
@@ -169,7 +176,7 @@ class ExaggerationPanel(Section):
         events = results.events
         events.exaggeration.connect(self._show)
         connect(self._show_ready, events.pair, events.loaded_generator, events.prediction,
-                controller.running_changed)  # fmt: skip
+                controller.running_changed, speeds.changed)  # fmt: skip
         connect(self._show_paths, events.loaded_classifier, choices.events.bin_generator)
         self._show()
         self._show_paths()
@@ -270,6 +277,7 @@ class ExaggerationPanel(Section):
             reason = "Press Explain to generate an image, or choose a bin-conditional generator."
         is_busy = "exaggeration" in self._controller.running
         self.start_button.setEnabled(is_ready and not is_busy)
+        self.start_button.setText(estimated("Exaggerate", self._speeds.exaggeration()))
         self.start_button.setToolTip(tooltip if is_ready else reason)
 
     def _show(self) -> None:
@@ -321,8 +329,7 @@ class ExaggerationPanel(Section):
         self.line.setText(frame_text(path, frame, self._target_name(path)))
 
     def _target_name(self, path: Exaggeration) -> str:
-        classifier = self._results.loaded_classifier
-        return "target" if classifier is None else str(classifier.class_names[path.pair.target])
+        return path.pair.class_name(path.pair.target)
 
     def _on_change_toggled(self, is_checked: bool) -> None:
         if is_checked:

@@ -13,6 +13,7 @@ from napari_quac.explain.method_parameters import method_info
 from napari_quac.explain.methods import METHODS
 from napari_quac.explain.parameter import parameters_of
 from napari_quac.gui import widgets as ui
+from napari_quac.gui.curve_dock import SWATCH, line_sample
 from napari_quac.gui.form import Form
 from napari_quac.gui.palette import Palette
 from napari_quac.gui.panels.method_group import (
@@ -22,10 +23,11 @@ from napari_quac.gui.panels.method_group import (
     grouped_methods,
 )
 from napari_quac.gui.section import Section, labeled_row
-from napari_quac.gui.text import ElidedLabel, set_tone
+from napari_quac.gui.text import ElidedLabel, estimated, set_tone
 from napari_quac.live.choices import Choices
 from napari_quac.live.failure import failure
 from napari_quac.live.results import Results
+from napari_quac.live.speeds import Speeds
 
 GRIDS = {
     "quac_0_2": "Thresholds as in QuAC 0.2: -1 … 0.99",
@@ -87,8 +89,9 @@ class MethodsPanel(Section):
 
     compare_requested = Signal()
 
-    def __init__(self, choices: Choices, results: Results) -> None:
+    def __init__(self, choices: Choices, results: Results, speeds: Speeds) -> None:
         super().__init__("Methods", "methods")
+        self._speeds = speeds
         self._choices, self._results = choices, results
         self.shown_menu = ui.menu("shown_method")
         self.preset_menu = ui.menu(
@@ -120,23 +123,25 @@ class MethodsPanel(Section):
             "Compare methods", "compare_button", clicked=self.compare_requested
         )
         self.add(self._grid, self.masking, self.compare_button)
-        results.events.pair.connect(self._show_compare)
+        ui.connect(self._show_compare, results.events.pair, results.events.comparison_settings,
+                   speeds.changed)  # fmt: skip
         self._show_compare()
         self.shown_menu.currentIndexChanged.connect(self._on_shown_picked)
         choices.events.settings.connect(self._show_choices)
         choices.events.settings.connect(self._show_parameters)
         choices.events.shown_method.connect(self._show_choices)
-        results.events.explanations.connect(self._show_scores)
+        ui.connect(self._show_scores, results.events.explanations, speeds.changed)
         self._show_choices()
         self._show_scores()
 
     def set_palette_of(self, colors: Palette) -> None:
         """Show the colors of the curves beside the names."""
         for name, swatch in self._swatches.items():
-            swatch.setStyleSheet(f"background: {colors.method(name)};")
+            swatch.setPixmap(line_sample(colors, name))
 
     def _show_compare(self) -> None:
         self.compare_button.setEnabled(self._results.pair is not None)
+        self.compare_button.setText(estimated("Compare methods", self._speeds.comparison()))
 
     def _add_method(self, name: str, row: int) -> list[QWidget]:
         """Add the line of a method, and a row below it for its form."""
@@ -147,7 +152,7 @@ class MethodsPanel(Section):
         broken = method_info(name).problem
         check.setEnabled(not broken)
         swatch = QLabel()
-        swatch.setFixedSize(12, 3)
+        swatch.setFixedSize(SWATCH)
         score = ElidedLabel("cannot be imported" if broken else "", f"method_score_{name}")
         score.setToolTip(broken)
         self._broken |= {name} if broken else set()
@@ -266,7 +271,7 @@ class MethodsPanel(Section):
         """Return text, tooltip and tone for the score of a method."""
         explanations = self._results.explanations
         if explanations is None:
-            return method_info(name).short, "", "note"
+            return self._describe_time(name), "", "note"
         explanation = explanations.by_method.get(name)
         if explanation is not None and explanation.is_preliminary:
             return "preliminary", "The exact explanation is being computed.", "note"
@@ -287,4 +292,9 @@ class MethodsPanel(Section):
             error = explanations.failures[name]
             sentence = failure(name, f"explaining by {name}", error).sentence
             return "not available", sentence, "bad"
-        return method_info(name).short, "", "note"
+        return self._describe_time(name), "", "note"
+
+    def _describe_time(self, name: str) -> str:
+        """Return a method in a few words, and its time if that is long."""
+        parts = [method_info(name).short, estimated("", self._speeds.method(name)).strip(" ·")]
+        return " · ".join(part for part in parts if part)

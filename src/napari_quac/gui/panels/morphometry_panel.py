@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from napari_quac.explain.morphometry import Morphometry, PlaceChange
 
 COLUMNS = ("measure", "query", "hybrid", "change")
-WIDTHS = (120, 62, 62, 62)
 DEFAULT_PLACE = "inside the mask"
 EMPTY = "Explain a sample to measure the difference between query and hybrid."
 
@@ -42,7 +41,7 @@ class MorphometryPanel(OnDemandSection):
         self._measured: Morphometry | None = None
         self.labels_menu = LayerMenu(viewer, "morphometry_labels", Labels, first="none")
         self.place_menu = menu("morphometry_place")
-        self.table = NumberTable("morphometry_table", COLUMNS, WIDTHS, 0, 13, 16)
+        self.table = NumberTable("morphometry_table", COLUMNS, 0, 13, 16)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.add(
             labeled_row("Structures", self.labels_menu),
@@ -120,6 +119,10 @@ class MorphometryPanel(OnDemandSection):
             places = [place.name for place in morphometry.places]
             fill_menu(self.place_menu, {name: name for name in places}, DEFAULT_PLACE)
             self._show_place()
+        elif morphometry is not None:
+            self._show_place()
+        else:
+            self.mark_outdated(self._measured is not None)
 
     def _show_place(self) -> None:
         from napari_quac.explain.morphometry import MEASURES

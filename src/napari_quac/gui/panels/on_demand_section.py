@@ -18,6 +18,7 @@ from napari_quac.live.results import Results
 
 REST_MS = 250
 """Time without a move of the slider after which the displayed mask is measured."""
+OUTDATED = "The mask has changed; these rows are outdated."
 
 
 class NumberTable(QTreeWidget):
@@ -28,8 +29,6 @@ class NumberTable(QTreeWidget):
     name : str
     columns : sequence of str
         Titles.
-    widths : sequence of int
-        Pixels; together they fit the narrowest dock.
     stretch : int
         Column that takes the free width.
     max_rows, row_height : int
@@ -40,7 +39,6 @@ class NumberTable(QTreeWidget):
         self,
         name: str,
         columns: Sequence[str],
-        widths: Sequence[int],
         stretch: int,
         max_rows: int,
         row_height: int,
@@ -50,16 +48,13 @@ class NumberTable(QTreeWidget):
         prepare(self, name)
         self.setRootIsDecorated(False)
         self.setUniformRowHeights(True)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setHeaderLabels(list(columns))
         header = self.header()
         header.setStretchLastSection(False)
         header.setMinimumSectionSize(24)
-        for column, width in enumerate(widths):
-            header.resizeSection(column, width)
-            if column:
-                self.headerItem().setTextAlignment(column, Qt.AlignmentFlag.AlignRight)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        for column in range(1, len(columns)):
+            self.headerItem().setTextAlignment(column, Qt.AlignmentFlag.AlignRight)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(stretch, QHeaderView.ResizeMode.Stretch)
 
     def sizeHint(self) -> QSize:
@@ -155,6 +150,11 @@ class OnDemandSection(Section):
         else:
             self._later.cancel()
 
+    def mark_outdated(self, has_rows: bool) -> None:
+        """Say that the rows are those of another mask, until the displayed one is evaluated."""
+        self.line.setText(OUTDATED if has_rows else self._empty)
+        self.set_summary("")
+
     @property
     def has_exact_mask(self) -> bool:
         """True if the displayed mask is final; a preliminary one is not evaluated."""
@@ -167,8 +167,14 @@ class OnDemandSection(Section):
         classifier = self._results.loaded_classifier
         return classifier.class_names if classifier is not None else ()
 
+    def _show(self) -> None:
+        """Show the result, or that there is none."""
+        raise NotImplementedError
+
     def _on_displayed(self) -> None:
-        if self.is_open:
+        if self._results.displayed_hybrid is None:
+            self._show()
+        elif self.is_open:
             self._later.throttle()
 
     def _on_export(self) -> None:

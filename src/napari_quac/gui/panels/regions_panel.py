@@ -25,7 +25,6 @@ TOOLTIPS = (
     "Change of the target probability if only this region is replaced.",
     "Loss of the hybrid's target probability if this region is left out.",
 )
-WIDTHS = (30, 70, 88, 52, 58)
 NUMBER = Qt.ItemDataRole.UserRole
 EMPTY = "Explain a sample to see the regions of its mask."
 
@@ -43,7 +42,7 @@ class RegionsPanel(OnDemandSection):
         tooltip = "Export the table as a CSV file."
         super().__init__("Regions", "regions", EMPTY, tooltip, results, controller)
         self._listed: Regions | None = None
-        self.table = NumberTable("regions_table", COLUMNS, WIDTHS, 1, 6, 18)
+        self.table = NumberTable("regions_table", COLUMNS, 1, 6, 18)
         self.table.setStyleSheet("QTreeWidget::item { padding: 2px 0px; }")
         for column, tooltip in enumerate(TOOLTIPS):
             self.table.headerItem().setToolTip(column, tooltip)
@@ -104,6 +103,8 @@ class RegionsPanel(OnDemandSection):
         elif regions is not None:
             self._fill(regions)
             self._describe(regions)
+        else:
+            self.mark_outdated(self._listed is not None)
         self.regions_changed.emit(regions if self.is_open else None)
 
     def _describe(self, regions: Regions) -> None:

@@ -155,8 +155,6 @@ class SamplesPanel(Section):
         self.layer_low = NumberField("layer_low")
         self.layer_high = NumberField("layer_high")
         narrow(self.layer_low, self.layer_high)
-        for field in (self.layer_low, self.layer_high):
-            field.setFixedWidth(50)
         self.use_layer_button = button("Use", "use_layer_button", clicked=self.use_layer)
         self._layer_row = QWidget()
         row(caption("Layer"), self.layer_menu, 1, self.layer_low, self.layer_high,
@@ -171,7 +169,7 @@ class SamplesPanel(Section):
         previews.setContentsMargins(0, 2, 0, 0)
         self.preview_buttons = []
         for number in range(N_PREVIEWS):
-            preview = link_button("", f"preview_{number}", role="")
+            preview = link_button("", f"preview_{number}", role="proposal")
             preview.setIconSize(QSize(PREVIEW_SIZE, PREVIEW_SIZE))
             preview.setFixedSize(PREVIEW_SIZE + 2, PREVIEW_SIZE + 2)
             preview.setAutoRaise(True)

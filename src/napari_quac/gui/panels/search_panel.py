@@ -14,12 +14,13 @@ from napari_quac.gui import widgets as ui
 from napari_quac.gui.picture_strip import PictureStrip
 from napari_quac.gui.pictures import Difference
 from napari_quac.gui.section import Section, caption
-from napari_quac.gui.text import WrappedLabel
+from napari_quac.gui.text import WrappedLabel, estimated
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.prediction import Prediction
 from napari_quac.live.results import Results
 from napari_quac.live.session import NeighborQuery
+from napari_quac.live.speeds import Speeds
 
 if TYPE_CHECKING:
     from napari_quac.explain.pair import Pair
@@ -81,8 +82,8 @@ class QuestionBox(QWidget):
             widget.setVisible(is_wrong)
         if prediction is None or classifier is None or prediction.truth is None or not is_wrong:
             return
-        label = classifier.class_names[prediction.truth]
-        predicted = classifier.class_names[prediction.predicted]
+        label = prediction.class_names[prediction.truth]
+        predicted = prediction.class_names[prediction.predicted]
         questions = {
             "prediction": f"What would make it look like {label}?",
             "label": f"What makes it look like {predicted}?",
@@ -150,8 +151,10 @@ class SearchPanel(Section):
         results: Results,
         controller: Controller,
         query: NeighborQuery,
+        speeds: Speeds,
     ) -> None:
         super().__init__("Explain", "explain")
+        self._speeds = speeds
         self.question = QuestionBox(choices, results, query)
         self._choices, self._results, self._controller = choices, results, controller
         self.target_menu = ui.menu("target_menu", n_characters=6, picked=self._on_target_picked)
@@ -187,7 +190,8 @@ class SearchPanel(Section):
         results.events.pair.connect(self._show_proposals)
         ui.connect(self._show_ready, choices.events.generator, results.events.loaded_generator,
                 results.events.loaded_classifier, results.events.sample,
-                results.events.prediction, controller.running_changed)  # fmt: skip
+                results.events.prediction, controller.running_changed,
+                choices.events.settings, speeds.changed)  # fmt: skip
         self._show_targets()
         self._show_badge()
 
@@ -204,8 +208,9 @@ class SearchPanel(Section):
         if prediction is not None and len(prediction.probabilities) == len(names):
             default = f"Auto: {self._automatic_target(prediction)}"
         ui.fill_menu(self.target_menu, {None: default, **{name: name for name in names}})
-        target = self._results.target
-        ui.choose_entry(self.target_menu, None if target is None else names[target])
+        target = self._results.target  # found after a new classifier is set
+        has_target = target is not None and target < len(names)
+        ui.choose_entry(self.target_menu, names[target or 0] if has_target else None)
         self._show_ready()
 
     def _automatic_target(self, prediction: Prediction) -> str:
@@ -225,7 +230,8 @@ class SearchPanel(Section):
         recipe = self._choices.generator
         if recipe is None:  # an infill takes the place of the generator
             missing = tuple(name for name in missing if name != "loaded_generator")
-        self.explain_button.setText("Explain" if recipe else "Explain without a generator")
+        text = "Explain" if recipe else "Explain without a generator"
+        self.explain_button.setText(estimated(text, self._speeds.explanation()))
         is_search = recipe is not None and not isinstance(recipe, InfillRecipe)
         for widget in (self._target_label, self.target_menu, self.settings_button):
             widget.setVisible(is_search)
@@ -245,7 +251,7 @@ class SearchPanel(Section):
         if pair is None or classifier is None or len(proposals) < 2:
             self.proposals.show_pictures("", (), ())
             return
-        name = classifier.class_names[pair.target]
+        name = pair.class_name(pair.target)
         chosen = [proposal.generated is pair.generated for proposal in proposals].index(True)
         images = [proposal.generated for proposal in proposals]
         difference = Difference(pair.query.image, tuple(images))
@@ -263,7 +269,7 @@ class SearchPanel(Section):
         classifier = self._results.loaded_classifier
         text, tone = "", "note"
         if pair is not None and classifier is not None:
-            name = classifier.class_names[pair.scored_class]
+            name = pair.class_name(pair.scored_class)
             probability = float(pair.generated_prediction[pair.scored_class])
             tries = "1 try" if pair.n_tried == 1 else f"{pair.n_tried} tries"
             if pair.infill:

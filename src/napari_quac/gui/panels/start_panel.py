@@ -33,7 +33,7 @@ class StartPanel(QFrame):
         self._marks: dict[str, QLabel] = {}
         for number, (key, text) in enumerate(STEPS, 1):
             mark = QLabel(str(number))
-            mark.setFixedWidth(16)
+            mark.setMinimumWidth(16)
             mark.setProperty("role", "mark")
             line = row(mark, WrappedLabel(text, f"start_step_{key}"), 1)
             line.setAlignment(mark, Qt.AlignmentFlag.AlignTop)

@@ -27,6 +27,9 @@ QUIET = {
     "devices",
     "prepare",
     "training estimate",
+    "speed",
+    "baseline_tests",
+    "generator_evaluation",
     "warp",
 }
 """Work that ends before its description could be read."""

@@ -14,7 +14,7 @@ from napari_quac.gui.message import Message
 from napari_quac.gui.panels.train_settings import TrainSettings
 from napari_quac.gui.pictures import FittedPicture, pixels_of, pixmap_of
 from napari_quac.gui.section import Section, labeled_row
-from napari_quac.gui.text import WrappedLabel, duration
+from napari_quac.gui.text import WrappedLabel, duration, estimated
 from napari_quac.gui.widgets import button, column, menu, prepare, row
 from napari_quac.live.choices import Choices
 from napari_quac.live.failure import Failure
@@ -167,6 +167,7 @@ class TrainPanel(Section):
         running = status is not None
         self.train_button.setVisible(not running)
         self.train_button.setEnabled(not problem)
+        self.train_button.setText(estimated("Train generator", self._expected_seconds()))
         self.train_button.setToolTip(problem or "The training runs while you continue working.")
         self._while_running.setVisible(running)
         self.progress_bar.setVisible(running)
@@ -193,6 +194,13 @@ class TrainPanel(Section):
         """Return True if an evaluation classifier is trained beside the generator."""
         request = self._training.request
         return request is not None and getattr(request.settings, "evaluator_minutes", 0) > 0
+
+    def _expected_seconds(self) -> float | None:
+        """Return the requested time, with that of an evaluation classifier."""
+        if self.settings.problem:
+            return None
+        settings = self.settings.value
+        return 60 * (settings.minutes + getattr(settings, "evaluator_minutes", 0))
 
     def _show_preview(self, state: TrainingState) -> None:
         if state.picture is not None:

@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel
 
 from napari_quac.gui.section import Section
-from napari_quac.gui.text import WrappedLabel, set_tone
+from napari_quac.gui.text import MARKS, WrappedLabel, set_tone
 from napari_quac.gui.widgets import button, connect, debouncer, grid, muted
 from napari_quac.live.choices import Choices
 from napari_quac.live.results import Results
@@ -23,7 +23,7 @@ MAX_SENTENCES = 10
 AFTER_THE_CURVES_MS = 60  # drawn in a turn of the event loop of its own
 DOUBLING = "until_complete"
 PRELIMINARY = "The mask is preliminary. The verdict is about the exact one."
-MARKS = {"good": "✓", "bad": "✗", "warning": "!", "note": "•"}
+FINDING_MARKS = {**MARKS, "note": "•"}
 
 
 class VerdictPanel(Section):
@@ -93,7 +93,7 @@ class VerdictPanel(Section):
             finding = findings[row] if row < len(findings) else None
             tone = finding.tone if finding is not None else ""
             mark.setVisible(finding is not None)
-            mark.setText(MARKS.get(tone, ""))
+            mark.setText(FINDING_MARKS.get(tone, ""))
             set_tone(mark, tone)
             label.setVisible(finding is not None)
             label.setText(finding.text if finding is not None else "")

@@ -42,6 +42,7 @@ class ConfusionView(QWidget):
         self._names: tuple[str, ...] = ()
         self._table: PredictionTable | None = None
         self._counts: NDArray[np.int64] = np.zeros((0, 0), dtype=np.int64)
+        self._missing = ""
         self._picked: tuple[int, int] | None = None
         self._filter = ""
         results.events.order.connect(self._show)
@@ -86,10 +87,14 @@ class ConfusionView(QWidget):
         if table is self._table:
             return
         self._table = table
-        names = table.class_names if table is not None else ()
+        self._missing = _missing(table)
+        names = table.class_names if table is not None and not self._missing else ()
         resized = len(names) != len(self._names)
         self._names = names
-        self._counts = table.confusion() if table is not None else np.zeros((0, 0), dtype=np.int64)
+        self._counts = np.zeros((0, 0), dtype=np.int64)
+        if table is not None and not self._missing:
+            self._counts = table.confusion()
+        self.setAccessibleDescription(self._missing)
         self.setProperty("classNames", list(names))
         self.setProperty("counts", self._counts.tolist())
         if resized:
@@ -162,7 +167,7 @@ class ConfusionView(QWidget):
             painter.drawText(
                 self.rect().adjusted(12, 4, -12, -4),
                 int(flags),
-                "Predict the samples to see the confusion matrix.",
+                self._missing,
             )
             painter.end()
             return
@@ -210,6 +215,23 @@ class ConfusionView(QWidget):
         painter.setPen(QColor(colors.text if count else colors.muted))
         text = f"{share:.0%}" if self._normalized else grouped(count)
         painter.drawText(rect, int(Qt.AlignmentFlag.AlignCenter), text)
+
+
+def _missing(table: PredictionTable | None) -> str:
+    """Return what a confusion matrix of these predictions lacks; empty if nothing is missing."""
+    if table is None:
+        return "Predict the samples to see the confusion matrix."
+    if (table.truth >= 0).any():
+        return ""
+    if table.labels is not None and table.labels.labels:
+        return (
+            "No label of the samples is a class of the classifier. Correct the class names under "
+            "Set up, Networks, Details."
+        )
+    return (
+        "The samples have no labels, so there is nothing to compare the predictions with. Open a "
+        "folder with one subfolder per class, or choose labels under Set up, Samples."
+    )
 
 
 def _mixed(base: QColor, full: QColor, share: float) -> QColor:

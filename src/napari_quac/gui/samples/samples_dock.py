@@ -9,8 +9,7 @@ from qtpy.QtGui import QDragEnterEvent, QDropEvent, QResizeEvent
 from qtpy.QtWidgets import (
     QButtonGroup,
     QFileDialog,
-    QHBoxLayout,
-    QLineEdit,
+    QLayout,
     QStackedWidget,
     QToolButton,
     QWidget,
@@ -24,13 +23,14 @@ from napari_quac.gui.samples.confusion_view import ConfusionView
 from napari_quac.gui.samples.explain_many_card import ExplainManyCard
 from napari_quac.gui.samples.population_page import PopulationPage
 from napari_quac.gui.samples.sample_table import SampleTable
-from napari_quac.gui.text import ElidedLabel, WrappedLabel, grouped, set_tone
+from napari_quac.gui.text import ElidedLabel, WrappedLabel, estimated, grouped, set_tone
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
 from napari_quac.live.edit_history import EditHistory
 from napari_quac.live.explain_many import ExplainMany
 from napari_quac.live.filter_language import KNOWN_WORDS, FilterError, parse_filter
 from napari_quac.live.results import Results
+from napari_quac.live.speeds import Speeds
 
 AFTER_TYPING_MS = 250
 WIDEST_TITLE = 84
@@ -48,7 +48,7 @@ OF_EXPLANATIONS = ("explained", "not_switched")
 """Chips that are hidden before a sample is explained."""
 
 
-class FilterField(QLineEdit):
+class FilterField(ui.TextField):
     """The filter as text; an invalid filter is reported and not applied."""
 
     def __init__(self, choices: Choices, results: Results, history: EditHistory) -> None:
@@ -57,7 +57,6 @@ class FilterField(QLineEdit):
         ui.prepare(self, "filter_edit", "Available words: " + ", ".join(KNOWN_WORDS) + ".")
         self.setPlaceholderText("Filter: confidence < 0.6")
         self.setClearButtonEnabled(True)
-        self.setMinimumWidth(96)  # beside four buttons in a window of 1366 pixels
         self.problem = ElidedLabel("", "filter_problem")
         set_tone(self.problem, "bad")
         self.problem.hide()
@@ -119,7 +118,7 @@ class FilterChips(QWidget):
                 checkable=True,
             )
         self._cell_filter = ""
-        ui.row(*self.chips.values(), spacing=3, parent=self)
+        self.setLayout(ui.flow(*self.chips.values(), spacing=3))
         self.count = ElidedLabel("", "filter_count", "muted")
         ui.connect(self._show, choices.events.filter_text, results.events.order)
         self._show()
@@ -179,6 +178,7 @@ class SamplesDock(QWidget):
         choices: Choices,
         results: Results,
         controller: Controller,
+        speeds: Speeds,
         store_folder: str = "",
         history: EditHistory | None = None,
     ) -> None:
@@ -193,7 +193,8 @@ class SamplesDock(QWidget):
         self.matrix = ConfusionView(results)
         self._build_matrix_side()
         self.curves = PopulationPage(choices, results, controller)
-        self.many = ExplainMany(choices, results, controller)
+        self._speeds = speeds
+        self.many = ExplainMany(choices, results, controller, speeds)
         self.many_card = ExplainManyCard(self.many, store_folder)
         self._build_buttons()
         self.accuracy_line = AccuracyLine(results, "samples_accuracy")
@@ -203,24 +204,28 @@ class SamplesDock(QWidget):
         self.pages = QStackedWidget()
         self.pages.addWidget(rows)
         self.pages.addWidget(self.curves)
+        body = QWidget()
+        body.setProperty("role", "page")
         layout = ui.column(
             self._first_row(),
-            ui.row(self.chips, self.chips.count, 1, spacing=8),
+            ui.row(self.chips, 1, self.chips.count, spacing=8),
             self.accuracy_line,
             self.field.problem,
             self.report_note,
             ui.row(self.pages, 1, self.many_card),
             1,
             spacing=4,
-            parent=self,
+            parent=body,
         )
         layout.setContentsMargins(6, 4, 6, 4)
+        ui.column(ui.scroll_area("samples_scroll", body), parent=self)
         self.matrix.cell_picked.connect(self.chips.show_cell)
         self.many_card.measure_requested.connect(self.measure_requested)
         choices.events.filter_text.connect(self.matrix.show_filter)
         ui.connect(self._show_report_note, results.events.report_columns)
         ui.connect(self._show_state, results.events.order, results.events.loaded_samples,
-                results.events.loaded_classifier, controller.running_changed)  # fmt: skip
+                results.events.loaded_classifier, controller.running_changed,
+                speeds.changed)  # fmt: skip
         self.show_tab("table")
         self._show_report_note()
         self._show_state()
@@ -231,7 +236,7 @@ class SamplesDock(QWidget):
 
     def minimumSizeHint(self) -> QSize:
         """Return the smallest readable size."""
-        return QSize(300, 150)
+        return QSize(240, 150)
 
     def set_palette_of(self, colors: Palette) -> None:
         """Follow napari's theme."""
@@ -278,7 +283,7 @@ class SamplesDock(QWidget):
         """Predict every sample without a prediction."""
         self._controller.request("predictions")
 
-    def _first_row(self) -> QHBoxLayout:
+    def _first_row(self) -> QLayout:
         self.tabs: dict[str, QToolButton] = {}
         self._tab_group = QButtonGroup(self)
         for key, title, tooltip in TABS:
@@ -291,8 +296,8 @@ class SamplesDock(QWidget):
                 checkable=True,
             )
             self._tab_group.addButton(self.tabs[key])
-        return ui.row(*self.tabs.values(), self.field, 1, self.predict_button, self.many_button,
-                   self.report_button, spacing=4)  # fmt: skip
+        return ui.flow(*self.tabs.values(), self.field, self.predict_button, self.many_button,
+                       self.report_button)  # fmt: skip
 
     def _build_matrix_side(self) -> None:
         self.share_button = ui.button("Normalize rows", "matrix_normalize_button", checkable=True)
@@ -344,6 +349,9 @@ class SamplesDock(QWidget):
         ready = not self._controller.missing_for("predictions")
         begun = order is not None and order.columns.n_predicted > 0
         text = "Predict remaining samples" if begun else "Predict all"
+        if order is not None:
+            n_missing = len(order.columns) - order.columns.n_predicted
+            text = estimated(text, self._speeds.predictions(n_missing))
         self.predict_button.setText("Stop" if running else text)
         self.predict_button.setVisible(running or not done)
         self.predict_button.setEnabled(running or ready)
