@@ -1,4 +1,4 @@
-"""What a path holds that a user drops onto the window."""
+"""Kinds of files and folders that a user drops onto the window."""
 
 from __future__ import annotations
 
