@@ -112,12 +112,11 @@ def texts(button: QWidget) -> list[str]:
     return in_menu(button, lambda menu: [action.text() for action in actions_of(menu)])
 
 
-def reopened(dock: QuacDock, viewer: Any) -> QuacDock:
-    """Close a dock as the end of a day does, and open another one."""
-    viewer.window.remove_dock_widget(dock)
-    dock.shut_down()
+def next_day(dock: QuacDock, make_viewer: Any) -> QuacDock:
+    """End a dock with its window, and open another one in another window."""
+    dock.shut_down(window_closes=True)
     QApplication.processEvents()
-    return open_dock(viewer)
+    return open_dock(make_viewer())
 
 
 def test_several_dropped_files_are_each_opened_as_what_they_are(
@@ -156,8 +155,7 @@ def test_a_plan_is_opened_by_drop_and_from_the_menu(
 def test_the_next_day_begins_where_the_last_one_ended(
     make_napari_viewer: Any, network: Path, folder: Path
 ) -> None:
-    viewer = make_napari_viewer()
-    dock = open_dock(viewer)
+    dock = open_dock(make_napari_viewer())
     drop(dock, network, folder)
     wait(lambda: dock.results.order is not None and dock.results.predictions is not None)
     settle(dock)
@@ -171,7 +169,7 @@ def test_the_next_day_begins_where_the_last_one_ended(
     dock.methods.set_open(True)
     settle(dock)
     sample_id = dock.results.loaded_samples.sample_id(6)  # type: ignore[union-attr]
-    dock = reopened(dock, viewer)
+    dock = next_day(dock, make_napari_viewer)
     assert dock.choices.classifier is None and dock.stages.current == "setup"
     pick(dock.start.recent_button, "Continue with patches, net.pt")
     wait(lambda: dock.results.order is not None and dock.results.loaded_classifier is not None)
@@ -195,8 +193,7 @@ def test_threshold_and_method_return_with_the_explanation(
     arguments = ["explain", "--classifier", str(network), "--samples", str(folder), "--methods",
                  "residual,random", "--out", str(store), "--device", "cpu"]  # fmt: skip
     assert main(arguments) == 0
-    viewer = make_napari_viewer()
-    dock = open_dock(viewer)
+    dock = open_dock(make_napari_viewer())
     drop(dock, store)
     wait(lambda: dock.results.displayed_hybrid is not None and dock.choices.sample_index == 0)
     settle(dock)
@@ -208,7 +205,7 @@ def test_threshold_and_method_return_with_the_explanation(
     dock.choices.threshold = float(thresholds[len(thresholds) // 3])
     settle(dock)
     index = dock.results.displayed_hybrid.index  # type: ignore[union-attr]
-    dock = reopened(dock, viewer)
+    dock = next_day(dock, make_napari_viewer)
     drop(dock, store)
     wait(lambda: dock.choices.sample_index == 3 and dock.choices.shown_method == "residual")
     settle(dock)
