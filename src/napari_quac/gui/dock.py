@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from qtpy.QtCore import QSettings, QSize, Qt, Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QMenu, QScrollArea, QWidget
 
+from napari_quac.gui.closing import CloseGuard, keep_closed_session, take_closed_session
 from napari_quac.gui.compare import Comparison
 from napari_quac.gui.comparison_dock import ComparisonDock
 from napari_quac.gui.curve_dock import CurveDock
@@ -49,14 +50,17 @@ from napari_quac.gui.region_view import RegionView
 from napari_quac.gui.sample_data import open_example_volume
 from napari_quac.gui.samples.samples_dock import SamplesDock
 from napari_quac.gui.scale_bar import ScaleBar
+from napari_quac.gui.section import Section
 from napari_quac.gui.source_layers import SourceLayers
 from napari_quac.gui.stack_slider import StackSlider
 from napari_quac.gui.stages import Stages
 from napari_quac.gui.widgets import button, column, connect, debouncer
 from napari_quac.gui.window import BottomDocks, MainThread, WindowWatch
 from napari_quac.gui.world_units import load_unit_registry
+from napari_quac.live.closed_session import ClosedSession
 from napari_quac.live.failure import Failure
 from napari_quac.live.lane import prepare_lane
+from napari_quac.live.save_explanations import ExplanationSaver
 from napari_quac.live.session import Session
 from napari_quac.live.training import Training
 
@@ -93,8 +97,10 @@ class QuacDock(QWidget):
         self._collections = ShortCollections()
         self._main_thread = MainThread(self)
         self.defaults = read_defaults()
+        previous = take_closed_session(napari_viewer)
+        choices = self.defaults.to_choices()
         self.session = Session(
-            self._main_thread.call, self._prepare_lane(), self.defaults.to_choices()
+            self._main_thread.call, self._prepare_lane(), choices, previous=previous
         )
         self.choices, self.results = self.session.choices, self.session.results
         self.controller, self.lane = self.session.controller, self.session.lane
@@ -126,6 +132,9 @@ class QuacDock(QWidget):
         parts = (self._main_thread, self.lane, self.training, self._collections)
         self.destroyed.connect(partial(_close, parts))
         self._show_next_step()
+        if previous is not None:
+            self.controller.announce()
+            self._restore_layout(previous.layout)
 
     def _prepare_lane(self) -> Callable[[], None]:
         """Return what the compute thread does first, without a reference to this object."""
@@ -238,6 +247,10 @@ class QuacDock(QWidget):
         for timer in (self._draw_curves, self._announce_explained, self._scroll_to_preprocessing,
                       self._scroll_to_training):  # fmt: skip
             timer.cancel()
+        if window_closes:
+            self.session.cache.close()
+        else:
+            keep_closed_session(self.viewer, ClosedSession.of(self.controller, self._layout()))
         self._main_thread.close()
         self._collections.close()
         self._style.close()
@@ -262,7 +275,20 @@ class QuacDock(QWidget):
         self.sources.close()
         self.layer_stack.close()
         self._window_watch.end(window_closes)
+        self.close_guard.end()
         self.bottom_docks.close(window_closes)
+
+    def _layout(self) -> dict[str, Any]:
+        """Return the stage, the folded sections and the folder of *Explain these*."""
+        sections = {section.button.objectName(): section.is_open for section in self._sections}
+        folder = self.all_samples.many_card.folder.text()
+        return {"stage": self.stages.current, "sections": sections, "output": folder}
+
+    def _restore_layout(self, layout: Mapping[str, Any]) -> None:
+        for section in self._sections:
+            section.set_open(layout["sections"].get(section.button.objectName(), section.is_open))
+        self.stages.show_stage(layout["stage"])
+        self.all_samples.many_card.folder.setText(layout["output"])
 
     def _on_window_closed(self) -> None:
         self.shut_down(window_closes=True)
@@ -339,6 +365,9 @@ class QuacDock(QWidget):
         self.bottom_docks = BottomDocks(
             viewer, self.all_samples, self.curve_dock, self.methods_compared, self
         )
+        saver = ExplanationSaver(self.session, self.all_samples.many_card.output_folder)
+        self._sections = self.findChildren(Section)
+        self.close_guard = CloseGuard(self, self.session, self.training, saver)
 
     def _connect(self) -> None:
         session, results, status = self.session, self.results, self.status
@@ -401,6 +430,7 @@ class QuacDock(QWidget):
         self._window_watch.closing.connect(self.layers.pause)
         self._window_watch.closing.connect(self.patch_view.pause)
         self._window_watch.closed.connect(self._on_window_closed)
+        self._window_watch.docked.connect(self.close_guard.watch)
         self._window_watch.removed.connect(self.shut_down)
         results.events.explanations.connect(self._draw_curves.throttle)
         results.events.loaded_samples.connect(self._on_samples_loaded)

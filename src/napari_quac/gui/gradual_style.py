@@ -25,7 +25,8 @@ class GradualStyle(QObject):
 
     def __init__(self, *widgets: QWidget) -> None:
         super().__init__(widgets[0])
-        self._widgets, self._sheet = widgets, ""
+        self._sheet = ""
+        self._parts = [part for widget in widgets for part in style_parts(widget)]
         self._pending: list[QWidget] = []
         self._timer = QTimer(self, interval=0)
         self._timer.timeout.connect(self._style_next)
@@ -39,8 +40,7 @@ class GradualStyle(QObject):
     def set_sheet(self, sheet: str) -> None:
         """Set a sheet: the first at once, later ones part by part, visible parts first."""
         is_first, self._sheet = not self._sheet, sheet
-        parts = [part for widget in self._widgets for part in style_parts(widget)]
-        self._pending = sorted(parts, key=lambda part: not part.isVisible())
+        self._pending = sorted(self._parts, key=lambda part: not part.isVisible())
         self._timer.start()
         while is_first and self._pending:
             self._style_next()

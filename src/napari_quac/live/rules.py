@@ -11,7 +11,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_quac.errors import DataError
-from napari_quac.explain.settings import AUTO, ExplainSettings
+from napari_quac.explain.settings import AUTO, ExplainSettings, derive_pair_settings
 from napari_quac.live import display
 from napari_quac.live.choices import Choices, ReadySamples, ReportSource, SampleSource
 from napari_quac.live.class_names import (
@@ -186,13 +186,6 @@ def test_against_baselines(
 
 
 # settings
-
-
-def derive_pair_settings(settings: ExplainSettings) -> ExplainSettings:
-    """Return the settings on which the explanations of a pair depend."""
-    initial = ExplainSettings()
-    others = ("search", "source_basis", "targets", "seed")
-    return replace(settings, **{name: getattr(initial, name) for name in others})
 
 
 def find_target(settings: ExplainSettings, loaded_classifier: Classifier) -> int | None:

@@ -17,13 +17,13 @@ from napari_quac.live.results import Results
 if TYPE_CHECKING:
     from napari_quac.explain.regions import Region, Regions
 
-COLUMNS = ("#", "area", "gray value", "alone", "left out")
+COLUMNS = ("#", "area", "gray value", "only this", "without it")
 TOOLTIPS = (
     "Number of the region; region 1 has the largest effect alone.",
     "Area before the mask is softened.",
     "Mean gray value in the query → in the hybrid; 0 is black and 1 is white.",
     "Change of the target probability if only this region is replaced.",
-    "Loss of the hybrid's target probability if this region is left out.",
+    "Loss of the hybrid's target probability if this region stays as it is in the query.",
 )
 NUMBER = Qt.ItemDataRole.UserRole
 EMPTY = "Explain a sample to see the regions of its mask."

@@ -11,15 +11,16 @@ from qtpy.QtWidgets import QWidget
 from napari_quac.explain.settings import AUTO
 from napari_quac.generators.infill.recipe import InfillRecipe
 from napari_quac.gui import widgets as ui
+from napari_quac.gui.message import Message
 from napari_quac.gui.picture_strip import PictureStrip
 from napari_quac.gui.pictures import Difference
 from napari_quac.gui.section import Section, caption
 from napari_quac.gui.text import WrappedLabel, estimated
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
+from napari_quac.live.neighbor_query import NeighborQuery
 from napari_quac.live.prediction import Prediction
 from napari_quac.live.results import Results
-from napari_quac.live.session import NeighborQuery
 from napari_quac.live.speeds import Speeds
 
 if TYPE_CHECKING:
@@ -38,12 +39,13 @@ class QuestionBox(QWidget):
         self.basis_line = WrappedLabel("", "source_basis_line", role="muted")
         self.strip = PictureStrip("neighbor")
         self.strip.picked.connect(self.neighbor_picked)
+        self.message = Message("no_neighbors", "muted")
         self.styles = ui.check_box("Use the styles of these neighbors", "neighbor_styles_check")
         self.back_button = ui.button(
             "‹ Back to the misprediction", "back_to_misprediction_button", clicked=query.go_back
         )
-        ui.column(self.menu, self.basis_line, self.strip, self.styles, self.back_button, spacing=5,
-               parent=self)  # fmt: skip
+        parts = (self.menu, self.basis_line, self.message, self.strip, self.styles)
+        ui.column(*parts, self.back_button, spacing=5, parent=self)
         ui.bind(choices, "neighbor_styles", self.styles)
         ui.connect(self._show, results.events.prediction, results.events.loaded_generator,
                 results.events.neighbors, results.events.predictions,
@@ -78,7 +80,7 @@ class QuestionBox(QWidget):
         is_neighbor = self._query.misprediction is not None
         self.back_button.setVisible(is_neighbor)
         self.setVisible(is_wrong or is_neighbor)
-        for widget in (self.menu, self.basis_line, self.strip, self.styles):
+        for widget in (self.menu, self.basis_line, self.message, self.strip, self.styles):
             widget.setVisible(is_wrong)
         if prediction is None or classifier is None or prediction.truth is None or not is_wrong:
             return
@@ -113,8 +115,11 @@ class QuestionBox(QWidget):
                 text = f"No correctly classified {label} was found yet."
             else:
                 text = ""
-            self.strip.show_pictures(text, (), ())
+            self.strip.show_pictures("", (), ())
+            is_action = text.startswith("Predict all")
+            self.message.show_message(text, "", "predict_all" if is_action else "")
             return
+        self.message.show_message("")
         verb = "Nearest" if first_question else "Explains the nearest"
         title = f"{verb} correctly classified {label}, {neighbors.basis_text}"
         tooltips = [
