@@ -122,9 +122,9 @@ class Watchdog:
         if threading.get_ident() != self._main:
             return
         if phase == "start":
-            self._begun = time.perf_counter()
+            self._begun = time.thread_time()
         else:
-            self.collections.append((self._begun, time.perf_counter()))
+            self.collections.append((time.perf_counter(), time.thread_time() - self._begun))
 
     def _sample(self) -> None:
         while not self._stopped.wait(SAMPLE_SECONDS):
@@ -140,7 +140,7 @@ class Watchdog:
             if end - begin < 0.005:
                 continue
             inside = self.samples[bisect_left(times, begin) : bisect_left(times, end)]
-            collected = sum(b - a for a, b in self.collections if begin <= a < end)
+            collected = sum(took for moment, took in self.collections if begin <= moment < end)
             gap = Gap(1e3 * (end - begin), 1e3 * (cpu_end - cpu_begin), 1e3 * collected)
             gap.shares.update(kind for _, kind, _ in inside)
             gap.lines.update(f"{kind:8s} {line}" for _, kind, line in inside)

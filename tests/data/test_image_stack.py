@@ -18,7 +18,7 @@ def test_stack_gives_one_sample_for_each_image_with_its_place() -> None:
     assert isinstance(samples, Dataset)
     assert len(samples) == 2
     sample = samples[1]
-    assert sample.id == "em[1]" and sample.label is None
+    assert sample.id == "em 2" and sample.label is None
     assert (sample.scale, sample.translate, sample.unit) == ((4, 3), (8, 6), "nm")
     np.testing.assert_allclose(sample.image.numpy()[0], stack[1] / 255, atol=1e-7)
     assert sample.place is not None and sample.place.size == (1, 4, 5)

@@ -100,3 +100,34 @@ def test_dataset_says_in_its_name_how_it_was_changed() -> None:
         str(Preprocessing("average", crop=(8, 8)))
         == "average of channels, cropped to the central 8 × 8 px"
     )
+
+
+@pytest.mark.parametrize(
+    ("preprocessing", "size", "view"),
+    [
+        (Preprocessing(), (10, 12), ((0, 10), (0, 12))),
+        (Preprocessing(crop=6), (10, 12), ((2, 8), (3, 9))),
+        (Preprocessing(pad=16), (10, 12), ((-3, 13), (-2, 14))),
+        (Preprocessing(crop=16), (10, 12), ((-3, 13), (-2, 14))),
+        (Preprocessing(pad=16, crop=4), (10, 12), ((3, 7), (4, 8))),
+        (Preprocessing(resize=(20, 24)), (10, 12), ((0, 10), (0, 12))),
+        (Preprocessing(resize=256, crop=224), (128, 128), ((8, 120), (8, 120))),
+        (Preprocessing(crop=(4, 6, 8)), (8, 10, 12), ((2, 6), (2, 8), (2, 10))),
+    ],
+)
+def test_field_of_view_is_what_reaches_the_network(
+    preprocessing: Preprocessing, size: tuple[int, ...], view: tuple[tuple[float, float], ...]
+) -> None:
+    field = preprocessing.field_of_view(size)
+    assert field == view
+    if preprocessing.resize is not None:
+        return
+    for axis, (start, stop) in enumerate(field):
+        shape = [1, 1, *(1,) * len(size)]
+        shape[2 + axis] = size[axis]
+        ramp = torch.arange(1.0, size[axis] + 1).view(shape).expand(1, 1, *size) / 100
+        seen = 100 * preprocessing.to_network(ramp)
+        inside = seen[seen > 0]
+        assert float(inside.min()) == pytest.approx(max(start, 0) + 1, abs=1e-4)
+        assert float(inside.max()) == pytest.approx(min(stop, size[axis]), abs=1e-4)
+        assert seen.shape[2 + axis] == stop - start

@@ -33,7 +33,7 @@ def test_good_explanation_has_only_good_findings(explanations: dict[str, Explana
     p = float(explanations["d-ig"].pair.generated_prediction[1])
     assert found[0].text == f"The generated image switches to right: p = {p:.2f}."
     assert "of the image is enough for right" in found[1].text
-    assert found[2].text.startswith("Changing the rest of the image keeps left")
+    assert found[2].text.startswith("Changing only the rest of the image keeps left")
     assert found[3].text == "QuAC score 0.93 is better than residual (0.79) and random (0.14)."
 
 
@@ -59,7 +59,7 @@ def test_hybrid_that_does_not_switch_is_told(explanations: dict[str, Explanation
 def test_inverse_hybrid_that_switches_speaks_against(explanations: dict[str, Explanation]) -> None:
     leaky = replace(explanations["d-ig"], inverse_prediction=torch.tensor([0.1, 0.8, 0.1]))
     found = texts(leaky)
-    (text,) = [t for t in found if "The rest of the image alone also switches" in t]
+    (text,) = [t for t in found if "Changing only the rest of the image also switches" in t]
     assert found[text] == "bad"
     assert "p = 0.80" in text
 

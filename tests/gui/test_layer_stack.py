@@ -95,7 +95,7 @@ def test_slider_of_napari_and_selected_sample_are_one(dock: QuacDock) -> None:
     assert dock.choices.sample_index == 3 and index_at_slider(dock) == 3
     dock.viewer.layers.remove("stack")
     dock.choices.sample_index = 1
-    wait(lambda: sample_id(dock) == "stack[1]")
+    wait(lambda: sample_id(dock) == "stack 2")
     wait(lambda: not dock.controller.running)
     settle_events()
     assert dock.choices.sample_index == 1

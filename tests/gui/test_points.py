@@ -130,7 +130,7 @@ def test_result_layers_lie_on_the_point_and_carry_the_source(placed: QuacDock) -
         assert [str(unit) for unit in layer.units] == ["nanometer"] * 3
         np.testing.assert_allclose(layer.data_to_world((0, 16, 16)), world)
     names = [layer.name for layer in placed.viewer.layers]
-    assert names == ["em", "query", "generated", "hybrid", "attribution", "mask", "marks"]
+    assert names == ["em", "query", "generated", "hybrid", "attribution", "mask", "frame", "marks"]
 
 
 def test_click_in_the_canvas_selects_and_flies_and_a_drag_does_not(placed: QuacDock) -> None:

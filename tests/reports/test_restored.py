@@ -49,7 +49,9 @@ def entries_of(store, key):
 
 def test_restored_explanations_are_those_that_were_written(written):
     store, key, explanations = written
-    restored = restore_explanations(entries_of(store, key), store.info.settings, 3, store=store)
+    restored = restore_explanations(
+        entries_of(store, key), store.info.settings, CLASSES, store=store
+    )
     assert restored.is_restored and not restored.failures
     assert len(restored.pair.proposals) == len(explanations.pair.proposals) > 1
     for name, expected in explanations.items():
@@ -74,7 +76,7 @@ def test_restored_explanations_are_those_that_were_written(written):
 
 def test_without_a_store_the_probability_of_the_target_follows_from_the_curve(written):
     store, key, explanations = written
-    restored = restore_explanations(entries_of(store, key), store.info.settings, 3)
+    restored = restore_explanations(entries_of(store, key), store.info.settings, CLASSES)
     for name, expected in explanations.items():
         target = expected.pair.target
         np.testing.assert_allclose(
@@ -88,7 +90,7 @@ def test_a_method_without_curve_is_a_failure_beside_the_others(written):
     store, key, _ = written
     entries = entries_of(store, key)
     entries[1] = replace(entries[1], mask_sizes=np.empty(0))
-    restored = restore_explanations(entries, store.info.settings, 3, store=store)
+    restored = restore_explanations(entries, store.info.settings, CLASSES, store=store)
     assert [*restored] == ["d-ig", "random"]
     with pytest.raises(DataError, match="curve of residual"):
         restored.raise_failures()
@@ -99,4 +101,4 @@ def test_another_sample_of_the_same_id_is_refused(written):
     query = explanations.pair.query
     other = replace(query, image=(query.image + 0.1).clamp(0, 1))
     with pytest.raises(DataError, match="not the one that was explained"):
-        restore_explanations(entries_of(store, key), store.info.settings, 3, other, store)
+        restore_explanations(entries_of(store, key), store.info.settings, CLASSES, other, store)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import time
 import traceback
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Generator as Iterating
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from napari_quac.data.dataset import Dataset, Sample
 from napari_quac.errors import CancelledError, DataError, QuacError, StorageError
+from napari_quac.explain.explanation import Explanations
 from napari_quac.explain.pipeline import explain_pair
 from napari_quac.explain.question import Question, question_for
 from napari_quac.explain.search import search
@@ -33,6 +34,8 @@ from napari_quac.reports.task_images import images_of
 from napari_quac.stepwise import Progress, stepwise
 
 logger = logging.getLogger(__name__)
+Earlier = Callable[[Sample, int, int], Explanations | None]
+"""Returns earlier explanations of a sample from a source to a target class, if there are any."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,7 @@ def explain_tasks(
     generator: Generator,
     settings: ExplainSettings,
     store: ExplanationStore,
+    earlier: Earlier | None = None,
 ) -> Iterating[Progress, None, Summary]:
     """Explain tasks into a store, one after the other.
 
@@ -162,6 +166,8 @@ def explain_tasks(
         Questions, methods, search and seed.
     store : ExplanationStore
         Destination of the records.
+    earlier : callable, optional
+        Finds explanations that were made with the same search; they are not computed again.
 
     Returns
     -------
@@ -175,7 +181,7 @@ def explain_tasks(
     """
     summary = Summary()
     for index, task in enumerate(tasks):
-        steps = explain_sample(task, dataset, classifier, generator, settings, store)
+        steps = explain_sample(task, dataset, classifier, generator, settings, store, earlier)
         summary += yield from steps.within(
             index,
             len(tasks),
@@ -195,6 +201,7 @@ def explain_sample(
     generator: Generator,
     settings: ExplainSettings,
     store: ExplanationStore,
+    earlier: Earlier | None = None,
 ) -> Iterating[Progress, None, Summary]:
     """Explain one sample toward all its targets; see :func:`explain_tasks`."""
     yield Progress(0, None, "read")
@@ -219,7 +226,7 @@ def explain_sample(
             summary = replace(summary, n_existing=summary.n_existing + 1)
             continue
         networks = (classifier, generator)
-        outcome = yield from explain_target(sample, question, target, *networks, settings)
+        outcome = yield from explain_target(sample, question, target, *networks, settings, earlier)
         summary += _write(store, outcome)
     return summary
 
@@ -254,6 +261,7 @@ def explain_target(
     classifier: Classifier,
     generator: Generator,
     settings: ExplainSettings,
+    earlier: Earlier | None = None,
 ) -> Iterating[Progress, None, SampleResult]:
     """Search and explain; errors become part of the record.
 
@@ -271,6 +279,8 @@ def explain_target(
         Source of the proposals.
     settings : ExplainSettings
         Methods, masking, search and seed.
+    earlier : callable, optional
+        See :func:`explain_tasks`.
 
     Returns
     -------
@@ -279,16 +289,17 @@ def explain_target(
     """
     names, begun = classifier.class_names, time.perf_counter()
     try:
-        pair = yield from search(
+        previous = earlier(sample, question.source, target) if earlier is not None else None
+        pair = previous.pair if previous is not None else (yield from search(
             sample, target, classifier, generator, settings.search, settings.seed, question.source
-        )
+        ))  # fmt: skip
     except Exception as error:  # noqa: BLE001 - becomes the record
         failure, details = describe_failure("search", error, sample.id)
         record = failed_record(sample.id, failure, names[question.source], names[target])
         record["asked"] = [names[index] for index in question.targets]
         return SampleResult(record, details=details)
     search_seconds = time.perf_counter() - begun
-    computed = yield from explain_pair(pair, classifier, settings)
+    computed = yield from explain_pair(pair, classifier, settings, previous)
     explanations, errors = list(computed.values()), computed.failures
     failures = {name: describe_failure(name, errors[name], sample.id) for name in errors}
     record = explained_record(

@@ -161,8 +161,8 @@ def _measure(
         try:
             labels = measures.find_labels(options.labels, record["id"])
             entries = [e for e in store.entries_of(key, record) if isinstance(e, ReportEntry)]
-            n_classes = classifier.n_classes
-            explanations = restore_explanations(entries, plan.settings, n_classes, store=store)
+            names = classifier.class_names
+            explanations = restore_explanations(entries, plan.settings, names, store=store)
             explanations.raise_failures()
             inputs = (classifier, options, labels)
             for name, explanation in explanations.items():

@@ -315,8 +315,8 @@ class ImageStack:
         return index if 0 <= index < len(self) else None
 
     def sample_id(self, index: int) -> str:
-        """Return the name of the stack with the number of the image, counted from 0."""
-        return f"{self.name}[{index}]" if len(self) > 1 else self.name
+        """Return the name of the stack with the number of the image, counted from 1."""
+        return f"{self.name} {index + 1}" if len(self) > 1 else self.name
 
     def label(self, index: int) -> int | None:
         """Return None, since images of a stack have no labels."""
@@ -327,7 +327,7 @@ class ImageStack:
             return np.asarray(self._images[index])
         except Exception as error:
             raise DataError(
-                f"Image {index} of '{self.name}' cannot be read ({error}). Check the file."
+                f"Image {index + 1} of '{self.name}' cannot be read ({error}). Check the file."
             ) from error
 
 

@@ -59,6 +59,13 @@ class LabeledStack(ImageStack):
     def __getitem__(self, index: int) -> Sample:
         return replace(super().__getitem__(index), label=self._labels[index])
 
+    def sample_id(self, index: int) -> str:
+        """Return the name of the file with the number of the image, counted from 0.
+
+        Seeds of the search and stored explanations depend on it.
+        """
+        return f"{self.name}[{index}]" if len(self) > 1 else self.name
+
     def label(self, index: int) -> int | None:
         """Return the label of an image."""
         return self._labels[index]

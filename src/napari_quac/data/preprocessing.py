@@ -271,6 +271,29 @@ class Preprocessing:
             return size
         return (size, size) if self.crop is not None and size is not None else None
 
+    def field_of_view(self, image_size: Sequence[int]) -> tuple[tuple[float, float], ...]:
+        """Return what the network sees of an image: first and last edge along each axis, in pixels.
+
+        Edges lie at 0 and at the size of the image; padding reaches beyond them.
+
+        Examples
+        --------
+        >>> Preprocessing(resize=256, crop=224).field_of_view((128, 128))
+        ((8.0, 120.0), (8.0, 120.0))
+        """
+        resized = self._resize_size(image_size)
+        frame = list(resized)
+        for size in (self.pad, self.crop):
+            if size is not None:
+                frame = list(map(max, frame, size_for(size, frame)))
+        window = center(frame, self._crop_size(frame), self.floor_crop)
+        margins = [(whole - inner) // 2 for whole, inner in zip(frame, resized, strict=True)]
+        factors = [old / new for old, new in zip(image_size, resized, strict=True)]
+        return tuple(
+            ((part.start - margin) * factor, (part.stop - margin) * factor)
+            for part, margin, factor in zip(window, margins, factors, strict=True)
+        )
+
     def to_image(self, values: Tensor, image_size: Sequence[int], mode: str = "linear") -> Tensor:
         """Return a map over the input of the network as one over the image.
 

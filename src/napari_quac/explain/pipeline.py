@@ -20,7 +20,6 @@ from napari_quac.explain.procedure import Grid, Procedure
 from napari_quac.explain.search import search
 from napari_quac.explain.settings import ExplainSettings
 from napari_quac.networks.classifier import Classifier
-from napari_quac.networks.fido.settings import MaskState
 from napari_quac.networks.generator import Generator
 from napari_quac.stepwise import Progress, stepwise
 
@@ -140,8 +139,8 @@ def _with_explanation(
 
 
 def _status(name: str, step: Progress) -> str:
-    is_mask = isinstance(step.partial, MaskState)
-    return f"explain by {name}: {step.text}" if is_mask else f"explain by {name}"
+    # of optimizations only, whose steps take long
+    return f"explain by {name}: {step.text}" if step.finish is not None else f"explain by {name}"
 
 
 def _with_partial(explanations: Explanations, name: str, step: Progress) -> Explanations | None:

@@ -287,3 +287,10 @@ PRESETS: dict[str, Preset] = {
         ),
     ),
 }  # fmt: skip
+
+
+def derive_pair_settings(settings: ExplainSettings) -> ExplainSettings:
+    """Return the settings on which the explanations of a pair depend."""
+    initial = ExplainSettings()
+    others = ("search", "source_basis", "targets", "seed")
+    return replace(settings, **{name: getattr(initial, name) for name in others})

@@ -164,10 +164,10 @@ def _check_inverse(explanation: Explanation, class_names: Sequence[str]) -> Find
     predicted, p = int(prediction.argmax()), float(prediction[target])
     return _check(
         predicted != target,
-        f"Changing the rest of the image keeps {class_names[predicted]} (inverse hybrid "
-        f"p = {p:.2f}).",
-        f"The rest of the image alone also switches (inverse hybrid p = {p:.2f}): the mask "
-        "misses something important.",
+        f"Changing only the rest of the image keeps {class_names[predicted]}: "
+        f"p({class_names[target]}) = {p:.2f}.",
+        f"Changing only the rest of the image also switches to {class_names[target]} "
+        f"(p = {p:.2f}): the mask does not cover all that matters.",
     )
 
 

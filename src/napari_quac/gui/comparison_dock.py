@@ -8,12 +8,12 @@ from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QResizeEvent
 from qtpy.QtWidgets import (
     QButtonGroup,
-    QHBoxLayout,
     QHeaderView,
     QSplitter,
     QTableWidget,
     QTableWidgetItem,
     QToolButton,
+    QVBoxLayout,
     QWidget,
 )
 from superqt.utils import signals_blocked
@@ -123,22 +123,21 @@ class ComparisonDock(QWidget):
         self._drop_tiles(list(self.tiles))
         self._show()
 
-    def _head(self) -> QHBoxLayout:
+    def _head(self) -> QVBoxLayout:
         self.line = ElidedLabel("", "comparison_line")
         self.pair_button = ui.button(
-            "Compare on this pair", "compare_pair_button", clicked=self.pair_requested
+            "Compare this pair", "compare_pair_button", clicked=self.pair_requested
         )
         self.n_spin = ui.spin_box("compare_samples_spin", 2, 100_000, 10)
         self.samples_button = ui.button(
-            "Compare on samples",
+            "Compare samples",
             "compare_samples_button",
             clicked=lambda: self.samples_requested.emit(self.n_spin.value()),
         )
         self.pictures_button = ui.button("Maps", "compare_maps_button", checkable=True)
         self.pictures_button.toggled.connect(self._arrange)
-        return ui.row(
-            self.line, 1, self.pictures_button, self.pair_button, self.n_spin, self.samples_button
-        )
+        buttons = self.pictures_button, self.pair_button, self.n_spin, self.samples_button
+        return ui.column(self.line, ui.flow(*buttons), spacing=4)
 
     def _show_head(self) -> None:
         results = self._results
@@ -147,8 +146,8 @@ class ComparisonDock(QWidget):
             results.loaded_samples is not None and results.loaded_generator is not None
         )
         seconds, n_samples = self._speeds.comparison, self.n_spin.value()
-        self.pair_button.setText(estimated("Compare on this pair", seconds()))
-        self.samples_button.setText(estimated("Compare on samples", seconds(n_samples)))
+        self.pair_button.setText(estimated("Compare this pair", seconds()))
+        self.samples_button.setText(estimated("Compare samples", seconds(n_samples)))
         self.line.setText(self._describe())
 
     def _describe(self) -> str:
@@ -157,11 +156,10 @@ class ComparisonDock(QWidget):
             return "Compare all methods on this pair or on several samples."
         pair = compared.last.pair
         if not compared.is_of_samples:
-            names = classifier.class_names
             has_truth = any(entry.iou is not None for entry in compared.rows)
             note = "" if has_truth else " · true difference unknown"
-            other = f"against {pair.infill}" if pair.infill else f"→ {names[pair.target]}"
-            return f"{pair.query.id}: {names[pair.source]} {other}{note}"
+            other = f"against {pair.infill}" if pair.infill else f"→ {pair.class_name(pair.target)}"
+            return f"{pair.query.id}: {pair.class_name(pair.source)} {other}{note}"
         n = max((entry.n for entry in compared.rows), default=0)
         text = f"{n} of {len(compared.comparisons)} pairs valid · maps: {pair.query.id}"
         if compared.failures:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSize, Qt, Signal
@@ -46,7 +46,10 @@ class CurveLegend(QWidget):
             explanation = by_method[name]
             score = f"{explanation.quac_score:.2f}"
             number = "preliminary" if explanation.is_preliminary else score
-            button.setText(f"{explanation.attribution.true_name}  {number}")
+            same = same_computation(explanation, by_method.values())
+            title = f"{name} = {same}" if same else explanation.attribution.true_name
+            button.setText(f"{title}  {number}")
+            button.setToolTip(legend_tooltip(explanation, same))
             button.setChecked(name == selected)
 
     def _match(self, names: list[str]) -> None:
@@ -63,7 +66,7 @@ class CurveLegend(QWidget):
             entry = link_button(
                 "",
                 f"legend_{name}",
-                f"Show {name}; its QuAC score is the area under this curve.",
+                "",
                 lambda _=False, name=name: self.method_picked.emit(name),
                 role="legend",
                 checkable=True,
@@ -80,6 +83,30 @@ class CurveLegend(QWidget):
             return
         for name, button in self.buttons.items():
             button.setIcon(QIcon(line_sample(self._colors, name)))
+
+
+def same_computation(explanation: Explanation, others: Iterable[Explanation]) -> str:
+    """Return the method whose map a fallback computes again; empty if there is none."""
+    attribution = explanation.attribution
+    if not attribution.is_fallback:
+        return ""
+    import torch  # loaded with the explanations
+
+    for other in others:
+        if not other.attribution.is_fallback:
+            if torch.equal(other.attribution.values, attribution.values):
+                return other.method
+    return ""
+
+
+def legend_tooltip(explanation: Explanation, same: str) -> str:
+    """Return a sentence about a curve, and about the computation that replaces its method."""
+    name, attribution = explanation.method, explanation.attribution
+    text = f"Show {name}; its QuAC score is the area under this curve."
+    if attribution.is_fallback:
+        text += f" This network does not allow {name}; {attribution.label} replaces it"
+        text += f", which is the same as {same}." if same else "."
+    return text
 
 
 def line_sample(colors: Palette, method: str) -> QPixmap:
@@ -164,7 +191,7 @@ class CurveDock(QWidget):
         explanations, classifier = self._results.explanations, self._results.loaded_classifier
         if explanations is None or classifier is None:
             return "score change"
-        source = classifier.class_names[explanations.pair.source]
+        source = explanations.pair.class_name(explanations.pair.source)
         if explanations.settings.preset == "quac":
             return f"p({source}) lost" if explanations.pair.infill else "score change"
         return f"p({source}) regained"

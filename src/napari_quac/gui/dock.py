@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from napari.settings import get_settings
-from qtpy.QtCore import QSettings, QSize, Qt, Signal
+from qtpy.QtCore import QSettings, QSize, Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
-from qtpy.QtWidgets import QMenu, QScrollArea, QWidget
+from qtpy.QtWidgets import QScrollArea, QWidget
 
+from napari_quac.gui.closing import CloseGuard, keep_closed_session, take_closed_session
 from napari_quac.gui.compare import Comparison
 from napari_quac.gui.comparison_dock import ComparisonDock
 from napari_quac.gui.curve_dock import CurveDock
 from napari_quac.gui.garbage import ShortCollections
+from napari_quac.gui.gradual_style import GradualStyle
 from napari_quac.gui.keys import KeyBindings
 from napari_quac.gui.keys_overlay import show_keys
 from napari_quac.gui.layer_stack import LayerStack
 from napari_quac.gui.layers import LayerSync
 from napari_quac.gui.message import Message
+from napari_quac.gui.opening import Opening
 from napari_quac.gui.palette import palette_of, style_sheet
 from napari_quac.gui.panels.agreement_panel import AgreementPanel
 from napari_quac.gui.panels.exaggeration_panel import ExaggerationLayers, ExaggerationPanel
@@ -41,20 +44,24 @@ from napari_quac.gui.panels.train_panel import TrainPanel
 from napari_quac.gui.panels.verdict_panel import VerdictPanel
 from napari_quac.gui.panels.warp_panel import WarpLayers, WarpPanel
 from napari_quac.gui.panels.without_generator import WithoutGeneratorBox
+from napari_quac.gui.patch_view import PatchView
 from napari_quac.gui.plugin_settings import read_defaults, remember_size_axis
 from napari_quac.gui.points_sync import PointsSync
 from napari_quac.gui.region_view import RegionView
 from napari_quac.gui.sample_data import open_example_volume
 from napari_quac.gui.samples.samples_dock import SamplesDock
 from napari_quac.gui.scale_bar import ScaleBar
+from napari_quac.gui.section import Section
 from napari_quac.gui.source_layers import SourceLayers
 from napari_quac.gui.stack_slider import StackSlider
 from napari_quac.gui.stages import Stages
 from napari_quac.gui.widgets import button, column, connect, debouncer
 from napari_quac.gui.window import BottomDocks, MainThread, WindowWatch
 from napari_quac.gui.world_units import load_unit_registry
+from napari_quac.live.closed_session import ClosedSession
 from napari_quac.live.failure import Failure
 from napari_quac.live.lane import prepare_lane
+from napari_quac.live.save_explanations import ExplanationSaver
 from napari_quac.live.session import Session
 from napari_quac.live.training import Training
 
@@ -91,8 +98,10 @@ class QuacDock(QWidget):
         self._collections = ShortCollections()
         self._main_thread = MainThread(self)
         self.defaults = read_defaults()
+        previous = take_closed_session(napari_viewer)
+        choices = self.defaults.to_choices()
         self.session = Session(
-            self._main_thread.call, self._prepare_lane(), self.defaults.to_choices()
+            self._main_thread.call, self._prepare_lane(), choices, previous=previous
         )
         self.choices, self.results = self.session.choices, self.session.results
         self.controller, self.lane = self.session.controller, self.session.lane
@@ -100,6 +109,7 @@ class QuacDock(QWidget):
         choices, results = self.choices, self.results
         self.layer_stack = LayerStack(napari_viewer, self)
         self.layers = LayerSync(self.layer_stack, napari_viewer, choices, results, self)
+        self.patch_view = PatchView(napari_viewer, self.layer_stack, results, self)
         self.warp_layers = WarpLayers(self.layer_stack, results, self)
         self.points = PointsSync(napari_viewer, choices, results, self)
         self.sources = SourceLayers(napari_viewer, results, self)
@@ -114,6 +124,7 @@ class QuacDock(QWidget):
         self._bind_actions()
         self._connect()
         self.setAcceptDrops(True)
+        self._style = GradualStyle(self, self.curve_dock, self.methods_compared, self.all_samples)
         self._on_theme()
         self.bottom_docks.show()
         docks = (self, self.all_samples, self.curve_dock, self.methods_compared)
@@ -122,6 +133,9 @@ class QuacDock(QWidget):
         parts = (self._main_thread, self.lane, self.training, self._collections)
         self.destroyed.connect(partial(_close, parts))
         self._show_next_step()
+        if previous is not None:
+            self.controller.announce()
+            self._restore_layout(previous.layout)
 
     def _prepare_lane(self) -> Callable[[], None]:
         """Return what the compute thread does first, without a reference to this object."""
@@ -148,6 +162,7 @@ class QuacDock(QWidget):
         self.blink = self.comparison.blink
         self.explain, self.open_path = session.explain, session.open_path
         self.next_misprediction = session.next_misprediction
+        self.back_to_patch = self.patch_view.go_back
         self.previous_sample, self.next_sample = partial(session.step, -1), partial(session.step, 1)
         self.go_to_optimum = threshold.go_to_optimum
         self.larger_mask = partial(threshold.step, -1)
@@ -183,6 +198,7 @@ class QuacDock(QWidget):
     def show_layers(self) -> None:
         """Restore layers and docks that were closed."""
         self.layers.show_layers()
+        self.patch_view.restore()
         self.bottom_docks.show()
         self._show_missing()
 
@@ -232,8 +248,14 @@ class QuacDock(QWidget):
         for timer in (self._draw_curves, self._announce_explained, self._scroll_to_preprocessing,
                       self._scroll_to_training):  # fmt: skip
             timer.cancel()
+        self.opening.close()
+        if window_closes:
+            self.session.cache.close()
+        else:
+            keep_closed_session(self.viewer, ClosedSession.of(self.controller, self._layout()))
         self._main_thread.close()
         self._collections.close()
+        self._style.close()
         self.training.close(timeout=0)
         self.session.close(timeout=0)
         self.points.close()
@@ -244,6 +266,7 @@ class QuacDock(QWidget):
                       self.deformation, self.exaggeration):  # fmt: skip
             panel.close_panel()
         self.region_view.close(window_closes)
+        self.patch_view.close()
         self.keys.close(window_closes)
         self.all_samples.close_dock()
         if not window_closes:
@@ -254,7 +277,20 @@ class QuacDock(QWidget):
         self.sources.close()
         self.layer_stack.close()
         self._window_watch.end(window_closes)
+        self.close_guard.end()
         self.bottom_docks.close(window_closes)
+
+    def _layout(self) -> dict[str, Any]:
+        """Return the stage, the folded sections and the folder of *Explain these*."""
+        sections = {section.button.objectName(): section.is_open for section in self._sections}
+        folder = self.all_samples.many_card.folder.text()
+        return {"stage": self.stages.current, "sections": sections, "output": folder}
+
+    def _restore_layout(self, layout: Mapping[str, Any]) -> None:
+        for section in self._sections:
+            section.set_open(layout["sections"].get(section.button.objectName(), section.is_open))
+        self.stages.show_stage(layout["stage"])
+        self.all_samples.many_card.folder.setText(layout["output"])
 
     def _on_window_closed(self) -> None:
         self.shut_down(window_closes=True)
@@ -269,9 +305,8 @@ class QuacDock(QWidget):
     def dropEvent(self, event: QDropEvent) -> None:
         """Open what was dropped, as what it is."""
         event.acceptProposedAction()
-        for url in event.mimeData().urls():
-            if url.isLocalFile():
-                self.open_path(Path(url.toLocalFile()))
+        urls = [url for url in event.mimeData().urls() if url.isLocalFile()]
+        self.opening.open_paths(Path(url.toLocalFile()) for url in urls)
 
     def _build_panels(self) -> None:
         viewer, stack = self.viewer, self.layer_stack
@@ -331,6 +366,9 @@ class QuacDock(QWidget):
         self.bottom_docks = BottomDocks(
             viewer, self.all_samples, self.curve_dock, self.methods_compared, self
         )
+        saver = ExplanationSaver(self.session, self.all_samples.many_card.output_folder)
+        self._sections = self.findChildren(Section)
+        self.close_guard = CloseGuard(self, self.session, self.training, saver)
 
     def _connect(self) -> None:
         session, results, status = self.session, self.results, self.status
@@ -354,7 +392,12 @@ class QuacDock(QWidget):
             message.requested.connect(session.perform)
         self.start.example_requested.connect(self.try_example)
         self.start.volume_requested.connect(self.try_example_volume)
-        self.start.open_requested.connect(self._show_open_menu)
+        self.opening = Opening(self, self.settings)
+        self.start.open_requested.connect(self.opening.show_menu)
+        self.start.recent_requested.connect(self.opening.show_recent)
+        self.stages.open_button.clicked.connect(
+            lambda: self.opening.show_menu(self.stages.open_button)
+        )
         self.search.explain_requested.connect(session.explain)
         self.search.question.neighbor_picked.connect(session.pick_neighbor)
         self.without_generator.explain_requested.connect(session.explain)
@@ -372,7 +415,9 @@ class QuacDock(QWidget):
         self.threshold.attribution_mode_picked.connect(self.layers.set_attribution_mode)
         self.threshold.mask_style_picked.connect(self.layers.set_mask_style)
         self.comparison.side_by_side_changed.connect(self.threshold.show_side_by_side)
-        self.comparison.side_by_side_changed.connect(self.region_view.set_side_by_side)
+        for view in (self.region_view, self.patch_view):
+            self.comparison.side_by_side_changed.connect(view.set_side_by_side)
+        self.regions.back_requested.connect(self.back_to_patch)
         self.layers.layers_changed.connect(self._show_missing)
         self.all_samples.measure_requested.connect(session.measure)
         self.all_samples.many.begun.connect(status.forget_failure)
@@ -389,7 +434,9 @@ class QuacDock(QWidget):
         self.bottom_docks.changed.connect(self._show_missing)
         connect(self._on_theme, *self._theme_signals())
         self._window_watch.closing.connect(self.layers.pause)
+        self._window_watch.closing.connect(self.patch_view.pause)
         self._window_watch.closed.connect(self._on_window_closed)
+        self._window_watch.docked.connect(self.close_guard.watch)
         self._window_watch.removed.connect(self.shut_down)
         results.events.explanations.connect(self._draw_curves.throttle)
         results.events.loaded_samples.connect(self._on_samples_loaded)
@@ -402,9 +449,7 @@ class QuacDock(QWidget):
 
     def _on_theme(self) -> None:
         colors = palette_of(self.viewer.theme)
-        sheet = style_sheet(colors)
-        for widget in (self, self.curve_dock, self.methods_compared, self.all_samples):
-            widget.setStyleSheet(sheet)
+        self._style.set_sheet(style_sheet(colors))
         for panel in (self.agreement, self.methods, self.predictions, self.deformation,
                       self.exaggeration, self.curve_dock, self.methods_compared,
                       self.all_samples):  # fmt: skip
@@ -463,19 +508,6 @@ class QuacDock(QWidget):
 
     def _show_missing(self) -> None:
         self.threshold.show_missing(bool(self.layers.missing) or self.bottom_docks.is_one_missing)
-
-    def _show_open_menu(self, button: QWidget) -> None:
-        menu = QMenu(self)
-        menu.setObjectName("open_menu")
-        networks, samples = self.networks.fields, self.samples.field
-        menu.addAction("Classifier…", networks["classifier"].choose_file)
-        menu.addAction("Folder of a classifier…", networks["classifier"].choose_folder)
-        menu.addAction("Generator…", networks["generator"].choose_file)
-        menu.addAction("Folder of generated images…", networks["generator"].choose_folder)
-        menu.addAction("Folder of samples…", samples.choose_folder)
-        menu.addAction("Folder of explanations…", self.all_samples.choose_report)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        menu.popup(button.mapToGlobal(button.rect().bottomLeft()))
 
 
 def _close(parts: tuple[Any, ...], *_: object) -> None:

@@ -61,6 +61,7 @@ KEYS = (
     Key(".", "smaller_mask", "Select the next smaller mask", MASK),
     Key("G", "blink", "Hold to show the query instead of the hybrid", MASK, held=True),
     Key("H", "toggle_side_by_side", "Show images side by side, each in its own panel", MASK),
+    Key("Shift-H", "back_to_patch", "Show the whole patch again", MASK),
     Key("Control-1", "show_setup", "Go to the stage Set up", WINDOW),
     Key("Control-2", "show_explore", "Go to the stage Explore, to the threshold", WINDOW),
     Key("Control-3", "show_study", "Go to the stage Study", WINDOW),
@@ -101,6 +102,7 @@ class KeyBindings(QObject):
         self._held: tuple[QWidget, Key] | None = None
         self._canvas_shortcut: QShortcut | None = None
         self._bound: dict[Any, tuple[Any, Any]] = {}
+        self._watched: list[QWidget] = [dock]
         for key in KEYS:
             for widget in self._widgets:
                 self._add_shortcut(key, widget)
@@ -113,6 +115,9 @@ class KeyBindings(QObject):
     def close(self, window_closes: bool) -> None:
         """Unbind the keys of the canvas, and bind again what was bound to them before."""
         self._release()
+        for widget in self._watched:
+            widget.removeEventFilter(self)
+        self._watched.clear()
         if self._canvas_shortcut is not None and not window_closes:
             self._canvas_shortcut.setParent(None)
             self._canvas_shortcut.deleteLater()
@@ -175,6 +180,7 @@ class KeyBindings(QObject):
         edit = field.lineEdit() if isinstance(field, QAbstractSpinBox) else field
         edit.editingFinished.connect(partial(edit.setModified, False))
         field.installEventFilter(self)
+        self._watched.append(field)
 
     def _canvas_action(self, key: Key) -> Callable[[Any], Any]:
         action = getattr(self._dock, key.action)

@@ -30,7 +30,8 @@ RANKS = (
 
 LASTING = frozenset(
     role for role in RANKS
-    if role.removesuffix(" panel") in ("query", "generated", "hybrid", "attribution", "mask")
+    if role.removesuffix(" panel")
+    in ("query", "generated", "hybrid", "attribution", "mask", "frame")
 )  # fmt: skip
 """Roles whose layers are updated for every sample; others are removed with their sample."""
 

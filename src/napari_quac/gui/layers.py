@@ -229,12 +229,15 @@ class LayerSync(QObject):
         self.layers_changed.emit()
 
     def _sync_all(self) -> None:
-        """Update what is there, and add one layer that is missing; the rest in later turns."""
+        """Update what is there, and replace or add one layer; the rest in later turns."""
         if self._results.sample is None or self._paused:
             return
-        for name in self.layers:
+        for name, layer in self.layers.items():
             self._sync(name)
-        layers = self.layers  # some were replaced
+            if self.layers.get(name) is not layer:  # replaced, which takes as long as adding it
+                self._later.start()
+                return
+        layers = self.layers
         for name in NAMES:
             if name not in layers and name not in self._removed:
                 self._sync(name)

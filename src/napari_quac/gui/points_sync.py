@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_quac.data.volume_points import VolumePoints
+from napari_quac.gui.camera import move_view, share_of
 from napari_quac.gui.layer_watch import NO_POINT, LayerWatch, PointRows
 from napari_quac.gui.point_look import EMPTY, point_colors, point_features, ring_color
 from napari_quac.gui.widgets import connect
@@ -22,8 +23,9 @@ COLORS_MS = 400
 MANY_POINTS = 20_000
 MANY_POINTS_MS = 3000
 CLICK_PIXELS = 4
-SMALLEST_SHARE, LARGEST_SHARE, NEW_SHARE = 0.08, 0.9, 0.4
-"""Limits of the share of the canvas for an unchanged zoom, and the share after a change."""
+CLOSE_UP = 0.25
+"""Share of the canvas above which the ring of a point would cover what the patch shows."""
+RING_MS = 40
 
 
 class PointsSync(QObject):
@@ -59,6 +61,10 @@ class PointsSync(QObject):
         self._quiet = False
         self._open_row: int | None = None
         self._before: tuple[Any, Any] = (0.0, np.zeros(4))
+        self._extent: list[float] = []
+        self._hides_ring = False
+        self._ring_later = QTimer(self, interval=RING_MS, singleShot=True)
+        self._ring_later.timeout.connect(self._show_ring)
         self.is_region: Callable[[Any], bool] = lambda position: False
         """Returns True if a region of the mask lies at a position; it then receives the click."""
         self._later = QTimer(self)
@@ -69,6 +75,7 @@ class PointsSync(QObject):
         connect(self._on_predictions, results.events.predictions, results.events.explanation_status)
         viewer.layers.events.removed.connect(self._on_removed)
         viewer.mouse_drag_callbacks.append(self._on_mouse)
+        viewer.scene.camera.events.zoom.connect(self._on_zoom)
 
     def follow(self, layer: Any, image: Any, dataset: VolumePoints) -> None:
         """Connect a Points layer with its samples.
@@ -86,6 +93,7 @@ class PointsSync(QObject):
         self.layer, self._image, self.dataset = layer, image, dataset
         layer.selected_data.events.items_changed.connect(self._on_selected)
         layer.events.data.connect(self._on_points_changed)
+        layer.events.mode.connect(self._on_zoom)
         self._rows, self.is_stale = PointRows(layer.data), False
         self._watches = [
             LayerWatch(image, self._on_layer_changed),
@@ -96,14 +104,18 @@ class PointsSync(QObject):
     def release(self, closes_ring: bool = True) -> None:
         """Release the Points layer; its points keep their colors."""
         self._later.stop()
+        self._ring_later.stop()
         if self.layer is not None:
             self.layer.selected_data.events.items_changed.disconnect(self._on_selected)
             self.layer.events.data.disconnect(self._on_points_changed)
+            self.layer.events.mode.disconnect(self._on_zoom)
             for watch in self._watches:
                 watch.close()
             self._watches = []
             if closes_ring:
                 self._close_ring()
+            elif self._open_row is not None:
+                self._uncover(self._open_row)
         self._open_row = None
         self.layer = self._image = self.dataset = None
 
@@ -115,6 +127,7 @@ class PointsSync(QObject):
         self._results.events.predictions.disconnect(self._on_predictions)
         self._results.events.explanation_status.disconnect(self._on_predictions)
         self._viewer.layers.events.removed.disconnect(self._on_removed)
+        self._viewer.scene.camera.events.zoom.disconnect(self._on_zoom)
         if self._on_mouse in self._viewer.mouse_drag_callbacks:
             self._viewer.mouse_drag_callbacks.remove(self._on_mouse)
 
@@ -134,7 +147,8 @@ class PointsSync(QObject):
         unit = [dataset.volume.unit or "pixel"] * len(voxel)
         by = factors(unit, self._viewer.dims.units)
         by = by if len(by) == len(voxel) else np.ones(len(voxel))
-        move_view(self._viewer, by * dataset.center_world(index), (by * extent).tolist())
+        self._extent = (by * extent).tolist()
+        move_view(self._viewer, by * dataset.center_world(index), self._extent)
 
     def _current(self) -> VolumePoints | None:
         """Return the points of the current samples; None for samples without points."""
@@ -179,6 +193,33 @@ class PointsSync(QObject):
         self._open_row, self._before = row, (face[row, 3], border[row].copy())
         face[row, 3], border[row] = 0, ring_color(border[row])
         self.layer.face_color, self.layer.border_color = face, border
+        self._show_ring()
+
+    def _on_zoom(self, event: Any = None) -> None:
+        if self._open_row is not None:
+            self._ring_later.start()
+
+    def _show_ring(self) -> None:
+        """Hide the ring in a close-up, where the frame marks the patch; not while points move."""
+        layer, row = self.layer, self._open_row
+        if layer is None or row is None or row >= len(layer.data):
+            return
+        share = share_of(self._viewer, self._extent, self._viewer.scene.camera.zoom)
+        hides = share > CLOSE_UP and layer.mode == "pan_zoom"
+        if hides != self._hides_ring:
+            self._hides_ring = hides
+            shown = np.array(layer.shown)
+            shown[row] = not hides
+            layer.shown = shown
+
+    def _uncover(self, row: int) -> None:
+        """Show a point again whose ring was hidden."""
+        if self._hides_ring:
+            self._hides_ring = False
+            shown = np.array(self.layer.shown)
+            if row < len(shown):
+                shown[row] = True
+            self.layer.shown = shown
 
     def _close_ring(self) -> None:
         """Restore the look of the selected point."""
@@ -190,6 +231,7 @@ class PointsSync(QObject):
     def _restore(self, face: NDArray[Any], border: NDArray[Any]) -> None:
         row, self._open_row = self._open_row, None
         if row is not None and row < len(face):
+            self._uncover(row)
             face[row, 3], border[row] = self._before
 
     def _on_selected(self, event: Any = None) -> None:
@@ -253,6 +295,9 @@ class PointsSync(QObject):
         removed = [int(row) for row in indices] if action == "removed" else []
         self._rows.update(self.layer.data, removed)
         self._open_row = None
+        if self._hides_ring:  # rows have moved, so that the hidden one is no longer known
+            self._hides_ring = False
+            self.layer.shown = np.ones(len(self.layer.data), dtype=bool)
         self._clear_features()
         self._report_points()
         self._later.start(0)  # colors, once napari has finished the change
@@ -329,40 +374,3 @@ class PointsSync(QObject):
         self.layer.features = self.layer.features.assign(**columns)
         self.layer.face_color = face
         self.layer.border_color = border
-
-
-def move_view(viewer: Any, world: ArrayLike, extent: Sequence[float] = ()) -> None:
-    """Move slice and camera to a place.
-
-    The zoom changes only if the object would be very small or not completely visible.
-
-    Parameters
-    ----------
-    viewer : napari viewer
-        Its last axes are those of ``world``.
-    world : (D,) array
-        Center of the place, in world units of the viewer.
-    extent : sequence of float, optional
-        Size of the object, in world units.
-    """
-    dims = viewer.dims
-    place = np.asarray(world, dtype=float).tolist()
-    more = dims.ndim - len(place)
-    if more < 0:
-        return
-    position = [*dims.point[:more], *place]
-    hidden = [axis for axis in dims.not_displayed if axis >= more]
-    if hidden:
-        dims.set_point(hidden, [position[axis] for axis in hidden])
-    center_displayed = [position[axis] for axis in dims.displayed]
-    camera = viewer.scene.camera
-    center = list(camera.center)
-    center[-len(center_displayed) :] = center_displayed
-    if not np.allclose(center, camera.center):
-        camera.center = tuple(center)
-    sides = [extent[axis - more] for axis in dims.displayed if axis >= more] if extent else []
-    canvas = min(viewer.canvas.size)
-    if sides and canvas > 0:
-        share = max(sides) * camera.zoom / canvas
-        if not SMALLEST_SHARE <= share <= LARGEST_SHARE:
-            camera.zoom = NEW_SHARE * canvas / max(sides)

@@ -10,9 +10,9 @@ from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject
 
+from napari_quac.gui.camera import cell_size, move_view
 from napari_quac.gui.layer_stack import LayerStack
 from napari_quac.gui.panels.regions_panel import RegionsPanel
-from napari_quac.gui.points_sync import move_view
 from napari_quac.gui.world_units import from_viewer, to_viewer
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ LINE_WIDTH = 1  # pixels of the image
 SHARE = 1 / 3  # of the canvas that a region fills after a camera move
 CLICK_PIXELS = 4  # movement between press and release that still is a click
 CLOSEST = 4.0  # largest zoom, relative to that of the whole image
+FEWEST_PIXELS = 32  # of the image that remain visible along each axis
 
 
 class RegionView(QObject):
@@ -108,15 +109,14 @@ class RegionView(QObject):
 
     def _zoom(self, box: Any, shape: tuple[int, ...], query: Any) -> float:
         """Return the zoom at which a region fills a share of the canvas, within limits."""
-        grid = self._viewer.canvas.grid
-        rows, columns = grid.actual_shape(len(self._viewer.layers)) if grid.enabled else (1, 1)
-        canvas = np.array(self._viewer.canvas.size) / (rows, columns)
+        canvas = cell_size(self._viewer)
         scale = np.abs(to_viewer(self._viewer, query, query.scale)[-2:])  # mirrored: negative
         sides = np.array([stop - start for start, stop in box[-2:]]) * scale
         whole = np.array(shape[-2:]) * scale
         fit = float((canvas / (1.1 * whole)).min())
         zoom = float((SHARE * canvas / sides).min())
-        return min(max(zoom, fit), CLOSEST * fit)
+        closest = float((canvas / (FEWEST_PIXELS * scale)).min())
+        return max(fit, min(zoom, CLOSEST * fit, closest))
 
     def on_press(self, viewer: Any, event: Any) -> Iterator[None]:
         """Select the clicked region; a drag selects none."""

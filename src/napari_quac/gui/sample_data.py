@@ -173,6 +173,7 @@ def open_example_volume(
 ) -> None:
     """Open the volume of the example with its synapses as points, and its networks."""
     from napari_quac.gui.source_layers import ADDED
+    from napari_quac.gui.widgets import debouncer
 
     def load() -> tuple[Any, Example]:
         from napari_quac.example import load_example
@@ -185,11 +186,16 @@ def open_example_volume(
         networks.set_open(False)
         (image, image_look, _), (points, points_look, _) = layers
         image_layer = viewer.add_image(image, **image_look)
-        points_layer = viewer.add_points(points, **points_look)
-        for layer in (image_layer, points_layer):
-            layer.metadata = {**layer.metadata, ADDED: True}
-        points_panel.choose(image_layer.name, points_layer.name)
-        points_panel.set_open(True)
-        points_panel.use_points()
+        image_layer.metadata = {**image_layer.metadata, ADDED: True}
+
+        def use_points() -> None:
+            points_layer = viewer.add_points(points, **points_look)
+            points_layer.metadata = {**points_layer.metadata, ADDED: True}
+            points_panel.choose(image_layer.name, points_layer.name)
+            points_panel.set_open(True)
+            points_panel.use_points()
+
+        # each layer is added in its own turn of the event loop; a closed dock adds no more
+        debouncer(points_panel, 0, use_points).throttle()
 
     session.controller.run("example", "opening the example volume", load, use)

@@ -258,6 +258,17 @@ def measured(size: float) -> str:
     return grouped(size) if size >= 100 or size == 0 else f"{size:.3g}"
 
 
+def threshold_name(threshold: float) -> str:
+    """Return a threshold, or words for the one below all values, which selects every pixel.
+
+    Examples
+    --------
+    >>> threshold_name(0.314), threshold_name(-1.0)
+    ('threshold 0.31', 'no threshold (all pixels)')
+    """
+    return f"threshold {threshold:.2f}" if threshold >= 0 else "no threshold (all pixels)"
+
+
 def duration(seconds: float) -> str:
     """Return a rounded duration in words."""
     if seconds < 1:

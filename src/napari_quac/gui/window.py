@@ -73,8 +73,8 @@ class BottomDocks(QObject):
             return
         for widget in (self._curve, self._samples, self._comparison):
             widget.removeEventFilter(self)
-            if widget.parent() is not None:
-                self._viewer.window.remove_dock_widget(widget)
+            if widget.parent() is not None:  # napari would search all docks for a bare widget
+                self._viewer.window.remove_dock_widget(dock_of(widget) or widget)
             widget.deleteLater()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
@@ -143,6 +143,8 @@ class WindowWatch(QObject):
     """True if the window is about to close; False if closing was canceled."""
     closed = Signal()
     """The window was closed."""
+    docked = Signal()
+    """The widget was added to the window."""
     removed = Signal()
     """The widget was taken out of the window, which is how napari closes a dock."""
 
@@ -157,7 +159,10 @@ class WindowWatch(QObject):
     def watch(self) -> None:
         """Watch the current window of the widget."""
         window = self._widget.window()
-        if self._has_ended or window is self._widget or window is self._window:
+        if self._has_ended or window is self._widget:
+            return
+        self.docked.emit()
+        if window is self._window:
             return
         self._window = window
         window.installEventFilter(self)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from psygnal import EmissionInfo, Signal
 
@@ -15,9 +15,12 @@ from napari_quac.live.job_runner import JobRunner
 from napari_quac.live.lane import Lane, Priority
 from napari_quac.live.problems import Problems
 from napari_quac.live.results import Results
-from napari_quac.live.rule import NO_RULE, Job, NamedValues, OnDemand, Rule
+from napari_quac.live.rule import NO_RULE, Job, NamedValues, OnDemand, Rule, initial_values
 from napari_quac.live.rules import CHOICES, ORDER, QUESTION, RULES
 from napari_quac.stepwise import Progress
+
+if TYPE_CHECKING:
+    from napari_quac.live.closed_session import ClosedSession
 
 
 class Controller(JobRunner):
@@ -29,11 +32,19 @@ class Controller(JobRunner):
     results : Results
     lane : Lane
         Its ``deliver`` has to lead to this thread.
+    previous : ClosedSession, optional
+        Origin of choices and results; by default all results are computed.
     """
 
     canceled = Signal(tuple)
 
-    def __init__(self, choices: Choices, results: Results, lane: Lane) -> None:
+    def __init__(
+        self,
+        choices: Choices,
+        results: Results,
+        lane: Lane,
+        previous: ClosedSession | None = None,
+    ) -> None:
         super().__init__(lane)
         self.choices, self.results = choices, results
         self.problems = Problems(choices, results, RULES)
@@ -42,12 +53,39 @@ class Controller(JobRunner):
         self._outdated: dict[str, set[str]] = {}
         self._requested: dict[str, None] = {}
         self._is_evaluating = False
-        self._last_working: dict[str, dict[str, Any]] = {}
+        self.last_working = dict(previous.last_working) if previous is not None else {}
+        self._announced, self._is_restoring = "", previous is not None
+        self._unfinished = previous.unfinished if previous is not None else ()
         self._resumable: tuple[str, ...] = ()
         choices.events.connect(self._on_change)
         results.events.connect(self._on_change)
+        if previous is None:
+            with self._evaluation():
+                self._outdated = {name: set() for name in RULES}
+
+    @property
+    def is_announcing(self) -> bool:
+        """True until :meth:`announce` has ended; events do not mean that anything has changed."""
+        return self._is_restoring
+
+    def announce(self) -> None:
+        """Emit the events of all values, for listeners that were connected after they were set.
+
+        Work that was interrupted when the previous session was closed begins again.
+        """
+        for owner in (self.choices, self.results):
+            for name in sorted(initial_values(owner), key=lambda name: ORDER.get(name, -1)):
+                current = self._values[name]
+                if current is not initial_values(owner)[name]:
+                    self._announced = name
+                    getattr(owner.events, name).emit(current, current)
+        self._announced, self._is_restoring = "", False
         with self._evaluation():
-            self._outdated = {name: set() for name in RULES}
+            for name in self._unfinished:
+                if isinstance(RULES[name], OnDemand):
+                    self.request(name)
+                else:
+                    self._outdated[name] = set()
 
     def run(
         self,
@@ -124,6 +162,8 @@ class Controller(JobRunner):
 
     def _on_change(self, info: EmissionInfo) -> None:
         changed = info.signal.name
+        if changed == self._announced:
+            return
         if self._resumable and changed in QUESTION:
             self._resumable = ()
             self.running_changed.emit()
@@ -177,7 +217,7 @@ class Controller(JobRunner):
         arguments = self._values.arguments(rule.function)
 
         def on_done(outcome: Any) -> None:
-            self._last_working[name] = {part: arguments[part] for part in rule.inputs}
+            self.last_working[name] = {part: arguments[part] for part in rule.inputs}
             with self._evaluation():
                 self._clear_partial(name, rule)
                 self._values[name] = outcome
@@ -206,7 +246,7 @@ class Controller(JobRunner):
         """Restore the last working choices of a job that depends on choices only."""
         if not set(rule.inputs) <= CHOICES:
             return False
-        previous = self._last_working.get(name)
+        previous = self.last_working.get(name)
         with self._evaluation():
             for part in rule.inputs:
                 if previous is not None:

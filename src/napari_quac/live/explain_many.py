@@ -19,12 +19,13 @@ from napari_quac.live.controller import Controller
 from napari_quac.live.failure import Failure, failure
 from napari_quac.live.lane import Priority
 from napari_quac.live.open_report import OpenReport, open_explanations, report_of_store
+from napari_quac.live.recall import find_earlier
 from napari_quac.live.results import Results
 from napari_quac.live.speeds import Speeds
 from napari_quac.stepwise import Progress, stepwise
 
 if TYPE_CHECKING:
-    from napari_quac.batch.tasks import Summary, Task
+    from napari_quac.batch.tasks import Earlier, Summary, Task
     from napari_quac.data.dataset import Dataset
     from napari_quac.explain.settings import ExplainSettings
     from napari_quac.networks.classifier import Classifier
@@ -105,10 +106,10 @@ class ExplainMany:
             (controller.canceled, self._on_canceled),
             (results.events.loaded_samples, self._on_renewed),
             (results.events.loaded_classifier, self._on_renewed),
+            (results.events.loaded_generator, self._on_renewed),
             (results.events.explanations, self._on_explained),
             (choices.events.filter_text, self._on_filter),
             (results.events.order, self._on_input_changed),
-            (results.events.loaded_generator, self._on_input_changed),
             (choices.events.settings, self._on_input_changed),
             *([(speeds.changed, self._on_input_changed)] if speeds is not None else []),
         )
@@ -193,6 +194,7 @@ class ExplainMany:
             return
         generator = results.loaded_generator
         recipe, settings = self._choices.generator, self._choices.settings
+        earlier = find_earlier(results, settings)
         tasks = [Task(index, dataset.sample_id(index)) for index in self._indices]
         self.state, self.problem, self.summary = "running", None, None
         self.n_done, self.n_total = n_done, len(tasks)
@@ -207,7 +209,7 @@ class ExplainMany:
                 classifier, generator, recipe, settings, dataset.name, dataset=dataset
             )
             store = ExplanationStore.open_or_create(folder, info)
-            return explain_into(tasks, dataset, classifier, generator, settings, store)
+            return explain_into(tasks, dataset, classifier, generator, settings, store, earlier)
 
         self._controller.run(
             SLOT, "explaining many samples", work, self._on_done, self._on_failed,
@@ -285,6 +287,7 @@ def explain_into(
     generator: Any,
     settings: ExplainSettings,
     store: ExplanationStore,
+    earlier: Earlier | None = None,
 ) -> Generator[Progress, None, tuple[Summary, OpenReport]]:
     """Explain tasks into a store, with a report of it every few seconds.
 
@@ -313,6 +316,6 @@ def explain_into(
                 last_report, opened = time.monotonic(), report_of_store(store, entries)
         return n_done, step.partial, opened
 
-    steps = explain_tasks(tasks, dataset, classifier, generator, settings, store)
+    steps = explain_tasks(tasks, dataset, classifier, generator, settings, store, earlier)
     summary = yield from steps.within(0, 1, resolution=len(tasks), partial=add_report)
     return summary, open_explanations(store.folder)

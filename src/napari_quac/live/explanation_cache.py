@@ -161,6 +161,8 @@ class _Slot:
     view: ExplanationView | None = None
     path: Path | None = None
     file_bytes: int = 0
+    is_explained: bool = False
+    is_saved: bool = False
 
 
 Question = tuple[int, int]
@@ -171,7 +173,7 @@ class ExplanationCache:
     """Explanations by sample and question; the least recently used ones lie in files.
 
     Memory is freed by :meth:`move_to_disk`, which belongs into the lane, as :meth:`read` does. All
-    methods may be called from any thread.
+    methods are safe in any thread.
 
     Parameters
     ----------
@@ -194,8 +196,10 @@ class ExplanationCache:
         self._count = 0
         self._is_disk_usable = True
 
-    def __len__(self) -> int:
-        return len(self._slots)
+    @property
+    def is_empty(self) -> bool:
+        """True before the first explanation."""
+        return not self._slots
 
     @property
     def needs_disk(self) -> bool:
@@ -218,7 +222,9 @@ class ExplanationCache:
             if before is not None:
                 self._forget_file(before)
             view = before.view if before is not None else None
-            self._slots[place] = _Slot(entry, entry.n_bytes, view)
+            self._slots[place] = _Slot(
+                entry, entry.n_bytes, view, is_explained=bool(entry.explanations)
+            )
 
     def get(
         self, key: ExplanationKey, question: Question | None = None
@@ -254,10 +260,8 @@ class ExplanationCache:
             slot = self._slots[place] if place is not None else None
         if place is None or slot is None or slot.path is None:
             return False
-        try:
-            # a file of this process, in a folder that is closed to other users
-            entry = pickle.loads(slot.path.read_bytes())  # noqa: S301
-        except FileNotFoundError:  # somebody has emptied the cache
+        entry = _from_file(slot.path)
+        if entry is None:
             with self._lock:
                 if self._slots.get(place) is slot:
                     del self._slots[place]
@@ -267,6 +271,27 @@ class ExplanationCache:
             if place in self._slots:
                 self._slots.move_to_end(place)
         return True
+
+    def peek(self, key: ExplanationKey, question: Question) -> CachedExplanations | None:
+        """Return the explanations of this very question, which stay in their file if they are."""
+        with self._lock:
+            slot = self._slots.get((key, question))
+            entry, path = (slot.entry, slot.path) if slot is not None else (None, None)
+        return entry if entry is not None or path is None else _from_file(path)
+
+    @property
+    def unsaved(self) -> tuple[tuple[ExplanationKey, Question], ...]:
+        """The samples and questions whose explanations exist nowhere else."""
+        with self._lock:
+            slots = self._slots.items()
+            return tuple(place for place, s in slots if s.is_explained and not s.is_saved)
+
+    def note_saved(self, key: ExplanationKey, question: Question) -> None:
+        """Note that the explanations of a question are in a folder of the user as well."""
+        with self._lock:
+            slot = self._slots.get((key, question))
+            if slot is not None:
+                slot.is_saved = True
 
     def view(self, key: ExplanationKey, question: Question) -> ExplanationView | None:
         """Return how the explanations of a question were displayed last."""
@@ -366,6 +391,18 @@ def _extends(settings: ExplainSettings, before: ExplainSettings) -> bool:
     return set(before.methods) <= set(settings.methods) and before == settings.with_methods(
         before.methods
     )
+
+
+def _from_file(path: Path) -> CachedExplanations | None:
+    """Read a file of this process, in a folder that is closed to other users; None if it is gone.
+
+    Somebody may have emptied the cache folder.
+    """
+    try:
+        entry: CachedExplanations = pickle.loads(path.read_bytes())  # noqa: S301
+    except FileNotFoundError:
+        return None
+    return entry
 
 
 class _Pickler(pickle.Pickler):

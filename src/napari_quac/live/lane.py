@@ -74,12 +74,19 @@ class Lane:
         Runs first in the lane's thread.
     name : str
         Name of the thread.
+    after : Lane, optional
+        A closed lane with the same networks, whose thread has to end first: a network is used by
+        one thread at a time.
     """
 
     def __init__(
-        self, deliver: Deliver, prepare: Callable[[], None] | None = None, name: str = "quac-lane"
+        self,
+        deliver: Deliver,
+        prepare: Callable[[], None] | None = None,
+        name: str = "quac-lane",
+        after: Lane | None = None,
     ) -> None:
-        self._deliver, self._prepare = deliver, prepare
+        self._deliver, self._prepare, self._after = deliver, prepare, after
         self._condition = threading.Condition()
         self._jobs: dict[str, _Job] = {}
         self._canceled: list[_Job] = []
@@ -151,7 +158,7 @@ class Lane:
         return True
 
     def close(self, timeout: float = 10.0) -> bool:
-        """Cancel all jobs; the thread ends after the current step, and calls nobody back any more.
+        """Cancel all jobs; the thread ends after the current step, and no callback follows.
 
         Parameters
         ----------
@@ -183,6 +190,9 @@ class Lane:
         return True
 
     def _work(self) -> None:
+        if self._after is not None:
+            self._after._thread.join()
+            self._after = None
         if self._prepare is not None:
             try:
                 self._prepare()

@@ -278,7 +278,7 @@ def load_explanations(
     if _differences(report, loaded_classifier):
         return None
     explanations = restore_explanations(
-        requested or latest, recorded, len(class_names), sample, report.store
+        requested or latest, recorded, class_names, sample, report.store
     )
     if not explanations:
         return None

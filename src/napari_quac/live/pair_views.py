@@ -25,10 +25,25 @@ if TYPE_CHECKING:
     from napari_quac.reports.comparison import MethodComparison
 
 
+def derive_comparison_settings(
+    pair_settings: ExplainSettings, settings: ExplainSettings, compared_samples: int = 0
+) -> ExplainSettings:
+    """Return the settings of a comparison of all methods; those of the search for new pairs."""
+    from napari_quac.explain.methods import METHODS
+
+    return (settings if compared_samples else pair_settings).with_methods(tuple(METHODS))
+
+
+def choose_compared_pair(pair: Pair | None = None, compared_samples: int = 0) -> Pair | None:
+    """Return the displayed pair unless several samples are compared, whatever is displayed."""
+    return None if compared_samples else pair
+
+
 def compare_methods(
     loaded_samples: Dataset, loaded_classifier: Classifier, loaded_generator: ImageGenerator,
-    comparison_settings: ExplainSettings, pair: Pair | None = None, compared_samples: int = 0,
-    *, settings: ExplainSettings, sample_index: int | None = None, order: SampleOrder | None = None,
+    comparison_settings: ExplainSettings, compared_pair: Pair | None = None,
+    compared_samples: int = 0,
+    *, sample_index: int | None = None, order: SampleOrder | None = None,
 ) -> Steps[MethodComparison]:  # fmt: skip
     """Compare all methods on the displayed pair, or on samples spread evenly over the table."""
     from napari_quac.reports.comparison import compare_pair, compare_samples, true_difference
@@ -37,15 +52,14 @@ def compare_methods(
         n_samples = len(loaded_samples)
         rows = order.indices.tolist() if order is not None and len(order) else range(n_samples)
         indices = [rows[place] for place in evenly_spaced(len(rows), compared_samples)]
-        settings = settings.with_methods(comparison_settings.methods)
         return compare_samples(
-            indices, loaded_samples, loaded_classifier, loaded_generator, settings
+            indices, loaded_samples, loaded_classifier, loaded_generator, comparison_settings
         )
-    if pair is None or sample_index is None:
+    if compared_pair is None or sample_index is None:
         sentence = "There is no pair to compare methods on. Explain a sample first."
         raise DataError(sentence).suggesting("explain")
-    truth = true_difference(loaded_samples, sample_index, pair, loaded_classifier)
-    return compare_pair(pair, loaded_classifier, comparison_settings, truth)
+    truth = true_difference(loaded_samples, sample_index, compared_pair, loaded_classifier)
+    return compare_pair(compared_pair, loaded_classifier, comparison_settings, truth)
 
 
 def exaggerate_query(

@@ -29,11 +29,14 @@ class Prediction:
     probabilities : (K,) Tensor, float32 in [0, 1]
     truth : int or None
         Class of the classifier that the sample's label names; None if it names none.
+    class_names : tuple of str
+        Of the classifier.
     """
 
     sample: Sample
     probabilities: Tensor
     truth: int | None
+    class_names: tuple[str, ...] = ()
 
     @property
     def predicted(self) -> int:
@@ -78,7 +81,7 @@ def predict(
     loaded_classifier.check_image(sample.image.shape, f"The sample '{sample.id}'")
     probabilities = loaded_classifier.predict(sample.image[None])[0]
     truth = true_class(sample.label, loaded_samples.classes, loaded_classifier)
-    return Prediction(sample, probabilities, truth)
+    return Prediction(sample, probabilities, truth, loaded_classifier.class_names)
 
 
 def find_neighbors(

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from psygnal import Signal
 
 from napari_quac.errors import one_line
-from napari_quac.explain.settings import AUTO
+from napari_quac.explain.settings import AUTO, derive_pair_settings
 from napari_quac.live.connections import Connections
 from napari_quac.live.explanation_cache import (
     CachedExplanations,
@@ -23,6 +23,7 @@ from napari_quac.live.explanation_cache import (
 from napari_quac.live.lane import Lane, Priority
 
 if TYPE_CHECKING:
+    from napari_quac.batch.tasks import Earlier
     from napari_quac.data.dataset import Sample
     from napari_quac.explain.explanation import Explanations
     from napari_quac.explain.pair import Pair
@@ -115,7 +116,7 @@ def recall(
     *, settings: ExplainSettings, explanation_cache: ExplanationCache,
 ) -> RecalledExplanations | None:  # fmt: skip
     """Return the explanations of the question, else the last ones of the sample, from memory."""
-    if not len(explanation_cache):
+    if explanation_cache.is_empty:
         return None
     sample = prediction.sample
     key = explanation_key(sample, origin)
@@ -133,7 +134,7 @@ def is_on_disk(
     settings: ExplainSettings,
 ) -> bool:  # fmt: skip
     """Tell whether the explanations of the question lie in a file."""
-    if not len(explanation_cache):
+    if explanation_cache.is_empty:
         return False
     key = explanation_key(prediction.sample, origin)
     question = current_question(prediction, loaded_classifier, loaded_generator, settings, target)
@@ -165,6 +166,30 @@ def earlier_explanations(
     return earlier.bind(pair) if earlier is not None else None
 
 
+def find_earlier(results: Results, settings: ExplainSettings) -> Earlier | None:
+    """Return a function that finds explanations as a search with these settings would make them.
+
+    It runs in the lane. The caller saves what it finds.
+    """
+    origin, cache = results.origin, results.explanation_cache
+    if origin is None or cache is None:
+        return None
+    search = (settings.search, settings.seed)
+
+    def earlier(sample: Sample, source: int, target: int) -> Explanations | None:
+        key = explanation_key(sample, origin)
+        entry = cache.peek(key, (source, target))
+        if entry is None or entry.search != search:
+            return None
+        entry = entry.bind(sample)
+        explanations = entry.explanations_of(entry.pair, derive_pair_settings(settings))
+        if explanations is not None:
+            cache.note_saved(key, (source, target))
+        return explanations
+
+    return earlier
+
+
 class ExplanationKeeper:
     """Puts explanations and their views into a cache as they are computed and displayed.
 
@@ -174,15 +199,15 @@ class ExplanationKeeper:
     results : Results
     lane : Lane
         Writes files.
-    cache : ExplanationCache
     """
 
     failed = Signal(str)
     """A sentence: explanations are no longer kept beyond the memory."""
 
-    def __init__(
-        self, choices: Choices, results: Results, lane: Lane, cache: ExplanationCache
-    ) -> None:
+    def __init__(self, choices: Choices, results: Results, lane: Lane) -> None:
+        cache = results.explanation_cache
+        if cache is None:
+            cache = results.explanation_cache = ExplanationCache()
         self._choices, self._results, self._lane = choices, results, lane
         self.cache = cache
         self._connections = Connections(
@@ -255,7 +280,7 @@ class ExplanationKeeper:
 
 
 def _ignore(_: Any) -> None:
-    """Take a result that nobody needs."""
+    """Take a result without a use."""
 
 
 def _log(error: BaseException) -> None:

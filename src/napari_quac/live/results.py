@@ -83,6 +83,7 @@ class Results:
     displayed_hybrid: DisplayedHybrid | None = None
     warp: WarpView | None = None
     exaggeration: Exaggeration | None = None
+    compared_pair: Pair | None = None
     comparison: MethodComparison | None = None
     regions: Regions | None = None
     morphometry: Morphometry | None = None

@@ -134,6 +134,11 @@ NO_RULE = Rule(lambda: None)
 """The rule of slots that do not belong to a result."""
 
 
+def initial_values(instance: Any) -> dict[str, Any]:
+    """Return the defaults of a dataclass by field; those made by a factory are missing values."""
+    return {field.name: field.default for field in fields(instance)}
+
+
 class NamedValues:
     """The fields of two dataclasses, choices and results, by name.
 
@@ -145,8 +150,8 @@ class NamedValues:
 
     def __init__(self, choices: Any, results: Any) -> None:
         self._choices, self._results = choices, results
-        self._initial = {field.name: field.default for field in fields(results)}
-        self._initial_choices = {field.name: field.default for field in fields(choices)}
+        self._initial = initial_values(results)
+        self._initial_choices = initial_values(choices)
 
     def __getitem__(self, name: str) -> Any:
         return getattr(self._owner(name), name)

@@ -11,7 +11,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_quac.errors import DataError
-from napari_quac.explain.settings import AUTO, ExplainSettings
+from napari_quac.explain.settings import AUTO, ExplainSettings, derive_pair_settings
 from napari_quac.live import display
 from napari_quac.live.choices import Choices, ReadySamples, ReportSource, SampleSource
 from napari_quac.live.class_names import (
@@ -39,7 +39,9 @@ from napari_quac.live.pair_rules import (
 )
 from napari_quac.live.pair_views import (
     analyze_regions,
+    choose_compared_pair,
     compare_methods,
+    derive_comparison_settings,
     exaggerate_query,
     measure_morphometry,
     view_deformation,
@@ -186,20 +188,6 @@ def test_against_baselines(
 # settings
 
 
-def derive_pair_settings(settings: ExplainSettings) -> ExplainSettings:
-    """Return the settings on which the explanations of a pair depend."""
-    initial = ExplainSettings()
-    others = ("search", "source_basis", "targets", "seed")
-    return replace(settings, **{name: getattr(initial, name) for name in others})
-
-
-def derive_comparison_settings(pair_settings: ExplainSettings) -> ExplainSettings:
-    """Return the settings with all methods."""
-    from napari_quac.explain.methods import METHODS
-
-    return pair_settings.with_methods(tuple(METHODS))
-
-
 def find_target(settings: ExplainSettings, loaded_classifier: Classifier) -> int | None:
     """Return the chosen class to reach; None if it follows from the sample."""
     names = loaded_classifier.class_names
@@ -267,7 +255,6 @@ RULES: dict[str, Rule] = {
     "settings": Derived(adapt_settings, "adapting the settings"),
     "target": Derived(find_target, "choosing the target"),
     "pair_settings": Derived(derive_pair_settings, "choosing settings"),
-    "comparison_settings": Derived(derive_comparison_settings, "choosing settings"),
     # from the sample to its explanations
     "searched_pair": OnDemand(search_pair, "searching for a generated image",
                               partial_to="partial_pair", state_to="search_state",
@@ -285,6 +272,8 @@ RULES: dict[str, Rule] = {
     "threshold": Derived(display.keep_threshold, "choosing the threshold"),
     "displayed_hybrid": Derived(display.display_hybrid, "making the hybrid"),
     # further views of the pair
+    "comparison_settings": Derived(derive_comparison_settings, "choosing settings"),
+    "compared_pair": Derived(choose_compared_pair, "choosing the pair to compare"),
     "comparison": OnDemand(compare_methods, "comparing all methods", partial_to="comparison"),
     "exaggeration": OnDemand(exaggerate_query, "exaggerating the query"),
     "warp": Job(view_deformation, "computing the deformation", Priority.SHORT,

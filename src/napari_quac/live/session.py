@@ -11,8 +11,7 @@ from psygnal import Signal
 
 from napari_quac.errors import CheckpointError, QuacError
 from napari_quac.explain.methods import METHODS
-from napari_quac.explain.settings import AUTO
-from napari_quac.generators.opening import RecognizedNetwork, is_network_folder, recognize_network
+from napari_quac.generators.opening import RecognizedNetwork, recognize_network
 from napari_quac.live.choices import Choices, ReadySamples, ReportFolder
 from napari_quac.live.connections import Connections
 from napari_quac.live.controller import Controller
@@ -20,6 +19,8 @@ from napari_quac.live.edit_history import EditHistory
 from napari_quac.live.explanation_cache import ExplanationCache
 from napari_quac.live.failure import Note, failure
 from napari_quac.live.lane import Deliver, Lane
+from napari_quac.live.neighbor_query import NeighborQuery
+from napari_quac.live.path_kind import kind_of_path
 from napari_quac.live.plans import OpenedPlan, apply_plan, open_plan, plan_from, unsupported_by_dock
 from napari_quac.live.prediction import next_misprediction
 from napari_quac.live.recall import ExplanationKeeper
@@ -27,11 +28,10 @@ from napari_quac.live.results import Results
 from napari_quac.live.sample_order import step_sample
 from napari_quac.live.speeds import Speeds
 from napari_quac.live.without_generator import WithoutGenerator
-from napari_quac.networks.formats.bioimage import DESCRIPTIONS
-from napari_quac.reports.opening import holds_explanations
 
 if TYPE_CHECKING:
     from napari_quac.example import Example
+    from napari_quac.live.closed_session import ClosedSession
 
 
 class NetworkOpener(Protocol):
@@ -72,88 +72,6 @@ class TrustedNetworks:
             setattr(self._controller.choices, network.role, network.recipe)
 
 
-class NeighborQuery:
-    """Selects neighbors of a misprediction, and the misprediction again.
-
-    A misprediction looks like the predicted class already, so the question is about its nearest
-    correctly classified neighbor: what would turn the neighbor into the predicted class?
-
-    Parameters
-    ----------
-    choices : Choices
-    results : Results
-    """
-
-    changed = Signal()
-
-    def __init__(self, choices: Choices, results: Results) -> None:
-        self._choices, self._results = choices, results
-        self.misprediction: int | None = None
-        """Index of the misprediction that the question is about."""
-        self._indices: tuple[int, ...] = ()
-        self._connections = Connections(
-            (choices.events.sample_index, self._on_index),
-            (results.events.loaded_samples, self._reset),
-            (results.events.loaded_classifier, self._reset),
-        )
-
-    @property
-    def is_needed(self) -> bool:
-        """True if the question about the selected sample is one about its neighbors.
-
-        Previously generated images of a misprediction start at its label already.
-        """
-        prediction, settings = self._results.prediction, self._choices.settings
-        starts_at_label = getattr(self._results.loaded_generator, "source_basis", "") == "label"
-        return (
-            settings.source_basis == "label"
-            and not starts_at_label
-            and prediction is not None
-            and prediction.is_mispredicted
-            and settings.targets == AUTO
-        )
-
-    def go_to(self, number: int = 0) -> bool:
-        """Select a neighbor, with the predicted class of the misprediction as target.
-
-        Returns
-        -------
-        bool
-            False if there is no such neighbor.
-        """
-        neighbors, prediction = self._results.neighbors, self._results.prediction
-        classifier = self._results.loaded_classifier
-        if neighbors is None or prediction is None or classifier is None:
-            return False
-        if number >= len(neighbors.indices) or neighbors.query is not prediction.sample:
-            return False
-        self.misprediction = self._choices.sample_index
-        self._indices = neighbors.indices
-        self._choices.choose_target(classifier.class_names[prediction.predicted])
-        self._choices.sample_index = neighbors.indices[number]
-        self.changed.emit()
-        return True
-
-    def go_back(self) -> None:
-        """Select the misprediction again."""
-        if self.misprediction is not None:
-            self._choices.sample_index = self.misprediction
-
-    def close(self) -> None:
-        """Disconnect all signals."""
-        self._connections.close()
-
-    def _on_index(self) -> None:
-        if self.misprediction is not None and self._choices.sample_index not in self._indices:
-            self._reset()
-
-    def _reset(self) -> None:
-        if self.misprediction is not None:
-            self.misprediction, self._indices = None, ()
-            self._choices.choose_target(None)
-            self.changed.emit()
-
-
 class Session:
     """Choices, results and the actions of keys and buttons.
 
@@ -168,6 +86,9 @@ class Session:
         Initial choices.
     cache : ExplanationCache, optional
         Explanations that come back when their sample is selected again.
+    previous : ClosedSession, optional
+        Session to continue, in place of ``choices`` and ``cache``; call
+        :meth:`~.controller.Controller.announce` after all listeners are connected.
 
     Attributes
     ----------
@@ -183,8 +104,10 @@ class Session:
     """The user has asked for an explanation of the selected sample."""
     explained = Signal()
     """All chosen methods have explained the pair, or failed."""
-    plan_opened = Signal(Path)
-    """A plan was opened; its output folder."""
+    plan_opened = Signal(Path, Path)
+    """A plan was opened; its output folder and its file."""
+    layer_requested = Signal(str, Path)
+    """A ``"volume"`` or a ``"table"`` of points is to be opened, which needs a window."""
 
     def __init__(
         self,
@@ -192,16 +115,19 @@ class Session:
         prepare_lane: Callable[[], None] | None = None,
         choices: Choices | None = None,
         cache: ExplanationCache | None = None,
+        previous: ClosedSession | None = None,
     ) -> None:
-        self.cache = cache or ExplanationCache()
-        self.choices = choices or Choices()
-        self.results = Results(explanation_cache=self.cache)
-        self.lane = Lane(deliver, prepare_lane)
-        self.controller = Controller(self.choices, self.results, self.lane)
+        if previous is not None:
+            self.choices, self.results = previous.new_choices(), previous.new_results()
+        else:
+            self.choices = choices or Choices()
+            self.results = Results(explanation_cache=cache or ExplanationCache())
+        self.lane = Lane(deliver, prepare_lane, after=previous.lane if previous else None)
+        self.controller = Controller(self.choices, self.results, self.lane, previous)
         self.history = EditHistory(self.choices)
         self.neighbor_query = NeighborQuery(self.choices, self.results)
         self.without_generator = WithoutGenerator(self.choices, self.results, self.controller)
-        self.keeper = ExplanationKeeper(self.choices, self.results, self.lane, self.cache)
+        self.keeper = ExplanationKeeper(self.choices, self.results, self.lane)
         self.speeds = Speeds(self.choices, self.results, self.controller)
         self.keeper.failed.connect(lambda text: self.noted.emit(Note(text)))
         self.networks: NetworkOpener = TrustedNetworks(self.controller)
@@ -221,6 +147,7 @@ class Session:
             self.explanation_requested,
             self.explained,
             self.plan_opened,
+            self.layer_requested,
         ):
             signal.disconnect()
         self.neighbor_query.close()
@@ -228,6 +155,13 @@ class Session:
         self.speeds.close()
         self.keeper.close()
         return self.controller.close(timeout)
+
+    @property
+    def cache(self) -> ExplanationCache:
+        """Explanations that come back when their sample is selected again."""
+        cache = self.results.explanation_cache
+        assert cache is not None  # noqa: S101 - set in the beginning
+        return cache
 
     @property
     def next_step(self) -> str:
@@ -319,6 +253,9 @@ class Session:
     def explain(self) -> None:
         """Search for a generated image, or without a generator use an infill, and explain it."""
         self.requested.emit()
+        if self._waits_for_prediction:
+            self._sample_to_explain = self.choices.sample_index
+            return
         self.explanation_requested.emit()
         if self.without_generator.is_offered:
             self.without_generator.explain()
@@ -335,6 +272,15 @@ class Session:
             return
         self.requested.emit()
         self.select_sample(int(order.indices[0]), explain=True)
+
+    @property
+    def _waits_for_prediction(self) -> bool:
+        """True if the selected sample was not predicted yet, as after two quick keys."""
+        results = self.results
+        if results.loaded_samples is None or results.loaded_classifier is None:
+            return False
+        is_running = any(slot in self.controller.running for slot in ("sample", "prediction"))
+        return is_running or (self.choices.sample_index is not None and results.prediction is None)
 
     def explain_neighbor(self, number: int) -> None:
         """Ask a neighbor of the misprediction what makes it look like the predicted class."""
@@ -379,14 +325,17 @@ class Session:
     # files
 
     def open_path(self, path: Path) -> None:
-        """Open a plan, a network, or a folder of samples, generated images or explanations."""
+        """Open a plan, a network, samples, generated images, explanations, a volume or a table."""
         self.requested.emit()
-        if path.suffix in (".yaml", ".yml") and path.name not in DESCRIPTIONS:
+        kind = kind_of_path(path)
+        if kind == "plan":
             self.open_plan(path)
-        elif holds_explanations(path):
+        elif kind == "explanations":
             self.open_explanations(path)
-        elif path.is_dir() and not is_network_folder(path):
+        elif kind == "samples":
             self.open_samples(path)
+        elif kind in ("volume", "table"):
+            self.layer_requested.emit(kind, path)
         else:
             self.networks.open_path(path)
 
@@ -430,7 +379,7 @@ class Session:
             self.networks.use_network(plan.classifier)
             self.networks.use_network(plan.generator)
             apply_plan(plan.plan, self.choices, tuple(plan.plan.classifier.class_names or ()))
-            self.plan_opened.emit(plan.plan.output)
+            self.plan_opened.emit(plan.plan.output, path)
             self.noted.emit(Note(unsupported_by_dock(plan.plan), is_lasting=True))
 
         self.controller.run("plan", f"opening '{path.name}'", partial(open_plan, path), use)
@@ -467,7 +416,7 @@ class Session:
             return
         self._sample_to_explain = None
         if index == self.choices.sample_index:
-            self.controller.request("searched_pair")
+            self.explain()
 
     def _on_explanations(self) -> None:
         explanations = self.results.explanations

@@ -260,7 +260,7 @@ def _check(
 ) -> Generator[Progress, None, EntryEvaluation]:
     """Add the measures that need the classifier."""
     entry = evaluation.entry
-    pair = restore_pair(entry, classifier.n_classes)
+    pair = restore_pair(entry, classifier.class_names)
     classifier.check_image(pair.query.image.shape, f"The query '{entry.sample_id}'")
     if checks.insertion_deletion:
         areas = yield from _areas(pair, entry.array("attribution"), classifier)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def restore_explanations(
     entries: Sequence[ReportEntry],
     settings: ExplainSettings,
-    n_classes: int,
+    class_names: Sequence[str],
     sample: Sample | None = None,
     store: ExplanationStore | None = None,
 ) -> Explanations:
@@ -43,8 +43,8 @@ def restore_explanations(
         One for each method.
     settings : ExplainSettings
         Masking and procedure of the explanations.
-    n_classes : int
-        Number of classes of the classifier.
+    class_names : sequence of str
+        Of the classifier.
     sample : Sample, optional
         See :func:`restore_pair`.
     store : ExplanationStore, optional
@@ -60,7 +60,7 @@ def restore_explanations(
     DataError
         If the images of the pair are missing, or do not fit the sample.
     """
-    pair, curves = restore_pair(entries[0], n_classes, sample), {}
+    pair, curves = restore_pair(entries[0], class_names, sample), {}
     if store is not None:
         key = store.key_of(entries[0].sample_id, entries[0].target)
         record = store.record(key)
@@ -77,15 +77,17 @@ def restore_explanations(
     return Explanations(pair, settings, by_method, failures, is_restored=True)
 
 
-def restore_pair(entry: ReportEntry, n_classes: int, sample: Sample | None = None) -> Pair:
+def restore_pair(
+    entry: ReportEntry, class_names: Sequence[str], sample: Sample | None = None
+) -> Pair:
     """Read the pair of an entry.
 
     Parameters
     ----------
     entry : ReportEntry
         The entry of any method.
-    n_classes : int
-        Number of classes of the classifier; predictions that are not recorded are NaN.
+    class_names : sequence of str
+        Of the classifier; predictions that are not recorded are NaN.
     sample : Sample, optional
         The query; by default it is built from the recorded image.
 
@@ -101,10 +103,13 @@ def restore_pair(entry: ReportEntry, n_classes: int, sample: Sample | None = Non
     elif sample.image.shape != query.shape or not torch.allclose(sample.image, query, atol=1 / 128):
         problem = f"The image of '{sample.id}' is not the one that was explained in this report"
         raise DataError(f"{problem}. Choose the samples of the report.")
-    before = _prediction(entry.query_prediction, n_classes)
-    after = _prediction(entry.generated_prediction, n_classes)
+    before = _prediction(entry.query_prediction, len(class_names))
+    after = _prediction(entry.generated_prediction, len(class_names))
     classes, origin = (entry.source, entry.target), dict(entry.origin)
-    return Pair(sample, generated, *classes, before, after, origin, n_tried=entry.n_tried or 1)
+    return Pair(
+        sample, generated, *classes, before, after, origin,
+        n_tried=entry.n_tried or 1, class_names=tuple(class_names),
+    )  # fmt: skip
 
 
 def restore_explanation(

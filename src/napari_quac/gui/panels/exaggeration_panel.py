@@ -329,8 +329,7 @@ class ExaggerationPanel(Section):
         self.line.setText(frame_text(path, frame, self._target_name(path)))
 
     def _target_name(self, path: Exaggeration) -> str:
-        classifier = self._results.loaded_classifier
-        return "target" if classifier is None else str(classifier.class_names[path.pair.target])
+        return path.pair.class_name(path.pair.target)
 
     def _on_change_toggled(self, is_checked: bool) -> None:
         if is_checked:
@@ -397,7 +396,7 @@ def numbers_text(path: Exaggeration, target: str) -> str:
         f"p({target}) {before:.2f} → {after:.2f}, {VALIDITY[path.is_valid]}.",
     ]
     if path.identity is not None:
-        parts.append(f"Identity {path.identity:.2f} (cosine of the classifier's features).")
+        parts.append(f"Similarity of features to the query {path.identity:.2f} (cosine).")
     if path.kind in ("style", "bins"):
         parts.append(f"Reconstruction error {path.reconstruction_error:.3f} of the value range.")
     if n_missing:

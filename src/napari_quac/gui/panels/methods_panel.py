@@ -277,7 +277,7 @@ class MethodsPanel(Section):
             return "preliminary", "The exact explanation is being computed.", "note"
         if explanation is not None:
             attribution, text = explanation.attribution, f"{explanation.quac_score:.2f}"
-            tooltip = f"Computed as {attribution.label}."
+            tooltip = " · ".join(filter(None, (method_info(name).short, attribution.label)))
             if attribution.degenerate:
                 return "constant, ranks no pixels", tooltip, "bad"
             if attribution.label != METHODS[name].label:

@@ -119,6 +119,10 @@ class MorphometryPanel(OnDemandSection):
             places = [place.name for place in morphometry.places]
             fill_menu(self.place_menu, {name: name for name in places}, DEFAULT_PLACE)
             self._show_place()
+        elif morphometry is not None:
+            self._show_place()
+        else:
+            self.mark_outdated(self._measured is not None)
 
     def _show_place(self) -> None:
         from napari_quac.explain.morphometry import MEASURES

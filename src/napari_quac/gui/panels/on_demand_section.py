@@ -18,6 +18,7 @@ from napari_quac.live.results import Results
 
 REST_MS = 250
 """Time without a move of the slider after which the displayed mask is measured."""
+OUTDATED = "The mask has changed; these rows are outdated."
 
 
 class NumberTable(QTreeWidget):
@@ -89,7 +90,7 @@ class NumberRow(QTreeWidgetItem):
         super().__init__(list(texts))
         self._values = tuple(values)
         for column in range(1, len(texts)):
-            self.setTextAlignment(column, int(Qt.AlignmentFlag.AlignRight))
+            self.setTextAlignment(column, Qt.AlignmentFlag.AlignRight)
 
     def __lt__(self, other: QTreeWidgetItem) -> bool:
         column = self.treeWidget().sortColumn()
@@ -157,6 +158,11 @@ class OnDemandSection(Section):
         else:
             self._later.cancel()
 
+    def mark_outdated(self, has_rows: bool) -> None:
+        """Say that the rows are those of another mask, until the displayed one is evaluated."""
+        self.line.setText(OUTDATED if has_rows else self._empty)
+        self.set_summary("")
+
     @property
     def has_exact_mask(self) -> bool:
         """True if the displayed mask is final; a preliminary one is not evaluated."""
@@ -169,8 +175,14 @@ class OnDemandSection(Section):
         classifier = self._results.loaded_classifier
         return classifier.class_names if classifier is not None else ()
 
+    def _show(self) -> None:
+        """Show the result, or that there is none."""
+        raise NotImplementedError
+
     def _on_displayed(self) -> None:
-        if self.is_open:
+        if self._results.displayed_hybrid is None:
+            self._show()
+        elif self.is_open:
             self._later.throttle()
 
     def _on_export(self) -> None:

@@ -139,7 +139,7 @@ class PredictionPanel(Section):
         indices = list(dict.fromkeys([*first, *order]))[:MAX_CLASSES]
         if classifier.n_classes <= MAX_CLASSES:
             indices = list(range(classifier.n_classes))
-        self._rebuild(tuple((index, classifier.class_names[index]) for index in indices))
+        self._rebuild(tuple((index, prediction.class_names[index]) for index in indices))
         roles = {} if pair is None else {pair.source: "source", pair.target: "target"}
         for index, label in self._role_labels.items():
             label.setText(roles.get(index, ""))

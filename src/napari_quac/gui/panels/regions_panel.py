@@ -10,20 +10,20 @@ from superqt.utils import signals_blocked
 
 from napari_quac.gui.panels.on_demand_section import NumberRow, NumberTable, OnDemandSection
 from napari_quac.gui.text import grouped, measured, signed
-from napari_quac.gui.widgets import connect, row
+from napari_quac.gui.widgets import button, connect, row
 from napari_quac.live.controller import Controller
 from napari_quac.live.results import Results
 
 if TYPE_CHECKING:
     from napari_quac.explain.regions import Region, Regions
 
-COLUMNS = ("#", "area", "gray value", "alone", "left out")
+COLUMNS = ("#", "area", "gray value", "only this", "without it")
 TOOLTIPS = (
     "Number of the region; region 1 has the largest effect alone.",
     "Area before the mask is softened.",
     "Mean gray value in the query → in the hybrid; 0 is black and 1 is white.",
     "Change of the target probability if only this region is replaced.",
-    "Loss of the hybrid's target probability if this region is left out.",
+    "Loss of the hybrid's target probability if this region stays as it is in the query.",
 )
 NUMBER = Qt.ItemDataRole.UserRole
 EMPTY = "Explain a sample to see the regions of its mask."
@@ -34,6 +34,9 @@ class RegionsPanel(OnDemandSection):
 
     region_picked = Signal(object, int)
     """The regions, and the number of the region that was picked in the table."""
+
+    back_requested = Signal()
+    """The whole patch is to be seen again."""
 
     regions_changed = Signal(object)
     """The displayed regions, or None."""
@@ -48,7 +51,10 @@ class RegionsPanel(OnDemandSection):
             self.table.headerItem().setToolTip(column, tooltip)
         self.table.setSortingEnabled(True)
         self.table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
-        self.add(self.table, row(self.line, 1, self.export_button))
+        self.back_button = button(
+            "Back to patch", "back_to_patch_button", clicked=self.back_requested
+        )
+        self.add(self.table, self.line, row(self.back_button, None, self.export_button))
         connect(self._on_selected, self.table.itemSelectionChanged, self.table.itemClicked)
         results.events.regions.connect(self._show)
         self._show()
@@ -103,6 +109,8 @@ class RegionsPanel(OnDemandSection):
         elif regions is not None:
             self._fill(regions)
             self._describe(regions)
+        else:
+            self.mark_outdated(self._listed is not None)
         self.regions_changed.emit(regions if self.is_open else None)
 
     def _describe(self, regions: Regions) -> None:

@@ -112,6 +112,6 @@ class SampleNavigator(QWidget):
             if prediction.truth is not None:
                 mark = " ✗" if prediction.is_mispredicted else " ✓"
                 tone = "bad" if prediction.is_mispredicted else ""
-            parts.append(f"predicted {classifier.class_names[prediction.predicted]} {p:.2f}{mark}")
+            parts.append(f"predicted {prediction.class_names[prediction.predicted]} {p:.2f}{mark}")
         self.line.setText(" · ".join(parts))
         set_tone(self.line, tone)

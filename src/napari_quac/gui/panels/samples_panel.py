@@ -290,8 +290,9 @@ class SamplesPanel(Section):
         n_classes = len(dataset.classes)
         classes = f" · {n_classes} class{'es' * (n_classes > 1)}" if n_classes else ""
         self.set_summary(f"{n} {'sample' if n == 1 else 'samples'}{classes} · {dataset.name}")
-        self._choices.sample_index = None
-        self._choices.sample_index = 0
+        if not self._controller.is_announcing:
+            self._choices.sample_index = None
+            self._choices.sample_index = 0
 
     def _show_previews(self) -> None:
         previews = self._results.previews

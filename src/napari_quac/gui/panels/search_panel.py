@@ -11,15 +11,16 @@ from qtpy.QtWidgets import QWidget
 from napari_quac.explain.settings import AUTO
 from napari_quac.generators.infill.recipe import InfillRecipe
 from napari_quac.gui import widgets as ui
+from napari_quac.gui.message import Message
 from napari_quac.gui.picture_strip import PictureStrip
 from napari_quac.gui.pictures import Difference
 from napari_quac.gui.section import Section, caption
 from napari_quac.gui.text import WrappedLabel, estimated
 from napari_quac.live.choices import Choices
 from napari_quac.live.controller import Controller
+from napari_quac.live.neighbor_query import NeighborQuery
 from napari_quac.live.prediction import Prediction
 from napari_quac.live.results import Results
-from napari_quac.live.session import NeighborQuery
 from napari_quac.live.speeds import Speeds
 
 if TYPE_CHECKING:
@@ -38,12 +39,13 @@ class QuestionBox(QWidget):
         self.basis_line = WrappedLabel("", "source_basis_line", role="muted")
         self.strip = PictureStrip("neighbor")
         self.strip.picked.connect(self.neighbor_picked)
+        self.message = Message("no_neighbors", "muted")
         self.styles = ui.check_box("Use the styles of these neighbors", "neighbor_styles_check")
         self.back_button = ui.button(
             "‹ Back to the misprediction", "back_to_misprediction_button", clicked=query.go_back
         )
-        ui.column(self.menu, self.basis_line, self.strip, self.styles, self.back_button, spacing=5,
-               parent=self)  # fmt: skip
+        parts = (self.menu, self.basis_line, self.message, self.strip, self.styles)
+        ui.column(*parts, self.back_button, spacing=5, parent=self)
         ui.bind(choices, "neighbor_styles", self.styles)
         ui.connect(self._show, results.events.prediction, results.events.loaded_generator,
                 results.events.neighbors, results.events.predictions,
@@ -78,12 +80,12 @@ class QuestionBox(QWidget):
         is_neighbor = self._query.misprediction is not None
         self.back_button.setVisible(is_neighbor)
         self.setVisible(is_wrong or is_neighbor)
-        for widget in (self.menu, self.basis_line, self.strip, self.styles):
+        for widget in (self.menu, self.basis_line, self.message, self.strip, self.styles):
             widget.setVisible(is_wrong)
         if prediction is None or classifier is None or prediction.truth is None or not is_wrong:
             return
-        label = classifier.class_names[prediction.truth]
-        predicted = classifier.class_names[prediction.predicted]
+        label = prediction.class_names[prediction.truth]
+        predicted = prediction.class_names[prediction.predicted]
         questions = {
             "prediction": f"What would make it look like {label}?",
             "label": f"What makes it look like {predicted}?",
@@ -113,8 +115,11 @@ class QuestionBox(QWidget):
                 text = f"No correctly classified {label} was found yet."
             else:
                 text = ""
-            self.strip.show_pictures(text, (), ())
+            self.strip.show_pictures("", (), ())
+            is_action = text.startswith("Predict all")
+            self.message.show_message(text, "", "predict_all" if is_action else "")
             return
+        self.message.show_message("")
         verb = "Nearest" if first_question else "Explains the nearest"
         title = f"{verb} correctly classified {label}, {neighbors.basis_text}"
         tooltips = [
@@ -208,8 +213,9 @@ class SearchPanel(Section):
         if prediction is not None and len(prediction.probabilities) == len(names):
             default = f"Auto: {self._automatic_target(prediction)}"
         ui.fill_menu(self.target_menu, {None: default, **{name: name for name in names}})
-        target = self._results.target
-        ui.choose_entry(self.target_menu, None if target is None else names[target])
+        target = self._results.target  # found after a new classifier is set
+        has_target = target is not None and target < len(names)
+        ui.choose_entry(self.target_menu, names[target or 0] if has_target else None)
         self._show_ready()
 
     def _automatic_target(self, prediction: Prediction) -> str:
@@ -250,7 +256,7 @@ class SearchPanel(Section):
         if pair is None or classifier is None or len(proposals) < 2:
             self.proposals.show_pictures("", (), ())
             return
-        name = classifier.class_names[pair.target]
+        name = pair.class_name(pair.target)
         chosen = [proposal.generated is pair.generated for proposal in proposals].index(True)
         images = [proposal.generated for proposal in proposals]
         difference = Difference(pair.query.image, tuple(images))
@@ -268,7 +274,7 @@ class SearchPanel(Section):
         classifier = self._results.loaded_classifier
         text, tone = "", "note"
         if pair is not None and classifier is not None:
-            name = classifier.class_names[pair.scored_class]
+            name = pair.class_name(pair.scored_class)
             probability = float(pair.generated_prediction[pair.scored_class])
             tries = "1 try" if pair.n_tried == 1 else f"{pair.n_tried} tries"
             if pair.infill:

@@ -13,7 +13,7 @@ from superqt.utils import signals_blocked
 from napari_quac.explain.size_axis import axis_positions
 from napari_quac.gui.mask_slider import MaskSlider, step_travel
 from napari_quac.gui.section import Section
-from napari_quac.gui.text import WrappedLabel, grouped, measured
+from napari_quac.gui.text import WrappedLabel, grouped, measured, threshold_name
 from napari_quac.gui.widgets import button, disclosure_button, menu, row
 from napari_quac.live.choices import Choices
 from napari_quac.live.display import DisplayedHybrid
@@ -46,7 +46,10 @@ class ThresholdPanel(Section):
         self.optimum_button = button("Optimum", "optimum_button", clicked=self.go_to_optimum)
         self.add(row(self.slider, 1, self.optimum_button, spacing=8))
         self.line = WrappedLabel("", "threshold_line", n_lines=2)
-        self.line.setToolTip("The largest score change is that of the whole generated image.")
+        self.line.setToolTip(
+            "Score change: rise of the target's probability over the query, of that of the whole "
+            "generated image."
+        )
         self.add(self.line)
         self._build_view_rows()
         self.slider.valueChanged.connect(self._on_slider)
@@ -140,7 +143,7 @@ class ThresholdPanel(Section):
         line = threshold_line(displayed, class_names)
         self.line.setText(f"Preliminary: {line}" if preliminary else line)
         threshold = displayed.hybrid.threshold
-        summary = f"{displayed.explanation.method} · threshold {threshold:.2f}"
+        summary = f"{displayed.explanation.method} · {threshold_name(threshold)}"
         self.set_summary(f"{summary} · preliminary" if preliminary else summary)
 
     def _set_travel(self) -> None:

@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel
 
 from napari_quac.gui.section import Section
-from napari_quac.gui.text import MARKS, WrappedLabel, set_tone
+from napari_quac.gui.text import MARKS, WrappedLabel, set_tone, threshold_name
 from napari_quac.gui.widgets import button, connect, debouncer, grid, muted
 from napari_quac.live.choices import Choices
 from napari_quac.live.results import Results
@@ -155,12 +155,14 @@ def threshold_text(explanation: Explanation, hybrid: Hybrid | None) -> str:
         The hybrid at the slider.
     """
     optimum, pair = explanation.counterfactual, explanation.pair
-    text = f"At the optimum: threshold {optimum.threshold:.2f}, mask {optimum.mask_size:.1%}."
+    size = f"mask {optimum.mask_size:.1%}"
+    text = f"At the optimum: {threshold_name(optimum.threshold)}, {size}."
     if hybrid is None or hybrid.threshold == optimum.threshold:
         return text
     predicted = pair.class_name(int(hybrid.prediction.argmax()))
     p = float(hybrid.prediction[pair.scored_class])
     return (
-        f"{text} The slider is at {hybrid.threshold:.2f}, mask {hybrid.mask_size:.1%}: classified "
-        f"as {predicted}, p({pair.class_name(pair.scored_class)}) = {p:.2f}."
+        f"{text} The slider is elsewhere: {threshold_name(hybrid.threshold)}, mask "
+        f"{hybrid.mask_size:.1%}, classified as {predicted}, "
+        f"p({pair.class_name(pair.scored_class)}) = {p:.2f}."
     )

@@ -92,6 +92,12 @@ class ExplainManyCard(QFrame):
         self.show()
         self._show()
 
+    def output_folder(self) -> Path:
+        """Return the chosen or suggested output folder."""
+        if not self.folder.text():
+            self.renew_folder()
+        return Path(self.folder.text()).expanduser()
+
     def renew_folder(self) -> None:
         """Suggest an unused output folder."""
         user = self._settings_folder or QStandardPaths.writableLocation(
@@ -120,7 +126,7 @@ class ExplainManyCard(QFrame):
         column(scroll, parent=self)
 
     def _on_start(self) -> None:
-        self._work.start(Path(self.folder.text()).expanduser())
+        self._work.start(self.output_folder())
 
     def _on_requested(self, action: str) -> None:
         if action == "new_folder":

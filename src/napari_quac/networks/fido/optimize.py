@@ -90,7 +90,9 @@ def optimize_mask(
     step = first_step
     while step < settings.n_steps and not stop.is_set():
         partial, reported = (state if state is not reported else None), state
-        yield Progress(step, settings.n_steps, _text(state), partial, finish=stop.set)
+        yield Progress(
+            step, settings.n_steps, _text(step, settings.n_steps, state), partial, finish=stop.set
+        )
         run.descend(step)
         step += 1
         if step % SHOW_EVERY == 0 or step == first_step + 1:
@@ -98,7 +100,9 @@ def optimize_mask(
             if step >= 2 * settings.ramp and before is not None and _is_calm(before, state):
                 return replace(state, converged=True, agreement=run.agreement(source, target))
     state = run.state(step)
-    yield Progress(step, settings.n_steps, _text(state), state, finish=stop.set)
+    yield Progress(
+        step, settings.n_steps, _text(step, settings.n_steps, state), state, finish=stop.set
+    )
     return replace(state, agreement=run.agreement(source, target))
 
 
@@ -231,11 +235,9 @@ def _is_calm(before: MaskState, now: MaskState) -> bool:
     return pace < now.settings.tolerance and changed <= REGION_TOLERANCE
 
 
-def _text(state: MaskState | None) -> str:
-    if state is None:
-        return "optimizing the mask"
-    progress = f"{state.kept_fraction:.0%} preserved, log-odds {state.log_odds:+.1f}"
-    return f"optimizing the mask: {progress}"
+def _text(step: int, n_steps: int, state: MaskState | None) -> str:
+    text = f"step {step} of {n_steps}"
+    return text if state is None else f"{text}, {state.kept_fraction:.0%} of the image preserved"
 
 
 class Adam:

@@ -1,0 +1,187 @@
+"""Random walks over all controls: nothing fails, and what is shown is what is computed.
+
+``QUAC_WALK_EVENTS`` sets the number of events, ``QUAC_WALK_SEED`` the seed, and
+``QUAC_WALK_REPLAY`` names a file of recorded events that are performed instead.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication
+
+from napari_quac.errors import QuacError
+from napari_quac.gui.dock import QuacDock
+from napari_quac.testing import CornerSamples, corner_classifier, corner_image
+
+from .conftest import explain, load, open_dock, wait
+from .invariants import lasting_violations, violations
+from .random_walk import Faults, Walker
+
+CLASSES = ("left", "right", "both")
+MOST_FINDINGS = 20
+
+
+def kind_of(text: str) -> str:
+    """Return a finding without its numbers."""
+    return re.sub(r"[\d.]+", "#", text)[-300:]
+
+
+def new_violations(dock: QuacDock, findings: dict[str, str]) -> list[str]:
+    """Return lasting violations; one that was found before is not waited for."""
+    now = violations(dock)
+    return [] if all(kind_of(text) in findings for text in now) else lasting_violations(dock)
+
+
+class SwappedNetwork(torch.nn.Module):
+    """The corner network with its first two classes exchanged."""
+
+    def __init__(self, n_classes: int) -> None:
+        super().__init__()
+        self.inner, self.n_classes = corner_classifier().module, n_classes
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.inner(images)[:, [1, 0, 2]][:, : self.n_classes]
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> list[Path]:
+    """Write samples, a stack, classifiers and a file that is none of these."""
+    for index in range(9):
+        folder = tmp_path / "samples" / CLASSES[index % 3]
+        folder.mkdir(parents=True, exist_ok=True)
+        image = corner_image(index % 3, 32, index)[0].numpy()
+        tifffile.imwrite(folder / f"{index}.tif", (255 * image).astype(np.uint8))
+    stack = np.stack([corner_image(n % 3, 32, n)[0].numpy() for n in range(5)])
+    tifffile.imwrite(tmp_path / "stack.tif", (255 * stack).astype(np.uint8))
+    for name, n_classes in (("three.pt", 3), ("two.pt", 2)):
+        network = torch.jit.trace(SwappedNetwork(n_classes).eval(), torch.zeros(1, 1, 32, 32))
+        network.save(str(tmp_path / name))
+    (tmp_path / "notes.txt").write_text("no image and no network")
+    names = ("samples", "stack.tif", "three.pt", "two.pt", "notes.txt", "absent")
+    return [tmp_path / name for name in names]
+
+
+def texts_to_type(paths: list[Path]) -> dict[str, list[str]]:
+    return {
+        "filter_edit": ["mispredicted", "explained", "score > 0.5", "confidence < 0.6", "",
+                        "p(left) > 0.5", "label = right", "nonsense", "target = both", "(",
+                        "failed"],
+        "class_names": ["left, right, both", "a, b, c", "a, b", "x, x, y", ""],
+        "classifier_path": [str(p) for p in paths], "generator_path": [str(p) for p in paths],
+        "samples_path": [str(p) for p in paths], "_path": [str(p) for p in paths],
+        "folder": [str(paths[0].parent / "explained"), str(paths[-1])],
+        "size": ["32", "16", "48", "7"], "value": ["0", "-1", "1"], "tries": ["1", "3"],
+    }  # fmt: skip
+
+
+@pytest.fixture
+def walker(make_napari_viewer: Any, paths: list[Path]) -> Iterator[Walker]:
+    QApplication.setAttribute(Qt.ApplicationAttribute.AA_DontUseNativeDialogs)
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(1366, 768)
+    docks = [open_dock(viewer)]
+
+    def reopen() -> QuacDock:
+        viewer.window.remove_dock_widget(docks[-1])
+        docks[-1].shut_down()
+        docks.append(open_dock(viewer))
+        load(docks[-1])
+        return docks[-1]
+
+    load(docks[0])
+    seed = int(os.environ.get("QUAC_WALK_SEED", "0"))
+    walk = Walker(docks[0], seed, texts_to_type(paths), paths, reopen)
+    yield walk
+    walk.close()
+    docks[-1].shut_down()
+    QApplication.processEvents()
+
+
+def expect_only_known_failures(dock: QuacDock, faults: Faults) -> None:
+    """Note failures that no sentence of ours explains."""
+
+    def on_failed(fault: Any) -> None:
+        if not isinstance(fault.error, QuacError | OSError):
+            faults.note(f"unexpected failure: {fault.sentence}: {fault.error!r}")
+
+    dock.controller.failed.connect(on_failed)
+
+
+def test_the_checker_is_content_with_every_step_of_a_normal_walk(dock: QuacDock) -> None:
+    assert not lasting_violations(dock)
+    load(dock)
+    assert not lasting_violations(dock)
+    explain(dock)
+    assert not lasting_violations(dock)
+    dock.threshold.slider.setValue(1)
+    dock.choices.sample_index = 3
+    wait(lambda: not dock.controller.running)
+    assert not lasting_violations(dock)
+
+
+def test_the_checker_notices_what_is_stale(explained: QuacDock) -> None:
+    dock = explained
+    wait(lambda: not violations(dock))
+    tamperings = {
+        "threshold_line": lambda: dock.threshold.line.setText("mask 99.9%"),
+        "sample_line": lambda: dock.navigator.line.setText("predicted nothing 0.10"),
+        "prediction_query_0": lambda: dock.predictions.bars["query", 0].set_value(0.123),
+        "layer 'query'": lambda: setattr(
+            dock.layers.layers["query"], "data", np.zeros((32, 32), np.float32)
+        ),
+        "markerMaskSize": lambda: dock.curve_dock.plot.show_marker((0.5, 0.5)),
+        "confusion_matrix": lambda: dock.all_samples.matrix.setProperty("counts", [[1]]),
+        "method_score_random": lambda: dock.methods.scores["random"].setText("0.12"),
+        "chip_all": lambda: dock.all_samples.chips.chips["all"].setChecked(False),
+    }
+    for name, tamper in tamperings.items():
+        before = len(violations(dock))
+        tamper()
+        found = violations(dock)
+        assert len(found) > before and any(name in text for text in found), (name, found)
+
+
+@pytest.mark.long
+def test_a_random_walk_shows_nothing_stale_and_raises_nothing(
+    walker: Walker, tmp_path: Path
+) -> None:
+    assert len(CornerSamples()) == 9
+    faults = Faults()
+    expect_only_known_failures(walker.dock, faults)
+    replay = os.environ.get("QUAC_WALK_REPLAY")
+    recorded = []
+    if replay:
+        recorded = [json.loads(line) for line in Path(replay).read_text().splitlines()]
+    n_events = len(recorded) or int(os.environ.get("QUAC_WALK_EVENTS", "150"))
+    log = Path(os.environ.get("QUAC_WALK_LOG", tmp_path / "events.jsonl"))
+    watched, findings = walker.dock, {}
+    with faults.watch():
+        for number in range(n_events):
+            walker.perform(recorded[number] if recorded else walker.choose())
+            if walker.dock is not watched:
+                watched = walker.dock
+                expect_only_known_failures(watched, faults)
+            wrong, faults.texts = [*faults.texts, *new_violations(watched, findings)], []
+            for text in wrong:
+                if kind_of(text) not in findings:
+                    walker.write(log)
+                    last = "\n".join(map(str, walker.log[-8:]))
+                    findings[kind_of(text)] = f"after {number + 1} events:\n{text}\n{last}\n"
+                    print(findings[kind_of(text)], flush=True)
+            if number % 100 == 99:
+                print(f"{number + 1} events, {len(findings)} findings", flush=True)
+            if len(findings) >= MOST_FINDINGS:
+                break
+    walker.write(log)
+    assert not findings, f"{log}\n" + "\n".join(findings.values())
