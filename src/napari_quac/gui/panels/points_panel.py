@@ -15,6 +15,7 @@ from napari_quac.data.point_table import PointTable
 from napari_quac.data.volume import Volume
 from napari_quac.errors import QuacError, SeveralArraysError
 from napari_quac.gui import widgets as ui
+from napari_quac.gui.fields import NumberField
 from napari_quac.gui.input_layers import (
     LayerMenu,
     describe_voxels,
@@ -278,12 +279,12 @@ class PointsPanel(Section):
         self.add(fields_row("Patch", *self.size_spins))
 
     def _build_details(self) -> None:
-        self.low = ui.NumberField("points_low")
-        self.high = ui.NumberField("points_high")
+        self.low = NumberField("points_low")
+        self.high = NumberField("points_high")
         self.outside_menu = ui.menu(
             "points_outside_menu", entries={"pad": "pad with zeros", "skip": "skip"}, n_characters=4
         )
-        self.network_spin = ui.NumberField("points_network_size", 0, 1e6)
+        self.network_spin = NumberField("points_network_size", 0, 1e6)
         self.network_spin.setSpecialValueText("as the volume")
         self.resample_check = ui.check_box("Resample", "points_resample")
         ui.narrow(self.low, self.high, self.outside_menu, self.network_spin)
