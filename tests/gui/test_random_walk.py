@@ -179,6 +179,8 @@ def test_a_random_walk_shows_nothing_stale_and_raises_nothing(
                     last = "\n".join(map(str, walker.log[-8:]))
                     findings[kind_of(text)] = f"after {number + 1} events:\n{text}\n{last}\n"
                     print(findings[kind_of(text)], flush=True)
+            if number % 100 == 99:
+                print(f"{number + 1} events, {len(findings)} findings", flush=True)
             if len(findings) >= MOST_FINDINGS:
                 break
     walker.write(log)

@@ -13,7 +13,7 @@ from napari_quac.explain.curve import threshold_grid
 from napari_quac.live.choices import ReportFolder
 from napari_quac.live.explain_many import ExplainMany
 from napari_quac.reports.store import ExplanationStore
-from napari_quac.testing import CornerSamples
+from napari_quac.testing import CornerSamples, ReadyNetwork, corner_generator
 
 from .test_controller import Session
 
@@ -78,6 +78,14 @@ def test_cancelled_work_goes_on_where_it_stopped(
     assert many.state == "done" and many.summary is not None
     assert many.summary.n_existing >= len(before)
     assert many.summary.n_existing + many.summary.n_explained == 9
+
+
+def test_work_ends_with_its_generator(session: Session, many: ExplainMany, tmp_path: Path) -> None:
+    many.start(tmp_path / "store")
+    session.wait(lambda: many.n_done >= 2)
+    session.choices.generator = ReadyNetwork(corner_generator())
+    session.wait()
+    assert many.state == "ready" and "explain_many" not in session.controller.running
 
 
 def test_another_seed_does_not_mix_into_a_store(

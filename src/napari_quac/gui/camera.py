@@ -17,7 +17,7 @@ SMALLEST_SHARE, LARGEST_SHARE = 0.5, 0.95
 def cell_size(viewer: Any) -> NDArray[np.float64]:
     """Return height and width of the canvas, or of one panel of its grid."""
     grid = viewer.canvas.grid
-    panels = grid.actual_shape(len(viewer.layers)) if grid.enabled else (1, 1)
+    panels = grid.actual_shape(viewer.layers) if grid.enabled else (1, 1)
     return np.asarray(np.array(viewer.canvas.size, dtype=float) / panels)
 
 

@@ -106,10 +106,10 @@ class ExplainMany:
             (controller.canceled, self._on_canceled),
             (results.events.loaded_samples, self._on_renewed),
             (results.events.loaded_classifier, self._on_renewed),
+            (results.events.loaded_generator, self._on_renewed),
             (results.events.explanations, self._on_explained),
             (choices.events.filter_text, self._on_filter),
             (results.events.order, self._on_input_changed),
-            (results.events.loaded_generator, self._on_input_changed),
             (choices.events.settings, self._on_input_changed),
             *([(speeds.changed, self._on_input_changed)] if speeds is not None else []),
         )

@@ -251,6 +251,9 @@ class Session:
     def explain(self) -> None:
         """Search for a generated image, or without a generator use an infill, and explain it."""
         self.requested.emit()
+        if self._waits_for_prediction:
+            self._sample_to_explain = self.choices.sample_index
+            return
         self.explanation_requested.emit()
         if self.without_generator.is_offered:
             self.without_generator.explain()
@@ -267,6 +270,15 @@ class Session:
             return
         self.requested.emit()
         self.select_sample(int(order.indices[0]), explain=True)
+
+    @property
+    def _waits_for_prediction(self) -> bool:
+        """True if the selected sample was not predicted yet, as after two quick keys."""
+        results = self.results
+        if results.loaded_samples is None or results.loaded_classifier is None:
+            return False
+        is_running = any(slot in self.controller.running for slot in ("sample", "prediction"))
+        return is_running or (self.choices.sample_index is not None and results.prediction is None)
 
     def explain_neighbor(self, number: int) -> None:
         """Ask a neighbor of the misprediction what makes it look like the predicted class."""
@@ -399,7 +411,7 @@ class Session:
             return
         self._sample_to_explain = None
         if index == self.choices.sample_index:
-            self.controller.request("searched_pair")
+            self.explain()
 
     def _on_explanations(self) -> None:
         explanations = self.results.explanations
