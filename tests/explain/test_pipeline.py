@@ -271,7 +271,7 @@ def test_mask_under_optimization_is_a_partial_result_and_can_end_early() -> None
             break
         if step.partial is not None and step.partial.partial_mask is not None:
             masks.append(step.partial)
-            assert step.text.startswith("fido: ") and step.finish is not None
+            assert step.text.startswith("explain by fido: ") and step.finish is not None
             step.finish()
     assert masks and list(masks[0]) == ["residual"]
     mask = masks[0].partial_mask

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from napari_quac.explain.size_axis import (
     DEFAULT_AXIS,
@@ -12,6 +13,7 @@ from napari_quac.explain.size_axis import (
     axis_label,
     axis_positions,
     axis_ticks,
+    set_size_axis,
     sizes_at,
 )
 
@@ -37,3 +39,19 @@ def test_ticks_begin_with_both_ends_and_tell_percent(axis: SizeAxis) -> None:
     assert ticks[:2] == ((0, "0"), (1, "100"))
     assert all(float(text) == pytest.approx(100 * size) for size, text in ticks)
     assert axis == "linear" or axis in axis_label(axis)
+
+
+@pytest.mark.parametrize("axis", SIZE_AXES)
+def test_figures_have_the_axis_its_ticks_and_its_name(axis: SizeAxis) -> None:
+    figure = Figure()
+    axes = figure.subplots()
+    set_size_axis(axes, axis)
+    axes.set_xlabel(axis_label(axis))
+    figure.canvas.draw()
+    assert axes.get_xlim() == (0, 1)
+    texts = [label.get_text() for label in axes.get_xticklabels()]
+    assert texts[0] == "0" and texts[-1] == "100"
+    left, middle, right = (axes.transData.transform((size, 0))[0] for size in (0, 0.01, 1))
+    assert (middle - left) / (right - left) == pytest.approx(
+        float(axis_positions(0.01, axis)), abs=1e-6
+    )

@@ -54,7 +54,7 @@ def test_the_close_button_asks_once(make_napari_viewer: Any, tmp_path: Path) -> 
     explain(dock)
     click_close(dock)
     box = dock.close_guard.box
-    assert box is not None and "one sample is in no folder" in box.text()
+    assert box is not None and "one sample is not saved" in box.text()
     assert "comes back if you open QuAC again" in box.text()
     click_close(dock)
     assert dock.close_guard.box is box

@@ -108,7 +108,8 @@ def test_every_control_has_a_tooltip_and_an_accessible_name(dock: QuacDock) -> N
     views = [p for p in parts if isinstance(p, QAbstractScrollArea) and p.objectName()]
     views = [p for p in views if p.focusPolicy() != Qt.FocusPolicy.NoFocus]
     unnamed = [w.objectName() for w in (*controls(dock), *views) if not accessible_name(w)]
-    assert not [name for name in unnamed if name not in SET_LATER]
+    actions = "_message_action"  # with the text of the action of a message
+    assert not [n for n in unnamed if n not in SET_LATER and not n.endswith(actions)]
     without = [w.objectName() for w in controls(dock) if not w.toolTip()]
     assert not without
     repeated = [

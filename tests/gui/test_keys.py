@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QApplication, QLabel, QPushButton, QWidget
 from napari_quac.gui.dock import QuacDock
 from napari_quac.gui.keys import KEYS
 from napari_quac.gui.keys_overlay import KeysOverlay
+from napari_quac.gui.mnemonic import MNEMONICS, MnemonicButton
 from napari_quac.gui.section import Section
 
 from .conftest import explain, load, open_dock, wait
@@ -252,3 +253,34 @@ def test_undo_of_class_names_and_values(shown: QuacDock) -> None:
     wait(lambda: shown.status.line.text() == sentence)  # after the network has loaded
     wait(lambda: names() == before)
     wait(lambda: networks.class_names.text() == ", ".join(before))
+
+
+def test_mnemonics_are_unique_at_each_stage_and_free_in_napari(shown: QuacDock) -> None:
+    menus = {action.text().partition("&")[2][:1].upper() for action in menu_bar_of(shown).actions()}
+    docks = (shown.all_samples, shown.curve_dock)
+    found: set[str] = set()
+    for area in shown.stages.areas.values():
+        widgets = [b for part in (area, *docks) for b in part.findChildren(MnemonicButton)]
+        names = [b.objectName() for b in widgets if b.objectName() in MNEMONICS]
+        letters = [MNEMONICS[name] for name in names]
+        assert len(letters) == len(set(letters)), names
+        assert not set(letters) & (menus | set("SCT"))  # Alt+S, C and T are keys of napari
+        assert all(MNEMONICS[b.objectName()] in b.text().upper() for b in widgets
+                   if b.objectName() in names)  # fmt: skip
+        found |= set(names)
+    assert found == set(MNEMONICS)
+
+
+def menu_bar_of(dock: QuacDock) -> Any:
+    return dock.window().menuBar()
+
+
+def test_alt_and_a_letter_press_a_button(shown: QuacDock) -> None:
+    explain(shown)
+    shown.threshold.slider.setFocus()
+    press(Qt.Key.Key_Left if shown.threshold.slider.value() else Qt.Key.Key_Right)
+    assert (
+        shown.choices.threshold is not None and shown.threshold.optimum_button.text() == "Optimum"
+    )
+    press(Qt.Key.Key_O, Qt.KeyboardModifier.AltModifier)
+    wait(lambda: shown.choices.threshold is None)

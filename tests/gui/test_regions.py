@@ -34,10 +34,12 @@ def texts(dock: QuacDock, column: int) -> list[str]:
 
 
 def click_row(dock: QuacDock, row: int) -> None:
+    dock.stages.reveal(dock.regions)
     table = dock.regions.table
     table.resize(table.sizeHint())  # the window of the test is not on the screen
     table.viewport().resize(table.sizeHint())
     place = table.visualItemRect(table.topLevelItem(row)).center()
+    place.setX(20)  # a row may be wider than the table
     QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=place)
 
 

@@ -38,6 +38,8 @@ OUTPUTS = """
     --parquet FILE           the same table as Parquet
     --figure FILE            median and quartile curves, one panel per class pair; .svg, .pdf or
                              .png
+    --size-axis linear|square-root|logarithmic   axis of mask sizes in the figure
+                             [default: linear]
     --to-quac DIR            a result folder for the QuAC library
     --image-format tif|png   images for --to-quac: float32 TIFF, or PNG with 8 bits; with
                              --classifier, the change of its prediction is recorded [default: tif]
@@ -202,7 +204,7 @@ def _write(
         if path is not None:
             write_table(report, path)
     if options.figure is not None:
-        save_figure(report, options.figure)
+        save_figure(report, options.figure, size_axis=options.size_axis.replace("-", " "))
     if options.to_quac is None:
         return
     export = write_quac_report(report, options.to_quac, options.image_format, classifier).result()

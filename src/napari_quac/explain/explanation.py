@@ -21,7 +21,9 @@ from napari_quac.errors import PreliminaryError
 from napari_quac.explain.attribution import Attribution
 from napari_quac.explain.curve import Curve, Hybrid, hybrid_at
 from napari_quac.explain.pair import Pair
+from napari_quac.explain.score import FINE_ABSCISSAE
 from napari_quac.explain.settings import ExplainSettings
+from napari_quac.explain.size_axis import SizeAxis, axis_label, set_size_axis
 from napari_quac.networks.fido.settings import MaskState
 from napari_quac.stepwise import Progress
 
@@ -125,20 +127,22 @@ class Explanation:
         method = self.attribution.true_name
         return {"sample": pair.query.id, "source": source, "target": target, "method": method}
 
-    def plot(self, threshold: float | None = None) -> Figure:
+    def plot(self, threshold: float | None = None, size_axis: SizeAxis = "linear") -> Figure:
         """Draw query, generated image, hybrid, attribution and curve.
 
         Parameters
         ----------
         threshold : float, optional
             Point of the curve to draw; by default the optimum.
+        size_axis : "linear", "square root" or "logarithmic"
+            Axis of mask sizes.
 
         Returns
         -------
         matplotlib Figure
             Save it by ``figure.savefig("explanation.svg")``.
         """
-        return draw_explanation(self, self.at(threshold))
+        return draw_explanation(self, self.at(threshold), size_axis)
 
     def __repr__(self) -> str:
         pair, best = self.pair, self.counterfactual
@@ -237,9 +241,9 @@ class Explanations(Mapping[str, Explanation]):
     __eq__ = object.__eq__
     __hash__ = object.__hash__
 
-    def plot(self) -> Figure:
-        """Draw the QuAC curves of all methods."""
-        return draw_curves(list(self.values()))
+    def plot(self, size_axis: SizeAxis = "linear") -> Figure:
+        """Draw the QuAC curves of all methods along an axis of mask sizes."""
+        return draw_curves(list(self.values()), size_axis)
 
     def __repr__(self) -> str:
         lines = [repr(explanation)[1:-1] for explanation in self.values()]
@@ -287,7 +291,9 @@ class Explanations(Mapping[str, Explanation]):
                 raise error
 
 
-def draw_explanation(explanation: Explanation, hybrid: Hybrid) -> Figure:
+def draw_explanation(
+    explanation: Explanation, hybrid: Hybrid, size_axis: SizeAxis = "linear"
+) -> Figure:
     """Draw query, generated image, hybrid with mask outline, attribution and QuAC curve in a row.
 
     Parameters
@@ -296,6 +302,8 @@ def draw_explanation(explanation: Explanation, hybrid: Hybrid) -> Figure:
         The explanation to draw. Volumes are drawn at their middle section.
     hybrid : Hybrid
         The hybrid whose mask is outlined and whose point is marked on the curve.
+    size_axis : "linear", "square root" or "logarithmic"
+        Axis of mask sizes.
 
     Returns
     -------
@@ -316,17 +324,19 @@ def draw_explanation(explanation: Explanation, hybrid: Hybrid) -> Figure:
         map_axes.imshow(signed, cmap="RdBu_r", vmin=-limit, vmax=limit)
         map_axes.set_title(f"attribution\n{explanation.attribution.true_name}")
         map_axes.set_axis_off()
-        _draw_curve(curve_axes, explanation, hybrid)
+        _draw_curve(curve_axes, explanation, hybrid, size_axis)
     return figure
 
 
-def draw_curves(explanations: Sequence[Explanation]) -> Figure:
+def draw_curves(explanations: Sequence[Explanation], size_axis: SizeAxis = "linear") -> Figure:
     """Draw the QuAC curves of several explanations of one pair into one panel.
 
     Parameters
     ----------
     explanations : sequence of Explanation
         One for each method.
+    size_axis : "linear", "square root" or "logarithmic"
+        Axis of mask sizes.
 
     Returns
     -------
@@ -337,8 +347,8 @@ def draw_curves(explanations: Sequence[Explanation]) -> Figure:
         for explanation in explanations:
             curve = explanation.require_exact().curve
             label = f"{explanation.attribution.true_name} {curve.quac_score:.2f}"
-            axes.plot(curve.mask_sizes, curve.score_changes, linewidth=1.2, label=label)
-        _label_curve_axes(axes)
+            axes.plot(*_line(curve), linewidth=1.2, label=label)
+        _label_curve_axes(axes, size_axis)
         axes.legend(frameon=False, fontsize=7, title="method, QuAC score", title_fontsize=7)
     return figure
 
@@ -374,18 +384,24 @@ def _draw_image(axes: Axes, image: Tensor, pair: Pair, name: str, prediction: Te
     axes.set_axis_off()
 
 
-def _draw_curve(axes: Axes, explanation: Explanation, hybrid: Hybrid) -> None:
+def _line(curve: Curve) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the points of a curve, dense enough for an axis that is not linear."""
+    sizes = np.union1d(curve.mask_sizes, FINE_ABSCISSAE)
+    return sizes, curve.interpolate(sizes)
+
+
+def _draw_curve(axes: Axes, explanation: Explanation, hybrid: Hybrid, size_axis: SizeAxis) -> None:
     curve = explanation.curve
-    axes.plot(curve.mask_sizes, curve.score_changes, color=CURVE_COLOR, linewidth=1.2)
+    axes.plot(*_line(curve), color=CURVE_COLOR, linewidth=1.2)
     axes.plot([hybrid.mask_size], [hybrid.score_change], "o", color=MASK_COLOR, markersize=5)
-    _label_curve_axes(axes)
+    _label_curve_axes(axes, size_axis)
     axes.set_title(f"QuAC score {curve.quac_score:.2f}\nmask {hybrid.mask_size:.1%}")
 
 
-def _label_curve_axes(axes: Axes) -> None:
+def _label_curve_axes(axes: Axes, size_axis: SizeAxis) -> None:
     axes.axhline(0, color="#bbbbbb", linewidth=0.5, zorder=0)
-    axes.set_xlim(0, 1)
-    axes.set_xlabel("mask size")
+    set_size_axis(axes, size_axis)
+    axes.set_xlabel(axis_label(size_axis))
     axes.set_ylabel("score change")
     axes.spines[["top", "right"]].set_visible(False)
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from functools import partial
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 SizeAxis = Literal["logarithmic", "square root", "linear"]
 SIZE_AXES: tuple[SizeAxis, ...] = get_args(SizeAxis)
@@ -68,3 +72,15 @@ def axis_ticks(axis: SizeAxis) -> tuple[tuple[float, str], ...]:
 def axis_label(axis: SizeAxis) -> str:
     """Return the label of the axis, which names all but the linear one."""
     return "mask size (%)" if axis == "linear" else f"mask size (%, {axis})"
+
+
+def set_size_axis(axes: Axes, axis: SizeAxis) -> None:
+    """Give a panel of a figure the axis of mask sizes, with ticks in percent, without its label."""
+    if axis != "linear":
+        functions = (partial(axis_positions, axis=axis), partial(sizes_at, axis=axis))
+        axes.set_xscale("function", functions=functions)
+    axes.set_xlim(0, 1)
+    n_ticks = 3 if axis == "linear" else 5
+    sizes, texts = zip(*sorted(axis_ticks(axis)[:n_ticks]), strict=True)
+    axes.set_xticks(sizes, texts)
+    axes.minorticks_off()

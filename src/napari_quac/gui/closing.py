@@ -153,7 +153,7 @@ class CloseGuard(QObject):
 
     def _on_saved(self) -> None:
         proceed, self._proceed = self._proceed, None
-        if proceed is not None:
+        if proceed is not None and not self._session.cache.unsaved:
             proceed()
 
 
@@ -169,7 +169,7 @@ def losses(session: Session, training: Training, window_closes: bool) -> list[st
     if n_unsaved:
         is_one = n_unsaved == 1
         verb = "The explanation of one sample is" if is_one else f"{n_unsaved} explanations are"
-        sentences.append(f"{verb} in no folder.")
+        sentences.append(f"{verb} not saved.")
         them, come = ("It", "comes") if is_one else ("They", "come")
         sentences.append(
             f"{them} will be lost."

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 BACKGROUND = {"attribution": "query", "mask": "hybrid"}
 """Images on which the panels of attribution and mask show them."""
 
+AFTER_GRID_MS = 60
+"""Time until napari has drawn the grid: before that, its panels have no size to fit to."""
 SMALLEST_TITLE, LARGEST_TITLE = 6.0, 10.0
 CHARACTER_WIDTH = 1.0
 """Mean width of a character in pixels of the canvas, for each point of the font size."""
@@ -52,6 +54,8 @@ class Comparison(QObject):
         self._grid_was: tuple[bool, int, tuple[int, int]] = (False, 1, (-1, -1))
         self._later = QTimer(self, interval=0, singleShot=True)
         self._later.timeout.connect(self._draw_panels)
+        self._fit_later = QTimer(self, interval=AFTER_GRID_MS, singleShot=True)
+        self._fit_later.timeout.connect(self._fit)
         layers.layers_changed.connect(self._on_layers)
         events = results.events
         self._connections = Connections(
@@ -114,11 +118,12 @@ class Comparison(QObject):
                 _show(layer, False)
             self._draw_panels()
             grid.stride, grid.shape, grid.enabled = 1, (-1, -1), True
-            for panel in list(self.panels.values())[:1]:
-                fit_view(self._viewer, panel)
+            self._fit()
+            self._fit_later.start()
         else:
             before, self._before_grid = self._before_grid or [], None
             self._later.stop()
+            self._fit_later.stop()
             self._sync.stack.remove(*(f"{name} panel" for name in NAMES))
             grid.enabled, grid.stride, grid.shape = self._grid_was
             present = list(self._viewer.layers)
@@ -138,6 +143,13 @@ class Comparison(QObject):
     def _redraw(self) -> None:
         if self.is_side_by_side:
             self._later.start()
+
+    def _fit(self) -> None:
+        """Fit the view to the panels, also if napari has given them their size only now."""
+        panels = list(self.panels.values())
+        if panels:
+            self._viewer.scene.camera.zoom *= 1.01  # the same zoom again would change nothing
+            fit_view(self._viewer, panels[0])
 
     def _on_layers(self) -> None:
         """Hide a layer that was added meanwhile: its panel shows it."""

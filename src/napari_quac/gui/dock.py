@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from napari.settings import get_settings
-from qtpy.QtCore import QSettings, QSize, Qt, Signal
+from qtpy.QtCore import QSettings, QSize, Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
-from qtpy.QtWidgets import QMenu, QScrollArea, QWidget
+from qtpy.QtWidgets import QScrollArea, QWidget
 
 from napari_quac.gui.closing import CloseGuard, keep_closed_session, take_closed_session
 from napari_quac.gui.compare import Comparison
@@ -23,6 +23,7 @@ from napari_quac.gui.keys_overlay import show_keys
 from napari_quac.gui.layer_stack import LayerStack
 from napari_quac.gui.layers import LayerSync
 from napari_quac.gui.message import Message
+from napari_quac.gui.opening import Opening
 from napari_quac.gui.palette import palette_of, style_sheet
 from napari_quac.gui.panels.agreement_panel import AgreementPanel
 from napari_quac.gui.panels.exaggeration_panel import ExaggerationLayers, ExaggerationPanel
@@ -247,6 +248,7 @@ class QuacDock(QWidget):
         for timer in (self._draw_curves, self._announce_explained, self._scroll_to_preprocessing,
                       self._scroll_to_training):  # fmt: skip
             timer.cancel()
+        self.opening.close()
         if window_closes:
             self.session.cache.close()
         else:
@@ -303,9 +305,8 @@ class QuacDock(QWidget):
     def dropEvent(self, event: QDropEvent) -> None:
         """Open what was dropped, as what it is."""
         event.acceptProposedAction()
-        for url in event.mimeData().urls():
-            if url.isLocalFile():
-                self.open_path(Path(url.toLocalFile()))
+        urls = [url for url in event.mimeData().urls() if url.isLocalFile()]
+        self.opening.open_paths(Path(url.toLocalFile()) for url in urls)
 
     def _build_panels(self) -> None:
         viewer, stack = self.viewer, self.layer_stack
@@ -391,7 +392,12 @@ class QuacDock(QWidget):
             message.requested.connect(session.perform)
         self.start.example_requested.connect(self.try_example)
         self.start.volume_requested.connect(self.try_example_volume)
-        self.start.open_requested.connect(self._show_open_menu)
+        self.opening = Opening(self, self.settings)
+        self.start.open_requested.connect(self.opening.show_menu)
+        self.start.recent_requested.connect(self.opening.show_recent)
+        self.stages.open_button.clicked.connect(
+            lambda: self.opening.show_menu(self.stages.open_button)
+        )
         self.search.explain_requested.connect(session.explain)
         self.search.question.neighbor_picked.connect(session.pick_neighbor)
         self.without_generator.explain_requested.connect(session.explain)
@@ -502,19 +508,6 @@ class QuacDock(QWidget):
 
     def _show_missing(self) -> None:
         self.threshold.show_missing(bool(self.layers.missing) or self.bottom_docks.is_one_missing)
-
-    def _show_open_menu(self, button: QWidget) -> None:
-        menu = QMenu(self)
-        menu.setObjectName("open_menu")
-        networks, samples = self.networks.fields, self.samples.field
-        menu.addAction("Classifier…", networks["classifier"].choose_file)
-        menu.addAction("Folder of a classifier…", networks["classifier"].choose_folder)
-        menu.addAction("Generator…", networks["generator"].choose_file)
-        menu.addAction("Folder of generated images…", networks["generator"].choose_folder)
-        menu.addAction("Folder of samples…", samples.choose_folder)
-        menu.addAction("Folder of explanations…", self.all_samples.choose_report)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        menu.popup(button.mapToGlobal(button.rect().bottomLeft()))
 
 
 def _close(parts: tuple[Any, ...], *_: object) -> None:

@@ -102,6 +102,7 @@ class KeyBindings(QObject):
         self._held: tuple[QWidget, Key] | None = None
         self._canvas_shortcut: QShortcut | None = None
         self._bound: dict[Any, tuple[Any, Any]] = {}
+        self._watched: list[QWidget] = [dock]
         for key in KEYS:
             for widget in self._widgets:
                 self._add_shortcut(key, widget)
@@ -114,6 +115,9 @@ class KeyBindings(QObject):
     def close(self, window_closes: bool) -> None:
         """Unbind the keys of the canvas, and bind again what was bound to them before."""
         self._release()
+        for widget in self._watched:
+            widget.removeEventFilter(self)
+        self._watched.clear()
         if self._canvas_shortcut is not None and not window_closes:
             self._canvas_shortcut.setParent(None)
             self._canvas_shortcut.deleteLater()
@@ -176,6 +180,7 @@ class KeyBindings(QObject):
         edit = field.lineEdit() if isinstance(field, QAbstractSpinBox) else field
         edit.editingFinished.connect(partial(edit.setModified, False))
         field.installEventFilter(self)
+        self._watched.append(field)
 
     def _canvas_action(self, key: Key) -> Callable[[Any], Any]:
         action = getattr(self._dock, key.action)

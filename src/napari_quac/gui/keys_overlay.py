@@ -12,7 +12,7 @@ from napari_quac.gui.palette import Palette, style_sheet
 
 NOTE = (
     "Keys act while the focus is in a QuAC dock or in the canvas. Keys of the active layer come "
-    "first in the canvas, and text is typed as usual."
+    "first in the canvas, and text is typed as usual. Alt and the underlined letter press a button."
 )
 
 
@@ -33,7 +33,8 @@ class KeysOverlay(QDialog):
         self.setAccessibleName("Keys of QuAC")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setStyleSheet(style_sheet(colors))
-        table = ui.grid(1, 14, 4)
+        content = QWidget()
+        table = ui.grid(1, 14, 4, parent=content)
         for group in dict.fromkeys(key.group for key in KEYS):
             title = QLabel(group)
             title.setProperty("role", "title")
@@ -50,8 +51,18 @@ class KeysOverlay(QDialog):
         close = ui.button(
             "Close", "keys_close_button", "Close the table of keys (Esc).", self.close
         )
-        layout = ui.column(table, note, ui.row(None, close), spacing=10, parent=self)
+        # with a large font the table is higher than the window
+        area = ui.scroll_area("keys_scroll", content)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        layout = ui.column(area, 1, note, ui.row(None, close), spacing=10, parent=self)
         layout.setContentsMargins(18, 14, 18, 14)
+        margins = 36 + area.verticalScrollBar().sizeHint().width()
+        content.ensurePolished()
+        width = content.sizeHint().width() + margins
+        height = content.sizeHint().height() + note.heightForWidth(width) + 90
+        self.resize(
+            min(width, round(0.95 * parent.width())), min(height, round(0.9 * parent.height()))
+        )
         for sequence in ("?", "Shift+?"):
             shortcut = QShortcut(QKeySequence(sequence), self)
             ui.connect(self.close, shortcut.activated, shortcut.activatedAmbiguously)
@@ -65,7 +76,6 @@ def show_keys(dock: QWidget, colors: Palette) -> None:
         overlay.close()
         return
     overlay = KeysOverlay(window, colors)
-    overlay.adjustSize()
     place = overlay.rect()
     place.moveCenter(window.geometry().center())
     overlay.move(place.topLeft())

@@ -14,6 +14,7 @@ from napari_quac.live.failure import ACTIONS, Failure, Note
 from napari_quac.live.problems import Problems
 
 MAX_LINES = 3
+UNSET = "Suggested action"
 
 
 class Message(QWidget):
@@ -37,6 +38,7 @@ class Message(QWidget):
         super().__init__()
         self.label = WrappedLabel("", name, role, n_lines, MAX_LINES)
         self.action_button = button("", f"{name}_message_action", "Do what the message suggests.")
+        self.action_button.setAccessibleName(UNSET)
         self.action_button.clicked.connect(lambda: self.requested.emit(self._action))
         self.details_button = link_button(
             "Details", f"{name}_message_details", "Show the whole message, to read and to copy.",
@@ -114,6 +116,7 @@ class Message(QWidget):
     def _show(self, text: str, tone: str | None, action: str, details: str) -> None:
         self._action, self._details = action, details
         self.action_button.setText(ACTIONS.get(action, ""))
+        self.action_button.setAccessibleName(ACTIONS.get(action, UNSET))
         self.label.setText(text, tone)
         self._show_buttons()
 

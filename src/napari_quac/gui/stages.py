@@ -50,7 +50,14 @@ class Stages(QWidget):
         self._revealed: QWidget | None = None
         self._scroll_later = debouncer(self, AFTER_LAYOUT_MS, self._scroll)
         self.keys_button = link_button("?", "keys_button")
-        column(row(self.bar, 1, self.keys_button), self._pages, 1, spacing=0, parent=self)
+        self.open_button = link_button("≡", "file_menu_button")
+        column(
+            row(self.open_button, self.bar, 1, self.keys_button),
+            self._pages,
+            1,
+            spacing=0,
+            parent=self,
+        )
 
     @property
     def current(self) -> str:

@@ -42,6 +42,7 @@ from qtpy.QtWidgets import (
 from superqt import QFlowLayout
 from superqt.utils import QSignalDebouncer, QSignalThrottler, signals_blocked
 
+from napari_quac.gui.mnemonic import MnemonicButton
 from napari_quac.live.choices import Choices
 
 L = TypeVar("L", bound=QBoxLayout)
@@ -68,7 +69,7 @@ def button(
     hidden: bool = False,
 ) -> QPushButton:
     """Return a push button; a primary one has the accent color of the theme."""
-    widget = QPushButton(text)
+    widget = MnemonicButton(text, name)
     prepare(widget, name, tooltip)
     widget.setCheckable(checkable)
     if primary:

@@ -173,7 +173,7 @@ class ExplanationCache:
     """Explanations by sample and question; the least recently used ones lie in files.
 
     Memory is freed by :meth:`move_to_disk`, which belongs into the lane, as :meth:`read` does. All
-    methods may be called from any thread.
+    methods are safe in any thread.
 
     Parameters
     ----------

@@ -158,7 +158,7 @@ class Lane:
         return True
 
     def close(self, timeout: float = 10.0) -> bool:
-        """Cancel all jobs; the thread ends after the current step, and calls nobody back any more.
+        """Cancel all jobs; the thread ends after the current step, and no callback follows.
 
         Parameters
         ----------

@@ -15,7 +15,9 @@ from napari_quac.live.results import Results
 
 if TYPE_CHECKING:
     from napari_quac.batch.plan import BatchPlan
-    from napari_quac.generators.opening import RecognizedNetwork
+    from napari_quac.generators.opening import RecognizedNetwork, Role
+
+ROLES: tuple[Role, Role] = ("classifier", "generator")
 
 
 @dataclass(frozen=True)
@@ -110,24 +112,29 @@ def open_plan(path: Path) -> OpenedPlan:
         If the plan or a network of it cannot be used.
     """
     from napari_quac.batch.plan import BatchPlan
-    from napari_quac.generators.opening import RecognizedNetwork, recognize_network
 
     plan = BatchPlan.read(path)
-    networks = {}
-    for role in ("classifier", "generator"):
-        recipe = getattr(plan, role)
-        file = next(iter(recipe.paths()), None)
-        if file is None:
-            networks[role] = RecognizedNetwork(role, recipe)
-            continue
-        network = recognize_network(file)
-        if network.role != role:
-            raise DataError(
-                f"'{file.name}' in '{path.name}' is a {network.role}, not a {role}. Correct the "
-                "plan."
-            )
-        networks[role] = replace(network, recipe=recipe)
+    networks = {role: inspect_recipe(role, getattr(plan, role)) for role in ROLES}
     return OpenedPlan(plan, networks["classifier"], networks["generator"])
+
+
+def inspect_recipe(role: Role, recipe: Any) -> RecognizedNetwork:
+    """Recognize the file of a recipe, which may contain a program; runs in the lane.
+
+    Raises
+    ------
+    DataError, CheckpointError
+        If the file is missing, or is no network of this role.
+    """
+    from napari_quac.generators.opening import RecognizedNetwork, recognize_network
+
+    file = next(iter(recipe.paths()), None)
+    if file is None:
+        return RecognizedNetwork(role, recipe)
+    network = recognize_network(file, role=role)
+    if network.role != role:
+        raise DataError(f"'{file.name}' is a {network.role}, not a {role}. Correct the plan.")
+    return replace(network, recipe=recipe)
 
 
 def apply_plan(plan: BatchPlan, choices: Choices, class_names: tuple[str, ...] = ()) -> None:

@@ -169,7 +169,7 @@ def earlier_explanations(
 def find_earlier(results: Results, settings: ExplainSettings) -> Earlier | None:
     """Return a function that finds explanations as a search with these settings would make them.
 
-    It runs in the lane. What it finds is saved by whoever asks for it.
+    It runs in the lane. The caller saves what it finds.
     """
     origin, cache = results.origin, results.explanation_cache
     if origin is None or cache is None:
@@ -182,10 +182,10 @@ def find_earlier(results: Results, settings: ExplainSettings) -> Earlier | None:
         if entry is None or entry.search != search:
             return None
         entry = entry.bind(sample)
-        found = entry.explanations_of(entry.pair, derive_pair_settings(settings))
-        if found is not None:
+        explanations = entry.explanations_of(entry.pair, derive_pair_settings(settings))
+        if explanations is not None:
             cache.note_saved(key, (source, target))
-        return found
+        return explanations
 
     return earlier
 
@@ -280,7 +280,7 @@ class ExplanationKeeper:
 
 
 def _ignore(_: Any) -> None:
-    """Take a result that nobody needs."""
+    """Take a result without a use."""
 
 
 def _log(error: BaseException) -> None:

@@ -49,21 +49,27 @@ class ExplanationSaver:
         dataset, classifier = results.loaded_samples, results.loaded_classifier
         index, origin = results.sample_list, results.origin
         controller = session.controller
-        if dataset is None or classifier is None or index is None or origin is None:
+        index_of = index.index_of if index is not None else {}
+        places = [
+            (key, question)
+            for key, question in session.cache.unsaved
+            if origin is not None
+            and (key.classifier, key.generator) == (origin.classifier, origin.generator)
+            and key.sample_id in index_of
+        ]
+        if dataset is None or classifier is None or not places:
             error = DataError(
-                "The samples or the classifier of the explanations are no longer open. Open them "
-                "again to save."
+                "The unsaved explanations are of other samples or networks. Open these again to "
+                "save them."
             )
             controller.failed.emit(failure(SLOT, "saving the explanations", error))
             return
         questions: dict[tuple[str, int], list[int]] = defaultdict(list)
-        for key, (source, target) in session.cache.unsaved:
-            if (key.classifier, key.generator) == (origin.classifier, origin.generator):
-                questions[key.sample_id, source].append(target)
+        for key, (source, target) in places:
+            questions[key.sample_id, source].append(target)
         tasks = [
-            Task(index.index_of[name], name, tuple(targets), source)
+            Task(index_of[name], name, tuple(targets), source)
             for (name, source), targets in questions.items()
-            if name in index.index_of
         ]
         folder, settings = self.folder, session.choices.settings
         recipe: Any = session.choices.generator
@@ -82,7 +88,11 @@ class ExplanationSaver:
 
         def on_done(_: Any) -> None:
             session.choices.report_source = ReportFolder(folder)
-            session.noted.emit(Note(f"Saved in '{folder}'."))
+            for place in places:
+                session.cache.note_saved(*place)
+            n_others = len(session.cache.unsaved)
+            others = f" {n_others} of other samples or networks are not saved." if n_others else ""
+            session.noted.emit(Note(f"Saved in '{folder}'.{others}"))
             self.finished.emit()
 
         controller.run(SLOT, "saving the explanations", work, on_done)

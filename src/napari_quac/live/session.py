@@ -11,7 +11,7 @@ from psygnal import Signal
 
 from napari_quac.errors import CheckpointError, QuacError
 from napari_quac.explain.methods import METHODS
-from napari_quac.generators.opening import RecognizedNetwork, is_network_folder, recognize_network
+from napari_quac.generators.opening import RecognizedNetwork, recognize_network
 from napari_quac.live.choices import Choices, ReadySamples, ReportFolder
 from napari_quac.live.connections import Connections
 from napari_quac.live.controller import Controller
@@ -20,6 +20,7 @@ from napari_quac.live.explanation_cache import ExplanationCache
 from napari_quac.live.failure import Note, failure
 from napari_quac.live.lane import Deliver, Lane
 from napari_quac.live.neighbor_query import NeighborQuery
+from napari_quac.live.path_kind import kind_of_path
 from napari_quac.live.plans import OpenedPlan, apply_plan, open_plan, plan_from, unsupported_by_dock
 from napari_quac.live.prediction import next_misprediction
 from napari_quac.live.recall import ExplanationKeeper
@@ -27,8 +28,6 @@ from napari_quac.live.results import Results
 from napari_quac.live.sample_order import step_sample
 from napari_quac.live.speeds import Speeds
 from napari_quac.live.without_generator import WithoutGenerator
-from napari_quac.networks.formats.bioimage import DESCRIPTIONS
-from napari_quac.reports.opening import holds_explanations
 
 if TYPE_CHECKING:
     from napari_quac.example import Example
@@ -105,8 +104,10 @@ class Session:
     """The user has asked for an explanation of the selected sample."""
     explained = Signal()
     """All chosen methods have explained the pair, or failed."""
-    plan_opened = Signal(Path)
-    """A plan was opened; its output folder."""
+    plan_opened = Signal(Path, Path)
+    """A plan was opened; its output folder and its file."""
+    layer_requested = Signal(str, Path)
+    """A ``"volume"`` or a ``"table"`` of points is to be opened, which needs a window."""
 
     def __init__(
         self,
@@ -146,6 +147,7 @@ class Session:
             self.explanation_requested,
             self.explained,
             self.plan_opened,
+            self.layer_requested,
         ):
             signal.disconnect()
         self.neighbor_query.close()
@@ -323,14 +325,17 @@ class Session:
     # files
 
     def open_path(self, path: Path) -> None:
-        """Open a plan, a network, or a folder of samples, generated images or explanations."""
+        """Open a plan, a network, samples, generated images, explanations, a volume or a table."""
         self.requested.emit()
-        if path.suffix in (".yaml", ".yml") and path.name not in DESCRIPTIONS:
+        kind = kind_of_path(path)
+        if kind == "plan":
             self.open_plan(path)
-        elif holds_explanations(path):
+        elif kind == "explanations":
             self.open_explanations(path)
-        elif path.is_dir() and not is_network_folder(path):
+        elif kind == "samples":
             self.open_samples(path)
+        elif kind in ("volume", "table"):
+            self.layer_requested.emit(kind, path)
         else:
             self.networks.open_path(path)
 
@@ -374,7 +379,7 @@ class Session:
             self.networks.use_network(plan.classifier)
             self.networks.use_network(plan.generator)
             apply_plan(plan.plan, self.choices, tuple(plan.plan.classifier.class_names or ()))
-            self.plan_opened.emit(plan.plan.output)
+            self.plan_opened.emit(plan.plan.output, path)
             self.noted.emit(Note(unsupported_by_dock(plan.plan), is_lasting=True))
 
         self.controller.run("plan", f"opening '{path.name}'", partial(open_plan, path), use)

@@ -69,6 +69,7 @@ class SessionState:
         Recipes as in a plan file, with absolute paths; None without a choice, or without files.
     settings : mapping
         See :meth:`~napari_quac.explain.settings.ExplainSettings.to_dict`.
+    class_map : mapping of str to str
     device : str
     report : str
         Folder of the open explanations; empty without one.
@@ -81,6 +82,7 @@ class SessionState:
     classifier: Plain | None = None
     generator: Plain | None = None
     settings: Plain = field(default_factory=dict)
+    class_map: Mapping[str, str] = field(default_factory=dict)
     device: str = "auto"
     report: str = ""
     view: SampleView = field(default_factory=SampleView)
@@ -106,6 +108,7 @@ class SessionState:
             classifier=_plain_classifier(choices.classifier),
             generator=_plain_generator(choices.generator),
             settings=choices.settings.to_dict(),
+            class_map=dict(choices.class_map),
             device=choices.device,
             report=report,
             view=SampleView.of(choices, results),
@@ -116,6 +119,12 @@ class SessionState:
     def is_empty(self) -> bool:
         """True if there is nothing to return to."""
         return not (self.samples or self.classifier or self.generator or self.report)
+
+    @property
+    def files(self) -> tuple[Any, ...]:
+        """Samples, networks and explanations, without the ways of using them."""
+        parts = (self.samples, self.classifier, self.generator)
+        return (*(_file_of(part) for part in parts), self.report)
 
     @property
     def title(self) -> str:
@@ -215,11 +224,19 @@ def _absolute(recipe: Any) -> Any:
     return map_paths(recipe, lambda path: absolute(path, Path()))
 
 
-def _file_name(values: Any) -> str:
-    """Return the name of the first file or folder of a plain recipe, or its kind."""
+def _file_of(values: Any) -> str:
+    """Return the first file or folder of a plain recipe, or its kind."""
     if not values:
         return ""
-    for name in ("directory", "path", "volume", "table", "points"):
-        if isinstance(values.get(name), str):
-            return Path(values[name]).name
-    return str(values.get("kind", ""))
+    for name in ("directory", "path", "volume", "paths"):
+        entry = values.get(name)
+        if isinstance(entry, list) and entry:
+            entry = entry[0]
+        if isinstance(entry, str):
+            return entry
+    translations = values.get("translations")
+    return _file_of(translations[0]) if translations else str(values.get("kind", ""))
+
+
+def _file_name(values: Any) -> str:
+    return Path(_file_of(values)).name

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from napari_quac.errors import DataError
 from napari_quac.explain.explanation import Explanation
-from napari_quac.explain.score import ABSCISSAE
+from napari_quac.explain.score import ABSCISSAE, FINE_ABSCISSAE
+from napari_quac.explain.size_axis import SizeAxis, axis_label, set_size_axis
 from napari_quac.reports.atomic import storage_errors
 from napari_quac.reports.comparison import Comparison, ComparisonRow, comparison_rows
 from napari_quac.reports.population import Population, population, populations
@@ -48,7 +49,7 @@ STYLE: dict[str, Any] = {
 }
 
 
-def draw_report(report: Report, by_pair: bool = True) -> Figure:
+def draw_report(report: Report, by_pair: bool = True, size_axis: SizeAxis = "linear") -> Figure:
     """Draw the median or mean curve of each method with the band between its quartiles.
 
     Parameters
@@ -57,6 +58,8 @@ def draw_report(report: Report, by_pair: bool = True) -> Figure:
         The report.
     by_pair : bool
         One panel per class pair; else one for all.
+    size_axis : "linear", "square root" or "logarithmic"
+        Axis of mask sizes.
 
     Raises
     ------
@@ -68,7 +71,7 @@ def draw_report(report: Report, by_pair: bool = True) -> Figure:
     from matplotlib.figure import Figure
 
     panels: dict[tuple[int | None, int | None], list[Population]] = {}
-    for group in populations(report, by_pair):
+    for group in populations(report, by_pair, FINE_ABSCISSAE):
         if group.center is not None:
             panels.setdefault((group.source, group.target), []).append(group)
     if not panels:
@@ -82,8 +85,9 @@ def draw_report(report: Report, by_pair: bool = True) -> Figure:
         grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
         for axes, (pair, groups) in zip(grid.flat, panels.items(), strict=False):
             _draw_panel(axes, groups, _title(report, pair, groups), report.methods)
+            set_size_axis(axes, size_axis)
         _trim(grid, len(panels))
-        figure.supxlabel("mask size", fontsize=8)
+        figure.supxlabel(axis_label(size_axis), fontsize=8)
         figure.supylabel(f"score change, {report.aggregate} and quartiles", fontsize=8)
         lines = {line.get_label(): line for axes in grid.flat for line in axes.get_lines()}
         lines = {name: lines[name] for name in report.methods if name in lines}
@@ -99,8 +103,10 @@ def draw_report(report: Report, by_pair: bool = True) -> Figure:
     return figure
 
 
-def save_figure(report: Report, path: Path, by_pair: bool = True) -> None:
-    """Write the figure of a report as svg, pdf or png (300 dots per inch).
+def save_figure(
+    report: Report, path: Path, by_pair: bool = True, size_axis: SizeAxis = "linear"
+) -> None:
+    """Write the figure of a report as svg, pdf or png (300 dots per inch); see :func:`draw_report`.
 
     Raises
     ------
@@ -110,7 +116,7 @@ def save_figure(report: Report, path: Path, by_pair: bool = True) -> None:
     """
     from matplotlib import rc_context
 
-    figure = draw_report(report, by_pair)
+    figure = draw_report(report, by_pair, size_axis)
     with rc_context(STYLE):
         write_figure(figure, path)
 
@@ -161,12 +167,10 @@ def _draw_panel(axes: Axes, groups: list[Population], title: str, methods: tuple
             continue
         color, dashes, alpha = _method_style(group.method, methods)
         style = {"color": color, "linestyle": dashes, "linewidth": 1.2, "label": group.method}
-        axes.plot(ABSCISSAE, group.center, **style)
-        band = (ABSCISSAE, group.lower, group.upper)
+        axes.plot(group.mask_sizes, group.center, **style)
+        band = (group.mask_sizes, group.lower, group.upper)
         axes.fill_between(*band, color=color, alpha=alpha, linewidth=0)
     axes.set_title(title, loc="left")
-    axes.set_xlim(0, 1)
-    axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
 
 
 def _title(report: Report, pair: tuple[int | None, int | None], groups: list[Population]) -> str:

@@ -120,10 +120,10 @@ class NetworksPanel(Section):
     ) -> None:
         """Recognize a file and use it; ask first if it has another role than expected."""
         path = path.expanduser()
-        target = role or "classifier"
         expected_role: Role | None = "generator" if role == "generator" else None
-        self.fields[target].show_path(path)
-        if target == "classifier":
+        if role is not None:
+            self.fields[role].show_path(path)
+        if role == "classifier":
             if path != self._inspected_path:  # the size belongs to another file
                 self.size_row.show_size(None, None)
                 self.size_row.setVisible(self.details_button.isChecked())
@@ -136,7 +136,7 @@ class NetworksPanel(Section):
                 self.use_network(self._with_stated_facts(network))
 
         self._inspect(
-            f"look into {role or 'file'}",
+            f"look into {role or path}",
             f"inspecting '{path.name}'",
             lambda: recognize_network(path, size, pools, expected_role),
             use_or_offer,
@@ -217,9 +217,15 @@ class NetworksPanel(Section):
             "Do not use",
         )
 
+    def ask_for_file(self, role: str, sentence: str) -> None:
+        """Ask for the file of a network."""
+        self._offers.pop(role, None)
+        self.cards[role].ask(sentence, "Choose file…", "Not now")
+
     def _on_accepted(self, role: str) -> None:
         network = self._offers.get(role)
         if network is None:
+            self.fields[role].choose_file()
             return
         if network.is_program:
             self._settings.setValue(f"trusted/{network.program_hash}", True)

@@ -82,7 +82,7 @@ class NumberRow(QTreeWidgetItem):
         super().__init__(list(texts))
         self._values = tuple(values)
         for column in range(1, len(texts)):
-            self.setTextAlignment(column, int(Qt.AlignmentFlag.AlignRight))
+            self.setTextAlignment(column, Qt.AlignmentFlag.AlignRight)
 
     def __lt__(self, other: QTreeWidgetItem) -> bool:
         column = self.treeWidget().sortColumn()

@@ -21,6 +21,7 @@ class StartPanel(QFrame):
     example_requested = Signal()
     volume_requested = Signal()
     open_requested = Signal(QWidget)
+    recent_requested = Signal(QWidget)
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,10 +45,14 @@ class StartPanel(QFrame):
         self.open_button = button(
             "Open…", "open_button", clicked=lambda: self.open_requested.emit(self.open_button)
         )
+        self.recent_button = button(
+            "Open recent", "recent_button",
+            clicked=lambda: self.recent_requested.emit(self.recent_button),
+        )  # fmt: skip
         self.volume_button = link_button(
             "or try the example in a volume", "try_volume_button", clicked=self.volume_requested
         )
-        buttons = row(self.example_button, self.open_button, None, spacing=8)
+        buttons = row(self.example_button, self.open_button, self.recent_button, None, spacing=8)
         buttons.setContentsMargins(0, 6, 0, 0)
         layout.addLayout(buttons)
         layout.addWidget(self.volume_button, 0, Qt.AlignmentFlag.AlignLeft)
