@@ -406,7 +406,8 @@ class Classifier:
         if run_error.cause == "size":
             raise ShapeError(
                 f"The {self._title} cannot run on images of {extent(images.shape[2:])} with its "
-                f"preprocessing ({short_text(run_error.text)}). Correct its resize, crop or image size."
+                f"preprocessing ({short_text(run_error.text)}). Correct its resize, crop or image "
+                "size."
             ) from error
 
     def _adopts_size(self, size: tuple[int, ...]) -> bool:
