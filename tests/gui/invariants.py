@@ -267,7 +267,9 @@ def check_verdict(dock: QuacDock) -> Violations:
         return
     from napari_quac.explain.verdict import verdict
 
-    others = [e for e in explanations.by_method.values() if e is not explanation]
+    if explanation.is_preliminary:
+        return
+    others = [e for e in explanations.exact().values() if e is not explanation]
     for finding in verdict(explanation, others, classifier.class_names):
         if finding.text not in sentences:
             yield f"the verdict lacks '{finding.text}'"
