@@ -33,7 +33,6 @@ class CurveLegend(QWidget):
         self.buttons: dict[str, QToolButton] = {}
         self._layout = column(None, spacing=2, parent=self)
         self._layout.setContentsMargins(4, 10, 4, 4)
-        self.hide()
 
     def set_palette_of(self, colors: Palette) -> None:
         """Follow napari's theme."""
@@ -52,7 +51,6 @@ class CurveLegend(QWidget):
             button.setText(f"{title}  {number}")
             button.setToolTip(legend_tooltip(explanation, same))
             button.setChecked(name == selected)
-        self.setVisible(bool(by_method))
 
     def _match(self, names: list[str]) -> None:
         """Create the buttons of the methods in their order; existing buttons are reused."""
@@ -166,14 +164,14 @@ class CurveDock(QWidget):
         self.legend.set_palette_of(colors)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Give the legend the width of its texts, and at most half of the dock."""
+        """Give the legend the width of its texts."""
         super().resizeEvent(event)
         self._fit_legend()
 
     def _fit_legend(self) -> None:
         bar = self._legend_area.verticalScrollBar().sizeHint().width()
         widths = (self.legend.sizeHint().width() + bar, self.axis_menu.sizeHint().width())
-        self._legend_area.setFixedWidth(min(max(widths), self.width() // 2))
+        self._legend_area.setFixedWidth(max(widths))
         self.axis_menu.setFixedWidth(self._legend_area.width())
 
     def show_curves(self) -> None:

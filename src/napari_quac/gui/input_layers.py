@@ -20,10 +20,10 @@ from napari_quac.data.volume_metadata import NO_VOXEL_SIZE
 from napari_quac.errors import DataError, QuacError
 from napari_quac.gui.layer_stack import is_result
 from napari_quac.gui.text import grouped
-from napari_quac.gui.widgets import connect, entry_data, fill_menu, narrow, prepare
+from napari_quac.gui.widgets import Menu, connect, entry_data, fill_menu, narrow, prepare
 
 
-class LayerMenu(QComboBox):
+class LayerMenu(Menu):
     """The user's layers of one type, without results; a layer that is renamed stays chosen.
 
     Parameters

@@ -44,7 +44,7 @@ class NumberTable(QTreeWidget):
         row_height: int,
     ) -> None:
         super().__init__()
-        self._max_rows, self._row_height = max_rows, row_height
+        self._max_rows, self._row_height, self._stretch = max_rows, row_height, stretch
         prepare(self, name)
         self.setRootIsDecorated(False)
         self.setUniformRowHeights(True)
@@ -55,7 +55,15 @@ class NumberTable(QTreeWidget):
         for column in range(1, len(columns)):
             self.headerItem().setTextAlignment(column, Qt.AlignmentFlag.AlignRight)
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(stretch, QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(stretch, QHeaderView.ResizeMode.Interactive)
+
+    def updateGeometries(self) -> None:
+        """Give one column the free width, but never less than its texts need."""
+        super().updateGeometries()
+        header, column = self.header(), self._stretch
+        others = header.length() - header.sectionSize(column)
+        needed = max(self.sizeHintForColumn(column), header.sectionSizeHint(column))
+        header.resizeSection(column, max(needed, self.viewport().width() - others))
 
     def sizeHint(self) -> QSize:
         """Return the height of the rows, up to the limit."""

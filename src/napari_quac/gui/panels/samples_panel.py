@@ -32,7 +32,7 @@ from napari_quac.gui.panels.pixel_size import PixelSizeRow
 from napari_quac.gui.panels.sample_labels import SampleLabels
 from napari_quac.gui.path_field import PathField
 from napari_quac.gui.pictures import thumbnail
-from napari_quac.gui.section import Section, caption, labeled_row
+from napari_quac.gui.section import Section, labeled_row
 from napari_quac.gui.text import ElidedLabel, WrappedLabel
 from napari_quac.gui.voxel_size import set_voxel_size
 from napari_quac.gui.widgets import (
@@ -157,8 +157,11 @@ class SamplesPanel(Section):
         narrow(self.layer_low, self.layer_high)
         self.use_layer_button = button("Use", "use_layer_button", clicked=self.use_layer)
         self._layer_row = QWidget()
-        row(caption("Layer"), self.layer_menu, 1, self.layer_low, self.layer_high,
-            self.use_layer_button, parent=self._layer_row)  # fmt: skip
+        column(
+            labeled_row("Layer", self.layer_menu, self.use_layer_button),
+            labeled_row("Black, white", self.layer_low, self.layer_high),
+            parent=self._layer_row,
+        )
         self.add(self._layer_row)
         self.layer_menu.currentIndexChanged.connect(self._show_layer_range)
         self.layer_menu.entries_changed.connect(self._show_layers)

@@ -118,8 +118,8 @@ class FilterChips(QWidget):
                 checkable=True,
             )
         self._cell_filter = ""
-        self.setLayout(ui.flow(*self.chips.values(), spacing=3))
-        self.count = ElidedLabel("", "filter_count", "muted")
+        self.count = ui.muted("", "filter_count")
+        self.setLayout(ui.flow(*self.chips.values(), self.count, spacing=3))
         ui.connect(self._show, choices.events.filter_text, results.events.order)
         self._show()
 
@@ -154,7 +154,6 @@ class FilterChips(QWidget):
         n_visible, total = len(order), len(order.columns)
         prefix = f"{grouped(n_visible)} of " if n_visible != total else ""
         self.count.setText(prefix + grouped(total))
-        self.count.setMinimumWidth(self.count.fontMetrics().horizontalAdvance(self.count.text()))
 
 
 ROOM_FOR_ALL = 820
@@ -208,7 +207,7 @@ class SamplesDock(QWidget):
         body.setProperty("role", "page")
         layout = ui.column(
             self._first_row(),
-            ui.row(self.chips, 1, self.chips.count, spacing=8),
+            self.chips,
             self.accuracy_line,
             self.field.problem,
             self.report_note,
