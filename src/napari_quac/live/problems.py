@@ -7,7 +7,7 @@ from psygnal import EmissionInfo, Signal
 from napari_quac.live.choices import Choices
 from napari_quac.live.failure import Failure
 from napari_quac.live.results import Results
-from napari_quac.live.rule import Job, Rules
+from napari_quac.live.rule import Job, OnDemand, Rules
 
 QUESTION = frozenset({"sample_index", "samples", "classifier", "generator"})
 """Choices whose change makes failures of other actions than rules obsolete."""
@@ -83,4 +83,6 @@ class Problems:
         outputs = {slot}
         if isinstance(rule, Job):
             outputs |= {rule.partial_to, rule.state_to}
-        return frozenset(rule.parameters) - outputs
+        # what runs by itself fails again in the same way until one of its inputs changes
+        names = rule.parameters if isinstance(rule, OnDemand) else rule.inputs
+        return frozenset(names) - outputs
