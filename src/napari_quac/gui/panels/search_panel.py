@@ -11,6 +11,8 @@ from qtpy.QtWidgets import QWidget
 from napari_quac.explain.settings import AUTO
 from napari_quac.generators.infill.recipe import InfillRecipe
 from napari_quac.gui import widgets as ui
+from napari_quac.gui.binding import bind
+from napari_quac.gui.control_names import TOOLTIPS
 from napari_quac.gui.message import Message
 from napari_quac.gui.picture_strip import PictureStrip
 from napari_quac.gui.pictures import Difference
@@ -46,7 +48,7 @@ class QuestionBox(QWidget):
         )
         parts = (self.menu, self.basis_line, self.message, self.strip, self.styles)
         ui.column(*parts, self.back_button, spacing=5, parent=self)
-        ui.bind(choices, "neighbor_styles", self.styles)
+        bind(choices, "neighbor_styles", self.styles)
         ui.connect(self._show, results.events.prediction, results.events.loaded_generator,
                 results.events.neighbors, results.events.predictions,
                 choices.events.settings, query.changed)  # fmt: skip
@@ -186,8 +188,8 @@ class SearchPanel(Section):
             ui.row(self.explain_button, self.badge, 1, spacing=8),
             self.proposals,
         )
-        ui.bind(choices, "settings.search.max_tries", self.tries)
-        ui.bind(choices, "settings.seed", self.seed)
+        bind(choices, "settings.search.max_tries", self.tries)
+        bind(choices, "settings.seed", self.seed)
         ui.connect(self._show_targets, results.events.loaded_classifier,
                 results.events.prediction, results.events.target,
                 results.events.loaded_generator, choices.events.settings)  # fmt: skip
@@ -246,7 +248,7 @@ class SearchPanel(Section):
             needed = ", ".join(dict.fromkeys(MISSING[name] for name in missing))
             self.explain_button.setToolTip(f"Explaining requires {needed}.")
         elif recipe is None:
-            self.explain_button.setToolTip(ui.TOOLTIPS["explain_without_generator_button"])
+            self.explain_button.setToolTip(TOOLTIPS["explain_without_generator_button"])
         else:
             self.explain_button.setToolTip("Generate a counterfactual image and explain it (U).")
 
