@@ -304,3 +304,22 @@ def test_units_are_never_mixed_while_samples_change(dock: QuacDock) -> None:
     assert not any(mixed)
     assert dock.layers.layers["generated"].visible
     assert dock.layers.layers["mask"].opacity == pytest.approx(0.25)
+
+
+@long
+def test_panels_of_a_sample_without_explanation_say_so(dock: QuacDock) -> None:
+    load(dock)
+    dock.threshold.side_by_side_button.click()
+    for index in (1, 2):
+        dock.choices.sample_index = index
+        wait(lambda: not dock.controller.running and not dock.layers.has_pending_update)
+        QTest.qWait(300)
+        prediction, classifier = dock.results.prediction, dock.results.loaded_classifier
+        assert prediction is not None and classifier is not None
+        best = classifier.class_names[int(prediction.probabilities.argmax())]
+        p = float(prediction.probabilities.max())
+        expected = f"query · {best} {p:.2f}"
+        wait(lambda text=expected: dock.comparison.panels["query"].name == text)
+        titles = {name: panel.name for name, panel in dock.comparison.panels.items()}
+        titles.pop("query")
+        assert titles == {name: f"{name} · none" for name in titles}
