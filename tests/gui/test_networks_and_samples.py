@@ -256,7 +256,7 @@ def test_cyclegan_asks_which_classes_it_translates(dock: QuacDock, tmp_path: Pat
     settle(dock)
     assert not dock.networks.cards["generator"].is_bad
     assert rows.isVisibleTo(dock) and len(rows.rows) == 2
-    assert rows._hint.isVisibleTo(dock)
+    assert rows._hint.isVisibleTo(rows)
     explain(dock)
     assert "latest_net_G_A.pth" in dock.status.failure.sentence
     dock.status.forget_failure()
@@ -269,7 +269,7 @@ def test_cyclegan_asks_which_classes_it_translates(dock: QuacDock, tmp_path: Pat
     target.setCurrentIndex(target.findData(names[question.targets[0]]))
     settle(dock)
     assert dock.choices.generator.is_complete  # the way back follows by itself
-    assert not rows._hint.isVisibleTo(dock)
+    assert not rows._hint.isVisibleTo(rows)
     explain(dock)
     assert dock.status.failure is None
     assert dock.results.pair.origin["network"] == "latest_net_G_A.pth"
