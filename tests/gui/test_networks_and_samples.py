@@ -195,7 +195,7 @@ def test_assumptions_about_samples_are_listed(dock: QuacDock, tmp_path: Path) ->
     type_path(dock, "samples", tmp_path)
     panel = dock.samples
     wait(lambda: not panel.assumed_button.isHidden())
-    assert panel.assumed_button.text() == "Assumed: image axes, image range"
+    assert panel.assumed_button.text() == "Assumed: image axes, image range, voxel size"
     assert panel.assumed_text.isHidden()
     panel.assumed_button.click()
     assert not panel.assumed_text.isHidden()
