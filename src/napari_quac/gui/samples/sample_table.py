@@ -235,7 +235,7 @@ class SampleTable(QTableView):
 
     def sizeHint(self) -> QSize:
         """Return a low and wide size."""
-        return QSize(600, 150)
+        return QSize(600, 80)
 
     def minimumSizeHint(self) -> QSize:
         """Return the size of a few rows."""
