@@ -277,3 +277,49 @@ def test_titles_of_the_panels_fit(explained: QuacDock) -> None:
     assert names_before == list(NAMES)
     explained.comparison.set_side_by_side(False)
     assert not explained.comparison.panels
+
+
+@long
+def test_units_are_never_mixed_while_samples_change(dock: QuacDock) -> None:
+    """Napari would warn at each drawing in between."""
+    networks(dock)
+    viewer = dock.viewer
+    small = {"name": "small", "scale": SCALE[1:], "units": ("nm",) * 2}
+    viewer.add_image(255 * corner_image(1, SIZE)[0].numpy(), **small)
+    dock.samples.layer_menu.choose("small")
+    dock.samples.use_layer_button.click()
+    settle(dock)
+    viewer.layers.remove("small")
+    dock.layers.layers["generated"].visible = True
+    dock.layers.layers["mask"].opacity = 0.25
+    dock.choices.samples = ReadySamples(CornerSamples(size=SIZE))
+    mixed = []
+
+    def is_settled() -> bool:
+        mixed.append(viewer.layers.extent.units is None and len(viewer.layers) > 0)
+        return sample_id(dock).startswith("corner") and len(dock.layers.layers) == 5
+
+    wait(is_settled)
+    wait(lambda: is_settled() and not dock.layers.has_pending_update)
+    assert not any(mixed)
+    assert dock.layers.layers["generated"].visible
+    assert dock.layers.layers["mask"].opacity == pytest.approx(0.25)
+
+
+@long
+def test_panels_of_a_sample_without_explanation_say_so(dock: QuacDock) -> None:
+    load(dock)
+    dock.threshold.side_by_side_button.click()
+    for index in (1, 2):
+        dock.choices.sample_index = index
+        wait(lambda: not dock.controller.running and not dock.layers.has_pending_update)
+        QTest.qWait(300)
+        prediction, classifier = dock.results.prediction, dock.results.loaded_classifier
+        assert prediction is not None and classifier is not None
+        best = classifier.class_names[int(prediction.probabilities.argmax())]
+        p = float(prediction.probabilities.max())
+        expected = f"query · {best} {p:.2f}"
+        wait(lambda text=expected: dock.comparison.panels["query"].name == text)
+        titles = {name: panel.name for name, panel in dock.comparison.panels.items()}
+        titles.pop("query")
+        assert titles == {name: f"{name} · none" for name in titles}

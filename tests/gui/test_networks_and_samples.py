@@ -195,7 +195,7 @@ def test_assumptions_about_samples_are_listed(dock: QuacDock, tmp_path: Path) ->
     type_path(dock, "samples", tmp_path)
     panel = dock.samples
     wait(lambda: not panel.assumed_button.isHidden())
-    assert panel.assumed_button.text() == "Assumed: image axes, image range"
+    assert panel.assumed_button.text() == "Assumed: image axes, image range, voxel size"
     assert panel.assumed_text.isHidden()
     panel.assumed_button.click()
     assert not panel.assumed_text.isHidden()
@@ -256,7 +256,7 @@ def test_cyclegan_asks_which_classes_it_translates(dock: QuacDock, tmp_path: Pat
     settle(dock)
     assert not dock.networks.cards["generator"].is_bad
     assert rows.isVisibleTo(dock) and len(rows.rows) == 2
-    assert rows._hint.isVisibleTo(dock)
+    assert rows._hint.isVisibleTo(rows)
     explain(dock)
     assert "latest_net_G_A.pth" in dock.status.failure.sentence
     dock.status.forget_failure()
@@ -269,7 +269,7 @@ def test_cyclegan_asks_which_classes_it_translates(dock: QuacDock, tmp_path: Pat
     target.setCurrentIndex(target.findData(names[question.targets[0]]))
     settle(dock)
     assert dock.choices.generator.is_complete  # the way back follows by itself
-    assert not rows._hint.isVisibleTo(dock)
+    assert not rows._hint.isVisibleTo(rows)
     explain(dock)
     assert dock.status.failure is None
     assert dock.results.pair.origin["network"] == "latest_net_G_A.pth"

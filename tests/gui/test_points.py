@@ -239,9 +239,9 @@ def test_wrong_unit_and_order_are_told_before_and_refused(placed: QuacDock, tmp_
         box = panel.table_box
         box.order_menu.setCurrentIndex(0)
         box.unit_menu.setCurrentIndex(box.unit_menu.findData(unit))
-        assert sentence in box.preview.text() and box.preview.property("tone") == "bad"
+        assert sentence in box.preview.text() and box.preview.tone == "bad"
         panel.use_button.click()
-        assert sentence in panel.message.text() and panel.message.property("tone") == "bad"
+        assert sentence in panel.message.text() and panel.message.tone == "bad"
         assert placed.choices.samples is before
 
 
@@ -404,7 +404,7 @@ def test_how_stored_numbers_and_places_were_read_is_said(placed: QuacDock) -> No
     panel.choose("em", "bare")
     panel.use_button.click()
     assert "its coordinates are interpreted as nm" in panel.message.text()
-    assert panel.message.property("tone") == "bad"
+    assert panel.message.tone == "bad"
     wait(lambda: not placed.controller.running)
 
 

@@ -50,7 +50,7 @@ def test_real_synapses_in_place(dock: QuacDock) -> None:
         panel.table_field.edit.setText(str(folder / f"{name}.csv"))
         QTest.keyClick(panel.table_field.edit, Qt.Key.Key_Return)
         wait(lambda: panel.table is not None)
-        assert panel.table_box.preview.property("tone") == "good"
+        assert panel.table_box.preview.tone == "good"
         panel.use_button.click()
         wait(lambda: dock.results.loaded_samples is dock.points.dataset)
         settle(dock)

@@ -60,3 +60,16 @@ def test_a_click_on_an_explained_row_shows_its_explanation(
         for name, data in layers.items():
             np.testing.assert_array_equal(dock.layers.layers[name].data, data)
         assert dock.status.failure is None
+
+
+@pytest.mark.long
+def test_legend_that_comes_back_has_the_width_of_its_texts(dock: QuacDock) -> None:
+    load(dock)
+    explain(dock)
+    click_row(dock, 1)
+    click_row(dock, 0)
+    wait(lambda: dock.curve_dock.legend.buttons)
+    dock.curve_dock.legend.set_explanations({}, "random")
+    dock.curve_dock.show_curves()
+    texts = max(entry.sizeHint().width() for entry in dock.curve_dock.legend.buttons.values())
+    assert dock.curve_dock._legend_area.width() >= texts

@@ -220,7 +220,7 @@ def test_cancel_and_closing_while_regions_are_asked_about(opened: QuacDock) -> N
     viewer: Any = opened.viewer
     assert any(c == opened.region_view.on_press for c in viewer.mouse_drag_callbacks)
     opened.shut_down()
-    assert not opened.lane.is_alive
+    wait(lambda: not opened.lane.is_alive)
     assert not any(c == opened.region_view.on_press for c in viewer.mouse_drag_callbacks)
     QTest.qWait(400)
     assert opened.results.regions is None

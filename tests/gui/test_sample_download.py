@@ -61,7 +61,7 @@ class Server:
     def close(self) -> None:
         self.go_on.set()
         for thread in threading.enumerate():
-            if thread.name == "quac-beside":
+            if thread.name == "quac-event-loop":
                 thread.join(10)
         self._server.shutdown()
         self._server.server_close()

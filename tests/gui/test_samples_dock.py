@@ -101,7 +101,7 @@ def test_one_selection_for_table_choice_and_layers(predicted: QuacDock) -> None:
     assert table.currentIndex().row() == 7
     predicted.choices.filter_text = "wrong"
     assert not table.selectionModel().hasSelection()
-    QTest.keyClick(table, Qt.Key.Key_N)
+    predicted.next_misprediction()
     wait(lambda: predicted.choices.sample_index == 4)
     assert table.currentIndex().row() == 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -182,5 +183,6 @@ def test_the_window_can_close_while_a_generator_learns(dock, tmp_path: Path) -> 
     dock.train.settings.folder.edit.setText(str(tmp_path))
     dock.train.train_button.click()
     wait(lambda: dock.training.status is not None and dock.training.status.state is not None)
-    dock.shut_down()
+    dock.shut_down()  # does not wait
+    wait(lambda: all(thread.name != "quac-training" for thread in threading.enumerate()))
     assert (tmp_path / "001" / "generator.safetensors").is_file()

@@ -52,7 +52,7 @@ def test_growth_map_and_arrows_come_and_go_with_the_simulator(dock: QuacDock) ->
     assert "larger in the simulation" in growth.name
     np.testing.assert_array_equal(growth.scale, (4, 4))
     panel, view = dock.deformation, dock.results.warp
-    assert panel.isVisibleTo(dock)
+    assert panel.isVisibleTo(dock.stages.areas["study"])
     shown, logits = panel._curve.getData()
     np.testing.assert_array_equal(shown, view.strengths)
     np.testing.assert_array_equal(logits, view.logits)
@@ -71,4 +71,4 @@ def test_growth_map_and_arrows_come_and_go_with_the_simulator(dock: QuacDock) ->
     dock.choices.generator = ReadyNetwork(corner_generator())
     wait(lambda: dock.results.warp is None)
     assert not any(name in dock.viewer.layers for name in names)
-    assert not dock.deformation.isVisibleTo(dock)
+    assert not dock.deformation.isVisibleTo(dock.stages.areas["study"])

@@ -205,10 +205,13 @@ class Comparison(QObject):
         results, displayed = self._results, self._results.displayed_hybrid
         pair = results.pair or results.partial_pair
         predictions: dict[str, Tensor] = {}
+        prediction = results.prediction
+        if prediction is not None and prediction.sample is results.sample:
+            predictions["query"] = prediction.probabilities
         if pair is not None:
             predictions["query"] = pair.query_prediction
             predictions["generated"] = pair.generated_prediction
-        titles = {name: name for name in NAMES}
+        titles = {name: f"{name} · none" for name in NAMES} | {"query": "query · not predicted"}
         if displayed is not None:
             predictions["hybrid"] = displayed.hybrid.prediction
             titles["attribution"] = f"attribution · {displayed.explanation.method}"
@@ -217,10 +220,10 @@ class Comparison(QObject):
         names = pair.class_names if pair is not None else ()
         if not names and results.loaded_classifier is not None:
             names = results.loaded_classifier.class_names
-        for name, prediction in predictions.items():
-            best = int(prediction.argmax())
+        for name, probabilities in predictions.items():
+            best = int(probabilities.argmax())
             class_name = names[best] if best < len(names) else f"class {best}"
-            titles[name] = _title(name, class_name, float(prediction[best]), n_characters)
+            titles[name] = _title(name, class_name, float(probabilities[best]), n_characters)
         return titles
 
 

@@ -76,6 +76,8 @@ class CurveLegend(QWidget):
             entry.setIconSize(SWATCH)
             entry.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
             self._layout.insertWidget(position, entry)
+            entry.ensurePolished()
+            entry.show()  # the size of the legend leaves out what is hidden
             self.buttons[name] = entry
         self._paint()
 

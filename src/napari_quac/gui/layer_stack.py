@@ -77,6 +77,7 @@ class LayerStack(QObject):
         self.sample: Sample | None = None
         self._reference: Any = None
         self._placed: dict[str, Sample] = {}
+        self._looks: dict[str, dict[str, Any]] = {}
         self._silent: set[str] = set()
         self._is_removing = False
         self._rest = QTimer(self, interval=REST_MS, singleShot=True)
@@ -96,8 +97,12 @@ class LayerStack(QObject):
         """Set the displayed sample, and remove the layers that exist for another one only."""
         if sample is None or sample is self.sample:
             return
-        self.sample, self._reference = sample, None
+        before, self.sample, self._reference = self.sample, sample, None
         self.remove(*(role for role in self.layers if role not in LASTING))
+        if before is not None and units(before, 1)[-1] != units(sample, 1)[-1]:
+            # napari warns while units are mixed, and each layer is updated in its own turn
+            self._looks |= {role: _look_of(layer) for role, layer in self.layers.items()}
+            self.remove(*self.layers)
 
     def show(
         self, role: str, data: ArrayLike, kind: Kind = "image", name: str = "",
@@ -139,10 +144,11 @@ class LayerStack(QObject):
         n_axes = values.ndim - rgb if is_raster else values.shape[-1]
         layer = self.layers.get(role)
         if layer is not None and not self._fits(layer, kind, n_axes, rgb):
-            look = {"visible": bool(layer.visible), "opacity": float(layer.opacity), **look}
+            look = {**_look_of(layer), **look}
             self.remove(role)
             layer = None
         if layer is None:
+            look = {**look, **self._looks.pop(role, {})}
             return self._add(role, values, kind, n_axes, name or role, look)
         self._update(role, values)
         self._place(role, sample)
@@ -296,6 +302,11 @@ class LayerStack(QObject):
 def is_result(layer: Any) -> bool:
     """Return True for a layer of results, also of a closed dock and under another name."""
     return RESULT in layer.metadata
+
+
+def _look_of(layer: Any) -> dict[str, Any]:
+    """Return what a layer that replaces another one takes over."""
+    return {"visible": bool(layer.visible), "opacity": float(layer.opacity)}
 
 
 def spread_out(values: ArrayLike, sample: Sample, rgb: bool = False) -> NDArray[Any]:

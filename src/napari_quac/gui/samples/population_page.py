@@ -169,7 +169,7 @@ class PopulationPlot(ScorePlot):
 
     def sizeHint(self) -> QSize:
         """Return a low and wide size."""
-        return QSize(360, 150)
+        return QSize(360, 100)
 
     def minimumSizeHint(self) -> QSize:
         """Return the smallest readable size."""

@@ -105,7 +105,9 @@ class SampleModel(QAbstractTableModel):
             return RIGHT if _is_number(name) else LEFT
         if role == Qt.ItemDataRole.ToolTipRole:
             title = self._title(name) or "correctness of the prediction"
-            return f"Click to sort by {title}, and again to reverse the order."
+            meaning = "Highest QuAC score of all methods, baselines included. "
+            meaning = meaning if name == "score" else ""
+            return f"{meaning}Click to sort by {title}, and again to reverse the order."
         return None
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
@@ -233,7 +235,7 @@ class SampleTable(QTableView):
 
     def sizeHint(self) -> QSize:
         """Return a low and wide size."""
-        return QSize(600, 150)
+        return QSize(600, 80)
 
     def minimumSizeHint(self) -> QSize:
         """Return the size of a few rows."""

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import (
     QButtonGroup,
     QFileDialog,
     QLayout,
+    QSizePolicy,
     QStackedWidget,
     QToolButton,
     QWidget,
@@ -254,6 +255,10 @@ class SamplesDock(QWidget):
         self.tabs[key].setChecked(True)
         self.matrix_side.setVisible(key == "matrix")
         self.pages.setCurrentIndex(1 if key == "curves" else 0)
+        for index in range(self.pages.count()):  # a hidden page needs no height
+            is_current = index == self.pages.currentIndex()
+            policy = QSizePolicy.Policy.Preferred if is_current else QSizePolicy.Policy.Ignored
+            self.pages.widget(index).setSizePolicy(policy, policy)
         self.curves.set_active(key == "curves")
         if key != "table" and self.width() < ROOM_FOR_ALL:
             self.many_card.hide()
