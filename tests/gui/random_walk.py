@@ -312,7 +312,7 @@ class Walker:
             dims.ndisplay = 5 - dims.ndisplay
 
     def _do_wait(self, event: Event) -> None:
-        end = time.monotonic() + 2.5
+        end = time.monotonic() + 1.0
         while self.dock.controller.running and time.monotonic() < end:
             QApplication.processEvents()
             time.sleep(0.002)
