@@ -29,9 +29,11 @@ from napari_quac.gui.control_names import NAMES, TOOLTIPS
 from napari_quac.gui.dock import QuacDock
 from napari_quac.gui.keys import KEYS
 from napari_quac.gui.section import Section
+from napari_quac.testing import ReadyNetwork
 from test_assumptions import write_images
 
 from .conftest import explain, load, wait
+from .test_class_names import RenamedGenerator
 
 FIELDS = (QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit)
 SET_LATER = {
@@ -134,6 +136,11 @@ def test_every_tooltip_belongs_to_a_documented_control(project: Path) -> None:
     assert all(text[0].isupper() and text.endswith(".") for text in TOOLTIPS.values())
 
 
+def control_names(dock: QuacDock) -> list[str]:
+    widgets = [part for whole in docks(dock) for part in (whole, *whole.findChildren(QWidget))]
+    return [widget.objectName() for widget in widgets]
+
+
 @pytest.mark.long
 def test_every_documented_name_exists_once(dock: QuacDock, project: Path, tmp_path: Path) -> None:
     load(dock)
@@ -144,12 +151,17 @@ def test_every_documented_name_exists_once(dock: QuacDock, project: Path, tmp_pa
         write_images(tmp_path / split)
     dock.choices.samples = ImageFolderRecipe(tmp_path)
     wait(lambda: dock.samples.labels.split_buttons)
-    widgets = [part for whole in docks(dock) for part in (whole, *whole.findChildren(QWidget))]
-    names = [widget.objectName() for widget in widgets]
+    dock.close_guard.ask(lambda: None, window_closes=False)
+    moments = [control_names(dock)]
+    dock.close_guard.box.reject()
+    dock.choices.generator = ReadyNetwork(RenamedGenerator(("left", "top")))
+    wait(lambda: dock.results.class_match and not dock.results.class_match.is_answered)
+    moments.append(control_names(dock))
     for pattern in named(project):
-        matches = [name for name in names if fnmatch(name, pattern)]
-        assert matches, f"'{pattern}' is documented, but there is no such control"
-        assert len(matches) == len(set(matches)), f"'{pattern}' is not unique: {matches}"
+        matches = [[name for name in names if fnmatch(name, pattern)] for names in moments]
+        assert any(matches), f"'{pattern}' is documented, but there is no such control"
+        for names in matches:
+            assert len(names) == len(set(names)), f"'{pattern}' is not unique: {names}"
 
 
 def test_keys_are_free_in_napari(make_napari_viewer: Any) -> None:

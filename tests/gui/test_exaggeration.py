@@ -42,13 +42,13 @@ def test_slider_moves_over_probabilities_and_along_the_path(dock: QuacDock) -> N
     open_example(dock)
     panel = dock.exaggeration
     assert not panel.start_button.isEnabled()
-    assert not panel.body.isVisibleTo(dock)  # folded until there is something to see
+    assert not panel.is_open  # folded until there is something to see
     explain(dock)
     assert panel.start_button.isEnabled()
     panel.start_button.click()
     wait(lambda: dock.results.exaggeration is not None)
     found = dock.results.exaggeration
-    assert panel.body.isVisibleTo(dock)
+    assert panel.is_open
     layer = dock.viewer.layers["exaggerated"]
     rungs = [frame for frame in panel.frames if frame.desired is not None]
     assert [frame.desired for frame in rungs] == found.desired[found.reachable].tolist()
