@@ -119,7 +119,7 @@ class Walker:
         """Return a random event that is possible now."""
         kinds = {
             "control": 60, "key": 9, "tab": 4, "wheel": 5, "layer": 4, "theme": 1, "docks": 3,
-            "dims": 2, "wait": 12, "reopen": 0.3,
+            "dims": 2, "wait": 8, "reopen": 0.5,
         }  # fmt: skip
         kind = self.random.choices(list(kinds), list(kinds.values()))[0]
         event: Event = {"kind": kind, "roll": self.random.random()}

@@ -162,6 +162,7 @@ class Choices:
         Parameters
         ----------
         settings : ExplainSettings
+            Question, search, methods, masks and thresholds.
         shown_method : str
             The method to display; by default, and if it is not among the methods, the one that is
             displayed now, or the first one.
