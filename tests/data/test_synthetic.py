@@ -129,7 +129,7 @@ def test_index_out_of_range_ends_iteration(synapses):
 
 
 def test_volume_marks_its_synapses():
-    volume = draw_volume(1, (3, 360, 400))
+    volume = draw_volume(1, (3, 360, 400)).result()
     assert volume.image.shape == (3, 360, 400)
     assert volume.image.dtype == np.uint8
     assert len(volume.points) == len(volume.labels) >= 3
@@ -144,7 +144,7 @@ def test_volume_marks_its_synapses():
 
 
 def test_neighboring_sections_show_the_same_cells():
-    image = draw_volume(1, (6, 300, 300)).image.astype(float)
+    image = draw_volume(1, (6, 300, 300)).result().image.astype(float)
     near = np.corrcoef(image[1].ravel(), image[2].ravel())[0, 1]
     far = np.corrcoef(image[0].ravel(), image[5].ravel())[0, 1]
     assert near > far

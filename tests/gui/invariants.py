@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -22,13 +23,35 @@ Violations = Iterator[str]
 TOLERANCE = 2e-4
 
 
+_index: dict[str, QWidget] = {}
+"""All controls by name while the checks run: a search for each would take most of the time."""
+
+
 def find(dock: QuacDock, name: str) -> Any:
     """Return the control of a name in any of the docks."""
-    for whole in (dock, dock.all_samples, dock.curve_dock, dock.methods_compared):
+    if name in _index:
+        return _index[name]
+    for whole in _docks(dock):
         widget = whole if whole.objectName() == name else whole.findChild(QWidget, name)
         if widget is not None:
             return widget
     raise LookupError(f"there is no control '{name}'")
+
+
+@contextmanager
+def indexed(dock: QuacDock) -> Iterator[None]:
+    """Look all controls up once, for as long as the event loop does not run."""
+    for whole in _docks(dock):
+        for widget in (whole, *whole.findChildren(QWidget)):
+            _index.setdefault(widget.objectName(), widget)
+    try:
+        yield
+    finally:
+        _index.clear()
+
+
+def _docks(dock: QuacDock) -> tuple[QWidget, ...]:
+    return dock, dock.all_samples, dock.curve_dock, dock.methods_compared
 
 
 def differs(name: str, shown: Any, expected: Any) -> Violations:
@@ -490,7 +513,8 @@ def violations(dock: QuacDock) -> list[str]:
     """Return what is wrong in this moment."""
     if dock.is_closed:
         return []
-    return [f"{check.__name__}: {text}" for check in CHECKS for text in check(dock)]
+    with indexed(dock):
+        return [f"{check.__name__}: {text}" for check in CHECKS for text in check(dock)]
 
 
 def lasting_violations(dock: QuacDock, seconds: float = 1.5) -> list[str]:

@@ -119,7 +119,7 @@ class Walker:
         """Return a random event that is possible now."""
         kinds = {
             "control": 60, "key": 9, "tab": 4, "wheel": 5, "layer": 4, "theme": 1, "docks": 3,
-            "dims": 2, "wait": 12, "reopen": 0.3,
+            "dims": 2, "wait": 8, "reopen": 0.5,
         }  # fmt: skip
         kind = self.random.choices(list(kinds), list(kinds.values()))[0]
         event: Event = {"kind": kind, "roll": self.random.random()}
@@ -312,7 +312,7 @@ class Walker:
             dims.ndisplay = 5 - dims.ndisplay
 
     def _do_wait(self, event: Event) -> None:
-        end = time.monotonic() + 2.5
+        end = time.monotonic() + 1.0
         while self.dock.controller.running and time.monotonic() < end:
             QApplication.processEvents()
             time.sleep(0.002)

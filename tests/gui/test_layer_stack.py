@@ -255,6 +255,19 @@ def test_path_over_a_volume_lies_on_its_point(dock: QuacDock) -> None:
 
 
 @long
+def test_panels_wait_for_the_layers_of_a_sample_with_other_axes(dock: QuacDock) -> None:
+    load(dock)
+
+    def compare() -> None:
+        dock.comparison.set_side_by_side(True)
+
+    dock.results.events.sample.connect(compare)
+    use_stack(dock)
+    wait(lambda: len(dock.comparison.panels) == 5)
+    assert {panel.ndim for panel in dock.comparison.panels.values()} == {3}
+
+
+@long
 def test_titles_of_the_panels_fit(explained: QuacDock) -> None:
     classifier = explained.results.loaded_classifier
     assert classifier is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from napari_quac.cli import main
 from napari_quac.data.image_datasets import ImageFolderRecipe
 from napari_quac.generators.infill.recipe import InfillRecipe
 from napari_quac.gui.dock import QuacDock
+from napari_quac.live.session_state import SampleView, SessionState
 from napari_quac.networks.architectures.vgg import Vgg
 from napari_quac.networks.classifier_recipe import ClassifierRecipe
 
@@ -212,6 +214,26 @@ def test_threshold_and_method_return_with_the_explanation(
     assert dock.results.displayed_hybrid.index == index  # type: ignore[union-attr]
     dock.shut_down()
     QApplication.processEvents()
+
+
+@pytest.mark.parametrize("methods", [("residual", "d-ig"), ("random",)])
+def test_a_restored_session_displays_one_of_its_methods(
+    dock: QuacDock, network: Path, methods: tuple[str, ...]
+) -> None:
+    dock.networks.open_path(network)
+    wait(lambda: dock.choices.classifier is not None)
+    settle(dock)
+    dock.choices.use_settings(dock.choices.settings.with_methods(methods), methods[-1])
+    state = SessionState.of(dock.choices, dock.results)
+    dock.choices.use_settings(dock.choices.settings.with_methods(("occlusion",)))
+    assert dock.methods.shown_menu.currentText() == dock.choices.shown_method == "occlusion"
+    dock.opening.restore(state)
+    wait(lambda: dock.choices.settings.methods == methods)
+    assert dock.methods.shown_menu.currentText() == dock.choices.shown_method == methods[-1]
+    dock.choices.use_settings(dock.choices.settings.with_methods(("occlusion",)))
+    dock.opening.restore(replace(state, view=SampleView(shown_method="ig")))
+    wait(lambda: dock.choices.settings.methods == methods)
+    assert dock.methods.shown_menu.currentText() == dock.choices.shown_method == methods[0]
 
 
 @pytest.mark.parametrize("place", ["recorded", "beside", "missing"])

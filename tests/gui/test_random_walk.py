@@ -1,6 +1,6 @@
 """Random walks over all controls: nothing fails, and what is shown is what is computed.
 
-``QUAC_WALK_EVENTS`` sets the number of events, ``QUAC_WALK_SEED`` the seed, and
+``QUAC_WALK_EVENTS`` sets the number of events of each walk, ``QUAC_WALK_SEED`` its seed, and
 ``QUAC_WALK_REPLAY`` names a file of recorded events that are performed instead.
 """
 
@@ -31,6 +31,7 @@ from .random_walk import Faults, Walker
 
 CLASSES = ("left", "right", "both")
 MOST_FINDINGS = 20
+SEEDS = [int(seed) for seed in os.environ.get("QUAC_WALK_SEED", "0,1,2,3").split(",")]
 
 
 def kind_of(text: str) -> str:
@@ -87,7 +88,9 @@ def texts_to_type(paths: list[Path]) -> dict[str, list[str]]:
 
 
 @pytest.fixture
-def walker(make_napari_viewer: Any, paths: list[Path]) -> Iterator[Walker]:
+def walker(
+    request: pytest.FixtureRequest, make_napari_viewer: Any, paths: list[Path]
+) -> Iterator[Walker]:
     QApplication.setAttribute(Qt.ApplicationAttribute.AA_DontUseNativeDialogs)
     viewer = make_napari_viewer(show=True)
     viewer.window.resize(1366, 768)
@@ -105,8 +108,7 @@ def walker(make_napari_viewer: Any, paths: list[Path]) -> Iterator[Walker]:
         dock.choices.classifier = ClassifierRecipe(paths[2], class_names=CLASSES)
 
     start(docks[0])
-    seed = int(os.environ.get("QUAC_WALK_SEED", "0"))
-    walk = Walker(docks[0], seed, texts_to_type(paths), paths, reopen)
+    walk = Walker(docks[0], request.param, texts_to_type(paths), paths, reopen)
     yield walk
     walk.close()
     docks[-1].shut_down()
@@ -158,6 +160,7 @@ def test_the_checker_notices_what_is_stale(explained: QuacDock) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("walker", SEEDS, indirect=True)
 def test_a_random_walk_shows_nothing_stale_and_raises_nothing(
     walker: Walker, tmp_path: Path
 ) -> None:

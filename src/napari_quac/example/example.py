@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from napari_quac.data.synthetic import PIXEL_NM, SECTION_NM, SyntheticSynapses
 from napari_quac.data.synthetic_em.scene import draw_volume
 from napari_quac.data.synthetic_em.section import CLASSES
 from napari_quac.networks.classifier import Classifier
+from napari_quac.stepwise import Progress, stepwise
 
 NETWORKS = Path(__file__).parent / "networks"
 CLASSIFIER_FILE = NETWORKS / "synapse_classifier.safetensors"
@@ -82,9 +84,10 @@ def load_example(n_samples: int = N_SAMPLES) -> Example:
     return Example(SyntheticSynapses(n_samples))
 
 
-def example_volume(
-    shape: tuple[int, int, int] = (12, 512, 512),
-) -> tuple[NDArray[np.uint8], pd.DataFrame, tuple[float, float, float]]:
+ExampleVolume = tuple[NDArray[np.uint8], pd.DataFrame, tuple[float, float, float]]
+
+
+def example_volume(shape: tuple[int, int, int] = (12, 512, 512)) -> ExampleVolume:
     """Return a small volume with synapses marked by points.
 
     Parameters
@@ -101,7 +104,15 @@ def example_volume(
     voxel_size : tuple of float
         Nanometers per voxel along z, y and x.
     """
-    volume = draw_volume(VOLUME_SEED, shape)
+    return draw_example_volume(shape).result()
+
+
+@stepwise
+def draw_example_volume(
+    shape: tuple[int, int, int] = (12, 512, 512),
+) -> Generator[Progress, None, ExampleVolume]:
+    """Draw the volume of :func:`example_volume`, one section in each step."""
+    volume = yield from draw_volume(VOLUME_SEED, shape)
     points = pd.DataFrame(volume.points, columns=["z", "y", "x"])
     points["class"] = [CLASSES[label] for label in volume.labels]
     points["id"] = [f"synapse {number:02d}" for number in range(1, len(points) + 1)]

@@ -163,6 +163,9 @@ class Comparison(QObject):
         self._later.start()
 
     def _draw_panels(self) -> None:
+        if self._sync.has_pending_update:  # layers of the sample before, perhaps with other axes
+            self._later.start()
+            return
         stack, layers = self._sync.stack, self._sync.layers
         titles = self._titles()
         for name in NAMES:

@@ -177,7 +177,8 @@ class Opening(QObject):
             for network in networks.values():
                 dock.networks.use_network(network)
             choices = dock.choices
-            choices.settings, choices.device = state.build_settings(), state.device
+            choices.use_settings(state.build_settings(), state.view.shown_method)
+            choices.device = state.device
             choices.class_map = dict(state.class_map)
             self._view = state.view
             if "samples" in recipes:

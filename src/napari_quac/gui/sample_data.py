@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -11,10 +12,11 @@ from qtpy.QtCore import QEventLoop, QTimer
 from qtpy.QtWidgets import QApplication
 
 from napari_quac.errors import CancelledError
-from napari_quac.stepwise import Steps
+from napari_quac.stepwise import Progress, Steps, stepwise
 
 if TYPE_CHECKING:
     from napari_quac.example import Example
+    from napari_quac.example.example import ExampleVolume
     from napari_quac.gui.panels.networks_panel import NetworksPanel
     from napari_quac.gui.panels.points_panel import PointsPanel
     from napari_quac.live.session import Session
@@ -97,7 +99,11 @@ def synthetic_synapses() -> list[LayerTuple]:
     """Return a small EM-like volume and its synapses as points."""
     from napari_quac.example import example_volume
 
-    image, points, voxel_size = example_volume()
+    return _synapse_layers(example_volume())
+
+
+def _synapse_layers(volume: ExampleVolume) -> list[LayerTuple]:
+    image, points, voxel_size = volume
     place = {"scale": voxel_size, "units": ("nm",) * 3}
     features = points[["class", "id"]].reset_index(drop=True)
     return [
@@ -175,10 +181,12 @@ def open_example_volume(
     from napari_quac.gui.source_layers import ADDED
     from napari_quac.gui.widgets import debouncer
 
-    def load() -> tuple[Any, Example]:
-        from napari_quac.example import load_example
+    @stepwise
+    def load() -> Generator[Progress, None, tuple[Any, Example]]:
+        from napari_quac.example.example import draw_example_volume, load_example
 
-        return synthetic_synapses(), load_example()
+        volume = yield from draw_example_volume()
+        return _synapse_layers(volume), load_example()
 
     def use(loaded: tuple[Any, Example]) -> None:
         layers, example = loaded

@@ -154,7 +154,23 @@ class Choices:
             settings = settings.with_methods(tuple(changes.pop("methods")))
         if "max_tries" in changes:
             changes["search"] = replace(settings.search, max_tries=changes.pop("max_tries"))
-        self.settings = replace(settings, **changes)
+        self.use_settings(replace(settings, **changes))
+
+    def use_settings(self, settings: ExplainSettings, shown_method: str = "") -> None:
+        """Choose settings, and display one of their methods.
+
+        Parameters
+        ----------
+        settings : ExplainSettings
+            Question, search, methods, masks and thresholds.
+        shown_method : str
+            The method to display; by default, and if it is not among the methods, the one that is
+            displayed now, or the first one.
+        """
+        if shown_method or settings.methods != self.settings.methods:
+            names = (shown_method, self.shown_method, settings.methods[0])
+            self.shown_method = next(name for name in names if name in settings.methods)
+        self.settings = settings
 
     def choose_preset(self, name: str, methods: Iterable[str] = ()) -> None:
         """Use the procedure, grid, channel-wise masking and parameters of a preset.
@@ -178,7 +194,7 @@ class Choices:
         }
         masking = replace(settings.masking, channel_wise=after.masking.channel_wise)
         settings = replace(settings, methods=names, parameters=parameters, masking=masking)
-        self.settings = replace(settings, grid=after.grid, procedure=after.procedure)
+        self.use_settings(replace(settings, grid=after.grid, procedure=after.procedure))
 
     def choose_target(self, class_name: str | None) -> None:
         """Choose the class to reach; None for the most useful one of each sample."""

@@ -141,11 +141,9 @@ def apply_plan(plan: BatchPlan, choices: Choices, class_names: tuple[str, ...] =
     """Choose the samples and settings of a plan; the session opens its networks."""
     settings = plan.settings
     choices.device = plan.device
-    if choices.shown_method not in settings.methods:
-        choices.shown_method = settings.methods[0]
     targets = settings.targets
     is_single = isinstance(targets, tuple) and len(targets) == 1 and targets[0] in class_names
-    choices.settings = settings if is_single else replace(settings, targets=AUTO)
+    choices.use_settings(settings if is_single else replace(settings, targets=AUTO))
     choices.class_map = plan.class_map
     choices.filter_text = plan.filter
     choices.samples = plan.samples

@@ -60,8 +60,6 @@ class WithoutGenerator:
         settings = self._choices.settings
         if {settings.methods, methods} == {INFILL_METHODS, DEFAULT_METHODS}:
             self._choices.update_settings(methods=methods)
-        if self._choices.shown_method not in self._choices.settings.methods:
-            self._choices.shown_method = self._choices.settings.methods[0]
 
     def _on_loaded(self) -> None:
         if self._explains_next and self._results.loaded_generator is not None and self.is_active:

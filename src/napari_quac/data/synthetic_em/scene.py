@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -27,6 +28,7 @@ from napari_quac.data.synthetic_em.tissue import (
     scatter_cells,
     smooth_field,
 )
+from napari_quac.stepwise import Progress, stepwise
 
 PATCH_SIZE = 128  # pixels
 DENSITY_GRAY = 0.10
@@ -190,10 +192,11 @@ class SyntheticVolume:
     labels: NDArray[np.intp]
 
 
+@stepwise
 def draw_volume(
     seed: int | tuple[int, ...], shape: tuple[int, int, int] = (12, 512, 512), per_section: int = 3
-) -> SyntheticVolume:
-    """Draw a volume.
+) -> Generator[Progress, None, SyntheticVolume]:
+    """Draw a volume, one section in each step.
 
     Parameters
     ----------
@@ -227,6 +230,7 @@ def draw_volume(
             labels.append(label)
         picture = draw_microscope(rng, (height, width)).image(gray)
         image[z] = np.round(picture * 255).astype(np.uint8)
+        yield Progress(z + 1, n_sections, f"drawing section {z + 1} of {n_sections}")
     voxels = np.array(points, dtype=np.intp).reshape(-1, 3)
     return SyntheticVolume(image, voxels, np.array(labels, dtype=np.intp))
 

@@ -133,6 +133,7 @@ class MethodsPanel(Section):
         choices.events.settings.connect(self._show_parameters)
         choices.events.shown_method.connect(self._show_choices)
         ui.connect(self._show_scores, results.events.explanations, speeds.changed)
+        results.events.explanations.connect(self._show_displayed)
         self._show_choices()
         self._show_scores()
 
@@ -220,13 +221,11 @@ class MethodsPanel(Section):
                 self.checks[self._choices.shown_method].setChecked(True)
             return
         added = [name for name in methods if name not in self._choices.settings.methods]
-        if added and method_info(added[-1]).shows_progress:
-            self._choices.shown_method = added[-1]
-        elif self._choices.shown_method not in methods:
-            self._choices.shown_method = methods[0]
-        self._choices.settings = self._choices.settings.with_methods(
+        settings = self._choices.settings.with_methods(
             methods, {name: self.forms[name].changes() for name in added if name in self.forms}
         )
+        is_progressive = bool(added) and method_info(added[-1]).shows_progress
+        self._choices.use_settings(settings, added[-1] if is_progressive else "")
 
     def _on_shown_picked(self, row: int) -> None:
         name = self.shown_menu.itemData(row)
@@ -245,13 +244,19 @@ class MethodsPanel(Section):
         self._header.setText(
             "QuAC score" if self._choices.settings.preset == "quac" else "area under curve"
         )
-        ui.fill_menu(self.shown_menu, {name: name for name in self._choices.settings.methods})
-        ui.choose_entry(self.shown_menu, self._choices.shown_method)
+        self._show_displayed()
         for name, check in self.checks.items():
             with signals_blocked(check):
                 check.setChecked(name in self._choices.settings.methods)
         for group in self.groups.values():
             group.show_chosen(self._choices.settings.methods)
+
+    def _show_displayed(self) -> None:
+        """Offer the chosen methods, and those of loaded explanations."""
+        shown = self._choices.shown_method
+        names = (*self._choices.settings.methods, *(self._results.explanations or ()), shown)
+        ui.fill_menu(self.shown_menu, dict(zip(names, names, strict=True)))
+        ui.choose_entry(self.shown_menu, shown)
 
     def _show_scores(self) -> None:
         explanations = self._results.explanations
