@@ -13,7 +13,7 @@ from napari.layers import Image, Labels, Points, Shapes, Tracks, Vectors
 from numpy.typing import ArrayLike, NDArray
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_quac.data.place import Transform
+from napari_quac.data.place import Transform, unit_of_length
 
 if TYPE_CHECKING:
     from napari_quac.data.dataset import Sample
@@ -82,6 +82,7 @@ class LayerStack(QObject):
         self._rest = QTimer(self, interval=REST_MS, singleShot=True)
         self._rest.timeout.connect(self._emit_data_events)
         viewer.layers.events.removed.connect(self._on_removed)
+        viewer.layers.events.inserted.connect(self._match_units)
         self._adopt()
         _OPEN.add(self)
 
@@ -90,6 +91,7 @@ class LayerStack(QObject):
         _OPEN.discard(self)
         self._rest.stop()
         self._viewer.layers.events.removed.disconnect(self._on_removed)
+        self._viewer.layers.events.inserted.disconnect(self._match_units)
         self.layers.clear()
 
     def set_sample(self, sample: Sample | None) -> None:
@@ -98,6 +100,7 @@ class LayerStack(QObject):
             return
         self.sample, self._reference = sample, None
         self.remove(*(role for role in self.layers if role not in LASTING))
+        self._match_units()
 
     def show(
         self, role: str, data: ArrayLike, kind: Kind = "image", name: str = "",
@@ -201,8 +204,9 @@ class LayerStack(QObject):
             shape = sample.place.size if sample.place is not None else sample.image.shape[1:]
             n_axes = len(shape)
             self._reference = Labels(
-                np.zeros(shape, np.uint8), **placement(sample, n_axes), units=units(sample, n_axes)
-            )
+                np.zeros(shape, np.uint8), **placement(sample, n_axes),
+                units=self._units(sample, n_axes),
+            )  # fmt: skip
         return self._reference
 
     def _adopt(self) -> None:
@@ -226,7 +230,7 @@ class LayerStack(QObject):
         active = selection.active
         add = getattr(self._viewer, f"add_{kind}")
         metadata = {**look.pop("metadata", {}), RESULT: role}
-        look = {**look, **placement(sample, n_axes), "units": units(sample, n_axes)}
+        look = {**look, **placement(sample, n_axes), "units": self._units(sample, n_axes)}
         layer = add(values, name=name, metadata=metadata, **look)
         self.layers[role], self._placed[role] = layer, sample
         self._order(role)
@@ -272,9 +276,33 @@ class LayerStack(QObject):
             present = layer.affine.affine_matrix if part == "affine" else getattr(layer, part)
             if not np.array_equal(present, matrix):
                 setattr(layer, part, matrix)
-        wanted = units(sample, layer.ndim)
+        self._set_units(layer, sample)
+
+    def _set_units(self, layer: Any, sample: Sample) -> None:
+        wanted = self._units(sample, layer.ndim)
         if wanted not in (tuple(map(str, layer.units)), tuple(f"{u:~}" for u in layer.units)):
             layer.units = wanted
+
+    def _units(self, sample: Sample, n_axes: int) -> tuple[str, ...]:
+        """Return the units of a layer, or those of the user's layers for an unknown pixel size.
+
+        Napari refuses to convert any unit, with a warning at every change, as soon as pixels and
+        lengths meet. Coordinates stay the same, and the scale bar is shown by the sample only.
+        """
+        own = units(sample, n_axes)[-n_axes:]
+        if sample.place is not None or sample.unit:
+            return own
+        others = (str(layer.units[-1]) for layer in self._viewer.layers if not is_result(layer))
+        length = next((unit for unit in others if unit_of_length(unit)), "pixel")
+        n_spatial = min(sample.image.ndim - 1, n_axes)
+        return (*own[: n_axes - n_spatial], *(length,) * n_spatial)
+
+    def _match_units(self, event: Any = None) -> None:
+        """Set the units of all layers before napari draws a mixture of units."""
+        if self.sample is None or (event is not None and is_result(event.value)):
+            return
+        for layer in self.layers.values():
+            self._set_units(layer, self.sample)
 
     def _on_removed(self, event: Any) -> None:
         for role, layer in list(self.layers.items()):
